@@ -1,0 +1,25 @@
+"""The shapes that every room shares: `Finding`, `Action`, `Plan`, errors and `run()`.
+
+Standard library only, Python 3.9: this room travels to hosts.
+"""
+
+from __future__ import annotations
+
+from wholecard.core.errors import UsageError, WholecardError
+from wholecard.core.finding import Finding, Severity, exit_status
+from wholecard.core.plan import Action, Operation, Plan
+from wholecard.core.run import Result, RunError, run
+
+__all__ = [
+    "Action",
+    "Finding",
+    "Operation",
+    "Plan",
+    "Result",
+    "RunError",
+    "Severity",
+    "UsageError",
+    "WholecardError",
+    "exit_status",
+    "run",
+]

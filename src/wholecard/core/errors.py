@@ -1,0 +1,32 @@
+"""The one family of errors: what happened, the details, and what to do about it."""
+
+from __future__ import annotations
+
+
+class WholecardError(Exception):
+    """Something broke. `exit_code` is what a command ends with (3).
+
+    `brief` is one line, `details` may be several, `resolution` says what the person can do.
+    """
+
+    exit_code = 3
+
+    def __init__(self, brief: str, details: str = "", resolution: str = "") -> None:
+        super().__init__(brief)
+        self.brief = brief
+        self.details = details
+        self.resolution = resolution
+
+    def __str__(self) -> str:
+        lines = [self.brief]
+        if self.details:
+            lines.append(self.details)
+        if self.resolution:
+            lines.append(f"Resolution: {self.resolution}")
+        return "\n".join(lines)
+
+
+class UsageError(WholecardError):
+    """The command or its input was wrong; nothing was touched (exit code 2)."""
+
+    exit_code = 2

@@ -1,0 +1,63 @@
+"""What check, verify, lint, explain and audit answer with."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wholecard.core.rules import RULES
+
+
+class Severity(enum.Enum):
+    """How much a finding weighs: an error or a warning makes a command exit 1, a note does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact that a person should act on or know.
+
+    `rule` is a code of `wholecard.core.rules.RULES` (`WC1xx` host, `WC2xx` nova.conf,
+    `WC3xx` cloud, `WC4xx` guest, `WC5xx` audit); `subject` names the thing (a PCI address,
+    a file, a server); `fix` is the mend, empty where nothing is to be done.
+    """
+
+    rule: str
+    subject: str
+    severity: Severity
+    message: str
+    fix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise ValueError(f"no such rule: {self.rule}")
+
+    def to_json(self) -> dict[str, str]:
+        """A plain dictionary with the five fields, in their order."""
+        return {
+            "rule": self.rule,
+            "subject": self.subject,
+            "severity": self.severity.value,
+            "message": self.message,
+            "fix": self.fix,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, str]) -> Finding:
+        """The inverse of `to_json`; raises KeyError or ValueError on anything else."""
+        return cls(
+            rule=data["rule"],
+            subject=data["subject"],
+            severity=Severity(data["severity"]),
+            message=data["message"],
+            fix=data["fix"],
+        )
+
+
+def exit_status(findings: Iterable[Finding]) -> int:
+    """0 when all is well (notes included), 1 when there is an error or a warning."""
+    return int(any(finding.severity is not Severity.NOTE for finding in findings))
