@@ -1,0 +1,110 @@
+"""What the cloud's errors become: one type, in our words, with nothing secret in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keystoneauth1.exceptions as keystone
+import requests.exceptions
+from openstack import exceptions as sdk
+from openstack.connection import Connection
+
+from wholecard.core import WholecardError
+
+_URL_SECRET = re.compile(r"://[^/@\s]+@")
+_SECRET_KEY = re.compile(r"password|secret|token|passcode", re.IGNORECASE)
+
+
+class CloudError(WholecardError):
+    """An OpenStack API said no, or said nothing. `http_status` is None where none came."""
+
+    def __init__(
+        self, brief: str, details: str = "", resolution: str = "", http_status: int | None = None
+    ) -> None:
+        super().__init__(brief, details, resolution)
+        self.http_status = http_status
+
+
+@contextmanager
+def api_errors(conn: Connection | None, doing: str, resolution: str = "") -> Iterator[None]:
+    """Turn whatever the SDK raises inside the block into CloudError.
+
+    `doing` completes the sentence "cannot ..." ("list the flavors"). The secrets of the
+    connection and the userinfo of URLs are cut out of the text; the SDK's own exception stays out
+    of the chain's printed form, for its text is not ours to clean.
+    """
+    try:
+        yield
+    except WholecardError:
+        raise
+    except (sdk.SDKException, keystone.ClientException, requests.exceptions.RequestException) as e:
+        reason, advice, status = _explain(e)
+        details = redact(str(e), secrets_of(conn))
+        raise CloudError(
+            f"cannot {doing}: {reason}", details, resolution or advice, status
+        ) from None
+
+
+# The first class that fits counts; reason and advice.
+_BY_CLASS: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
+    (
+        (keystone.ConnectTimeout, requests.exceptions.Timeout),
+        ("no answer in time", "See whether the service runs and is not overloaded."),
+    ),
+    (
+        (keystone.ConnectFailure, requests.exceptions.ConnectionError),
+        ("nobody answers there", "See whether the service runs and its address is right."),
+    ),
+    (
+        (keystone.DiscoveryFailure,),
+        ("nothing that speaks this API answers there", "See whether the service runs at its URL."),
+    ),
+    (
+        (keystone.MissingRequiredOptions, keystone.MissingAuthPlugin),
+        ("the credentials are incomplete", "Complete the cloud's entry in clouds.yaml."),
+    ),
+    (
+        (sdk.EndpointNotFound, keystone.EndpointNotFound),
+        ("the catalog has no such service", "Register its endpoint in Keystone."),
+    ),
+)
+
+_BY_STATUS = {
+    400: ("the request was refused", "The details name what it did not like."),
+    401: ("the credentials were refused", "Look at the cloud's entry in clouds.yaml."),
+    403: ("it is not allowed", "Use a user with the role for it, or raise the quota."),
+    404: ("there is no such thing", "It was deleted meanwhile, or its name or id is wrong."),
+    409: ("it is in conflict with what is there", "Look at what is there and try again."),
+    413: ("it is too large, or over quota", "Raise the quota or ask for less."),
+}
+
+
+def _explain(error: Exception) -> tuple[str, str, int | None]:
+    """Reason, advice and HTTP status of an exception of the SDK or of what it is built on."""
+    for classes, (reason, advice) in _BY_CLASS:
+        if isinstance(error, classes):
+            return reason, advice, None
+    status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
+    if not isinstance(status, int):
+        return "it failed", "The details are the service's or the SDK's own words.", None
+    if status >= 500:
+        return f"the service failed (HTTP {status})", "Its own log has the reason.", status
+    other = (f"HTTP {status}", "The details are the service's own words.")
+    return (*_BY_STATUS.get(status, other), status)
+
+
+def secrets_of(conn: Connection | None) -> tuple[str, ...]:
+    """The secret values of the cloud's entry, to be cut out of any text. Empty without one."""
+    if conn is None:
+        return ()
+    auth = conn.config.config.get("auth") or {}
+    return tuple(str(value) for key, value in auth.items() if _SECRET_KEY.search(key) and value)
+
+
+def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """The text with each secret and each URL's user and password replaced by `***`."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return _URL_SECRET.sub("://***@", text)

@@ -1,0 +1,97 @@
+"""nova-compute's services and the hypervisors they report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openstack.connection import Connection
+
+from wholecard.cloud.errors import api_errors
+from wholecard.cloud.waiting import wait_until
+
+
+@dataclass(frozen=True)
+class ComputeService:
+    """One nova service: `state` is up or down, `status` enabled or disabled."""
+
+    binary: str
+    host: str
+    state: str
+    status: str
+    disabled_reason: str | None
+
+
+@dataclass(frozen=True)
+class Hypervisor:
+    """One hypervisor host: `hostname` is its own name, `service_host` nova-compute's."""
+
+    id: str
+    hostname: str
+    service_host: str
+    state: str
+    status: str
+
+
+def compute_services(conn: Connection) -> tuple[ComputeService, ...]:
+    """All nova services, by binary and host. Raises CloudError."""
+    with api_errors(conn, "list nova's services"):
+        found = [
+            ComputeService(
+                str(each.binary),
+                str(each.host),
+                str(each.state),
+                str(each.status),
+                each.disabled_reason,
+            )
+            for each in conn.compute.services()
+        ]
+    return tuple(sorted(found, key=lambda each: (each.binary, each.host)))
+
+
+def hypervisors(conn: Connection) -> tuple[Hypervisor, ...]:
+    """All hypervisor hosts, by name. Raises CloudError."""
+    with api_errors(conn, "list the hypervisors"):
+        found = [
+            Hypervisor(
+                str(each.id),
+                str(each.name),
+                str((each.service_details or {}).get("host")),
+                str(each.state),
+                str(each.status),
+            )
+            for each in conn.compute.hypervisors(details=True)
+        ]
+    return tuple(sorted(found, key=lambda each: each.hostname))
+
+
+def wait_for_compute(conn: Connection, host: str, timeout: float) -> Hypervisor:
+    """Wait until nova-compute on `host` is up and its hypervisor is listed, and return that.
+
+    The service says "up" before the inventory exists: wait for the providers as well
+    (`placement.wait_for_providers`). `timeout` in seconds. Raises WaitTimeoutError or CloudError.
+    """
+    seen = "nova has no such service"
+
+    def probe() -> Hypervisor | None:
+        nonlocal seen
+        mine = [
+            each
+            for each in compute_services(conn)
+            if each.binary == "nova-compute" and each.host == host
+        ]
+        if not mine:
+            return None
+        seen = f"the service is {mine[0].state} and {mine[0].status}, no hypervisor is listed"
+        if mine[0].state != "up":
+            return None
+        listed = [each for each in hypervisors(conn) if each.service_host == host]
+        return listed[0] if listed else None
+
+    return wait_until(
+        f"nova-compute on {host} up with its hypervisor",
+        probe,
+        timeout,
+        last=lambda: seen,
+        resolution="Read nova-compute's log on that host; a new host needs "
+        "`nova-manage cell_v2 discover_hosts`.",
+    )

@@ -1,0 +1,135 @@
+"""Kernel modules for the guest: which, in what order, and as `insmod` takes them.
+
+Source: modules.dep(5), modules.builtin in kbuild's documentation.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from wholecard.core import WholecardError
+
+# A card's functions in the proof guest: graphics (bochs stands in for a DRM driver), HDMI and
+# generic sound codecs before the controller that looks for them, NVMe, and igb's VFs. The codec
+# drivers come first, for there is no modprobe in the guest that the kernel could call.
+WANTED = (
+    "bochs",
+    "snd-hda-codec-generic",
+    "snd-hda-codec-hdmi",
+    "snd-hda-intel",
+    "nvme",
+    "igbvf",
+)
+
+
+class ModuleError(WholecardError):
+    """The root has no such kernel or module, or it cannot be unpacked."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module's name with underscores, and its plain ELF content."""
+
+    name: str
+    data: bytes
+
+
+def module_name(path: str) -> str:
+    """The kernel's name of a module file: `kernel/sound/snd-hda-intel.ko.xz` is `snd_hda_intel`."""
+    return PurePosixPath(path).name.split(".ko")[0].replace("-", "_")
+
+
+def parse_dep(text: str) -> dict[str, tuple[str, ...]]:
+    """modules.dep as a mapping of each module's path to the paths that it needs."""
+    table = {}
+    for line in text.splitlines():
+        path, colon, needs = line.partition(":")
+        if colon:
+            table[path.strip()] = tuple(needs.split())
+    return table
+
+
+def load_order(
+    dep: Mapping[str, Sequence[str]], wanted: Sequence[str], builtin: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Paths of the wanted modules and of all they need, each after what it needs, none twice.
+
+    `wanted` are names with `-` or `_`, taken in their order; names in `builtin` need no file.
+    Raises ModuleError when a module is neither there nor built in.
+    """
+    by_name = {module_name(path): path for path in dep}
+    there = {name.replace("-", "_") for name in builtin}
+    order: dict[str, None] = {}
+
+    def visit(path: str) -> None:
+        if path in order:
+            return
+        # modules.dep gives the nearest need first, so the last is to be loaded first.
+        for need in reversed(dep[path]):
+            visit(need)
+        order[path] = None
+
+    for name in (each.replace("-", "_") for each in wanted):
+        if name in by_name:
+            visit(by_name[name])
+        elif name not in there:
+            raise ModuleError(
+                f"the kernel has no module {name}",
+                resolution="Take Debian's linux-image-amd64; the cloud kernel has no sound or DRM.",
+            )
+    return tuple(order)
+
+
+def decompressed(path: str, data: bytes) -> bytes:
+    """A module's plain ELF content from `.ko`, `.ko.xz` or `.ko.gz`. Raises ModuleError."""
+    try:
+        if path.endswith(".ko.xz"):
+            data = lzma.decompress(data)
+        elif path.endswith(".ko.gz"):
+            data = gzip.decompress(data)
+    except (lzma.LZMAError, OSError, EOFError) as error:
+        raise ModuleError(
+            f"cannot unpack {path}", str(error), "Install the kernel anew."
+        ) from error
+    if not data.startswith(b"\x7fELF"):
+        raise ModuleError(
+            f"{path} is no kernel module", resolution="Only .ko, .ko.xz and .ko.gz are read."
+        )
+    return data
+
+
+def kernel_release(root: Path) -> str:
+    """The release of the only kernel of a root (`6.12.107+deb13-amd64`).
+
+    Raises ModuleError when there is none or more than one.
+    """
+    found = sorted(file.parent.name for file in root.glob("lib/modules/*/modules.dep"))
+    if len(found) != 1:
+        raise ModuleError(
+            f"{root} has {len(found)} kernels: {', '.join(found) or 'none'}",
+            resolution="Name the release.",
+        )
+    return found[0]
+
+
+def read_modules(root: Path, release: str, wanted: Sequence[str] = WANTED) -> tuple[Module, ...]:
+    """The wanted modules of a root's kernel and all they need, in the order of loading.
+
+    Raises ModuleError.
+    """
+    base = root / "lib/modules" / release
+    try:
+        dep = parse_dep((base / "modules.dep").read_text())
+        builtin = [module_name(line) for line in (base / "modules.builtin").read_text().split()]
+        return tuple(
+            Module(module_name(path), decompressed(path, (base / path).read_bytes()))
+            for path in load_order(dep, wanted, builtin)
+        )
+    except OSError as error:
+        raise ModuleError(
+            f"cannot read the modules of {release}", str(error), "Install that kernel in the root."
+        ) from error

@@ -1,0 +1,112 @@
+"""The two JSON values by which nova knows a card: `device_spec` on the host, `alias` in a request.
+
+Source: nova 34, `nova/conf/pci.py`, `nova/pci/request.py` (alias schema), `nova/pci/devspec.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from wholecard.core import UsageError
+
+DeviceType = Literal["type-PCI", "type-PF", "type-VF"]
+NumaPolicy = Literal["required", "preferred", "legacy", "socket"]
+
+_ID = re.compile(r"[0-9a-f]{4}")
+
+
+@dataclass(frozen=True)
+class PciDeviceSpec:
+    """Which functions of a host nova-compute may give away.
+
+    `vendor_id` and `product_id` are four lower-case hexadecimal digits. `address` is nova's glob
+    (`0000:41:*.0`), None for every address. `resource_class` and `traits` say how the function is
+    reported to Placement; without a class nova makes `CUSTOM_PCI_<VENDOR>_<PRODUCT>`.
+
+    Raises UsageError when an id is not four hexadecimal digits.
+    """
+
+    vendor_id: str
+    product_id: str
+    address: str | None = None
+    resource_class: str | None = None
+    traits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_ids(self.vendor_id, self.product_id)
+
+    def to_json(self) -> str:
+        """The value of one `[pci] device_spec` line."""
+        return json.dumps(
+            {
+                "vendor_id": self.vendor_id,
+                "product_id": self.product_id,
+                **({"address": self.address} if self.address else {}),
+                **_placement_keys(self.resource_class, self.traits),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class PciAlias:
+    """The name by which a flavor asks for a function (`pci_passthrough:alias=NAME:COUNT`).
+
+    `device_type` must be what nova reports for the function: `type-PF` for a card with an SR-IOV
+    capability even where SR-IOV is unused. Where the `device_spec` names a resource class or
+    traits, the alias has to name them too.
+
+    Raises UsageError when an id is not four hexadecimal digits or the name cannot stand in a
+    flavor.
+    """
+
+    name: str
+    vendor_id: str
+    product_id: str
+    device_type: DeviceType = "type-PCI"
+    numa_policy: NumaPolicy = "preferred"
+    resource_class: str | None = None
+    traits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_ids(self.vendor_id, self.product_id)
+        # `name:count[,name:count]` is how a flavor writes it, so neither sign fits into a name.
+        if not self.name.strip() or len(self.name) > 256 or set(self.name) & set(":,"):
+            raise UsageError(
+                f"{self.name!r} cannot be the name of a PCI alias",
+                resolution="Use 1 to 256 characters without ':' and ','.",
+            )
+
+    def to_json(self) -> str:
+        """The value of one `[pci] alias` line."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "vendor_id": self.vendor_id,
+                "product_id": self.product_id,
+                "device_type": self.device_type,
+                "numa_policy": self.numa_policy,
+                **_placement_keys(self.resource_class, self.traits),
+            }
+        )
+
+
+def _check_ids(vendor_id: str, product_id: str) -> None:
+    for value in (vendor_id, product_id):
+        if not _ID.fullmatch(value):
+            raise UsageError(
+                f"{value!r} is not a PCI vendor or product id",
+                resolution="Write four lower-case hexadecimal digits, as `lspci -nn` prints them.",
+            )
+
+
+def _placement_keys(resource_class: str | None, traits: tuple[str, ...]) -> dict[str, str]:
+    """The tags that go to Placement; nova takes traits as one comma-separated string."""
+    keys = {}
+    if resource_class:
+        keys["resource_class"] = resource_class
+    if traits:
+        keys["traits"] = ",".join(traits)
+    return keys

@@ -1,0 +1,128 @@
+"""A small HTTP server that says what a test tells it to say, with a Keystone in front.
+
+It is no OpenStack: it is there for time-outs, refusals and waiting, which are our own behaviour.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PASSWORD = "pa55-w0rd-that-must-not-leak"
+
+Answer = tuple[int, Any]
+
+
+@dataclass
+class Api:
+    """`answers` maps `METHOD /path` to (status, JSON body) or to a function that returns one."""
+
+    url: str
+    clouds: Path
+    answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def hang(self) -> Answer:
+        """Keep a request waiting until the test is over."""
+        self.closing.wait(30)
+        return 503, {}
+
+
+def keystone_answers(url: str) -> dict[str, Answer | Callable[[], Answer]]:
+    """A login that succeeds, and a catalog with compute and placement on the same server."""
+    compute = {"id": "v2.1", "status": "CURRENT", "version": "2.100", "min_version": "2.1"}
+    placement = {"id": "v1.0", "status": "CURRENT", "max_version": "1.39", "min_version": "1.0"}
+    catalog = [
+        {
+            "type": kind,
+            "name": kind,
+            "id": kind,
+            "endpoints": [
+                {"id": kind, "interface": "public", "region": "R", "region_id": "R", "url": where}
+            ],
+        }
+        for kind, where in (
+            ("compute", f"{url}/compute/v2.1"),
+            ("placement", f"{url}/placement"),
+            ("image", f"{url}/image/v2"),
+        )
+    ]
+    token = {
+        "expires_at": "2999-01-01T00:00:00.000000Z",
+        "issued_at": "2020-01-01T00:00:00.000000Z",
+        "user": {"id": "u", "name": "admin", "domain": {"id": "default", "name": "Default"}},
+        "project": {"id": "p", "name": "admin", "domain": {"id": "default", "name": "Default"}},
+        "catalog": catalog,
+        "methods": ["password"],
+    }
+    login = [{"rel": "self", "href": f"{url}/v3/"}]
+    image = [{"rel": "self", "href": f"{url}/image/v2/"}]
+    links = [{"rel": "self", "href": f"{url}/compute/v2.1/"}]
+    return {
+        "GET /v3": (200, {"version": {"id": "v3.14", "status": "stable", "links": login}}),
+        "POST /v3/auth/tokens": (201, {"token": token}),
+        "GET /image/v2": (
+            200,
+            {"versions": [{"id": "v2.17", "status": "CURRENT", "links": image}]},
+        ),
+        "GET /compute/v2.1": (200, {"version": {**compute, "links": links}}),
+        "GET /placement": (
+            200,
+            {"versions": [{**placement, "links": [{"rel": "self", "href": ""}]}]},
+        ),
+    }
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    """The server, running, and a clouds.yaml that names it `test`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            found.sent.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+            key = f"{self.command} {self.path.partition('?')[0].rstrip('/')}"
+            found.asked.append(key)
+            answer = found.answers.get(key, (404, {"itemNotFound": {"message": key, "code": 404}}))
+            status, body = answer() if callable(answer) else answer
+            payload = json.dumps(body).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("X-Subject-Token", "token")
+                self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
+            except OSError:
+                pass
+
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 -- http.server's names
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    clouds = tmp_path / "clouds.yaml"
+    clouds.write_text(
+        "clouds:\n  test:\n    region_name: R\n    auth:\n"
+        f"      auth_url: {url}/v3\n      username: admin\n      password: {PASSWORD}\n"
+        "      project_name: admin\n      user_domain_name: Default\n"
+        "      project_domain_name: Default\n"
+    )
+    found = Api(url, clouds, keystone_answers(url))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield found
+    found.closing.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -1,0 +1,101 @@
+"""Planning flavors: whole plans compared, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from wholecard.cloud.flavors import (
+    CreateFlavor,
+    Flavor,
+    FlavorConflictError,
+    FlavorWish,
+    SetExtraSpecs,
+    plan_flavors,
+)
+from wholecard.core import Operation, UsageError
+
+SPECS = {"pci_passthrough:alias": "card:2", "hw:maxphysaddr_mode": "passthrough"}
+WISH = FlavorWish("c2", 512, 1, 0, SPECS)
+CREATE = CreateFlavor("c2", 512, 1, 0)
+SET = SetExtraSpecs(
+    "c2", (("hw:maxphysaddr_mode", "passthrough"), ("pci_passthrough:alias", "card:2"))
+)
+OURS = Flavor("id", "c2", 512, 1, 0, SPECS, ours=True)
+OTHERS = replace(OURS, ours=False)
+SET_ALIAS = SetExtraSpecs("c2", (("pci_passthrough:alias", "card:2"),))
+
+
+@pytest.mark.parametrize(
+    ("existing", "wishes", "operations"),
+    [
+        ([], [], []),
+        ([], [WISH], [CREATE, SET]),
+        ([], [replace(WISH, extra_specs={})], [CREATE]),
+        ([OURS], [WISH], []),
+        ([OTHERS], [WISH], []),
+        ([replace(OTHERS, name="other", ram_mb=1)], [WISH], [CREATE, SET]),
+        ([replace(OURS, extra_specs={})], [WISH], [SET]),
+        ([replace(OURS, extra_specs={**SPECS, "pci_passthrough:alias": "card:1"})], [WISH],
+         [SET_ALIAS]),
+    ],
+)  # fmt: skip
+def test_plans(
+    existing: list[Flavor], wishes: list[FlavorWish], operations: list[Operation]
+) -> None:
+    """What is missing is created, what of ours is unfinished is completed, the rest stays."""
+    assert [action.do for action in plan_flavors(existing, wishes).actions] == operations
+
+
+@pytest.mark.parametrize(
+    ("existing", "difference"),
+    [
+        (replace(OURS, ram_mb=1024), "ram: 1024 instead of 512"),
+        (replace(OURS, vcpus=2), "vcpus: 2 instead of 1"),
+        (replace(OURS, disk_gb=5), "disk: 5 instead of 0"),
+        (replace(OTHERS, extra_specs={}), "pci_passthrough:alias: nothing instead of 'card:2'"),
+        (
+            replace(OTHERS, extra_specs={**SPECS, "pci_passthrough:alias": "card:1"}),
+            "pci_passthrough:alias: 'card:1' instead of 'card:2'",
+        ),
+        (replace(OURS, extra_specs={**SPECS, "x": "1"}), "x: '1' instead of nothing"),
+    ],
+)
+def test_others_flavors_are_left_alone(existing: Flavor, difference: str) -> None:
+    """A flavor that differs and is not ours to change is refused, each difference named."""
+    with pytest.raises(FlavorConflictError) as caught:
+        plan_flavors([existing], [WISH])
+    assert difference in caught.value.details
+    assert caught.value.resolution
+
+
+def test_a_name_wished_twice() -> None:
+    """Two wishes of one name are refused before anything is planned."""
+    with pytest.raises(UsageError, match="wished twice: c2"):
+        plan_flavors([], [WISH, WISH])
+
+
+def test_undo_names_what_stood_there() -> None:
+    """Changed extra specs are undone by the value before, added ones by unsetting them."""
+    specs = {"pci_passthrough:alias": "card:1"}
+    (action,) = plan_flavors([replace(OURS, extra_specs=specs)], [WISH]).actions
+    assert action.undo == (
+        "openstack flavor unset --property hw:maxphysaddr_mode c2; "
+        "openstack flavor set --property pci_passthrough:alias=card:1 c2"
+    )
+
+
+def test_operations_are_operations() -> None:
+    """Both operations print as a command and as JSON with their kind."""
+    for operation, kind in ((CREATE, "create-flavor"), (SET, "set-extra-specs")):
+        assert isinstance(operation, Operation)
+        assert operation.to_json()["op"] == kind
+        assert operation.describe().startswith("openstack flavor ")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_planning_goes_on_after_a_cut(count: int) -> None:
+    """After the first call alone the second is still planned, after both nothing is."""
+    done = replace(OURS, extra_specs=SPECS if count == 2 else {})
+    assert len(plan_flavors([done], [WISH]).actions) == 2 - count

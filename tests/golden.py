@@ -1,0 +1,17 @@
+"""Golden files: what generated text must look like, renewed with WHOLECARD_RENEW=1."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+GOLDEN = Path(__file__).parent / "host" / "golden"
+
+
+def compare(name: str, text: str) -> None:
+    """Assert that `text` is the golden file `name`, or make it so."""
+    path = GOLDEN / name
+    if os.environ.get("WHOLECARD_RENEW") == "1":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert path.read_text() == text

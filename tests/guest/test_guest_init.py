@@ -1,0 +1,143 @@
+"""init.sh, run by real shells against a tree of files, and read back by proof.parse."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from wholecard.guest.proof import Proof, parse
+
+SHELLS = [
+    [path] + (["sh"] if name == "busybox" else [])
+    for name in ("dash", "busybox", "bash")
+    if (path := shutil.which(name)) is not None
+]
+
+
+def sysfs(root: Path) -> Path:
+    """A sysfs with a bridge, a card of two functions behind it with a codec, and printk."""
+    devices = root / "sys/devices/pci0000:00"
+    card = devices / "0000:00:02.0"
+    for path, files in {
+        card: {"class": "0x060400", "vendor": "0x1b36", "device": "0x000c"},
+        card / "0000:01:00.0": {"class": "0x030000", "vendor": "0x1002", "device": "0x5046"},
+        card / "0000:01:00.1": {"class": "0x040300", "vendor": "0x8086", "device": "0x293e"},
+    }.items():
+        path.mkdir(parents=True)
+        for name, value in {
+            **files, "subsystem_vendor": "0x1af4", "subsystem_device": "0x1100",
+        }.items():  # fmt: skip
+            (path / name).write_text(value + "\n")
+        (path / "resource").write_text(
+            "0x00000000fd000000 0x00000000fdffffff 0x0000000000042208\n"
+            "0x0000380000000000 0x00003807ffffffff 0x000000000014220c\n"
+            + "0x0000000000000000 0x0000000000000000 0x0000000000000000\n" * 4
+            + "0x00000000febe0000 0x00000000febeffff 0x0000000000046200\n"
+        )
+        bus = root / "sys/bus/pci/devices"
+        bus.mkdir(parents=True, exist_ok=True)
+        (bus / path.name).symlink_to(path)
+    (root / "proc/sys/kernel").mkdir(parents=True)
+    (root / "proc/sys/kernel/osrelease").write_text("6.12.0-test\n")
+    (root / "proc/sys/kernel/printk").write_text("7\n")
+    return card / "0000:01:00.1"
+
+
+def bind_sound(root: Path, sound: Path) -> None:
+    """Give the sound function its driver, its interrupts and its codec."""
+    for name in ("snd_hda_intel", "snd_hda_codec_generic"):
+        (root / "sys/drivers" / name).mkdir(parents=True, exist_ok=True)
+    (sound / "driver").symlink_to(root / "sys/drivers/snd_hda_intel")
+    for irq in ("24", "25"):
+        (sound / "msi_irqs").mkdir(exist_ok=True)
+        (sound / "msi_irqs" / irq).write_text("msi\n")
+    codec = sound / "hdaudioC0D0"
+    codec.mkdir()
+    (codec / "driver").symlink_to(root / "sys/drivers/snd_hda_codec_generic")
+    (codec / "vendor_id").write_text("0x1af40012\n")
+    (codec / "vendor_name").write_text('QE"M\\U\n')
+    (codec / "chip_name").write_text("Generic\n")
+    (root / "sys/bus/hdaudio/devices").mkdir(parents=True)
+    (root / "sys/bus/hdaudio/devices/hdaudioC0D0").symlink_to(codec)
+
+
+def start(root: Path, shell: list[str], wait: int = 0) -> subprocess.Popen[bytes]:
+    """init.sh on this tree; what it says goes to the file `console`."""
+    script = str(resources.files("wholecard.guest").joinpath("init.sh"))
+    variables = {
+        "WHOLECARD_SYS": str(root / "sys"),
+        "WHOLECARD_PROC": str(root / "proc"),
+        "WHOLECARD_CONSOLE": str(root / "console"),
+        "WHOLECARD_WAIT": str(wait),
+    }
+    return subprocess.Popen([*shell, script], env={**os.environ, **variables})
+
+
+def report(root: Path, shell: list[str]) -> Proof:
+    """What init.sh says of this tree."""
+    assert start(root, shell).wait(timeout=20) == 0
+    return parse((root / "console").read_text())
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: Path(shell[0]).name)
+def test_round_trip(tmp_path: Path, shell: list[str]) -> None:
+    """Every fact of the tree arrives, in every shell that is here."""
+    bind_sound(tmp_path, sysfs(tmp_path))
+    proof = report(tmp_path, shell)
+    assert proof.complete
+    assert proof.kernel == "6.12.0-test"
+    bridge, graphics, sound = proof.functions
+    assert bridge.id == "1b36:000c"
+    assert (graphics.address, graphics.driver, graphics.irqs) == ("0000:01:00.0", None, 0)
+    assert graphics.path == ("0000:00:02.0", "0000:01:00.0")
+    assert graphics.bars == (16 << 20, 32 << 30, 0, 0, 0, 0)
+    assert (sound.driver, sound.irqs, sound.pci_class) == ("snd_hda_intel", 2, "040300")
+    assert (sound.subsystem_vendor, sound.subsystem_device) == ("1af4", "1100")
+    (codec,) = proof.codecs
+    assert (codec.function, codec.id, codec.name) == ("0000:01:00.1", "1af40012", "QEMU Generic")
+    assert codec.driver == "snd_hda_codec_generic"
+
+
+def test_the_kernel_is_made_quiet(tmp_path: Path) -> None:
+    """Before it reports, the guest keeps kernel messages off the console."""
+    sysfs(tmp_path)
+    report(tmp_path, SHELLS[0])
+    assert (tmp_path / "proc/sys/kernel/printk").read_text() == "1\n"
+
+
+def test_a_half_line_before_the_report(tmp_path: Path) -> None:
+    """What stood half-written on the console does not spoil the first record."""
+    sysfs(tmp_path)
+    (tmp_path / "console").write_text("[    4.2] igbvf: Copy")
+    assert report(tmp_path, SHELLS[0]).complete
+
+
+def test_an_empty_machine(tmp_path: Path) -> None:
+    """Without any function the report is complete and empty."""
+    proof = report(tmp_path, SHELLS[0])
+    assert (proof.complete, proof.functions, proof.codecs) == (True, (), ())
+
+
+def test_it_waits_until_sound_has_settled(tmp_path: Path) -> None:
+    """The report comes once the sound function has a driver and a codec, and not before."""
+    sound = sysfs(tmp_path)
+    process = start(tmp_path, SHELLS[0], wait=30)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.7)
+    assert not (tmp_path / "console").exists()
+    bind_sound(tmp_path, sound)
+    assert process.wait(timeout=10) == 0
+    assert parse((tmp_path / "console").read_text()).functions[2].driver == "snd_hda_intel"
+
+
+def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
+    """A sound function that never gets a driver is reported without one."""
+    sysfs(tmp_path)
+    process = start(tmp_path, SHELLS[0], wait=1)
+    assert process.wait(timeout=10) == 0
+    assert parse((tmp_path / "console").read_text()).functions[2].driver is None
