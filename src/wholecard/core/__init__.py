@@ -5,7 +5,7 @@ Standard library only, Python 3.9: this room travels to hosts.
 
 from __future__ import annotations
 
-from wholecard.core.errors import UsageError, WholecardError
+from wholecard.core.errors import RefusedError, UsageError, WholecardError
 from wholecard.core.finding import Finding, Severity, exit_status
 from wholecard.core.plan import Action, Operation, Plan
 from wholecard.core.run import Result, RunError, run
@@ -15,6 +15,7 @@ __all__ = [
     "Finding",
     "Operation",
     "Plan",
+    "RefusedError",
     "Result",
     "RunError",
     "Severity",

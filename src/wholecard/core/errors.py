@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wholecard.core.finding import Finding
+
 
 class WholecardError(Exception):
     """Something broke. `exit_code` is what a command ends with (3).
@@ -30,3 +35,14 @@ class UsageError(WholecardError):
     """The command or its input was wrong; nothing was touched (exit code 2)."""
 
     exit_code = 2
+
+
+class RefusedError(WholecardError):
+    """Nothing was touched, because `findings` stand against it (exit code 1)."""
+
+    exit_code = 1
+
+    def __init__(self, brief: str, findings: tuple[Finding, ...], resolution: str = "") -> None:
+        details = "\n".join(f"{finding.rule} {finding.message}" for finding in findings)
+        super().__init__(brief, details, resolution)
+        self.findings = findings

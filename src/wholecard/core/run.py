@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
@@ -10,7 +11,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
 
 from wholecard.core.errors import WholecardError
 
@@ -34,7 +34,7 @@ class RunError(WholecardError):
     """A program is missing, failed, or took too long. `result` is None where it never ended."""
 
     def __init__(
-        self, brief: str, details: str, resolution: str, result: Optional[Result] = None
+        self, brief: str, details: str, resolution: str, result: Result | None = None
     ) -> None:
         super().__init__(brief, details, resolution)
         self.result = result
@@ -45,8 +45,8 @@ def run(
     *,
     timeout: float,
     stdin: str = "",
-    env: Optional[Mapping[str, str]] = None,
-    cwd: Optional[Union[str, Path]] = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
     check: bool = True,
     resolution: str = "",
 ) -> Result:
@@ -106,8 +106,6 @@ def run(
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a program and everything it started, and reap it."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.communicate()

@@ -1,1 +1,3 @@
+"""Emulated GPU hosts and a real OpenStack on one machine, in one folder, on loopback."""
 
+from __future__ import annotations

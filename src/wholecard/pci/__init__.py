@@ -1,1 +1,25 @@
+"""What a host has: addresses, functions, cards and IOMMU groups, read from sysfs.
 
+Standard library only, Python 3.9: this room travels to hosts. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from wholecard.pci.address import Address
+from wholecard.pci.cards import Card, find_cards
+from wholecard.pci.function import Function
+from wholecard.pci.groups import Group, predicted_groups, read_groups
+from wholecard.pci.ids import name_functions
+from wholecard.pci.sysfs import read_functions
+
+__all__ = [
+    "Address",
+    "Card",
+    "Function",
+    "Group",
+    "find_cards",
+    "name_functions",
+    "predicted_groups",
+    "read_functions",
+    "read_groups",
+]

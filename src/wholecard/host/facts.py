@@ -1,0 +1,236 @@
+"""`inspect`: what a host is, as one frozen record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wholecard.core import UsageError
+from wholecard.host.kernel_log import Record, read_kernel_log
+from wholecard.host.natives import module_name, native_modules, read_builtin
+from wholecard.host.settings import Settings, read_settings
+from wholecard.pci import (
+    Address,
+    Card,
+    Function,
+    Group,
+    find_cards,
+    name_functions,
+    predicted_groups,
+    read_functions,
+    read_groups,
+)
+from wholecard.pci.sysfs import read_text
+
+SCHEMA = 1
+
+# linux: drivers/iommu/intel/irq_remapping.c and drivers/iommu/amd/init.c say one of these.
+_REMAPPING_ON = ("DMAR-IR: Enabled IRQ remapping", "AMD-Vi: Interrupt remapping enabled")
+
+# What a plan needs to know of the built-in modules besides the cards' own.
+_VFIO_MODULES = ("vfio", "vfio_pci", "vfio_iommu_type1", "pci_stub")
+
+
+@dataclass(frozen=True)
+class Iommu:
+    """`kind` is `vt-d`, `amd-vi` or None, by the firmware's ACPI table and not by the processor.
+
+    `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not tell.
+    """
+
+    kind: str | None
+    on: bool
+    interrupt_remapping: bool | None = None
+
+
+@dataclass(frozen=True)
+class Boot:
+    """How the host came up: kernel, its command line now, this boot's id, and who makes the next.
+
+    `loader` is `grub` or None, `initramfs` is `initramfs-tools`, `dracut` or None. `builtin` are
+    the modules in question that are built into the kernel.
+    """
+
+    release: str
+    command_line: str
+    boot_id: str
+    loader: str | None
+    initramfs: str | None
+    builtin: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Host:
+    """The facts of one host. `groups` are predictions while the IOMMU is off."""
+
+    functions: tuple[Function, ...]
+    cards: tuple[Card, ...]
+    groups: tuple[Group, ...]
+    groups_predicted: bool
+    iommu: Iommu
+    boot: Boot
+    settings: Settings
+
+    def function(self, address: Address) -> Function | None:
+        """The function at `address`, None where there is none."""
+        return next((each for each in self.functions if each.address == address), None)
+
+    def card_of(self, address: Address) -> Card | None:
+        """The card in whose slot `address` is."""
+        return next((card for card in self.cards if card.slot == address.slot_key), None)
+
+    def groups_of(self, card: Card) -> tuple[Group, ...]:
+        """The groups that the card's functions are in."""
+        return tuple(
+            group
+            for group in self.groups
+            if any(function.address.slot_key == card.slot for function in group.functions)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `inspect --json` prints; `schema` counts up when a field changes its meaning."""
+        return {
+            "schema": SCHEMA,
+            "functions": [function.to_json() for function in self.functions],
+            "cards": [card.to_json() for card in self.cards],
+            "groups": [group.to_json() for group in self.groups],
+            "groups_predicted": self.groups_predicted,
+            "iommu": dict(self.iommu.__dict__),
+            "boot": {**self.boot.__dict__, "builtin": list(self.boot.builtin)},
+            "settings": self.settings.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Host:
+        """The inverse of `to_json`. Raises UsageError for another schema."""
+        if data.get("schema") != SCHEMA:
+            raise UsageError(
+                f"host facts of schema {data.get('schema')!r}, not {SCHEMA}",
+                resolution="Use the same release of Wholecard on both sides.",
+            )
+        functions = tuple(Function.from_json(entry) for entry in data["functions"])
+        by_address = {str(function.address): function for function in functions}
+        groups = tuple(
+            Group(entry["number"], tuple(by_address[address] for address in entry["functions"]))
+            for entry in data["groups"]
+        )
+        boot = {**data["boot"], "builtin": tuple(data["boot"]["builtin"])}
+        return cls(
+            functions=functions,
+            cards=find_cards(functions, groups),
+            groups=groups,
+            groups_predicted=data["groups_predicted"],
+            iommu=Iommu(**data["iommu"]),
+            boot=Boot(**boot),
+            settings=Settings.from_json(data["settings"]),
+        )
+
+
+def inspect(root: Path = Path("/"), log: tuple[Record, ...] | None = None) -> Host:
+    """Read the host under `root`; nothing is changed. `log` spares reading the kernel's log twice.
+
+    Garbled or missing attributes leave fields empty. Raises WholecardError only for settings that
+    are there and cannot be read.
+    """
+    functions = name_functions(root, read_functions(root))
+    release = _release(root)
+    functions = _with_modules(root, release, functions)
+    groups = read_groups(root, functions)
+    iommu_on = bool(groups) or _has_entries(root / "sys/class/iommu")
+    if not iommu_on:
+        groups = predicted_groups(functions)
+    if log is None:
+        log = read_kernel_log(root)
+    return Host(
+        functions=functions,
+        cards=find_cards(functions, groups),
+        groups=groups,
+        groups_predicted=not iommu_on,
+        iommu=Iommu(_iommu_kind(root), iommu_on, _remapping(log) if iommu_on else None),
+        boot=_boot(root, release, functions),
+        settings=read_settings(root),
+    )
+
+
+def read_boot_id(root: Path) -> str:
+    """The id that the kernel makes anew at each boot; empty in a tree that does not run."""
+    return read_text(root / "proc/sys/kernel/random/boot_id")
+
+
+def _with_modules(
+    root: Path, release: str, functions: tuple[Function, ...]
+) -> tuple[Function, ...]:
+    """The functions of cards with the modules that would claim them; the rest as they are."""
+    in_cards = {
+        function.address for card in find_cards(functions, ()) for function in card.functions
+    }
+    modules = native_modules(
+        root, release, (function for function in functions if function.address in in_cards)
+    )
+    return tuple(
+        dataclasses.replace(function, modules=modules.get(function.modalias, ()))
+        if function.address in in_cards
+        else function
+        for function in functions
+    )
+
+
+def _iommu_kind(root: Path) -> str | None:
+    tables = root / "sys/firmware/acpi/tables"
+    if (tables / "DMAR").exists():
+        return "vt-d"
+    return "amd-vi" if (tables / "IVRS").exists() else None
+
+
+def _remapping(log: tuple[Record, ...] | None) -> bool | None:
+    if log is None:
+        return None
+    if any(text in record.message for record in log for text in _REMAPPING_ON):
+        return True
+    whole = bool(log) and log[0].sequence == 0
+    return False if whole else None
+
+
+def _boot(root: Path, release: str, functions: Iterable[Function]) -> Boot:
+    concerned = set(_VFIO_MODULES)
+    for function in functions:
+        concerned.update(function.modules)
+        if function.driver:
+            concerned.add(function.driver_module or module_name(function.driver))
+    return Boot(
+        release=release,
+        command_line=read_text(root / "proc/cmdline"),
+        boot_id=read_boot_id(root),
+        loader="grub" if _all_there(root, "etc/default/grub", "usr/sbin/update-grub") else None,
+        initramfs=_initramfs(root),
+        builtin=tuple(sorted(concerned & read_builtin(root, release))),
+    )
+
+
+def _initramfs(root: Path) -> str | None:
+    if _all_there(root, "etc/initramfs-tools", "usr/sbin/update-initramfs"):
+        return "initramfs-tools"
+    return "dracut" if _all_there(root, "usr/bin/dracut") else None
+
+
+def _release(root: Path) -> str:
+    """The running kernel's release; in a tree that does not run, its last kernel by name."""
+    running = read_text(root / "proc/sys/kernel/osrelease")
+    if running:
+        return running
+    names = sorted(entry.name for entry in (root / "lib/modules").glob("*"))
+    return names[-1] if names else ""
+
+
+def _all_there(root: Path, *paths: str) -> bool:
+    return all((root / path).exists() for path in paths)
+
+
+def _has_entries(directory: Path) -> bool:
+    try:
+        return any(True for _ in directory.iterdir())
+    except OSError:
+        return False

@@ -1,0 +1,123 @@
+"""The agent's plain-text renderings: aligned tables, nothing that needs a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from wholecard.core import Action, Finding
+from wholecard.host.facts import Host
+from wholecard.host.verify import Evidence
+from wholecard.pci import Card, Function
+
+_FUNCTION_HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "NAME")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, two spaces apart, nothing behind the last."""
+    lines = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
+    )
+
+
+def host_text(host: Host) -> str:
+    """The host by card, as `lspci -nnk` would show its functions."""
+    iommu = host.iommu
+    remapping = {True: "on", False: "off", None: "unknown"}[iommu.interrupt_remapping]
+    lines = [
+        f"IOMMU:      {iommu.kind or 'none in the firmware'}, {'on' if iommu.on else 'off'}"
+        f", interrupt remapping {remapping}",
+        f"kernel:     {host.boot.release}",
+        f"arguments:  {host.boot.command_line}",
+        f"boot:       {host.boot.loader or 'unknown loader'}, "
+        f"{host.boot.initramfs or 'unknown initramfs'}",
+    ]
+    if not host.cards:
+        lines.append("cards:      none")
+    for card in host.cards:
+        lines += ["", _card_text(host, card)]
+    return "\n".join(lines)
+
+
+def _card_text(host: Host, card: Card) -> str:
+    notes = ["boot display"] if card.boot_display else []
+    if not host.groups_predicted:
+        notes += [f"{group.name} not viable" for group in host.groups_of(card) if not group.viable]
+    title = f"card {card.slot}" + (f" ({', '.join(notes)})" if notes else "")
+    rows = [_function_row(each, "") for each in card.functions]
+    rows += [_function_row(each, "companion ") for each in card.companions]
+    return f"{title}\n{table(_FUNCTION_HEAD, rows)}"
+
+
+def _function_row(function: Function, prefix: str) -> tuple[str, ...]:
+    name = f"{function.vendor_name} {function.device_name}".strip()
+    group = "-" if function.iommu_group is None else str(function.iommu_group)
+    return (
+        str(function.address),
+        f"{function.class_name} [{function.class_code[:4]}]".strip(),
+        function.driver or "-",
+        ",".join(function.modules) or "-",
+        group,
+        f"{prefix}{name} [{function.ids}]".strip(),
+    )
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Each finding with its fix below it; one line where there is none."""
+    if not findings:
+        return "No findings: all is well."
+    lines = []
+    for finding in findings:
+        lines.append(
+            f"{finding.rule} {finding.severity.value} {finding.subject}: {finding.message}"
+        )
+        if finding.fix:
+            lines.append(f"      fix: {finding.fix}")
+    return "\n".join(lines)
+
+
+def evidence_text(evidence: Sequence[Evidence]) -> str:
+    """A row for each function: driver, group, and when it was claimed at boot."""
+    rows = [
+        (
+            each.address,
+            each.ids,
+            each.driver or "-",
+            "-" if each.group is None else str(each.group),
+            "not seen" if each.claimed is None else f"claimed at {each.claimed:.2f} s",
+        )
+        for each in evidence
+    ]
+    return table(("FUNCTION", "IDS", "DRIVER", "GROUP", "AT BOOT"), rows)
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """Where the host stands, and the journals so far."""
+    if status["state"] == "clean":
+        lines = ["Nothing is applied on this host."]
+    else:
+        lines = [
+            f"journal {status['journal']}: {status['state']}, "
+            f"{status['done']} of {status['actions']} actions in effect",
+            f"cards:       {', '.join(status['cards'])}",
+        ]
+        if status["next"]:
+            lines.append(f"stopped at:  {status['next']}")
+            lines.append("Run apply to finish it or rollback to undo it.")
+        elif not status["rebooted"]:
+            lines.append("Not rebooted since.")
+    if status["history"]:
+        rows = [
+            (each["journal"], each["state"], ", ".join(each["cards"])) for each in status["history"]
+        ]
+        lines += ["", table(("JOURNAL", "STATE", "CARDS"), rows)]
+    return "\n".join(lines)
+
+
+def progress_text(place: int, count: int, action: Action, seconds: float | None) -> str:
+    """The beginning of a progress line, or with `seconds` its end."""
+    if seconds is None:
+        return f"[{place}/{count}] {action.kind} {action.subject} ... "
+    return f"{seconds:.1f} s\n"

@@ -1,0 +1,23 @@
+"""What goes wrong in the lab, with where to look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wholecard.core import WholecardError
+
+TAIL_LINES = 15
+
+
+class LabError(WholecardError):
+    """A part of the lab failed; `details` end with the log's last lines where there is a log."""
+
+
+def log_tail(log: Path, lines: int = TAIL_LINES) -> str:
+    """`log: PATH` and its last lines; only the path where it cannot be read."""
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:
+        return f"log: {log} (not written)"
+    tail = "\n".join("  " + line for line in text.splitlines()[-lines:])
+    return f"log: {log}\n{tail}" if tail else f"log: {log} (empty)"

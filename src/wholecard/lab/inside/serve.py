@@ -1,0 +1,31 @@
+"""serve.py PORT MODULE: run an OpenStack service's WSGI application under cheroot, on loopback.
+
+Runs with the lab's OpenStack environment, one process per service, for each has one global
+configuration. `MODULE` holds `application`, as the service's own WSGI entry point does.
+"""
+
+import importlib
+import sys
+
+THREADS = 8
+
+
+def main() -> None:
+    port, module = int(sys.argv[1]), sys.argv[2]
+    # The services parse sys.argv themselves when they are imported.
+    sys.argv = [module]
+    application = importlib.import_module(module).application
+    # After the service: nova decides on its threading before anything else may be imported.
+    from cheroot import wsgi
+
+    server = wsgi.Server(
+        ("127.0.0.1", port), application, numthreads=THREADS, max=4 * THREADS, request_queue_size=64
+    )
+    try:
+        server.start()
+    except KeyboardInterrupt:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

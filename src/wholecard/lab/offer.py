@@ -1,0 +1,62 @@
+"""What the cloud offers of the cards: nova-compute's report, the flavors, the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from openstack.connection import Connection
+
+from wholecard.cloud import flavors
+from wholecard.cloud.images import ImageWish, ensure_image
+from wholecard.cloud.placement import Provider, wait_for_providers
+from wholecard.cloud.services import wait_for_compute
+from wholecard.lab import gpu
+from wholecard.lab.images import GUEST_DISK
+from wholecard.lab.lab import Lab
+from wholecard.lab.root import NODE_NAME
+from wholecard.lab.steps import Story
+
+FUNCTIONS = {gpu.GPU_CLASS: 2, gpu.AUDIO_CLASS: 2}
+
+
+def offer(lab: Lab, conn: Connection, story: Story) -> None:
+    """The flavors and the image, made where they are not there yet."""
+    with story.step("cloud: flavors, image in Glance") as step:
+        plan = flavors.plan_flavors(flavors.flavors(conn), [gpu.CARDS_FLAVOR, gpu.WHOLE_FLAVOR])
+        flavors.apply(conn, plan)
+        wish = ImageWish(gpu.IMAGE, lab.parts.guest / GUEST_DISK, gpu.IMAGE_PROPERTIES)
+        ensure_image(conn, wish)
+        step.saw("plan of the flavors", str(plan))
+
+
+def wait_for_cards(conn: Connection, story: Story, timeout: float = 300) -> None:
+    """Until nova-compute is up and Placement has every function free."""
+    with story.step("cloud: nova-compute reports the cards to Placement") as step:
+        wait_for_compute(conn, NODE_NAME, timeout)
+        found = wait_for_providers(conn, all_free, timeout)
+        step.saw("Placement's providers", providers_text(found))
+
+
+def all_free(providers: Sequence[Provider]) -> bool:
+    """Whether Placement has all functions of the lab's cards, and none is allocated."""
+    return all(
+        sum(free_units(provider, name) for provider in providers) == count
+        for name, count in FUNCTIONS.items()
+    )
+
+
+def free_units(provider: Provider, resource_class: str) -> int:
+    """Units of a resource class that nobody holds; 0 where the provider has none of it."""
+    inventory = provider.inventory(resource_class)
+    return inventory.total - inventory.reserved - inventory.used if inventory else 0
+
+
+def providers_text(providers: Sequence[Provider]) -> str:
+    """One line for each provider: name, inventories with what is used."""
+    lines = []
+    for provider in sorted(providers, key=lambda each: each.name):
+        held = ", ".join(
+            f"{each.resource_class} {each.used}/{each.total}" for each in provider.inventories
+        )
+        lines.append(f"{provider.name}: {held or 'no inventory'}")
+    return "\n".join(lines)

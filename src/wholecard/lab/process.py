@@ -1,0 +1,155 @@
+"""The lab's processes: started in the private root, known by a mark in their environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from wholecard.lab.errors import LabError, log_tail
+from wholecard.lab.sandbox import Sandbox
+
+# Every process of a lab carries these: a lab can be ended though its starter was killed before
+# it could write anything down.
+MARK_LAB = "WHOLECARD_LAB_RUN"
+MARK_NAME = "WHOLECARD_SERVICE"
+
+
+@dataclass(frozen=True)
+class Running:
+    """One service of the lab: its name and its processes, the outermost first."""
+
+    name: str
+    processes: tuple[psutil.Process, ...]
+
+    def memory(self) -> int:
+        """Bytes of memory that are its own (PSS where the kernel tells, else resident)."""
+        total = 0
+        for process in self.processes:
+            try:
+                full = process.memory_full_info()
+                total += getattr(full, "pss", full.rss)
+            except psutil.Error:
+                continue
+        return total
+
+
+def start(
+    inside: Sandbox,
+    run_folder: Path,
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    *,
+    workdir: str = "/",
+) -> subprocess.Popen[bytes]:
+    """Start a service that outlives this process; what it prints goes to `log`."""
+    marks = {MARK_LAB: str(run_folder), MARK_NAME: name}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            inside.argv(command, workdir=workdir),
+            env=inside.env() | marks | {"PATH": inside.env()["PATH"] + ":" + os.defpath},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def running(run_folder: Path) -> dict[str, Running]:
+    """The lab's services that have living processes, by name."""
+    found: dict[str, list[psutil.Process]] = {}
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+            alive = process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.Error, OSError):
+            continue
+        if alive and environment.get(MARK_LAB) == str(run_folder):
+            found.setdefault(environment.get(MARK_NAME, "?"), []).append(process)
+    return {
+        name: Running(name, tuple(sorted(processes, key=_age)))
+        for name, processes in sorted(found.items())
+    }
+
+
+def _age(process: psutil.Process) -> tuple[float, int]:
+    try:
+        return (process.create_time(), process.pid)
+    except psutil.Error:
+        return (float("inf"), process.pid)
+
+
+def stop(run_folder: Path, names: Sequence[str] | None = None, timeout: float = 20) -> list[str]:
+    """Kill the processes of these services (all where None) and wait until none is left.
+
+    Nothing in a running lab outlives it, so nothing needs time to put its things in order.
+    Returns the names of those that ran; raises LabError where one stays after `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    ended: list[str] = []
+    while True:
+        left = {
+            name: service
+            for name, service in running(run_folder).items()
+            if names is None or name in names
+        }
+        if not left:
+            return ended
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"did not end: {', '.join(left)}",
+                resolution="Look at them with `ps`; end them by their id.",
+            )
+        ended += [name for name in left if name not in ended]
+        for service in left.values():
+            for process in service.processes:
+                _kill(process)
+        time.sleep(0.05)
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=0)
+    except (psutil.Error, OSError):
+        pass
+
+
+def wait_until(
+    condition: Callable[[], bool],
+    *,
+    timeout: float,
+    what: str,
+    service: subprocess.Popen[bytes] | None = None,
+    log: Path | None = None,
+    every: float = 0.1,
+) -> None:
+    """Wait until `condition()` holds; it is asked again every `every` seconds.
+
+    Raises LabError with the log's end when `timeout` seconds pass, or at once when `service`
+    (started by this process) has ended.
+    """
+    deadline = time.monotonic() + timeout
+    details = log_tail(log) if log else ""
+    while not condition():
+        if service is not None and service.poll() is not None:
+            raise LabError(
+                f"{what}: the process ended with status {service.returncode}",
+                log_tail(log) if log else "",
+                "The log says why. `wholecard lab up` tries again and goes on where it was.",
+            )
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"{what}: not within {timeout:.0f} s",
+                log_tail(log) if log else details,
+                "The log may say why. `wholecard lab up` tries again and goes on where it was.",
+            )
+        time.sleep(every)

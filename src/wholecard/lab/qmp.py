@@ -1,0 +1,73 @@
+"""QEMU's machine protocol: a few commands over a unix socket (docs/interop/qmp-spec)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wholecard.lab.errors import LabError
+
+
+class Qmp:
+    """An open QMP session. Commands answer with what stands under `return`."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._file = connection.makefile("rw")
+        self._read()
+        self.command("qmp_capabilities")
+
+    def command(self, name: str, **arguments: Any) -> Any:
+        """Run one command; raises LabError with QEMU's own words where it refuses."""
+        self._file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self._file.flush()
+        while True:
+            answer = self._read()
+            if "event" in answer:
+                continue
+            if "error" in answer:
+                raise LabError(f"QEMU refused {name}", answer["error"]["desc"])
+            return answer["return"]
+
+    def save_state(self, uri: str, timeout: float) -> None:
+        """Write the machine's memory and devices to `uri`; the machine is paused afterwards."""
+        self.command("migrate-set-parameters", **{"max-bandwidth": 10**11})
+        self.command("migrate", uri=uri)
+        deadline = time.monotonic() + timeout
+        while True:
+            status = self.command("query-migrate")
+            if status.get("status") == "completed":
+                return
+            if status.get("status") in ("failed", "cancelled"):
+                raise LabError("the node's state could not be saved", status.get("error-desc", ""))
+            if time.monotonic() > deadline:
+                raise LabError(f"the node's state was not saved within {timeout:.0f} s")
+            time.sleep(0.1)
+
+    def _read(self) -> dict[str, Any]:
+        line = self._file.readline()
+        if not line:
+            raise LabError("QEMU closed its control socket")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextmanager
+def session(path: Path, timeout: float = 30) -> Iterator[Qmp]:
+    """A session on the socket at `path`; raises LabError where QEMU does not answer."""
+    # A socket's address holds 108 bytes at most, a folder's path may be longer.
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            yield Qmp(connection)
+    except (OSError, ValueError) as error:
+        raise LabError("QEMU does not answer on its control socket", f"{path}: {error}") from error
+    finally:
+        os.close(folder)

@@ -1,0 +1,69 @@
+"""The databases as they are before anything happens in the cloud: made once, then copied."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from wholecard.lab import process, settings, store
+from wholecard.lab.control import DATABASES, SCRIPTS, Control
+from wholecard.lab.place import Place, key_of, key_of_files
+from wholecard.lab.ports import choose
+
+SECRETS = "secrets.json"
+PARTS = ("mysql", "keystone")
+# What the schemas are made by; a change of ports or of cards does not make them anew.
+MADE_BY = ("seed.py", "control.py", "inside/prepare.py")
+
+
+def seed_entry(place: Place, root: Path, environment: Path) -> Path:
+    """The folder with MariaDB's files, keystone's keys and the secrets that belong to them."""
+    here = Path(__file__).parent
+    key = key_of(root.name, environment.name, key_of_files(*(here / name for name in MADE_BY)))
+
+    def build(folder: Path) -> None:
+        values = settings.Settings(choose(), settings.make_secrets())
+        control = Control(root, environment, folder, place.run, values.ports)
+        settings.write_private(folder / SECRETS, json.dumps(dict(values.secrets)))
+        settings.write_all(values, folder, environment)
+        (folder / "log").mkdir()
+        for name in ("keystone/fernet", "keystone/credential", "keystone/receipts", "nova", "neutron"):
+            (folder / name).mkdir(parents=True, mode=0o700)
+        try:
+            _fill(control, values)
+            control.stop_mariadb_cleanly()
+        finally:
+            process.stop(place.run, ["mariadb"])
+        for scratch in ("etc", "log", "nova", "neutron", "clouds.yaml"):
+            store.remove_tree(folder / scratch)
+
+    return store.entry(place.cache, "seed", key, build, (SECRETS, "mysql/ibdata1"))
+
+
+def _fill(control: Control, values: settings.Settings) -> None:
+    control.make_databases()
+    control.start_mariadb()
+    control.sql("".join(f"create database {name} character set utf8mb3;" for name in DATABASES))
+    given = {"admin": values.secrets["admin"], "keystone_url": values.url("keystone")}
+    # nova's migrations take as long as all others together, and there are two cores.
+    with ThreadPoolExecutor(2) as pool:
+        nova = pool.submit(control.prepare, "nova", {})
+        others = pool.submit(
+            lambda: [control.prepare(name, given)
+                     for name in ("keystone", "neutron", "glance", "placement")]
+        )  # fmt: skip
+        nova.result()
+        others.result()
+
+
+def plant(source: Path, run: Path) -> None:
+    """Copy databases, keys and images of a seed (or of a saved lab) into a lab's folder."""
+    for part in (*PARTS, "glance", "nova", "neutron"):
+        store.remove_tree(run / part)
+        if (source / part).is_dir():
+            shutil.copytree(source / part, run / part, symlinks=True)
+    for name in ("glance/images", "glance/staging", "glance/tasks", "nova/lock", "neutron/lock"):
+        (run / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.write_private(run / SECRETS, (source / SECRETS).read_text())

@@ -1,0 +1,168 @@
+"""`lab up`: to a node with free, prepared cards and a cloud that answers; saved once, then woken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from openstack.connection import Connection
+
+from wholecard.lab import disk, process, settings, store
+from wholecard.lab import lab as labs
+from wholecard.lab.cloudside import start_cloud, start_services, write_configuration
+from wholecard.lab.lab import IMAGE_INSIDE, SAVED_INSIDE, Lab, Parts
+from wholecard.lab.nodeside import (
+    Agent,
+    configure_compute,
+    look,
+    power_on,
+    prepare,
+    reboot_and_verify,
+)
+from wholecard.lab.offer import offer, wait_for_cards
+from wholecard.lab.place import Place
+from wholecard.lab.seed import SECRETS
+from wholecard.lab.steps import Story
+
+NODE_STATE = "node.state"
+SAVED_DISK = "disk.qcow2"
+
+
+def up(place: Place, story: Story, layout: str = "separate") -> tuple[Lab, Connection]:
+    """A lab whose cards are free and prepared, and whose cloud answers. Idempotent.
+
+    A lab that runs whole is left as it is; a service that died is started again; anything else
+    is begun anew from the cache. Raises LabError and what the steps raise.
+    """
+    with store.locked(place.top / "up.lock", "another `lab up` is at work", timeout=1800):
+        found = labs.current(place)
+        if found is not None and found[1] == "up" and found[0].layout == layout:
+            lab = found[0]
+            if "node" in process.running(place.run):
+                return lab, _mend(lab, story)
+        parts = labs.build_parts(place, story)
+        accelerator, _ = labs.choose_accelerator(place, parts.root)
+        lab = labs.new_lab(place, parts, layout, accelerator)
+        labs.write_state(lab, "starting")
+        saved = _saved_folder(place, parts, layout, accelerator)
+        if store.is_whole(saved):
+            conn = _wake(lab, story, saved)
+        else:
+            conn = bare_to_ready(lab, story)
+            save(lab, story)
+        labs.write_state(lab, "up")
+        return lab, conn
+
+
+def bare_to_ready(lab: Lab, story: Story) -> Connection:
+    """The whole way: control plane and a bare node side by side, the host prepared, cards offered."""
+    drop_ins = write_configuration(lab)
+
+    def node_side() -> None:
+        node = power_on(lab, story)
+        agent = Agent(node)
+        look(agent, story, lab.place.run)
+        prepare(agent, story)
+        configure_compute(lab, node, drop_ins["compute"])
+        reboot_and_verify(node, agent, story)
+
+    def cloud_side() -> Connection:
+        conn = start_cloud(lab, story, lab.parts.seed)
+        offer(lab, conn, story)
+        return conn
+
+    conn = side_by_side(node_side, cloud_side)
+    wait_for_cards(conn, story)
+    return conn
+
+
+def side_by_side(node_side, cloud_side):  # type: ignore[no-untyped-def]
+    """Run both sides to their end; the first error is raised once both have ended or failed."""
+    with ThreadPoolExecutor(2) as pool:
+        node = pool.submit(node_side)
+        cloud = pool.submit(cloud_side)
+        conn = cloud.result()
+        node.result()
+    return conn
+
+
+def _mend(lab: Lab, story: Story) -> Connection:
+    """Start again what died of the control plane; with nothing dead only Keystone is asked."""
+    alive = process.running(lab.place.run)
+    if "mariadb" not in alive:
+        with story.step("cloud: MariaDB again"):
+            lab.control.start_mariadb()
+    if "rabbitmq" not in alive:
+        with story.step("cloud: RabbitMQ again"):
+            lab.control.start_rabbitmq()
+    return start_services(lab, story)
+
+
+def _saved_folder(place: Place, parts: Parts, layout: str, accelerator: str) -> Path:
+    return place.cache / f"saved-{layout}-{parts.key(layout, accelerator)}"
+
+
+def save(lab: Lab, story: Story) -> None:
+    """Keep this moment in the cache: the node's memory and disk, the databases, the images."""
+    control = lab.control
+    node = lab.node()
+    target = _saved_folder(lab.place, lab.parts, lab.layout, lab.accelerator)
+    partial = target.with_suffix(".partial")
+    with story.step("save the prepared lab for the next `lab up`"):
+        for stale in (partial, *lab.place.cache.glob(f"saved-{lab.layout}-*")):
+            store.remove_tree(stale)
+        partial.mkdir(mode=0o700)
+        node.ssh(["sync"], timeout=60)
+        node.save(NODE_STATE, partial)
+        try:
+            shutil.copy2(node.folder / "disk.qcow2", partial / SAVED_DISK)
+            _copy_databases(lab, partial)
+        finally:
+            node.resume()
+        for part in ("keystone", "glance"):
+            shutil.copytree(lab.place.run / part, partial / part)
+        settings.write_private(partial / SECRETS, json.dumps(dict(lab.settings.secrets)))
+        sizes = {name: (partial / name).stat().st_size for name in (NODE_STATE, SAVED_DISK)}
+        (partial / store.MARKER).write_text(json.dumps({"sizes": sizes}))
+        partial.rename(target)
+
+
+def _copy_databases(lab: Lab, target: Path) -> None:
+    """MariaDB's files of one instant: its log written out, the process stopped for the copy.
+
+    It recovers from such a copy as from a power cut, which InnoDB is made for.
+    """
+    lab.control.sql("flush tables; flush engine logs;")
+    members = process.running(lab.place.run)["mariadb"].processes
+    server = [member for member in members if member.name() == "mariadbd"]
+    for member in server:
+        member.send_signal(signal.SIGSTOP)
+    try:
+        shutil.copytree(lab.place.run / "mysql", target / "mysql")
+    finally:
+        for member in server:
+            member.send_signal(signal.SIGCONT)
+
+
+def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
+    """The saved lab on new databases and a new disk over the saved ones."""
+    write_configuration(lab)
+    node = lab.node(saved)
+
+    def node_side() -> None:
+        with story.step("node: wake from its saved state") as step:
+            disk.overlay(node.inside, f"{SAVED_INSIDE}/{SAVED_DISK}", "qcow2", node.folder,
+                         "disk.qcow2")  # fmt: skip
+            node.start(incoming=f"{SAVED_INSIDE}/{NODE_STATE}")
+            node.wait_for_ssh(timeout=120)
+            node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=30)
+            step.note = "prepared and rebooted when it was saved"
+
+    conn: Connection = side_by_side(node_side, lambda: start_cloud(lab, story, saved))
+    offer(lab, conn, story)
+    wait_for_cards(conn, story)
+    return conn

@@ -1,0 +1,86 @@
+"""Cards: all functions of one slot, and what shares their IOMMU group."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from wholecard.pci.function import Function
+from wholecard.pci.groups import Group
+
+
+@dataclass(frozen=True)
+class Card:
+    """All functions of one slot, at least one of them a GPU or another accelerator.
+
+    `companions` are endpoints outside the slot that share an IOMMU group with a function in it;
+    some of them may belong to another card. The card is given with them or not at all.
+    """
+
+    functions: tuple[Function, ...]
+    companions: tuple[Function, ...] = ()
+
+    @property
+    def slot(self) -> str:
+        """The card's name: its slot, `0000:01:00`."""
+        return self.functions[0].address.slot_key
+
+    @property
+    def gpu(self) -> tuple[Function, ...]:
+        """The functions of a display or accelerator class; never empty."""
+        return tuple(function for function in self.functions if function.is_display)
+
+    @property
+    def boot_display(self) -> bool:
+        """Whether the firmware's console is on this card (sysfs `boot_vga`)."""
+        return any(function.boot_vga for function in self.functions)
+
+    @property
+    def title(self) -> str:
+        """Slot and the GPU's name or ids, for a person to recognise it by."""
+        first = self.gpu[0]
+        return f"{self.slot} {first.vendor_name} {first.device_name or first.ids}".replace(
+            "  ", " "
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"slot", "functions", "gpu", "companions", "boot_display"}`, functions by address."""
+        return {
+            "slot": self.slot,
+            "functions": [str(function.address) for function in self.functions],
+            "gpu": [str(function.address) for function in self.gpu],
+            "companions": [str(function.address) for function in self.companions],
+            "boot_display": self.boot_display,
+        }
+
+
+def find_cards(functions: Iterable[Function], groups: Iterable[Group]) -> tuple[Card, ...]:
+    """The cards among `functions`, by slot, with the companions that `groups` give them.
+
+    A VF is no card: it is a part of its PF's. Bridges never belong to one.
+    """
+    slots: dict[str, list[Function]] = defaultdict(list)
+    for function in functions:
+        if not function.is_bridge and function.physfn is None:
+            slots[function.address.slot_key].append(function)
+    groups = tuple(groups)
+    cards = (
+        _card(tuple(sorted(members, key=lambda function: function.address)), groups)
+        for members in slots.values()
+        if any(function.is_display for function in members)
+    )
+    return tuple(sorted(cards, key=lambda card: card.functions[0].address))
+
+
+def _card(functions: tuple[Function, ...], groups: tuple[Group, ...]) -> Card:
+    own = {function.address for function in functions}
+    companions = {
+        endpoint.address: endpoint
+        for group in groups
+        if any(function.address in own for function in group.functions)
+        for endpoint in group.endpoints
+        if endpoint.address not in own
+    }
+    return Card(functions, tuple(companions[address] for address in sorted(companions)))

@@ -1,0 +1,92 @@
+"""A PCI function: one record of what sysfs says about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wholecard.pci.address import Address
+
+# https://pci-ids.ucw.cz/read/PD: base class 03 and subclass, and "processing accelerators".
+DISPLAY_CLASSES = frozenset({"0300", "0302", "0380", "1200"})
+BRIDGE_CLASS = "0604"
+
+# linux: Documentation/driver-api/vfio.rst, "IOMMU groups": a group is usable when each of its
+# devices is bound to VFIO or known to be harmless; pci-stub only parks a device.
+HARMLESS_DRIVERS = frozenset({"vfio-pci", "pci-stub"})
+
+
+@dataclass(frozen=True)
+class Function:
+    """One PCI function as `/sys/bus/pci/devices/ADDRESS` shows it.
+
+    `vendor`, `device` and the subsystem ids are four lower-case hex digits, `class_code` six,
+    `revision` two; each is empty where sysfs did not say. `bars` are the sizes in bytes of the
+    six base address registers, 0 where one is unused. `parents` are the bridges above, from the
+    root bus down. `driver_module` is the module behind `driver`, None where it is built in.
+    `modules` are the kernel modules that would claim the function; only functions of cards have
+    them looked up. `physfn` is set on a VF.
+    """
+
+    address: Address
+    vendor: str = ""
+    device: str = ""
+    subsystem_vendor: str = ""
+    subsystem_device: str = ""
+    class_code: str = ""
+    revision: str = ""
+    driver: str | None = None
+    driver_module: str | None = None
+    driver_override: str | None = None
+    modalias: str = ""
+    modules: tuple[str, ...] = ()
+    iommu_group: int | None = None
+    numa_node: int | None = None
+    boot_vga: bool = False
+    bars: tuple[int, ...] = ()
+    parents: tuple[Address, ...] = ()
+    physfn: Address | None = None
+    vendor_name: str = ""
+    device_name: str = ""
+    class_name: str = ""
+
+    @property
+    def ids(self) -> str:
+        """`10de:1eb8`, as lspci -n prints it; `?` where sysfs did not say."""
+        return f"{self.vendor or '?'}:{self.device or '?'}"
+
+    @property
+    def is_bridge(self) -> bool:
+        """A PCI-to-PCI bridge, which is never given and never bound."""
+        return self.class_code.startswith(BRIDGE_CLASS)
+
+    @property
+    def is_display(self) -> bool:
+        """A GPU or another accelerator, by its class."""
+        return self.class_code[:4] in DISPLAY_CLASSES
+
+    @property
+    def is_free_for_vfio(self) -> bool:
+        """Whether this function leaves its IOMMU group viable: a bridge, harmless or unbound."""
+        return self.is_bridge or self.driver is None or self.driver in HARMLESS_DRIVERS
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields under their own names; addresses as text."""
+        data: dict[str, Any] = dict(self.__dict__)
+        data["address"] = str(self.address)
+        data["modules"] = list(self.modules)
+        data["bars"] = list(self.bars)
+        data["parents"] = [str(parent) for parent in self.parents]
+        data["physfn"] = None if self.physfn is None else str(self.physfn)
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Function:
+        """The inverse of `to_json`; raises UsageError on a bad address, TypeError on a bad key."""
+        fields = dict(data)
+        fields["address"] = Address.parse(data["address"])
+        fields["modules"] = tuple(data["modules"])
+        fields["bars"] = tuple(data["bars"])
+        fields["parents"] = tuple(Address.parse(parent) for parent in data["parents"])
+        fields["physfn"] = None if data["physfn"] is None else Address.parse(data["physfn"])
+        return cls(**fields)

@@ -1,0 +1,174 @@
+"""The agent's commands: what they print and how they exit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from golden import compare
+from nodes import APART, GROUPS_APART, bare, reboot
+from tree import grow, snapshot
+from wholecard.host.agent import main
+from wholecard.host.facts import Host, inspect
+from wholecard.host.zipapp import build_agent
+
+FOUR = [*GROUPS_APART[10], *GROUPS_APART[11]]
+
+
+@pytest.fixture
+def agent(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command on a root: its status, what it printed, and its errors."""
+
+    def run(root: Path, command: str, *arguments: str) -> tuple[int, str, str]:
+        status = main([command, "--root", str(root), *arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def test_whole_way(apart: Path, agent: Any) -> None:
+    """A host goes the whole way: check, plan, apply, reboot, verify, rollback."""
+    before = snapshot(apart)
+    assert agent(apart, "check", "--all-cards")[0] == 1
+    status, out, _ = agent(apart, "plan", "--all-cards", "--json")
+    assert (status, len(json.loads(out)["actions"])) == (0, 8)
+    assert snapshot(apart) == before
+    status, out, err = agent(apart, "apply", "--all-cards", "--json")
+    data = json.loads(out)
+    assert (status, data["journal"], data["applied"], data["reboot_needed"]) == (0, "0001", 8, True)
+    assert len(data["seconds"]) == 8
+    assert err.splitlines()[6].startswith("[7/8] run-tool update-initramfs ... ")
+    status, out, _ = agent(apart, "verify", "--json")
+    assert (status, "WC110" in out) == (1, True)
+    reboot(apart, APART, GROUPS_APART, FOUR)
+    status, out, _ = agent(apart, "verify", "--json")
+    data = json.loads(out)
+    assert (status, data["findings"]) == (0, [])
+    assert [row["address"] for row in data["evidence"]] == FOUR
+    assert agent(apart, "check", "--all-cards", "--json")[0] == 0
+    assert json.loads(agent(apart, "status", "--json")[1])["rebooted"] is True
+    status, out, _ = agent(apart, "rollback", "--json")
+    assert (status, json.loads(out)["applied"]) == (0, 8)
+    assert agent(apart, "status")[1].startswith("Nothing is applied on this host.")
+
+
+def test_text(apart: Path, agent: Any) -> None:
+    """The texts for people are these."""
+    pieces = [agent(apart, "inspect")[1], agent(apart, "check")[1]]
+    agent(apart, "apply", "--all-cards")
+    pieces.append(agent(apart, "status")[1])
+    reboot(apart, APART, GROUPS_APART, FOUR)
+    pieces += [agent(apart, "inspect")[1], agent(apart, "verify")[1]]
+    compare("agent.txt", "----\n".join(pieces))
+
+
+def test_inspect_json(apart: Path, agent: Any) -> None:
+    """inspect --json is the host itself, with its schema."""
+    data = json.loads(agent(apart, "inspect", "--json")[1])
+    assert data["schema"] == 1
+    assert {"functions", "cards", "groups", "iommu", "boot"} <= set(data)
+    assert Host.from_json(data) == inspect(apart)
+
+
+def test_dry_run(apart: Path, agent: Any) -> None:
+    """apply --dry-run prints the plan and touches nothing."""
+    before = snapshot(apart, without="-")
+    status, out, _ = agent(apart, "apply", "--all-cards", "--dry-run")
+    assert (status, out.startswith("1. write-file /etc/default/grub")) == (0, True)
+    assert snapshot(apart, without="-") == before
+
+
+def test_refused(together: Path, agent: Any) -> None:
+    """A refusal exits 1 with its findings, and touches nothing."""
+    before = snapshot(together)
+    status, out, err = agent(together, "apply", "--card", "0000:02:01.0", "--json")
+    data = json.loads(out)
+    assert (status, [each["rule"] for each in data["findings"]]) == (1, ["WC107"])
+    assert "Give these cards together" in data["error"]["resolution"]
+    assert err.startswith("error: ")
+    assert snapshot(together) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "brief"),
+    [
+        (["plan"], "no card named"),
+        (["plan", "--card", "0000:00:04.0"], "0000:00:04.0 is no card"),
+        (["plan", "--card", "zz"], "is no PCI address"),
+        (["verify"], "nothing is applied"),
+        (["rollback"], "nothing is applied"),
+    ],
+)
+def test_called_wrongly(apart: Path, agent: Any, arguments: list[str], brief: str) -> None:
+    """What was called wrongly exits 2 and says why."""
+    status, _, err = agent(apart, *arguments)
+    assert status == 2
+    assert brief in err
+
+
+def test_broken(apart: Path, agent: Any, calls: Path) -> None:
+    """A tool that fails exits 3; status exits 1 and says where; apply again finishes."""
+    (calls.parent / "calls.fail").touch()
+    assert agent(apart, "apply", "--all-cards")[0] == 3
+    status, out, _ = agent(apart, "status")
+    assert (status, "stopped at:  run-tool update-initramfs" in out) == (1, True)
+    assert agent(apart, "verify")[0] == 3
+    (calls.parent / "calls.fail").unlink()
+    status, out, _ = agent(apart, "apply", "--all-cards", "--json")
+    data = json.loads(out)
+    assert (status, data["journal"], data["applied"]) == (0, "0001", 2)
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help teaches the way of a host."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "Exit status: 0 all is well" in capsys.readouterr().out
+
+
+def pythons() -> list[str]:
+    """The oldest Python here that the agent is for, and the newest."""
+    names = [f"python3.{minor}" for minor in range(9, 15)]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    # Another user's Pythons may be named in the environment and not be ours to run.
+    kept = sorted(pyenv.glob("versions/3.*/bin/python3")) if os.access(pyenv, os.R_OK) else []
+    found = [*(shutil.which(name) for name in names), *(str(path) for path in kept)]
+    versions = {version(python): python for python in found if python}
+    usable = [versions[key] for key in sorted(versions) if key >= (3, 9)]
+    return [usable[0], usable[-1]] if usable else []
+
+
+def version(python: str) -> tuple[int, int]:
+    """A Python's version; (0, 0) where it does not run."""
+    code = "import sys; print(*sys.version_info[:2])"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+    major, minor = [*done.stdout.split(), "0", "0"][:2]
+    return int(major), int(minor)
+
+
+def test_zipapp(tmp_path: Path) -> None:
+    """The one file runs under the oldest and the newest Python and is the same each time."""
+    grow(tmp_path / "root", bare(APART))
+    agent = build_agent(tmp_path / "wholecard-host.pyz")
+    assert build_agent(tmp_path / "again.pyz").read_bytes() == agent.read_bytes()
+    found = pythons()
+    assert found
+    for python in found:
+        for command in (["inspect"], ["plan", "--all-cards"]):
+            done = subprocess.run(
+                [python, "-I", str(agent), *command, "--root", str(tmp_path / "root"), "--json"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, ""), python
+            if command == ["inspect"]:
+                assert Host.from_json(json.loads(done.stdout)) == inspect(tmp_path / "root")

@@ -1,0 +1,333 @@
+"""Apply and rollback: through a journal, and right after a kill at any point."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakes import fake_tools
+from nodes import APART, RELEASE, TOGETHER, Device, bare, reboot
+from tree import grow, snapshot
+from wholecard.core import UsageError, WholecardError
+from wholecard.host import journal
+from wholecard.host.apply import Outcome, apply, finish
+from wholecard.host.facts import inspect
+from wholecard.host.plan import plan
+from wholecard.host.rollback import rollback
+from wholecard.host.settings import HOOK, TABLE
+from wholecard.host.wish import resolve
+
+IMAGE = f"boot/initrd.img-{RELEASE}"
+NEW_KERNEL = "boot/initrd.img-6.99"
+
+
+def prepare(root: Path, *addresses: str) -> Outcome:
+    host = inspect(root)
+    wish = resolve(host, addresses, all_cards=not addresses)
+    return apply(root, host, wish, plan(host, wish))
+
+
+def called(calls: Path) -> list[str]:
+    return calls.read_text().splitlines() if calls.exists() else []
+
+
+def test_applies(apart: Path, calls: Path) -> None:
+    """Apply leaves what was planned, runs each tool once in the root, and plans no more."""
+    outcome = prepare(apart)
+    assert (outcome.journal, len(outcome.seconds), outcome.reboot_needed) == ("0001", 8, True)
+    assert called(calls) == ["update-initramfs -u -k all", "update-grub"]
+    assert (apart / HOOK[1:]).stat().st_mode & 0o777 == 0o755
+    assert "0000:02:00.1 8086 293e vfio-pci" in (apart / TABLE[1:]).read_text()
+    assert "intel_iommu=on" in (apart / "boot/grub/grub.cfg").read_text()
+    assert prepare(apart) == Outcome(None, (), reboot_needed=False)
+
+
+def test_nothing_after_reboot(apart: Path, calls: Path) -> None:
+    """Nothing is planned either when vfio-pci has taken the functions."""
+    prepare(apart)
+    groups = {10: ["0000:01:00.0", "0000:01:00.1"], 11: ["0000:02:00.0", "0000:02:00.1"]}
+    reboot(apart, APART, groups, [each for group in groups.values() for each in group])
+    assert prepare(apart).journal is None
+
+
+def test_rolls_back(apart: Path, calls: Path) -> None:
+    """Rollback restores bytes, modes and owners, removes what was made, and keeps the history."""
+    (apart / "etc/default/grub").chmod(0o640)
+    shutil.rmtree(apart / "etc/initramfs-tools/scripts")
+    before = snapshot(apart)
+    prepare(apart)
+    assert snapshot(apart) != before
+    outcome = rollback(apart)
+    assert snapshot(apart) == before
+    assert (outcome.journal, len(outcome.seconds)) == ("0001", 8)
+    assert len(called(calls)) == 2
+    assert [entry.state for entry in journal.entries(apart)] == ["rolled-back"]
+    with pytest.raises(UsageError, match="nothing is applied"):
+        rollback(apart)
+
+
+def test_two_journals(apart: Path) -> None:
+    """A second apply with another wish is a journal of its own; rollback undoes the newest."""
+    before = snapshot(apart)
+    prepare(apart, "0000:01:00.0")
+    between = snapshot(apart)
+    assert prepare(apart, "0000:02:00.0").journal == "0002"
+    assert rollback(apart).journal == "0002"
+    assert snapshot(apart) == between
+    assert rollback(apart).journal == "0001"
+    assert snapshot(apart) == before
+
+
+def test_images_changed_since(apart: Path, calls: Path) -> None:
+    """A tool whose outputs have changed since runs again, on the former files."""
+    before = snapshot(apart)
+    prepare(apart)
+    grow(apart, {NEW_KERNEL: "made with our hook"})
+    rollback(apart)
+    assert called(calls)[2:] == ["update-initramfs -u -k all"]
+    assert "vfio-pci" not in (apart / NEW_KERNEL).read_text()
+    (apart / NEW_KERNEL).unlink()
+    grow(apart, {IMAGE: ("old image", 0o600)})
+    assert snapshot(apart) == before
+
+
+def test_edited_between(apart: Path, calls: Path) -> None:
+    """A file edited between plan and apply is refused with the difference, nothing touched."""
+    host = inspect(apart)
+    wish = resolve(host, [], all_cards=True)
+    made = plan(host, wish)
+    with (apart / "etc/default/grub").open("a") as stream:
+        stream.write("GRUB_DEFAULT=1\n")
+    before = snapshot(apart)
+    with pytest.raises(WholecardError, match="edited since the plan") as caught:
+        apply(apart, host, wish, made)
+    assert "+GRUB_DEFAULT=1" in caught.value.details
+    assert snapshot(apart) == before
+    assert journal.entries(apart) == ()
+
+
+def test_edited_since(apart: Path) -> None:
+    """Rollback refuses to lose an edit made since, unless told to."""
+    before = snapshot(apart)
+    prepare(apart)
+    with (apart / "etc/default/grub").open("a") as stream:
+        stream.write("GRUB_DEFAULT=1\n")
+    with pytest.raises(WholecardError, match="edited since it was written") as caught:
+        rollback(apart)
+    assert "+GRUB_DEFAULT=1" in caught.value.details
+    rollback(apart, discard_edits=True)
+    assert snapshot(apart) == before
+
+
+def test_tool_fails(apart: Path, calls: Path) -> None:
+    """A failing tool leaves an unfinished journal that says so; apply finishes, rollback undoes."""
+    before = snapshot(apart)
+    (calls.parent / "calls.fail").touch()
+    with pytest.raises(WholecardError, match="status 7") as caught:
+        prepare(apart)
+    assert "Journal 0001 is unfinished" in caught.value.resolution
+    status = journal.status(apart, "boot-one")
+    assert (status["state"], status["done"], status["actions"]) == ("applying", 6, 8)
+    assert status["next"] == "run-tool update-initramfs"
+    with pytest.raises(WholecardError, match="unfinished"):
+        prepare(apart, "0000:01:00.0")
+    (calls.parent / "calls.fail").unlink()
+    outcome = finish(apart)
+    assert outcome is not None
+    assert len(outcome.seconds) == 2
+    assert finish(apart) is None
+    rollback(apart)
+    assert snapshot(apart) == before
+
+
+def test_lock(apart: Path) -> None:
+    """A second apply is refused while one holds the lock."""
+    grow(apart, {"var/lib/wholecard/lock": ""})
+    with (apart / "var/lib/wholecard/lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(WholecardError, match="another apply or rollback"):
+            prepare(apart)
+
+
+def test_status(apart: Path) -> None:
+    """Status says clean, applied and rolled back, and whether the host was rebooted."""
+    assert journal.status(apart, "boot-one")["state"] == "clean"
+    prepare(apart)
+    status = journal.status(apart, "boot-one")
+    assert (status["state"], status["rebooted"], status["next"]) == ("applied", False, None)
+    assert journal.status(apart, "boot-two")["rebooted"] is True
+    rollback(apart)
+    status = journal.status(apart, "boot-one")
+    assert status["state"] == "clean"
+    assert [each["state"] for each in status["history"]] == ["rolled-back"]
+
+
+def test_torn_log(apart: Path) -> None:
+    """Half a record that a kill left in the log is passed over, and the next does not join it."""
+    prepare(apart)
+    (entry,) = journal.entries(apart)
+    with (entry.directory / "log.jsonl").open("ab") as stream:
+        stream.write(b'{"event": "roll')
+    assert entry.state == "applied"
+    entry.log("rollback")
+    assert entry.state == "rolling-back"
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing in the product catches it."""
+
+
+class Killer:
+    """Counts the steps that reach the disk, and ends the run at one of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+        self.left = at
+        for name in ("fsync", "replace", "unlink", "mkdir", "rmdir"):
+            monkeypatch.setattr(os, name, self._wrapped(getattr(os, name)))
+
+    def _wrapped(self, real: Any) -> Any:
+        def step(*arguments: Any, **keywords: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                raise Killed
+            return real(*arguments, **keywords)
+
+        return step
+
+
+def killed_at(at: int, run: Any) -> bool:
+    """Run until the step `at`; whether it was reached."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        Killer(monkeypatch, at)
+        try:
+            run()
+        except Killed:
+            return True
+    return False
+
+
+def copy(root: Path, name: str) -> Path:
+    target = root.parent / name
+    shutil.rmtree(target, ignore_errors=True)
+    return Path(shutil.copytree(root, target, symlinks=True))
+
+
+def steps_of(root: Path, run: Any) -> int:
+    """How many steps a whole run takes."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        killer = Killer(monkeypatch, -1)
+        run(root)
+        return -1 - killer.left
+
+
+def test_killed_apply(apart: Path) -> None:
+    """Killed at any step, apply is finished by apply and undone by rollback, byte for byte."""
+    before = snapshot(apart)
+    whole = copy(apart, "whole")
+    count = steps_of(whole, prepare)
+    after = {path: seen for path, seen in snapshot(whole).items() if path != IMAGE}
+    for at in range(1, count + 1):
+        root = copy(apart, "victim")
+        assert killed_at(at, partial(prepare, root))
+        # Each step is killed once; every second is finished before it is undone.
+        if at % 2:
+            if finish(root) is None:
+                prepare(root)
+            found = {path: seen for path, seen in snapshot(root).items() if path != IMAGE}
+            assert found == after, at
+        if journal.newest(root) is not None:
+            rollback(root)
+        assert snapshot(root) == before, at
+
+
+def test_killed_rollback(apart: Path) -> None:
+    """Killed at any step, a rollback is finished by rollback, byte for byte."""
+    before = snapshot(apart)
+    prepare(apart)
+    whole = copy(apart, "whole")
+    count = steps_of(whole, rollback)
+    for at in range(1, count + 1, 2):
+        root = copy(apart, "victim")
+        assert killed_at(at, partial(rollback, root))
+        if journal.newest(root) is not None:
+            status = journal.status(root, "boot-one")
+            assert status["state"] in ("applied", "rolling-back")
+            rollback(root)
+        assert snapshot(root) == before, at
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_killed_inside_tool(apart: Path, calls: Path, foreign: bool) -> None:
+    """What a killed tool left is undone; the tool runs again only where a new image came since."""
+    before = snapshot(apart)
+    (calls.parent / "calls.fail").touch()
+    with pytest.raises(WholecardError):
+        prepare(apart)
+    (calls.parent / "calls.fail").unlink()
+    grow(apart, {IMAGE: "half", f"{IMAGE}.new": "half"})
+    if foreign:
+        (apart / f"{IMAGE}.new").unlink()
+        grow(apart, {NEW_KERNEL: "made with our hook"})
+    rollback(apart)
+    assert called(calls)[1:] == (["update-initramfs -u -k all"] if foreign else [])
+    assert foreign or snapshot(apart) == before
+
+
+def test_finish_during_rollback(apart: Path) -> None:
+    """Apply does not go on while a rollback is unfinished."""
+    prepare(apart)
+    (entry,) = journal.entries(apart)
+    entry.log("rollback")
+    with pytest.raises(UsageError, match="being rolled back"):
+        finish(apart)
+
+
+def test_journal_is_readable(apart: Path) -> None:
+    """The journal's plan is plain JSON that says what was wished and in which boot."""
+    prepare(apart, "0000:01:00.0")
+    (entry,) = journal.entries(apart)
+    data = json.loads((entry.directory / "plan.json").read_text())
+    assert data["cards"] == ["0000:01:00"]
+    assert data["functions"] == ["0000:01:00.0 1002 5046", "0000:01:00.1 8086 293e"]
+    assert data["boot_id"] == "boot-one"
+
+
+LAYOUTS: list[tuple[list[Device], tuple[str, ...]]] = [
+    (APART, ("0000:01:00.0",)),
+    (APART, ("0000:01:00.0", "0000:02:00.0")),
+    (TOGETHER, ("0000:02:01.0", "0000:02:02.0")),
+]
+
+
+@settings(max_examples=15)
+@given(st.sampled_from(LAYOUTS), st.binary(max_size=60), st.sampled_from([0o600, 0o644, 0o640]))
+def test_round_trip(layout: tuple[list[Device], tuple[str, ...]], tail: bytes, mode: int) -> None:
+    """Whatever bytes and mode a GRUB file has, apply keeps them and rollback restores the tree."""
+    place = Path(tempfile.mkdtemp())
+    try:
+        devices, wanted = layout
+        root = grow(place / "root", bare(devices))
+        comment = b"# " + tail.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
+        grub = root / "etc/default/grub"
+        grub.write_bytes(grub.read_bytes() + comment)
+        grub.chmod(mode)
+        before = snapshot(root)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            fake_tools(place, monkeypatch)
+            prepare(root, *wanted)
+            assert grub.read_bytes().endswith(comment)
+            assert grub.stat().st_mode & 0o777 == mode
+            rollback(root)
+        assert snapshot(root) == before
+    finally:
+        shutil.rmtree(place)
