@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,6 +184,13 @@ class Control:
             "RABBITMQ_MNESIA_BASE": "/lab/rabbitmq/mnesia",
             "RABBITMQ_LOG_BASE": "/lab/rabbitmq/log",
         }  # fmt: skip
+
+    def rabbitmqctl(self, words: Sequence[str]) -> str:
+        """What `rabbitmqctl WORDS` prints; raises RunError."""
+        inside = self.inside()
+        inside = Sandbox(inside.root, inside.mounts, environment=self._rabbitmq_environment())
+        command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", *words]
+        return inside.run(command, timeout=60).stdout
 
     # OpenStack
 

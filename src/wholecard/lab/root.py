@@ -70,7 +70,7 @@ FILES = {
         "Wants=libvirtd.service virtlogd.service\n"
         "After=network.target libvirtd.service virtlogd.service\n"
         "ConditionPathExists=/etc/nova/nova.conf\n"
-        "[Service]\nExecStart=/opt/openstack/bin/nova-compute\n"
+        "[Service]\nStateDirectory=nova\nLogsDirectory=nova\nExecStart=/opt/openstack/bin/nova-compute\n"
         "Restart=on-failure\nRestartSec=2\nKillMode=mixed\nTimeoutStopSec=15\n"
         "[Install]\nWantedBy=multi-user.target\n"
     ),
