@@ -15,7 +15,7 @@ from wholecard.cloud.services import compute_services
 from wholecard.core import UsageError
 
 if TYPE_CHECKING:
-    from conftest import Api
+    from cloudapi import Api
 
 
 def test_login(api: Api) -> None:

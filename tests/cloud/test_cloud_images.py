@@ -22,7 +22,7 @@ from wholecard.cloud.images import (
 from wholecard.core import UsageError
 
 if TYPE_CHECKING:
-    from conftest import Api
+    from cloudapi import Api
 
 WISH = ImageWish("guest", Path("guest.qcow2"), {"hw_machine_type": "q35"})
 SAME = {SHA256_PROPERTY: "abc"}

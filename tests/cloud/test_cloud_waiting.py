@@ -24,7 +24,7 @@ from wholecard.cloud.waiting import MIN_INTERVAL, WaitTimeoutError, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Answer, Api
+    from cloudapi import Answer, Api
 
 SERVER = "/compute/v2.1/servers/s1"
 MISSING: Answer = (404, {"itemNotFound": {"message": "no", "code": 404}})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import time
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from wholecard.guest.proof import Proof, parse
+from wholecard.guest.proof import PREFIX, Proof, checksum, parse
 
 SHELLS = [
     [path] + (["sh"] if name == "busybox" else [])
@@ -42,7 +44,9 @@ def sysfs(root: Path) -> Path:
         bus = root / "sys/bus/pci/devices"
         bus.mkdir(parents=True, exist_ok=True)
         (bus / path.name).symlink_to(path)
-    (root / "proc/sys/kernel").mkdir(parents=True)
+    (root / "work").mkdir()
+    (root / "proc/sys/kernel/random").mkdir(parents=True)
+    (root / "proc/sys/kernel/random/boot_id").write_text("0123abcd-1111-2222-3333-444455556666\n")
     (root / "proc/sys/kernel/osrelease").write_text("6.12.0-test\n")
     (root / "proc/sys/kernel/printk").write_text("7\n")
     return card / "0000:01:00.1"
@@ -66,14 +70,19 @@ def bind_sound(root: Path, sound: Path) -> None:
     (root / "sys/bus/hdaudio/devices/hdaudioC0D0").symlink_to(codec)
 
 
-def start(root: Path, shell: list[str], wait: int = 0) -> subprocess.Popen[bytes]:
+def start(
+    root: Path, shell: list[str], wait: int = 0, repeat: int = 1, pause: float = 0
+) -> subprocess.Popen[bytes]:
     """init.sh on this tree; what it says goes to the file `console`."""
     script = str(resources.files("wholecard.guest").joinpath("init.sh"))
     variables = {
         "WHOLECARD_SYS": str(root / "sys"),
         "WHOLECARD_PROC": str(root / "proc"),
         "WHOLECARD_CONSOLE": str(root / "console"),
+        "WHOLECARD_WORK": str(root / "work"),
         "WHOLECARD_WAIT": str(wait),
+        "WHOLECARD_REPEAT": str(repeat),
+        "WHOLECARD_PAUSE": str(pause),
     }
     return subprocess.Popen([*shell, script], env={**os.environ, **variables})
 
@@ -89,7 +98,7 @@ def test_round_trip(tmp_path: Path, shell: list[str]) -> None:
     """Every fact of the tree arrives, in every shell that is here."""
     bind_sound(tmp_path, sysfs(tmp_path))
     proof = report(tmp_path, shell)
-    assert proof.complete
+    assert (proof.complete, proof.damaged) == (True, 0)
     assert proof.kernel == "6.12.0-test"
     bridge, graphics, sound = proof.functions
     assert bridge.id == "1b36:000c"
@@ -101,6 +110,35 @@ def test_round_trip(tmp_path: Path, shell: list[str]) -> None:
     (codec,) = proof.codecs
     assert (codec.function, codec.id, codec.name) == ("0000:01:00.1", "1af40012", "QEMU Generic")
     assert codec.driver == "snd_hda_codec_generic"
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: Path(shell[0]).name)
+def test_it_says_the_same_again(tmp_path: Path, shell: list[str]) -> None:
+    """Every repetition has the same lines, in order, each with its checksum and its boot."""
+    bind_sound(tmp_path, sysfs(tmp_path))
+    assert start(tmp_path, shell, repeat=3).wait(timeout=20) == 0
+    lines = (tmp_path / "console").read_text().splitlines()
+    assert lines == lines[: len(lines) // 3] * 3
+    records = [each.removeprefix(PREFIX).split(" ", 1) for each in lines[: len(lines) // 3] if each]
+    assert [checksum(text) for _, text in records] == [found for found, _ in records]
+    decoded = [json.loads(text) for _, text in records]
+    assert [(each["boot"], each["number"]) for each in decoded] == [
+        ("0123abcd", number) for number in range(6)
+    ]
+    assert [each["record"] for each in decoded] == ["begin", *["function"] * 3, "codec", "end"]
+
+
+def test_it_pauses_between_repetitions(tmp_path: Path) -> None:
+    """The first report does not wait for the pause, the second does."""
+    sysfs(tmp_path)
+    process = start(tmp_path, SHELLS[0], repeat=2, pause=2)
+    console = tmp_path / "console"
+    while not (console.exists() and parse(console.read_text()).complete):
+        time.sleep(0.02)
+    once = console.read_text()
+    assert process.poll() is None
+    assert process.wait(timeout=10) == 0
+    assert console.read_text() == once * 2
 
 
 def test_the_kernel_is_made_quiet(tmp_path: Path) -> None:
@@ -119,6 +157,8 @@ def test_a_half_line_before_the_report(tmp_path: Path) -> None:
 
 def test_an_empty_machine(tmp_path: Path) -> None:
     """Without any function the report is complete and empty."""
+    sysfs(tmp_path)
+    shutil.rmtree(tmp_path / "sys")
     proof = report(tmp_path, SHELLS[0])
     assert (proof.complete, proof.functions, proof.codecs) == (True, (), ())
 

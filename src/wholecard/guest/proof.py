@@ -1,20 +1,31 @@
 """The proof: what the guest says it sees, read from its console and held against what was asked.
 
-`init.sh` writes it, one line a record: `WHOLECARD-PROOF {json}`. Kernel messages may stand before
-and between the lines.
+`init.sh` writes it, one line a record: `WHOLECARD-PROOF <sum> {json}`. `sum` is the first 8
+hexadecimal digits of the MD5 of the JSON text, a checksum against accidents: an emulated serial
+line now and then gains a byte, and what is left may still be JSON. The guest writes the same lines
+several times. Kernel messages may stand before, between and behind them.
+
+Each record has `boot`, the first 8 digits of the kernel's boot id, and `number`, its place in the
+report: `begin` is 0, then functions and codecs, `end` is the last. So a report is put together
+from whichever repetition brought a line unharmed, and never from two boots.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wholecard.core import Finding, Severity, WholecardError
 
 PREFIX = "WHOLECARD-PROOF "
-FORMAT = 1
+FORMAT = 2
+# A record's text has no braces inside.
+_RECORD = re.compile(r"([0-9a-f]{8}) (\{[^{}\n]*\})")
+_BOOT = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -54,91 +65,116 @@ class ProofCodec:
 
 @dataclass(frozen=True)
 class Proof:
-    """A guest's own report. `complete` when it came to its end and nothing of it was lost."""
+    """A guest's own report. `complete` when nothing of it is missing.
+
+    `damaged` is how many lines of the console were dropped, those of earlier starts among them. It
+    says nothing about the guest, so two proofs that differ in it are equal.
+    """
 
     kernel: str
     functions: tuple[ProofFunction, ...]
     codecs: tuple[ProofCodec, ...]
     complete: bool
+    damaged: int = field(default=0, compare=False)
 
 
 class ProofError(WholecardError):
-    """The report on the console is damaged: more waiting will not mend it."""
+    """The guest wrote, undamaged, what cannot be read here: more waiting will not mend it."""
 
 
 def parse(console_text: str) -> Proof:
-    """The last report on a console.
+    """The report on a console, put together from its repetitions.
 
-    A report that has not begun or not ended yet is a Proof that is not `complete`. A guest that
-    was started again reports again; the last start counts.
+    A Proof is not `complete` as long as a record is missing: not written yet, or damaged in every
+    repetition so far. A guest that was started again reports anew; the last start counts.
 
-    Raises ProofError when a line is cut or garbled, when the beginning is missing, when lines were
-    lost or stand there twice, or when the report has a format that is not known here.
+    Raises ProofError when the report has a format that is not known here, or when records whose
+    checksum is right lack a key or contradict each other.
     """
-    records = _records(console_text)
-    begins = [i for i, record in enumerate(records) if record and record.get("record") == "begin"]
+    records, damaged = _records(console_text)
     if not records:
-        return Proof("", (), (), complete=False)
-    if not begins:
-        raise _damaged("its beginning is missing")
-    begin, *rest = records[begins[-1] :]
-    if begin is None or begin.get("format") != FORMAT:
-        raise _damaged(f"its format is not {FORMAT}: {begin}")
-    return _assembled(begin, rest)
+        return Proof("", (), (), complete=False, damaged=damaged)
+    begins = [record for record in records if record.get("record") == "begin"]
+    if begins and begins[-1].get("format") != FORMAT:
+        raise _unreadable(f"its format is not {FORMAT}: {begins[-1]}")
+    return _assembled(_last_start(records), damaged)
 
 
-def _assembled(begin: Mapping[str, Any], rest: Sequence[Mapping[str, Any] | None]) -> Proof:
+def _last_start(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The records of the last record's boot by their number, each once."""
+    boot = records[-1].get("boot")
+    if not isinstance(boot, str) or not _BOOT.fullmatch(boot):
+        raise _unreadable(f"a record has no boot id: {records[-1]}")
+    found: dict[int, Mapping[str, Any]] = {}
+    for record in records:
+        if record.get("boot") != boot:
+            continue
+        number = record.get("number")
+        if not isinstance(number, int):
+            raise _unreadable(f"a record has no number: {record}")
+        if found.setdefault(number, record) != record:
+            raise _unreadable(f"two records have one number: {found[number]} and {record}")
+    return [found[number] for number in sorted(found)]
+
+
+def _assembled(records: Sequence[Mapping[str, Any]], damaged: int) -> Proof:
+    kernel: str | None = None
     functions: list[ProofFunction] = []
     codecs: list[ProofCodec] = []
-    end: Mapping[str, Any] | None = None
-    for record in rest:
-        if record is None:
-            raise _damaged("a line is cut or mixed with another")
-        if end is not None:
-            raise _damaged("it goes on after its end")
+    counted: tuple[int, int] | None = None
+    for record in records:
         try:
             kind = record["record"]
-            if kind == "function":
+            if kind == "begin":
+                kernel = str(record["kernel"])
+            elif kind == "function":
                 functions.append(_function(record))
             elif kind == "codec":
                 codecs.append(_codec(record))
             elif kind == "end":
-                end = record
+                counted = int(record["functions"]), int(record["codecs"])
             else:
-                raise _damaged(f"an unknown record: {kind}")
+                raise _unreadable(f"an unknown record: {kind}")
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(f"a record is not as it should be: {record}") from error
-    if end is not None and (end.get("functions"), end.get("codecs")) != (
-        len(functions),
-        len(codecs),
-    ):
-        raise _damaged(
-            f"lines were lost: {len(functions)} functions and {len(codecs)} codecs of"
-            f" {end.get('functions')} and {end.get('codecs')} arrived"
-        )
+            raise _unreadable(f"a record is not as it should be: {record}") from error
+    arrived = len(functions), len(codecs)
+    if counted is not None and (arrived[0] > counted[0] or arrived[1] > counted[1]):
+        raise _unreadable(f"it counts {counted} functions and codecs, and has {arrived}")
     if len({function.address for function in functions}) != len(functions):
-        raise _damaged("a function stands there twice")
-    return Proof(str(begin.get("kernel")), tuple(functions), tuple(codecs), end is not None)
+        raise _unreadable("a function stands there twice")
+    complete = kernel is not None and arrived == counted
+    return Proof(kernel or "", tuple(functions), tuple(codecs), complete, damaged)
 
 
-def _records(text: str) -> list[dict[str, Any] | None]:
-    """Each record of the text, None for one that cannot be read.
+def _records(text: str) -> tuple[list[Mapping[str, Any]], int]:
+    """The records whose checksum is right, and how many others began.
 
-    The text's last line may still be on its way: unreadable, it is left out.
+    The text's last line may still be on its way: it is no damage.
     """
-    decoder = json.JSONDecoder()
-    found: list[dict[str, Any] | None] = []
-    lines = text.replace("\r", "").split("\n")
-    for number, line in enumerate(lines, 1):
-        for part in line.split(PREFIX)[1:]:
-            try:
-                record, _ = decoder.raw_decode(part)
-            except json.JSONDecodeError:
-                if number < len(lines):
-                    found.append(None)
-                continue
-            found.append(record if isinstance(record, dict) else None)
-    return found
+    found: list[Mapping[str, Any]] = []
+    damaged = 0
+    parts = text.replace("\r", "").split(PREFIX)[1:]
+    for left, part in enumerate(parts, 1 - len(parts)):
+        match = _RECORD.match(part)
+        if match and checksum(match[2]) == match[1]:
+            found.append(_decoded(match[2]))
+        elif left or "\n" in part:
+            damaged += 1
+    return found, damaged
+
+
+def checksum(text: str) -> str:
+    """The 8 hexadecimal digits that stand before a record's JSON text."""
+    digest = hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
+    return digest.hexdigest()[:8]
+
+
+def _decoded(text: str) -> Mapping[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise _unreadable(f"a record is not JSON: {text}") from error
+    return record
 
 
 def _function(record: Mapping[str, Any]) -> ProofFunction:
@@ -167,10 +203,10 @@ def _codec(record: Mapping[str, Any]) -> ProofCodec:
     )
 
 
-def _damaged(why: str) -> ProofError:
+def _unreadable(why: str) -> ProofError:
     return ProofError(
-        f"the guest's report is damaged: {why}",
-        resolution="Read the server's console; boot it again for another report.",
+        f"the guest's report cannot be read: {why}",
+        resolution="Build the proof guest's image with this version of Wholecard.",
     )
 
 
@@ -240,9 +276,7 @@ def compare(
                 "WC405",
                 "guest",
                 Severity.ERROR,
-                "the guest's report has not begun"
-                if proof is None or not proof.functions
-                else f"the guest's report stopped after {len(proof.functions)} functions",
+                _unfinished(proof),
                 "Read the server's console: it did not boot, or it is slow.",
             )
         ]
@@ -256,6 +290,13 @@ def compare(
             findings.append(_undriven(want, function))
     findings.extend(_not_asked(function) for function in left if function.id not in own)
     return findings
+
+
+def _unfinished(proof: Proof | None) -> str:
+    if proof is None or not (proof.kernel or proof.functions or proof.damaged):
+        return "the guest's report has not begun"
+    arrived = f"the guest's report is not whole: {len(proof.functions)} functions arrived"
+    return f"{arrived}, {proof.damaged} lines were damaged" if proof.damaged else arrived
 
 
 def _matched(

@@ -44,7 +44,7 @@ class Control:
     """The control plane of one lab, all in `run`, which its programs see as `/lab`.
 
     `owner` is the run folder by which the lab's processes are known; it differs from `run` only
-    while a set of databases is made for the cache.
+    while a set of databases is made for the cache, by a MariaDB of another name (`mariadb`).
     """
 
     root: Path
@@ -52,6 +52,7 @@ class Control:
     run: Path
     owner: Path
     ports: Mapping[str, int] = field(default_factory=dict)
+    mariadb: str = "mariadb"
 
     @property
     def logs(self) -> Path:
@@ -87,9 +88,9 @@ class Control:
     def start_mariadb(self) -> None:
         """Start MariaDB where it does not run and wait until it answers."""
         log = self.logs / "mariadb.log"
-        if "mariadb" in process.running(self.owner):
+        if self.mariadb in process.running(self.owner):
             return
-        service = process.start(self.inside(), self.owner, "mariadb", MARIADB, log)
+        service = process.start(self.inside(), self.owner, self.mariadb, MARIADB, log)
         process.wait_until(
             self._mariadb_answers, timeout=60, what="MariaDB answers", service=service, log=log
         )
@@ -117,14 +118,14 @@ class Control:
 
     def stop_mariadb_cleanly(self, timeout: float = 60) -> None:
         """End MariaDB so that its files are whole without recovery."""
-        found = process.running(self.owner).get("mariadb")
+        found = process.running(self.owner).get(self.mariadb)
         if found is None:
             return
         for member in found.processes:
             if member.name() == "mariadbd":
                 member.send_signal(signal.SIGTERM)
         process.wait_until(
-            lambda: "mariadb" not in process.running(self.owner),
+            lambda: self.mariadb not in process.running(self.owner),
             timeout=timeout, what="MariaDB ends", log=self.logs / "mariadb.log",
         )  # fmt: skip
 
@@ -166,7 +167,7 @@ class Control:
         )  # fmt: skip
 
     def _rabbitmq_environment(self) -> dict[str, str]:
-        """Everything on loopback: AMQP, Erlang's distribution and epmd (rabbitmq.com, Networking)."""
+        """Everything on loopback: AMQP, Erlang's distribution, epmd (RabbitMQ, "Networking")."""
         beam = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
         return {
             "HOME": "/lab/rabbitmq",

@@ -41,7 +41,7 @@ def bootable_disk(
         file.truncate(size_mib << 20)
         file.write(boot_area(boot, core, sectors, b"WCRD"))
     work.run(["mke2fs", "-q", "-t", filesystem, "-F", "-U", uuid, "-O", NOT_FOR_GRUB,
-              "-E", f"offset={FIRST_SECTOR * SECTOR},lazy_itable_init=1,lazy_journal_init=1,nodiscard",
+              "-E", f"offset={FIRST_SECTOR * SECTOR},lazy_itable_init=1,lazy_journal_init=1",
               "-d", tree, f"/lab/{target.name}", f"{sectors // 2}k"],
              timeout=300)  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What the lab gives: its stand-in cards as nova knows them, the flavors, the image's properties."""
+"""What the lab gives: its stand-in cards as nova knows them, the flavors, the image."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ EXPECTED = {
     WHOLE_FLAVOR.name: (GPU_IN_GUEST, AUDIO_IN_GUEST),
 }
 ASKED = {
-    CARDS_FLAVOR.name: (AskedCard("card 1", (":".join(GPU),)), AskedCard("card 2", (":".join(GPU),))),
+    CARDS_FLAVOR.name: (
+        AskedCard("card 1", (":".join(GPU),)),
+        AskedCard("card 2", (":".join(GPU),)),
+    ),
     WHOLE_FLAVOR.name: (AskedCard("card 1", (":".join(GPU), ":".join(AUDIO))),),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from wholecard.lab.steps import Story
 
 CONTROL_SERVICES = ("mariadb", "rabbitmq", *APIS, *DAEMONS)
 SERVICES = (*CONTROL_SERVICES, "node")
+# Held while a lab is brought up.
+LOCK = "up.lock"
 STATE = "lab.json"
 # Where the node's QEMU finds the disk of the image, and a saved node.
 IMAGE_INSIDE = "/opt/cache"
@@ -129,9 +132,7 @@ def new_lab(place: Place, parts: Parts, layout: str, accelerator: str) -> Lab:
     return _lab(place, parts, layout, accelerator, settings.load_secrets(parts.seed / SECRETS))
 
 
-def _lab(
-    place: Place, parts: Parts, layout: str, accelerator: str, secrets: dict[str, str]
-) -> Lab:
+def _lab(place: Place, parts: Parts, layout: str, accelerator: str, secrets: dict[str, str]) -> Lab:
     ports = load_or_choose(place.run / "ports.json")
     return Lab(place, parts, settings.Settings(ports, secrets), layout, accelerator)
 
@@ -179,8 +180,15 @@ def down(place: Place) -> list[str]:
 
 
 def clean(place: Place, keep_cache: bool = False) -> None:
-    """End the lab and remove its files; with `keep_cache` what was slow to build stays."""
+    """End the lab and remove its files; with `keep_cache` what was slow to build stays.
+
+    Only what is the lab's own is removed: `place.top` may be any folder that the person named, or
+    a link to one, and goes only where it is empty then.
+    """
     down(place)
     store.remove_tree(place.run)
     if not keep_cache:
-        store.remove_tree(place.top)
+        store.remove_tree(place.cache)
+        (place.top / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):
+            place.top.rmdir()

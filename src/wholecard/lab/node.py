@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -116,15 +117,29 @@ class Node:
             return ["-accel", "kvm", "-cpu", "host"]
         return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Opteron_G3,+npt"]
 
-    def ssh(self, argv: Sequence[str], *, timeout: float, stdin: str = "", check: bool = True) -> Result:
+    def ssh(
+        self, argv: Sequence[str], *, timeout: float, stdin: str = "", check: bool = True
+    ) -> Result:
         """Run a program in the node as root; raises RunError as `run` does."""
         return self.inside.run(
-            ["ssh", "-F", "none", "-q", "-i", "/root/.ssh/lab", "-p", str(self.ports["ssh"]),
-             "-o", "UserKnownHostsFile=/root/.ssh/known_hosts", "-o", f"HostKeyAlias={NODE_NAME}",
-             "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=10",
-             "-o", "ServerAliveCountMax=6", f"root@{LOOPBACK}", shlex.join(argv)],
-            timeout=timeout, stdin=stdin, check=check,
-        )  # fmt: skip
+            [*self._ssh(), shlex.join(argv)], timeout=timeout, stdin=stdin, check=check
+        )
+
+    def ssh_command(
+        self, argv: Sequence[str], *, terminal: bool
+    ) -> tuple[list[str], dict[str, str]]:
+        """The argument list and environment of an ssh to the node, for a person's terminal."""
+        words = self._ssh()[:-1] + (["-t"] if terminal else []) + self._ssh()[-1:]
+        command = [*words, shlex.join(argv)] if argv else words
+        env = self.inside.env() | {"TERM": os.environ.get("TERM", "dumb")}
+        return self.inside.argv(command), env | {"PATH": f"{env['PATH']}:{os.defpath}"}
+
+    def _ssh(self) -> list[str]:
+        return ["ssh", "-F", "none", "-q", "-i", "/root/.ssh/lab", "-p", str(self.ports["ssh"]),
+                "-o", "UserKnownHostsFile=/root/.ssh/known_hosts",
+                "-o", f"HostKeyAlias={NODE_NAME}", "-o", "BatchMode=yes",
+                "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=10",
+                "-o", "ServerAliveCountMax=6", f"root@{LOOPBACK}"]  # fmt: skip
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Put a file into the node, whole or not at all."""
@@ -159,7 +174,9 @@ class Node:
         raise self._error(f"the node did not answer by ssh within {timeout:.0f} s", last)
 
     def _error(self, brief: str, details: str = "") -> LabError:
-        text = "\n".join(filter(None, [details, log_tail(self.serial_log), log_tail(self.qemu_log)]))
+        text = "\n".join(
+            filter(None, [details, log_tail(self.serial_log), log_tail(self.qemu_log)])
+        )
         return LabError(brief, text, "`wholecard lab down` and run the command again.")
 
     def reboot(self, boot: str, timeout: float = 300) -> str:
@@ -188,7 +205,9 @@ def cards(layout: str) -> list[str]:
 
     def card(number: int, bus: str, slot: int) -> list[str]:
         return [
-            "-device", f"ati-vga,bus={bus},addr=0x{slot:x}.0x0,multifunction=on,id=gpu{number}",
+            # Without a video BIOS, as compute cards are: the server's firmware would run it.
+            "-device", f"ati-vga,bus={bus},addr=0x{slot:x}.0x0,multifunction=on,id=gpu{number},"
+                       "romfile=",
             "-device", f"ich9-intel-hda,bus={bus},addr=0x{slot:x}.0x1,id=audio{number}",
             "-device", f"hda-output,bus=audio{number}.0,cad=0,audiodev=sound",
         ]  # fmt: skip

@@ -15,12 +15,12 @@ from wholecard.host.facts import Host
 from wholecard.host.text import findings_text, host_text
 from wholecard.host.zipapp import build_agent
 from wholecard.lab import disk
+from wholecard.lab.cloudside import DROP_IN
 from wholecard.lab.errors import LabError
 from wholecard.lab.images import NODE_DISK
 from wholecard.lab.lab import IMAGE_INSIDE, Lab
 from wholecard.lab.node import Node
 from wholecard.lab.steps import Step, Story
-from wholecard.lab.cloudside import DROP_IN
 
 AGENT = "/usr/local/bin/wholecard-host"
 # update-initramfs and update-grub under emulation.

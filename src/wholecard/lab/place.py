@@ -13,12 +13,13 @@ from pathlib import Path
 class Place:
     """The lab's one folder and the names in it.
 
-    `cache/` holds what is slow to build, each entry named by a key of what went in; `run/` holds
-    the running lab: configuration, databases, logs, sockets, secrets. All of it is private to
-    its owner.
+    `cache/` holds what is slow to build, each entry named by a key of what went in; a folder of
+    the lab's name holds the running lab: configuration, databases, logs, sockets, secrets. All of
+    it is private to its owner. Labs of several names share a cache.
     """
 
     top: Path
+    name: str = "lab"
 
     @property
     def cache(self) -> Path:
@@ -27,8 +28,13 @@ class Place:
 
     @property
     def run(self) -> Path:
-        """The running lab; gone after `lab down`'s successor `lab clean`."""
-        return self.top / "lab"
+        """The running lab."""
+        return self.top / self.name
+
+    @property
+    def lock(self) -> Path:
+        """Held by who starts this lab."""
+        return self.top / f"{self.name}.lock"
 
     @property
     def logs(self) -> Path:
@@ -42,12 +48,13 @@ class Place:
 
 
 def default_place() -> Place:
-    """`$WHOLECARD_LAB`, else `$XDG_CACHE_HOME/wholecard`, else `~/.cache/wholecard`."""
-    own = os.environ.get("WHOLECARD_LAB")
-    if own:
-        return Place(Path(own).absolute())
+    """`$WHOLECARD_LAB`, else `$XDG_CACHE_HOME/wholecard`, else `~/.cache/wholecard`.
+
+    `$WHOLECARD_LAB_NAME` names another lab than `lab` in it.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Place(Path(base).absolute() / "wholecard")
+    top = os.environ.get("WHOLECARD_LAB") or str(Path(base) / "wholecard")
+    return Place(Path(top).absolute(), os.environ.get("WHOLECARD_LAB_NAME") or "lab")
 
 
 def key_of(*parts: object) -> str:

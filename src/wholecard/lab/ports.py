@@ -41,7 +41,7 @@ def load_or_choose(path: Path) -> dict[str, int]:
         ports = json.loads(path.read_text())
         if set(ports) == set(PREFERRED) and all(isinstance(port, int) for port in ports.values()):
             return dict(ports)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         pass
     ports = choose()
     path.write_text(json.dumps(ports, indent=1))

@@ -65,18 +65,23 @@ def start(
 
 def running(run_folder: Path) -> dict[str, Running]:
     """The lab's services that have living processes, by name."""
-    found: dict[str, list[psutil.Process]] = {}
+    found: dict[str, dict[int, psutil.Process]] = {}
     for process in psutil.process_iter():
         try:
             environment = process.environ()
-            alive = process.status() != psutil.STATUS_ZOMBIE
+            if process.status() == psutil.STATUS_ZOMBIE or environment.get(MARK_LAB) != str(
+                run_folder
+            ):
+                continue
+            # A program that sets its own title writes over its environment, and so its mark.
+            family = [process, *process.children(recursive=True)]
         except (psutil.Error, OSError):
             continue
-        if alive and environment.get(MARK_LAB) == str(run_folder):
-            found.setdefault(environment.get(MARK_NAME, "?"), []).append(process)
+        service = found.setdefault(environment.get(MARK_NAME, "?"), {})
+        service.update({member.pid: member for member in family})
     return {
-        name: Running(name, tuple(sorted(processes, key=_age)))
-        for name, processes in sorted(found.items())
+        name: Running(name, tuple(sorted(members.values(), key=_age)))
+        for name, members in sorted(found.items())
     }
 
 
@@ -138,7 +143,6 @@ def wait_until(
     (started by this process) has ended.
     """
     deadline = time.monotonic() + timeout
-    details = log_tail(log) if log else ""
     while not condition():
         if service is not None and service.poll() is not None:
             raise LabError(
@@ -149,7 +153,7 @@ def wait_until(
         if time.monotonic() > deadline:
             raise LabError(
                 f"{what}: not within {timeout:.0f} s",
-                log_tail(log) if log else details,
+                log_tail(log) if log else "",
                 "The log may say why. `wholecard lab up` tries again and goes on where it was.",
             )
         time.sleep(every)

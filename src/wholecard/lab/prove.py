@@ -21,6 +21,7 @@ from wholecard.lab.steps import Step, Story
 ACTIVE_SECONDS = 240
 PROOF_SECONDS = 300
 DELETE_SECONDS = 120
+KIB = 1 << 10
 MIB = 1 << 20
 
 
@@ -32,7 +33,7 @@ class Booted:
     asked_at: float
 
 
-def boot(lab: Lab, conn: Connection, story: Story, flavor: FlavorWish, name: str) -> Booted:
+def boot(conn: Connection, story: Story, flavor: FlavorWish, name: str) -> Booted:
     """Ask nova for a server of this flavor and wait until it is ACTIVE or ERROR."""
     with story.step(f"server {name}: {flavor.name} through nova's API") as step:
         asked_at = time.monotonic()
@@ -131,10 +132,14 @@ def rows(
 
 
 def bars_text(sizes: Sequence[int]) -> str:
-    """The sizes of the BARs that are there: `16 MiB, 4 KiB`."""
-    return ", ".join(
-        f"{size // MIB} MiB" if size >= MIB else f"{size / 1024:g} KiB" for size in sizes if size
-    )
+    """The sizes of the BARs that are there: `16 MiB, 256 B, 4 KiB`."""
+    return ", ".join(_size_text(size) for size in sizes if size)
+
+
+def _size_text(size: int) -> str:
+    if size >= MIB:
+        return f"{size // MIB} MiB"
+    return f"{size // KIB} KiB" if size >= KIB else f"{size} B"
 
 
 def proof_text(record: ServerRecord) -> str:
@@ -145,15 +150,15 @@ def proof_text(record: ServerRecord) -> str:
         for row in record.rows
     ]
     lines += [f"{each.rule} {each.subject}: {each.message}" for each in record.findings]
-    if not record.findings:
+    if record.status != "ACTIVE":
+        lines.append(f"{record.status}: {record.fault}")
+    elif not record.findings:
         slots = {row.host_address.rpartition(".")[0] for row in record.rows}
         lines.append(f"proved: {len(record.rows)} functions from {len(slots)} card(s)")
     return "\n".join(lines)
 
 
-def delete(
-    lab: Lab, conn: Connection, story: Story, booted: Sequence[Booted]
-) -> list[Finding]:
+def delete(lab: Lab, conn: Connection, story: Story, booted: Sequence[Booted]) -> list[Finding]:
     """Delete servers and see that the cards are free in nova, in Placement and in sysfs."""
     with story.step("servers deleted, cards free again") as step:
         for one in booted:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ class Qmp:
             if "error" in answer:
                 raise LabError(f"QEMU refused {name}", answer["error"]["desc"])
             return answer["return"]
+
+    def close(self) -> None:
+        """End the session: QEMU serves one at a time."""
+        self._file.close()
 
     def save_state(self, uri: str, timeout: float) -> None:
         """Write the machine's memory and devices to `uri`; the machine is paused afterwards."""
@@ -61,13 +65,13 @@ class Qmp:
 def session(path: Path, timeout: float = 30) -> Iterator[Qmp]:
     """A session on the socket at `path`; raises LabError where QEMU does not answer."""
     # A socket's address holds 108 bytes at most, a folder's path may be longer.
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with ExitStack() as opened:
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            opened.callback(os.close, folder)
+            connection = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             connection.settimeout(timeout)
             connection.connect(f"/proc/self/fd/{folder}/{path.name}")
-            yield Qmp(connection)
+            yield opened.enter_context(closing(Qmp(connection)))
     except (OSError, ValueError) as error:
         raise LabError("QEMU does not answer on its control socket", f"{path}: {error}") from error
-    finally:
-        os.close(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,4 +95,9 @@ class DemoRecord:
 
     def to_json(self) -> str:
         """Everything, as JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=1, default=str)
+        return json.dumps(dataclasses.asdict(self), indent=1, default=_plain)
+
+
+def _plain(value: object) -> str:
+    """What JSON has no word for: a finding's severity by its value."""
+    return str(value.value if isinstance(value, enum.Enum) else value)

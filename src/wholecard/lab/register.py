@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from openstack.connection import Connection
+from openstack.identity.v3._proxy import Proxy as Identity
 
 from wholecard.cloud.errors import api_errors
 from wholecard.lab.settings import USERS, Settings, node_url
@@ -32,7 +33,7 @@ def register(conn: Connection, settings: Settings) -> None:
 
 
 def _users(conn: Connection, secrets: Mapping[str, str]) -> None:
-    identity = conn.identity
+    identity = _identity(conn)
     project = identity.find_project("service") or identity.create_project(
         name="service", domain_id="default"
     )
@@ -51,7 +52,7 @@ def _users(conn: Connection, secrets: Mapping[str, str]) -> None:
 
 
 def _endpoints(conn: Connection, settings: Settings) -> None:
-    identity = conn.identity
+    identity = _identity(conn)
     services = {service.type: service for service in identity.services()}
     endpoints = {(each.service_id, each.interface): each for each in identity.endpoints()}
     for name, kind, path in SERVICES:
@@ -65,3 +66,11 @@ def _endpoints(conn: Connection, settings: Settings) -> None:
                 )
             elif endpoint.url != url:
                 identity.update_endpoint(endpoint, url=url)
+
+
+def _identity(conn: Connection) -> Identity:
+    """Keystone's v3 API, which clouds.yaml names; the SDK types it as either version."""
+    identity = conn.identity
+    if not isinstance(identity, Identity):
+        raise TypeError("clouds.yaml does not name identity API version 3")
+    return identity

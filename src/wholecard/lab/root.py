@@ -70,7 +70,8 @@ FILES = {
         "Wants=libvirtd.service virtlogd.service\n"
         "After=network.target libvirtd.service virtlogd.service\n"
         "ConditionPathExists=/etc/nova/nova.conf\n"
-        "[Service]\nStateDirectory=nova\nLogsDirectory=nova\nExecStart=/opt/openstack/bin/nova-compute\n"
+        "[Service]\nStateDirectory=nova nova/instances\nLogsDirectory=nova\n"
+        "ExecStart=/opt/openstack/bin/nova-compute\n"
         "Restart=on-failure\nRestartSec=2\nKillMode=mixed\nTimeoutStopSec=15\n"
         "[Install]\nWantedBy=multi-user.target\n"
     ),
@@ -204,7 +205,10 @@ echo "$path"
 
 def _write_grub_cfg(folder: Path) -> None:
     """Let the root's own grub-mkconfig write grub.cfg for a disk that is not there yet."""
-    stand_ins = {"grub-probe": ("/usr/sbin", GRUB_PROBE), "grub-mkrelpath": ("/usr/bin", GRUB_MKRELPATH)}
+    stand_ins = {
+        "grub-probe": ("/usr/sbin", GRUB_PROBE),
+        "grub-mkrelpath": ("/usr/bin", GRUB_MKRELPATH),
+    }
     mounts = []
     for name, (where, text) in stand_ins.items():
         path = folder.with_suffix(f".{name}")

@@ -115,9 +115,7 @@ def require_tools() -> None:
 
 def _require_user_namespaces() -> None:
     """Raise LabError where an ordinary user may not make user namespaces."""
-    trial = run(
-        ["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"], timeout=10, check=False
-    )
+    trial = run(["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"], timeout=10, check=False)
     if trial.status != 0:
         raise LabError(
             "this machine does not allow user namespaces to ordinary users",

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wholecard.lab import process, settings, store
-from wholecard.lab.control import DATABASES, SCRIPTS, Control
+from wholecard.lab.control import DATABASES, Control
 from wholecard.lab.place import Place, key_of, key_of_files
 from wholecard.lab.ports import choose
 
 SECRETS = "secrets.json"
+SERVICE = "mariadb-of-seed"
 PARTS = ("mysql", "keystone")
 # What the schemas are made by; a change of ports or of cards does not make them anew.
 MADE_BY = ("seed.py", "control.py", "inside/prepare.py")
@@ -25,17 +26,23 @@ def seed_entry(place: Place, root: Path, environment: Path) -> Path:
 
     def build(folder: Path) -> None:
         values = settings.Settings(choose(), settings.make_secrets())
-        control = Control(root, environment, folder, place.run, values.ports)
+        control = Control(root, environment, folder, place.run, values.ports, SERVICE)
         settings.write_private(folder / SECRETS, json.dumps(dict(values.secrets)))
         settings.write_all(values, folder, environment)
         (folder / "log").mkdir()
-        for name in ("keystone/fernet", "keystone/credential", "keystone/receipts", "nova", "neutron"):
+        for name in (
+            "keystone/fernet",
+            "keystone/credential",
+            "keystone/receipts",
+            "nova",
+            "neutron",
+        ):
             (folder / name).mkdir(parents=True, mode=0o700)
         try:
             _fill(control, values)
             control.stop_mariadb_cleanly()
         finally:
-            process.stop(place.run, ["mariadb"])
+            process.stop(place.run, [SERVICE])
         for scratch in ("etc", "log", "nova", "neutron", "clouds.yaml"):
             store.remove_tree(folder / scratch)
 
@@ -49,13 +56,14 @@ def _fill(control: Control, values: settings.Settings) -> None:
     given = {"admin": values.secrets["admin"], "keystone_url": values.url("keystone")}
     # nova's migrations take as long as all others together, and there are two cores.
     with ThreadPoolExecutor(2) as pool:
-        nova = pool.submit(control.prepare, "nova", {})
-        others = pool.submit(
-            lambda: [control.prepare(name, given)
-                     for name in ("keystone", "neutron", "glance", "placement")]
-        )  # fmt: skip
-        nova.result()
-        others.result()
+        both = [pool.submit(control.prepare, "nova", {}), pool.submit(_fill_others, control, given)]
+        for one in both:
+            one.result()
+
+
+def _fill_others(control: Control, given: dict[str, str]) -> None:
+    for name in ("keystone", "neutron", "glance", "placement"):
+        control.prepare(name, given)
 
 
 def plant(source: Path, run: Path) -> None:

@@ -29,11 +29,12 @@ def seen(lab: Lab, conn: Connection, booted: Booted, record: ServerRecord) -> li
         Station("api", "nova-api", (asked, f"server {outcome.id}", _answered(outcome.states))),
         Station("amqp", "AMQP (RabbitMQ)", _queues(lab)),
         Station("scheduler", "nova-scheduler, Placement", _claimed(conn, outcome.id)),
-        Station("compute", "nova-compute", (f"host {outcome.host}", *_compute_log(lab, outcome.id))),
+        Station("compute", "nova-compute",
+                (f"host {outcome.host}", *_compute_log(lab, outcome.id))),
         Station("kvm", "KVM (libvirt, QEMU)", _domain(lab, outcome.id, len(given))),
         Station("vfio", "VFIO", _groups(lab, outcome.id)),
         Station("card", "cards", tuple(
-            f"{row.name} {row.ids}: {row.host_address} on the host is {row.guest_address} in the guest"
+            f"{row.host_address} {row.name} {row.ids} is {row.guest_address} in the guest"
             for row in record.rows
         )),
     ]  # fmt: skip
@@ -51,7 +52,8 @@ def _queues(lab: Lab) -> tuple[str, ...]:
         return (f"not read: {error.brief}",)
     rows = [line.split("\t") for line in answer.splitlines() if "\t" in line]
     named = [f"queue {name}: {count} consumers" for name, count in rows
-             if name.startswith(("conductor", "scheduler", "compute")) and "fanout" not in name]  # fmt: skip
+             if name.startswith(("conductor", "scheduler", "compute"))
+             and "fanout" not in name]  # fmt: skip
     return tuple(sorted(named)) or ("no queue of nova's services",)
 
 

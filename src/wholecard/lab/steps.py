@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -67,14 +68,15 @@ class Story:
         """Tell something in between, above the running steps."""
         with self._lock:
             if title:
-                self.console.print(f"\n[bold]{title}[/bold]")
+                self.console.print(f"\n[bold]{escape(title)}[/bold]")
             self.console.print(Text(text))
 
     def _print_ended(self, step: Step) -> None:
         mark = "[red]✗[/red]" if step.failed else "[green]✓[/green]"
-        note = f"  [dim]{step.note}[/dim]" if step.note else ""
+        note = f"  [dim]{escape(step.note)}[/dim]" if step.note else ""
+        line = f"{mark} {escape(f'{step.title:<58}')} {step.seconds:6.1f} s{note}"
         with self._lock:
-            self.console.print(f"{mark} {step.title:<58} {step.seconds:6.1f} s{note}", soft_wrap=True)
+            self.console.print(line, soft_wrap=True)
 
     @contextmanager
     def shown(self) -> Iterator[Story]:
@@ -99,7 +101,9 @@ class Story:
         for step in list(self.steps):
             if step.seconds is None:
                 seconds = f"{self.elapsed() - step.started:6.1f} s"
-                table.add_row(f"[cyan]{frame}[/cyan]", f"{step.title:<58}", seconds, step.note)
+                table.add_row(
+                    f"[cyan]{frame}[/cyan]", Text(f"{step.title:<58}"), seconds, Text(step.note)
+                )
         return table
 
     def _remind(self, stop: threading.Event) -> None:
@@ -110,4 +114,5 @@ class Story:
                 if step.seconds is None and running - last >= REMIND_SECONDS:
                     self._reminded[id(step)] = running
                     with self._lock:
-                        self.console.print(f"… {step.title:<58} {running:6.1f} s", soft_wrap=True)
+                        line = Text(f"… {step.title:<58} {running:6.1f} s")
+                        self.console.print(line, soft_wrap=True)

@@ -87,11 +87,15 @@ def locked(path: Path, waiting_for: str, timeout: float = 900) -> Iterator[None]
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a folder with all in it, also folders without write permission."""
+    """Remove a file or a folder with all in it, also folders without any permission."""
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
     if os.geteuid() != 0:
-        for folder, _, _ in os.walk(path):
-            Path(folder).chmod(0o700)
+        path.chmod(0o700)
+        for above, names, _ in os.walk(path):
+            # Before os.walk goes into them: what it cannot read it leaves out.
+            for folder in (Path(above, name) for name in names):
+                if not folder.is_symlink():
+                    folder.chmod(0o700)
     shutil.rmtree(path)

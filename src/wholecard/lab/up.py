@@ -1,4 +1,4 @@
-"""`lab up`: to a node with free, prepared cards and a cloud that answers; saved once, then woken."""
+"""`lab up`: to a node with prepared cards and a cloud that answers; saved once, then woken."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import json
 import shutil
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from openstack.connection import Connection
 
 from wholecard.lab import disk, process, settings, store
 from wholecard.lab import lab as labs
 from wholecard.lab.cloudside import start_cloud, start_services, write_configuration
-from wholecard.lab.lab import IMAGE_INSIDE, SAVED_INSIDE, Lab, Parts
+from wholecard.lab.lab import SAVED_INSIDE, Lab, Parts
 from wholecard.lab.nodeside import (
     Agent,
     configure_compute,
@@ -38,28 +41,48 @@ def up(place: Place, story: Story, layout: str = "separate") -> tuple[Lab, Conne
     A lab that runs whole is left as it is; a service that died is started again; anything else
     is begun anew from the cache. Raises LabError and what the steps raise.
     """
-    with store.locked(place.top / "up.lock", "another `lab up` is at work", timeout=1800):
+    with store.locked(place.lock, "another `lab up` is at work", timeout=1800):
         found = labs.current(place)
         if found is not None and found[1] == "up" and found[0].layout == layout:
             lab = found[0]
             if "node" in process.running(place.run):
                 return lab, _mend(lab, story)
-        parts = labs.build_parts(place, story)
-        accelerator, _ = labs.choose_accelerator(place, parts.root)
-        lab = labs.new_lab(place, parts, layout, accelerator)
-        labs.write_state(lab, "starting")
-        saved = _saved_folder(place, parts, layout, accelerator)
-        if store.is_whole(saved):
-            conn = _wake(lab, story, saved)
-        else:
-            conn = bare_to_ready(lab, story)
-            save(lab, story)
-        labs.write_state(lab, "up")
+        with nothing_half(place):
+            lab = begin(place, story, layout)
+            saved = _saved_folder(place, lab.parts, layout, lab.accelerator)
+            if store.is_whole(saved):
+                conn = _wake(lab, story, saved)
+            else:
+                conn = bare_to_ready(lab, story)
+                save(lab, story)
+            labs.write_state(lab, "up")
         return lab, conn
 
 
+def begin(place: Place, story: Story, layout: str) -> Lab:
+    """An empty lab: what ran is ended, all parts are there, nothing is started yet."""
+    labs.down(place)
+    parts = labs.build_parts(place, story)
+    with story.step("how to run the node: KVM or emulation") as step:
+        accelerator, why = labs.choose_accelerator(place, parts.root)
+        step.note = f"{accelerator}: {why}"
+    lab = labs.new_lab(place, parts, layout, accelerator)
+    labs.write_state(lab, "starting")
+    return lab
+
+
+@contextmanager
+def nothing_half(place: Place) -> Iterator[None]:
+    """End every process of the lab when the block fails or is interrupted; its logs stay."""
+    try:
+        yield
+    except BaseException:
+        labs.down(place)
+        raise
+
+
 def bare_to_ready(lab: Lab, story: Story) -> Connection:
-    """The whole way: control plane and a bare node side by side, the host prepared, cards offered."""
+    """The whole way: control plane and bare node side by side, host prepared, cards offered."""
     drop_ins = write_configuration(lab)
 
     def node_side() -> None:
@@ -75,19 +98,27 @@ def bare_to_ready(lab: Lab, story: Story) -> Connection:
         offer(lab, conn, story)
         return conn
 
-    conn = side_by_side(node_side, cloud_side)
+    conn = side_by_side(lab, node_side, cloud_side)
     wait_for_cards(conn, story)
     return conn
 
 
-def side_by_side(node_side, cloud_side):  # type: ignore[no-untyped-def]
-    """Run both sides to their end; the first error is raised once both have ended or failed."""
+def side_by_side(
+    lab: Lab, node_side: Callable[[], None], cloud_side: Callable[[], Connection]
+) -> Connection:
+    """Run both sides to their end. When one fails the lab is ended, so that the other, which waits
+
+    for a service or for the node, fails at once too; the first error is raised.
+    """
     with ThreadPoolExecutor(2) as pool:
         node = pool.submit(node_side)
         cloud = pool.submit(cloud_side)
-        conn = cloud.result()
-        node.result()
-    return conn
+        sides: list[Future[Any]] = [node, cloud]
+        for one in wait(sides, return_when=FIRST_EXCEPTION).done:
+            if one.exception() is not None:
+                process.stop(lab.place.run)
+                one.result()
+        return cloud.result()
 
 
 def _mend(lab: Lab, story: Story) -> Connection:
@@ -108,7 +139,6 @@ def _saved_folder(place: Place, parts: Parts, layout: str, accelerator: str) -> 
 
 def save(lab: Lab, story: Story) -> None:
     """Keep this moment in the cache: the node's memory and disk, the databases, the images."""
-    control = lab.control
     node = lab.node()
     target = _saved_folder(lab.place, lab.parts, lab.layout, lab.accelerator)
     partial = target.with_suffix(".partial")
@@ -162,7 +192,7 @@ def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
             node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=30)
             step.note = "prepared and rebooted when it was saved"
 
-    conn: Connection = side_by_side(node_side, lambda: start_cloud(lab, story, saved))
+    conn: Connection = side_by_side(lab, node_side, lambda: start_cloud(lab, story, saved))
     offer(lab, conn, story)
     wait_for_cards(conn, story)
     return conn

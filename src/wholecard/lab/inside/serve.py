@@ -17,7 +17,11 @@ def main() -> None:
     application = importlib.import_module(module).application
     # After the service: nova decides on its threading before anything else may be imported.
     from cheroot import wsgi
+    from sqlalchemy.orm import configure_mappers
 
+    # Else SQLAlchemy makes the models' relations at the first query, and neutron 29's list of
+    # ports reads one before: a fresh server's first answer would be a 500.
+    configure_mappers()
     server = wsgi.Server(
         ("127.0.0.1", port), application, numthreads=THREADS, max=4 * THREADS, request_queue_size=64
     )

@@ -1,0 +1,53 @@
+# Wholecard. `make` alone prints what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help tools demo test test-fast lint types format docs renew lock clean
+
+# The folder that has uv; the first call installs what is missing on this machine.
+export UV_BIN := $(if $(filter-out help,$(or $(MAKECMDGOALS),help)),$(shell scripts/tools.sh))
+UV := $(UV_BIN)/uv
+# uv itself is on PATH for the lab, which installs OpenStack with it.
+RUN := PATH="$(UV_BIN):$$PATH" "$(UV)" run --frozen --quiet
+LAB_REPORT ?= report.html
+
+help: ## what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tools: ## install mmdebstrap, bubblewrap and uv where they are missing, and the Python environment
+	@test -x "$(UV)" || { echo "uv is not there; see the lines above"; exit 3; }
+	@"$(UV)" sync --frozen --quiet
+
+demo: tools ## the whole way on this machine: lab, host, servers, proof, report.html
+	@$(RUN) wholecard lab demo --report "$(LAB_REPORT)"
+
+test: tools lint types ## everything: linters, types, all tests, the lab included
+	@$(RUN) pytest
+
+test-fast: tools lint types ## all but the tests that need the lab
+	@$(RUN) pytest -m "not lab"
+
+lint: tools ## ruff: rules and form
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+
+types: tools ## mypy, strict
+	@$(RUN) mypy
+
+format: tools ## put the code into form
+	@$(RUN) ruff check --fix
+	@$(RUN) ruff format
+
+docs: tools ## build the documentation into site/
+	@$(RUN) --group docs mkdocs build --strict
+
+renew: tools ## renew the golden files; read their diff before you commit
+	@WHOLECARD_RENEW=1 $(RUN) pytest -m "not lab" -q
+
+lock: tools ## resolve anew: uv.lock, and the lab's OpenStack
+	@"$(UV)" lock --upgrade
+	@cd src/wholecard/lab && "$(UV)" pip compile --quiet --upgrade --python-version 3.13 \
+	  --python-platform x86_64-unknown-linux-gnu --generate-hashes \
+	  --custom-compile-command "make lock" openstack.in --output-file openstack.txt
+
+clean: tools ## end the lab and remove all its files, the cache included
+	@$(RUN) wholecard lab clean

@@ -1,0 +1,150 @@
+"""`lab demo`: the whole way, told as it goes, and what was seen on it kept for the report."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from pathlib import Path
+
+import psutil
+from openstack.connection import Connection
+
+from wholecard.core import Finding
+from wholecard.lab import gpu, process, prove, stations, store
+from wholecard.lab import lab as labs
+from wholecard.lab.errors import LabError
+from wholecard.lab.lab import Lab
+from wholecard.lab.offer import wait_for_cards
+from wholecard.lab.place import Place
+from wholecard.lab.record import DemoRecord, ServerRecord
+from wholecard.lab.report import write_report
+from wholecard.lab.sandbox import is_rootless
+from wholecard.lab.steps import Step, Story
+from wholecard.lab.up import bare_to_ready, begin, nothing_half
+
+NUMBERS = "demo.json"
+# With everything in the cache the parts are there in a moment.
+WARM_SECONDS = 20
+
+
+def demo(place: Place, story: Story, layout: str, report: Path) -> DemoRecord:
+    """Walk the whole way on a fresh node and fresh databases; write `report` in any case.
+
+    Raises LabError when a server did not end as it should, or what a step raised.
+    """
+    record = DemoRecord(
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        machine=machine(), layout=layout, accelerator="", accelerator_why="",
+        rootless=is_rootless(), warm=False,
+    )  # fmt: skip
+    try:
+        waiting = store.locked(place.lock, "another `lab up` is at work", timeout=1800)
+        with waiting, nothing_half(place):
+            _walk(place, story, layout, record)
+    finally:
+        record.steps = story.steps
+        record.seconds = story.elapsed()
+        write_report(record, report)
+        (report.parent / NUMBERS).write_text(json.dumps(record.numbers(), indent=1) + "\n")
+    return record
+
+
+def _walk(place: Place, story: Story, layout: str, record: DemoRecord) -> None:
+    lab = begin(place, story, layout)
+    record.accelerator, record.accelerator_why = labs.choose_accelerator(place, lab.parts.root)
+    record.warm = story.elapsed() < WARM_SECONDS
+    conn = bare_to_ready(lab, story)
+    labs.write_state(lab, "up")
+    record.versions = versions(lab)
+    servers = _two_cards(lab, conn, story, record)
+    wait_for_cards(conn, story)
+    servers += _whole_card(lab, conn, story, record)
+    wrong = [server for server in servers if not server.as_it_should_be]
+    if wrong:
+        raise LabError(
+            f"{wrong[0].name} did not end as it should",
+            "\n".join(prove.proof_text(server) for server in wrong),
+            "The report has the evidence.",
+        )
+
+
+def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> list[ServerRecord]:
+    """A server with both cards; a second one is refused while it stands."""
+    flavor = gpu.CARDS_FLAVOR
+    first = prove.boot(conn, story, flavor, "two-cards")
+    second = prove.boot(conn, story, flavor, "one-too-many")
+    turned_away = prove.refused(flavor, second, expected=True)
+    record.servers.append(turned_away)
+    story.say(f"one-too-many: {turned_away.status}, {turned_away.fault}\n"
+              "That is as it should be: both cards are given.")  # fmt: skip
+    proved = prove.read_proof(lab, conn, story, flavor, first)
+    record.servers.insert(0, proved)
+    record.seconds_to_proof = story.elapsed()
+    story.say(prove.proof_text(proved), title="the guest's proof: two-cards")
+    with story.step("what was seen at each station of the way") as step:
+        record.stations = stations.seen(lab, conn, first, proved)
+        for station in record.stations:
+            step.saw(station.name, "\n".join(station.seen))
+        record.memory_bytes = memory(lab)
+    _freed(prove.delete(lab, conn, story, [first, second]))
+    return [proved, turned_away]
+
+
+def _whole_card(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> list[ServerRecord]:
+    """A server with one whole card, its audio function given too."""
+    flavor = gpu.WHOLE_FLAVOR
+    booted = prove.boot(conn, story, flavor, "whole-card")
+    proved = prove.read_proof(lab, conn, story, flavor, booted)
+    record.servers.append(proved)
+    story.say(prove.proof_text(proved), title="the guest's proof: whole-card")
+    _freed(prove.delete(lab, conn, story, [booted]))
+    return [proved]
+
+
+def _freed(findings: list[Finding]) -> None:
+    if findings:
+        raise LabError("cards are not free again", "\n".join(f"{f.subject}: {f.message}"
+                                                             for f in findings))  # fmt: skip
+
+
+def memory(lab: Lab) -> dict[str, int]:
+    """Bytes of memory of each service of the lab."""
+    return {name: service.memory() for name, service in process.running(lab.place.run).items()}
+
+
+def machine() -> str:
+    """This machine in a line: processor, cores, memory, system."""
+    total = psutil.virtual_memory().total
+    return (f"{_processor()}, {os.cpu_count()} cores, {total / (1 << 30):.0f} GiB, "
+            f"{platform.freedesktop_os_release().get('PRETTY_NAME', 'Linux')}")  # fmt: skip
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def versions(lab: Lab) -> dict[str, str]:
+    """What the lab runs: packages of the private root and of OpenStack's environment."""
+    found = {}
+    site = next(lab.parts.environment.glob("lib/python3.*/site-packages"))
+    for name in ("nova", "keystone", "glance", "neutron", "openstack_placement"):
+        for info in site.glob(f"{name}-*.dist-info"):
+            version = info.name.removesuffix(".dist-info").rpartition("-")[2]
+            found[name.replace("_", "-")] = version
+    query = ["dpkg-query", "-W", "-f", "${Package} ${Version}\\n", "qemu-system-x86",
+             "libvirt-daemon", "rabbitmq-server", "mariadb-server",
+             "linux-image-amd64"]  # fmt: skip
+    for line in lab.control.inside().run(query, timeout=30).stdout.splitlines():
+        package, _, version = line.partition(" ")
+        found[package] = version
+    return found
+
+
+def failed_step(story: Story) -> Step | None:
+    """The step that failed, where one did."""
+    return next((step for step in story.steps if step.failed), None)

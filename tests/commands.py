@@ -1,0 +1,41 @@
+"""The `wholecard` command as a person runs it, with the lab of the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# A name of its own: a lab that a person runs is left alone.
+NAME = "test-lab"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a `wholecard` command left."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def wholecard(*words: str, timeout: float = 1400, name: str = NAME, cwd: Path | None = None) -> Ran:
+    """Run the command as a person does, with the lab of the tests."""
+    done = subprocess.run(
+        [sys.executable, "-m", "wholecard.cli.main", *words],
+        capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd,
+        env=os.environ | {"WHOLECARD_LAB_NAME": name, "COLUMNS": "120"},
+    )  # fmt: skip
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What one run of the demo left."""
+
+    ran: Ran
+    report: str
+    numbers: dict[str, Any]

@@ -1,0 +1,48 @@
+"""The rules and their pages: none without the other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wholecard.core.rules import RULES
+
+ROOT = Path(__file__).parents[2]
+PAGES = {page.stem: page for page in (ROOT / "docs/rules").glob("*.md")}
+EMITTED = {
+    code
+    for file in (ROOT / "src/wholecard").rglob("*.py")
+    if file.name != "rules.py"
+    for code in re.findall(r'"(WC\d{3})"', file.read_text())
+}
+
+
+def test_every_emitted_rule_has_a_page() -> None:
+    """A code that a person can meet has a page."""
+    assert EMITTED - set(PAGES) == set()
+
+
+def test_every_page_has_a_rule() -> None:
+    """No page describes a rule that the code does not know or never reports."""
+    assert set(PAGES) - EMITTED == set()
+    assert set(PAGES) - set(RULES) == set()
+
+
+@pytest.mark.parametrize("code", sorted(PAGES))
+def test_page_is_titled_as_its_rule(code: str) -> None:
+    """A page's title is its code and the rule's title, and it has all its parts."""
+    lines = PAGES[code].read_text().splitlines()
+    assert lines[0] == f"# {code}: {RULES[code]}"
+    parts = ["## What it means", "## Why it matters", "## How to mend it"]
+    assert [line for line in lines if line.startswith("## ")] == parts
+
+
+@pytest.mark.parametrize("code", sorted(PAGES))
+def test_page_can_be_found(code: str) -> None:
+    """A page stands in the table of rules and in the navigation."""
+    title = re.escape(RULES[code])
+    table = (ROOT / "docs/reference/rules.md").read_text()
+    assert re.search(rf"^\| \[{code}\]\(\.\./rules/{code}\.md\) \| {title} \|", table, re.M)
+    assert f"- rules/{code}.md\n" in (ROOT / "mkdocs.yml").read_text()

@@ -1,0 +1,127 @@
+"""The whole way, each card in an IOMMU group of its own; the lab that the demo leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from commands import Demo, wholecard
+from wholecard.cloud.connection import connect
+from wholecard.lab import lab as labs
+from wholecard.lab import process, settings, views
+from wholecard.lab.place import Place
+
+GIB = 1 << 30
+
+
+def test_two_cards_are_proved(demo: Demo) -> None:
+    """The guest of g1.card2 reports two GPU functions, from two cards of the host."""
+    assert "proved: 2 functions from 2 card(s)" in demo.ran.stdout
+
+
+def test_the_second_server_is_refused(demo: Demo) -> None:
+    """While both cards are given a second server gets no valid host."""
+    assert re.search(r"one-too-many: ERROR, No valid host was found", demo.ran.stdout)
+
+
+def test_every_function_was_claimed_at_boot(demo: Demo) -> None:
+    """After its own reboot the node has all four functions on vfio-pci, claimed at boot."""
+    claimed = re.findall(r"(0000:0[12]:00\.[01]) +\S+ +vfio-pci .*claimed at", demo.ran.stdout)
+    assert sorted(claimed) == ["0000:01:00.0", "0000:01:00.1", "0000:02:00.0", "0000:02:00.1"]
+
+
+def test_a_whole_card_is_judged(demo: Demo) -> None:
+    """g1.whole1 gives a GPU and an audio function, and its proof says that they are one card's."""
+    assert "proved: 2 functions from 1 card(s)" in demo.ran.stdout
+
+
+def test_the_report_stands_alone(demo: Demo) -> None:
+    """report.html loads nothing from elsewhere and shows each station with what was seen."""
+    assert not re.search(r"""(?:src|href)=["']https?://""", demo.report)
+    for seen in ("/dev/vfio/", "CUSTOM_PCI_1002_5046", "queue compute", "Claim successful",
+                 "two-cards", "one-too-many", "whole-card"):  # fmt: skip
+        assert seen in demo.report, seen
+
+
+def test_memory(demo: Demo) -> None:
+    """With a server standing the whole lab takes less than 6 GiB."""
+    assert 0 < sum(demo.numbers["memory_mib"].values()) << 20 < 6 * GIB
+
+
+def test_everything_listens_on_loopback(demo: Demo, place: Place) -> None:
+    """Every listening socket of every process of the lab is on 127.0.0.1, epmd's too."""
+    alive = process.running(place.run)
+    listening = [
+        (name, connection.laddr)
+        for name, service in alive.items()
+        for member in service.processes
+        if member.is_running()
+        for connection in member.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {name for name, _ in listening} >= {"rabbitmq", "nova-api", "keystone", "node"}
+    assert len([name for name, _ in listening if name == "rabbitmq"]) == 3
+    assert [each for each in listening if each[1].ip != "127.0.0.1"] == []
+
+
+def test_the_openstack_command_works(demo: Demo, place: Place) -> None:
+    """`openstack --os-cloud wholecard-lab server list` answers with the lab's clouds.yaml."""
+    openstack = Path(sys.executable).parent / "openstack"
+    done = subprocess.run(
+        [openstack, "--os-cloud", settings.CLOUD, "flavor", "list", "-f", "json"],
+        env=os.environ | {"OS_CLIENT_CONFIG_FILE": str(place.clouds_yaml)},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {row["Name"] for row in json.loads(done.stdout)} == {"g1.card2", "g1.whole1"}
+
+
+def test_secrets_are_nowhere_to_be_read(demo: Demo, place: Place) -> None:
+    """No password of the lab stands in a log, in the report or in what the demo printed."""
+    passwords = settings.load_secrets(place.run / "secrets.json").values()
+    texts = {"report": demo.report, "stdout": demo.ran.stdout, "stderr": demo.ran.stderr}
+    texts |= {str(log): log.read_text(errors="replace") for log in place.logs.iterdir()}
+    assert [name for name, text in texts.items() for word in passwords if word in text] == []
+
+
+def test_cards_are_free_again(demo: Demo, place: Place) -> None:
+    """After the demo nova's database, Placement and sysfs agree that every function is free."""
+    lab = labs.require_up(place)
+    conn = connect(settings.CLOUD, place.clouds_yaml)
+    findings, text = views.free_findings(lab.control, conn, lab.node())
+    assert findings == [], text
+
+
+def test_status(demo: Demo) -> None:
+    """`lab status --json` says that all services live, and whether the lab is rootless."""
+    ran = wholecard("lab", "status", "--json", timeout=60)
+    facts = json.loads(ran.stdout)
+    assert (ran.status, facts["state"], facts["rootless"]) == (0, "up", os.geteuid() != 0)
+    assert all(service["alive"] for service in facts["services"].values())
+
+
+def test_shell(demo: Demo) -> None:
+    """`lab shell -- COMMAND` runs a command on the node and ends with its status."""
+    assert wholecard("lab", "shell", "--", "hostname", timeout=60).stdout == "gpu-01\n"
+    assert wholecard("lab", "shell", "--", "false", timeout=60).status == 1
+
+
+@pytest.mark.parametrize("service", ["nova-scheduler", "placement"])
+def test_up_mends_a_dead_service(demo: Demo, place: Place, service: str) -> None:
+    """`lab up` starts again what died, and leaves alone what lives."""
+    before = process.running(place.run)
+    process.stop(place.run, [service])
+    assert wholecard("lab", "status", timeout=60).status == 1
+    ran = wholecard("lab", "up", timeout=300)
+    assert ran.status == 0, ran.stdout + ran.stderr
+    after = process.running(place.run)
+    assert after[service].processes[0].pid != before[service].processes[0].pid
+    same = [name for name in before if name != service]
+    assert [after[n].processes[0].pid for n in same] == [before[n].processes[0].pid for n in same]

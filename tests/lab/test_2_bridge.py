@@ -1,0 +1,125 @@
+"""Both cards in one IOMMU group behind a PCI bridge: together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from wholecard.lab import gpu, prove
+from wholecard.lab import lab as labs
+from wholecard.lab.cloudside import start_cloud, write_configuration
+from wholecard.lab.lab import Lab
+from wholecard.lab.node import Node
+from wholecard.lab.nodeside import Agent, configure_compute, power_on, prepare, reboot_and_verify
+from wholecard.lab.offer import offer, wait_for_cards
+from wholecard.lab.place import Place
+from wholecard.lab.steps import Story
+from wholecard.lab.up import begin
+
+FUNCTIONS = ["0000:02:01.0", "0000:02:01.1", "0000:02:02.0", "0000:02:02.1"]
+ALONE = ("--card", "0000:02:02.0")
+
+# Every file of the host that a plan of ours may touch, with its content, mode and owner.
+FINGERPRINT = r"""
+find /etc /boot /usr/local/bin /var/lib/initramfs-tools -xdev -not -path '*/.part' \
+  -not -name 'adjtime' \( -type f -printf '%p %m %u %g ' -exec sha256sum {} \; \
+  -o -not -type f -printf '%p %y %m %u %g %l\n' \) | sort
+"""
+
+
+@pytest.fixture(scope="module")
+def story() -> Story:
+    """Where the steps of this lab are told."""
+    return Story(Console(width=110))
+
+
+@pytest.fixture(scope="module")
+def lab(place: Place, story: Story) -> Iterator[Lab]:
+    """An empty lab of this layout."""
+    yield begin(place, story, "bridge")
+    labs.down(place)
+
+
+@pytest.fixture(scope="module")
+def node(lab: Lab, story: Story) -> Node:
+    """A bare node of it."""
+    return power_on(lab, story)
+
+
+@pytest.fixture(scope="module")
+def agent(node: Node, place: Place) -> Agent:
+    """The agent, on the node."""
+    agent = Agent(node)
+    agent.install(place.run)
+    return agent
+
+
+@pytest.fixture(scope="module")
+def bare(node: Node, agent: Agent) -> str:
+    """The files of the bare host, before anything of ours but the agent."""
+    return fingerprint(node)
+
+
+@pytest.fixture(scope="module")
+def prepared(lab: Lab, node: Node, agent: Agent, story: Story, bare: str) -> Node:
+    """The node after plan, apply, nova.conf, its own reboot and verify."""
+    drop_ins = write_configuration(lab)
+    prepare(agent, story)
+    configure_compute(lab, node, drop_ins["compute"])
+    reboot_and_verify(node, agent, story)
+    return node
+
+
+def fingerprint(node: Node) -> str:
+    """Content, mode and owner of every file concerned, without nova's own."""
+    text = node.ssh(["sh", "-c", FINGERPRINT], timeout=120).stdout
+    return "\n".join(line for line in text.splitlines() if not line.startswith("/etc/nova"))
+
+
+def test_one_card_alone_is_refused_on_a_bare_host(node: Node, agent: Agent, bare: str) -> None:
+    """With the IOMMU off one card alone is refused by its predicted group; nothing is touched."""
+    for command in ("plan", "apply"):
+        answer = agent.run(command, *ALONE)
+        assert answer.status == 1
+        assert "WC107" in answer.stdout + answer.stderr
+        assert "0000:02:01.0" in answer.stdout + answer.stderr
+    assert fingerprint(node) == bare
+
+
+def test_both_cards_are_prepared(prepared: Node, agent: Agent) -> None:
+    """Both cards together are planned, applied, and verified after the reboot, in one group."""
+    verdict = agent.json("verify")
+    assert verdict["findings"] == []
+    assert [(row["address"], row["driver"]) for row in verdict["evidence"]] == [
+        (address, "vfio-pci") for address in FUNCTIONS
+    ]
+    assert len({row["group"] for row in verdict["evidence"]}) == 1
+
+
+def test_one_card_alone_is_refused_by_its_group(prepared: Node, agent: Agent) -> None:
+    """With the IOMMU on one card alone is refused by the kernel's own group; nothing is touched."""
+    before = fingerprint(prepared)
+    answer = agent.run("apply", *ALONE)
+    assert answer.status == 1
+    assert "WC107" in answer.stdout + answer.stderr
+    assert fingerprint(prepared) == before
+
+
+def test_both_cards_reach_a_server(lab: Lab, prepared: Node, story: Story) -> None:
+    """A server gets both cards out of the one group, and its guest proves it."""
+    conn = start_cloud(lab, story, lab.parts.seed)
+    offer(lab, conn, story)
+    wait_for_cards(conn, story)
+    booted = prove.boot(conn, story, gpu.CARDS_FLAVOR, "both-cards")
+    record = prove.read_proof(lab, conn, story, gpu.CARDS_FLAVOR, booted)
+    assert record.as_it_should_be, prove.proof_text(record)
+    assert {row.host_address for row in record.rows} == {"0000:02:01.0", "0000:02:02.0"}
+    assert prove.delete(lab, conn, story, [booted]) == []
+
+
+def test_rollback_restores_every_byte(prepared: Node, agent: Agent, bare: str) -> None:
+    """After rollback every file is what it was on the bare host: content, mode, owner, initrd."""
+    assert agent.run("rollback", timeout=600).status == 0
+    assert fingerprint(prepared) == bare

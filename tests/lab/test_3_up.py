@@ -1,0 +1,135 @@
+"""`lab up`, `down`, `clean`: woken from a saved state, killed half-way, ports taken, no trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from commands import NAME, wholecard
+from wholecard.cloud.connection import connect
+from wholecard.lab import gpu, process, prove, settings, store, views
+from wholecard.lab import lab as labs
+from wholecard.lab.place import Place
+from wholecard.lab.ports import LOOPBACK, PREFERRED
+from wholecard.lab.steps import Story
+
+pytestmark = pytest.mark.usefixtures("place")
+
+
+def test_a_port_that_is_taken(place: Place) -> None:
+    """Where another program has a usual port the lab takes another one and is up all the same."""
+    labs.down(place)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((LOOPBACK, PREFERRED["glance"]))
+        taken.listen()
+        ran = wholecard("lab", "up")
+        assert ran.status == 0, ran.stdout + ran.stderr
+        assert labs.require_up(place).settings.ports["glance"] != PREFERRED["glance"]
+    assert any(place.cache.glob("saved-separate-*"))
+
+
+def test_killed_and_taken_up_again(place: Place) -> None:
+    """A `lab up` that was killed half-way is taken up by the next one, by the saved node."""
+    wholecard("lab", "down", timeout=120)
+    half = subprocess.Popen(
+        [sys.executable, "-m", "wholecard.cli.main", "lab", "up"],
+        env=os.environ | {"WHOLECARD_LAB_NAME": NAME},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    process.wait_until(
+        lambda: "keystone" in process.running(place.run), timeout=120, what="keystone starts"
+    )
+    half.send_signal(signal.SIGKILL)
+    half.wait(timeout=30)
+    ran = wholecard("lab", "up")
+    assert ran.status == 0, ran.stdout + ran.stderr
+    assert "wake from its saved state" in ran.stdout
+
+
+def test_a_woken_lab_gives_cards(place: Place) -> None:
+    """In a lab woken from its saved state a whole card reaches a server, audio function and all."""
+    lab = labs.require_up(place)
+    story = Story(Console(width=110))
+    conn = connect(settings.CLOUD, place.clouds_yaml)
+    booted = prove.boot(conn, story, gpu.WHOLE_FLAVOR, "woken")
+    record = prove.read_proof(lab, conn, story, gpu.WHOLE_FLAVOR, booted)
+    assert record.as_it_should_be, prove.proof_text(record)
+    assert prove.delete(lab, conn, story, [booted]) == []
+    assert views.free_findings(lab.control, conn, lab.node())[0] == []
+
+
+def test_up_twice_starts_nothing(place: Place) -> None:
+    """`lab up` on a lab that is up leaves every process as it is."""
+    before = {name: s.processes[0].pid for name, s in process.running(place.run).items()}
+    assert wholecard("lab", "up", timeout=120).status == 0
+    assert {name: s.processes[0].pid for name, s in process.running(place.run).items()} == before
+
+
+def test_ctrl_c_cleans_up(place: Place) -> None:
+    """Ctrl-C during `lab up` ends it soon, with status 130 and no process left."""
+    wholecard("lab", "down", timeout=120)
+    started = subprocess.Popen(
+        [sys.executable, "-m", "wholecard.cli.main", "lab", "up"],
+        env=os.environ | {"WHOLECARD_LAB_NAME": NAME},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    process.wait_until(
+        lambda: {"rabbitmq", "node"} <= set(process.running(place.run)),
+        timeout=180, what="the lab starts",
+    )  # fmt: skip
+    started.send_signal(signal.SIGINT)
+    assert started.wait(timeout=60) == 130
+    assert process.running(place.run) == {}
+
+
+def test_a_node_that_died(place: Place) -> None:
+    """With the node gone `lab status` and `lab shell` say so, and `lab up` brings it back."""
+    assert wholecard("lab", "up").status == 0
+    process.stop(place.run, ["node"])
+    shell = wholecard("lab", "shell", "--", "true", timeout=60)
+    assert shell.status == 3
+    assert "node died" in shell.stderr
+    assert "lab up" in shell.stderr
+    assert wholecard("lab", "up").status == 0
+    assert wholecard("lab", "shell", "--", "true", timeout=60).status == 0
+
+
+def test_down_leaves_no_process(place: Place) -> None:
+    """After `lab down` no process has the lab's folder in its arguments, files or environment."""
+    assert wholecard("lab", "down", timeout=120).status == 0
+    mine = str(place.run)
+    left = []
+    for one in psutil.process_iter():
+        try:
+            if mine in " ".join(one.cmdline()) or mine in one.environ().values():
+                left.append(one)
+        except psutil.Error:
+            continue
+    assert left == []
+    assert wholecard("lab", "down", timeout=60).stdout == "nothing was running\n"
+
+
+def test_clean_leaves_no_file(place: Place, tmp_path: Path) -> None:
+    """`lab clean` removes everything; with --keep-cache what was slow to build stays."""
+    assert wholecard("lab", "clean", "--keep-cache", timeout=120).status == 0
+    assert not place.run.exists()
+    assert any(store.is_whole(each) for each in place.cache.glob("root-*"))
+    other = tmp_path / "wholecard"
+    (other / "cache/root-1").mkdir(parents=True)
+    (other / "lab/log").mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "wholecard.cli.main", "lab", "clean"],
+        env=os.environ | {"WHOLECARD_LAB": str(other)},
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert not other.exists()
