@@ -78,17 +78,14 @@ def test_lab_is_read_back(place: Place) -> None:
 
 
 @pytest.mark.parametrize("file", [STATE, "secrets.json"])
-@pytest.mark.parametrize("text", [None, "", "{", "[]", "7", "null", '"text"', '{"state": "up"}'])
+@pytest.mark.parametrize("text", [None, "", "{", "7", "null", '"text"', "[1]"])
 def test_unreadable_lab_is_none(place: Place, file: str, text: str | None) -> None:
-    """A folder whose state or secrets are gone or garbage has no lab, or one without passwords;
-    it is no error.
-    """
+    """A folder whose state or secrets are gone or garbage has no lab; it is no error."""
     begun(place)
     (place.run / file).unlink()
     if text is not None:
         write_private(place.run / file, text)
-    found = labs.current(place)
-    assert found is None or not set(found[0].settings.secrets) & set(SECRETS)
+    assert labs.current(place) is None
 
 
 @pytest.mark.parametrize("some", [{}, {"root": "/r"}, {"root": 7}, [], {"more": "/m"}])
@@ -129,7 +126,7 @@ def test_after_a_reboot_everything_died(place: Place) -> None:
     with pytest.raises(LabError) as caught:
         labs.require_up(place)
     assert caught.value.brief == f"{', '.join(SERVICES)} died"
-    assert SERVICES == (*CONTROL_SERVICES, "node")
+    assert (*CONTROL_SERVICES, "node") == SERVICES
 
 
 def test_down_ends_everything_and_keeps_the_files(place: Place, marked: Marked) -> None:

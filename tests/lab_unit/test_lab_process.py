@@ -171,10 +171,13 @@ def test_wait_raises_at_once_when_the_process_died(tmp_path: Path) -> None:
     """A service that ends while it is waited for is an error with its status and its log's end."""
     log = tmp_path / "keystone.out"
     script = "import sys\nprint('no such option'); sys.exit(7)"
-    with log.open("w") as out, subprocess.Popen([sys.executable, "-c", script], stdout=out) as dies:
-        with pytest.raises(LabError) as caught:
-            process.wait_until(lambda: False, timeout=60, what="keystone answers",
-                               service=dies, log=log, every=0.01)  # fmt: skip
+    with (
+        log.open("w") as out,
+        subprocess.Popen([sys.executable, "-c", script], stdout=out) as dies,
+        pytest.raises(LabError) as caught,
+    ):
+        process.wait_until(lambda: False, timeout=60, what="keystone answers", service=dies,
+                           log=log, every=0.01)  # fmt: skip
     assert caught.value.brief == "keystone answers: the process ended with status 7"
     assert caught.value.details == f"log: {log}\n  no such option"
 

@@ -122,11 +122,16 @@ def test_closed_socket(tmp_path: Path) -> None:
 
 def test_command_after_the_end(tmp_path: Path) -> None:
     """A command to a QEMU that is gone is an error of the lab too."""
-    with pytest.raises(LabError), session(tmp_path / "q", quit=[[CLOSE]]) as (control, qemu):
-        with pytest.raises(LabError):
-            control.command("quit")
-        assert qemu.ended.wait(20)
-        control.command("stop")
+
+    def command_twice() -> None:
+        with session(tmp_path / "q", quit=[[CLOSE]]) as (control, qemu):
+            with pytest.raises(LabError):
+                control.command("quit")
+            assert qemu.ended.wait(20)
+            control.command("stop")
+
+    with pytest.raises(LabError):
+        command_twice()
 
 
 def test_nobody_listens(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_oslo_config_parses_every_file(run: Path) -> None:
 
 @pytest.mark.parametrize("role", ["api", "scheduler", "conductor"])
 def test_sections_of_the_control_planes_nova(run: Path, role: str) -> None:
-    """The control plane's nova.conf has its databases and clients, nothing about libvirt or cards."""
+    """The control plane's nova.conf has databases and clients, nothing of libvirt or cards."""
     sections = parse(run / f"etc/nova-{role}/nova.conf")
     assert set(sections) == {
         "DEFAULT", "oslo_concurrency", "vnc", "glance", "api", "api_database", "database",
@@ -146,7 +146,9 @@ def hosts(text: str) -> set[str]:
 
 
 def test_control_plane_is_on_loopback(run: Path) -> None:
-    """Every URL of the control plane is on loopback at a port of this lab; databases are sockets."""
+    """Every URL of the control plane is on loopback at a port of this lab; databases are
+    sockets.
+    """
     allowed = {f"127.0.0.1:{port}" for port in PORTS.values()} | {"/lab/mysql.sock"}
     seen = set()
     for name, text in files(run).items():
@@ -189,6 +191,7 @@ def test_no_file_is_readable_by_others(run: Path) -> None:
     assert {"clouds.yaml", "compute.conf", "etc/rabbitmq/rabbitmq.conf"} <= with_secrets
 
 
+@pytest.mark.filterwarnings("ignore:Support for InfluxDB")
 def test_clouds_yaml(run: Path) -> None:
     """openstacksdk finds the administrator in clouds.yaml; its head says how it is used."""
     path = run / "clouds.yaml"

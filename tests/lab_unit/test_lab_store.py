@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -226,3 +228,38 @@ def test_links_are_removed_not_followed(tmp_path: Path) -> None:
 def test_nothing_is_removed_without_complaint(tmp_path: Path) -> None:
     """Removing what is not there is no error."""
     store.remove_tree(tmp_path / "none")
+
+
+def test_nothing_is_removed_through_a_mount(tmp_path: Path) -> None:
+    """A folder with something mounted in it is refused whole, not emptied through the mount."""
+    inside = tmp_path / "root-1.partial"
+    (inside / "proc").mkdir(parents=True)
+    (inside / "file").write_text("kept")
+    script = (
+        "import sys; from pathlib import Path; from wholecard.lab import store\n"
+        "try: store.remove_tree(Path(sys.argv[1]))\n"
+        "except store.LabError as error: print(error.details)"
+    )
+    bwrap = ["bwrap", "--bind", "/", "/", "--proc", str(inside / "proc"), "--dev", "/dev"]
+    done = subprocess.run(
+        [*bwrap, sys.executable, "-c", script, str(inside)],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[0] == str(inside / "proc")
+    assert (inside / "file").read_text() == "kept"
+
+
+def test_an_entry_in_use_stays(tmp_path: Path) -> None:
+    """An older entry that a running process names in its arguments is not removed."""
+    old = store.entry(tmp_path, "node", "k1", Builder(), MUST_HAVE)
+    script = "import sys; print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(old)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as user:
+        assert user.stdout is not None
+        user.stdout.readline()
+        store.entry(tmp_path, "node", "k2", Builder(), MUST_HAVE)
+        assert store.is_whole(old)
+        user.communicate()
+    store.entry(tmp_path, "node", "k3", Builder(), MUST_HAVE)
+    assert not old.exists()

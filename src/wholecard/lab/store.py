@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from wholecard.lab.errors import LabError
 
 MARKER = ".complete.json"
@@ -28,14 +30,16 @@ def entry(
     It is built under another name and moved into place when complete, so a killed build is never
     mistaken for a whole one; a lock lets a second process wait. Its `.complete.json` keeps the
     size of each file of `must_have` (paths in it; `*` is a wildcard): an entry that lacks one,
-    or has it in another size, is built anew. Older entries of the same kind are removed.
+    or has it in another size, is built anew. Older entries of the same kind that no process uses
+    are removed.
     """
     folder = cache / f"{kind}-{key}"
     with locked(cache / f"{kind}.lock", f"another process builds the lab's {kind}"):
         if is_whole(folder):
             return folder
         for stale in cache.glob(f"{kind}-*"):
-            remove_tree(stale)
+            if not in_use(stale):
+                remove_tree(stale)
         partial = cache / f"{kind}-{key}.partial"
         partial.mkdir(parents=True)
         started = time.monotonic()
@@ -87,10 +91,21 @@ def locked(path: Path, waiting_for: str, timeout: float = 900) -> Iterator[None]
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a folder with all in it, also folders without any permission."""
+    """Remove a file or a folder with all in it, also folders without write permission.
+
+    Raises LabError, with nothing removed, where something is mounted inside: removal would go on
+    through it into the machine's own files.
+    """
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
+    mounted = mounts_in(path)
+    if mounted:
+        raise LabError(
+            f"something is mounted in {path}, which was to be removed",
+            "\n".join(mounted),
+            "End what mounted it, or `umount` each of these; then run the command again.",
+        )
     if os.geteuid() != 0:
         path.chmod(0o700)
         for above, names, _ in os.walk(path):
@@ -99,3 +114,25 @@ def remove_tree(path: Path) -> None:
                 if not folder.is_symlink():
                     folder.chmod(0o700)
     shutil.rmtree(path)
+
+
+def in_use(path: Path) -> bool:
+    """Whether a process names this folder in its arguments, as a sandbox does that mounts it."""
+    for process in psutil.process_iter():
+        try:
+            if any(str(path) in word for word in process.cmdline()):
+                return True
+        except psutil.Error:
+            continue
+    return False
+
+
+def mounts_in(path: Path) -> list[str]:
+    """The mount points below a folder, the folder itself included (proc(5), mountinfo)."""
+    top = str(path.resolve())
+    points = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = line.split()[4].encode().decode("unicode_escape")
+        if point == top or point.startswith(top + "/"):
+            points.append(point)
+    return points
