@@ -14,7 +14,7 @@ LOG = "\n".join(f"[{n / 10:9.6f}] pci 0000:01:00.0: BAR {n % 6} <assigned>" for 
 
 SEEN = {
     "api": ("nova-api", """\
-POST http://127.0.0.1:38774/v2.1/servers, flavor g1.card2 (gpu:2)
+POST http://127.0.0.1:18774/v2.1/servers, flavor g1.card2 (gpu:2)
 server 6b2f4d7c-0a51-4a7c-9f0e-2f9d6c1b8a11
 then BUILD/scheduling 0.2 s, BUILD/spawning 3.9 s, ACTIVE 31.8 s"""),
     "amqp": ("AMQP (RabbitMQ)", """\

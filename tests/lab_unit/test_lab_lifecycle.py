@@ -9,10 +9,10 @@ import pytest
 
 from marked import DAEMONISING, Marked
 from tree import grow, snapshot
-from wholecard.lab import accelerator, process, seed
+from wholecard.lab import accelerator, process, seed, store
 from wholecard.lab import lab as labs
 from wholecard.lab.errors import LabError
-from wholecard.lab.lab import CONTROL_SERVICES, LOCK, SERVICES, STATE, Lab, Parts
+from wholecard.lab.lab import CONTROL_SERVICES, SERVICES, STATE, Lab, Parts
 from wholecard.lab.place import Place, default_place, key_of, key_of_files
 from wholecard.lab.settings import write_private
 
@@ -155,7 +155,8 @@ def test_nothing_to_end_or_remove(tmp_path: Path) -> None:
 def test_clean_removes_everything(place: Place, marked: Marked) -> None:
     """`clean` ends the lab and removes its folder with all in it, closed folders too."""
     labs.write_state(begun(place), "up")
-    (place.top / LOCK).touch()
+    with store.locked(place.lock, "nobody"):
+        pass
     marked.start(place.run, "node")
     grow(place.cache, {"root-1/var/lib/private/file": "", "root-1/etc/link": "-> /etc"})
     (place.cache / "root-1/var/lib/private").chmod(0)
@@ -261,17 +262,28 @@ def test_where_a_lab_lives(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], top: str
 ) -> None:
     """The lab's folder is the one that is named, else one in the person's cache."""
-    for name in ("WHOLECARD_LAB", "XDG_CACHE_HOME", "HOME"):
+    for name in ("WHOLECARD_LAB", "WHOLECARD_LAB_NAME", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert default_place() == Place(Path(top))
 
 
+def test_labs_of_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab of another name has a folder and a lock of its own, and the same cache."""
+    monkeypatch.setenv("WHOLECARD_LAB", "/big")
+    monkeypatch.setenv("WHOLECARD_LAB_NAME", "second")
+    second = default_place()
+    assert second == Place(Path("/big"), "second")
+    assert (second.run, second.lock) == (Path("/big/second"), Path("/big/second.lock"))
+    assert second.cache == Place(Path("/big")).cache
+
+
 def test_relative_place_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is named relatively stays the same one wherever a command is run later."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WHOLECARD_LAB", "lab")
+    monkeypatch.delenv("WHOLECARD_LAB_NAME", raising=False)
     assert default_place() == Place(tmp_path / "lab")
 
 

@@ -46,6 +46,7 @@ def run(
     timeout: float,
     stdin: str = "",
     env: Mapping[str, str] | None = None,
+    inherit: bool = True,
     cwd: str | Path | None = None,
     check: bool = True,
     resolution: str = "",
@@ -53,9 +54,9 @@ def run(
     """Run a program to its end and return what it printed.
 
     `argv` is an argument list, never a shell string. `timeout` is in seconds; when it passes, the
-    program's whole process group is killed. `env` is added to this process's environment. Nothing
-    secret may stand in `argv`, for it is logged as a line that can be pasted: secrets go by
-    `stdin`, by `env` or by a file.
+    program's whole process group is killed. `env` is added to this process's environment, or is
+    all of it without `inherit`. Nothing secret may stand in `argv`, for it is logged as a line
+    that can be pasted: secrets go by `stdin`, by `env` or by a file.
 
     Raises RunError when the program is not there, when it passes its time, or, with `check`,
     when its status is not 0.
@@ -68,7 +69,7 @@ def run(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **env} if env else None,
+            env={**(os.environ if inherit else {}), **(env or {})},
             cwd=cwd,
             start_new_session=True,
         )

@@ -24,8 +24,6 @@ from wholecard.lab.steps import Story
 
 CONTROL_SERVICES = ("mariadb", "rabbitmq", *APIS, *DAEMONS)
 SERVICES = (*CONTROL_SERVICES, "node")
-# Held while a lab is brought up.
-LOCK = "up.lock"
 STATE = "lab.json"
 # Where the node's QEMU finds the disk of the image, and a saved node.
 IMAGE_INSIDE = "/opt/cache"
@@ -188,7 +186,13 @@ def clean(place: Place, keep_cache: bool = False) -> None:
     down(place)
     store.remove_tree(place.run)
     if not keep_cache:
+        if store.in_use(place.cache):
+            raise LabError(
+                "another lab still uses the cache",
+                str(place.cache),
+                "End it (WHOLECARD_LAB_NAME names it), or clean with --keep-cache.",
+            )
         store.remove_tree(place.cache)
-        (place.top / LOCK).unlink(missing_ok=True)
+        place.lock.unlink(missing_ok=True)
         with suppress(OSError):
             place.top.rmdir()

@@ -132,7 +132,7 @@ class Node:
         words = self._ssh()[:-1] + (["-t"] if terminal else []) + self._ssh()[-1:]
         command = [*words, shlex.join(argv)] if argv else words
         env = self.inside.env() | {"TERM": os.environ.get("TERM", "dumb")}
-        return self.inside.argv(command), env | {"PATH": f"{env['PATH']}:{os.defpath}"}
+        return self.inside.argv(command), env
 
     def _ssh(self) -> list[str]:
         return ["ssh", "-F", "none", "-q", "-i", "/root/.ssh/lab", "-p", str(self.ports["ssh"]),

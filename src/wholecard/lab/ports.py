@@ -8,17 +8,17 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 
-# As the node sees them, whatever they are outside.
+# As the node sees them, whatever they are outside; below the ports that Linux gives to clients.
 OUTER_ADDRESS = "10.0.2.100"
 INNER = {
-    "keystone": 35000,
-    "glance": 39292,
-    "nova-api": 38774,
-    "placement": 38778,
-    "neutron": 39696,
-    "rabbitmq": 35672,
+    "keystone": 15000,
+    "glance": 19292,
+    "nova-api": 18774,
+    "placement": 18778,
+    "neutron": 19696,
+    "rabbitmq": 15682,
 }
-PREFERRED = INNER | {"rabbitmq-dist": 35673, "epmd": 34369, "ssh": 32222}
+PREFERRED = INNER | {"rabbitmq-dist": 15683, "epmd": 14369, "ssh": 12222}
 
 
 def choose() -> dict[str, int]:

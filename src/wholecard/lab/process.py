@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -55,7 +54,7 @@ def start(
     with log.open("ab") as out:
         return subprocess.Popen(
             inside.argv(command, workdir=workdir),
-            env=inside.env() | marks | {"PATH": inside.env()["PATH"] + ":" + os.defpath},
+            env=inside.env() | marks,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -140,7 +140,8 @@ def _unpack(folder: Path) -> None:
     # As root it mounts /proc, /sys and /dev into the tree: in a mount namespace of its own, so that
     # they are gone with it however it ends.
     private = [] if is_rootless() else ["unshare", "--mount", "--propagation", "private"]
-    argv = [*private, "mmdebstrap", "--variant=minbase", "--aptopt=APT::Install-Recommends \"false\"",
+    argv = [*private, "mmdebstrap", "--variant=minbase",
+            "--aptopt=APT::Install-Recommends \"false\"",
             "--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::Retries \"3\"",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_UNPACKED),
             f"--include={','.join(PACKAGES)}", "--quiet"]  # fmt: skip

@@ -80,8 +80,7 @@ class Sandbox:
         argv = self.argv(command)
         if die_with_us:
             argv.insert(1, "--die-with-parent")
-        settings = [f"{name}={value}" for name, value in self.env().items()]
-        return run(["env", "-i", *settings, *argv], timeout=timeout, stdin=stdin, check=check)
+        return run(argv, timeout=timeout, stdin=stdin, check=check, env=self.env(), inherit=False)
 
 
 def is_rootless() -> bool:

@@ -42,7 +42,6 @@ class Story:
         self.steps: list[Step] = []
         self._began = time.monotonic()
         self._lock = threading.Lock()
-        self._live: Live | None = None
         self._reminded: dict[int, float] = {}
 
     def elapsed(self) -> float:

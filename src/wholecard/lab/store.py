@@ -37,10 +37,16 @@ def entry(
     with locked(cache / f"{kind}.lock", f"another process builds the lab's {kind}"):
         if is_whole(folder):
             return folder
+        partial = cache / f"{kind}-{key}.partial"
         for stale in cache.glob(f"{kind}-*"):
             if not in_use(stale):
                 remove_tree(stale)
-        partial = cache / f"{kind}-{key}.partial"
+            elif stale in (folder, partial):
+                raise LabError(
+                    f"the lab's {kind} is broken and still in use",
+                    str(stale),
+                    "End the lab that uses it: wholecard lab down",
+                )
         partial.mkdir(parents=True)
         started = time.monotonic()
         try:
