@@ -27,6 +27,8 @@ need mmdebstrap mmdebstrap
 need bwrap bubblewrap
 need python3 python3
 [ "$(id -u)" -eq 0 ] || need newuidmap uidmap
+# Ubuntu has no keys of Debian's archive by default, and the private root is Debian's.
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages="$packages debian-archive-keyring"
 
 find_uv() {
     for place in "$(command -v uv || true)" "$cache/uv/bin/uv"; do

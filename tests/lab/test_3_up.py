@@ -24,6 +24,15 @@ from wholecard.lab.steps import Story
 pytestmark = pytest.mark.usefixtures("place")
 
 
+def lab_up() -> subprocess.Popen[bytes]:
+    """A `wholecard lab up` that is on its way."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "wholecard.cli.main", "lab", "up"],
+        env=os.environ | {"WHOLECARD_LAB_NAME": NAME},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 def test_a_port_that_is_taken(place: Place) -> None:
     """Where another program has a usual port the lab takes another one and is up all the same."""
     labs.down(place)
@@ -40,11 +49,7 @@ def test_a_port_that_is_taken(place: Place) -> None:
 def test_killed_and_taken_up_again(place: Place) -> None:
     """A `lab up` that was killed half-way is taken up by the next one, by the saved node."""
     wholecard("lab", "down", timeout=120)
-    half = subprocess.Popen(
-        [sys.executable, "-m", "wholecard.cli.main", "lab", "up"],
-        env=os.environ | {"WHOLECARD_LAB_NAME": NAME},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    half = lab_up()
     process.wait_until(
         lambda: "keystone" in process.running(place.run), timeout=120, what="keystone starts"
     )
@@ -77,11 +82,7 @@ def test_up_twice_starts_nothing(place: Place) -> None:
 def test_ctrl_c_cleans_up(place: Place) -> None:
     """Ctrl-C during `lab up` ends it soon, with status 130 and no process left."""
     wholecard("lab", "down", timeout=120)
-    started = subprocess.Popen(
-        [sys.executable, "-m", "wholecard.cli.main", "lab", "up"],
-        env=os.environ | {"WHOLECARD_LAB_NAME": NAME},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    started = lab_up()
     process.wait_until(
         lambda: {"rabbitmq", "node"} <= set(process.running(place.run)),
         timeout=180, what="the lab starts",

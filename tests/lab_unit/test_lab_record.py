@@ -9,6 +9,7 @@ import pytest
 
 import demos
 from wholecard.cloud.placement import Inventory, Provider
+from wholecard.core import Finding, Severity
 from wholecard.guest.proof import ExpectedFunction, ProofFunction
 from wholecard.lab import gpu
 from wholecard.lab.offer import all_free, free_units, providers_text
@@ -42,6 +43,15 @@ def test_as_it_should_be(
         status=status, fault=fault, refusal_expected=expected,
     )  # fmt: skip
     assert record.as_it_should_be is as_it_should_be
+
+
+def test_functions_of_different_cards_are_told() -> None:
+    """WC403 does not spoil a proof, for nova cannot keep a card together; it stands beside it."""
+    torn = Finding("WC403", "card 1", Severity.WARNING, "from two slots")
+    record = demos.proved((torn,))
+    assert record.as_it_should_be
+    assert "WC403" in proof_text(record)
+    assert "proved:" in proof_text(record)
 
 
 def test_numbers_have_no_evidence() -> None:

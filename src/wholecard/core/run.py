@@ -64,15 +64,7 @@ def run(
     command = shlex.join(argv)
     LOG.debug("%s", command)
     try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**(os.environ if inherit else {}), **(env or {})},
-            cwd=cwd,
-            start_new_session=True,
-        )
+        process = _start(argv, {**(os.environ if inherit else {}), **(env or {})}, cwd)
     except OSError as error:
         raise RunError(
             f"cannot run {argv[0]}: {error.strerror}",
@@ -103,6 +95,20 @@ def run(
             result,
         )
     return result
+
+
+def _start(
+    argv: Sequence[str], env: Mapping[str, str], cwd: str | Path | None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        list(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
+    )
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def read_proof(
         )
         seconds = time.monotonic() - booted.asked_at
         record = judge(lab, flavor, booted, text, seconds, step)
-        step.note = "proved" if not record.findings else f"{len(record.findings)} findings"
+        step.note = verdict(record)
     return record
 
 
@@ -76,23 +77,16 @@ def judge(
     findings += hostdev.same_card(gpu.ASKED[flavor.name], given, ids)
     step.saw("the guest's report on its console", console)
     step.saw("libvirt's XML of the server", xml)
-    return ServerRecord(
-        name=outcome.name,
-        flavor=flavor.name,
-        asked=flavor.extra_specs["pci_passthrough:alias"],
-        status=outcome.status,
-        host=outcome.host or "",
-        fault=outcome.fault,
-        seconds_to_active=outcome.seconds,
+    return dataclasses.replace(
+        refused(flavor, booted, expected=False),
         seconds_to_proof=seconds,
-        refusal_expected=False,
         rows=rows(gpu.EXPECTED[flavor.name], located),
         findings=tuple(findings),
     )
 
 
 def refused(flavor: FlavorWish, booted: Booted, *, expected: bool) -> ServerRecord:
-    """The record of a server that nova did not place."""
+    """The record of a server without a proof: nova did not place it, as expected or not."""
     outcome = booted.outcome
     return ServerRecord(
         name=outcome.name,
@@ -142,6 +136,13 @@ def _size_text(size: int) -> str:
     return f"{size // KIB} KiB" if size >= KIB else f"{size} B"
 
 
+def verdict(record: ServerRecord) -> str:
+    """A server's proof in a word or two."""
+    if not record.as_it_should_be:
+        return f"{len(record.findings)} findings"
+    return "proved, from different cards (WC403)" if record.findings else "proved"
+
+
 def proof_text(record: ServerRecord) -> str:
     """A server's proof for a terminal: one line for each function, then the verdict."""
     lines = [
@@ -152,7 +153,7 @@ def proof_text(record: ServerRecord) -> str:
     lines += [f"{each.rule} {each.subject}: {each.message}" for each in record.findings]
     if record.status != "ACTIVE":
         lines.append(f"{record.status}: {record.fault}")
-    elif not record.findings:
+    elif record.as_it_should_be:
         slots = {row.host_address.rpartition(".")[0] for row in record.rows}
         lines.append(f"proved: {len(record.rows)} functions from {len(slots)} card(s)")
     return "\n".join(lines)

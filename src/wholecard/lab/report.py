@@ -104,6 +104,8 @@ def verdict(server: ServerRecord) -> Verdict:
         if good:
             return Verdict("refused", "Refused, as it should be: no card was left")
         return Verdict("bad", f"It should have been refused and is {server.status or 'unknown'}")
+    if good and server.findings:
+        return Verdict("good", "Proved, and told: the functions are of different cards (WC403)")
     if good:
         return Verdict("good", f"Proved: the guest has {_count(len(server.rows), 'function')}")
     if server.status != "ACTIVE":
