@@ -38,7 +38,7 @@ def test_every_function_was_claimed_at_boot(demo: Demo) -> None:
 
 
 def test_a_whole_card_is_judged(demo: Demo) -> None:
-    """g1.whole1 gives a GPU and an audio function, and its proof says whether they are one card's."""
+    """g1.whole1 gives a GPU and an audio function; the proof says whether of one card."""
     told = demo.ran.stdout.partition("the guest's proof: whole-card")[2]
     assert "snd_hda_intel" in told
     assert ("proved: 2 functions from 1 card(s)" in told) != ("WC403" in told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from openstack.connection import Connection
 from rich.console import Console
 
 from wholecard.lab import gpu, prove
@@ -63,9 +64,25 @@ def bare(node: Node, agent: Agent) -> str:
 
 
 @pytest.fixture(scope="module")
-def prepared(lab: Lab, node: Node, agent: Agent, story: Story, bare: str) -> Node:
+def drop_ins(lab: Lab) -> dict[str, str]:
+    """Every service's configuration, written; Wholecard's drop-ins by role."""
+    return write_configuration(lab)
+
+
+@pytest.fixture(scope="module")
+def conn(lab: Lab, story: Story, drop_ins: dict[str, str]) -> Connection:
+    """The control plane, with flavors and image."""
+    conn = start_cloud(lab, story, lab.parts.seed)
+    offer(lab, conn, story)
+    return conn
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    lab: Lab, node: Node, story: Story, bare: str, conn: Connection, drop_ins: dict[str, str]
+) -> Node:
     """The node after plan, apply, nova.conf, its own reboot and verify."""
-    drop_ins = write_configuration(lab)
+    agent = Agent(node)
     prepare(agent, story)
     configure_compute(lab, node, drop_ins["compute"])
     reboot_and_verify(node, agent, story)
@@ -107,10 +124,10 @@ def test_one_card_alone_is_refused_by_its_group(prepared: Node, agent: Agent) ->
     assert fingerprint(prepared) == before
 
 
-def test_both_cards_reach_a_server(lab: Lab, prepared: Node, story: Story) -> None:
+def test_both_cards_reach_a_server(
+    lab: Lab, prepared: Node, story: Story, conn: Connection
+) -> None:
     """A server gets both cards out of the one group, and its guest proves it."""
-    conn = start_cloud(lab, story, lab.parts.seed)
-    offer(lab, conn, story)
     wait_for_cards(conn, story)
     booted = prove.boot(conn, story, gpu.CARDS_FLAVOR, "both-cards")
     record = prove.read_proof(lab, conn, story, gpu.CARDS_FLAVOR, booted)

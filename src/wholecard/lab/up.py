@@ -85,12 +85,15 @@ def bare_to_ready(lab: Lab, story: Story) -> Connection:
     """The whole way: control plane and bare node side by side, host prepared, cards offered."""
     drop_ins = write_configuration(lab)
 
-    def node_side() -> None:
+    def node_side(cloud: Future[Connection]) -> None:
         node = power_on(lab, story)
         agent = Agent(node)
         look(agent, story, lab.place.run)
         prepare(agent, story)
         configure_compute(lab, node, drop_ins["compute"])
+        # nova-compute starts with this boot. One that finds no Placement in the catalog never
+        # looks again (seen with nova 34).
+        cloud.result()
         reboot_and_verify(node, agent, story)
 
     def cloud_side() -> Connection:
@@ -104,16 +107,17 @@ def bare_to_ready(lab: Lab, story: Story) -> Connection:
 
 
 def side_by_side(
-    lab: Lab, node_side: Callable[[], None], cloud_side: Callable[[], Connection]
+    lab: Lab, node_side: Callable[[Future[Connection]], None], cloud_side: Callable[[], Connection]
 ) -> Connection:
-    """Run both sides to their end. When one fails the lab is ended, so that the other, which waits
+    """Run both sides to their end; the node's may wait for the cloud's.
 
-    for a service or for the node, fails at once too; the first error is raised.
+    When one fails the lab is ended, so that the other, which waits for a service or for the node,
+    fails at once too; the first error is raised.
     """
     with ThreadPoolExecutor(2) as pool:
-        node = pool.submit(node_side)
         cloud = pool.submit(cloud_side)
-        sides: list[Future[Any]] = [node, cloud]
+        node = pool.submit(node_side, cloud)
+        sides: list[Future[Any]] = [cloud, node]
         for one in wait(sides, return_when=FIRST_EXCEPTION).done:
             if one.exception() is not None:
                 process.stop(lab.place.run)
@@ -183,7 +187,7 @@ def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
     write_configuration(lab)
     node = lab.node(saved)
 
-    def node_side() -> None:
+    def node_side(_cloud: Future[Connection]) -> None:
         with story.step("node: wake from its saved state") as step:
             disk.overlay(node.inside, f"{SAVED_INSIDE}/{SAVED_DISK}", "qcow2", node.folder,
                          "disk.qcow2")  # fmt: skip
