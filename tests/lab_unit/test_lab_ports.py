@@ -17,6 +17,8 @@ from wholecard.lab import ports
 def listening(address: str, port: int = 0) -> Iterator[int]:
     """Somebody else's listener; where the port is taken already, that one is as good."""
     with socket.socket() as listener:
+        # As servers do it: connections of a lab that has just ended may still linger on the port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
             listener.bind((address, port))
             listener.listen()

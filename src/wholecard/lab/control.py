@@ -193,6 +193,12 @@ class Control:
         command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", *words]
         return inside.run(command, timeout=60).stdout
 
+    def queues(self) -> dict[str, int]:
+        """Each queue of the broker with the number of its consumers; raises RunError."""
+        rows = self.rabbitmqctl(["list_queues", "name", "consumers", "--silent"]).splitlines()
+        return {name: int(count) for name, _, count in (row.partition("\t") for row in rows)
+                if count.isdigit()}  # fmt: skip
+
     # OpenStack
 
     def start_api(self, name: str) -> None:

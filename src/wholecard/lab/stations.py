@@ -47,11 +47,10 @@ def _answered(states: Sequence[StateSeconds]) -> str:
 def _queues(lab: Lab) -> tuple[str, ...]:
     """The queues of nova's services with their consumers, as the broker lists them."""
     try:
-        answer = lab.control.rabbitmqctl(["list_queues", "name", "consumers", "--silent"])
+        found = lab.control.queues()
     except RunError as error:
         return (f"not read: {error.brief}",)
-    rows = [line.split("\t") for line in answer.splitlines() if "\t" in line]
-    named = [f"queue {name}: {count} consumers" for name, count in rows
+    named = [f"queue {name}: {count} consumers" for name, count in found.items()
              if name.startswith(("conductor", "scheduler", "compute"))
              and "fanout" not in name]  # fmt: skip
     return tuple(sorted(named)) or ("no queue of nova's services",)

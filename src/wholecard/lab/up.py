@@ -28,6 +28,7 @@ from wholecard.lab.nodeside import (
 )
 from wholecard.lab.offer import offer, wait_for_cards
 from wholecard.lab.place import Place
+from wholecard.lab.root import NODE_NAME
 from wholecard.lab.seed import SECRETS
 from wholecard.lab.steps import Story
 
@@ -134,7 +135,24 @@ def _mend(lab: Lab, story: Story) -> Connection:
     if "rabbitmq" not in alive:
         with story.step("cloud: RabbitMQ again"):
             lab.control.start_rabbitmq()
-    return start_services(lab, story)
+    conn = start_services(lab, story)
+    _wait_for_consumers(lab, story)
+    return conn
+
+
+def _wait_for_consumers(lab: Lab, story: Story, timeout: float = 180) -> None:
+    """Until the node's nova-compute listens on this broker.
+
+    Its service may still look alive from before, for its last report is less than a minute old;
+    a request that is sent to a queue which nobody has made yet is lost, and its server stays in
+    BUILD for ever (seen).
+    """
+    with story.step("cloud: nova-compute listens on RabbitMQ"):
+        process.wait_until(
+            lambda: lab.control.queues().get(f"compute.{NODE_NAME}", 0) > 0,
+            timeout=timeout, what="nova-compute listens on RabbitMQ", every=0.5,
+            log=lab.place.logs / "rabbitmq.log",
+        )  # fmt: skip
 
 
 def _saved_folder(place: Place, parts: Parts, layout: str, accelerator: str) -> Path:
@@ -197,6 +215,7 @@ def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
             step.note = "prepared and rebooted when it was saved"
 
     conn: Connection = side_by_side(lab, node_side, lambda: start_cloud(lab, story, saved))
+    _wait_for_consumers(lab, story)
     offer(lab, conn, story)
     wait_for_cards(conn, story)
     return conn
