@@ -11,6 +11,8 @@ from wholecard.lab.sandbox import Mount, Sandbox
 
 KVM = Path("/dev/kvm")
 TRIAL_SECONDS = 8
+# What `timeout` ends with when it had to kill, by its own account and as a shell counts.
+KILLED = (124, 137, -9)
 
 
 def choose(root: Path) -> tuple[str, str]:
@@ -32,4 +34,6 @@ def choose(root: Path) -> tuple[str, str]:
     # Without a root file system the kernel panics, which ends the trial: it has lived.
     if "Linux version" in answer.stdout:
         return "kvm", "a kernel started under KVM"
+    if answer.stderr.strip() and answer.status not in KILLED:
+        return "tcg", f"QEMU ended under KVM: {answer.stderr.strip().splitlines()[0]}"
     return "tcg", f"a kernel under KVM said nothing within {TRIAL_SECONDS} s"
