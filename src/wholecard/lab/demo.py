@@ -18,10 +18,10 @@ from wholecard.lab.errors import LabError
 from wholecard.lab.lab import Lab
 from wholecard.lab.offer import wait_for_cards
 from wholecard.lab.place import Place
-from wholecard.lab.record import DemoRecord, ServerRecord
+from wholecard.lab.record import DemoRecord
 from wholecard.lab.report import write_report
 from wholecard.lab.sandbox import is_rootless
-from wholecard.lab.steps import Step, Story
+from wholecard.lab.steps import Story
 from wholecard.lab.up import bare_to_ready, begin, nothing_half
 
 NUMBERS = "demo.json"
@@ -58,10 +58,10 @@ def _walk(place: Place, story: Story, layout: str, record: DemoRecord) -> None:
     conn = bare_to_ready(lab, story)
     labs.write_state(lab, "up")
     record.versions = versions(lab)
-    servers = _two_cards(lab, conn, story, record)
+    _two_cards(lab, conn, story, record)
     wait_for_cards(conn, story)
-    servers += _whole_card(lab, conn, story, record)
-    wrong = [server for server in servers if not server.as_it_should_be]
+    _whole_card(lab, conn, story, record)
+    wrong = [server for server in record.servers if not server.as_it_should_be]
     if wrong:
         raise LabError(
             f"{wrong[0].name} did not end as it should",
@@ -70,7 +70,7 @@ def _walk(place: Place, story: Story, layout: str, record: DemoRecord) -> None:
         )
 
 
-def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> list[ServerRecord]:
+def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:
     """A server with both cards; a second one is refused while it stands."""
     flavor = gpu.CARDS_FLAVOR
     first = prove.boot(conn, story, flavor, "two-cards")
@@ -89,10 +89,9 @@ def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> 
             step.saw(station.name, "\n".join(station.seen))
         record.memory_bytes = memory(lab)
     _freed(prove.delete(lab, conn, story, [first, second]))
-    return [proved, turned_away]
 
 
-def _whole_card(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> list[ServerRecord]:
+def _whole_card(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:
     """A server with one whole card, its audio function given too."""
     flavor = gpu.WHOLE_FLAVOR
     booted = prove.boot(conn, story, flavor, "whole-card")
@@ -100,7 +99,6 @@ def _whole_card(lab: Lab, conn: Connection, story: Story, record: DemoRecord) ->
     record.servers.append(proved)
     story.say(prove.proof_text(proved), title="the guest's proof: whole-card")
     _freed(prove.delete(lab, conn, story, [booted]))
-    return [proved]
 
 
 def _freed(findings: list[Finding]) -> None:
@@ -143,8 +141,3 @@ def versions(lab: Lab) -> dict[str, str]:
         package, _, version = line.partition(" ")
         found[package] = version
     return found
-
-
-def failed_step(story: Story) -> Step | None:
-    """The step that failed, where one did."""
-    return next((step for step in story.steps if step.failed), None)

@@ -24,14 +24,14 @@ def seen(lab: Lab, conn: Connection, booted: Booted, record: ServerRecord) -> li
     outcome = booted.outcome
     asked = (f"POST http://127.0.0.1:{lab.settings.ports['nova-api']}/v2.1/servers, "
              f"flavor {record.flavor} ({record.asked})")  # fmt: skip
-    given = hostdev.parse(views.domain_xml(lab.node(), outcome.id))
+    xml = views.domain_xml(lab.node(), outcome.id)
     return [
         Station("api", "nova-api", (asked, f"server {outcome.id}", _answered(outcome.states))),
         Station("amqp", "AMQP (RabbitMQ)", _queues(lab)),
         Station("scheduler", "nova-scheduler, Placement", _claimed(conn, outcome.id)),
         Station("compute", "nova-compute",
                 (f"host {outcome.host}", *_compute_log(lab, outcome.id))),
-        Station("kvm", "KVM (libvirt, QEMU)", _domain(lab, outcome.id, len(given))),
+        Station("kvm", "KVM (libvirt, QEMU)", _domain(lab, outcome.id, xml)),
         Station("vfio", "VFIO", _groups(lab, outcome.id)),
         Station("card", "cards", tuple(
             f"{row.host_address} {row.name} {row.ids} is {row.guest_address} in the guest"
@@ -72,14 +72,15 @@ def _compute_log(lab: Lab, server_id: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match.group(0)[:90] for match in found if match))
 
 
-def _domain(lab: Lab, server_id: str, given: int) -> tuple[str, ...]:
-    node = lab.node()
-    state = node.ssh(["virsh", "-c", "qemu:///system", "domstate", server_id], timeout=30)
-    xml = views.domain_xml(node, server_id)
+def _domain(lab: Lab, server_id: str, xml: str) -> tuple[str, ...]:
+    state = lab.node().ssh(["virsh", "-c", "qemu:///system", "domstate", server_id], timeout=30)
     kind = re.search(r"<domain type='(\w+)'", xml)
     name = re.search(r"<name>([^<]+)</name>", xml)
-    return (f"domain {name.group(1) if name else '?'} is {state.stdout.strip()}",
-            f"type {kind.group(1) if kind else '?'}, {given} <hostdev> elements")  # fmt: skip
+    kind_text = kind.group(1) if kind else "?"
+    return (
+        f"domain {name.group(1) if name else '?'} is {state.stdout.strip()}",
+        f"type {kind_text}, {len(hostdev.parse(xml))} <hostdev> elements",
+    )
 
 
 def _groups(lab: Lab, server_id: str) -> tuple[str, ...]:
