@@ -15,7 +15,8 @@ from golden import compare
 from nodes import APART, GROUPS_APART, bare, reboot
 from tree import grow, snapshot
 from wholecard.host.agent import main
-from wholecard.host.facts import Host, inspect
+from wholecard.host.facts import inspect
+from wholecard.host.host import Host
 from wholecard.host.zipapp import build_agent
 
 FOUR = [*GROUPS_APART[10], *GROUPS_APART[11]]
@@ -72,7 +73,7 @@ def test_text(apart: Path, agent: Any) -> None:
 def test_inspect_json(apart: Path, agent: Any) -> None:
     """inspect --json is the host itself, with its schema."""
     data = json.loads(agent(apart, "inspect", "--json")[1])
-    assert data["schema"] == 1
+    assert data["schema"] == 2
     assert {"functions", "cards", "groups", "iommu", "boot"} <= set(data)
     assert Host.from_json(data) == inspect(apart)
 

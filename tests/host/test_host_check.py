@@ -12,7 +12,8 @@ from nodes import APART, GROUPS_APART, GROUPS_TOGETHER, TOGETHER, Device, bare, 
 from tree import grow
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.host.check import check
-from wholecard.host.facts import Host, Iommu, inspect
+from wholecard.host.facts import inspect
+from wholecard.host.host import Host, Iommu
 from wholecard.host.kernel_log import read_kernel_log
 from wholecard.host.wish import Wish, resolve, wished_cards
 

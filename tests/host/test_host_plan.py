@@ -14,7 +14,8 @@ from golden import compare
 from nodes import APART, bare
 from tree import grow, snapshot
 from wholecard.core import Plan, RefusedError, WholecardError
-from wholecard.host.facts import Boot, Host, Iommu, inspect
+from wholecard.host.facts import inspect
+from wholecard.host.host import Boot, Host, Iommu
 from wholecard.host.operations import WriteFile, plan_from_json
 from wholecard.host.plan import plan
 from wholecard.host.settings import TABLE, FileText, Settings

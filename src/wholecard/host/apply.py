@@ -11,7 +11,6 @@ from typing import Callable
 
 from wholecard.core import Action, Plan, UsageError, WholecardError
 from wholecard.host import journal
-from wholecard.host.facts import Host
 from wholecard.host.files import (
     digest,
     expand,
@@ -19,6 +18,7 @@ from wholecard.host.files import (
     under,
     write_atomically,
 )
+from wholecard.host.host import Host
 from wholecard.host.journal import Applied, Entry
 from wholecard.host.operations import RunTool, WriteFile, diff, operation_of, text_digest
 from wholecard.host.wish import Wish, wished_cards

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wholecard.core import Finding, Severity
-from wholecard.host.facts import Host
+from wholecard.host.host import Host
 from wholecard.pci import Card, Function, Group
 
 _WANTED_DRIVER = "vfio-pci"

@@ -1,22 +1,17 @@
-"""`inspect`: what a host is, as one frozen record."""
+"""`inspect`: read what a host is. Nothing is changed."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from wholecard.core import UsageError
+from wholecard.host.host import Boot, Host, Iommu
 from wholecard.host.kernel_log import Record, read_kernel_log
 from wholecard.host.natives import module_name, native_modules, read_builtin
-from wholecard.host.settings import Settings, read_settings
+from wholecard.host.settings import read_settings
 from wholecard.pci import (
-    Address,
-    Card,
     Function,
-    Group,
     find_cards,
     name_functions,
     predicted_groups,
@@ -25,108 +20,11 @@ from wholecard.pci import (
 )
 from wholecard.pci.sysfs import read_text
 
-SCHEMA = 1
-
 # linux: drivers/iommu/intel/irq_remapping.c and drivers/iommu/amd/init.c say one of these.
 _REMAPPING_ON = ("DMAR-IR: Enabled IRQ remapping", "AMD-Vi: Interrupt remapping enabled")
 
 # What a plan needs to know of the built-in modules besides the cards' own.
 _VFIO_MODULES = ("vfio", "vfio_pci", "vfio_iommu_type1", "pci_stub")
-
-
-@dataclass(frozen=True)
-class Iommu:
-    """`kind` is `vt-d`, `amd-vi` or None, by the firmware's ACPI table and not by the processor.
-
-    `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not tell.
-    """
-
-    kind: str | None
-    on: bool
-    interrupt_remapping: bool | None = None
-
-
-@dataclass(frozen=True)
-class Boot:
-    """How the host came up: kernel, its command line now, this boot's id, and who makes the next.
-
-    `loader` is `grub` or None, `initramfs` is `initramfs-tools`, `dracut` or None. `builtin` are
-    the modules in question that are built into the kernel.
-    """
-
-    release: str
-    command_line: str
-    boot_id: str
-    loader: str | None
-    initramfs: str | None
-    builtin: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Host:
-    """The facts of one host. `groups` are predictions while the IOMMU is off."""
-
-    functions: tuple[Function, ...]
-    cards: tuple[Card, ...]
-    groups: tuple[Group, ...]
-    groups_predicted: bool
-    iommu: Iommu
-    boot: Boot
-    settings: Settings
-
-    def function(self, address: Address) -> Function | None:
-        """The function at `address`, None where there is none."""
-        return next((each for each in self.functions if each.address == address), None)
-
-    def card_of(self, address: Address) -> Card | None:
-        """The card in whose slot `address` is."""
-        return next((card for card in self.cards if card.slot == address.slot_key), None)
-
-    def groups_of(self, card: Card) -> tuple[Group, ...]:
-        """The groups that the card's functions are in."""
-        return tuple(
-            group
-            for group in self.groups
-            if any(function.address.slot_key == card.slot for function in group.functions)
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """What `inspect --json` prints; `schema` counts up when a field changes its meaning."""
-        return {
-            "schema": SCHEMA,
-            "functions": [function.to_json() for function in self.functions],
-            "cards": [card.to_json() for card in self.cards],
-            "groups": [group.to_json() for group in self.groups],
-            "groups_predicted": self.groups_predicted,
-            "iommu": dict(self.iommu.__dict__),
-            "boot": {**self.boot.__dict__, "builtin": list(self.boot.builtin)},
-            "settings": self.settings.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Host:
-        """The inverse of `to_json`. Raises UsageError for another schema."""
-        if data.get("schema") != SCHEMA:
-            raise UsageError(
-                f"host facts of schema {data.get('schema')!r}, not {SCHEMA}",
-                resolution="Use the same release of Wholecard on both sides.",
-            )
-        functions = tuple(Function.from_json(entry) for entry in data["functions"])
-        by_address = {str(function.address): function for function in functions}
-        groups = tuple(
-            Group(entry["number"], tuple(by_address[address] for address in entry["functions"]))
-            for entry in data["groups"]
-        )
-        boot = {**data["boot"], "builtin": tuple(data["boot"]["builtin"])}
-        return cls(
-            functions=functions,
-            cards=find_cards(functions, groups),
-            groups=groups,
-            groups_predicted=data["groups_predicted"],
-            iommu=Iommu(**data["iommu"]),
-            boot=Boot(**boot),
-            settings=Settings.from_json(data["settings"]),
-        )
 
 
 def inspect(root: Path = Path("/"), log: tuple[Record, ...] | None = None) -> Host:

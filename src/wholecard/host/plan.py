@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from wholecard.core import Action, Plan, RefusedError, WholecardError
 from wholecard.host import settings
 from wholecard.host.check import check_together
-from wholecard.host.facts import Host
 from wholecard.host.grub import ARGUMENTS, edit
+from wholecard.host.host import Host
 from wholecard.host.initramfs import BOOT_SCRIPT_TEXT, HOOK_TEXT, table_text
 from wholecard.host.modules import modprobe_text, modules_load_text
 from wholecard.host.operations import RunTool, WriteFile

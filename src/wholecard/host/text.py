@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wholecard.core import Action, Finding
-from wholecard.host.facts import Host
+from wholecard.host.host import Host
 from wholecard.host.verify import Evidence
 from wholecard.pci import Card, Function
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
 from wholecard.host.check import check_iommu, check_together, check_viable, driver_finding
-from wholecard.host.facts import Host
+from wholecard.host.host import Host
 from wholecard.host.journal import Applied
 from wholecard.host.kernel_log import Record
 from wholecard.pci import Address, Function

@@ -6,15 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wholecard.core import UsageError
-from wholecard.host.facts import Host
+from wholecard.host.host import Host
 from wholecard.pci import Address, Card
 
 
 @dataclass(frozen=True)
+class HugePages:
+    """`count` huge pages of `size` (`2M`, `1G`), set aside when the host boots."""
+
+    size: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Wish:
-    """The slots of the cards to be given (`0000:01:00`), sorted. Cards not named are not given."""
+    """What a host is to give, and what the site asks of it besides.
+
+    `cards` are the slots of the cards to be given (`0000:01:00`), sorted; cards not named are not
+    given. `companions` are addresses of endpoints outside the cards' slots that are bound and
+    given along. `parked` are addresses that pci-stub keeps, given to nobody. `isolated_cpus` is a
+    list as the kernel takes it (`2-31`). `loader` and `initramfs` insist on a boot tool by the
+    names of `Boot`; empty takes what the host has.
+    """
 
     cards: tuple[str, ...]
+    companions: tuple[str, ...] = ()
+    parked: tuple[str, ...] = ()
+    hugepages: tuple[HugePages, ...] = ()
+    isolated_cpus: str = ""
+    loader: str = ""
+    initramfs: str = ""
 
 
 def resolve(host: Host, addresses: Sequence[str], all_cards: bool = False) -> Wish:

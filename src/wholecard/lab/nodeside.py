@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import Finding, Result
-from wholecard.host.facts import Host
+from wholecard.host.host import Host
 from wholecard.host.text import findings_text, host_text
 from wholecard.host.zipapp import build_agent
 from wholecard.lab import disk

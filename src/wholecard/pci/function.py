@@ -24,8 +24,15 @@ class Function:
     `revision` two; each is empty where sysfs did not say. `bars` are the sizes in bytes of the
     six base address registers, 0 where one is unused. `parents` are the bridges above, from the
     root bus down. `driver_module` is the module behind `driver`, None where it is built in.
-    `modules` are the kernel modules that would claim the function; only functions of cards have
-    them looked up. `physfn` is set on a VF.
+    `modules` are the kernel modules that would claim the function. `physfn` is set on a VF;
+    `sriov_total` and `sriov_vfs` are on a PF the VFs it can have and the VFs it has.
+    `path` is the function's place by slots alone, from its root bus down
+    (`0000:00/02.0/00.0`): it stays when other devices renumber the buses.
+    `bar_starts` are the addresses of `bars`. Link speeds are in GT/s, widths in lanes; a field is
+    None where there is no link or it was not read. `reset_methods` is None where the kernel does
+    not say (before Linux 5.15) and empty where no reset works. `power` is the runtime power state
+    (`active`, `suspended`, ...); a function that sleeps is not woken: what reading would wake it
+    for stays empty. `serial` is the VPD's, read only for root.
     """
 
     address: Address
@@ -46,6 +53,18 @@ class Function:
     bars: tuple[int, ...] = ()
     parents: tuple[Address, ...] = ()
     physfn: Address | None = None
+    path: str = ""
+    bar_starts: tuple[int, ...] = ()
+    link_speed: float | None = None
+    link_width: int | None = None
+    link_speed_max: float | None = None
+    link_width_max: int | None = None
+    sriov_total: int = 0
+    sriov_vfs: int = 0
+    reset_methods: tuple[str, ...] | None = None
+    power: str = ""
+    serial: str = ""
+    subsystem_name: str = ""
     vendor_name: str = ""
     device_name: str = ""
     class_name: str = ""
@@ -78,6 +97,9 @@ class Function:
         data["bars"] = list(self.bars)
         data["parents"] = [str(parent) for parent in self.parents]
         data["physfn"] = None if self.physfn is None else str(self.physfn)
+        data["bar_starts"] = list(self.bar_starts)
+        if self.reset_methods is not None:
+            data["reset_methods"] = list(self.reset_methods)
         return data
 
     @classmethod
@@ -89,4 +111,7 @@ class Function:
         fields["bars"] = tuple(data["bars"])
         fields["parents"] = tuple(Address.parse(parent) for parent in data["parents"])
         fields["physfn"] = None if data["physfn"] is None else Address.parse(data["physfn"])
+        fields["bar_starts"] = tuple(data["bar_starts"])
+        if data["reset_methods"] is not None:
+            fields["reset_methods"] = tuple(data["reset_methods"])
         return cls(**fields)
