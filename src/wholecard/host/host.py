@@ -1,4 +1,4 @@
-"""The facts of one host, as frozen records. `facts.inspect` reads them; everything else takes them."""
+"""The facts of one host, as frozen records; `facts.inspect` reads them."""
 
 from __future__ import annotations
 
