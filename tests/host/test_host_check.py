@@ -35,8 +35,13 @@ def prepared(
 
 
 def fired(host: Host, *addresses: str) -> list[tuple[str, str]]:
+    """Rules and subjects of the errors and warnings."""
     cards = wished_cards(host, resolve(host, addresses))
-    return [(finding.rule, finding.subject) for finding in check(host, cards)]
+    return [
+        (finding.rule, finding.subject)
+        for finding in check(host, cards)
+        if finding.severity is not Severity.NOTE
+    ]
 
 
 def test_good(tmp_path: Path) -> None:

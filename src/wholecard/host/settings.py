@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ GRUB_PARTS = "etc/default/grub.d"
 
 OURS = (MODULES_LOAD, MODPROBE, TABLE, HOOK, BOOT_SCRIPT)
 
+# Where a person or a tool says which modules are loaded and with which options.
+FOREIGN = (
+    "etc/modprobe.d/*.conf",
+    "etc/modules",
+    "etc/modules-load.d/*.conf",
+    "etc/initramfs-tools/modules",
+    "etc/dracut.conf",
+    "etc/dracut.conf.d/*.conf",
+)
+_FOREIGN_LIMIT = 1 << 20
+
 
 @dataclass(frozen=True)
 class FileText:
@@ -33,9 +45,13 @@ class FileText:
 
 @dataclass(frozen=True)
 class Settings:
-    """The files a plan may change. GRUB's stand in the order in which grub-mkconfig reads them."""
+    """The files a plan may change. GRUB's stand in the order in which grub-mkconfig reads them.
+
+    `foreign` are module settings that are not ours: checks read them, no plan writes them.
+    """
 
     files: tuple[FileText, ...] = ()
+    foreign: tuple[FileText, ...] = ()
 
     def file(self, path: str) -> FileText:
         """The file at `path`; one that was not read counts as absent."""
@@ -51,13 +67,19 @@ class Settings:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """`{"files": [{"path", "text", "mode"}]}`."""
-        return {"files": [dict(entry.__dict__) for entry in self.files]}
+        """`{"files": [{"path", "text", "mode"}], "foreign": [...]}`."""
+        return {
+            "files": [dict(entry.__dict__) for entry in self.files],
+            "foreign": [dict(entry.__dict__) for entry in self.foreign],
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Settings:
         """The inverse of `to_json`; raises KeyError or TypeError on anything else."""
-        return cls(tuple(FileText(**entry) for entry in data["files"]))
+        return cls(
+            tuple(FileText(**entry) for entry in data["files"]),
+            tuple(FileText(**entry) for entry in data.get("foreign", ())),
+        )
 
 
 def read_settings(root: Path) -> Settings:
@@ -68,7 +90,25 @@ def read_settings(root: Path) -> Settings:
     """
     # grub-mkconfig sources /etc/default/grub and then the parts in the shell's order of names.
     parts = sorted("/" + str(part.relative_to(root)) for part in (root / GRUB_PARTS).glob("*.cfg"))
-    return Settings(tuple(_read(root, path) for path in (*OURS, GRUB, *parts)))
+    return Settings(
+        tuple(_read(root, path) for path in (*OURS, GRUB, *parts)), tuple(_read_foreign(root))
+    )
+
+
+def _read_foreign(root: Path) -> Iterator[FileText]:
+    """Other people's module settings, as far as they can be read; never raises for one of them."""
+    for pattern in FOREIGN:
+        for place in sorted(root.glob(pattern)):
+            path = "/" + str(place.relative_to(root))
+            # A link may lead out of the tree that is looked at.
+            if path in OURS or place.is_symlink() or not place.is_file():
+                continue
+            try:
+                with place.open("rb") as file:
+                    text = file.read(_FOREIGN_LIMIT).decode("utf-8", "surrogateescape")
+                yield FileText(path, text, place.stat().st_mode & 0o7777)
+            except OSError:
+                continue
 
 
 def _read(root: Path, path: str) -> FileText:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from wholecard.core import Action, Finding
+from wholecard.core import Action, Finding, Severity
 from wholecard.host.host import Host
 from wholecard.host.verify import Evidence
 from wholecard.pci import Card, Function
 
+_WIDTH = 100
 _FUNCTION_HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "NAME")
 
 
@@ -65,17 +67,42 @@ def _function_row(function: Function, prefix: str) -> tuple[str, ...]:
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
-    """Each finding with its fix below it; one line where there is none."""
+    """Errors first, then warnings and notes, each with its fix below it; at the end how many.
+
+    Prose is wrapped; a line of a fix that is indented is a command and stays whole.
+    """
     if not findings:
         return "No findings: all is well."
     lines = []
-    for finding in findings:
-        lines.append(
-            f"{finding.rule} {finding.severity.value} {finding.subject}: {finding.message}"
-        )
-        if finding.fix:
-            lines.append(f"      fix: {finding.fix}")
-    return "\n".join(lines)
+    for severity in Severity:
+        for finding in (each for each in findings if each.severity is severity):
+            head = f"{finding.rule} {severity.value} {finding.subject}: "
+            lines += _wrapped(head + finding.message, "      ", "")
+            prose, *commands = (finding.fix or "").splitlines() or [""]
+            if prose:
+                lines += _wrapped(f"fix: {prose}", "           ", "      ")
+            lines += [f"         {command}" for command in commands]
+    return "\n".join([*lines, _count_text(findings)])
+
+
+def _wrapped(text: str, indent: str, first: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _count_text(findings: Sequence[Finding]) -> str:
+    counts = []
+    for severity in Severity:
+        count = sum(each.severity is severity for each in findings)
+        if count:
+            counts.append(f"{count} {severity.value}{'' if count == 1 else 's'}")
+    return ", ".join(counts)
 
 
 def evidence_text(evidence: Sequence[Evidence]) -> str:

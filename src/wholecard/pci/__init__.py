@@ -6,6 +6,7 @@ Standard library only, Python 3.9: this room travels to hosts. Nothing here writ
 from __future__ import annotations
 
 from wholecard.pci.address import Address
+from wholecard.pci.bmc import is_bmc_display
 from wholecard.pci.cards import Card, find_cards
 from wholecard.pci.function import Function
 from wholecard.pci.groups import Group, predicted_groups, read_groups
@@ -18,6 +19,7 @@ __all__ = [
     "Function",
     "Group",
     "find_cards",
+    "is_bmc_display",
     "name_functions",
     "predicted_groups",
     "read_functions",
