@@ -106,7 +106,7 @@ def _check(arguments: argparse.Namespace) -> int:
     host = inspect(arguments.root)
     named = bool(arguments.card)
     wish = resolve(host, arguments.card, arguments.all_cards or not named)
-    findings = check(host, wished_cards(host, wish))
+    findings = check(host, wished_cards(host, wish), wish=wish)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
     _print(arguments, data, text.findings_text(findings))
     return exit_status(findings)

@@ -68,10 +68,11 @@ def check_modules(host: Host) -> list[Finding]:
         return [
             Finding(
                 "WC116",
-                host.boot.release,
+                "vfio-pci",
                 Severity.ERROR,
-                f"The kernel {host.boot.release} has no {' and no '.join(missing)}, neither built "
-                "in nor as a module: no card can be given.",
+                f"The kernel {host.boot.release or 'of this host'} has no "
+                f"{' and no '.join(missing)}, neither built in nor as a module: no card can be "
+                "given.",
                 _package_fix(host),
             )
         ]
@@ -79,7 +80,7 @@ def check_modules(host: Host) -> list[Finding]:
         return [
             Finding(
                 "WC117",
-                host.boot.release,
+                "vfio-pci",
                 Severity.NOTE,
                 "vfio-pci is built into the kernel: options and softdeps for it in modprobe.d do "
                 "nothing. Wholecard binds by address in the initramfs, which works all the same.",

@@ -31,24 +31,27 @@ _AMD = "AuthenticAMD"
 
 
 def bar_window(cards: Iterable[Card]) -> int:
-    """The bytes of address space that UEFI needs for the 64-bit BARs of `cards` together.
+    """The window, in bytes and a power of two, that UEFI needs for the 64-bit BARs of `cards`.
 
-    A bridge's window is aligned to its largest BAR and as long as a multiple of it, and so is the
-    window of all: each is rounded up to a power of two. 0 where no BAR is surely of 64 bits.
+    In the guest each function sits below a root port of its own. A port's window begins at a
+    multiple of its largest BAR; the largest come first (edk2: MdeModulePkg/Bus/Pci/PciBusDxe/
+    PciResourceSupport.c, CalculateResourceAperture). 0 where no BAR is surely of 64 bits.
     """
-    total = sum(_power_of_two(_bars_above(card.functions)) for card in cards)
-    return _power_of_two(total)
+    functions = (_bars_above(function) for card in cards for function in card.functions)
+    end = 0
+    for bars in sorted((each for each in functions if each), key=max, reverse=True):
+        largest = max(bars)
+        end = -(-end // largest) * largest + sum(bars)
+    return _power_of_two(end)
 
 
-def _bars_above(functions: Iterable[Function]) -> int:
-    """Bytes of the BARs that are surely of 64 bits: placed above 4 GiB, or too large below."""
-    return sum(
+def _bars_above(function: Function) -> tuple[int, ...]:
+    """Sizes of the BARs that are surely of 64 bits: placed above 4 GiB, or too large below."""
+    starts = function.bar_starts[: len(function.bars)]
+    return tuple(
         size
-        for function in functions
-        for size, start in zip_longest(
-            function.bars, function.bar_starts[: len(function.bars)], fillvalue=0
-        )
-        if start >= 4 * _GIB or size >= 2 * _GIB
+        for size, start in zip_longest(function.bars, starts, fillvalue=0)
+        if size > 0 and (start >= 4 * _GIB or size >= 2 * _GIB)
     )
 
 
