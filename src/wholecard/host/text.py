@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -86,14 +85,15 @@ def findings_text(findings: Sequence[Finding]) -> str:
 
 
 def _wrapped(text: str, indent: str, first: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    """Lines of at most `_WIDTH`, broken at white space only; textwrap takes longer to import."""
+    lines, line = [], first
+    for word in text.split():
+        joined = f"{line} {word}" if line.strip() else f"{line}{word}"
+        if len(joined) > _WIDTH and line.strip():
+            lines.append(line)
+            joined = f"{indent}{word}"
+        line = joined
+    return [*lines, line]
 
 
 def _count_text(findings: Sequence[Finding]) -> str:
