@@ -128,6 +128,15 @@ def test_console_is_told_as_it_grows(api: Api) -> None:
     assert told == ["boot\n", "ready\n"]
 
 
+def test_a_busy_compute_is_asked_again_for_the_console(api: Api) -> None:
+    """A console that nova could not get in time (HTTP 500) does not end the waiting."""
+    late = (500, {"computeFault": {"message": "MessagingTimeout"}})
+    api.answers[f"POST {SERVER}/action"] = in_turn(late, (200, {"output": "ready\n"}))
+    api.answers[f"GET {SERVER}"] = server("ACTIVE")
+    text = wait_for_console(connect("test", api.clouds), "s1", lambda t: "ready" in t, 10)
+    assert text == "ready\n"
+
+
 def test_console_of_a_broken_server_is_not_awaited(api: Api) -> None:
     """When the server is in ERROR the waiting ends at once, with nova's reason."""
     api.answers[f"POST {SERVER}/action"] = (200, {"output": ""})

@@ -79,6 +79,20 @@ def test_up_twice_starts_nothing(place: Place) -> None:
     assert {name: s.processes[0].pid for name, s in process.running(place.run).items()} == before
 
 
+@pytest.mark.parametrize("service", ["nova-scheduler", "placement"])
+def test_up_mends_a_dead_service(place: Place, service: str) -> None:
+    """`lab up` starts again what died, and leaves alone what lives."""
+    before = process.running(place.run)
+    process.stop(place.run, [service])
+    assert wholecard("lab", "status", timeout=60).status == 1
+    ran = wholecard("lab", "up", timeout=300)
+    assert ran.status == 0, ran.stdout + ran.stderr
+    after = process.running(place.run)
+    assert after[service].processes[0].pid != before[service].processes[0].pid
+    same = [name for name in before if name != service]
+    assert [after[n].processes[0].pid for n in same] == [before[n].processes[0].pid for n in same]
+
+
 def test_ctrl_c_cleans_up(place: Place) -> None:
     """Ctrl-C during `lab up` ends it soon, with status 130 and no process left."""
     wholecard("lab", "down", timeout=120)

@@ -102,7 +102,8 @@ def test_sections_of_the_control_planes_nova(run: Path, role: str) -> None:
     """The control plane's nova.conf has databases and clients, nothing of libvirt or cards."""
     sections = parse(run / f"etc/nova-{role}/nova.conf")
     assert set(sections) == {
-        "DEFAULT", "oslo_concurrency", "vnc", "glance", "api", "api_database", "database",
+        "DEFAULT", "oslo_concurrency", "oslo_messaging_rabbit", "vnc", "glance", "api",
+        "api_database", "database",
         "conductor", "scheduler", "keystone_authtoken", "placement", "neutron", "service_user",
     }  # fmt: skip
     assert sections["DEFAULT"]["host"] == ["lab-control"]
@@ -112,7 +113,8 @@ def test_sections_of_the_nodes_nova(run: Path) -> None:
     """The node's nova.conf knows no database, and reaches the rest by what the node sees."""
     sections = parse(run / "compute.conf")
     assert set(sections) == {
-        "DEFAULT", "oslo_concurrency", "vnc", "glance", "libvirt", "privsep_osbrick",
+        "DEFAULT", "oslo_concurrency", "oslo_messaging_rabbit", "vnc", "glance", "libvirt",
+        "privsep_osbrick",
         "vif_plug_ovs_privileged", "vif_plug_linux_bridge_privileged", "nova_sys_admin",
         "keystone_authtoken", "placement", "neutron", "service_user",
     }  # fmt: skip

@@ -61,6 +61,7 @@ def demo_command(
 ) -> None:
     """Walk the whole way: a bare node, its host prepared, servers with cards, their proof.
 
+    At the end the node's host part is rolled back and compared byte for byte with the bare host.
     A lab that runs is ended first. Afterwards the lab stays up.
     """
     place = default_place()
@@ -72,7 +73,8 @@ def demo_command(
         f"proved after {record.seconds_to_proof:.0f} s, all done after {record.seconds:.0f} s "
         f"({'warm' if record.warm else 'cold'}, {record.accelerator}); {total} MiB of memory\n"
         f"report: {report.absolute()}\nfigures: {report.absolute().parent / NUMBERS}\n"
-        "The lab stays up: wholecard lab status, shell, down."
+        "The lab stays up: wholecard lab status, shell, down. Its node is rolled back and serves "
+        "until its next boot."
     )
 
 
@@ -84,7 +86,7 @@ def status(as_json: Json = False) -> None:
         typer.echo(json.dumps(facts, indent=1))
     else:
         _print_status(facts)
-    raise typer.Exit(0 if facts["state"] == "up" else 1)
+    raise typer.Exit(0 if facts["state"] in (labs.UP, labs.ROLLED_BACK) else 1)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -140,7 +142,7 @@ def _facts(place: Place) -> dict[str, Any]:
     alive = process.running(place.run)
     dead = [name for name in labs.SERVICES if name not in alive]
     state = found[1] if found else "down"
-    if state == "up" and dead:
+    if state in (labs.UP, labs.ROLLED_BACK) and dead:
         state = "broken"
     return {
         "state": state,
@@ -184,5 +186,10 @@ def _print_status(facts: dict[str, Any]) -> None:
     total = sum(service["memory_mib"] for service in facts["services"].values())
     console.print(f"memory in all: {total} MiB; logs: {facts['folder']}/lab/log", soft_wrap=True)
     console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)
+    if facts["state"] == labs.ROLLED_BACK:
+        console.print(
+            "The node's host part is rolled back: its cards serve until its next boot.\n"
+            "A lab with a prepared node: wholecard lab up"
+        )
     if facts["state"] == "broken":
         console.print("Bring it back: wholecard lab up")

@@ -142,14 +142,20 @@ def wait_for_console(
 ) -> str:
     """Wait until the predicate holds of the console's whole text, and return that text.
 
-    `on_text` gets what is new each time. `timeout` in seconds. Raises WaitTimeoutError with the
-    console's end, or CloudError when the server is gone or in ERROR.
+    `on_text` gets what is new each time. `timeout` in seconds. A compute service that is too busy
+    to answer nova in time (HTTP 500) is asked again. Raises WaitTimeoutError with the console's
+    end, or CloudError when the server is gone or in ERROR.
     """
     seen = ""
 
     def probe() -> str | None:
         nonlocal seen
-        text = console(conn, server_id)
+        try:
+            text = console(conn, server_id)
+        except CloudError as error:
+            if error.http_status is None or error.http_status < 500:
+                raise
+            return None
         if on_text is not None and text != seen:
             on_text(text[len(seen) :] if text.startswith(seen) else text)
         seen = text

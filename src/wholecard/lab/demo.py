@@ -16,6 +16,7 @@ from wholecard.lab import gpu, process, prove, stations, store
 from wholecard.lab import lab as labs
 from wholecard.lab.errors import LabError
 from wholecard.lab.lab import Lab
+from wholecard.lab.nodeside import Agent, roll_back
 from wholecard.lab.offer import wait_for_cards
 from wholecard.lab.place import Place
 from wholecard.lab.record import DemoRecord
@@ -55,8 +56,8 @@ def _walk(place: Place, story: Story, layout: str, record: DemoRecord) -> None:
     lab = begin(place, story, layout)
     record.accelerator, record.accelerator_why = labs.choose_accelerator(place, lab.parts.root)
     record.warm = story.elapsed() < WARM_SECONDS
-    conn = bare_to_ready(lab, story)
-    labs.write_state(lab, "up")
+    conn, bare = bare_to_ready(lab, story)
+    labs.write_state(lab, labs.UP)
     record.versions = versions(lab)
     _two_cards(lab, conn, story, record)
     wait_for_cards(conn, story)
@@ -68,6 +69,8 @@ def _walk(place: Place, story: Story, layout: str, record: DemoRecord) -> None:
             "\n".join(prove.proof_text(server) for server in wrong),
             "The report has the evidence.",
         )
+    labs.write_state(lab, labs.ROLLED_BACK)
+    roll_back(lab.node(), Agent(lab.node()), story, bare)
 
 
 def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:

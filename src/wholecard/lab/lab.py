@@ -25,6 +25,9 @@ from wholecard.lab.steps import Story
 CONTROL_SERVICES = ("mariadb", "rabbitmq", *APIS, *DAEMONS)
 SERVICES = (*CONTROL_SERVICES, "node")
 STATE = "lab.json"
+# States of a lab that runs whole. A node that was rolled back serves on until its next boot.
+UP = "up"
+ROLLED_BACK = "rolled-back"
 # Where the node's QEMU finds the disk of the image, and a saved node.
 IMAGE_INSIDE = "/opt/cache"
 SAVED_INSIDE = "/opt/tree"
@@ -136,7 +139,7 @@ def _lab(place: Place, parts: Parts, layout: str, accelerator: str, secrets: dic
 
 
 def write_state(lab: Lab, state: str) -> None:
-    """Say in the run folder what the lab is (`starting`, `up`) and what it is made of."""
+    """Say in the run folder what the lab is made of and is: `starting`, `up`, `rolled-back`."""
     facts = {
         "state": state, "layout": lab.layout, "accelerator": lab.accelerator,
         "parts": {name: str(path) for name, path in vars(lab.parts).items()},
@@ -159,7 +162,7 @@ def current(place: Place) -> tuple[Lab, str] | None:
 def require_up(place: Place) -> Lab:
     """The lab that runs; raises LabError where none does or a part of it has died."""
     found = current(place)
-    if found is None or found[1] != "up":
+    if found is None or found[1] not in (UP, ROLLED_BACK):
         raise LabError("the lab is not up", resolution="Start it: wholecard lab up")
     alive = process.running(place.run)
     dead = [name for name in SERVICES if name not in alive]

@@ -52,12 +52,15 @@ class Node:
     def _qmp(self) -> Path:
         return self.folder / "qmp.sock"
 
-    def start(self, *, incoming: str = "") -> None:
-        """Power on; with `incoming` (a file as the node's QEMU sees it) wake a saved machine."""
+    def start(self, *, incoming: str = "", added: Sequence[str] = ()) -> None:
+        """Power on; with `incoming` (a file as the node's QEMU sees it) wake a saved machine.
+
+        `added` are further arguments of QEMU: what a technician put into the machine meanwhile.
+        """
         mounts = [Mount(self.folder, "/lab", writable=True)]
         if self.accelerator == "kvm":
             mounts.append(Mount(Path("/dev/kvm"), "/dev/kvm", device=True))
-        command = self.command()
+        command = [*self.command(), *added]
         if incoming:
             command += ["-incoming", f"file:{incoming}"]
         self._qmp.unlink(missing_ok=True)
@@ -184,6 +187,14 @@ class Node:
         self.ssh(["systemctl", "reboot"], timeout=30, check=False)
         return self.wait_for_ssh(timeout, other_than=boot)
 
+    def power_off(self, timeout: float = 120) -> None:
+        """Shut the node down by its own means and wait until its QEMU has ended."""
+        self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
+        process.wait_until(
+            lambda: SERVICE not in process.running(self.run_folder),
+            timeout=timeout, what="the node powers off",
+        )  # fmt: skip
+
     def save(self, target: str, folder: Path, timeout: float = 120) -> None:
         """Write the machine's state to `folder/target` and leave it paused (see `resume`)."""
         state = self.folder / target
@@ -195,6 +206,12 @@ class Node:
         """Let a machine that was paused by `save` go on."""
         with qmp.session(self._qmp) as control:
             control.command("cont")
+
+
+def newcomer() -> list[str]:
+    """Another card for QEMU's arguments, in a slot before the cards': the buses behind it shift."""
+    return ["-device", "pcie-root-port,id=port9,bus=pcie.0,chassis=9,slot=9,addr=0x8",
+            "-device", "nec-usb-xhci,id=newcomer,bus=port9"]  # fmt: skip
 
 
 def cards(layout: str) -> list[str]:

@@ -19,6 +19,7 @@ from wholecard.lab.cloudside import DROP_IN
 from wholecard.lab.errors import LabError
 from wholecard.lab.images import NODE_DISK
 from wholecard.lab.lab import IMAGE_INSIDE, Lab
+from wholecard.lab.manifest import Manifest, read_manifest
 from wholecard.lab.node import Node
 from wholecard.lab.steps import Step, Story
 
@@ -119,6 +120,19 @@ def reboot_and_verify(node: Node, agent: Agent, story: Story) -> None:
         if findings:
             raise LabError("the node's cards are not ready", findings_text(findings))
         step.note = f"{len(verdict['evidence'])} functions on vfio-pci since boot"
+    _tell(story, step, only=1)
+
+
+def roll_back(node: Node, agent: Agent, story: Story, before: Manifest) -> None:
+    """`rollback`, and every file that a plan may touch compared with what stood there before."""
+    with story.step("node: host rollback, compared byte for byte") as step:
+        answer = agent.run("rollback", timeout=APPLY_SECONDS)
+        difference = before.difference(read_manifest(node))
+        step.saw("wholecard host rollback", answer.stderr + answer.stdout)
+        step.saw("files that differ from the bare host's", "\n".join(difference) or "none")
+        if answer.status != 0 or difference:
+            raise LabError("the node is not what it was", "\n".join(difference) or answer.stderr)
+        step.note = f"{len(before.lines)} files and folders as they were"
     _tell(story, step, only=1)
 
 

@@ -18,6 +18,7 @@ from wholecard.lab import disk, process, settings, store
 from wholecard.lab import lab as labs
 from wholecard.lab.cloudside import start_cloud, start_services, write_configuration
 from wholecard.lab.lab import SAVED_INSIDE, Lab, Parts
+from wholecard.lab.manifest import Manifest, read_manifest
 from wholecard.lab.nodeside import (
     Agent,
     configure_compute,
@@ -44,7 +45,7 @@ def up(place: Place, story: Story, layout: str = "separate") -> tuple[Lab, Conne
     """
     with store.locked(place.lock, "another `lab up` is at work", timeout=1800):
         found = labs.current(place)
-        if found is not None and found[1] == "up" and found[0].layout == layout:
+        if found is not None and found[1] == labs.UP and found[0].layout == layout:
             lab = found[0]
             if "node" in process.running(place.run):
                 return lab, _mend(lab, story)
@@ -54,9 +55,9 @@ def up(place: Place, story: Story, layout: str = "separate") -> tuple[Lab, Conne
             if store.is_whole(saved):
                 conn = _wake(lab, story, saved)
             else:
-                conn = bare_to_ready(lab, story)
+                conn, _ = bare_to_ready(lab, story)
                 save(lab, story)
-            labs.write_state(lab, "up")
+            labs.write_state(lab, labs.UP)
         return lab, conn
 
 
@@ -82,14 +83,19 @@ def nothing_half(place: Place) -> Iterator[None]:
         raise
 
 
-def bare_to_ready(lab: Lab, story: Story) -> Connection:
-    """The whole way: control plane and bare node side by side, host prepared, cards offered."""
+def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
+    """The whole way: control plane and bare node side by side, host prepared, cards offered.
+
+    Returns the bare node's files too, to compare with after a rollback.
+    """
     drop_ins = write_configuration(lab)
+    bare: list[Manifest] = []
 
     def node_side(cloud: Future[Connection]) -> None:
         node = power_on(lab, story)
         agent = Agent(node)
         look(agent, story, lab.place.run)
+        bare.append(read_manifest(node))
         prepare(agent, story)
         configure_compute(lab, node, drop_ins["compute"])
         # nova-compute starts with this boot. One that finds no Placement in the catalog never
@@ -104,7 +110,7 @@ def bare_to_ready(lab: Lab, story: Story) -> Connection:
 
     conn = side_by_side(lab, node_side, cloud_side)
     wait_for_cards(conn, story)
-    return conn
+    return conn, bare[0]
 
 
 def side_by_side(
