@@ -7,7 +7,7 @@ COMMANDS = {
     "inspect": "print what the host has; change nothing",
     "check": "say what keeps cards from being given",
     "plan": "print what apply would change; change nothing",
-    "apply": "change the host so that it gives these cards, and only these, from its next boot on",
+    "apply": "change the host so that it gives these cards, and only these, after a reboot",
     "verify": "say whether the host stands as applied, after the reboot",
     "rollback": "undo the last apply that stands",
     "status": "say what is applied, and where an unfinished run stopped",
@@ -37,9 +37,12 @@ _EPILOGS = {
 Reads sysfs, procfs and the boot loader's files. Needs no root for what the
 kernel shows to all, and wakes no sleeping card.
 
-  %(prog)s                      the cards of this host, function by function
-  %(prog)s --json               the same and more, for a program
-  %(prog)s --root /mnt/image    what an image or a copy of a host has
+  %(prog)s
+      the cards of this host, function by function
+  %(prog)s --json
+      the same and more, for a program
+  %(prog)s --root /mnt/image
+      what an image or a copy of a host has
 
 Exit status: 0 it was read, 2 called wrongly, 3 something broke.
 """,
@@ -47,8 +50,10 @@ Exit status: 0 it was read, 2 called wrongly, 3 something broke.
 Each finding has a code (WC101), what it is about, and its fix. Without a card's
 name it is about every card but the boot display. Changes nothing.
 
-  %(prog)s                      all cards
-  %(prog)s --card 0000:88:00    one card, with what shares its IOMMU group
+  %(prog)s
+      all cards
+  %(prog)s --card 0000:88:00
+      one card, with what shares its IOMMU group
 
 Exit status: 0 nothing keeps them, 1 there are findings, 2 called wrongly,
 3 something broke.
@@ -57,8 +62,10 @@ Exit status: 0 nothing keeps them, 1 there are findings, 2 called wrongly,
 Prints each change with why it is made, how it is undone, and as a diff. What
 stands already as wished is not planned again.
 
-  %(prog)s --all-cards          every card but the boot display
-  %(prog)s --card 0000:88:00    one card; may be repeated
+  %(prog)s --all-cards
+      every card but the boot display
+  %(prog)s --card 0000:88:00
+      one card; may be repeated
 
 Exit status: 0 planned, 1 refused: something in a card's IOMMU group would not
 be given with it, 2 called wrongly, 3 something broke.
@@ -68,8 +75,10 @@ Makes the changes that plan prints, each written to a journal before and after,
 so that a run that was killed is finished by apply or undone by rollback. Run
 twice it changes nothing more. Afterwards reboot, then run verify. Needs root.
 
-  %(prog)s --all-cards --dry-run    print the plan and stop
-  %(prog)s --all-cards              every card but the boot display
+  %(prog)s --all-cards --dry-run
+      print the plan and stop
+  %(prog)s --all-cards
+      every card but the boot display
 
 Exit status: 0 applied, or nothing to do; 1 refused before anything was touched,
 2 called wrongly, 3 something broke: status says where it stopped.
@@ -79,7 +88,7 @@ Reads the host anew, and the kernel's log: each function of the cards with its
 driver, its IOMMU group, and when in the boot it was claimed; then the findings.
 
   %(prog)s
-  %(prog)s --json
+      a row for each function, then the findings
 
 Exit status: 0 all stands as applied, 1 there are findings, 2 nothing is
 applied, 3 something broke, or an apply is unfinished.
@@ -90,16 +99,19 @@ owner. A file that a person edited since stops it before anything is touched.
 Afterwards reboot. Needs root.
 
   %(prog)s
-  %(prog)s --discard-edits      also where files were edited since
+      undo the last apply that stands
+  %(prog)s --discard-edits
+      also where files were edited since
 
 Exit status: 0 undone, 2 there is nothing to undo, 3 something broke: status
 says where.
 """,
     "status": """\
-Changes nothing.
+What is applied, whether the host was rebooted since, and where a run that was
+killed stands. Changes nothing.
 
   %(prog)s
-  %(prog)s --json
+      for a person; --json for a program
 
 Exit status: 0 nothing is applied or all of it is, 1 a run is unfinished: apply
 finishes it and rollback undoes it, 2 called wrongly, 3 something broke.
