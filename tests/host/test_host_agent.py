@@ -158,9 +158,10 @@ def test_interrupted(apart: Path) -> None:
     argv = [sys.executable, "-m", "wholecard.host.agent", "inspect", "--root", str(apart)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ran:
         # It waits for what it reads; this waits until it reads.
-        with command_line.open("w"):
-            ran.send_signal(signal.SIGINT)
-            ended = ran.communicate(timeout=60)
+        held = command_line.open("w")
+        ran.send_signal(signal.SIGINT)
+        ended = ran.communicate(timeout=60)
+        held.close()
     assert (ran.returncode, *ended) == (130, "", "interrupted\n")
 
 
