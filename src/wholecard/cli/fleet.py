@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ from wholecard.core import UsageError
 from wholecard.fleet import Answer, Fleet, Ssh, Watcher, read_names, worst
 from wholecard.host import agent
 
+# Where an action failed it stands behind the action's name.
+_ERROR = re.compile(r"^(?:\[.*\.\.\. )?error: (.*)$", re.MULTILINE)
 _COLOURS = {0: "green", 1: "yellow"}
 
 
@@ -117,9 +120,9 @@ def _gist(command: str, answer: Answer) -> str:
     """One line that tells what a host's answer comes to."""
     if answer.error is not None:
         return plain(answer.error.brief.removeprefix(f"{answer.host}: "))
-    errors = [line for line in answer.stderr.splitlines() if line.startswith("error: ")]
+    errors = _ERROR.findall(answer.stderr)
     if errors:
-        return plain(errors[-1].removeprefix("error: "))
+        return plain(errors[-1])
     lines = [line for line in answer.stdout.splitlines() if line.strip()]
     if command == "inspect":
         count = sum(line.startswith("card ") for line in lines)
