@@ -15,6 +15,7 @@ import pytest
 from golden import compare
 from nodes import APART, GROUPS_APART, reboot
 from tree import snapshot
+from wholecard.host import journal
 from wholecard.host.agent import main
 from wholecard.host.facts import inspect
 from wholecard.host.help import COMMANDS
@@ -173,3 +174,13 @@ def test_unheard(apart: Path) -> None:
     done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_left_alone(apart: Path) -> None:
+    """An apply whose caller has gone, with the connection, goes on to its end."""
+    argv = [sys.executable, "-m", "wholecard.host.agent", "apply", "--all-cards"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    subprocess.run([*argv, "--root", str(apart)], stdout=writing, stderr=writing, check=False)
+    os.close(writing)
+    assert journal.status(apart, "boot-one")["state"] == journal.APPLIED
