@@ -166,6 +166,8 @@ def test_connection_lost(fleet: FakeFleet, words: tuple[str, ...], resolution: s
     assert ran.status == 3
     assert f"the connection was lost during {words[1]}" in ran.stderr
     assert resolution in ran.stderr
+    if words[1] == "apply":
+        assert "last heard: [8/8] run-tool update-grub ... " in ran.stderr
 
 
 def test_too_long(fleet: FakeFleet) -> None:
@@ -208,6 +210,7 @@ def test_interrupted(fleet: FakeFleet, number: int) -> None:
         (("--on", "gpu-01", "host", "agent", "x"), "agent writes a file here"),
         (("--on", "gpu-01", "--ssh-config", "/no/such", "inspect"), "is no file"),
         (("--sudo", "inspect"), "go with --on"),
+        (("--on", "gpu-01", "inspect", "--save", "x"), "--save"),
     ],
 )
 def test_called_wrongly(fleet: FakeFleet, words: tuple[str, ...], brief: str) -> None:

@@ -181,6 +181,7 @@ def test_left_alone(apart: Path) -> None:
     argv = [sys.executable, "-m", "wholecard.host.agent", "apply", "--all-cards"]
     reading, writing = os.pipe()
     os.close(reading)
-    subprocess.run([*argv, "--root", str(apart)], stdout=writing, stderr=writing, check=False)
+    argv += ["--root", str(apart), "--json"]
+    subprocess.run(argv, stdout=writing, stderr=writing, check=False, timeout=60)
     os.close(writing)
     assert journal.status(apart, "boot-one")["state"] == journal.APPLIED

@@ -86,9 +86,11 @@ def _watcher(hosts: Sequence[str]) -> Iterator[Watcher]:
 
 def _show_one(answer: Answer, as_json: bool, shown: bool) -> None:
     """As if the command had run here; `shown` when its standard error has been seen."""
-    sys.stdout.write(answer.stdout)
-    if not shown:
-        sys.stderr.write(answer.stderr)
+    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+    for name, text in _in_order(answer):
+        if not (shown and name == "stderr"):
+            streams[name].write(text)
+            streams[name].flush()
     if answer.error is not None:
         report(answer.error, as_json)
 
@@ -97,7 +99,7 @@ def _show_all(console: Console, command: str, answers: Sequence[Answer]) -> None
     for answer in answers:
         title = f"{answer.host}: {_word(answer)}, {answer.seconds:.1f} s"
         console.print(Rule(Text(title), align="left", characters="-"))
-        for text in (answer.stderr, answer.stdout):
+        for _, text in _in_order(answer):
             if text:
                 console.print(Text(plain(text.rstrip("\n"))), soft_wrap=True)
         if answer.error is not None:
@@ -109,6 +111,12 @@ def _show_all(console: Console, command: str, answers: Sequence[Answer]) -> None
         status = Text(f"{answer.status} {_word(answer)}", _COLOURS.get(answer.status, "red"))
         table.add_row(Text(answer.host), status, Text(_gist(command, answer)))
     console.print(table)
+
+
+def _in_order(answer: Answer) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Its progress and what came of it; where it failed, what it had said and then the error."""
+    stdout, stderr = ("stdout", answer.stdout), ("stderr", answer.stderr)
+    return (stderr, stdout) if answer.status == 0 else (stdout, stderr)
 
 
 def _word(answer: Answer) -> str:

@@ -54,7 +54,8 @@ def broken_off(host: str, words: Sequence[str], status: int, said: str) -> Whole
         brief = f"{host}: the connection was lost during {words[0]}"
     else:
         brief = f"{host}: the agent ended with status {status} during {words[0]}"
-    return WholecardError(brief, said.strip(), _look(host, words))
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return WholecardError(brief, f"last heard: {lines[-1]}" if lines else "", _look(host, words))
 
 
 def interrupted(host: str, words: Sequence[str]) -> WholecardError:
