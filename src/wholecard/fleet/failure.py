@@ -17,8 +17,8 @@ def not_started(host: str, result: Result) -> WholecardError:
     reasons = {
         NO_CONNECTION: (
             f"{host}: ssh does not reach it",
-            f"See that `ssh -o BatchMode=yes {host} true` works: the name, the key, the host's "
-            "key in known_hosts.",
+            f"See that `ssh -o BatchMode=yes {host} true` works (with -F FILE where --ssh-config "
+            "is given): the name, the key, the host's key in known_hosts.",
         ),
         NO_PYTHON: (
             f"{host}: no Python 3.9 or newer there",
