@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from golden import compare
-from nodes import APART, GROUPS_APART, bare, reboot
-from tree import grow, snapshot
+from nodes import APART, GROUPS_APART, reboot
+from tree import snapshot
+from wholecard.host import journal
 from wholecard.host.agent import main
 from wholecard.host.facts import inspect
+from wholecard.host.help import COMMANDS
 from wholecard.host.host import Host
-from wholecard.host.zipapp import build_agent
 
 FOUR = [*GROUPS_APART[10], *GROUPS_APART[11]]
 
@@ -135,41 +137,51 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Exit status: 0 all is well" in capsys.readouterr().out
 
 
-def pythons() -> list[str]:
-    """The oldest Python here that the agent is for, and the newest."""
-    names = [f"python3.{minor}" for minor in range(9, 15)]
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    # Another user's Pythons may be named in the environment and not be ours to run.
-    kept = sorted(pyenv.glob("versions/3.*/bin/python3")) if os.access(pyenv, os.R_OK) else []
-    found = [*(shutil.which(name) for name in names), *(str(path) for path in kept)]
-    versions = {version(python): python for python in found if python}
-    usable = [versions[key] for key in sorted(versions) if key >= (3, 9)]
-    return [usable[0], usable[-1]] if usable else []
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+@pytest.mark.parametrize("prog", ["wholecard-host", "wholecard host"])
+def test_command_help(capsys: pytest.CaptureFixture[str], command: str, prog: str) -> None:
+    """Each command's --help names it as it was called, with an example and its exit status."""
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"], prog)
+    out = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert out.startswith(f"usage: {prog} {command} ")
+    assert f"\n  {prog} {command}" in out
+    assert "\nExit status: 0 " in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
-def version(python: str) -> tuple[int, int]:
-    """A Python's version; (0, 0) where it does not run."""
-    code = "import sys; print(*sys.version_info[:2])"
-    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
-    major, minor = [*done.stdout.split(), "0", "0"][:2]
-    return int(major), int(minor)
+def test_interrupted(apart: Path) -> None:
+    """Ctrl-C ends a command with one word and status 130."""
+    command_line = apart / "proc/cmdline"
+    command_line.unlink()
+    os.mkfifo(command_line)
+    argv = [sys.executable, "-m", "wholecard.host.agent", "inspect", "--root", str(apart)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ran:
+        # It waits for what it reads; this waits until it reads.
+        held = command_line.open("w")
+        ran.send_signal(signal.SIGINT)
+        ended = ran.communicate(timeout=60)
+        held.close()
+    assert (ran.returncode, *ended) == (130, "", "interrupted\n")
 
 
-def test_zipapp(tmp_path: Path) -> None:
-    """The one file runs under the oldest and the newest Python and is the same each time."""
-    grow(tmp_path / "root", bare(APART))
-    agent = build_agent(tmp_path / "wholecard-host.pyz")
-    assert build_agent(tmp_path / "again.pyz").read_bytes() == agent.read_bytes()
-    found = pythons()
-    assert found
-    for python in found:
-        for command in (["inspect"], ["plan", "--all-cards"]):
-            done = subprocess.run(
-                [python, "-I", str(agent), *command, "--root", str(tmp_path / "root"), "--json"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert (done.returncode, done.stderr) == (0, ""), python
-            if command == ["inspect"]:
-                assert Host.from_json(json.loads(done.stdout)) == inspect(tmp_path / "root")
+def test_unheard(apart: Path) -> None:
+    """Whoever stops reading, as `head` does, sees no error."""
+    argv = [sys.executable, "-m", "wholecard.host.agent", "inspect", "--root", str(apart)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_left_alone(apart: Path) -> None:
+    """An apply whose caller has gone, with the connection, goes on to its end."""
+    argv = [sys.executable, "-m", "wholecard.host.agent", "apply", "--all-cards"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv += ["--root", str(apart), "--json"]
+    subprocess.run(argv, stdout=writing, stderr=writing, check=False, timeout=60)
+    os.close(writing)
+    assert journal.status(apart, "boot-one")["state"] == journal.APPLIED

@@ -1,87 +1,91 @@
-"""`wholecard inspect`, `check` and `host …`: this host, by the same code that travels to others."""
+"""`wholecard inspect`, `check` and `host …`: the agent's own commands, here or on other hosts.
+
+Their options are the agent's: what stands behind a command's name is handed on as it is.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from wholecard.cli.main import ALONE
+from wholecard.core import UsageError, WholecardError
 from wholecard.host import agent
+from wholecard.host.help import COMMANDS
+from wholecard.host.zipapp import build_agent
 
-app = typer.Typer(help="Prepare this host to give whole cards to servers.", no_args_is_help=True)
-
-Root = Annotated[Path, typer.Option("--root", help="Another tree than /: an image, a snapshot.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Cards = Annotated[
-    list[str] | None,
-    typer.Option("--card", help="A card to give, by the address of any of its functions."),
-]
-AllCards = Annotated[bool, typer.Option("--all-cards", help="Every card but the boot display.")]
-SLASH = Path("/")
+HELP = "Prepare a host to give whole cards to servers."
 
 
-def inspect(root: Root = SLASH, as_json: Json = False) -> None:
-    """What this host has: cards, functions, drivers, IOMMU groups. Changes nothing."""
-    _run("inspect", root, as_json)
+@dataclass(frozen=True)
+class Elsewhere:
+    """`--on` and the options that go with it."""
+
+    on: tuple[str, ...]
+    sudo: bool
+    ssh_config: Path | None
+    jobs: int | None
+    timeout: float | None
 
 
-def check(
-    card: Cards = None, all_cards: AllCards = False, root: Root = SLASH, as_json: Json = False
+class _Verbatim(TyperCommand):
+    """A command that reads no options of its own, `--help` and `--` included."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return args
+
+
+def add_alone(app: typer.Typer) -> None:
+    """Add the agent's commands that stand for themselves."""
+    for name in ALONE:
+        app.command(name, cls=_Verbatim, help=_sentence(COMMANDS[name]))(_hand_on)
+
+
+def made_app() -> typer.Typer:
+    """`wholecard host` with the agent's other commands."""
+    app = typer.Typer()
+    for name, summary in COMMANDS.items():
+        if name not in ALONE:
+            app.command(name, cls=_Verbatim, help=_sentence(summary))(_hand_on)
+    app.command("agent")(write_agent)
+    return app
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _hand_on(context: typer.Context) -> None:
+    words = [str(context.info_name), *context.args]
+    prog = context.parent.command_path if context.parent else "wholecard"
+    elsewhere = context.obj
+    if elsewhere is None:
+        raise typer.Exit(agent.main(words, prog))
+    from wholecard.cli.fleet import run_on  # noqa: PLC0415 - threads, ssh: only with --on
+
+    raise typer.Exit(run_on(elsewhere, words, prog))
+
+
+def write_agent(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Where it goes, for example wholecard-host.pyz.")],
 ) -> None:
-    """What keeps cards from being given, each with its fix. Changes nothing."""
-    _run("check", root, as_json, *_wish(card, all_cards))
+    """Write the agent as one file, to carry to a host by hand.
 
-
-@app.command()
-def plan(
-    card: Cards = None, all_cards: AllCards = False, root: Root = SLASH, as_json: Json = False
-) -> None:
-    """Print every change that apply would make, with its reason, as a diff. Changes nothing."""
-    _run("plan", root, as_json, *_wish(card, all_cards))
-
-
-@app.command()
-def apply(
-    card: Cards = None,
-    all_cards: AllCards = False,
-    root: Root = SLASH,
-    as_json: Json = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan alone.")] = False,
-) -> None:
-    """Make the changes through a journal. From its next boot on the host gives these cards."""
-    _run("apply", root, as_json, *_wish(card, all_cards), *(["--dry-run"] if dry_run else []))
-
-
-@app.command()
-def verify(root: Root = SLASH, as_json: Json = False) -> None:
-    """After the reboot: whether vfio-pci has every function, since boot."""
-    _run("verify", root, as_json)
-
-
-@app.command()
-def rollback(
-    root: Root = SLASH,
-    as_json: Json = False,
-    discard_edits: Annotated[
-        bool, typer.Option("--discard-edits", help="Also where a person edited a file since.")
-    ] = False,
-) -> None:
-    """Put back every byte that the last apply changed; then reboot."""
-    _run("rollback", root, as_json, *(["--discard-edits"] if discard_edits else []))
-
-
-@app.command()
-def status(root: Root = SLASH, as_json: Json = False) -> None:
-    """What is applied, and where an unfinished run stopped."""
-    _run("status", root, as_json)
-
-
-def _wish(card: list[str] | None, all_cards: bool) -> list[str]:
-    words = [word for address in card or () for word in ("--card", address)]
-    return [*words, "--all-cards"] if all_cards else words
-
-
-def _run(command: str, root: Path, as_json: bool, *words: str) -> None:
-    argv = [command, "--root", str(root), *words, *(["--json"] if as_json else [])]
-    raise typer.Exit(agent.main(argv))
+    It holds these host commands and needs Python 3.9 or newer there, nothing else:
+    python3 wholecard-host.pyz inspect
+    """
+    if context.obj is not None:
+        raise UsageError("agent writes a file here; --on sends the agent by itself")
+    try:
+        build_agent(file)
+    except OSError as error:
+        raise WholecardError(
+            f"cannot write {file}: {error.strerror}", resolution="Name a file in a folder of yours."
+        ) from error
+    typer.echo(f"wrote {file}; on a host: python3 {file.name} --help")

@@ -18,18 +18,13 @@ from rich.table import Table
 
 from wholecard.lab import lab as labs
 from wholecard.lab import process
-from wholecard.lab.demo import NUMBERS, demo
 from wholecard.lab.node import LAYOUTS
 from wholecard.lab.place import Place, default_place
 from wholecard.lab.sandbox import is_rootless
 from wholecard.lab.steps import Story
-from wholecard.lab.up import up
 
-app = typer.Typer(
-    help="A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack.\n\n"
-    "Everything lives in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on loopback.",
-    no_args_is_help=True,
-)
+# Its help stands in cli/app.py, which lists it without importing this file.
+app = typer.Typer(no_args_is_help=True)
 Layout = Annotated[
     str,
     typer.Option(help="; ".join(f"{name}: {text}" for name, text in LAYOUTS.items()) + "."),
@@ -45,6 +40,8 @@ def up_command(layout: Layout = "separate") -> None:
     Started again it leaves alone what runs and starts what died. The first time it walks the
     whole way and saves the node; after that it wakes the saved one.
     """
+    from wholecard.lab.up import up  # noqa: PLC0415 - openstacksdk: status need not wait for it
+
     place = default_place()
     story = Story(Console())
     with _interruptible(place), story.shown():
@@ -64,6 +61,8 @@ def demo_command(
     At the end the node's host part is rolled back and compared byte for byte with the bare host.
     A lab that runs is ended first. Afterwards the lab stays up.
     """
+    from wholecard.lab.demo import NUMBERS, demo  # noqa: PLC0415 - as above
+
     place = default_place()
     story = Story(Console())
     with _interruptible(place), story.shown():

@@ -1,81 +1,60 @@
-"""`wholecard`: the command, its groups, and what becomes of errors."""
+"""`wholecard`: where the command starts. What is for this host goes to the agent at once.
+
+Whoever runs `wholecard inspect` in a loop should not wait for what only other commands need, so
+nothing is imported here that the agent does not import itself.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from typing import Annotated
+from collections.abc import Sequence
 
-import typer
-from rich.console import Console
-from rich.logging import RichHandler
+from wholecard.core import UsageError
+from wholecard.host import agent
+from wholecard.host.help import COMMANDS
 
-from wholecard import __version__
-from wholecard.cli import host, lab, nova
-from wholecard.core import WholecardError
-
-app = typer.Typer(
-    name="wholecard",
-    help="Whole GPUs for OpenStack servers: from a bare KVM host to a server whose guest proves "
-    "that it has its cards.\n\nExit status: 0 all is well, 1 there are findings, 2 called "
-    "wrongly, 3 something broke.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("inspect")(host.inspect)
-app.command("check")(host.check)
-app.add_typer(host.app, name="host")
-app.add_typer(nova.app, name="nova")
-app.add_typer(lab.app, name="lab")
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log every program that is run, to paste it.")
-    ] = False,
-    version: Annotated[  # noqa: ARG001 - its callback does the work
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    if verbose:
-        handler = RichHandler(console=Console(stderr=True), show_path=False)
-        logging.getLogger("wholecard").addHandler(handler)
-        logging.getLogger("wholecard").setLevel(logging.DEBUG)
+# The agent's commands that stand for themselves; the others stand below `wholecard host`.
+ALONE = ("inspect", "check")
 
 
 def main() -> None:
-    """Run the command; an error of ours becomes its message, its resolution and its status."""
+    """Run the command that the process was called with, and end the process."""
+    argv = sys.argv[1:]
+    verbose = bool(argv) and argv[0] in ("-v", "--verbose")
+    found = here(argv[1:] if verbose else argv)
+    if found is None:
+        # Only now: typer and rich alone take twice as long as a whole inspect.
+        from wholecard.cli.app import run_app  # noqa: PLC0415
+
+        sys.exit(run_app(argv))
+    if verbose:
+        logging.basicConfig(format="%(message)s", level=logging.DEBUG)
+    words, prog = found
     try:
-        app()
-    except WholecardError as error:
-        report(error, "--json" in sys.argv)
+        _refuse_late_on(words)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted")
-        sys.exit(130)
+    sys.exit(agent.main(words, prog))
 
 
-def report(error: WholecardError, as_json: bool) -> None:
-    """Say what broke and what to do about it, on standard error; with `as_json` also as JSON."""
-    console = Console(stderr=True, highlight=False)
-    console.print(f"[bold red]error:[/bold red] {error.brief}", soft_wrap=True)
-    if error.details:
-        console.print(error.details, style="dim", markup=False, soft_wrap=True)
-    if error.resolution:
-        console.print("[bold]Resolution:[/bold]", end=" ")
-        console.print(error.resolution, markup=False, soft_wrap=True)
-    if as_json:
-        brief = {"brief": error.brief, "details": error.details, "resolution": error.resolution}
-        typer.echo(json.dumps({"error": brief}))
+def here(argv: Sequence[str]) -> tuple[list[str], str] | None:
+    """The agent's words in `argv`, and how it was called; None where it is another's command."""
+    if argv and argv[0] in ALONE:
+        return list(argv), "wholecard"
+    if argv[:1] == ["host"] and argv[1:2] and argv[1] in COMMANDS and argv[1] not in ALONE:
+        return list(argv[1:]), "wholecard host"
+    return None
+
+
+def _refuse_late_on(words: Sequence[str]) -> None:
+    for word in words:
+        if word == "--on" or word.startswith("--on="):
+            raise UsageError(
+                "--on stands before the command",
+                resolution="Write it as: wholecard --on HOST inspect",
+            )
 
 
 if __name__ == "__main__":

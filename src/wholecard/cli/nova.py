@@ -13,7 +13,8 @@ from wholecard.nova.cards import PciAlias, PciDeviceSpec
 from wholecard.nova.filters import NOVA_DEFAULT_FILTERS, read_enabled_filters
 from wholecard.nova.render import PciConfig, Role, render
 
-app = typer.Typer(help="nova.conf for the cards.", no_args_is_help=True)
+# Its help stands in cli/app.py, which lists it without importing this file.
+app = typer.Typer(no_args_is_help=True)
 
 _GIVEN = re.compile(r"(?P<name>[^=]+)=(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-f]{4})"
                     r"(?:,(?P<type>type-(?:PCI|PF|VF)))?")  # fmt: skip

@@ -8,9 +8,12 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Callable
 
 from wholecard.core.errors import WholecardError
 
@@ -18,6 +21,10 @@ LOG = logging.getLogger("wholecard.run")
 
 # A program that prints without end must not take the machine's memory or a whole screen with it.
 DETAILS_LIMIT = 4000
+
+# Called with a line of standard error as it comes, its newline included; a line that has not
+# ended yet is told as far as it has come, without one, and told again when more of it comes.
+Watch = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -40,16 +47,47 @@ class RunError(WholecardError):
         self.result = result
 
 
+class Programs:
+    """The programs that threads run at this moment, so that another thread can end them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self.ended = False
+
+    def end(self) -> None:
+        """Kill each with everything it started, and each that is started from now on."""
+        with self._lock:
+            self.ended = True
+            for process in self._running:
+                _signal(process)
+
+    @contextlib.contextmanager
+    def holding(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Count `process` among them while the body runs."""
+        with self._lock:
+            self._running.add(process)
+            if self.ended:
+                _signal(process)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(process)
+
+
 def run(
     argv: Sequence[str],
     *,
     timeout: float,
-    stdin: str = "",
+    stdin: str | bytes = "",
     env: Mapping[str, str] | None = None,
     inherit: bool = True,
     cwd: str | Path | None = None,
     check: bool = True,
     resolution: str = "",
+    watch: Watch | None = None,
+    programs: Programs | None = None,
 ) -> Result:
     """Run a program to its end and return what it printed.
 
@@ -58,8 +96,11 @@ def run(
     all of it without `inherit`. Nothing secret may stand in `argv`, for it is logged as a line
     that can be pasted: secrets go by `stdin`, by `env` or by a file.
 
+    `watch` is told standard error while the program runs, in a thread of its own. With `programs`
+    another thread can end the program; its status is then that of a signal, as of any killed one.
+
     Raises RunError when the program is not there, when it passes its time, or, with `check`,
-    when its status is not 0.
+    when its status is not 0; and what `watch` raised, when the program has been killed for it.
     """
     command = shlex.join(argv)
     LOG.debug("%s", command)
@@ -71,8 +112,10 @@ def run(
             f"command: {command}",
             resolution or f"Install the program that provides {argv[0]}.",
         ) from error
+    given = stdin.encode() if isinstance(stdin, str) else stdin
     try:
-        out, err = process.communicate(stdin.encode(), timeout=timeout)
+        with (programs or Programs()).holding(process):
+            out, err = _communicate(process, given, timeout, watch)
     except subprocess.TimeoutExpired as error:
         _kill(process)
         raise RunError(
@@ -111,8 +154,63 @@ def _start(
     )
 
 
+def _communicate(
+    process: subprocess.Popen[bytes], stdin: bytes, timeout: float, watch: Watch | None
+) -> tuple[bytes, bytes]:
+    """What the program printed to its two outputs. Raises TimeoutExpired after `timeout`."""
+    pipe = process.stderr
+    if watch is None or pipe is None:
+        return process.communicate(stdin, timeout=timeout)
+    deadline = time.monotonic() + timeout
+    # communicate() leaves alone what it does not know of.
+    process.stderr = None
+    follower = _Follower(process, pipe, watch)
+    follower.start()
+    out, _ = process.communicate(stdin, timeout=timeout)
+    follower.join(max(0.0, deadline - time.monotonic()))
+    if follower.is_alive():
+        raise subprocess.TimeoutExpired(process.args, timeout)
+    if follower.error is not None:
+        raise follower.error
+    return out, b"".join(follower.kept)
+
+
+class _Follower(threading.Thread):
+    """Reads a program's standard error to its end and tells of it line by line."""
+
+    def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes], watch: Watch) -> None:
+        super().__init__(daemon=True)
+        self._process, self._pipe, self._watch = process, pipe, watch
+        self.kept: list[bytes] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        line = b""
+        with self._pipe:
+            while piece := os.read(self._pipe.fileno(), 1 << 16):
+                self.kept.append(piece)
+                *ended, line = (line + piece).split(b"\n")
+                line = line[-DETAILS_LIMIT:]
+                self._tell([*(each + b"\n" for each in ended), *([line] if line else [])])
+
+    def _tell(self, lines: Sequence[bytes]) -> None:
+        try:
+            if self.error is None:
+                for line in lines:
+                    self._watch(line.decode(errors="replace"))
+        except BaseException as error:  # raised again by the thread that waits
+            self.error = error
+            _signal(self._process)
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a program and everything it started, and reap it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _signal(process)
     process.communicate()
+
+
+def _signal(process: subprocess.Popen[bytes]) -> None:
+    """Kill the program's whole group, if it has not been reaped."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

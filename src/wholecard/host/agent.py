@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,62 +16,60 @@ from wholecard.host import journal, text
 from wholecard.host.apply import apply, finish
 from wholecard.host.check import check
 from wholecard.host.facts import inspect, read_boot_id
+from wholecard.host.help import AGENT, COMMANDS, epilog
 from wholecard.host.kernel_log import read_kernel_log
 from wholecard.host.plan import plan
 from wholecard.host.rollback import rollback
 from wholecard.host.verify import verify
 from wholecard.host.wish import resolve, wished_cards
 
-_EPILOG = """\
-The way of a host, as root:
-  inspect              see the cards, their drivers and their IOMMU groups
-  check --all-cards    see what keeps them from being given
-  plan --all-cards     see every change as a diff; nothing is touched
-  apply --all-cards    make the changes, through a journal
-  (reboot)
-  verify               see that vfio-pci has every function, since boot
-  rollback             put back every byte that apply changed; then reboot
-
-A card is given whole: all functions of its slot, and with it every card that shares its IOMMU
-group. A run that was killed is finished by apply or undone by rollback; status says where it is.
-
-Exit status: 0 all is well, 1 there are findings, 2 called wrongly, 3 something broke.
-"""
-
-_COMMANDS = {
-    "inspect": "print what the host has; change nothing",
-    "check": "say what keeps cards from being given",
-    "plan": "print what apply would change; change nothing",
-    "apply": "change the host so that it gives these cards, and only these, from its next boot on",
-    "verify": "say whether the host stands as applied, after the reboot",
-    "rollback": "undo the last apply that stands",
-    "status": "say what is applied, and where an unfinished run stopped",
-}
+PROG = "wholecard-host"
 _WITH_CARDS = ("check", "plan", "apply")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status (see DESIGN: 0, 1, 2, 3)."""
-    arguments = _parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
+    """Run one command and return its exit status (see DESIGN: 0, 1, 2, 3).
+
+    `prog` is how a person called this program; help and usage name it so.
+    """
+    arguments = parse(argv, prog)
     try:
-        return int(_RUN[arguments.command](arguments))
+        status = int(_RUN[arguments.command](arguments))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return _unheard()
     except WholecardError as error:
         return _report(error, arguments.json)
     except OSError as error:
         brief = f"{error.filename or 'the file system'}: {error.strerror}"
         return _report(WholecardError(brief, resolution="Run it as root."), arguments.json)
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
+    """The options of a command. Raises SystemExit: 2 for wrong ones, 0 after --help."""
+    return _parser(prog).parse_args(argv)
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="wholecard-host",
+        prog=prog,
         description="Prepare this host to give whole GPUs to servers.",
-        epilog=_EPILOG,
+        epilog=AGENT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=epilog(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.add_argument(
             "--root", type=Path, default=Path("/"), metavar="DIR", help="another tree than /"
         )
@@ -186,8 +186,19 @@ def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> N
 
 
 def _progress(place: int, count: int, action: Action, seconds: float | None) -> None:
-    sys.stderr.write(text.progress_text(place, count, action, seconds))
-    sys.stderr.flush()
+    # Who called may be gone, with the connection; what was begun is finished all the same.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(text.progress_text(place, count, action, seconds))
+        sys.stderr.flush()
+
+
+def _unheard() -> int:
+    """Nobody reads on, as with `| head`: end as a program does that SIGPIPE killed.
+
+    Python would say so again when it flushes at its end; see its documentation of SIGPIPE.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _report(error: WholecardError, as_json: bool) -> int:

@@ -9,8 +9,17 @@ from pathlib import Path
 import wholecard
 
 _ROOMS = ("core", "pci", "host")
+# Every Python there is reads this file, for only then can it say that it is too old.
 _MAIN = """\
 import sys
+
+if sys.version_info < (3, 9):
+    sys.stderr.write(
+        "error: wholecard-host needs Python 3.9 or newer, and %s is %d.%d\\n"
+        "Resolution: Install a newer one and run it with that: python3.9 %s\\n"
+        % (sys.executable, sys.version_info[0], sys.version_info[1], sys.argv[0])
+    )
+    sys.exit(3)
 
 from wholecard.host.agent import main
 
@@ -22,11 +31,14 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def build_agent(target: Path) -> Path:
-    """Write `wholecard-host.pyz` to `target` and return it.
+    """Write `wholecard-host.pyz` to `target` and return it; run it as `python3 FILE inspect`."""
+    target.write_bytes(agent_bytes())
+    target.chmod(0o755)
+    return target
 
-    The same sources give the same bytes: sorted names, one fixed time. Run it as
-    `python3 wholecard-host.pyz inspect`.
-    """
+
+def agent_bytes() -> bytes:
+    """The agent as one file. The same sources give the same bytes: sorted names, one fixed time."""
     source = Path(wholecard.__file__).parent
     files = {"__main__.py": _MAIN.encode(), "wholecard/__init__.py": _bytes(source / "__init__.py")}
     for room in _ROOMS:
@@ -39,9 +51,7 @@ def build_agent(target: Path) -> Path:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name])
-    target.write_bytes(b"#!/usr/bin/env python3\n" + packed.getvalue())
-    target.chmod(0o755)
-    return target
+    return b"#!/usr/bin/env python3\n" + packed.getvalue()
 
 
 def _bytes(path: Path) -> bytes:
