@@ -49,14 +49,17 @@ def run(
     inherit: bool = True,
     cwd: str | Path | None = None,
     check: bool = True,
+    keep: Sequence[int] = (),
     resolution: str = "",
 ) -> Result:
     """Run a program to its end and return what it printed.
 
     `argv` is an argument list, never a shell string. `timeout` is in seconds; when it passes, the
     program's whole process group is killed. `env` is added to this process's environment, or is
-    all of it without `inherit`. Nothing secret may stand in `argv`, for it is logged as a line
-    that can be pasted: secrets go by `stdin`, by `env` or by a file.
+    all of it without `inherit`. `keep` are descriptors that the program inherits: a lock that one
+    holds lasts until the program has ended, also where this process is killed first. Nothing
+    secret may stand in `argv`, for it is logged as a line that can be pasted: secrets go by
+    `stdin`, by `env` or by a file.
 
     Raises RunError when the program is not there, when it passes its time, or, with `check`,
     when its status is not 0.
@@ -64,7 +67,7 @@ def run(
     command = shlex.join(argv)
     LOG.debug("%s", command)
     try:
-        process = _start(argv, {**(os.environ if inherit else {}), **(env or {})}, cwd)
+        process = _start(argv, {**(os.environ if inherit else {}), **(env or {})}, cwd, keep)
     except OSError as error:
         raise RunError(
             f"cannot run {argv[0]}: {error.strerror}",
@@ -98,7 +101,7 @@ def run(
 
 
 def _start(
-    argv: Sequence[str], env: Mapping[str, str], cwd: str | Path | None
+    argv: Sequence[str], env: Mapping[str, str], cwd: str | Path | None, keep: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         list(argv),
@@ -108,6 +111,7 @@ def _start(
         env=env,
         cwd=cwd,
         start_new_session=True,
+        pass_fds=tuple(keep),
     )
 
 
