@@ -177,7 +177,7 @@ def _carry_out(root: Path, entry: Entry, progress: Progress, held: int) -> Outco
     done = entry.actions_with("done")
     seconds = []
     boot = read_boot_id(root)
-    with _unfinished(entry):
+    with explained(entry.advice):
         for place, action in enumerate(plan.actions):
             if place in done:
                 continue
@@ -208,15 +208,6 @@ def _failure_logged(entry: Entry, place: int) -> Iterator[None]:
         with contextlib.suppress(OSError):
             entry.log("failed", n=place, brief=error.brief)
         raise
-
-
-@contextmanager
-def _unfinished(entry: Entry) -> Iterator[None]:
-    """Errors inside say that the journal is unfinished, and what can be done about it."""
-    with explained(
-        f"Journal {entry.id} is unfinished: mend this and run apply again, or run rollback."
-    ):
-        yield
 
 
 def _perform(root: Path, action: Action, held: int) -> dict[str, Any]:

@@ -73,6 +73,11 @@ class Entry:
         """`0001`, as commands print it."""
         return f"{self.number:04d}"
 
+    @property
+    def advice(self) -> str:
+        """What can be done where its apply was broken off."""
+        return f"Journal {self.id} is unfinished: mend this and run apply again, or run rollback."
+
     def read(self) -> Applied:
         """The plan and what it was made for. Raises WholecardError where it cannot be read."""
         applied = unpack(self.directory / "plan.json", _applied)
@@ -208,7 +213,8 @@ def _complete(root: Path, applied: Applied, made: Path) -> Entry:
     number = before[-1].number + 1 if before else 1
     entry = Entry(number, root / JOURNAL / f"{number:04d}")
     syscalls.rename(made, entry.directory)
-    sync_directory(entry.directory.parent)
+    with explained(entry.advice):
+        sync_directory(entry.directory.parent)
     return entry
 
 

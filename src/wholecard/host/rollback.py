@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wholecard.core import Action, RefusedError, UsageError, WholecardError
 from wholecard.host import in_use, journal
@@ -160,7 +161,7 @@ class _Undoing:
             operation = self.operation(place)
             note = None
             if isinstance(operation, RunTool) and place in again:
-                operation.run_again(self.root, (self.held,))
+                note = self._run_again(place, operation)
             else:
                 note = self._undo(place, operation)
             self.entry.log("undone", n=place, **({} if note is None else {"note": note}))
@@ -184,6 +185,24 @@ class _Undoing:
             return f"{operation.address} was bound in an earlier boot: nothing to give back"
         return None
 
+    def _run_again(self, place: int, operation: RunTool) -> str:
+        """Make the outputs anew from the former files; what nobody changed is put back after."""
+        done = self.entry.actions_with("done").get(place)
+        untouched = [
+            path
+            for path in self.backup.outputs.get(place, ())
+            if done is None or self._is_ours(path, done)
+        ]
+        operation.run_again(self.root, (self.held,))
+        for path in untouched:
+            self.backup.put_back(self.root, path)
+        return f"{self.actions[place].subject} ran again, for its outputs have changed since"
+
+    def _is_ours(self, path: str, done: dict[str, Any]) -> bool:
+        """Whether an output is as the tool left it, or back already in a rollback broken off."""
+        left = done.get("after", {})
+        return state_of(under(self.root, path)) in (left.get(path), self.backup.of(path).state)
+
     def _changed_since(self, place: int) -> bool:
         """Whether a tool's outputs are no longer what apply left, so that it must run again."""
         operation = self.operation(place)
@@ -196,12 +215,7 @@ class _Undoing:
             # Killed inside the tool: what it had begun (initrd.img-*.new) goes; another new file
             # is somebody else's, for example a new kernel's image with our hook in it.
             return any(path not in kept and not path.endswith(".new") for path in outputs)
-        after = done.get("after", {})
-        # While a rollback is being finished, an output may be back already.
-        return any(
-            state_of(under(self.root, path)) not in (after.get(path), self.backup.of(path).state)
-            for path in outputs
-        )
+        return not all(self._is_ours(path, done) for path in outputs)
 
 
 def _refuse_edited(root: Path, undoings: list[_Undoing]) -> None:
