@@ -19,6 +19,9 @@ LOG = logging.getLogger("wholecard.run")
 # A program that prints without end must not take the machine's memory or a whole screen with it.
 DETAILS_LIMIT = 4000
 
+# Seconds that a killed program's pipes have to close.
+KILL_GRACE = 5.0
+
 
 @dataclass(frozen=True)
 class Result:
@@ -119,4 +122,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a program and everything it started, and reap it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    # What left the group may hold the pipes open; it is not waited for.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=KILL_GRACE)

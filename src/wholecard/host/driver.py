@@ -91,14 +91,20 @@ class BindDriver:
         unbind(root, self.address)
         if self.former_driver is None:
             return
+        home = root / DRIVERS / self.former_driver
+        if not home.is_dir():
+            raise WholecardError(
+                f"{self.address} has no driver now: its former driver {self.former_driver} is not "
+                "loaded",
+                resolution=f"Load it (modprobe {self.former_driver}).",
+            )
         # By name, for a probe would ask every driver that knows the ids.
-        _tell(root / DRIVERS / self.former_driver / "bind", self.address)
+        _tell(home / "bind", self.address)
         found = driver_of(root, self.address)
         if found != self.former_driver:
             raise WholecardError(
                 f"{self.address} is on {found or 'no driver'}, not on {self.former_driver} again",
-                resolution=f"See what the kernel says (dmesg); modprobe {self.former_driver} where "
-                "it was unloaded.",
+                resolution="See what the kernel says (dmesg).",
             )
 
     def _refuse_stranger(self, root: Path) -> None:

@@ -53,14 +53,13 @@ def find(root: Path, host: Host | None, functions: Iterable[Address]) -> tuple[F
 
 def _opened(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
     """WC150 and WC154: processes that have a VFIO file or another of the function's devices."""
-    nodes = {
-        node: (address, rule)
-        for address in addresses
-        for node, rule in (
-            *((node, "WC150") for node in _vfio_nodes(root, address)),
-            *((node, "WC154") for node in _device_nodes(root, address)),
-        )
-    }
+    nodes: dict[str, tuple[Address, str]] = {}
+    for address in addresses:
+        # A group's file is that of all its functions; it is said of the first.
+        for node in _vfio_nodes(root, address):
+            nodes.setdefault(node, (address, "WC150"))
+        for node in _device_nodes(root, address):
+            nodes.setdefault(node, (address, "WC154"))
     if not nodes:
         return
     seen = set()
