@@ -14,7 +14,7 @@ import pytest
 
 from golden import compare
 from nodes import APART, GROUPS_APART, reboot
-from tree import snapshot
+from tree import grow, snapshot
 from wholecard.host import journal
 from wholecard.host.agent import main
 from wholecard.host.facts import inspect
@@ -127,6 +127,41 @@ def test_broken(apart: Path, agent: Any, calls: Path) -> None:
     status, out, _ = agent(apart, "apply", "--all-cards", "--json")
     data = json.loads(out)
     assert (status, data["journal"], data["applied"]) == (0, "0001", 2)
+
+
+def test_rollback_to(apart: Path, agent: Any) -> None:
+    """rollback --to undoes what came after a journal; an unknown one exits 2 and lists those."""
+    before = snapshot(apart)
+    agent(apart, "apply", "--card", "0000:01:00.0")
+    agent(apart, "apply", "--all-cards")
+    status, _, err = agent(apart, "rollback", "--to", "3")
+    assert (status, "Those that stand: 0001, 0002." in err) == (2, True)
+    status, out, _ = agent(apart, "rollback", "--to", "1", "--json")
+    assert (status, json.loads(out)["journals"]) == (0, ["0002"])
+    assert agent(apart, "rollback", "--to", "1")[:2] == (
+        0,
+        "Nothing newer stands: nothing was undone.\n",
+    )
+    assert agent(apart, "rollback", "--to", "0")[:2] == (
+        0,
+        "Journal 0001 is rolled back. Reboot.\n",
+    )
+    assert snapshot(apart) == before
+
+
+def test_drift(apart: Path, agent: Any) -> None:
+    """status exits 1 and shows the difference where a file was edited since; not for an image."""
+    agent(apart, "apply", "--all-cards")
+    grow(apart, {"boot/initrd.img-6.99": "a new kernel's"})
+    status, out, _ = agent(apart, "status")
+    assert (status, "  output /boot/initrd.img-6.99: new\n" in out) == (0, True)
+    with (apart / "etc/wholecard/bind").open("a") as stream:
+        stream.write("0000:09:00.0 1002 5046 vfio-pci\n")
+    status, out, _ = agent(apart, "status")
+    assert (status, "since:       2 of 9 things differ" in out) == (1, True)
+    assert "    +0000:09:00.0 1002 5046 vfio-pci" in out
+    agent(apart, "rollback", "--discard-edits")
+    assert "Not rebooted since the rollback." not in agent(apart, "status")[1]
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 import tempfile
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -181,89 +178,6 @@ def test_torn_log(apart: Path) -> None:
     assert entry.state == "applied"
     entry.log("rollback")
     assert entry.state == "rolling-back"
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing in the product catches it."""
-
-
-class Killer:
-    """Counts the steps that reach the disk, and ends the run at one of them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-        self.left = at
-        for name in ("fsync", "replace", "unlink", "mkdir", "rmdir"):
-            monkeypatch.setattr(os, name, self._wrapped(getattr(os, name)))
-
-    def _wrapped(self, real: Any) -> Any:
-        def step(*arguments: Any, **keywords: Any) -> Any:
-            self.left -= 1
-            if self.left == 0:
-                raise Killed
-            return real(*arguments, **keywords)
-
-        return step
-
-
-def killed_at(at: int, run: Any) -> bool:
-    """Run until the step `at`; whether it was reached."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        Killer(monkeypatch, at)
-        try:
-            run()
-        except Killed:
-            return True
-    return False
-
-
-def copy(root: Path, name: str) -> Path:
-    target = root.parent / name
-    shutil.rmtree(target, ignore_errors=True)
-    return Path(shutil.copytree(root, target, symlinks=True))
-
-
-def steps_of(root: Path, run: Any) -> int:
-    """How many steps a whole run takes."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        killer = Killer(monkeypatch, -1)
-        run(root)
-        return -1 - killer.left
-
-
-def test_killed_apply(apart: Path) -> None:
-    """Killed at any step, apply is finished by apply and undone by rollback, byte for byte."""
-    before = snapshot(apart)
-    whole = copy(apart, "whole")
-    count = steps_of(whole, prepare)
-    after = {path: seen for path, seen in snapshot(whole).items() if path != IMAGE}
-    for at in range(1, count + 1):
-        root = copy(apart, "victim")
-        assert killed_at(at, partial(prepare, root))
-        # Each step is killed once; every second is finished before it is undone.
-        if at % 2:
-            if finish(root) is None:
-                prepare(root)
-            found = {path: seen for path, seen in snapshot(root).items() if path != IMAGE}
-            assert found == after, at
-        if journal.newest(root) is not None:
-            rollback(root)
-        assert snapshot(root) == before, at
-
-
-def test_killed_rollback(apart: Path) -> None:
-    """Killed at any step, a rollback is finished by rollback, byte for byte."""
-    before = snapshot(apart)
-    prepare(apart)
-    whole = copy(apart, "whole")
-    count = steps_of(whole, rollback)
-    for at in range(1, count + 1, 2):
-        root = copy(apart, "victim")
-        assert killed_at(at, partial(rollback, root))
-        if journal.newest(root) is not None:
-            status = journal.status(root, "boot-one")
-            assert status["state"] in ("applied", "rolling-back")
-            rollback(root)
-        assert snapshot(root) == before, at
 
 
 @pytest.mark.parametrize("foreign", [False, True])

@@ -22,6 +22,9 @@ LOG = logging.getLogger("wholecard.run")
 # A program that prints without end must not take the machine's memory or a whole screen with it.
 DETAILS_LIMIT = 4000
 
+# Seconds that a killed program's pipes have to close.
+KILL_GRACE = 5.0
+
 # Called with a line of standard error as it comes, its newline included; a line that has not
 # ended yet is told as far as it has come, without one, and told again when more of it comes.
 Watch = Callable[[str], None]
@@ -85,6 +88,7 @@ def run(
     inherit: bool = True,
     cwd: str | Path | None = None,
     check: bool = True,
+    keep: Sequence[int] = (),
     resolution: str = "",
     watch: Watch | None = None,
     programs: Programs | None = None,
@@ -93,8 +97,10 @@ def run(
 
     `argv` is an argument list, never a shell string. `timeout` is in seconds; when it passes, the
     program's whole process group is killed. `env` is added to this process's environment, or is
-    all of it without `inherit`. Nothing secret may stand in `argv`, for it is logged as a line
-    that can be pasted: secrets go by `stdin`, by `env` or by a file.
+    all of it without `inherit`. `keep` are descriptors that the program inherits: a lock that one
+    holds lasts until the program has ended, also where this process is killed first. Nothing
+    secret may stand in `argv`, for it is logged as a line that can be pasted: secrets go by
+    `stdin`, by `env` or by a file.
 
     `watch` is told standard error while the program runs, in a thread of its own. With `programs`
     another thread can end the program; its status is then that of a signal, as of any killed one.
@@ -105,7 +111,7 @@ def run(
     command = shlex.join(argv)
     LOG.debug("%s", command)
     try:
-        process = _start(argv, {**(os.environ if inherit else {}), **(env or {})}, cwd)
+        process = _start(argv, {**(os.environ if inherit else {}), **(env or {})}, cwd, keep)
     except OSError as error:
         raise RunError(
             f"cannot run {argv[0]}: {error.strerror}",
@@ -141,7 +147,7 @@ def run(
 
 
 def _start(
-    argv: Sequence[str], env: Mapping[str, str], cwd: str | Path | None
+    argv: Sequence[str], env: Mapping[str, str], cwd: str | Path | None, keep: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         list(argv),
@@ -151,6 +157,7 @@ def _start(
         env=env,
         cwd=cwd,
         start_new_session=True,
+        pass_fds=tuple(keep),
     )
 
 
@@ -206,7 +213,9 @@ class _Follower(threading.Thread):
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a program and everything it started, and reap it."""
     _signal(process)
-    process.communicate()
+    # What left the group may hold the pipes open; it is not waited for.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=KILL_GRACE)
 
 
 def _signal(process: subprocess.Popen[bytes]) -> None:

@@ -11,17 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wholecard.core import Action, RefusedError, UsageError, WholecardError, exit_status
+from wholecard.core import Action, Plan, RefusedError, UsageError, WholecardError, exit_status
 from wholecard.host import journal, text
 from wholecard.host.apply import apply, finish
+from wholecard.host.binding import with_now
 from wholecard.host.check import check
+from wholecard.host.drift import AS_APPLIED
 from wholecard.host.facts import inspect, read_boot_id
 from wholecard.host.help import AGENT, COMMANDS, epilog
+from wholecard.host.host import Host
 from wholecard.host.kernel_log import read_kernel_log
 from wholecard.host.plan import plan
 from wholecard.host.rollback import rollback
+from wholecard.host.trouble import trouble
 from wholecard.host.verify import verify
-from wholecard.host.wish import resolve, wished_cards
+from wholecard.host.wish import Wish, resolve, wished_cards
 
 PROG = "wholecard-host"
 _WITH_CARDS = ("check", "plan", "apply")
@@ -44,8 +48,7 @@ def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     except WholecardError as error:
         return _report(error, arguments.json)
     except OSError as error:
-        brief = f"{error.filename or 'the file system'}: {error.strerror}"
-        return _report(WholecardError(brief, resolution="Run it as root."), arguments.json)
+        return _report(trouble(error), arguments.json)
     return status
 
 
@@ -85,6 +88,10 @@ def _parser(prog: str) -> argparse.ArgumentParser:
             command.add_argument(
                 "--all-cards", action="store_true", help="every card but the boot display"
             )
+        if name in ("plan", "apply"):
+            command.add_argument(
+                "--now", action="store_true", help="bind the functions in this boot as well"
+            )
         if name == "apply":
             command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
         if name == "rollback":
@@ -92,6 +99,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
                 "--discard-edits",
                 action="store_true",
                 help="undo files also where they were edited since",
+            )
+            command.add_argument(
+                "--to",
+                type=int,
+                metavar="ID",
+                help="undo all that came after this journal; 0 undoes all",
             )
     return parser
 
@@ -114,9 +127,23 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> int:
     host = inspect(arguments.root)
-    made = plan(host, resolve(host, arguments.card, arguments.all_cards))
+    made = _made(arguments, host, resolve(host, arguments.card, arguments.all_cards))
     _print(arguments, made.to_json(), str(made))
     return 0
+
+
+def _made(arguments: argparse.Namespace, host: Host, wish: Wish) -> Plan:
+    made = plan(host, wish)
+    if not arguments.now:
+        return made
+    # Another tree may be a copy of a host, whose sysfs is files that bind nothing.
+    if host.boot.boot_id != read_boot_id(Path("/")):
+        raise UsageError(
+            f"--now is for the running host, which {arguments.root} is not",
+            resolution="Leave --now away; the image binds its functions when it boots.",
+        )
+    functions = (each for card in wished_cards(host, wish) for each in card.functions)
+    return with_now(made, host, functions)
 
 
 def _apply(arguments: argparse.Namespace) -> int:
@@ -125,7 +152,7 @@ def _apply(arguments: argparse.Namespace) -> int:
     finished = finish(arguments.root, _progress)
     host = inspect(arguments.root)
     wish = resolve(host, arguments.card, arguments.all_cards)
-    made = plan(host, wish)
+    made = _made(arguments, host, wish)
     if not arguments.json:
         print(made)
     outcome = apply(arguments.root, host, wish, made, _progress)
@@ -134,7 +161,8 @@ def _apply(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print(arguments, outcome.to_json(), "")
     elif outcome.journal is not None:
-        print(f"Applied as journal {outcome.journal}. Reboot, then run verify.")
+        then = "Reboot, then run verify." if outcome.reboot_needed else "Run verify."
+        print(f"Applied as journal {outcome.journal}. {then}")
     return 0
 
 
@@ -159,15 +187,20 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
-    outcome = rollback(arguments.root, _progress, arguments.discard_edits)
-    _print(arguments, outcome.to_json(), f"Journal {outcome.journal} is rolled back. Reboot.")
+    outcome = rollback(arguments.root, _progress, arguments.discard_edits, arguments.to)
+    _print(arguments, outcome.to_json(), text.rollback_text(outcome))
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
     status = journal.status(arguments.root, read_boot_id(arguments.root))
     _print(arguments, status, text.status_text(status))
-    return int(status["state"] in (journal.APPLYING, journal.ROLLING_BACK))
+    unfinished = status["state"] in (journal.APPLYING, journal.ROLLING_BACK)
+    # A tool's outputs change with every new kernel; files and bindings are ours.
+    drifted = any(
+        each["state"] != AS_APPLIED and each["kind"] != "output" for each in status["drift"]
+    )
+    return int(unfinished or drifted)
 
 
 _RUN = {

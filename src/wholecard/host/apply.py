@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
-from wholecard.core import Action, Plan, UsageError, WholecardError
-from wholecard.host import journal
+from wholecard.core import Action, Plan, RefusedError, UsageError, WholecardError
+from wholecard.host import in_use, journal
+from wholecard.host.driver import BindDriver, LoadModule, driver_of
+from wholecard.host.facts import read_boot_id
 from wholecard.host.files import (
-    digest,
     expand,
     make_directories,
+    state_of,
+    traits_of,
     under,
     write_atomically,
 )
 from wholecard.host.host import Host
 from wholecard.host.journal import Applied, Entry
-from wholecard.host.operations import RunTool, WriteFile, diff, operation_of, text_digest
+from wholecard.host.operations import (
+    RunTool,
+    WriteFile,
+    diff,
+    encode,
+    operation_of,
+    text_digest,
+)
+from wholecard.host.space import refuse_without_room
+from wholecard.host.trouble import explained
 from wholecard.host.wish import Wish, wished_cards
+from wholecard.pci import Address
 
 # Called before an action with None and after it with its seconds: place (from 1), of how many,
 # the action, the seconds.
@@ -30,19 +45,27 @@ Progress = Callable[[int, int, Action, "float | None"], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: each action's seconds; `journal` is None where there was nothing to do."""
+    """What a run did: each action's seconds; `journal` is None where there was nothing to do.
+
+    `journals` are all that a rollback undid, `journal` the last of them. `notes` say what was
+    left as it is, and why.
+    """
 
     journal: str | None
     seconds: tuple[float, ...]
     reboot_needed: bool
+    journals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """`{"journal", "applied", "reboot_needed", "seconds"}`."""
+        """`{"journal", "applied", "reboot_needed", "seconds", "journals", "notes"}`."""
         return {
             "journal": self.journal,
             "applied": len(self.seconds),
             "reboot_needed": self.reboot_needed,
             "seconds": list(self.seconds),
+            "journals": list(self.journals),
+            "notes": list(self.notes),
         }
 
 
@@ -53,9 +76,11 @@ def silent(place: int, count: int, action: Action, seconds: float | None) -> Non
 def apply(root: Path, host: Host, wish: Wish, plan: Plan, progress: Progress = silent) -> Outcome:
     """Carry out `plan`, which was made from `host` and `wish`.
 
-    Raises WholecardError when another run holds the lock, when an earlier run is unfinished
-    (see `finish`), when a file was edited since the plan was made, or when a tool fails; in the
-    last two cases the journal stays unfinished, to be finished or rolled back.
+    Before anything is touched it raises WholecardError when another run holds the lock, when an
+    earlier run is unfinished (see `finish`), when a file was edited since the plan was made or
+    there is no room, and RefusedError when a function to be bound is in use. When a tool or the
+    file system fails later it raises WholecardError too; then the journal stays unfinished, to be
+    finished or rolled back.
     """
     if not plan.actions:
         return Outcome(None, (), reboot_needed=False)
@@ -67,10 +92,12 @@ def apply(root: Path, host: Host, wish: Wish, plan: Plan, progress: Progress = s
         boot_id=host.boot.boot_id,
         time=round(time.time(), 3),
     )
-    with journal.lock(root):
+    with journal.lock(root) as held, explained():
         _refuse_unfinished(root)
         _refuse_edited(root, plan)
-        return _carry_out(root, journal.new_entry(root, applied), progress)
+        _refuse_in_use(root, host, plan)
+        refuse_without_room(root, plan, root / journal.HOME)
+        return _carry_out(root, journal.new_entry(root, applied), progress, held)
 
 
 def finish(root: Path, progress: Progress = silent) -> Outcome | None:
@@ -78,16 +105,27 @@ def finish(root: Path, progress: Progress = silent) -> Outcome | None:
 
     Raises as `apply` does, and UsageError when a rollback is unfinished instead.
     """
-    with journal.lock(root):
-        entry = journal.newest(root)
-        if entry is None or entry.state == journal.APPLIED:
+    # Where nothing is to be finished nothing is touched, not even the lock.
+    if _to_finish(root) is None:
+        return None
+    with journal.lock(root) as held, explained():
+        entry = _to_finish(root)
+        if entry is None:
             return None
-        if entry.state == journal.ROLLING_BACK:
-            raise UsageError(
-                f"journal {entry.id} is being rolled back",
-                resolution="Finish that first: wholecard-host rollback",
-            )
-        return _carry_out(root, entry, progress)
+        _refuse_in_use(root, None, entry.read().plan)
+        return _carry_out(root, entry, progress, held)
+
+
+def _to_finish(root: Path) -> Entry | None:
+    entry = journal.newest(root)
+    if entry is None or entry.state == journal.APPLIED:
+        return None
+    if entry.state == journal.ROLLING_BACK:
+        raise UsageError(
+            f"journal {entry.id} is being rolled back",
+            resolution="Finish that first: wholecard-host rollback",
+        )
+    return entry
 
 
 def _refuse_unfinished(root: Path) -> None:
@@ -103,24 +141,54 @@ def _refuse_edited(root: Path, plan: Plan) -> None:
     for action in plan.actions:
         operation = operation_of(action)
         if isinstance(operation, WriteFile):
-            _state_of(root, operation)
+            _refuse_outside(root, operation.path)
+            _is_written(root, operation)
 
 
-def _carry_out(root: Path, entry: Entry, progress: Progress) -> Outcome:
+def _refuse_outside(root: Path, path: str) -> None:
+    """Raises WholecardError where a link in an image leads to a folder of the running host."""
+    folder = under(root, path).parent.resolve()
+    if root.resolve() not in (folder, *folder.parents):
+        raise WholecardError(
+            f"{path} leads out of {root}",
+            f"A folder on its way is a symbolic link to {folder}.",
+            "Make the link relative, or prepare the image from inside (chroot).",
+        )
+
+
+def _refuse_in_use(root: Path, host: Host | None, plan: Plan) -> None:
+    operations = [operation_of(action) for action in plan.actions]
+    addresses = [
+        Address.parse(each.address)
+        for each in operations
+        if isinstance(each, BindDriver) and driver_of(root, each.address) != each.driver
+    ]
+    findings = in_use.find(root, host, addresses)
+    if findings:
+        raise RefusedError(
+            "a function that is to change its driver is in use",
+            findings,
+            " ".join(dict.fromkeys(finding.fix for finding in findings)),
+        )
+
+
+def _carry_out(root: Path, entry: Entry, progress: Progress, held: int) -> Outcome:
     plan = entry.read().plan
     done = entry.actions_with("done")
     seconds = []
-    for place, action in enumerate(plan.actions):
-        if place in done:
-            continue
-        progress(place + 1, len(plan.actions), action, None)
-        with _timed() as clock, _pointing_to(entry):
-            entry.log("begin", n=place)
-            after = _perform(root, action)
-            entry.log("done", n=place, after=after)
-        seconds.append(clock())
-        progress(place + 1, len(plan.actions), action, seconds[-1])
-    entry.log("applied")
+    boot = read_boot_id(root)
+    with explained(entry.advice):
+        for place, action in enumerate(plan.actions):
+            if place in done:
+                continue
+            progress(place + 1, len(plan.actions), action, None)
+            with _timed() as clock, _failure_logged(entry, place):
+                entry.log("begin", n=place, boot=boot)
+                left = _perform(root, action, held)
+                entry.log("done", n=place, **left)
+            seconds.append(clock())
+            progress(place + 1, len(plan.actions), action, seconds[-1])
+        entry.log("applied", boot=boot)
     return Outcome(entry.id, tuple(seconds), plan.reboot_needed)
 
 
@@ -131,54 +199,62 @@ def _timed() -> Iterator[Callable[[], float]]:
 
 
 @contextmanager
-def _pointing_to(entry: Entry) -> Iterator[None]:
-    """Errors inside say that the journal is unfinished, and what can be done about it."""
+def _failure_logged(entry: Entry, place: int) -> Iterator[None]:
+    """What failed stands in the log as far as that can still be written."""
     try:
-        yield
+        with explained():
+            yield
     except WholecardError as error:
-        error.resolution = (
-            f"{error.resolution} Journal {entry.id} is unfinished: mend this and run apply again, "
-            "or run rollback."
-        ).strip()
+        with contextlib.suppress(OSError):
+            entry.log("failed", n=place, brief=error.brief)
         raise
-    except OSError as error:
-        raise WholecardError(
-            f"{error.filename or 'the file system'}: {error.strerror}",
-            resolution=f"Journal {entry.id} is unfinished: mend this and run apply again, or run "
-            "rollback.",
-        ) from error
 
 
-def _perform(root: Path, action: Action) -> dict[str, str | None]:
-    """Do one action; doing it again after a kill is harmless. Returns digests of what it left."""
+def _perform(root: Path, action: Action, held: int) -> dict[str, Any]:
+    """Do one action; doing it again after a kill is harmless. Returns what the log is to keep.
+
+    `after` are the states of the files that it left, `mode` a written file's permission bits.
+    """
     operation = operation_of(action)
-    if isinstance(operation, RunTool):
+    if isinstance(operation, BindDriver):
         operation.run(root)
-        return {path: digest(under(root, path)) for path in expand(root, operation.outputs)}
-    if not _state_of(root, operation):
-        target = under(root, operation.path)
+        return {}
+    if isinstance(operation, LoadModule):
+        operation.run(root, (held,))
+        return {}
+    if isinstance(operation, RunTool):
+        operation.run(root, (held,))
+        outputs = expand(root, operation.outputs)
+        return {"after": {path: state_of(under(root, path)) for path in outputs}}
+    target = under(root, operation.path)
+    if not _is_written(root, operation):
         make_directories(target.parent)
-        owner = None
-        if target.exists():
-            status = target.stat()
-            owner = (status.st_uid, status.st_gid)
-        write_atomically(
-            target, operation.content.encode("utf-8", "surrogateescape"), operation.mode, owner
-        )
-    return {operation.path: text_digest(operation.content)}
+        replaced = traits_of(target) if target.exists() else None
+        write_atomically(target, encode(operation.content), operation.mode, replaced)
+    mode = stat.S_IMODE(target.stat().st_mode)
+    return {"after": {operation.path: text_digest(operation.content)}, "mode": mode}
 
 
-def _state_of(root: Path, operation: WriteFile) -> bool:
+def _is_written(root: Path, operation: WriteFile) -> bool:
     """Whether the file is as the operation leaves it. Raises WholecardError for a third state."""
     target = under(root, operation.path)
-    found = digest(target)
-    if found == text_digest(operation.content) and target.stat().st_mode & 0o7777 == operation.mode:
+    found = state_of(target)
+    wanted = text_digest(operation.content)
+    if found == wanted and stat.S_IMODE(target.stat().st_mode) == operation.mode:
         return True
-    if found not in (operation.expect_sha256, text_digest(operation.content)):
-        now = None if found is None else target.read_bytes().decode("utf-8", "surrogateescape")
+    if found not in (operation.expect_sha256, wanted):
         raise WholecardError(
             f"{operation.path} was edited since the plan was made",
-            diff(operation.before, now, operation.path),
+            difference(operation.before, target, operation.path),
             "Look at the change.",
         )
     return False
+
+
+def difference(expected: str | None, target: Path, path: str) -> str:
+    """How the file differs from the text that was expected there, as a diff."""
+    found = state_of(target)
+    if found is not None and (found.startswith("-> ") or found == "special"):
+        return f"{path} is no plain file: {found}"
+    now = None if found is None else target.read_bytes().decode("utf-8", "surrogateescape")
+    return diff(expected, now, path)

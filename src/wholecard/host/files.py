@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
-import shutil
-from collections.abc import Iterable
+import posixpath
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+
+from wholecard.host import syscalls
+from wholecard.host.trouble import naming
 
 _CHUNK = 1 << 20
+
+# linux: security/selinux; the label of a file under SELinux.
+_LABEL = "security.selinux"
+# A file system without labels, a file without one.
+_NO_LABEL = (errno.ENOTSUP, errno.ENODATA)
+# What keeps a directory that was made: somebody's file in it, a mount, or it is gone already.
+_STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY)
+
+# As many symbolic links in a row as the kernel follows.
+_LINKS_LIMIT = 40
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a file has besides its bytes. `label` is SELinux's, None where there is none.
+
+    `mtime_ns` is None where the time is to be the present.
+    """
+
+    mode: int
+    uid: int
+    gid: int
+    label: str | None = None
+    mtime_ns: int | None = None
 
 
 def under(root: Path, path: str) -> Path:
@@ -17,27 +47,77 @@ def under(root: Path, path: str) -> Path:
     return root / path.lstrip("/")
 
 
-def digest(path: Path) -> str | None:
-    """The SHA-256 of a plain file in hex, None where there is none."""
+def traits_of(place: Path | int) -> Traits:
+    """The traits of a plain file, by its place or by its descriptor."""
+    status = os.fstat(place) if isinstance(place, int) else place.stat()
+    return Traits(
+        stat.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
+        _label_of(place),
+        status.st_mtime_ns,
+    )
+
+
+def _label_of(place: Path | int) -> str | None:
     try:
-        with path.open("rb") as stream:
-            sum_ = hashlib.sha256()
-            while chunk := stream.read(_CHUNK):
-                sum_.update(chunk)
-            return sum_.hexdigest()
+        return os.getxattr(place, _LABEL).decode(errors="surrogateescape")
+    except OSError as error:
+        if error.errno in _NO_LABEL:
+            return None
+        raise
+
+
+def state_of(place: Path) -> str | None:
+    """A plain file's SHA-256 in hex, `-> target` for a link, `special`, or None for nothing.
+
+    Links are not followed, and what would block (a pipe, a device) is not opened.
+    """
+    try:
+        status = place.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            return f"-> {place.readlink()}"
+        return digest(place) if stat.S_ISREG(status.st_mode) else "special"
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
+def digest(place: Path) -> str:
+    """The SHA-256 of a file's bytes in hex."""
+    sum_ = hashlib.sha256()
+    with place.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            sum_.update(chunk)
+    return sum_.hexdigest()
+
+
 def expand(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
-    """The plain files below `root` that match absolute globs, as absolute paths, sorted."""
+    """The files below `root` that match absolute globs, as absolute paths, sorted.
+
+    A link counts, and so does the file that it leads to, for a tool writes through it.
+    """
     found = {
-        "/" + str(place.relative_to(root))
+        step
         for pattern in patterns
         for place in root.glob(pattern.lstrip("/"))
-        if place.is_file() and not place.is_symlink() and not _is_scratch(place)
+        if not _is_scratch(place) and (place.is_symlink() or place.is_file())
+        for step in _way(root, "/" + str(place.relative_to(root)))
     }
     return tuple(sorted(found))
+
+
+def _way(root: Path, path: str) -> Iterator[str]:
+    """The path, and where it is a link each further file on its way, inside `root`."""
+    for _ in range(_LINKS_LIMIT):
+        place = under(root, path)
+        if place.is_symlink():
+            yield path
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), place.readlink()))
+        elif place.is_file():
+            yield path
+            return
+        else:
+            return
 
 
 def scratch(path: Path) -> Path:
@@ -52,55 +132,128 @@ def _is_scratch(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".wholecard-new")
 
 
-def write_atomically(path: Path, data: bytes, mode: int, owner: tuple[int, int] | None) -> None:
-    """Put `data` at `path`. `owner` is user and group id; None leaves it to the process."""
-    with _open_scratch(path) as stream:
-        stream.write(data)
-        _settle(stream, mode, owner)
-    _move_into_place(path)
-
-
-def copy_atomically(source: Path, path: Path, mode: int, owner: tuple[int, int] | None) -> None:
-    """Put a copy of `source` at `path`, as `write_atomically` does."""
-    with source.open("rb") as original, _open_scratch(path) as stream:
-        shutil.copyfileobj(original, stream, _CHUNK)
-        _settle(stream, mode, owner)
-    _move_into_place(path)
-
-
-def _open_scratch(path: Path) -> BinaryIO:
-    # What a killed run left may be read-only, or somebody's link: it is replaced, not opened.
-    scratch(path).unlink(missing_ok=True)
-    return scratch(path).open("xb")
-
-
-def _settle(stream: BinaryIO, mode: int, owner: tuple[int, int] | None) -> None:
-    stream.flush()
-    status = os.fstat(stream.fileno())
-    if owner is not None and owner != (status.st_uid, status.st_gid):
-        os.fchown(stream.fileno(), *owner)
-    # After chown, which clears the set-id bits.
-    os.fchmod(stream.fileno(), mode)
-    os.fsync(stream.fileno())
-
-
-def _move_into_place(path: Path) -> None:
-    scratch(path).replace(path)
+def write_atomically(path: Path, data: bytes, mode: int, replaced: Traits | None = None) -> None:
+    """Put `data` at `path`, with the owner and label of the file that it replaces."""
+    with _into_place(path) as descriptor:
+        fresh = traits_of(descriptor)
+        _write_all(descriptor, data)
+        kept = replaced or fresh
+        _settle(descriptor, Traits(mode, kept.uid, kept.gid, kept.label), fresh, replaced)
     sync_directory(path.parent)
 
 
+def copy_atomically(source: Path, path: Path, traits: Traits | None) -> None:
+    """Put a copy of `source` at `path`; without `traits` it is its maker's and for him alone."""
+    with source.open("rb") as original, _into_place(path) as descriptor:
+        fresh = traits_of(descriptor)
+        while chunk := original.read(_CHUNK):
+            _write_all(descriptor, chunk)
+        if traits is not None:
+            _settle(descriptor, traits, fresh, None)
+    sync_directory(path.parent)
+
+
+def link_atomically(path: Path, target: str) -> None:
+    """Put a symbolic link at `path`."""
+    remove(scratch(path))
+    syscalls.symlink(scratch(path), target)
+    syscalls.rename(scratch(path), path)
+    sync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def _into_place(path: Path) -> Iterator[int]:
+    """A new file to be written, which takes its name when all has gone well."""
+    # What a killed run left may be read-only, or somebody's link: it is replaced, not opened.
+    remove(scratch(path))
+    descriptor = syscalls.create(scratch(path))
+    try:
+        try:
+            with naming(path):
+                yield descriptor
+                syscalls.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        syscalls.rename(scratch(path), path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            remove(scratch(path))
+        raise
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[syscalls.write(descriptor, data) :]
+
+
+def _settle(descriptor: int, traits: Traits, fresh: Traits, replaced: Traits | None) -> None:
+    """Give an open file these traits; what is so already is not asked for.
+
+    `fresh` are those that it was made with. A file system that knows no owner, mode or label (the
+    VFAT of an EFI partition) refuses to set them and shows the same for every file.
+    """
+    if (traits.uid, traits.gid) != (fresh.uid, fresh.gid):
+        syscalls.chown(descriptor, traits.uid, traits.gid)
+    # After chown, which clears the set-id bits.
+    imposed = fresh.mode != syscalls.NEW_MODE
+    if traits.mode != fresh.mode and not imposed:
+        _set_mode(descriptor, traits.mode, replaced is not None and replaced.mode == fresh.mode)
+    if traits.label is not None and traits.label != fresh.label:
+        label = traits.label.encode(errors="surrogateescape")
+        syscalls.set_attribute(descriptor, _LABEL, label)
+    if traits.mtime_ns is not None:
+        syscalls.set_times(descriptor, traits.mtime_ns)
+
+
+def _set_mode(descriptor: int, mode: int, may_be_imposed: bool) -> None:
+    try:
+        syscalls.chmod(descriptor, mode)
+    except OSError as error:
+        if error.errno != errno.EPERM or not may_be_imposed:
+            raise
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a file that is there, and make it last.
+
+    What a killed run left of a line is cut off first, for the new one must not join it.
+    """
+    descriptor = syscalls.open_to_append(path)
+    try:
+        with naming(path):
+            before = path.read_bytes()
+            if not before.endswith(b"\n") and before:
+                syscalls.truncate(descriptor, before.rfind(b"\n") + 1)
+            _write_all(descriptor, line + b"\n")
+            syscalls.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def remove(path: Path) -> None:
-    """Remove a file that may be there."""
-    path.unlink(missing_ok=True)
-    if path.parent.is_dir():
+    """Remove a file that may be there, and make that last."""
+    if os.path.lexists(path):
+        syscalls.unlink(path)
         sync_directory(path.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all in it; links are not followed."""
+    for folder, names, files in os.walk(path, topdown=False):
+        for name in files:
+            syscalls.unlink(Path(folder, name))
+        for name in names:
+            place = Path(folder, name)
+            (syscalls.unlink if place.is_symlink() else syscalls.rmdir)(place)
+    syscalls.rmdir(path)
 
 
 def sync_directory(path: Path) -> None:
     """Make the names in a directory last."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            syscalls.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -112,5 +265,16 @@ def make_directories(path: Path) -> None:
         missing.append(missing[-1].parent)
     for directory in reversed(missing):
         if not directory.exists():
-            directory.mkdir(mode=0o755)
+            syscalls.mkdir(directory, 0o755)
             sync_directory(directory.parent)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory unless somebody uses it, and make that last."""
+    try:
+        syscalls.rmdir(path)
+    except OSError as error:
+        if error.errno in _STAYS:
+            return
+        raise
+    sync_directory(path.parent)

@@ -10,7 +10,7 @@ COMMANDS = {
     "apply": "change the host so that it gives these cards, and only these, after a reboot",
     "verify": "say whether the host stands as applied, after the reboot",
     "rollback": "undo the last apply that stands",
-    "status": "say what is applied, and where an unfinished run stopped",
+    "status": "say what is applied, what differs since, and where an unfinished run stopped",
 }
 
 AGENT = """\
@@ -22,6 +22,7 @@ The way of a host, as root:
   (reboot)
   verify               see that vfio-pci has every function, since boot
   rollback             put back every byte that apply changed; then reboot
+  status               see what stands applied, and what differs since
 
 A card is given whole: all functions of its slot, and with it every card that
 shares its IOMMU group. A run that was killed is finished by apply or undone by
@@ -79,6 +80,8 @@ twice it changes nothing more. Afterwards reboot, then run verify. Needs root.
       print the plan and stop
   %(prog)s --all-cards
       every card but the boot display
+  %(prog)s --all-cards --now
+      bind them in this boot too, where the IOMMU is on and nobody uses them
 
 Exit status: 0 applied, or nothing to do; 1 refused before anything was touched,
 2 called wrongly, 3 something broke: status says where it stopped.
@@ -102,19 +105,22 @@ Afterwards reboot. Needs root.
       undo the last apply that stands
   %(prog)s --discard-edits
       also where files were edited since
+  %(prog)s --to 0
+      undo every apply; --to 2 leaves the host as journal 0002 left it
 
 Exit status: 0 undone, 2 there is nothing to undo, 3 something broke: status
 says where.
 """,
     "status": """\
-What is applied, whether the host was rebooted since, and where a run that was
-killed stands. Changes nothing.
+What is applied, whether the host was rebooted since, what a person or a package
+changed since, and where a run that was killed stands. Changes nothing.
 
   %(prog)s
       for a person; --json for a program
 
-Exit status: 0 nothing is applied or all of it is, 1 a run is unfinished: apply
-finishes it and rollback undoes it, 2 called wrongly, 3 something broke.
+Exit status: 0 nothing is applied or all of it stands, 1 a run is unfinished
+(apply finishes it and rollback undoes it) or a file differs, 2 called wrongly,
+3 something broke.
 """,
 }
 

@@ -7,11 +7,11 @@ says after every kill where the host stands. A journal that was rolled back stay
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import Plan, WholecardError
+from wholecard.host import syscalls
 from wholecard.host.backup import Backup, read_backup, take_backup
-from wholecard.host.files import make_directories, sync_directory, write_atomically
+from wholecard.host.drift import drift
+from wholecard.host.files import (
+    append_line,
+    make_directories,
+    remove_tree,
+    sync_directory,
+    write_atomically,
+)
 from wholecard.host.operations import plan_from_json
+from wholecard.host.record import DAMAGE, pack, unpack
+from wholecard.host.trouble import explained
 
 HOME = Path("var/lib/wholecard")
 JOURNAL = HOME / "journal"
@@ -34,6 +44,10 @@ ROLLED_BACK = "rolled-back"
 
 # The log's events that change a journal's state; the others are about one action.
 _STATES = {"applied": APPLIED, "rollback": ROLLING_BACK, "rolled-back": ROLLED_BACK}
+_OF_ACTIONS = ("begin", "done", "undone", "failed")
+
+# Who holds the lock is written over who held it, in one write of one length.
+_HOLDER_LENGTH = 80
 
 
 @dataclass(frozen=True)
@@ -59,45 +73,46 @@ class Entry:
         """`0001`, as commands print it."""
         return f"{self.number:04d}"
 
+    @property
+    def advice(self) -> str:
+        """What can be done where its apply was broken off."""
+        return f"Journal {self.id} is unfinished: mend this and run apply again, or run rollback."
+
     def read(self) -> Applied:
         """The plan and what it was made for. Raises WholecardError where it cannot be read."""
-        try:
-            data = json.loads((self.directory / "plan.json").read_bytes())
-            return Applied(
-                plan=plan_from_json(data["plan"]),
-                cards=tuple(data["cards"]),
-                functions=tuple(data["functions"]),
-                boot_id=data["boot_id"],
-                time=data["time"],
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WholecardError(
-                f"cannot read journal {self.id}", f"{self.directory}: {error}", "Run it as root."
-            ) from error
+        applied = unpack(self.directory / "plan.json", _applied)
+        for record in self.records():
+            if record.get("n", 0) not in range(len(applied.plan.actions)):
+                raise WholecardError(
+                    f"{self.directory / 'log.jsonl'} is damaged",
+                    f"no such action: {record}",
+                    DAMAGE,
+                )
+        return applied
 
     def backup(self) -> Backup:
-        """What stood there before."""
-        return read_backup(self.directory / "before")
+        """What stood there before. Raises WholecardError where it cannot be read."""
+        return read_backup(self.directory / "before", self.read().plan)
 
     def log(self, event: str, **fields: Any) -> None:
         """Append one record and make it last before returning."""
         record = {"event": event, "time": round(time.time(), 3), **fields}
-        path = self.directory / "log.jsonl"
-        # A run killed in the middle of a record leaves half a line; ours must not join it.
-        torn = path.exists() and not path.read_bytes().endswith(b"\n")
-        with path.open("ab") as stream:
-            stream.write(b"\n" * torn + json.dumps(record).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        sync_directory(self.directory)
+        append_line(self.directory / "log.jsonl", json.dumps(record).encode())
 
     def records(self) -> tuple[dict[str, Any], ...]:
-        """The log so far, oldest first; half a line that a kill left is passed over."""
+        """The log so far, oldest first; half a line that a kill left is passed over.
+
+        Raises WholecardError where a line is something else.
+        """
+        path = self.directory / "log.jsonl"
         try:
-            lines = (self.directory / "log.jsonl").read_bytes().split(b"\n")
+            lines = path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return ()
-        return tuple(record for line in lines for record in _parse(line))
+        except OSError as error:
+            raise WholecardError(f"cannot read {path}", str(error), "Run it as root.") from error
+        # A record counts with its end of line; what stands behind the last one is half a record.
+        return tuple(record for line in lines[:-1] for record in _parse(path, line))
 
     @property
     def state(self) -> str:
@@ -112,13 +127,40 @@ class Entry:
         return {record["n"]: record for record in self.records() if record["event"] == event}
 
 
-def _parse(line: bytes) -> Iterator[dict[str, Any]]:
+def _applied(data: dict[str, Any]) -> Applied:
+    texts = [*data["cards"], *data["functions"], data["boot_id"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("cards, functions or boot_id")
+    return Applied(
+        plan=plan_from_json(data["plan"]),
+        cards=tuple(data["cards"]),
+        functions=tuple(data["functions"]),
+        boot_id=data["boot_id"],
+        time=float(data["time"]),
+    )
+
+
+def _parse(path: Path, line: bytes) -> Iterator[dict[str, Any]]:
+    # An older release ended half a record of a killed run with a new line and went on behind it.
+    if not line or (line.startswith(b'{"event"') and not line.endswith(b"}")):
+        return
     try:
         record = json.loads(line)
-    except ValueError:
-        return
-    if isinstance(record, dict) and "event" in record:
-        yield record
+        whole = _is_record(record)
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole:
+        raise WholecardError(f"{path} is damaged", f"No record: {line[:80]!r}", DAMAGE)
+    yield record
+
+
+def _is_record(record: Any) -> bool:
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("event"), str)
+        and (record["event"] not in _OF_ACTIONS or type(record.get("n")) is int)
+        and isinstance(record.get("after", {}), dict)
+    )
 
 
 def entries(root: Path) -> tuple[Entry, ...]:
@@ -137,13 +179,26 @@ def newest(root: Path) -> Entry | None:
 
 
 def new_entry(root: Path, applied: Applied) -> Entry:
-    """Begin a journal: the plan and the backups are written, then the folder gets its name."""
+    """Begin a journal: the plan and the backups are written, then the folder gets its name.
+
+    What fails before that leaves no trace, for nothing was changed yet.
+    """
     make_directories(root / JOURNAL)
     made = root / JOURNAL / "new"
     if made.exists():
         # A run that was killed here had changed nothing yet.
-        shutil.rmtree(made)
-    made.mkdir(mode=0o755)
+        remove_tree(made)
+    try:
+        return _complete(root, applied, made)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if made.exists():
+                remove_tree(made)
+        raise
+
+
+def _complete(root: Path, applied: Applied, made: Path) -> Entry:
+    syscalls.mkdir(made, 0o755)
     take_backup(root, applied.plan, made / "before")
     data = {
         "plan": applied.plan.to_json(),
@@ -152,69 +207,115 @@ def new_entry(root: Path, applied: Applied) -> Entry:
         "boot_id": applied.boot_id,
         "time": applied.time,
     }
-    write_atomically(made / "plan.json", json.dumps(data, indent=1).encode(), 0o644, None)
+    write_atomically(made / "plan.json", pack(data), 0o644)
+    write_atomically(made / "log.jsonl", b"", 0o644)
     before = entries(root)
     number = before[-1].number + 1 if before else 1
     entry = Entry(number, root / JOURNAL / f"{number:04d}")
-    made.replace(entry.directory)
-    sync_directory(entry.directory.parent)
+    syscalls.rename(made, entry.directory)
+    with explained(entry.advice):
+        sync_directory(entry.directory.parent)
     return entry
 
 
 @contextmanager
-def lock(root: Path) -> Iterator[None]:
+def lock(root: Path) -> Iterator[int]:
     """Keep a second apply or rollback out until this one has ended, however it ends.
 
-    Raises WholecardError when another holds the lock.
+    Yields the descriptor that holds the lock: a tool that inherits it keeps the lock when this
+    process is killed and the tool runs on. Raises WholecardError when another holds the lock.
     """
-    make_directories(root / HOME)
-    with (root / HOME / "lock").open("w") as stream:
+    with explained():
+        make_directories(root / HOME)
+        descriptor = syscalls.open_lock(root / HOME / "lock")
+    try:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise WholecardError(
-                "another apply or rollback is running on this host",
-                f"It holds {root / HOME / 'lock'}.",
-                "Wait until it has ended; `wholecard-host status` says how far it is.",
-            ) from error
-        yield
+            raise _held(root, os.pread(descriptor, _HOLDER_LENGTH, 0)) from error
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        with explained():
+            line = json.dumps({"pid": os.getpid(), "since": since}).ljust(_HOLDER_LENGTH - 1)
+            syscalls.write_at_start(descriptor, f"{line}\n".encode())
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _held(root: Path, said: bytes) -> WholecardError:
+    details = f"It holds {root / HOME / 'lock'}."
+    try:
+        holder = json.loads(said)
+        details += f" It is process {holder['pid']}, since {holder['since']}."
+        if not (Path("/proc") / str(holder["pid"])).exists():
+            details += " That process has ended, but a tool that it started still runs."
+    except (ValueError, KeyError, TypeError):
+        details += " It did not say who it is."
+    return WholecardError(
+        "another apply or rollback is running on this host",
+        details,
+        "Wait until it has ended; `wholecard-host status` says how far it is.",
+    )
 
 
 def status(root: Path, boot_id: str) -> dict[str, Any]:
     """Where the host stands, as plain data.
 
-    `{"state", "journal", "cards", "done", "actions", "next", "rebooted", "history"}`; `state` is
-    `clean` where nothing stands applied, `next` names the action at which
-    an unfinished run stopped, `rebooted` is None where nothing stands applied.
+    `{"state", "journal", "cards", "done", "actions", "next", "failed", "rebooted",
+    "reboot_pending", "drift", "history"}`; `state` is `clean` where nothing stands applied, `next`
+    names the action at which an unfinished run stopped and `failed` says why, where it could still
+    say so; `rebooted` is None where nothing stands applied. `reboot_pending` is whether the last
+    apply or rollback waits for the next boot. `drift` is `drift.drift`'s.
     """
-    history = [_summary(entry) for entry in entries(root)]
-    entry = newest(root)
-    if entry is None:
-        return {
-            "state": "clean",
-            "journal": None,
-            "cards": [],
-            "done": 0,
-            "actions": 0,
-            "next": None,
-            "rebooted": None,
-            "history": history,
-        }
+    found = entries(root)
+    data: dict[str, Any] = {
+        "state": "clean",
+        "journal": None,
+        "cards": [],
+        "done": 0,
+        "actions": 0,
+        "next": None,
+        "failed": None,
+        "rebooted": None,
+        "reboot_pending": _reboot_pending(found, boot_id),
+        "drift": [],
+        "history": [_summary(entry) for entry in found],
+    }
+    standing = [entry for entry in found if entry.state != ROLLED_BACK]
+    if not standing:
+        return data
+    entry = standing[-1]
     applied = entry.read()
     done = set(entry.actions_with("done")) - set(entry.actions_with("undone"))
     places = range(len(applied.plan.actions))
     unfinished = _unfinished(entry, done, places)
     action = applied.plan.actions[unfinished] if unfinished is not None else None
-    return {
-        "state": entry.state,
-        "journal": entry.id,
-        "cards": list(applied.cards),
-        "done": len(done),
-        "actions": len(places),
-        "next": f"{action.kind} {action.subject}" if action else None,
-        "rebooted": applied.boot_id != boot_id,
-        "history": history,
-    }
+    failures = entry.actions_with("failed")
+    data.update(
+        state=entry.state,
+        journal=entry.id,
+        cards=list(applied.cards),
+        done=len(done),
+        actions=len(places),
+        next=f"{action.kind} {action.subject}" if action else None,
+        failed=failures.get(unfinished, {}).get("brief") if unfinished is not None else None,
+        rebooted=applied.boot_id != boot_id,
+        drift=[each.to_json() for each in drift(root, standing)],
+    )
+    return data
+
+
+def _reboot_pending(found: tuple[Entry, ...], boot_id: str) -> bool:
+    """Whether a change that needs a reboot was made, or undone, in this boot."""
+    for entry in found:
+        applied = entry.read()
+        boots = [record.get("boot") for record in entry.records()]
+        # Applied and undone in one boot: the host runs as it will boot.
+        is_undone = entry.state == ROLLED_BACK and applied.boot_id == boot_id
+        in_boot = boot_id in (applied.boot_id, *boots)
+        if applied.plan.reboot_needed and in_boot and not is_undone:
+            return True
+    return False
 
 
 def _unfinished(entry: Entry, done: set[int], places: range) -> int | None:

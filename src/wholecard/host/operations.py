@@ -1,4 +1,4 @@
-"""The two ways in which a host is changed: a file written, a tool run."""
+"""The ways in which a host is changed: a file written, a tool run, a driver bound."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import hashlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
-from wholecard.core import Action, Plan, WholecardError, run
+from wholecard.core import Action, Plan, UsageError, WholecardError
+from wholecard.host import syscalls
+from wholecard.host.driver import BindDriver, LoadModule, in_root
+from wholecard.pci import Address
 
 # update-initramfs takes a minute on an emulated processor, and there may be several kernels.
 TOOL_TIMEOUT = 900.0
@@ -49,26 +52,43 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class RunTool:
-    """Run `argv`, whose results are the files that match `outputs` (absolute paths or globs)."""
+    """Run `argv`, whose results are the files that match `outputs` (absolute paths or globs).
+
+    `timeout` is in seconds; then the tool and all that it started is killed. Undone, the outputs
+    are put back. Where they are no longer what the tool left, `again` is run instead, on the
+    former files; empty is `argv` itself, which is right for a tool that makes its outputs anew
+    from files, and wrong for one that edits them.
+    """
 
     argv: tuple[str, ...]
     outputs: tuple[str, ...]
+    timeout: float = TOOL_TIMEOUT
+    again: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """The command as a person would type it, and what it makes."""
         return f"$ {shlex.join(self.argv)}   # makes {' '.join(self.outputs)}"
 
     def to_json(self) -> dict[str, Any]:
-        """`{"op": "run-tool", "argv": [...], "outputs": [...]}`."""
-        return {"op": "run-tool", "argv": list(self.argv), "outputs": list(self.outputs)}
+        """`{"op": "run-tool", "argv": [...], "outputs": [...], "timeout", "again": [...]}`."""
+        return {
+            "op": "run-tool",
+            "argv": list(self.argv),
+            "outputs": list(self.outputs),
+            "timeout": self.timeout,
+            "again": list(self.again),
+        }
 
-    def run(self, root: Path) -> None:
+    def run(self, root: Path, keep: tuple[int, ...] = ()) -> None:
         """Run it on the host, or under another root with chroot. Raises RunError."""
-        argv = self.argv if root == Path("/") else ("chroot", str(root), *self.argv)
-        run(argv, timeout=TOOL_TIMEOUT, env={"LC_ALL": "C"})
+        syscalls.start(in_root(root, self.argv), self.timeout, keep)
+
+    def run_again(self, root: Path, keep: tuple[int, ...] = ()) -> None:
+        """Run what undoes it on outputs that have changed since. Raises RunError."""
+        syscalls.start(in_root(root, self.again or self.argv), self.timeout, keep)
 
 
-HostOperation = Union[WriteFile, RunTool]
+HostOperation = Union[WriteFile, RunTool, LoadModule, BindDriver]
 
 
 def text_digest(text: str) -> str:
@@ -96,33 +116,86 @@ def diff(before: str | None, after: str | None, path: str) -> str:
 
 def operation_of(action: Action) -> HostOperation:
     """The action's operation, which in a host's plan is one of ours. Raises WholecardError."""
-    if isinstance(action.do, (WriteFile, RunTool)):
+    if isinstance(action.do, (WriteFile, RunTool, LoadModule, BindDriver)):
         return action.do
     raise WholecardError(f"{action.kind} {action.subject} is not a change of a host")
 
 
 def plan_from_json(data: dict[str, Any]) -> Plan:
-    """The inverse of `Plan.to_json` for a host's plan. Raises WholecardError for other kinds."""
+    """The inverse of `Plan.to_json` for a host's plan.
+
+    Raises WholecardError for an operation that this release does not know, and ValueError,
+    TypeError or KeyError for what is no plan.
+    """
     actions = (
         Action(
-            kind=entry["kind"],
-            subject=entry["subject"],
-            reason=entry["reason"],
+            kind=_text(entry["kind"]),
+            subject=_text(entry["subject"]),
+            reason=_text(entry["reason"]),
             do=_operation(dict(entry["do"])),
-            undo=entry["undo"],
+            undo=_text(entry["undo"]),
         )
         for entry in data["actions"]
     )
-    return Plan(tuple(actions), data["reboot_needed"])
+    return Plan(tuple(actions), _is(data["reboot_needed"], bool))
 
 
 def _operation(data: dict[str, Any]) -> HostOperation:
     op = data.pop("op")
     if op == "write-file":
         data.pop("expect_sha256")
+        _path(data["path"])
+        encode(_text(data["content"]))
+        _is(data["mode"], int)
+        _is(data["before"] or "", str)
+        _is(data["before_mode"] or 0, int)
         return WriteFile(**data)
     if op == "run-tool":
-        return RunTool(tuple(data["argv"]), tuple(data["outputs"]))
+        return RunTool(
+            _texts(data["argv"]),
+            tuple(_path(pattern) for pattern in _texts(data["outputs"])),
+            float(data.get("timeout", TOOL_TIMEOUT)),
+            _texts(data.get("again", [])),
+        )
+    if op == "load-module":
+        return LoadModule(_text(data["module"]))
+    if op == "bind-driver":
+        for key in ("address", "driver", "vendor", "device"):
+            _text(data[key])
+        for key in ("former_driver", "former_override"):
+            _is(data[key] or "", str)
+        return BindDriver(**{**data, "address": _address(data["address"])})
     raise WholecardError(
         f"unknown operation {op!r}", resolution="Use the release of Wholecard that wrote it."
     )
+
+
+_T = TypeVar("_T")
+
+
+def _is(value: Any, kind: type[_T]) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _text(value: Any) -> str:
+    return _is(value, str)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(_text(value) for value in _is(values, list))
+
+
+def _address(text: str) -> str:
+    try:
+        return str(Address.parse(text))
+    except UsageError as error:
+        raise ValueError(error.brief) from error
+
+
+def _path(value: Any) -> str:
+    path = _text(value)
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path!r} is no absolute path")
+    return path

@@ -1,130 +1,266 @@
-"""`rollback`: the newest journal played backwards, until every byte is what it was."""
+"""`rollback`: journals played backwards, the newest first, until every byte is what it was."""
 
 from __future__ import annotations
 
-import contextlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from wholecard.core import UsageError, WholecardError
-from wholecard.host import journal
-from wholecard.host.apply import Outcome, Progress, silent
+from wholecard.core import Action, RefusedError, UsageError, WholecardError
+from wholecard.host import in_use, journal
+from wholecard.host.apply import Outcome, Progress, difference, silent
 from wholecard.host.backup import Backup
-from wholecard.host.files import digest, expand, remove, scratch, under
+from wholecard.host.driver import BindDriver, LoadModule, driver_of
+from wholecard.host.facts import read_boot_id
+from wholecard.host.files import expand, remove, remove_directory, scratch, state_of, under
 from wholecard.host.journal import Entry
-from wholecard.host.operations import RunTool, WriteFile, diff, operation_of, text_digest
+from wholecard.host.operations import (
+    HostOperation,
+    RunTool,
+    WriteFile,
+    operation_of,
+    text_digest,
+)
+from wholecard.host.trouble import explained
+from wholecard.pci import Address
 
 
-def rollback(root: Path, progress: Progress = silent, discard_edits: bool = False) -> Outcome:
-    """Undo the newest journal that stands, finished or not; an unfinished rollback is finished.
+def rollback(
+    root: Path,
+    progress: Progress = silent,
+    discard_edits: bool = False,
+    to: int | None = None,
+) -> Outcome:
+    """Undo journals that stand, finished or not; an unfinished rollback is finished.
 
-    Files get their former content, mode and owner, or go; directories that were made and are
-    empty go too. A tool's outputs are put back from the backup while they are what apply left;
-    where they have changed since (a kernel was installed) the tool runs again instead, after the
-    files are back.
+    `to` is the number of the journal as which the host is to stand again, 0 for none at all: all
+    newer ones are undone, newest first. Without it the newest is undone.
 
-    Raises UsageError when nothing stands applied, and WholecardError, before anything is touched,
-    when a file was edited since and `discard_edits` is not set.
+    Files get their former content, mode, owner, label and time, or go; directories that were made
+    and are empty go too. A tool's outputs are put back from the backup while they are what apply
+    left; where they have changed since (a kernel was installed) the tool runs again instead, after
+    the files are back. A driver is given back in the boot in which it was taken; after a reboot
+    that is skipped, and said in the outcome's notes.
+
+    Raises UsageError when nothing stands applied or `to` is no journal that stands, and, before
+    anything is touched, WholecardError when a file was edited since and `discard_edits` is not
+    set or a journal is damaged, and RefusedError when a function to be given back is in use.
     """
-    with journal.lock(root):
-        entry = journal.newest(root)
-        if entry is None:
-            raise UsageError("nothing is applied on this host, so nothing can be rolled back")
-        plan = entry.read().plan
+    # Where nothing is to be undone nothing is touched, not even the lock.
+    if not _to_undo(root, to):
+        return Outcome(None, (), reboot_needed=False)
+    with journal.lock(root) as held, explained():
+        undoings = [_undoing(root, entry, held) for entry in _to_undo(root, to)]
         if not discard_edits:
-            _refuse_edited(root, entry)
-        entry.log("rollback")
-        seconds = _play_backwards(root, entry, progress)
-        _remove_made(root, entry.backup())
-        entry.log("rolled-back")
-        return Outcome(entry.id, tuple(seconds), plan.reboot_needed)
+            _refuse_edited(root, undoings)
+        _refuse_in_use(root, undoings)
+        seconds: list[float] = []
+        for each in undoings:
+            seconds += each.play(progress)
+        return Outcome(
+            journal=undoings[-1].entry.id if undoings else None,
+            seconds=tuple(seconds),
+            reboot_needed=any(each.reboot_needed for each in undoings),
+            journals=tuple(each.entry.id for each in undoings),
+            notes=tuple(note for each in undoings for note in each.notes),
+        )
 
 
-def _play_backwards(root: Path, entry: Entry, progress: Progress) -> list[float]:
-    actions = entry.read().plan.actions
-    begun = entry.actions_with("begin")
-    undone = entry.actions_with("undone")
-    left = [place for place in begun if place not in undone]
-    again = [place for place in left if _changed_since(root, entry, place)]
-    # First what can be put back, last action first; then the tools that must run on the old files.
-    order = sorted(set(left) - set(again), reverse=True) + sorted(again)
-    seconds: list[float] = []
-    for place in order:
-        progress(len(seconds) + 1, len(order), actions[place], None)
-        started = time.monotonic()
-        operation = operation_of(actions[place])
-        if place in again and isinstance(operation, RunTool):
-            operation.run(root)
+def _to_undo(root: Path, to: int | None) -> list[Entry]:
+    standing = [each for each in journal.entries(root) if each.state != journal.ROLLED_BACK]
+    if to is None:
+        if not standing:
+            raise UsageError("nothing is applied on this host, so nothing can be rolled back")
+        return standing[-1:]
+    if to and to not in [entry.number for entry in standing]:
+        raise UsageError(
+            f"no journal {to:04d} stands on this host",
+            "Those that stand: " + (", ".join(each.id for each in standing) or "none") + ".",
+            "Name one of these; 0 undoes all of them.",
+        )
+    return [entry for entry in reversed(standing) if entry.number > to]
+
+
+def _undoing(root: Path, entry: Entry, held: int) -> _Undoing:
+    applied = entry.read()
+    backup = entry.backup()
+    backup.refuse_damaged()
+    return _Undoing(
+        root=root,
+        entry=entry,
+        actions=applied.plan.actions,
+        reboot_needed=applied.plan.reboot_needed,
+        backup=backup,
+        held=held,
+        boot=read_boot_id(root),
+    )
+
+
+@dataclass(frozen=True)
+class _Undoing:
+    """One journal that is being undone."""
+
+    root: Path
+    entry: Entry
+    actions: tuple[Action, ...]
+    reboot_needed: bool
+    backup: Backup
+    held: int
+    boot: str
+
+    def operation(self, place: int) -> HostOperation:
+        return operation_of(self.actions[place])
+
+    @property
+    def left(self) -> list[int]:
+        """The places of the actions that were begun and are not undone, in their order."""
+        undone = self.entry.actions_with("undone")
+        return sorted(place for place in self.entry.actions_with("begin") if place not in undone)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left as it is."""
+        return tuple(
+            str(record["note"])
+            for record in self.entry.actions_with("undone").values()
+            if "note" in record
+        )
+
+    def bindings(self) -> list[BindDriver]:
+        """The drivers that are to be given back: those that were taken in this boot."""
+        found = [(place, self.operation(place)) for place in self.left]
+        return [
+            each for place, each in found if isinstance(each, BindDriver) and self.in_boot(place)
+        ]
+
+    def in_boot(self, place: int) -> bool:
+        """Whether the action was begun in the boot that the host is in."""
+        begun = self.entry.actions_with("begin")[place]
+        return bool(begun.get("boot") == self.boot)
+
+    def play(self, progress: Progress) -> list[float]:
+        with explained(f"Journal {self.entry.id} is partly undone: run rollback again."):
+            self.entry.log("rollback")
+            seconds = self._play_backwards(progress)
+            for path in reversed(self.backup.made):
+                remove_directory(under(self.root, path))
+            self.entry.log("rolled-back", boot=self.boot)
+        return seconds
+
+    def _play_backwards(self, progress: Progress) -> list[float]:
+        left = self.left
+        again = [place for place in left if self._changed_since(place)]
+        # First what can be put back, last action first; then the tools that must run on the old
+        # files.
+        order = sorted(set(left) - set(again), reverse=True) + sorted(again)
+        seconds: list[float] = []
+        for place in order:
+            progress(len(seconds) + 1, len(order), self.actions[place], None)
+            started = time.monotonic()
+            operation = self.operation(place)
+            note = None
+            if isinstance(operation, RunTool) and place in again:
+                note = self._run_again(place, operation)
+            else:
+                note = self._undo(place, operation)
+            self.entry.log("undone", n=place, **({} if note is None else {"note": note}))
+            seconds.append(round(time.monotonic() - started, 2))
+            progress(len(seconds), len(order), self.actions[place], seconds[-1])
+        return seconds
+
+    def _undo(self, place: int, operation: HostOperation) -> str | None:
+        if isinstance(operation, WriteFile):
+            remove(scratch(under(self.root, operation.path)))
+            self.backup.put_back(self.root, operation.path)
+        elif isinstance(operation, RunTool):
+            before = self.backup.outputs.get(place, ())
+            for path in sorted({*before, *expand(self.root, operation.outputs)}):
+                self.backup.put_back(self.root, path)
+        elif isinstance(operation, LoadModule):
+            return f"module {operation.module} stays loaded until the host is rebooted"
+        elif self.in_boot(place):
+            operation.undo(self.root)
         else:
-            _undo(root, entry, operation)
-        entry.log("undone", n=place)
-        seconds.append(round(time.monotonic() - started, 2))
-        progress(len(seconds), len(order), actions[place], seconds[-1])
-    return seconds
+            return f"{operation.address} was bound in an earlier boot: nothing to give back"
+        return None
+
+    def _run_again(self, place: int, operation: RunTool) -> str:
+        """Make the outputs anew from the former files; what nobody changed is put back after."""
+        done = self.entry.actions_with("done").get(place)
+        untouched = [
+            path
+            for path in self.backup.outputs.get(place, ())
+            if done is None or self._is_ours(path, done)
+        ]
+        operation.run_again(self.root, (self.held,))
+        for path in untouched:
+            self.backup.put_back(self.root, path)
+        return f"{self.actions[place].subject} ran again, for its outputs have changed since"
+
+    def _is_ours(self, path: str, done: dict[str, Any]) -> bool:
+        """Whether an output is as the tool left it, or back already in a rollback broken off."""
+        left = done.get("after", {})
+        return state_of(under(self.root, path)) in (left.get(path), self.backup.of(path).state)
+
+    def _changed_since(self, place: int) -> bool:
+        """Whether a tool's outputs are no longer what apply left, so that it must run again."""
+        operation = self.operation(place)
+        if not isinstance(operation, RunTool):
+            return False
+        outputs = expand(self.root, operation.outputs)
+        kept = self.backup.outputs.get(place, ())
+        done = self.entry.actions_with("done").get(place)
+        if done is None:
+            # Killed inside the tool: what it had begun (initrd.img-*.new) goes; another new file
+            # is somebody else's, for example a new kernel's image with our hook in it.
+            return any(path not in kept and not path.endswith(".new") for path in outputs)
+        return not all(self._is_ours(path, done) for path in outputs)
 
 
-def _undo(root: Path, entry: Entry, operation: RunTool | WriteFile) -> None:
-    backup = entry.backup()
-    if isinstance(operation, WriteFile):
-        remove(scratch(under(root, operation.path)))
-        backup.put_back(root, operation.path)
-        return
-    before = {kept.path for kept in backup.files}
-    for path in sorted({*_kept_outputs(backup, operation), *expand(root, operation.outputs)}):
-        if path not in before or digest(under(root, path)) != backup.of(path).sha256:
-            backup.put_back(root, path)
+def _refuse_edited(root: Path, undoings: list[_Undoing]) -> None:
+    """Each file as it is, or as the journals undone before will have left it."""
+    becomes: dict[str, str | None] = {}
+    for each in undoings:
+        for place in each.left:
+            operation = each.operation(place)
+            if isinstance(operation, BindDriver):
+                _refuse_other_driver(each, place, operation)
+            if not isinstance(operation, WriteFile):
+                continue
+            target = under(root, operation.path)
+            found = becomes.get(operation.path, state_of(target))
+            if found not in (operation.expect_sha256, text_digest(operation.content), None):
+                raise WholecardError(
+                    f"{operation.path} was edited since it was written",
+                    difference(operation.content, target, operation.path),
+                    "Keep a copy of the edit and run rollback --discard-edits.",
+                )
+            becomes[operation.path] = operation.expect_sha256
 
 
-def _changed_since(root: Path, entry: Entry, place: int) -> bool:
-    """Whether a tool's outputs are no longer what apply left, so that it must run again."""
-    operation = operation_of(entry.read().plan.actions[place])
-    if isinstance(operation, WriteFile):
-        return False
-    backup = entry.backup()
-    found = {path: digest(under(root, path)) for path in expand(root, operation.outputs)}
-    before = {path: backup.of(path).sha256 for path in _kept_outputs(backup, operation)}
-    done = entry.actions_with("done").get(place)
-    if done is None:
-        # Killed inside the tool: what it had begun (initrd.img-*.new) goes; another new file is
-        # somebody else's, for example a new kernel's image with our hook in it.
-        return any(path not in before and not path.endswith(".new") for path in found)
-    # While a rollback is being finished, an output may be back already.
-    after = done["after"]
-    return any(value not in (after.get(path), before.get(path)) for path, value in found.items())
+def _refuse_other_driver(undoing: _Undoing, place: int, operation: BindDriver) -> None:
+    found = driver_of(undoing.root, operation.address)
+    if undoing.in_boot(place) and found not in (operation.driver, operation.former_driver, None):
+        raise WholecardError(
+            f"{operation.address} was given to {found} since",
+            f"Wholecard took it from {operation.former_driver or 'no driver'} for "
+            f"{operation.driver}.",
+            "Run rollback --discard-edits to give it back all the same.",
+        )
 
 
-def _kept_outputs(backup: Backup, operation: RunTool) -> list[str]:
-    return [
-        kept.path
-        for kept in backup.files
-        if any(_matches(kept.path, pattern) for pattern in operation.outputs)
+def _refuse_in_use(root: Path, undoings: list[_Undoing]) -> None:
+    addresses = [
+        Address.parse(each.address)
+        for undoing in undoings
+        for each in undoing.bindings()
+        if driver_of(root, each.address) not in (each.former_driver, None)
     ]
-
-
-def _matches(path: str, pattern: str) -> bool:
-    return Path(path).match(pattern)
-
-
-def _refuse_edited(root: Path, entry: Entry) -> None:
-    actions = entry.read().plan.actions
-    undone = entry.actions_with("undone")
-    for place in entry.actions_with("begin"):
-        operation = operation_of(actions[place])
-        if place in undone or isinstance(operation, RunTool):
-            continue
-        target = under(root, operation.path)
-        found = digest(target)
-        if found not in (operation.expect_sha256, text_digest(operation.content), None):
-            now = target.read_bytes().decode("utf-8", "surrogateescape")
-            raise WholecardError(
-                f"{operation.path} was edited since it was written",
-                diff(operation.content, now, operation.path),
-                "Keep a copy of the edit and run rollback --discard-edits.",
-            )
-
-
-def _remove_made(root: Path, backup: Backup) -> None:
-    for path in reversed(backup.made):
-        # A directory with somebody else's file in it stays.
-        with contextlib.suppress(OSError):
-            under(root, path).rmdir()
+    findings = in_use.find(root, None, addresses)
+    if findings:
+        raise RefusedError(
+            "a function that is to be given back is in use",
+            findings,
+            " ".join(dict.fromkeys(finding.fix for finding in findings)),
+        )

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wholecard.core import Action, Finding, Severity
+from wholecard.host.apply import Outcome
+from wholecard.host.drift import AS_APPLIED
 from wholecard.host.host import Host
 from wholecard.host.verify import Evidence
 from wholecard.pci import Card, Function
@@ -121,9 +123,11 @@ def evidence_text(evidence: Sequence[Evidence]) -> str:
 
 
 def status_text(status: dict[str, Any]) -> str:
-    """Where the host stands, and the journals so far."""
+    """Where the host stands, what differs since, and the journals so far."""
     if status["state"] == "clean":
         lines = ["Nothing is applied on this host."]
+        if status["reboot_pending"]:
+            lines.append("Not rebooted since the rollback.")
     else:
         lines = [
             f"journal {status['journal']}: {status['state']}, "
@@ -132,15 +136,39 @@ def status_text(status: dict[str, Any]) -> str:
         ]
         if status["next"]:
             lines.append(f"stopped at:  {status['next']}")
+            if status["failed"]:
+                lines.append(f"because:     {status['failed']}")
             lines.append("Run apply to finish it or rollback to undo it.")
-        elif not status["rebooted"]:
+        elif status["reboot_pending"]:
             lines.append("Not rebooted since.")
+        lines += _drift_lines(status["drift"])
     if status["history"]:
         rows = [
             (each["journal"], each["state"], ", ".join(each["cards"])) for each in status["history"]
         ]
         lines += ["", table(("JOURNAL", "STATE", "CARDS"), rows)]
     return "\n".join(lines)
+
+
+def _drift_lines(drift: Sequence[dict[str, str]]) -> list[str]:
+    """What differs, each with how; one line where all is as it was applied."""
+    differing = [each for each in drift if each["state"] != AS_APPLIED]
+    if not differing:
+        return ["since:       all is as it was applied"] if drift else []
+    lines = [f"since:       {len(differing)} of {len(drift)} things differ"]
+    for each in differing:
+        lines.append(f"  {each['kind']} {each['subject']}: {each['state']}")
+        lines += [f"    {line}" for line in each["detail"].splitlines()]
+    return lines
+
+
+def rollback_text(outcome: Outcome) -> str:
+    """What was undone, and what was left as it is."""
+    if not outcome.journals:
+        return "Nothing newer stands: nothing was undone."
+    said = f"Journal {', '.join(outcome.journals)} is rolled back."
+    lines = [f"{said} Reboot." if outcome.reboot_needed else said]
+    return "\n".join([*lines, *(f"note: {note}" for note in outcome.notes)])
 
 
 def progress_text(place: int, count: int, action: Action, seconds: float | None) -> str:

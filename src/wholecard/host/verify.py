@@ -49,7 +49,7 @@ def verify(host: Host, log: tuple[Record, ...] | None, applied: Applied) -> Verd
     planned = [tuple(line.split()) for line in applied.functions]
     cards = tuple(card for card in host.cards if card.slot in applied.cards)
     rebooted = host.boot.boot_id != applied.boot_id
-    findings = [] if rebooted else [_not_rebooted()]
+    findings = [] if rebooted or not applied.plan.reboot_needed else [_not_rebooted()]
     findings += check_iommu(host)
     evidence = []
     for address, vendor, device in planned:

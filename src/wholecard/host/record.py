@@ -1,0 +1,51 @@
+"""The journal's own files: JSON that carries its sum, so that damage is seen and not acted on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Callable, TypeVar
+
+from wholecard.core import WholecardError
+
+DAMAGE = (
+    "Nothing was touched. Restore the journal's folder from a backup of the host; or put back what "
+    "its folder `before` keeps by hand, and move the journal's folder away."
+)
+
+_T = TypeVar("_T")
+
+
+def pack(data: Mapping[str, Any]) -> bytes:
+    """`data` as JSON with its sum."""
+    return json.dumps({**data, "sum": _sum(data)}, indent=1).encode()
+
+
+def unpack(path: Path, build: Callable[[dict[str, Any]], _T]) -> _T:
+    """What `build` makes of the packed data at `path`.
+
+    Raises WholecardError where it cannot be read, is not what was written, or `build` raises
+    KeyError, TypeError, ValueError or AttributeError.
+    """
+    try:
+        return build(_checked(json.loads(path.read_bytes())))
+    except PermissionError as error:
+        raise WholecardError(f"cannot read {path}", str(error), "Run it as root.") from error
+    except OSError as error:
+        raise WholecardError(f"cannot read {path}", str(error), DAMAGE) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WholecardError(f"{path} is damaged", f"{error!r}", DAMAGE) from error
+
+
+def _checked(data: dict[str, Any]) -> dict[str, Any]:
+    # Older releases wrote no sum.
+    said = data.pop("sum", None)
+    if said is not None and said != _sum(data):
+        raise ValueError("its content is not what was written")
+    return data
+
+
+def _sum(data: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,120 @@
+"""Every call that changes a host: one function each, and one changing system call in each.
+
+The rest of the room decides; what it decided reaches the disk, sysfs or another program here and
+nowhere else. So the points at which a run can be killed or a call can fail can be counted, and
+each be tried.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from wholecard.core import run
+
+# A new file is its maker's alone until it has been given its own bits.
+NEW_MODE = 0o600
+
+# Nothing is written through somebody else's link, and no tool inherits a file by accident.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def create(path: Path) -> int:
+    """Make a file that must not be there, readable by its owner alone, and open it to write."""
+    return os.open(path, _NEW, NEW_MODE)
+
+
+def open_to_append(path: Path) -> int:
+    """Open a file to write at its end; it is made where it is missing."""
+    return os.open(path, _APPEND, 0o644)
+
+
+def open_lock(path: Path) -> int:
+    """Open the file that is locked; it is made where it is missing and never goes."""
+    return os.open(path, _LOCK, 0o644)
+
+
+def write(descriptor: int, data: bytes) -> int:
+    """Write what fits and return how many bytes that were."""
+    return os.write(descriptor, data)
+
+
+def write_at_start(descriptor: int, data: bytes) -> int:
+    """Write over the beginning of a file."""
+    return os.pwrite(descriptor, data, 0)
+
+
+def truncate(descriptor: int, size: int) -> None:
+    """Cut a file off."""
+    os.ftruncate(descriptor, size)
+
+
+def fsync(descriptor: int) -> None:
+    """Make a file's content, or a directory's names, last."""
+    os.fsync(descriptor)
+
+
+def chown(descriptor: int, uid: int, gid: int) -> None:
+    """Give an open file to an owner."""
+    os.fchown(descriptor, uid, gid)
+
+
+def chmod(descriptor: int, mode: int) -> None:
+    """Set an open file's permission bits."""
+    os.fchmod(descriptor, mode)
+
+
+def set_attribute(descriptor: int, name: str, value: bytes) -> None:
+    """Set an extended attribute of an open file."""
+    os.setxattr(descriptor, name, value)
+
+
+def set_times(descriptor: int, nanoseconds: int) -> None:
+    """Set when an open file was read and changed last."""
+    os.utime(descriptor, ns=(nanoseconds, nanoseconds))
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file another name in the same file system, over what has that name."""
+    source.replace(target)
+
+
+def unlink(path: Path) -> None:
+    """Remove a file's name."""
+    path.unlink()
+
+
+def symlink(path: Path, target: str) -> None:
+    """Make a symbolic link that must not be there."""
+    path.symlink_to(target)
+
+
+def mkdir(path: Path, mode: int) -> None:
+    """Make a directory with exactly these permission bits."""
+    mask = os.umask(0)
+    try:
+        path.mkdir(mode)
+    finally:
+        os.umask(mask)
+
+
+def rmdir(path: Path) -> None:
+    """Remove an empty directory."""
+    path.rmdir()
+
+
+def write_sysfs(path: Path, text: str) -> None:
+    """Tell the kernel something through a file that it offers; one write, as it asks for."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def start(argv: Sequence[str], timeout: float, keep: Sequence[int]) -> None:
+    """Run a program to its end, see `core.run`; it inherits the open files `keep`."""
+    run(argv, timeout=timeout, env={"LC_ALL": "C"}, keep=keep)
