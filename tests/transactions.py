@@ -52,7 +52,7 @@ update-grub)
 	half_way
 	echo "menu with $wished" > "$root/boot/efi/grub.cfg"
 	;;
-modprobe) half_way; mkdir -p "$root/sys/bus/pci/drivers/vfio-pci" ;;
+modprobe) half_way ;;
 esac
 """
 

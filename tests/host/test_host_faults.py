@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fakes import fake_tools
 from faults import WRITES, Fault, counted, die, die_half_way, killed, points_of, refuse
+from nodes import APART, bare
 from transactions import Node, fast_folder, without_times
+from tree import grow, snapshot
 from wholecard.core import WholecardError
 from wholecard.host import journal
-from wholecard.host.apply import finish
+from wholecard.host.apply import apply, finish
+from wholecard.host.facts import inspect
+from wholecard.host.plan import plan
 from wholecard.host.rollback import rollback
+from wholecard.host.wish import resolve
 
 # Counted, and said so in docs/explanation/transaction.md.
 APPLY_POINTS = 129
@@ -217,3 +224,38 @@ def test_refused_rollback(node: Node, number: int, lasting: bool) -> None:
         assert node.seen() == before, at
         tried += 1
     assert tried == ROLLBACK_POINTS
+
+
+def test_documented() -> None:
+    """The explanation says how many points are tried, as they are."""
+    page = (Path(__file__).parents[2] / "docs/explanation/transaction.md").read_text()
+    said = f"Its `apply` has {APPLY_POINTS} points and its `rollback` {ROLLBACK_POINTS}."
+    assert said in page
+
+
+@pytest.fixture
+def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Debian node in memory."""
+    for place in fast_folder(tmp_path):
+        fake_tools(place, monkeypatch)
+        yield grow(place / "root", bare(APART))
+
+
+def test_killed_real_plan(debian: Path) -> None:
+    """The plan that is made for a Debian node is undone from each point at which it is killed."""
+
+    def prepare() -> None:
+        host = inspect(debian)
+        wish = resolve(host, [], all_cards=True)
+        apply(debian, host, wish, plan(host, wish))
+
+    before = snapshot(debian)
+    numbers = points(prepare)
+    rollback(debian)
+    for at in numbers:
+        shutil.rmtree(debian / journal.HOME, ignore_errors=True)
+        assert killed(prepare, at)
+        if journal.newest(debian) is not None:
+            rollback(debian)
+        assert snapshot(debian) == before, at
+    assert len(numbers) > 100
