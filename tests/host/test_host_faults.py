@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fakes import fake_tools
 from faults import WRITES, Fault, counted, die, die_half_way, killed, points_of, refuse
+from nodes import APART, bare
 from transactions import Node, fast_folder, without_times
+from tree import grow, snapshot
 from wholecard.core import WholecardError
 from wholecard.host import journal
-from wholecard.host.apply import finish
+from wholecard.host.apply import apply, finish
+from wholecard.host.facts import inspect
+from wholecard.host.plan import plan
 from wholecard.host.rollback import rollback
+from wholecard.host.wish import resolve
 
 # Counted, and said so in docs/explanation/transaction.md.
 APPLY_POINTS = 129
@@ -84,8 +91,8 @@ def test_killed_apply(node: Node, then: str, fault: Fault, only: tuple[str, ...]
         node.forget()
     # Before the journal has its name, on the way, and before its last record is made to last.
     assert states == {"clean", "applying", *([] if only else ["applied"])}
-    assert len(numbers) == (27 if only else APPLY_POINTS)
-    assert not killed(node.apply, APPLY_POINTS + 1)
+    assert len(numbers) == (27 if only else APPLY_POINTS) or not node.distinct
+    assert not killed(node.apply, 2 * APPLY_POINTS)
 
 
 @pytest.mark.parametrize(("fault", "only"), [(die, ()), (die_half_way, WRITES)])
@@ -105,7 +112,7 @@ def test_killed_rollback(node: Node, fault: Fault, only: tuple[str, ...]) -> Non
             rollback(node.root)
         assert node.seen() == before, at
     assert states >= {"applied", "rolling-back"}
-    assert len(numbers) == (15 if only else ROLLBACK_POINTS)
+    assert len(numbers) == (15 if only else ROLLBACK_POINTS) or not node.distinct
 
 
 @pytest.mark.parametrize("tool", [0, 1, 2])
@@ -177,8 +184,10 @@ def test_refused_apply(node: Node, number: int, lasting: bool) -> None:
     """Refused any call, apply raises one error of ours, and can be finished and undone."""
     before = node.seen()
     after = applied(node)
-    tried = 0
-    for at in range(1, APPLY_POINTS + 1):
+    numbers = points(node.apply)
+    rollback(node.root)
+    node.forget()
+    for at in numbers:
         with (
             counted(at, refuse(number), lasting),
             pytest.raises(WholecardError, match=os.strerror(number)) as caught,
@@ -193,16 +202,16 @@ def test_refused_apply(node: Node, number: int, lasting: bool) -> None:
         rollback(node.root)
         assert node.seen() == before, at
         node.forget()
-        tried += 1
-    assert tried == APPLY_POINTS
+    assert len(numbers) == APPLY_POINTS or not node.distinct
 
 
 @pytest.mark.parametrize(("number", "lasting"), ERRORS)
 def test_refused_rollback(node: Node, number: int, lasting: bool) -> None:
     """Refused any call, rollback raises one error of ours, and the next one completes it."""
     before = node.seen()
-    tried = 0
-    for at in range(1, ROLLBACK_POINTS + 1):
+    node.apply()
+    numbers = points(lambda: rollback(node.root))
+    for at in numbers:
         node.forget()
         node.apply()
         with (
@@ -215,5 +224,39 @@ def test_refused_rollback(node: Node, number: int, lasting: bool) -> None:
         if stands_somewhere(node) != "clean":
             rollback(node.root)
         assert node.seen() == before, at
-        tried += 1
-    assert tried == ROLLBACK_POINTS
+    assert len(numbers) == ROLLBACK_POINTS or not node.distinct
+
+
+def test_documented() -> None:
+    """The explanation says how many points are tried, as they are."""
+    page = (Path(__file__).parents[2] / "docs/explanation/transaction.md").read_text()
+    said = f"Its `apply` has {APPLY_POINTS} points and its `rollback` {ROLLBACK_POINTS}."
+    assert said in page
+
+
+@pytest.fixture
+def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Debian node in memory."""
+    for place in fast_folder(tmp_path):
+        fake_tools(place, monkeypatch)
+        yield grow(place / "root", bare(APART))
+
+
+def test_killed_real_plan(debian: Path) -> None:
+    """The plan that is made for a Debian node is undone from each point at which it is killed."""
+
+    def prepare() -> None:
+        host = inspect(debian)
+        wish = resolve(host, [], all_cards=True)
+        apply(debian, host, wish, plan(host, wish))
+
+    before = snapshot(debian)
+    numbers = points(prepare)
+    rollback(debian)
+    for at in numbers:
+        shutil.rmtree(debian / journal.HOME, ignore_errors=True)
+        assert killed(prepare, at)
+        if journal.newest(debian) is not None:
+            rollback(debian)
+        assert snapshot(debian) == before, at
+    assert len(numbers) > 100

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from faults import killed
+from faults import killed, points_of
 from transactions import LABEL, PLAN, Node, fast_folder, without_times
 from tree import grow, snapshot
 from wholecard.core import Action, Plan, UsageError, WholecardError
@@ -176,6 +176,25 @@ def test_rollback_to(node: Node) -> None:
     assert rollback(node.root, to=0).journals == ("0001",)
     assert node.seen() == stands[0]
     assert rollback(node.root, to=0).journals == ()
+
+
+def test_killed_rollback_to(node: Node) -> None:
+    """Killed before any call, a way back over two journals is finished by the next."""
+    before = node.seen()
+
+    def apply_two() -> None:
+        node.forget()
+        change(node, "welcome\n", "one\n")
+        change(node, "one\n", "two\n")
+
+    apply_two()
+    names = points_of(lambda: rollback(node.root, to=0))
+    for at in range(1, len(names) + 1):
+        apply_two()
+        assert killed(lambda: rollback(node.root, to=0), at)
+        rollback(node.root, to=0)
+        assert node.seen() == before, at
+    assert len(names) > 30
 
 
 @pytest.mark.parametrize("to", [2, 7, -1])
