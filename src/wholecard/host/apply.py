@@ -11,6 +11,7 @@ from typing import Callable
 
 from wholecard.core import Action, Plan, UsageError, WholecardError
 from wholecard.host import journal
+from wholecard.host.binding import claims
 from wholecard.host.files import (
     digest,
     expand,
@@ -21,7 +22,7 @@ from wholecard.host.files import (
 from wholecard.host.host import Host
 from wholecard.host.journal import Applied, Entry
 from wholecard.host.operations import RunTool, WriteFile, diff, operation_of, text_digest
-from wholecard.host.wish import Wish, wished_cards
+from wholecard.host.wish import Wish
 
 # Called before an action with None and after it with its seconds: place (from 1), of how many,
 # the action, the seconds.
@@ -59,11 +60,10 @@ def apply(root: Path, host: Host, wish: Wish, plan: Plan, progress: Progress = s
     """
     if not plan.actions:
         return Outcome(None, (), reboot_needed=False)
-    functions = [each for card in wished_cards(host, wish) for each in card.functions]
     applied = Applied(
         plan=plan,
         cards=wish.cards,
-        functions=tuple(f"{each.address} {each.vendor} {each.device}" for each in functions),
+        functions=tuple(str(claim) for claim in claims(host, wish)),
         boot_id=host.boot.boot_id,
         time=round(time.time(), 3),
     )

@@ -49,10 +49,15 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class RunTool:
-    """Run `argv`, whose results are the files that match `outputs` (absolute paths or globs)."""
+    """Run `argv`, whose results are the files that match `outputs` (absolute paths or globs).
+
+    `undo_argv` takes it back where its outputs have changed since and cannot be put back; without
+    one the tool runs again, on the former files.
+    """
 
     argv: tuple[str, ...]
     outputs: tuple[str, ...]
+    undo_argv: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """The command as a person would type it, and what it makes."""
@@ -60,12 +65,25 @@ class RunTool:
 
     def to_json(self) -> dict[str, Any]:
         """`{"op": "run-tool", "argv": [...], "outputs": [...]}`."""
-        return {"op": "run-tool", "argv": list(self.argv), "outputs": list(self.outputs)}
+        data: dict[str, Any] = {
+            "op": "run-tool",
+            "argv": list(self.argv),
+            "outputs": list(self.outputs),
+        }
+        return {**data, "undo_argv": list(self.undo_argv)} if self.undo_argv else data
 
     def run(self, root: Path) -> None:
         """Run it on the host, or under another root with chroot. Raises RunError."""
-        argv = self.argv if root == Path("/") else ("chroot", str(root), *self.argv)
-        run(argv, timeout=TOOL_TIMEOUT, env={"LC_ALL": "C"})
+        _run_in(root, self.argv)
+
+    def run_back(self, root: Path) -> None:
+        """Take it back by a tool, as `run` does."""
+        _run_in(root, self.undo_argv or self.argv)
+
+
+def _run_in(root: Path, argv: tuple[str, ...]) -> None:
+    command = argv if root == Path("/") else ("chroot", str(root), *argv)
+    run(command, timeout=TOOL_TIMEOUT, env={"LC_ALL": "C"})
 
 
 HostOperation = Union[WriteFile, RunTool]
@@ -122,7 +140,9 @@ def _operation(data: dict[str, Any]) -> HostOperation:
         data.pop("expect_sha256")
         return WriteFile(**data)
     if op == "run-tool":
-        return RunTool(tuple(data["argv"]), tuple(data["outputs"]))
+        return RunTool(
+            tuple(data["argv"]), tuple(data["outputs"]), tuple(data.get("undo_argv", ()))
+        )
     raise WholecardError(
         f"unknown operation {op!r}", resolution="Use the release of Wholecard that wrote it."
     )
