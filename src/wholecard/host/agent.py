@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import Action, RefusedError, UsageError, WholecardError, exit_status
-from wholecard.host import journal, text
+from wholecard.host import journal, text, wish_options
 from wholecard.host.apply import apply, finish
 from wholecard.host.check import check
 from wholecard.host.facts import inspect, read_boot_id
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--all-cards", action="store_true", help="every card but the boot display"
             )
+            wish_options.add(command)
         if name == "apply":
             command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
         if name == "rollback":
@@ -103,9 +104,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    host = inspect(arguments.root)
-    named = bool(arguments.card)
-    wish = resolve(host, arguments.card, arguments.all_cards or not named)
+    host = wish_options.host(arguments)
+    asked = wish_options.asked(arguments)
+    named = bool(arguments.card or asked.cards)
+    wish = resolve(host, arguments.card, arguments.all_cards or not named, asked)
     findings = check(host, wished_cards(host, wish))
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
     _print(arguments, data, text.findings_text(findings))
@@ -113,8 +115,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    host = inspect(arguments.root)
-    made = plan(host, resolve(host, arguments.card, arguments.all_cards))
+    host = wish_options.host(arguments)
+    asked = wish_options.asked(arguments)
+    made = plan(host, resolve(host, arguments.card, arguments.all_cards, asked))
     _print(arguments, made.to_json(), str(made))
     return 0
 
@@ -122,9 +125,10 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _apply(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _plan(arguments)
+    asked = wish_options.asked(arguments)
     finished = finish(arguments.root, _progress)
-    host = inspect(arguments.root)
-    wish = resolve(host, arguments.card, arguments.all_cards)
+    host = wish_options.host(arguments)
+    wish = resolve(host, arguments.card, arguments.all_cards, asked)
     made = plan(host, wish)
     if not arguments.json:
         print(made)

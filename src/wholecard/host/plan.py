@@ -16,6 +16,7 @@ from wholecard.host.host import Host
 from wholecard.host.hugepages import hugepage_group
 from wholecard.host.isolation import isolation_groups
 from wholecard.host.modules import modprobe_text, modules_load_text
+from wholecard.host.natives import module_name
 from wholecard.host.operations import WriteFile
 from wholecard.host.settings import IN_INITRAMFS, MODPROBE, MODULES_LOAD, TABLE, FileText
 from wholecard.host.wish import Wish
@@ -36,6 +37,7 @@ def plan(host: Host, wish: Wish) -> Plan:
     """
     bound = bound_functions(host, wish)
     _refuse_transactional(host)
+    _refuse_driverless(host, bound)
     changes = (_kernel_arguments(host, wish), _modules(host, wish, bound), _initramfs(host, wish))
     written = [
         action
@@ -80,6 +82,18 @@ def _refuse_transactional(host: Host) -> None:
             "transactional-update shell, then transactional-update grub.cfg and "
             "transactional-update initrd, and reboot.",
         )
+
+
+def _refuse_driverless(host: Host, bound: _Bound) -> None:
+    """Some kernels for virtual machines are built without pci-stub, or without VFIO."""
+    for driver in sorted({driver for _, driver in bound}):
+        if module_name(driver) in host.boot.missing:
+            raise WholecardError(
+                f"kernel {host.boot.release} has no {driver}",
+                "It is neither built in nor among the kernel's modules.",
+                "Install the distribution's general kernel (on Debian linux-image-amd64, not "
+                "-cloud-), or do without what needs it.",
+            )
 
 
 def _kernel_arguments(host: Host, wish: Wish) -> Change:
