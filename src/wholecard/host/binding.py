@@ -81,10 +81,10 @@ def _against(host: Host, drivers: dict[Address, str]) -> Iterator[Finding]:
 def _torn_apart(
     host: Host, cards: tuple[Card, ...], drivers: dict[Address, str]
 ) -> Iterator[Finding]:
-    """WC104 for groups that only companions and parked functions are in."""
+    """WC104 for groups that companions alone are in; a parked function is given to nobody."""
     own = {each.address for card in cards for each in (*card.functions, *card.companions)}
     for group in host.groups:
-        in_group = [each for each in group.endpoints if each.address in drivers]
+        in_group = [each for each in group.endpoints if drivers.get(each.address) == VFIO]
         if not in_group or any(each.address in own for each in group.endpoints):
             continue
         for each in group.endpoints:
@@ -95,5 +95,10 @@ def _torn_apart(
                     Severity.ERROR,
                     f"{each.address} {each.ids} shares {group.name} with {in_group[0].address}, "
                     "which is to be bound, and would be left behind.",
-                    f"Name it too: --companion {each.address} or --park {each.address}.",
+                    f"Name it too: {_option(host, each)}, or --park {each.address}.",
                 )
+
+
+def _option(host: Host, function: Function) -> str:
+    card = host.card_of(function.address)
+    return f"--card {card.slot}.0" if card else f"--companion {function.address}"
