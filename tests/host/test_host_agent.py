@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from golden import compare
-from nodes import APART, GROUPS_APART, bare, reboot
+from nodes import APART, GROUPS_APART, bare, reboot, with_groups
 from tree import grow, snapshot
 from wholecard.host.agent import main
 from wholecard.host.facts import inspect
@@ -146,6 +146,15 @@ def test_wish_file(apart: Path, agent: Any, tmp_path: Path) -> None:
     assert "hugepagesz=1G hugepages=4" in out
     assert "0000:00/03.0/00.1 0000:02:00.1 8086 293e pci-stub" in out
     assert "0000:02:00.0" not in out
+
+
+def test_check_with_companion(apart: Path, agent: Any) -> None:
+    """A companion that is named is not left behind (WC104)."""
+    network = "0000:00:04.0"
+    grow(apart, with_groups(bare(APART), {**GROUPS_APART, 10: [*GROUPS_APART[10], network]}))
+    card = ("--card", "0000:01:00.0", "--json")
+    assert "WC104" in agent(apart, "check", *card)[1]
+    assert "WC104" not in agent(apart, "check", *card, "--companion", network)[1]
 
 
 def test_image(apart: Path, agent: Any, tmp_path: Path) -> None:

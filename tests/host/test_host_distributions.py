@@ -152,6 +152,19 @@ def test_loader_that_booted(tmp_path: Path) -> None:
     assert inspect(root).boot.loaders == ("systemd-boot", "grub")
 
 
+def test_el_without_entries(tmp_path: Path, calls: Path) -> None:
+    """With GRUB_ENABLE_BLSCFG=false EL is changed through GRUB's settings, whatever entries lie."""
+    one = el("rocky", "9.5", "5.14.0-503.11.1.el9_5.x86_64")
+    text = str(one.tree["etc/default/grub"]).replace("BLSCFG=true", "BLSCFG=false")
+    root = grow(tmp_path / "root", {**one.tree, "etc/default/grub": text})
+    before = snapshot(root)
+    prepare(root)
+    assert called(calls)[-1] == "grub2-mkconfig -o /boot/grub2/grub.cfg"
+    assert prepare(root).journal is None
+    rollback(root)
+    assert snapshot(root) == before
+
+
 def test_transactional(tmp_path: Path) -> None:
     """A transactional system is refused by its name, with its own way."""
     one = everything()[-1]

@@ -111,7 +111,9 @@ def _loader_info(root: Path) -> str:
 
 
 def _has_entries(root: Path, settings: Settings) -> bool:
-    return entries_enabled(settings) or bool(_entries(root / ENTRIES))
+    # Entries may be left from before GRUB_ENABLE_BLSCFG was set to false.
+    enabled = entries_enabled(settings)
+    return bool(_entries(root / ENTRIES)) if enabled is None else enabled
 
 
 def _entries(directory: Path) -> list[str]:

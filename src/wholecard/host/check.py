@@ -11,13 +11,16 @@ from wholecard.pci import Address, Card, Function, Group
 _WANTED_DRIVER = "vfio-pci"
 
 
-def check(host: Host, cards: Iterable[Card]) -> list[Finding]:
-    """Everything that stands against giving `cards` together, in the order of the rules' codes."""
+def check(host: Host, cards: Iterable[Card], bound: Collection[Address] = ()) -> list[Finding]:
+    """Everything that stands against giving `cards` together, in the order of the rules' codes.
+
+    `bound` are functions outside the cards that are bound all the same: companions, parked ones.
+    """
     cards = tuple(cards)
     findings = [
         *check_iommu(host),
         *(finding for card in cards for finding in _check_drivers(card)),
-        *check_together(host, cards),
+        *check_together(host, cards, bound),
         *check_viable(host, cards),
         *(_boot_display(card) for card in cards if card.boot_display),
     ]

@@ -21,10 +21,10 @@ MKCONFIG = RunTool(("grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"), ("/boot/gru
 _BLS = re.compile(r"""^\s*(?:export\s+)?GRUB_ENABLE_BLSCFG=["']?(\w+)["']?""", re.MULTILINE)
 
 
-def entries_enabled(settings: Settings) -> bool:
-    """Whether grub2-mkconfig leaves the menu to boot loader entries (GRUB_ENABLE_BLSCFG)."""
+def entries_enabled(settings: Settings) -> bool | None:
+    """Whether grub2-mkconfig leaves the menu to boot loader entries; None where nothing says it."""
     found = [match for each in settings.grub for match in _BLS.findall(each.text or "")]
-    return bool(found) and found[-1] == "true"
+    return found[-1] == "true" if found else None
 
 
 def change(settings: Settings, wanted: Wanted) -> Change:
