@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tree import Leaf, grow
+from wholecard.core import WholecardError
 from wholecard.host import dracut, initramfs_tools
 from wholecard.host.claim import CLAIMED, HEAD, Claim, table_text
 from wholecard.pci import Address, Function, slot_path
@@ -94,6 +95,13 @@ def test_table() -> None:
     ]
     assert [str(Claim.parse(line)) for line in lines] == lines
     assert Claim.parse("0000:01:00.1 8086 293e") == Claim("", "0000:01:00.1", "8086", "293e")
+
+
+@pytest.mark.parametrize("line", ["", "0000:01:00.1", "a b c d", "a b c d e f"])
+def test_no_claim(line: str) -> None:
+    """What is no planned function is an error, not a traceback."""
+    with pytest.raises(WholecardError, match="no planned function"):
+        Claim.parse(line)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from wholecard.core import WholecardError
 from wholecard.pci import Function, slot_path
 
 VFIO = "vfio-pci"
@@ -49,9 +50,17 @@ class Claim:
 
     @classmethod
     def parse(cls, line: str) -> Claim:
-        """The inverse of `str`; also `address vendor device`, as early journals have it."""
+        """The inverse of `str`; also `address vendor device`, as early journals have it.
+
+        Raises WholecardError on anything else.
+        """
         fields = line.split()
-        return cls(*fields) if len(fields) == 5 else cls("", *fields[:3])
+        if len(fields) not in (3, 5):
+            raise WholecardError(
+                f"{line!r} is no planned function",
+                resolution="Use the release of Wholecard that wrote the journal.",
+            )
+        return cls(*fields) if len(fields) == 5 else cls("", *fields)
 
     def __str__(self) -> str:
         return f"{self.path} {self.address} {self.vendor} {self.device} {self.driver}"
