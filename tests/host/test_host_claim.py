@@ -65,11 +65,12 @@ def run_script(tmp_path: Path, script: str, shell: list[str], table: str) -> str
         [*shell, str(tmp_path / "script")],
         check=True,
         env={
-            "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+            "PATH": os.environ["PATH"],
             "SYS_TREE": str(tmp_path / "sys"),
             "WHOLECARD_SYS": str(tmp_path / "sys"),
             "WHOLECARD_TABLE": str(tmp_path / "table"),
             "WHOLECARD_KMSG": str(tmp_path / "kmsg"),
+            "WHOLECARD_MODPROBE": str(tmp_path / "bin/modprobe"),
         },
     )
     log = tmp_path / "kmsg"

@@ -118,6 +118,20 @@ def test_el_gives_former_values_back(tmp_path: Path, calls: Path) -> None:
     assert next_words(root)[-1] == "intel_iommu=off"
 
 
+def test_environment_block_on_the_efi_partition(tmp_path: Path, calls: Path) -> None:
+    """A block that is a link to the EFI partition is changed there and put back there."""
+    tree = dict(el_kernelopts().tree)
+    tree["boot/efi/EFI/rocky/grubenv"] = tree["boot/grub2/grubenv"]
+    tree["boot/grub2/grubenv"] = "-> ../efi/EFI/rocky/grubenv"
+    root = grow(tmp_path / "root", tree)
+    before = snapshot(root)
+    prepare(root)
+    assert "iommu=pt" in (root / "boot/efi/EFI/rocky/grubenv").read_text()
+    assert prepare(root).journal is None
+    rollback(root)
+    assert snapshot(root) == before
+
+
 def test_environment_block_is_left(tmp_path: Path, calls: Path) -> None:
     """Where no entry uses it, GRUB's environment block, which every boot writes, is no output."""
     one = el("centos", "9", "5.14.0-527.el9.x86_64")

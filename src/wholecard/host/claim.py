@@ -81,6 +81,8 @@ SCRIPT = r"""
 SYS=${WHOLECARD_SYS:-/sys}
 TABLE=${WHOLECARD_TABLE:-/etc/wholecard/bind}
 KMSG=${WHOLECARD_KMSG:-/dev/kmsg}
+# By its path: a busybox may have a modprobe of its own that cannot read compressed modules.
+MODPROBE=${WHOLECARD_MODPROBE:-/sbin/modprobe}
 
 say() {
 	echo "<6>wholecard: $*" >> "$KMSG"
@@ -143,7 +145,7 @@ claim() {
 		if [ -n "$has" ]; then
 			echo "$address" > "$place/driver/unbind"
 		fi
-		modprobe "$driver"
+		"$MODPROBE" "$driver"
 		echo "$address" > "$SYS/bus/pci/drivers_probe"
 		has=$(driver_of "$place")
 	fi

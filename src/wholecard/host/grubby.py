@@ -17,7 +17,14 @@ from wholecard.host import arguments, entries, grub
 from wholecard.host.arguments import Wanted
 from wholecard.host.change import Change, Tool
 from wholecard.host.operations import RunTool
-from wholecard.host.settings import ENTRIES, GRUB, GRUBENV, KERNEL_CMDLINE, Settings
+from wholecard.host.settings import (
+    ENTRIES,
+    GRUB,
+    GRUBENV,
+    GRUBENV_EFI,
+    KERNEL_CMDLINE,
+    Settings,
+)
 
 
 def command_line(settings: Settings) -> str | None:
@@ -104,4 +111,4 @@ def _argv(added: tuple[str, ...], removed: tuple[str, ...]) -> tuple[str, ...]:
 def _outputs(settings: Settings) -> tuple[str, ...]:
     """What grubby writes. The environment block changes at every boot: only where it has to be."""
     block = any(entries.uses_environment(entry) for entry in settings.entries)
-    return (f"/{ENTRIES}/*.conf", GRUB, KERNEL_CMDLINE, *((GRUBENV,) if block else ()))
+    return (f"/{ENTRIES}/*.conf", GRUB, KERNEL_CMDLINE, *((GRUBENV, GRUBENV_EFI) if block else ()))

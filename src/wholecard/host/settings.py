@@ -20,6 +20,8 @@ GRUB = "/etc/default/grub"
 GRUB_PARTS = "etc/default/grub.d"
 
 GRUBENV = "/boot/grub2/grubenv"
+# On UEFI hosts that began as EL 8 the one above is a link to this.
+GRUBENV_EFI = "/boot/efi/EFI/*/grubenv"
 ENTRIES = "boot/loader/entries"
 KERNEL_CMDLINE = "/etc/kernel/cmdline"
 KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
