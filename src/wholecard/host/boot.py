@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from wholecard.host import grub, grubby, kernel_install
-from wholecard.host.grub2 import entries_enabled
+from wholecard.host import entries, grub, kernel_cmdline
 from wholecard.host.settings import ENTRIES, Settings
 
 # In the order in which one is chosen where several are there.
@@ -24,7 +23,7 @@ def find_loaders(root: Path, settings: Settings) -> tuple[str, ...]:
     there; being installed beside GRUB it may be no more than a package.
     """
     there = {
-        "grubby": _any(root, "usr/sbin/grubby", "usr/bin/grubby") and _has_entries(root, settings),
+        "grubby": _any(root, "usr/sbin/grubby", "usr/bin/grubby") and _has_names(root, settings),
         "systemd-boot": _systemd_boot(root),
         "grub": _all(root, "etc/default/grub", "usr/sbin/update-grub"),
         "grub2": _all(root, "etc/default/grub")
@@ -60,16 +59,16 @@ def next_command_line(loader: str | None, settings: Settings, running: str) -> s
     GRUB's settings do not have `root=`, which grub-mkconfig adds.
     """
     if loader == "grubby":
-        return grubby.command_line(settings)
+        return entries.command_line(settings)
     if loader == "systemd-boot":
-        return kernel_install.command_line(settings, running)
+        return kernel_cmdline.command_line(settings, running)
     return grub.command_line(settings) if loader in ("grub", "grub2") else None
 
 
 def find_kernels(root: Path) -> tuple[tuple[str, str], ...]:
     """The installed kernels with modules: version, and the image's absolute path."""
     found = []
-    for modules in sorted(_entries(root / "lib/modules")):
+    for modules in sorted(_names(root / "lib/modules")):
         for image in (f"lib/modules/{modules}/vmlinuz", f"boot/vmlinuz-{modules}"):
             if _all(root, image):
                 found.append((modules, f"/{image}"))
@@ -91,7 +90,7 @@ def is_transactional(root: Path) -> bool:
 def _systemd_boot(root: Path) -> bool:
     installed = [
         f"{place.lstrip('/')}/{below}"
-        for place in kernel_install.PLACES
+        for place in kernel_cmdline.PLACES
         for below in ("loader/loader.conf", "EFI/systemd/systemd-bootx64.efi")
     ]
     return _all(root, "usr/bin/kernel-install") and (
@@ -110,13 +109,13 @@ def _loader_info(root: Path) -> str:
     return match[0] if match else ""
 
 
-def _has_entries(root: Path, settings: Settings) -> bool:
+def _has_names(root: Path, settings: Settings) -> bool:
     # Entries may be left from before GRUB_ENABLE_BLSCFG was set to false.
-    enabled = entries_enabled(settings)
-    return bool(_entries(root / ENTRIES)) if enabled is None else enabled
+    enabled = entries.enabled(settings)
+    return bool(_names(root / ENTRIES)) if enabled is None else enabled
 
 
-def _entries(directory: Path) -> list[str]:
+def _names(directory: Path) -> list[str]:
     try:
         return [entry.name for entry in directory.iterdir()]
     except OSError:

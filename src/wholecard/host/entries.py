@@ -11,7 +11,20 @@ import re
 from wholecard.host.settings import GRUBENV, FileText, Settings
 
 _OPTIONS = re.compile(r"^options[ \t]+(.*?)[ \t]*$", re.MULTILINE)
+_ENABLED = re.compile(r"""^\s*(?:export\s+)?GRUB_ENABLE_BLSCFG=["']?(\w+)["']?""", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
+
+
+def enabled(settings: Settings) -> bool | None:
+    """Whether grub2-mkconfig leaves the menu to entries (GRUB_ENABLE_BLSCFG); None if unsaid."""
+    found = [match for each in settings.grub for match in _ENABLED.findall(each.text or "")]
+    return found[-1] == "true" if found else None
+
+
+def command_line(settings: Settings) -> str | None:
+    """The default entry's arguments; None where the entries cannot be read."""
+    entry = default_entry(settings)
+    return None if entry is None else options(settings, entry)
 
 
 def options(settings: Settings, entry: FileText) -> str:

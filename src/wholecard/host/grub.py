@@ -16,8 +16,6 @@ from typing import Callable
 from wholecard.core import WholecardError
 from wholecard.host import arguments
 from wholecard.host.arguments import Wanted
-from wholecard.host.change import Change, Tool
-from wholecard.host.operations import RunTool
 from wholecard.host.settings import GRUB, FileText, Settings
 
 BOTH = "GRUB_CMDLINE_LINUX"
@@ -166,9 +164,6 @@ def _append(path: str, text: str, missing: Sequence[str]) -> str:
     return text[: last.start] + value + text[last.end :]
 
 
-UPDATE_GRUB = RunTool(("update-grub",), ("/boot/grub/grub.cfg",))
-
-
 def command_line(settings: Settings) -> str | None:
     """What the settings give to the kernel, None where they are not plain values.
 
@@ -178,22 +173,3 @@ def command_line(settings: Settings) -> str | None:
         return " ".join(_effective(settings.grub, [each.text or "" for each in settings.grub]))
     except WholecardError:
         return None
-
-
-def changed_files(settings: Settings, wanted: Wanted) -> tuple[tuple[FileText, str], ...]:
-    """The settings that change, each with the reason. Raises as `edit` does."""
-    reason = f"The kernel is told by its arguments: {wanted}."
-    return tuple((changed, reason) for changed in edit(settings.grub, wanted))
-
-
-def change(settings: Settings, wanted: Wanted) -> Change:
-    """The settings edited, and update-grub."""
-    files = changed_files(settings, wanted)
-    tool = Tool(
-        "update-grub",
-        "The next boot reads the kernel's arguments from grub.cfg.",
-        UPDATE_GRUB,
-        "put the former grub.cfg back, or run it again where it has changed since",
-        after=tuple(file.path for file, _ in files),
-    )
-    return Change(files, (tool,) if files else ())

@@ -27,15 +27,9 @@ from wholecard.host.settings import (
 )
 
 
-def command_line(settings: Settings) -> str | None:
-    """The default entry's arguments; None where the entries cannot be read."""
-    entry = entries.default_entry(settings)
-    return None if entry is None else entries.options(settings, entry)
-
-
 def change(settings: Settings, wanted: Wanted) -> Change:
     """One call of grubby for all entries, where any of them lacks what is wanted."""
-    line = command_line(settings)
+    line = entries.command_line(settings)
     if line is None:
         raise WholecardError(
             "cannot read the boot loader entries",

@@ -12,31 +12,15 @@ from wholecard.core import WholecardError
 from wholecard.host import arguments
 from wholecard.host.arguments import Wanted
 from wholecard.host.change import Change, Tool
+from wholecard.host.kernel_cmdline import PLACES, command_line, lines_of, says
 from wholecard.host.operations import RunTool
 from wholecard.host.settings import (
     IN_INITRAMFS,
     KERNEL_CMDLINE,
-    KERNEL_CMDLINE_VENDOR,
     MODPROBE,
     FileText,
     Settings,
 )
-
-# Where the EFI partition, or the extended boot partition, may be mounted.
-PLACES = ("/efi", "/boot", "/boot/efi")
-
-# The boot loader's own words, which kernel-install leaves out too.
-_LOADERS = ("BOOT_IMAGE", "initrd")
-
-
-def command_line(settings: Settings, running: str) -> str | None:
-    """What kernel-install gives to the kernel; None where nothing says it."""
-    for path in (KERNEL_CMDLINE, KERNEL_CMDLINE_VENDOR):
-        text = settings.file(path).text
-        if text is not None:
-            return " ".join(word for line in _lines(text) for word in arguments.words(line))
-    kept = [word for word in arguments.words(running) if arguments.name_of(word) not in _LOADERS]
-    return " ".join(kept) or None
 
 
 def change(
@@ -78,9 +62,9 @@ def outputs(version: str) -> tuple[str, ...]:
 
 def _merged(settings: Settings, running: str, wanted: Wanted) -> str:
     standing = settings.file(KERNEL_CMDLINE).text
-    if standing is not None and list(_lines(standing)):
+    if standing is not None and lines_of(standing):
         lines = standing.splitlines(keepends=True)
-        ours = [place for place, line in enumerate(lines) if _says(line)]
+        ours = [place for place, line in enumerate(lines) if says(line)]
         for place, line in zip(ours, arguments.merge([lines[each] for each in ours], wanted)):
             lines[place] = line
         return "".join(lines)
@@ -92,11 +76,3 @@ def _merged(settings: Settings, running: str, wanted: Wanted) -> str:
             f"Write {KERNEL_CMDLINE} with at least root=.",
         )
     return arguments.merge([before or ""], wanted)[0] + "\n"
-
-
-def _says(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
-
-
-def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if _says(line)]

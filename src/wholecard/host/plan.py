@@ -6,7 +6,14 @@ import dataclasses
 from collections.abc import Iterator
 
 from wholecard.core import Action, Plan, UsageError, WholecardError
-from wholecard.host import arguments, dracut, grub, grub2, grubby, initramfs_tools, kernel_install
+from wholecard.host import (
+    arguments,
+    dracut,
+    grub_tools,
+    grubby,
+    initramfs_tools,
+    kernel_install,
+)
 from wholecard.host.arguments import ARGUMENTS, Wanted
 from wholecard.host.binding import bound_functions
 from wholecard.host.boot import next_command_line
@@ -107,9 +114,9 @@ def _kernel_arguments(host: Host, wish: Wish) -> Change:
     if loader == "systemd-boot":
         return kernel_install.change(settings, running, host.boot.kernels, wanted)
     if loader == "grub":
-        return grub.change(settings, wanted)
+        return grub_tools.change(settings, wanted, grub_tools.UPDATE_GRUB)
     if loader == "grub2":
-        return grub2.change(settings, wanted)
+        return grub_tools.change(settings, wanted, grub_tools.MKCONFIG)
     raise WholecardError(
         "no boot loader that Wholecard knows",
         "Looked for update-grub or grub2-mkconfig with /etc/default/grub, grubby with boot loader "
