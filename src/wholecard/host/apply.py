@@ -11,7 +11,7 @@ from typing import Callable
 
 from wholecard.core import Action, Plan, UsageError, WholecardError
 from wholecard.host import journal
-from wholecard.host.binding import claims
+from wholecard.host.claims import claims
 from wholecard.host.files import (
     digest,
     expand,

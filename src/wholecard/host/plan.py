@@ -15,10 +15,10 @@ from wholecard.host import (
     kernel_install,
 )
 from wholecard.host.arguments import ARGUMENTS, Wanted
-from wholecard.host.binding import bound_functions
 from wholecard.host.boot import next_command_line
 from wholecard.host.change import Change, Tool
 from wholecard.host.claim import PARKED, Claim, table_text
+from wholecard.host.claims import bound_functions
 from wholecard.host.host import Host
 from wholecard.host.hugepages import hugepage_group
 from wholecard.host.isolation import isolation_groups
