@@ -19,7 +19,6 @@ from wholecard.host.plan import plan
 from wholecard.host.rollback import rollback
 from wholecard.host.verify import verify
 from wholecard.host.wish import resolve, wished_cards
-from wholecard.pci import Address
 
 _EPILOG = """\
 The way of a host, as root:
@@ -109,8 +108,7 @@ def _check(arguments: argparse.Namespace) -> int:
     asked = wish_options.asked(arguments)
     named = bool(arguments.card or asked.cards)
     wish = resolve(host, arguments.card, arguments.all_cards or not named, asked)
-    bound = {Address.parse(text) for text in (*wish.companions, *wish.parked)}
-    findings = check(host, wished_cards(host, wish), bound)
+    findings = check(host, wished_cards(host, wish), wish=wish)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
     _print(arguments, data, text.findings_text(findings))
     return exit_status(findings)

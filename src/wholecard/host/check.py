@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from wholecard.core import Finding, Severity
 from wholecard.host.host import Host
-from wholecard.pci import Address, Card, Function, Group
+from wholecard.host.wish import Wish
+from wholecard.pci import Card, Function, Group
 
 _WANTED_DRIVER = "vfio-pci"
 
 
-def check(host: Host, cards: Iterable[Card], bound: Collection[Address] = ()) -> list[Finding]:
+def check(host: Host, cards: Iterable[Card], *, wish: Wish | None = None) -> list[Finding]:
     """Everything that stands against giving `cards` together, in the order of the rules' codes.
 
-    `bound` are functions outside the cards that are bound all the same: companions, parked ones.
+    What `wish` names as a companion or as parked is seen to, and is no finding.
     """
     cards = tuple(cards)
     findings = [
         *check_iommu(host),
         *(finding for card in cards for finding in _check_drivers(card)),
-        *check_together(host, cards, bound),
+        *check_together(host, cards, wish),
         *check_viable(host, cards),
         *(_boot_display(card) for card in cards if card.boot_display),
     ]
@@ -69,33 +70,32 @@ def _check_drivers(card: Card) -> list[Finding]:
     return [driver_finding(each) for each in card.functions if each.driver != _WANTED_DRIVER]
 
 
-def driver_finding(function: Function, wanted: str = _WANTED_DRIVER) -> Finding:
-    """WC103 for a function that vfio-pci, or what else was planned, does not have."""
+def driver_finding(function: Function) -> Finding:
+    """WC103 for a function that vfio-pci does not have."""
     held = f"is on {function.driver}" if function.driver else "has no driver"
     return Finding(
         "WC103",
         str(function.address),
         Severity.ERROR if function.driver else Severity.WARNING,
-        f"{function.address} {function.ids} {held}, not on {wanted}.",
+        f"{function.address} {function.ids} {held}, not on {_WANTED_DRIVER}.",
         f"wholecard-host apply --card {function.address.slot_key}.0, then reboot",
     )
 
 
-def check_together(
-    host: Host, cards: Iterable[Card], bound: Collection[Address] = ()
-) -> list[Finding]:
+def check_together(host: Host, cards: Iterable[Card], wish: Wish | None = None) -> list[Finding]:
     """WC104 and WC107: what shares a group with `cards` and is not given with them.
 
-    `bound` are functions outside the cards that are bound all the same: companions, parked ones.
+    What `wish` names as a companion or as parked is seen to, and is no finding.
     """
     cards = tuple(cards)
     given = {card.slot for card in cards}
+    bound = {*wish.companions, *wish.parked} if wish else set()
     findings = []
     for card in cards:
         left = [
             each
             for each in card.companions
-            if each.address.slot_key not in given and each.address not in bound
+            if each.address.slot_key not in given and str(each.address) not in bound
         ]
         others = {each.address.slot_key: host.card_of(each.address) for each in left}
         for other in others.values():

@@ -33,7 +33,7 @@ def bound_functions(host: Host, wish: Wish) -> tuple[tuple[Function, str], ...]:
     drivers = {each.address: VFIO for card in cards for each in card.functions}
     drivers.update({Address.parse(text): VFIO for text in wish.companions})
     drivers.update({Address.parse(text): PARKED for text in wish.parked})
-    against = [*_against(host, drivers), *check_together(host, cards, drivers)]
+    against = [*_against(host, drivers), *check_together(host, cards, wish)]
     against += _torn_apart(host, cards, drivers)
     if against:
         raise RefusedError(

@@ -48,7 +48,7 @@ def change(settings: Settings, wanted: Wanted) -> Change:
         RunTool(
             _argv(added, removed),
             _outputs(settings),
-            undo_argv=_argv(*_inverse(line, added, removed)),
+            again=_argv(*_inverse(line, added, removed)),
         ),
         "put the former entries back, or take the arguments out where entries changed since",
     )

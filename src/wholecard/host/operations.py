@@ -51,13 +51,13 @@ class WriteFile:
 class RunTool:
     """Run `argv`, whose results are the files that match `outputs` (absolute paths or globs).
 
-    `undo_argv` takes it back where its outputs have changed since and cannot be put back; without
+    `again` takes it back where its outputs have changed since and cannot be put back; without
     one the tool runs again, on the former files.
     """
 
     argv: tuple[str, ...]
     outputs: tuple[str, ...]
-    undo_argv: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """The command as a person would type it, and what it makes."""
@@ -70,15 +70,15 @@ class RunTool:
             "argv": list(self.argv),
             "outputs": list(self.outputs),
         }
-        return {**data, "undo_argv": list(self.undo_argv)} if self.undo_argv else data
+        return {**data, "again": list(self.again)} if self.again else data
 
     def run(self, root: Path) -> None:
         """Run it on the host, or under another root with chroot. Raises RunError."""
         _run_in(root, self.argv)
 
-    def run_back(self, root: Path) -> None:
+    def run_again(self, root: Path) -> None:
         """Take it back by a tool, as `run` does."""
-        _run_in(root, self.undo_argv or self.argv)
+        _run_in(root, self.again or self.argv)
 
 
 def _run_in(root: Path, argv: tuple[str, ...]) -> None:
@@ -140,9 +140,7 @@ def _operation(data: dict[str, Any]) -> HostOperation:
         data.pop("expect_sha256")
         return WriteFile(**data)
     if op == "run-tool":
-        return RunTool(
-            tuple(data["argv"]), tuple(data["outputs"]), tuple(data.get("undo_argv", ()))
-        )
+        return RunTool(tuple(data["argv"]), tuple(data["outputs"]), tuple(data.get("again", ())))
     raise WholecardError(
         f"unknown operation {op!r}", resolution="Use the release of Wholecard that wrote it."
     )

@@ -54,7 +54,7 @@ def _play_backwards(root: Path, entry: Entry, progress: Progress) -> list[float]
         started = time.monotonic()
         operation = operation_of(actions[place])
         if place in again and isinstance(operation, RunTool):
-            operation.run_back(root)
+            operation.run_again(root)
         else:
             _undo(root, entry, operation)
         entry.log("undone", n=place)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
 from wholecard.host.check import check_iommu, check_together, check_viable, driver_finding
-from wholecard.host.claim import CLAIMED, Claim
+from wholecard.host.claim import CLAIMED, VFIO, Claim
 from wholecard.host.host import Host
 from wholecard.host.journal import Applied
 from wholecard.host.kernel_log import Record
+from wholecard.host.wish import Wish
 from wholecard.pci import Address, Function, slot_path
 
 _REBUILD = (
@@ -98,8 +99,9 @@ def _groups(
     slots = {each.address.slot_key for each in found if slot_path(each) in of_cards}
     slots.update(slot for slot in applied.cards if not of_cards - {""})
     cards = tuple(card for card in host.cards if card.slot in slots)
-    bound = {each.address for each in found}
-    return [*check_together(host, cards, bound), *check_viable(host, cards)]
+    # Whatever was planned besides the cards is seen to, where it is now.
+    beside = Wish(tuple(sorted(slots)), companions=tuple(str(each.address) for each in found))
+    return [*check_together(host, cards, beside), *check_viable(host, cards)]
 
 
 def _slot(address: str) -> str:
@@ -146,7 +148,7 @@ def _moved(claim: Claim, function: Function) -> Finding:
 
 def _not_taken(claim: Claim, function: Function, rebooted: bool) -> Finding:
     if not rebooted or function.driver is None:
-        return driver_finding(function, claim.driver)
+        return driver_finding(function) if claim.driver == VFIO else _not_parked(claim, function)
     return Finding(
         "WC108",
         str(function.address),
@@ -154,6 +156,17 @@ def _not_taken(claim: Claim, function: Function, rebooted: bool) -> Finding:
         f"{function.address} {function.ids} is on {function.driver} although the host was "
         "prepared and rebooted.",
         f"See what the kernel says (dmesg | grep wholecard); {_REBUILD}",
+    )
+
+
+def _not_parked(claim: Claim, function: Function) -> Finding:
+    return Finding(
+        "WC103",
+        str(function.address),
+        Severity.WARNING,
+        f"{function.address} {function.ids} is on {function.driver or 'no driver'}, not on "
+        f"{claim.driver}.",
+        "Reboot; then see what the kernel says (dmesg | grep wholecard).",
     )
 
 
