@@ -114,6 +114,10 @@ def with_groups(tree: dict[str, Leaf], groups: dict[int, list[str]]) -> dict[str
     """The tree with its IOMMU on."""
     grown = dict(tree)
     grown["sys/class/iommu/dmar0/"] = ""
+    if "etc/default/grub" in grown:
+        # As it is now, so it will be at the next boot.
+        settings = str(grown["etc/default/grub"])
+        grown["etc/default/grub"] = settings.replace("intel_iommu=off", "intel_iommu=on")
     for number, addresses in groups.items():
         for address in addresses:
             link = str(tree[f"sys/bus/pci/devices/{address}"]).removeprefix("-> ../../../")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from golden import compare
-from nodes import APART, GROUPS_APART, reboot
+from nodes import APART, GROUPS_APART, bare, reboot, with_groups
 from tree import grow, snapshot
 from wholecard.host import journal
 from wholecard.host.agent import main
@@ -114,6 +115,73 @@ def test_called_wrongly(apart: Path, agent: Any, arguments: list[str], brief: st
     status, _, err = agent(apart, *arguments)
     assert status == 2
     assert brief in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "brief"),
+    [
+        (["--loader", "grubby"], "no boot loader grubby"),
+        (["--initramfs", "dracut"], "no initramfs tool dracut"),
+        (["--companion", "0000:00:02.0"], "is a bridge"),
+        (["--park", "zz"], "is no PCI address"),
+        (["--hugepages", "64"], "says no huge pages"),
+        (["--isolate-cpus", "x"], "no list of CPUs"),
+        (["--wish", "/nowhere/wish.json"], "cannot read the wish"),
+        (["--facts", "/nowhere/host.json"], "cannot read a host's facts"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "plan", "apply"])
+def test_bad_options(
+    apart: Path, agent: Any, calls: Path, command: str, arguments: list[str], brief: str
+) -> None:
+    """A wish that cannot be is called wrongly: status 2, one error, nothing touched."""
+    before = snapshot(apart)
+    status, _, err = agent(apart, command, "--all-cards", *arguments)
+    assert (status, brief in err, snapshot(apart) == before) == (2, True, True)
+
+
+def test_wish_file(apart: Path, agent: Any, tmp_path: Path) -> None:
+    """A wish can be written in a file; options add to it."""
+    wish = tmp_path / "wish.json"
+    wish.write_text(json.dumps({"cards": ["0000:01:00"], "hugepages": ["1G:4"]}))
+    status, out, _ = agent(apart, "plan", "--wish", str(wish), "--park", "0000:02:00.1")
+    assert status == 0
+    assert "hugepagesz=1G hugepages=4" in out
+    assert "0000:00/03.0/00.1 0000:02:00.1 8086 293e pci-stub" in out
+    assert "0000:02:00.0" not in out
+
+
+def test_check_with_companion(apart: Path, agent: Any) -> None:
+    """A companion that is named is not left behind (WC104)."""
+    network = "0000:00:04.0"
+    grow(apart, with_groups(bare(APART), {**GROUPS_APART, 10: [*GROUPS_APART[10], network]}))
+    card = ("--card", "0000:01:00.0", "--json")
+    assert "WC104" in agent(apart, "check", *card)[1]
+    assert "WC104" not in agent(apart, "check", *card, "--companion", network)[1]
+
+
+def test_image(apart: Path, agent: Any, tmp_path: Path) -> None:
+    """An unpacked image is planned for with the facts of the host that it is for."""
+    facts = tmp_path / "host.json"
+    facts.write_text(agent(apart, "inspect", "--json")[1])
+    for name in ("sys", "proc"):
+        shutil.rmtree(apart / name)
+    status, _, err = agent(apart, "plan", "--card", "0000:01:00.0")
+    assert (status, "--facts" in err) == (2, True)
+    status, out, _ = agent(apart, "apply", "--card", "0000:01:00.0", "--facts", str(facts))
+    assert (status, "softdep snd_hda_intel" in out) == (0, True)
+    again = agent(apart, "plan", "--card", "0000:01:00.0", "--facts", str(facts))
+    assert again[:2] == (0, "Nothing to do: the host is as wished.\n")
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"schema": 1}', '{"schema": 2}'])
+def test_bad_facts(apart: Path, agent: Any, tmp_path: Path, text: str) -> None:
+    """Facts that are none are one error, called wrongly."""
+    facts = tmp_path / "host.json"
+    facts.write_text(text)
+    status, _, err = agent(apart, "plan", "--all-cards", "--facts", str(facts))
+    assert status == 2
+    assert err.startswith("error: ")
 
 
 def test_broken(apart: Path, agent: Any, calls: Path) -> None:

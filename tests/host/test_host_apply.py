@@ -212,7 +212,10 @@ def test_journal_is_readable(apart: Path) -> None:
     (entry,) = journal.entries(apart)
     data = json.loads((entry.directory / "plan.json").read_text())
     assert data["cards"] == ["0000:01:00"]
-    assert data["functions"] == ["0000:01:00.0 1002 5046", "0000:01:00.1 8086 293e"]
+    assert data["functions"] == [
+        "0000:00/02.0/00.0 0000:01:00.0 1002 5046 vfio-pci",
+        "0000:00/02.0/00.1 0000:01:00.1 8086 293e vfio-pci",
+    ]
     assert data["boot_id"] == "boot-one"
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wholecard.core import WholecardError
-from wholecard.host.grub import ARGUMENTS, edit
+from wholecard.host.arguments import ARGUMENTS
+from wholecard.host.grub import edit
 from wholecard.host.settings import FileText
 
 GRUB = "/etc/default/grub"

@@ -15,7 +15,7 @@ from nodes import APART, bare
 from tree import grow, snapshot
 from wholecard.core import Plan, RefusedError, WholecardError
 from wholecard.host.facts import inspect
-from wholecard.host.host import Boot, Host, Iommu
+from wholecard.host.host import Boot, Host, Iommu, Use
 from wholecard.host.operations import WriteFile, plan_from_json
 from wholecard.host.plan import plan
 from wholecard.host.settings import TABLE, FileText, Settings
@@ -30,7 +30,7 @@ def bound(made: Plan) -> set[str]:
         for action in made.actions
         if isinstance(action.do, WriteFile) and action.subject == TABLE
     )
-    return {line.split()[0] for line in table.splitlines() if not line.startswith("#")}
+    return {line.split()[1] for line in table.splitlines() if not line.startswith("#")}
 
 
 def test_printed(apart: Path) -> None:
@@ -90,14 +90,14 @@ def without(host: Host, **changes: object) -> Host:
 
 
 def test_unknown_hosts(apart: Path) -> None:
-    """A host without IOMMU, GRUB or initramfs-tools, or without the card, is an error."""
+    """A host without IOMMU, boot loader or initramfs tool, or without the card, is an error."""
     host = inspect(apart)
     wish = resolve(host, ["0000:01:00.0"])
     no_iommu = dataclasses.replace(host, iommu=Iommu(None, on=False))
     for changed, brief in [
         (no_iommu, "no IOMMU"),
         (without(host, loader=None), "no boot loader"),
-        (without(host, initramfs="dracut"), "dracut"),
+        (without(host, initramfs=None), "no initramfs tool"),
         (dataclasses.replace(host, cards=()), "no such card"),
     ]:
         with pytest.raises(WholecardError, match=brief):
@@ -139,7 +139,9 @@ def hosts(draw: st.DrawFn) -> Host:
         Group(number, tuple(f for f, n in zip(functions, numbers) if n == number))
         for number in sorted(set(numbers))
     )
+    used = draw(st.sets(st.sampled_from([str(each.address) for each in functions]), max_size=2))
     return Host(
+        uses=tuple(Use(address, "disk", "/dev/sda2 at /") for address in sorted(used)),
         functions=tuple(functions),
         cards=find_cards(functions, groups),
         groups=groups,
@@ -152,17 +154,26 @@ def hosts(draw: st.DrawFn) -> Host:
 
 @given(hosts(), st.data())
 def test_whole_or_nothing(host: Host, data: st.DataObject) -> None:
-    """No plan binds a bridge; every endpoint of a given group is bound or the plan is refused."""
+    """No plan binds a bridge or what the host uses; every endpoint of a given group is bound.
+
+    Else it is refused.
+    """
     slots = sorted(card.slot for card in host.cards)
     if not slots:
         return
-    wish = Wish(tuple(sorted(data.draw(st.sets(st.sampled_from(slots), min_size=1)))))
+    everywhere = st.sets(st.sampled_from([str(each.address) for each in host.functions]))
+    wish = Wish(
+        tuple(sorted(data.draw(st.sets(st.sampled_from(slots), min_size=1)))),
+        companions=tuple(sorted(data.draw(everywhere))),
+        parked=tuple(sorted(data.draw(everywhere))) if data.draw(st.booleans()) else (),
+    )
     try:
         addresses = bound(plan(host, wish))
     except WholecardError:
         return
     bridges = {str(each.address) for each in host.functions if each.is_bridge}
-    assert not addresses & bridges
+    assert not addresses & (bridges | {use.address for use in host.uses})
     for group in host.groups:
         endpoints = {str(each.address) for each in group.endpoints}
-        assert not endpoints & addresses or endpoints <= addresses
+        given = endpoints & addresses - {*wish.parked}
+        assert not given or endpoints <= addresses

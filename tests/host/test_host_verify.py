@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from wholecard.host.facts import inspect
 from wholecard.host.kernel_log import read_kernel_log
 from wholecard.host.plan import plan
 from wholecard.host.verify import Verdict, verify
-from wholecard.host.wish import resolve
+from wholecard.host.wish import Wish, resolve
 
 FIRST = ("0000:01:00.0", "0000:01:00.1")
 BRIDGED = ("0000:02:01.0", "0000:02:01.1", "0000:02:02.0", "0000:02:02.1")
@@ -134,3 +135,62 @@ def test_group_larger_than_predicted(apart: Path) -> None:
     groups = {10: [*GROUPS_APART[10], *GROUPS_APART[11]]}
     reboot(apart, APART, groups, FIRST)
     assert {rule for rule, _ in rules(apart)} == {"WC105", "WC107"}
+
+
+def renumbered() -> tuple[list[Device], dict[int, list[str]]]:
+    """The host after a card was added: what was on buses 1 and 2 is on 5 and 6."""
+    buses = {"0000:01:": "0000:05:", "0000:02:": "0000:06:"}
+    devices = [(buses.get(each[0][:8], each[0][:8]) + each[0][8:], *each[1:]) for each in APART]
+    groups = {
+        number: [buses.get(each[:8], each[:8]) + each[8:] for each in addresses]
+        for number, addresses in GROUPS_APART.items()
+    }
+    return devices, groups
+
+
+def test_moved(apart: Path) -> None:
+    """A card whose bus was numbered anew is found by its slots: WC140, and nothing else."""
+    applied(apart, FIRST[0])
+    for address in [*GROUPS_APART[10], *GROUPS_APART[11]]:
+        (apart / f"sys/bus/pci/devices/{address}").unlink()
+    shutil.rmtree(apart / "sys/devices")
+    devices, groups = renumbered()
+    log = "6,0,0,-;Linux version 6.12\n6,1,2,-;DMAR-IR: Enabled IRQ remapping\n" + "".join(
+        f"14,{n},{n},-;wholecard: 0000:05:00.{n} {ids} claimed by vfio-pci, planned at {FIRST[n]}\n"
+        for n, ids in enumerate(["1002:5046", "8086:293e"])
+    )
+    reboot(apart, devices, groups, ["0000:05:00.0", "0000:05:00.1"], log)
+    found = verdict(apart)
+    assert [(each.rule, each.subject) for each in found.findings] == [
+        ("WC140", "0000:05:00.0"),
+        ("WC140", "0000:05:00.1"),
+    ]
+    assert [row.address for row in found.evidence] == ["0000:05:00.0", "0000:05:00.1"]
+    assert None not in [row.claimed for row in found.evidence]
+
+
+def test_parked(apart: Path) -> None:
+    """A parked function is looked for on pci-stub: WC108 on another driver, else nothing."""
+    host = inspect(apart)
+    wish = resolve(host, FIRST[:1], asked=Wish((), parked=("0000:02:00.1",)))
+    apply(apart, host, wish, plan(host, wish))
+    lines = [
+        f"14,{n},{n},-;wholecard: {address} {ids} claimed by {driver}"
+        for n, (address, ids, driver) in enumerate(
+            [
+                (FIRST[0], "1002:5046", "vfio-pci"),
+                (FIRST[1], "8086:293e", "vfio-pci"),
+                ("0000:02:00.1", "8086:293e", "pci-stub"),
+            ]
+        )
+    ]
+    log = "6,0,0,-;DMAR-IR: Enabled IRQ remapping\n" + "\n".join(lines) + "\n"
+    devices = [
+        (*each[:4], "pci-stub", each[5]) if each[0] == "0000:02:00.1" else each for each in APART
+    ]
+    reboot(apart, devices, GROUPS_APART, FIRST, log)
+    assert rules(apart) == set()
+    link = apart / "sys/devices/pci0000:00/0000:00:03.0/0000:02:00.1/driver"
+    link.unlink()
+    link.symlink_to("../../../../bus/pci/drivers/snd_hda_intel")
+    assert rules(apart) == {("WC108", "0000:02:00.1")}

@@ -41,6 +41,8 @@ RULES: dict[str, str] = {
     "WC133": "An IOMMU argument that does nothing here",
     "WC134": "The next boot switches the IOMMU off",
     "WC135": "A card with virtual functions in being",
+    "WC140": "The function has moved",
+    "WC142": "The function cannot be given or parked",
     "WC150": "A guest has the function open",
     "WC151": "A running domain has the function",
     "WC152": "A disk below the function is in use",

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import Action, Plan, RefusedError, UsageError, WholecardError, exit_status
-from wholecard.host import journal, text
+from wholecard.host import journal, text, wish_options
 from wholecard.host.apply import apply, finish
 from wholecard.host.binding import with_now
 from wholecard.host.check import check
+from wholecard.host.claim import PARKED, VFIO
+from wholecard.host.claims import bound_functions
 from wholecard.host.drift import AS_APPLIED
 from wholecard.host.facts import inspect, read_boot_id
 from wholecard.host.help import AGENT, COMMANDS, epilog
@@ -88,6 +90,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
             command.add_argument(
                 "--all-cards", action="store_true", help="every card but the boot display"
             )
+            wish_options.add(command)
         if name in ("plan", "apply"):
             command.add_argument(
                 "--now", action="store_true", help="bind the functions in this boot as well"
@@ -116,9 +119,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    host = inspect(arguments.root)
-    named = bool(arguments.card)
-    wish = resolve(host, arguments.card, arguments.all_cards or not named)
+    host = wish_options.host(arguments)
+    asked = wish_options.asked(arguments)
+    named = bool(arguments.card or asked.cards)
+    wish = resolve(host, arguments.card, arguments.all_cards or not named, asked)
     findings = check(host, wished_cards(host, wish), wish=wish)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
     _print(arguments, data, text.findings_text(findings))
@@ -126,8 +130,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    host = inspect(arguments.root)
-    made = _made(arguments, host, resolve(host, arguments.card, arguments.all_cards))
+    host = wish_options.host(arguments)
+    asked = wish_options.asked(arguments)
+    made = _made(arguments, host, resolve(host, arguments.card, arguments.all_cards, asked))
     _print(arguments, made.to_json(), str(made))
     return 0
 
@@ -142,16 +147,18 @@ def _made(arguments: argparse.Namespace, host: Host, wish: Wish) -> Plan:
             f"--now is for the running host, which {arguments.root} is not",
             resolution="Leave --now away; the image binds its functions when it boots.",
         )
-    functions = (each for card in wished_cards(host, wish) for each in card.functions)
-    return with_now(made, host, functions)
+    bound = bound_functions(host, wish)
+    given = [function for function, driver in bound if driver == VFIO]
+    return with_now(made, host, given, [each for each, driver in bound if driver == PARKED])
 
 
 def _apply(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _plan(arguments)
+    asked = wish_options.asked(arguments)
     finished = finish(arguments.root, _progress)
-    host = inspect(arguments.root)
-    wish = resolve(host, arguments.card, arguments.all_cards)
+    host = wish_options.host(arguments)
+    wish = resolve(host, arguments.card, arguments.all_cards, asked)
     made = _made(arguments, host, wish)
     if not arguments.json:
         print(made)

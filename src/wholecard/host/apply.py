@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from wholecard.core import Action, Plan, RefusedError, UsageError, WholecardError
 from wholecard.host import in_use, journal
+from wholecard.host.claims import claims
 from wholecard.host.driver import BindDriver, LoadModule, driver_of
 from wholecard.host.facts import read_boot_id
 from wholecard.host.files import (
@@ -35,7 +36,7 @@ from wholecard.host.operations import (
 )
 from wholecard.host.space import refuse_without_room
 from wholecard.host.trouble import explained
-from wholecard.host.wish import Wish, wished_cards
+from wholecard.host.wish import Wish
 from wholecard.pci import Address
 
 # Called before an action with None and after it with its seconds: place (from 1), of how many,
@@ -84,11 +85,10 @@ def apply(root: Path, host: Host, wish: Wish, plan: Plan, progress: Progress = s
     """
     if not plan.actions:
         return Outcome(None, (), reboot_needed=False)
-    functions = [each for card in wished_cards(host, wish) for each in card.functions]
     applied = Applied(
         plan=plan,
         cards=wish.cards,
-        functions=tuple(f"{each.address} {each.vendor} {each.device}" for each in functions),
+        functions=tuple(str(claim) for claim in claims(host, wish)),
         boot_id=host.boot.boot_id,
         time=round(time.time(), 3),
     )

@@ -6,10 +6,17 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
+from wholecard.host.boot import (
+    find_initramfs,
+    find_kernels,
+    find_loaders,
+    is_transactional,
+    next_command_line,
+)
 from wholecard.host.host import Boot, Host, Iommu
 from wholecard.host.kernel_log import Record, read_kernel_log
 from wholecard.host.natives import module_name, native_modules, read_builtin
-from wholecard.host.settings import read_settings
+from wholecard.host.settings import Settings, read_settings
 from wholecard.pci import (
     Function,
     find_cards,
@@ -42,14 +49,15 @@ def inspect(root: Path = Path("/"), log: tuple[Record, ...] | None = None) -> Ho
         groups = predicted_groups(functions)
     if log is None:
         log = read_kernel_log(root)
+    settings = read_settings(root)
     return Host(
         functions=functions,
         cards=find_cards(functions, groups),
         groups=groups,
         groups_predicted=not iommu_on,
         iommu=Iommu(_iommu_kind(root), iommu_on, _remapping(log) if iommu_on else None),
-        boot=_boot(root, release, functions),
-        settings=read_settings(root),
+        boot=_boot(root, release, functions, settings),
+        settings=settings,
     )
 
 
@@ -92,26 +100,28 @@ def _remapping(log: tuple[Record, ...] | None) -> bool | None:
     return False if whole else None
 
 
-def _boot(root: Path, release: str, functions: Iterable[Function]) -> Boot:
+def _boot(root: Path, release: str, functions: Iterable[Function], settings: Settings) -> Boot:
     concerned = set(_VFIO_MODULES)
     for function in functions:
         concerned.update(function.modules)
         if function.driver:
             concerned.add(function.driver_module or module_name(function.driver))
+    loaders, tools = find_loaders(root, settings), find_initramfs(root)
+    running = read_text(root / "proc/cmdline")
+    loader = loaders[0] if loaders else None
     return Boot(
         release=release,
-        command_line=read_text(root / "proc/cmdline"),
+        command_line=running,
         boot_id=read_boot_id(root),
-        loader="grub" if _all_there(root, "etc/default/grub", "usr/sbin/update-grub") else None,
-        initramfs=_initramfs(root),
+        loader=loader,
+        initramfs=tools[0] if tools else None,
         builtin=tuple(sorted(concerned & read_builtin(root, release))),
+        next_command_line=next_command_line(loader, settings, running),
+        read_only_root=is_transactional(root),
+        loaders=loaders,
+        initramfs_tools=tools,
+        kernels=find_kernels(root),
     )
-
-
-def _initramfs(root: Path) -> str | None:
-    if _all_there(root, "etc/initramfs-tools", "usr/sbin/update-initramfs"):
-        return "initramfs-tools"
-    return "dracut" if _all_there(root, "usr/bin/dracut") else None
 
 
 def _release(root: Path) -> str:
@@ -121,10 +131,6 @@ def _release(root: Path) -> str:
         return running
     names = sorted(entry.name for entry in (root / "lib/modules").glob("*"))
     return names[-1] if names else ""
-
-
-def _all_there(root: Path, *paths: str) -> bool:
-    return all((root / path).exists() for path in paths)
 
 
 def _has_entries(directory: Path) -> bool:

@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Callable
 
 from wholecard.core import WholecardError
-from wholecard.host.settings import GRUB, FileText
+from wholecard.host import arguments
+from wholecard.host.arguments import Wanted
+from wholecard.host.settings import GRUB, FileText, Settings
 
 BOTH = "GRUB_CMDLINE_LINUX"
 DEFAULT = "GRUB_CMDLINE_LINUX_DEFAULT"
@@ -22,24 +26,6 @@ _VALUE = re.compile(
     r"""(?P<quote>["']?)(?P<text>[^"'\n]*)(?P=quote)(?=[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z))"""
 )
 _SELF = re.compile(r"\$(?:GRUB_CMDLINE_LINUX(?:_DEFAULT)?\b|\{GRUB_CMDLINE_LINUX(?:_DEFAULT)?\})")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Kernel arguments to be there, as name and value, and arguments to be gone."""
-
-    present: tuple[tuple[str, str], ...]
-    absent: tuple[str, ...] = ()
-
-
-# linux: Documentation/admin-guide/kernel-parameters.txt, intel_iommu, iommu and amd_iommu.
-ARGUMENTS = {
-    "vt-d": Wanted((("intel_iommu", "on"), ("iommu", "pt"))),
-    "amd-vi": Wanted((("iommu", "pt"),), ("amd_iommu=off",)),
-}
-
-# Elements of these arguments' comma lists that contradict what is wanted.
-_CONTRARY = frozenset({"on", "off", "pt", "nopt"})
 
 
 @dataclass(frozen=True)
@@ -62,12 +48,13 @@ def edit(files: Sequence[FileText], wanted: Wanted) -> tuple[FileText, ...]:
 
     Raises WholecardError for an assignment that is not one plain value on one line.
     """
-    texts = [_replace_in(each.path, each.text or "", wanted) for each in files]
-    missing = [
-        argument
-        for argument in wanted.present
-        if not _in_effect(argument, [_assignments(f.path, t) for f, t in zip(files, texts)])
+    texts = [
+        _in_each(each.path, each.text or "", partial(arguments.replace, wanted=wanted))
+        for each in files
     ]
+    for group in wanted.groups:
+        texts = _with_group(files, texts, group)
+    missing = arguments.missing(_effective(files, texts), wanted)
     if missing:
         index = _last_with_default(files, texts)
         texts[index] = _append(files[index].path, texts[index], missing)
@@ -113,47 +100,43 @@ def _is_literal(quote: str, value: str) -> bool:
     return not re.search(r"[$`\\]", rest)
 
 
-def _replace_in(path: str, text: str, wanted: Wanted) -> str:
+def _in_each(path: str, text: str, change: Callable[[str], str]) -> str:
+    """The text with each assignment's value changed."""
     for each in reversed(_assignments(path, text)):
-        words = re.split(r"([ \t]+)", each.value)
-        changed = _drop([_replace_word(word, wanted) for word in words], wanted.absent)
-        text = text[: each.start] + changed + text[each.end :]
+        text = text[: each.start] + _quoted(each, change(each.value)) + text[each.end :]
     return text
 
 
-def _replace_word(word: str, wanted: Wanted) -> str:
-    name, equals, value = word.partition("=")
-    for wanted_name, wanted_value in wanted.present:
-        if equals and name == wanted_name:
-            elements = value.split(",")
-            if wanted_value in elements and not _CONTRARY & {*elements} - {wanted_value}:
-                return word
-            kept = [element for element in elements if element and element not in _CONTRARY]
-            return f"{name}=" + ",".join([wanted_value, *kept])
-    return word
+def _quoted(assignment: _Assignment, value: str) -> str:
+    return f'"{value}"' if not assignment.quote and " " in value else value
 
 
-def _drop(words: list[str], absent: Sequence[str]) -> str:
-    """Join words and the white space between them, without `absent` and the space before each."""
-    while any(word in absent for word in words):
-        index = next(index for index, word in enumerate(words) if word in absent)
-        # Words stand at even places; the white space that goes is the one before, or at the
-        # beginning the one behind.
-        first = max(index - 1, 0)
-        del words[first : first + 2]
-    return "".join(words)
+def _with_group(files: Sequence[FileText], texts: Sequence[str], group: Sequence[str]) -> list[str]:
+    """The group in place where one assignment has it; where several have, in none."""
+    if arguments.of_group(_effective(files, texts), group) == list(group):
+        return list(texts)
+    holders = [
+        each
+        for file, text in zip(files, texts)
+        for each in _assignments(file.path, text)
+        if arguments.of_group(arguments.words(each.value), group)
+    ]
+    change = arguments.set_group if len(holders) == 1 else arguments.drop_group
+    return [
+        _in_each(file.path, text, partial(change, group=group)) for file, text in zip(files, texts)
+    ]
 
 
-def _in_effect(argument: tuple[str, str], files: Sequence[Sequence[_Assignment]]) -> bool:
-    name, value = argument
+def _effective(files: Sequence[FileText], texts: Sequence[str]) -> list[str]:
+    """The words that grub-mkconfig gives to the kernel, in their order."""
     words: dict[str, list[str]] = {BOTH: [], DEFAULT: []}
-    for assignments in files:
-        for each in assignments:
+    for file, text in zip(files, texts):
+        for each in _assignments(file.path, text):
             before = [] if each.quote == "'" else _self_references(each.value)
             inherited = [word for source in before for word in words[source]]
-            words[each.name] = inherited + each.value.split()
-    present = [word.partition("=") for word in words[BOTH] + words[DEFAULT]]
-    return any(found == name and value in given.split(",") for found, _, given in present)
+            own = _SELF.sub("", each.value) if before else each.value
+            words[each.name] = inherited + arguments.words(own)
+    return words[BOTH] + words[DEFAULT]
 
 
 def _self_references(value: str) -> list[str]:
@@ -171,15 +154,22 @@ def _last_with_default(files: Sequence[FileText], texts: Sequence[str]) -> int:
     return next((index for index, each in enumerate(files) if each.path == GRUB), 0)
 
 
-def _append(path: str, text: str, missing: Sequence[tuple[str, str]]) -> str:
-    added = " ".join(f"{name}={value}" for name, value in missing)
+def _append(path: str, text: str, missing: Sequence[str]) -> str:
     places = [each for each in _assignments(path, text) if each.name == DEFAULT]
     if not places:
         line_end = "" if not text or text.endswith("\n") else "\n"
-        return f'{text}{line_end}{DEFAULT}="{added}"\n'
+        return f'{text}{line_end}{DEFAULT}="{" ".join(missing)}"\n'
     last = places[-1]
-    space = " " if last.value and not last.value.endswith((" ", "\t")) else ""
-    value = last.value + space + added
-    if not last.quote and " " in value:
-        value = f'"{value}"'
+    value = _quoted(last, arguments.append(last.value, missing))
     return text[: last.start] + value + text[last.end :]
+
+
+def command_line(settings: Settings) -> str | None:
+    """What the settings give to the kernel, None where they are not plain values.
+
+    `root=` and what grub-mkconfig adds itself is not among it.
+    """
+    try:
+        return " ".join(_effective(settings.grub, [each.text or "" for each in settings.grub]))
+    except WholecardError:
+        return None

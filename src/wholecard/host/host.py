@@ -36,6 +36,8 @@ class Boot:
     those that it has neither built in nor as a file. `firmware` is `uefi`, `bios` or None;
     `secure_boot` is None where it cannot be read. `distribution` is os-release's ID and
     VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional system.
+    `loaders` and `initramfs_tools` are all that are there, the chosen one first; `kernels` are the
+    installed ones, by version and image.
     """
 
     release: str
@@ -51,6 +53,9 @@ class Boot:
     distribution: str = ""
     like: str = ""
     read_only_root: bool = False
+    loaders: tuple[str, ...] = ()
+    initramfs_tools: tuple[str, ...] = ()
+    kernels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,11 +150,15 @@ class Host:
         return next((card for card in self.cards if card.slot == address.slot_key), None)
 
     def groups_of(self, card: Card) -> tuple[Group, ...]:
-        """The groups that the card's functions are in."""
+        """The groups that the card's functions are in.
+
+        A VF may have an address in its card's slot, and a group of its own; it is no part of it.
+        """
+        own = {function.address for function in card.functions}
         return tuple(
             group
             for group in self.groups
-            if any(function.address.slot_key == card.slot for function in group.functions)
+            if any(function.address in own for function in group.functions)
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -165,6 +174,9 @@ class Host:
                 **self.boot.__dict__,
                 "builtin": list(self.boot.builtin),
                 "missing": list(self.boot.missing),
+                "loaders": list(self.boot.loaders),
+                "initramfs_tools": list(self.boot.initramfs_tools),
+                "kernels": [list(kernel) for kernel in self.boot.kernels],
             },
             "cpu": {**self.cpu.__dict__, "nodes": [list(node) for node in self.cpu.nodes]},
             "memory": {
@@ -200,7 +212,14 @@ class Host:
             groups_predicted=data["groups_predicted"],
             iommu=Iommu(**data["iommu"]),
             boot=Boot(
-                **{**boot, "builtin": tuple(boot["builtin"]), "missing": tuple(boot["missing"])}
+                **{
+                    **boot,
+                    "builtin": tuple(boot["builtin"]),
+                    "missing": tuple(boot["missing"]),
+                    "loaders": tuple(boot["loaders"]),
+                    "initramfs_tools": tuple(boot["initramfs_tools"]),
+                    "kernels": _pairs(boot["kernels"]),
+                }
             ),
             settings=Settings.from_json(data["settings"]),
             cpu=Cpu(**{**cpu, "nodes": _pairs(cpu["nodes"])}),

@@ -23,20 +23,27 @@ def modules_load_text() -> str:
     return HEAD + "vfio-pci\n"
 
 
-def modprobe_text(functions: Iterable[Function], builtin: Iterable[str], standing: str) -> str:
+def modprobe_text(
+    functions: Iterable[Function],
+    builtin: Iterable[str],
+    standing: str,
+    blacklist: Iterable[str] = (),
+) -> str:
     """The text of `/etc/modprobe.d/wholecard.conf`.
 
     One softdep for each module that claims a function now or would by its alias; modules built
     into the kernel are left out, for they are never loaded. `standing` is the file's text now:
     when vfio-pci holds a function the driver it had before can no longer be seen, so the softdeps
-    that stand are kept.
+    that stand are kept. `blacklist` are modules that the site never wants loaded by themselves.
     """
     functions = tuple(functions)
     natives = {module for function in functions for module in _natives(function)}
     if any(function.driver == "vfio-pci" for function in functions):
         natives.update(_SOFTDEP.findall(standing))
     natives -= {*builtin, *_NOT_NATIVE}
-    return HEAD + "".join(f"softdep {native} pre: vfio-pci\n" for native in sorted(natives))
+    lines = [f"softdep {native} pre: vfio-pci\n" for native in sorted(natives)]
+    lines += [f"blacklist {module}\n" for module in sorted({*blacklist})]
+    return HEAD + "".join(lines)
 
 
 def _natives(function: Function) -> Iterable[str]:

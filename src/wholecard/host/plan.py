@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
-from wholecard.core import Action, Plan, RefusedError, WholecardError
-from wholecard.host import settings
-from wholecard.host.check import check_together
-from wholecard.host.grub import ARGUMENTS, edit
+from wholecard.core import Action, Plan, UsageError, WholecardError
+from wholecard.host import (
+    arguments,
+    dracut,
+    grub_tools,
+    grubby,
+    initramfs_tools,
+    kernel_install,
+)
+from wholecard.host.arguments import ARGUMENTS, Wanted
+from wholecard.host.boot import next_command_line
+from wholecard.host.change import Change, Tool
+from wholecard.host.claim import PARKED, Claim, table_text
+from wholecard.host.claims import bound_functions
 from wholecard.host.host import Host
-from wholecard.host.initramfs import BOOT_SCRIPT_TEXT, HOOK_TEXT, table_text
+from wholecard.host.hugepages import hugepage_group
+from wholecard.host.isolation import isolation_groups
 from wholecard.host.modules import modprobe_text, modules_load_text
-from wholecard.host.operations import RunTool, WriteFile
-from wholecard.host.wish import Wish, cards_there, wished_cards
+from wholecard.host.natives import module_name
+from wholecard.host.operations import WriteFile
+from wholecard.host.settings import IN_INITRAMFS, MODPROBE, MODULES_LOAD, TABLE, FileText
+from wholecard.host.wish import Wish
 from wholecard.pci import Function
 
-UPDATE_INITRAMFS = RunTool(
-    ("update-initramfs", "-u", "-k", "all"), ("/boot/initrd.img-*", "/var/lib/initramfs-tools/*")
-)
-UPDATE_GRUB = RunTool(("update-grub",), ("/boot/grub/grub.cfg",))
+_Bound = tuple[tuple[Function, str], ...]
 
 
 def plan(host: Host, wish: Wish) -> Plan:
@@ -27,104 +38,137 @@ def plan(host: Host, wish: Wish) -> Plan:
     Empty when all stands already; whether the host was rebooted since is `verify`'s to say.
 
     Raises RefusedError when an endpoint that shares a card's group, real or predicted, would not
-    be given with it, and WholecardError when this host cannot be changed: a card is gone or says
-    no ids, no IOMMU in the firmware, no GRUB or no initramfs-tools.
+    be given with it, or the host itself uses one; and WholecardError when this host cannot be
+    changed: a card is gone or says no ids, no IOMMU in the firmware, no boot loader or no
+    initramfs that Wholecard knows.
     """
-    functions = _functions_to_bind(host, wish)
-    files = (*_kernel_arguments(host), *_module_files(host, functions), *_image_files(functions))
-    changes = [action for desired, reason in files for action in _write(host, desired, reason)]
-    actions = [*changes, *_tools({action.subject for action in changes})]
+    bound = bound_functions(host, wish)
+    _refuse_transactional(host)
+    _refuse_driverless(host, bound)
+    changes = (_kernel_arguments(host, wish), _modules(host, wish, bound), _initramfs(host, wish))
+    written = [
+        action
+        for change in changes
+        for desired, reason in change.files
+        for action in _write(host, desired, reason)
+    ]
+    # Images carry what files say, and entries of kernels may carry images.
+    tools = [tool for change in reversed(changes) for tool in change.tools]
+    subjects = {action.subject for action in written}
+    run = [_run(tool) for tool in tools if not tool.after or subjects & set(tool.after)]
+    actions = [*written, *run]
     return Plan(tuple(actions), reboot_needed=bool(actions))
 
 
-def _functions_to_bind(host: Host, wish: Wish) -> tuple[Function, ...]:
-    """Every function of every wished card, by address; or the refusal."""
-    cards = wished_cards(host, wish)
-    gone = set(wish.cards) - {card.slot for card in cards}
-    if gone or not cards:
-        raise WholecardError(
-            f"no such card: {', '.join(sorted(gone)) or 'none was named'}", cards_there(host)
-        )
-    against = tuple(check_together(host, cards))
-    if against:
-        raise RefusedError(
-            "a card is given with all that shares its IOMMU group, or not at all",
-            against,
-            " ".join(dict.fromkeys(finding.fix for finding in against)),
-        )
-    functions = tuple(function for card in cards for function in card.functions)
-    nameless = [str(each.address) for each in functions if not (each.vendor and each.device)]
-    if nameless:
-        raise WholecardError(
-            f"no vendor or device id can be read for {', '.join(nameless)}",
-            "A function is only bound where its ids are the ones that were planned.",
-            "Look at it with lspci -nn; a device that fell off the bus needs a power cycle.",
-        )
-    return functions
+def wanted_arguments(host: Host, wish: Wish, standing: str) -> Wanted:
+    """The kernel arguments of a wish. `standing` is the command line that the next boot gets.
 
-
-_Desired = tuple[settings.FileText, str]
-
-
-def _kernel_arguments(host: Host) -> Iterator[_Desired]:
+    Raises WholecardError where the firmware has no IOMMU.
+    """
+    words = arguments.words(standing)
+    groups = [*isolation_groups(wish.isolated_cpus)]
+    if wish.hugepages:
+        groups.append(hugepage_group(words, wish.hugepages))
     if host.iommu.kind is None:
         if host.iommu.on:
-            return
+            return Wanted(groups=tuple(groups))
         raise WholecardError(
             "the firmware announces no IOMMU",
             "There is no ACPI table DMAR (Intel VT-d) or IVRS (AMD-Vi).",
             "Switch on VT-d or AMD-Vi in the firmware's setup.",
         )
-    if host.boot.loader != "grub":
-        raise WholecardError(
-            "no boot loader that Wholecard knows",
-            "Looked for /etc/default/grub and /usr/sbin/update-grub.",
-            "Only hosts that boot with GRUB as Debian sets it up can be changed so far.",
+    return dataclasses.replace(ARGUMENTS[host.iommu.kind], groups=tuple(groups))
+
+
+def _refuse_transactional(host: Host) -> None:
+    if host.boot.read_only_root:
+        raise UsageError(
+            "a transactional system (read-only /) is not supported",
+            "Its files are changed in a snapshot that the next boot takes, not in place.",
+            "Print the plan on a copy of the host and make its changes by hand in "
+            "transactional-update shell, then transactional-update grub.cfg and "
+            "transactional-update initrd, and reboot.",
         )
-    wanted = ARGUMENTS[host.iommu.kind]
-    arguments = " ".join(f"{name}={value}" for name, value in wanted.present)
-    for changed in edit(host.settings.grub, wanted):
-        yield changed, f"The kernel uses the IOMMU only when told so: {arguments}."
 
 
-def _module_files(host: Host, functions: tuple[Function, ...]) -> Iterator[_Desired]:
-    yield (
-        settings.FileText(settings.MODULES_LOAD, modules_load_text()),
-        "vfio-pci is loaded at every boot.",
+def _refuse_driverless(host: Host, bound: _Bound) -> None:
+    """Some kernels for virtual machines are built without pci-stub, or without VFIO."""
+    for driver in sorted({driver for _, driver in bound}):
+        if module_name(driver) in host.boot.missing:
+            raise WholecardError(
+                f"kernel {host.boot.release} has no {driver}",
+                "It is neither built in nor among the kernel's modules.",
+                "Install the distribution's general kernel (on Debian linux-image-amd64, not "
+                "-cloud-), or do without what needs it.",
+            )
+
+
+def _kernel_arguments(host: Host, wish: Wish) -> Change:
+    loader = wish.loader or host.boot.loader
+    settings, running = host.settings, host.boot.command_line
+    wanted = wanted_arguments(host, wish, next_command_line(loader, settings, running) or "")
+    if wanted == Wanted():
+        return Change()
+    if loader == "grubby":
+        return grubby.change(settings, wanted)
+    if loader == "systemd-boot":
+        return kernel_install.change(settings, running, host.boot.kernels, wanted)
+    if loader == "grub":
+        return grub_tools.change(settings, wanted, grub_tools.UPDATE_GRUB)
+    if loader == "grub2":
+        return grub_tools.change(settings, wanted, grub_tools.MKCONFIG)
+    raise WholecardError(
+        "no boot loader that Wholecard knows",
+        "Looked for update-grub or grub2-mkconfig with /etc/default/grub, grubby with boot loader "
+        "entries, and systemd-boot with kernel-install.",
+        f"Install the tools of the boot loader, or add the kernel arguments by hand: {wanted}",
     )
-    standing = host.settings.file(settings.MODPROBE).text or ""
-    yield (
-        settings.FileText(settings.MODPROBE, modprobe_text(functions, host.boot.builtin, standing)),
-        "vfio-pci comes before the drivers that would claim the functions.",
+
+
+def _modules(host: Host, wish: Wish, bound: _Bound) -> Change:
+    functions = tuple(function for function, _ in bound)
+    standing = host.settings.file(MODPROBE).text or ""
+    modprobe = modprobe_text(functions, host.boot.builtin, standing, wish.blacklist)
+    table = table_text(Claim.of(function, driver) for function, driver in bound)
+    parked = sum(driver == PARKED for _, driver in bound)
+    count = f"{len(bound)}, {parked} of them parked" if parked else f"{len(bound)}"
+    return Change(
+        files=(
+            (FileText(MODULES_LOAD, modules_load_text()), "vfio-pci is loaded at every boot."),
+            (
+                FileText(MODPROBE, modprobe),
+                "vfio-pci comes before the drivers that would claim the functions.",
+            ),
+            (
+                FileText(TABLE, table),
+                f"The functions to be bound, by slots and ids: {count}.",
+            ),
+        )
     )
 
 
-def _image_files(functions: tuple[Function, ...]) -> Iterator[_Desired]:
-    yield (
-        settings.FileText(settings.TABLE, table_text(functions)),
-        f"The functions to be bound, by address and ids: {len(functions)}.",
-    )
-    yield (
-        settings.FileText(settings.HOOK, HOOK_TEXT, 0o755),
-        "The initramfs carries vfio-pci and the table.",
-    )
-    yield (
-        settings.FileText(settings.BOOT_SCRIPT, BOOT_SCRIPT_TEXT, 0o755),
-        "vfio-pci takes the functions before udev loads any other driver.",
-    )
+def _initramfs(host: Host, wish: Wish) -> Change:
+    named = wish.initramfs or host.boot.initramfs
+    if named == "initramfs-tools":
+        change = initramfs_tools.change()
+    elif named == "dracut":
+        change = dracut.change()
+    else:
+        raise WholecardError(
+            "no initramfs tool that Wholecard knows",
+            "Looked for /etc/initramfs-tools with update-initramfs, and for dracut.",
+            "Install one of them: the functions are claimed before the root is mounted.",
+        )
+    after = (MODPROBE, *IN_INITRAMFS)
+    tools = tuple(dataclasses.replace(tool, after=after) for tool in change.tools)
+    return dataclasses.replace(change, tools=tools)
 
 
-def _write(host: Host, desired: settings.FileText, reason: str) -> Iterator[Action]:
+def _write(host: Host, desired: FileText, reason: str) -> Iterator[Action]:
     """The action that makes a file so, unless it is."""
     standing = host.settings.file(desired.path)
     if standing == desired:
         return
-    if desired.path in settings.OURS[2:] and host.boot.initramfs != "initramfs-tools":
-        raise WholecardError(
-            f"no initramfs that Wholecard can change (found: {host.boot.initramfs or 'none'})",
-            "Looked for /etc/initramfs-tools and /usr/sbin/update-initramfs.",
-            "Only hosts with initramfs-tools can be changed so far.",
-        )
     absent = standing.text is None
     yield Action(
         kind="write-file",
@@ -141,21 +185,7 @@ def _write(host: Host, desired: settings.FileText, reason: str) -> Iterator[Acti
     )
 
 
-def _tools(changed: set[str]) -> Iterator[Action]:
-    """The tools that carry changed files into what the next boot reads."""
-    if changed & set(settings.OURS) - {settings.MODULES_LOAD}:
-        yield Action(
-            kind="run-tool",
-            subject="update-initramfs",
-            reason="The next boot reads these files from the initramfs.",
-            do=UPDATE_INITRAMFS,
-            undo="put the former images back, or run it again where they have changed since",
-        )
-    if any(path.startswith("/etc/default/") for path in changed):
-        yield Action(
-            kind="run-tool",
-            subject="update-grub",
-            reason="The next boot reads the kernel's arguments from grub.cfg.",
-            do=UPDATE_GRUB,
-            undo="put the former grub.cfg back, or run it again where it has changed since",
-        )
+def _run(tool: Tool) -> Action:
+    return Action(
+        kind="run-tool", subject=tool.subject, reason=tool.reason, do=tool.do, undo=tool.undo
+    )

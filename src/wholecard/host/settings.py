@@ -14,10 +14,21 @@ MODPROBE = "/etc/modprobe.d/wholecard.conf"
 TABLE = "/etc/wholecard/bind"
 HOOK = "/etc/initramfs-tools/hooks/wholecard"
 BOOT_SCRIPT = "/etc/initramfs-tools/scripts/init-top/00-wholecard"
+DRACUT_MODULE = "/usr/lib/dracut/modules.d/90wholecard/module-setup.sh"
+DRACUT_HOOK = "/usr/lib/dracut/modules.d/90wholecard/wholecard-claim.sh"
+DRACUT_CONF = "/etc/dracut.conf.d/wholecard.conf"
 GRUB = "/etc/default/grub"
 GRUB_PARTS = "etc/default/grub.d"
 
-OURS = (MODULES_LOAD, MODPROBE, TABLE, HOOK, BOOT_SCRIPT)
+GRUBENV = "/boot/grub2/grubenv"
+# On UEFI hosts that began as EL 8 the one above is a link to this.
+GRUBENV_EFI = "/boot/efi/EFI/*/grubenv"
+ENTRIES = "boot/loader/entries"
+KERNEL_CMDLINE = "/etc/kernel/cmdline"
+KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
+
+IN_INITRAMFS = (TABLE, HOOK, BOOT_SCRIPT, DRACUT_MODULE, DRACUT_HOOK, DRACUT_CONF)
+OURS = (MODULES_LOAD, MODPROBE, *IN_INITRAMFS)
 
 # Where a person or a tool says which modules are loaded and with which options.
 FOREIGN = (
@@ -58,6 +69,15 @@ class Settings:
         return next((entry for entry in self.files if entry.path == path), FileText(path, None))
 
     @property
+    def entries(self) -> tuple[FileText, ...]:
+        """The boot loader entries of `/boot/loader/entries` that could be read."""
+        return tuple(
+            entry
+            for entry in self.files
+            if entry.text is not None and entry.path.startswith(f"/{ENTRIES}/")
+        )
+
+    @property
     def grub(self) -> tuple[FileText, ...]:
         """`/etc/default/grub` and its parts, those that are there."""
         return tuple(
@@ -89,10 +109,29 @@ def read_settings(root: Path) -> Settings:
     else's arrangement, which Wholecard does not write through.
     """
     # grub-mkconfig sources /etc/default/grub and then the parts in the shell's order of names.
-    parts = sorted("/" + str(part.relative_to(root)) for part in (root / GRUB_PARTS).glob("*.cfg"))
+    parts = _names(root, f"{GRUB_PARTS}/*.cfg")
+    written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE))
+    only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, *_names(root, f"{ENTRIES}/*.conf"))
     return Settings(
-        tuple(_read(root, path) for path in (*OURS, GRUB, *parts)), tuple(_read_foreign(root))
+        (*written, *(_look(root, path) for path in only_read)), tuple(_read_foreign(root))
     )
+
+
+def _names(root: Path, pattern: str) -> list[str]:
+    try:
+        return sorted("/" + str(place.relative_to(root)) for place in root.glob(pattern))
+    except OSError:
+        # Only root may look into EL's /boot/loader.
+        return []
+
+
+def _look(root: Path, path: str) -> FileText:
+    """A file that is read and never written by us: one that cannot be read counts as absent."""
+    try:
+        text = (root / path.lstrip("/")).read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
+        return FileText(path, None)
+    return FileText(path, text)
 
 
 def _read_foreign(root: Path) -> Iterator[FileText]:

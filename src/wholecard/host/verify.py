@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
 from wholecard.host.check import check_iommu, check_together, check_viable, driver_finding
+from wholecard.host.claim import CLAIMED, VFIO, Claim
 from wholecard.host.host import Host
 from wholecard.host.journal import Applied
 from wholecard.host.kernel_log import Record
-from wholecard.pci import Address, Function
+from wholecard.host.wish import Wish
+from wholecard.pci import Address, Function, slot_path
 
-_CLAIMED = re.compile(r"wholecard: (\S+) ([0-9a-f]{4}):([0-9a-f]{4}) claimed by (\S+)")
+_REBUILD = (
+    "check that the initramfs was rebuilt (update-initramfs -u -k all, or dracut --force "
+    "--regenerate-all) and reboot."
+)
 
 
 @dataclass(frozen=True)
@@ -42,23 +46,28 @@ class Verdict:
 def verify(host: Host, log: tuple[Record, ...] | None, applied: Applied) -> Verdict:
     """Compare the host as it is now with what was applied.
 
-    `log` is the kernel's log of this boot, None where it could not be read; then the claims at
-    boot are unknown, which is a warning.
+    A function is looked for at its path of slots, which stays when buses are renumbered. `log` is
+    the kernel's log of this boot, None where it could not be read; then the claims at boot are
+    unknown, which is a warning.
     """
     claims = _claims(log or ())
-    planned = [tuple(line.split()) for line in applied.functions]
-    cards = tuple(card for card in host.cards if card.slot in applied.cards)
+    planned = [Claim.parse(line) for line in applied.functions]
     rebooted = host.boot.boot_id != applied.boot_id
     findings = [] if rebooted or not applied.plan.reboot_needed else [_not_rebooted()]
     findings += check_iommu(host)
     evidence = []
-    for address, vendor, device in planned:
-        function = host.function(Address.parse(address))
-        if function is None or (function.vendor, function.device) != (vendor, device):
-            findings.append(_gone(address, f"{vendor}:{device}", function))
+    found: list[Function] = []
+    for claim in planned:
+        function = _find(host, claim)
+        if function is None or (function.vendor, function.device) != (claim.vendor, claim.device):
+            findings.append(_gone(claim, function))
             continue
-        if function.driver != "vfio-pci":
-            findings.append(_not_taken(function, rebooted))
+        found.append(function)
+        address = str(function.address)
+        if address != claim.address:
+            findings.append(_moved(claim, function))
+        if function.driver != claim.driver:
+            findings.append(_not_taken(claim, function, rebooted))
         if rebooted:
             findings += _claimed_at_boot(function, log, claims)
         evidence.append(
@@ -66,13 +75,42 @@ def verify(host: Host, log: tuple[Record, ...] | None, applied: Applied) -> Verd
                 address, function.ids, function.driver, function.iommu_group, claims.get(address)
             )
         )
-    findings += [*check_together(host, cards), *check_viable(host, cards)]
+    findings += _groups(host, applied, planned, found)
     return Verdict(tuple(sorted(findings, key=lambda each: each.rule)), tuple(evidence))
 
 
+def _find(host: Host, claim: Claim) -> Function | None:
+    """The function at the planned path whatever its address, else the one at the address."""
+    at_path = [
+        each
+        for each in host.functions
+        if claim.path and each.physfn is None and slot_path(each) == claim.path
+    ]
+    exact = [each for each in at_path if each.ids == f"{claim.vendor}:{claim.device}"]
+    found = [*exact, *at_path]
+    return found[0] if found else host.function(Address.parse(claim.address))
+
+
+def _groups(
+    host: Host, applied: Applied, planned: list[Claim], found: list[Function]
+) -> list[Finding]:
+    """What is wrong with the groups of the cards that were applied, wherever they are now."""
+    of_cards = {claim.path for claim in planned if _slot(claim.address) in applied.cards}
+    slots = {each.address.slot_key for each in found if slot_path(each) in of_cards}
+    slots.update(slot for slot in applied.cards if not of_cards - {""})
+    cards = tuple(card for card in host.cards if card.slot in slots)
+    # Whatever was planned besides the cards is seen to, where it is now.
+    beside = Wish(tuple(sorted(slots)), companions=tuple(str(each.address) for each in found))
+    return [*check_together(host, cards, beside), *check_viable(host, cards)]
+
+
+def _slot(address: str) -> str:
+    return Address.parse(address).slot_key
+
+
 def _claims(log: Iterable[Record]) -> dict[str, float]:
-    matches = ((record, _CLAIMED.search(record.message)) for record in log)
-    return {match[1]: record.seconds for record, match in matches if match}
+    matches = ((record, CLAIMED.search(record.message)) for record in log)
+    return {match["address"]: record.seconds for record, match in matches if match}
 
 
 def _not_rebooted() -> Finding:
@@ -85,28 +123,50 @@ def _not_rebooted() -> Finding:
     )
 
 
-def _gone(address: str, ids: str, function: Function | None) -> Finding:
+def _gone(claim: Claim, function: Function | None) -> Finding:
     seen = f"{function.ids} is there now" if function else "nothing is there now"
     return Finding(
         "WC111",
-        address,
+        claim.address,
         Severity.ERROR,
-        f"{address} was planned as {ids}; {seen}.",
-        "See where the card is (inspect), then roll back and apply anew for its new address.",
+        f"{claim.address} was planned as {claim.vendor}:{claim.device}; {seen}.",
+        "See where the card is (inspect), then roll back and apply anew for its new place.",
     )
 
 
-def _not_taken(function: Function, rebooted: bool) -> Finding:
+def _moved(claim: Claim, function: Function) -> Finding:
+    return Finding(
+        "WC140",
+        str(function.address),
+        Severity.WARNING,
+        f"{claim.address} {function.ids} has the address {function.address} now: buses were "
+        "numbered anew.",
+        "Nothing is to be bound anew. Where nova's device_spec names the address, write the new "
+        "one; then apply again, so that the journal knows it too.",
+    )
+
+
+def _not_taken(claim: Claim, function: Function, rebooted: bool) -> Finding:
     if not rebooted or function.driver is None:
-        return driver_finding(function)
+        return driver_finding(function) if claim.driver == VFIO else _not_parked(claim, function)
     return Finding(
         "WC108",
         str(function.address),
         Severity.ERROR,
         f"{function.address} {function.ids} is on {function.driver} although the host was "
         "prepared and rebooted.",
-        "See what the kernel says (dmesg | grep wholecard); check that the initramfs was rebuilt "
-        "(update-initramfs -u -k all) and reboot.",
+        f"See what the kernel says (dmesg | grep wholecard); {_REBUILD}",
+    )
+
+
+def _not_parked(claim: Claim, function: Function) -> Finding:
+    return Finding(
+        "WC103",
+        str(function.address),
+        Severity.WARNING,
+        f"{function.address} {function.ids} is on {function.driver or 'no driver'}, not on "
+        f"{claim.driver}.",
+        "Reboot; then see what the kernel says (dmesg | grep wholecard).",
     )
 
 
@@ -134,6 +194,6 @@ def _claimed_at_boot(
             Severity.ERROR,
             f"The kernel's log has no claim of {address} at boot"
             + (f"; it says: {said[-1]}" if said else "."),
-            "Check that the initramfs was rebuilt (update-initramfs -u -k all) and reboot.",
+            f"{_REBUILD[0].upper()}{_REBUILD[1:]}",
         )
     ]

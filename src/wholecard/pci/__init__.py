@@ -11,6 +11,7 @@ from wholecard.pci.cards import Card, find_cards
 from wholecard.pci.function import Function
 from wholecard.pci.groups import Group, predicted_groups, read_groups
 from wholecard.pci.ids import name_functions
+from wholecard.pci.path import slot_path
 from wholecard.pci.sysfs import read_functions
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "predicted_groups",
     "read_functions",
     "read_groups",
+    "slot_path",
 ]

@@ -15,6 +15,8 @@ esac
 SYS=${WHOLECARD_SYS:-/sys}
 TABLE=${WHOLECARD_TABLE:-/etc/wholecard/bind}
 KMSG=${WHOLECARD_KMSG:-/dev/kmsg}
+# By its path: a busybox may have a modprobe of its own that cannot read compressed modules.
+MODPROBE=${WHOLECARD_MODPROBE:-/sbin/modprobe}
 
 say() {
 	echo "<6>wholecard: $*" >> "$KMSG"
@@ -25,18 +27,51 @@ driver_of() {
 	echo "${link##*/}"
 }
 
+# Sets place to the function at a path of slots whose ids are as planned, or to nothing; seen are
+# the ids that are there instead. Bus numbers are not looked at: they change when cards are added.
+locate() {
+	root=${1%%/*}
+	rest=${1#*/}
+	steps=
+	while [ -n "$rest" ]; do
+		steps="$steps/*:${rest%%/*}"
+		case "$rest" in
+		*/*) rest=${rest#*/} ;;
+		*) rest= ;;
+		esac
+	done
+	seen=
+	# A root bus may itself be below a device, as behind Intel VMD.
+	for place in "$SYS"/devices/pci$root$steps "$SYS"/devices/*/pci$root$steps \
+		"$SYS"/devices/*/*/pci$root$steps "$SYS"/devices/*/*/*/pci$root$steps; do
+		# A VF shares its PF's bridge and may repeat a slot's number.
+		if [ -r "$place/vendor" ] && [ -r "$place/device" ] && [ ! -e "$place/physfn" ]; then
+			read -r is_vendor < "$place/vendor"
+			read -r is_device < "$place/device"
+			seen=${is_vendor#0x}:${is_device#0x}
+			if [ "$seen" = "$2:$3" ]; then
+				return
+			fi
+		fi
+	done
+	place=
+}
+
 claim() {
-	address=$1 vendor=$2 device=$3 driver=$4
-	place=$SYS/bus/pci/devices/$address
-	if [ ! -r "$place/vendor" ] || [ ! -r "$place/device" ]; then
-		say "$address is not there: left alone"
+	path=$1 planned=$2 vendor=$3 device=$4 driver=$5
+	locate "$path" "$vendor" "$device"
+	if [ -z "$place" ]; then
+		if [ -n "$seen" ]; then
+			say "$planned is $seen, not $vendor:$device: left alone"
+		else
+			say "$planned is not there: left alone"
+		fi
 		return
 	fi
-	read -r is_vendor < "$place/vendor"
-	read -r is_device < "$place/device"
-	if [ "$is_vendor $is_device" != "0x$vendor 0x$device" ]; then
-		say "$address is ${is_vendor#0x}:${is_device#0x}, not $vendor:$device: left alone"
-		return
+	address=${place##*/}
+	moved=
+	if [ "$address" != "$planned" ]; then
+		moved=", planned at $planned"
 	fi
 	has=$(driver_of "$place")
 	if [ "$has" != "$driver" ]; then
@@ -44,23 +79,32 @@ claim() {
 		if [ -n "$has" ]; then
 			echo "$address" > "$place/driver/unbind"
 		fi
-		modprobe "$driver"
+		"$MODPROBE" "$driver"
 		echo "$address" > "$SYS/bus/pci/drivers_probe"
 		has=$(driver_of "$place")
 	fi
 	if [ "$has" = "$driver" ]; then
-		say "$address $vendor:$device claimed by $driver"
+		say "$address $vendor:$device claimed by $driver$moved"
 	else
-		say "$address $vendor:$device not claimed by $driver, driver: ${has:-none}"
+		say "$address $vendor:$device not claimed by $driver$moved, driver: ${has:-none}"
 	fi
 }
 
-if [ -r "$TABLE" ]; then
-	while read -r address vendor device driver rest; do
-		case "$address" in
+claim_all() {
+	read -r head
+	if [ "$head" != "# wholecard-bind 2" ]; then
+		say "$TABLE is of another release: nothing is claimed"
+		return
+	fi
+	while read -r path address vendor device driver rest; do
+		case "$path" in
 		"" | "#"*) ;;
-		*) claim "$address" "$vendor" "$device" "$driver" ;;
+		*) claim "$path" "$address" "$vendor" "$device" "$driver" ;;
 		esac
-	done < "$TABLE"
+	done
+}
+
+if [ -r "$TABLE" ]; then
+	claim_all < "$TABLE"
 fi
 exit 0

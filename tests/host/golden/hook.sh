@@ -1,6 +1,6 @@
 #!/bin/sh
 # Written by Wholecard; `wholecard-host rollback` takes it back.
-# Puts vfio-pci and the table of functions into the initramfs.
+# Puts the drivers and the table of functions into the initramfs.
 set -e
 
 PREREQS=""
@@ -14,7 +14,11 @@ esac
 
 . /usr/share/initramfs-tools/hook-functions
 
-for module in vfio-pci vfio_iommu_type1; do
+modules="vfio-pci vfio_iommu_type1"
+if grep -qs "pci-stub\$" /etc/wholecard/bind; then
+	modules="$modules pci-stub"
+fi
+for module in $modules; do
 	if ! grep -qs "/${module}\.ko" "/lib/modules/${version}/modules.builtin"; then
 		manual_add_modules "$module"
 	fi

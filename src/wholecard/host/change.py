@@ -1,0 +1,31 @@
+"""What one kind of change asks of a host: files as they are to be, and the tools behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wholecard.host.operations import RunTool
+from wholecard.host.settings import FileText
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that carries changed files into what the next boot reads.
+
+    It runs where one of the files `after` changes, or always where it names none. `undo` is a
+    sentence for the person.
+    """
+
+    subject: str
+    reason: str
+    do: RunTool
+    undo: str
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """Files, each with the reason for it, and tools in the order in which they run."""
+
+    files: tuple[tuple[FileText, str], ...] = ()
+    tools: tuple[Tool, ...] = ()
