@@ -74,8 +74,8 @@ def pci_tree(devices: Iterable[Device]) -> dict[str, Leaf]:
     return tree
 
 
-def bare(devices: Iterable[Device]) -> dict[str, Leaf]:
-    """A host as Debian installs it, its IOMMU off."""
+def bare(devices: Iterable[Device], next_boot: str = "off") -> dict[str, Leaf]:
+    """A host as Debian installs it, its IOMMU off, and `next_boot` for its next boot."""
     return {
         **pci_tree(devices),
         "sys/firmware/acpi/tables/DMAR": "",
@@ -91,7 +91,7 @@ def bare(devices: Iterable[Device]) -> dict[str, Leaf]:
         ),
         "etc/default/grub": (
             'GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\n'
-            'GRUB_CMDLINE_LINUX="console=ttyS0,115200 intel_iommu=off"\n'
+            f'GRUB_CMDLINE_LINUX="console=ttyS0,115200 intel_iommu={next_boot}"\n'
         ),
         "etc/initramfs-tools/initramfs.conf": "MODULES=list\n",
         "etc/initramfs-tools/hooks/": "",
@@ -114,10 +114,6 @@ def with_groups(tree: dict[str, Leaf], groups: dict[int, list[str]]) -> dict[str
     """The tree with its IOMMU on."""
     grown = dict(tree)
     grown["sys/class/iommu/dmar0/"] = ""
-    if "etc/default/grub" in grown:
-        # As it is now, so it will be at the next boot.
-        settings = str(grown["etc/default/grub"])
-        grown["etc/default/grub"] = settings.replace("intel_iommu=off", "intel_iommu=on")
     for number, addresses in groups.items():
         for address in addresses:
             link = str(tree[f"sys/bus/pci/devices/{address}"]).removeprefix("-> ../../../")

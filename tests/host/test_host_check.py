@@ -29,7 +29,7 @@ def bare_host(root: Path, devices: list[Device]) -> Host:
 def prepared(
     root: Path, devices: list[Device], groups: dict[int, list[str]], taken: tuple[str, ...]
 ) -> Host:
-    grow(root, bare(devices))
+    grow(root, bare(devices, "on"))
     reboot(root, devices, groups, taken)
     return inspect(root)
 
@@ -84,7 +84,7 @@ def test_iommu_off(tmp_path: Path, kind: str | None, fix: str) -> None:
 )
 def test_remapping(tmp_path: Path, log: str, fires: bool) -> None:
     """WC102 fires where a whole kernel log knows of no interrupt remapping."""
-    grow(tmp_path, bare(APART))
+    grow(tmp_path, bare(APART, "on"))
     reboot(tmp_path, APART, GROUPS_APART, FIRST, f"6,0,0,-;{log}\n")
     assert (("WC102", "IOMMU") in fired(inspect(tmp_path), FIRST[0])) is fires
 
@@ -92,7 +92,7 @@ def test_remapping(tmp_path: Path, log: str, fires: bool) -> None:
 @pytest.mark.parametrize("log", ["6,7,0,-;the beginning is gone\n", ""])
 def test_remapping_unknown(tmp_path: Path, log: str) -> None:
     """WC102 keeps still where the log's beginning is lost."""
-    grow(tmp_path, bare(APART))
+    grow(tmp_path, bare(APART, "on"))
     reboot(tmp_path, APART, GROUPS_APART, FIRST, log)
     host = inspect(tmp_path)
     assert host.iommu.interrupt_remapping is None
