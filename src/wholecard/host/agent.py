@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
-import json
+import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from wholecard.core import Action, RefusedError, UsageError, WholecardError, exit_status
-from wholecard.host import journal, text
-from wholecard.host.apply import apply, finish
-from wholecard.host.check import check
-from wholecard.host.facts import inspect, read_boot_id
-from wholecard.host.kernel_log import read_kernel_log
-from wholecard.host.plan import plan
-from wholecard.host.rollback import rollback
-from wholecard.host.verify import verify
-from wholecard.host.wish import resolve, wished_cards
+from wholecard.core.errors import RefusedError, UsageError, WholecardError
+
+# What a command needs is imported by the command: `inspect` is measured as a whole process, and
+# argparse, json, pathlib, re, dataclasses and subprocess take longer than its reading.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import Any
+
+    from wholecard.core import Action
 
 _EPILOG = """\
 The way of a host, as root:
@@ -48,11 +45,16 @@ _COMMANDS = {
 _WITH_CARDS = ("check", "plan", "apply")
 
 
+# The commands that only read, which a snapshot can answer.
+_READING = ("inspect", "check", "plan")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status (see DESIGN: 0, 1, 2, 3)."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _plain_inspect(words) or _parser().parse_args(words)
     try:
-        return int(_RUN[arguments.command](arguments))
+        return _run(arguments)
     except WholecardError as error:
         return _report(error, arguments.json)
     except OSError as error:
@@ -60,7 +62,53 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(WholecardError(brief, resolution="Run it as root."), arguments.json)
 
 
+class _Inspect:
+    """What argparse would make of `inspect` without anything unusual."""
+
+    command = "inspect"
+    save = None
+
+    def __init__(self, root: str, as_json: bool) -> None:
+        self.root = root
+        self.json = as_json
+
+
+def _plain_inspect(words: Sequence[str]) -> Any:
+    """The arguments of a plain `inspect`; None for all else, which argparse reads and explains."""
+    if not words or words[0] != "inspect":
+        return None
+    rest = [word for word in words[1:] if word != "--json"]
+    if not rest:
+        return _Inspect("/", len(words) > 1)
+    if len(rest) == 2 and rest[0] == "--root" and rest[1][:1] not in ("", "-"):
+        return _Inspect(rest[1], "--json" in words)
+    return None
+
+
+def _run(arguments: Any) -> int:
+    command, place = _RUN[arguments.command], os.fspath(arguments.root)
+    if os.path.isdir(place):
+        return int(command(arguments))
+    if not os.path.exists(place):
+        raise UsageError(
+            f"{place}: there is nothing", resolution="Name a folder or a snapshot with --root."
+        )
+    if arguments.command not in _READING:
+        raise UsageError(
+            f"{place} is a snapshot, which {arguments.command} cannot be run on",
+            resolution=f"Snapshots are for {', '.join(_READING)}.",
+        )
+    from wholecard.host.snapshot import open_snapshot
+
+    with open_snapshot(place) as root:
+        arguments.root = root
+        return int(command(arguments))
+
+
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+    from pathlib import Path
+
     parser = argparse.ArgumentParser(
         prog="wholecard-host",
         description="Prepare this host to give whole GPUs to servers.",
@@ -71,9 +119,17 @@ def _parser() -> argparse.ArgumentParser:
     for name, summary in _COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         command.add_argument(
-            "--root", type=Path, default=Path("/"), metavar="DIR", help="another tree than /"
+            "--root",
+            type=Path,
+            default=Path("/"),
+            metavar="DIR",
+            help="another tree than /; for inspect, check and plan also a snapshot",
         )
         command.add_argument("--json", action="store_true", help="print JSON on standard output")
+        if name == "inspect":
+            command.add_argument(
+                "--save", type=Path, metavar="FILE", help="store what is read as a snapshot"
+            )
         if name in _WITH_CARDS:
             command.add_argument(
                 "--card",
@@ -97,12 +153,30 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    host = inspect(arguments.root)
-    _print(arguments, host.to_json(), text.host_text(host))
+    from wholecard.host.facts import inspect
+
+    if arguments.save is not None:
+        from wholecard.host.snapshot import save
+
+        save(arguments.root, arguments.save)
+    # A process of its own, without threads: it may share the work.
+    host = inspect(arguments.root, processes=None if isinstance(arguments, _Inspect) else 1)
+    if arguments.json:
+        sys.stdout.write(host.to_text() + "\n")
+        return 0
+    from wholecard.host.host_text import host_text
+
+    print(host_text(host))
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from wholecard.core import exit_status
+    from wholecard.host import text
+    from wholecard.host.check import check
+    from wholecard.host.facts import inspect
+    from wholecard.host.wish import resolve, wished_cards
+
     host = inspect(arguments.root)
     named = bool(arguments.card)
     wish = resolve(host, arguments.card, arguments.all_cards or not named)
@@ -113,6 +187,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from wholecard.host.facts import inspect
+    from wholecard.host.plan import plan
+    from wholecard.host.wish import resolve
+
     host = inspect(arguments.root)
     made = plan(host, resolve(host, arguments.card, arguments.all_cards))
     _print(arguments, made.to_json(), str(made))
@@ -120,6 +198,11 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
+    from wholecard.host.apply import apply, finish
+    from wholecard.host.facts import inspect
+    from wholecard.host.plan import plan
+    from wholecard.host.wish import resolve
+
     if arguments.dry_run:
         return _plan(arguments)
     finished = finish(arguments.root, _progress)
@@ -139,6 +222,12 @@ def _apply(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from wholecard.core import exit_status
+    from wholecard.host import journal, text
+    from wholecard.host.facts import inspect
+    from wholecard.host.kernel_log import read_kernel_log
+    from wholecard.host.verify import verify
+
     entry = journal.newest(arguments.root)
     if entry is None:
         raise UsageError("nothing is applied on this host", resolution="Run apply first.")
@@ -159,12 +248,17 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
+    from wholecard.host.rollback import rollback
+
     outcome = rollback(arguments.root, _progress, arguments.discard_edits)
     _print(arguments, outcome.to_json(), f"Journal {outcome.journal} is rolled back. Reboot.")
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    from wholecard.host import journal, text
+    from wholecard.host.facts import read_boot_id
+
     status = journal.status(arguments.root, read_boot_id(arguments.root))
     _print(arguments, status, text.status_text(status))
     return int(status["state"] in (journal.APPLYING, journal.ROLLING_BACK))
@@ -182,16 +276,24 @@ _RUN = {
 
 
 def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> None:
-    print(json.dumps(data, indent=2) if arguments.json else shown)
+    if arguments.json:
+        import json
+
+        shown = json.dumps(data, indent=2)
+    print(shown)
 
 
 def _progress(place: int, count: int, action: Action, seconds: float | None) -> None:
+    from wholecard.host import text
+
     sys.stderr.write(text.progress_text(place, count, action, seconds))
     sys.stderr.flush()
 
 
 def _report(error: WholecardError, as_json: bool) -> int:
     if as_json:
+        import json
+
         data: dict[str, Any] = {
             "error": {
                 "brief": error.brief,

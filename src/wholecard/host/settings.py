@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import os
 
 from wholecard.core import WholecardError
+from wholecard.core.record import dataclass
+from wholecard.pci.files import listed, under
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from wholecard.pci.files import Root
 
 MODULES_LOAD = "/etc/modules-load.d/wholecard.conf"
 MODPROBE = "/etc/modprobe.d/wholecard.conf"
@@ -60,28 +66,34 @@ class Settings:
         return cls(tuple(FileText(**entry) for entry in data["files"]))
 
 
-def read_settings(root: Path) -> Settings:
+def read_settings(root: Root) -> Settings:
     """The files as they stand under `root`.
 
     Raises WholecardError where one cannot be read or is no plain file: a symbolic link is somebody
     else's arrangement, which Wholecard does not write through.
     """
     # grub-mkconfig sources /etc/default/grub and then the parts in the shell's order of names.
-    parts = sorted("/" + str(part.relative_to(root)) for part in (root / GRUB_PARTS).glob("*.cfg"))
+    names = listed(under(root, GRUB_PARTS))
+    parts = [f"/{GRUB_PARTS}/{name}" for name in names if name.endswith(".cfg")]
     return Settings(tuple(_read(root, path) for path in (*OURS, GRUB, *parts)))
 
 
-def _read(root: Path, path: str) -> FileText:
-    place = root / path.lstrip("/")
-    if place.is_symlink():
+def _read(root: Root, path: str) -> FileText:
+    place = under(root, path.lstrip("/"))
+    try:
+        target = os.readlink(place)
+    except OSError:
+        pass
+    else:
         raise WholecardError(
             f"{path} is a symbolic link",
-            f"It points to {place.readlink()}.",
+            f"It points to {target}.",
             "Put a plain file in its place; Wholecard does not write through links.",
         )
     try:
-        text = place.read_bytes().decode("utf-8", "surrogateescape")
-        return FileText(path, text, place.stat().st_mode & 0o7777)
+        with open(place, "rb") as file:
+            text = file.read().decode("utf-8", "surrogateescape")
+            return FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
     except (FileNotFoundError, NotADirectoryError):
         return FileText(path, None)
     except OSError as error:
