@@ -14,6 +14,7 @@ and leaves nothing behind.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import io
 import os
 import re
@@ -28,7 +29,7 @@ from wholecard.host import snapshot_paths as paths
 from wholecard.host.archive import LIMIT, members_into
 from wholecard.host.kernel_log import LOG, read_log_text
 from wholecard.host.settings import read_settings
-from wholecard.pci.files import read_bytes, read_text, under
+from wholecard.pci.files import listed, read_bytes, read_text, under
 from wholecard.pci.sysfs import ASLEEP, DEVICES
 from wholecard.pci.vpd import read_serial
 
@@ -37,6 +38,8 @@ SUFFIXES = (".tar.zst", ".tar.gz", ".tar.xz", ".tar")
 # A file's bytes and mode, a link's target, or None for a folder.
 Leaf = Union[tuple[bytes, int], str, None]
 
+# As the kernel does it: path_resolution(7).
+_MOST_HOPS = 40
 _TIMEOUT = 300.0
 _ZSTD = "Install zstd, or use a name that ends in .tar.gz."
 _SECRET = re.compile(
@@ -101,6 +104,7 @@ class _Collection:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._leaves: dict[str, Leaf] = {}
+        self._folders: dict[str, str | None] = {}
 
     def collect(self) -> dict[str, Leaf]:
         """Everything that the tables name."""
@@ -118,7 +122,19 @@ class _Collection:
         return self._leaves
 
     def _matching(self, pattern: str) -> list[str]:
-        return sorted(str(path.relative_to(self._root)) for path in self._root.glob(pattern))
+        """The paths that match, also links to nowhere, which `Path.glob` passes over."""
+        found = [""]
+        for step in pattern.split("/"):
+            if "*" in step:
+                names = ((path, fnmatch.filter(listed(self._at(path)), step)) for path in found)
+                found = [f"{path}/{name}" for path, matching in names for name in matching]
+            else:
+                found = [f"{path}/{step}" for path in found]
+                found = [path for path in found if os.path.lexists(self._at(path))]
+        return [path.lstrip("/") for path in found]
+
+    def _at(self, path: str) -> str:
+        return under(self._root, path.lstrip("/"))
 
     def _functions(self) -> None:
         for function in self._matching(f"{DEVICES}/*"):
@@ -172,32 +188,25 @@ class _Collection:
             # A link to somewhere else: that it is there is all that is read of it.
             self._leaves.setdefault(path, (b"", 0o644))
 
-    def _place(self, path: str, follow: bool = True) -> str | None:
+    def _place(self, path: str, follow: bool = True, hops: int = 0) -> str | None:
         """Where `path` really is, the links on the way stored; None for nowhere in the tree."""
-        done = ""
-        steps = path.split("/")
-        for _ in range(200):
-            if not steps:
-                return done
-            place = os.path.normpath(os.path.join(done, steps.pop(0)))
-            full = self._root / place
-            if full.is_symlink() and (follow or steps):
-                target = os.readlink(full)
-                if not _stays_inside(place, target):
-                    return None
-                self._leaves[place] = target
-                steps = [*target.rstrip("/").split("/"), *steps]
-                done = os.path.dirname(place)
-            elif full.is_symlink():
-                target = os.readlink(full)
-                if _stays_inside(place, target):
-                    self._leaves[place] = target
-                return place
-            elif full.exists():
-                done = place
-            else:
-                return None
-        return None
+        if not path:
+            return ""
+        above, _, name = path.rpartition("/")
+        if above not in self._folders:
+            self._folders[above] = self._place(above, hops=hops)
+        folder = self._folders[above]
+        if folder is None or name == "..":
+            return folder and os.path.dirname(folder)
+        place = f"{folder}/{name}".lstrip("/")
+        try:
+            target = os.readlink(self._at(place))
+        except OSError:
+            return place if os.path.lexists(self._at(place)) else None
+        if not _stays_inside(place, target) or hops > _MOST_HOPS:
+            return None
+        self._leaves[place] = target
+        return self._place(f"{folder}/{target}".strip("/"), hops=hops + 1) if follow else place
 
 
 def _stays_inside(place: str, target: str) -> bool:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 PLACES = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids", "usr/share/pci.ids")
 
-# More bytes than any vendor (Intel: 340,000) and any device has lines, by their indent: what is
-# not there is not looked for in the rest of the file.
-_LONGEST = {b"\t": 1 << 20, b"\t\t": 1 << 15}
+# More bytes than the subsystems of any device have.
+_LONGEST = 1 << 15
+_DIGITS = "0123456789abcdef"
 
 
 def find_ids_file(root: Root) -> str | None:
@@ -45,7 +45,7 @@ class Names:
         data = (read_bytes(path) if path else None) or b""
         # Every entry is found by the newline before it; the file as published begins with a note.
         self._data = data if data.startswith(b"#") else b"\n" + data
-        self._starts: dict[str, int] = {}
+        self._blocks: dict[str, tuple[int, int]] = {}
         self._names: dict[tuple[str, ...], str] = {}
 
     def vendor(self, vendor: str) -> str:
@@ -74,39 +74,40 @@ class Names:
         return self._names[key]
 
     def _outer(self, head: str) -> str:
-        return self._name(self._start(head), f"\n{head}  ")
+        return self._name(self._block(head)[0], f"\n{head}  ")
 
     def _inner(self, head: str, device: str) -> str:
         marker = f"\n\t{device}  "
-        return self._name(self._inside(self._start(head), b"\t", marker), marker)
+        return self._name(self._data.find(marker.encode(), *self._block(head)), marker)
 
     def _innermost(self, vendor: str, device: str, sub_vendor: str, sub_device: str) -> str:
-        start = self._inside(self._start(vendor), b"\t", f"\n\t{device}  ")
+        start = self._data.find(f"\n\t{device}  ".encode(), *self._block(vendor))
+        if start < 0:
+            return ""
         marker = f"\n\t\t{sub_vendor} {sub_device}  "
-        return self._name(self._inside(start, b"\t\t", marker), marker)
+        place = self._data.find(marker.encode(), start, start + _LONGEST)
+        # Still of this device where every line in between is a subsystem's or a note.
+        between = self._data[start + 1 : max(place, 0)]
+        inner = between.count(b"\n\t\t") + between.count(b"\n#")
+        return self._name(place if between.count(b"\n") == inner else -1, marker)
 
-    def _start(self, head: str) -> int:
-        """Where the lines of a vendor or base class begin; -1 for none."""
-        if head not in self._starts:
-            # Classes stand at the end of the file.
-            find = self._data.rfind if head.startswith("C ") else self._data.find
-            self._starts[head] = find(f"\n{head}  ".encode())
-        return self._starts[head]
+    def _block(self, head: str) -> tuple[int, int]:
+        """Where the lines of a vendor or base class begin and end; (-1, 0) for nowhere.
 
-    def _inside(self, start: int, indent: bytes, marker: str) -> int:
-        """Where `marker` stands in the block that begins at `start`; -1 for nowhere.
-
-        Still inside are we where every line in between is indented as the block's are. Intel
-        alone has 9,000: they are counted, in C, and not looked at.
+        Both lists are sorted, and classes follow the last vendor. The next one is looked for by
+        the digits that it most likely has: Intel alone has 9,000 lines, which are not looked at.
         """
-        limit = start + _LONGEST[indent]
-        place = self._data.find(marker.encode(), start, limit) if start >= 0 else -1
-        if place < 0:
-            return -1
-        count = self._data.count
-        lines = count(b"\n", start + 1, place)
-        inner = count(b"\n" + indent, start + 1, place) + count(b"\n#", start + 1, place)
-        return place if lines == inner else -1
+        if head not in self._blocks:
+            data = self._data
+            is_class = head.startswith("C ")
+            start = (data.rfind if is_class else data.find)(f"\n{head}  ".encode())
+            end = -1 if start >= 0 else 0
+            above = "" if is_class else _DIGITS[_DIGITS.find(head[0]) + 1 :]
+            for next_head in ("C ",) if is_class else (head[:3], head[:2], head[0], *above, "C "):
+                if end < 0:
+                    end = data.find(f"\n{next_head}".encode(), start + 1)
+            self._blocks[head] = (start, len(data) if end < 0 else end)
+        return self._blocks[head]
 
     def _name(self, place: int, marker: str) -> str:
         if place < 0:
