@@ -82,6 +82,13 @@ GRUB_DISABLE_OS_PROBER="false"
 """
 
 
+# As depmod writes it: the module's file, and what it needs.
+MODULES_DEP = "".join(
+    f"kernel/drivers/{file}.ko.xz:\n"
+    for file in ("vfio/vfio", "vfio/vfio_iommu_type1", "vfio/pci/vfio-pci", "pci/pci-stub")
+)
+
+
 @dataclass(frozen=True)
 class Distribution:
     """A host of one distribution, and what is expected of it.
@@ -122,7 +129,7 @@ def hardware(release: str) -> dict[str, Leaf]:
     return {
         **tree,
         "proc/sys/kernel/osrelease": f"{release}\n",
-        f"{modules}/modules.dep": "",
+        f"{modules}/modules.dep": MODULES_DEP,
         f"{modules}/modules.builtin": "kernel/drivers/virtio/virtio_pci.ko\n",
         f"{modules}/modules.alias": (
             "alias pci:v00008086d*sv*sd*bc04sc03i00* snd_hda_intel\n"

@@ -47,6 +47,9 @@ IDLE: dict[str, Leaf] = {
     f"{NVME}/nvme0n1/nvme0n1p2/holders/dm-0": "-> ../../../../../../../../virtual/block/dm-0",
     "sys/devices/virtual/block/dm-0/dev": "253:0\n",
     "sys/devices/virtual/block/dm-0/dm/name": "vg-data\n",
+    "sys/devices/virtual/block/dm-0/slaves/nvme0n1p2": (
+        f"-> ../../../../../../{NVME}/nvme0n1/nvme0n1p2"
+    ),
     "sys/class/block/dm-0": "-> ../../devices/virtual/block/dm-0",
     f"{BELOW}/{NIC}/net/eth0/flags": "0x1002\n",
     f"{BELOW}/{NIC}/net/eth0/operstate": "down\n",
@@ -124,22 +127,25 @@ CASES: list[tuple[dict[str, Leaf], list[tuple[str, str, str]]]] = [
     ),
     (
         {"proc/self/mountinfo": "22 1 259:2 / /srv rw shared:1 - xfs /dev/nvme0n1p2 rw\n"},
-        [("WC152", DISK, "/dev/nvme0n1p2 is mounted at /srv.")],
+        [("WC152", DISK, "a disk below it, /dev/nvme0n1p2 at /srv.")],
     ),
     (
         {"proc/self/mountinfo": "22 1 0:40 / /srv rw - btrfs /dev/nvme0n1p2 rw\n"},
-        [("WC152", DISK, "/dev/nvme0n1p2 is mounted at /srv.")],
+        [("WC152", DISK, "a disk below it, /dev/nvme0n1p2 at /srv.")],
     ),
     (
         {"proc/self/mountinfo": "22 1 253:0 / /srv rw - xfs /dev/mapper/vg-data rw\n"},
-        [("WC152", DISK, "/dev/nvme0n1p2 through dm-0 is mounted at /srv.")],
+        [("WC152", DISK, "a disk below it, /dev/mapper/vg-data at /srv.")],
     ),
     (
         {"proc/swaps": "Filename\n/dev/dm-0 partition 1 0 -2\n"},
-        [("WC152", DISK, "/dev/nvme0n1p2 through dm-0 is swap.")],
+        [("WC152", DISK, "a disk below it, /dev/dm-0 as swap.")],
     ),
     (
-        {f"{BELOW}/{NIC}/net/eth0/flags": "0x1003\n"},
+        {
+            f"{BELOW}/{NIC}/net/eth0/flags": "0x1003\n",
+            f"{BELOW}/{NIC}/net/eth0/operstate": "unknown\n",
+        },
         [("WC153", NIC, "its network link eth0 is up.")],
     ),
     (
@@ -165,11 +171,12 @@ def test_multipath(tmp_path: Path) -> None:
     tree: dict[str, Leaf] = {
         f"{virtual}/nvme0": f"-> ../../../../../{NVME}",
         f"{virtual}/nvme0n9/dev": "259:9\n",
+        "sys/class/nvme-subsystem/nvme-subsys0": f"-> ../../../{virtual}",
         "sys/class/block/nvme0n9": "-> ../../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n9",
         "proc/self/mountinfo": "22 1 259:9 / /srv rw - xfs /dev/nvme0n9 rw\n",
     }
     assert found(grow(tmp_path, {**IDLE, **tree})) == [
-        ("WC152", DISK, "/dev/nvme0n9 is mounted at /srv.")
+        ("WC152", DISK, "a disk below it, /dev/nvme0n9 at /srv.")
     ]
 
 

@@ -55,6 +55,8 @@ def test_real_shape(tmp_path: Path) -> None:
         numa_node=1,
         bars=(16384, 0),
         parents=(Address(0, 0, 2, 0),),
+        path="0000:00/02.0/00.1",
+        bar_starts=(0xFEA00000, 0),
     )
 
 

@@ -5,10 +5,32 @@ Standard library only, Python 3.9: this room travels to hosts.
 
 from __future__ import annotations
 
-from wholecard.core.errors import RefusedError, UsageError, WholecardError
-from wholecard.core.finding import Finding, Severity, exit_status
-from wholecard.core.plan import Action, Operation, Plan
-from wholecard.core.run import Programs, Result, RunError, Watch, run
+# A name is imported from its file when it is first asked for (PEP 562): `inspect` needs errors
+# alone, and subprocess, logging and enum cost more than the interpreter's own start. No file has
+# the name of what it holds: an imported file is an attribute here and would stand in its place.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wholecard.core.errors import RefusedError, UsageError, WholecardError
+    from wholecard.core.finding import Finding, Severity, exit_status
+    from wholecard.core.plan import Action, Operation, Plan
+    from wholecard.core.program import Programs, Result, RunError, Watch, run
+
+_FILES = {
+    "RefusedError": "errors",
+    "UsageError": "errors",
+    "WholecardError": "errors",
+    "Finding": "finding",
+    "Severity": "finding",
+    "exit_status": "finding",
+    "Action": "plan",
+    "Operation": "plan",
+    "Plan": "plan",
+    "Programs": "program",
+    "Result": "program",
+    "RunError": "program",
+    "Watch": "program",
+    "run": "program",
+}
 
 __all__ = [
     "Action",
@@ -26,3 +48,12 @@ __all__ = [
     "exit_status",
     "run",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = __import__(f"{__name__}.{_FILES[name]}", fromlist=[name])
+    found: object = getattr(module, name)
+    globals()[name] = found
+    return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+# typing's import costs more than this file.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wholecard.core.finding import Finding
 

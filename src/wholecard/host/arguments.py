@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Callable
+
+from wholecard.core.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+import os
 
-from wholecard.host import entries, grub, kernel_cmdline
-from wholecard.host.settings import ENTRIES, Settings
+from wholecard.host.settings import EFI_PLACES, ENTRIES
+from wholecard.pci.files import listed, read_bytes, read_text, under
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wholecard.host.settings import Settings
+    from wholecard.pci.files import Root
+
+# What reads a loader's settings is imported where that loader is: it needs `re`, and inspect's
+# start is measured.
 
 # In the order in which one is chosen where several are there.
 LOADERS = ("grubby", "systemd-boot", "grub", "grub2")
@@ -16,7 +23,7 @@ INITRAMFS = ("initramfs-tools", "dracut")
 _LOADER_INFO = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 
-def find_loaders(root: Path, settings: Settings) -> tuple[str, ...]:
+def find_loaders(root: Root, settings: Settings) -> tuple[str, ...]:
     """The loaders whose tools and settings are under `root`, the one to be used first.
 
     systemd-boot comes first where it says that it booted the host, or where nothing else is
@@ -38,7 +45,7 @@ def find_loaders(root: Path, settings: Settings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def find_initramfs(root: Path) -> tuple[str, ...]:
+def find_initramfs(root: Root) -> tuple[str, ...]:
     """The initramfs tools under `root`, the one to be used first.
 
     Debian's dracut brings an update-initramfs of its own, and initramfs-tools leaves its settings
@@ -59,16 +66,24 @@ def next_command_line(loader: str | None, settings: Settings, running: str) -> s
     GRUB's settings do not have `root=`, which grub-mkconfig adds.
     """
     if loader == "grubby":
+        from wholecard.host import entries
+
         return entries.command_line(settings)
     if loader == "systemd-boot":
+        from wholecard.host import kernel_cmdline
+
         return kernel_cmdline.command_line(settings, running)
-    return grub.command_line(settings) if loader in ("grub", "grub2") else None
+    if loader in ("grub", "grub2"):
+        from wholecard.host import grub
+
+        return grub.command_line(settings)
+    return None
 
 
-def find_kernels(root: Path) -> tuple[tuple[str, str], ...]:
+def find_kernels(root: Root) -> tuple[tuple[str, str], ...]:
     """The installed kernels with modules: version, and the image's absolute path."""
     found = []
-    for modules in sorted(_names(root / "lib/modules")):
+    for modules in listed(under(root, "lib/modules")):
         for image in (f"lib/modules/{modules}/vmlinuz", f"boot/vmlinuz-{modules}"):
             if _all(root, image):
                 found.append((modules, f"/{image}"))
@@ -76,21 +91,21 @@ def find_kernels(root: Path) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def is_transactional(root: Path) -> bool:
+def is_transactional(root: Root) -> bool:
     """Whether `/` is read-only and changed through transactional-update (SUSE)."""
     if not _any(root, "usr/sbin/transactional-update", "usr/bin/transactional-update"):
         return False
-    mounts = _text(root / "proc/mounts") or _text(root / "etc/fstab")
+    mounts = read_text(under(root, "proc/mounts")) or read_text(under(root, "etc/fstab"))
     rows = [line.split() for line in mounts.splitlines() if not line.startswith("#")]
     # The last one is on top.
     options = [row[3].split(",") for row in rows if len(row) > 3 and row[1] == "/"]
     return bool(options) and "ro" in options[-1]
 
 
-def _systemd_boot(root: Path) -> bool:
+def _systemd_boot(root: Root) -> bool:
     installed = [
-        f"{place.lstrip('/')}/{below}"
-        for place in kernel_cmdline.PLACES
+        f"{place[1:]}/{below}"
+        for place in EFI_PLACES
         for below in ("loader/loader.conf", "EFI/systemd/systemd-bootx64.efi")
     ]
     return _all(root, "usr/bin/kernel-install") and (
@@ -98,46 +113,28 @@ def _systemd_boot(root: Path) -> bool:
     )
 
 
-def _loader_info(root: Path) -> str:
+def _loader_info(root: Root) -> str:
     """The name of the loader that ran, `systemd-boot` or `GRUB`; empty where it did not say."""
-    try:
-        data = (root / _LOADER_INFO).read_bytes()
-    except OSError:
-        return ""
-    # Four bytes of attributes come before the text.
-    match = re.match(r"[A-Za-z-]+", data[4:].decode("utf-16-le", "replace"))
-    return match[0] if match else ""
+    data = read_bytes(under(root, _LOADER_INFO)) or b""
+    # Four bytes of attributes come before the text, a version behind the name.
+    said = data[4:].decode("utf-16-le", "replace").partition(" ")[0]
+    return said.strip("\0")
 
 
-def _has_names(root: Path, settings: Settings) -> bool:
+def _has_names(root: Root, settings: Settings) -> bool:
+    if not settings.grub:
+        return bool(listed(under(root, ENTRIES)))
+    from wholecard.host import entries
+
     # Entries may be left from before GRUB_ENABLE_BLSCFG was set to false.
     enabled = entries.enabled(settings)
-    return bool(_names(root / ENTRIES)) if enabled is None else enabled
+    return bool(listed(under(root, ENTRIES))) if enabled is None else enabled
 
 
-def _names(directory: Path) -> list[str]:
-    try:
-        return [entry.name for entry in directory.iterdir()]
-    except OSError:
-        return []
-
-
-def _all(root: Path, *paths: str) -> bool:
+def _all(root: Root, *paths: str) -> bool:
     return all(_any(root, path) for path in paths)
 
 
-def _any(root: Path, *paths: str) -> bool:
-    for path in paths:
-        try:
-            (root / path).lstat()
-        except OSError:
-            continue
-        return True
-    return False
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
+def _any(root: Root, *paths: str) -> bool:
+    """Whether one is there; a link counts, wherever it leads."""
+    return any(os.path.lexists(under(root, path)) for path in paths)

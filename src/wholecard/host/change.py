@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wholecard.core.record import dataclass
 from wholecard.host.operations import RunTool
 from wholecard.host.settings import FileText
 

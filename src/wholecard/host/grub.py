@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Callable
 
 from wholecard.core import WholecardError
+from wholecard.core.record import dataclass
 from wholecard.host import arguments
 from wholecard.host.arguments import Wanted
 from wholecard.host.settings import GRUB, FileText, Settings

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from wholecard.core import UsageError
+from wholecard.core.json_text import array, encode, record_lines
+from wholecard.core.record import dataclass
 from wholecard.host.settings import Settings
 from wholecard.pci import Address, Card, Function, Group, find_cards
+from wholecard.pci.function import UNIQUE_FIELDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Counts up when a field changes its meaning or goes; new fields leave it.
 SCHEMA = 2
@@ -62,7 +66,8 @@ class Boot:
 class Cpu:
     """The processors. `physical_bits` is the address width that the host's own CPUs have.
 
-    `nodes` are each NUMA node's CPUs as the kernel lists them (`0-15,32-47`).
+    `virtualization` is the processor's flag, `vmx` or `svm`. `nodes` are each NUMA node's CPUs as
+    the kernel lists them (`0-15,32-47`).
     """
 
     vendor: str = ""
@@ -163,11 +168,19 @@ class Host:
 
     def to_json(self) -> dict[str, Any]:
         """What `inspect --json` prints; `schema` counts up when a field changes its meaning."""
+        rest = self._rest_of_json()
+        return {
+            "schema": rest.pop("schema"),
+            "functions": [function.to_json() for function in self.functions],
+            "cards": rest.pop("cards"),
+            "groups": [group.to_json() for group in self.groups],
+            **rest,
+        }
+
+    def _rest_of_json(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
-            "functions": [function.to_json() for function in self.functions],
             "cards": [card.to_json() for card in self.cards],
-            "groups": [group.to_json() for group in self.groups],
             "groups_predicted": self.groups_predicted,
             "iommu": dict(self.iommu.__dict__),
             "boot": {
@@ -189,6 +202,16 @@ class Host:
             "unread": list(self.unread),
             "settings": self.settings.to_json(),
         }
+
+    def to_text(self) -> str:
+        """`to_json` as text, with one line for each function and each group."""
+        data = {name: encode(value) for name, value in self._rest_of_json().items()}
+        data["functions"] = array(record_lines(self.functions, UNIQUE_FIELDS))
+        data["groups"] = array(encode(group.to_json()) for group in self.groups)
+        names = ("schema", "functions", "cards", "groups")
+        order = (*names, *(name for name in data if name not in names))
+        lines = ",\n  ".join(f'"{name}": {data[name]}' for name in order)
+        return f"{{\n  {lines}\n}}"
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Host:

@@ -13,22 +13,16 @@ from pathlib import Path
 
 from wholecard.core import Finding, Severity, WholecardError
 from wholecard.host.domains import running_domains
-from wholecard.host.host import Host
+from wholecard.host.host import Host, Use
+from wholecard.host.uses import read_uses
 from wholecard.pci import Address
 from wholecard.pci.sysfs import DEVICES, read_text
 
-BLOCK = Path("sys/class/block")
-NET = Path("sys/class/net")
 GRAPHICS = Path("sys/class/graphics")
 CONSOLES = Path("sys/class/vtconsole")
 
-# linux: include/uapi/linux/if.h
-_IFF_UP = 0x1
-
 # linux: Documentation/fb/fbcon.rst: consoles are drawn on the first one.
 _CONSOLE = "fb0"
-
-_USES = {"disk": "WC152", "network": "WC153", "default-route": "WC153"}
 
 
 def find(root: Path, host: Host | None, functions: Iterable[Address]) -> tuple[Finding, ...]:
@@ -43,10 +37,8 @@ def find(root: Path, host: Host | None, functions: Iterable[Address]) -> tuple[F
     findings = [
         *_opened(root, addresses),
         *_domains(root, addresses),
-        *_disks(root, addresses),
-        *_links(root, addresses),
+        *_used(root, host, addresses),
         *_consoles(root, host, addresses),
-        *_known(host, addresses),
     ]
     return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.subject, each.rule)))
 
@@ -138,78 +130,32 @@ def _domains(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
                 )
 
 
-def _disks(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
-    """WC152: block devices below the function that are mounted, swap, or held by one that is."""
-    used = _used_blocks(root)
-    for name in _entries(root / BLOCK):
-        for address in _owners(root / BLOCK / name, addresses):
-            for holder in (name, *_holders(root, name)):
-                if holder in used:
-                    through = "" if holder == name else f" through {holder}"
-                    yield _disk(address, f"/dev/{name}{through} {used[holder]}")
+def _used(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterator[Finding]:
+    """WC152 and WC153: disks and links, as they are now and as the facts say they were."""
+    for use in dict.fromkeys((*read_uses(root), *(host.uses if host is not None else ()))):
+        if use.address in map(str, addresses):
+            yield _disk(use) if use.kind == "disk" else _link(use)
 
 
-def _disk(address: Address | str, what: str) -> Finding:
+def _disk(use: Use) -> Finding:
     return Finding(
         "WC152",
-        str(address),
+        use.address,
         Severity.ERROR,
-        f"{address} is in use: {what}.",
+        f"{use.address} is in use: a disk below it, {use.what}.",
         "Unmount it (umount, swapoff), or leave this card to the host.",
     )
 
 
-def _used_blocks(root: Path) -> dict[str, str]:
-    """The names of block devices that are mounted or swap, and what as."""
-    names = {read_text(root / BLOCK / name / "dev"): name for name in _entries(root / BLOCK)}
-    mapped = {
-        f"/dev/mapper/{read_text(root / BLOCK / name / 'dm/name')}": name for name in names.values()
-    }
-    used = {}
-    # linux: Documentation/filesystems/proc.rst, 3.5; btrfs has numbers of its own, so the source
-    # counts as well.
-    for line in read_text(root / "proc/self/mountinfo").splitlines():
-        fields = line.split()
-        source = fields[fields.index("-") + 2] if "-" in fields[:-2] else ""
-        for name in (names.get(fields[2] if len(fields) > 4 else ""), _block(mapped, source)):
-            if name:
-                used[name] = f"is mounted at {fields[4]}"
-    for line in read_text(root / "proc/swaps").splitlines()[1:]:
-        name = _block(mapped, line.split()[0])
-        if name:
-            used[name] = "is swap"
-    return used
-
-
-def _block(mapped: dict[str, str], source: str) -> str | None:
-    if source in mapped:
-        return mapped[source]
-    return source[len("/dev/") :].replace("/", "!") if source.startswith("/dev/") else None
-
-
-def _holders(root: Path, name: str) -> Iterator[str]:
-    """Device mapper, RAID and the like on top; and partitions' own."""
-    for holder in _entries(root / BLOCK / name / "holders"):
-        yield holder
-        yield from _holders(root, holder)
-
-
-def _links(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
-    """WC153: network links below the function that are up."""
-    for name in _entries(root / NET):
-        for address in _owners(root / NET / name, addresses):
-            flags = read_text(root / NET / name / "flags")
-            up = re.fullmatch(r"0x[0-9a-f]+", flags) and int(flags, 16) & _IFF_UP
-            if up or read_text(root / NET / name / "operstate") == "up":
-                yield _link(address, f"its network link {name} is up")
-
-
-def _link(address: Address | str, what: str) -> Finding:
+def _link(use: Use) -> Finding:
+    way = f"its network link {use.what} is up"
+    if use.kind == "default-route":
+        way = f"the host's default route goes by {use.what}"
     return Finding(
         "WC153",
-        str(address),
+        use.address,
         Severity.ERROR,
-        f"{address} is in use: {what}.",
+        f"{use.address} is in use: {way}.",
         "Take the link down (ip link set NAME down), or leave this card to the host.",
     )
 
@@ -238,14 +184,6 @@ def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> It
                 "Apply without --now and reboot; or take the console away (echo 0 into the bind "
                 "file of its vtconsole).",
             )
-
-
-def _known(host: Host | None, addresses: Sequence[Address]) -> Iterator[Finding]:
-    """What the facts say the host uses the functions for."""
-    for use in host.uses if host is not None else ():
-        if use.address in map(str, addresses) and use.kind in _USES:
-            of_kind = _disk if _USES[use.kind] == "WC152" else _link
-            yield of_kind(use.address, use.what)
 
 
 def _owners(place: Path, addresses: Sequence[Address]) -> Iterator[Address]:

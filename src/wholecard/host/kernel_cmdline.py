@@ -8,9 +8,6 @@ from __future__ import annotations
 from wholecard.host import arguments
 from wholecard.host.settings import KERNEL_CMDLINE, KERNEL_CMDLINE_VENDOR, Settings
 
-# Where the EFI partition, or the extended boot partition, may be mounted.
-PLACES = ("/efi", "/boot", "/boot/efi")
-
 # The boot loader's own words, which kernel-install leaves out too.
 _LOADERS = ("BOOT_IMAGE", "initrd")
 

@@ -12,9 +12,10 @@ from wholecard.core import WholecardError
 from wholecard.host import arguments
 from wholecard.host.arguments import Wanted
 from wholecard.host.change import Change, Tool
-from wholecard.host.kernel_cmdline import PLACES, command_line, lines_of, says
+from wholecard.host.kernel_cmdline import command_line, lines_of, says
 from wholecard.host.operations import RunTool
 from wholecard.host.settings import (
+    EFI_PLACES,
     IN_INITRAMFS,
     KERNEL_CMDLINE,
     MODPROBE,
@@ -51,7 +52,7 @@ def outputs(version: str) -> tuple[str, ...]:
     """What kernel-install writes for one kernel, as globs."""
     return tuple(
         f"{place}/{below}"
-        for place in PLACES
+        for place in EFI_PLACES
         for below in (
             f"loader/entries/*{version}*.conf",
             f"*/{version}/*",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import os
 
 from wholecard.core import WholecardError
+from wholecard.core.record import dataclass
+from wholecard.pci.files import listed, read_bytes, under
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from wholecard.pci.files import Root
 
 MODULES_LOAD = "/etc/modules-load.d/wholecard.conf"
 MODPROBE = "/etc/modprobe.d/wholecard.conf"
@@ -26,6 +32,9 @@ GRUBENV_EFI = "/boot/efi/EFI/*/grubenv"
 ENTRIES = "boot/loader/entries"
 KERNEL_CMDLINE = "/etc/kernel/cmdline"
 KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
+
+# Where the EFI partition, or the extended boot partition, may be mounted.
+EFI_PLACES = ("/efi", "/boot", "/boot/efi")
 
 IN_INITRAMFS = (TABLE, HOOK, BOOT_SCRIPT, DRACUT_MODULE, DRACUT_HOOK, DRACUT_CONF)
 OURS = (MODULES_LOAD, MODPROBE, *IN_INITRAMFS)
@@ -102,65 +111,66 @@ class Settings:
         )
 
 
-def read_settings(root: Path) -> Settings:
+def read_settings(root: Root) -> Settings:
     """The files as they stand under `root`.
 
     Raises WholecardError where one cannot be read or is no plain file: a symbolic link is somebody
     else's arrangement, which Wholecard does not write through.
     """
     # grub-mkconfig sources /etc/default/grub and then the parts in the shell's order of names.
-    parts = _names(root, f"{GRUB_PARTS}/*.cfg")
+    parts = _matching(root, f"{GRUB_PARTS}/*.cfg")
     written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE))
-    only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, *_names(root, f"{ENTRIES}/*.conf"))
+    only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, *_matching(root, f"{ENTRIES}/*.conf"))
     return Settings(
         (*written, *(_look(root, path) for path in only_read)), tuple(_read_foreign(root))
     )
 
 
-def _names(root: Path, pattern: str) -> list[str]:
-    try:
-        return sorted("/" + str(place.relative_to(root)) for place in root.glob(pattern))
-    except OSError:
-        # Only root may look into EL's /boot/loader.
-        return []
+def _matching(root: Root, pattern: str) -> list[str]:
+    """The absolute paths of a folder's files, in order: `folder/*.suffix`, or one file."""
+    folder, _, name = pattern.rpartition("/")
+    if not name.startswith("*"):
+        return [f"/{pattern}"]
+    return [f"/{folder}/{each}" for each in listed(under(root, folder)) if each.endswith(name[1:])]
 
 
-def _look(root: Path, path: str) -> FileText:
+def _look(root: Root, path: str) -> FileText:
     """A file that is read and never written by us: one that cannot be read counts as absent."""
-    try:
-        text = (root / path.lstrip("/")).read_bytes().decode("utf-8", "surrogateescape")
-    except OSError:
-        return FileText(path, None)
-    return FileText(path, text)
+    data = read_bytes(under(root, path.lstrip("/")))
+    return FileText(path, None if data is None else data.decode("utf-8", "surrogateescape"))
 
 
-def _read_foreign(root: Path) -> Iterator[FileText]:
+def _read_foreign(root: Root) -> Iterator[FileText]:
     """Other people's module settings, as far as they can be read; never raises for one of them."""
-    for pattern in FOREIGN:
-        for place in sorted(root.glob(pattern)):
-            path = "/" + str(place.relative_to(root))
-            # A link may lead out of the tree that is looked at.
-            if path in OURS or place.is_symlink() or not place.is_file():
-                continue
-            try:
-                with place.open("rb") as file:
-                    text = file.read(_FOREIGN_LIMIT).decode("utf-8", "surrogateescape")
-                yield FileText(path, text, place.stat().st_mode & 0o7777)
-            except OSError:
-                continue
+    for path in (each for pattern in FOREIGN for each in _matching(root, pattern)):
+        place = under(root, path[1:])
+        # A link may lead out of the tree that is looked at.
+        if path in OURS or os.path.islink(place) or not os.path.isfile(place):
+            continue
+        try:
+            with open(place, "rb") as file:
+                text = file.read(_FOREIGN_LIMIT).decode("utf-8", "surrogateescape")
+                yield FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
+        except OSError:
+            continue
 
 
-def _read(root: Path, path: str) -> FileText:
-    place = root / path.lstrip("/")
-    if place.is_symlink():
+def _read(root: Root, path: str) -> FileText:
+    place = under(root, path.lstrip("/"))
+    try:
+        target = os.readlink(place)
+    except OSError:
+        pass
+    else:
         raise WholecardError(
             f"{path} is a symbolic link",
-            f"It points to {place.readlink()}.",
+            f"It points to {target}.",
             "Put a plain file in its place; Wholecard does not write through links.",
         )
     try:
-        text = place.read_bytes().decode("utf-8", "surrogateescape")
-        return FileText(path, text, place.stat().st_mode & 0o7777)
+        with open(place, "rb") as file:
+            text = file.read().decode("utf-8", "surrogateescape")
+            return FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
     except (FileNotFoundError, NotADirectoryError):
         return FileText(path, None)
     except OSError as error:

@@ -2,69 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from wholecard.core import Action, Finding, Severity
 from wholecard.host.apply import Outcome
 from wholecard.host.drift import AS_APPLIED
-from wholecard.host.host import Host
+from wholecard.host.host_text import table
 from wholecard.host.verify import Evidence
-from wholecard.pci import Card, Function
 
 _WIDTH = 100
-_FUNCTION_HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "NAME")
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, two spaces apart, nothing behind the last."""
-    lines = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
-    )
-
-
-def host_text(host: Host) -> str:
-    """The host by card, as `lspci -nnk` would show its functions."""
-    iommu = host.iommu
-    remapping = {True: "on", False: "off", None: "unknown"}[iommu.interrupt_remapping]
-    lines = [
-        f"IOMMU:      {iommu.kind or 'none in the firmware'}, {'on' if iommu.on else 'off'}"
-        f", interrupt remapping {remapping}",
-        f"kernel:     {host.boot.release}",
-        f"arguments:  {host.boot.command_line}",
-        f"boot:       {host.boot.loader or 'unknown loader'}, "
-        f"{host.boot.initramfs or 'unknown initramfs'}",
-    ]
-    if not host.cards:
-        lines.append("cards:      none")
-    for card in host.cards:
-        lines += ["", _card_text(host, card)]
-    return "\n".join(lines)
-
-
-def _card_text(host: Host, card: Card) -> str:
-    notes = ["boot display"] if card.boot_display else []
-    if not host.groups_predicted:
-        notes += [f"{group.name} not viable" for group in host.groups_of(card) if not group.viable]
-    title = f"card {card.slot}" + (f" ({', '.join(notes)})" if notes else "")
-    rows = [_function_row(each, "") for each in card.functions]
-    rows += [_function_row(each, "companion ") for each in card.companions]
-    return f"{title}\n{table(_FUNCTION_HEAD, rows)}"
-
-
-def _function_row(function: Function, prefix: str) -> tuple[str, ...]:
-    name = f"{function.vendor_name} {function.device_name}".strip()
-    group = "-" if function.iommu_group is None else str(function.iommu_group)
-    return (
-        str(function.address),
-        f"{function.class_name} [{function.class_code[:4]}]".strip(),
-        function.driver or "-",
-        ",".join(function.modules) or "-",
-        group,
-        f"{prefix}{name} [{function.ids}]".strip(),
-    )
 
 
 def findings_text(findings: Sequence[Finding]) -> str:

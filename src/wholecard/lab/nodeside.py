@@ -12,7 +12,8 @@ from typing import Any
 
 from wholecard.core import Finding, Result
 from wholecard.host.host import Host
-from wholecard.host.text import findings_text, host_text
+from wholecard.host.host_text import host_text
+from wholecard.host.text import findings_text
 from wholecard.host.zipapp import build_agent
 from wholecard.lab import disk
 from wholecard.lab.cloudside import DROP_IN

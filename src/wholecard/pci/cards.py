@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
-
+from wholecard.core.record import dataclass
 from wholecard.pci.function import Function
 from wholecard.pci.groups import Group
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from wholecard.pci.address import Address
 
 
 @dataclass(frozen=True)
@@ -61,25 +64,37 @@ def find_cards(functions: Iterable[Function], groups: Iterable[Group]) -> tuple[
 
     A VF is no card: it is a part of its PF's. Bridges never belong to one.
     """
-    slots: dict[str, list[Function]] = defaultdict(list)
+    functions = [each for each in functions if each.physfn is None and not each.is_bridge]
+    slots: dict[tuple[int, int, int], list[Function]] = {
+        _slot(function): [] for function in functions if function.is_display
+    }
     for function in functions:
-        if not function.is_bridge and function.physfn is None:
-            slots[function.address.slot_key].append(function)
-    groups = tuple(groups)
-    cards = (
-        _card(tuple(sorted(members, key=lambda function: function.address)), groups)
-        for members in slots.values()
-        if any(function.is_display for function in members)
-    )
-    return tuple(sorted(cards, key=lambda card: card.functions[0].address))
+        slot = _slot(function)
+        if slot in slots:
+            slots[slot].append(function)
+    members = [
+        tuple(sorted(slots[slot], key=lambda function: function.address.function))
+        for slot in sorted(slots)
+    ]
+    shared: dict[Address, list[Group]] = {}
+    for group in groups:
+        for function in group.functions:
+            if _slot(function) in slots:
+                shared.setdefault(function.address, []).append(group)
+    return tuple(_card(found, shared) for found in members)
 
 
-def _card(functions: tuple[Function, ...], groups: tuple[Group, ...]) -> Card:
+def _slot(function: Function) -> tuple[int, int, int]:
+    address = function.address
+    return address.domain, address.bus, address.slot
+
+
+def _card(functions: tuple[Function, ...], shared: dict[Address, list[Group]]) -> Card:
     own = {function.address for function in functions}
     companions = {
         endpoint.address: endpoint
-        for group in groups
-        if any(function.address in own for function in group.functions)
+        for address in own
+        for group in shared.get(address, ())
         for endpoint in group.endpoints
         if endpoint.address not in own
     }

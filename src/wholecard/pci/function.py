@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
+from wholecard.core.record import dataclass
 from wholecard.pci.address import Address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # https://pci-ids.ucw.cz/read/PD: base class 03 and subclass, and "processing accelerators".
 DISPLAY_CLASSES = frozenset({"0300", "0302", "0380", "1200"})
@@ -14,6 +16,9 @@ BRIDGE_CLASS = "0604"
 # linux: Documentation/driver-api/vfio.rst, "IOMMU groups": a group is usable when each of its
 # devices is bound to VFIO or known to be harmless; pci-stub only parks a device.
 HARMLESS_DRIVERS = frozenset({"vfio-pci", "pci-stub"})
+
+# Fields whose values hardly ever repeat: to whom writes thousands of functions.
+UNIQUE_FIELDS = frozenset({"address", "path", "bar_starts"})
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from wholecard.core import UsageError
-from wholecard.pci.address import Address
+from wholecard.core.record import dataclass
+from wholecard.pci.address import parse_numbers
+from wholecard.pci.files import listed, under
 from wholecard.pci.function import Function
 
-GROUPS = Path("sys/kernel/iommu_groups")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+    from typing import Any
+
+    from wholecard.pci.files import Root
+
+GROUPS = "sys/kernel/iommu_groups"
 
 
 @dataclass(frozen=True)
@@ -49,44 +51,51 @@ class Group:
 
     def to_json(self) -> dict[str, Any]:
         """`{"number", "functions": [address], "viable", "blockers": [address]}`."""
+        blockers = [str(function.address) for function in self.blockers]
         return {
             "number": self.number,
             "functions": [str(function.address) for function in self.functions],
-            "viable": self.viable,
-            "blockers": [str(function.address) for function in self.blockers],
+            "viable": not blockers,
+            "blockers": blockers,
         }
 
 
-def read_groups(root: Path, functions: Iterable[Function]) -> tuple[Group, ...]:
+def read_groups(root: Root, functions: Iterable[Function]) -> tuple[Group, ...]:
     """The kernel's groups, by number. Empty where the IOMMU is off.
 
-    Both places where sysfs says so are read, `kernel/iommu_groups/N/devices` and each function's
-    own `iommu_group` link, so that a half-copied tree still shows what it knows.
+    Both places where sysfs says so are known, each function's own `iommu_group` link and
+    `kernel/iommu_groups/N/devices`, so that a half-copied tree still shows what it knows; the
+    second is only read where a function lacks the first.
     """
-    by_address = {function.address: function for function in functions}
-    members: dict[int, set[Address]] = defaultdict(set)
-    for function in by_address.values():
+    members: dict[int, list[Function]] = {}
+    astray: dict[tuple[int, int, int, int], Function] = {}
+    for function in functions:
         if function.iommu_group is not None:
-            members[function.iommu_group].add(function.address)
-    for number, address in _listed(root):
-        if address in by_address and by_address[address].iommu_group is None:
-            members[number].add(address)
+            members.setdefault(function.iommu_group, []).append(function)
+        else:
+            address = function.address
+            astray[address.domain, address.bus, address.slot, address.function] = function
+    if astray:
+        for number, place in _listed(root):
+            if place in astray:
+                members.setdefault(number, []).append(astray.pop(place))
     return tuple(
-        Group(number, tuple(by_address[address] for address in sorted(members[number])))
+        Group(number, tuple(sorted(members[number], key=lambda function: function.address)))
+        if len(members[number]) > 1
+        else Group(number, (members[number][0],))
         for number in sorted(members)
     )
 
 
-def _listed(root: Path) -> list[tuple[int, Address]]:
+def _listed(root: Root) -> list[tuple[int, tuple[int, int, int, int]]]:
     found = []
-    for entry in sorted((root / GROUPS).glob("[0-9]*/devices/*")):
-        number = entry.parent.parent.name
-        try:
-            address = Address.parse(entry.name)
-        except UsageError:
-            continue
+    place = under(root, GROUPS)
+    for number in listed(place):
         if number.isascii() and number.isdigit():
-            found.append((int(number), address))
+            for name in listed(f"{place}/{number}/devices"):
+                address = parse_numbers(name)
+                if address is not None:
+                    found.append((int(number), address))
     return found
 
 
@@ -104,9 +113,9 @@ def predicted_groups(functions: Iterable[Function]) -> tuple[Group, ...]:
     """
     endpoints = [function for function in functions if not function.is_bridge]
     conventional = _conventional_buses(endpoints)
-    members: dict[Hashable, list[Function]] = defaultdict(list)
+    members: dict[Hashable, list[Function]] = {}
     for function in endpoints:
-        members[_group_key(function, conventional)].append(function)
+        members.setdefault(_group_key(function, conventional), []).append(function)
     groups = (
         Group(None, tuple(sorted(group, key=lambda function: function.address)))
         for group in members.values()
@@ -115,10 +124,11 @@ def predicted_groups(functions: Iterable[Function]) -> tuple[Group, ...]:
 
 
 def _conventional_buses(endpoints: Iterable[Function]) -> frozenset[tuple[int, int]]:
-    slots: dict[tuple[int, int], set[int]] = defaultdict(set)
+    slots: dict[tuple[int, int], set[int]] = {}
     for function in endpoints:
         if function.parents and function.physfn is None:
-            slots[function.address.domain, function.address.bus].add(function.address.slot)
+            address = function.address
+            slots.setdefault((address.domain, address.bus), set()).add(address.slot)
     return frozenset(bus for bus, used in slots.items() if len(used) > 1)
 
 

@@ -1,80 +1,137 @@
 """Names for ids, from the pci.ids file that pciutils or hwdata installs.
 
-Source: the format described at the head of https://pci-ids.ucw.cz/v2.2/pci.ids.
+The file has 38,000 lines, of which a host needs a dozen: it is searched, not parsed. Source: the
+format described at the head of https://pci-ids.ucw.cz/v2.2/pci.ids.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
-from pathlib import Path
+from wholecard.core.record import replace
+from wholecard.pci.files import exists, read_bytes, under
 
-from wholecard.pci.function import Function
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
-PLACES = (Path("usr/share/misc/pci.ids"), Path("usr/share/hwdata/pci.ids"))
+    from wholecard.pci.files import Root
+    from wholecard.pci.function import Function
 
-# A key is the ids from the outermost level in: ("10de",), ("10de", "1eb8"), ("C 03",), ...
-Names = dict[tuple[str, ...], str]
+    Finder = Callable[..., str]
+
+PLACES = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids", "usr/share/pci.ids")
+
+# More bytes than the subsystems of any device have.
+_LONGEST = 1 << 15
+_DIGITS = "0123456789abcdef"
 
 
-def find_ids_file(root: Path) -> Path | None:
+def find_ids_file(root: Root) -> str | None:
     """The names file of `root`, else this machine's own, else None."""
-    for base in (root, Path("/")):
+    for base in (root, "/"):
         for place in PLACES:
-            if (base / place).is_file():
-                return base / place
+            if exists(under(base, place)):
+                return under(base, place)
     return None
 
 
-def read_names(path: Path, wanted: Iterable[tuple[str, ...]]) -> Names:
-    """Names for `wanted` keys, read line by line: the whole file is over a megabyte of text.
+class Names:
+    """What pci.ids calls vendors, devices, subsystems and classes; empty where it has no name.
 
-    Keys are `(vendor,)`, `(vendor, device)`, `("C bb",)` and `("C bb", "ss")` in lower-case hex.
-    A key without a name is left out. Raises OSError where the file cannot be read.
+    Ids are lower-case hex: four digits, a class six. Each is looked for once.
     """
-    open_keys = set(wanted)
-    names: Names = {}
-    outer = ""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            if not open_keys:
-                break
-            if line.startswith(("#", "\t\t", "\n")):
-                continue
-            head, _, name = line.strip().partition("  ")
-            if not line.startswith("\t"):
-                outer = head
-            key = (outer, head) if line.startswith("\t") else (outer,)
-            if key in open_keys:
-                open_keys.remove(key)
-                names[key] = name.strip()
-    return names
+
+    def __init__(self, root: Root) -> None:
+        path = find_ids_file(root)
+        data = (read_bytes(path) if path else None) or b""
+        # Every entry is found by the newline before it; the file as published begins with a note.
+        self._data = data if data.startswith(b"#") else b"\n" + data
+        self._blocks: dict[str, tuple[int, int]] = {}
+        self._names: dict[tuple[str, ...], str] = {}
+
+    def vendor(self, vendor: str) -> str:
+        """The vendor's name."""
+        return self._known((vendor,), self._outer, vendor)
+
+    def device(self, vendor: str, device: str) -> str:
+        """The device's name."""
+        return self._known((vendor, device), self._inner, vendor, device)
+
+    def subsystem(self, vendor: str, device: str, sub_vendor: str, sub_device: str) -> str:
+        """The subsystem's name: of this make of the device."""
+        key = (vendor, device, sub_vendor, sub_device)
+        return self._known(key, self._innermost, *key)
+
+    def class_name(self, class_code: str) -> str:
+        """The subclass's name, else the base class's."""
+        if not class_code:
+            return ""
+        base = f"C {class_code[:2]}"
+        return self.device(base, class_code[2:4]) or self.vendor(base)
+
+    def _known(self, key: tuple[str, ...], find: Finder, *ids: str) -> str:
+        if key not in self._names:
+            self._names[key] = find(*ids) if all(ids) else ""
+        return self._names[key]
+
+    def _outer(self, head: str) -> str:
+        return self._name(self._block(head)[0], f"\n{head}  ")
+
+    def _inner(self, head: str, device: str) -> str:
+        marker = f"\n\t{device}  "
+        return self._name(self._data.find(marker.encode(), *self._block(head)), marker)
+
+    def _innermost(self, vendor: str, device: str, sub_vendor: str, sub_device: str) -> str:
+        start = self._data.find(f"\n\t{device}  ".encode(), *self._block(vendor))
+        if start < 0:
+            return ""
+        marker = f"\n\t\t{sub_vendor} {sub_device}  "
+        place = self._data.find(marker.encode(), start, start + _LONGEST)
+        # Still of this device where every line in between is a subsystem's or a note.
+        between = self._data[start + 1 : max(place, 0)]
+        inner = between.count(b"\n\t\t") + between.count(b"\n#")
+        return self._name(place if between.count(b"\n") == inner else -1, marker)
+
+    def _block(self, head: str) -> tuple[int, int]:
+        """Where the lines of a vendor or base class begin and end; (-1, 0) for nowhere.
+
+        Both lists are sorted, and classes follow the last vendor. The next one is looked for by
+        the digits that it most likely has: Intel alone has 9,000 lines, which are not looked at.
+        """
+        if head not in self._blocks:
+            data = self._data
+            is_class = head.startswith("C ")
+            start = (data.rfind if is_class else data.find)(f"\n{head}  ".encode())
+            end = -1 if start >= 0 else 0
+            above = "" if is_class else _DIGITS[_DIGITS.find(head[0]) + 1 :]
+            for next_head in ("C ",) if is_class else (head[:3], head[:2], head[0], *above, "C "):
+                if end < 0:
+                    end = data.find(f"\n{next_head}".encode(), start + 1)
+            self._blocks[head] = (start, len(data) if end < 0 else end)
+        return self._blocks[head]
+
+    def _name(self, place: int, marker: str) -> str:
+        if place < 0:
+            return ""
+        end = self._data.find(b"\n", place + 1)
+        line = self._data[place + len(marker) : end if end >= 0 else None]
+        return line.decode(errors="replace").strip()
 
 
-def name_functions(root: Path, functions: Iterable[Function]) -> tuple[Function, ...]:
-    """The functions with their vendor's, device's and class's names; empty where none is known."""
-    functions = tuple(functions)
-    path = find_ids_file(root)
-    wanted = {key for function in functions for key in _keys(function)}
-    try:
-        names = read_names(path, wanted) if path else {}
-    except OSError:
-        names = {}
-    return tuple(_named(function, names) for function in functions)
-
-
-def _keys(function: Function) -> tuple[tuple[str, ...], ...]:
-    base = f"C {function.class_code[:2]}"
-    return (
-        (function.vendor,),
-        (function.vendor, function.device),
-        (base,),
-        (base, function.class_code[2:4]),
-    )
-
-
-def _named(function: Function, names: Names) -> Function:
-    vendor, device, base, subclass = (names.get(key, "") for key in _keys(function))
-    return dataclasses.replace(
-        function, vendor_name=vendor, device_name=device, class_name=subclass or base
+def name_functions(root: Root, functions: Iterable[Function]) -> tuple[Function, ...]:
+    """The functions with their names; empty where none is known."""
+    names = Names(root)
+    return tuple(
+        replace(
+            function,
+            vendor_name=names.vendor(function.vendor),
+            device_name=names.device(function.vendor, function.device),
+            class_name=names.class_name(function.class_code),
+            subsystem_name=names.subsystem(
+                function.vendor,
+                function.device,
+                function.subsystem_vendor,
+                function.subsystem_device,
+            ),
+        )
+        for function in functions
     )

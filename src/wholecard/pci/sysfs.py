@@ -1,117 +1,409 @@
 """Read every PCI function of a host from sysfs. Only attributes are read, never `config`.
 
-Source: linux, Documentation/ABI/testing/sysfs-bus-pci.
+A function that sleeps is left asleep: its link attributes resume it (linux since 6.17,
+drivers/pci/pci-sysfs.c, `pci_config_pm_runtime_get`), and so they are passed over.
+Sources: linux, Documentation/ABI/testing/sysfs-bus-pci and sysfs-devices-power;
+drivers/pci/pci-driver.c, `pci_uevent`.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 
-from wholecard.core import UsageError
-from wholecard.pci.address import Address
-from wholecard.pci.function import Function
+from wholecard.core.record import assembled, dataclass
+from wholecard.pci.address import Address, parse_numbers
+from wholecard.pci.files import link_name, listed, read_attribute, read_text, text_of, under
+from wholecard.pci.function import BRIDGE_CLASS, Function
+from wholecard.pci.shares import collected, in_children, workers
 
-DEVICES = Path("sys/bus/pci/devices")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from wholecard.pci.files import Root
+    from wholecard.pci.ids import Names
+
+    # The modules that would claim what has one of these modaliases.
+    Modules = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
+    Fields = dict[str, Any]
+    Numbers = tuple[int, int, int, int]
+    Numbered = tuple[Numbers, str]
+    # Speed and width now, speed and width at most.
+    Link = tuple[Any, Any, Any, Any]
+
+__all__ = ["read_functions", "read_text"]
+
+DEVICES = "sys/bus/pci/devices"
+DRIVERS = "sys/bus/pci/drivers"
+ASLEEP = frozenset({"suspended", "suspending"})
 
 _STANDARD_BARS = 6
+_UNUSED_BAR = b"0x0000000000000000 0x0000000000000000 0x0000000000000000"
+_RESOURCE_LINE = b"0123456789abcdefABCDEFx "
+_MAY_BE_VGA = frozenset({"", "03"})
+_HEX = frozenset("0123456789abcdefABCDEF")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_NO_LINK = (None, None, None, None)
+_NAMES = tuple(Function.__annotations__)
+_LINK = ("current_link_speed", "current_link_width", "max_link_speed", "max_link_width")
 
 
-def read_functions(root: Path) -> tuple[Function, ...]:
+def read_functions(
+    root: Root,
+    names: Names | None = None,
+    modules: Modules | None = None,
+    processes: int | None = 1,
+) -> tuple[Function, ...]:
     """Every function under `root`, sorted by address.
 
     A function whose attributes are missing or garbled is listed with those fields empty: what is
     on the bus must not vanish because one file could not be read. Never raises for that; a tree
-    without PCI gives an empty tuple. Names are not filled in (see `wholecard.pci.ids`).
+    without PCI gives an empty tuple. `names` and `modules` (by modalias) fill in what sysfs does
+    not say; without them those fields are empty. `processes` may share the work, None for as many
+    as are worth it; more than one only in a program without threads.
     """
+    place = under(root, DEVICES)
     try:
-        names = sorted(entry.name for entry in (root / DEVICES).iterdir())
+        folder = os.open(place, _FOLDER)
     except OSError:
         return ()
-    addresses = (_address(name) for name in names)
-    return tuple(
-        sorted(
-            (_read(root, address) for address in addresses if address is not None),
-            key=lambda function: function.address,
+    try:
+        found = {name: parse_numbers(name) for name in listed(place)}
+        reader = _Reader(under(root, DRIVERS), folder, names)
+        # By number, so that a PF comes before its VFs and function 0 before its slot's others.
+        numbered = sorted((numbers, name) for name, numbers in found.items() if numbers)
+        functions = _read_shared(reader, numbered, processes or workers(len(numbered)))
+    finally:
+        os.close(folder)
+    if modules:
+        by_alias = modules({fields["modalias"] for fields in functions})
+        for fields in functions:
+            fields["modules"] = by_alias.get(fields["modalias"], ())
+    return tuple(assembled(Function, fields) for fields in functions)
+
+
+def _read_shared(reader: _Reader, numbered: list[Numbered], processes: int) -> list[Fields]:
+    """The fields of all; the first part read here and the others by children."""
+    share = max(1, -(-len(numbered) // processes))
+    own, *others = [numbered[at : at + share] for at in range(0, len(numbered), share)] or [[]]
+    children = in_children(others, reader.plain)
+    functions = [reader.fields(name, numbers) for numbers, name in own]
+    for part, child in zip(others, children):
+        rows = collected(child)
+        if rows is None:
+            functions += [reader.fields(name, numbers) for numbers, name in part]
+        else:
+            functions += [reader.from_plain(*each) for each in zip(part, rows)]
+    return functions
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What functions of one make have in common: all that `uevent` says but the slot's name."""
+
+    vendor: str
+    device: str
+    subsystem_vendor: str
+    subsystem_device: str
+    class_code: str
+    modalias: str
+    driver: str | None
+    driver_module: str | None
+    names: tuple[str, str, str, str]
+
+
+class _Parsed(dict):  # type: ignore[type-arg]
+    """What a parser makes of a text, made once: thousands of functions say the same few things."""
+
+    def __init__(self, parse: Callable[[Any], Any]) -> None:
+        self._parse = parse
+
+    def __missing__(self, text: Any) -> Any:
+        found = self[text] = self._parse(text)
+        return found
+
+
+class _Reader:
+    """Reads functions one by one and remembers what many of them share."""
+
+    def __init__(self, drivers: str, folder: int, names: Names | None) -> None:
+        self._folder = folder
+        self._names = names
+        self._kinds: dict[bytes, Kind] = {}
+        self._revisions: dict[str, str] = {}
+        self._link_of_slot: tuple[str, Link] = ("", _NO_LINK)
+        self._driver_modules = _Parsed(lambda driver: _module(drivers, driver))
+        self._above = _Parsed(_above)
+        self._parents = _Parsed(lambda rows: tuple(Address(*each) for each in rows))
+        self._addresses = _Parsed(_address)
+        self._texts = _Parsed(text_of)
+        self._numbers = _Parsed(lambda data: _number(text_of(data)))
+        self._words = _Parsed(lambda data: None if data is None else tuple(text_of(data).split()))
+        self._overrides = _Parsed(_override)
+        self._links = _Parsed(_link_value)
+
+    def plain(self, part: Sequence[Numbered]) -> list[Any]:
+        """Rows of `part` without addresses, as they go through a pipe."""
+        rows = []
+        for numbers, name in part:
+            fields = self.fields(name, numbers)
+            del fields["address"]
+            fields["parents"] = tuple(_numbers(each) for each in fields["parents"])
+            fields["physfn"] = fields["physfn"] and _numbers(fields["physfn"])
+            rows.append(tuple(fields.values()))
+        return rows
+
+    def from_plain(self, numbered: Numbered, row: tuple[Any, ...]) -> Fields:
+        """The inverse of `plain`, for one row."""
+        fields = dict(zip(_NAMES, (Address(*numbered[0]), *row)))
+        fields["parents"] = self._parents[fields["parents"]]
+        fields["physfn"] = self._parents[(fields["physfn"],)][0] if fields["physfn"] else None
+        return fields
+
+    def fields(self, name: str, numbers: Numbers) -> Fields:
+        """The fields of the function whose folder is `name`, in their order."""
+        address = Address(*numbers)
+        try:
+            folder = os.open(name, _FOLDER, dir_fd=self._folder)
+        except OSError:
+            return Function(address).__dict__
+        try:
+            return self._read(folder, name, address)
+        finally:
+            os.close(folder)
+
+    def _read(self, at: int, name: str, address: Address) -> Fields:
+        kind = self._kind(at, name)
+        parents, path = self._place(name, address)
+        bridge = kind.class_code.startswith(BRIDGE_CLASS)
+        of = None if bridge else link_name("physfn", at)
+        physfn = self._addresses[of]
+        power = self._texts[read_attribute("power/runtime_status", at)]
+        bars, starts = _bars(read_attribute("resource", at) or b"")
+        link = _NO_LINK
+        if physfn is None and power not in ASLEEP:
+            link = self._link(at, name, shared=bool(parents) and not bridge)
+        total = vfs = 0
+        if physfn is None and not bridge:
+            total = self._numbers[read_attribute("sriov_totalvfs", at)] or 0
+            vfs = self._numbers[read_attribute("sriov_numvfs", at)] or 0 if total else 0
+        vendor_name, device_name, class_name, subsystem_name = kind.names
+        return {
+            "address": address,
+            "vendor": kind.vendor,
+            "device": kind.device,
+            "subsystem_vendor": kind.subsystem_vendor,
+            "subsystem_device": kind.subsystem_device,
+            "class_code": kind.class_code,
+            "revision": self._revision(at, of if physfn else None),
+            "driver": kind.driver,
+            "driver_module": kind.driver_module,
+            "driver_override": self._overrides[read_attribute("driver_override", at)],
+            "modalias": kind.modalias,
+            "modules": (),
+            "iommu_group": _number(link_name("iommu_group", at) or ""),
+            # The kernel prints -1 on a machine without NUMA, which is no number here.
+            "numa_node": self._numbers[read_attribute("numa_node", at)],
+            # Only VGA-compatible controllers have it, and what we cannot tell from one.
+            "boot_vga": kind.class_code[:2] in _MAY_BE_VGA
+            and self._texts[read_attribute("boot_vga", at)] == "1",
+            "bars": bars,
+            "parents": parents,
+            "physfn": physfn,
+            "path": path,
+            "bar_starts": starts,
+            "link_speed": link[0],
+            "link_width": link[1],
+            "link_speed_max": link[2],
+            "link_width_max": link[3],
+            "sriov_total": total,
+            "sriov_vfs": vfs,
+            "reset_methods": self._words[read_attribute("reset_method", at)],
+            "power": power,
+            "serial": "",
+            "subsystem_name": subsystem_name,
+            "vendor_name": vendor_name,
+            "device_name": device_name,
+            "class_name": class_name,
+        }
+
+    def _kind(self, at: int, name: str) -> Kind:
+        """One file instead of seven; what it does not say or says garbled has files of its own."""
+        data = read_attribute("uevent", at)
+        if not data:
+            return self._make_kind(at, {})
+        key = data.replace(name.encode(), b"", 1)
+        kind = self._kinds.get(key)
+        if kind is None:
+            lines = data.decode(errors="replace").splitlines()
+            said = dict(line.split("=", 1) for line in lines if "=" in line)
+            kind = self._make_kind(at, said)
+            if _whole(said):
+                self._kinds[key] = kind
+        return kind
+
+    def _make_kind(self, at: int, said: dict[str, str]) -> Kind:
+        vendor, _, device = said.get("PCI_ID", "").partition(":")
+        sub_vendor, _, sub_device = said.get("PCI_SUBSYS_ID", "").partition(":")
+        ids = (
+            _said_or_read(vendor, 4, at, "vendor"),
+            _said_or_read(device, 4, at, "device"),
+            _said_or_read(sub_vendor, 4, at, "subsystem_vendor"),
+            _said_or_read(sub_device, 4, at, "subsystem_device"),
         )
-    )
+        # The kernel prints the class with as few digits as it has: 30000 for 030000.
+        class_code = _said_or_read(said.get("PCI_CLASS", "").zfill(6), 6, at, "class")
+        modalias = said.get("MODALIAS") or text_of(read_attribute("modalias", at))
+        driver = said.get("DRIVER") or (None if _whole(said) else link_name("driver", at))
+        names = self._names
+        return Kind(
+            *ids,
+            class_code,
+            modalias,
+            driver,
+            self._driver_modules[driver],
+            (
+                names.vendor(ids[0]),
+                names.device(ids[0], ids[1]),
+                names.class_name(class_code),
+                names.subsystem(*ids),
+            )
+            if names
+            else ("", "", "", ""),
+        )
+
+    def _place(self, name: str, address: Address) -> tuple[tuple[Address, ...], str]:
+        """The bridges above and the path of slots, from the link in `bus/pci/devices`."""
+        try:
+            above, _, last = os.readlink(name, dir_fd=self._folder).rpartition("/")
+        except OSError:
+            return (), ""
+        parents, steps = self._above[above]
+        if last != name or not steps:
+            return parents, ""
+        return parents, f"{steps}/{address.slot:02x}.{address.function:x}"
+
+    def _revision(self, at: int, physfn: str | None) -> str:
+        # The kernel reads the revision of a PF's first VF and gives it to all of them
+        # (linux: drivers/pci/iov.c, pci_read_vf_config_common).
+        known = self._revisions.get(physfn, "") if physfn else ""
+        if known:
+            return known
+        found = _hex(text_of(read_attribute("revision", at)), 4)
+        if physfn:
+            self._revisions[physfn] = found
+        return found
+
+    def _link(self, at: int, name: str, shared: bool) -> Link:
+        """The function's link. All functions of a slot below a port share one.
+
+        PCI Express Base Specification, Link Capabilities Register: the functions of one device
+        report the same values. Each root port has a link of its own, whatever its slot.
+        """
+        slot = name[:-2]
+        if shared and self._link_of_slot[0] == slot:
+            return self._link_of_slot[1]
+        speed, width, speed_max, width_max = (self._links[read_attribute(_, at)] for _ in _LINK)
+        link = (speed, width, speed_max, width_max)
+        if shared and None not in link:
+            self._link_of_slot = (slot, link)
+        return link
 
 
-def _read(root: Path, address: Address) -> Function:
-    place = root / DEVICES / str(address)
-    driver = _link_name(place / "driver")
-    override = read_text(place / "driver_override")
-    group = _link_name(place / "iommu_group")
-    return Function(
-        address=address,
-        vendor=_hex(place / "vendor", 4),
-        device=_hex(place / "device", 4),
-        subsystem_vendor=_hex(place / "subsystem_vendor", 4),
-        subsystem_device=_hex(place / "subsystem_device", 4),
-        class_code=_hex(place / "class", 6),
-        revision=_hex(place / "revision", 2),
-        driver=driver,
-        driver_module=_link_name(place / "driver" / "module") if driver else None,
-        driver_override=override if override not in ("", "(null)") else None,
-        modalias=read_text(place / "modalias"),
-        iommu_group=_number(group or ""),
-        # The kernel prints -1 on a machine without NUMA, which is no number here.
-        numa_node=_number(read_text(place / "numa_node")),
-        boot_vga=read_text(place / "boot_vga") == "1",
-        bars=_bars(read_text(place / "resource")),
-        parents=_parents(place, address),
-        physfn=_address(_link_name(place / "physfn") or ""),
-    )
-
-
-def read_text(path: Path) -> str:
-    """The file's text without surrounding white space; empty where it cannot be read."""
-    try:
-        return path.read_bytes().decode(errors="replace").strip("\0 \t\r\n")
-    except OSError:
-        return ""
-
-
-def _link_name(path: Path) -> str | None:
-    """The last part of what a symbolic link points to, for example a driver's name."""
-    try:
-        return path.readlink().name or None
-    except (OSError, ValueError):
+def _module(drivers: str, driver: str | None) -> str | None:
+    """The module behind a driver; None where it is built in."""
+    if driver is None or "/" in driver:
         return None
+    return link_name(f"{drivers}/{driver}/module")
 
 
-def _address(text: str) -> Address | None:
-    try:
-        return Address.parse(text)
-    except UsageError:
-        return None
+def _override(data: bytes | None) -> str | None:
+    text = text_of(data)
+    return text if text not in ("", "(null)") else None
 
 
-def _hex(path: Path, digits: int) -> str:
-    match = re.fullmatch(rf"0x([0-9a-f]{{{digits}}})", read_text(path), re.ASCII | re.IGNORECASE)
-    return match[1].lower() if match else ""
+def _link_value(data: bytes | None) -> float | int | None:
+    """`8.0 GT/s PCIe` is 8.0, `16` is 16; `Unknown`, and 0 for a link that is down, are None."""
+    number, _, unit = text_of(data).partition(" ")
+    if not unit:
+        return _number(number) or None
+    whole, _, part = number.partition(".")
+    fine = _number(whole) is not None and (not part or _number(part) is not None)
+    return float(number) or None if fine and unit.startswith("GT/s") else None
+
+
+def _above(target: str) -> tuple[tuple[Address, ...], str]:
+    """Parents and path of slots of what is below a folder of `devices`."""
+    parents = []
+    steps = []
+    for part in target.split("/"):
+        numbers = parse_numbers(part)
+        if numbers:
+            parents.append(Address(*numbers))
+            steps.append(f"{numbers[2]:02x}.{numbers[3]:x}")
+        elif part.startswith("pci") and parse_numbers(f"{part[3:]}:00.0"):
+            # Behind Intel VMD there is a root bus below a function; paths begin at the last.
+            steps = [part[3:]]
+    return tuple(parents), "/".join(steps) if steps and ":" in steps[0] else ""
+
+
+def _whole(said: dict[str, str]) -> bool:
+    """Whether `uevent` told all that the kernel writes there for a function without a driver."""
+    vendor, _, device = said.get("PCI_ID", "").partition(":")
+    sub_vendor, _, sub_device = said.get("PCI_SUBSYS_ID", "").partition(":")
+    return all(len(each) == 4 and _HEX.issuperset(each)
+               for each in (vendor, device, sub_vendor, sub_device)) and bool(
+        said.get("MODALIAS") and _hex("0x" + said.get("PCI_CLASS", "").zfill(6), 8)
+    )  # fmt: skip
+
+
+def _said_or_read(text: str, digits: int, at: int, name: str) -> str:
+    if len(text) == digits and _HEX.issuperset(text) and text.strip("0"):
+        return text.lower()
+    return _hex(text_of(read_attribute(name, at)), digits + 2)
+
+
+def _hex(text: str, length: int) -> str:
+    """The digits of `0x10de`, in all `length` characters; empty where it is anything else."""
+    fine = len(text) == length and text[:2] == "0x" and _HEX.issuperset(text[2:])
+    return text[2:].lower() if fine else ""
+
+
+def _numbers(address: Address) -> Numbers:
+    return address.domain, address.bus, address.slot, address.function
+
+
+def _address(text: str | None) -> Address | None:
+    numbers = parse_numbers(text) if text else None
+    return Address(*numbers) if numbers else None
 
 
 def _number(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) else None
+    return int(text) if text.isdigit() and text.isascii() and len(text) < 10 else None
 
 
-def _bars(text: str) -> tuple[int, ...]:
-    """Sizes in bytes from `resource`: a line of first address, last address and flags for each."""
+def _bars(data: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Sizes and starts from `resource`: a line of first address, last address and flags each."""
     sizes = []
-    for line in text.splitlines()[:_STANDARD_BARS]:
-        match = re.match(r"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) 0x", line, re.IGNORECASE)
-        first, last = (int(match[1], 16), int(match[2], 16)) if match else (0, 0)
-        sizes.append(last - first + 1 if last > first else 0)
-    return tuple(sizes)
+    starts = []
+    for line in data.split(b"\n", _STANDARD_BARS)[:_STANDARD_BARS]:
+        size = start = 0
+        if line != _UNUSED_BAR:
+            if not line:
+                break
+            start, size = _bar(line)
+        sizes.append(size)
+        starts.append(start)
+    return tuple(sizes), tuple(starts)
 
 
-def _parents(place: Path, address: Address) -> tuple[Address, ...]:
-    """The bridges above: the addresses in the path that the device's link resolves to."""
+def _bar(line: bytes) -> tuple[int, int]:
+    words = line.split()
+    if len(words) != 3 or line.translate(None, _RESOURCE_LINE) or len(line) > 60:
+        return 0, 0
     try:
-        parts = Path(os.path.realpath(place)).parts
-    except (OSError, ValueError):
-        return ()
-    found = (_address(part) for part in parts)
-    return tuple(parent for parent in found if parent is not None and parent != address)
+        first, last = int(words[0], 16), int(words[1], 16)
+    except ValueError:
+        return 0, 0
+    return (first, last - first + 1) if last > first else (0, 0)

@@ -1,0 +1,136 @@
+"""Unpacking an archive that anybody may have made.
+
+Taken are folders, files and links that stay inside, each once, up to a limit; everything else is
+an error. What a link may say: `..` only at its beginning. Then it is followed as it is written,
+whatever other links it goes through, and cannot leave.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zlib
+from lzma import LZMAError
+from pathlib import Path
+from typing import IO, Any
+
+from wholecard.core import UsageError
+
+# A host of 5,000 functions has 110,000 members and 60 MB.
+LIMIT = 512 << 20
+MOST_MEMBERS = 1_000_000
+
+LAST = "wholecard-snapshot"
+_AGAIN = "Ask for it again, made with: inspect --save FILE.tar.gz"
+
+
+class _Bounded:
+    """A stream that ends in an error once more than `LIMIT` bytes were unpacked from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = LIMIT
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes."""
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError(f"more than {LIMIT >> 20} MiB")
+        return data
+
+
+def members_into(root: Path, stream: IO[bytes], name: str) -> None:
+    """Unpack a tar stream into the empty folder `root`. Raises UsageError, naming `name`."""
+    bounded: Any = _Bounded(stream)
+    try:
+        with tarfile.open(fileobj=bounded, mode="r|") as archive:
+            _take(root, archive)
+    except (tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, ValueError) as error:
+        raise UsageError(f"{name} is no whole snapshot", str(error), _AGAIN) from error
+
+
+def _take(root: Path, archive: tarfile.TarFile) -> None:
+    seen: dict[str, bool] = {}
+    folders = {""}
+    last = ""
+    for member in archive:
+        if len(seen) >= MOST_MEMBERS:
+            raise ValueError(f"more than {MOST_MEMBERS} members")
+        if last:
+            raise ValueError("something stands behind the end")
+        path = _checked(member.name, seen)
+        if path == LAST:
+            last = _content(archive, member).decode(errors="replace")
+            continue
+        seen[path] = True
+        _folders(root, os.path.dirname(path), folders)
+        if member.isdir():
+            _folders(root, path, folders)
+        elif member.issym():
+            os.symlink(_checked_target(path, member.linkname), root / path)
+        elif member.isreg():
+            _write(root / path, _content(archive, member), member.mode)
+        else:
+            raise ValueError(f"{path} is neither file nor folder nor symbolic link")
+    if last.split() != ["1", str(len(seen))]:
+        raise ValueError("its end is missing, or it is not of this release")
+
+
+def _checked(name: str, seen: dict[str, bool]) -> str:
+    steps = name.split("/")
+    if name.startswith("/") or "\0" in name or {"", ".", ".."} & set(steps):
+        raise ValueError(f"a member is named {name!r}")
+    if name in seen:
+        raise ValueError(f"two members are named {name!r}")
+    return name
+
+
+def _checked_target(path: str, target: str) -> str:
+    steps = target.rstrip("/").split("/")
+    up = len(steps) - len([step for step in steps if step != ".."])
+    if (
+        target.startswith("/")
+        or "\0" in target
+        or "" in steps
+        or ".." in steps[up:]
+        or up > path.count("/")
+    ):
+        raise ValueError(f"{path} is a link that leaves the snapshot: {target!r}")
+    return target
+
+
+def _folders(root: Path, path: str, made: set[str]) -> None:
+    """Make the folders of `path`; none of them may be a link, which mkdir does not follow."""
+    if path not in made:
+        _folders(root, os.path.dirname(path), made)
+        # Raises FileExistsError where a file or link of that name came before.
+        os.mkdir(root / path)
+        made.add(path)
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > LIMIT:
+        raise ValueError(f"{member.name} is too large")
+    stream = archive.extractfile(member)
+    data = stream.read() if stream else b""
+    if len(data) != member.size:
+        raise ValueError(f"{member.name} is cut off")
+    return data
+
+
+def _write(place: Path, data: bytes, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    file = os.open(place, flags, 0o600)
+    try:
+        # Ours to read and to remove, whatever it was there.
+        os.fchmod(file, (mode & 0o777) | 0o400)
+        os.write(file, data) if len(data) < 4096 else _write_all(file, data)
+    finally:
+        os.close(file)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]

@@ -1,0 +1,109 @@
+"""What of a host goes into a snapshot: all that `inspect` and `check` read, and nothing else.
+
+One place for it. What another file of this room begins to read is added to a table here, or, for
+a file that a plan may change, comes along by itself with `read_settings`.
+"""
+
+from __future__ import annotations
+
+# An attribute of every function. `config` is not among them; the serial number alone is kept of
+# the vital product data.
+ATTRIBUTES = (
+    "boot_vga", "class", "device", "driver_override", "modalias", "numa_node",
+    "power/runtime_status", "reset_method", "resource", "revision", "sriov_numvfs",
+    "sriov_totalvfs", "subsystem_device", "subsystem_vendor", "uevent", "vendor",
+)  # fmt: skip
+
+# Reading these wakes a function that sleeps, so they are left alone where it does.
+WAKING = ("current_link_speed", "current_link_width", "max_link_speed", "max_link_width")
+
+# Links of a function, kept as they are.
+FUNCTION_LINKS = ("driver", "iommu_group", "physfn")
+
+# Files, kept with what is in them.
+FILES = (
+    "etc/os-release",
+    "usr/lib/os-release",
+    "proc/cmdline",
+    "proc/cpuinfo",
+    "proc/fb",
+    "proc/iomem",
+    "proc/meminfo",
+    "proc/net/ipv6_route",
+    "proc/net/route",
+    "proc/self/mountinfo",
+    "proc/swaps",
+    "proc/sys/kernel/osrelease",
+    "proc/sys/kernel/random/boot_id",
+    "lib/modules/*/modules.alias",
+    "lib/modules/*/modules.builtin",
+    "lib/modules/*/modules.dep",
+    "usr/share/hwdata/pci.ids",
+    "usr/share/misc/pci.ids",
+    "usr/share/pci.ids",
+    "sys/class/block/*/dev",
+    "sys/class/block/*/dm/name",
+    "sys/class/net/*/flags",
+    "sys/class/net/*/operstate",
+    "sys/devices/system/cpu/isolated",
+    "sys/devices/system/node/node*/cpulist",
+    "sys/devices/system/node/node*/meminfo",
+    "sys/devices/system/node/node*/hugepages/*/free_hugepages",
+    "sys/devices/system/node/node*/hugepages/*/nr_hugepages",
+    "sys/firmware/efi/efivars/SecureBoot-*",
+    "sys/kernel/mm/hugepages/*/free_hugepages",
+    "sys/kernel/mm/hugepages/*/nr_hugepages",
+    *(
+        f"{folder}/{name}"
+        for folder in (
+            "etc/systemd/system",
+            "run/systemd/system",
+            "usr/lib/systemd/system",
+            "lib/systemd/system",
+        )
+        for unit in ("libvirtd", "virtqemud")
+        for name in (f"{unit}.service", f"{unit}.service.d/*.conf")
+    ),
+    *(
+        f"{folder}/{name}"
+        for folder in ("etc/systemd", "run/systemd", "usr/lib/systemd")
+        for name in ("system.conf", "system.conf.d/*.conf")
+    ),
+)
+
+# Links, kept as they are: what they point to tells where a thing hangs.
+LINKS = (
+    "sys/bus/pci/drivers/*/module",
+    "sys/class/block/*",
+    "sys/class/net/*",
+    "sys/class/net/*/master",
+    "sys/class/nvme-subsystem/*/*",
+    "sys/kernel/iommu_groups/*/devices/*",
+)
+
+# Whether they are there is all that is read: kept as empty files or folders.
+NAMES = (
+    "boot/loader/entries/*",
+    "etc/default/grub.d/*",
+    "etc/initramfs-tools",
+    "etc/systemd/system/multi-user.target.wants/*",
+    "etc/systemd/system/sockets.target.wants/*",
+    "lib/modules/*",
+    "sys/class/block/*/slaves/*",
+    "sys/class/iommu/*",
+    "sys/class/net/*/device",
+    "sys/class/net/*/lower_*",
+    "sys/firmware",
+    "sys/firmware/acpi/tables/DMAR",
+    "sys/firmware/acpi/tables/IVRS",
+    "sys/firmware/efi",
+    "sys/fs/btrfs/*/devices/*",
+    "usr/bin/dracut",
+    "usr/sbin/transactional-update",
+    "usr/sbin/update-grub",
+    "usr/sbin/update-initramfs",
+)
+
+# A word of a command line with one of these in its name loses its value.
+SECRET = ("password", "passwd", "secret", "token")
+REDACTED = "REDACTED"
