@@ -55,7 +55,7 @@ def test_others_go_on(fleet: FakeFleet) -> None:
         "host    status            what",
         "gone    3 no answer       ssh does not reach it",
         "gpu-01  1 findings        n: WC101",
-        "gpu-02  2 called wrongly  no card named",
+        "gpu-02  2 called wrongly  root: there is nothing",
     ]
 
 
@@ -84,7 +84,7 @@ def test_json(fleet: FakeFleet) -> None:
     assert hosts["gpu-01"]["error"] is None
     assert hosts["gone"]["output"] is None
     assert hosts["gone"]["error"]["brief"] == "gone: ssh does not reach it"
-    assert hosts["gpu-02"]["error"]["brief"] == "no card named"
+    assert hosts["gpu-02"]["error"]["brief"] == "root: there is nothing"
 
 
 @pytest.mark.parametrize("name", sorted(INSTEAD))
