@@ -167,7 +167,9 @@ class _Reader:
         try:
             folder = os.open(name, _FOLDER, dir_fd=self._folder)
         except OSError:
-            return Function(address).__dict__
+            # A link to nowhere, in a tree that was copied in part, still tells where it hangs.
+            parents, path = self._place(name, address)
+            return Function(address, parents=parents, path=path).__dict__
         try:
             return self._read(folder, name, address)
         finally:
