@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wholecard.core.json_text import array, encode, record_lines
+from wholecard.core.json_text import document, encode, record_lines
 from wholecard.core.record import assembled, dataclass, replace
 
 
@@ -100,6 +100,12 @@ def test_record_lines() -> None:
     """Each record is one line with its fields in their order, unique ones or not."""
     points = [Point(1, 2, 'a"b'), Point(1, 3, "ü"), Point(4)]
     wanted = [json.dumps(dataclasses.asdict(each)) for each in points]
-    assert record_lines(points) == record_lines(points, frozenset({"x", "name"})) == wanted
-    assert json.loads(array(wanted)) == [json.loads(each) for each in wanted]
-    assert array([]) == "[]"
+    assert list(record_lines(points)) == wanted
+    assert list(record_lines(points, frozenset({"x", "name"}))) == wanted
+
+
+def test_document() -> None:
+    """A document is one valid object, each entry of its lists on a line of its own."""
+    text = "".join(document([("a", "1"), ("b", iter(["2", "3"])), ("c", [])]))
+    assert text == '{\n  "a": 1,\n  "b": [\n    2,\n    3\n  ],\n  "c": []\n}\n'
+    assert json.loads(text) == {"a": 1, "b": [2, 3], "c": []}

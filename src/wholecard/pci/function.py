@@ -18,7 +18,7 @@ BRIDGE_CLASS = "0604"
 HARMLESS_DRIVERS = frozenset({"vfio-pci", "pci-stub"})
 
 # Fields whose values hardly ever repeat: to whom writes thousands of functions.
-UNIQUE_FIELDS = frozenset({"address", "path", "bar_starts"})
+UNIQUE_FIELDS = frozenset({"address", "iommu_group", "path", "bar_starts"})
 
 
 @dataclass(frozen=True)
