@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from golden import compare
 from hosts import AUDIO, DISK, GPU, PF, RELEASE, VF, production
@@ -316,3 +320,28 @@ def test_kernel_log_unread(tmp_path: Path) -> None:
     """A log that is there and cannot be read is said."""
     grow(tmp_path, {"dev/kmsg/": "", "proc/sys/kernel/osrelease": RELEASE})
     assert inspect(tmp_path).unread == ("the kernel's log: only root may read it",)
+
+
+GARBLED = sorted(
+    path for path, leaf in production().items()
+    if not path.endswith("/") and not str(leaf).startswith("-> ")
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.sampled_from(GARBLED), st.binary(max_size=60), max_size=12),
+    st.sets(st.sampled_from(GARBLED), max_size=12),
+)
+@settings(max_examples=25)
+def test_garbled(garbled: dict[str, bytes], gone: set[str]) -> None:
+    """Whatever is garbled or gone, all functions are listed and what is printed is JSON."""
+    tree = {path: leaf for path, leaf in production().items() if path not in gone}
+    with tempfile.TemporaryDirectory() as folder:
+        root = grow(Path(folder), {**tree, **garbled})
+        host = inspect(root)
+        assert [str(each.address) for each in host.functions] == sorted(ADDRESSES)
+        assert Host.from_json(json.loads("".join(host.to_lines()))) == host
+        host_text(host)
+
+
+ADDRESSES = ["0000:40:01.1", GPU, AUDIO, PF, VF, DISK]

@@ -181,7 +181,8 @@ class _Reader:
         bridge = kind.class_code.startswith(BRIDGE_CLASS)
         of = None if bridge else link_name("physfn", at)
         physfn = self._addresses[of]
-        power = self._texts[read_attribute("power/runtime_status", at)]
+        # A VF sleeps and wakes with its PF, and nothing of it is read that would wake it.
+        power = "" if physfn else self._texts[read_attribute("power/runtime_status", at)]
         bars, starts = _bars(read_attribute("resource", at) or b"")
         link = _NO_LINK
         if physfn is None and power not in ASLEEP:
