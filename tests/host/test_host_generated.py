@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes import fake_tools
-from hosts import MadeHost, base, made_hosts, tree_of
+from generated import MadeHost, base, made_hosts, tree_of
 from nodes import APART, bare
 from tree import grow, snapshot
 from wholecard.core import Plan, WholecardError

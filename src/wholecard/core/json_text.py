@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 
@@ -44,42 +44,71 @@ def _text(text: str) -> str:
     return json.dumps(text)
 
 
-class Column(dict):  # type: ignore[type-arg]
-    """A field of many records as `"name": value`, encoded once for each value it has."""
+class Run(dict):  # type: ignore[type-arg]
+    """Some fields of many records that follow each other, encoded once for each set of values."""
 
-    def __init__(self, name: str) -> None:
-        self._head = f'"{name}": '
+    def __init__(self, names: list[str]) -> None:
+        self._heads = [f'"{name}": ' for name in names]
 
-    def __missing__(self, value: Any) -> str:
-        text = self[value] = self._head + encode(value)
+    def encoded(self, values: tuple[Any, ...]) -> str:
+        """The fields with these values, as they stand within a record."""
+        return ", ".join([head + encode(value) for head, value in zip(self._heads, values)])
+
+    def __missing__(self, values: tuple[Any, ...]) -> str:
+        text = self[values] = self.encoded(values)
         return text
 
 
-class UniqueColumn(Column):
-    """A field whose values hardly ever repeat: nothing is kept."""
+class UniqueRun(Run):
+    """Fields whose values hardly ever repeat: nothing is kept."""
 
-    def __getitem__(self, value: Any) -> str:
-        return self._head + encode(value)
+    def __getitem__(self, values: tuple[Any, ...]) -> str:
+        return self.encoded(values)
 
 
-def record_lines(records: Iterable[Any], unique: frozenset[str] = frozenset()) -> list[str]:
+def record_lines(records: Iterable[Any], unique: frozenset[str] = frozenset()) -> Iterator[str]:
     """One line for each of some records of one kind, with its fields in their order.
 
-    `unique` names the fields whose values hardly ever repeat.
+    `unique` names the fields whose values hardly ever repeat. What stands between two of them is
+    looked up as one.
     """
-    columns: list[Column] = []
-    lines = []
+    runs: list[tuple[int, int, Run]] = []
     for record in records:
-        fields = record.__dict__
-        columns = columns or [
-            UniqueColumn(name) if name in unique else Column(name) for name in fields
-        ]
-        cells = [column[value] for column, value in zip(columns, fields.values())]
-        lines.append(f"{{{', '.join(cells)}}}")
-    return lines
+        runs = runs or _runs(list(record.__dict__), unique)
+        values = tuple(record.__dict__.values())
+        cells = [run[values[start:end]] for start, end, run in runs]
+        yield f"{{{', '.join(cells)}}}"
 
 
-def array(lines: Iterable[str]) -> str:
-    """A list of entries that are encoded already, one on each line."""
-    text = ",\n    ".join(lines)
-    return f"[\n    {text}\n  ]" if text else "[]"
+def _runs(names: list[str], unique: frozenset[str]) -> list[tuple[int, int, Run]]:
+    starts = [
+        place
+        for place, name in enumerate(names)
+        if place == 0 or (name in unique) != (names[place - 1] in unique)
+    ]
+    return [
+        (start, end, (UniqueRun if names[start] in unique else Run)(names[start:end]))
+        for start, end in zip(starts, [*starts[1:], len(names)])
+    ]
+
+
+def document(members: Iterable[tuple[str, str | Iterable[str]]]) -> Iterator[str]:
+    """An object as text in pieces, a member or an entry of a list on each line.
+
+    A member is its name and its value as JSON, or for a list the entries' values. Nothing is put
+    together here: thousands of lines are written as they are made.
+    """
+    before = "{\n  "
+    for name, value in members:
+        yield f'{before}"{name}": '
+        before = ",\n  "
+        if isinstance(value, str):
+            yield value
+            continue
+        between = "[\n    "
+        for entry in value:
+            yield between
+            yield entry
+            between = ",\n    "
+        yield "\n  ]" if between[0] == "," else "[]"
+    yield "\n}\n"

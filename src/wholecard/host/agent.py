@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
 PROG = "wholecard-host"
 
@@ -115,7 +115,7 @@ def _inspect(arguments: Any) -> int:
     # A process of its own, without threads: it may share the work.
     host = inspect(arguments.root, processes=None if isinstance(arguments, _Inspect) else 1)
     if arguments.json:
-        sys.stdout.write(host.to_text() + "\n")
+        sys.stdout.writelines(host.to_lines())
         return 0
     from wholecard.host.host_text import host_text
 
@@ -150,5 +150,19 @@ def _report(error: WholecardError, as_json: bool) -> int:
     return error.exit_code
 
 
+def leave(status: int) -> NoReturn:
+    """End the process at once: all that was still to be done is to free memory, piece by piece.
+
+    With thousands of functions that takes a tenth of the whole time.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        # Whoever read it has gone.
+        status = status or WholecardError.exit_code
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

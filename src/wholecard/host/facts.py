@@ -103,8 +103,7 @@ def _with_serials(
     """The functions, those of cards with their serial numbers; and what could not be read."""
     found: dict[object, str] = {}
     unread = []
-    slots = {each.address.slot_key for each in functions if each.is_display}
-    for function in _in_slots(functions, slots):
+    for function in _in_cards(functions):
         if function.power in ASLEEP:
             unread.append(f"{function.address} sleeps and is not woken: its link and serial number")
         elif function.power in _AWAKE:
@@ -123,9 +122,10 @@ def _with_serials(
     return functions, tuple(unread)
 
 
-def _in_slots(functions: Iterable[Function], slots: set[str]) -> list[Function]:
-    """The functions of cards: all in a slot with a display or accelerator, but no VFs."""
-    return [each for each in functions if each.physfn is None and each.address.slot_key in slots]
+def _in_cards(functions: tuple[Function, ...]) -> list[Function]:
+    """The functions of cards, as `find_cards` takes them, without a look at the groups."""
+    cards = find_cards(functions, ())
+    return [function for card in cards for function in card.functions]
 
 
 def _iommu_kind(root: Root) -> str | None:

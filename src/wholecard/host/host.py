@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wholecard.core import UsageError
-from wholecard.core.json_text import array, encode, record_lines
+from wholecard.core.json_text import document, encode, record_lines
 from wholecard.core.record import dataclass
 from wholecard.host.settings import Settings
 from wholecard.pci import Address, Card, Function, Group, find_cards
@@ -11,6 +11,7 @@ from wholecard.pci.function import UNIQUE_FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 # Counts up when a field changes its meaning or goes; new fields leave it.
@@ -203,15 +204,18 @@ class Host:
             "settings": self.settings.to_json(),
         }
 
-    def to_text(self) -> str:
-        """`to_json` as text, with one line for each function and each group."""
-        data = {name: encode(value) for name, value in self._rest_of_json().items()}
-        data["functions"] = array(record_lines(self.functions, UNIQUE_FIELDS))
-        data["groups"] = array(encode(group.to_json()) for group in self.groups)
-        names = ("schema", "functions", "cards", "groups")
-        order = (*names, *(name for name in data if name not in names))
-        lines = ",\n  ".join(f'"{name}": {data[name]}' for name in order)
-        return f"{{\n  {lines}\n}}"
+    def to_lines(self) -> Iterator[str]:
+        """`to_json` as text in pieces, with one line for each function and each group."""
+        rest = self._rest_of_json()
+        return document(
+            [
+                ("schema", encode(rest.pop("schema"))),
+                ("functions", record_lines(self.functions, UNIQUE_FIELDS)),
+                ("cards", (encode(card) for card in rest.pop("cards"))),
+                ("groups", (encode(group.to_json()) for group in self.groups)),
+                *((name, encode(value)) for name, value in rest.items()),
+            ]
+        )
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Host:

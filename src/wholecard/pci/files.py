@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK
 _BLANK = "\0 \t\r\n"
 _PIECE = 1 << 20
+_PAGE = 4096
+# What Python's own allocator takes, without asking the system's.
+_SHORT = 460
 
 
 def under(root: Root, path: str) -> str:
@@ -26,17 +29,18 @@ def under(root: Root, path: str) -> str:
     return f"{os.fspath(root).rstrip('/')}/{path}"
 
 
-def read_attribute(name: str, folder: int | None = None, limit: int = 4096) -> bytes | None:
-    """The first `limit` bytes of the file, in the open folder; None where it cannot be read.
+def read_attribute(name: str, folder: int | None = None) -> bytes | None:
+    """The attribute's bytes, in the open folder; None where it cannot be read.
 
-    An attribute of sysfs comes whole in one read of at most a page.
+    An attribute of sysfs has at most a page, and nearly all have a dozen bytes.
     """
     try:
         file = os.open(name, _FLAGS, dir_fd=folder)
     except (OSError, ValueError):
         return None
     try:
-        return os.read(file, limit)
+        data = os.read(file, _SHORT)
+        return data if len(data) < _SHORT else data + os.read(file, _PAGE)
     except OSError:
         return None
     finally:

@@ -18,7 +18,7 @@ BRIDGE_CLASS = "0604"
 HARMLESS_DRIVERS = frozenset({"vfio-pci", "pci-stub"})
 
 # Fields whose values hardly ever repeat: to whom writes thousands of functions.
-UNIQUE_FIELDS = frozenset({"address", "path", "bar_starts"})
+UNIQUE_FIELDS = frozenset({"address", "iommu_group", "path", "bar_starts"})
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Function:
     `bar_starts` are the addresses of `bars`. Link speeds are in GT/s, widths in lanes; a field is
     None where there is no link or it was not read. `reset_methods` is None where the kernel does
     not say (before Linux 5.15) and empty where no reset works. `power` is the runtime power state
-    (`active`, `suspended`, ...); a function that sleeps is not woken: what reading would wake it
-    for stays empty. `serial` is the VPD's, read only for root.
+    (`active`, `suspended`, ...), not read for a VF; a function that sleeps is not woken: what
+    reading would wake it for stays empty. `serial` is the VPD's, read only for root.
     """
 
     address: Address

@@ -167,7 +167,9 @@ class _Reader:
         try:
             folder = os.open(name, _FOLDER, dir_fd=self._folder)
         except OSError:
-            return Function(address).__dict__
+            # A link to nowhere, in a tree that was copied in part, still tells where it hangs.
+            parents, path = self._place(name, address)
+            return Function(address, parents=parents, path=path).__dict__
         try:
             return self._read(folder, name, address)
         finally:
@@ -179,7 +181,8 @@ class _Reader:
         bridge = kind.class_code.startswith(BRIDGE_CLASS)
         of = None if bridge else link_name("physfn", at)
         physfn = self._addresses[of]
-        power = self._texts[read_attribute("power/runtime_status", at)]
+        # A VF sleeps and wakes with its PF, and nothing of it is read that would wake it.
+        power = "" if physfn else self._texts[read_attribute("power/runtime_status", at)]
         bars, starts = _bars(read_attribute("resource", at) or b"")
         link = _NO_LINK
         if physfn is None and power not in ASLEEP:
