@@ -261,13 +261,17 @@ def test_memlock(tmp_path: Path, tree: dict[str, Leaf], limit: int | None) -> No
     ("tree", "read_only"),
     [
         ({"proc/self/mountinfo": MOUNT.format("8:1", "/", "ext4 /dev/sda1")}, False),
-        ({"proc/self/mountinfo": "22 1 0:40 / / ro,relatime - btrfs /dev/sda1 rw\n"}, True),
+        ({"proc/mounts": "/dev/sda1 / btrfs ro 0 0\n"}, False),
+        (
+            {"proc/mounts": "/dev/sda1 / btrfs ro 0 0\n", "usr/sbin/transactional-update": ""},
+            True,
+        ),
         ({"etc/fstab": "/dev/sda1 / ext4 ro 0 1\n"}, False),
         ({"etc/fstab": "/dev/sda1 / btrfs ro 0 1\n", "usr/sbin/transactional-update": ""}, True),
     ],
 )
 def test_read_only_root(tmp_path: Path, tree: dict[str, Leaf], read_only: bool) -> None:
-    """A read-only root is one that is mounted so, or will be where transactional-update is."""
+    """A read-only root counts where transactional-update is there to change it."""
     assert inspect(grow(tmp_path, tree)).boot.read_only_root is read_only
 
 
