@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,12 +36,17 @@ _ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the hosts stand, with fakes of the boot tools on PATH."""
+    """Where the hosts stand, with fakes of the boot tools on PATH; in memory, where that can be.
+
+    Each host is some hundred files, and every change of it is made to last on the disk.
+    """
+    memory = Path("/dev/shm")
+    fast = memory if os.access(memory, os.W_OK) else tmp_path_factory.getbasetemp()
     patch = pytest.MonkeyPatch()
-    place = tmp_path_factory.mktemp("hosts")
-    fake_tools(place, patch)
-    yield place
-    patch.undo()
+    with tempfile.TemporaryDirectory(dir=fast, prefix="hosts-") as place:
+        fake_tools(Path(place), patch)
+        yield Path(place)
+        patch.undo()
 
 
 def bound(made: Plan) -> set[str]:

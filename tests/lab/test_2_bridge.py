@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from openstack.connection import Connection
 from rich.console import Console
 
+from commands import wholecard
+from wholecard.host.host import Host
 from wholecard.lab import gpu, prove
 from wholecard.lab import lab as labs
 from wholecard.lab.cloudside import start_cloud, write_configuration
 from wholecard.lab.lab import Lab
 from wholecard.lab.manifest import Manifest, read_manifest
-from wholecard.lab.node import Node
+from wholecard.lab.node import Node, newcomer
 from wholecard.lab.nodeside import Agent, configure_compute, power_on, prepare, reboot_and_verify
 from wholecard.lab.offer import offer, wait_for_cards
 from wholecard.lab.place import Place
+from wholecard.lab.root import NODE_NAME
 from wholecard.lab.steps import Story
 from wholecard.lab.up import begin
 
 FUNCTIONS = ["0000:02:01.0", "0000:02:01.1", "0000:02:02.0", "0000:02:02.1"]
 ALONE = ("--card", "0000:02:02.0")
+# The same functions when a root port before theirs has taken a bus.
+MOVED = ["0000:03:01.0", "0000:03:01.1", "0000:03:02.0", "0000:03:02.1"]
+
+# Gives functions to the drivers that they would have without us.
+GIVE_BACK = """
+set -e
+modprobe snd_hda_intel
+for address; do
+  echo > "/sys/bus/pci/devices/$address/driver_override"
+  echo "$address" > "/sys/bus/pci/devices/$address/driver/unbind"
+  echo "$address" > /sys/bus/pci/drivers_probe
+done
+"""
+HOLD = "import sys, time; held = open(sys.argv[1], 'r+b', buffering=0); time.sleep(600)"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +78,12 @@ def bare(node: Node, agent: Agent) -> Manifest:
 
 
 @pytest.fixture(scope="module")
+def bare_host(node: Node, agent: Agent) -> Host:
+    """The facts of the bare host."""
+    return Host.from_json(agent.json("inspect"))
+
+
+@pytest.fixture(scope="module")
 def drop_ins(lab: Lab) -> dict[str, str]:
     """Every service's configuration, written; Wholecard's drop-ins by role."""
     return write_configuration(lab)
@@ -73,7 +99,13 @@ def conn(lab: Lab, story: Story, drop_ins: dict[str, str]) -> Connection:
 
 @pytest.fixture(scope="module")
 def prepared(
-    lab: Lab, node: Node, story: Story, bare: Manifest, conn: Connection, drop_ins: dict[str, str]
+    lab: Lab,
+    node: Node,
+    story: Story,
+    bare: Manifest,
+    bare_host: Host,
+    conn: Connection,
+    drop_ins: dict[str, str],
 ) -> Node:
     """The node after plan, apply, nova.conf, its own reboot and verify."""
     agent = Agent(node)
@@ -124,7 +156,106 @@ def test_both_cards_reach_a_server(
     assert prove.delete(lab, conn, story, [booted]) == []
 
 
+def test_a_card_elsewhere_moves_no_binding(prepared: Node, agent: Agent) -> None:
+    """Where a card put in before the others renumbers their buses they are claimed all the same.
+
+    `verify` finds them by their slots, and says that they have other addresses now (WC140).
+    """
+    prepared.power_off()
+    prepared.start(added=newcomer())
+    prepared.wait_for_ssh()
+    verdict = agent.json("verify")
+    assert [(row["address"], row["driver"]) for row in verdict["evidence"]] == [
+        (address, "vfio-pci") for address in MOVED
+    ]
+    assert [(each["rule"], each["subject"]) for each in verdict["findings"]] == [
+        ("WC140", address) for address in MOVED
+    ]
+
+
 def test_rollback_restores_every_byte(prepared: Node, agent: Agent, bare: Manifest) -> None:
     """After rollback every file is what it was on the bare host: content, mode, owner, initrd."""
     assert agent.run("rollback", timeout=600).status == 0
     assert bare.difference(read_manifest(prepared)) == []
+
+
+def test_a_card_in_use_is_not_bound_now(prepared: Node, agent: Agent) -> None:
+    """`apply --now` is refused while a process has the group's file open (WC150)."""
+    native = [address for address in MOVED if address.endswith(".1")]
+    prepared.ssh(["sh", "-c", GIVE_BACK, "sh", *native], timeout=60)
+    assert [driver_of(prepared, address) for address in native] == ["snd_hda_intel"] * 2
+    before = read_manifest(prepared)
+    prepared.ssh(["systemd-run", "--unit=holder", "--service-type=exec", "python3", "-c", HOLD,
+                  group_of(prepared, MOVED[0])], timeout=60)  # fmt: skip
+    try:
+        answer = agent.run("apply", "--all-cards", "--now")
+    finally:
+        prepared.ssh(["systemctl", "stop", "holder"], timeout=60)
+    assert answer.status == 1
+    assert "WC150" in answer.stdout + answer.stderr
+    assert "python3" in answer.stdout + answer.stderr
+    assert before.difference(read_manifest(prepared)) == []
+    assert [driver_of(prepared, address) for address in native] == ["snd_hda_intel"] * 2
+
+
+def test_binding_now_and_back(prepared: Node, agent: Agent, bare: Manifest) -> None:
+    """`apply --now` binds every function in the running kernel; rollback gives each back."""
+    before = [driver_of(prepared, address) for address in MOVED]
+    assert agent.run("apply", "--all-cards", "--now", timeout=600).status == 0
+    assert [driver_of(prepared, address) for address in MOVED] == ["vfio-pci"] * 4
+    assert agent.json("status")["state"] == "applied"
+    assert agent.run("rollback", timeout=600).status == 0
+    assert [driver_of(prepared, address) for address in MOVED] == before
+    assert bare.difference(read_manifest(prepared)) == []
+
+
+def test_the_host_is_bare_again(prepared: Node, agent: Agent, bare_host: Host) -> None:
+    """The boot after the rollback is a bare host's: drivers, IOMMU, kernel arguments."""
+    prepared.power_off()
+    prepared.start()
+    prepared.wait_for_ssh()
+    host = Host.from_json(agent.json("inspect"))
+    assert not host.iommu.on
+    assert host.boot.command_line == bare_host.boot.command_line
+    assert host.settings == bare_host.settings
+    drivers = [(each.address, each.driver) for each in host.functions]
+    assert drivers == [(each.address, each.driver) for each in bare_host.functions]
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here")
+def test_the_node_by_ssh(lab: Lab, prepared: Node, agent: Agent, tmp_path: Path) -> None:
+    """`wholecard --on` sends the agent to the node and answers what it answers there."""
+    config = ssh_config(lab, tmp_path)
+    asked = ("--ssh-config", str(config), "--on", NODE_NAME)
+    there = wholecard(*asked, "inspect", "--json", timeout=300)
+    assert there.status == 0, there.stderr
+    assert json.loads(there.stdout)["functions"] == agent.json("inspect")["functions"]
+    checked = wholecard(*asked, "check", timeout=300)
+    assert (checked.status, "WC101" in checked.stdout) == (1, True)
+
+
+def driver_of(node: Node, address: str) -> str:
+    """The driver that has a function of the node, empty for none."""
+    link = node.ssh(["readlink", f"/sys/bus/pci/devices/{address}/driver"], timeout=30, check=False)
+    return link.stdout.strip().rpartition("/")[2]
+
+
+def group_of(node: Node, address: str) -> str:
+    """The file of a function's IOMMU group."""
+    link = node.ssh(["readlink", f"/sys/bus/pci/devices/{address}/iommu_group"], timeout=30)
+    return "/dev/vfio/" + link.stdout.strip().rpartition("/")[2]
+
+
+def ssh_config(lab: Lab, folder: Path) -> Path:
+    """How the system's own ssh reaches the node: the lab's key, the node's key, its port."""
+    keys = lab.parts.root / "root/.ssh"
+    key = folder / "key"
+    key.write_bytes((keys / "lab").read_bytes())
+    key.chmod(0o600)
+    config = folder / "config"
+    config.write_text(
+        f"Host {NODE_NAME}\nHostName 127.0.0.1\nPort {lab.settings.ports['ssh']}\nUser root\n"
+        f"IdentityFile {key}\nIdentitiesOnly yes\nHostKeyAlias {NODE_NAME}\n"
+        f"UserKnownHostsFile {keys / 'known_hosts'}\n"
+    )
+    return config
