@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from golden import compare
-from nodes import APART, GROUPS_APART, bare, reboot, with_groups
+from nodes import APART, GROUPS_APART, OWN, bare, reboot, with_groups
 from tree import grow, snapshot
 from wholecard.host import journal
 from wholecard.host.agent import main
@@ -288,3 +288,12 @@ def test_left_alone(apart: Path) -> None:
     subprocess.run(argv, stdout=writing, stderr=writing, check=False, timeout=60)
     os.close(writing)
     assert journal.status(apart, "boot-one")["state"] == journal.APPLIED
+
+
+def test_check_without_cards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A host without cards is checked for itself: before a card is put in."""
+    grow(tmp_path, bare(OWN))
+    assert main(["check", "--root", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "WC101" in said.out
+    assert "No card to be given here" in said.err

@@ -23,7 +23,7 @@ from wholecard.host.kernel_log import read_kernel_log
 from wholecard.host.plan import plan
 from wholecard.host.rollback import rollback
 from wholecard.host.verify import verify
-from wholecard.host.wish import Wish, resolve, wished_cards
+from wholecard.host.wish import Wish, is_left_out, resolve, wished_cards
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -34,9 +34,14 @@ def run_command(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     host = wish_options.host(arguments)
     asked = wish_options.asked(arguments)
-    named = bool(arguments.card or asked.cards)
-    wish = resolve(host, arguments.card, arguments.all_cards or not named, asked)
-    findings = check(host, wished_cards(host, wish), wish=wish)
+    named = bool(arguments.card or asked.cards or arguments.all_cards)
+    if named or any(not is_left_out(card) for card in host.cards):
+        wish = resolve(host, arguments.card, arguments.all_cards or not named, asked)
+        findings = check(host, wished_cards(host, wish), wish=wish)
+    else:
+        # What is so of the host itself is worth knowing before a card is put in.
+        findings = check(host, ())
+        print("No card to be given here; this is about the host alone.", file=sys.stderr)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
     _print(arguments, data, text.findings_text(findings))
     return exit_status(findings)

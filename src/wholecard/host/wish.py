@@ -16,7 +16,15 @@ from wholecard.host.hugepages import HugePages
 from wholecard.host.isolation import parse_cpus
 from wholecard.pci import Address, Card, Function, is_bmc_display
 
-__all__ = ["HugePages", "Wish", "cards_there", "read_wish", "resolve", "wished_cards"]
+__all__ = [
+    "HugePages",
+    "Wish",
+    "cards_there",
+    "is_left_out",
+    "read_wish",
+    "resolve",
+    "wished_cards",
+]
 
 # Counts up when a key changes its meaning or goes.
 SCHEMA = 1
@@ -105,7 +113,7 @@ def resolve(
     asked = asked or Wish(())
     slots = {_card_at(host, text).slot for text in (*addresses, *asked.cards)}
     if all_cards:
-        slots.update(card.slot for card in host.cards if not _left_out(card))
+        slots.update(card.slot for card in host.cards if not is_left_out(card))
     if not slots:
         raise UsageError("no card named", cards_there(host), "Name one with --card ADDRESS.")
     companions = _endpoints(host, asked.companions, slots, "companion")
@@ -134,7 +142,7 @@ def cards_there(host: Host) -> str:
     return "\n".join(["Cards on this host:", *(f"  {card.title}" for card in host.cards)])
 
 
-def _left_out(card: Card) -> bool:
+def is_left_out(card: Card) -> bool:
     """Whether `all_cards` does not mean this one: what a console is on must be named."""
     return card.boot_display or any(is_bmc_display(function) for function in card.gpu)
 
