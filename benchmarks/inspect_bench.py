@@ -73,12 +73,12 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPATH"] = str(SOURCE)
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    facts = machine(arguments.python)
     with tempfile.TemporaryDirectory(prefix="wholecard-bench-", dir=place) as folder:
         rows = [
             measure(grow(Path(folder, str(size)), size), size, arguments.python, arguments.rounds)
             for size in ROUNDS
         ]
-    facts = machine(arguments.python)
     show(rows, facts)
     output = arguments.output or HERE / "results" / f"{facts['started'][:10]}-inspect.json"
     output.write_text(json.dumps({**facts, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
@@ -137,6 +137,7 @@ def machine(python: str) -> dict[str, str]:
         "machine": f"{model}, {cores} cores, Linux {platform.release().partition('-')[0]}",
         "python": next(versions),
         "lspci": next(versions),
+        "load": f"load {os.getloadavg()[0]:.1f}",
     }
 
 

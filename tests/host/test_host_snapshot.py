@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from distributions import Distribution, everything
 from hosts import production
 from nodes import APART, GROUPS_APART, GROUPS_TOGETHER, TOGETHER, bare, reboot, with_groups
 from tree import Leaf, grow, snapshot
@@ -55,6 +56,15 @@ def test_same_host(tmp_path: Path, scratch: Path, name: str, suffix: str) -> Non
     assert (snapshot(root), list(scratch.iterdir())) == (before, [])
     assert sorted(each.name for each in tmp_path.iterdir()) == [f"host{suffix}", "root", "scratch"]
     assert (tmp_path / f"host{suffix}").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("each", everything(), ids=lambda each: each.name)
+def test_same_distribution(tmp_path: Path, each: Distribution) -> None:
+    """Of every distribution all that inspect reads is stored: the tools, the settings, the boot."""
+    root = grow(tmp_path / "root", each.tree)
+    save(root, tmp_path / "host.tar")
+    with open_snapshot(tmp_path / "host.tar") as opened:
+        assert inspect(opened) == inspect(root)
 
 
 def test_rebooted_host(tmp_path: Path) -> None:

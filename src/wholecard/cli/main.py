@@ -36,7 +36,7 @@ def main() -> None:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    sys.exit(agent.main(words, prog))
+    agent.leave(agent.main(words, prog))
 
 
 def here(argv: Sequence[str]) -> tuple[list[str], str] | None:

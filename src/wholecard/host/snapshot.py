@@ -157,7 +157,8 @@ class _Collection:
                 self._leaves[place] = (packed, 0o600)
 
     def _texts(self) -> None:
-        for entry in read_settings(self._root).files:
+        settings = read_settings(self._root)
+        for entry in (*settings.files, *settings.foreign):
             if entry.text is not None:
                 data = entry.text.encode("utf-8", "surrogateescape")
                 self._leaves[entry.path.lstrip("/")] = (redacted(data), entry.mode)

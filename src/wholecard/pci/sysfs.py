@@ -12,6 +12,19 @@ import os
 
 from wholecard.core.record import assembled, dataclass
 from wholecard.pci.address import Address, parse_numbers
+from wholecard.pci.attributes import (
+    above_of,
+    address_of,
+    bars_of,
+    hex_digits,
+    is_whole,
+    link_value,
+    module_behind,
+    number,
+    numbers_of,
+    override_of,
+    said_or_read,
+)
 from wholecard.pci.files import link_name, listed, read_attribute, read_text, text_of, under
 from wholecard.pci.function import BRIDGE_CLASS, Function
 from wholecard.pci.shares import collected, in_children, workers
@@ -38,11 +51,7 @@ DEVICES = "sys/bus/pci/devices"
 DRIVERS = "sys/bus/pci/drivers"
 ASLEEP = frozenset({"suspended", "suspending"})
 
-_STANDARD_BARS = 6
-_UNUSED_BAR = b"0x0000000000000000 0x0000000000000000 0x0000000000000000"
-_RESOURCE_LINE = b"0123456789abcdefABCDEFx "
 _MAY_BE_VGA = frozenset({"", "03"})
-_HEX = frozenset("0123456789abcdefABCDEF")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _NO_LINK = (None, None, None, None)
 _NAMES = tuple(Function.__annotations__)
@@ -133,15 +142,15 @@ class _Reader:
         self._kinds: dict[bytes, Kind] = {}
         self._revisions: dict[str, str] = {}
         self._link_of_slot: tuple[str, Link] = ("", _NO_LINK)
-        self._driver_modules = _Parsed(lambda driver: _module(drivers, driver))
-        self._above = _Parsed(_above)
+        self._driver_modules = _Parsed(lambda driver: module_behind(drivers, driver))
+        self._above = _Parsed(above_of)
         self._parents = _Parsed(lambda rows: tuple(Address(*each) for each in rows))
-        self._addresses = _Parsed(_address)
+        self._addresses = _Parsed(address_of)
         self._texts = _Parsed(text_of)
-        self._numbers = _Parsed(lambda data: _number(text_of(data)))
+        self._numbers = _Parsed(lambda data: number(text_of(data)))
         self._words = _Parsed(lambda data: None if data is None else tuple(text_of(data).split()))
-        self._overrides = _Parsed(_override)
-        self._links = _Parsed(_link_value)
+        self._overrides = _Parsed(override_of)
+        self._links = _Parsed(link_value)
 
     def plain(self, part: Sequence[Numbered]) -> list[Any]:
         """Rows of `part` without addresses, as they go through a pipe."""
@@ -149,8 +158,8 @@ class _Reader:
         for numbers, name in part:
             fields = self.fields(name, numbers)
             del fields["address"]
-            fields["parents"] = tuple(_numbers(each) for each in fields["parents"])
-            fields["physfn"] = fields["physfn"] and _numbers(fields["physfn"])
+            fields["parents"] = tuple(numbers_of(each) for each in fields["parents"])
+            fields["physfn"] = fields["physfn"] and numbers_of(fields["physfn"])
             rows.append(tuple(fields.values()))
         return rows
 
@@ -183,7 +192,7 @@ class _Reader:
         physfn = self._addresses[of]
         # A VF sleeps and wakes with its PF, and nothing of it is read that would wake it.
         power = "" if physfn else self._texts[read_attribute("power/runtime_status", at)]
-        bars, starts = _bars(read_attribute("resource", at) or b"")
+        bars, starts = bars_of(read_attribute("resource", at) or b"")
         link = _NO_LINK
         if physfn is None and power not in ASLEEP:
             link = self._link(at, name, shared=bool(parents) and not bridge)
@@ -205,7 +214,7 @@ class _Reader:
             "driver_override": self._overrides[read_attribute("driver_override", at)],
             "modalias": kind.modalias,
             "modules": (),
-            "iommu_group": _number(link_name("iommu_group", at) or ""),
+            "iommu_group": number(link_name("iommu_group", at) or ""),
             # The kernel prints -1 on a machine without NUMA, which is no number here.
             "numa_node": self._numbers[read_attribute("numa_node", at)],
             # Only VGA-compatible controllers have it, and what we cannot tell from one.
@@ -242,7 +251,7 @@ class _Reader:
             lines = data.decode(errors="replace").splitlines()
             said = dict(line.split("=", 1) for line in lines if "=" in line)
             kind = self._make_kind(at, said)
-            if _whole(said):
+            if is_whole(said):
                 self._kinds[key] = kind
         return kind
 
@@ -250,15 +259,15 @@ class _Reader:
         vendor, _, device = said.get("PCI_ID", "").partition(":")
         sub_vendor, _, sub_device = said.get("PCI_SUBSYS_ID", "").partition(":")
         ids = (
-            _said_or_read(vendor, 4, at, "vendor"),
-            _said_or_read(device, 4, at, "device"),
-            _said_or_read(sub_vendor, 4, at, "subsystem_vendor"),
-            _said_or_read(sub_device, 4, at, "subsystem_device"),
+            said_or_read(vendor, 4, at, "vendor"),
+            said_or_read(device, 4, at, "device"),
+            said_or_read(sub_vendor, 4, at, "subsystem_vendor"),
+            said_or_read(sub_device, 4, at, "subsystem_device"),
         )
         # The kernel prints the class with as few digits as it has: 30000 for 030000.
-        class_code = _said_or_read(said.get("PCI_CLASS", "").zfill(6), 6, at, "class")
+        class_code = said_or_read(said.get("PCI_CLASS", "").zfill(6), 6, at, "class")
         modalias = said.get("MODALIAS") or text_of(read_attribute("modalias", at))
-        driver = said.get("DRIVER") or (None if _whole(said) else link_name("driver", at))
+        driver = said.get("DRIVER") or (None if is_whole(said) else link_name("driver", at))
         names = self._names
         return Kind(
             *ids,
@@ -293,7 +302,7 @@ class _Reader:
         known = self._revisions.get(physfn, "") if physfn else ""
         if known:
             return known
-        found = _hex(text_of(read_attribute("revision", at)), 4)
+        found = hex_digits(text_of(read_attribute("revision", at)), 4)
         if physfn:
             self._revisions[physfn] = found
         return found
@@ -312,101 +321,3 @@ class _Reader:
         if shared and None not in link:
             self._link_of_slot = (slot, link)
         return link
-
-
-def _module(drivers: str, driver: str | None) -> str | None:
-    """The module behind a driver; None where it is built in."""
-    if driver is None or "/" in driver:
-        return None
-    return link_name(f"{drivers}/{driver}/module")
-
-
-def _override(data: bytes | None) -> str | None:
-    text = text_of(data)
-    return text if text not in ("", "(null)") else None
-
-
-def _link_value(data: bytes | None) -> float | int | None:
-    """`8.0 GT/s PCIe` is 8.0, `16` is 16; `Unknown`, and 0 for a link that is down, are None."""
-    number, _, unit = text_of(data).partition(" ")
-    if not unit:
-        return _number(number) or None
-    whole, _, part = number.partition(".")
-    fine = _number(whole) is not None and (not part or _number(part) is not None)
-    return float(number) or None if fine and unit.startswith("GT/s") else None
-
-
-def _above(target: str) -> tuple[tuple[Address, ...], str]:
-    """Parents and path of slots of what is below a folder of `devices`."""
-    parents = []
-    steps = []
-    for part in target.split("/"):
-        numbers = parse_numbers(part)
-        if numbers:
-            parents.append(Address(*numbers))
-            steps.append(f"{numbers[2]:02x}.{numbers[3]:x}")
-        elif part.startswith("pci") and parse_numbers(f"{part[3:]}:00.0"):
-            # Behind Intel VMD there is a root bus below a function; paths begin at the last.
-            steps = [part[3:]]
-    return tuple(parents), "/".join(steps) if steps and ":" in steps[0] else ""
-
-
-def _whole(said: dict[str, str]) -> bool:
-    """Whether `uevent` told all that the kernel writes there for a function without a driver."""
-    vendor, _, device = said.get("PCI_ID", "").partition(":")
-    sub_vendor, _, sub_device = said.get("PCI_SUBSYS_ID", "").partition(":")
-    return all(len(each) == 4 and _HEX.issuperset(each)
-               for each in (vendor, device, sub_vendor, sub_device)) and bool(
-        said.get("MODALIAS") and _hex("0x" + said.get("PCI_CLASS", "").zfill(6), 8)
-    )  # fmt: skip
-
-
-def _said_or_read(text: str, digits: int, at: int, name: str) -> str:
-    if len(text) == digits and _HEX.issuperset(text) and text.strip("0"):
-        return text.lower()
-    return _hex(text_of(read_attribute(name, at)), digits + 2)
-
-
-def _hex(text: str, length: int) -> str:
-    """The digits of `0x10de`, in all `length` characters; empty where it is anything else."""
-    fine = len(text) == length and text[:2] == "0x" and _HEX.issuperset(text[2:])
-    return text[2:].lower() if fine else ""
-
-
-def _numbers(address: Address) -> Numbers:
-    return address.domain, address.bus, address.slot, address.function
-
-
-def _address(text: str | None) -> Address | None:
-    numbers = parse_numbers(text) if text else None
-    return Address(*numbers) if numbers else None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() and text.isascii() and len(text) < 10 else None
-
-
-def _bars(data: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Sizes and starts from `resource`: a line of first address, last address and flags each."""
-    sizes = []
-    starts = []
-    for line in data.split(b"\n", _STANDARD_BARS)[:_STANDARD_BARS]:
-        size = start = 0
-        if line != _UNUSED_BAR:
-            if not line:
-                break
-            start, size = _bar(line)
-        sizes.append(size)
-        starts.append(start)
-    return tuple(sizes), tuple(starts)
-
-
-def _bar(line: bytes) -> tuple[int, int]:
-    words = line.split()
-    if len(words) != 3 or line.translate(None, _RESOURCE_LINE) or len(line) > 60:
-        return 0, 0
-    try:
-        first, last = int(words[0], 16), int(words[1], 16)
-    except ValueError:
-        return 0, 0
-    return (first, last - first + 1) if last > first else (0, 0)
