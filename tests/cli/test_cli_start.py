@@ -49,7 +49,8 @@ def test_here(argv: list[str], found: object) -> None:
 def test_imports(command: list[str], root: Path) -> None:
     """A host's command here imports none of what only others need."""
     code = (
-        f"import sys; sys.argv[1:] = {[*command, '--root', str(root)]!r}\n"
+        f"import os, sys; sys.argv[1:] = {[*command, '--root', str(root)]!r}\n"
+        "os._exit = sys.exit\n"
         "from wholecard.cli.main import main\n"
         "try: main()\n"
         f"finally: sys.exit(','.join(set(sys.modules) & set({HEAVY!r})))"
