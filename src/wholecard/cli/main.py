@@ -6,13 +6,14 @@ nothing is imported here that the agent does not import itself.
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Sequence
 
-from wholecard.core import UsageError
+from wholecard.core.errors import UsageError
 from wholecard.host import agent
-from wholecard.host.help import COMMANDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # The agent's commands that stand for themselves; the others stand below `wholecard host`.
 ALONE = ("inspect", "check")
@@ -29,6 +30,8 @@ def main() -> None:
 
         sys.exit(run_app(argv))
     if verbose:
+        import logging  # noqa: PLC0415 - as above
+
         logging.basicConfig(format="%(message)s", level=logging.DEBUG)
     words, prog = found
     try:
@@ -43,6 +46,8 @@ def here(argv: Sequence[str]) -> tuple[list[str], str] | None:
     """The agent's words in `argv`, and how it was called; None where it is another's command."""
     if argv and argv[0] in ALONE:
         return list(argv), "wholecard"
+    from wholecard.host.help import COMMANDS  # noqa: PLC0415 - inspect needs no help
+
     if argv[:1] == ["host"] and argv[1:2] and argv[1] in COMMANDS and argv[1] not in ALONE:
         return list(argv[1:]), "wholecard host"
     return None

@@ -136,14 +136,18 @@ def run(
         tuple(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
     )
     if check and result.status != 0:
-        said = (result.stderr.strip() or result.stdout.strip())[-DETAILS_LIMIT:]
-        raise RunError(
-            f"{argv[0]} failed with status {result.status}",
-            f"command: {command}\n{said}".strip(),
-            resolution or "Run the command by hand to see more.",
-            result,
-        )
+        raise _failed(result, resolution)
     return result
+
+
+def _failed(result: Result, resolution: str) -> RunError:
+    said = (result.stderr.strip() or result.stdout.strip())[-DETAILS_LIMIT:]
+    return RunError(
+        f"{result.argv[0]} failed with status {result.status}",
+        f"command: {shlex.join(result.argv)}\n{said}".strip(),
+        resolution or "Run the command by hand to see more.",
+        result,
+    )
 
 
 def _start(
