@@ -13,7 +13,7 @@ import pytest
 from nodes import APART, GROUPS_APART, bare, with_groups
 from tree import grow
 from wholecard.core import RefusedError, UsageError, WholecardError
-from wholecard.host.claims import bound_functions, claims
+from wholecard.host.bound import bound_functions, claims
 from wholecard.host.facts import inspect
 from wholecard.host.host import Cpu, Host, Use
 from wholecard.host.plan import plan

@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 from wholecard.core import Action, Plan, RefusedError, UsageError, WholecardError
 from wholecard.host import in_use, journal
-from wholecard.host.claims import claims
+from wholecard.host.bound import claims
 from wholecard.host.driver import BindDriver, LoadModule, driver_of
 from wholecard.host.facts import read_boot_id
 from wholecard.host.files import (

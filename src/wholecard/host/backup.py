@@ -23,7 +23,7 @@ from wholecard.host.files import (
     write_atomically,
 )
 from wholecard.host.operations import RunTool, WriteFile, operation_of
-from wholecard.host.record import DAMAGE, pack, unpack
+from wholecard.host.sealed import DAMAGE, pack, unpack
 
 INDEX = "index.json"
 

@@ -13,9 +13,9 @@ from wholecard.core import Action, Plan, UsageError, WholecardError, exit_status
 from wholecard.host import journal, text, wish_options
 from wholecard.host.apply import apply, finish
 from wholecard.host.binding import with_now
+from wholecard.host.bound import bound_functions
 from wholecard.host.check import check
 from wholecard.host.claim import PARKED, VFIO
-from wholecard.host.claims import bound_functions
 from wholecard.host.drift import AS_APPLIED
 from wholecard.host.facts import inspect, read_boot_id
 from wholecard.host.host import Host

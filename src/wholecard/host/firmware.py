@@ -1,4 +1,4 @@
-"""What started the host and what it runs: firmware, secure boot, distribution, a read-only root.
+"""What started the host and what it runs: firmware, secure boot, distribution.
 
 Sources: UEFI specification 3.3, "SecureBoot"; linux, Documentation/filesystems/efivarfs.rst (four
 bytes of attributes, then the value); os-release(5); linux, Documentation/filesystems/proc.rst,

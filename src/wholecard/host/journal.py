@@ -31,7 +31,7 @@ from wholecard.host.files import (
     write_atomically,
 )
 from wholecard.host.operations import plan_from_json
-from wholecard.host.record import DAMAGE, pack, unpack
+from wholecard.host.sealed import DAMAGE, pack, unpack
 from wholecard.host.trouble import explained
 
 HOME = Path("var/lib/wholecard")

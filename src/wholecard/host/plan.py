@@ -16,9 +16,9 @@ from wholecard.host import (
 )
 from wholecard.host.arguments import ARGUMENTS, Wanted
 from wholecard.host.boot import next_command_line
+from wholecard.host.bound import bound_functions
 from wholecard.host.change import Change, Tool
 from wholecard.host.claim import PARKED, Claim, table_text
-from wholecard.host.claims import bound_functions
 from wholecard.host.host import Host
 from wholecard.host.hugepages import hugepage_group
 from wholecard.host.isolation import isolation_groups
