@@ -65,7 +65,7 @@ def _cpu_text(host: Host) -> str:
         return ""
     parts = [
         cpu.model or cpu.vendor,
-        f"{cpu.sockets} socket{'s' * (cpu.sockets != 1)}, {cpu.cores} cores, {cpu.threads} threads",
+        f"sockets {cpu.sockets}, cores {cpu.cores}, threads {cpu.threads}",
         f"{cpu.physical_bits} address bits" if cpu.physical_bits else "",
         f"isolated {cpu.isolated}" if cpu.isolated else "",
     ]

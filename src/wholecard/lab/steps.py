@@ -68,7 +68,7 @@ class Story:
         with self._lock:
             if title:
                 self.console.print(f"\n[bold]{escape(title)}[/bold]")
-            self.console.print(Text(text))
+            self.console.print(Text(text), soft_wrap=True)
 
     def _print_ended(self, step: Step) -> None:
         mark = "[red]✗[/red]" if step.failed else "[green]✓[/green]"
