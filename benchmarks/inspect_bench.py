@@ -31,6 +31,9 @@ SOURCE = HERE.parent / "src"
 TARGETS = {210: 1.2, 1000: 0.8, 5000: 0.6}
 ROUNDS = {50: 31, 210: 31, 1000: 15, 5000: 9}
 
+# The command as pip installs it.
+COMMAND = "import sys\nfrom wholecard.cli.main import main\n\nsys.exit(main())\n"
+
 # What is measured inside: reading alone, in one process, without the interpreter's start.
 INSIDE = """
 import resource, sys, time
@@ -75,8 +78,11 @@ def main() -> None:
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None
     facts = machine(arguments.python)
     with tempfile.TemporaryDirectory(prefix="wholecard-bench-", dir=place) as folder:
+        command = Path(folder, "wholecard")
+        command.write_text(COMMAND)
+        program = [arguments.python, str(command)]
         rows = [
-            measure(grow(Path(folder, str(size)), size), size, arguments.python, arguments.rounds)
+            measure(grow(Path(folder, str(size)), size), size, program, arguments.rounds)
             for size in ROUNDS
         ]
     show(rows, facts)
@@ -84,9 +90,9 @@ def main() -> None:
     output.write_text(json.dumps({**facts, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
 
 
-def measure(root: Path, size: int, python: str, rounds: int | None) -> Row:
+def measure(root: Path, size: int, program: list[str], rounds: int | None) -> Row:
     """One size, both programs in turns, so that what else the machine does meets both."""
-    ours = [python, "-m", "wholecard.host.agent", "inspect", "--json", "--root", str(root)]
+    ours = [*program, "inspect", "--json", "--root", str(root)]
     theirs = ["lspci", "-O", f"sysfs.path={root}/sys/bus/pci", "-Dnnvmmk"]
     timed(ours)
     turns = [(timed(ours), timed(theirs)) for _ in range(rounds or ROUNDS[size])]
@@ -96,7 +102,7 @@ def measure(root: Path, size: int, python: str, rounds: int | None) -> Row:
         for who in (0, 1)
     )
     inside = subprocess.run(
-        [python, "-c", INSIDE, str(root)], capture_output=True, text=True, check=True
+        [program[0], "-c", INSIDE, str(root)], capture_output=True, text=True, check=True
     )
     return Row(
         functions=size,

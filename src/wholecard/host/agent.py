@@ -112,8 +112,14 @@ def _inspect(arguments: Any) -> int:
         from wholecard.host.snapshot import save
 
         save(arguments.root, arguments.save)
+    alone = isinstance(arguments, _Inspect)
+    if alone:
+        import gc
+
+        # Nothing here refers to itself, and the process ends with the answer.
+        gc.disable()
     # A process of its own, without threads: it may share the work.
-    host = inspect(arguments.root, processes=None if isinstance(arguments, _Inspect) else 1)
+    host = inspect(arguments.root, processes=None if alone else 1)
     if arguments.json:
         sys.stdout.writelines(host.to_lines())
         return 0
