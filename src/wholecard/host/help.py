@@ -64,7 +64,7 @@ Prints each change with why it is made, how it is undone, and as a diff. What
 stands already as wished is not planned again.
 
   %(prog)s --all-cards
-      every card but the boot display
+      every card but the boot display and the BMC's
   %(prog)s --card 0000:88:00
       one card; may be repeated
 
@@ -79,7 +79,7 @@ twice it changes nothing more. Afterwards reboot, then run verify. Needs root.
   %(prog)s --all-cards --dry-run
       print the plan and stop
   %(prog)s --all-cards
-      every card but the boot display
+      every card but the boot display and the BMC's
   %(prog)s --all-cards --now
       bind them in this boot too, where the IOMMU is on and nobody uses them
 

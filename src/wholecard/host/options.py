@@ -49,7 +49,9 @@ def parser(prog: str) -> argparse.ArgumentParser:
                 help="a card, by the PCI address of any of its functions; may be repeated",
             )
             command.add_argument(
-                "--all-cards", action="store_true", help="every card but the boot display"
+                "--all-cards",
+                action="store_true",
+                help="every card but the boot display and the BMC's",
             )
             wish_options.add(command)
         if name in ("plan", "apply"):
