@@ -16,16 +16,23 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.fork() or open(sys.argv[1], "w").close()
 time.sleep(600)
 """
-# Leaves a daemon in a session of its own, as an orphan, and goes on.
+# Leaves a daemon in a session of its own, as an orphan, and goes on. When the file stands, the
+# process between the two is gone and the file is whole.
 DAEMONISING = """
 import os, sys, time
+told, tell = os.pipe()
 if os.fork() == 0:
     os.setsid()
-    if os.fork() == 0:
-        open(sys.argv[1], "w").write(str(os.getpid()))
+    daemon = os.fork()
+    if daemon == 0:
         time.sleep(600)
+        os._exit(0)
+    os.write(tell, str(daemon).encode())
     os._exit(0)
 os.wait()
+with open(sys.argv[1] + ".part", "w") as ready:
+    ready.write(os.read(told, 20).decode())
+os.rename(sys.argv[1] + ".part", sys.argv[1])
 time.sleep(600)
 """
 
