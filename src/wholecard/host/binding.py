@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from wholecard.core import Action, Finding, Plan, RefusedError, Severity, WholecardError
+from wholecard.core import Action, Finding, Plan, RefusedError, Severity
+from wholecard.host.bound import refuse_nameless
 from wholecard.host.check import check_iommu
 from wholecard.host.driver import BindDriver, LoadModule
 from wholecard.host.host import Host
@@ -63,12 +64,7 @@ def _is_of_arguments(action: Action) -> bool:
 
 
 def _binding(function: Function, driver: str) -> BindDriver:
-    if not (function.vendor and function.device):
-        raise WholecardError(
-            f"no vendor or device id can be read for {function.address}",
-            "A function is only bound where its ids are the ones that were planned.",
-            "Look at it with lspci -nn; a device that fell off the bus needs a power cycle.",
-        )
+    refuse_nameless([function])
     return BindDriver(
         address=str(function.address),
         driver=driver,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wholecard.core import Finding, RefusedError, Severity, WholecardError
 from wholecard.host.check import check_together
@@ -53,6 +53,15 @@ def bound_functions(host: Host, wish: Wish) -> tuple[tuple[Function, str], ...]:
             " ".join(dict.fromkeys(finding.fix for finding in against)),
         )
     functions = [each for each in host.functions if each.address in drivers]
+    refuse_nameless(functions)
+    return tuple(
+        (each, drivers[each.address])
+        for each in sorted(functions, key=lambda function: function.address)
+    )
+
+
+def refuse_nameless(functions: Iterable[Function]) -> None:
+    """Raises WholecardError where one of them says no ids: what it is cannot be known."""
     nameless = [str(each.address) for each in functions if not (each.vendor and each.device)]
     if nameless:
         raise WholecardError(
@@ -60,10 +69,6 @@ def bound_functions(host: Host, wish: Wish) -> tuple[tuple[Function, str], ...]:
             "A function is only bound where its ids are the ones that were planned.",
             "Look at it with lspci -nn; a device that fell off the bus needs a power cycle.",
         )
-    return tuple(
-        (each, drivers[each.address])
-        for each in sorted(functions, key=lambda function: function.address)
-    )
 
 
 def _against(host: Host, drivers: dict[Address, str]) -> Iterator[Finding]:

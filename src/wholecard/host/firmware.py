@@ -1,8 +1,7 @@
 """What started the host and what it runs: firmware, secure boot, distribution.
 
 Sources: UEFI specification 3.3, "SecureBoot"; linux, Documentation/filesystems/efivarfs.rst (four
-bytes of attributes, then the value); os-release(5); linux, Documentation/filesystems/proc.rst,
-"/proc/<pid>/mountinfo"; transactional-update(8).
+bytes of attributes, then the value); os-release(5).
 """
 
 from __future__ import annotations
@@ -34,7 +33,8 @@ def read_secure_boot(root: Root) -> bool | None:
 def read_distribution(root: Root) -> tuple[str, str]:
     """`debian 13` and what it is like (`rhel centos fedora`); empty where it is not said."""
     said: dict[str, str] = {}
-    for line in next(filter(None, (read_text(under(root, each)) for each in OS_RELEASE)), "").splitlines():  # fmt: skip  # noqa: E501
+    texts = (read_text(under(root, each)) for each in OS_RELEASE)
+    for line in next(filter(None, texts), "").splitlines():
         name, _, value = line.partition("=")
         said[name.strip()] = value.strip().strip("\"'")
     name = f"{said.get('ID', '')} {said.get('VERSION_ID', '')}".strip()

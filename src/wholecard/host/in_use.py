@@ -16,7 +16,8 @@ from wholecard.host.domains import running_domains
 from wholecard.host.host import Host, Use
 from wholecard.host.uses import read_uses
 from wholecard.pci import Address
-from wholecard.pci.sysfs import DEVICES, read_text
+from wholecard.pci.files import listed, read_text, under
+from wholecard.pci.sysfs import DEVICES
 
 GRAPHICS = Path("sys/class/graphics")
 CONSOLES = Path("sys/class/vtconsole")
@@ -97,7 +98,7 @@ def _device_nodes(root: Path, address: Address) -> Iterator[str]:
 
 def _open_files(root: Path) -> Iterator[tuple[str, str]]:
     """The id of each process and what its open files are."""
-    for process in _entries(root / "proc"):
+    for process in listed(under(root, "proc")):
         if not process.isdigit():
             continue
         try:
@@ -168,7 +169,7 @@ def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> It
     bound = any(
         read_text(root / CONSOLES / name / "bind") == "1"
         and "frame buffer" in read_text(root / CONSOLES / name / "name")
-        for name in _entries(root / CONSOLES)
+        for name in listed(under(root, str(CONSOLES)))
     )
     if bound:
         framebuffers |= {
@@ -195,10 +196,3 @@ def _owners(place: Path, addresses: Sequence[Address]) -> Iterator[Address]:
     for address in addresses:
         if any(str(address) in each.parts for each in found):
             yield address
-
-
-def _entries(folder: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir())
-    except OSError:
-        return []
