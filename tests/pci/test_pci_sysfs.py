@@ -21,7 +21,6 @@ from wholecard.pci import (
     Address,
     Function,
     find_cards,
-    name_functions,
     predicted_groups,
     read_functions,
     read_groups,
@@ -242,7 +241,7 @@ def test_names(tmp_path: Path) -> None:
             "10df  Emulex\n\t1eb8  wrong\n\t1eb9  also\nC 03  Display\n\t02  3D\n",
         },
     )
-    (function,) = name_functions(tmp_path, read_functions(tmp_path))
+    (function,) = read_functions(tmp_path, Names(tmp_path))
     assert (function.vendor_name, function.device_name, function.class_name) == (
         "NVIDIA",
         "T4",
@@ -287,7 +286,7 @@ def test_garbled_trees(devices: dict[str, tuple[dict[str, bytes], dict[str, str]
             grow(
                 root, {f"{place}/{name}": data for name, data in files.items() if name not in links}
             )
-        functions = name_functions(root, read_functions(root))
+        functions = read_functions(root, Names(root))
         for function in functions:
             read_serial(str(root / f"sys/bus/pci/devices/{function.address}/vpd"))
         assert json.loads(encode([each.to_json() for each in functions])) == [

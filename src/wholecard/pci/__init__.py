@@ -10,7 +10,6 @@ from wholecard.pci.bmc import is_bmc_display
 from wholecard.pci.cards import Card, find_cards
 from wholecard.pci.function import Function
 from wholecard.pci.groups import Group, predicted_groups, read_groups
-from wholecard.pci.ids import name_functions
 from wholecard.pci.path import slot_path
 from wholecard.pci.sysfs import read_functions
 
@@ -21,7 +20,6 @@ __all__ = [
     "Group",
     "find_cards",
     "is_bmc_display",
-    "name_functions",
     "predicted_groups",
     "read_functions",
     "read_groups",

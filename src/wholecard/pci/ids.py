@@ -6,15 +6,13 @@ format described at the head of https://pci-ids.ucw.cz/v2.2/pci.ids.
 
 from __future__ import annotations
 
-from wholecard.core.record import replace
 from wholecard.pci.files import exists, read_bytes, under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from wholecard.pci.files import Root
-    from wholecard.pci.function import Function
 
     Finder = Callable[..., str]
 
@@ -115,23 +113,3 @@ class Names:
         end = self._data.find(b"\n", place + 1)
         line = self._data[place + len(marker) : end if end >= 0 else None]
         return line.decode(errors="replace").strip()
-
-
-def name_functions(root: Root, functions: Iterable[Function]) -> tuple[Function, ...]:
-    """The functions with their names; empty where none is known."""
-    names = Names(root)
-    return tuple(
-        replace(
-            function,
-            vendor_name=names.vendor(function.vendor),
-            device_name=names.device(function.vendor, function.device),
-            class_name=names.class_name(function.class_code),
-            subsystem_name=names.subsystem(
-                function.vendor,
-                function.device,
-                function.subsystem_vendor,
-                function.subsystem_device,
-            ),
-        )
-        for function in functions
-    )
