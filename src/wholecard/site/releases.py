@@ -1,0 +1,84 @@
+"""The OpenStack releases, from Mitaka to 2026.2, by name, by series and by nova's major version.
+
+Source: releases.openstack.org; nova's tags.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from wholecard.core import UsageError
+
+
+@dataclass(frozen=True, order=True)
+class Release:
+    """One release: nova's major version (13 to 34), the series, and the code name in lower case.
+
+    Until Zed the series is the code name. Releases compare by their order in time.
+    """
+
+    nova: int
+    series: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.series
+
+
+def _release(nova: int, name: str, series: str = "") -> Release:
+    return Release(nova, series or name, name)
+
+
+RELEASES: tuple[Release, ...] = (
+    _release(13, "mitaka"),
+    _release(14, "newton"),
+    _release(15, "ocata"),
+    _release(16, "pike"),
+    _release(17, "queens"),
+    _release(18, "rocky"),
+    _release(19, "stein"),
+    _release(20, "train"),
+    _release(21, "ussuri"),
+    _release(22, "victoria"),
+    _release(23, "wallaby"),
+    _release(24, "xena"),
+    _release(25, "yoga"),
+    _release(26, "zed"),
+    _release(27, "antelope", "2023.1"),
+    _release(28, "bobcat", "2023.2"),
+    _release(29, "caracal", "2024.1"),
+    _release(30, "dalmatian", "2024.2"),
+    _release(31, "epoxy", "2025.1"),
+    _release(32, "flamingo", "2025.2"),
+    _release(33, "gazpacho", "2026.1"),
+    _release(34, "2026.2"),
+)
+FIRST, LATEST = RELEASES[0], RELEASES[-1]
+
+_VERSION = re.compile(r"(?:nova[ =]*)?(\d\d)(?:\.\d+)*")
+
+
+def release(text: str) -> Release:
+    """The release that a person means: `2025.2`, `flamingo`, `32`, `32.1.0` or `nova 32`.
+
+    Raises UsageError, with the nearest right name.
+    """
+    wanted = text.strip().lower()
+    for each in RELEASES:
+        if wanted in (each.series, each.name):
+            return each
+    version = _VERSION.fullmatch(wanted)
+    if version:
+        for each in RELEASES:
+            if each.nova == int(version[1]):
+                return each
+    names = [name for each in RELEASES for name in dict.fromkeys((each.series, each.name))]
+    near = difflib.get_close_matches(wanted, names, n=1)
+    raise UsageError(
+        f"{text!r} is no release of OpenStack that Wholecard knows",
+        f"It knows {FIRST.series.capitalize()} (nova {FIRST.nova}) to {LATEST} "
+        f"(nova {LATEST.nova}): {', '.join(each.series for each in RELEASES)}.",
+        f"Write {near[0]}." if near else "Write the series or nova's version.",
+    )
