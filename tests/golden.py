@@ -8,9 +8,9 @@ from pathlib import Path
 GOLDEN = Path(__file__).parent / "host" / "golden"
 
 
-def compare(name: str, text: str) -> None:
-    """Assert that `text` is the golden file `name`, or make it so."""
-    path = GOLDEN / name
+def compare(name: str, text: str, folder: Path = GOLDEN) -> None:
+    """Assert that `text` is the golden file `name` in `folder`, or make it so."""
+    path = folder / name
     if os.environ.get("WHOLECARD_RENEW") == "1":
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)

@@ -4,8 +4,8 @@ Standard library only, Python 3.9: this room travels to hosts as one zipapp. It 
 
 reading     `facts` puts a `host.Host` together; `cpu`, `memory`, `firmware`, `framebuffers`,
             `uses`, `natives`, `kernel_log`, `boot`, `settings` read a part of it each;
-            `snapshot` (`snapshot_paths`, `archive`) is a host as one file. What these import is
-            measured: see `core.record`.
+            `snapshot` (`snapshot_paths`, `archive`) is a host as one file; `stored` reads what
+            was kept of one. What these import is measured: see `core.record`.
 checking    `check` lists the checks; `check_*` hold them by subject; `parameters` reads what
             other people's settings say.
 wishing     `wish`, `hugepages`, `isolation`; `bound` says which functions a wish binds.

@@ -92,6 +92,30 @@ def apply(root: Path, host: Host, wish: Wish, plan: Plan, progress: Progress = s
         boot_id=host.boot.boot_id,
         time=round(time.time(), 3),
     )
+    return _apply(root, host, applied, progress)
+
+
+def apply_files(root: Path, plan: Plan, progress: Progress = silent) -> Outcome:
+    """Carry out a plan of files alone, which no wish stands behind: nova's configuration.
+
+    What the host was wished to give stays as the newest journal has it. Raises as `apply` does.
+    """
+    if not plan.actions:
+        return Outcome(None, (), reboot_needed=False)
+    newest = journal.newest(root)
+    before = newest.read() if newest is not None else None
+    applied = Applied(
+        plan=plan,
+        cards=before.cards if before else (),
+        functions=before.functions if before else (),
+        boot_id=read_boot_id(root),
+        time=round(time.time(), 3),
+    )
+    return _apply(root, None, applied, progress)
+
+
+def _apply(root: Path, host: Host | None, applied: Applied, progress: Progress) -> Outcome:
+    plan = applied.plan
     with journal.lock(root) as held, explained():
         _refuse_unfinished(root)
         _refuse_edited(root, plan)
@@ -245,14 +269,17 @@ def _is_written(root: Path, operation: WriteFile) -> bool:
     if found not in (operation.expect_sha256, wanted):
         raise WholecardError(
             f"{operation.path} was edited since the plan was made",
-            difference(operation.before, target, operation.path),
+            difference(operation, operation.before, target),
             "Look at the change.",
         )
     return False
 
 
-def difference(expected: str | None, target: Path, path: str) -> str:
+def difference(operation: WriteFile, expected: str | None, target: Path) -> str:
     """How the file differs from the text that was expected there, as a diff."""
+    path = operation.path
+    if operation.private:
+        return "Its text may hold passwords and is not shown."
     found = state_of(target)
     if found is not None and (found.startswith("-> ") or found == "special"):
         return f"{path} is no plain file: {found}"

@@ -37,9 +37,14 @@ def bar_window(cards: Iterable[Card]) -> int:
     multiple of its largest BAR; the largest come first (edk2: MdeModulePkg/Bus/Pci/PciBusDxe/
     PciResourceSupport.c, CalculateResourceAperture). 0 where no BAR is surely of 64 bits.
     """
-    functions = (_bars_above(function) for card in cards for function in card.functions)
+    return functions_window(function for card in cards for function in card.functions)
+
+
+def functions_window(functions: Iterable[Function]) -> int:
+    """`bar_window` of what a guest has of the cards: these functions and no other."""
+    sizes = (_bars_above(function) for function in functions)
     end = 0
-    for bars in sorted((each for each in functions if each), key=max, reverse=True):
+    for bars in sorted((each for each in sizes if each), key=max, reverse=True):
         largest = max(bars)
         end = -(-end // largest) * largest + sum(bars)
     return _power_of_two(end)
@@ -64,13 +69,38 @@ def window_bits(window: int) -> int:
     return (window - 1).bit_length() + _WINDOW_SHARE_BITS
 
 
+def default_window(host: Host) -> int:
+    """The window in bytes that UEFI takes where nobody says how wide the addresses are."""
+    return 1 << (_DEFAULT_BITS - _WINDOW_SHARE_BITS) if host.cpu.vendor == _AMD else _CLASSIC_WINDOW
+
+
+def needed_bits(host: Host, window: int, ram: int) -> int | None:
+    """The address bits of a guest with `ram` bytes and that window; None where the default does.
+
+    RAM goes on behind the hole below 4 GiB, and on AMD behind 1 TiB where it would reach into the
+    hole there; UEFI's window is the last eighth of the address space.
+    """
+    end = ram + 2 * _GIB
+    if host.cpu.vendor == _AMD and end > _HYPERTRANSPORT:
+        end = _TIB + ram
+    if window <= default_window(host) and end + window <= 7 * (1 << _DEFAULT_BITS) // 8:
+        return None
+    bits = max(window_bits(window), _DEFAULT_BITS) if window else _DEFAULT_BITS
+    while end > 7 * (1 << bits) // 8:
+        bits += 1
+    return bits
+
+
+def widest_bits(host: Host) -> int:
+    """The most address bits that a guest's UEFI makes use of on this host."""
+    return min(host.cpu.physical_bits or _UEFI_BITS, _UEFI_BITS)
+
+
 def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     """WC123: the cards' memory does not fit into what UEFI takes for it by default."""
     cards = tuple(cards)
     whole = bar_window(cards)
-    default = _CLASSIC_WINDOW
-    if host.cpu.vendor == _AMD:
-        default = 1 << (_DEFAULT_BITS - _WINDOW_SHARE_BITS)
+    default = default_window(host)
     if whole <= default:
         return []
     largest = sorted(cards, key=lambda card: bar_window([card]), reverse=True)
@@ -84,9 +114,10 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     bits = window_bits(whole)
     if count < len(cards):
         message += f" All {len(cards)} together need {size_text(whole)}."
-    if bits > _ceiling(host):
+    widest = widest_bits(host)
+    if bits > widest:
         message += (
-            f" That takes {bits} bits, and no more than {_ceiling(host)} can be had on this host: "
+            f" That takes {bits} bits, and no more than {widest} can be had on this host: "
             "give fewer of them to one server."
         )
     return [
@@ -95,13 +126,9 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
             _cards(len(cards)),
             Severity.WARNING,
             message,
-            _width_fix(min(bits, _ceiling(host))),
+            _width_fix(min(bits, widest)),
         )
     ]
-
-
-def _ceiling(host: Host) -> int:
-    return min(host.cpu.physical_bits or _UEFI_BITS, _UEFI_BITS)
 
 
 def _width_fix(bits: int) -> str:

@@ -23,7 +23,8 @@ class WriteFile:
     """Write `content` to `path` with permission bits `mode`.
 
     `before` is the text that stood there when the plan was made, None for no file; applying is
-    refused where something else stands there by then.
+    refused where something else stands there by then. A `private` file may hold passwords: its
+    text is shown nowhere, and the journal's copy is for its owner alone.
     """
 
     path: str
@@ -31,6 +32,7 @@ class WriteFile:
     mode: int
     before: str | None = None
     before_mode: int | None = None
+    private: bool = False
 
     @property
     def expect_sha256(self) -> str | None:
@@ -39,6 +41,8 @@ class WriteFile:
 
     def describe(self) -> str:
         """A unified diff, with the permission bits where they change."""
+        if self.private:
+            return f"{self.path} is written anew; its text may hold passwords and is not shown"
         lines = []
         if self.before is None or self.mode != self.before_mode:
             lines.append(f"mode {self.mode:04o}")
@@ -47,7 +51,10 @@ class WriteFile:
 
     def to_json(self) -> dict[str, Any]:
         """`{"op": "write-file", ...}` with the fields and `expect_sha256`."""
-        return {"op": "write-file", **self.__dict__, "expect_sha256": self.expect_sha256}
+        fields = {**self.__dict__, "expect_sha256": self.expect_sha256}
+        if not self.private:
+            del fields["private"]
+        return {"op": "write-file", **fields}
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,7 @@ def _operation(data: dict[str, Any]) -> HostOperation:
         _is(data["mode"], int)
         _is(data["before"] or "", str)
         _is(data["before_mode"] or 0, int)
+        _is(data.get("private", False), bool)
         return WriteFile(**data)
     if op == "run-tool":
         return RunTool(

@@ -233,7 +233,7 @@ def _refuse_edited(root: Path, undoings: list[_Undoing]) -> None:
             if found not in (operation.expect_sha256, text_digest(operation.content), None):
                 raise WholecardError(
                     f"{operation.path} was edited since it was written",
-                    difference(operation.content, target, operation.path),
+                    difference(operation, operation.content, target),
                     "Keep a copy of the edit and run rollback --discard-edits.",
                 )
             becomes[operation.path] = operation.expect_sha256

@@ -23,20 +23,20 @@ def pack(data: Mapping[str, Any]) -> bytes:
     return json.dumps({**data, "sum": _sum(data)}, indent=1).encode()
 
 
-def unpack(path: Path, build: Callable[[dict[str, Any]], _T]) -> _T:
+def unpack(path: Path, build: Callable[[dict[str, Any]], _T], damage: str = DAMAGE) -> _T:
     """What `build` makes of the packed data at `path`.
 
     Raises WholecardError where it cannot be read, is not what was written, or `build` raises
-    KeyError, TypeError, ValueError or AttributeError.
+    KeyError, TypeError, ValueError or AttributeError; `damage` is then its resolution.
     """
     try:
         return build(_checked(json.loads(path.read_bytes())))
     except PermissionError as error:
         raise WholecardError(f"cannot read {path}", str(error), "Run it as root.") from error
     except OSError as error:
-        raise WholecardError(f"cannot read {path}", str(error), DAMAGE) from error
+        raise WholecardError(f"cannot read {path}", str(error), damage) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WholecardError(f"{path} is damaged", f"{error!r}", DAMAGE) from error
+        raise WholecardError(f"{path} is damaged", f"{error!r}", damage) from error
 
 
 def _checked(data: dict[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
-from wholecard.core import UsageError
 from wholecard.host.facts import inspect
 from wholecard.host.host import Host
 from wholecard.host.hugepages import HugePages
 from wholecard.host.natives import native_modules
+from wholecard.host.stored import read_json
 from wholecard.host.wish import Wish, read_wish
 
 # Option, what stands for its value, what it does.
@@ -69,24 +67,10 @@ def host(arguments: argparse.Namespace) -> Host:
     here = inspect(arguments.root)
     if arguments.facts is None:
         return here
-    there = _read_facts(arguments.facts)
+    there = read_json(arguments.facts)
     return _with_modules(
         dataclasses.replace(there, boot=here.boot, settings=here.settings), arguments.root
     )
-
-
-def _read_facts(path: Path) -> Host:
-    try:
-        data: Any = json.loads(path.read_text())
-        if not isinstance(data, dict):
-            raise TypeError("a host is a JSON object")  # noqa: TRY301 (one place says what is wrong)
-        return Host.from_json(data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"cannot read a host's facts from {path}",
-            f"{type(error).__name__}: {error}",
-            "Write them on the host: wholecard-host inspect --json > host.json",
-        ) from error
 
 
 def _with_modules(host: Host, root: Path) -> Host:
