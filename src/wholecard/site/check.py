@@ -1,0 +1,67 @@
+"""A site against the facts of its hosts: what it says of cards that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wholecard.host.host import Host
+from wholecard.site.load import SiteError, SiteFile
+from wholecard.site.match import can_mean, count_of, met
+from wholecard.site.nodes import Fault, Place
+
+
+def checked(file: SiteFile) -> SiteFile:
+    """The site file again. Raises SiteError where its hosts' facts have something against it."""
+    faults = inventory_faults(file)
+    if faults:
+        raise SiteError(file.path, faults)
+    return file
+
+
+def inventory_faults(file: SiteFile) -> list[Fault]:
+    """What the hosts' facts have against the site, by place; reads every host's facts."""
+    faults: set[Fault] = set()
+    hosts: dict[str, Host] = {}
+    for name in file.facts():
+        try:
+            hosts[name] = file.facts()[name]
+        except SiteError as error:
+            faults.update(error.faults)
+            continue
+        faults.update(_counts(file, name, hosts[name]))
+    for kind in file.site.cards:
+        faults.update(_of_another_sort(file, kind, hosts))
+    return sorted(faults)
+
+
+def _counts(file: SiteFile, name: str, host: Host) -> Iterator[Fault]:
+    for kind, wanted in file.site.hosts[name].cards.items():
+        count = count_of(file.site.cards[kind], name, host)
+        if count != wanted:
+            place = Place(*file.place("hosts", name, "cards", kind))
+            what = f"{name} should have {wanted} of {kind}, and has {count} by its facts"
+            yield Fault(place, what, "mend the number, or look for the card on the host")
+
+
+def _of_another_sort(file: SiteFile, kind_name: str, hosts: Mapping[str, Host]) -> Iterator[Fault]:
+    """A kind whose matches hold on some host, but nowhere of anything that it could give."""
+    kind = file.site.cards[kind_name]
+    found = [
+        (name, each)
+        for name, host in hosts.items()
+        for each in met(kind, name, host)
+        if not each.is_bridge
+    ]
+    if not found or any(can_mean(kind, each) for _, each in found):
+        return
+    name, first = found[0]
+    what = first.class_name or f"of class {first.class_code}"
+    place = Place(*file.place("cards", kind_name, "match"))
+    said = f"cards.{kind_name} means nothing on {name}: {first.address} ({first.ids}) is {what}"
+    if first.physfn is not None:
+        hint = "a VF is meant with device_type: type-VF alone"
+    elif first.is_display:
+        hint = "a GPU or accelerator is no companion: leave companion out"
+    else:
+        hint = "what is given beside a GPU is a kind with companion: true"
+    yield Fault(place, said, hint)
