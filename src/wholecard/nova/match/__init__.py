@@ -1,0 +1,65 @@
+"""nova's matching, pure: which devices a configuration gives and which servers a host can take.
+
+    rules = rules_for(34, report_in_placement=True)
+    devices = devices_of(host.functions)
+    sysfs = DeviceSysfs(devices)
+    specs = [spec for text in texts for spec in Spec.parse(text, rules, sysfs)]
+    spec = assign(device, specs)                    # the first that matches, or None
+    spec.why_not(device)                            # Mismatch(key, wanted, found) or None
+    aliases = parse_aliases(alias_texts, rules)
+    requests = parse_request("gpu:2", aliases)
+    pools = Pools.of(free_devices(devices, taken), specs, rules, host_cells=..., providers=...)
+    verdict = pools.supports(requests, numa_cells=[0])
+    verdict.broken.broken                           # the Stage that left too few devices
+    providers_of(hostname, devices, specs, rules)   # what Placement is told
+    groups_of(requests, rules)                      # what Placement is asked
+
+What nova refuses is raised as SpecError, AliasError, RequestError or PlacementError, each with a
+stable `kind` (its class's `kinds` has them all), the JSON `key` and a `reason`. `Rules` holds what
+differs between releases. Nothing here reads a file or knows a host: what nova looks up in sysfs
+comes in as `Sysfs`. The truth of all this is nova's own code, with which `tests/differential`
+compares it; docs/explanation/matching.md says how, and what is different on purpose.
+
+files: rules, errors, device, functions (from sysfs' functions), words, pattern (which regular
+expressions are safe), fields, address, spec, alias, request, pool, stages, pools, verdict,
+free (what is left of devices in use), placement, standard (Placement's own names).
+"""
+
+from wholecard.nova.match.address import AddressRule
+from wholecard.nova.match.alias import Alias, parse_aliases
+from wholecard.nova.match.device import Device, DeviceSysfs, DeviceType, Sysfs
+from wholecard.nova.match.errors import (
+    AliasError,
+    MatchError,
+    PlacementError,
+    RequestError,
+    SpecError,
+)
+from wholecard.nova.match.fields import Fields
+from wholecard.nova.match.free import free_devices
+from wholecard.nova.match.functions import devices_of
+from wholecard.nova.match.placement import (
+    Group,
+    Provider,
+    groups_of,
+    providers_of,
+    resource_class_of,
+    traits_of,
+)
+from wholecard.nova.match.pool import Pool
+from wholecard.nova.match.pools import Pools
+from wholecard.nova.match.request import Request, parse_request
+from wholecard.nova.match.rules import NEWEST, OLDEST, Rules, rules_for
+from wholecard.nova.match.spec import Mismatch, Spec, assign
+from wholecard.nova.match.stages import HostCell
+from wholecard.nova.match.verdict import STAGES, Stage, Trail, Verdict
+
+__all__ = [
+    "Rules", "rules_for", "OLDEST", "NEWEST",
+    "Device", "DeviceType", "devices_of", "free_devices", "Sysfs", "DeviceSysfs",
+    "Spec", "Mismatch", "assign", "AddressRule", "Fields",
+    "Alias", "parse_aliases", "Request", "parse_request",
+    "Pool", "Pools", "HostCell", "Verdict", "Trail", "Stage", "STAGES",
+    "Provider", "providers_of", "resource_class_of", "traits_of", "Group", "groups_of",
+    "MatchError", "SpecError", "AliasError", "RequestError", "PlacementError",
+]  # fmt: skip

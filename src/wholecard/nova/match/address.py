@@ -1,0 +1,158 @@
+"""The `address` of a `device_spec`: a glob, regular expressions, or a function by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wholecard.nova.match.device import Device, Sysfs
+from wholecard.nova.match.errors import SpecError
+from wholecard.nova.match.fields import Fields, UnreadableAddressError, device_fields, hex_word
+from wholecard.nova.match.pattern import DangerousPatternError, compiled
+from wholecard.nova.match.rules import Rules
+from wholecard.nova.match.words import ANY, shown
+
+__all__ = ["AddressRule", "interface_rule", "read_address"]
+
+_ANY_PATTERN = ".*"
+
+
+# nova/pci/devspec.py: the largest value of a field, and how many digits it is written with.
+_BOUNDS = Fields("ffff", "ff", "1f", "7")
+_DIGITS = {"domain": 4, "bus": 2, "slot": 2, "function": 1}
+
+
+@dataclass(frozen=True)
+class AddressRule:
+    """What an address says of a device.
+
+    `fields` are what stands in the configuration, normalised; `patterns` the same compiled where
+    they are regular expressions. `exact` takes `*` for nothing special. `is_pf`: it is the single
+    address of a function that can have VFs, and matches those too.
+    """
+
+    fields: Fields
+    patterns: tuple[re.Pattern[str], ...] = ()
+    exact: bool = False
+    is_pf: bool = False
+    pf_itself: bool = True
+
+    def matches(self, device: Device) -> bool:
+        """Whether it matches; raises UnreadableAddressError where nova could not say."""
+        if self.is_pf and not self.pf_itself:
+            return bool(device.parent_addr) and str(self.fields) == device.parent_addr
+        parent = device.parent_fields if self.is_pf else None
+        return (parent is not None and self._fits(parent)) or self._fits(device.fields)
+
+    def _fits(self, found: Fields) -> bool:
+        if self.patterns:
+            pairs = zip(self.patterns, found, strict=True)
+            return all(pattern.match(field) for pattern, field in pairs)
+        if self.exact:
+            return self.fields == found
+        return all(want in (ANY, field) for want, field in zip(self.fields, found, strict=True))
+
+
+def read_address(value: Any, rules: Rules, sysfs: Sysfs) -> AddressRule:
+    """The rule that the value of the key `address` makes.
+
+    Raises SpecError for what nova refuses, and for a regular expression too dangerous to match.
+    """
+    if isinstance(value, str):
+        rule = AddressRule(_glob_fields(value), pf_itself=rules.pf_address_gives_pf)
+    elif isinstance(value, dict):
+        if not rules.address_may_be_regex:
+            raise SpecError(
+                "regex-unsupported",
+                "regular expressions for an address are there from Ocata on",
+                "address",
+            )
+        rule = _regex_rule(value)
+    else:
+        raise SpecError(
+            "bad-address",
+            f"the address is a {type(value).__name__}, not a string or an object",
+            "address",
+        )
+    if rule.fields.is_single and sysfs.is_physical_function(str(rule.fields)):
+        return AddressRule(rule.fields, rule.patterns, is_pf=True, pf_itself=rule.pf_itself)
+    return rule
+
+
+def interface_rule(address: str, is_pf: bool, rules: Rules, sysfs: Sysfs) -> AddressRule:
+    """The rule of the function behind a network interface (`devname`)."""
+    if not is_pf:
+        return read_address(address, rules, sysfs)
+    try:
+        fields = device_fields(address)
+    except UnreadableAddressError:
+        raise SpecError(
+            "field-too-large", f"nova cannot read the interface's address {address}", "devname"
+        ) from None
+    return AddressRule(fields, exact=True, is_pf=True, pf_itself=rules.pf_address_gives_pf)
+
+
+def _glob_fields(text: str) -> Fields:
+    """The fields of a glob; what is left out on the left is `*`, so is an empty field."""
+    fields = dict.fromkeys(Fields._fields, ANY)
+    left, _, function = text.partition(".")
+    if function:
+        fields["function"] = _glob_field("function", function.strip())
+    if left:
+        parts = left.split(":")
+        if len(parts) > 3:
+            raise SpecError(
+                "too-many-fields",
+                f"the address {shown(text)} has {len(parts)} fields before the dot; "
+                "domain, bus and slot are all there are",
+                "address",
+            )
+        names = ("domain", "bus", "slot")[3 - len(parts) :]
+        for name, part in zip(names, parts, strict=True):
+            fields[name] = _glob_field(name, part.strip() or ANY)
+    return Fields(**fields)
+
+
+def _glob_field(name: str, word: str) -> str:
+    bound = getattr(_BOUNDS, name)
+    try:
+        return hex_word(word, int(bound, 16), _DIGITS[name])
+    except OverflowError:
+        raise SpecError(
+            "field-too-large",
+            f"the {name} {shown(word)} of the address is above {bound}, the highest there is",
+            "address",
+        ) from None
+    except ValueError:
+        raise SpecError(
+            "field-not-hex",
+            f"the {name} {shown(word)} of the address is neither * nor hexadecimal",
+            "address",
+        ) from None
+
+
+def _regex_rule(value: Mapping[str, Any]) -> AddressRule:
+    """The rule of an object with regular expressions; other keys than the four say nothing."""
+    fields = Fields(*(value.get(name, _ANY_PATTERN) for name in Fields._fields))
+    patterns = []
+    for name, pattern in zip(Fields._fields, fields, strict=True):
+        key = f"address.{name}"
+        if not isinstance(pattern, str):
+            raise SpecError("regex-not-text", f"the {name} of the address is not a string", key)
+        try:
+            patterns.append(compiled(pattern, _DIGITS[name]))
+        except re.error as error:
+            raise SpecError(
+                "bad-regex",
+                f"the {name} of the address is no regular expression: {error.msg}",
+                key,
+            ) from None
+        except DangerousPatternError as error:
+            raise SpecError(
+                "dangerous-regex",
+                f"the {name} of the address is a regular expression that could take hours: {error}",
+                key,
+            ) from None
+    return AddressRule(fields, tuple(patterns))

@@ -1,0 +1,197 @@
+"""PCI in Placement: what nova-compute reports, and what a server's requests ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wholecard.nova.match.device import Device
+from wholecard.nova.match.errors import PlacementError, RequestError
+from wholecard.nova.match.request import Request
+from wholecard.nova.match.rules import Rules
+from wholecard.nova.match.spec import Spec, assign
+from wholecard.nova.match.standard import RESOURCE_CLASSES, TRAITS
+from wholecard.nova.match.words import shown, truth
+
+__all__ = ["Group", "Provider", "groups_of", "providers_of", "resource_class_of", "traits_of"]
+
+# More than any host has; nova would build them all, and a flavor may ask for a thousand million.
+MOST_GROUPS = 10_000
+
+_CUSTOM = "CUSTOM_"
+_NOT_IN_NAMES = re.compile("[^0-9A-Za-z]+")
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A child provider of the compute node: one device, or a PF by those of its VFs given."""
+
+    name: str
+    resource_class: str
+    traits: frozenset[str]
+    devices: tuple[Device, ...]
+
+    @property
+    def total(self) -> int:
+        """The inventory's total, which is its max_unit too."""
+        return len(self.devices)
+
+
+@dataclass(frozen=True)
+class Group:
+    """One granular group of `GET /allocation_candidates`: one device, of one provider."""
+
+    name: str
+    resource_class: str
+    traits: frozenset[str]
+
+
+def resource_class_of(device: Device, spec: Spec) -> str:
+    """The resource class the device is reported under. Raises PlacementError."""
+    tag = _text(spec.tags, "resource_class")
+    return _resource_class(tag, device.vendor_id, device.product_id)
+
+
+def traits_of(device: Device, spec: Spec, rules: Rules) -> frozenset[str]:
+    """The traits of the device's provider. Raises PlacementError."""
+    traits = _traits(_text(spec.tags, "traits")) | {"COMPUTE_MANAGED_PCI_DEVICE"}
+    if rules.marks_providers and truth(spec.tags.get("live_migratable", "false")):
+        traits |= {"HW_PCI_LIVE_MIGRATABLE"}
+    once = rules.has_one_time_use and truth(spec.tags.get("one_time_use", "false"))
+    if once and device.dev_type in ("type-PCI", "type-PF"):
+        traits |= {"HW_PCI_ONE_TIME_USE"}
+    return traits
+
+
+def providers_of(
+    hostname: str, devices: Iterable[Device], specs: Sequence[Spec], rules: Rules
+) -> tuple[Provider, ...]:
+    """What nova-compute on the hypervisor host `hostname` reports, sorted by name.
+
+    Devices with a `physical_network` are not reported. Raises PlacementError where nova-compute
+    refuses, and reports nothing at all. Empty without `report_in_placement`.
+    """
+    if not rules.report_in_placement:
+        return ()
+    named = next((spec.devname for spec in specs if spec.devname), None)
+    if named is not None:
+        raise PlacementError(
+            "devname",
+            f"the device_spec with devname {shown(named)} needs an address instead",
+            "devname",
+        )
+    providers: dict[str, Provider] = {}
+    for device in sorted(devices, key=lambda each: each.address):
+        spec = assign(device, specs)
+        if spec is None or spec.tags.get("physical_network"):
+            continue
+        name = f"{hostname}_{device.provider_address.upper()}"
+        providers[name] = _with(providers.get(name), name, device, spec, rules)
+    marks = frozenset({"OWNER_NOVA"}) if rules.marks_providers else frozenset[str]()
+    return tuple(
+        Provider(each.name, each.resource_class, each.traits | marks, each.devices)
+        for _, each in sorted(providers.items())
+    )
+
+
+def _with(
+    provider: Provider | None, name: str, device: Device, spec: Spec, rules: Rules
+) -> Provider:
+    """The provider with one device more."""
+    is_child = device.parent_addr is not None and device.dev_type in ("type-VF", "vdpa")
+    if provider and (not is_child or provider.devices[0].parent_addr is None):
+        others = ", ".join(each.address for each in provider.devices)
+        raise PlacementError(
+            "dependent-devices",
+            f"{device.address} and {others} are a PF and VFs of it, and only one kind can be given",
+            "address",
+        )
+    resource_class = resource_class_of(device, spec)
+    traits = traits_of(device, spec, rules)
+    if provider and provider.resource_class != resource_class:
+        raise PlacementError(
+            "mixed-resource-class",
+            f"{device.address} is {resource_class}, other VFs of its PF {provider.resource_class}",
+            "resource_class",
+        )
+    if provider and provider.traits != traits:
+        odd = ", ".join(sorted(provider.traits ^ traits))
+        raise PlacementError(
+            "mixed-traits",
+            f"{device.address} differs from other VFs of its PF in the traits {odd}",
+            "traits",
+        )
+    if is_child and rules.has_one_time_use and "one_time_use" in spec.tags:
+        raise PlacementError(
+            "one-time-use-on-vf",
+            f"{device.address} is a VF, which cannot have one_time_use, not even false",
+            "one_time_use",
+        )
+    return Provider(name, resource_class, traits, (*(provider.devices if provider else ()), device))
+
+
+def groups_of(requests: Iterable[Request], rules: Rules) -> tuple[Group, ...]:
+    """What the scheduler asks Placement for: a group for each device of each request.
+
+    Empty without `pci_in_placement`. Raises RequestError for an alias with several specs, of
+    which Placement cannot be asked.
+    """
+    if not rules.pci_in_placement:
+        return ()
+    groups = []
+    for request in requests:
+        if len(request.specs) != 1:
+            raise RequestError(
+                "several-specs",
+                f"alias {shown(request.alias)} has {len(request.specs)} specs; Placement takes one",
+                request.alias,
+            )
+        if request.count > MOST_GROUPS:
+            raise RequestError(
+                "too-many", f"no Placement answers for {request.count} devices", request.alias
+            )
+        spec = request.specs[0]
+        resource_class = _resource_class(
+            spec.get("resource_class"), spec.get("vendor_id"), spec.get("product_id")
+        )
+        traits = _traits(spec.get("traits"))
+        groups += [
+            Group(f"{request.request_id}-{number}", resource_class, traits)
+            for number in range(request.count)
+        ]
+    return tuple(groups)
+
+
+def _text(tags: Mapping[str, Any], key: str) -> str | None:
+    value = tags.get(key)
+    if value and not isinstance(value, str):
+        raise PlacementError("not-text", f"{key} is a {type(value).__name__}, not a string", key)
+    return value or None
+
+
+def _resource_class(name: str | None, vendor_id: str | None, product_id: str | None) -> str:
+    if not name:
+        return f"{_CUSTOM}PCI_{vendor_id}_{product_id}".upper()
+    upper = name.upper()
+    if upper in RESOURCE_CLASSES or upper.startswith(_CUSTOM):
+        return upper
+    return _custom(upper)
+
+
+def _traits(names: str | None) -> frozenset[str]:
+    """The traits of a comma-separated list; a blank beside a comma makes another, custom one."""
+    traits = set()
+    for name in names.split(",") if names else ():
+        if name in TRAITS:
+            traits.add(name)
+        elif name.upper().startswith(_CUSTOM):
+            traits.add(name.upper())
+        else:
+            traits.add(_custom(name.upper()))
+    return frozenset(traits)
+
+
+def _custom(name: str) -> str:
+    return _CUSTOM + _NOT_IN_NAMES.sub("_", name).upper()

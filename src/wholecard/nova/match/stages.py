@@ -1,0 +1,189 @@
+"""nova's filters over pools, one function each: what is left, and why the rest is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wholecard.nova.match.pool import PLACEMENT_TAGS, Pool
+from wholecard.nova.match.request import Request
+from wholecard.nova.match.rules import Rules
+from wholecard.nova.match.words import truth
+
+__all__ = ["Demand", "HostCell", "filters"]
+
+
+@dataclass(frozen=True)
+class HostCell:
+    """A NUMA node of the host and its socket; None where the host does not say."""
+
+    id: int
+    socket: int | None = None
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A request with all that the filters look at besides the pools.
+
+    `cells` are the host's NUMA nodes the guest sits on, empty for a guest without NUMA.
+    `host_cells` is None for a host that reports no NUMA topology. `providers` are those that
+    Placement chose, once for each device; empty where it was not asked.
+    """
+
+    request: Request
+    rules: Rules
+    cells: tuple[int, ...] = ()
+    host_cells: tuple[HostCell, ...] | None = None
+    providers: tuple[str, ...] = ()
+
+
+Left = tuple[list[Pool], str]
+Filter = Callable[[Sequence[Pool], Demand], Left]
+
+
+def filters(rules: Rules) -> tuple[tuple[str, Filter], ...]:
+    """The stages of this release, in nova's order."""
+    stages: list[tuple[str, Filter]] = [("spec", by_spec), ("numa", by_numa), ("pf", by_pf)]
+    if rules.has_vdpa:
+        stages.append(("vdpa", by_vdpa))
+    if rules.has_remote_managed:
+        stages.append(("remote-managed", by_remote_managed))
+    if rules.can_request:
+        stages.append(("placement", by_provider))
+    if rules.has_live_migratable:
+        stages.append(("live-migratable", by_live_migratable))
+    return tuple(stages)
+
+
+def by_spec(pools: Sequence[Pool], demand: Demand) -> Left:
+    """Pools that have every key of one of the request's specs."""
+    ignored = PLACEMENT_TAGS if demand.rules.can_request else frozenset[str]()
+    specs = [
+        {key: value for key, value in spec.items() if key not in ignored}
+        for spec in demand.request.specs
+    ]
+    left, differences = [], Counter[str]()
+    for pool in pools:
+        missing = [_missing(pool, spec, demand.rules) for spec in specs]
+        if any(not each for each in missing):
+            left.append(pool)
+        elif missing:
+            differences[", ".join(_shortest(missing))] += max(pool.count, 0)
+    return left, "; ".join(text for text, _ in differences.most_common(3))
+
+
+def _missing(pool: Pool, spec: Mapping[str, Any], rules: Rules) -> list[str]:
+    """What of `spec` the pool has not, as `key found, not wanted`."""
+    return [
+        f"{key} is {pool.keys.get(key)}, not {value}"
+        for key, value in spec.items()
+        if _word(pool.keys.get(key), rules) != _word(value, rules)
+    ]
+
+
+def _length(missing: list[str]) -> int:
+    return len(missing)
+
+
+def _shortest(missing: Sequence[Sequence[str]]) -> Sequence[str]:
+    return sorted(missing, key=len)[0]
+
+
+def _word(value: Any, rules: Rules) -> Any:
+    return value.lower() if isinstance(value, str) and not rules.case_matters else value
+
+
+def by_numa(pools: Sequence[Pool], demand: Demand) -> Left:
+    """Pools on the NUMA nodes that the policy allows; the strictest that gives enough.
+
+    nova tries the guest's own nodes first, whatever the policy. `required` ends there, `socket`
+    goes on to the nodes of the same sockets, `legacy` to devices without a node, `preferred` to
+    all devices.
+    """
+    if not demand.cells:
+        return list(pools), ""
+    policy = demand.request.numa_policy if demand.rules.numa_policies else "legacy"
+    cells: tuple[int | None, ...] = demand.cells
+    near = _on(pools, cells)
+    reason = f"they are not on the guest's NUMA nodes {_listed(cells)} (policy {policy})"
+    strict = bool(demand.rules.numa_policies)
+    if strict and (policy == "required" or _count(near) >= demand.request.count):
+        return near, reason
+    if policy == "socket":
+        return _by_socket(pools, demand)
+    near_or_nowhere = _on(pools, (*cells, None))
+    if policy == "legacy" or _count(near_or_nowhere) >= demand.request.count:
+        return near_or_nowhere, reason
+    return sorted(pools, key=lambda pool: pool.keys.get("numa_node") not in (*cells, None)), ""
+
+
+def _by_socket(pools: Sequence[Pool], demand: Demand) -> Left:
+    host = demand.host_cells
+    if host is None:
+        return [], "the host reports no NUMA topology (policy socket)"
+    if any(cell.socket is None for cell in host):
+        return [], "the host does not say which socket its NUMA nodes are on (policy socket)"
+    sockets = {cell.socket for cell in host if cell.id in demand.cells}
+    nodes = tuple(cell.id for cell in host if cell.socket in sockets)
+    return _on(pools, nodes), f"they are not on the guest's sockets {_listed(sockets)}"
+
+
+def _on(pools: Sequence[Pool], nodes: Sequence[int | None]) -> list[Pool]:
+    return [pool for pool in pools if pool.keys.get("numa_node") in nodes]
+
+
+def _count(pools: Iterable[Pool]) -> int:
+    return sum(pool.count for pool in pools)
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return ", ".join(str(value) for value in sorted(values, key=str)) or "none"
+
+
+def by_pf(pools: Sequence[Pool], demand: Demand) -> Left:
+    """No PFs, unless one of the specs asks for them."""
+    return _without(
+        pools, demand, "type-PF", "they are PFs, which the alias does not ask for by device_type"
+    )
+
+
+def by_vdpa(pools: Sequence[Pool], demand: Demand) -> Left:
+    """No vDPA devices, unless one of the specs asks for them, as an alias cannot."""
+    return _without(pools, demand, "vdpa", "they are vDPA devices, which aliases never get")
+
+
+def _without(pools: Sequence[Pool], demand: Demand, dev_type: str, reason: str) -> Left:
+    if any(spec.get("dev_type") == dev_type for spec in demand.request.specs):
+        return list(pools), ""
+    return [pool for pool in pools if pool.keys.get("dev_type") != dev_type], reason
+
+
+def by_remote_managed(pools: Sequence[Pool], demand: Demand) -> Left:
+    """No remote-managed devices, unless one of the specs asks for them, as an alias cannot."""
+    if any(truth(spec.get("remote_managed")) for spec in demand.request.specs):
+        return list(pools), ""
+    left = [pool for pool in pools if not truth(pool.keys.get("remote_managed"))]
+    return left, "they are remote_managed, which aliases never get"
+
+
+def by_provider(pools: Sequence[Pool], demand: Demand) -> Left:
+    """Pools of providers that Placement chose, with as many devices as it took there."""
+    if not demand.providers:
+        return list(pools), ""
+    wanted = Counter[str | None](demand.providers)
+    left = [
+        pool for pool in pools if pool.provider in wanted and pool.count >= wanted[pool.provider]
+    ]
+    return left, "Placement's allocation is of other providers, or of more than they have free"
+
+
+def by_live_migratable(pools: Sequence[Pool], demand: Demand) -> Left:
+    """Where all specs say live_migratable, only pools that say the same."""
+    said = {spec.get("live_migratable") for spec in demand.request.specs}
+    for word in ("true", "false"):
+        if said <= {word}:
+            left = [pool for pool in pools if pool.keys.get("live_migratable") == word]
+            return left, f"their device_spec does not say live_migratable={word}"
+    return list(pools), ""

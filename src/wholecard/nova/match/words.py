@@ -1,0 +1,55 @@
+"""nova's small readings of a word, and how a stranger's value is quoted in a message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+__all__ = ["ANY", "read_json", "shown", "truth"]
+
+ANY = "*"
+
+# oslo.utils, oslo_utils/strutils.py.
+_TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
+_FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
+
+# Python reads some thousand levels, and then stumbles over comparing or printing them.
+DEEPEST = 200
+_LONGEST_SHOWN = 80
+
+
+def truth(value: Any) -> bool | None:
+    """The truth value of a JSON value as oslo.utils reads it; None for a word that is none."""
+    word = str(value).strip().lower()
+    if word in _TRUE:
+        return True
+    return False if word in _FALSE else None
+
+
+def shown(value: Any) -> str:
+    """A value as a message quotes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def read_json(text: str) -> Any:
+    """The JSON value of `text`. Raises ValueError, also where it is nested too deeply."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if text.count("[") + text.count("{") > DEEPEST:
+        _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [each for each in level if isinstance(each, (list, dict))]
+        level = [
+            item for each in inner for item in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
