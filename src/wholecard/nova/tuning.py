@@ -1,0 +1,165 @@
+"""What nova's scheduling and Placement need beyond stock settings where hosts have many cards.
+
+Three troubles, each measured (docs/explanation/placement-tuning.md):
+
+- Placement enumerates every way to choose the cards: eight of eight on one host are 8^8 ways, of
+  which 8! are valid, and on each host again. It does not answer in a minute.
+- nova tries one candidate of each host and no second one. Stock Placement names the candidates in
+  the same order to everybody, so servers asked for at once are all sent to the same cards: one
+  gets them, the others get a conflict from host after host and end with "no valid host".
+- A nova-scheduler process works on 64 requests at once, each with its own stale picture of the
+  same cards.
+
+Sources: placement `conf/placement.py`, `conf/workarounds.py`, `objects/allocation_candidate.py`;
+nova `conf/scheduler.py`, `scheduler/manager.py`, `scheduler/rpcapi.py`; oslo.messaging `server.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from wholecard.core import UsageError
+
+TuningRole = Literal["api", "scheduler", "conductor", "compute", "placement"]
+TUNING_ROLES: tuple[TuningRole, ...] = get_args(TuningRole)
+
+FIRST_MAJOR = 13
+# nova.conf's `[filter_scheduler] pci_in_placement`: from here on Placement chooses cards.
+PCI_IN_PLACEMENT_SINCE = 27
+OWN_SECTIONS_SINCE = 15
+
+# A host with fewer cards of a kind has few ways to choose among them.
+WIDE = 4
+# Fewer hide hosts from the scheduler's filters, more cost Placement and nova-scheduler time; nova
+# itself asks for 1000 at most (`[scheduler] max_placement_results`).
+CANDIDATES_MIN, CANDIDATES_MAX = 100, 1000
+SUBSET_MAX = 10
+ATTEMPTS = 10
+SCHEDULER_WORKERS = 2
+QUEUE_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One option: its section, name and value as they stand in the file, and why it is there.
+
+    `since` is the first nova major whose nova.conf or placement.conf knows it. Placement counts
+    otherwise: 2023.1 is nova 27 and placement 9, 2026.2 is nova 34 and placement 16.
+    """
+
+    section: str
+    name: str
+    value: str
+    reason: str
+    since: int
+
+
+def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[Setting, ...]:
+    """What one role's file should set, in the order of its sections; empty where stock is right.
+
+    `major` is nova's (13 is Mitaka, 34 is 2026.2). `cards_per_host` is the largest number of cards
+    of one kind on a host, `hosts` how many hosts have such cards. `placement` is placement.conf,
+    the other roles are nova.conf; cards are taken to be in Placement where the release can do it.
+
+    Raises UsageError for an unknown role, an unknown release, or a number below one.
+    """
+    if role not in TUNING_ROLES:
+        raise UsageError(
+            f"there is no role {role!r}", resolution=f"Choose one of {', '.join(TUNING_ROLES)}."
+        )
+    if major < FIRST_MAJOR or min(cards_per_host, hosts) < 1:
+        raise UsageError(
+            "no tuning for such a cloud",
+            f"nova {major}, {cards_per_host} cards on a host, {hosts} hosts",
+            f"nova {FIRST_MAJOR} (Mitaka) or later, at least one card and one host.",
+        )
+    made = {
+        "placement": lambda: _placement(cards_per_host, hosts),
+        "scheduler": lambda: _scheduler(major, hosts),
+        "conductor": lambda: _conductor(major),
+    }
+    settings = made[role]() if role in made else ()
+    return tuple(setting for setting in settings if setting.since <= major)
+
+
+def _placement(cards: int, hosts: int) -> tuple[Setting, ...]:
+    shuffled = Setting(
+        "placement", "randomize_allocation_candidates", "true",
+        "nova tries one candidate of each host: in a fixed order all servers try the same cards",
+        PCI_IN_PLACEMENT_SINCE,
+    )  # fmt: skip
+    if cards < WIDE:
+        return (shuffled,)
+    most = min(max(CANDIDATES_MIN, hosts * cards), CANDIDATES_MAX)
+    return (
+        Setting(
+            "placement", "max_allocation_candidates", str(most),
+            f"{cards} of {cards} cards can be chosen in {cards}! orders on each host; "
+            "a few on each are enough (in placement 10.0.1, 11.0.1, 12.0.1 and later)",
+            28,
+        ),
+        Setting(
+            "placement", "allocation_candidates_generation_strategy", "breadth-first",
+            "the candidates that are kept come from all hosts, not from the first few",
+            28,
+        ),
+        shuffled,
+        Setting(
+            "workarounds", "optimize_for_wide_provider_trees", "true",
+            f"drops impossible choices early instead of walking all {cards}^{cards} "
+            "(bug 2126751; in placement 12.0.2, 15.0.0, and stable/2025.1 and 2025.2)",
+            30,
+        ),
+    )  # fmt: skip
+
+
+def _scheduler(major: int, hosts: int) -> tuple[Setting, ...]:
+    grouped = major >= OWN_SECTIONS_SINCE
+    subset = Setting(
+        "filter_scheduler" if grouped else "DEFAULT",
+        "host_subset_size" if grouped else "scheduler_host_subset_size",
+        str(min(hosts, SUBSET_MAX)),
+        "servers asked for at once begin on different hosts, and not always on the best one",
+        OWN_SECTIONS_SINCE if grouped else FIRST_MAJOR,
+    )
+    equal = Setting(
+        "filter_scheduler", "shuffle_best_same_weighed_hosts", "true",
+        "hosts of equal weight come in another order each time", 17,
+    )  # fmt: skip
+    one_at_a_time = Setting(
+        "DEFAULT", "executor_thread_pool_size", "1",
+        "64 requests at once see the same free cards; one after the other there is no race",
+        PCI_IN_PLACEMENT_SINCE,
+    )  # fmt: skip
+    workers = Setting(
+        "scheduler", "workers", str(SCHEDULER_WORKERS),
+        "one for each core would be as many requests at once again", PCI_IN_PLACEMENT_SINCE,
+    )  # fmt: skip
+    choosing = (equal, _attempts(major)) if hosts > 1 else ()
+    # A subset of hosts overrules the weighers, nova's own that keeps servers without cards off
+    # hosts with cards included: only where Placement cannot settle the race.
+    if hosts > 1 and major < PCI_IN_PLACEMENT_SINCE:
+        choosing = (subset, *choosing)
+    return (one_at_a_time, *choosing, workers)
+
+
+def _conductor(major: int) -> tuple[Setting, ...]:
+    patience = Setting(
+        "DEFAULT", "rpc_response_timeout", str(QUEUE_SECONDS),
+        "a request that waits for its turn in nova-scheduler sends no sign of life",
+        PCI_IN_PLACEMENT_SINCE,
+    )  # fmt: skip
+    return (patience, _attempts(major))
+
+
+def _attempts(major: int) -> Setting:
+    """Read by nova-scheduler (how many alternates) and nova-conductor (when to give up)."""
+    grouped = major >= OWN_SECTIONS_SINCE
+    return Setting(
+        "scheduler" if grouped else "DEFAULT",
+        "max_attempts" if grouped else "scheduler_max_attempts",
+        str(ATTEMPTS),
+        "a build that a host refuses is tried on other hosts more often than twice",
+        OWN_SECTIONS_SINCE if grouped else FIRST_MAJOR,
+    )
