@@ -1,4 +1,4 @@
-"""enabled_filters: read as nova reads it, appended to and never replaced."""
+"""nova-scheduler's filters: each release's own, read from files, with the PCI filter appended."""
 
 from __future__ import annotations
 
@@ -7,66 +7,101 @@ from pathlib import Path
 import pytest
 
 from wholecard.core import WholecardError
+from wholecard.nova.effective import read_values
 from wholecard.nova.filters import (
+    ALL_FILTERS,
     NOVA_DEFAULT_FILTERS,
-    PCI_FILTER,
+    PCI_FILTER_CLASS,
+    default_filters,
+    missing_class,
     read_enabled_filters,
     with_pci_filter,
 )
 
+_LATE = (
+    "ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter",
+    "ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter",
+)  # fmt: skip
+DEFAULTS = [
+    (13, ("RetryFilter", "AvailabilityZoneFilter", "RamFilter", "DiskFilter", *_LATE)),
+    (15, ("RetryFilter", "AvailabilityZoneFilter", "RamFilter", "DiskFilter", *_LATE)),
+    (16, ("RetryFilter", "AvailabilityZoneFilter", *_LATE)),
+    (19, ("RetryFilter", "AvailabilityZoneFilter", *_LATE)),
+    (20, ("AvailabilityZoneFilter", *_LATE)),
+    (23, ("AvailabilityZoneFilter", *_LATE)),
+    (24, _LATE),
+    (34, _LATE),
+]
 
-def test_default_without_files() -> None:
-    """Where no file sets the option, nova's own default stands."""
-    assert read_enabled_filters([]) == NOVA_DEFAULT_FILTERS
+
+@pytest.mark.parametrize(("major", "filters"), DEFAULTS)
+def test_defaults(major: int, filters: tuple[str, ...]) -> None:
+    """nova lost RamFilter and DiskFilter in Pike, RetryFilter in Train, the zone in Xena."""
+    assert default_filters(major) == filters
 
 
-@pytest.mark.parametrize(
-    ("texts", "filters"),
-    [
-        (["[DEFAULT]\ndebug = true\n"], NOVA_DEFAULT_FILTERS),
-        (["[filter_scheduler]\nenabled_filters = A, B\n"], ("A", "B")),
-        (["[filter_scheduler]\nenabled_filters = A,\n  B,C\n"], ("A", "B", "C")),
-        (
-            [
-                "[filter_scheduler]\nenabled_filters = A\n",
-                "[filter_scheduler]\nenabled_filters=B,C\n",
-            ],
-            ("B", "C"),
-        ),
-    ],
-)
-def test_the_last_file_wins(tmp_path: Path, texts: list[str], filters: tuple[str, ...]) -> None:
-    """The last file that sets the option wins, continued lines included."""
+def conf(folder: Path, *texts: str) -> list[Path]:
+    """Files with these texts, in this order."""
     files = []
     for number, text in enumerate(texts):
-        files.append(tmp_path / f"{number}.conf")
+        files.append(folder / f"{number}.conf")
         files[-1].write_text(text)
-    assert read_enabled_filters(files) == filters
+    return files
 
 
-def test_missing_file_is_an_error(tmp_path: Path) -> None:
-    """A file that is not there is an error with a resolution, not the default."""
-    with pytest.raises(WholecardError) as caught:
-        read_enabled_filters([tmp_path / "nova.conf"])
-    assert caught.value.resolution
+def test_default_stands_where_no_file_sets_it(tmp_path: Path) -> None:
+    """Without the option in any file the list is nova's own."""
+    assert read_enabled_filters(conf(tmp_path, "[DEFAULT]\n")) == NOVA_DEFAULT_FILTERS
 
 
-def test_broken_file_is_an_error(tmp_path: Path) -> None:
-    """A file that oslo.config cannot parse is an error that names it."""
-    (tmp_path / "nova.conf").write_text("[filter_scheduler\n")
-    with pytest.raises(WholecardError, match=r"nova\.conf"):
-        read_enabled_filters([tmp_path / "nova.conf"])
+def test_the_last_file_wins(tmp_path: Path) -> None:
+    """Of several files that set the list nova takes the last."""
+    files = conf(
+        tmp_path,
+        "[filter_scheduler]\nenabled_filters = A,B\n",
+        "[filter_scheduler]\nenabled_filters = C, D\n",
+    )
+    assert read_enabled_filters(files) == ("C", "D")
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ((), (PCI_FILTER,)),
-        (("A", "B"), ("A", "B", PCI_FILTER)),
-        (("A", PCI_FILTER, "B"), ("A", PCI_FILTER, "B")),
-    ],
-)
-def test_appended_once(before: tuple[str, ...], after: tuple[str, ...]) -> None:
-    """The PCI filter comes to the end, unless it stands somewhere already."""
-    assert with_pci_filter(before) == after
-    assert with_pci_filter(after) == after
+def test_an_old_name_counts_until_wallaby(tmp_path: Path) -> None:
+    """scheduler_default_filters is the name in Newton, an old name in Wallaby, nothing in Xena."""
+    files = conf(tmp_path, "[DEFAULT]\nscheduler_default_filters = A\n")
+    assert read_enabled_filters(files, 14) == ("A",)
+    assert read_enabled_filters(files, 23) == ("A",)
+    assert read_enabled_filters(files, 24) == default_filters(24)
+
+
+@pytest.mark.parametrize("text", ["no section\n", "[filter_scheduler\n"])
+def test_a_broken_file_is_an_error(tmp_path: Path, text: str) -> None:
+    """What oslo.config cannot read is an error that says what to do."""
+    with pytest.raises(WholecardError, match="cannot read nova's configuration"):
+        read_enabled_filters(conf(tmp_path, text))
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    """A file that is not there is an error, not an empty one."""
+    with pytest.raises(WholecardError, match="cannot read nova's configuration"):
+        read_enabled_filters([tmp_path / "none.conf"])
+
+
+def test_the_pci_filter_is_appended_once() -> None:
+    """The PCI filter comes last; where it stands already the list stays as it is."""
+    assert with_pci_filter(("A", "B")) == ("A", "B", "PciPassthroughFilter")
+    assert with_pci_filter(("PciPassthroughFilter", "B")) == ("PciPassthroughFilter", "B")
+
+
+CLASSES = [
+    ("", ()),
+    (f"[filter_scheduler]\navailable_filters = {ALL_FILTERS}\navailable_filters = a.B\n", ()),
+    (f"[filter_scheduler]\navailable_filters = {PCI_FILTER_CLASS}\n", ()),
+    ("[filter_scheduler]\navailable_filters = a.B\n", (PCI_FILTER_CLASS,)),
+]
+
+
+@pytest.mark.parametrize(("text", "missing"), CLASSES)
+def test_the_class_is_named_where_only_others_are(
+    tmp_path: Path, text: str, missing: tuple[str, ...]
+) -> None:
+    """Who lists available_filters without nova's own leaves the PCI filter's class out."""
+    assert missing_class(read_values(conf(tmp_path, text), 34)) == missing

@@ -1,1 +1,13 @@
+"""nova.conf for cards: what has to stand in it, what is wrong with it, and what nova makes of it.
 
+tables      `options`: every option and key, under which name, since which release, read by whom;
+            `filters`: nova-scheduler's own list; `tuning`: what many cards need. `release_page`
+            makes a page of them.
+wanting     `given` says which functions of a host a site gives, `specs` and `tags` how they are
+            named there, `wanted` puts a role's `needs` together; `cards` are the two JSON values.
+writing     `render` makes a role's drop-in, `layouts` what a deployment tool wants; `ours` knows
+            our files again; `diff` says what would change and what to restart.
+reading     `conf_file` (with `substitution`) has nova.conf with the place of everything,
+            `effective` the values alone.
+judging     `match` is nova's matching, standard library only; `lint` holds files against it.
+"""

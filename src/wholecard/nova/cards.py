@@ -24,7 +24,9 @@ class PciDeviceSpec:
 
     `vendor_id` and `product_id` are four lower-case hexadecimal digits. `address` is nova's glob
     (`0000:41:*.0`), None for every address. `resource_class` and `traits` say how the function is
-    reported to Placement; without a class nova makes `CUSTOM_PCI_<VENDOR>_<PRODUCT>`.
+    reported to Placement; without a class nova makes `CUSTOM_PCI_<VENDOR>_<PRODUCT>`. `managed`
+    and `live_migratable` (2025.1) are written where they are given, `one_time_use` (2025.2) where
+    it is true.
 
     Raises UsageError when an id is not four hexadecimal digits.
     """
@@ -34,6 +36,9 @@ class PciDeviceSpec:
     address: str | None = None
     resource_class: str | None = None
     traits: tuple[str, ...] = ()
+    managed: bool | None = None
+    live_migratable: bool | None = None
+    one_time_use: bool = False
 
     def __post_init__(self) -> None:
         _check_ids(self.vendor_id, self.product_id)
@@ -46,6 +51,9 @@ class PciDeviceSpec:
                 "product_id": self.product_id,
                 **({"address": self.address} if self.address else {}),
                 **_placement_keys(self.resource_class, self.traits),
+                **_yes_or_no("managed", self.managed),
+                **_yes_or_no("live_migratable", self.live_migratable),
+                **({"one_time_use": "yes"} if self.one_time_use else {}),
             }
         )
 
@@ -56,22 +64,31 @@ class PciAlias:
 
     `device_type` must be what nova reports for the function: `type-PF` for a card with an SR-IOV
     capability even where SR-IOV is unused. Where the `device_spec` names a resource class or
-    traits, the alias has to name them too.
+    traits, the alias has to name them too. Without ids it asks for the class alone, which is
+    how several products are one alias in Placement. `numa_policy` None leaves it to nova
+    (`legacy`), and is all that nova has before Queens.
 
-    Raises UsageError when an id is not four hexadecimal digits or the name cannot stand in a
-    flavor.
+    Raises UsageError when an id is not four hexadecimal digits, the name cannot stand in a
+    flavor, or the alias has neither both ids nor a resource class.
     """
 
     name: str
-    vendor_id: str
-    product_id: str
+    vendor_id: str | None = None
+    product_id: str | None = None
     device_type: DeviceType = "type-PCI"
-    numa_policy: NumaPolicy = "preferred"
+    numa_policy: NumaPolicy | None = "preferred"
     resource_class: str | None = None
     traits: tuple[str, ...] = ()
+    live_migratable: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_ids(self.vendor_id, self.product_id)
+        if self.vendor_id is not None and self.product_id is not None:
+            _check_ids(self.vendor_id, self.product_id)
+        elif (self.vendor_id, self.product_id) != (None, None) or self.resource_class is None:
+            raise UsageError(
+                f"the PCI alias {self.name!r} asks for nothing that nova can look for",
+                resolution="Give it both ids, or a resource class.",
+            )
         # `name:count[,name:count]` is how a flavor writes it, so neither sign fits into a name.
         if not self.name.strip() or len(self.name) > 256 or set(self.name) & set(":,"):
             raise UsageError(
@@ -81,14 +98,15 @@ class PciAlias:
 
     def to_json(self) -> str:
         """The value of one `[pci] alias` line."""
+        ids = {"vendor_id": self.vendor_id, "product_id": self.product_id}
         return json.dumps(
             {
                 "name": self.name,
-                "vendor_id": self.vendor_id,
-                "product_id": self.product_id,
+                **(ids if self.vendor_id is not None else {}),
                 "device_type": self.device_type,
-                "numa_policy": self.numa_policy,
+                **({"numa_policy": self.numa_policy} if self.numa_policy else {}),
                 **_placement_keys(self.resource_class, self.traits),
+                **_yes_or_no("live_migratable", self.live_migratable),
             }
         )
 
@@ -110,3 +128,8 @@ def _placement_keys(resource_class: str | None, traits: tuple[str, ...]) -> dict
     if traits:
         keys["traits"] = ",".join(traits)
     return keys
+
+
+def _yes_or_no(key: str, value: bool | None) -> dict[str, str]:
+    """nova wants a string here: the schema of an alias refuses JSON's own true."""
+    return {} if value is None else {key: "yes" if value else "no"}

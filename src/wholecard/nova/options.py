@@ -1,7 +1,8 @@
 """The one table of nova's options for cards: under which name, since which release, read by whom.
 
-Numbers are nova's major versions (`wholecard.site.releases`). Source: nova/conf/*.py at the tags of
-each release.
+Numbers are nova's major versions (`wholecard.site.releases`); Placement's options stand under the
+nova of the same release. Source: nova/conf/*.py, placement/conf/*.py at the tags of each release;
+what came to a series by a later fix counts from there only where a published version has it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal, get_args
 
 Role = Literal["api", "scheduler", "conductor", "compute", "placement"]
 ROLES: tuple[Role, ...] = get_args(Role)
-Kind = Literal["multi", "list", "boolean", "integer", "text"]
+Kind = Literal["multi", "list", "boolean", "integer", "real", "text"]
 State = Literal["right", "deprecated", "not-yet", "gone"]
 
 
@@ -41,12 +42,16 @@ class Spelling:
 
 @dataclass(frozen=True)
 class Option:
-    """An option: the roles that read it and its names, the newest first."""
+    """An option: the roles that read it and its names, the newest first.
+
+    `roles` are all that ever read it; `later` are those of them that began to in a release.
+    """
 
     kind: Kind
     roles: frozenset[Role]
     spellings: tuple[Spelling, ...]
     summary: str
+    later: tuple[tuple[Role, int], ...] = ()
 
     @property
     def name(self) -> str:
@@ -57,10 +62,20 @@ class Option:
         """The right name in that release, None where nova does not have the option."""
         return next((each for each in self.spellings if each.state(major) == "right"), None)
 
+    def deprecated_spellings(self, major: int) -> tuple[Spelling, ...]:
+        """The names that nova of that release still reads, beside the right one."""
+        return tuple(each for each in self.spellings if each.state(major) == "deprecated")
 
-def _option(kind: Kind, roles: str, summary: str, *spellings: Spelling) -> Option:
+    def is_read_by(self, role: Role, major: int) -> bool:
+        """Whether that role of that release reads it, under whatever name."""
+        since = dict(self.later).get(role, 13)
+        return role in self.roles and major >= since and self.spelling(major) is not None
+
+
+def _option(kind: Kind, roles: str, summary: str, *spellings: Spelling, **later: int) -> Option:
     chosen: tuple[Role, ...] = tuple(role for role in ROLES if role in roles.split())
-    return Option(kind, frozenset(chosen), spellings, summary)
+    since = tuple((role, later[role]) for role in chosen if role in later)
+    return Option(kind, frozenset(chosen), spellings, summary, since)
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -70,18 +85,22 @@ OPTIONS: tuple[Option, ...] = (
         Spelling("pci", "passthrough_whitelist", 15, deprecated=26),
         Spelling("DEFAULT", "pci_passthrough_whitelist", 13, deprecated=15),
     ),
+    # nova-compute: nova/compute/resource_tracker.py, for a resize.
     _option(
         "multi", "api compute", "what a flavor may ask for",
         Spelling("pci", "alias", 15),
         Spelling("DEFAULT", "pci_alias", 13, deprecated=15),
+        compute=14,
     ),
     _option(
         "boolean", "compute", "each function becomes a provider in Placement",
         Spelling("pci", "report_in_placement", 26),
     ),
+    # nova-compute looks at it when it checks its aliases: nova/pci/request.py, from 31.1.
     _option(
-        "boolean", "api scheduler conductor", "cards are chosen and claimed in Placement",
+        "boolean", "api scheduler conductor compute", "cards are chosen and claimed in Placement",
         Spelling("filter_scheduler", "pci_in_placement", 27),
+        compute=31,
     ),
     _option(
         "list", "scheduler", "the filters that a host has to pass",
@@ -93,7 +112,81 @@ OPTIONS: tuple[Option, ...] = (
         Spelling("filter_scheduler", "available_filters", 15),
         Spelling("DEFAULT", "scheduler_available_filters", 13, deprecated=15, gone=24),
     ),
+    _option(
+        "integer", "scheduler", "among how many of the best hosts one is drawn",
+        Spelling("filter_scheduler", "host_subset_size", 15),
+        Spelling("DEFAULT", "scheduler_host_subset_size", 13, deprecated=15, gone=24),
+    ),
+    _option(
+        "boolean", "scheduler", "hosts of equal weight are shuffled",
+        Spelling("filter_scheduler", "shuffle_best_same_weighed_hosts", 17),
+    ),
+    _option(
+        "real", "scheduler", "how much servers without cards avoid hosts with cards",
+        Spelling("filter_scheduler", "pci_weight_multiplier", 16),
+    ),
+    # nova-conductor counts the tries: nova/scheduler/utils.py, populate_retry.
+    _option(
+        "integer", "scheduler conductor", "how many hosts a boot may try",
+        Spelling("scheduler", "max_attempts", 15),
+        Spelling("DEFAULT", "scheduler_max_attempts", 13, deprecated=15, gone=24),
+    ),
+    _option(
+        "integer", "scheduler", "how many processes nova-scheduler has",
+        Spelling("scheduler", "workers", 18),
+    ),
+    # oslo.messaging's, so every service with RPC reads them.
+    _option(
+        "integer", "api scheduler conductor compute", "how many requests a process takes at once",
+        Spelling("DEFAULT", "executor_thread_pool_size"),
+    ),
+    _option(
+        "integer", "api scheduler conductor compute", "how many seconds an answer is waited for",
+        Spelling("DEFAULT", "rpc_response_timeout"),
+    ),
+    _option(
+        "integer", "scheduler", "how many candidates the scheduler asks Placement for",
+        Spelling("scheduler", "max_placement_results", 17),
+    ),
+    _option(
+        "text", "api conductor", "who counts quotas",
+        Spelling("quota", "driver", 15),
+        Spelling("DEFAULT", "quota_driver", 13, deprecated=15, gone=18),
+    ),
+    _option(
+        "list", "api conductor", "resources whose missing limit is a limit of 0",
+        Spelling("quota", "unified_limits_resource_list", 31),
+    ),
+    # placement.conf; in Queens and Rocky it is nova's own placement that reads it from nova.conf.
+    _option(
+        "boolean", "placement", "candidates beyond the limit are drawn at random",
+        Spelling("placement", "randomize_allocation_candidates", 17),
+    ),
+    _option(
+        "integer", "placement", "how often a claim is tried again after a conflict",
+        Spelling("placement", "allocation_conflict_retry_count", 21),
+    ),
+    _option(
+        "integer", "placement", "how many candidates are made at most",
+        Spelling("placement", "max_allocation_candidates", 28),
+    ),
+    _option(
+        "text", "placement", "in which order candidates are made",
+        Spelling("placement", "allocation_candidates_generation_strategy", 28),
+    ),
+    _option(
+        "boolean", "placement", "hosts with many providers are searched without every combination",
+        Spelling("workarounds", "optimize_for_wide_provider_trees", 30),
+    ),
 )  # fmt: skip
+
+
+def by_name(name: str) -> Option:
+    """The option of that newest name. Raises KeyError where there is none."""
+    for option in OPTIONS:
+        if option.name == name:
+            return option
+    raise KeyError(name)
 
 
 def find(section: str, name: str) -> tuple[Option, Spelling] | None:
@@ -112,7 +205,7 @@ DEVICE_SPEC_KEYS: dict[str, int] = {
     "address": 13,
     "devname": 13,
     "physical_network": 13,
-    "trusted": 16,
+    "trusted": 18,
     "remote_managed": 25,
     "resource_class": 26,
     "traits": 26,
@@ -131,6 +224,13 @@ ALIAS_KEYS: dict[str, int] = {
     "traits": 27,
     "live_migratable": 31,
 }
+# The drivers of [quota] driver. Unified limits are in Yoga's list as "Do not use": 2023.2 has them
+# in earnest, and from 2026.2 they count the cards that a flavor's aliases ask for.
+QUOTA_DRIVERS: dict[str, int] = {
+    "nova.quota.DbQuotaDriver": 13,
+    "nova.quota.UnifiedLimitsDriver": 28,
+}
+CARDS_COUNTED = 34
 NUMA_POLICIES: dict[str, int] = {"legacy": 17, "preferred": 17, "required": 17, "socket": 23}
 # Extra specs and image properties that we write; nova/api/validation/extra_specs, and
 # nova/objects/image_meta.py.
@@ -139,7 +239,15 @@ FLAVOR_KEYS: dict[str, int] = {
     "hw:numa_nodes": 13,
     "hw:mem_page_size": 13,
     "hw:cpu_policy": 13,
+    "trait:": 17,
     "hw:pci_numa_affinity_policy": 21,
+    "hw:cpu_dedicated_mask": 22,
     "hw:maxphysaddr_mode": 29,
     "hw:maxphysaddr_bits": 29,
+}
+IMAGE_KEYS: dict[str, int] = {
+    "hw_machine_type": 13,
+    "hw_firmware_type": 13,
+    "os_type": 13,
+    "img_hide_hypervisor_id": 16,
 }

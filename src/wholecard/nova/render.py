@@ -1,138 +1,77 @@
-"""nova.conf for cards: one drop-in for each role, holding only what that role reads.
-
-| option | api | scheduler | conductor | compute |
-| --- | --- | --- | --- | --- |
-| `[pci] alias` | yes | | | yes |
-| `[pci] device_spec`, `report_in_placement` | | | | yes |
-| `[filter_scheduler] enabled_filters` | | yes | | |
-| `[filter_scheduler] pci_in_placement` | yes | yes | yes | |
-"""
+"""nova.conf for cards: one drop-in for each role, holding only what that role reads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+import textwrap
+from collections.abc import Iterable, Sequence
 
 from wholecard.core import UsageError
-from wholecard.nova.cards import PciAlias, PciDeviceSpec
-from wholecard.nova.filters import with_pci_filter
+from wholecard.nova.needs import Need, PciConfig, joined, needs
+from wholecard.nova.options import ROLES, Role
+from wholecard.nova.ours import OURS
+from wholecard.site.releases import LATEST, Release
 
-Role = Literal["api", "scheduler", "conductor", "compute"]
-ROLES: tuple[Role, ...] = get_args(Role)
+__all__ = ["ROLES", "PciConfig", "Role", "header", "render", "sections", "service", "text"]
 
 
-@dataclass(frozen=True)
-class PciConfig:
-    """What nova has to know about the cards of a cloud.
+def render(
+    role: Role,
+    pci: PciConfig,
+    current_filters: Sequence[str],
+    of: Release = LATEST,
+    filter_class: Sequence[str] = (),
+) -> str:
+    """The text of a file for `nova.conf.d` (or `placement.conf.d`) of one role of that release.
 
-    `device_specs` belong to one kind of host, `aliases` to the whole cloud. `pci_in_placement`
-    may be true only once every compute reports (`report_in_placement`), and a host that reports
-    cannot stop reporting.
+    nova collects the repeated options of all its files, but of `enabled_filters` it takes the
+    last, so the list is written out in full. Parameters and errors are those of `needs`.
     """
-
-    device_specs: tuple[PciDeviceSpec, ...]
-    aliases: tuple[PciAlias, ...]
-    report_in_placement: bool = True
-    pci_in_placement: bool = True
+    return text(role, needs(role, pci, current_filters, of, filter_class), of)
 
 
-def render(role: Role, pci: PciConfig, current_filters: Sequence[str]) -> str:
-    """The text of a file for `nova.conf.d` of one role of nova 34 (2026.2).
+def text(role: Role, found: Iterable[Need], of: Release) -> str:
+    """The drop-in with these options, each under a comment that says why it is there."""
+    blocks = sections(found, of)
+    head = header(f"for {service(role, of)}", of)
+    if not blocks:
+        return f"{head}#\n# It reads nothing about cards in this release.\n"
+    return "\n".join([head, *(f"[{name}]\n{lines}" for name, lines in blocks.items())])
 
-    `current_filters` is what nova-scheduler has now (`read_enabled_filters`); only the role
-    `scheduler` looks at it. nova collects the repeated options of all its files, but of
-    `enabled_filters` it takes the last, so the list is written out in full.
 
-    Raises UsageError for an unknown role and for what nova itself refuses at start: two specs of
-    one alias name, or placement used and not reported to.
-    """
-    _check(pci)
-    blocks = {
-        "api": lambda: [_pci(_aliases(pci)), _filter_scheduler(_in_placement(pci))],
-        "scheduler": lambda: [_filter_scheduler(_filters(current_filters) + _in_placement(pci))],
-        "conductor": lambda: [_filter_scheduler(_in_placement(pci))],
-        "compute": lambda: [_pci(_device_specs(pci) + _aliases(pci) + _report(pci))],
-    }
-    if role not in blocks:
-        raise UsageError(
-            f"nova has no role {role!r}", resolution=f"Choose one of {', '.join(ROLES)}."
-        )
-    header = (
-        f"# Written by wholecard for nova-{role} (2026.2, nova 34).\n"
+def header(what: str, of: Release) -> str:
+    """The first lines of a file of ours; `what` says for whom it is."""
+    return (
+        f"{OURS} {what} ({of}, nova {of.nova}).\n"
         "# Changes made here by hand are lost when it is rendered again.\n"
     )
-    return "\n".join([header, *blocks[role]()])
 
 
-def _check(pci: PciConfig) -> None:
-    names = [alias.name for alias in pci.aliases]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if pci.pci_in_placement and twice:
-        raise UsageError(
-            f"nova takes one spec per alias: {', '.join(twice)} has several",
-            "nova/pci/request.py refuses it when pci_in_placement is set.",
-            "Give the device_specs one resource_class and let a single alias name it.",
-        )
-    if pci.pci_in_placement and not pci.report_in_placement:
-        raise UsageError(
-            "pci_in_placement needs report_in_placement",
-            "The scheduler would look for cards that no compute has reported.",
-            "Set report_in_placement on every compute first.",
-        )
+def service(role: Role, of: Release) -> str:
+    """The service's name: until Rocky Placement is a part of nova, and reads nova.conf."""
+    return "placement" if role == "placement" and of.nova >= 19 else f"nova-{role}"
 
 
-def _pci(lines: list[str]) -> str:
-    return "\n".join(["[pci]", *lines, ""])
+def sections(found: Iterable[Need], of: Release) -> dict[str, str]:
+    """Each section's options as lines, by the section's name, in the order of the needs."""
+    blocks: dict[str, str] = {}
+    for need in found:
+        spelling = need.option.spelling(of.nova)
+        if spelling is None:
+            raise UsageError(f"nova of {of} has no {need.option.name}")
+        lines = [*comment(need.reason), *(f"{spelling.name} = {value}" for value in written(need))]
+        blocks[spelling.section] = blocks.get(spelling.section, "") + "\n".join([*lines, ""])
+    return blocks
 
 
-def _filter_scheduler(lines: list[str]) -> str:
-    return "\n".join(["[filter_scheduler]", *lines, ""])
+def written(need: Need) -> tuple[str, ...]:
+    """The option's values as they stand in a file, one for each line of it.
+
+    oslo.config replaces `$name` by another option's value; `$$` is a plain dollar sign.
+    """
+    values = (joined(need.values),) if need.option.kind == "list" else need.values
+    return tuple(value.replace("$", "$$") for value in values)
 
 
-def _device_specs(pci: PciConfig) -> list[str]:
-    return [
-        "# The functions that this host may give to servers; the companions of a card are bound",
-        "# to vfio-pci and stay out of this list, or nova would hand them out one by one.",
-        *(f"device_spec = {_escaped(spec.to_json())}" for spec in pci.device_specs),
-    ]
-
-
-def _aliases(pci: PciConfig) -> list[str]:
-    return [
-        "# What a flavor may ask for with pci_passthrough:alias. nova-api translates it when a",
-        "# server is created, nova-compute when one is moved or resized: both need the same lines.",
-        *(f"alias = {_escaped(alias.to_json())}" for alias in pci.aliases),
-    ]
-
-
-def _report(pci: PciConfig) -> list[str]:
-    return [
-        "# Each function becomes a resource provider in Placement. It cannot be turned off again.",
-        f"report_in_placement = {_boolean(pci.report_in_placement)}",
-    ]
-
-
-def _filters(current: Sequence[str]) -> list[str]:
-    return [
-        "# The filters that stood here before, in their order, with PciPassthroughFilter at the",
-        "# end: without it a server that asks for a card is sent to hosts that have none free.",
-        f"enabled_filters = {','.join(with_pci_filter(current))}",
-    ]
-
-
-def _in_placement(pci: PciConfig) -> list[str]:
-    return [
-        "# Cards are chosen and claimed in Placement. nova-api, nova-scheduler and nova-conductor",
-        "# must agree on it, and every compute must report its cards before.",
-        f"pci_in_placement = {_boolean(pci.pci_in_placement)}",
-    ]
-
-
-def _boolean(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _escaped(value: str) -> str:
-    """oslo.config replaces `$name` by another option's value; `$$` is a plain dollar sign."""
-    return value.replace("$", "$$")
+def comment(reason: str) -> list[str]:
+    """A reason as lines of comment."""
+    return textwrap.wrap(reason, 98, initial_indent="# ", subsequent_indent="# ")

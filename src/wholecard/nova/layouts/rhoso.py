@@ -1,0 +1,117 @@
+"""Red Hat OpenStack Services on OpenShift: a patch of the control plane, ConfigMaps for computes.
+
+`customServiceConfig` becomes the service's `02-nova-override.conf` behind the operator's own, which
+enables PciPassthroughFilter already; a ConfigMap's keys become files of the compute's
+`/etc/nova/nova.conf.d`. A node set has what its services name, so hosts that differ need a service
+for each kind. Source: nova-operator, templates/nova/nova.conf; openstack-operator,
+config/services/dataplane_v1beta1_openstackdataplaneservice_nova.yaml.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from wholecard.nova.filters import PCI_FILTER
+from wholecard.nova.layouts.cloud import Cloud
+from wholecard.nova.layouts.drop_in import NAME
+from wholecard.nova.layouts.yaml_text import document
+from wholecard.nova.needs import Need
+from wholecard.nova.options import Role
+from wholecard.nova.render import text
+from wholecard.site.releases import Release
+
+_NAMESPACE = "openstack"
+_OPERATORS_FILTERS = (
+    "AggregateInstanceExtraSpecsFilter", "ComputeFilter", "ComputeCapabilitiesFilter",
+    "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter",
+    "SameHostFilter", "DifferentHostFilter", PCI_FILTER, "NUMATopologyFilter",
+)  # fmt: skip
+
+
+def default_filters(of: Release) -> tuple[str, ...]:  # noqa: ARG001 - the operator has one list
+    """What the operator sets for nova-scheduler."""
+    return _OPERATORS_FILTERS
+
+
+def files(cloud: Cloud) -> dict[str, str]:
+    """`controlplane-patch.yaml`, and the ConfigMaps of the computes with a service for each."""
+    made = {
+        "controlplane-patch.yaml": document(
+            _control_plane(cloud), "for the OpenStackControlPlane of RHOSO, as a patch", cloud.of
+        )
+    }
+    groups = cloud.same_hosts()
+    for names, own in groups:
+        conf = text("compute", (*own, *cloud.roles["compute"]), cloud.of)
+        name = "nova-extra-config" if len(groups) == 1 else f"nova-{_label(names[0])}-wholecard"
+        whom = "for all computes of RHOSO" if len(groups) == 1 else f"for {', '.join(names)}"
+        made[f"{name}.yaml"] = document(_config_map(name, conf), whom, cloud.of)
+        if len(groups) > 1:
+            made[f"{name}-service.yaml"] = document(_service(name), whom, cloud.of)
+    return made
+
+
+def _control_plane(cloud: Cloud) -> dict[str, Any]:
+    conductor = _custom(cloud, "conductor")
+    nova: dict[str, Any] = {}
+    if api := _custom(cloud, "api"):
+        nova["apiServiceTemplate"] = api
+    if scheduler := _custom(cloud, "scheduler"):
+        nova["schedulerServiceTemplate"] = scheduler
+    if conductor:
+        # The super conductor schedules; a cell's own checks quotas again.
+        nova["cellTemplates"] = {
+            cell: {"conductorServiceTemplate": conductor} for cell in ("cell0", "cell1")
+        }
+    spec: dict[str, Any] = {"nova": {"template": nova}}
+    if placement := _custom(cloud, "placement"):
+        spec["placement"] = {"template": placement}
+    return {"spec": spec}
+
+
+def _custom(cloud: Cloud, role: Role) -> dict[str, str]:
+    found = tuple(each for each in cloud.roles[role] if not _is_operators(each, cloud))
+    return {"customServiceConfig": text(role, found, cloud.of)} if found else {}
+
+
+def _is_operators(need: Need, cloud: Cloud) -> bool:
+    """The operator's own list has the filter, and its pods have one worker each."""
+    if need.option.name == "workers":
+        return True
+    return need.option.name == "enabled_filters" and not cloud.filters_known
+
+
+def _config_map(name: str, conf: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": _NAMESPACE},
+        "data": {NAME: conf},
+    }
+
+
+def _service(name: str) -> dict[str, Any]:
+    """The operator's service `nova` with one more source; a node set names it in its place."""
+    return {
+        "apiVersion": "dataplane.openstack.org/v1beta1",
+        "kind": "OpenStackDataPlaneService",
+        "metadata": {"name": name, "namespace": _NAMESPACE},
+        "spec": {
+            "dataSources": [
+                {"secretRef": {"name": "nova-cell1-compute-config"}},
+                {"secretRef": {"name": "nova-migration-ssh-key"}},
+                {"configMapRef": {"name": "nova-extra-config", "optional": True}},
+                {"configMapRef": {"name": name}},
+            ],
+            "playbook": "osp.edpm.nova",
+            "caCerts": "combined-ca-bundle",
+            "edpmServiceType": "nova",
+            "containerImageFields": ["NovaComputeImage"],
+        },
+    }
+
+
+def _label(host: str) -> str:
+    """A host's name as a part of an object's name: lower case, digits, dots and hyphens."""
+    return re.sub(r"[^a-z0-9.-]+", "-", host.lower()).strip("-.") or "host"

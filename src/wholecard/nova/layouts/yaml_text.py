@@ -1,0 +1,37 @@
+"""YAML of ours: keys in the order given, several lines as a block, our line at the head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from wholecard.nova.render import header
+from wholecard.site.releases import Release
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a text of several lines as a block, so that a person can read it."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        """Lists stand indented below their key."""
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        """A text that stands twice is written twice: a patch is read by a person, part by part."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", value, style="|" if "\n" in value else None
+    )
+
+
+_Dumper.add_representer(str, _text)
+
+
+def document(data: Any, what: str, of: Release, notes: str = "") -> str:
+    """One YAML document under our header; `notes` are lines of comment."""
+    body: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=100000, allow_unicode=True)
+    return f"{header(what, of)}{notes}---\n{body}"

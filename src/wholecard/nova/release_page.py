@@ -1,0 +1,104 @@
+"""The page of releases, made from the tables that render and lint go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from wholecard.nova.filters import default_filters
+from wholecard.nova.options import (
+    ALIAS_KEYS,
+    DEVICE_SPEC_KEYS,
+    FLAVOR_KEYS,
+    NUMA_POLICIES,
+    OPTIONS,
+    QUOTA_DRIVERS,
+    ROLES,
+    Option,
+    Spelling,
+)
+from wholecard.site.releases import FIRST, LATEST, RELEASES, release
+
+_HEAD = """# nova's options for cards, release by release
+
+Made from the tables that `wholecard nova render` and `wholecard nova lint` go by; renewed with
+`WHOLECARD_RENEW=1`. Numbers are nova's major versions. A name that is not right yet, or not any
+more, is never written. Read at nova's and Placement's own tags, Mitaka to 2026.2.
+"""
+
+
+def releases_page() -> str:
+    """The whole page `docs/reference/releases.md`."""
+    parts = [
+        _HEAD,
+        "## Releases\n",
+        _table(
+            ("release", "nova", "name"),
+            ((each.series, str(each.nova), each.name) for each in RELEASES),
+        ),
+        "## Options\n",
+        _table(("option", "names", "read by", "what it is"), map(_option, OPTIONS)),
+        "## Keys of device_spec\n",
+        _since(DEVICE_SPEC_KEYS, "key"),
+        "## Keys of alias\n",
+        _since(ALIAS_KEYS, "key"),
+        "## NUMA policies of an alias\n",
+        _since(NUMA_POLICIES, "policy"),
+        "## Extra specs of a flavor\n",
+        _since(FLAVOR_KEYS, "extra spec"),
+        "## Quota drivers\n",
+        _since(QUOTA_DRIVERS, "driver"),
+        "## nova-scheduler's own filters\n",
+        "`enabled_filters` where nobody sets it. PciPassthroughFilter is in none of them.\n",
+        _table(("releases", "filters"), _filters()),
+    ]
+    return "\n".join(parts)
+
+
+def _option(option: Option) -> tuple[str, str, str, str]:
+    later = dict(option.later)
+    readers = ", ".join(
+        f"{role} ({_series(later[role])})" if role in later else role
+        for role in ROLES
+        if role in option.roles
+    )
+    names = "<br>".join(_spelling(each) for each in option.spellings)
+    return f"`{option.name}`", names, readers, option.summary
+
+
+def _spelling(each: Spelling) -> str:
+    last = min(
+        (number for number in (each.deprecated, each.gone) if number is not None), default=None
+    )
+    until = "" if last is None else f" to {_series(last - 1)}"
+    text = f"`{each}` {_series(each.since)}{until or ' on'}"
+    if each.deprecated is not None:
+        end = "" if each.gone is None else f" to {_series(each.gone - 1)}"
+        text += f", still read{end}"
+    return text
+
+
+def _filters() -> Iterable[tuple[str, str]]:
+    spans: dict[tuple[str, ...], list[str]] = {}
+    for each in RELEASES:
+        spans.setdefault(default_filters(each.nova), []).append(each.series)
+    for filters, series in spans.items():
+        yield f"{series[0]} to {series[-1]}", ", ".join(filters)
+
+
+def _since(keys: Mapping[str, int], what: str) -> str:
+    return _table((what, "since"), ((f"`{key}`", _first(major)) for key, major in keys.items()))
+
+
+def _first(major: int) -> str:
+    return f"{_series(major)} or earlier" if major == FIRST.nova else _series(major)
+
+
+def _series(major: int) -> str:
+    if major > LATEST.nova:
+        raise LookupError(f"no release has nova {major}")
+    return f"{release(str(major))} ({major})"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
