@@ -1,0 +1,224 @@
+"""`wholecard nova lint`: the configuration of one role or of all, with the hosts' facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import typer
+from rich.console import Console
+
+from wholecard.core import UsageError
+from wholecard.core.finding import exit_status
+from wholecard.host import journal
+from wholecard.host.apply import apply_files, finish
+from wholecard.host.stored import read_host
+from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.lint import Facts, Remark, Service, lint
+from wholecard.nova.lint.formats import printable, to_github, to_json, to_sarif
+from wholecard.nova.lint.mend import mended, plan_of, shown_difference
+from wholecard.nova.lint.text import show
+from wholecard.nova.options import ROLES, Role
+from wholecard.site.load import SiteFile, read_site
+from wholecard.site.model import Site
+from wholecard.site.releases import LATEST, Release, release
+
+Format = Literal["text", "json", "sarif", "github"]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be linted."""
+
+    services: tuple[Service, ...]
+    site: Site | None
+
+    def lint(self, services: Sequence[Service]) -> list[Remark]:
+        """The remarks on these services, with the site's wish."""
+        return lint(services, self.site)
+
+
+def lint_command(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="The files that the service reads, in its order; "
+                       "of a folder every *.conf."),
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option("--role", help="Who reads FILE: api, scheduler, conductor, compute or "
+                     "placement. Several for a file that all have."),
+    ] = None,
+    api: Annotated[
+        list[Path] | None, typer.Option("--api", metavar="FILE", help="nova-api's files.")
+    ] = None,
+    scheduler: Annotated[
+        list[Path] | None,
+        typer.Option("--scheduler", metavar="FILE", help="nova-scheduler's files."),
+    ] = None,
+    conductor: Annotated[
+        list[Path] | None,
+        typer.Option("--conductor", metavar="FILE", help="nova-conductor's files."),
+    ] = None,
+    compute: Annotated[
+        list[Path] | None,
+        typer.Option("--compute", metavar="FILE", help="nova-compute's files."),
+    ] = None,
+    placement: Annotated[
+        list[Path] | None,
+        typer.Option("--placement", metavar="FILE", help="placement.conf."),
+    ] = None,
+    release_name: Annotated[
+        str | None,
+        typer.Option("--release", help="A series, a code name or nova's version: 2025.2. The "
+                     f"site's without it, {LATEST} without a site."),
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option("--host", help="The compute's facts: a file of inspect --json or --save, or "
+                     "with --site a host's name. Without it all hosts of the site."),
+    ] = None,
+    site: Annotated[Path | None, typer.Option("--site", help="The site file.")] = None,
+    format_name: Annotated[
+        str, typer.Option("--format", help="text, json, sarif or github.")
+    ] = "text",
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what has one certain mend.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --fix: show the difference, change nothing.")
+    ] = False,
+    root: Annotated[
+        Path,
+        typer.Option("--root", metavar="FOLDER", help="With --fix: the folder above the files "
+                     "whose var/lib/wholecard keeps the journal; / on a host."),
+    ] = Path("/"),
+) -> None:  # fmt: skip
+    """Find what is wrong in nova.conf: by nova's own rules, the release, the role and the host.
+
+    One role: wholecard nova lint nova.conf --role compute --release 2025.2 --host gpu-01.json
+
+    All at once: wholecard nova lint --api api.conf --compute compute.conf --scheduler nova.conf
+    """
+    if format_name not in get_args(Format):
+        raise UsageError(
+            f"there is no format {format_name!r}",
+            resolution=f"Choose one of {', '.join(get_args(Format))}.",
+        )
+    if dry_run and not fix:
+        raise UsageError("--dry-run goes with --fix", resolution="Leave it out; lint only reads.")
+    by_role = {
+        "api": api, "scheduler": scheduler, "conductor": conductor, "compute": compute,
+        "placement": placement,
+    }  # fmt: skip
+    asked = _asked(files or [], role or [], by_role, release_name, host or [], site)
+    remarks = asked.lint(asked.services)
+    if fix:
+        remarks = _fix(asked, root, dry_run, quiet=format_name != "text")
+    if not dry_run or format_name != "text":
+        _print(remarks, format_name)
+    raise typer.Exit(exit_status(each.finding for each in remarks))
+
+
+def _asked(
+    files: list[Path],
+    roles: list[str],
+    by_role: dict[str, list[Path] | None],
+    release_name: str | None,
+    hosts: list[str],
+    site: Path | None,
+) -> _Asked:
+    site_file = read_site(site) if site else None
+    of = _release(release_name, site_file)
+    facts = _facts(hosts, site_file)
+    services = []
+    if files:
+        conf = NovaConf.read(files)
+        known: list[Role | None] = [_role(each) for each in roles] or [None]
+        services += [_service(conf, of, role, facts) for role in known]
+    elif roles:
+        raise UsageError("--role says who reads FILE, and no FILE is named")
+    for name, paths in by_role.items():
+        if paths:
+            services.append(_service(NovaConf.read(paths), of, _role(name), facts))
+    if not services:
+        raise UsageError(
+            "no file is named",
+            resolution="wholecard nova lint /etc/nova/nova.conf --role compute",
+        )
+    return _Asked(tuple(services), site_file.site if site_file else None)
+
+
+def _service(conf: NovaConf, of: Release, role: Role | None, facts: tuple[Facts, ...]) -> Service:
+    return Service(conf, of, role, facts if role in (None, "compute") else ())
+
+
+def _role(text: str) -> Role:
+    for role in ROLES:
+        if text == role:
+            return role
+    raise UsageError(f"nova has no role {text!r}", resolution=f"Choose one of {', '.join(ROLES)}.")
+
+
+def _release(name: str | None, site: SiteFile | None) -> Release:
+    if name is not None:
+        return release(name)
+    return site.release if site else LATEST
+
+
+def _facts(hosts: list[str], site: SiteFile | None) -> tuple[Facts, ...]:
+    there = site.facts() if site else {}
+    if not hosts:
+        return tuple(Facts(name, there[name]) for name in there)
+    found = []
+    for each in hosts:
+        if each in there:
+            found.append(Facts(each, there[each]))
+        else:
+            path = Path(each)
+            found.append(Facts(path.name.split(".")[0], read_host(path)))
+    return tuple(found)
+
+
+def _fix(asked: _Asked, root: Path, dry_run: bool, quiet: bool) -> list[Remark]:
+    """Mend, or show how; the remarks that are left then. What is said goes to standard error."""
+    console = Console(stderr=quiet, highlight=False)
+    if not dry_run:
+        _finish(root)
+    result = mended(asked.services, asked.lint)
+    plan = plan_of(result, asked.services, root)
+    left = asked.lint(result.services)
+    if dry_run:
+        text = shown_difference(result, asked.services) or "Nothing that has one certain mend."
+        console.print(printable(text), markup=False, soft_wrap=True)
+        return asked.lint(asked.services)
+    outcome = apply_files(root, plan)
+    if outcome.journal:
+        files = ", ".join(printable(action.subject) for action in plan.actions)
+        console.print(
+            f"Mended {files}. To undo it: wholecard host rollback --root {root}",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+    return left
+
+
+def _finish(root: Path) -> None:
+    """Finish a run of --fix that was killed; a host's own apply is left to its own command."""
+    entry = journal.newest(root)
+    if entry is None or entry.state != journal.APPLYING:
+        return
+    if all(action.kind == "edit" for action in entry.read().plan.actions):
+        finish(root)
+
+
+def _print(remarks: list[Remark], format_name: str) -> None:
+    if format_name == "text":
+        show(remarks, Console(highlight=False))
+    else:
+        write = {"json": to_json, "sarif": to_sarif, "github": to_github}[format_name]
+        typer.echo(write(remarks), nl=False)
+
+
+def add(app: typer.Typer) -> None:
+    """Give the group its command."""
+    app.command("lint")(lint_command)

@@ -1,0 +1,19 @@
+"""`lint`: what is wrong with nova.conf, by nova's own rules, the release, the role and the hosts.
+
+    service = Service(NovaConf.read([Path("nova.conf")]), release("2025.2"), "compute", facts)
+    for each in lint([service]):
+        print(each.path, each.place, each.finding.rule, each.finding.message)
+
+`service` is what is linted, with its values read once; `remark` a finding with its place and the
+edits that mend it; `checks` the table of checks, which are in `check_file` (the files themselves),
+`check_names`, `check_spec`, `check_alias`, `check_filters`, `check_roles` (between roles),
+`check_inventory` and `check_answer` (against the hosts), `check_amounts`. `names` finds the name
+that a wrong one is near to, `json_text` the places within JSON. `mend` makes a plan of the edits,
+`formats` writes JSON, SARIF and GitHub's annotations.
+"""
+
+from wholecard.nova.lint.checks import lint
+from wholecard.nova.lint.remark import Edit, Remark
+from wholecard.nova.lint.service import Facts, Service
+
+__all__ = ["Edit", "Facts", "Remark", "Service", "lint"]

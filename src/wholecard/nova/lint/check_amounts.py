@@ -1,0 +1,81 @@
+"""How many cards there are: against the site's wish, and for Placement's settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from wholecard.nova.conf_file import Place
+from wholecard.nova.lint.check_inventory import devices_given
+from wholecard.nova.lint.remark import NOTE, WARNING, Remark, file_remark, remark
+from wholecard.nova.lint.service import Service
+from wholecard.nova.options import Role
+from wholecard.nova.tuning import tuning
+from wholecard.site.match import functions_of
+from wholecard.site.model import Site
+
+# The number from which Placement with its own settings does not answer in time.
+MANY = 8
+
+
+def check_wished(services: Sequence[Service], site: Site | None) -> Iterator[Remark]:
+    """The cards that a host's device_specs give are as many as the site says."""
+    if site is None:
+        return
+    for service in services:
+        for facts in service.facts if service.role == "compute" else ():
+            wished = site.hosts[facts.name].cards if facts.name in site.hosts else {}
+            given = {
+                device.address: spec
+                for host, device, spec in devices_given(service)
+                if host is facts
+            }
+            for kind, count in wished.items():
+                if kind not in site.cards:
+                    continue
+                meant = functions_of(site.cards[kind], facts.name, facts.host)
+                found = [str(each.address) for each in meant if str(each.address) in given]
+                if len(found) == count or not service.specs:
+                    continue
+                spec = given[found[-1]] if found else service.specs[0]
+                yield remark(
+                    "WC252", WARNING, spec.value.at_value(spec.path),
+                    f"{facts.name} gives {len(found)} of the kind {kind}, "
+                    f"and the site wants {count}",
+                    "Name them by address, or change the number in the site file.",
+                )  # fmt: skip
+
+
+def check_tuning(services: Sequence[Service]) -> Iterator[Remark]:
+    """With many cards of a kind on a host Placement and the scheduler need other settings."""
+    computes = [each for each in services if each.facts and each.role in (None, "compute")]
+    counts = Counter(
+        (facts.name, device.vendor_id, device.product_id)
+        for service in computes
+        for facts, device, _ in devices_given(service)
+    )
+    if not counts:
+        return
+    most, hosts = max(counts.values()), len({name for name, _, _ in counts})
+    uses = any(each.boolean("pci_in_placement") for each in services) or not any(
+        each.role in ("api", "scheduler", "conductor") for each in services
+    )
+    for service in services:
+        if service.role in ("placement", "scheduler", "conductor") and uses:
+            yield from _untuned(service, service.role, most, hosts)
+
+
+def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Remark]:
+    missing = [
+        setting
+        for setting in tuning(role, service.major, most, hosts)
+        if not service.conf.find(setting.section, setting.name)
+    ]
+    for file in service.conf.files[-1:] if missing and most >= MANY else ():
+        lines = "\n".join(f"    [{each.section}] {each.name} = {each.value}" for each in missing)
+        yield file_remark(
+            "WC259", WARNING if role == "placement" else NOTE, file, Place(1, 1),
+            f"a host gives {most} cards of one kind, and {role} has its own settings for "
+            f"{', '.join(each.name for each in missing)}",
+            f"Write\n{lines}",
+        )  # fmt: skip

@@ -1,0 +1,135 @@
+"""The table of checks, and `lint`, which runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from wholecard.nova.lint import (
+    check_alias,
+    check_amounts,
+    check_answer,
+    check_file,
+    check_filters,
+    check_inventory,
+    check_names,
+    check_roles,
+    check_spec,
+)
+from wholecard.nova.lint.remark import Remark
+from wholecard.nova.lint.service import Service
+from wholecard.site.model import Site
+
+# Of one rule in one file no more than this is said one by one.
+MOST_OF_A_RULE = 50
+# Nor does a check look for more: a file with so many is no configuration.
+MOST_OF_A_CHECK = 500
+
+OF_A_SERVICE: tuple[Callable[[Service], Iterator[Remark]], ...] = (
+    check_file.check_format,
+    check_file.check_amount,
+    check_file.check_sections,
+    check_file.check_swallowed,
+    check_file.check_twice,
+    check_file.check_types,
+    check_file.check_dollars,
+    check_file.check_percents,
+    check_names.check_names,
+    check_names.check_both,
+    check_spec.check_json,
+    check_spec.check_form,
+    check_spec.check_keys,
+    check_spec.check_refused,
+    check_spec.check_prefixes,
+    check_spec.check_everything,
+    check_alias.check_aliases,
+    check_alias.check_agreement,
+    check_filters.check_pci_filter,
+    check_filters.check_filter_names,
+    check_filters.check_standard_filters,
+    check_filters.check_available,
+    check_roles.check_turned_off,
+    check_inventory.check_ids,
+    check_inventory.check_nothing,
+    check_inventory.check_host_own,
+    check_inventory.check_companions,
+    check_inventory.check_never,
+    check_inventory.check_reported,
+    check_inventory.check_drivers,
+    check_inventory.check_domains,
+)
+OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Remark]], ...] = (
+    check_roles.check_alias_everywhere,
+    check_roles.check_in_placement,
+    check_roles.check_asked_for,
+    check_answer.check_answers,
+    check_amounts.check_tuning,
+)
+
+
+def lint(services: Sequence[Service], site: Site | None = None) -> list[Remark]:
+    """Everything that is wrong with the services' configurations, by file, line and rule.
+
+    Nothing is raised for what stands in them. One file that several roles read is looked at for
+    each, and what is the same is said once; what one of them reads is unread by none.
+    """
+    found: list[Remark] = []
+    for service in services:
+        role = (service.role,) if service.role else ()
+        found += [
+            replace(each, roles=role)
+            for check in OF_A_SERVICE
+            for each in islice(check(service), MOST_OF_A_CHECK)
+        ]
+    for check_all in OF_ALL:
+        found += islice(check_all(services), MOST_OF_A_CHECK)
+    found += check_amounts.check_wished(services, site)
+    return _limited(_together(found, services))
+
+
+def _together(found: Iterable[Remark], services: Sequence[Service]) -> list[Remark]:
+    readers: dict[str, set[str | None]] = {}
+    for service in services:
+        for file in service.conf.files:
+            readers.setdefault(file.path, set()).add(service.role)
+    unread: dict[tuple[object, ...], set[str]] = {}
+    by_order: dict[tuple[object, ...], Remark] = {}
+    for each in found:
+        # What a role does not read differs in its words by role.
+        rule = each.finding.rule
+        key = (each.path, each.place, rule) if rule == "WC215" else each.order
+        unread.setdefault(key, set()).update(each.roles)
+        known = by_order.get(key)
+        by_order[key] = replace(
+            known or each,
+            roles=tuple(dict.fromkeys((*(known.roles if known else ()), *each.roles))),
+        )
+    return sorted(
+        (
+            each
+            for key, each in by_order.items()
+            if each.finding.rule != "WC215" or unread[key] >= readers[each.path]
+        ),
+        key=lambda each: each.order,
+    )
+
+
+def _limited(found: list[Remark]) -> list[Remark]:
+    """At most `MOST_OF_A_RULE` of each rule in each file; the last says how many there are."""
+    counts: dict[tuple[str, str], int] = {}
+    for each in found:
+        key = each.path, each.finding.rule
+        counts[key] = counts.get(key, 0) + 1
+    said: dict[tuple[str, str], int] = {}
+    kept = []
+    for each in found:
+        key = each.path, each.finding.rule
+        said[key] = said.get(key, 0) + 1
+        more = counts[key] - MOST_OF_A_RULE
+        if said[key] == MOST_OF_A_RULE and more > 0:
+            message = f"{each.finding.message} (and at least {more} more of this rule)"
+            kept.append(replace(each, finding=replace(each.finding, message=message)))
+        elif said[key] <= MOST_OF_A_RULE:
+            kept.append(each)
+    return kept

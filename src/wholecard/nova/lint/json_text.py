@@ -1,0 +1,229 @@
+"""Where in a JSON text its keys and values stand, and what nearly is JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# A step into an array is its index, into an object its key.
+Path = tuple[str | int, ...]
+
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A key of an object, or None for an array's entry, and its value: offsets from, to."""
+
+    key: tuple[int, int] | None
+    value: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A key that an object has more than once."""
+
+    path: Path
+    key: tuple[int, int]
+
+
+def spans(text: str) -> tuple[dict[Path, Span], list[Twice]]:
+    """The places of every key and value of a text that is JSON, and of the keys that come twice.
+
+    Of such a key the last place counts, as its value does.
+    """
+    reader = _Spans()
+    for match in _TOKEN.finditer(text):
+        reader.take(match)
+    return reader.found, reader.twice
+
+
+@dataclass
+class _Level:
+    """An object or array that is open: where it began, and the key under which it stands."""
+
+    sign: str
+    start: int
+    key: tuple[int, int] | None
+
+
+class _Spans:
+    def __init__(self) -> None:
+        self.found: dict[Path, Span] = {}
+        self.twice: list[Twice] = []
+        self.path: list[str | int] = []
+        self.levels: list[_Level] = []
+        self.key: tuple[int, int] | None = None
+        self.awaits_key = False
+
+    def take(self, match: re.Match[str]) -> None:
+        piece, span = match[0], match.span()
+        if piece in ("{", "["):
+            self.levels.append(_Level(piece, span[0], self.key))
+            self.path.append(0 if piece == "[" else "")
+            self.key, self.awaits_key = None, piece == "{"
+        elif piece in ("}", "]"):
+            level = self.levels.pop()
+            self.path.pop()
+            self.key = level.key
+            self._note((level.start, span[1]))
+        elif piece == ",":
+            if isinstance(self.path[-1], int):
+                self.path[-1] += 1
+            self.awaits_key = self.levels[-1].sign == "{"
+        elif piece == ":":
+            self.awaits_key = False
+        elif self.awaits_key:
+            self._name(piece, span)
+        else:
+            self._note(span)
+
+    def _name(self, piece: str, span: tuple[int, int]) -> None:
+        self.path[-1] = json.loads(piece)
+        self.key = span
+        if tuple(self.path) in self.found:
+            self.twice.append(Twice(tuple(self.path), span))
+
+    def _note(self, span: tuple[int, int]) -> None:
+        self.found[tuple(self.path)] = Span(self.key, span)
+
+
+@dataclass(frozen=True)
+class Change:
+    """The characters from `start` to `end` become `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What keeps a text from being JSON: where, in words, and the changes after which it is."""
+
+    offset: int
+    message: str
+    changes: tuple[Change, ...] = ()
+
+
+def diagnose(text: str) -> Diagnosis | None:
+    """Why `text` is not JSON, None where it is."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return _diagnosis(text, error)
+    except RecursionError:
+        return Diagnosis(0, "it is nested too deeply")
+    except ValueError:
+        # A number of thousands of digits.
+        return Diagnosis(0, "a number in it is too long")
+    return None
+
+
+def _diagnosis(text: str, error: json.JSONDecodeError) -> Diagnosis:
+    if not text.strip():
+        return Diagnosis(0, "it is empty")
+    for message, mends in _MENDS:
+        changes: list[Change] = []
+        changed = text
+        for mend in mends:
+            step = mend(changed)
+            if step is None:
+                break
+            changes = _together(changes, step)
+            changed = applied(text, changes)
+        else:
+            if changes and _is_json(changed):
+                return Diagnosis(min(each.start for each in changes), message, tuple(changes))
+    word = re.compile(r"(True|False|None)\b").match(text, error.pos)
+    if word:
+        right = {"True": "true", "False": "false", "None": "null"}[word[0]]
+        return Diagnosis(error.pos, f'{word[0]} is Python; nova wants the text "{right}"')
+    return Diagnosis(error.pos, _WORDS.get(error.msg, error.msg[:1].lower() + error.msg[1:]))
+
+
+# The standard library's words, said so that one sees what to do.
+_WORDS = {
+    "Expecting property name enclosed in double quotes": "a key in double quotes has to stand here",
+    "Expecting value": "a value has to stand here, a text in double quotes",
+    "Expecting ',' delimiter": "a comma or the end has to stand here",
+    "Expecting ':' delimiter": "a colon has to stand here",
+    "Extra data": "something follows where the value has ended",
+    "Illegal trailing comma before end of object": "a comma before the end of the object",
+    "Illegal trailing comma before end of array": "a comma before the end of the array",
+}
+
+
+def applied(text: str, changes: list[Change]) -> str:
+    """The text with all changes made; they do not overlap."""
+    pieces, last = [], 0
+    for change in sorted(changes, key=lambda each: each.start):
+        pieces += [text[last : change.start], change.text]
+        last = change.end
+    return "".join([*pieces, text[last:]])
+
+
+def _together(first: list[Change], second: list[Change]) -> list[Change]:
+    """Both as changes of the first text. The first keep every character's place but at the ends."""
+    if not second:
+        return first
+    begins = first[0] if first and first[0].start == 0 and not first[0].text else None
+    shift = begins.end if begins else 0
+    moved = [Change(each.start + shift, each.end + shift, each.text) for each in second]
+    return [*first, *moved]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _without_quotes(text: str) -> list[Change] | None:
+    """Quotes around a value of several lines, which oslo.config leaves."""
+    if (
+        len(text) > 2
+        and text[0] == text[-1]
+        and text[0] in "'\""
+        and text[1:-1].strip()[:1] in "{["
+    ):
+        return [Change(0, 1, ""), Change(len(text) - 1, len(text), "")]
+    return None
+
+
+_PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\'[^\'"\\]*\'|,(?=\s*[}\]])', re.DOTALL)
+
+
+def _double_quotes(text: str) -> list[Change] | None:
+    """Double quotes for single ones, where none stands between them."""
+    found = [match for match in _PIECE.finditer(text) if match[0][0] == "'"]
+    changes = [
+        Change(place, place + 1, '"')
+        for match in found
+        for place in (match.start(), match.end() - 1)
+    ]
+    return changes or None
+
+
+def _no_last_comma(text: str) -> list[Change] | None:
+    """No comma before the end of an object or array."""
+    found = [match for match in _PIECE.finditer(text) if match[0] == ","]
+    return [Change(match.start(), match.end(), "") for match in found] or None
+
+
+Mend = Callable[[str], "list[Change] | None"]
+_QUOTED = "quotes stand around the whole value, which oslo.config takes off one line alone"
+_SINGLE = "single quotes; JSON has double quotes"
+_COMMA = "a comma before the end; JSON has none there"
+_MENDS: tuple[tuple[str, tuple[Mend, ...]], ...] = (
+    (_SINGLE, (_double_quotes,)),
+    (_COMMA, (_no_last_comma,)),
+    (f"{_SINGLE}, and {_COMMA}", (_double_quotes, _no_last_comma)),
+    (_QUOTED, (_without_quotes,)),
+    (f"{_QUOTED}, and {_SINGLE}", (_without_quotes, _double_quotes)),
+    (f"{_QUOTED}, and {_COMMA}", (_without_quotes, _no_last_comma)),
+)

@@ -1,0 +1,284 @@
+"""What is linted: each service's role, files and hosts, with its values read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from wholecard.host.host import Host
+from wholecard.nova.conf_file import Effective, Entry, NovaConf
+from wholecard.nova.lint.json_text import Diagnosis, Path, Span, Twice, diagnose, spans
+from wholecard.nova.lint.remark import Edit, Spot
+from wholecard.nova.match import (
+    Alias,
+    AliasError,
+    Device,
+    DeviceSysfs,
+    Rules,
+    Spec,
+    SpecError,
+    devices_of,
+    parse_aliases,
+    rules_for,
+)
+from wholecard.nova.match.pattern import cost
+from wholecard.nova.options import Option, Role, by_name
+from wholecard.nova.substitution import Substituted
+from wholecard.site.releases import Release
+
+# More of either is no configuration, and would take longer than anyone waits for.
+MOST_VALUES = 500
+LONGEST_VALUE = 1 << 16
+# Steps that the regular expressions of one object may take for one device.
+MOST_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A host with its devices as nova has them."""
+
+    name: str
+    host: Host
+
+    @cached_property
+    def devices(self) -> tuple[Device, ...]:
+        """Every function as nova's libvirt driver reports it."""
+        return devices_of(self.host.functions)
+
+    @cached_property
+    def sysfs(self) -> DeviceSysfs:
+        """What nova looks up on the host while it reads a device_spec."""
+        return DeviceSysfs(self.devices)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value that has to be JSON: its text after substitution, and what became of it.
+
+    `wrong` is set where it is none, and `data` says nothing then.
+    """
+
+    entry: Entry
+    text: Substituted
+    wrong: Diagnosis | None
+    data: Any = field(compare=False)
+
+    @cached_property
+    def _spans(self) -> tuple[dict[Path, Span], list[Twice]]:
+        return ({}, []) if self.wrong else spans(self.text.text)
+
+    @property
+    def twice(self) -> list[Twice]:
+        """The keys that come more than once in one object."""
+        return self._spans[1]
+
+    @property
+    def is_own_text(self) -> bool:
+        """Whether nothing of another option stands in it, which might be a password."""
+        return not self.text.replaced
+
+    def spot(self, start: int, end: int) -> Spot:
+        """The characters of the text from `start` to `end`, in the file."""
+        origin = self.text.origin(start)
+        return Spot(self.entry, origin, self.text.origin(end) - origin)
+
+    def at_key(self, path: Path) -> Spot:
+        """A key, with its quotes; the whole value where it has none."""
+        span = self._spans[0].get(path)
+        return self.spot(*span.key) if span and span.key else Spot(self.entry, 0, 1)
+
+    def at_value(self, path: Path) -> Spot:
+        """A key's value; the whole value where there is no such key."""
+        span = self._spans[0].get(path)
+        return self.spot(*span.value) if span else Spot(self.entry, 0, 1)
+
+    def renamed(self, path: Path, name: str) -> tuple[Edit, ...]:
+        """The edit that gives a key another name."""
+        return (self.at_key(path).edit(json.dumps(name)),) if self.is_own_text else ()
+
+    def replaced(self, path: Path, text: str) -> tuple[Edit, ...]:
+        """The edit that gives a key another text as its value."""
+        return (self.at_value(path).edit(json.dumps(text)),) if self.is_own_text else ()
+
+
+@dataclass(frozen=True)
+class ReadSpec:
+    """One object of a device_spec: where it stands, and the spec or why nova refuses it."""
+
+    value: Value
+    path: Path
+    conf: dict[str, Any]
+    spec: Spec | None
+    error: SpecError | None
+
+    @cached_property
+    def steps(self) -> int:
+        """How many steps matching one device may take."""
+        address = self.spec.address if self.spec else None
+        patterns = address.patterns if address else ()
+        return sum(cost(each.pattern, 4) for each in patterns) or 1
+
+
+@dataclass(frozen=True)
+class ReadAlias:
+    """One alias by itself: the object, and the alias or why nova refuses it."""
+
+    value: Value
+    conf: dict[str, Any]
+    alias: Alias | None
+    error: AliasError | None
+
+    @property
+    def name(self) -> str:
+        """The name, empty where it has none."""
+        name = self.conf.get("name")
+        return name.strip() if isinstance(name, str) else ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service's configuration. `role` None is one of which nobody said what reads it.
+
+    `facts` are the hosts that it runs on, where that matters and is known.
+    """
+
+    conf: NovaConf
+    release: Release
+    role: Role | None = None
+    facts: tuple[Facts, ...] = ()
+
+    @property
+    def major(self) -> int:
+        """nova's major version."""
+        return self.release.nova
+
+    def reads(self, name: str) -> bool:
+        """Whether its role reads the option of that newest name; all where nobody said."""
+        return self.role is None or by_name(name).is_read_by(self.role, self.major)
+
+    def effective(self, name: str) -> Effective:
+        """What nova reads for the option of that newest name."""
+        return self.conf.effective(by_name(name), self.major)
+
+    def boolean(self, name: str) -> bool:
+        """A boolean option of that newest name, False where it is not set."""
+        return self.effective(name).boolean()
+
+    @cached_property
+    def rules(self) -> Rules:
+        """nova's rules for this release and these settings."""
+        return rules_for(
+            self.major,
+            report_in_placement=self.boolean("report_in_placement"),
+            pci_in_placement=self.boolean("pci_in_placement"),
+        )
+
+    @cached_property
+    def sysfs(self) -> DeviceSysfs:
+        """The first host's, or that of a host of which nothing is known."""
+        return self.facts[0].sysfs if self.facts else DeviceSysfs(())
+
+    def values(self, name: str) -> list[Value]:
+        """The values of an option that has to be JSON, wherever the role reads it or not.
+
+        Those that are too long or too many are left out; see `overlong`.
+        """
+        return self._values[name]
+
+    @cached_property
+    def _values(self) -> dict[str, list[Value]]:
+        return {
+            name: [
+                self._value(entry)
+                for entry in self.effective(name).entries[:MOST_VALUES]
+                if len(entry.value) <= LONGEST_VALUE
+            ]
+            for name in ("device_spec", "alias")
+        }
+
+    def overlong(self, option: Option) -> Iterator[Entry]:
+        """The entries that are not examined."""
+        entries = self.conf.effective(option, self.major).entries
+        yield from (each for each in entries[:MOST_VALUES] if len(each.value) > LONGEST_VALUE)
+        yield from entries[MOST_VALUES : MOST_VALUES + 1]
+
+    def _value(self, entry: Entry) -> Value:
+        text = self.conf.substituted(entry)
+        wrong = diagnose(text.text)
+        return Value(entry, text, wrong, None if wrong else json.loads(text.text))
+
+    @cached_property
+    def specs(self) -> list[ReadSpec]:
+        """Every object of every device_spec, in nova's order.
+
+        Those in which another option's value stands are left out: nothing that is said of them
+        could be sure to hold no password.
+        """
+        found = []
+        for value in self.values("device_spec"):
+            if not value.is_own_text:
+                continue
+            items = value.data if isinstance(value.data, list) else [value.data]
+            for place, conf in enumerate(items):
+                if isinstance(conf, dict):
+                    path = (place,) if isinstance(value.data, list) else ()
+                    found.append(self._spec(value, path, conf))
+        return found[:MOST_VALUES]
+
+    def _spec(self, value: Value, path: Path, conf: dict[str, Any]) -> ReadSpec:
+        try:
+            return ReadSpec(value, path, conf, Spec.of(conf, self.rules, self.sysfs), None)
+        except SpecError as error:
+            return ReadSpec(value, path, conf, None, error)
+
+    @cached_property
+    def aliases(self) -> list[ReadAlias]:
+        """Every alias by itself, but those in which another option's value stands."""
+        found = []
+        for value in self.values("alias"):
+            if not isinstance(value.data, dict) or not value.is_own_text:
+                continue
+            try:
+                made = parse_aliases([value.text.text], self.rules)
+                found.append(ReadAlias(value, value.data, next(iter(made.values())), None))
+            except AliasError as error:
+                found.append(ReadAlias(value, value.data, None, error))
+        return found
+
+    @cached_property
+    def given(self) -> list[Given]:
+        """Every device of every host that a device_spec gives, or would give but for another."""
+        return [
+            Given(facts, device, tuple(specs))
+            for facts in self.facts
+            for device, specs in _matches(facts, self.specs)
+        ]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A device and the device_specs that match it; the first is the one that counts."""
+
+    facts: Facts
+    device: Device
+    specs: tuple[ReadSpec, ...]
+
+
+def _matches(facts: Facts, specs: list[ReadSpec]) -> Iterator[tuple[Device, list[ReadSpec]]]:
+    by_ids: dict[str, list[Device]] = {}
+    for device in facts.devices:
+        by_ids.setdefault(device.vendor_id, []).append(device)
+    found: dict[str, list[ReadSpec]] = {}
+    for each in specs:
+        if each.spec is None or each.steps > MOST_STEPS:
+            continue
+        vendor = each.spec.vendor_id
+        for device in facts.devices if vendor == "*" else by_ids.get(vendor, ()):
+            if each.spec.product_id in ("*", device.product_id) and each.spec.match(device):
+                found.setdefault(device.address, []).append(each)
+    for device in facts.devices:
+        if device.address in found:
+            yield device, found[device.address]

@@ -1,0 +1,120 @@
+"""device_spec and alias against hosts: several hosts, VFs, Placement's names, tuning."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_lint_hosts import ALIAS, FILTERS, H100, function, h100, host, only, rules, service
+from wholecard.core import Severity
+from wholecard.nova.conf_file import ConfFile, NovaConf
+from wholecard.nova.lint import Facts, Service, lint
+from wholecard.site.releases import release
+
+REPORT = "[pci]\nreport_in_placement = true\n"
+
+
+def on(text: str, *hosts: Facts) -> Service:
+    """A compute with this text on these hosts."""
+    conf = NovaConf((ConfFile.parse(text.encode(), "compute.conf"),))
+    return Service(conf, release("2025.2"), "compute", hosts)
+
+
+@pytest.mark.parametrize(
+    ("specs", "said"),
+    [
+        (['{"devname": "ens1f0"}'], "devname"),
+        (['{"address": "0000:62:00.2", "resource_class": "A"}',
+          '{"address": "0000:62:00.3", "resource_class": "B"}'], "CUSTOM_B"),
+        (['{"address": "0000:62:00.2", "traits": "CUSTOM_A"}',
+          '{"address": "0000:62:00.3"}'], "differs from other VFs of its PF"),
+        (['{"product_id": "101e", "address": "0000:62:00.*", "one_time_use": "no"}'],
+         "cannot have one_time_use"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_reported(specs: list[str], said: str) -> None:
+    """Whatever nova-compute cannot report to Placement is WC255, in nova's words."""
+    text = REPORT + "".join(f"device_spec = {spec}\n" for spec in specs)
+    found = [each for each in lint([service(text, "compute", "2025.2", "gpu-01")])
+             if each.finding.rule == "WC255"]  # fmt: skip
+    assert len(found) == 1
+    assert said in found[0].finding.message
+
+
+def test_the_address_of_a_pf_takes_its_vfs() -> None:
+    """A PF's own address matches its VFs too, so both are given."""
+    text = '[pci]\ndevice_spec = {"address": "0000:62:00.0"}\n'
+    found = only(service(text, "compute", "2025.2", "gpu-01"))
+    assert (found.finding.rule, found.finding.severity) == ("WC255", Severity.WARNING)
+
+
+def test_one_of_several_hosts_is_enough() -> None:
+    """A device_spec that matches on one host matches, and an alias that one host answers too."""
+    text = f"[pci]\ndevice_spec = {H100}\nalias = {ALIAS}\n"
+    empty = Facts("gpu-09", host(function("0000:81:00.0", "144d:a80a", "010802")))
+    full = Facts("gpu-10", host(h100("0000:41:00.0")))
+    assert rules(on(text, empty, full)) == []
+    assert rules(on(text, empty)) == ["WC246", "WC253"]
+
+
+def test_the_nearest_is_named() -> None:
+    """A spec that matches nothing says what is nearest: another product, another address."""
+    for spec, said in (
+        ('{"vendor_id": "10de", "product_id": "2331"}', "10de:2330"),
+        ('{"vendor_id": "10de", "product_id": "2330", "address": "0000:43:00.0"}', "0000:41:00.0"),
+        ('{"vendor_id": "1002"}', "no device there has the vendor 1002"),
+    ):
+        text = f"[pci]\ndevice_spec = {spec}\n"
+        found = only(service(text, "compute", "2025.2", "gpu-01"))
+        assert found.finding.rule == "WC246"
+        assert said in found.finding.message
+
+
+@pytest.mark.parametrize(
+    ("tags", "keys", "clean"),
+    [
+        ("", "", True),
+        (', "resource_class": "gpu"', ', "resource_class": "CUSTOM_GPU"', True),
+        (', "traits": "a,B"', ', "traits": "CUSTOM_B"', True),
+        (', "resource_class": "CUSTOM_A"', ', "resource_class": "CUSTOM_B"', False),
+        (', "traits": "CUSTOM_A"', ', "traits": "CUSTOM_A,CUSTOM_B"', False),
+    ],
+)
+def test_placement_is_asked_for_what_is_reported(tags: str, keys: str, clean: bool) -> None:
+    """Resource class and traits are compared as Placement has them, names made custom."""
+    spec = H100.replace("}", tags + "}")
+    alias = ALIAS.replace("}", keys + "}")
+    uses = "[filter_scheduler]\npci_in_placement = true\n"
+    api = service(f"{uses}[pci]\nalias = {alias}\n", "api", path="api.conf")
+    compute = service(f"{uses}{REPORT}device_spec = {spec}\nalias = {alias}\n", "compute",
+                      "2025.2", "gpu-01", path="compute.conf")  # fmt: skip
+    found = rules(api, compute)
+    assert (found == []) is clean, [each.finding for each in lint([api, compute])]
+    assert set(found) <= {"WC245", "WC253"}
+
+
+def test_many_cards_are_a_note_to_the_scheduler() -> None:
+    """Eight cards of a kind ask the scheduler and the conductor for settings, as a note."""
+    compute = service(f"{REPORT}device_spec = {H100}\n", "compute", "2025.2", "gpu-08",
+                      path="compute.conf")  # fmt: skip
+    scheduler = service(f"[filter_scheduler]\n{FILTERS}\npci_in_placement = true\n", "scheduler",
+                        path="scheduler.conf")  # fmt: skip
+    found = only(compute, scheduler)
+    assert (found.path, found.finding.rule, found.finding.severity) == (
+        "scheduler.conf", "WC259", Severity.NOTE,
+    )  # fmt: skip
+    few = service(f"{REPORT}device_spec = {H100}\n", "compute", "2025.2", "gpu-01",
+                  path="compute.conf")  # fmt: skip
+    assert rules(few, scheduler) == []
+
+
+def test_a_refused_spec_keeps_the_rest_still() -> None:
+    """Where nova refuses a device_spec nothing is said of what the aliases would find."""
+    text = f'[pci]\ndevice_spec = {{"vendor_id": "x"}}\nalias = {ALIAS}\n'
+    assert rules(service(text, "compute", "2025.2", "gpu-01")) == ["WC222"]
+
+
+def test_everything_takes_the_hosts_own() -> None:
+    """A spec for every device is told of the disk, the console and the display, once each."""
+    text = "[pci]\ndevice_spec = {}\n"
+    found = rules(service(text, "compute", "2025.2", "gpu-01"))
+    assert found == ["WC229", "WC247", "WC248", "WC249", "WC250", "WC255"]

@@ -1,0 +1,221 @@
+"""Findings of lint beyond the examples of the pages: places, words, and what stays still."""
+
+from __future__ import annotations
+
+import pytest
+
+from nova_lint_hosts import ALIAS, FILTERS, H100, only, rules, service
+from wholecard.core import Severity
+from wholecard.nova.conf_file import ConfFile, NovaConf, Place
+from wholecard.nova.filters import PCI_FILTER, default_filters
+from wholecard.nova.lint import Service, lint
+from wholecard.nova.lint.json_text import diagnose, spans
+from wholecard.nova.lint.names import Names
+from wholecard.site.releases import RELEASES, release
+
+SCHEDULER = f"[filter_scheduler]\n{FILTERS}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "line", "column"),
+    [
+        ("[pci]\nalias = {'name': 'x'}\n", "WC217", 2, 10),
+        ('[pci]\nalias = {"name": "x",\n   "vendor_id": "10de" "product_id": "2330"}\n',
+         "WC217", 3, 24),
+        ('[pci]\nalias = {\n  "name": "x", "vendor_id": "10de", "product_id": "233"}\n',
+         "WC222", 3, 51),
+        ('[pci]\ndevice_spec = [{"address": "0000:01:00.0"}, {"address": "0:0:20.0"}]\n',
+         "WC224", 2, 57),
+        ('[pci]\ndevice_spec = {"address": {"bus": "01", "slot": "0[0"}}\n', "WC223", 2, 49),
+        ('[pci]\ndevice_spec = {"address": {"bus": "01", "buss": "02"}}\n', "WC220", 2, 41),
+        ('[pci]\ndevice_spec : "{\'vendor_id\': \'10de\'}"\n', "WC217", 2, 17),
+        ('[pci]\ndevice_spec = {"devname": "eth0", "address": "0000:01:00.0"}\n', "WC227", 2, 27),
+        (f"[filter_scheduler]\n{FILTERS}, FooFilter\n", "WC237", 2, 159),
+    ],
+)  # fmt: skip
+def test_the_place(text: str, rule: str, line: int, column: int) -> None:
+    """A finding stands at the very character, also in a value of several lines."""
+    found = only(service(text))
+    assert (found.finding.rule, found.place) == (rule, Place(line, column))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it is empty"),
+        ("{'a': 'b'}", "single quotes"),
+        ('{"a": "b",}', "comma before the end"),
+        ("'{\n}'", "quotes stand around the whole value"),
+        ('{"a": True}', "True is Python"),
+        ('{a: "b"}', "a key in double quotes"),
+        ('{"a": "b"} x', "something follows"),
+        ('{"a": "b" "c": "d"}', "a comma or the end"),
+        ("[" * 100_000, "nested too deeply"),
+        ("1" * 5000, "too long"),
+    ],
+)
+def test_what_is_no_json(text: str, said: str) -> None:
+    """What keeps a text from being JSON is said so that one sees what to do."""
+    found = diagnose(text)
+    assert found is not None
+    assert said in found.message
+
+
+def test_json_is_none() -> None:
+    """Of a text that is JSON nothing is said."""
+    assert diagnose('{"a": [1, {"b": null}]}') is None
+
+
+def test_spans_of_keys_and_values() -> None:
+    """Keys and values are found where they stand, also in lists; a key that comes twice is told."""
+    text = '[{"a": "x:,{", "b": {"c": 1}}, {"a": 2, "a": [3]}]'
+    found, twice = spans(text)
+    values = {path: text[slice(*span.value)] for path, span in found.items()}
+    assert values[0, "a"] == '"x:,{"'
+    assert values[0, "b"] == '{"c": 1}'
+    assert values[0, "b", "c"] == "1"
+    assert values[1, "a"] == "[3]"
+    assert [(each.path, text[slice(*each.key)]) for each in twice] == [((1, "a"), '"a"')]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("passthrough_whitelists", "passthrough_whitelist"),
+        ("PassThrough-Whitelist", "passthrough_whitelist"),
+        ("device_spce", "device_spec"),
+        ("devcie_spec", "device_spec"),
+        ("device_sec", "device_spec"),
+        ("debug", None),
+        ("x" * 1000, None),
+        ("", None),
+    ],
+)
+def test_near_names(name: str, near: str | None) -> None:
+    """A name off by a letter or by signs is near, another is not."""
+    assert Names(["device_spec", "passthrough_whitelist", "alias"]).near(name) == near
+
+
+def test_one_file_for_all_roles() -> None:
+    """A file that several roles share has nothing that is unread where one of them reads it."""
+    conf = NovaConf((ConfFile.parse(f"[pci]\nalias = {ALIAS}\n{SCHEDULER}".encode()),))
+    services = [Service(conf, release("2025.2"), role) for role in ("api", "scheduler", "compute")]
+    assert rules(*services) == []
+    assert rules(services[0]) == ["WC215"]
+    unread = [Service(conf, release("2025.2"), role) for role in ("api", "conductor")]
+    assert rules(*unread) == ["WC215"]
+
+
+def test_what_is_the_same_is_said_once() -> None:
+    """A finding that two roles have in one file is one finding of both."""
+    conf = NovaConf((ConfFile.parse(b"[pci]\nalias = {}\n"),))
+    roles = [Service(conf, release("2025.2"), role) for role in ("api", "compute")]
+    assert [each.roles for each in lint(roles)] == [("api", "compute")]
+
+
+def test_a_password_is_never_said() -> None:
+    """No finding has a value of an option that is none of ours, wherever it came from."""
+    text = (
+        "[DEFAULT]\ntransport_url = rabbit://s3cret\n[pci]\n"
+        'alias = {"name": "$transport_url", "vendor_id": "$transport_url"}\n'
+        'alias = "$transport_url\ndevice_spec = {"vendor_id": "$transport_url"}\n'
+        'device_spec = $transport_url\ndevice_spec = {"$transport_url": 1}\n'
+        'device_spec = {"address": "$transport_url"}\n'
+        "  password = s3cret\n[database\nconnection = s3cret\ns3cret\n  s3cret\n"
+    )
+    found = lint([service(text)])
+    assert len(found) > 10
+    assert "s3cret" not in str([(each.finding, each.shown) for each in found])
+
+
+@pytest.mark.parametrize("major", range(len(RELEASES)))
+def test_a_configuration_of_every_release(major: int) -> None:
+    """What is right in a release, under its own names and with its own filters, is clean."""
+    of = RELEASES[major]
+    old = of.nova < 15
+    spec = "passthrough_whitelist" if of.nova < 26 else "device_spec"
+    texts = {
+        "compute": f"[DEFAULT]\npci_passthrough_whitelist = {H100}\n" if old else
+        f"[pci]\n{spec} = {H100}\nalias = {ALIAS}\n",
+        "api": f"[DEFAULT]\npci_alias = {ALIAS}\n" if old else f"[pci]\nalias = {ALIAS}\n",
+    }  # fmt: skip
+    if of.nova == 14:
+        texts["compute"] += f"pci_alias = {ALIAS}\n"
+    filters = ",".join((*default_filters(of.nova), PCI_FILTER))
+    texts["scheduler"] = (
+        f"[DEFAULT]\nscheduler_default_filters = {filters}\n" if old
+        else f"[filter_scheduler]\nenabled_filters = {filters}\n"
+    )  # fmt: skip
+    services = [
+        service(text, role, of.series, *(["gpu-01"] if role == "compute" else []),  # type: ignore[arg-type]  # they are roles
+                path=f"{role}.conf")
+        for role, text in texts.items()
+    ]  # fmt: skip
+    assert [(each.finding.rule, each.finding.message) for each in lint(services)] == []
+
+
+def test_every_option_is_told_in_its_releases() -> None:
+    """Whatever its name, an option is right, deprecated, not yet there, or gone, and never two."""
+    for of in RELEASES:
+        for name, text in (("scheduler_default_filters", "[DEFAULT]"), ("alias", "[pci]")):
+            value = ALIAS if name == "alias" else FILTERS.partition("= ")[2]
+            found = rules(service(f"{text}\n{name} = {value}\n", None, of.series))
+            names = [rule for rule in found if rule in ("WC210", "WC211", "WC212")]
+            assert len(names) <= 1
+
+
+def test_too_many_are_counted() -> None:
+    """Of a rule fifty findings are said of a file, and the last says how many more there are."""
+    found = lint([service("[pci]\n" + "alias = {}\n" * 60)])
+    assert len(found) == 50
+    assert "(and at least 10 more of this rule)" in found[-1].finding.message
+
+
+def test_notes_do_not_fail() -> None:
+    """A dollar sign that nova can replace is a note."""
+    text = f"[DEFAULT]\nhost = a\n[pci]\nalias = {ALIAS.replace('h100', 'h100-$host')}\n"
+    assert only(service(text)).finding.severity is Severity.NOTE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[conductor]\nworkers = 4\n",
+        "[compute]\ndriver = libvirt.LibvirtDriver\n",
+        "[other]\nmax_attempts = 3\nalias = x\n",
+        "[oslo_messaging_notifications]\ndriver = messagingv2\n",
+        "[api]\n[cinder]\n[cache]\n[mdev_nvidia-35]\n[placement_database]\n",
+    ],
+)
+def test_what_others_have_is_theirs(text: str) -> None:
+    """An option or a section of others is not taken for one of ours because of a common name."""
+    assert rules(service(text)) == []
+
+
+@pytest.mark.parametrize("line", ["{% if x %}", "{{- if .x }}"])
+def test_a_template_is_said_to_be_one(line: str) -> None:
+    """A template is one finding, and not one for each of its lines."""
+    found = only(service(f"[DEFAULT]\n{line}\na = 1\n{line}\n"))
+    assert (found.finding.rule, found.place) == ("WC201", Place(2, 1))
+    assert "a template" in found.finding.message
+
+
+def test_names_of_any_length_are_cut() -> None:
+    """A section or name of thousands of signs does not fill a page."""
+    long = "x" * 3000
+    for text in (f"[{long}]\ndevice_spec = {H100}\n", f'[pci]\ndevice_spec = {{"{long}": "1"}}\n'):
+        assert all(len(str(each.finding)) < 1000 for each in lint([service(text)]))
+
+
+def test_a_value_with_anothers_is_not_repeated() -> None:
+    """Of a value in which another option's stands no key, class or id is said."""
+    secret = "[DEFAULT]\ntransport_url = s3cret\n[pci]\nreport_in_placement = true\n"
+    text = secret + (
+        'alias = {"name": "$transport_url", "vendor_id": "10de", "product_id": "2330"}\n'
+        'alias = {"name": "$transport_url", "resource_class": "$transport_url"}\n'
+        'device_spec = {"$transport_url": 1, "$transport_url": 2, "devname": "$transport_url"}\n'
+        'device_spec = {"vendor_id": "10de", "traits": "$transport_url"}\n'
+    )
+    found = lint([service(text, "compute", "2025.2", "gpu-01")])
+    assert {each.finding.rule for each in found} >= {"WC208"}
+    assert "s3cret" not in str([each.finding for each in found]).lower()
