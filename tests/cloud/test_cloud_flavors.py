@@ -20,11 +20,12 @@ SPECS = {"pci_passthrough:alias": "card:2", "hw:maxphysaddr_mode": "passthrough"
 WISH = FlavorWish("c2", 512, 1, 0, SPECS)
 CREATE = CreateFlavor("c2", 512, 1, 0)
 SET = SetExtraSpecs(
-    "c2", (("hw:maxphysaddr_mode", "passthrough"), ("pci_passthrough:alias", "card:2"))
+    "c2",
+    (("hw:maxphysaddr_mode", None, "passthrough"), ("pci_passthrough:alias", None, "card:2")),
 )
 OURS = Flavor("id", "c2", 512, 1, 0, SPECS, ours=True)
 OTHERS = replace(OURS, ours=False)
-SET_ALIAS = SetExtraSpecs("c2", (("pci_passthrough:alias", "card:2"),))
+SET_ALIAS = SetExtraSpecs("c2", (("pci_passthrough:alias", "card:1", "card:2"),))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,10 @@ class CloudError(WholecardError):
         self.http_status = http_status
 
 
+class GoneError(CloudError):
+    """An object that was to be changed is not there any more."""
+
+
 @contextmanager
 def api_errors(conn: Connection | None, doing: str, resolution: str = "") -> Iterator[None]:
     """Turn whatever the SDK raises inside the block into CloudError.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from openstack import exceptions as sdk
 from openstack.connection import Connection
 
+from wholecard.cloud.change import HALF, Fields, State, Value, Values, options
 from wholecard.cloud.errors import CloudError, api_errors
 from wholecard.cloud.waiting import wait_until
 from wholecard.core import UsageError, WholecardError
@@ -18,6 +22,7 @@ from wholecard.core import UsageError, WholecardError
 # Glance hashes what it stores, but an upload that was cut off has no hash: ours is set before.
 SHA256_PROPERTY = "wholecard_sha256"
 _CHUNK = 1 << 20
+_ON_ITS_WAY = frozenset({"saving", "importing", "uploading"})
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,168 @@ class ImageWish:
     file: Path
     properties: Mapping[str, str] = field(default_factory=dict)
     disk_format: str = "qcow2"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as it is; `sha256` is of what we uploaded, None for an image that others made.
+
+    `properties` are those of its fields that are texts and not Glance's own.
+    """
+
+    id: str
+    name: str
+    status: str
+    disk_format: str | None
+    sha256: str | None
+    properties: Mapping[str, str]
+
+
+# Fields of Glance's own, which no property can have (glance: api/v2/images.py).
+_GLANCE = {
+    *("id", "name", "status", "disk_format", "container_format", "visibility", "owner"),
+    *("checksum", "size", "virtual_size", "created_at", "updated_at", "tags", "self", "file"),
+    *("schema", "min_disk", "min_ram", "protected", "os_hidden", "locations", "direct_url"),
+    *("stores", "os_hash_algo", "os_hash_value"),
+}
+
+
+def find_images(conn: Connection, name: str) -> tuple[Image, ...]:
+    """The images of that name that the cloud shows us. Raises CloudError."""
+    with api_errors(conn, f"look for the image {name}"):
+        answer = conn.image.get("/images", params={"name": name, "limit": "100"})
+        sdk.raise_from_response(answer)
+        rows = answer.json()["images"]
+    return tuple(
+        Image(
+            id=str(row["id"]),
+            name=str(row["name"]),
+            status=str(row["status"]),
+            disk_format=row.get("disk_format"),
+            sha256=row.get(SHA256_PROPERTY),
+            properties={
+                key: value
+                for key, value in row.items()
+                if key not in _GLANCE and isinstance(value, str)
+            },
+        )
+        for row in rows
+        if row["status"] not in {"deleted", "pending_delete"}
+    )
+
+
+def disk_format_of(file: Path) -> str:
+    """`qcow2` or `raw`, by the first bytes. Raises UsageError when it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return "qcow2" if stream.read(4) == b"QFI\xfb" else "raw"
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+
+
+@dataclass(frozen=True)
+class UploadImage(Fields):
+    """Upload `file`, whose SHA-256 it is, with sorted properties; `half` where one is begun."""
+
+    op: ClassVar[str] = "upload-image"
+
+    name: str
+    file: str
+    sha256: str
+    properties: tuple[tuple[str, str], ...]
+    disk_format: str = "qcow2"
+    half: bool = False
+
+    def describe(self) -> str:
+        """The command of the openstack client that does the same."""
+        properties = (*self.properties, (SHA256_PROPERTY, self.sha256))
+        pairs = " ".join(f"--property {key}={shlex.quote(value)}" for key, value in properties)
+        return (
+            f"openstack image create --file {shlex.quote(self.file)} "
+            f"--disk-format {self.disk_format} {pairs} {shlex.quote(self.name)}"
+        )
+
+    @property
+    def before(self) -> State:
+        """No such image, or one of ours that was not finished."""
+        return {self.name: HALF if self.half else None}
+
+    @property
+    def after(self) -> State:
+        """An image of ours of this content."""
+        return {self.name: self.sha256}
+
+    def look(self, conn: Connection) -> State:
+        """The content of the image of this name that is ours; another one's is `not ours`."""
+        found = find_images(conn, self.name)
+        ours = [each for each in found if each.sha256 == self.sha256]
+        if any(each.status == "active" for each in ours):
+            return {self.name: self.sha256}
+        return {self.name: HALF if ours else "not ours" if found else None}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Upload it, or delete each image of this name and content that is ours."""
+        if state[self.name] == self.sha256:
+            wish = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
+            if file_sha256(wish.file) != self.sha256:
+                raise CloudError(
+                    f"{self.file} is not what it was when the plan was made",
+                    resolution="Plan anew, or roll back.",
+                )
+            ensure_image(conn, wish)
+            return None
+        for image in find_images(conn, self.name):
+            if image.sha256 == self.sha256:
+                conn.image.delete_image(image.id, ignore_missing=True)
+        return None
+
+
+@dataclass(frozen=True)
+class SetImageProperties(Values):
+    """Set properties of an image of ours, by its id; `name` is for the person."""
+
+    op: ClassVar[str] = "set-image-properties"
+
+    name: str
+    id: str
+    changes: tuple[Value, ...]
+
+    def describe(self) -> str:
+        """The commands of the openstack client that do the same."""
+        commands = []
+        for verb, chosen in (
+            ("unset", [each for each in self.changes if each[2] is None]),
+            ("set", [each for each in self.changes if each[2] is not None]),
+        ):
+            if chosen:
+                pairs = options(chosen, "--property", "--property")
+                commands.append(f"openstack image {verb} {pairs} {self.id}  # {self.name}")
+        return "\n".join(commands)
+
+    def look(self, conn: Connection) -> State:
+        """These properties as they are."""
+        found = [each for each in find_images(conn, self.name) if each.id == self.id]
+        properties: Mapping[str, str] = found[0].properties if found else {}
+        return {key: properties.get(key) for key, _, _ in self.changes}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Set and remove them in one call (JSON patch, RFC 6902, as Glance takes it)."""
+        now = self.look(conn)
+        patch = []
+        for key, value in sorted(state.items()):
+            path = "/" + key.replace("~", "~0").replace("/", "~1")
+            if value is not None:
+                verb = "add" if now[key] is None else "replace"
+                patch.append({"op": verb, "path": path, "value": value})
+            elif now[key] is not None:
+                patch.append({"op": "remove", "path": path})
+        answer = conn.image.patch(
+            f"/images/{self.id}",
+            data=json.dumps(patch),
+            headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+        )
+        sdk.raise_from_response(answer)
+        return None
 
 
 class ImageConflictError(WholecardError):
@@ -62,13 +229,13 @@ def ensure_image(
                 f"image {image.id}\n" + "\n".join(found),
                 "Wish for another name, or delete that image if nobody uses it.",
             )
-        if image.status == "active":
+        status = str(image.status)
+        if status in _ON_ITS_WAY:
+            status = _settled(conn, str(image.id), wish.name, timeout)
+        if status == "active":
             return str(image.id)
-        if image.status in {"queued", "killed"}:
-            with api_errors(conn, f"delete the unfinished image {wish.name}"):
-                conn.image.delete_image(image, ignore_missing=True)
-        else:
-            return _wait_active(conn, str(image.id), wish.name, timeout)
+        with api_errors(conn, f"delete the unfinished image {wish.name}"):
+            conn.image.delete_image(image, ignore_missing=True)
     return _upload(conn, wish, sha256, timeout, progress)
 
 
@@ -135,6 +302,20 @@ def _upload(
             meta={SHA256_PROPERTY: sha256, **wish.properties},
         )
     return _wait_active(conn, str(image.id), wish.name, timeout)
+
+
+def _settled(conn: Connection, image_id: str, name: str, timeout: float) -> str:
+    """What an image becomes that somebody uploads, or uploaded until he was cut off.
+
+    Glance takes an upload that was cut off back to queued, once it has seen that it was.
+    """
+
+    def probe() -> str | None:
+        with api_errors(conn, f"read the image {name}"):
+            status = str(conn.image.get_image(image_id).status)
+        return None if status in _ON_ITS_WAY else status
+
+    return wait_until(f"the image {name} no longer saving", probe, timeout)
 
 
 def _wait_active(conn: Connection, image_id: str, name: str, timeout: float) -> str:

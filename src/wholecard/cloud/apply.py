@@ -1,0 +1,295 @@
+"""`apply` and `rollback` of a cloud's plan: change by change, each through the journal.
+
+Before a change is made the log has what stood there, after it that it is done. A run that was
+killed between the two finds, when it is taken up, either what stood there or what it made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from openstack.connection import Connection
+
+from wholecard.cloud.change import HALF, Change, State, shown
+from wholecard.cloud.errors import CloudError, GoneError, api_errors
+from wholecard.cloud.journal import Applied, Entry, Ledger, refuse_unfinished
+from wholecard.cloud.kinds import change_of
+from wholecard.core import Action, Plan, UsageError, WholecardError
+from wholecard.host.numbered import APPLIED, ROLLING_BACK
+from wholecard.host.trouble import explained
+
+# Called before an action with None and after it with its seconds: place (from 1), of how many,
+# the action, the seconds.
+Progress = Callable[[int, int, Action, float | None], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: the journals it wrote to, each action's seconds, what was left and why."""
+
+    journals: tuple[str, ...] = ()
+    seconds: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """`{"journals", "applied", "seconds", "notes"}`."""
+        return {
+            "journals": list(self.journals),
+            "applied": len(self.seconds),
+            "seconds": list(self.seconds),
+            "notes": list(self.notes),
+        }
+
+
+def silent(place: int, count: int, action: Action, seconds: float | None) -> None:
+    """A `Progress` that says nothing."""
+
+
+def apply(
+    conn: Connection, ledger: Ledger, plan: Plan, site: Path, progress: Progress = silent
+) -> Outcome:
+    """Carry out `plan`, which was made from the file `site`.
+
+    Before anything is touched it raises WholecardError when another run holds the lock, an earlier
+    one is unfinished (see `finish`), or something was changed since the plan was made. What fails
+    later raises WholecardError too; the journal is then unfinished, to be finished or rolled back.
+    """
+    if not plan.actions:
+        return Outcome()
+    with ledger.lock(), explained():
+        refuse_unfinished(ledger)
+        for action in plan.actions:
+            change = change_of(action)
+            with api_errors(conn, f"look at {action.subject}"):
+                _refuse_strange(action, change.look(conn), (change.before, change.after))
+        applied = Applied(plan, keystone_of(conn), str(site), round(time.time(), 3))
+        return _carry_out(conn, ledger.begin(applied), progress)
+
+
+def finish(conn: Connection, ledger: Ledger, progress: Progress = silent) -> Outcome | None:
+    """Finish an apply that was killed or failed, by its own plan; None where there is none.
+
+    Raises as `apply` does, and UsageError when a rollback is unfinished instead.
+    """
+    if _to_finish(ledger) is None:
+        return None
+    with ledger.lock(), explained():
+        entry = _to_finish(ledger)
+        if entry is None:
+            return None
+        _refuse_other_cloud(conn, entry)
+        return _carry_out(conn, entry, progress)
+
+
+def rollback(
+    conn: Connection,
+    ledger: Ledger,
+    progress: Progress = silent,
+    discard_edits: bool = False,
+    to: int | None = None,
+) -> Outcome:
+    """Undo journals that stand, finished or not, the newest first; finish an unfinished rollback.
+
+    `to` is the number of the journal as which the cloud is to stand again, 0 for none at all;
+    without it the newest is undone. Every value becomes what it was when its change was begun.
+
+    Raises UsageError when nothing stands applied or `to` is no journal that stands, and, before
+    anything is touched, WholecardError when something was changed since and `discard_edits` is not
+    set.
+    """
+    if not _to_undo(ledger, to):
+        return Outcome()
+    with ledger.lock(), explained():
+        chosen = _to_undo(ledger, to)
+        for entry in chosen:
+            _refuse_other_cloud(conn, entry)
+        if not discard_edits:
+            _refuse_edited(conn, chosen)
+        seconds: list[float] = []
+        notes: list[str] = []
+        for entry in chosen:
+            with explained(f"Journal {entry.id} is partly undone: run rollback again."):
+                seconds += _play_backwards(conn, entry, progress, notes)
+        return Outcome(tuple(entry.id for entry in chosen), tuple(seconds), tuple(notes))
+
+
+def keystone_of(conn: Connection) -> str:
+    """The address of the cloud's Keystone, by which a journal knows its cloud."""
+    return str((conn.config.config.get("auth") or {}).get("auth_url", ""))
+
+
+def _to_finish(ledger: Ledger) -> Entry | None:
+    standing = ledger.standing()
+    if not standing or standing[-1].state == APPLIED:
+        return None
+    if standing[-1].state == ROLLING_BACK:
+        raise UsageError(
+            f"journal {standing[-1].id} is being rolled back",
+            resolution="Finish that first: wholecard cloud rollback",
+        )
+    return standing[-1]
+
+
+def _to_undo(ledger: Ledger, to: int | None) -> list[Entry]:
+    standing = ledger.standing()
+    if to is None:
+        if not standing:
+            raise UsageError(
+                "nothing is applied to this cloud from here, so nothing can be rolled back",
+                f"Its journals would be in {ledger.folder}.",
+                "Name another folder of journals with --state.",
+            )
+        return [standing[-1]]
+    if to and to not in [entry.number for entry in standing]:
+        raise UsageError(
+            f"no journal {to:04d} of this cloud stands",
+            "Those that stand: " + (", ".join(each.id for each in standing) or "none") + ".",
+            "Name one of these; 0 undoes all of them.",
+        )
+    return [entry for entry in reversed(standing) if entry.number > to]
+
+
+def _refuse_other_cloud(conn: Connection, entry: Entry) -> None:
+    said = entry.read().keystone
+    if said != keystone_of(conn):
+        raise WholecardError(
+            f"journal {entry.id} was written for another cloud",
+            f"Its Keystone is {said}; here it is {keystone_of(conn)}.",
+            "Name the cloud that it was written for, or another folder of journals (--state).",
+        )
+
+
+def _refuse_strange(action: Action, found: State, allowed: Sequence[State]) -> None:
+    """Raises CloudError where a value is none of those allowed."""
+    lines = [
+        f"{name} is {shown(value)}, and not {' or '.join(shown(each[name]) for each in allowed)}"
+        for name, value in found.items()
+        if value not in [each[name] for each in allowed]
+    ]
+    if lines:
+        raise CloudError(
+            f"{action.kind} {action.subject}: it was changed since the plan was made",
+            "\n".join(lines),
+            "Look at the change, and plan anew.",
+        )
+
+
+def _carry_out(conn: Connection, entry: Entry, progress: Progress) -> Outcome:
+    actions = entry.read().plan.actions
+    done = entry.actions_with("done")
+    seconds = []
+    with explained(entry.advice):
+        for place, action in enumerate(actions):
+            if place in done:
+                continue
+            progress(place + 1, len(actions), action, None)
+            started = time.monotonic()
+            with _failure_logged(conn, entry, place, action):
+                _perform(conn, entry, place, action)
+            seconds.append(round(time.monotonic() - started, 2))
+            progress(place + 1, len(actions), action, seconds[-1])
+        entry.log("applied")
+    return Outcome((entry.id,), tuple(seconds))
+
+
+@contextmanager
+def _failure_logged(conn: Connection, entry: Entry, place: int, action: Action) -> Iterator[None]:
+    """What failed stands in the log as far as that can still be written."""
+    try:
+        with explained(), api_errors(conn, f"{action.kind} {action.subject}"):
+            yield
+    except WholecardError as error:
+        with contextlib.suppress(OSError):
+            entry.log("failed", n=place, brief=error.brief)
+        raise
+
+
+def _perform(conn: Connection, entry: Entry, place: int, action: Action) -> None:
+    """Make one change; what of it stands already is not made again."""
+    change = change_of(action)
+    found = change.look(conn)
+    if entry.found(place) is None:
+        _refuse_strange(action, found, (change.before, change.after))
+        entry.log("begin", n=place, found=found)
+    else:
+        # Taken up after a kill: what was half made then is ours.
+        _refuse_strange(action, found, (change.before, change.after, _all(found, HALF)))
+    missing = {name: value for name, value in change.after.items() if found[name] != value}
+    if missing:
+        change.put(conn, missing)
+    entry.log("done", n=place)
+
+
+def _left(entry: Entry) -> list[tuple[int, Action, State]]:
+    """The actions that were begun and are not undone, last first, with what stood there before."""
+    actions = entry.read().plan.actions
+    undone = entry.actions_with("undone")
+    left = []
+    for place in sorted(entry.actions_with("begin"), reverse=True):
+        found = entry.found(place)
+        if place not in undone and found is not None:
+            left.append((place, actions[place], found))
+    return left
+
+
+def _refuse_edited(conn: Connection, chosen: Sequence[Entry]) -> None:
+    """Each value as it is, or as the journals undone before will have left it."""
+    becomes: dict[tuple[str, str, str], str | None] = {}
+    for entry in chosen:
+        for _, action, before in _left(entry):
+            change = change_of(action)
+            with api_errors(conn, f"look at {action.subject}"):
+                now = change.look(conn)
+            key = (change.op, action.subject)
+            seen = {name: becomes.get((*key, name), value) for name, value in now.items()}
+            allowed = [before, change.after, _all(seen, HALF)]
+            if seen == _all(seen, None):
+                # So it is where somebody deleted the object: nothing of ours is left of it.
+                allowed.append(seen)
+            try:
+                _refuse_strange(action, seen, allowed)
+            except CloudError as error:
+                error.brief = f"{action.kind} {action.subject}: it was changed since it was applied"
+                error.args = (error.brief,)
+                error.resolution = "Keep what you need of it and run rollback --discard-edits."
+                raise
+            becomes.update({(*key, name): value for name, value in before.items()})
+
+
+def _play_backwards(
+    conn: Connection, entry: Entry, progress: Progress, notes: list[str]
+) -> list[float]:
+    entry.log("rollback")
+    left = _left(entry)
+    seconds: list[float] = []
+    for number, (place, action, before) in enumerate(left, 1):
+        progress(number, len(left), action, None)
+        started = time.monotonic()
+        with api_errors(conn, f"undo {action.kind} {action.subject}"):
+            note = _undo(conn, change_of(action), before)
+        entry.log("undone", n=place, **({} if note is None else {"note": note}))
+        notes += [] if note is None else [note]
+        seconds.append(round(time.monotonic() - started, 2))
+        progress(number, len(left), action, seconds[-1])
+    entry.log("rolled-back")
+    return seconds
+
+
+def _undo(conn: Connection, change: Change, before: State) -> str | None:
+    now = change.look(conn)
+    # What of an object was half made is gone with it.
+    target = {name: None if value == HALF else value for name, value in before.items()}
+    wrong = {name: value for name, value in target.items() if now[name] != value}
+    try:
+        return change.put(conn, wrong) if wrong else None
+    except GoneError as gone:
+        return f"{gone.brief}: nothing of it is put back"
+
+
+def _all(state: State, value: str | None) -> State:
+    return dict.fromkeys(state, value)

@@ -1,0 +1,120 @@
+"""The plan of Keystone's limits, for a nova with `nova.quota.UnifiedLimitsDriver`. Pure.
+
+What has no registered limit counts as a limit of 0 before 2025.1, and later where nova's
+`unified_limits_resource_list` names it, `servers` by default (nova/limit/utils.py).
+"""
+
+from __future__ import annotations
+
+from wholecard.cloud.change import values
+from wholecard.cloud.found import Found
+from wholecard.cloud.quotas import UNLIMITED, LimitPlace, RegisterLimit, SetLimit
+from wholecard.cloud.wanted import Wanted, WantedQuota
+from wholecard.core import Action, Finding, Severity
+
+# nova's quota and the name under which Keystone limits it (nova/limit/placement.py).
+RESOURCES = {"instances": "servers", "cores": "class:VCPU", "ram": "class:MEMORY_MB"}
+
+# The first nova that leaves alone what is neither registered nor named in its list.
+_LENIENT = 31
+
+
+def plan_limits(
+    wanted: Wanted, found: Found, actions: list[Action], findings: list[Finding]
+) -> None:
+    """Register what the site limits, without a limit for all others, and limit its projects."""
+    place = found.limit_place
+    if place is None:
+        return
+    wished = {
+        quota.project: _wished(wanted, quota, findings)
+        for quota in wanted.quotas
+        if quota.project in found.projects
+    }
+    named = {resource for each in wished.values() for resource in each}
+    for resource in sorted(named - found.registered.keys()):
+        actions.append(_register(resource, place))
+    for project, limits in wished.items():
+        now = {name: str(value) for name, value in found.limits.get(project, {}).items()}
+        changes = values(now, limits)
+        if changes:
+            here = (project, found.projects[project], place.service, place.region)
+            undo = "; ".join(
+                f"the limit of {name} is {before} again" if before else f"no limit of {name}"
+                for name, before, _ in changes
+            )
+            actions.append(
+                Action(
+                    "set limits",
+                    project,
+                    "the site limits it",
+                    SetLimit(*here, changes),
+                    undo,
+                )
+            )
+    _missing(wanted, named | found.registered.keys(), findings)
+
+
+def _wished(wanted: Wanted, quota: WantedQuota, findings: list[Finding]) -> dict[str, str | None]:
+    """The limits of a project by Keystone's names; cards where nova counts them."""
+    limits: dict[str, str | None] = {
+        RESOURCES[key]: str(value) for key, value in quota.values.items()
+    }
+    for kind, resource_class, count in quota.cards:
+        if not wanted.counts_cards:
+            why = "nova counts cards since 2026.2 alone, and with pci_in_placement"
+        elif resource_class is None:
+            why = f"the cards of {kind} have several resource classes; give them one of their own"
+        else:
+            limits[f"class:{resource_class}"] = str(count)
+            continue
+        findings.append(uncounted(quota.project, kind, why))
+    return limits
+
+
+def uncounted(project: str, kinds: str, why: str) -> Finding:
+    """WC336: a limit of cards that nothing enforces."""
+    return Finding(
+        "WC336",
+        f"quota of {project}",
+        Severity.WARNING,
+        f"Its limit of {kinds} holds nothing back: {why}.",
+        "Cards are counted under unified limits since 2026.2, with pci_in_placement. Until then "
+        "limit instances, or make the flavors private to projects.",
+    )
+
+
+def _register(resource: str, place: LimitPlace) -> Action:
+    do = RegisterLimit(resource, UNLIMITED, place.service, place.region)
+    return Action(
+        "register limit",
+        resource,
+        "a project's limit needs one; others stay without a limit (-1)",
+        do,
+        f"openstack registered limit delete ID  # that of {resource}",
+    )
+
+
+def _missing(wanted: Wanted, registered: set[str], findings: list[Finding]) -> None:
+    """WC335: what nova counts of the site's flavors and takes for a limit of 0."""
+    counted = {"servers"}
+    if wanted.release.nova < _LENIENT:
+        counted |= {"class:VCPU", "class:MEMORY_MB"}
+        if any(flavor.disk_gb for flavor in wanted.flavors):
+            counted.add("class:DISK_GB")
+        policies = {flavor.extra_specs.get("hw:cpu_policy") for flavor in wanted.flavors}
+        if policies & {"dedicated", "mixed"}:
+            counted.add("class:PCPU")
+    for resource in sorted(counted - registered):
+        findings.append(
+            Finding(
+                "WC335",
+                resource,
+                Severity.ERROR,
+                "Keystone has no registered limit of it for nova, and nova takes that for a limit "
+                "of 0: no server starts.",
+                "Register it, -1 for no limit:\n"
+                "  openstack registered limit create --service nova --region REGION "
+                f"--default-limit -1 {resource}",
+            )
+        )

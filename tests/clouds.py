@@ -1,0 +1,103 @@
+"""A real OpenStack without a node: the lab's control plane, and a nova-compute on nova's own fake.
+
+Its one host has no cards; what a cloud is asked for here are objects in its APIs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from openstack.connection import Connection
+from rich.console import Console
+
+from commands import Ran
+from wholecard.cloud.placement import wait_for_providers
+from wholecard.cloud.services import wait_for_compute
+from wholecard.lab import lab as labs
+from wholecard.lab import process
+from wholecard.lab.cloudside import start_cloud, write_configuration
+from wholecard.lab.environment import INSIDE
+from wholecard.lab.place import Place
+from wholecard.lab.steps import Story
+
+NAME = "test-cloud"
+HOST = "fake-host"
+FAKE = "nova-fake"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The running control plane, a connection to it, and a folder for a test's own files."""
+
+    place: Place
+    conn: Connection
+
+    def wholecard(self, *words: str, state: Path, timeout: float = 120) -> Ran:
+        """`wholecard cloud …` as a person runs it."""
+        done = subprocess.run(
+            self.command(*words, state=state), capture_output=True, text=True, timeout=timeout,
+            check=False, env=os.environ | {"COLUMNS": "120"},
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def command(self, *words: str, state: Path) -> list[str]:
+        """The command line of `wholecard cloud WORDS` for this cloud."""
+        where = ["--cloud", "wholecard-lab", "--clouds-file", str(self.place.clouds_yaml)]
+        state_option = [] if words[0] == "plan" else ["--state", str(state)]
+        if words[0] == "status":
+            where = where[:2]
+        return [
+            *(sys.executable, "-m", "wholecard.cli.main", "cloud", words[0]),
+            *where, *state_option, *words[1:],
+        ]  # fmt: skip
+
+
+@contextmanager
+def control_plane(place: Place) -> Iterator[Cloud]:
+    """Start it, and end it with all its processes; of what fails the logs stay."""
+    labs.clean(place, keep_cache=True)
+    story = Story(Console(file=sys.stderr))
+    parts = labs.build_parts(place, story)
+    lab = labs.new_lab(place, parts, "separate", "tcg")
+    try:
+        write_configuration(lab)
+        conn = start_cloud(lab, story, parts.seed)
+        _start_fake_compute(lab)
+        wait_for_compute(conn, HOST, timeout=120)
+        wait_for_providers(conn, lambda found: any(each.name == HOST for each in found), 60)
+        # nova-compute reports its host before it listens.
+        process.wait_until(
+            lambda: lab.control.queues().get(f"compute.{HOST}", 0) > 0,
+            timeout=120, what="nova-compute listens on RabbitMQ", every=1.0,
+            log=lab.place.logs / "rabbitmq.log",
+        )  # fmt: skip
+        yield Cloud(place, conn)
+    except BaseException:
+        # What the services said goes with the lab's folder.
+        kept = place.top / f"failed-{place.name}"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(place.logs, kept)
+        raise
+    finally:
+        labs.clean(place, keep_cache=True)
+
+
+def _start_fake_compute(lab: labs.Lab) -> None:
+    """A nova-compute whose hypervisor is nova.virt.fake: real services, no machine behind them."""
+    etc = lab.place.run / "etc"
+    conf = (etc / "nova-conductor/nova.conf").read_text()
+    folder = etc / FAKE
+    folder.mkdir(mode=0o700)
+    text = conf.replace("[DEFAULT]\n", "[DEFAULT]\ncompute_driver = fake.FakeDriver\n", 1)
+    host = next(line for line in text.splitlines() if line.startswith("host = "))
+    (folder / "nova.conf").write_text(text.replace(host, f"host = {HOST}", 1))
+    log = lab.place.logs / "nova-compute.out"
+    inside = lab.control.inside(FAKE)
+    process.start(inside, lab.place.run, "nova-compute", [f"{INSIDE}/bin/nova-compute"], log)
