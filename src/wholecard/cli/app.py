@@ -26,11 +26,15 @@ With --on a host's command runs on other hosts, over ssh: wholecard --on gpu-01,
 Exit status: 0 all is well, 1 there are findings, 2 called wrongly, 3 something broke."""
 # Groups whose modules are imported only when they are called: behind them stands OpenStack.
 _GROUPS = {
+    "site": "The site file: what is wanted of the cards of a cloud.",
     "nova": "nova.conf for the cards.",
+    "cloud": "Flavors, images, aggregates, traits and quotas as the site file has them.",
     "lab": "A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack."
     "\n\nEverything lives in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
     "loopback.",
 }
+# Commands that stand alone, imported in the same way.
+_COMMANDS = {"explain": "Say why a server with cards finds no host."}
 
 
 def run_app(argv: Sequence[str]) -> int:
@@ -68,11 +72,16 @@ def made_app(argv: Sequence[str]) -> typer.Typer:
             group = typer.Typer()
             group.callback()(_nothing)
         app.add_typer(group, name=name, help=text, no_args_is_help=True)
+    for name, text in _COMMANDS.items():
+        if name in argv or "_WHOLECARD_COMPLETE" in os.environ:
+            app.command(name)(importlib.import_module(f"wholecard.cli.{name}").command)
+        else:
+            app.command(name, help=text)(_nothing)
     return app
 
 
 def _nothing() -> None:
-    """A group that was not asked for."""
+    """A group or a command that was not asked for."""
 
 
 def _version(wanted: bool) -> None:
@@ -115,7 +124,7 @@ def _options(
         logging.getLogger("wholecard").addHandler(handler)
         logging.getLogger("wholecard").setLevel(logging.DEBUG)
     if on is not None:
-        if context.invoked_subcommand in _GROUPS:
+        if context.invoked_subcommand in (*_GROUPS, *_COMMANDS):
             raise UsageError(
                 f"{context.invoked_subcommand} does not run on other hosts",
                 resolution="--on goes with inspect, check and host.",

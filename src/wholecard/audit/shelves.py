@@ -1,0 +1,147 @@
+"""What Placement has of each host, and the real questions about the hosts that it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from openstack.connection import Connection
+
+from wholecard.audit.evidence import (
+    Evidence,
+    HostEvidence,
+    Provider,
+    Question,
+    Shelf,
+    Stock,
+)
+from wholecard.audit.machine_links import MachineLinks
+from wholecard.audit.placement_links import address_in
+from wholecard.audit.request_links import Asked
+from wholecard.audit.wanted import class_of, in_placement, traits_of
+from wholecard.cloud import candidates as placement
+from wholecard.cloud.candidates import Group
+
+# Providers are read one by one, four calls each; of more hosts the first are read.
+MOST_HOSTS = 32
+
+
+@dataclass(frozen=True)
+class Shelves:
+    """Shelves by hypervisor host, and the uuid of each host's provider."""
+
+    by_host: Mapping[str, Shelf]
+    uuids: Mapping[str, str] = field(default_factory=dict)
+
+    def questions(
+        self, conn: Connection, evidence: Evidence, host: HostEvidence, wanted: Asked
+    ) -> tuple[Question, ...]:
+        """The question that nova would ask, about this host alone; where it is in vain, its parts.
+
+        The parts begin with the machine and add a demand each, up to the one that empties the
+        answer. Empty where Placement does not know the host, or we do not know what nova asks.
+        """
+        uuid = self.uuids.get(host.shelf.root.name if host.shelf else "")
+        if uuid is None:
+            return ()
+        steps = _steps(evidence, host, wanted)
+        whole = _ask(conn, steps[-1], uuid)
+        if whole.found or whole.found is None or len(steps) == 1:
+            return (whole,)
+        found = []
+        for step in steps[:-1]:
+            found.append(_ask(conn, step, uuid))
+            if not found[-1].found:
+                return tuple(found)
+        return (*found, whole)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A question's groups, and what it demands beyond the one before it."""
+
+    demand: str
+    machine: Group
+    cards: tuple[Group, ...] = ()
+
+
+def _steps(evidence: Evidence, host: HostEvidence, wanted: Asked) -> list[_Step]:
+    links = MachineLinks(evidence, host, wanted.layout)
+    bare = Group(links.amounts() or {"VCPU": 1})
+    required, forbidden = links.host_traits()
+    machine = Group(bare.resources, required, forbidden)
+    steps = [_Step("machine", bare), _Step("traits", machine)]
+    requests = wanted.wanted.requests
+    if not in_placement(evidence)[0] or not requests:
+        return steps
+    classes = tuple(Group({class_of(each): 1}) for each in requests)
+    cards = tuple(Group({class_of(each): 1}, traits_of(each)) for each in requests)
+    every = tuple(
+        Group({class_of(each): 1}, traits_of(each))
+        for each in requests
+        for _ in range(min(each.count, 64))
+    )
+    return [
+        *steps,
+        _Step("class", machine, classes),
+        _Step("card traits", machine, cards),
+        _Step("count", machine, every),
+    ]
+
+
+def _ask(conn: Connection, step: _Step, uuid: str) -> Question:
+    path = placement.question(step.machine, step.cards, uuid)
+    answer = placement.candidates(conn, path)
+    found = None if answer.count is None else answer.count > 0
+    return Question(step.demand, f"GET {path}", found, answer.seconds, answer.error)  # type: ignore[arg-type]
+
+
+def shelves(conn: Connection, hypervisor_hosts: Iterable[str]) -> Shelves:
+    """What Placement has of these hosts, of the first `MOST_HOSTS` that it knows."""
+    named = placement.named_providers(conn)
+    uuids = {name: uuid for uuid, (name, root) in named.items() if uuid == root}
+    found: dict[str, Shelf] = {}
+    for host in hypervisor_hosts:
+        if host not in uuids or len(found) >= MOST_HOSTS:
+            continue
+        root = uuids[host]
+        below = sorted(
+            (name, uuid)
+            for uuid, (name, its_root) in named.items()
+            if its_root == root and uuid != root
+        )
+        found[host] = Shelf(
+            _provider(conn, host, root), tuple(_provider(conn, name, uuid) for name, uuid in below)
+        )
+    return Shelves(found, uuids)
+
+
+def _provider(conn: Connection, name: str, uuid: str) -> Provider:
+    used = placement.usages(conn, uuid)
+    stocks = tuple(
+        Stock(
+            resource_class,
+            int(each["total"]),
+            int(each["reserved"]),
+            int(used.get(resource_class, 0)),
+            float(each["allocation_ratio"]),
+            int(each["max_unit"]),
+        )
+        for resource_class, each in sorted(placement.inventories(conn, uuid).items())
+    )
+    provider = Provider(name, stocks, placement.traits(conn, uuid))
+    holds = address_in(provider) and any(stock.used for stock in stocks)
+    return Provider(name, stocks, provider.traits, placement.consumers(conn, uuid) if holds else ())
+
+
+def taken(shelf: Shelf) -> dict[str, str]:
+    """The addresses of cards of which nothing is left, with who has them.
+
+    A PF of which VFs are given is one provider; its VFs' own addresses Placement does not know.
+    """
+    return {
+        address: ", ".join(each.consumers) or "a server"
+        for each in shelf.below
+        for address in [address_in(each)]
+        if address and any(stock.used >= stock.total > 0 for stock in each.stocks)
+    }

@@ -1,0 +1,167 @@
+"""`wholecard explain`: why a server with cards finds no host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from wholecard.audit.evidence import Evidence, Request
+from wholecard.audit.explain_text import blocks
+from wholecard.audit.offline import Files, changed, flavor_of, gathered
+from wholecard.audit.walk import Explanation, explain
+from wholecard.core import UsageError, exit_status
+from wholecard.core.json_text import encode
+from wholecard.site.load import SiteFile, read_site
+from wholecard.site.releases import release as release_of
+
+_HOST_FILE = "HOST=FILE"
+
+
+def command(
+    flavor: Annotated[str, typer.Option("--flavor", metavar="NAME", help="The flavor: of the "
+                      "cloud with --cloud, else of the site file, else one of --spec.")] = "",
+    server: Annotated[str, typer.Option("--server", metavar="ID", help="A server that failed; "
+                      "needs --cloud.")] = "",
+    image: Annotated[str, typer.Option("--image", metavar="NAME", help="The image, whose "
+                     "properties count too.")] = "",
+    host: Annotated[list[str] | None, typer.Option("--host", metavar="HOST", help="Only this "
+                    "host; may be repeated.")] = None,
+    zone: Annotated[str, typer.Option("--zone", help="The availability zone asked for.")] = "",
+    cloud: Annotated[str, typer.Option("--cloud", metavar="NAME", help="Ask this cloud of "
+                     "clouds.yaml: its nova, Glance and Placement.")] = "",
+    clouds: Annotated[Path | None, typer.Option("--clouds-file", "--clouds", metavar="FILE",
+                      help="The clouds.yaml, where it is not found by itself.")] = None,
+    site: Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file: its "
+                    "release, flavors, and its hosts' facts.")] = None,
+    release: Annotated[str, typer.Option("--release", help="nova's release, where neither site "
+                       "nor cloud tell.")] = "",
+    spec: Annotated[list[str] | None, typer.Option("--spec", metavar="KEY=VALUE", help="An extra "
+                    "spec of the flavor, besides or instead of its own.")] = None,
+    image_property: Annotated[list[str] | None, typer.Option("--property", metavar="KEY=VALUE",
+                              help="A property of the image.")] = None,
+    vcpus: Annotated[int | None, typer.Option("--vcpus", min=1)] = None,
+    ram: Annotated[int | None, typer.Option("--ram", min=1, metavar="MIB")] = None,
+    disk: Annotated[int | None, typer.Option("--disk", min=0, metavar="GIB")] = None,
+    api_conf: Annotated[list[Path] | None, typer.Option("--api-conf", metavar="FILE", help="The "
+                        "files or folders that nova-api reads, in their order.")] = None,
+    scheduler_conf: Annotated[list[Path] | None, typer.Option("--scheduler-conf", metavar="FILE",
+                              help="Those of nova-scheduler.")] = None,
+    compute_conf: Annotated[list[str] | None, typer.Option("--compute-conf", metavar=_HOST_FILE,
+                            help="Those of nova-compute on a host.")] = None,
+    placement_conf: Annotated[list[Path] | None, typer.Option("--placement-conf", metavar="FILE",
+                              help="Those of Placement.")] = None,
+    facts: Annotated[list[str] | None, typer.Option("--facts", metavar=_HOST_FILE, help="What "
+                     "`inspect --json` or `--save` wrote on a host.")] = None,
+    error: Annotated[str, typer.Option("--error", metavar="TEXT", help="What nova said when it "
+                     "refused, word for word.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Show every link of every host.")]
+    = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:  # fmt: skip
+    """Say why a server with cards finds no host: the first link that breaks, and its mend.
+
+    It walks from the flavor's extra spec over the aliases, device_spec, the host's cards, NUMA,
+    Placement and the filters, for each host. It knows what it is told: files of nova's services
+    and facts of hosts, a cloud's APIs with --cloud, or both. What it cannot know it says.
+    """
+    if bool(flavor or spec) == bool(server):
+        raise UsageError(
+            "explain takes a flavor or a server",
+            resolution="Name --flavor NAME, or --server ID of one that failed.",
+        )
+    file = read_site(site) if site else None
+    files = Files(
+        api=tuple(api_conf or ()),
+        scheduler=tuple(scheduler_conf or ()),
+        placement=tuple(placement_conf or ()),
+        computes=_by_host(compute_conf or (), "--compute-conf"),
+        facts={name: paths[-1] for name, paths in _by_host(facts or (), "--facts").items()},
+        site=file,
+    )
+    chosen = release_of(release) if release else None
+    request = None if server or cloud else _request(file, flavor, image)
+    if cloud:
+        # Late: behind it stands OpenStack's whole SDK.
+        from wholecard.audit.live import Wish, asked  # noqa: PLC0415
+
+        wish = Wish(flavor, server, image, tuple(host or ()))
+        evidence = asked(cloud, clouds, wish, gathered(_nothing(), files, chosen, error), chosen)
+    elif server:
+        raise UsageError("--server needs --cloud", resolution="Name the cloud: --cloud NAME")
+    else:
+        evidence = gathered(request or _nothing(), files, chosen, error)
+    given = changed(
+        evidence.request, _pairs(spec, "--spec"), _pairs(image_property, "--property"),
+        vcpus=vcpus, ram_mb=ram, disk_gb=disk,
+    )  # fmt: skip
+    given = replace(given, zone=zone or given.zone)
+    answer = explain(_limited(replace(evidence, request=given), host or ()))
+    _print(answer, everything, as_json)
+    raise typer.Exit(exit_status(answer.findings))
+
+
+def _request(site: SiteFile | None, flavor: str, image: str) -> Request:
+    """The request by the site file, or one of nothing but a name, which options fill."""
+    if site is not None and flavor in site.site.flavors:
+        return flavor_of(site, flavor, image)
+    return replace(_nothing(), flavor=flavor or "of the options", image=image)
+
+
+def _nothing() -> Request:
+    return Request("of the options", "the options", {})
+
+
+def _limited(evidence: Evidence, names: Iterable[str]) -> Evidence:
+    """Only these hosts, each of which has to be known."""
+    wanted = list(names)
+    if not wanted:
+        return evidence
+    known = {each.name: each for each in evidence.hosts}
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise UsageError(
+            f"nothing is known of {', '.join(missing)}",
+            f"Known are: {', '.join(known) or 'none'}",
+            "Tell of it: --facts or --compute-conf HOST=FILE, --site, or --cloud.",
+        )
+    return replace(evidence, hosts=tuple(known[name] for name in dict.fromkeys(wanted)))
+
+
+def _by_host(texts: Iterable[str], option: str) -> Mapping[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for text in texts:
+        name, sign, path = text.partition("=")
+        if not (name and sign and path):
+            raise UsageError(
+                f"{option} {text!r} names no host",
+                resolution=f"Write it as {option} {_HOST_FILE}.",
+            )
+        found.setdefault(name, []).append(Path(path))
+    return found
+
+
+def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts or ():
+        key, sign, value = text.partition("=")
+        if not (key and sign):
+            raise UsageError(
+                f"{option} {text!r} has no value", resolution=f"Write it as {option} KEY=VALUE."
+            )
+        pairs[key] = value
+    return pairs
+
+
+def _print(answer: Explanation, everything: bool, as_json: bool) -> None:
+    if as_json:
+        typer.echo(encode(answer.to_json()))
+        return
+    console = Console(highlight=False)
+    for block in blocks(answer, everything):
+        console.print(block, crop=False, overflow="ignore" if isinstance(block, Text) else None)
