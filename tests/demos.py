@@ -79,10 +79,16 @@ def refused(status: str = "ERROR") -> ServerRecord:
     """The server for which no card is left."""
     return ServerRecord(
         "one-too-many", "g1.card2", "gpu:2", status, "",
-        "No valid host was found. There are not enough hosts available.", 2.7, None, True, (), (),
+        "No valid host was found. There are not enough hosts available.", 2.7, None, True, (),
+        (TAKEN,),
     )  # fmt: skip
 
 
+TAKEN = Finding(
+    "WC318", "gpu-01", Severity.ERROR,
+    "2 of the 2 cards that gpu means are held by servers, 2 are asked for",
+    "Delete a server that has some, or wait until one is deleted.",
+)  # fmt: skip
 MISSING = Finding(
     "WC401", "card 2", Severity.ERROR,
     "card 2 (1002:5046) was given to the server and the guest does not see it",

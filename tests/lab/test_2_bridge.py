@@ -15,7 +15,7 @@ from commands import wholecard
 from wholecard.host.host import Host
 from wholecard.lab import gpu, prove
 from wholecard.lab import lab as labs
-from wholecard.lab.cloudside import start_cloud, write_configuration
+from wholecard.lab.cloudside import DropIns, start_cloud, write_configuration
 from wholecard.lab.lab import Lab
 from wholecard.lab.manifest import Manifest, read_manifest
 from wholecard.lab.node import Node, newcomer
@@ -24,7 +24,7 @@ from wholecard.lab.offer import offer, wait_for_cards
 from wholecard.lab.place import Place
 from wholecard.lab.root import NODE_NAME
 from wholecard.lab.steps import Story
-from wholecard.lab.up import begin
+from wholecard.lab.up import begin, render_from
 
 FUNCTIONS = ["0000:02:01.0", "0000:02:01.1", "0000:02:02.0", "0000:02:02.1"]
 ALONE = ("--card", "0000:02:02.0")
@@ -84,13 +84,14 @@ def bare_host(node: Node, agent: Agent) -> Host:
 
 
 @pytest.fixture(scope="module")
-def drop_ins(lab: Lab) -> dict[str, str]:
-    """Every service's configuration, written; Wholecard's drop-ins by role."""
-    return write_configuration(lab)
+def drop_ins(lab: Lab, story: Story, agent: Agent) -> DropIns:
+    """Every service's configuration, written; Wholecard's drop-ins from the bare host's facts."""
+    write_configuration(lab)
+    return render_from(lab, story, agent.run("inspect", "--json").stdout)
 
 
 @pytest.fixture(scope="module")
-def conn(lab: Lab, story: Story, drop_ins: dict[str, str]) -> Connection:
+def conn(lab: Lab, story: Story, drop_ins: DropIns) -> Connection:
     """The control plane, with flavors and image."""
     conn = start_cloud(lab, story, lab.parts.seed)
     offer(lab, conn, story)
@@ -105,12 +106,12 @@ def prepared(
     bare: Manifest,
     bare_host: Host,
     conn: Connection,
-    drop_ins: dict[str, str],
+    drop_ins: DropIns,
 ) -> Node:
     """The node after plan, apply, nova.conf, its own reboot and verify."""
     agent = Agent(node)
     prepare(agent, story)
-    configure_compute(lab, node, drop_ins["compute"])
+    configure_compute(lab, node)
     reboot_and_verify(node, agent, story)
     return node
 

@@ -27,7 +27,7 @@ NO_HOST = "No valid host was found. There are not enough hosts available."
         (False, "ERROR", NO_HOST, False, False),
         (False, "ERROR", "", False, False),
         (False, "BUILD", "", False, False),
-        (True, "ERROR", NO_HOST, False, True),
+        (True, "ERROR", NO_HOST, False, False),
         (True, "ERROR", "Exceeded maximum number of retries", False, False),
         (True, "ERROR", "", False, False),
         (True, "ACTIVE", "", False, False),
@@ -37,12 +37,20 @@ NO_HOST = "No valid host was found. There are not enough hosts available."
 def test_as_it_should_be(
     expected: bool, status: str, fault: str, finding: bool, as_it_should_be: bool
 ) -> None:
-    """A server is as it should be when it was proved, or refused for want of a card as expected."""
+    """A server is as it should be when it was proved; a refusal without its cause never is."""
     record = dataclasses.replace(
         demos.proved((demos.MISSING,) if finding else ()),
         status=status, fault=fault, refusal_expected=expected,
     )  # fmt: skip
     assert record.as_it_should_be is as_it_should_be
+
+
+def test_a_refusal_has_its_cause() -> None:
+    """A refusal is as it should be where `explain` says that the cards are taken, and no more."""
+    record = demos.refused()
+    assert record.as_it_should_be
+    for told in ((), (demos.MISSING,), (demos.TAKEN, demos.MISSING)):
+        assert not dataclasses.replace(record, findings=told).as_it_should_be
 
 
 def test_functions_of_different_cards_are_told() -> None:
@@ -145,7 +153,8 @@ def test_proof_with_findings_proves_nothing() -> None:
 
 def test_server_that_never_stood_is_not_proved() -> None:
     """A server that nova did not place is shown with nova's fault, never as proved."""
-    assert proof_text(demos.refused()) == f"ERROR: {NO_HOST}"
+    record = dataclasses.replace(demos.refused(), findings=())
+    assert proof_text(record) == f"ERROR: {NO_HOST}"
 
 
 def provider(name: str, *inventories: tuple[str, int, int, int]) -> Provider:

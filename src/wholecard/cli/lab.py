@@ -97,6 +97,24 @@ def shell(context: typer.Context) -> None:
 
 
 @app.command()
+def restart(
+    services: Annotated[
+        list[str],
+        typer.Argument(help="nova-api, nova-scheduler, nova-conductor, placement, nova-compute, "
+                       "…: those whose files you changed."),
+    ],
+) -> None:  # fmt: skip
+    """Restart services of the lab on the configuration that now stands below its etc/.
+
+    Waits until each takes requests. nova-compute is the node's: its files are copied there first.
+    """
+    from wholecard.lab.restart import restart as restart_services  # noqa: PLC0415 - as above
+
+    restart_services(labs.require_up(default_place()), services)
+    typer.echo(f"restarted: {', '.join(services)}")
+
+
+@app.command()
 def down() -> None:
     """End the lab: no process of it stays. What was built stays in the cache."""
     ended = labs.down(default_place())

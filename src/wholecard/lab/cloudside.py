@@ -1,8 +1,9 @@
-"""The control plane's side of the way: services up, catalog, nova.conf for the cards."""
+"""The control plane's side of the way: services up, catalog, the drop-ins for the cards."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from openstack.connection import Connection
@@ -10,33 +11,60 @@ from openstack.connection import Connection
 from wholecard.cloud.connection import connect
 from wholecard.lab import seed, settings
 from wholecard.lab.control import APIS, DAEMONS
-from wholecard.lab.gpu import PCI
 from wholecard.lab.lab import Lab
 from wholecard.lab.register import register
+from wholecard.lab.site import cards_config
 from wholecard.lab.steps import Story
 from wholecard.nova.filters import read_enabled_filters
-from wholecard.nova.render import Role, render
+from wholecard.nova.render import ROLES, Role, render
+from wholecard.site.load import SiteFile
 
 DROP_IN = "nova.conf.d/50-wholecard.conf"
-OUTER_ROLES: tuple[Role, ...] = ("api", "scheduler", "conductor")
+PLACEMENT_DROP_IN = "placement.conf.d/50-wholecard.conf"
+# What Wholecard renders, by role.
+DropIns = Mapping[Role, str]
+# These know nothing of cards: they need not wait until the node's are known.
+CARDLESS = ("keystone", "glance", "neutron")
 
 
-def write_configuration(lab: Lab) -> dict[str, str]:
-    """Every configuration file of the control plane; returns Wholecard's drop-ins by role."""
-    run = lab.place.run
-    settings.write_all(lab.settings, run, lab.parts.environment)
-    texts: dict[str, str] = {}
-    for role in OUTER_ROLES:
-        folder = run / f"etc/nova-{role}"
-        filters = read_enabled_filters([folder / "nova.conf"])
-        texts[role] = render(role, PCI, filters)
-        settings.write_private(folder / DROP_IN, texts[role])
-    texts["compute"] = render("compute", PCI, ())
+def conf_paths(lab: Lab, role: Role) -> tuple[Path, Path]:
+    """A role's own file and its drop-in, in the lab's folder; the node has copies of compute's."""
+    etc = lab.place.run / "etc"
+    if role == "placement":
+        return etc / "placement/placement.conf", etc / f"placement/{PLACEMENT_DROP_IN}"
+    return etc / f"nova-{role}/nova.conf", etc / f"nova-{role}" / DROP_IN
+
+
+def drop_in_path(lab: Lab, role: Role) -> Path:
+    """A role's drop-in in the lab's folder."""
+    return conf_paths(lab, role)[1]
+
+
+def write_configuration(lab: Lab) -> None:
+    """Every configuration file of the lab, nova-compute's too, without anything about cards."""
+    settings.write_all(lab.settings, lab.place.run, lab.parts.environment)
+
+
+def write_drop_ins(lab: Lab, file: SiteFile) -> DropIns:
+    """Render every role's drop-in from the site and write it into the lab's folder.
+
+    Raises UsageError for what nova would not take.
+    """
+    config = cards_config(file)
+    filters = read_enabled_filters([lab.place.run / "etc/nova-scheduler/nova.conf"])
+    texts = {role: render(role, config, filters, file.release) for role in ROLES}
+    for role, text in texts.items():
+        settings.write_private(drop_in_path(lab, role), text)
     return texts
 
 
-def start_cloud(lab: Lab, story: Story, planted: Path) -> Connection:
-    """Bring the control plane up on the databases of `planted` until everything answers."""
+def start_cloud(
+    lab: Lab, story: Story, planted: Path, drop_ins: Future[DropIns] | None = None
+) -> Connection:
+    """Bring the control plane up on the databases of `planted` until everything answers.
+
+    `drop_ins` is as for `start_services`.
+    """
     control = lab.control
     with story.step("cloud: databases, RabbitMQ"):
         seed.plant(planted, lab.place.run)
@@ -44,20 +72,33 @@ def start_cloud(lab: Lab, story: Story, planted: Path) -> Connection:
             waiting = [pool.submit(control.start_mariadb), pool.submit(control.start_rabbitmq)]
             for one in waiting:
                 one.result()
-    return start_services(lab, story)
+    return start_services(lab, story, drop_ins)
 
 
-def start_services(lab: Lab, story: Story) -> Connection:
-    """Start what does not run of OpenStack, wait until it answers, mend the catalog."""
-    control = lab.control
-    with story.step("cloud: keystone, placement, glance, neutron, nova") as step:
-        with ThreadPoolExecutor(len(APIS) + len(DAEMONS)) as pool:
-            waiting = [pool.submit(control.start_api, name) for name in APIS]
-            waiting += [pool.submit(control.start_daemon, name) for name in DAEMONS]
-            for one in waiting:
-                one.result()
-        step.saw("listening", "\n".join(f"127.0.0.1:{lab.settings.ports[n]} {n}" for n in APIS))
+def start_services(lab: Lab, story: Story, drop_ins: Future[DropIns] | None = None) -> Connection:
+    """Start what does not run of OpenStack, wait until it answers, mend users and catalog.
+
+    What reads about cards starts when `drop_ins` are written; without it they are there.
+    """
+    with story.step("cloud: keystone, glance, neutron"):
+        _start(lab, CARDLESS)
+    # Before nova's daemons: one whose user is not there yet ends (seen, HTTP 401).
     with story.step("cloud: users and endpoints in Keystone"):
         register(connect(settings.CLOUD, lab.place.clouds_yaml), lab.settings)
+    if drop_ins is not None:
+        drop_ins.result()
+    with story.step("cloud: placement, nova, with the rendered files") as step:
+        _start(lab, (*APIS, *DAEMONS))
+        step.saw("listening", "\n".join(f"127.0.0.1:{lab.settings.ports[n]} {n}" for n in APIS))
     # A token carries the catalog of its moment: only a new one knows the new endpoints.
     return connect(settings.CLOUD, lab.place.clouds_yaml)
+
+
+def _start(lab: Lab, names: Sequence[str]) -> None:
+    """Start those that do not run, side by side, and wait until each answers."""
+    starters = {
+        name: lab.control.start_api if name in APIS else lab.control.start_daemon for name in names
+    }
+    with ThreadPoolExecutor(len(starters)) as pool:
+        for one in [pool.submit(start, name) for name, start in starters.items()]:
+            one.result()

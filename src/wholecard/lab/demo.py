@@ -78,7 +78,7 @@ def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> 
     flavor = gpu.CARDS_FLAVOR
     first = prove.boot(conn, story, flavor, "two-cards")
     second = prove.boot(conn, story, flavor, "one-too-many")
-    turned_away = prove.refused(flavor, second, expected=True)
+    turned_away = prove.explain(lab, story, prove.refused(flavor, second, expected=True), second)
     record.servers.append(turned_away)
     story.say(f"one-too-many: {turned_away.status}, {turned_away.fault}\n"
               "That is as it should be: both cards are given.")  # fmt: skip

@@ -5,8 +5,6 @@ from __future__ import annotations
 from wholecard.cloud.flavors import FlavorWish
 from wholecard.guest.hostdev import AskedCard
 from wholecard.guest.proof import ExpectedFunction
-from wholecard.nova.cards import PciAlias, PciDeviceSpec
-from wholecard.nova.render import PciConfig
 
 GPU = ("1002", "5046")
 AUDIO = ("8086", "293e")
@@ -14,13 +12,6 @@ GPU_ALIAS = "gpu"
 AUDIO_ALIAS = "gpu-audio"
 GPU_CLASS = "CUSTOM_PCI_1002_5046"
 AUDIO_CLASS = "CUSTOM_PCI_8086_293E"
-
-# Both functions are on vfio-pci; nova may hand out either, for the flavor with a whole card asks
-# for both. A cloud without such a flavor leaves the audio function out of device_spec.
-PCI = PciConfig(
-    device_specs=(PciDeviceSpec(*GPU), PciDeviceSpec(*AUDIO)),
-    aliases=(PciAlias(GPU_ALIAS, *GPU), PciAlias(AUDIO_ALIAS, *AUDIO)),
-)
 
 GUEST_MEMORY_MIB = 256
 CARDS_FLAVOR = FlavorWish(
@@ -32,7 +23,6 @@ WHOLE_FLAVOR = FlavorWish(
     extra_specs={"pci_passthrough:alias": f"{GPU_ALIAS}:1,{AUDIO_ALIAS}:1"},
 )  # fmt: skip
 IMAGE = "proof-guest"
-IMAGE_PROPERTIES = {"hw_machine_type": "q35", "os_type": "linux"}
 
 GPU_IN_GUEST = ExpectedFunction(*GPU, driver=None, name="GPU")
 AUDIO_IN_GUEST = ExpectedFunction(*AUDIO, driver="snd_hda_intel", name="audio")

@@ -117,6 +117,9 @@ class Node:
             # The host's own display, as a server's BMC has one: it must never be given.
             "-device", "VGA,id=bmc,bus=pcie.0,addr=0x5,vgamem_mb=8",
             *cards(self.layout),
+            # A function that can have VFs and has none: nova reports it as type-PF.
+            "-device", "pcie-root-port,id=port3,bus=pcie.0,chassis=3,slot=3,addr=0x12",
+            "-device", "igb,bus=port3,id=pf,romfile=",
         ]  # fmt: skip
 
     def _cpu(self) -> list[str]:

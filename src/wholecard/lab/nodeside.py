@@ -16,7 +16,7 @@ from wholecard.host.host_text import host_text
 from wholecard.host.text import findings_text
 from wholecard.host.zipapp import build_agent
 from wholecard.lab import disk
-from wholecard.lab.cloudside import DROP_IN
+from wholecard.lab.cloudside import DROP_IN, conf_paths
 from wholecard.lab.errors import LabError
 from wholecard.lab.images import NODE_DISK
 from wholecard.lab.lab import IMAGE_INSIDE, Lab
@@ -75,17 +75,22 @@ def power_on(lab: Lab, story: Story) -> Node:
     return node
 
 
-def look(agent: Agent, story: Story, scratch: Path) -> None:
-    """`inspect` and `check`: what the bare host has, and what keeps its cards from being given."""
+def look(agent: Agent, story: Story, scratch: Path) -> str:
+    """`inspect` and `check`: what the bare host has, and what keeps its cards from being given.
+
+    Returns the facts as JSON.
+    """
     with story.step("node: inspect and check") as step:
         agent.install(scratch)
-        host = Host.from_json(agent.json("inspect"))
+        facts = agent.run("inspect", "--json").stdout
+        host = Host.from_json(json.loads(facts))
         checked = agent.json("check", "--all-cards")
         findings = [Finding.from_json(finding) for finding in checked["findings"]]
         step.saw("wholecard inspect", host_text(host))
         step.saw("wholecard check --all-cards", findings_text(findings))
         step.note = f"{len(host.cards)} cards, {len(findings)} findings"
     _tell(story, step)
+    return facts
 
 
 def prepare(agent: Agent, story: Story) -> None:
@@ -99,10 +104,11 @@ def prepare(agent: Agent, story: Story) -> None:
         step.saw("wholecard host apply --all-cards", applied.stderr + applied.stdout)
 
 
-def configure_compute(lab: Lab, node: Node, drop_in: str) -> None:
-    """nova.conf and Wholecard's drop-in on the node; nova-compute starts at the next boot."""
-    node.write("/etc/nova/nova.conf", lab.settings.nova_conf("compute").encode(), 0o600)
-    node.write(f"/etc/nova/{DROP_IN}", drop_in.encode())
+def configure_compute(lab: Lab, node: Node) -> None:
+    """Copy nova-compute's files from the lab's folder to the node; they count from its start on."""
+    own, drop_in = conf_paths(lab, "compute")
+    node.write("/etc/nova/nova.conf", own.read_bytes(), 0o600)
+    node.write(f"/etc/nova/{DROP_IN}", drop_in.read_bytes())
 
 
 def reboot_and_verify(node: Node, agent: Agent, story: Story) -> None:

@@ -6,27 +6,44 @@ from collections.abc import Sequence
 
 from openstack.connection import Connection
 
-from wholecard.cloud import flavors
-from wholecard.cloud.images import ImageWish, ensure_image
+from wholecard.cloud import apply as applying
+from wholecard.cloud.found import find
+from wholecard.cloud.journal import Ledger
 from wholecard.cloud.placement import Provider, wait_for_providers
+from wholecard.cloud.plan import CloudPlan, plan
 from wholecard.cloud.services import wait_for_compute
+from wholecard.cloud.wanted import wanted
+from wholecard.host.text import findings_text
 from wholecard.lab import gpu
-from wholecard.lab.images import GUEST_DISK
+from wholecard.lab.errors import LabError
 from wholecard.lab.lab import Lab
 from wholecard.lab.root import NODE_NAME
+from wholecard.lab.site import site_path
 from wholecard.lab.steps import Story
+from wholecard.site.load import SiteFile, read_site
 
 FUNCTIONS = {gpu.GPU_CLASS: 2, gpu.AUDIO_CLASS: 2}
 
 
 def offer(lab: Lab, conn: Connection, story: Story) -> None:
-    """The flavors and the image, made where they are not there yet."""
-    with story.step("cloud: flavors, image in Glance") as step:
-        plan = flavors.plan_flavors(flavors.flavors(conn), [gpu.CARDS_FLAVOR, gpu.WHOLE_FLAVOR])
-        flavors.apply(conn, plan)
-        wish = ImageWish(gpu.IMAGE, lab.parts.guest / GUEST_DISK, gpu.IMAGE_PROPERTIES)
-        ensure_image(conn, wish)
-        step.saw("plan of the flavors", str(plan))
+    """The flavors and the image of the lab's site file, made where they are not there yet."""
+    with story.step("cloud: flavors, image in Glance, from site.yaml") as step:
+        made = offer_site(lab, conn, read_site(site_path(lab)))
+        step.saw("wholecard cloud plan", str(made.plan))
+        step.note = f"{len(made.plan.actions)} changes"
+        if made.findings:
+            raise LabError("the cloud has something else than the site", findings_text(
+                made.findings))  # fmt: skip
+
+
+def offer_site(lab: Lab, conn: Connection, file: SiteFile) -> CloudPlan:
+    """Plan what a site asks of the cloud, apply it, and return what was planned."""
+    asked = wanted(file.site, file.facts(), file.release)
+    ledger = Ledger(lab.place.run / "cloud-journal")
+    applying.finish(conn, ledger)
+    made = plan(asked, find(conn, asked, file.path.parent))
+    applying.apply(conn, ledger, made.plan, file.path)
+    return made
 
 
 def wait_for_cards(conn: Connection, story: Story, timeout: float = 300) -> None:

@@ -14,6 +14,7 @@ from wholecard.cloud.flavors import FlavorWish
 from wholecard.core import Finding
 from wholecard.guest import hostdev, proof
 from wholecard.lab import gpu, views
+from wholecard.lab.judge import explained
 from wholecard.lab.lab import Lab
 from wholecard.lab.record import ProofRow, ServerRecord
 from wholecard.lab.steps import Step, Story
@@ -101,6 +102,16 @@ def refused(flavor: FlavorWish, booted: Booted, *, expected: bool) -> ServerReco
         rows=(),
         findings=(),
     )
+
+
+def explain(lab: Lab, story: Story, record: ServerRecord, booted: Booted) -> ServerRecord:
+    """Why nova refused a server, in the record and for the story."""
+    with story.step(f"server {record.name}: explain, why it was refused") as step:
+        judged = explained(lab, booted.outcome.id)
+        step.saw(f"wholecard explain --server {booted.outcome.id}", judged.text)
+        step.note = ", ".join(each.rule for each in judged.findings) or "no cause found"
+    story.say(judged.text, title=f"$ wholecard explain --server {booted.outcome.id}")
+    return dataclasses.replace(record, findings=judged.findings)
 
 
 def rows(

@@ -11,6 +11,9 @@ from typing import Any
 from wholecard.core import Finding
 from wholecard.lab.steps import Step
 
+# What `explain` says where all cards are given.
+TAKEN = "WC318"
+
 
 @dataclass(frozen=True)
 class Station:
@@ -60,7 +63,9 @@ class ServerRecord:
         and cannot keep those of a card together, so the proof alone knows.
         """
         if self.refusal_expected:
-            return self.status == "ERROR" and "No valid host" in self.fault
+            # WC318: the cards are there, and others have them.
+            told = [each.rule for each in self.findings]
+            return self.status == "ERROR" and "No valid host" in self.fault and told == [TAKEN]
         return self.status == "ACTIVE" and all(each.rule == "WC403" for each in self.findings)
 
 

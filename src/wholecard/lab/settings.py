@@ -96,7 +96,7 @@ def write_all(settings: Settings, run: Path, environment: Path) -> None:
                           ("glance", "glance-api.conf"), ("neutron", "neutron.conf")):  # fmt: skip
         write_private(etc / service / name, settings.render(f"{name}.j2"))
     write_private(etc / "neutron/plugins/ml2/ml2_conf.ini", settings.render("ml2_conf.ini.j2"))
-    for role in ("api", "scheduler", "conductor"):
+    for role in ("api", "scheduler", "conductor", "compute"):
         write_private(etc / f"nova-{role}/nova.conf", settings.nova_conf(role))
     paste = (environment / "etc/nova/api-paste.ini").read_text()
     write_private(etc / "nova-api/api-paste.ini", paste)

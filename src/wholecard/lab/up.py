@@ -16,7 +16,15 @@ from openstack.connection import Connection
 
 from wholecard.lab import disk, process, settings, store
 from wholecard.lab import lab as labs
-from wholecard.lab.cloudside import start_cloud, start_services, write_configuration
+from wholecard.lab.cloudside import (
+    DropIns,
+    start_cloud,
+    start_services,
+    write_configuration,
+    write_drop_ins,
+)
+from wholecard.lab.errors import LabError
+from wholecard.lab.judge import linted
 from wholecard.lab.lab import SAVED_INSIDE, Lab, Parts
 from wholecard.lab.manifest import Manifest, read_manifest
 from wholecard.lab.nodeside import (
@@ -31,6 +39,7 @@ from wholecard.lab.offer import offer, wait_for_cards
 from wholecard.lab.place import Place
 from wholecard.lab.root import NODE_NAME
 from wholecard.lab.seed import SECRETS
+from wholecard.lab.site import FACTS, facts_path, write_site
 from wholecard.lab.steps import Story
 
 NODE_STATE = "node.state"
@@ -88,29 +97,65 @@ def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
 
     Returns the bare node's files too, to compare with after a rollback.
     """
-    drop_ins = write_configuration(lab)
+    write_configuration(lab)
+    drop_ins: Future[DropIns] = Future()
     bare: list[Manifest] = []
 
     def node_side(cloud: Future[Connection]) -> None:
-        node = power_on(lab, story)
-        agent = Agent(node)
-        look(agent, story, lab.place.run)
+        with _failing_too(drop_ins):
+            node = power_on(lab, story)
+            agent = Agent(node)
+            drop_ins.set_result(render_from(lab, story, look(agent, story, lab.place.run)))
         bare.append(read_manifest(node))
         prepare(agent, story)
-        configure_compute(lab, node, drop_ins["compute"])
+        configure_compute(lab, node)
         # nova-compute starts with this boot. One that finds no Placement in the catalog never
         # looks again (seen with nova 34).
         cloud.result()
         reboot_and_verify(node, agent, story)
+        keep_facts(lab, agent)
 
     def cloud_side() -> Connection:
-        conn = start_cloud(lab, story, lab.parts.seed)
+        conn = start_cloud(lab, story, lab.parts.seed, drop_ins)
         offer(lab, conn, story)
         return conn
 
     conn = side_by_side(lab, node_side, cloud_side)
     wait_for_cards(conn, story)
+    _wait_for_consumers(lab, story)
     return conn, bare[0]
+
+
+@contextmanager
+def _failing_too(waited_for: Future[Any]) -> Iterator[None]:
+    """Who waits for this future fails with the block."""
+    try:
+        yield
+    except BaseException as error:
+        waited_for.set_exception(error)
+        raise
+
+
+def render_from(lab: Lab, story: Story, facts: str) -> DropIns:
+    """The site file with these facts of the node (JSON), and every role's drop-in from it."""
+    with story.step("node: nova.conf.d rendered from site.yaml and its facts") as step:
+        file = write_site(lab, facts)
+        drop_ins = write_drop_ins(lab, file)
+        step.saw("site.yaml", file.path.read_text())
+        for role, text in drop_ins.items():
+            step.saw(f"wholecard nova render --role {role}", text)
+    with story.step("node: nova lint, before anything starts with it") as step:
+        judged = linted(lab, file)
+        step.saw("wholecard nova lint", judged.text)
+        step.note = f"{len(judged.findings)} findings"
+        if judged.findings:
+            raise LabError("nova lint has something against what was rendered", judged.text)
+    return drop_ins
+
+
+def keep_facts(lab: Lab, agent: Agent) -> None:
+    """Read the node's facts anew, as they are since it was prepared, for who asks the site."""
+    write_site(lab, agent.run("inspect", "--json").stdout)
 
 
 def side_by_side(
@@ -184,6 +229,7 @@ def save(lab: Lab, story: Story) -> None:
         for part in ("keystone", "glance"):
             shutil.copytree(lab.place.run / part, partial / part)
         settings.write_private(partial / SECRETS, json.dumps(dict(lab.settings.secrets)))
+        shutil.copy2(facts_path(lab), partial / FACTS)
         sizes = {name: (partial / name).stat().st_size for name in (NODE_STATE, SAVED_DISK)}
         (partial / store.MARKER).write_text(json.dumps({"sizes": sizes}))
         partial.rename(target)
@@ -209,6 +255,7 @@ def _copy_databases(lab: Lab, target: Path) -> None:
 def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
     """The saved lab on new databases and a new disk over the saved ones."""
     write_configuration(lab)
+    write_drop_ins(lab, write_site(lab, (saved / FACTS).read_text()))
     node = lab.node(saved)
 
     def node_side(_cloud: Future[Connection]) -> None:
