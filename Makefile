@@ -1,13 +1,15 @@
 # Wholecard. `make` alone prints what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help tools demo test test-fast lint types format docs renew lock clean
+.PHONY: help tools demo test test-fast test-long lint types format docs renew lock lock-nova renew-nova clean
 
 # The folder that has uv; the first call installs what is missing on this machine.
 export UV_BIN := $(if $(filter-out help,$(or $(MAKECMDGOALS),help)),$(shell scripts/tools.sh))
 UV := $(UV_BIN)/uv
 # uv itself is on PATH for the lab, which installs OpenStack with it.
 RUN := PATH="$(UV_BIN):$$PATH" "$(UV)" run --frozen --quiet
+# hypothesis looks for examples that no run has had.
+SEARCH := WHOLECARD_HYPOTHESIS=search
 LAB_REPORT ?= report.html
 
 help: ## what there is
@@ -25,6 +27,11 @@ test: tools lint types ## everything: linters, types, all tests, the lab include
 
 test-fast: tools lint types ## all but the tests that need the lab
 	@$(RUN) pytest -m "not lab"
+
+test-long: tools ## what takes many minutes: matching against real novas from PyPI, 120,000 files linted
+	@$(RUN) pytest -m long tests/differential
+	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova_match
+	@$(SEARCH) $(RUN) pytest -m long -q tests/nova_lint
 
 lint: tools ## ruff: rules and form
 	@$(RUN) ruff check
@@ -48,6 +55,14 @@ lock: tools ## resolve anew: uv.lock, and the lab's OpenStack
 	@cd src/wholecard/lab && "$(UV)" pip compile --quiet --upgrade --python-version 3.13 \
 	  --python-platform x86_64-unknown-linux-gnu --generate-hashes \
 	  --custom-compile-command "make lock" openstack.in --output-file openstack.txt
+
+lock-nova: tools ## resolve anew the environments of real nova, tests/differential/locks/*.txt
+	@cd tests/differential/locks && for each in *.in; do "$(UV)" pip compile --quiet --upgrade \
+	  --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock-nova" "$$each" --output-file "$${each%.in}.txt" || exit 3; done
+
+renew-nova: tools ## ask real novas again for the answers that the normal test set keeps
+	@cd tests && $(RUN) python -m differential.record
 
 clean: tools ## end the lab and remove all its files, the cache included
 	@$(RUN) wholecard lab clean

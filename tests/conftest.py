@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-# Trees are made on disk, and how long that takes is not ours to say.
-settings.register_profile("wholecard", deadline=None)
-settings.load_profile("wholecard")
+# Trees are made on disk, and how long that takes is not ours to say. A run has the examples of the
+# run before it, so that what fails for one person fails for all; `make test-long` looks for others.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("WHOLECARD_HYPOTHESIS", "same"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests out of a run that does not name them: `pytest -m long` does."""
+    if "long" in config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
