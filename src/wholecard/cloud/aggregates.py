@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.change import HALF, Fields, State, Value, Values, options
+from wholecard.cloud.change import HALF, Fields, State, Value, Values, property_commands
 from wholecard.cloud.errors import GoneError, api_errors
 
 # How we know our own aggregates again.
@@ -92,15 +92,7 @@ class SetAggregateMetadata(Values):
 
     def describe(self) -> str:
         """The commands of the openstack client that do the same."""
-        commands = []
-        for verb, chosen in (
-            ("unset", [each for each in self.changes if each[2] is None]),
-            ("set", [each for each in self.changes if each[2] is not None]),
-        ):
-            if chosen:
-                pairs = options(chosen, "--property", "--property")
-                commands.append(f"openstack aggregate {verb} {pairs} {_quoted(self.name)}")
-        return "\n".join(commands)
+        return "\n".join(property_commands("aggregate", self.changes, _quoted(self.name)))
 
     def look(self, conn: Connection) -> State:
         """These metadata as they are."""

@@ -100,12 +100,17 @@ def differing(now: Mapping[str, str], wished: Mapping[str, str]) -> list[str]:
     ]
 
 
-def options(changes: Sequence[Value], set_: str, unset: str) -> str:
-    """`set_ NAME=VALUE` for each value that is put, `unset NAME` for each that goes."""
-    return " ".join(
-        f"{unset} {name}" if after is None else f"{set_} {shlex.quote(f'{name}={after}')}"
-        for name, _, after in changes
-    )
+def property_commands(what: str, changes: Sequence[Value], which: str) -> list[str]:
+    """The openstack client's commands that unset and set these properties of a `what`."""
+    commands = []
+    for verb, chosen in (
+        ("unset", [name for name, _, after in changes if after is None]),
+        ("set", [f"{name}={after}" for name, _, after in changes if after is not None]),
+    ):
+        if chosen:
+            properties = " ".join(f"--property {shlex.quote(each)}" for each in chosen)
+            commands.append(f"openstack {what} {verb} {properties} {which}")
+    return commands
 
 
 def backwards(changes: Sequence[Value]) -> tuple[Value, ...]:

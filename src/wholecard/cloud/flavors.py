@@ -16,7 +16,7 @@ from wholecard.cloud.change import (
     Values,
     backwards,
     differing,
-    options,
+    property_commands,
     shown,
     values,
 )
@@ -345,16 +345,7 @@ def _create(wish: FlavorWish) -> Action:
 
 
 def _set_command(name: str, changes: tuple[Value, ...]) -> str:
-    commands = []
-    for verb, option, chosen in (
-        ("unset", "--property", [each for each in changes if each[2] is None]),
-        ("set", "--property", [each for each in changes if each[2] is not None]),
-    ):
-        if chosen:
-            commands.append(
-                f"openstack flavor {verb} {options(chosen, option, option)} {_name(name)}"
-            )
-    return "; ".join(commands)
+    return "; ".join(property_commands("flavor", changes, _name(name)))
 
 
 def _size(ram_mb: int, vcpus: int, disk_gb: int, public: bool, ours: bool) -> str:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.change import HALF, Fields, State, Value, Values, options
+from wholecard.cloud.change import HALF, Fields, State, Value, Values, property_commands
 from wholecard.cloud.errors import CloudError, api_errors
 from wholecard.cloud.waiting import wait_until
 from wholecard.core import UsageError, WholecardError
@@ -161,15 +161,8 @@ class SetImageProperties(Values):
 
     def describe(self) -> str:
         """The commands of the openstack client that do the same."""
-        commands = []
-        for verb, chosen in (
-            ("unset", [each for each in self.changes if each[2] is None]),
-            ("set", [each for each in self.changes if each[2] is not None]),
-        ):
-            if chosen:
-                pairs = options(chosen, "--property", "--property")
-                commands.append(f"openstack image {verb} {pairs} {self.id}  # {self.name}")
-        return "\n".join(commands)
+        which = f"{self.id}  # {self.name}"
+        return "\n".join(property_commands("image", self.changes, which))
 
     def look(self, conn: Connection) -> State:
         """These properties as they are."""
