@@ -46,3 +46,10 @@ def test_page_can_be_found(code: str) -> None:
     table = (ROOT / "docs/reference/rules.md").read_text()
     assert re.search(rf"^\| \[{code}\]\(\.\./rules/{code}\.md\) \| {title} \|", table, re.M)
     assert f"- rules/{code}.md\n" in (ROOT / "mkdocs.yml").read_text()
+
+
+@pytest.mark.parametrize("code", sorted(code for code in PAGES if code[2] in "23"))
+def test_page_shows_what_is_wrong_and_what_is_right(code: str) -> None:
+    """A rule of nova.conf, a request or a cloud has an example of each, the wrong one first."""
+    text = PAGES[code].read_text().lower()
+    assert -1 < text.find("wrong") < text.rfind("right")
