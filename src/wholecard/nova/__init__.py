@@ -1,8 +1,8 @@
 """nova.conf for cards: what has to stand in it, what is wrong with it, and what nova makes of it.
 
 tables      `options`: every option and key, under which name, since which release, read by whom;
-            `filters`: nova-scheduler's own list; `tuning`: what many cards need. `release_page`
-            makes a page of them.
+            `filters`: nova-scheduler's own list; `tuning`: what many cards need; `faults`: nova's
+            own, by release. `release_page` makes a page of them.
 wanting     `given` says which functions of a host a site gives, `specs` and `tags` how they are
             named there, `wanted` puts a role's `needs` together; `cards` are the two JSON values.
 writing     `render` makes a role's drop-in, `layouts` what a deployment tool wants; `ours` knows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from wholecard.nova.faults import FAULTS, Fault
 from wholecard.nova.filters import default_filters
 from wholecard.nova.options import (
     ALIAS_KEYS,
@@ -50,8 +51,16 @@ def releases_page() -> str:
         "## nova-scheduler's own filters\n",
         "`enabled_filters` where nobody sets it. PciPassthroughFilter is in none of them.\n",
         _table(("releases", "filters"), _filters()),
+        "## Faults of nova's own\n",
+        "What no configuration avoids; a point release of an older series may have the mend too.\n",
+        _table(("bug", "mended in", "until then"), map(_fault, FAULTS)),
     ]
     return "\n".join(parts)
+
+
+def _fault(fault: Fault) -> tuple[str, str, str]:
+    link = f"[{fault.bug}](https://bugs.launchpad.net/nova/+bug/{fault.bug})"
+    return link, _series(fault.mended), fault.what
 
 
 def _option(option: Option) -> tuple[str, str, str, str]:
