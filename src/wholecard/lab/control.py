@@ -209,18 +209,32 @@ class Control:
         self._start_and_wait(name, configuration, command, lambda: answers_http(port))
 
     def start_daemon(self, name: str) -> None:
-        """Start nova-conductor or nova-scheduler where it does not run (they listen nowhere)."""
+        """Start nova-conductor or nova-scheduler where it does not run; wait until it takes calls.
+
+        It listens nowhere but on RabbitMQ. Before that it asks Placement, and ends where that does
+        not answer: who is told that it runs must not have to guess.
+        """
         command = [f"{INSIDE}/bin/{name}"]
-        self._start_and_wait(name, DAEMONS[name], command, lambda: True)
+        topic = name.removeprefix("nova-")
+        self._start_and_wait(
+            name, DAEMONS[name], command, lambda: self.queues().get(topic, 0) > 0, every=0.5
+        )
 
     def _start_and_wait(
-        self, name: str, configuration: str, command: list[str], ready: Callable[[], bool]
+        self,
+        name: str,
+        configuration: str,
+        command: list[str],
+        ready: Callable[[], bool],
+        every: float = 0.1,
     ) -> None:
         log = self.logs / f"{name}.out"
         service = None
         if name not in process.running(self.owner):
             service = process.start(self.inside(configuration), self.owner, name, command, log)
-        process.wait_until(ready, timeout=120, what=f"{name} answers", service=service, log=log)
+        process.wait_until(
+            ready, timeout=120, what=f"{name} answers", service=service, log=log, every=every
+        )
 
 
 def speaks_amqp(port: int) -> bool:

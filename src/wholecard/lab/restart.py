@@ -35,9 +35,11 @@ def restart(lab: Lab, names: Sequence[str]) -> None:
     here = [name for name in names if name != COMPUTE]
     # Ended all at once first, or one might be asked by another while it still has its old file.
     process.stop(lab.place.run, here)
-    with ThreadPoolExecutor(len(names) or 1) as pool:
-        for one in [pool.submit(_starter(lab, name)) for name in names]:
-            one.result()
+    apis = [name for name in names if name in APIS]
+    for wave in (apis, [name for name in names if name not in apis]):
+        with ThreadPoolExecutor(len(wave) or 1) as pool:
+            for one in [pool.submit(_starter(lab, name)) for name in wave]:
+                one.result()
 
 
 def _starter(lab: Lab, name: str) -> Callable[[], None]:
@@ -45,13 +47,7 @@ def _starter(lab: Lab, name: str) -> Callable[[], None]:
         return lambda: _restart_compute(lab)
     if name in APIS:
         return lambda: lab.control.start_api(name)
-    return lambda: _start_daemon(lab, name)
-
-
-def _start_daemon(lab: Lab, name: str) -> None:
-    topic = name.removeprefix("nova-")
-    lab.control.start_daemon(name)
-    wait_for_consumers(lab, topic, some=True, timeout=120)
+    return lambda: lab.control.start_daemon(name)
 
 
 def _restart_compute(lab: Lab) -> None:
