@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,9 @@ def planned(cloud: Cloud, site: Path) -> CloudPlan:
 def openstack(cloud: Cloud, *words: str) -> Any:
     """What the openstack client shows, from its JSON."""
     environment = os.environ | {"OS_CLIENT_CONFIG_FILE": str(cloud.place.clouds_yaml)}
+    client = Path(sys.executable).parent / "openstack"
     done = subprocess.run(
-        ["openstack", "--os-cloud", settings.CLOUD, *words, "-f", "json"],
+        [client, "--os-cloud", settings.CLOUD, *words, "-f", "json"],
         capture_output=True, text=True, timeout=120, check=False, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
