@@ -37,6 +37,7 @@ from wholecard.lab.nodeside import (
 )
 from wholecard.lab.offer import offer, wait_for_cards
 from wholecard.lab.place import Place
+from wholecard.lab.restart import wait_for_consumers
 from wholecard.lab.root import NODE_NAME
 from wholecard.lab.seed import SECRETS
 from wholecard.lab.site import FACTS, facts_path, write_site
@@ -199,11 +200,7 @@ def _wait_for_consumers(lab: Lab, story: Story, timeout: float = 180) -> None:
     BUILD for ever (seen).
     """
     with story.step("cloud: nova-compute listens on RabbitMQ"):
-        process.wait_until(
-            lambda: lab.control.queues().get(f"compute.{NODE_NAME}", 0) > 0,
-            timeout=timeout, what="nova-compute listens on RabbitMQ", every=0.5,
-            log=lab.place.logs / "rabbitmq.log",
-        )  # fmt: skip
+        wait_for_consumers(lab, f"compute.{NODE_NAME}", some=True, timeout=timeout)
 
 
 def _saved_folder(place: Place, parts: Parts, layout: str, accelerator: str) -> Path:
