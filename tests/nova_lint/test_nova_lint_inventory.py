@@ -80,16 +80,21 @@ def test_the_nearest_is_named() -> None:
     ],
 )
 def test_placement_is_asked_for_what_is_reported(tags: str, keys: str, clean: bool) -> None:
-    """Resource class and traits are compared as Placement has them, names made custom."""
+    """Resource class and traits are compared as Placement has them, names made custom.
+
+    With the host's facts it is said of its devices, and without them of the files.
+    """
     spec = H100.replace("}", tags + "}")
     alias = ALIAS.replace("}", keys + "}")
     uses = "[filter_scheduler]\npci_in_placement = true\n"
     api = service(f"{uses}[pci]\nalias = {alias}\n", "api", path="api.conf")
-    compute = service(f"{uses}{REPORT}device_spec = {spec}\nalias = {alias}\n", "compute",
-                      "2025.2", "gpu-01", path="compute.conf")  # fmt: skip
-    found = rules(api, compute)
-    assert (found == []) is clean, [each.finding for each in lint([api, compute])]
-    assert set(found) <= {"WC245", "WC253"}
+    text = f"{uses}{REPORT}device_spec = {spec}\nalias = {alias}\n"
+    for hosts, rule in ((("gpu-01",), "WC253"), ((), "WC245")):
+        compute = service(text, "compute", "2025.2", *hosts, path="compute.conf")
+        found = rules(api, compute)
+        assert set(found) == (set() if clean else {rule}), [
+            each.finding for each in lint([api, compute])
+        ]
 
 
 def test_many_cards_are_a_note_to_the_scheduler() -> None:

@@ -106,6 +106,13 @@ def test_one_file_for_all_roles() -> None:
     assert rules(*unread) == ["WC215"]
 
 
+def test_filters_count_where_they_are_read() -> None:
+    """A list of filters in nova-compute's file is unread, and nothing is said of what it lacks."""
+    text = "[filter_scheduler]\nenabled_filters = ComputeFilter, FooFilter\n"
+    assert rules(service(text, "compute")) == ["WC215"]
+    assert rules(service(text, "scheduler")) == ["WC236", "WC238", "WC237"]
+
+
 def test_what_is_the_same_is_said_once() -> None:
     """A finding that two roles have in one file is one finding of both."""
     conf = NovaConf((ConfFile.parse(b"[pci]\nalias = {}\n"),))

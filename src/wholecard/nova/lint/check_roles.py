@@ -138,9 +138,14 @@ def check_turned_off(service: Service) -> Iterator[Remark]:
 
 
 def check_asked_for(services: Sequence[Service]) -> Iterator[Remark]:
-    """The resource class and traits that Placement is asked for are those of some device_spec."""
+    """The resource class and traits that Placement is asked for are those of some device_spec.
+
+    Where the facts of every compute are known, WC253 tells it of the devices themselves.
+    """
     computes = [each for each in services if each.role == "compute" and each.specs]
-    if not computes or any(each.error for compute in computes for each in compute.specs):
+    if all(each.facts for each in computes):
+        return
+    if any(each.error for compute in computes for each in compute.specs):
         return
     reported = [
         _reported(each.spec, compute)

@@ -45,10 +45,6 @@ OF_A_SERVICE: tuple[Callable[[Service], Iterator[Remark]], ...] = (
     check_spec.check_everything,
     check_alias.check_aliases,
     check_alias.check_agreement,
-    check_filters.check_pci_filter,
-    check_filters.check_filter_names,
-    check_filters.check_standard_filters,
-    check_filters.check_available,
     check_roles.check_turned_off,
     check_inventory.check_ids,
     check_inventory.check_nothing,
@@ -58,6 +54,13 @@ OF_A_SERVICE: tuple[Callable[[Service], Iterator[Remark]], ...] = (
     check_inventory.check_reported,
     check_inventory.check_drivers,
     check_inventory.check_domains,
+)
+# What only the scheduler reads: in another role's file it is WC215, and nothing else.
+OF_THE_SCHEDULER: tuple[Callable[[Service], Iterator[Remark]], ...] = (
+    check_filters.check_pci_filter,
+    check_filters.check_filter_names,
+    check_filters.check_standard_filters,
+    check_filters.check_available,
 )
 OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Remark]], ...] = (
     check_roles.check_alias_everywhere,
@@ -77,9 +80,12 @@ def lint(services: Sequence[Service], site: Site | None = None) -> list[Remark]:
     found: list[Remark] = []
     for service in services:
         role = (service.role,) if service.role else ()
+        checks = OF_A_SERVICE
+        if service.role in (None, "scheduler"):
+            checks += OF_THE_SCHEDULER
         found += [
             replace(each, roles=role)
-            for check in OF_A_SERVICE
+            for check in checks
             for each in islice(check(service), MOST_OF_A_CHECK)
         ]
     for check_all in OF_ALL:
