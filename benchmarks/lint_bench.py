@@ -24,7 +24,7 @@ from rich.table import Table
 
 from wholecard.host.host import Boot, Host, Iommu
 from wholecard.host.settings import Settings
-from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.conf import NovaConf
 from wholecard.nova.lint import Facts, Service, lint
 from wholecard.pci import Address, Function, Group, find_cards
 from wholecard.site.releases import LATEST

@@ -17,7 +17,8 @@ from wholecard.audit.evidence import (
 )
 from wholecard.host.host import Boot, Cpu, Host, HugePagePool, Iommu, Memory
 from wholecard.host.settings import Settings
-from wholecard.nova.conf_file import ConfFile, NovaConf
+from wholecard.nova.conf import NovaConf
+from wholecard.nova.conf_file import ConfFile
 from wholecard.pci import Address, Function
 from wholecard.site.releases import release
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from wholecard.host.host import Boot, Host, Iommu, Use
 from wholecard.host.settings import Settings
-from wholecard.nova.conf_file import ConfFile, NovaConf
+from wholecard.nova.conf import NovaConf
+from wholecard.nova.conf_file import ConfFile
 from wholecard.nova.lint import Facts, Remark, Service, lint
 from wholecard.nova.options import Role
 from wholecard.pci import Address, Function, Group, find_cards

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from chains import api, card, cloud, compute, conf, facts, host, provider, request, shelf
 from wholecard.audit.evidence import Evidence, Question, Refusal, Service, Stock
 from wholecard.audit.walk import explain
-from wholecard.nova.conf_file import ConfFile, NovaConf
+from wholecard.nova.conf import NovaConf
+from wholecard.nova.conf_file import ConfFile
 from wholecard.nova.match import (
     DeviceSysfs,
     HostCell,

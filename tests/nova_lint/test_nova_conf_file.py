@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from oslo_config import cfg
 
 from wholecard.core import UsageError
-from wholecard.nova.conf_file import (
-    LARGEST,
-    MOST_LINES,
-    ConfFile,
-    NovaConf,
-    Place,
-    Problem,
-    default_paths,
-)
+from wholecard.nova.conf import NovaConf, default_paths
+from wholecard.nova.conf_file import LARGEST, MOST_LINES, ConfFile, Place, Problem
 from wholecard.nova.options import OPTIONS, Option
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nova_lint_hosts import ALIAS, FILTERS, H100, hosts
-from wholecard.nova.conf_file import ConfFile, NovaConf
+from wholecard.nova.conf import NovaConf
+from wholecard.nova.conf_file import ConfFile
 from wholecard.nova.lint import Facts, Service, lint
 from wholecard.nova.lint.formats import to_github, to_json, to_sarif
 from wholecard.nova.lint.mend import mended

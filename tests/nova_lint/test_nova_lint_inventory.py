@@ -6,7 +6,8 @@ import pytest
 
 from nova_lint_hosts import ALIAS, FILTERS, H100, function, h100, host, only, rules, service
 from wholecard.core import Severity
-from wholecard.nova.conf_file import ConfFile, NovaConf
+from wholecard.nova.conf import NovaConf
+from wholecard.nova.conf_file import ConfFile
 from wholecard.nova.lint import Facts, Service, lint
 from wholecard.site.releases import release
 

@@ -14,7 +14,7 @@ from wholecard.core import UsageError, WholecardError
 from wholecard.host import journal
 from wholecard.host.apply import apply_files, finish
 from wholecard.host.rollback import rollback
-from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.conf import NovaConf
 from wholecard.nova.lint import Service, lint
 from wholecard.nova.lint.mend import Mended, mended, plan_of, shown_difference
 from wholecard.nova.options import Role

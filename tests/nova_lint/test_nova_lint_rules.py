@@ -6,7 +6,8 @@ import pytest
 
 from nova_lint_hosts import ALIAS, FILTERS, H100, only, rules, service
 from wholecard.core import Severity
-from wholecard.nova.conf_file import ConfFile, NovaConf, Place
+from wholecard.nova.conf import NovaConf
+from wholecard.nova.conf_file import ConfFile, Place
 from wholecard.nova.filters import PCI_FILTER, default_filters
 from wholecard.nova.lint import Service, lint
 from wholecard.nova.lint.json_text import diagnose, spans

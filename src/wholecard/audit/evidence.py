@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from wholecard.host.host import Host
-from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.conf import NovaConf
 from wholecard.site.releases import LATEST, Release
 
 Operation = Literal["create", "resize"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from wholecard.audit.evidence import Evidence, HostEvidence, Refusal, Request, merged_hosts
 from wholecard.core import UsageError
 from wholecard.host.stored import read_host
-from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.conf import NovaConf
 from wholecard.site.load import SiteFile
 from wholecard.site.releases import LATEST, Release
 

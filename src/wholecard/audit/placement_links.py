@@ -11,7 +11,7 @@ from wholecard.audit.chain import Link, broken, ok, unknown
 from wholecard.audit.evidence import Evidence, HostEvidence, Provider, Question, Shelf, Stock
 from wholecard.audit.settings import boolean, files, other
 from wholecard.audit.wanted import Wanted, alias_unknown, class_of, in_placement, traits_of
-from wholecard.nova.conf_file import as_boolean
+from wholecard.nova.conf import as_boolean
 from wholecard.nova.match import Request
 
 # Candidates that Placement goes through without its optimisation: at 4,096 it answers in a third of

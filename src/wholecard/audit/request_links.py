@@ -10,7 +10,7 @@ from wholecard.audit.guest import GuestLayout, LayoutError, layout
 from wholecard.audit.refusals import kind_of
 from wholecard.audit.settings import files, misnamed, spelled
 from wholecard.audit.wanted import EXTRA_SPEC, Aliases, Wanted, aliases_of, api_rules
-from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.conf import NovaConf
 from wholecard.nova.match import RequestError, groups_of, parse_request
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wholecard.nova.conf_file import Entry, NovaConf, as_boolean, split_list
+from wholecard.nova.conf import NovaConf, as_boolean, split_list
+from wholecard.nova.conf_file import Entry
 from wholecard.nova.options import OPTIONS, Option, Spelling
 from wholecard.site.releases import Release
 

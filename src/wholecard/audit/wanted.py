@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from wholecard.audit.chain import Link, unknown
 from wholecard.audit.evidence import Evidence, HostEvidence
 from wholecard.audit.settings import Setting, boolean, settings
-from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.conf import NovaConf
 from wholecard.nova.match import (
     Alias,
     AliasError,

@@ -15,7 +15,7 @@ from wholecard.core.finding import exit_status
 from wholecard.host import journal
 from wholecard.host.apply import apply_files, finish
 from wholecard.host.stored import read_host
-from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.conf import NovaConf
 from wholecard.nova.lint import Facts, Remark, Service, lint
 from wholecard.nova.lint.formats import printable, to_github, to_json, to_sarif
 from wholecard.nova.lint.mend import mended, plan_of, shown_difference

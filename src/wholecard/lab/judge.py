@@ -19,7 +19,7 @@ from wholecard.lab.cloudside import conf_paths
 from wholecard.lab.lab import Lab
 from wholecard.lab.root import NODE_NAME
 from wholecard.lab.site import site_path
-from wholecard.nova.conf_file import NovaConf
+from wholecard.nova.conf import NovaConf
 from wholecard.nova.lint import Facts, Service, lint
 from wholecard.nova.options import ROLES
 from wholecard.site.load import SiteFile, read_site

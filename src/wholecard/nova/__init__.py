@@ -7,7 +7,7 @@ wanting     `given` says which functions of a host a site gives, `specs` and `ta
             named there, `wanted` puts a role's `needs` together; `cards` are the two JSON values.
 writing     `render` makes a role's drop-in, `layouts` what a deployment tool wants; `ours` knows
             our files again; `diff` says what would change and what to restart.
-reading     `conf_file` (with `substitution`) has nova.conf with the place of everything,
-            `effective` the values alone.
+reading     `conf_file` has one file with the place of everything, `conf` (with `substitution`) a
+            service's files together; `effective` has oslo.config's own values, without places.
 judging     `match` is nova's matching, standard library only; `lint` holds files against it.
 """

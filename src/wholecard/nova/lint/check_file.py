@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wholecard.nova.conf_file import ConfFile, Entry, Place, Problem, as_boolean, normal
+from wholecard.nova.conf import as_boolean
+from wholecard.nova.conf_file import ConfFile, Entry, Place, Problem, normal
 from wholecard.nova.lint.check_names import section_meant
 from wholecard.nova.lint.names import squeezed
 from wholecard.nova.lint.remark import ERROR, NOTE, WARNING, Edit, Remark, Spot, file_remark, remark

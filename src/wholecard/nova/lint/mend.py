@@ -11,7 +11,8 @@ from pathlib import Path
 
 from wholecard.core import Action, Plan, UsageError
 from wholecard.host.operations import WriteFile
-from wholecard.nova.conf_file import ConfFile, NovaConf
+from wholecard.nova.conf import NovaConf
+from wholecard.nova.conf_file import ConfFile
 from wholecard.nova.lint.check_names import NEW_SECTION, is_ours
 from wholecard.nova.lint.remark import Edit, Remark, shown_line
 from wholecard.nova.lint.service import Service

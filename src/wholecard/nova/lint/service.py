@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from wholecard.host.host import Host
-from wholecard.nova.conf_file import Effective, Entry, NovaConf
+from wholecard.nova.conf import Effective, NovaConf
+from wholecard.nova.conf_file import Entry
 from wholecard.nova.lint.json_text import Diagnosis, Path, Span, Twice, diagnose, spans
 from wholecard.nova.lint.remark import Edit, Spot
 from wholecard.nova.match import (
