@@ -15,7 +15,12 @@ from commands import Demo, wholecard
 from wholecard.cloud.connection import connect
 from wholecard.lab import lab as labs
 from wholecard.lab import process, settings, views
+from wholecard.lab.cloudside import DROP_IN, drop_in_path
 from wholecard.lab.place import Place
+from wholecard.lab.root import NODE_NAME
+from wholecard.lab.site import site_path
+from wholecard.nova.options import ROLES
+from wholecard.site.load import read_site
 
 GIB = 1 << 30
 
@@ -28,6 +33,27 @@ def test_two_cards_are_proved(demo: Demo) -> None:
 def test_the_second_server_is_refused(demo: Demo) -> None:
     """While both cards are given a second server gets no valid host."""
     assert re.search(r"one-too-many: ERROR, No valid host was found", demo.ran.stdout)
+
+
+def test_the_refusal_is_explained(demo: Demo) -> None:
+    """`explain` names one cause for it: the cards are there, and the first server has them."""
+    assert re.search(r"server one-too-many: explain, why it was refused +[0-9.]+ s  WC318$",
+                     demo.ran.stdout, re.MULTILINE)  # fmt: skip
+    assert "WC318" in demo.report
+
+
+def test_the_configuration_is_rendered_and_linted(demo: Demo, place: Place) -> None:
+    """nova.conf.d is rendered from the lab's site file; `nova lint` has nothing against it."""
+    assert re.search(r"nova lint, before anything starts with it +[0-9.]+ s  0 findings",
+                     demo.ran.stdout)  # fmt: skip
+    lab = labs.require_up(place)
+    file = read_site(site_path(lab))
+    for role in ROLES:
+        again = wholecard("nova", "render", "--site", str(file.path), "--role", role,
+                          *(("--host", NODE_NAME) if role == "compute" else ()))  # fmt: skip
+        assert again.stdout == drop_in_path(lab, role).read_text()
+    there = lab.node().ssh(["cat", f"/etc/nova/{DROP_IN}"], timeout=30).stdout
+    assert there == drop_in_path(lab, "compute").read_text()
 
 
 def test_every_function_was_claimed_at_boot(demo: Demo) -> None:
