@@ -18,18 +18,15 @@ from openstack.connection import Connection
 from rich.console import Console
 
 from commands import Ran
+from computes import fake_compute
 from wholecard.cloud.placement import wait_for_providers
-from wholecard.cloud.services import wait_for_compute
 from wholecard.lab import lab as labs
-from wholecard.lab import process
 from wholecard.lab.cloudside import start_cloud, write_configuration
-from wholecard.lab.environment import INSIDE
 from wholecard.lab.place import Place
 from wholecard.lab.steps import Story
 
 NAME = "test-cloud"
 HOST = "fake-host"
-FAKE = "nova-fake"
 
 
 @dataclass(frozen=True)
@@ -69,16 +66,9 @@ def control_plane(place: Place) -> Iterator[Cloud]:
     try:
         write_configuration(lab)
         conn = start_cloud(lab, story, parts.seed)
-        _start_fake_compute(lab)
-        wait_for_compute(conn, HOST, timeout=120)
-        wait_for_providers(conn, lambda found: any(each.name == HOST for each in found), 60)
-        # nova-compute reports its host before it listens.
-        process.wait_until(
-            lambda: lab.control.queues().get(f"compute.{HOST}", 0) > 0,
-            timeout=120, what="nova-compute listens on RabbitMQ", every=1.0,
-            log=lab.place.logs / "rabbitmq.log",
-        )  # fmt: skip
-        yield Cloud(place, conn)
+        with fake_compute(lab, conn, HOST):
+            wait_for_providers(conn, lambda found: any(each.name == HOST for each in found), 60)
+            yield Cloud(place, conn)
     except BaseException:
         # What the services said goes with the lab's folder.
         kept = place.top / f"failed-{place.name}"
@@ -87,17 +77,3 @@ def control_plane(place: Place) -> Iterator[Cloud]:
         raise
     finally:
         labs.clean(place, keep_cache=True)
-
-
-def _start_fake_compute(lab: labs.Lab) -> None:
-    """A nova-compute whose hypervisor is nova.virt.fake: real services, no machine behind them."""
-    etc = lab.place.run / "etc"
-    conf = (etc / "nova-conductor/nova.conf").read_text()
-    folder = etc / FAKE
-    folder.mkdir(mode=0o700)
-    text = conf.replace("[DEFAULT]\n", "[DEFAULT]\ncompute_driver = fake.FakeDriver\n", 1)
-    host = next(line for line in text.splitlines() if line.startswith("host = "))
-    (folder / "nova.conf").write_text(text.replace(host, f"host = {HOST}", 1))
-    log = lab.place.logs / "nova-compute.out"
-    inside = lab.control.inside(FAKE)
-    process.start(inside, lab.place.run, "nova-compute", [f"{INSIDE}/bin/nova-compute"], log)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -16,13 +15,10 @@ from openstack.connection import Connection
 from commands import Ran, wholecard
 from wholecard.cloud import servers
 from wholecard.cloud.errors import CloudError
-from wholecard.cloud.services import wait_for_compute
-from wholecard.lab import gpu, process, settings
+from wholecard.lab import gpu, settings
 from wholecard.lab.cloudside import DROP_IN, DropIns, drop_in_path
-from wholecard.lab.environment import INSIDE
 from wholecard.lab.lab import Lab
-from wholecard.lab.ports import LOOPBACK
-from wholecard.lab.restart import restart, wait_for_consumers
+from wholecard.lab.restart import restart
 from wholecard.lab.root import NODE_NAME
 from wholecard.lab.site import site_path
 from wholecard.nova.options import Role
@@ -117,37 +113,6 @@ def nova_files(lab: Lab, drop_ins: DropIns, folder: Path) -> Files:
             settings.write_private(files[1], text)
             found[role] = files
     return Files(found)
-
-
-@contextmanager
-def plain_host(lab: Lab, conn: Connection) -> Iterator[Path]:
-    """A second hypervisor host, larger than the node and without any card; its nova.conf.
-
-    nova's own fake driver stands for its hypervisor; all the rest of its nova-compute is real.
-    """
-    folder = lab.place.run / "etc/nova-plain"
-    values = lab.settings
-    here = {
-        "role": "compute", "host": PLAIN_HOST, "address": LOOPBACK, "interface": "public",
-        "state": "/lab/plain", "logs": "/lab/plain",
-        "rabbitmq": f"{LOOPBACK}:{values.ports['rabbitmq']}",
-        "keystone": values.url("keystone"), "glance": values.url("glance"),
-    }  # fmt: skip
-    text = values.render("nova.conf.j2", here=here)
-    settings.write_private(
-        folder / "nova.conf", text.replace("libvirt.LibvirtDriver", "fake.FakeDriver")
-    )
-    (lab.place.run / "plain/lock").mkdir(parents=True, exist_ok=True)
-    command = [f"{INSIDE}/bin/nova-compute"]
-    log = lab.place.logs / f"{PLAIN_HOST}.out"
-    process.start(lab.control.inside("nova-plain"), lab.place.run, PLAIN_HOST, command, log)
-    try:
-        # Asked for its uptime before it listens, nova's list of hypervisors waits a minute.
-        wait_for_consumers(lab, f"compute.{PLAIN_HOST}", some=True, timeout=120)
-        wait_for_compute(conn, PLAIN_HOST, 60)
-        yield folder / "nova.conf"
-    finally:
-        process.stop(lab.place.run, [PLAIN_HOST])
 
 
 @dataclass(frozen=True)

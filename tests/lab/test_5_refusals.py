@@ -17,17 +17,18 @@ import pytest
 from openstack.connection import Connection
 
 from commands import wholecard
+from computes import fake_compute
 from refusals import (
     PF,
     PF_ADDRESS,
     PF_CLASS,
+    PLAIN_HOST,
     Fault,
     ask,
     edited,
     explain,
     lint,
     nova_files,
-    plain_host,
     put,
     restart_roles,
     write_wider_site,
@@ -197,7 +198,7 @@ def test_the_filter_is_not_enabled(
     modest["conductor"] = edited(
         modest["conductor"], ((r"max_attempts = \d+", "max_attempts = 1"),)
     )
-    with plain_host(lab, conn) as plain:
+    with fake_compute(lab, conn, PLAIN_HOST) as plain:
         drive(lab, conn, site, modest, FILTER, tmp_path, (plain,))
         put(lab, modest)
         restart_roles(lab, ("scheduler",))
