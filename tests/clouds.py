@@ -6,7 +6,6 @@ Its one host has no cards; what a cloud is asked for here are objects in its API
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,7 +57,7 @@ class Cloud:
 
 @contextmanager
 def control_plane(place: Place) -> Iterator[Cloud]:
-    """Start it, and end it with all its processes; of what fails the logs stay."""
+    """Start it, and end it with all its processes; tests/lab/conftest.py keeps a failure's logs."""
     labs.clean(place, keep_cache=True)
     story = Story(Console(file=sys.stderr))
     parts = labs.build_parts(place, story)
@@ -69,11 +68,5 @@ def control_plane(place: Place) -> Iterator[Cloud]:
         with fake_compute(lab, conn, HOST):
             wait_for_providers(conn, lambda found: any(each.name == HOST for each in found), 60)
             yield Cloud(place, conn)
-    except BaseException:
-        # What the services said goes with the lab's folder.
-        kept = place.top / f"failed-{place.name}"
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(place.logs, kept)
-        raise
     finally:
         labs.clean(place, keep_cache=True)

@@ -22,13 +22,23 @@ class Ran:
     stderr: str
 
 
-def wholecard(*words: str, timeout: float = 1400, name: str = NAME, cwd: Path | None = None) -> Ran:
-    """Run the command as a person does, with the lab of the tests."""
-    done = subprocess.run(
-        [sys.executable, "-m", "wholecard.cli.main", *words],
-        capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd,
-        env=os.environ | {"WHOLECARD_LAB_NAME": name, "COLUMNS": "120"},
-    )  # fmt: skip
+def wholecard(*words: str, timeout: float = 900, name: str = NAME, cwd: Path | None = None) -> Ran:
+    """Run the command as a person does, with the lab of the tests.
+
+    Raises AssertionError with what it had printed where it takes longer than `timeout` seconds.
+    """
+    command = [sys.executable, "-m", "wholecard.cli.main", *words]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd,
+            env=os.environ | {"WHOLECARD_LAB_NAME": name, "COLUMNS": "120"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        # Bytes, whatever was asked for (bugs.python.org/issue40595, the issue 87597 of cpython).
+        said = b"".join(filter(None, (error.stdout, error.stderr))).decode(errors="replace")
+        raise AssertionError(
+            f"wholecard {' '.join(words)}: not within {timeout} s\n{said}"
+        ) from None
     return Ran(done.returncode, done.stdout, done.stderr)
 
 

@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 # Trees are made on disk, and how long that takes is not ours to say. A run has the examples of the
 # run before it, so that what fails for one person fails for all; `make test-long` looks for others.
-settings.register_profile("same", deadline=None, derandomize=True)
-settings.register_profile("search", deadline=None)
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("search", deadline=None, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("WHOLECARD_HYPOTHESIS", "same"))
 
 

@@ -82,11 +82,18 @@ def refuse(number: int) -> Fault:
     return fault
 
 
+# Under load a run against the real APIs takes some ten seconds.
+CHILD_SECONDS = 300
+
+
 def killed(run: Callable[[], Any], at: int = 0, fault: Fault = die) -> bool:
     """Whether a run in a process of its own was killed; with 0 by somebody else, if at all."""
     child = os.fork()
     if child == 0:
         try:
+            # One that hangs ends by itself, and the test says so.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(CHILD_SECONDS)
             with counted(at, fault):
                 run()
             os._exit(0)

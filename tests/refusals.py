@@ -15,7 +15,7 @@ from openstack.connection import Connection
 from commands import Ran, wholecard
 from wholecard.cloud import servers
 from wholecard.cloud.errors import CloudError
-from wholecard.lab import gpu, settings
+from wholecard.lab import gpu, prove, settings
 from wholecard.lab.cloudside import DROP_IN, DropIns, drop_in_path
 from wholecard.lab.lab import Lab
 from wholecard.lab.restart import restart
@@ -124,13 +124,21 @@ class Refused:
 
 
 def ask(conn: Connection, flavor: str) -> Refused:
-    """Ask nova for a server that it has to refuse. Raises AssertionError where it is ACTIVE."""
+    """Ask nova for a server that it has to refuse. Raises AssertionError where it is ACTIVE.
+
+    Whatever else nova says, no server of the test holds a card afterwards.
+    """
     try:
         outcome = servers.boot(conn, "refused", flavor, gpu.IMAGE, FAIL_SECONDS)
+    except servers.ServerTimeoutError as error:
+        servers.delete_and_wait(conn, error.server_id, prove.DELETE_SECONDS)
+        raise
     except CloudError as error:
         if error.http_status != HTTPStatus.BAD_REQUEST:
             raise
         return Refused("", error.details)
+    if outcome.status != "ERROR":
+        servers.delete_and_wait(conn, outcome.id, prove.DELETE_SECONDS)
     assert outcome.status == "ERROR", outcome
     return Refused(outcome.id, outcome.fault)
 

@@ -1,4 +1,8 @@
-"""The lab for the tests: a name of its own, so that nobody's running lab is ended."""
+"""The lab for the tests: a name of its own, so that nobody's running lab is ended.
+
+Where a test fails, what the lab's services and its node said stays in `failed-TEST` beside the
+lab's folder until the next run.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from commands import NAME, Demo, wholecard
+from kept import keep_logs
 from wholecard.lab import lab as labs
 from wholecard.lab.place import Place, default_place
 
@@ -19,25 +24,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
-            item.add_marker(pytest.mark.timeout(1500))
+            # By signal, so that fixtures are taken down and nothing of the lab goes on running. A
+            # test may run two commands of 900 s.
+            item.add_marker(pytest.mark.timeout(2100, method="signal"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keep the lab's logs of the moment in which a test failed, before anything is taken down."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed and report.when in ("setup", "call"):
+        keep_logs(item.name)
 
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[Place]:
-    """The folder of the tests' lab; ended and removed at the end, the cache stays.
-
-    Where a test failed the logs stay too.
-    """
-    top = default_place().top
-    place = Place(top, NAME)
+    """The folder of the tests' lab; ended and removed at the end, the cache stays."""
+    place = Place(default_place().top, NAME)
+    for stale in place.top.glob("failed-*"):
+        shutil.rmtree(stale, ignore_errors=True)
     labs.clean(place, keep_cache=True)
     yield place
-    kept = top / "failed-test-lab"
-    shutil.rmtree(kept, ignore_errors=True)
-    if place.logs.is_dir():
-        shutil.copytree(place.logs, kept / "log")
-        for log in (place.run / "node").glob("*.log"):
-            shutil.copy2(log, kept)
     labs.clean(place, keep_cache=True)
 
 

@@ -41,7 +41,13 @@ for address; do
   echo "$address" > /sys/bus/pci/drivers_probe
 done
 """
-HOLD = "import sys, time; held = open(sys.argv[1], 'r+b', buffering=0); time.sleep(600)"
+# Told as ready when the file is open; systemd-run returns then.
+HOLD = """
+import subprocess, sys, time
+held = open(sys.argv[1], "r+b", buffering=0)
+subprocess.run(["systemd-notify", "--ready"], check=True, timeout=30)
+time.sleep(600)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +155,7 @@ def test_both_cards_reach_a_server(
     lab: Lab, prepared: Node, story: Story, conn: Connection
 ) -> None:
     """A server gets both cards out of the one group, and its guest proves it."""
-    wait_for_cards(conn, story)
+    wait_for_cards(lab, conn, story)
     booted = prove.boot(conn, story, gpu.CARDS_FLAVOR, "both-cards")
     record = prove.read_proof(lab, conn, story, gpu.CARDS_FLAVOR, booted)
     assert record.as_it_should_be, prove.proof_text(record)
@@ -186,8 +192,9 @@ def test_a_card_in_use_is_not_bound_now(prepared: Node, agent: Agent) -> None:
     prepared.ssh(["sh", "-c", GIVE_BACK, "sh", *native], timeout=60)
     assert [driver_of(prepared, address) for address in native] == ["snd_hda_intel"] * 2
     before = read_manifest(prepared)
-    prepared.ssh(["systemd-run", "--unit=holder", "--service-type=exec", "python3", "-c", HOLD,
-                  group_of(prepared, MOVED[0])], timeout=60)  # fmt: skip
+    prepared.ssh(["systemd-run", "--unit=holder", "--service-type=notify",
+                  "--property=NotifyAccess=all", "python3", "-c", HOLD,
+                  group_of(prepared, MOVED[0])], timeout=120)  # fmt: skip
     try:
         answer = agent.run("apply", "--all-cards", "--now")
     finally:

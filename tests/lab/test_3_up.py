@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from commands import NAME, wholecard
 from wholecard.cloud.connection import connect
 from wholecard.lab import gpu, process, prove, settings, store, views
 from wholecard.lab import lab as labs
+from wholecard.lab.lab import Lab
 from wholecard.lab.place import Place
 from wholecard.lab.ports import LOOPBACK, PREFERRED
 from wholecard.lab.steps import Story
@@ -25,13 +26,22 @@ from wholecard.lab.steps import Story
 pytestmark = pytest.mark.usefixtures("place")
 
 
-def lab_up() -> subprocess.Popen[bytes]:
-    """A `wholecard lab up` that is on its way."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "wholecard.cli.main", "lab", "up"],
-        env=os.environ | {"WHOLECARD_LAB_NAME": NAME},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def lab_up(log: Path) -> subprocess.Popen[bytes]:
+    """A `wholecard lab up` that is on its way; what it says goes to `log`."""
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "wholecard.cli.main", "lab", "up"],
+            env=os.environ | {"WHOLECARD_LAB_NAME": NAME},
+            stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def lab_is_up(place: Place) -> Lab:
+    """The lab, up; it takes seconds where a test before has left it so."""
+    ran = wholecard("lab", "up")
+    assert ran.status == 0, ran.stdout + ran.stderr
+    return labs.require_up(place)
 
 
 def test_a_port_that_is_taken(place: Place) -> None:
@@ -46,8 +56,10 @@ def test_a_port_that_is_taken(place: Place) -> None:
         for name in names:
             taken = held.enter_context(socket.socket())
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.bind((LOOPBACK, PREFERRED[name]))
-            taken.listen()
+            # One that somebody else has already is taken as well.
+            with suppress(OSError):
+                taken.bind((LOOPBACK, PREFERRED[name]))
+                taken.listen()
         ran = wholecard("lab", "up")
         assert ran.status == 0, ran.stdout + ran.stderr
         ports = labs.require_up(place).settings.ports
@@ -55,13 +67,15 @@ def test_a_port_that_is_taken(place: Place) -> None:
     assert any(place.cache.glob("saved-separate-*"))
 
 
-def test_killed_and_taken_up_again(place: Place) -> None:
+def test_killed_and_taken_up_again(lab_is_up: Lab, place: Place, tmp_path: Path) -> None:
     """A `lab up` that was killed half-way is taken up by the next one, by the saved node."""
     wholecard("lab", "down", timeout=120)
-    half = lab_up()
+    log = tmp_path / "up.log"
+    half = lab_up(log)
     process.wait_until(
-        lambda: "keystone" in process.running(place.run), timeout=120, what="keystone starts"
-    )
+        lambda: "keystone" in process.running(place.run),
+        timeout=120, what="keystone starts", service=half, log=log,
+    )  # fmt: skip
     half.send_signal(signal.SIGKILL)
     half.wait(timeout=30)
     ran = wholecard("lab", "up")
@@ -69,9 +83,9 @@ def test_killed_and_taken_up_again(place: Place) -> None:
     assert "wake from its saved state" in ran.stdout
 
 
-def test_a_woken_lab_gives_cards(place: Place) -> None:
+def test_a_woken_lab_gives_cards(lab_is_up: Lab, place: Place) -> None:
     """In a lab woken from its saved state a whole card reaches a server, audio function and all."""
-    lab = labs.require_up(place)
+    lab = lab_is_up
     story = Story(Console(width=110))
     conn = connect(settings.CLOUD, place.clouds_yaml)
     booted = prove.boot(conn, story, gpu.WHOLE_FLAVOR, "woken")
@@ -81,7 +95,7 @@ def test_a_woken_lab_gives_cards(place: Place) -> None:
     assert views.free_findings(lab.control, conn, lab.node())[0] == []
 
 
-def test_up_twice_starts_nothing(place: Place) -> None:
+def test_up_twice_starts_nothing(lab_is_up: Lab, place: Place) -> None:
     """`lab up` on a lab that is up leaves every process as it is."""
     before = {name: s.processes[0].pid for name, s in process.running(place.run).items()}
     assert wholecard("lab", "up", timeout=120).status == 0
@@ -89,7 +103,7 @@ def test_up_twice_starts_nothing(place: Place) -> None:
 
 
 @pytest.mark.parametrize("service", ["nova-scheduler", "placement"])
-def test_up_mends_a_dead_service(place: Place, service: str) -> None:
+def test_up_mends_a_dead_service(lab_is_up: Lab, place: Place, service: str) -> None:
     """`lab up` starts again what died, and leaves alone what lives."""
     before = process.running(place.run)
     process.stop(place.run, [service])
@@ -102,22 +116,22 @@ def test_up_mends_a_dead_service(place: Place, service: str) -> None:
     assert [after[n].processes[0].pid for n in same] == [before[n].processes[0].pid for n in same]
 
 
-def test_ctrl_c_cleans_up(place: Place) -> None:
+def test_ctrl_c_cleans_up(place: Place, tmp_path: Path) -> None:
     """Ctrl-C during `lab up` ends it soon, with status 130 and no process left."""
     wholecard("lab", "down", timeout=120)
-    started = lab_up()
+    log = tmp_path / "up.log"
+    started = lab_up(log)
     process.wait_until(
         lambda: {"rabbitmq", "node"} <= set(process.running(place.run)),
-        timeout=180, what="the lab starts",
+        timeout=180, what="the lab starts", service=started, log=log,
     )  # fmt: skip
     started.send_signal(signal.SIGINT)
     assert started.wait(timeout=60) == 130
     assert process.running(place.run) == {}
 
 
-def test_a_node_that_died(place: Place) -> None:
+def test_a_node_that_died(lab_is_up: Lab, place: Place) -> None:
     """With the node gone `lab status` and `lab shell` say so, and `lab up` brings it back."""
-    assert wholecard("lab", "up").status == 0
     process.stop(place.run, ["node"])
     shell = wholecard("lab", "shell", "--", "true", timeout=60)
     assert shell.status == 3

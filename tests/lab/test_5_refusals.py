@@ -118,11 +118,13 @@ def drive(
     put(lab, bad)
     restart_roles(lab, fault.restarted)
     refused = ask(conn, fault.flavor)
-    assert re.search(fault.told, refused.said), refused
     asked = ("--server", refused.server) if refused.server else ("--flavor", fault.flavor)
-    found = explain(asked, files, site.path, lab.place.clouds_yaml)
-    if refused.server:
-        servers.delete_and_wait(conn, refused.server, prove.DELETE_SECONDS)
+    try:
+        found = explain(asked, files, site.path, lab.place.clouds_yaml)
+    finally:
+        if refused.server:
+            servers.delete_and_wait(conn, refused.server, prove.DELETE_SECONDS)
+    assert re.search(fault.told, refused.said), refused
     assert found == [fault.explain]
 
 

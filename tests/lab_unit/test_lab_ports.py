@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from wholecard.lab import ports
+from wholecard.lab.place import Place
 
 
 @contextlib.contextmanager
@@ -61,11 +62,23 @@ def test_nothing_listens_afterwards() -> None:
     assert ports.LOOPBACK == "127.0.0.1"
 
 
+def test_two_labs_have_different_ports(tmp_path: Path) -> None:
+    """A lab leaves alone what another one beside it has chosen and does not listen on yet."""
+    chosen = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        chosen.append(ports.load_or_choose(Place(tmp_path, name)))
+    assert not set(chosen[0].values()) & set(chosen[1].values())
+    assert all(port in ports.OTHERS for port in chosen[1].values())
+
+
 def test_ports_are_kept(tmp_path: Path) -> None:
     """A lab keeps its ports, also while its own services listen on them."""
-    first = ports.load_or_choose(tmp_path / "ports.json")
+    place = Place(tmp_path)
+    place.run.mkdir()
+    first = ports.load_or_choose(place)
     with listening(ports.LOOPBACK, first["keystone"]):
-        assert ports.load_or_choose(tmp_path / "ports.json") == first
+        assert ports.load_or_choose(place) == first
 
 
 GOOD = dict.fromkeys(ports.PREFERRED, 1)
@@ -78,9 +91,11 @@ GOOD = dict.fromkeys(ports.PREFERRED, 1)
 )  # fmt: skip
 def test_garbage_is_chosen_anew(tmp_path: Path, garbage: str) -> None:
     """A file that does not hold a number for each name is written anew with ports that are free."""
-    path = tmp_path / "ports.json"
+    place = Place(tmp_path)
+    place.run.mkdir()
+    path = place.run / ports.FILE
     path.write_text(garbage, errors="surrogateescape")
-    chosen = ports.load_or_choose(path)
+    chosen = ports.load_or_choose(place)
     assert list(chosen) == list(ports.PREFERRED)
     assert json.loads(path.read_text()) == chosen
 

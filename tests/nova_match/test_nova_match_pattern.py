@@ -27,10 +27,10 @@ def test_ordinary(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", DANGEROUS)
 def test_dangerous(pattern: str) -> None:
     """A pattern that could be tried in too many ways, or is too long, is refused at once."""
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DangerousPatternError):
         compiled(pattern, 4)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "a{2,1}", "(?z)", "(" * 1500])
@@ -52,10 +52,10 @@ parts = st.sampled_from(
 )
 def test_never_hangs(pattern: str, subject: str) -> None:
     """Whatever is let through is matched in well under a second."""
-    started = time.monotonic()
+    started = time.process_time()
     try:
         compiled(pattern, 4).match(subject)
     except (re.error, DangerousPatternError):
         return
     finally:
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 1

@@ -215,9 +215,8 @@ class Control:
         not answer: who is told that it runs must not have to guess.
         """
         command = [f"{INSIDE}/bin/{name}"]
-        topic = name.removeprefix("nova-")
         self._start_and_wait(
-            name, DAEMONS[name], command, lambda: self.queues().get(topic, 0) > 0, every=0.5
+            name, DAEMONS[name], command, lambda: self.queues().get(topic(name), 0) > 0, every=1.0
         )
 
     def _start_and_wait(
@@ -235,6 +234,11 @@ class Control:
         process.wait_until(
             ready, timeout=120, what=f"{name} answers", service=service, log=log, every=every
         )
+
+
+def topic(daemon: str) -> str:
+    """The queue on which nova-conductor or nova-scheduler takes calls."""
+    return daemon.removeprefix("nova-")
 
 
 def speaks_amqp(port: int) -> bool:

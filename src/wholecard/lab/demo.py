@@ -60,7 +60,7 @@ def _walk(place: Place, story: Story, layout: str, record: DemoRecord) -> None:
     labs.write_state(lab, labs.UP)
     record.versions = versions(lab)
     _two_cards(lab, conn, story, record)
-    wait_for_cards(conn, story)
+    wait_for_cards(lab, conn, story)
     _whole_card(lab, conn, story, record)
     wrong = [server for server in record.servers if not server.as_it_should_be]
     if wrong:

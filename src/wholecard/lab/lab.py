@@ -134,7 +134,7 @@ def new_lab(place: Place, parts: Parts, layout: str, accelerator: str) -> Lab:
 
 
 def _lab(place: Place, parts: Parts, layout: str, accelerator: str, secrets: dict[str, str]) -> Lab:
-    ports = load_or_choose(place.run / "ports.json")
+    ports = load_or_choose(place)
     return Lab(place, parts, settings.Settings(ports, secrets), layout, accelerator)
 
 

@@ -184,6 +184,8 @@ class Node:
                 continue
             boot = answer.stdout.strip()
             if boot and boot != other_than:
+                # Its devices have their drivers when udev has nothing left to do.
+                self.ssh(["udevadm", "settle", "--timeout=120"], timeout=150, check=False)
                 return boot
             time.sleep(0.5)
         raise self._error(f"the node did not answer by ssh within {timeout:.0f} s", last)
@@ -204,12 +206,15 @@ class Node:
         with qmp.session(self._qmp) as control:
             control.command("system_reset")
 
-    def power_off(self, timeout: float = 120) -> None:
-        """Shut the node down by its own means and wait until its QEMU has ended."""
+    def power_off(self, timeout: float = 300) -> None:
+        """Shut the node down by its own means and wait until its QEMU has ended.
+
+        systemd gives each service 90 s to end.
+        """
         self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
         process.wait_until(
             lambda: SERVICE not in process.running(self.run_folder),
-            timeout=timeout, what="the node powers off",
+            timeout=timeout, what="the node powers off", log=self.serial_log,
         )  # fmt: skip
 
     def save(self, target: str, folder: Path, timeout: float = 120) -> None:

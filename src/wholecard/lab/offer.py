@@ -17,6 +17,7 @@ from wholecard.host.text import findings_text
 from wholecard.lab import gpu
 from wholecard.lab.errors import LabError
 from wholecard.lab.lab import Lab
+from wholecard.lab.restart import wait_for_consumers
 from wholecard.lab.root import NODE_NAME
 from wholecard.lab.site import site_path
 from wholecard.lab.steps import Story
@@ -46,8 +47,20 @@ def offer_site(lab: Lab, conn: Connection, file: SiteFile) -> CloudPlan:
     return made
 
 
-def wait_for_cards(conn: Connection, story: Story, timeout: float = 300) -> None:
-    """Until nova-compute is up and Placement has every function free."""
+def wait_until_listening(lab: Lab, story: Story, timeout: float = 180) -> None:
+    """Until the node's nova-compute listens on this broker.
+
+    Its service may still look alive from before, for its last report is less than a minute old;
+    a request that is sent to a queue which nobody has made yet is lost, and its server stays in
+    BUILD for ever (seen).
+    """
+    with story.step("cloud: nova-compute listens on RabbitMQ"):
+        wait_for_consumers(lab, f"compute.{NODE_NAME}", some=True, timeout=timeout)
+
+
+def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 300) -> None:
+    """Until nova-compute listens and is up, and Placement has every function free."""
+    wait_until_listening(lab, story, timeout)
     with story.step("cloud: nova-compute reports the cards to Placement") as step:
         wait_for_compute(conn, NODE_NAME, timeout)
         found = wait_for_providers(conn, all_free, timeout)

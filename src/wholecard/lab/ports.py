@@ -1,12 +1,18 @@
-"""The lab's ports, all on 127.0.0.1: the usual ones where they are free, else any that is."""
+"""The lab's ports, all on 127.0.0.1: the usual ones where they are free, else others that are."""
 
 from __future__ import annotations
 
 import json
+import random
 import socket
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from wholecard.lab import store
+from wholecard.lab.place import Place
+
 LOOPBACK = "127.0.0.1"
+FILE = "ports.json"
 
 # As the node sees them, whatever they are outside; below the ports that Linux gives to clients.
 OUTER_ADDRESS = "10.0.2.100"
@@ -19,15 +25,18 @@ INNER = {
     "rabbitmq": 15682,
 }
 PREFERRED = INNER | {"rabbitmq-dist": 15683, "epmd": 14369, "ssh": 12222}
+# Others come from here: Linux gives clients the ports from 32768 on, and a connection of somebody's
+# could hold one of those when the service wants it.
+OTHERS = range(20000, 32000)
 
 
-def choose() -> dict[str, int]:
-    """A free port for each name of PREFERRED."""
+def choose(others: Collection[int] = ()) -> dict[str, int]:
+    """A free port for each name of PREFERRED, none of `others`, which other labs have."""
     ports: dict[str, int] = {}
     held: list[socket.socket] = []
     try:
         for name, preferred in PREFERRED.items():
-            held.append(_bind(preferred) or _bind_any())
+            held.append(_first_free([preferred, *random.sample(OTHERS, len(OTHERS))], others))
             ports[name] = held[-1].getsockname()[1]
     finally:
         for listener in held:
@@ -35,17 +44,31 @@ def choose() -> dict[str, int]:
     return ports
 
 
-def load_or_choose(path: Path) -> dict[str, int]:
-    """The ports that this lab has, kept at `path` as JSON; chosen where there are none yet."""
+def load_or_choose(place: Place) -> dict[str, int]:
+    """The ports that this lab has, kept in its folder as JSON; chosen where there are none yet.
+
+    Labs of other names in the same place have different ones, also while their services do not
+    listen yet.
+    """
+    path = place.run / FILE
+    kept = _load(path)
+    if kept:
+        return kept
+    with store.locked(place.cache / "ports.lock", "another lab chooses its ports"):
+        others = [_load(each) for each in place.top.glob(f"*/{FILE}")]
+        ports = choose([port for each in others for port in each.values()])
+        path.write_text(json.dumps(ports, indent=1))
+    return ports
+
+
+def _load(path: Path) -> dict[str, int]:
     try:
         ports = json.loads(path.read_text())
         if set(ports) == set(PREFERRED) and all(isinstance(port, int) for port in ports.values()):
             return dict(ports)
     except (OSError, ValueError, TypeError, AttributeError):
         pass
-    ports = choose()
-    path.write_text(json.dumps(ports, indent=1))
-    return ports
+    return {}
 
 
 def answers(port: int, timeout: float = 1) -> bool:
@@ -70,8 +93,9 @@ def _bind(port: int) -> socket.socket | None:
     return listener
 
 
-def _bind_any() -> socket.socket:
-    listener = _bind(0)
-    if listener is None:
-        raise OSError("no free port on the loopback address")
-    return listener
+def _first_free(ports: Iterable[int], others: Collection[int]) -> socket.socket:
+    for port in ports:
+        listener = None if port in others else _bind(port)
+        if listener is not None:
+            return listener
+    raise OSError("no free port on the loopback address")

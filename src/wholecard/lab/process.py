@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from wholecard.core import RunError
 from wholecard.lab.errors import LabError, log_tail
 from wholecard.lab.sandbox import Sandbox
 
@@ -138,11 +139,19 @@ def wait_until(
 ) -> None:
     """Wait until `condition()` holds; it is asked again every `every` seconds.
 
-    Raises LabError with the log's end when `timeout` seconds pass, or at once when `service`
-    (started by this process) has ended.
+    A program that fails in it (RunError) has not answered yet: a loaded machine's does so. Raises
+    LabError with the log's end when `timeout` seconds pass, or at once when `service` (started by
+    this process) has ended.
     """
     deadline = time.monotonic() + timeout
-    while not condition():
+    failed = ""
+    while True:
+        try:
+            if condition():
+                return
+            failed = ""
+        except RunError as error:
+            failed = f"{error.brief}: {error.details}\n"
         if service is not None and service.poll() is not None:
             raise LabError(
                 f"{what}: the process ended with status {service.returncode}",
@@ -152,7 +161,7 @@ def wait_until(
         if time.monotonic() > deadline:
             raise LabError(
                 f"{what}: not within {timeout:.0f} s",
-                log_tail(log) if log else "",
+                failed + (log_tail(log) if log else ""),
                 "The log may say why. `wholecard lab up` tries again and goes on where it was.",
             )
         time.sleep(every)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from wholecard.core import UsageError
 from wholecard.lab import process
-from wholecard.lab.control import APIS, DAEMONS
+from wholecard.lab.control import APIS, DAEMONS, topic
 from wholecard.lab.lab import Lab
 from wholecard.lab.nodeside import configure_compute
 from wholecard.lab.root import NODE_NAME
@@ -35,6 +35,10 @@ def restart(lab: Lab, names: Sequence[str]) -> None:
     here = [name for name in names if name != COMPUTE]
     # Ended all at once first, or one might be asked by another while it still has its old file.
     process.stop(lab.place.run, here)
+    for name in DAEMONS:
+        if name in here:
+            # The broker may count who was killed for a while.
+            wait_for_consumers(lab, topic(name), some=False, timeout=60)
     apis = [name for name in names if name in APIS]
     for wave in (apis, [name for name in names if name not in apis]):
         with ThreadPoolExecutor(len(wave) or 1) as pool:
@@ -63,6 +67,6 @@ def wait_for_consumers(lab: Lab, queue: str, *, some: bool, timeout: float) -> N
     """Until somebody listens on a queue of the broker, or nobody any more."""
     process.wait_until(
         lambda: (lab.control.queues().get(queue, 0) > 0) == some,
-        timeout=timeout, what=f"{'somebody' if some else 'nobody'} listens on {queue}", every=0.5,
+        timeout=timeout, what=f"{'somebody' if some else 'nobody'} listens on {queue}", every=1.0,
         log=lab.place.logs / "rabbitmq.log",
     )  # fmt: skip

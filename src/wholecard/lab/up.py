@@ -35,10 +35,9 @@ from wholecard.lab.nodeside import (
     prepare,
     reboot_and_verify,
 )
-from wholecard.lab.offer import offer, wait_for_cards
+from wholecard.lab.offer import offer, wait_for_cards, wait_until_listening
 from wholecard.lab.place import Place
-from wholecard.lab.restart import wait_for_consumers
-from wholecard.lab.root import NODE_NAME
+from wholecard.lab.ports import OUTER_ADDRESS
 from wholecard.lab.seed import SECRETS
 from wholecard.lab.site import FACTS, facts_path, write_site
 from wholecard.lab.steps import Story
@@ -67,6 +66,8 @@ def up(place: Place, story: Story, layout: str = "separate") -> tuple[Lab, Conne
             else:
                 conn, _ = bare_to_ready(lab, story)
                 save(lab, story)
+                # It stood still meanwhile.
+                wait_for_cards(lab, conn, story)
             labs.write_state(lab, labs.UP)
         return lab, conn
 
@@ -122,8 +123,7 @@ def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
         return conn
 
     conn = side_by_side(lab, node_side, cloud_side)
-    wait_for_cards(conn, story)
-    _wait_for_consumers(lab, story)
+    wait_for_cards(lab, conn, story)
     return conn, bare[0]
 
 
@@ -188,19 +188,8 @@ def _mend(lab: Lab, story: Story) -> Connection:
         with story.step("cloud: RabbitMQ again"):
             lab.control.start_rabbitmq()
     conn = start_services(lab, story)
-    _wait_for_consumers(lab, story)
+    wait_until_listening(lab, story)
     return conn
-
-
-def _wait_for_consumers(lab: Lab, story: Story, timeout: float = 180) -> None:
-    """Until the node's nova-compute listens on this broker.
-
-    Its service may still look alive from before, for its last report is less than a minute old;
-    a request that is sent to a queue which nobody has made yet is lost, and its server stays in
-    BUILD for ever (seen).
-    """
-    with story.step("cloud: nova-compute listens on RabbitMQ"):
-        wait_for_consumers(lab, f"compute.{NODE_NAME}", some=True, timeout=timeout)
 
 
 def _saved_folder(place: Place, parts: Parts, layout: str, accelerator: str) -> Path:
@@ -217,6 +206,7 @@ def save(lab: Lab, story: Story) -> None:
             store.remove_tree(stale)
         partial.mkdir(mode=0o700)
         node.ssh(["sync"], timeout=60)
+        _wait_for_report(lab)
         node.save(NODE_STATE, partial)
         try:
             shutil.copy2(node.folder / "disk.qcow2", partial / SAVED_DISK)
@@ -230,6 +220,19 @@ def save(lab: Lab, story: Story) -> None:
         sizes = {name: (partial / name).stat().st_size for name in (NODE_STATE, SAVED_DISK)}
         (partial / store.MARKER).write_text(json.dumps({"sizes": sizes}))
         partial.rename(target)
+
+
+def _wait_for_report(lab: Lab) -> None:
+    """Until nova-compute has just said that it lives, as it does every ten seconds.
+
+    A call of it that is under way when the node is saved is never answered to the node that wakes.
+    """
+    query = "select updated_at from nova.services where `binary` = 'nova-compute'"
+    before = lab.control.sql(query)
+    process.wait_until(
+        lambda: lab.control.sql(query) != before,
+        timeout=120, what="nova-compute reports", log=lab.place.logs / "nova-conductor.log",
+    )  # fmt: skip
 
 
 def _copy_databases(lab: Lab, target: Path) -> None:
@@ -250,22 +253,24 @@ def _copy_databases(lab: Lab, target: Path) -> None:
 
 
 def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
-    """The saved lab on new databases and a new disk over the saved ones."""
+    """The saved lab on new databases and a new disk over the saved ones.
+
+    The node wakes when the cloud is there: what nova-compute says while nobody listens is lost, and
+    it waits for the answer until `rpc_response_timeout`. Its connections of before are cut, for it
+    would not know for a minute that nothing comes over them any more (TCP's keepalive).
+    """
     write_configuration(lab)
     write_drop_ins(lab, write_site(lab, (saved / FACTS).read_text()))
     node = lab.node(saved)
-
-    def node_side(_cloud: Future[Connection]) -> None:
-        with story.step("node: wake from its saved state") as step:
-            disk.overlay(node.inside, f"{SAVED_INSIDE}/{SAVED_DISK}", "qcow2", node.folder,
-                         "disk.qcow2")  # fmt: skip
-            node.start(incoming=f"{SAVED_INSIDE}/{NODE_STATE}")
-            node.wait_for_ssh(timeout=120)
-            node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=30)
-            step.note = "prepared and rebooted when it was saved"
-
-    conn: Connection = side_by_side(lab, node_side, lambda: start_cloud(lab, story, saved))
-    _wait_for_consumers(lab, story)
+    conn = start_cloud(lab, story, saved)
+    with story.step("node: wake from its saved state") as step:
+        disk.overlay(node.inside, f"{SAVED_INSIDE}/{SAVED_DISK}", "qcow2", node.folder,
+                     "disk.qcow2")  # fmt: skip
+        node.start(incoming=f"{SAVED_INSIDE}/{NODE_STATE}")
+        node.wait_for_ssh(timeout=120)
+        node.ssh(["ss", "--kill", "dst", OUTER_ADDRESS], timeout=30)
+        node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=30)
+        step.note = "prepared and rebooted when it was saved"
     offer(lab, conn, story)
-    wait_for_cards(conn, story)
+    wait_for_cards(lab, conn, story)
     return conn
