@@ -33,6 +33,7 @@ from wholecard.audit.evidence import (
     Evidence,
     Guest,
     HostEvidence,
+    Provider,
     Question,
     Refusal,
     Service,
@@ -410,3 +411,24 @@ def test_every_rule_fires() -> None:
     """Each rule of explain is the cause in one of the cases at least."""
     rules = {word for _, expected in CASES.values() for word in expected.split() if "WC3" in word}
     assert {f"WC{number}" for number in range(301, 330)} <= rules
+
+
+BANDWIDTH = Provider(
+    "gpu-01:Open vSwitch agent:br-ex", (Stock("NET_BW_EGR_KILOBIT_PER_SEC", 1000),)
+)
+
+
+def test_bandwidth_below_a_host_makes_it_none_for_cards() -> None:
+    """A host of which Placement has Neutron's providers alone, beside none with cards at all."""
+    bare = host("plain", conf=None, facts=None, shelf=shelf(()))
+    other = host("gpu-01", conf=None, facts=None, shelf=shelf((BANDWIDTH,)))
+    answer = explain(cloud(hosts=(other, bare)))
+    assert [each.for_cards for each in answer.hosts] == [True, True]
+
+
+def test_bandwidth_below_a_host_leaves_the_flavors_of_its_servers() -> None:
+    """Where Placement has no card of the host, its servers' flavors tell what is free."""
+    guests = (Guest("5d1f", {"h100": 2}),)
+    held = host(shelf=shelf((BANDWIDTH,)), taken=None, guests=guests)
+    answer = explain(cloud(hosts=(held,)))
+    assert [each.rule for each in answer.findings] == ["WC318"]

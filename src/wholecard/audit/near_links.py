@@ -10,6 +10,7 @@ from wholecard.audit.chain import Link, broken, ok, unknown
 from wholecard.audit.evidence import HostEvidence, Request, Shelf
 from wholecard.audit.guest import GuestLayout
 from wholecard.audit.numa_fit import Nodes, fits, nodes_of, why_not
+from wholecard.audit.pci_providers import card_providers, has_cards
 from wholecard.audit.wanted import Wanted, alias_unknown, class_of
 from wholecard.nova.match import Request as CardRequest
 from wholecard.nova.match import Verdict
@@ -115,10 +116,12 @@ class NearLinks:
             return alias_unknown(name)
         if host.taken is not None and self.cards.devices is not None:
             return self._free_by_address(name, host.taken)
-        if host.shelf is not None and host.shelf.below:
+        if host.shelf is not None and has_cards(host.shelf, self.wanted):
             return self._free_by_inventory(name, host.shelf)
         if host.guests is not None:
             return self._free_by_flavors(name)
+        if host.shelf is not None and card_providers(host.shelf):
+            return self._free_by_inventory(name, host.shelf)
         return unknown(name, "which cards servers have is not known", "--cloud NAME")
 
     def _free_by_address(self, name: str, taken: Mapping[str, str]) -> Link:

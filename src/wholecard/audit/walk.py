@@ -13,6 +13,7 @@ from wholecard.audit.compute_links import alias_link, configuration_link, servic
 from wholecard.audit.evidence import Evidence, HostEvidence, Refusal
 from wholecard.audit.filter_links import FilterLink, hypervisor_link
 from wholecard.audit.machine_links import MachineLinks
+from wholecard.audit.pci_providers import card_providers
 from wholecard.audit.refusals import kind_of
 from wholecard.audit.request_links import Asked, asked
 from wholecard.audit.wanted import in_placement
@@ -96,9 +97,7 @@ def _walked(evidence: Evidence, host: HostEvidence, request: Asked) -> HostAnswe
     cards = cards_of(evidence, host, request.wanted)
     placement = placement_links.PlacementLinks(evidence, host, request.wanted, cards.providers)
     machine = MachineLinks(evidence, host, request.layout)
-    reported = frozenset(
-        placement_links.address_in(each) for each in (host.shelf.below if host.shelf else ())
-    ) - {""}
+    reported = frozenset(placement_links.address_in(each) for each in card_providers(host.shelf))
     giving = card_links.CardLinks(host, cards, request.wanted, reported)
     near = near_links.NearLinks(evidence.request, host, cards, request.wanted, request.layout)
     judges = {
@@ -127,8 +126,8 @@ def _for_cards(evidence: Evidence, host: HostEvidence, cards: Cards, request: As
     wanted = request.wanted.requests
     if cards.devices is not None and wanted and not any(map(cards.alike, wanted)):
         return False
-    elsewhere = any(each.shelf and each.shelf.below for each in evidence.hosts)
-    return not (elsewhere and host.shelf is not None and not host.shelf.below)
+    elsewhere = any(card_providers(each.shelf) for each in evidence.hosts)
+    return not (elsewhere and host.shelf is not None and not card_providers(host.shelf))
 
 
 def _with_filters(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[HostAnswer, ...]:

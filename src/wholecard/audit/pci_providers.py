@@ -1,0 +1,26 @@
+"""Which of Placement's providers below a host are cards: other services put theirs there too."""
+
+from __future__ import annotations
+
+from wholecard.audit.evidence import Provider, Shelf
+from wholecard.audit.placement_links import address_in
+from wholecard.audit.wanted import Wanted, class_of
+
+
+def card_providers(shelf: Shelf | None) -> tuple[Provider, ...]:
+    """The providers that nova-compute made for functions: those named after an address.
+
+    Neutron's are named after agents and bridges (`gpu-01:Open vSwitch agent:br-ex`), nova's own of
+    mediated devices after libvirt's node devices (`gpu-01_pci_0000_84_00_0`).
+    """
+    return tuple(each for each in (shelf.below if shelf else ()) if address_in(each))
+
+
+def has_cards(shelf: Shelf | None, wanted: Wanted) -> bool:
+    """Whether Placement has cards of every class that is asked for, so that it knows who has them.
+
+    Where the alias is not known, any card. Cyborg names its providers after addresses as well.
+    """
+    cards = card_providers(shelf)
+    classes = {class_of(request) for request in wanted.requests}
+    return bool(cards) and all(any(card.stock(each) for card in cards) for each in classes)
