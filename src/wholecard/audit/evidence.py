@@ -21,7 +21,8 @@ Operation = Literal["create", "resize"]
 class Request:
     """What is asked for: a flavor's and an image's words. RAM in MiB, disk in GiB.
 
-    `source` says where the flavor stands. `zone` is the availability zone that was asked for.
+    `source` says where the flavor stands. `zone` is the availability zone that was asked for, None
+    for none; where `zone_known` is false there may have been one.
     """
 
     flavor: str
@@ -33,6 +34,7 @@ class Request:
     image: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
     zone: str | None = None
+    zone_known: bool = True
     operation: Operation = "create"
 
 
@@ -156,7 +158,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known. `release_known` tells whether anybody named the release."""
+    """All that is known. `release_known` tells whether anybody named the release.
+
+    `forbidden` is what the cloud does not show to the user that asked.
+    """
 
     request: Request
     hosts: tuple[HostEvidence, ...] = ()
@@ -166,6 +171,7 @@ class Evidence:
     scheduler: NovaConf | None = None
     placement: NovaConf | None = None
     refusal: Refusal | None = None
+    forbidden: tuple[str, ...] = ()
 
 
 def merged(first: HostEvidence, second: HostEvidence) -> HostEvidence:

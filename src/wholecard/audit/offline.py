@@ -30,6 +30,34 @@ class Files:
     site: SiteFile | None = None
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What a person gives besides a flavor, an image or a server; what is empty stays.
+
+    Sizes are MiB and GiB.
+    """
+
+    specs: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
+    vcpus: int | None = None
+    ram_mb: int | None = None
+    disk_gb: int | None = None
+
+    def of(self, request: Request) -> Request:
+        """The request with them."""
+        return replace(
+            request,
+            extra_specs={**request.extra_specs, **self.specs},
+            properties={**request.properties, **self.properties},
+            zone=self.zone or request.zone,
+            zone_known=bool(self.zone) or request.zone_known,
+            vcpus=request.vcpus if self.vcpus is None else self.vcpus,
+            ram_mb=request.ram_mb if self.ram_mb is None else self.ram_mb,
+            disk_gb=request.disk_gb if self.disk_gb is None else self.disk_gb,
+        )
+
+
 def gathered(
     request: Request, files: Files, release: Release | None = None, refusal: str = ""
 ) -> Evidence:
@@ -79,21 +107,6 @@ def flavor_of(site: SiteFile, name: str, image: str = "") -> Request:
         disk_gb=flavor.disk_gb,
         image=image,
         properties=images[image].properties if image else {},
-    )
-
-
-def changed(
-    request: Request,
-    specs: Mapping[str, str],
-    properties: Mapping[str, str],
-    **sizes: int | None,
-) -> Request:
-    """The request with what a person gives besides; what is None stays."""
-    return replace(
-        request,
-        extra_specs={**request.extra_specs, **specs},
-        properties={**request.properties, **properties},
-        **{name: size for name, size in sizes.items() if size is not None},  # type: ignore[arg-type]
     )
 
 

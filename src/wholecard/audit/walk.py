@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from wholecard.audit import card_links, near_links, placement_links
 from wholecard.audit.cards import Cards, cards_of
-from wholecard.audit.chain import HOST_LINKS, Link, first_broken, unknown_links, walked
+from wholecard.audit.chain import HOST_LINKS, Link, first_broken, unknown, unknown_links, walked
 from wholecard.audit.compute_links import alias_link, configuration_link, service_link
 from wholecard.audit.evidence import Evidence, HostEvidence, Refusal
 from wholecard.audit.filter_links import FilterLink, hypervisor_link
@@ -108,12 +108,38 @@ def _walked(evidence: Evidence, host: HostEvidence, request: Asked) -> HostAnswe
         **near_links.judges(near),
         **placement_links.judges(placement),
         "machine": machine.machine,
-        "zone": machine.zone,
+        "zone": lambda: _zone(evidence, machine),
         "filters": FilterLink(evidence, request.layout).judge,
         "hypervisor": lambda: hypervisor_link(host),
     }
     meant = _for_cards(evidence, host, cards, request)
-    return HostAnswer(host.name, walked(HOST_LINKS, judges), meant)
+    links = walked(HOST_LINKS, judges)
+    if evidence.forbidden:
+        links = tuple(_for_administrators(link) for link in links)
+    return HostAnswer(host.name, links, meant)
+
+
+def _zone(evidence: Evidence, machine: MachineLinks) -> Link:
+    """The link of the zone, unknown where it holds for want of a zone that may have been asked for.
+
+    An older API shows a server that a host was tried for in that host's zone.
+    """
+    link = machine.zone()
+    if link.state != "ok" or evidence.request.zone_known:
+        return link
+    return unknown(
+        link.name,
+        "nova's API before 2.96 does not tell which zone was asked for",
+        "--zone NAME, where there was one",
+    )
+
+
+def _for_administrators(link: Link) -> Link:
+    """A link of which the cloud was asked in vain says so, where it would be told by the cloud."""
+    if link.state != "unknown" or "--cloud NAME" not in link.fix:
+        return link
+    fix = link.fix.replace("--cloud NAME", "--cloud NAME (of an administrator)")
+    return replace(link, says=f"{link.says}: the cloud shows it to administrators", fix=fix)
 
 
 def _for_cards(evidence: Evidence, host: HostEvidence, cards: Cards, request: Asked) -> bool:
@@ -173,6 +199,8 @@ def _answer(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[str, tup
             f"{', '.join(unknown)}."
         )
         return says, tuple(_host_findings(hosts, Severity.NOTE))
+    if not hosts and evidence.forbidden:
+        return "No host is known: the cloud shows its hosts to administrators.", ()
     return _refused(hosts), tuple(_host_findings(hosts, Severity.ERROR))
 
 

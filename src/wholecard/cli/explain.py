@@ -13,7 +13,7 @@ from rich.text import Text
 
 from wholecard.audit.evidence import Evidence, Request
 from wholecard.audit.explain_text import blocks
-from wholecard.audit.offline import Files, changed, flavor_of, gathered
+from wholecard.audit.offline import Changes, Files, flavor_of, gathered
 from wholecard.audit.walk import Explanation, explain
 from wholecard.core import UsageError, exit_status
 from wholecard.core.json_text import encode
@@ -25,11 +25,12 @@ _HOST_FILE = "HOST=FILE"
 
 def command(
     flavor: Annotated[str, typer.Option("--flavor", metavar="NAME", help="The flavor: of the "
-                      "cloud with --cloud, else of the site file, else one of --spec.")] = "",
+                      "cloud with --cloud, else of the site file, else one of --spec. Beside "
+                      "--server the one that it was to be resized to.")] = "",
     server: Annotated[str, typer.Option("--server", metavar="ID", help="A server that failed; "
                       "needs --cloud.")] = "",
-    image: Annotated[str, typer.Option("--image", metavar="NAME", help="The image, whose "
-                     "properties count too.")] = "",
+    image: Annotated[str, typer.Option("--image", metavar="NAME", help="The image, by its "
+                     "name or id, whose properties count too.")] = "",
     host: Annotated[list[str] | None, typer.Option("--host", metavar="HOST", help="Only this "
                     "host; may be repeated.")] = None,
     zone: Annotated[str, typer.Option("--zone", help="The availability zone asked for.")] = "",
@@ -70,7 +71,7 @@ def command(
     Placement and the filters, for each host. It knows what it is told: files of nova's services
     and facts of hosts, a cloud's APIs with --cloud, or both. What it cannot know it says.
     """
-    if bool(flavor or spec) == bool(server):
+    if not (flavor or spec or server):
         raise UsageError(
             "explain takes a flavor or a server",
             resolution="Name --flavor NAME, or --server ID of one that failed.",
@@ -84,24 +85,24 @@ def command(
         facts={name: paths[-1] for name, paths in _by_host(facts or (), "--facts").items()},
         site=file,
     )
+    changes = Changes(
+        _pairs(spec, "--spec"), _pairs(image_property, "--property"),
+        zone=zone, vcpus=vcpus, ram_mb=ram, disk_gb=disk,
+    )  # fmt: skip
     chosen = release_of(release) if release else None
     request = None if server or cloud else _request(file, flavor, image)
     if cloud:
         # Late: behind it stands OpenStack's whole SDK.
-        from wholecard.audit.live import Wish, asked  # noqa: PLC0415
+        from wholecard.audit.live import asked  # noqa: PLC0415
+        from wholecard.audit.live_request import Wish  # noqa: PLC0415
 
-        wish = Wish(flavor, server, image, tuple(host or ()))
+        wish = Wish(flavor, server, image, tuple(host or ()), changes)
         evidence = asked(cloud, clouds, wish, gathered(_nothing(), files, chosen, error), chosen)
     elif server:
         raise UsageError("--server needs --cloud", resolution="Name the cloud: --cloud NAME")
     else:
-        evidence = gathered(request or _nothing(), files, chosen, error)
-    given = changed(
-        evidence.request, _pairs(spec, "--spec"), _pairs(image_property, "--property"),
-        vcpus=vcpus, ram_mb=ram, disk_gb=disk,
-    )  # fmt: skip
-    given = replace(given, zone=zone or given.zone)
-    answer = explain(_limited(replace(evidence, request=given), host or ()))
+        evidence = gathered(changes.of(request or _nothing()), files, chosen, error)
+    answer = explain(_limited(evidence, host or ()))
     _print(answer, everything, as_json)
     raise typer.Exit(exit_status(answer.findings))
 

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from wholecard.audit.evidence import Request
 from wholecard.audit.explain_text import blocks
-from wholecard.audit.live import Wish, asked
+from wholecard.audit.live import asked
+from wholecard.audit.live_request import Wish
 from wholecard.audit.offline import Files, gathered
 from wholecard.audit.walk import explain
 from wholecard.core import Finding
