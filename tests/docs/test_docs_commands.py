@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from wholecard.cli.app import made_app
+from wholecard.cli.command_page import sections, words
 from wholecard.cli.main import ALONE
 from wholecard.host.agent import main
 from wholecard.host.help import COMMANDS
 
-PAGE = Path(__file__).parents[2] / "docs/reference/cli.md"
+README = Path(__file__).parents[2] / "README.md"
+PAGE = README.parent / "docs/reference/cli.md"
+GROUPS = ("cloud", "explain", "host", "lab", "nova", "site")
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -24,15 +27,39 @@ def test_help_in_reference(
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         main([name, "--help"], "wholecard" if name in ALONE else "wholecard host")
-    begin, end = f"<!-- help: {name} -->\n", "<!-- end -->"
-    block = f"{begin}```text\n{capsys.readouterr().out.rstrip()}\n```\n{end}"
+    _hold(f"<!-- help: {name} -->\n", f"```text\n{capsys.readouterr().out.rstrip()}\n```\n")
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_commands_in_reference(name: str) -> None:
+    """Each other command's section holds its usage, its help and all of its options."""
+    _hold(f"<!-- commands: {name} -->\n", sections()[name])
+
+
+def test_groups() -> None:
+    """No group of commands is left out."""
+    assert set(sections()) == set(GROUPS)
+
+
+def _hold(begin: str, text: str) -> None:
+    """Assert that `text` stands behind `begin` on the page, or make it so."""
     before, found, rest = PAGE.read_text().partition(begin)
     assert found, f"{PAGE.name} has no section with {begin}"
-    stands, _, after = rest.partition(end)
+    stands, end, after = rest.partition("<!-- end -->")
     if os.environ.get("WHOLECARD_RENEW") == "1":
-        PAGE.write_text(before + block + after)
+        PAGE.write_text(before + begin + text + end + after)
         return
-    assert begin + stands + end == block
+    assert stands == text
+
+
+def test_commands_in_readme() -> None:
+    """README's table has every command; behind the first a row has others of its group."""
+    named = set()
+    for row in re.findall(r"^\| (`wholecard [^|]*) \|", README.read_text(), re.M):
+        first, *others = re.findall(r"`([^`]+)`", row)
+        group = first.removeprefix("wholecard ").rpartition(" ")[0]
+        named |= {first.removeprefix("wholecard "), *(f"{group} {each}".strip() for each in others)}
+    assert words() - named == set()
 
 
 def test_global_options() -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from wholecard.core.rules import RULES
 
@@ -46,6 +47,22 @@ def test_page_can_be_found(code: str) -> None:
     table = (ROOT / "docs/reference/rules.md").read_text()
     assert re.search(rf"^\| \[{code}\]\(\.\./rules/{code}\.md\) \| {title} \|", table, re.M)
     assert f"- rules/{code}.md\n" in (ROOT / "mkdocs.yml").read_text()
+
+
+def test_navigation_has_the_ranges_of_the_table() -> None:
+    """In the navigation the rules stand under the headings that the table has, in its order."""
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    reference = next(each["Reference"] for each in nav if "Reference" in each)
+    rules = next(each["Rules"] for each in reference if "Rules" in each)
+    stands = {name: pages for each in rules[1:] for name, pages in each.items()}
+    table: dict[str, list[str]] = {}
+    heading = ""
+    for line in (ROOT / "docs/reference/rules.md").read_text().splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ")
+        for code in re.findall(r"^\| \[(WC\d{3})\]", line):
+            table.setdefault(heading, []).append(f"rules/{code}.md")
+    assert list(stands.items()) == list(table.items())
 
 
 @pytest.mark.parametrize("code", sorted(code for code in PAGES if code[2] in "23"))

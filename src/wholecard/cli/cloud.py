@@ -27,17 +27,22 @@ from wholecard.site.releases import release
 # Its help stands in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
 
-SiteFile = Annotated[Path, typer.Option("--site", help="The site file.")]
-CloudName = Annotated[str, typer.Option("--cloud", help="The cloud's name in clouds.yaml.")]
+SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
+CloudName = Annotated[
+    str, typer.Option("--cloud", metavar="NAME", help="The cloud's name in clouds.yaml.")
+]
 CloudsFile = Annotated[
-    Path | None, typer.Option("--clouds-file", help="The clouds.yaml; else the SDK's own search.")
+    Path | None,
+    typer.Option(
+        "--clouds-file", metavar="FILE", help="The clouds.yaml; else the SDK's own search."
+    ),
 ]
 ReleaseName = Annotated[
     str | None, typer.Option("--release", help="Another release than the site file's.")
 ]
 State = Annotated[
     Path | None,
-    typer.Option("--state", help="The folder of the journals; "
+    typer.Option("--state", metavar="FOLDER", help="The folder of the journals; "
                  "$XDG_STATE_HOME/wholecard/cloud/CLOUD by default."),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -46,9 +46,12 @@ def command(
                     "spec of the flavor, besides or instead of its own.")] = None,
     image_property: Annotated[list[str] | None, typer.Option("--property", metavar="KEY=VALUE",
                               help="A property of the image.")] = None,
-    vcpus: Annotated[int | None, typer.Option("--vcpus", min=1)] = None,
-    ram: Annotated[int | None, typer.Option("--ram", min=1, metavar="MIB")] = None,
-    disk: Annotated[int | None, typer.Option("--disk", min=0, metavar="GIB")] = None,
+    vcpus: Annotated[int | None, typer.Option("--vcpus", min=1, metavar="N", help="The flavor's "
+                     "virtual CPUs.")] = None,
+    ram: Annotated[int | None, typer.Option("--ram", min=1, metavar="MIB", help="The "
+                   "flavor's memory.")] = None,
+    disk: Annotated[int | None, typer.Option("--disk", min=0, metavar="GIB", help="The "
+                    "flavor's disk.")] = None,
     api_conf: Annotated[list[Path] | None, typer.Option("--api-conf", metavar="FILE", help="The "
                         "files or folders that nova-api reads, in their order.")] = None,
     scheduler_conf: Annotated[list[Path] | None, typer.Option("--scheduler-conf", metavar="FILE",

@@ -54,7 +54,9 @@ def up_command(layout: Layout = "separate") -> None:
 @app.command("demo")
 def demo_command(
     layout: Layout = "separate",
-    report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("report.html"),
+    report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")] = Path(
+        "report.html"
+    ),
 ) -> None:
     """Walk the whole way: a bare node, its host prepared, servers with cards, their proof.
 

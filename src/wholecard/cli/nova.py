@@ -36,7 +36,7 @@ _GIVEN = re.compile(r"(?P<name>[^=]+)=(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-
 RoleOption = Annotated[
     str | None, typer.Option("--role", help="api, scheduler, conductor, compute or placement.")
 ]
-SiteOption = Annotated[Path | None, typer.Option("--site", help="The site file.")]
+SiteOption = Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file.")]
 HostOption = Annotated[
     str | None, typer.Option("--host", help="A host of the site, for the role compute.")
 ]
@@ -70,7 +70,8 @@ def render_command(
     alias: AliasOption = None,
     conf: Annotated[
         list[Path] | None,
-        typer.Option(help="The nova.conf files that nova-scheduler reads now, in their order."),
+        typer.Option(metavar="FILE", help="The nova.conf files that nova-scheduler reads now, in "
+                     "their order."),
     ] = None,
     for_tool: Annotated[
         str, typer.Option("--layout", help="drop-in, kolla, openstack-ansible, charms or rhoso: "
@@ -78,8 +79,8 @@ def render_command(
     ] = "drop-in",
     output: Annotated[
         Path | None,
-        typer.Option(help="Write the files of the whole layout below this folder. A file there "
-                     "that is not Wholecard's is never touched."),
+        typer.Option(metavar="FOLDER", help="Write the files of the whole layout below this "
+                     "folder. A file there that is not Wholecard's is never touched."),
     ] = None,
 ) -> None:  # fmt: skip
     """Print nova.conf for cards: a role's drop-in, or all that a deployment tool reads."""
@@ -114,8 +115,8 @@ def diff_command(
     role: Annotated[str, typer.Option(help="api, scheduler, conductor, compute or placement.")],
     conf: Annotated[
         list[Path],
-        typer.Option(help="The files that the service reads now, in their order, with our own if "
-                     "it is there."),
+        typer.Option(metavar="FILE", help="The files that the service reads now, in their order, "
+                     "with our own if it is there."),
     ],
     site: SiteOption = None,
     host: HostOption = None,

@@ -80,7 +80,9 @@ def lint_command(
         typer.Option("--host", help="The compute's facts: a file of inspect --json or --save, or "
                      "with --site a host's name. Without it all hosts of the site."),
     ] = None,
-    site: Annotated[Path | None, typer.Option("--site", help="The site file.")] = None,
+    site: Annotated[
+        Path | None, typer.Option("--site", metavar="FILE", help="The site file.")
+    ] = None,
     format_name: Annotated[
         str, typer.Option("--format", help="text, json, sarif or github.")
     ] = "text",

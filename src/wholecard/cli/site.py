@@ -38,7 +38,9 @@ def init_command(
         typer.Option(metavar="FILE", help="A host's facts: what inspect --json or inspect --save "
                      "wrote there. The file's name is the host's. Without any, this host."),
     ] = None,
-    output: Annotated[Path, typer.Option(metavar="FILE")] = Path("site.yaml"),
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where it goes.")
+    ] = Path("site.yaml"),
     release_name: Annotated[
         str, typer.Option("--release", help="OpenStack's release there, for example 2025.2.")
     ] = str(LATEST),
