@@ -37,7 +37,7 @@ def releases_page() -> str:
             ((each.series, str(each.nova), each.name) for each in RELEASES),
         ),
         "## Options\n",
-        _table(("option", "names", "read by", "what it is"), map(_option, OPTIONS)),
+        _table(("option, and since when", "read by", "what it is"), map(_option, OPTIONS)),
         "## Keys of device_spec\n",
         _since(DEVICE_SPEC_KEYS, "key"),
         "## Keys of alias\n",
@@ -63,7 +63,7 @@ def _fault(fault: Fault) -> tuple[str, str, str]:
     return link, _series(fault.mended), fault.what
 
 
-def _option(option: Option) -> tuple[str, str, str, str]:
+def _option(option: Option) -> tuple[str, str, str]:
     later = dict(option.later)
     readers = ", ".join(
         f"{role} ({_series(later[role])})" if role in later else role
@@ -71,7 +71,7 @@ def _option(option: Option) -> tuple[str, str, str, str]:
         if role in option.roles
     )
     names = "<br>".join(_spelling(each) for each in option.spellings)
-    return f"`{option.name}`", names, readers, option.summary
+    return names, readers, option.summary
 
 
 def _spelling(each: Spelling) -> str:
@@ -79,7 +79,7 @@ def _spelling(each: Spelling) -> str:
         (number for number in (each.deprecated, each.gone) if number is not None), default=None
     )
     until = "" if last is None else f" to {_series(last - 1)}"
-    text = f"`{each}` {_series(each.since)}{until or ' on'}"
+    text = f"`{each}`<br>{_series(each.since)}{until or ' on'}"
     if each.deprecated is not None:
         end = "" if each.gone is None else f" to {_series(each.gone - 1)}"
         text += f", still read{end}"

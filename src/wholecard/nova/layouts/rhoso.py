@@ -22,6 +22,12 @@ from wholecard.nova.render import text
 from wholecard.site.releases import Release
 
 _NAMESPACE = "openstack"
+# The name is the operator's own: a ConfigMap of it may be there, with other keys.
+_SHARED = """\
+# Where this ConfigMap is there already, with keys of yours, set this key alone:
+#   oc patch configmap nova-extra-config -n openstack --type merge --patch-file FILE
+# Where it is not: oc create -f FILE
+"""
 _OPERATORS_FILTERS = (
     "AggregateInstanceExtraSpecsFilter", "ComputeFilter", "ComputeCapabilitiesFilter",
     "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter",
@@ -46,7 +52,8 @@ def files(cloud: Cloud) -> dict[str, str]:
         conf = text("compute", (*own, *cloud.roles["compute"]), cloud.of)
         name = "nova-extra-config" if len(groups) == 1 else f"nova-{_label(names[0])}-wholecard"
         whom = "for all computes of RHOSO" if len(groups) == 1 else f"for {', '.join(names)}"
-        made[f"{name}.yaml"] = document(_config_map(name, conf), whom, cloud.of)
+        notes = _SHARED if len(groups) == 1 else ""
+        made[f"{name}.yaml"] = document(_config_map(name, conf), whom, cloud.of, notes)
         if len(groups) > 1:
             made[f"{name}-service.yaml"] = document(_service(name), whom, cloud.of)
     return made
