@@ -78,7 +78,8 @@ def write_agent(
     """Write the agent as one file, to carry to a host by hand.
 
     It holds these host commands and needs Python 3.9 or newer there, nothing else:
-    python3 wholecard-host.pyz inspect
+
+      python3 wholecard-host.pyz inspect
     """
     if context.obj is not None:
         raise UsageError("agent writes a file here; --on sends the agent by itself")

@@ -98,9 +98,10 @@ def lint_command(
 ) -> None:  # fmt: skip
     """Find what is wrong in nova.conf: by nova's own rules, the release, the role and the host.
 
-    One role: wholecard nova lint nova.conf --role compute --release 2025.2 --host gpu-01.json
+    One role, or all at once:
 
-    All at once: wholecard nova lint --api api.conf --compute compute.conf --scheduler nova.conf
+      wholecard nova lint nova.conf --role compute --release 2025.2 --host gpu-01.json
+      wholecard nova lint --api api.conf --compute compute.conf --scheduler nova.conf
     """
     if format_name not in get_args(Format):
         raise UsageError(
