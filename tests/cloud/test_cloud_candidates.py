@@ -10,7 +10,7 @@ from cloudapi import Api
 from wholecard.cloud.candidates import Group, candidates, named_providers, question
 from wholecard.cloud.connection import connect
 from wholecard.cloud.errors import CloudError
-from wholecard.cloud.faults import failed_server
+from wholecard.cloud.faults import disk_asked, failed_server
 
 MACHINE = Group({"VCPU": 8, "MEMORY_MB": 16384}, frozenset({"A"}), frozenset({"B"}))
 CARD = Group({"CUSTOM_PCI_10DE_2330": 1}, frozenset({"CUSTOM_X"}))
@@ -114,3 +114,13 @@ def test_a_failed_server(api: Api) -> None:
     assert [(each.host, each.message) for each in found.failures] == [
         ("gpu-01", "Insufficient compute resources: Claim pci failed.")
     ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "on_volume", "asked"),
+    [((40, 0, 0), False, 40), ((40, 5, 1), False, 46), ((40, 5, 1024), False, 46),
+     ((40, 5, 1025), False, 47), ((40, 0, 0), True, 0), ((40, 5, 512), True, 6)],
+)  # fmt: skip
+def test_disk_that_is_asked_for(sizes: tuple[int, int, int], on_volume: bool, asked: int) -> None:
+    """Swap counts in whole GiB, rounded up; of a server on a volume the root disk does not."""
+    assert disk_asked(*sizes, on_volume=on_volume) == asked

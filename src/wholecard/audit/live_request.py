@@ -10,7 +10,7 @@ from openstack.connection import Connection
 from wholecard.audit.evidence import Request
 from wholecard.audit.offline import Changes
 from wholecard.cloud.errors import api_errors
-from wholecard.cloud.faults import FailedServer
+from wholecard.cloud.faults import FailedServer, disk_asked
 from wholecard.cloud.image_by_id import image_by_id, the_image
 from wholecard.core import UsageError
 
@@ -46,7 +46,7 @@ def request_of(conn: Connection, wish: Wish, server: FailedServer | None, bare: 
     return wish.changes.of(found)
 
 
-def _of_flavor(conn: Connection, name: str) -> Request:
+def _of_flavor(conn: Connection, name: str, *, on_volume: bool = False) -> Request:
     with api_errors(conn, f"read the flavor {name}"):
         flavor = conn.compute.find_flavor(name, get_extra_specs=True)
     if flavor is None:
@@ -60,7 +60,10 @@ def _of_flavor(conn: Connection, name: str) -> Request:
         extra_specs={str(key): str(value) for key, value in (flavor.extra_specs or {}).items()},
         vcpus=flavor.vcpus,
         ram_mb=flavor.ram,
-        disk_gb=int(flavor.disk or 0) + int(flavor.ephemeral or 0),
+        disk_gb=disk_asked(
+            *(int(each or 0) for each in (flavor.disk, flavor.ephemeral, flavor.swap)),
+            on_volume=on_volume,
+        ),
     )
 
 
@@ -82,7 +85,7 @@ def _of_server(conn: Connection, wish: Wish, server: FailedServer) -> Request:
     )
     if not wish.flavor:
         return request
-    new = _of_flavor(conn, wish.flavor)
+    new = _of_flavor(conn, wish.flavor, on_volume=server.image_id is None)
     return replace(
         request,
         flavor=new.flavor,
@@ -90,7 +93,7 @@ def _of_server(conn: Connection, wish: Wish, server: FailedServer) -> Request:
         extra_specs=new.extra_specs,
         vcpus=new.vcpus,
         ram_mb=new.ram_mb,
-        disk_gb=None if server.disk_gb is None else new.disk_gb,
+        disk_gb=new.disk_gb,
     )
 
 

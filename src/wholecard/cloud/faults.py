@@ -49,7 +49,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class FailedServer:
-    """A server as it is. Sizes are MiB and GiB; `disk_gb` is None for one on a volume.
+    """A server as it is. Sizes are MiB and GiB; `disk_gb` is what is asked of its host.
 
     `fault` is nova's message, empty where it has none. `action` is the last action in which nova
     chose a host, and `failures` its errors, which only an administrator sees in full. `tried` are
@@ -65,7 +65,7 @@ class FailedServer:
     flavor: str
     vcpus: int
     ram_mb: int
-    disk_gb: int | None
+    disk_gb: int
     extra_specs: Mapping[str, str]
     image_id: str | None
     properties: Mapping[str, str] | None
@@ -113,7 +113,7 @@ def failed_server(conn: Connection, server: str) -> FailedServer:
         action, events = _last_action(conn, str(row["id"]))
     flavor = row.get("flavor") or {}
     image = row.get("image") or {}
-    disk = int(flavor.get("disk") or 0) + int(flavor.get("ephemeral") or 0)
+    sizes = [int(flavor.get(key) or 0) for key in ("disk", "ephemeral", "swap")]
     specs, properties = flavor.get("extra_specs") or {}, image.get("properties")
     zone, zone_known = _zone(row, events)
     return FailedServer(
@@ -123,7 +123,7 @@ def failed_server(conn: Connection, server: str) -> FailedServer:
         flavor=str(flavor.get("original_name") or flavor.get("name") or flavor.get("id") or ""),
         vcpus=int(flavor.get("vcpus") or 0),
         ram_mb=int(flavor.get("ram") or 0),
-        disk_gb=disk if image else None,
+        disk_gb=disk_asked(*sizes, on_volume=not image),
         extra_specs={str(key): str(value) for key, value in specs.items()},
         image_id=image.get("id"),
         properties=None
@@ -136,6 +136,14 @@ def failed_server(conn: Connection, server: str) -> FailedServer:
         failures=tuple(_failure(each) for each in events if each.result == "Error"),
         tried=_tried(row, action, events),
     )
+
+
+def disk_asked(root_gb: int, ephemeral_gb: int, swap_mb: int, *, on_volume: bool = False) -> int:
+    """How much DISK_GB nova asks Placement for: swap in whole GiB, a root on a volume not at all.
+
+    nova, nova/scheduler/utils.py, `ResourceRequest.from_request_spec`.
+    """
+    return (0 if on_volume else root_gb) + ephemeral_gb + -(-swap_mb // 1024)
 
 
 def _row(conn: Connection, server: str) -> dict[str, Any]:
