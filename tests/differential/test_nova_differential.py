@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from differential import placement
 from differential.environments import RELEASES, python_of
 from differential.harness import compared, nova_answers
 from differential.known import KNOWN
@@ -51,3 +52,15 @@ def test_standard_names() -> None:
     command = [str(python_of(34)), "-W", "ignore", str(script)]
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     assert text == Path(standard.__file__).read_text()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("major", RELEASES)
+def test_asks_placement_as_nova(major: int) -> None:
+    """On every case we ask Placement for what nova asks for, and take the aggregates it takes."""
+    count = COUNT // 4
+    outcome = placement.compared(major, placement.nova_answers(major, count))
+    assert outcome.differences == []
+    assert outcome.cases == count
+    assert min(outcome.seen[each] for each in placement.KINDS) > count // 20

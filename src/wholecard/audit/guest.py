@@ -27,7 +27,7 @@ _MOST_CPUS = 4096
 
 
 class LayoutError(UsageError):
-    """nova-api answers 400 to this flavor and image."""
+    """nova refuses this flavor with this image."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ def layout(request: Request, release: Release) -> GuestLayout:
     """
     specs, properties = request.extra_specs, request.properties
     policy = pci_policy(request, release)
-    cpu_policy = _cpu_policy(specs, properties)
+    policy_of_cpus = _with_pcpu(specs, cpu_policy(specs, properties))
     page = _page(specs, properties)
     nodes = _node_count(specs, properties)
-    if not (nodes or page is not None or cpu_policy in ("dedicated", "mixed")):
+    if not (nodes or page is not None or policy_of_cpus in ("dedicated", "mixed")):
         return GuestLayout(policy=policy)
     vcpus, ram = request.vcpus or 0, request.ram_mb or 0
-    pinned = _pinned(specs, cpu_policy, vcpus)
+    pinned = _pinned(specs, policy_of_cpus, vcpus)
     cells = _manual(specs, properties, nodes or 1, vcpus, ram) or _even(nodes or 1, vcpus, ram)
     return GuestLayout(
         tuple(GuestCell(len(cpus - pinned), len(cpus & pinned), mb) for cpus, mb in cells),
@@ -102,7 +102,8 @@ def layout(request: Request, release: Release) -> GuestLayout:
     )
 
 
-def _cpu_policy(specs: Mapping[str, str], properties: Mapping[str, str]) -> str | None:
+def cpu_policy(specs: Mapping[str, str], properties: Mapping[str, str]) -> str | None:
+    """The CPU policy that flavor and image name. Raises LayoutError where nova refuses them."""
     flavor, image = specs.get("hw:cpu_policy"), properties.get("hw_cpu_policy")
     for policy in (flavor, image):
         if policy and policy not in _POLICIES:
@@ -116,9 +117,13 @@ def _cpu_policy(specs: Mapping[str, str], properties: Mapping[str, str]) -> str 
             f"the flavor's hw:cpu_policy is {flavor!r}, the image asks for {image!r}",
             resolution="Take hw_cpu_policy off the image, or use another flavor.",
         )
-    if any(re.fullmatch(r"resources\w*:PCPU", key) for key in specs):
-        return "dedicated"
     return flavor or image or None
+
+
+def _with_pcpu(specs: Mapping[str, str], policy: str | None) -> str | None:
+    """The policy of a guest whose flavor asks for PCPU by name is dedicated."""
+    named = any(re.fullmatch(r"resources\w*:PCPU", key) for key in specs)
+    return "dedicated" if named else policy
 
 
 def _page(specs: Mapping[str, str], properties: Mapping[str, str]) -> Page | None:
