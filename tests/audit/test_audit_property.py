@@ -130,7 +130,10 @@ confs = st.one_of(
 extra_specs = st.dictionaries(
     st.sampled_from(("pci_passthrough:alias", "hw:numa_nodes", "hw:mem_page_size", "hw:cpu_policy",
                      "hw:pci_numa_affinity_policy", "hw:cpu_dedicated_mask", "hw:numa_cpus.0",
-                     "hw:numa_mem.0", "trait:X", "resources:VCPU", "resources1:PCPU", "x")),
+                     "hw:numa_mem.0", "trait:X", "resources:VCPU", "resources1:PCPU", "x",
+                     "hw:tpm_version", "hw:cpu_thread_policy", "hw:mem_encryption", "group_policy",
+                     "hw:emulator_threads_policy", "hw:cpu_realtime", "hw:pmem",
+                     "aggregate_instance_extra_specs:x")),
     words,
     max_size=5,
 )  # fmt: skip
@@ -153,7 +156,7 @@ def odd_hosts(draw: st.DrawFn):  # type: ignore[no-untyped-def]
     ]
     questions = st.builds(
         Question,
-        st.sampled_from(("machine", "traits", "class", "card traits", "count")),
+        st.sampled_from(("machine", "traits", "class", "card traits", "count", "groups")),
         words,
         st.sampled_from((True, False, None)),
     )

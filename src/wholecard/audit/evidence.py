@@ -102,7 +102,7 @@ class Question:
     no answer came in time.
     """
 
-    demand: Literal["machine", "traits", "class", "card traits", "count"]
+    demand: Literal["machine", "traits", "groups", "class", "card traits", "count"]
     text: str
     found: bool | None
     seconds: float = 0.0

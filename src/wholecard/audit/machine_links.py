@@ -2,57 +2,121 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from wholecard.audit.aggregate_links import aggregates_link
 from wholecard.audit.chain import Link, broken, ok, unknown
-from wholecard.audit.evidence import Evidence, HostEvidence
-from wholecard.audit.guest import GuestLayout
-from wholecard.audit.settings import items
+from wholecard.audit.evidence import Evidence, HostEvidence, Shelf, Stock
+from wholecard.audit.resource_request import Demand, ResourceRequest, resource_request
+from wholecard.audit.settings import other
+from wholecard.audit.wanted import Wanted, in_placement, traits_of
+from wholecard.nova.conf import as_boolean
 
 _SOURCE = "Placement's providers"
-# nova/scheduler/filters/aggregate_instance_extra_specs.py.
-_AGGREGATE_FILTER = "AggregateInstanceExtraSpecsFilter"
-_AGGREGATE_SCOPE = "aggregate_instance_extra_specs"
+_NO_FALLBACK = "disable_fallback_pcpu_query"
+# What in the request asks for a trait, by the beginning of its name.
+_WANTING = (
+    ("COMPUTE_ADDRESS_SPACE_", "hw:maxphysaddr_mode"),
+    ("HW_CPU_HYPERTHREADING", "hw:cpu_thread_policy"),
+    ("COMPUTE_SECURITY_TPM_", "hw:tpm_version"),
+    ("COMPUTE_SECURITY_UEFI_SECURE_BOOT", "os:secure_boot"),
+    ("COMPUTE_SECURITY_STATELESS_FIRMWARE", "hw_firmware_stateless"),
+    ("HW_CPU_X86_AMD_SEV", "hw:mem_encryption"),
+    ("COMPUTE_EPHEMERAL_ENCRYPTION", "hw:ephemeral_encryption"),
+    ("COMPUTE_NET_VIRTIO_PACKED", "hw:virtio_packed_ring"),
+    ("COMPUTE_SOUND_MODEL_VIRTIO", "hw:sound_model"),
+    ("COMPUTE_ACCELERATORS", "accel:device_profile"),
+)
 
 
 @dataclass(frozen=True)
 class MachineLinks:
-    """The judges of one host. `layout` is the guest's."""
+    """The judges of one host, for what is wanted of its cards."""
 
     evidence: Evidence
     host: HostEvidence
-    layout: GuestLayout
+    wanted: Wanted = field(default_factory=Wanted)
+
+    @property
+    def asked(self) -> ResourceRequest:
+        """What nova asks Placement for besides cards."""
+        return resource_request(self.evidence.request, self.evidence.release)
 
     def machine(self) -> Link:
-        """Whether CPUs, RAM and disk are left, and the traits there that the request needs.
-
-        nova, nova/scheduler/utils.py, `ResourceRequest`: a pinned guest wants PCPU, and
-        NUMA policy socket, maxphysaddr and the flavor's `trait:` keys want traits of the host.
-        """
-        name, shelf = "machine", self.host.shelf
+        """Whether the host has what nova asks Placement for besides cards."""
+        name, shelf, asked = "machine", self.host.shelf, self.asked
         if shelf is None:
             return unknown(
                 name,
                 "Placement was not asked",
                 f"--cloud NAME, with --host {self.host.name} where there are many",
             )
-        for resource, amount in self.amounts().items():
-            stock = shelf.root.stock(resource)
-            if stock is None and resource == "DISK_GB":
+        pcpu = asked.machine.resources.get("PCPU")
+        if asked.pinned and pcpu and not _stocks(shelf, "PCPU"):
+            return self._without_pcpu(name, shelf, pcpu)
+        return self._judged(name, shelf, asked)
+
+    def _judged(self, name: str, shelf: Shelf, asked: ResourceRequest) -> Link:
+        lacking = self._too_little(name, shelf, asked.machine) or self._traits(name, shelf, asked)
+        if lacking:
+            return lacking
+        if asked.groups and not self._answered(asked):
+            suffixes = ", ".join(f"resources{suffix}" for suffix in asked.groups)
+            return unknown(
+                name,
+                f"whether one provider each has what {suffixes} and their traits ask for",
+                "--cloud NAME asks Placement, where group_policy is not isolate",
+            )
+        return ok(name, ", ".join(f"{k} {v}" for k, v in asked.machine.resources.items()), _SOURCE)
+
+    def _answered(self, asked: ResourceRequest) -> bool:
+        """Whether Placement found a candidate when it was asked for the groups as well."""
+        last = self.host.questions[-1:]
+        whole = asked.group_policy != "isolate" and all(
+            each.resources for each in asked.groups.values()
+        )
+        return whole and bool(last) and last[0].found is True
+
+    def _too_little(self, name: str, shelf: Shelf, demand: Demand) -> Link | None:
+        """The break by an amount. A class of it may be any one provider's of the host.
+
+        Where none has DISK_GB, the host's disks may be another provider's that it shares.
+        """
+        for resource, amount in demand.resources.items():
+            stocks = _stocks(shelf, resource)
+            if not stocks and resource == "DISK_GB":
                 continue
-            if stock is None and resource == "PCPU":
+            if any(each.room >= amount and each.max_unit >= amount for each in stocks):
+                continue
+            most = max(stocks, key=lambda each: each.room, default=None)
+            has = "none" if most is None else f"{most.room} of {most.total} left"
+            if resource == "PCPU" and most is None:
                 return self._no_pcpu(name, amount)
-            if stock is None or stock.room < amount or stock.max_unit < amount:
-                has = "none" if stock is None else f"{stock.room} of {stock.total} left"
-                return broken(
-                    name, "WC324",
-                    f"{self.host.name} has too little {resource}: {has}, {amount} are asked for.",
-                    "Use a smaller flavor, free some there, or look at the allocation ratio.",
-                    _SOURCE,
-                )  # fmt: skip
-        required, forbidden = self.host_traits()
-        lacking = sorted(required - shelf.root.traits)
+            fix = "Use a smaller flavor, free some there, or look at the allocation ratio."
+            if most is None:
+                fix = f"Use a host that has {resource}, or take it off the flavor."
+            return broken(
+                name, "WC324",
+                f"{self.host.name} has too little {resource}: {has}, {amount} are asked for.",
+                fix, _SOURCE,
+            )  # fmt: skip
+        return None
+
+    def _traits(self, name: str, shelf: Shelf, asked: ResourceRequest) -> Link | None:
+        """The break by a trait. One that must be there may be of any provider that gives something.
+
+        placement, placement/objects/allocation_candidate.py: the traits of the group without a
+        suffix are looked for at all providers that take part.
+        """
+        giving = [
+            each.traits
+            for each in shelf.below
+            if any(each.stock(resource) for resource in asked.machine.resources)
+        ]
+        root = shelf.root.traits
+        lacking = sorted(
+            (asked.machine.required - root.union(*giving)) | (asked.root_required - root)
+        )
         if lacking:
             return broken(
                 name, "WC325",
@@ -62,85 +126,76 @@ class MachineLinks:
                 "hypervisor can do.",
                 _SOURCE,
             )  # fmt: skip
-        kept = sorted(forbidden & shelf.root.traits)
+        kept = sorted((asked.machine.forbidden | asked.root_forbidden) & root)
         if kept:
+            fix = "Enable its nova-compute, or take the trait off the request."
+            if kept == ["HW_CPU_HYPERTHREADING"]:
+                fix = "Take hw:cpu_thread_policy=isolate off, or use a host without hyperthreading."
             return broken(
                 name, "WC325",
                 f"{self.host.name} has the trait {', '.join(kept)}, which must not be there.",
-                "Enable its nova-compute, or take the trait off the request.", _SOURCE,
+                fix, _SOURCE,
             )  # fmt: skip
-        return ok(name, ", ".join(f"{k} {v}" for k, v in self.amounts().items()), _SOURCE)
+        return None
 
-    def _no_pcpu(self, name: str, amount: int) -> Link:
+    def _without_pcpu(self, name: str, shelf: Shelf, amount: int) -> Link:
+        """What a host without PCPU is to a pinned guest: nova asks again, for VCPU (Train).
+
+        nova, nova/scheduler/manager.py, unless `[workarounds] disable_fallback_pcpu_query`; a host
+        with the old `vcpu_pin_set` has no PCPU. Whether it may pin is NUMA's link to say.
+        """
+        conf, off = self.evidence.scheduler, _no_second_question(self.evidence)
+        if off:
+            return self._no_pcpu(name, amount, off)
+        request, release = self.evidence.request, self.evidence.release
+        link = self._judged(name, shelf, resource_request(request, release, second=True))
+        if link.state == "broken" and link.rule == "WC324":
+            return self._no_pcpu(name, amount)
+        if link.state == "ok" and conf is None:
+            return unknown(
+                name,
+                f"{self.host.name} has no PCPU; whether nova asks again, for VCPU",
+                f"--scheduler-conf FILE ([workarounds] {_NO_FALLBACK})",
+                _SOURCE,
+            )
+        return link
+
+    def _no_pcpu(self, name: str, amount: int, *seen: str) -> Link:
         return broken(
             name, "WC324",
             f"{self.host.name} has no PCPU, and the guest wants {amount} pinned CPUs.",
-            "Set [compute] cpu_dedicated_set on that host and restart nova-compute.", _SOURCE,
+            "Set [compute] cpu_dedicated_set on that host and restart nova-compute.",
+            *seen, _SOURCE,
         )  # fmt: skip
-
-    def amounts(self) -> dict[str, int]:
-        """What the guest wants of the host's own provider; what is not known is left out."""
-        request = self.evidence.request
-        pinned = sum(cell.pinned for cell in self.layout.cells)
-        amounts = {
-            "VCPU": (request.vcpus or 0) - pinned,
-            "PCPU": pinned,
-            "MEMORY_MB": request.ram_mb or 0,
-            "DISK_GB": request.disk_gb or 0,
-        }
-        for key, value in request.extra_specs.items():
-            match = re.fullmatch(r"resources:([A-Z0-9_]+)", key)
-            if match and match[1] in amounts and str(value).isdecimal():
-                amounts[match[1]] = int(value)
-        return {resource: amount for resource, amount in amounts.items() if amount > 0}
-
-    def host_traits(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The traits that the host must have, and must not have."""
-        request, release = self.evidence.request, self.evidence.release.nova
-        required: set[str] = set()
-        forbidden = {"COMPUTE_STATUS_DISABLED"} if release >= 20 else set()
-        for key, value in request.extra_specs.items():
-            if key.startswith("trait:"):
-                {"required": required, "forbidden": forbidden}.get(value, set()).add(key[6:])
-        required |= {
-            key.removeprefix("trait:")
-            for key, value in request.properties.items()
-            if key.startswith("trait:") and value == "required"
-        }
-        if self.layout.policy == "socket":
-            required.add("COMPUTE_SOCKET_PCI_NUMA_AFFINITY")
-        mode = request.extra_specs.get("hw:maxphysaddr_mode") or request.properties.get(
-            "hw_maxphysaddr_mode"
-        )
-        if release >= 29 and mode in ("passthrough", "emulate"):
-            word = "PASSTHROUGH" if mode == "passthrough" else "EMULATED"
-            required.add(f"COMPUTE_ADDRESS_SPACE_{word}")
-        return frozenset(required), frozenset(forbidden)
 
     def _who_wants(self, traits: list[str]) -> str:
         if traits == ["COMPUTE_SOCKET_PCI_NUMA_AFFINITY"]:
             return "the NUMA policy socket"
-        if traits[0].startswith("COMPUTE_ADDRESS_SPACE"):
-            return "hw:maxphysaddr_mode"
-        return f"the flavor {self.evidence.request.flavor} or its image"
+        words = next((words for start, words in _WANTING if traits[0].startswith(start)), "")
+        return words or f"the flavor {self.evidence.request.flavor} or its image"
+
+    def _required(self) -> frozenset[str]:
+        """Every trait that must be somewhere, those of the cards included where they are asked."""
+        cards = self.wanted.requests if in_placement(self.evidence)[0] else ()
+        return self.asked.required.union(*map(traits_of, cards))
 
     def zone(self) -> Link:
         """Whether the host is where the request wants to be.
 
-        nova, nova/scheduler/request_filter.py, `map_az_to_placement_aggregate`, and
-        nova/scheduler/filters/aggregate_instance_extra_specs.py where that filter is enabled.
+        nova, nova/scheduler/request_filter.py, `map_az_to_placement_aggregate`, and what
+        `aggregate_links` judges.
         """
         name, request = "zone", self.evidence.request
-        missing = self._aggregate_missing(name)
-        if missing:
-            return missing
+        against = aggregates_link(name, self.evidence, self.host, self._required())
+        if against and against.state == "broken":
+            return against
         if request.zone is None:
-            return ok(name, "no zone was asked for")
+            return against or ok(name, "no zone was asked for")
         if self.host.zones is None:
             return unknown(name, f"its zone is not known, {request.zone} was asked for",
                            "--cloud NAME")  # fmt: skip
         if request.zone in self.host.zones:
-            return ok(name, request.zone, "openstack availability zone list")
+            return against or ok(name, request.zone, "openstack availability zone list")
         return broken(
             name, "WC326",
             f"{self.host.name} is in the zone {', '.join(self.host.zones) or 'of no name'}, "
@@ -150,27 +205,21 @@ class MachineLinks:
             "openstack availability zone list",
         )  # fmt: skip
 
-    def _aggregate_missing(self, name: str) -> Link | None:
-        """The break by a flavor's key for aggregates, where the filter that reads it is enabled.
 
-        Values with an operator (`s== x`, `>= 2`) are not judged.
-        """
-        conf, release = self.evidence.scheduler, self.evidence.release
-        found = items(conf, "enabled_filters", release) if conf else None
-        if self.host.aggregates is None or not found or _AGGREGATE_FILTER not in found[0]:
-            return None
-        for key, value in self.evidence.request.extra_specs.items():
-            scope, _, word = key.partition(":")
-            if scope != _AGGREGATE_SCOPE or not re.fullmatch(r"[\w.-]+", str(value)):
-                continue
-            if value in {each.metadata.get(word) for each in self.host.aggregates}:
-                continue
-            return broken(
-                name, "WC326",
-                f"{self.host.name} is in no aggregate with {word}={value}, which the flavor "
-                f"{self.evidence.request.flavor} asks for.",
-                f"Add the host to such an aggregate:\n    openstack aggregate add host AGGREGATE "
-                f"{self.host.name}",
-                found[1],
-            )  # fmt: skip
-        return None
+def asks_again(evidence: Evidence) -> bool:
+    """Whether nova asks Placement a second time, for VCPU instead of PCPU."""
+    asked = resource_request(evidence.request, evidence.release)
+    return asked.pinned and not _no_second_question(evidence)
+
+
+def _no_second_question(evidence: Evidence) -> str:
+    """Where the second question is turned off, as `file:line`; empty where it is not."""
+    conf = evidence.scheduler
+    setting = other(conf, "workarounds", _NO_FALLBACK) if conf else None
+    return setting.where if setting and as_boolean(setting.text) else ""
+
+
+def _stocks(shelf: Shelf, resource: str) -> tuple[Stock, ...]:
+    """The inventories of a class at the host and below it."""
+    own = shelf.root.stock(resource)
+    return (*((own,) if own else ()), *shelf.of_class(resource))

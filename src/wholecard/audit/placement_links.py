@@ -286,10 +286,12 @@ class PlacementLinks:
 
     def _emptied(self, name: str, question: Question) -> Link:
         rule, what, fix = {
-            "machine": ("WC324", "too little VCPU, PCPU, MEMORY_MB or DISK_GB is left",
+            "machine": ("WC324", "too little of a class in the question is left",
                         "Use a smaller flavor, or free some there."),
             "traits": ("WC325", "the host lacks a trait that the request needs",
                        "Compare `openstack resource provider trait list` with the question."),
+            "groups": ("WC324", "no provider has all that a group of the flavor's asks for",
+                       "Compare the flavor's resourcesN and traitN with the host's providers."),
             "class": ("WC320", "it has no card of that resource class left",
                       "Compare `openstack resource provider inventory list` with the question."),
             "card traits": ("WC321", "no card of that class has the traits",

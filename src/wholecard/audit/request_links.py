@@ -8,6 +8,7 @@ from wholecard.audit.chain import REQUEST_LINKS, Link, broken, first_broken, ok,
 from wholecard.audit.evidence import Evidence
 from wholecard.audit.guest import GuestLayout, LayoutError, layout
 from wholecard.audit.refusals import kind_of
+from wholecard.audit.resource_request import resource_request
 from wholecard.audit.settings import files, misnamed, spelled
 from wholecard.audit.wanted import EXTRA_SPEC, Aliases, Wanted, aliases_of, api_rules
 from wholecard.nova.conf import NovaConf
@@ -76,17 +77,22 @@ def _extra_spec(evidence: Evidence) -> Link:
             f"openstack flavor set {request.flavor} --property {EXTRA_SPEC}=ALIAS:1",
             request.source,
         )
-    try:
-        layout(request, evidence.release)
-    except LayoutError as error:
-        image = f" with the image {request.image}" if request.image else ""
-        return broken(
-            name,
-            "WC302",
-            f"nova-api refuses the flavor {request.flavor}{image} (HTTP 400): {error.brief}.",
-            error.resolution,
-            request.source,
-        )
+    image = f" with the image {request.image}" if request.image else ""
+    # What is asked of Placement the scheduler reads, and of its words nova-api knows only some.
+    for reads, who, answer in (
+        (layout, "nova-api", " (HTTP 400)"),
+        (resource_request, "nova", ""),
+    ):
+        try:
+            reads(request, evidence.release)
+        except LayoutError as error:
+            return broken(
+                name,
+                "WC302",
+                f"{who} refuses the flavor {request.flavor}{image}{answer}: {error.brief}.",
+                error.resolution,
+                request.source,
+            )
     return ok(name, f"{EXTRA_SPEC}={text}", request.source)
 
 

@@ -15,9 +15,10 @@ from wholecard.audit.evidence import (
     Shelf,
     Stock,
 )
-from wholecard.audit.machine_links import MachineLinks
+from wholecard.audit.machine_links import asks_again
 from wholecard.audit.placement_links import address_in
 from wholecard.audit.request_links import Asked
+from wholecard.audit.resource_request import resource_request
 from wholecard.audit.wanted import class_of, in_placement, traits_of
 from wholecard.cloud import candidates as placement
 from wholecard.cloud.candidates import Group
@@ -44,8 +45,12 @@ class Shelves:
         uuid = self.uuids.get(host.shelf.root.name if host.shelf else "")
         if uuid is None:
             return ()
-        steps = _steps(evidence, host, wanted)
+        steps = _steps(evidence, wanted)
         whole = _ask(conn, steps[-1], uuid)
+        if whole.found is False and asks_again(evidence):
+            again = _ask(conn, _steps(evidence, wanted, second=True)[-1], uuid)
+            if again.found is not False:
+                return (again,)
         if whole.found or whole.found is None or len(steps) == 1:
             return (whole,)
         found = []
@@ -65,12 +70,22 @@ class _Step:
     cards: tuple[Group, ...] = ()
 
 
-def _steps(evidence: Evidence, host: HostEvidence, wanted: Asked) -> list[_Step]:
-    links = MachineLinks(evidence, host, wanted.layout)
-    bare = Group(links.amounts() or {"VCPU": 1})
-    required, forbidden = links.host_traits()
-    machine = Group(bare.resources, required, forbidden)
+def _steps(evidence: Evidence, wanted: Asked, second: bool = False) -> list[_Step]:
+    asked = resource_request(evidence.request, evidence.release, second)
+    bare = Group(asked.machine.resources or {"VCPU": 1})
+    machine = Group(
+        bare.resources,
+        asked.machine.required | asked.root_required,
+        asked.machine.forbidden | asked.root_forbidden,
+    )
     steps = [_Step("machine", bare), _Step("traits", machine)]
+    groups = tuple(
+        Group(each.resources, each.required, each.forbidden)
+        for each in asked.groups.values()
+        if each.resources
+    )
+    if groups:
+        steps.append(_Step("groups", machine, groups))
     requests = wanted.wanted.requests
     if not in_placement(evidence)[0] or not requests:
         return steps
@@ -83,9 +98,9 @@ def _steps(evidence: Evidence, host: HostEvidence, wanted: Asked) -> list[_Step]
     )
     return [
         *steps,
-        _Step("class", machine, classes),
-        _Step("card traits", machine, cards),
-        _Step("count", machine, every),
+        _Step("class", machine, groups + classes),
+        _Step("card traits", machine, groups + cards),
+        _Step("count", machine, groups + every),
     ]
 
 

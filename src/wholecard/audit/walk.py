@@ -96,7 +96,7 @@ def explain(evidence: Evidence) -> Explanation:
 def _walked(evidence: Evidence, host: HostEvidence, request: Asked) -> HostAnswer:
     cards = cards_of(evidence, host, request.wanted)
     placement = placement_links.PlacementLinks(evidence, host, request.wanted, cards.providers)
-    machine = MachineLinks(evidence, host, request.layout)
+    machine = MachineLinks(evidence, host, request.wanted)
     reported = frozenset(placement_links.address_in(each) for each in card_providers(host.shelf))
     giving = card_links.CardLinks(host, cards, request.wanted, reported)
     near = near_links.NearLinks(evidence.request, host, cards, request.wanted, request.layout)

@@ -134,7 +134,7 @@ RULES: dict[str, str] = {
     "WC323": "Placement does not answer in time",
     "WC324": "Too little CPU, RAM or disk is left",
     "WC325": "The host lacks a trait",
-    "WC326": "The host is in another zone",
+    "WC326": "The host is in another zone or aggregate",
     "WC327": "A filter is not enabled",
     "WC328": "The hypervisor could not start the server",
     "WC329": "Nothing known explains the refusal",
