@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from wholecard.core import WholecardError
+from wholecard.core import UsageError, WholecardError
 from wholecard.nova.effective import read_values
 from wholecard.nova.filters import (
     ALL_FILTERS,
     NOVA_DEFAULT_FILTERS,
     PCI_FILTER_CLASS,
+    WrongFilter,
     default_filters,
     missing_class,
     read_enabled_filters,
+    refuse_wrong_filters,
     with_pci_filter,
+    wrong_filters,
 )
+from wholecard.site.releases import release
 
 _LATE = (
     "ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter",
@@ -105,3 +109,50 @@ def test_the_class_is_named_where_only_others_are(
 ) -> None:
     """Who lists available_filters without nova's own leaves the PCI filter's class out."""
     assert missing_class(read_values(conf(tmp_path, text), 34)) == missing
+
+
+@pytest.mark.parametrize(
+    ("major", "name", "right", "gone"),
+    [
+        (32, "PciPassThroughFilter", "PciPassthroughFilter", None),
+        (32, "pci_passthrough_filter", "PciPassthroughFilter", None),
+        (32, "ComputFilter", "ComputeFilter", None),
+        (32, "AvailabilityZoneFilter", None, 28),
+        (32, "RamFilter", None, 20),
+        (22, "RetryFilter", None, 22),
+        (32, "OurOwnFilter", None, None),
+    ],
+)
+def test_a_wrong_filter(major: int, name: str, right: str | None, gone: int | None) -> None:
+    """What nova does not have is told with its place, what is near, and since when it is gone."""
+    assert list(wrong_filters(["ComputeFilter", name], major)) == [
+        WrongFilter(1, name, right, gone)
+    ]
+
+
+@pytest.mark.parametrize("major", range(13, 35))
+def test_novas_own_list_is_right(major: int) -> None:
+    """nova has every filter of its own default list, and the one for cards."""
+    assert list(wrong_filters(with_pci_filter(default_filters(major)), major)) == []
+
+
+@pytest.mark.parametrize(
+    ("available", "said"),
+    [
+        ("", "nova has no filter OurOwnFilter. Name its class in available_filters"),
+        ("available_filters = nova.scheduler.filters.all_filters\n", "nova has no filter OurOwn"),
+        ("available_filters = our.module.OurOwnFilter\n", ""),
+    ],
+)
+def test_a_filter_of_somebody_elses(tmp_path: Path, available: str, said: str) -> None:
+    """What `available_filters` names beside nova's own may have any name."""
+    text = f"[filter_scheduler]\n{available}enabled_filters = ComputeFilter,OurOwnFilter\n"
+    files = conf(tmp_path, text)
+    values = read_values(files, 32)
+    if not said:
+        refuse_wrong_filters(files, values, release("2025.2"))
+        return
+    with pytest.raises(UsageError) as caught:
+        refuse_wrong_filters(files, values, release("2025.2"))
+    assert said in caught.value.details
+    assert caught.value.brief.startswith(f"{files[0]}:{text.count(chr(10))}: nova-scheduler of")

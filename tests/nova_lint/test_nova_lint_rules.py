@@ -11,7 +11,7 @@ from wholecard.nova.conf_file import ConfFile, Place
 from wholecard.nova.filters import PCI_FILTER, default_filters
 from wholecard.nova.lint import Service, lint
 from wholecard.nova.lint.json_text import diagnose, spans
-from wholecard.nova.lint.names import Names
+from wholecard.nova.names import Names
 from wholecard.site.releases import RELEASES, release
 
 SCHEDULER = f"[filter_scheduler]\n{FILTERS}\n"

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from wholecard.core import UsageError
+from wholecard.nova.conf import NovaConf
 from wholecard.nova.effective import Values, read_values
+from wholecard.nova.names import Names
 from wholecard.nova.options import by_name
+from wholecard.site.releases import Release, release
 
 PCI_FILTER = "PciPassthroughFilter"
 PCI_FILTER_CLASS = "nova.scheduler.filters.pci_passthrough_filter.PciPassthroughFilter"
 ALL_FILTERS = "nova.scheduler.filters.all_filters"
+# What `available_filters` can name of nova's own; anything else brings somebody else's filters.
+OWN_FILTERS = frozenset({ALL_FILTERS, "nova.scheduler.filters.standard_filters", PCI_FILTER_CLASS})
 
 # nova/conf/scheduler.py, the option's own default from each release on; the PCI filter is in none.
 _OLDEST = (
@@ -23,6 +30,110 @@ _DROPPED: tuple[tuple[int, frozenset[str]], ...] = (
     (20, frozenset({"RetryFilter"})),
     (24, frozenset({"AvailabilityZoneFilter"})),
 )
+
+# nova/scheduler/filters/ at the last tag of each release: from, and gone from.
+FILTERS: dict[str, tuple[int, int]] = {
+    **dict.fromkeys((
+        "AggregateImagePropertiesIsolation", "AggregateInstanceExtraSpecsFilter",
+        "AggregateIoOpsFilter", "AggregateMultiTenancyIsolation", "AggregateNumInstancesFilter",
+        "AggregateTypeAffinityFilter", "AllHostsFilter", "ComputeCapabilitiesFilter",
+        "ComputeFilter", "DifferentHostFilter", "ImagePropertiesFilter", "IoOpsFilter",
+        "IsolatedHostsFilter", "JsonFilter", "MetricsFilter", "NUMATopologyFilter",
+        "NumInstancesFilter", PCI_FILTER, "SameHostFilter", "ServerGroupAffinityFilter",
+        "ServerGroupAntiAffinityFilter", "SimpleCIDRAffinityFilter",
+    ), (13, 99)),
+    **dict.fromkeys(("ExactCoreFilter", "ExactDiskFilter", "ExactRamFilter"), (13, 18)),
+    **dict.fromkeys(("CoreFilter", "DiskFilter", "RamFilter"), (13, 20)),
+    **dict.fromkeys(("AggregateCoreFilter", "AggregateDiskFilter", "AggregateRamFilter"), (13, 22)),
+    "TrustedFilter": (13, 17),
+    "TypeAffinityFilter": (13, 17),
+    "RetryFilter": (13, 22),
+    "AvailabilityZoneFilter": (13, 28),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WrongFilter:
+    """A name that is none of nova's filters, at `place` of the list, from 0.
+
+    `right` is the name that it is near to, `gone` the major version that no longer has it. With
+    neither it may be somebody else's filter, which `available_filters` would have to name.
+    """
+
+    place: int
+    name: str
+    right: str | None = None
+    gone: int | None = None
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is wrong whatever `available_filters` names."""
+        return bool(self.right or self.gone)
+
+    @property
+    def mend(self) -> str:
+        """What to do about it."""
+        if self.gone:
+            return "Delete it from the list."
+        return (
+            f"Write {self.right}."
+            if self.right
+            else "Name its class in available_filters, or delete it here."
+        )
+
+    def says(self, of: object) -> str:
+        """What is wrong with it in the release `of`."""
+        shown = self.name if len(self.name) <= 80 else "this"
+        if self.gone:
+            return f"{of} has no {shown} any more, gone since {release(str(self.gone))}"
+        return f"nova has no filter {shown}"
+
+
+def filters_there(major: int) -> tuple[str, ...]:
+    """The filters that nova itself has in that release."""
+    return tuple(name for name, (since, gone) in FILTERS.items() if since <= major < gone)
+
+
+def wrong_filters(names: Iterable[str], major: int) -> Iterator[WrongFilter]:
+    """Those of a list that nova of that release does not have.
+
+    One that neither is there nor among `available_filters` keeps nova-scheduler from starting
+    (nova/scheduler/host_manager.py, `_choose_host_filters`: SchedulerHostFilterNotFound).
+    """
+    there = filters_there(major)
+    known = Names(there)
+    for place, name in enumerate(names):
+        if name and name not in there:
+            gone = FILTERS[name][1] if name in FILTERS else None
+            yield WrongFilter(place, name, None if gone else known.near(name), gone)
+
+
+def others_possible(values: Values) -> bool:
+    """Whether `available_filters` names anything but nova's own."""
+    return bool(set(values.get(by_name("available_filters")) or ()) - OWN_FILTERS)
+
+
+def refuse_wrong_filters(files: Sequence[Path], values: Values, of: Release) -> None:
+    """Raises UsageError where the files' own list keeps nova-scheduler of `of` from starting.
+
+    `values` are what the files set. A filter of somebody else's has to be possible there.
+    """
+    option = by_name("enabled_filters")
+    others = others_possible(values)
+    wrong = [
+        each
+        for each in wrong_filters(values.get(option) or (), of.nova)
+        if each.is_certain or not others
+    ]
+    if not wrong:
+        return
+    entries = NovaConf.read(files).effective(option, of.nova).entries
+    where = f"{entries[-1].path}:{entries[-1].line}: " if entries else ""
+    raise UsageError(
+        f"{where}nova-scheduler of {of} does not start with these enabled_filters",
+        "\n".join(f"{each.says(of)}. {each.mend}" for each in wrong),
+        "Mend the list there first; it is kept as it is, with the filter for cards at its end.",
+    )
 
 
 def default_filters(major: int) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from wholecard.nova.conf import as_boolean
 from wholecard.nova.conf_file import ConfFile, Entry, Place, Problem, normal
 from wholecard.nova.lint.check_names import section_meant
-from wholecard.nova.lint.names import squeezed
 from wholecard.nova.lint.remark import ERROR, NOTE, WARNING, Edit, Remark, Spot, file_remark, remark
 from wholecard.nova.lint.service import MOST_VALUES, Service
+from wholecard.nova.names import squeezed
 from wholecard.nova.options import OPTIONS, Option, find
 
 _INDENTED = re.compile(r"\s+([A-Za-z_][\w.-]*)\s*[=:]")

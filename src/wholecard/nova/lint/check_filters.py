@@ -5,37 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wholecard.nova.conf_file import Entry, Place
-from wholecard.nova.filters import PCI_FILTER, default_filters
+from wholecard.nova.filters import FILTERS, PCI_FILTER, default_filters, filters_there
 from wholecard.nova.lint.check_names import section_end
-from wholecard.nova.lint.names import Names
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, Spot, file_remark, remark
 from wholecard.nova.lint.service import Service
+from wholecard.nova.names import Names
 from wholecard.nova.options import by_name
 
 _ALL = ("nova.scheduler.filters.all_filters", "nova.scheduler.filters.standard_filters")
 # nova has some twenty; a list that is longer is looked at so far.
 MOST_FILTERS = 200
 _OWN = "nova.scheduler.filters.pci_passthrough_filter.PciPassthroughFilter"
-
-# nova/scheduler/filters/ at the last tag of each release: from, and gone from.
-_FILTERS: dict[str, tuple[int, int]] = {
-    **dict.fromkeys((
-        "AggregateImagePropertiesIsolation", "AggregateInstanceExtraSpecsFilter",
-        "AggregateIoOpsFilter", "AggregateMultiTenancyIsolation", "AggregateNumInstancesFilter",
-        "AggregateTypeAffinityFilter", "AllHostsFilter", "ComputeCapabilitiesFilter",
-        "ComputeFilter", "DifferentHostFilter", "ImagePropertiesFilter", "IoOpsFilter",
-        "IsolatedHostsFilter", "JsonFilter", "MetricsFilter", "NUMATopologyFilter",
-        "NumInstancesFilter", PCI_FILTER, "SameHostFilter", "ServerGroupAffinityFilter",
-        "ServerGroupAntiAffinityFilter", "SimpleCIDRAffinityFilter",
-    ), (13, 99)),
-    **dict.fromkeys(("ExactCoreFilter", "ExactDiskFilter", "ExactRamFilter"), (13, 18)),
-    **dict.fromkeys(("CoreFilter", "DiskFilter", "RamFilter"), (13, 20)),
-    **dict.fromkeys(("AggregateCoreFilter", "AggregateDiskFilter", "AggregateRamFilter"), (13, 22)),
-    "TrustedFilter": (13, 17),
-    "TypeAffinityFilter": (13, 17),
-    "RetryFilter": (13, 22),
-    "AvailabilityZoneFilter": (13, 28),
-}  # fmt: skip
 
 
 def check_pci_filter(service: Service) -> Iterator[Remark]:
@@ -79,11 +59,7 @@ def _appended(entry: Entry) -> tuple[Edit, ...]:
 
 
 def _known(service: Service) -> Names:
-    return Names(_there(service.major))
-
-
-def _there(major: int) -> list[str]:
-    return [name for name, (since, gone) in _FILTERS.items() if since <= major < gone]
+    return Names(filters_there(service.major))
 
 
 def check_filter_names(service: Service) -> Iterator[Remark]:
@@ -92,7 +68,7 @@ def check_filter_names(service: Service) -> Iterator[Remark]:
     if not effective.is_set or len(effective.values) > MOST_FILTERS:
         return
     entry = effective.entries[-1]
-    there, known = set(_there(service.major)), _known(service)
+    there, known = set(filters_there(service.major)), _known(service)
     others = [
         name for name in service.effective("available_filters").values if name not in (*_ALL, _OWN)
     ]
@@ -105,7 +81,7 @@ def check_filter_names(service: Service) -> Iterator[Remark]:
             continue
         spot = Spot(entry, start, len(name))
         right = known.near(name)
-        gone = _FILTERS.get(name)
+        gone = FILTERS.get(name)
         # A filter of somebody else's may be among those that are available.
         if right or gone or not others:
             yield _unknown_filter(service, spot, name, right, gone)

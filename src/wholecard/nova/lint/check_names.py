@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wholecard.nova.conf_file import ConfFile, Entry, normal
-from wholecard.nova.lint.names import Names
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, cut, remark
 from wholecard.nova.lint.service import Service
+from wholecard.nova.names import Names
 from wholecard.nova.options import OPTIONS, Option, Spelling, find
 from wholecard.nova.tuning import tuning
 from wholecard.site.releases import RELEASES
