@@ -81,6 +81,63 @@ def test_filters_of_files(capsys: pytest.CaptureFixture[str], file: str, tmp_pat
     assert "available_filters = nova.scheduler.filters.pci_passthrough_filter." in out
 
 
+def test_a_list_that_keeps_the_scheduler_from_starting(
+    capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path
+) -> None:
+    """A filter that nova does not have is refused with its place, in --conf and in the site."""
+    conf = tmp_path / "nova.conf"
+    conf.write_text("[filter_scheduler]\nenabled_filters = AvailabilityZoneFilter,ComputFilter\n")
+    words = ("render", "--site", file, "--role", "scheduler")
+    status, out, err = called(capsys, *words, "--conf", str(conf))
+    assert (status, out) == (2, "")
+    assert f"{conf}:2: nova-scheduler of 2025.2 does not start" in err
+    assert "no AvailabilityZoneFilter any more, gone since 2023.2. Delete it from the list." in err
+    assert "nova has no filter ComputFilter. Write ComputeFilter." in err
+    with Path(file).open("a") as site:
+        site.write("nova: {enabled_filters: [ComputeFilter, PciPassThroughFilter]}\n")
+    status, out, err = called(capsys, *words)
+    assert (status, out) == (2, "")
+    assert f"{file}:10:41: nova has no filter PciPassThroughFilter; " in err
+
+
+@pytest.mark.parametrize(
+    ("role", "words", "warned"),
+    [
+        ("scheduler", (), True),
+        ("scheduler", ("--conf",), False),
+        ("api", (), False),
+        ("compute", (), False),
+    ],
+)
+def test_nobody_told_of_any_filters(
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    tmp_path: Path,
+    role: str,
+    words: tuple[str, ...],
+    warned: bool,
+) -> None:
+    """nova's own list is said to be nova's own: in the file, and beside it on standard error."""
+    conf = tmp_path / "nova.conf"
+    conf.write_text("[filter_scheduler]\nenabled_filters = ComputeFilter\n")
+    given = (str(conf),) if words else ()
+    status, out, err = called(capsys, "render", "--site", file, "--role", role, *words, *given)
+    assert status == 0
+    assert out.startswith(OURS)
+    assert ("enabled_filters is nova's own list of 2025.2" in err) == warned
+    assert ("# nova's own list of 2025.2" in out) == warned
+
+
+def test_a_limit_that_is_not_counted(capsys: pytest.CaptureFixture[str], file: str) -> None:
+    """Limits of cards before 2026.2 stop no role; who would have them in its file is told."""
+    with Path(file).open("a") as site:
+        site.write("quotas: {p: {cards: {h100: 8}}}\n")
+    for role, said in (("compute", False), ("api", True)):
+        status, out, err = called(capsys, "render", "--site", file, "--role", role)
+        assert (status, "unified" in out) == (0, False)
+        assert (f"warning: {file}:10:14: quotas.p: its limit of h100" in err) == said
+
+
 @pytest.mark.parametrize(
     ("tool", "path"),
     [

@@ -12,7 +12,9 @@ from novasites import AUDIO, BMC, FACTS, H100, H100_SECOND, RTX, eight, function
 from wholecard.core import UsageError
 from wholecard.host.host import Host
 from wholecard.nova.needs import PciConfig
+from wholecard.nova.undoable import UndoableError
 from wholecard.nova.wanted import pci_configs
+from wholecard.nova.wishes import passed_over
 from wholecard.site.releases import release
 
 GPU = {"match": [{"vendor": "10de", "product": "2330"}]}
@@ -186,6 +188,55 @@ def test_limits_of_cards_need_unified_limits() -> None:
     assert made.limited == ("CUSTOM_PCI_10DE_2330",)
 
 
+@pytest.mark.parametrize(
+    ("of", "more", "driver", "said"),
+    [
+        ("33", {"quotas": LIMIT}, None,
+         ["quotas.p: its limit of h100 holds nothing back; nova of 2026.1 counts no cards; 2026.2 "
+          "does: it is left out"]),
+        ("33", {"quotas": LIMIT, "quota_driver": "unified"}, "nova.quota.UnifiedLimitsDriver",
+         ["quotas.p: its limit of h100 holds nothing back; nova of 2026.1 counts no cards; 2026.2 "
+          "does: it is left out"]),
+        ("34", {"quotas": LIMIT, "quota_driver": "db"}, "nova.quota.DbQuotaDriver",
+         ["quotas.p: its limit of h100 holds nothing back; nova's own database counts instances, "
+          "cores and memory alone: it is left out"]),
+        ("34", {"quotas": LIMIT, "nova": {"pci_in_placement": False}}, None,
+         ["quotas.p: its limit of h100 holds nothing back; nova counts cards in Placement alone, "
+          "and pci_in_placement is off: it is left out"]),
+        ("27", {"quota_driver": "unified"}, None,
+         ["quota_driver: nova of 2023.1 has no unified limits; they came with 2023.2 (nova 28): it "
+          "is left out"]),
+        ("32", {"nova": {"enabled_filters": ["ComputeFilter", "OurOwn"]}}, None,
+         ["nova has no filter OurOwn; nova-scheduler does not start unless available_filters names "
+          "it"]),
+        ("34", {"quotas": LIMIT}, "nova.quota.UnifiedLimitsDriver", []),
+    ],
+)  # fmt: skip
+def test_what_stops_nothing(
+    of: str, more: dict[str, Any], driver: str | None, said: list[str]
+) -> None:
+    """Limits that nova does not count are left out; a filter may be somebody else's: both told."""
+    made = configs({"h100": GPU}, of=of, **more)["gpu-01"]
+    assert made.quota_driver == driver
+    assert bool(made.limited) is not bool(said) or not more.get("quotas")
+    wish = site({"h100": GPU}, **more)
+    assert [f"{each.what}; {each.hint}" for each in passed_over(wish, release(of))] == said
+
+
+def test_all_that_the_file_tells_is_said_at_once() -> None:
+    """Of a site that asks several things too many, each is told with its keys in the site."""
+    card = {**GPU, "one_time_use": True, "resource_class": "CUSTOM_X", "numa_policy": "socket"}
+    with pytest.raises(UndoableError) as caught:
+        configs({"h": card}, of="victoria", nova={"report_in_placement": True})
+    assert [each.keys for each in caught.value.found] == [
+        ("nova", "report_in_placement"),
+        ("cards", "h", "resource_class"),
+        ("cards", "h", "one_time_use"),
+        ("cards", "h", "numa_policy"),
+    ]
+    assert len(caught.value.details.splitlines()) == 4
+
+
 MIXED = {"a": eight(audio=False), "b": eight(audio=False, sriov=0)}
 PF_WITH_VFS = host(
     [*own(), function("0000:41:00.0", H100, sriov=16, sriov_vfs=1),
@@ -235,13 +286,11 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Host], str, dict[str, A
     ("choosing unreported", {"h": GPU}, FACTS, "34", {"nova": {"report_in_placement": False,
      "pci_in_placement": True}}, "needs report_in_placement"),
     ("a class unreported", {"h": {**GPU, "resource_class": "CUSTOM_X"}}, FACTS, "34",
-     {"nova": {"report_in_placement": False}}, "need Placement"),
-    ("limits too early", {"h100": GPU}, FACTS, "33", {"quotas": LIMIT}, "limits of cards"),
-    ("limits by nova", {"h100": GPU}, FACTS, "34", {"quotas": LIMIT, "quota_driver": "db"},
-     "need unified limits"),
-    ("limits unchosen", {"h100": GPU}, FACTS, "34", {"quotas": LIMIT,
-     "nova": {"pci_in_placement": False}}, "need pci_in_placement"),
-    ("unified too early", {"h100": GPU}, FACTS, "27", {"quota_driver": "unified"}, "unified"),
+     {"nova": {"report_in_placement": False}}, "it needs Placement"),
+    ("a filter that is gone", {"h": GPU}, FACTS, "32", {"nova": {"enabled_filters": [
+     "ComputeFilter", "RamFilter"]}}, "2025.2 has no RamFilter any more, gone since train"),
+    ("a filter spelled wrong", {"h": GPU}, FACTS, "32", {"nova": {"enabled_filters": [
+     "PciPassThroughFilter"]}}, "nova has no filter PciPassThroughFilter"),
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from wholecard.core import UsageError
 from wholecard.nova.cards import DeviceType, PciAlias, PciDeviceSpec
 from wholecard.nova.diff import as_text, diff
 from wholecard.nova.effective import read_values
-from wholecard.nova.filters import filters_of, missing_class
+from wholecard.nova.filters import filters_of, missing_class, refuse_wrong_filters
 from wholecard.nova.layouts import Layout, layout
 from wholecard.nova.layouts.cloud import Cloud, made_cloud
 from wholecard.nova.layouts.files import write
@@ -23,8 +23,9 @@ from wholecard.nova.needs import PciConfig
 from wholecard.nova.options import ROLES, Role
 from wholecard.nova.ours import without_ours
 from wholecard.nova.render import text
-from wholecard.nova.wanted import pci_configs
-from wholecard.site.load import SiteFile, read_site
+from wholecard.nova.sited import configs as site_configs
+from wholecard.nova.sited import warnings
+from wholecard.site.load import SiteFile, fault_line, read_site
 from wholecard.site.releases import LATEST, Release, release
 
 # Its help stands in cli/app.py, which lists it without importing this file.
@@ -85,14 +86,15 @@ def render_command(
 ) -> None:  # fmt: skip
     """Print nova.conf for cards: a role's drop-in, or all that a deployment tool reads."""
     tool = layout(for_tool)
-    cloud = _cloud(site, of, alias or (), conf or (), tool)
-    if role is not None:
+    chosen = None if role is None else _role(role)
+    cloud = _cloud(site, of, alias or (), conf or (), tool, chosen)
+    if chosen is not None:
         if tool.name != "drop-in" or output is not None:
             raise UsageError(
                 "--role prints one drop-in; --layout and --output are for all roles",
                 resolution="Take --role away.",
             )
-        typer.echo(_drop_in(cloud, _role(role), host or ""), nl=False)
+        typer.echo(_drop_in(cloud, chosen, host or ""), nl=False)
         return
     if host is not None:
         raise UsageError("--host goes with --role", resolution="Name a role: --role compute")
@@ -130,7 +132,8 @@ def diff_command(
     """
     chosen = _role(role)
     # Only the scheduler's own files tell which filters it has.
-    cloud = _cloud(site, of, alias or (), conf if chosen == "scheduler" else (), layout("drop-in"))
+    cloud = _cloud(site, of, alias or (), conf if chosen == "scheduler" else (), layout("drop-in"),
+                   chosen)  # fmt: skip
     found = diff(chosen, conf, _drop_in(cloud, chosen, host or ""), cloud.of)
     typer.echo(
         json.dumps(found.to_json(), indent=2) + "\n" if as_json else as_text(found), nl=False
@@ -152,9 +155,17 @@ def _drop_in(cloud: Cloud, role: Role, host: str) -> str:
 
 
 def _cloud(
-    site: Path | None, of: str | None, alias: Sequence[str], conf: Sequence[Path], tool: Layout
+    site: Path | None,
+    of: str | None,
+    alias: Sequence[str],
+    conf: Sequence[Path],
+    tool: Layout,
+    role: Role | None,
 ) -> Cloud:
-    """The cloud of a site file, or of the aliases on the command line."""
+    """The cloud of a site file, or of the aliases on the command line.
+
+    What stops nothing and a person should know, of this role or of all, is said on standard error.
+    """
     if (site is None) == (not alias):
         raise UsageError(
             "give either a site file or cards",
@@ -164,10 +175,11 @@ def _cloud(
     if site is None:
         chosen = chosen or LATEST
         configs: Mapping[str, PciConfig] = {"": _quick(alias, chosen, tool)}
-        return _made(configs, chosen, conf, None, tool)
+        return _made(configs, chosen, conf, None, tool, role)
     file = read_site(site)
     chosen = chosen or file.release
-    return _made(_site_configs(file, chosen, tool), chosen, conf, file, tool)
+    configs = site_configs(file, chosen, tool.fitted(file.site))
+    return _made(configs, chosen, conf, file, tool, role)
 
 
 def _made(
@@ -176,18 +188,28 @@ def _made(
     conf: Sequence[Path],
     file: SiteFile | None,
     tool: Layout,
+    role: Role | None,
 ) -> Cloud:
     # Our own file has what was rendered before, and is about to be replaced.
-    values = read_values(without_ours(conf), of.nova)
+    theirs = without_ours(conf)
+    values = read_values(theirs, of.nova)
     named = file.site.nova.enabled_filters if file else None
     read = filters_of(values, of.nova) if conf else None
     filters = named or read or tool.filters(of)
     known = named is not None or read is not None
+    if named is None and role in (None, "scheduler"):
+        refuse_wrong_filters(theirs, values, of)
+    if file is not None:
+        for each in warnings(file, of, tool.fitted(file.site), role):
+            typer.echo(f"warning: {fault_line(file.path, each)}", err=True)
+    if not known and role in (None, "scheduler") and tool.name in ("drop-in", "kolla"):
+        typer.echo(
+            f"warning: enabled_filters is nova's own list of {of} with the filter for cards, and "
+            "replaces the list that nova-scheduler has now; to keep yours give its files with "
+            "--conf, or name it as nova.enabled_filters in the site file",
+            err=True,
+        )
     return made_cloud(configs, of, filters, missing_class(values), known)
-
-
-def _site_configs(file: SiteFile, of: Release, tool: Layout) -> Mapping[str, PciConfig]:
-    return pci_configs(tool.fitted(file.site), file.facts(), of)
 
 
 def _quick(given: Sequence[str], of: Release, tool: Layout) -> PciConfig:

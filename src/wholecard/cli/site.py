@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,12 @@ from wholecard.core import UsageError, WholecardError
 from wholecard.host.facts import inspect
 from wholecard.host.snapshot import SUFFIXES
 from wholecard.host.stored import read_host
-from wholecard.site.check import checked
+from wholecard.nova.sited import judged
 from wholecard.site.first import FoundHost, first_site
-from wholecard.site.load import SiteError, read_site
+from wholecard.site.load import SiteError, fault_line, read_site
 from wholecard.site.match import count_of
 from wholecard.site.model import LINE_PATTERN, NAME_PATTERN
+from wholecard.site.nodes import Fault
 from wholecard.site.releases import LATEST, release
 from wholecard.site.schema import schema_text
 
@@ -71,20 +73,19 @@ def check_command(
 ) -> None:
     """Read a site file and the facts that it names, and say what is wrong with it.
 
+    What nova of the site's release does not have, or would refuse, counts too.
+
     Exit status: 0 nothing, 2 there are faults, each with its line and column.
     """
     try:
-        site_file = checked(read_site(file))
+        site_file = read_site(file)
     except SiteError as error:
-        if not as_json:
-            raise
-        found = [
-            {"line": each.place.line, "column": each.place.column, "what": each.what,
-             "hint": each.hint}
-            for each in error.faults
-        ]  # fmt: skip
-        typer.echo(json.dumps({"path": str(file), "faults": found}, indent=2))
-        raise typer.Exit(error.exit_code) from error
+        raise _faulty(error, (), as_json) from error
+    found = judged(site_file)
+    if found.faults:
+        raise _faulty(SiteError(file, found.faults), found.warnings, as_json)
+    if not as_json:
+        _warn(file, found.warnings)
     site, facts = site_file.site, site_file.facts()
     counts = {
         kind: {name: count_of(model, name, host) for name, host in facts.items()}
@@ -92,13 +93,37 @@ def check_command(
     }
     if as_json:
         typer.echo(json.dumps({"path": str(file), "release": str(site_file.release),
-                               "faults": [], "cards": counts}, indent=2))  # fmt: skip
+                               "faults": [], "warnings": _shown(found.warnings), "cards": counts},
+                              indent=2))  # fmt: skip
         return
     typer.echo(f"{file}: nothing is wrong with it ({site_file.release}; hosts: {len(site.hosts)}, "
                f"with facts: {len(facts)}; flavors: {len(site.flavors)})")  # fmt: skip
     for kind, by_host in counts.items():
         having = ", ".join(f"{name} {count}" for name, count in by_host.items() if count)
         typer.echo(f"  {kind}: {having or 'on no host with facts'}")
+
+
+def _faulty(error: SiteError, warnings: Iterable[Fault], as_json: bool) -> Exception:
+    """What ends `check` where there are faults, once the warnings, or all as JSON, are printed."""
+    if not as_json:
+        _warn(error.path, warnings)
+        return error
+    said = {"faults": _shown(error.faults), "warnings": _shown(warnings)}
+    typer.echo(json.dumps({"path": str(error.path), **said}, indent=2))
+    return typer.Exit(error.exit_code)
+
+
+def _shown(faults: Iterable[Fault]) -> list[dict[str, str | int]]:
+    return [
+        {"line": each.place.line, "column": each.place.column, "what": each.what,
+         "hint": each.hint}
+        for each in faults
+    ]  # fmt: skip
+
+
+def _warn(file: Path, warnings: Iterable[Fault]) -> None:
+    for each in warnings:
+        typer.echo(f"warning: {fault_line(file, each)}", err=True)
 
 
 @app.command("schema")

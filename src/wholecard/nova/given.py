@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from wholecard.core import UsageError
 from wholecard.host.host import Host
 from wholecard.nova.cards import DeviceType
 from wholecard.nova.match import devices_of
 from wholecard.nova.needs import LeftOut
+from wholecard.nova.undoable import refused
 from wholecard.pci import Function, is_bmc_display
 from wholecard.site.match import functions_of, met
 from wholecard.site.model import CardKind, Site
@@ -50,7 +50,8 @@ def _on_host(name: str, kind: CardKind, host_name: str, host: Host) -> Given:
     functions = tuple(each for each in meant if not reasons[each.address])
     for function in functions:
         if function.address.domain > 0xFFFF:
-            raise UsageError(
+            raise refused(
+                ("cards", name),
                 f"{function.address} on {host_name} cannot be given by nova",
                 "nova passes over functions in a PCI domain above ffff, as behind Intel VMD.",
                 "Turn VMD off for this slot in the firmware's setup, or leave the card out.",
@@ -87,7 +88,8 @@ def _check_type(name: str, kind: CardKind, host: str, functions: tuple[Function,
         return
     for function in functions:
         if type_of(function) != kind.device_type:
-            raise UsageError(
+            raise refused(
+                ("cards", name),
                 f"cards.{name}: {function.address} on {host} is {type_of(function)} to nova, not "
                 f"{kind.device_type}",
                 "By the host's facts; no server would ever get it.",
@@ -102,7 +104,8 @@ def _refuse_empty(
     left_out = [(each.host, one) for each in of_kind for one in each.left_out]
     if left_out:
         host, one = left_out[0]
-        raise UsageError(
+        raise refused(
+            ("cards", name),
             f"cards.{name} gives nothing: {one.address} on {host} stays the host's own",
             f"It is left out, for {one.reason}.",
             "Make the board's own display the primary one in the firmware's setup, or match "
@@ -112,7 +115,8 @@ def _refuse_empty(
     if others:
         host, function = others[0]
         other = "a card's own function" if kind.companion else "no display or accelerator"
-        raise UsageError(
+        raise refused(
+            ("cards", name),
             f"cards.{name} gives nothing: {function.address} {function.ids} on {host} is {other}",
             "A card is given by its display or accelerator function; what else belongs to it is "
             "bound to vfio-pci and not listed.",
@@ -122,13 +126,14 @@ def _refuse_empty(
 
 
 def refuse_parts(found: Iterable[Given]) -> None:
-    """Raises UsageError where a card is given whole and in parts: Placement takes one of both."""
+    """Raises UndoableError for a card that is given whole and in parts: Placement takes one."""
     found = tuple(found)
     whole = {(each.host, one.address): each.kind for each in found for one in each.functions}
     for each in found:
         for one in each.functions:
             if one.physfn is not None and (each.host, one.physfn) in whole:
-                raise UsageError(
+                raise refused(
+                    ("cards", each.kind),
                     f"cards.{whole[each.host, one.physfn]} gives {one.physfn} on {each.host}, "
                     f"and cards.{each.kind} its VF {one.address}",
                     "nova-compute refuses to report a PF together with its VFs.",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from wholecard.core import UsageError
 from wholecard.nova.cards import PciAlias, PciDeviceSpec
-from wholecard.nova.filters import with_pci_filter
+from wholecard.nova.filters import PCI_FILTER, default_filters, with_pci_filter
 from wholecard.nova.options import (
     ALIAS_KEYS,
     DEVICE_SPEC_KEYS,
@@ -30,6 +30,7 @@ from wholecard.nova.options import (
     find,
 )
 from wholecard.nova.tuning import tuning
+from wholecard.nova.undoable import refused
 from wholecard.site.releases import Release, release
 
 UNIFIED = "nova.quota.UnifiedLimitsDriver"
@@ -113,8 +114,7 @@ def _all(
     yield Need(
         by_name("enabled_filters"),
         with_pci_filter(filters),
-        "The filters that stood here before, in their order, with PciPassthroughFilter at the "
-        "end: without it a server that asks for a card is sent to hosts that have none free.",
+        _whose(filters, of),
     )
     if filter_class:
         yield Need(
@@ -133,6 +133,20 @@ def _all(
     yield from _quotas(pci)
     if pci.cards_per_host:
         yield from _tuned(role, pci, of)
+
+
+def _whose(filters: Sequence[str], of: Release) -> str:
+    """Where the list comes from: a drop-in replaces whatever list another file has."""
+    why = (
+        f"with {PCI_FILTER} at the end: without it a server that asks for a card is sent to hosts "
+        "that have none free."
+    )
+    if with_pci_filter(filters) == with_pci_filter(default_filters(of.nova)):
+        return (
+            f"nova's own list of {of}, {why} Where another file of nova-scheduler sets a list, "
+            "this one takes its place: give that file with --conf to keep yours."
+        )
+    return f"The filters that stood here before, in their order, {why}"
 
 
 def _cards(pci: PciConfig) -> Iterator[Need]:
@@ -190,18 +204,20 @@ def _tuned(role: Role, pci: PciConfig, of: Release) -> Iterator[Need]:
 
 
 def check(pci: PciConfig, of: Release) -> None:
-    """Raises UsageError for what that release does not have, and for what it refuses at start."""
+    """Raises UndoableError for what the release does not have, and what it refuses at start."""
     _check_keys(pci, of)
     chosen = pci.pci_in_placement and of >= release("2023.1")
     reported = pci.report_in_placement and of >= release("zed")
     if chosen and not reported:
-        raise UsageError(
+        raise refused(
+            ("nova", "pci_in_placement"),
             "pci_in_placement needs report_in_placement",
             "The scheduler would look for cards that no compute has reported.",
             "Set report_in_placement on every compute first.",
         )
     if not reported and any(spec.one_time_use for spec in pci.device_specs):
-        raise UsageError(
+        raise refused(
+            ("nova", "report_in_placement"),
             "one_time_use needs report_in_placement",
             "nova-compute refuses to start: it keeps a used card back in Placement.",
             "Report the cards in Placement, or leave one_time_use out.",
@@ -214,21 +230,24 @@ def _check_aliases(aliases: Sequence[PciAlias], chosen: bool) -> None:
     for alias in aliases:
         same = first.setdefault(alias.name, alias)
         if same is not alias and chosen:
-            raise UsageError(
+            raise refused(
+                ("cards", alias.name),
                 f"nova takes one spec per alias: {alias.name} has several",
                 "nova/pci/request.py refuses it when pci_in_placement is set.",
                 "Give the device_specs one resource_class and let a single alias name it.",
             )
         for field in ("device_type", "numa_policy"):
             if getattr(same, field) != getattr(alias, field):
-                raise UsageError(
+                raise refused(
+                    ("cards", alias.name),
                     f"the alias {alias.name} has two kinds of {field}: "
                     f"{getattr(same, field)} and {getattr(alias, field)}",
                     "nova/pci/request.py refuses aliases of one name that differ in it.",
                     "Make two kinds of card of it.",
                 )
         if alias.vendor_id is None and not chosen:
-            raise UsageError(
+            raise refused(
+                ("cards", alias.name),
                 f"the alias {alias.name} asks for a resource class alone",
                 "Without pci_in_placement nova compares vendor and product.",
                 "Give it both ids, or choose cards in Placement.",
@@ -244,7 +263,8 @@ def _check_keys(pci: PciConfig, of: Release) -> None:
     for what, text, known in values:
         for key in json.loads(text):
             if known[key] > of.nova:
-                raise UsageError(
+                raise refused(
+                    (),
                     f"nova of {of} has no {key} in {what}",
                     f"It came with {_series(known[key])}.",
                     f"Leave it out, or render for {_series(known[key])} or later.",
@@ -252,7 +272,8 @@ def _check_keys(pci: PciConfig, of: Release) -> None:
     for alias in pci.aliases:
         since = NUMA_POLICIES[alias.numa_policy] if alias.numa_policy else 13
         if since > of.nova:
-            raise UsageError(
+            raise refused(
+                ("cards", alias.name),
                 f"nova of {of} has no NUMA policy {alias.numa_policy}",
                 f"It came with {_series(since)}.",
                 "Take required, preferred or legacy.",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from wholecard.core import UsageError
 from wholecard.host.host import Host
 from wholecard.nova.cards import PciDeviceSpec
 from wholecard.nova.given import type_of
 from wholecard.nova.tags import Tags
+from wholecard.nova.undoable import UndoableError, refused
 from wholecard.pci import Function
 from wholecard.site.model import CardKind, Match
 from wholecard.site.releases import Release
@@ -25,7 +25,7 @@ def specs_on_host(
 ) -> Iterator[PciDeviceSpec]:
     """What gives exactly `functions` on a host whose facts are known.
 
-    Raises UsageError where nova of that release cannot be told to give just these.
+    Raises UndoableError where nova of that release cannot be told to give just these.
     """
     for ids in dict.fromkeys((each.vendor, each.device) for each in functions):
         wanted = [each for each in functions if (each.vendor, each.device) == ids]
@@ -37,7 +37,8 @@ def specs_on_host(
         ]
         _refuse_vfs(name, host_name, wanted, others)
         if kind.select == "ids" and others:
-            raise UsageError(
+            raise refused(
+                ("cards", name),
                 f"cards.{name}: select: ids would give {_listed(others)} on {host_name} too",
                 f"They are {ids[0]}:{ids[1]} as well, and are not meant or stay the host's own.",
                 "Write select: auto or select: address.",
@@ -63,7 +64,7 @@ def specs_by_match(
 
 
 def ids_of(name: str, match: Match, host_name: str) -> tuple[str, str]:
-    """Vendor and product of a match that stands for itself. Raises UsageError without both."""
+    """Vendor and product of a match that stands for itself. Raises UndoableError without both."""
     if match.vendor is None or match.product is None:
         raise _unknown(name, host_name, "which ids its cards have")
     if match.subsystem is not None:
@@ -71,12 +72,14 @@ def ids_of(name: str, match: Match, host_name: str) -> tuple[str, str]:
     return match.vendor, match.product
 
 
-def _unknown(name: str, host: str, what: str) -> UsageError:
-    return UsageError(
+def _unknown(name: str, host: str, what: str) -> UndoableError:
+    return refused(
+        ("cards", name),
         f"cards.{name}: {what} is not known" + (f" of {host}" if host else ""),
         "nova knows vendor, product and address; the rest comes from the host's facts.",
         "Write the facts there (wholecard-host inspect --json > host.json) and name the file as "
         "hosts.NAME.facts, or match by vendor and product.",
+        is_lack=True,
     )
 
 
@@ -87,7 +90,8 @@ def _refuse_vfs(
     for function in wanted:
         vfs = [each for each in others if each.physfn == function.address]
         if vfs:
-            raise UsageError(
+            raise refused(
+                ("cards", name),
                 f"cards.{name}: {function.address} on {host} has VFs and is not whole",
                 f"nova would give {_listed(vfs)} with it.",
                 f"Take them away: echo 0 > /sys/bus/pci/devices/{function.address}/sriov_numvfs",
@@ -97,7 +101,8 @@ def _refuse_vfs(
 def _refuse_old_pf(name: str, host: str, wanted: Iterable[Function], of: Release) -> None:
     pf = next((each for each in wanted if type_of(each) == "type-PF"), None)
     if pf is not None and of.nova < 15:
-        raise UsageError(
+        raise refused(
+            ("cards", name),
             f"cards.{name}: nova of {of} cannot give {pf.address} on {host} by its address",
             "Before Ocata it takes the address of a PF for its VFs alone.",
             "Write select: ids, on a host where nothing else has these ids.",

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wholecard.core import UsageError
 from wholecard.nova.cards import DeviceType, NumaPolicy, PciAlias, PciDeviceSpec
+from wholecard.nova.undoable import refused
 from wholecard.site.model import CardKind
 
 
@@ -75,8 +75,8 @@ def resource_classes(
     """Each kind's resource class, None where nova's own is enough.
 
     A kind of several products needs one of its own, for an alias asks for one class; so do two
-    kinds with the same ids, for nova's own is made from the ids. Raises UsageError where two kinds
-    cannot be told apart.
+    kinds with the same ids, for nova's own is made from the ids. Raises UndoableError where two
+    kinds cannot be told apart.
     """
     classes: dict[str, str | None] = {}
     for name, kind in kinds.items():
@@ -85,7 +85,8 @@ def resource_classes(
         classes[name] = kind.resource_class or (class_of_name(name) if needed else None)
         for twin in twins:
             if not use.choose and types[twin] == types[name]:
-                raise UsageError(
+                raise refused(
+                    ("cards", name),
                     f"nova cannot tell cards.{name} and cards.{twin} apart",
                     "They have the same ids and the same device_type, and an alias knows no "
                     "address.",
@@ -94,7 +95,8 @@ def resource_classes(
     for name, made in classes.items():
         other = next((each for each in classes if each != name and classes[each] == made), None)
         if made is not None and other is not None and set(ids[other]) & set(ids[name]):
-            raise UsageError(
+            raise refused(
+                ("cards", name),
                 f"nova cannot tell cards.{name} and cards.{other} apart",
                 f"They have the same ids and the same resource class, {made}.",
                 "Give each a resource_class of its own.",
@@ -105,13 +107,14 @@ def resource_classes(
 def class_of_name(name: str) -> str:
     """A resource class for a kind of that name: `h100 sxm` is `CUSTOM_H100_SXM`.
 
-    As nova itself makes one of a text: os_resource_classes.normalize_name. Raises UsageError where
-    it would be too long for Placement.
+    As nova itself makes one of a text: os_resource_classes.normalize_name. Raises UndoableError
+    where it would be too long for Placement.
     """
     words = re.sub(r"[^0-9A-Z]+", "_", name.upper())
     if len(words) > 248:
-        raise UsageError(
+        raise refused(
+            ("cards", name),
             f"cards.{name}: its name is too long for a resource class",
-            resolution="Write resource_class: CUSTOM_…, of at most 255 characters.",
+            mend="Write resource_class: CUSTOM_…, of at most 255 characters.",
         )
     return f"CUSTOM_{words}"

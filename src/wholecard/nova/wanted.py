@@ -1,36 +1,37 @@
 """From a site and the facts of its hosts to what nova has to know. Pure.
 
-What the site wishes and the release cannot do, or would refuse at start, is a UsageError here,
-before anything is written. `auto` takes what the release has.
+What the site wishes and the release cannot do, or would refuse at start, is an UndoableError here,
+before anything is written: all that the file alone tells, then the first thing that the facts tell.
+`auto` takes what the release has; limits of cards that it does not count are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from wholecard.core import UsageError
 from wholecard.host.host import Host
 from wholecard.nova.cards import DeviceType, PciAlias, PciDeviceSpec
 from wholecard.nova.given import Given, given, hosts_without_facts, refuse_parts, type_of
-from wholecard.nova.needs import UNIFIED, LeftOut, PciConfig, check
-from wholecard.nova.options import CARDS_COUNTED, DEVICE_SPEC_KEYS, NUMA_POLICIES, QUOTA_DRIVERS
+from wholecard.nova.needs import LeftOut, PciConfig, check
+from wholecard.nova.options import DEVICE_SPEC_KEYS
 from wholecard.nova.specs import ids_of, specs_by_match, specs_on_host
-from wholecard.nova.tags import PlacementUse, Tags, resource_classes
+from wholecard.nova.tags import Tags, resource_classes
+from wholecard.nova.undoable import UndoableError, refused
+from wholecard.nova.wishes import limited_cards, placement_use, quota_driver, undoable
 from wholecard.site.model import CardKind, Site
-from wholecard.site.releases import Release, release
-
-_REPORT, _CHOOSE = 26, 27
+from wholecard.site.releases import Release
 
 
 def pci_configs(site: Site, facts: Mapping[str, Host], of: Release) -> dict[str, PciConfig]:
     """What nova has to know on each host of the site, by its name.
 
     Without hosts in the site it is one config under the name "". Only `device_specs` and
-    `left_out` differ between hosts. Raises UsageError, as the head of this file says.
+    `left_out` differ between hosts. Raises UndoableError, as the head of this file says.
     """
+    against = undoable(site, of)
+    if against:
+        raise UndoableError(against)
     use = placement_use(site, of)
-    for name, kind in site.cards.items():
-        _refuse_undoable(name, kind, use, of)
     found = given(site, facts)
     if use.report:
         refuse_parts(found)
@@ -45,7 +46,7 @@ def pci_configs(site: Site, facts: Mapping[str, Host], of: Release) -> dict[str,
     aliases = tuple(
         alias for name in site.cards for alias in _aliases(tags[name], ids[name], types[name])
     )
-    driver, limited = _quotas(site, tags, ids, of)
+    driver, limited = quota_driver(site, of), _limited(site, tags, ids, of)
     most, hosts = _counted(site, found, blind)
     specs = _specs(site, facts, tags, found, blind, of)
     configs = {
@@ -67,57 +68,6 @@ def pci_configs(site: Site, facts: Mapping[str, Host], of: Release) -> dict[str,
     return configs
 
 
-def placement_use(site: Site, of: Release) -> PlacementUse:
-    """How the site's nova uses Placement. Raises UsageError where it wishes what cannot be."""
-    wish = site.nova
-    for name, wanted, since in (
-        ("report_in_placement", wish.report_in_placement, _REPORT),
-        ("pci_in_placement", wish.pci_in_placement, _CHOOSE),
-    ):
-        if wanted is True and of.nova < since:
-            raise _too_old(f"nova.{name}", since, of)
-    report = wish.report_in_placement
-    report = of.nova >= _REPORT if report == "auto" else report
-    choose = wish.pci_in_placement
-    choose = of.nova >= _CHOOSE and report if choose == "auto" else choose
-    return PlacementUse(report, choose)
-
-
-def _too_old(what: str, since: int, of: Release) -> UsageError:
-    series = release(str(since))
-    return UsageError(
-        f"{what}: nova of {of} does not have it",
-        f"It came with {series} (nova {since}).",
-        f"Leave it out, or render for {series} or later.",
-    )
-
-
-def _refuse_undoable(name: str, kind: CardKind, use: PlacementUse, of: Release) -> None:
-    demands: list[tuple[str, object, int]] = [
-        ("resource_class", kind.resource_class, DEVICE_SPEC_KEYS["resource_class"]),
-        ("traits", kind.traits, DEVICE_SPEC_KEYS["traits"]),
-        ("managed", not kind.managed, DEVICE_SPEC_KEYS["managed"]),
-        ("live_migratable", kind.live_migratable, DEVICE_SPEC_KEYS["live_migratable"]),
-        ("one_time_use", kind.one_time_use, DEVICE_SPEC_KEYS["one_time_use"]),
-        ("numa_policy", kind.numa_policy, NUMA_POLICIES[kind.numa_policy or "legacy"]),
-    ]
-    for key, wanted, since in demands:
-        if wanted and of.nova < since:
-            raise _too_old(f"cards.{name}.{key}", since, of)
-    if not use.report and (kind.resource_class or kind.traits or kind.one_time_use):
-        raise UsageError(
-            f"cards.{name}: its resource_class, traits or one_time_use need Placement",
-            "nova.report_in_placement is false.",
-            "Report the cards in Placement, or take these keys away.",
-        )
-    if kind.one_time_use and kind.device_type == "type-VF":
-        raise UsageError(
-            f"cards.{name}: a VF cannot be for one use",
-            "nova/compute/pci_placement_translator.py refuses it.",
-            "Take one_time_use away.",
-        )
-
-
 def _ids(
     name: str, kind: CardKind, found: tuple[Given, ...], blind: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
@@ -137,7 +87,8 @@ def _ids(
     order = {pair: number for number, pair in reversed(list(enumerate(named)))}
     ids.update(dict.fromkeys(sorted(seen, key=lambda pair: (order.get(pair, len(named)), pair))))
     if not ids:
-        raise UsageError(
+        raise refused(
+            ("cards", name),
             f"cards.{name} gives nothing on any host",
             "No function of the inspected hosts meets one of its matches.",
             "Compare the match with `wholecard-host inspect` on a host that has the card.",
@@ -154,14 +105,17 @@ def _type(name: str, kind: CardKind, found: tuple[Given, ...]) -> DeviceType:
             for function in each.functions:
                 types.setdefault(type_of(function), f"{function.address} on {each.host}")
     if not types:
-        raise UsageError(
+        raise refused(
+            ("cards", name),
             f"cards.{name}: its device_type is not known",
             "auto takes it from a host's facts, and no facts of a host with such a card are there.",
             "Name a file of facts as hosts.NAME.facts (wholecard-host inspect --json), or write "
             "device_type: type-PF for a card with an SR-IOV capability, type-PCI for one without.",
+            is_lack=True,
         )
     if len(types) > 1:
-        raise UsageError(
+        raise refused(
+            ("cards", name),
             f"cards.{name}: nova sees its cards as two types",
             "; ".join(f"{where} is {kind}" for kind, where in types.items()),
             "An alias has one device_type. Turn SR-IOV on or off alike in the firmware's setup of "
@@ -214,38 +168,17 @@ def _counted(site: Site, found: tuple[Given, ...], blind: tuple[str, ...]) -> tu
     return max(counts.values(), default=0), len({key[0] for key, many in counts.items() if many})
 
 
-def _quotas(
+def _limited(
     site: Site,
     tags: Mapping[str, Tags],
     ids: Mapping[str, tuple[tuple[str, str], ...]],
     of: Release,
-) -> tuple[str | None, tuple[str, ...]]:
-    """The quota driver that the site needs, None to leave it, and the limited resource classes."""
-    limited = dict.fromkeys(name for quota in site.quotas.values() for name in quota.cards)
-    unified = site.quota_driver == "unified" or bool(limited)
-    if limited and site.quota_driver == "db":
-        raise UsageError(
-            "quotas of cards need unified limits",
-            "nova's own database counts instances, cores and memory alone.",
-            "Write quota_driver: unified, or take the cards out of quotas.",
-        )
-    if limited and of.nova < CARDS_COUNTED:
-        raise _too_old("quotas: limits of cards", CARDS_COUNTED, of)
-    if limited and not next(iter(tags.values())).use.choose:
-        raise UsageError(
-            "quotas of cards need pci_in_placement",
-            "nova counts them as resource classes in Placement.",
-            "Choose cards in Placement, or take the cards out of quotas.",
-        )
-    if unified and of.nova < QUOTA_DRIVERS[UNIFIED]:
-        raise _too_old("quota_driver: unified", QUOTA_DRIVERS[UNIFIED], of)
-    classes = tuple(
+) -> tuple[str, ...]:
+    """The resource classes of the cards whose limits nova counts."""
+    return tuple(
         dict.fromkeys(
             tags[name].resource_class or f"CUSTOM_PCI_{vendor}_{product}".upper()
-            for name in limited
+            for name in limited_cards(site, of)
             for vendor, product in ids[name]
         )
     )
-    if unified:
-        return UNIFIED, classes
-    return ("nova.quota.DbQuotaDriver" if site.quota_driver == "db" else None), ()

@@ -1,4 +1,7 @@
-"""A site against the facts of its hosts: what it says of cards that are not there."""
+"""A site against the facts of its hosts: what it says of cards that are not there.
+
+What nova of its release has against it is `wholecard.nova.sited`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,6 @@ from wholecard.host.host import Host
 from wholecard.site.load import SiteError, SiteFile
 from wholecard.site.match import can_mean, count_of, met
 from wholecard.site.nodes import Fault, Place
-
-
-def checked(file: SiteFile) -> SiteFile:
-    """The site file again. Raises SiteError where its hosts' facts have something against it."""
-    faults = inventory_faults(file)
-    if faults:
-        raise SiteError(file.path, faults)
-    return file
 
 
 def inventory_faults(file: SiteFile) -> list[Fault]:

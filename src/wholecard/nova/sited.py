@@ -1,0 +1,85 @@
+"""A site file as nova takes it: what stands against it, each with its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wholecard.nova.needs import PciConfig
+from wholecard.nova.options import Role
+from wholecard.nova.undoable import Undoable, UndoableError
+from wholecard.nova.wanted import pci_configs
+from wholecard.nova.wishes import passed_over, undoable
+from wholecard.site.check import inventory_faults
+from wholecard.site.load import SiteError, SiteFile
+from wholecard.site.model import Site
+from wholecard.site.nodes import Fault, Place
+from wholecard.site.releases import Release
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What stands against a site file at its release: `faults` stop it, `warnings` do not."""
+
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+
+def judged(file: SiteFile) -> Judgement:
+    """All that the file, its hosts' facts and its release tell; reads every host's facts.
+
+    What nova makes of the facts is looked at where there are no other faults, kind by kind and
+    then together. Facts that are missing for it are a warning.
+    """
+    found = undoable(file.site, file.release)
+    faults = [*_faults(file, found), *inventory_faults(file)]
+    warnings = _faults(file, passed_over(file.site, file.release))
+    if not faults:
+        by_facts = _by_facts(file)
+        faults = _faults(file, (each for each in by_facts if not each.is_lack))
+        warnings += _faults(file, (each for each in by_facts if each.is_lack))
+    return Judgement(tuple(sorted(set(faults))), tuple(sorted(set(warnings))))
+
+
+def configs(file: SiteFile, of: Release, site: Site | None = None) -> dict[str, PciConfig]:
+    """`pci_configs` of the file; `site` is the file's as a deployment tool takes it.
+
+    Raises SiteError with every fault that is found, and its place.
+    """
+    try:
+        return pci_configs(site or file.site, file.facts(), of)
+    except UndoableError as error:
+        raise SiteError(file.path, _faults(file, error.found)) from error
+
+
+def warnings(
+    file: SiteFile, of: Release, site: Site | None = None, role: Role | None = None
+) -> tuple[Fault, ...]:
+    """What is left out of a role's file, or of any, or may be wrong there, and stops nothing."""
+    found = passed_over(site or file.site, of)
+    return tuple(sorted(_faults(file, (each for each in found if _is_of(each, role)))))
+
+
+def _is_of(found: Undoable, role: Role | None) -> bool:
+    """Whether it is of what that role reads."""
+    readers = ("scheduler",) if found.keys[0] == "nova" else ("api", "conductor")
+    return role is None or role in readers
+
+
+def _by_facts(file: SiteFile) -> list[Undoable]:
+    found: list[Undoable] = []
+    cards = file.site.cards
+    alone = [{name: kind} for name, kind in cards.items()] if len(cards) > 1 else []
+    for kinds in [*alone, *([cards] if cards else [])]:
+        if found and len(kinds) == len(cards):
+            break
+        limits = {"cards": kinds, "quotas": {}}
+        try:
+            pci_configs(file.site.model_copy(update=limits), file.facts(), file.release)
+        except UndoableError as error:
+            found += error.found
+    return found
+
+
+def _faults(file: SiteFile, found: Iterable[Undoable]) -> list[Fault]:
+    return [Fault(Place(*file.place(*each.keys)), each.what, each.hint) for each in found]

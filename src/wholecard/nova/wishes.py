@@ -1,0 +1,169 @@
+"""What a site wishes, held against what nova of a release has: by the file alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wholecard.nova.filters import WrongFilter, wrong_filters
+from wholecard.nova.needs import UNIFIED
+from wholecard.nova.options import CARDS_COUNTED, DEVICE_SPEC_KEYS, NUMA_POLICIES, QUOTA_DRIVERS
+from wholecard.nova.tags import PlacementUse
+from wholecard.nova.undoable import Keys, Undoable
+from wholecard.site.model import CardKind, Site
+from wholecard.site.releases import Release, release
+
+_REPORT, _CHOOSE = 26, 27
+
+
+def placement_use(site: Site, of: Release) -> PlacementUse:
+    """How the site's nova uses Placement, as far as the release has it."""
+    wish = site.nova
+    report = of.nova >= _REPORT and wish.report_in_placement is not False
+    choose = of.nova >= _CHOOSE and wish.pci_in_placement is not False
+    return PlacementUse(report, choose and (report or wish.pci_in_placement is True))
+
+
+def undoable(site: Site, of: Release) -> tuple[Undoable, ...]:
+    """All that nova of that release does not have, or would refuse at start."""
+    return (
+        *_placement(site, of),
+        *(
+            each
+            for name, kind in site.cards.items()
+            for each in _card(name, kind, placement_use(site, of), of)
+        ),
+        *(_filter(each, of) for each in _wrong_filters(site, of) if each.is_certain),
+    )
+
+
+def passed_over(site: Site, of: Release) -> tuple[Undoable, ...]:
+    """What stops nothing: limits that nova would not count are left out, and a filter that may be
+    somebody else's stays."""
+    return (
+        *_uncounted(site, of),
+        *(_filter(each, of) for each in _wrong_filters(site, of) if not each.is_certain),
+    )
+
+
+def limited_cards(site: Site, of: Release) -> tuple[str, ...]:
+    """The kinds of cards whose limits nova of that release counts."""
+    if _why_uncounted(site, of):
+        return ()
+    return tuple(dict.fromkeys(name for quota in site.quotas.values() for name in quota.cards))
+
+
+def quota_driver(site: Site, of: Release) -> str | None:
+    """The driver to write, None to leave the release's own."""
+    if site.quota_driver == "db":
+        return "nova.quota.DbQuotaDriver"
+    wished = site.quota_driver == "unified" and of.nova >= QUOTA_DRIVERS[UNIFIED]
+    return UNIFIED if wished or limited_cards(site, of) else None
+
+
+def _placement(site: Site, of: Release) -> Iterator[Undoable]:
+    wish = site.nova
+    for name, wanted, since in (
+        ("report_in_placement", wish.report_in_placement, _REPORT),
+        ("pci_in_placement", wish.pci_in_placement, _CHOOSE),
+    ):
+        if wanted is True and of.nova < since:
+            yield _too_old(("nova", name), f"nova.{name}", since, of)
+    if wish.pci_in_placement is True and wish.report_in_placement is False:
+        yield Undoable(
+            ("nova", "pci_in_placement"),
+            "pci_in_placement needs report_in_placement",
+            "The scheduler would look for cards that no compute has reported.",
+            "Set report_in_placement on every compute first.",
+        )
+
+
+def _too_old(keys: Keys, what: str, since: int, of: Release) -> Undoable:
+    series = release(str(since))
+    return Undoable(
+        keys,
+        f"{what}: nova of {of} does not have it",
+        f"It came with {series} (nova {since}).",
+        f"Leave it out, or render for {series} or later.",
+    )
+
+
+def _card(name: str, kind: CardKind, use: PlacementUse, of: Release) -> Iterator[Undoable]:
+    demands: list[tuple[str, object, int]] = [
+        ("resource_class", kind.resource_class, DEVICE_SPEC_KEYS["resource_class"]),
+        ("traits", kind.traits, DEVICE_SPEC_KEYS["traits"]),
+        ("managed", not kind.managed, DEVICE_SPEC_KEYS["managed"]),
+        ("live_migratable", kind.live_migratable, DEVICE_SPEC_KEYS["live_migratable"]),
+        ("one_time_use", kind.one_time_use, DEVICE_SPEC_KEYS["one_time_use"]),
+        ("numa_policy", kind.numa_policy, NUMA_POLICIES[kind.numa_policy or "legacy"]),
+    ]
+    for key, wanted, since in demands:
+        if not wanted:
+            continue
+        keys: Keys = ("cards", name, key)
+        if of.nova < since:
+            yield _too_old(keys, f"cards.{name}.{key}", since, of)
+        elif not use.report and key in ("resource_class", "traits", "one_time_use"):
+            yield Undoable(
+                keys,
+                f"cards.{name}.{key}: it needs Placement",
+                "nova.report_in_placement is false.",
+                "Report the cards in Placement, or take this key away.",
+            )
+        elif key == "one_time_use" and kind.device_type == "type-VF":
+            yield Undoable(
+                keys,
+                f"cards.{name}: a VF cannot be for one use",
+                "nova/compute/pci_placement_translator.py refuses it.",
+                "Take one_time_use away.",
+            )
+
+
+def _wrong_filters(site: Site, of: Release) -> Iterator[WrongFilter]:
+    yield from wrong_filters(site.nova.enabled_filters or (), of.nova)
+
+
+def _filter(wrong: WrongFilter, of: Release) -> Undoable:
+    start = "nova-scheduler does not start"
+    certain = wrong.is_certain
+    return Undoable(
+        ("nova", "enabled_filters", wrong.place),
+        wrong.says(of),
+        f"{start}." if certain else f"{start} unless available_filters names it.",
+        wrong.mend if certain else "",
+    )
+
+
+def _uncounted(site: Site, of: Release) -> Iterator[Undoable]:
+    since = QUOTA_DRIVERS[UNIFIED]
+    if site.quota_driver == "unified" and of.nova < since:
+        series = release(str(since))
+        yield Undoable(
+            ("quota_driver",),
+            f"quota_driver: nova of {of} has no unified limits",
+            f"They came with {series} (nova {since}).",
+            "It is left out.",
+        )
+    why = _why_uncounted(site, of)
+    for project, quota in site.quotas.items():
+        if quota.cards and why:
+            yield Undoable(
+                ("quotas", project, "cards"),
+                f"quotas.{project}: its limit of {', '.join(quota.cards)} holds nothing back",
+                why,
+                "It is left out.",
+            )
+
+
+def _why_uncounted(site: Site, of: Release) -> str:
+    """Why limits of cards hold nothing back, empty where nova counts them.
+
+    nova, nova/limit/placement.py: under unified limits alone, as resource classes in Placement, and
+    what an alias asks for only from 2026.2 on.
+    """
+    if of.nova < CARDS_COUNTED:
+        return f"nova of {of} counts no cards; {release(str(CARDS_COUNTED))} does."
+    if site.quota_driver == "db":
+        return "nova's own database counts instances, cores and memory alone."
+    if not placement_use(site, of).choose:
+        return "nova counts cards in Placement alone, and pci_in_placement is off."
+    return ""
