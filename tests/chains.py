@@ -46,12 +46,14 @@ def api(alias: str | Iterable[str] = ALIAS, placement: bool = False) -> NovaConf
     return conf("api.conf", pci={"alias": alias}, filter_scheduler=_placement(placement))
 
 
-def scheduler(filters: str = FILTERS, placement: bool = False) -> NovaConf:
+def scheduler(
+    filters: str = FILTERS, placement: bool = False, available: Iterable[str] = ()
+) -> NovaConf:
     """nova-scheduler's file."""
     return conf(
         "scheduler.conf",
         filter_scheduler={**({"enabled_filters": filters} if filters else {}),
-                          **_placement(placement)},
+                          "available_filters": available, **_placement(placement)},
     )  # fmt: skip
 
 

@@ -326,6 +326,21 @@ CASES: dict[str, Case] = {
         "plain-01 WC309 note",
     ),
     "filter-missing-alone": (lambda: cloud(scheduler=scheduler("")), ""),
+    "filter-gone": (
+        lambda: cloud(scheduler=scheduler("ComputeFilter,RamFilter,PciPassthroughFilter")),
+        "gpu-01 WC237 error",
+    ),
+    "filter-misspelled": (
+        lambda: cloud(scheduler=scheduler("ComputeFilter,PciPassThroughFilter,OurOwnFilter"),
+                      hosts=(host(), plain())),
+        "gpu-01 WC237 error\nplain-01 WC309 note",
+    ),
+    "filter-of-somebody-elses": (
+        lambda: cloud(scheduler=scheduler(
+            "OurOwnFilter,PciPassthroughFilter",
+            available=("nova.scheduler.filters.all_filters", "our.module.OurOwnFilter"))),
+        "",
+    ),
     "filter-missing-by-its-words": (
         lambda: cloud(scheduler=None, refusal=said("PCI device request InstancePCIRequests("
                                                    "instance_uuid=5d1f) failed")),

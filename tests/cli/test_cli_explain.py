@@ -89,11 +89,41 @@ def test_flavor_of_the_site(
         (["--server", "5d1f"], "--server needs --cloud"),
         (["--flavor", "x", "--facts", "gpu-01"], "--facts 'gpu-01' names no host"),
         (["--flavor", "x", "--spec", "y"], "--spec 'y' has no value"),
-        (["--flavor", "x", "--host", "gpu-09"], "nothing is known of gpu-09"),
-        (["--flavor", "x", "--api-conf", "/nowhere/api.conf"], "/nowhere/api.conf is no file"),
+        (["--spec", "x=y", "--host", "gpu-09"], "nothing is known of gpu-09"),
+        (["--spec", "x=y", "--api-conf", "/nowhere/api.conf"], "/nowhere/api.conf is no file"),
+        (["--flavor", "x"], "nothing tells of flavor x"),
+        (["--flavor", "x", "--error", "No valid host was found."], "nothing tells of flavor x"),
     ],
 )
 def test_called_wrongly(argv: list[str], brief: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be meant is said, with status 2."""
     assert run_app(["explain", *argv]) == 2
     assert brief in capsys.readouterr().err
+
+
+def test_a_misspelled_flavor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A flavor that the site file does not have is none, but with the words of --spec it may be."""
+    (tmp_path / "site.yaml").write_text(
+        "release: 2025.2\ncards:\n  h100: {match: [{vendor: '10de', product: '2330'}]}\n"
+        "flavors:\n  h100x1: {ram: 16384, vcpus: 8, cards: {h100: 1}}\n"
+    )
+    argv = ["explain", "--site", str(tmp_path / "site.yaml"), "--flavor", "h100x"]
+    assert run_app(argv) == 2
+    err = capsys.readouterr().err
+    assert f"{tmp_path / 'site.yaml'} has no flavor h100x" in err
+    assert "Did you mean 'h100x1'?" in err
+    assert run_app([*argv, "--spec", "pci_passthrough:alias=h100:1"]) == 0
+    assert capsys.readouterr().out.startswith("flavor h100x ")
+
+
+@pytest.mark.parametrize(
+    ("flavor", "typed"),
+    [((), "FLAVOR"), (("--flavor", "g1"), "g1"), (("--flavor", "my gpu"), "'my gpu'")],
+)
+def test_the_flavor_in_a_command(
+    flavor: tuple[str, ...], typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command can be pasted: the flavor's name quoted, FLAVOR where words alone are given."""
+    assert run_app(["explain", *flavor, "--spec", "pci_passthrough:alias=h100"]) == 1
+    wanted = f"openstack flavor set {typed} --property pci_passthrough:alias=ALIAS:1"
+    assert wanted in " ".join(capsys.readouterr().out.split())

@@ -121,7 +121,7 @@ def _by_keys(name: str, evidence: Evidence, host: HostEvidence) -> Link | None:
                        "--cloud NAME", found[1])  # fmt: skip
     return broken(
         name, "WC326",
-        f"{host.name} is in no aggregate with {says}, which the flavor {request.flavor} asks for.",
+        f"{host.name} is in no aggregate with {says}, which the flavor {request.flavor_said} asks for.",
         f"Add the host to such an aggregate:\n    openstack aggregate add host AGGREGATE "
         f"{host.name}",
         found[1],
@@ -153,7 +153,7 @@ def _by_traits(
     return broken(
         name, "WC326",
         f"{host.name} is in the aggregate {aggregate.name}, which is kept for requests with the "
-        f"trait {trait}; the flavor {evidence.request.flavor} does not ask for it.",
-        f"openstack flavor set {evidence.request.flavor} --property {_TRAIT}{trait}=required",
+        f"trait {trait}; the flavor {evidence.request.flavor_said} does not ask for it.",
+        f"openstack flavor set {evidence.request.flavor_typed} --property {_TRAIT}{trait}=required",
         setting.where,
     )  # fmt: skip

@@ -6,6 +6,7 @@ both together are more than either: `merged` takes what one of them lacks from t
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -21,11 +22,12 @@ Operation = Literal["create", "resize"]
 class Request:
     """What is asked for: a flavor's and an image's words. RAM in MiB, disk in GiB.
 
-    `source` says where the flavor stands. `zone` is the availability zone that was asked for, None
-    for none; where `zone_known` is false there may have been one.
+    `flavor` is None where words alone are given. `source` says where it stands. `zone` is the
+    availability zone that was asked for, None for none; where `zone_known` is false there may have
+    been one.
     """
 
-    flavor: str
+    flavor: str | None
     source: str
     extra_specs: Mapping[str, str]
     vcpus: int | None = None
@@ -36,6 +38,16 @@ class Request:
     zone: str | None = None
     zone_known: bool = True
     operation: Operation = "create"
+
+    @property
+    def flavor_said(self) -> str:
+        """The flavor in a sentence, behind `the flavor`."""
+        return self.flavor or "of the options"
+
+    @property
+    def flavor_typed(self) -> str:
+        """The flavor in a command."""
+        return shlex.quote(self.flavor) if self.flavor else "FLAVOR"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ _MARKS: dict[State, tuple[str, str]] = {
     "unknown": ("?", "yellow"),
     "later": ("·", "dim"),
 }
+_LATENT = ("!", "yellow")
 _WORDS = {
     "yes": "would take it",
     "no": "would not take it",
@@ -39,7 +40,7 @@ Block = Text | Table | Padding
 def blocks(explanation: Explanation, everything: bool = False) -> Iterator[Block]:
     """The explanation from its head to the answer; `everything` shows each link of every host."""
     evidence = explanation.evidence
-    head = Text.assemble(("flavor ", "dim"), (evidence.request.flavor, "bold"))
+    head = Text.assemble(("flavor ", "dim"), (evidence.request.flavor_said, "bold"))
     if evidence.request.image:
         head.append_text(Text.assemble((" image ", "dim"), (evidence.request.image, "bold")))
     yield head.append_text(Text(f"  nova {evidence.release}", "dim"))
@@ -76,7 +77,7 @@ def _names(hosts: list[HostAnswer]) -> Text:
     shown = ", ".join(names[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     link = hosts[0].broken
-    answer = "chance" if link and link.name == "filters" else hosts[0].answer
+    answer = "chance" if link and link.rule == "WC327" else hosts[0].answer
     word = "host" if len(names) == 1 else f"{len(names)} hosts"
     return Text.assemble(
         (f"{word} ", "dim"), (shown + more, "bold"), " ", (_WORDS[answer], _COLOURS[answer])
@@ -116,7 +117,8 @@ def _table(links: list[Link]) -> Iterator[Padding]:
     table.add_column(width=_NAME_WIDTH)
     table.add_column(overflow="fold")
     for link in links:
-        mark, style = _MARKS[link.state]
+        # What holds and has a rule would break with another host beside this one.
+        mark, style = _LATENT if link.state == "ok" and link.rule else _MARKS[link.state]
         name_style = "" if link.state == "ok" else style
         table.add_row(Text(mark, style), Text(link.name, name_style), _cell(link))
     if links:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wholecard.audit.chain import Link, broken, ok, unknown
 from wholecard.audit.evidence import Evidence, HostEvidence
 from wholecard.audit.guest import GuestLayout
 from wholecard.audit.refusals import kind_of
-from wholecard.audit.settings import files, items
+from wholecard.audit.settings import files, items, settings
 from wholecard.audit.wanted import in_placement
+from wholecard.nova.conf import NovaConf
+from wholecard.nova.filters import OWN_FILTERS, PCI_FILTER, WrongFilter, wrong_filters
 
-PCI_FILTER = "PciPassthroughFilter"
 NUMA_FILTER = "NUMATopologyFilter"
 
 
@@ -44,11 +46,35 @@ class FilterLink:
             return unknown(name, "nova's API does not show filters", "--scheduler-conf FILE")
         found = items(conf, "enabled_filters", self.evidence.release)
         enabled, where = found or ((), f"{files(conf)}: not set, and not among nova's defaults")
+        if wrong := self._wrong(conf, enabled):
+            return broken(
+                name,
+                "WC237",
+                "nova-scheduler does not start with these enabled_filters: "
+                + ", ".join(each.says(self.evidence.release) for each in wrong)
+                + ".",
+                "\n".join(f"{each.name}: {each.mend}" for each in wrong),
+                where,
+            )
         if PCI_FILTER not in enabled:
             return self._missing(PCI_FILTER, False, where)
         if self.layout.cells and NUMA_FILTER not in enabled:
             return self._missing(NUMA_FILTER, False, where)
         return ok(name, f"{PCI_FILTER} is enabled", where)
+
+    def _wrong(self, conf: NovaConf, enabled: Sequence[str]) -> tuple[WrongFilter, ...]:
+        """The filters for which nova-scheduler would not start.
+
+        nova, nova/scheduler/host_manager.py, `_choose_host_filters`. A name of nobody's may be
+        somebody's where `available_filters` names more than nova's own.
+        """
+        release = self.evidence.release
+        available = {each.text for each in settings(conf, "available_filters", release)}
+        return tuple(
+            each
+            for each in wrong_filters([each for each in enabled if "$" not in each], release.nova)
+            if each.is_certain or not available - OWN_FILTERS
+        )
 
     def _missing(self, filter_name: str, proved: bool, *seen: str) -> Link:
         rule, says = "WC327", self._says(filter_name)

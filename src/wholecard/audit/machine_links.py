@@ -172,7 +172,7 @@ class MachineLinks:
         if traits == ["COMPUTE_SOCKET_PCI_NUMA_AFFINITY"]:
             return "the NUMA policy socket"
         words = next((words for start, words in _WANTING if traits[0].startswith(start)), "")
-        return words or f"the flavor {self.evidence.request.flavor} or its image"
+        return words or f"the flavor {self.evidence.request.flavor_said} or its image"
 
     def _required(self) -> frozenset[str]:
         """Every trait that must be somewhere, those of the cards included where they are asked."""

@@ -100,12 +100,12 @@ class NearLinks:
         if self.layout.policy:
             return (
                 "Ask for less in the flavor (or the image that says it):\n"
-                f"    openstack flavor set {self.asked.flavor} --property "
+                f"    openstack flavor set {self.asked.flavor_typed} --property "
                 f"hw:pci_numa_affinity_policy=preferred{spread}"
             )
         return (
             f'Let the alias {request.alias} say "numa_policy": "preferred", or ask for it in the '
-            f"flavor:\n    openstack flavor set {self.asked.flavor} --property "
+            f"flavor:\n    openstack flavor set {self.asked.flavor_typed} --property "
             f"hw:pci_numa_affinity_policy=preferred{spread}"
         )
 

@@ -62,10 +62,10 @@ def _extra_spec(evidence: Evidence) -> Link:
         return broken(
             name,
             "WC301",
-            f"The flavor {request.flavor} has no {EXTRA_SPEC}"
+            f"The flavor {request.flavor_said} has no {EXTRA_SPEC}"
             + (f"; it has {', '.join(near)}, which nova does not read" if near else "")
             + ": its servers start without a card.",
-            f"openstack flavor set {request.flavor} --property {EXTRA_SPEC}=ALIAS:1",
+            f"openstack flavor set {request.flavor_typed} --property {EXTRA_SPEC}=ALIAS:1",
             request.source,
         )
     words = [part.split(":") for part in text.split(",")]
@@ -74,7 +74,7 @@ def _extra_spec(evidence: Evidence) -> Link:
             name,
             "WC302",
             f"{EXTRA_SPEC}={text!r} is not name:count[,name:count]: nova-api answers 500.",
-            f"openstack flavor set {request.flavor} --property {EXTRA_SPEC}=ALIAS:1",
+            f"openstack flavor set {request.flavor_typed} --property {EXTRA_SPEC}=ALIAS:1",
             request.source,
         )
     image = f" with the image {request.image}" if request.image else ""
@@ -89,7 +89,7 @@ def _extra_spec(evidence: Evidence) -> Link:
             return broken(
                 name,
                 "WC302",
-                f"{who} refuses the flavor {request.flavor}{image}{answer}: {error.brief}.",
+                f"{who} refuses the flavor {request.flavor_said}{image}{answer}: {error.brief}.",
                 error.resolution,
                 request.source,
             )
@@ -138,8 +138,8 @@ def _alias(evidence: Evidence) -> Link:
             )
         if error.kind != "alias-not-defined":
             return broken(name, "WC302", f"{EXTRA_SPEC}={text!r}: {error.reason}.",
-                          f"openstack flavor set {evidence.request.flavor} --property "
-                          f"{EXTRA_SPEC}=ALIAS:1", evidence.request.source)  # fmt: skip
+                          f"openstack flavor set {evidence.request.flavor_typed} "
+                          f"--property {EXTRA_SPEC}=ALIAS:1", evidence.request.source)  # fmt: skip
         return _not_defined(evidence, evidence.api, aliases, error.key)
     named = dict.fromkeys(names_in(text))
     return ok(name, f"defines {', '.join(named)}", *(aliases.places[each] for each in named))

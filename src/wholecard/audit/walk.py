@@ -86,7 +86,7 @@ def explain(evidence: Evidence) -> Explanation:
     cause = first_broken(request.links)
     if cause is not None:
         hosts = tuple(HostAnswer(host.name, ()) for host in evidence.hosts)
-        finding = _finding(cause, evidence.request.flavor, Severity.ERROR)
+        finding = _finding(cause, evidence.request.flavor_said, Severity.ERROR)
         return Explanation(evidence, request.links, hosts, _sentence(cause), (finding,))
     hosts = _with_filters(evidence, tuple(_walked(evidence, host, request)
                                           for host in evidence.hosts))  # fmt: skip
@@ -208,7 +208,7 @@ def _refused(hosts: tuple[HostAnswer, ...]) -> str:
     """The sentence for hosts of which none would take it."""
     if not hosts:
         return "No host is known."
-    able = [host.name for host in hosts if host.broken and host.broken.name == "filters"]
+    able = [host.name for host in hosts if host.broken and host.broken.rule == "WC327"]
     if able:
         return f"{_listed(able)} could take it, and nova may choose another host (WC327)."
     meant = [host for host in hosts if host.for_cards] or list(hosts)
@@ -258,7 +258,7 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
     how = dict.fromkeys(link.fix for link in left if link.fix)
     return Finding(
         "WC329",
-        evidence.request.flavor,
+        evidence.request.flavor_said,
         Severity.ERROR,
         f"Nothing that is known explains it now; {hint} ({message}).{rest}",
         "Tell more: " + "; ".join(how) if how else "",

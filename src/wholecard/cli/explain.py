@@ -17,6 +17,7 @@ from wholecard.audit.offline import Changes, Files, flavor_of, gathered
 from wholecard.audit.walk import Explanation, explain
 from wholecard.core import UsageError, exit_status
 from wholecard.core.json_text import encode
+from wholecard.site.faults import Nearest
 from wholecard.site.load import SiteFile, read_site
 from wholecard.site.releases import release as release_of
 
@@ -47,11 +48,11 @@ def command(
     image_property: Annotated[list[str] | None, typer.Option("--property", metavar="KEY=VALUE",
                               help="A property of the image.")] = None,
     vcpus: Annotated[int | None, typer.Option("--vcpus", min=1, metavar="N", help="The flavor's "
-                     "virtual CPUs.")] = None,
-    ram: Annotated[int | None, typer.Option("--ram", min=1, metavar="MIB", help="The "
-                   "flavor's memory.")] = None,
-    disk: Annotated[int | None, typer.Option("--disk", min=0, metavar="GIB", help="The "
-                    "flavor's disk.")] = None,
+                     "virtual CPUs, instead of its own.")] = None,
+    ram: Annotated[int | None, typer.Option("--ram", min=1, metavar="MIB", help="The flavor's "
+                   "memory, instead of its own.")] = None,
+    disk: Annotated[int | None, typer.Option("--disk", min=0, metavar="GIB", help="The flavor's "
+                    "disk, instead of its own.")] = None,
     api_conf: Annotated[list[Path] | None, typer.Option("--api-conf", metavar="FILE", help="The "
                         "files or folders that nova-api reads, in their order.")] = None,
     scheduler_conf: Annotated[list[Path] | None, typer.Option("--scheduler-conf", metavar="FILE",
@@ -70,9 +71,9 @@ def command(
 ) -> None:  # fmt: skip
     """Say why a server with cards finds no host: the first link that breaks, and its mend.
 
-    It walks from the flavor's extra spec over the aliases, device_spec, the host's cards, NUMA,
-    Placement and the filters, for each host. It knows what it is told: files of nova's services
-    and facts of hosts, a cloud's APIs with --cloud, or both. What it cannot know it says.
+    It walks from the flavor over aliases, device_spec, cards, NUMA and Placement to the filters.
+
+    It knows what it is told, by files, by a cloud's APIs, or by both; what it cannot know it says.
     """
     if not (flavor or spec or server):
         raise UsageError(
@@ -93,7 +94,7 @@ def command(
         zone=zone, vcpus=vcpus, ram_mb=ram, disk_gb=disk,
     )  # fmt: skip
     chosen = release_of(release) if release else None
-    request = None if server or cloud else _request(file, flavor, image)
+    request = None if server or cloud else _request(file, flavor, image, bool(spec))
     if cloud:
         # Late: behind it stands OpenStack's whole SDK.
         from wholecard.audit.live import asked  # noqa: PLC0415
@@ -110,15 +111,26 @@ def command(
     raise typer.Exit(exit_status(answer.findings))
 
 
-def _request(site: SiteFile | None, flavor: str, image: str) -> Request:
-    """The request by the site file, or one of nothing but a name, which options fill."""
+def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> Request:
+    """The request by the site file, or one of nothing but a name, which options fill.
+
+    Raises UsageError for a flavor of which nothing tells what it asks for.
+    """
     if site is not None and flavor in site.site.flavors:
         return flavor_of(site, flavor, image)
-    return replace(_nothing(), flavor=flavor or "of the options", image=image)
+    if flavor and not has_spec:
+        near = Nearest()(flavor, lambda: site.site.flavors) if site else ""
+        raise UsageError(
+            f"{site.path} has no flavor {flavor}" if site else f"nothing tells of flavor {flavor}",
+            near[:1].upper() + near[1:],
+            "Name one of a site file (--site FILE), the cloud that has it (--cloud NAME), or what "
+            "it asks for: --spec pci_passthrough:alias=ALIAS:1",
+        )
+    return replace(_nothing(), flavor=flavor or None, image=image)
 
 
 def _nothing() -> Request:
-    return Request("of the options", "the options", {})
+    return Request(None, "the options", {})
 
 
 def _limited(evidence: Evidence, names: Iterable[str]) -> Evidence:
