@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from wholecard.audit.offline import Changes, Files, flavor_of, gathered
 from wholecard.audit.walk import Explanation, explain
 from wholecard.core import UsageError, exit_status
 from wholecard.core.json_text import encode
-from wholecard.site.faults import Nearest
 from wholecard.site.load import SiteFile, read_site
 from wholecard.site.releases import release as release_of
 
@@ -119,10 +119,12 @@ def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> 
     if site is not None and flavor in site.site.flavors:
         return flavor_of(site, flavor, image)
     if flavor and not has_spec:
-        near = Nearest()(flavor, lambda: site.site.flavors) if site else ""
+        there = list(site.site.flavors) if site else []
+        near = difflib.get_close_matches(flavor, there, n=3)
+        known = f"Did you mean {' or '.join(near)}?" if near else f"It has: {', '.join(there[:12])}"
         raise UsageError(
             f"{site.path} has no flavor {flavor}" if site else f"nothing tells of flavor {flavor}",
-            near[:1].upper() + near[1:],
+            known if there else "",
             "Name one of a site file (--site FILE), the cloud that has it (--cloud NAME), or what "
             "it asks for: --spec pci_passthrough:alias=ALIAS:1",
         )

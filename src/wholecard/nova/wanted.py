@@ -63,7 +63,7 @@ def pci_configs(site: Site, facts: Mapping[str, Host], of: Release) -> dict[str,
         )
         for host, of_host in specs.items()
     }
-    for config in configs.values():
+    for config in dict.fromkeys(configs.values()):
         check(config, of)
     return configs
 
