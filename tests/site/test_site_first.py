@@ -177,6 +177,16 @@ def test_commands(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "site.yaml: nothing is wrong with it (train; hosts: 2, with facts: 2; flavors: 4)\n"
         "  h100-sxm5-80gb: gpu-01 1, gpu-02 8\n"
     )
+    (here / "site.yaml").write_text(
+        text.replace("release: ", "quotas: {p: {cards: {h100-sxm5-80gb: 8}}}\nrelease: ")
+    )
+    assert run_app(["site", "check"]) == 0
+    assert "warning: site.yaml:8:14: quotas.p: its limit of" in capsys.readouterr().err
+    assert run_app(["site", "check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"][0]["line"] == 8
+    (here / "site.yaml").write_text(text.replace("match:", "traits: [CUSTOM_X]\n    match:"))
+    assert run_app(["site", "check"]) == 2
+    assert "cards.h100-sxm5-80gb.traits: nova of train does not have it" in capsys.readouterr().err
     (here / "site.yaml").write_text(text.replace("match:", "macht:"))
     assert run_app(["site", "check"]) == 2
     assert "did you mean 'match'?" in capsys.readouterr().err
