@@ -121,7 +121,8 @@ def _by_keys(name: str, evidence: Evidence, host: HostEvidence) -> Link | None:
                        "--cloud NAME", found[1])  # fmt: skip
     return broken(
         name, "WC326",
-        f"{host.name} is in no aggregate with {says}, which the flavor {request.flavor_said} asks for.",
+        f"{host.name} is in no aggregate with {says}, which the flavor {request.flavor_said} asks "
+        "for.",
         f"Add the host to such an aggregate:\n    openstack aggregate add host AGGREGATE "
         f"{host.name}",
         found[1],
