@@ -129,6 +129,9 @@ def test_broken_file_is_not_quoted(tmp_path: Path, caplog: pytest.LogCaptureFixt
         ("nothing", (), "nothing"),
         ("http://u:p@h/ and p", (), "http://***@h/ and p"),
         ("ab abc", ("ab", "abc"), "*** ***"),
+        ("http://u:p@ss@word@h:1/x and p", (), "http://***@h:1/x and p"),
+        ("http://u:p/a@ss@h/x, ftp://v:q@i", (), "http://***@h/x, ftp://***@i"),
+        ("http://h/x and a@b", (), "http://h/x and a@b"),
     ],
 )
 def test_redact(text: str, secrets: tuple[str, ...], clean: str) -> None:

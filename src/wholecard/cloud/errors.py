@@ -13,7 +13,8 @@ from openstack.connection import Connection
 
 from wholecard.core import WholecardError
 
-_URL_SECRET = re.compile(r"://[^/@\s]+@")
+# Up to the last @: a password may have / and @ in it, as it was typed. Too much is cut rather.
+_URL_SECRET = re.compile(r"://\S*@")
 _SECRET_KEY = re.compile(r"password|secret|token|passcode", re.IGNORECASE)
 
 
@@ -49,6 +50,27 @@ def api_errors(conn: Connection | None, doing: str, resolution: str = "") -> Ite
         raise CloudError(
             f"cannot {doing}: {reason}", details, resolution or advice, status
         ) from None
+
+
+@contextmanager
+def answer_read(conn: Connection | None, doing: str, resolution: str = "") -> Iterator[None]:
+    """`api_errors` for a block that reads an answer itself: a strange one is CloudError too.
+
+    A proxy's page with status 200, half an answer or one without its keys is the service's doing
+    and no bug of ours. Nothing else belongs into the block.
+    """
+    with api_errors(conn, doing, resolution):
+        try:
+            yield
+        except (WholecardError, keystone.ClientException, requests.exceptions.RequestException):
+            # Some of these are ValueErrors as well; `api_errors` has words for them.
+            raise
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise CloudError(
+                f"cannot {doing}: the answer is not what the API gives",
+                redact(f"{type(error).__name__}: {error}", secrets_of(conn)),
+                resolution or "See what stands before the service: a proxy, another program.",
+            ) from None
 
 
 # The first class that fits counts; reason and advice.
