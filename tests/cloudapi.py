@@ -21,13 +21,17 @@ Answer = tuple[int, Any]
 
 @dataclass
 class Api:
-    """`answers` maps `METHOD /path` to (status, JSON body) or to a function that returns one."""
+    """`answers` maps `METHOD /path` to (status, JSON body) or to a function that returns one.
+
+    `asked`, `sent` and `versions` are each request's key, body and `OpenStack-API-Version`.
+    """
 
     url: str
     clouds: Path
     answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
     def hang(self) -> Answer:
@@ -90,6 +94,7 @@ def serving(folder: Path) -> Iterator[Api]:
             found.sent.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
             key = f"{self.command} {self.path.partition('?')[0].rstrip('/')}"
             found.asked.append(key)
+            found.versions.append(self.headers.get("OpenStack-API-Version") or "")
             answer = found.answers.get(key, (404, {"itemNotFound": {"message": key, "code": 404}}))
             status, body = answer() if callable(answer) else answer
             payload = json.dumps(body).encode()
@@ -103,7 +108,7 @@ def serving(folder: Path) -> Iterator[Api]:
             except OSError:
                 pass
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 -- http.server's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 -- http.server's names
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass

@@ -40,10 +40,11 @@ class Shelves:
         """The question that nova would ask, about this host alone; where it is in vain, its parts.
 
         The parts begin with the machine and add a demand each, up to the one that empties the
-        answer. Empty where Placement does not know the host, or we do not know what nova asks.
+        answer. Empty where Placement does not know the host or is too old for such a question, or
+        we do not know what nova asks.
         """
         uuid = self.uuids.get(host.shelf.root.name if host.shelf else "")
-        if uuid is None:
+        if uuid is None or not placement.can_ask(conn):
             return ()
         steps = _steps(evidence, wanted)
         whole = _ask(conn, steps[-1], uuid)

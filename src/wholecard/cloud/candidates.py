@@ -14,9 +14,11 @@ from urllib.parse import urlencode
 import requests.exceptions
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
+from openstack import utils
 from openstack.connection import Connection
 
-from wholecard.cloud.errors import CloudError, api_errors, redact, secrets_of
+from wholecard.cloud.errors import answer_read, api_errors, redact, secrets_of
+from wholecard.cloud.placement import TRAITS_VERSION, TREE_VERSION
 
 # The first with group suffixes of any name, forbidden traits and in_tree, all at once (Train).
 MICROVERSION = "1.36"
@@ -93,6 +95,12 @@ def question(machine: Group, cards: tuple[Group, ...] = (), in_tree: str = "") -
     return f"/allocation_candidates?{urlencode(parameters, safe=',:!')}"
 
 
+def can_ask(conn: Connection) -> bool:
+    """Whether this Placement takes such questions: one before Train does not. Raises CloudError."""
+    with api_errors(conn, "ask for Placement's version"):
+        return bool(utils.supports_microversion(conn.placement, MICROVERSION))
+
+
 def candidates(conn: Connection, path: str) -> Answer:
     """Ask. That no answer comes, or an error, is an answer too: it is what nova would meet.
 
@@ -116,7 +124,8 @@ def candidates(conn: Connection, path: str) -> Answer:
     except (keystone.ClientException, sdk.SDKException):
         with api_errors(conn, "ask Placement for candidates"):
             raise
-    return _answer(path, response.json(), time.monotonic() - start)
+    with answer_read(conn, "ask Placement for candidates"):
+        return _answer(path, response.json(), time.monotonic() - start)
 
 
 def _answer(path: str, body: dict[str, Any], seconds: float) -> Answer:
@@ -139,44 +148,47 @@ def _answer(path: str, body: dict[str, Any], seconds: float) -> Answer:
 
 def named_providers(conn: Connection) -> dict[str, tuple[str, str]]:
     """Every provider's name and its root's uuid, by its own. Raises CloudError."""
-    with api_errors(conn, "list Placement's providers"):
-        response = conn.placement.get("/resource_providers", microversion=MICROVERSION)
+    with answer_read(conn, "list Placement's providers"):
+        response = conn.placement.get("/resource_providers", microversion=TREE_VERSION)
         sdk.raise_from_response(response)
         rows = response.json()["resource_providers"]
-    return {row["uuid"]: (row["name"], row["root_provider_uuid"]) for row in rows}
+        return {row["uuid"]: (row["name"], row["root_provider_uuid"]) for row in rows}
 
 
 def inventories(conn: Connection, uuid: str) -> dict[str, dict[str, Any]]:
     """A provider's inventories as Placement has them, by class; empty where it is gone."""
-    found: dict[str, dict[str, Any]] = _of_provider(conn, uuid, "inventories")
-    return found
+    found = _of_provider(conn, uuid, "inventories")
+    with answer_read(conn, "read the inventories of a provider"):
+        return {str(name): dict(each) for name, each in found.items()}
 
 
 def usages(conn: Connection, uuid: str) -> dict[str, int]:
     """What is used of a provider, by class."""
-    found: dict[str, int] = _of_provider(conn, uuid, "usages")
-    return found
+    found = _of_provider(conn, uuid, "usages")
+    with answer_read(conn, "read the usages of a provider"):
+        return {str(name): int(each) for name, each in found.items()}
 
 
 def traits(conn: Connection, uuid: str) -> frozenset[str]:
     """A provider's traits."""
-    return frozenset(_of_provider(conn, uuid, "traits"))
+    found = _of_provider(conn, uuid, "traits")
+    with answer_read(conn, "read the traits of a provider"):
+        return frozenset(found)
 
 
 def consumers(conn: Connection, uuid: str) -> tuple[str, ...]:
     """Who holds something of a provider, by id."""
-    return tuple(sorted(_of_provider(conn, uuid, "allocations")))
+    found = _of_provider(conn, uuid, "allocations")
+    with answer_read(conn, "read the allocations of a provider"):
+        return tuple(sorted(found))
 
 
 def _of_provider(conn: Connection, uuid: str, what: str) -> Any:
-    with api_errors(conn, f"read the {what} of a provider"):
+    with answer_read(conn, f"read the {what} of a provider"):
         response = conn.placement.get(
-            f"/resource_providers/{uuid}/{what}", microversion=MICROVERSION
+            f"/resource_providers/{uuid}/{what}", microversion=TRAITS_VERSION
         )
         if response.status_code == 404:
             return {}
         sdk.raise_from_response(response)
-        body = response.json()
-    if what not in body:
-        raise CloudError(f"Placement's answer has no {what}", str(body)[:500])
-    return body[what]
+        return response.json()[what]

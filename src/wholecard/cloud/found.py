@@ -11,10 +11,10 @@ from openstack.connection import Connection
 
 from wholecard.cloud import quotas
 from wholecard.cloud.aggregates import Aggregate, aggregates
-from wholecard.cloud.errors import api_errors
+from wholecard.cloud.errors import answer_read, api_errors
 from wholecard.cloud.flavors import Flavor, flavors
 from wholecard.cloud.images import Image, disk_format_of, file_sha256, find_images
-from wholecard.cloud.placement import MICROVERSION
+from wholecard.cloud.placement import TRAITS_VERSION
 from wholecard.cloud.quotas import LimitPlace, RegisteredLimit
 from wholecard.cloud.services import compute_services, hypervisors
 from wholecard.cloud.traits import CreateTrait
@@ -126,7 +126,7 @@ def _files(
     """The files of images that the cloud lacks, or has of ours: others' are not compared."""
     found = {}
     for image in wished:
-        others = [each for each in images[image.name] if each.sha256 is None]
+        others = [each for each in images[image.name] if each.sha256 is None and not each.copied]
         if image.file is None or others:
             continue
         path = (folder / image.file).absolute()
@@ -148,15 +148,15 @@ def _providers(conn: Connection, hosts: set[str]) -> dict[str, HostProvider]:
         each.hostname: each.service_host for each in hypervisors(conn) if each.service_host in hosts
     }
     found = {}
-    with api_errors(conn, "read Placement's providers"):
+    with answer_read(conn, "read Placement's providers"):
         for name, host in names.items():
             answer = conn.placement.get(
-                "/resource_providers", params={"name": name}, microversion=MICROVERSION
+                "/resource_providers", params={"name": name}, microversion=TRAITS_VERSION
             )
             sdk.raise_from_response(answer)
             for row in answer.json()["resource_providers"]:
                 path = f"/resource_providers/{row['uuid']}/traits"
-                traits = conn.placement.get(path, microversion=MICROVERSION)
+                traits = conn.placement.get(path, microversion=TRAITS_VERSION)
                 sdk.raise_from_response(traits)
                 found[host] = HostProvider(row["uuid"], frozenset(traits.json()["traits"]))
     return found

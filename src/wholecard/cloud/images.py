@@ -15,7 +15,7 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.change import HALF, Fields, State, Value, Values, property_commands
-from wholecard.cloud.errors import CloudError, api_errors
+from wholecard.cloud.errors import CloudError, GoneError, answer_read, api_errors
 from wholecard.cloud.waiting import wait_until
 from wholecard.core import UsageError, WholecardError
 
@@ -39,6 +39,8 @@ class ImageWish:
 class Image:
     """An image as it is; `sha256` is of what we uploaded, None for an image that others made.
 
+    `copied` is whether it is a server's snapshot that nova gave the properties of an image of ours,
+    our own among them; its content is the server's, and it is nobody's but its maker's.
     `properties` are those of its fields that are texts and not Glance's own.
     """
 
@@ -48,6 +50,7 @@ class Image:
     disk_format: str | None
     sha256: str | None
     properties: Mapping[str, str]
+    copied: bool = False
 
 
 # Fields of Glance's own, which no property can have (glance: api/v2/images.py).
@@ -61,26 +64,37 @@ _GLANCE = {
 
 def find_images(conn: Connection, name: str) -> tuple[Image, ...]:
     """The images of that name that the cloud shows us. Raises CloudError."""
-    with api_errors(conn, f"look for the image {name}"):
+    with answer_read(conn, f"look for the image {name}"):
         answer = conn.image.get("/images", params={"name": name, "limit": "100"})
         sdk.raise_from_response(answer)
-        rows = answer.json()["images"]
-    return tuple(
-        Image(
-            id=str(row["id"]),
-            name=str(row["name"]),
-            status=str(row["status"]),
-            disk_format=row.get("disk_format"),
-            sha256=row.get(SHA256_PROPERTY),
-            properties={
-                key: value
-                for key, value in row.items()
-                if key not in _GLANCE and isinstance(value, str)
-            },
+        return tuple(
+            _image(row)
+            for row in answer.json()["images"]
+            if row["status"] not in {"deleted", "pending_delete"}
         )
-        for row in rows
-        if row["status"] not in {"deleted", "pending_delete"}
+
+
+def _image(row: dict[str, Any]) -> Image:
+    sha256 = row.get(SHA256_PROPERTY)
+    snapshot = is_snapshot(row)
+    return Image(
+        id=str(row["id"]),
+        name=str(row["name"]),
+        status=str(row["status"]),
+        disk_format=row.get("disk_format"),
+        sha256=None if snapshot else sha256,
+        properties={
+            key: value
+            for key, value in row.items()
+            if key not in _GLANCE and isinstance(value, str)
+        },
+        copied=snapshot and sha256 is not None,
     )
+
+
+def is_snapshot(properties: Mapping[str, Any]) -> bool:
+    """Whether nova made the image of a server (nova/compute/utils.py, create_image)."""
+    return properties.get("image_type") == "snapshot" or bool(properties.get("base_image_ref"))
 
 
 def disk_format_of(file: Path) -> str:
@@ -126,14 +140,14 @@ class UploadImage(Fields):
 
     def look(self, conn: Connection) -> State:
         """The content of the image of this name that is ours; another one's is `not ours`."""
-        found = find_images(conn, self.name)
+        found = [each for each in find_images(conn, self.name) if not each.copied]
         ours = [each for each in found if each.sha256 == self.sha256]
         if any(each.status == "active" for each in ours):
             return {self.name: self.sha256}
         return {self.name: HALF if ours else "not ours" if found else None}
 
     def put(self, conn: Connection, state: State) -> str | None:
-        """Upload it, or delete each image of this name and content that is ours."""
+        """Upload it, or delete it as `unmake` does."""
         if state[self.name] == self.sha256:
             wish = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
             if file_sha256(wish.file) != self.sha256:
@@ -143,10 +157,41 @@ class UploadImage(Fields):
                 )
             ensure_image(conn, wish)
             return None
-        for image in find_images(conn, self.name):
-            if image.sha256 == self.sha256:
+        return self.unmake(conn, None, half=False)
+
+    def made(self, conn: Connection) -> str | None:
+        """The id of the image of this name and content that is ours and whole."""
+        found = [each for each in self._ours(conn) if each.status == "active"]
+        return found[0].id if len(found) == 1 else None
+
+    def unmake(
+        self,
+        conn: Connection,
+        made: str | None,
+        half: bool,  # noqa: ARG002 -- an image has its mark before its content
+    ) -> str | None:
+        """Delete each image of this name and content that is ours, or the one that was made."""
+        notes = []
+        for image in self._ours(conn):
+            stays = f"image {self.name} stays ({image.id}): "
+            if made not in (None, image.id):
+                notes.append(f"{stays}{made} was made here")
+                continue
+            try:
                 conn.image.delete_image(image.id, ignore_missing=True)
-        return None
+            except (sdk.ForbiddenException, sdk.ConflictException) as error:
+                # 403 of one that is protected, 409 of one that a back end still needs.
+                if isinstance(error, sdk.ForbiddenException) and not self._protected(conn, image):
+                    raise
+                notes.append(f"{stays}{error.details or 'Glance does not let it go'}")
+        return "; ".join(notes) or None
+
+    def _ours(self, conn: Connection) -> list[Image]:
+        return [each for each in find_images(conn, self.name) if each.sha256 == self.sha256]
+
+    @staticmethod
+    def _protected(conn: Connection, image: Image) -> bool:
+        return bool(conn.image.get_image(image.id).is_protected)
 
 
 @dataclass(frozen=True)
@@ -186,6 +231,8 @@ class SetImageProperties(Values):
             data=json.dumps(patch),
             headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
         )
+        if answer.status_code == 404:
+            raise GoneError(f"the image {self.name} is gone", resolution="See who deleted it.")
         sdk.raise_from_response(answer)
         return None
 
@@ -213,7 +260,11 @@ def ensure_image(
         raise UsageError(f"{wish.file} is not there", resolution="Build the image first.")
     sha256 = file_sha256(wish.file)
     with api_errors(conn, f"look for the image {wish.name}"):
-        existing: list[Any] = list(conn.image.images(name=wish.name))
+        existing: list[Any] = [
+            each
+            for each in conn.image.images(name=wish.name)
+            if not is_snapshot({**each.to_dict(), **(each.properties or {})})
+        ]
     for image in existing:
         found = differences(wish, sha256, dict(image.properties or {}), image.to_dict())
         if found:

@@ -9,10 +9,13 @@ from typing import Any
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.errors import api_errors
+from wholecard.cloud.errors import answer_read
 from wholecard.cloud.waiting import wait_until
 
-MICROVERSION = "1.39"
+# The lowest that each read needs, for a cloud of any release: providers below providers came with
+# Queens, traits with Pike; inventories, usages and allocations are older.
+TREE_VERSION = "1.14"
+TRAITS_VERSION = "1.6"
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,10 @@ def providers(conn: Connection) -> tuple[Provider, ...]:
     Four requests see it: the list, and three for each provider. A provider that goes meanwhile is
     left out.
     """
-    with api_errors(conn, "read Placement's providers"):
+    with answer_read(conn, "read Placement's providers"):
         found = []
-        for row in _get(conn, "/resource_providers")["resource_providers"]:
+        listed = _get(conn, "/resource_providers", TREE_VERSION)
+        for row in listed["resource_providers"]:
             try:
                 found.append(_provider(conn, row))
             except sdk.NotFoundException:
@@ -68,13 +72,13 @@ def providers(conn: Connection) -> tuple[Provider, ...]:
 
 def allocations(conn: Connection, consumer: str) -> tuple[Allocation, ...]:
     """What a consumer holds, by provider and class; empty for one that holds nothing."""
-    with api_errors(conn, f"read the allocations of {consumer}"):
+    with answer_read(conn, f"read the allocations of {consumer}"):
         held = _get(conn, f"/allocations/{consumer}")["allocations"]
-    return tuple(
-        Allocation(uuid, resource_class, int(amount))
-        for uuid, row in sorted(held.items())
-        for resource_class, amount in sorted(row["resources"].items())
-    )
+        return tuple(
+            Allocation(uuid, resource_class, int(amount))
+            for uuid, row in sorted(held.items())
+            for resource_class, amount in sorted(row["resources"].items())
+        )
 
 
 def wait_for_providers(
@@ -119,8 +123,8 @@ def _provider(conn: Connection, row: dict[str, Any]) -> Provider:
     )
 
 
-def _get(conn: Connection, path: str) -> dict[str, Any]:
-    response = conn.placement.get(path, microversion=MICROVERSION)
+def _get(conn: Connection, path: str, version: str = TRAITS_VERSION) -> dict[str, Any]:
+    response = conn.placement.get(path, microversion=version)
     sdk.raise_from_response(response)
     body: dict[str, Any] = response.json()
     return body

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from openstack import exceptions as sdk
 from openstack import utils
 from openstack.connection import Connection
 
-from wholecard.cloud.errors import api_errors
+from wholecard.cloud.errors import answer_read
 from wholecard.cloud.waiting import wait_until
 
 # From compute API 2.88 on the list has each host's uptime, for which nova-api asks each compute by
@@ -41,7 +44,7 @@ class Hypervisor:
 
 def compute_services(conn: Connection) -> tuple[ComputeService, ...]:
     """All nova services, by binary and host. Raises CloudError."""
-    with api_errors(conn, "list nova's services"):
+    with answer_read(conn, "list nova's services"):
         found = [
             ComputeService(
                 str(each.binary),
@@ -56,11 +59,11 @@ def compute_services(conn: Connection) -> tuple[ComputeService, ...]:
 
 
 def hypervisors(conn: Connection) -> tuple[Hypervisor, ...]:
-    """All hypervisor hosts, by name; no nova-compute is asked for it. Raises CloudError."""
-    with api_errors(conn, "list the hypervisors"):
-        version = utils.maximum_supported_microversion(conn.compute, _WITHOUT_UPTIME)
-        answer = conn.compute.get("/os-hypervisors/detail", microversion=version)
-        sdk.raise_from_response(answer)
+    """All hypervisor hosts, by name; no nova-compute is asked for it. Raises CloudError.
+
+    From compute API 2.33 on nova gives them in pages, of 1000 each by default.
+    """
+    with answer_read(conn, "list the hypervisors"):
         found = [
             Hypervisor(
                 str(each["id"]),
@@ -69,9 +72,25 @@ def hypervisors(conn: Connection) -> tuple[Hypervisor, ...]:
                 str(each["state"]),
                 str(each["status"]),
             )
-            for each in answer.json()["hypervisors"]
+            for each in _hypervisor_rows(conn)
         ]
     return tuple(sorted(found, key=lambda each: each.hostname))
+
+
+def _hypervisor_rows(conn: Connection) -> Iterator[dict[str, Any]]:
+    version = utils.maximum_supported_microversion(conn.compute, _WITHOUT_UPTIME)
+    query: dict[str, str] | None = {}
+    asked: list[dict[str, str]] = []
+    while query is not None and query not in asked:
+        asked.append(query)
+        answer = conn.compute.get("/os-hypervisors/detail", params=query, microversion=version)
+        sdk.raise_from_response(answer)
+        body = answer.json()
+        yield from body["hypervisors"]
+        links = body.get("hypervisors_links", ())
+        following = next((each["href"] for each in links if each["rel"] == "next"), None)
+        # Its query alone: behind a proxy nova may not know its own address.
+        query = None if following is None else dict(parse_qsl(urlsplit(following).query))
 
 
 def wait_for_compute(conn: Connection, host: str, timeout: float) -> Hypervisor:

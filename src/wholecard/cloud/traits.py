@@ -9,8 +9,8 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.change import Fields, State, Value, Values
-from wholecard.cloud.errors import CloudError
-from wholecard.cloud.placement import MICROVERSION
+from wholecard.cloud.errors import CloudError, GoneError, answer_read
+from wholecard.cloud.placement import TRAITS_VERSION
 
 # nova-compute writes the same provider every minute; each of our tries reads it anew.
 TRIES = 10
@@ -40,7 +40,7 @@ class CreateTrait(Fields):
 
     def look(self, conn: Connection) -> State:
         """Whether Placement knows it."""
-        answer = conn.placement.get(f"/traits/{self.name}", microversion=MICROVERSION)
+        answer = conn.placement.get(f"/traits/{self.name}", microversion=TRAITS_VERSION)
         if answer.status_code == 404:
             return {self.name: None}
         sdk.raise_from_response(answer)
@@ -50,9 +50,9 @@ class CreateTrait(Fields):
         """Make it known, or forget it unless a provider has it."""
         path = f"/traits/{self.name}"
         if state[self.name] is not None:
-            sdk.raise_from_response(conn.placement.put(path, microversion=MICROVERSION))
+            sdk.raise_from_response(conn.placement.put(path, microversion=TRAITS_VERSION))
             return None
-        answer = conn.placement.delete(path, microversion=MICROVERSION)
+        answer = conn.placement.delete(path, microversion=TRAITS_VERSION)
         if answer.status_code == 409:
             return f"trait {self.name} stays: a provider has it"
         if answer.status_code != 404:
@@ -89,8 +89,9 @@ class SetHostTraits(Values):
         return "\n".join(lines)
 
     def look(self, conn: Connection) -> State:
-        """Which of them the provider has."""
-        having = self._read(conn)["traits"]
+        """Which of them the provider has; none where it is gone, as after its host."""
+        body = self._read(conn)
+        having = () if body is None else body["traits"]
         return {name: "set" if name in having else None for name, _, _ in self.changes}
 
     def put(self, conn: Connection, state: State) -> str | None:
@@ -98,8 +99,12 @@ class SetHostTraits(Values):
         added = {name for name, value in state.items() if value is not None}
         for _ in range(TRIES):
             body = self._read(conn)
+            if body is None:
+                raise self._gone
             body["traits"] = sorted((set(body["traits"]) - state.keys()) | added)
-            answer = conn.placement.put(self._path, json=body, microversion=MICROVERSION)
+            answer = conn.placement.put(self._path, json=body, microversion=TRAITS_VERSION)
+            if answer.status_code == 404:
+                raise self._gone
             if answer.status_code != 409:
                 sdk.raise_from_response(answer)
                 return None
@@ -109,15 +114,25 @@ class SetHostTraits(Values):
         )
 
     @property
+    def _gone(self) -> GoneError:
+        return GoneError(
+            f"the provider of {self.host} is gone from Placement",
+            resolution="See whether the host is to come back, and plan anew.",
+        )
+
+    @property
     def _path(self) -> str:
         return f"/resource_providers/{self.provider}/traits"
 
-    def _read(self, conn: Connection) -> dict[str, Any]:
-        """Its traits and its generation, as Placement gives and takes them."""
-        answer = conn.placement.get(self._path, microversion=MICROVERSION)
-        sdk.raise_from_response(answer)
-        body: dict[str, Any] = answer.json()
-        return {
-            "resource_provider_generation": body["resource_provider_generation"],
-            "traits": list(body["traits"]),
-        }
+    def _read(self, conn: Connection) -> dict[str, Any] | None:
+        """Its traits and its generation, as Placement gives and takes them; None without it."""
+        with answer_read(conn, f"read the traits of {self.host}"):
+            answer = conn.placement.get(self._path, microversion=TRAITS_VERSION)
+            if answer.status_code == 404:
+                return None
+            sdk.raise_from_response(answer)
+            body: dict[str, Any] = answer.json()
+            return {
+                "resource_provider_generation": body["resource_provider_generation"],
+                "traits": list(body["traits"]),
+            }
