@@ -6,14 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from wholecard.cloud.flavors import (
-    CreateFlavor,
-    Flavor,
-    FlavorConflictError,
-    FlavorWish,
-    SetExtraSpecs,
-    plan_flavors,
-)
+from wholecard.cloud.flavor_plan import FlavorConflictError, plan_flavors
+from wholecard.cloud.flavors import CreateFlavor, Flavor, FlavorWish, SetExtraSpecs
 from wholecard.core import Operation, UsageError
 
 SPECS = {"pci_passthrough:alias": "card:2", "hw:maxphysaddr_mode": "passthrough"}

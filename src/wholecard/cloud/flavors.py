@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from keystoneauth1 import exceptions as keystone
+from openstack import exceptions as sdk
+from openstack import utils
 from openstack.connection import Connection
 
 from wholecard.cloud.change import (
@@ -14,17 +18,14 @@ from wholecard.cloud.change import (
     State,
     Value,
     Values,
-    backwards,
-    differing,
     property_commands,
-    shown,
-    values,
 )
-from wholecard.cloud.errors import CloudError, GoneError, api_errors
-from wholecard.core import Action, Plan, UsageError, WholecardError
+from wholecard.cloud.errors import GoneError, answer_read
 
 # How we know our own flavors again: nova keeps a description from compute API 2.55 on (Queens).
 DESCRIPTION = "Made by wholecard"
+# From compute API 2.61 on (Rocky) the list has the extra specs.
+_LISTED_WITH_SPECS = "2.61"
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,6 @@ class Flavor:
     projects: tuple[str, ...] = ()
 
 
-class FlavorConflictError(WholecardError):
-    """A flavor of a wished name is there and differs; it is left alone."""
-
-
 @dataclass(frozen=True)
 class CreateFlavor(Fields):
     """Create a flavor; its extra specs are an operation of their own, as in nova's API."""
@@ -78,7 +75,7 @@ class CreateFlavor(Fields):
         private = "" if self.public else " --private"
         return (
             f"openstack flavor create --ram {self.ram_mb} --vcpus {self.vcpus}"
-            f" --disk {self.disk_gb} --description {DESCRIPTION!r}{private} {_name(self.name)}"
+            f" --disk {self.disk_gb} --description {DESCRIPTION!r}{private} {quoted(self.name)}"
         )
 
     @property
@@ -100,7 +97,7 @@ class CreateFlavor(Fields):
         return {self.name: _size(*size, ours=found.ours)}
 
     def put(self, conn: Connection, state: State) -> str | None:
-        """Create it, or delete it unless somebody set extra specs on it."""
+        """Create it, or delete it as `unmake` does."""
         if state[self.name] is not None:
             conn.compute.create_flavor(
                 name=self.name,
@@ -111,12 +108,34 @@ class CreateFlavor(Fields):
                 description=DESCRIPTION,
             )
             return None
+        return self.unmake(conn, None, half=False)
+
+    def made(self, conn: Connection) -> str | None:
+        """The id of the flavor of this name that is ours."""
+        found = _find(conn, self.name)
+        return found.id if found is not None and found.ours else None
+
+    def unmake(
+        self,
+        conn: Connection,
+        made: str | None,
+        half: bool,  # noqa: ARG002 -- a flavor has its mark from the first
+    ) -> str | None:
+        """Delete it unless it is another one, or somebody set something on it or was let in."""
         found = _find(conn, self.name)
         if found is None:
             return None
+        stays = f"flavor {self.name} stays: "
+        if not found.ours:
+            return f"{stays}it is not wholecard's"
+        if made not in (None, found.id):
+            return f"{stays}it is {found.id} and not {made}, which was made here"
         if found.extra_specs:
-            more = ", ".join(sorted(found.extra_specs))
-            return f"flavor {self.name} stays: somebody set {more} on it"
+            return f"{stays}somebody set {', '.join(sorted(found.extra_specs))} on it"
+        having = () if found.public else _projects(conn, found.id)
+        let_in = [each for each in having if not _is_gone(conn, each)]
+        if let_in:
+            return f"{stays}somebody let {', '.join(let_in)} use it"
         conn.compute.delete_flavor(found.id)
         return None
 
@@ -132,7 +151,7 @@ class SetExtraSpecs(Values):
 
     def describe(self) -> str:
         """The command of the openstack client that does the same."""
-        return _set_command(self.name, self.changes)
+        return set_command(self.name, self.changes)
 
     def look(self, conn: Connection) -> State:
         """These extra specs as they are."""
@@ -147,7 +166,8 @@ class SetExtraSpecs(Values):
         if wished:
             conn.compute.create_flavor_extra_specs(flavor.id, wished)
         for key in sorted(state.keys() - wished.keys()):
-            conn.compute.delete_flavor_extra_specs_property(flavor.id, key)
+            with contextlib.suppress(sdk.NotFoundException):
+                conn.compute.delete_flavor_extra_specs_property(flavor.id, key)
         return None
 
 
@@ -164,7 +184,7 @@ class GiveFlavor(Values):
         """The commands of the openstack client that do the same."""
         return "\n".join(
             f"openstack flavor {'unset' if after is None else 'set'} --project {project}"
-            f" {_name(self.name)}"
+            f" {quoted(self.name)}"
             for project, _, after in self.changes
         )
 
@@ -175,14 +195,21 @@ class GiveFlavor(Values):
         return {project: "yes" if project in having else None for project, _, _ in self.changes}
 
     def put(self, conn: Connection, state: State) -> str | None:
-        """Add or remove access."""
+        """Add or remove access; of what could not be taken away a note says why."""
         flavor = _must(conn, self.name)
+        notes = []
         for project, value in sorted(state.items()):
-            if value is None:
-                conn.compute.flavor_remove_tenant_access(flavor.id, project)
-            else:
+            if value is not None:
                 conn.compute.flavor_add_tenant_access(flavor.id, project)
-        return None
+                continue
+            try:
+                conn.compute.flavor_remove_tenant_access(flavor.id, project)
+            except sdk.NotFoundException:
+                continue
+            except sdk.BadRequestException as error:
+                # So older novas say of a project that Keystone does not know any more.
+                notes.append(f"flavor {self.name} keeps the project {project}: {error.details}")
+        return "; ".join(notes) or None
 
 
 def flavors(conn: Connection, access: Collection[str] = ()) -> tuple[Flavor, ...]:
@@ -190,7 +217,7 @@ def flavors(conn: Connection, access: Collection[str] = ()) -> tuple[Flavor, ...
 
     `access` are the names of those of which it is read, one request each, who has access.
     """
-    with api_errors(conn, "list the flavors"):
+    with answer_read(conn, "list the flavors"):
         found = [
             each
             if each.public or each.name not in access
@@ -200,152 +227,71 @@ def flavors(conn: Connection, access: Collection[str] = ()) -> tuple[Flavor, ...
     return tuple(sorted(found, key=lambda each: each.name))
 
 
-def _list(conn: Connection) -> list[Flavor]:
+def _list(conn: Connection, name: str | None = None) -> Iterator[Flavor]:
+    """All flavors, or the one of that name; one that goes meanwhile is left out.
+
+    nova has no filter by name. Only where its list has no extra specs are they asked for, flavor
+    by flavor.
+    """
+    whole = utils.supports_microversion(conn.compute, _LISTED_WITH_SPECS)
     # nova takes the word None for "public or not"; without it private ones are left out.
-    listed = conn.compute.flavors(details=True, get_extra_specs=True, is_public="None")
-    return [
-        Flavor(
+    for each in conn.compute.flavors(details=True, is_public="None"):
+        if name is not None and each.name != name:
+            continue
+        if not whole:
+            try:
+                each = conn.compute.fetch_flavor_extra_specs(each)  # noqa: PLW2901 -- the same
+            except sdk.NotFoundException:
+                continue
+        yield Flavor(
             id=str(each.id),
             name=str(each.name),
             ram_mb=each.ram,
             vcpus=each.vcpus,
             disk_gb=each.disk,
-            extra_specs=dict(each.extra_specs),
+            extra_specs=dict(each.extra_specs or {}),
             ours=each.description == DESCRIPTION,
             public=each.is_public is not False,
         )
-        for each in listed
-    ]
 
 
 def _projects(conn: Connection, flavor_id: str) -> tuple[str, ...]:
-    rows = conn.compute.get_flavor_access(flavor_id)
+    """Who has access to a private flavor; nobody where it is gone."""
+    try:
+        rows = conn.compute.get_flavor_access(flavor_id)
+    except sdk.NotFoundException:
+        return ()
     return tuple(sorted(str(row["tenant_id"]) for row in rows))
 
 
+def _is_gone(conn: Connection, project: str) -> bool:
+    """Whether Keystone says that it has no such project; nobody can use what such a one may use."""
+    try:
+        answer = conn.identity.get(f"/projects/{project}")
+        return answer.status_code == 404 and "could not find project" in answer.text.lower()
+    except (sdk.SDKException, keystone.ClientException):
+        return False
+
+
 def _find(conn: Connection, name: str) -> Flavor | None:
-    return next((each for each in _list(conn) if each.name == name), None)
+    return next(_list(conn, name), None)
 
 
 def _must(conn: Connection, name: str) -> Flavor:
+    """The flavor of that name that is ours: no other one is ever changed."""
     found = _find(conn, name)
     if found is None:
         raise GoneError(f"the flavor {name} is gone", resolution="See who deleted it.")
+    if not found.ours:
+        raise GoneError(
+            f"the flavor {name} is not wholecard's any more", resolution="See who made it anew."
+        )
     return found
 
 
-def plan_flavors(existing: Sequence[Flavor], wishes: Sequence[FlavorWish]) -> Plan:
-    """What to do so that every wish is there; touches nothing.
-
-    A flavor of ours whose extra specs lack or differ is completed: that is also how a run that was
-    cut off between the two calls goes on. Anything else that differs is not ours to change.
-
-    Raises FlavorConflictError naming each difference, UsageError when two wishes share a name.
-    """
-    names = [wish.name for wish in wishes]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(
-            f"wished twice: {', '.join(twice)}", resolution="Give each flavor its own name."
-        )
-    there = {flavor.name: flavor for flavor in existing}
-    actions: list[Action] = []
-    for wish in wishes:
-        found = differences(there.get(wish.name), wish)
-        if found:
-            raise FlavorConflictError(
-                f"the flavor {wish.name} is there and differs",
-                "\n".join(found),
-                "Wish for another name, or delete that flavor if nobody uses it.",
-            )
-        actions += plan_flavor(there.get(wish.name), wish)
-    return Plan(tuple(actions))
-
-
-def plan_flavor(flavor: Flavor | None, wish: FlavorWish) -> list[Action]:
-    """What makes or completes a flavor that has no `differences`."""
-    actions: list[Action] = []
-    if flavor is None:
-        actions.append(_create(wish))
-    specs = values({} if flavor is None else flavor.extra_specs, wish.extra_specs)
-    if specs:
-        undo = _set_command(wish.name, backwards(specs))
-        actions.append(
-            Action(
-                kind="set extra specs of flavor",
-                subject=wish.name,
-                reason="they are what asks for the card and lays out the server",
-                do=SetExtraSpecs(wish.name, specs),
-                undo=undo if flavor is not None else f"openstack flavor delete {_name(wish.name)}",
-            )
-        )
-    having = {} if flavor is None else dict.fromkeys(flavor.projects, "yes")
-    access = values(having, dict.fromkeys(wish.projects, "yes"))
-    if access:
-        give = GiveFlavor(wish.name, access)
-        actions.append(
-            Action(
-                kind="give flavor",
-                subject=wish.name,
-                reason="it is private to its projects",
-                do=give,
-                undo=GiveFlavor(wish.name, backwards(access)).describe().replace("\n", "; "),
-            )
-        )
-    return actions
-
-
-def apply(conn: Connection, plan: Plan) -> None:
-    """Carry out a plan of `plan_flavors` without a journal. Raises CloudError at the first failure.
-
-    What was done before a failure stays; planning anew goes on from there.
-    """
-    for action in plan.actions:
-        operation = action.do
-        if not isinstance(operation, (CreateFlavor, SetExtraSpecs, GiveFlavor)):
-            raise CloudError(f"{type(operation).__name__} is no operation on flavors")
-        with api_errors(conn, f"{action.kind} {action.subject}"):
-            operation.put(conn, operation.after)
-
-
-def differences(flavor: Flavor | None, wish: FlavorWish) -> list[str]:
-    """What of a flavor that is there differs and is not ours to change, one line each."""
-    if flavor is None:
-        return []
-    found = size_differences(flavor, wish)
-    for key in sorted({*flavor.extra_specs, *wish.extra_specs}):
-        is_, wished = flavor.extra_specs.get(key), wish.extra_specs.get(key)
-        if is_ != wished and (wished is None or not flavor.ours):
-            found.append(f"{key}: {shown(is_)} instead of {shown(wished)}")
-    if not flavor.ours and wish.projects:
-        having = dict.fromkeys(flavor.projects, "yes")
-        found += differing(having, dict.fromkeys(wish.projects, "yes"))
-    return found
-
-
-def size_differences(flavor: Flavor, wish: FlavorWish) -> list[str]:
-    """What nova cannot change of a flavor, one line each."""
-    pairs: tuple[tuple[str, Any, Any], ...] = (
-        ("ram", flavor.ram_mb, wish.ram_mb),
-        ("vcpus", flavor.vcpus, wish.vcpus),
-        ("disk", flavor.disk_gb, wish.disk_gb),
-        ("public", flavor.public, not wish.projects),
-    )
-    return [f"{label}: {is_} instead of {wished}" for label, is_, wished in pairs if is_ != wished]
-
-
-def _create(wish: FlavorWish) -> Action:
-    return Action(
-        kind="create flavor",
-        subject=wish.name,
-        reason="the cloud has no flavor of that name",
-        do=CreateFlavor(wish.name, wish.ram_mb, wish.vcpus, wish.disk_gb, not wish.projects),
-        undo=f"openstack flavor delete {_name(wish.name)}",
-    )
-
-
-def _set_command(name: str, changes: tuple[Value, ...]) -> str:
-    return "; ".join(property_commands("flavor", changes, _name(name)))
+def set_command(name: str, changes: tuple[Value, ...]) -> str:
+    """The openstack client's commands for a flavor's extra specs."""
+    return "; ".join(property_commands("flavor", changes, quoted(name)))
 
 
 def _size(ram_mb: int, vcpus: int, disk_gb: int, public: bool, ours: bool) -> str:
@@ -354,5 +300,6 @@ def _size(ram_mb: int, vcpus: int, disk_gb: int, public: bool, ours: bool) -> st
     return f"{ram_mb} MiB, {vcpus} vCPU, {disk_gb} GiB, {kind}{whose}"
 
 
-def _name(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as a shell takes it."""
     return shlex.quote(name)

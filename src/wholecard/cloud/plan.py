@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wholecard.cloud import flavors
+from wholecard.cloud import flavor_plan
 from wholecard.cloud.aggregates import ZONE, AddHosts, CreateAggregate, SetAggregateMetadata
 from wholecard.cloud.change import Change, backwards, differing, values
-from wholecard.cloud.flavors import FlavorWish
+from wholecard.cloud.flavors import Flavor, FlavorWish, quoted
 from wholecard.cloud.found import Found, ImageFile
 from wholecard.cloud.images import Image, SetImageProperties, UploadImage
 from wholecard.cloud.limits import plan_limits, uncounted
@@ -122,7 +122,8 @@ def _plan_aggregate(
 def _plan_image(
     wished: WantedImage, found: Found, actions: list[Action], findings: list[Finding]
 ) -> None:
-    there = found.images.get(wished.name, ())
+    # A server's snapshot that has our properties by inheritance is neither ours nor in the way.
+    there = [each for each in found.images.get(wished.name, ()) if not each.copied]
     file = found.files.get(wished.name)
     ours = [each for each in there if each.sha256 is not None]
     others = [each for each in there if each.sha256 is None]
@@ -208,10 +209,11 @@ def _plan_flavor(
         wished.name, wished.ram_mb, wished.vcpus, wished.disk_gb, wished.extra_specs, projects
     )
     there = next((each for each in found.flavors if each.name == wished.name), None)
-    lines = flavors.differences(there, wish)
+    lines = flavor_plan.differences(there, wish)
     if there is None or not lines:
-        actions += flavors.plan_flavor(there, wish)
-    elif there.ours and flavors.size_differences(there, wish):
+        actions += flavor_plan.plan_flavor(there, wish)
+        findings += _surplus(there, wish)
+    elif there.ours and flavor_plan.size_differences(there, wish):
         findings.append(
             Finding(
                 "WC331",
@@ -224,6 +226,29 @@ def _plan_flavor(
         )
     else:
         findings.append(_others("flavor", wished.name, lines))
+
+
+def _surplus(there: Flavor | None, wish: FlavorWish) -> Iterable[Finding]:
+    """WC339: what stays of a flavor of ours that the site file does not have."""
+    lines = flavor_plan.surplus(there, wish)
+    if there is None or not lines:
+        return
+    mends = [
+        f"openstack flavor unset --property {quoted(key)} {there.id}"
+        for key in sorted(there.extra_specs.keys() - wish.extra_specs.keys())
+    ]
+    if wish.projects:
+        mends += [
+            f"openstack flavor unset --project {project} {there.id}"
+            for project in sorted(set(there.projects) - set(wish.projects))
+        ]
+    yield Finding(
+        "WC339",
+        f"flavor {wish.name}",
+        Severity.WARNING,
+        f"{'; '.join(lines)}. It stays, for somebody else may have set it.",
+        "Write it into the site file, or take it away yourself:\n  " + "\n  ".join(mends),
+    )
 
 
 def _plan_quotas(
@@ -248,16 +273,13 @@ def _plan_quotas(
         if changes:
             project = found.projects[quota.project]
             default = now.values == now.defaults
-            undo: Change | str = SetQuota(quota.project, project, default, backwards(changes))
-            if default:
-                undo = f"openstack quota delete {project}"
+            undo = SetQuota(quota.project, project, default, backwards(changes))
             do = SetQuota(quota.project, project, default, changes)
             actions.append(_action("set quota", quota.project, "the site limits it", do, undo))
 
 
-def _action(kind: str, subject: str, reason: str, do: Change, undo: Change | str) -> Action:
-    how = undo if isinstance(undo, str) else undo.describe().replace("\n", "; ")
-    return Action(kind, subject, reason, do, how)
+def _action(kind: str, subject: str, reason: str, do: Change, undo: Change) -> Action:
+    return Action(kind, subject, reason, do, undo.describe().replace("\n", "; "))
 
 
 def _others(kind: str, name: str, lines: Iterable[str]) -> Finding:

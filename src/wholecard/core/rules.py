@@ -147,6 +147,7 @@ RULES: dict[str, str] = {
     "WC336": "Nothing counts the cards",
     "WC337": "A flavor's cards do not fit the guest's address width",
     "WC338": "An image without q35 and UEFI for cards that need wide addresses",
+    "WC339": "A flavor of ours has more than the site file says",
     "WC401": "A function is missing in the guest",
     "WC402": "A function in the guest that was not asked for",
     "WC403": "The functions of a card do not come from one card",

@@ -1,0 +1,151 @@
+"""Planning flavors: what has to be made of those that are wished, and what cannot be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from openstack.connection import Connection
+
+from wholecard.cloud.change import backwards, differing, shown, values
+from wholecard.cloud.errors import CloudError, api_errors
+from wholecard.cloud.flavors import (
+    CreateFlavor,
+    Flavor,
+    FlavorWish,
+    GiveFlavor,
+    SetExtraSpecs,
+    quoted,
+    set_command,
+)
+from wholecard.core import Action, Plan, UsageError, WholecardError
+
+
+class FlavorConflictError(WholecardError):
+    """A flavor of a wished name is there and differs; it is left alone."""
+
+
+def plan_flavors(existing: Sequence[Flavor], wishes: Sequence[FlavorWish]) -> Plan:
+    """What to do so that every wish is there; touches nothing.
+
+    A flavor of ours whose extra specs lack or differ is completed: that is also how a run that was
+    cut off between the two calls goes on. Anything else that differs is not ours to change.
+
+    Raises FlavorConflictError naming each difference, UsageError when two wishes share a name.
+    """
+    names = [wish.name for wish in wishes]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"wished twice: {', '.join(twice)}", resolution="Give each flavor its own name."
+        )
+    there = {flavor.name: flavor for flavor in existing}
+    actions: list[Action] = []
+    for wish in wishes:
+        flavor = there.get(wish.name)
+        found = differences(flavor, wish) + surplus(flavor, wish)
+        if found:
+            raise FlavorConflictError(
+                f"the flavor {wish.name} is there and differs",
+                "\n".join(found),
+                "Wish for another name, or delete that flavor if nobody uses it.",
+            )
+        actions += plan_flavor(flavor, wish)
+    return Plan(tuple(actions))
+
+
+def plan_flavor(flavor: Flavor | None, wish: FlavorWish) -> list[Action]:
+    """What makes or completes a flavor that has no `differences`."""
+    actions: list[Action] = []
+    if flavor is None:
+        actions.append(_create(wish))
+    specs = values({} if flavor is None else flavor.extra_specs, wish.extra_specs)
+    if specs:
+        undo = set_command(wish.name, backwards(specs))
+        actions.append(
+            Action(
+                kind="set extra specs of flavor",
+                subject=wish.name,
+                reason="they are what asks for the card and lays out the server",
+                do=SetExtraSpecs(wish.name, specs),
+                undo=undo if flavor is not None else f"openstack flavor delete {quoted(wish.name)}",
+            )
+        )
+    having = {} if flavor is None else dict.fromkeys(flavor.projects, "yes")
+    access = values(having, dict.fromkeys(wish.projects, "yes"))
+    if access:
+        give = GiveFlavor(wish.name, access)
+        actions.append(
+            Action(
+                kind="give flavor",
+                subject=wish.name,
+                reason="it is private to its projects",
+                do=give,
+                undo=GiveFlavor(wish.name, backwards(access)).describe().replace("\n", "; "),
+            )
+        )
+    return actions
+
+
+def apply(conn: Connection, plan: Plan) -> None:
+    """Carry out a plan of `plan_flavors` without a journal. Raises CloudError at the first failure.
+
+    What was done before a failure stays; planning anew goes on from there.
+    """
+    for action in plan.actions:
+        operation = action.do
+        if not isinstance(operation, (CreateFlavor, SetExtraSpecs, GiveFlavor)):
+            raise CloudError(f"{type(operation).__name__} is no operation on flavors")
+        with api_errors(conn, f"{action.kind} {action.subject}"):
+            operation.put(conn, operation.after)
+
+
+def differences(flavor: Flavor | None, wish: FlavorWish) -> list[str]:
+    """What of a flavor that is there differs and cannot be made as wished, one line each.
+
+    What a flavor of ours has beyond the wish is not among it, see `surplus`.
+    """
+    if flavor is None:
+        return []
+    found = size_differences(flavor, wish)
+    for key in sorted({*flavor.extra_specs, *wish.extra_specs}):
+        is_, wished = flavor.extra_specs.get(key), wish.extra_specs.get(key)
+        if is_ != wished and not flavor.ours:
+            found.append(f"{key}: {shown(is_)} instead of {shown(wished)}")
+    if not flavor.ours and wish.projects:
+        having = dict.fromkeys(flavor.projects, "yes")
+        found += differing(having, dict.fromkeys(wish.projects, "yes"))
+    return found
+
+
+def surplus(flavor: Flavor | None, wish: FlavorWish) -> list[str]:
+    """What a flavor of ours has beyond the wish, one line each: it stays, whoever put it there."""
+    if flavor is None or not flavor.ours:
+        return []
+    more = sorted(flavor.extra_specs.keys() - wish.extra_specs.keys())
+    projects = sorted(set(flavor.projects) - set(wish.projects)) if wish.projects else []
+    return [
+        *(f"{key}: {shown(flavor.extra_specs[key])} instead of nothing" for key in more),
+        *(f"project {each} may use it" for each in projects),
+    ]
+
+
+def size_differences(flavor: Flavor, wish: FlavorWish) -> list[str]:
+    """What nova cannot change of a flavor, one line each."""
+    pairs: tuple[tuple[str, Any, Any], ...] = (
+        ("ram", flavor.ram_mb, wish.ram_mb),
+        ("vcpus", flavor.vcpus, wish.vcpus),
+        ("disk", flavor.disk_gb, wish.disk_gb),
+        ("public", flavor.public, not wish.projects),
+    )
+    return [f"{label}: {is_} instead of {wished}" for label, is_, wished in pairs if is_ != wished]
+
+
+def _create(wish: FlavorWish) -> Action:
+    return Action(
+        kind="create flavor",
+        subject=wish.name,
+        reason="the cloud has no flavor of that name",
+        do=CreateFlavor(wish.name, wish.ram_mb, wish.vcpus, wish.disk_gb, not wish.projects),
+        undo=f"openstack flavor delete {quoted(wish.name)}",
+    )
