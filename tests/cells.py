@@ -14,12 +14,18 @@ from wholecard.cloud.change import State, Value, Values
 from wholecard.host.files import write_atomically
 
 
-def connection(keystone: str = "http://127.0.0.1/v3") -> Connection:
-    """A connection that is never used; the journal asks it for its Keystone alone."""
+def connection(
+    keystone: str = "http://127.0.0.1/v3",
+    region: str = "R",
+    compute: str = "http://127.0.0.1/compute/v2.1",
+) -> Connection:
+    """A connection that is never used; the journal asks it for the cloud's addresses alone."""
     loader = OpenStackConfig(load_yaml_config=False, load_envvars=False)
     auth = {"auth_url": keystone, "username": "u", "password": "x", "project_name": "p"}
-    region = loader.get_one(auth_type="password", auth=auth)
-    return Connection(config=region)
+    found = loader.get_one(
+        auth_type="password", auth=auth, region_name=region, compute_endpoint_override=compute
+    )
+    return Connection(config=found)
 
 
 @dataclass(frozen=True)

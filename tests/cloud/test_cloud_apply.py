@@ -176,19 +176,62 @@ def test_two_journals_back_to_none(cells: Cells) -> None:
         cells.rollback()
 
 
-def test_another_cloud(cells: Cells) -> None:
-    """A journal is not played to a cloud with another Keystone."""
+HERE = ("http://127.0.0.1/v3", "R", "http://127.0.0.1/compute/v2.1")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (("http://127.0.0.2/v3", *HERE[1:]), "Its Keystone is http://127.0.0.1; here it is"),
+        ((HERE[0], "R2", HERE[2]), "Its region is R; here it is R2."),
+        ((*HERE[:2], "http://127.0.0.1/other/v2.1"), "Its compute endpoint is http://127.0.0.1/c"),
+    ],
+)
+def test_another_cloud(cells: Cells, place: tuple[str, str, str], said: str) -> None:
+    """A journal is not played to a cloud with another Keystone, region or nova."""
     cells.apply()
-    with pytest.raises(WholecardError, match="another cloud"):
-        rollback(connection("http://127.0.0.2/v3"), cells.ledger)
+    with pytest.raises(WholecardError, match="another cloud or region") as caught:
+        rollback(connection(*place), cells.ledger)
+    assert said in caught.value.details
     assert cells.seen == AFTER
 
 
-def test_nothing_secret(cells: Cells) -> None:
-    """A journal has the Keystone's address and nothing else of the cloud's entry."""
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("http://127.0.0.1/", *HERE[1:]),
+        ("HTTP://u:p@s/s@127.0.0.1:80/v2.0", *HERE[1:]),
+        (*HERE[:2], "http://127.0.0.1:80/compute/v2.1/0123456789abcdef0123456789abcdef/"),
+    ],
+)
+def test_the_same_cloud(cells: Cells, place: tuple[str, str, str]) -> None:
+    """An address that is written in another way names the same cloud."""
     cells.apply()
+    assert rollback(connection(*place), cells.ledger).journals == ("0001",)
+
+
+def test_a_journal_without_a_region(cells: Cells) -> None:
+    """Older releases wrote Keystone's address alone, as it stood in clouds.yaml."""
+    cells.apply()
+    plan = cells.ledger.folder / "0001/plan.json"
+    data = json.loads(plan.read_text())
+    for key in ("region", "compute", "sum"):
+        del data[key]
+    plan.write_text(json.dumps({**data, "keystone": "http://u:p@127.0.0.1/v3/"}))
+    with pytest.raises(WholecardError, match="another cloud") as caught:
+        rollback(connection("http://127.0.0.2/v3"), cells.ledger)
+    assert "u:p" not in str(caught.value)
+    assert rollback(connection(HERE[0], "R2"), cells.ledger).journals == ("0001",)
+
+
+def test_nothing_secret(cells: Cells) -> None:
+    """A journal has the cloud's addresses and nothing else of its entry, for its owner alone."""
+    conn = connection("http://svc:S3cret@p/w@127.0.0.1/v3")
+    apply(conn, cells.ledger, cells.plan, Path("/site.yaml"))
     for file in cells.ledger.folder.rglob("*"):
-        assert file.is_dir() or "password" not in file.read_text()
+        text = "" if file.is_dir() else file.read_text()
+        assert not [each for each in ("password", "S3cret", "p/w", "svc") if each in text]
+    assert (cells.ledger.folder / "0001/plan.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_damage_is_seen(cells: Cells) -> None:

@@ -93,11 +93,11 @@ def test_whose_an_aggregate_is(api: Api, there: dict[str, Any], state: str | Non
 
 
 def test_an_aggregate_in_use_stays(api: Api) -> None:
-    """What somebody gave an aggregate of ours keeps it, and that is told."""
+    """What is in an aggregate of ours keeps it, and that is told."""
     api.answers[f"GET {AGGREGATES}"] = (200, aggregate({"wholecard": "made", "k": "v"}, "a"))
     change = CreateAggregate("g")
     note = change.put(connect("test", api.clouds), change.before)
-    assert note == "aggregate g stays: somebody gave it k, a"
+    assert note == "aggregate g stays: it has k, a"
     assert not [key for key in api.asked if key.startswith("DELETE")]
 
 

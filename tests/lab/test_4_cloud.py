@@ -314,7 +314,7 @@ def test_values_become_what_they_were(cloud: Cloud, site: Path, tmp_path: Path) 
 
 
 def test_quota(cloud: Cloud, tmp_path: Path) -> None:
-    """nova's own quotas of a project are set, and afterwards as if nobody had ever set them."""
+    """nova's own quotas of a project are set, and afterwards what they were."""
     site = tmp_path / "site.yaml"
     site.write_text(QUOTAS)
     before = quota(cloud)

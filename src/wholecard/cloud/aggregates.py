@@ -11,7 +11,7 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.change import HALF, Fields, State, Value, Values, property_commands
-from wholecard.cloud.errors import GoneError, api_errors
+from wholecard.cloud.errors import GoneError, answer_read
 
 # How we know our own aggregates again.
 MARK, MADE = "wholecard", "made"
@@ -66,17 +66,32 @@ class CreateAggregate(Fields):
         return {self.name: HALF if bare else "not ours"}
 
     def put(self, conn: Connection, state: State) -> str | None:
-        """Create and mark it, or delete it unless somebody put something into it."""
+        """Create and mark it, or delete it as `unmake` does."""
+        if state[self.name] is None:
+            return self.unmake(conn, None, half=False)
         found = _find(conn, self.name)
-        if state[self.name] is not None:
-            made = found.id if found else _create(conn, self.name, self.zone)
-            _set_metadata(conn, made, {MARK: MADE})
-            return None
+        made = found.id if found else _create(conn, self.name, self.zone)
+        _set_metadata(conn, made, {MARK: MADE})
+        return None
+
+    def made(self, conn: Connection) -> str | None:
+        """The id of the aggregate of this name that is ours."""
+        found = _find(conn, self.name)
+        return found.id if found is not None and found.ours else None
+
+    def unmake(self, conn: Connection, made: str | None, half: bool) -> str | None:
+        """Delete it unless it is another one, or has something in it."""
+        found = _find(conn, self.name)
         if found is None:
             return None
+        stays = f"aggregate {self.name} stays: "
+        if not found.ours and not (half and set(found.metadata) <= {ZONE}):
+            return f"{stays}it is not wholecard's"
+        if made not in (None, found.id):
+            return f"{stays}it is {found.id} and not {made}, which was made here"
         more = sorted({*found.metadata} - {MARK, ZONE}) + list(found.hosts)
         if more:
-            return f"aggregate {self.name} stays: somebody gave it {', '.join(more)}"
+            return f"{stays}it has {', '.join(more)}"
         _delete(conn, found.id)
         return None
 
@@ -101,8 +116,20 @@ class SetAggregateMetadata(Values):
         return {key: metadata.get(key) for key, _, _ in self.changes}
 
     def put(self, conn: Connection, state: State) -> str | None:
-        """Set and remove them in one call."""
-        _set_metadata(conn, _must(conn, self.name).id, state)
+        """Set and remove them, the zone by a call of its own: nova may refuse that one.
+
+        nova takes another zone, but none away: an empty one is refused, null among them
+        (nova/compute/api.py, is_safe_to_update_az).
+        """
+        aggregate = _must(conn, self.name)
+        others = {key: value for key, value in state.items() if key != ZONE}
+        if others:
+            _set_metadata(conn, aggregate.id, others)
+        if state.get(ZONE) is not None:
+            _set_metadata(conn, aggregate.id, {ZONE: state[ZONE]})
+        elif ZONE in state and ZONE in aggregate.metadata:
+            kept = aggregate.metadata[ZONE]
+            return f"aggregate {self.name} keeps its availability zone {kept}: nova takes none away"
         return None
 
 
@@ -130,19 +157,29 @@ class AddHosts(Values):
         return {host: "member" if host in hosts else None for host, _, _ in self.changes}
 
     def put(self, conn: Connection, state: State) -> str | None:
-        """Add and remove them, one call each."""
+        """Add and remove them, one call each; of a host that has to stay a note says why.
+
+        From nova 30 on one with servers stays in an aggregate with a zone (nova/compute/api.py,
+        ensure_no_instances_need_to_move_az_when_host_removed).
+        """
         aggregate = _must(conn, self.name)
+        notes = []
         for host, value in sorted(state.items()):
-            if value is None:
-                conn.compute.remove_host_from_aggregate(aggregate.id, host)
-            else:
+            if value is not None:
                 conn.compute.add_host_to_aggregate(aggregate.id, host)
-        return None
+                continue
+            try:
+                conn.compute.remove_host_from_aggregate(aggregate.id, host)
+            except sdk.NotFoundException:
+                continue
+            except (sdk.BadRequestException, sdk.ConflictException) as error:
+                notes.append(f"host {host} stays in aggregate {self.name}: {error.details}")
+        return "; ".join(notes) or None
 
 
 def aggregates(conn: Connection) -> tuple[Aggregate, ...]:
     """The cloud's aggregates, by name. Raises CloudError."""
-    with api_errors(conn, "list the aggregates"):
+    with answer_read(conn, "list the aggregates"):
         return tuple(sorted(_list(conn), key=lambda each: each.name))
 
 
@@ -163,9 +200,14 @@ def _find(conn: Connection, name: str) -> Aggregate | None:
 
 
 def _must(conn: Connection, name: str) -> Aggregate:
+    """The aggregate of that name that is ours: no other one is ever changed."""
     found = _find(conn, name)
     if found is None:
         raise GoneError(f"the aggregate {name} is gone", resolution="See who deleted it.")
+    if not found.ours:
+        raise GoneError(
+            f"the aggregate {name} is not wholecard's any more", resolution="See who made it anew."
+        )
     return found
 
 

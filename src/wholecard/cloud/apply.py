@@ -15,13 +15,19 @@ from pathlib import Path
 
 from openstack.connection import Connection
 
-from wholecard.cloud.change import HALF, Change, State, shown
+from wholecard.cloud.change import HALF, Change, Creation, State, shown
 from wholecard.cloud.errors import CloudError, GoneError, api_errors
 from wholecard.cloud.journal import Applied, Entry, Ledger, refuse_unfinished
 from wholecard.cloud.kinds import change_of
+from wholecard.cloud.place import place_of
 from wholecard.core import Action, Plan, UsageError, WholecardError
 from wholecard.host.numbered import APPLIED, ROLLING_BACK
 from wholecard.host.trouble import explained
+
+# What an API says where an object is gone, or holds something that keeps it as it is. That stays so
+# however often it is asked, and must not keep the rest from being undone. 401 and 403 are not among
+# them: another user may be allowed what this one is not, and the journal has to stand for him.
+_LASTING = frozenset({400, 404, 409})
 
 # Called before an action with None and after it with its seconds: place (from 1), of how many,
 # the action, the seconds.
@@ -67,7 +73,7 @@ def apply(
             change = change_of(action)
             with api_errors(conn, f"look at {action.subject}"):
                 _refuse_strange(action, change.look(conn), (change.before, change.after))
-        applied = Applied(plan, keystone_of(conn), str(site), round(time.time(), 3))
+        applied = Applied(plan, place_of(conn), str(site), round(time.time(), 3))
         return _carry_out(conn, ledger.begin(applied), progress)
 
 
@@ -95,6 +101,9 @@ def rollback(
 ) -> Outcome:
     """Undo journals that stand, finished or not, the newest first; finish an unfinished rollback.
 
+    What is gone or cannot be undone becomes a note, and the rest is undone; a service that fails
+    or does not answer stops it, and the next rollback goes on from there.
+
     `to` is the number of the journal as which the cloud is to stand again, 0 for none at all;
     without it the newest is undone. Every value becomes what it was when its change was begun.
 
@@ -116,11 +125,6 @@ def rollback(
             with explained(f"Journal {entry.id} is partly undone: run rollback again."):
                 seconds += _play_backwards(conn, entry, progress, notes)
         return Outcome(tuple(entry.id for entry in chosen), tuple(seconds), tuple(notes))
-
-
-def keystone_of(conn: Connection) -> str:
-    """The address of the cloud's Keystone, by which a journal knows its cloud."""
-    return str((conn.config.config.get("auth") or {}).get("auth_url", ""))
 
 
 def _to_finish(ledger: Ledger) -> Entry | None:
@@ -155,11 +159,11 @@ def _to_undo(ledger: Ledger, to: int | None) -> list[Entry]:
 
 
 def _refuse_other_cloud(conn: Connection, entry: Entry) -> None:
-    said = entry.read().keystone
-    if said != keystone_of(conn):
+    lines = entry.read().place.differences(place_of(conn))
+    if lines:
         raise WholecardError(
-            f"journal {entry.id} was written for another cloud",
-            f"Its Keystone is {said}; here it is {keystone_of(conn)}.",
+            f"journal {entry.id} was written for another cloud or region",
+            "\n".join(lines),
             "Name the cloud that it was written for, or another folder of journals (--state).",
         )
 
@@ -222,18 +226,37 @@ def _perform(conn: Connection, entry: Entry, place: int, action: Action) -> None
     missing = {name: value for name, value in change.after.items() if found[name] != value}
     if missing:
         change.put(conn, missing)
-    entry.log("done", n=place)
+    # What stood there before we came is not ours, though it is as wished.
+    ours = isinstance(change, Creation) and entry.found(place) != change.after
+    made = change.made(conn) if ours and isinstance(change, Creation) else None
+    entry.log("done", n=place, **({} if made is None else {"id": made}))
 
 
-def _left(entry: Entry) -> list[tuple[int, Action, State]]:
-    """The actions that were begun and are not undone, last first, with what stood there before."""
+@dataclass(frozen=True)
+class _Left:
+    """An action that was begun and is not undone, with what stood there before.
+
+    `made` is the id of what it made, as far as known; `half` is whether it was cut off.
+    """
+
+    place: int
+    action: Action
+    before: State
+    made: str | None
+    half: bool
+
+
+def _left(entry: Entry) -> list[_Left]:
+    """The actions that are to be undone, last first."""
     actions = entry.read().plan.actions
-    undone = entry.actions_with("undone")
+    done, undone = entry.actions_with("done"), entry.actions_with("undone")
     left = []
     for place in sorted(entry.actions_with("begin"), reverse=True):
         found = entry.found(place)
         if place not in undone and found is not None:
-            left.append((place, actions[place], found))
+            left.append(
+                _Left(place, actions[place], found, entry.made(place), half=place not in done)
+            )
     return left
 
 
@@ -241,13 +264,15 @@ def _refuse_edited(conn: Connection, chosen: Sequence[Entry]) -> None:
     """Each value as it is, or as the journals undone before will have left it."""
     becomes: dict[tuple[str, str, str], str | None] = {}
     for entry in chosen:
-        for _, action, before in _left(entry):
-            change = change_of(action)
+        for left in _left(entry):
+            action, before, change = left.action, left.before, change_of(left.action)
             with api_errors(conn, f"look at {action.subject}"):
                 now = change.look(conn)
             key = (change.op, action.subject)
             seen = {name: becomes.get((*key, name), value) for name, value in now.items()}
-            allowed = [before, change.after, _all(seen, HALF)]
+            allowed = [before, change.after]
+            if left.half:
+                allowed.append(_all(seen, HALF))
             if seen == _all(seen, None):
                 # So it is where somebody deleted the object: nothing of ours is left of it.
                 allowed.append(seen)
@@ -267,28 +292,45 @@ def _play_backwards(
     entry.log("rollback")
     left = _left(entry)
     seconds: list[float] = []
-    for number, (place, action, before) in enumerate(left, 1):
-        progress(number, len(left), action, None)
+    for number, each in enumerate(left, 1):
+        progress(number, len(left), each.action, None)
         started = time.monotonic()
-        with api_errors(conn, f"undo {action.kind} {action.subject}"):
-            note = _undo(conn, change_of(action), before)
-        entry.log("undone", n=place, **({} if note is None else {"note": note}))
+        note = _undo(conn, each)
+        entry.log("undone", n=each.place, **({} if note is None else {"note": note}))
         notes += [] if note is None else [note]
         seconds.append(round(time.monotonic() - started, 2))
-        progress(number, len(left), action, seconds[-1])
+        progress(number, len(left), each.action, seconds[-1])
     entry.log("rolled-back")
     return seconds
 
 
-def _undo(conn: Connection, change: Change, before: State) -> str | None:
-    now = change.look(conn)
-    # What of an object was half made is gone with it.
-    target = {name: None if value == HALF else value for name, value in before.items()}
-    wrong = {name: value for name, value in target.items() if now[name] != value}
+def _undo(conn: Connection, left: _Left) -> str | None:
+    """Undo an action; returns a note where something had to be left as it is."""
+    what = f"{left.action.kind} {left.action.subject}"
     try:
-        return change.put(conn, wrong) if wrong else None
+        with api_errors(conn, f"undo {what}"):
+            return _put_back(conn, change_of(left.action), left)
     except GoneError as gone:
         return f"{gone.brief}: nothing of it is put back"
+    except CloudError as error:
+        if error.http_status not in _LASTING:
+            raise
+        said = " ".join(error.details.split())
+        return f"{what} is not undone: {said or error.brief}"
+
+
+def _put_back(conn: Connection, change: Change, left: _Left) -> str | None:
+    now = change.look(conn)
+    # What of an object was half made is gone with it.
+    target = {name: None if value == HALF else value for name, value in left.before.items()}
+    wrong = {name: value for name, value in target.items() if now[name] != value}
+    if not wrong:
+        return None
+    if isinstance(change, Creation):
+        # What stood there before us and went is not made anew, nor is what came for it deleted.
+        gone = None in wrong.values()
+        return change.unmake(conn, left.made, left.half) if gone else None
+    return change.put(conn, wrong)
 
 
 def _all(state: State, value: str | None) -> State:

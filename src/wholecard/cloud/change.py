@@ -51,6 +51,21 @@ class Change(Protocol):
         """The fields, with `op`."""
 
 
+@runtime_checkable
+class Creation(Change, Protocol):
+    """A change that makes an object with our mark; `after` of its one value is that it is there."""
+
+    def made(self, conn: Connection) -> str | None:
+        """The id of the object of this name that has our mark and is whole."""
+
+    def unmake(self, conn: Connection, made: str | None, half: bool) -> str | None:
+        """Delete what we made, or return the note why it stays.
+
+        `made` is its id where the journal knows it; an object with another is not that one. `half`
+        is whether its making may have been cut off, so that it has no mark yet.
+        """
+
+
 class Fields:
     """The part of a Change that follows from its being a dataclass."""
 

@@ -2,7 +2,8 @@
 
 `$XDG_STATE_HOME/wholecard/cloud/CLOUD/NNNN/` holds `plan.json`, in which each change has what stood
 there when it was planned, and `log.jsonl`, in which each has what stood there when it was begun.
-Nothing secret is in either: names, ids and the values that the site file has.
+Nothing secret is in either: names, ids, the addresses of the cloud and the values that the site
+file has; the plan is its writer's alone to read all the same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from wholecard.cloud.change import State
 from wholecard.cloud.kinds import KINDS, Kinds, plan_from_json
+from wholecard.cloud.place import Place, address
 from wholecard.core import Plan, UsageError, WholecardError
 from wholecard.host import numbered
 from wholecard.host.files import write_atomically
@@ -30,10 +32,10 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Applied:
-    """What one apply was about: the plan, the cloud's Keystone, the site file, the time."""
+    """What one apply was about: the plan, the cloud, the site file, the time."""
 
     plan: Plan
-    keystone: str
+    place: Place
     site: str
     time: float
 
@@ -49,14 +51,26 @@ class Entry(Numbered):
 
         def build(data: dict[str, Any]) -> Applied:
             keystone, site = data["keystone"], data["site"]
+            # Releases before these wrote Keystone's address alone, as it stood in clouds.yaml.
+            region, compute = data.get("region"), data.get("compute")
             if not isinstance(keystone, str) or not isinstance(site, str):
                 raise TypeError("keystone or site")
+            if not isinstance(region, (str, type(None))):
+                raise TypeError("region")
+            if not isinstance(compute, (str, type(None))):
+                raise TypeError("compute")
             plan = plan_from_json(data["plan"], self.kinds)
-            return Applied(plan, keystone, site, float(data["time"]))
+            place = Place(address(keystone), region, compute)
+            return Applied(plan, place, site, float(data["time"]))
 
         applied = unpack(self.directory / "plan.json", build, DAMAGE)
         self.refuse_strange(len(applied.plan.actions))
         return applied
+
+    def made(self, place: int) -> str | None:
+        """The id of what the action at `place` made; None where it is not known."""
+        made = self.actions_with("done").get(place, {}).get("id")
+        return None if made is None else str(made)
 
     def found(self, place: int) -> State | None:
         """What stood there before the action at `place`; None while it was not begun."""
@@ -86,13 +100,15 @@ class Ledger:
         """Begin a journal; its folder appears whole, before anything is changed."""
         data = {
             "plan": applied.plan.to_json(),
-            "keystone": applied.keystone,
+            "keystone": applied.place.keystone,
+            "region": applied.place.region,
+            "compute": applied.place.compute,
             "site": applied.site,
             "time": applied.time,
         }
 
         def fill(made: Path) -> None:
-            write_atomically(made / "plan.json", pack(data), 0o644)
+            write_atomically(made / "plan.json", pack(data), 0o600)
 
         return numbered.begin(self.folder, self._entry, fill)
 

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 from openstack.identity.v3._proxy import Proxy as Identity
+from requests import Response
 
 from wholecard.cloud.change import Fields, State, Value, Values
-from wholecard.cloud.errors import CloudError, api_errors
+from wholecard.cloud.errors import CloudError, GoneError, answer_read
 
 # How we know again the registered limits that we made.
 DESCRIPTION = "Made by wholecard"
@@ -44,8 +45,9 @@ class SetQuota(Values):
     """Set nova's quotas of a project, by its id; `name` is for the person.
 
     `default` is whether all of the project's quotas were the defaults. nova's API does not tell a
-    quota that was set to the default from one that was never set, and where all were the default
-    they are never-set again when this is undone.
+    quota that was set to the default from one that was never set, and unsets all of a project's at
+    once, those of its users too, which are others' (nova/db/main/api.py,
+    quota_destroy_all_by_project): so undone it is set to what it was, and never unset.
     """
 
     op: ClassVar[str] = "set-quota"
@@ -61,36 +63,48 @@ class SetQuota(Values):
         return f"openstack quota set {words} {self.project}  # {self.name}"
 
     def look(self, conn: Connection) -> State:
-        """These quotas as they are."""
-        now = read_quota(conn, self.project)
-        return {key: str(now[key]) for key, _, _ in self.changes}
+        """These quotas as they are; none where Keystone does not know the project any more."""
+        try:
+            now = read_quota(conn, self.project)
+        except GoneError:
+            return {key: None for key, _, _ in self.changes}
+        return {key: str(now[key]) if key in now else None for key, _, _ in self.changes}
 
     def put(self, conn: Connection, state: State) -> str | None:
-        """Set them, or take all of the project's back where nothing but defaults is left."""
-        path = f"/os-quota-sets/{self.project}"
+        """Set them; what was default is set too when it is undone, which a note says."""
         wished = {key: int(value) for key, value in state.items() if value is not None}
-        if self.default and state.items() <= self.before.items():
-            now = read_quota(conn, self.project)
-            if {**now, **wished} == read_quota(conn, self.project, defaults=True):
-                sdk.raise_from_response(conn.compute.delete(path))
-                return None
         # force: a quota below what is in use stops new servers and leaves those that run.
         body = {"quota_set": {**wished, "force": True}}
-        sdk.raise_from_response(conn.compute.put(path, json=body))
+        answer = conn.compute.put(f"/os-quota-sets/{self.project}", json=body)
+        _refuse_gone(answer, self.project)
+        sdk.raise_from_response(answer)
+        if self.default and state.items() <= self.before.items():
+            names = ", ".join(sorted(wished))
+            return f"quotas of {self.name}: {names} set to what the defaults were, and not unset"
         return None
 
 
 def read_quota(conn: Connection, project: str, defaults: bool = False) -> dict[str, int]:
-    """All of a project's quotas, or what they are where none is set. Raises CloudError."""
-    with api_errors(conn, f"read the quotas of the project {project}"):
+    """All of a project's quotas, or what they are where none is set.
+
+    Raises GoneError where Keystone has no such project, CloudError.
+    """
+    with answer_read(conn, f"read the quotas of the project {project}"):
         tail = "/defaults" if defaults else ""
         answer = conn.compute.get(f"/os-quota-sets/{project}{tail}")
+        _refuse_gone(answer, project)
         sdk.raise_from_response(answer)
         return {
             key: value
             for key, value in answer.json()["quota_set"].items()
             if isinstance(value, int) and key != "id"
         }
+
+
+def _refuse_gone(answer: Response, project: str) -> None:
+    # nova asks Keystone, and its 400 is as well that it could not (nova/api/openstack/identity.py).
+    if answer.status_code == 400 and "is not a valid project" in answer.text:
+        raise GoneError(f"the project {project} is gone", resolution="See who deleted it.")
 
 
 @dataclass(frozen=True)
@@ -215,7 +229,7 @@ def limit_place(conn: Connection) -> LimitPlace:
     region by its name); where all that there is has no region, it is without one. Raises
     CloudError.
     """
-    with api_errors(conn, "look for nova's limits in Keystone"):
+    with answer_read(conn, "look for nova's limits in Keystone"):
         found = [each for each in identity_of(conn).services() if each.type == "compute"]
         if not found:
             raise CloudError(
@@ -231,7 +245,7 @@ def limit_place(conn: Connection) -> LimitPlace:
 
 def read_registered(conn: Connection, place: LimitPlace) -> dict[str, RegisteredLimit]:
     """The resources of nova's that Keystone limits there, by name. Raises CloudError."""
-    with api_errors(conn, "list Keystone's registered limits"):
+    with answer_read(conn, "list Keystone's registered limits"):
         return {
             str(each.resource_name): RegisteredLimit(
                 str(each.resource_name), int(each.default_limit), each.description == DESCRIPTION
@@ -242,7 +256,7 @@ def read_registered(conn: Connection, place: LimitPlace) -> dict[str, Registered
 
 def read_limits(conn: Connection, project: str, place: LimitPlace) -> Mapping[str, int]:
     """A project's own limits there, by resource. Raises CloudError."""
-    with api_errors(conn, f"list Keystone's limits of the project {project}"):
+    with answer_read(conn, f"list Keystone's limits of the project {project}"):
         return {
             str(each.resource_name): int(each.resource_limit)
             for each in _limits(conn, project, place)
