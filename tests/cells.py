@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
-from wholecard.cloud.change import State, Value, Values
+from wholecard.cloud.change import HALF, Fields, State, Value, Values
 from wholecard.host.files import write_atomically
 
 
@@ -52,6 +52,48 @@ class SetCells(Values):
             kept = {key: each for key, each in cells.items() if each is not None}
             write_atomically(Path(self.place), json.dumps(kept).encode(), 0o644)
         return self.note
+
+
+@dataclass(frozen=True)
+class MakeCell(Fields):
+    """Make the cell `name`, in two writes: one that has no mark yet, and its mark."""
+
+    op: ClassVar[str] = "make-cell"
+
+    place: str
+    name: str
+
+    @property
+    def before(self) -> State:
+        return {self.name: None}
+
+    @property
+    def after(self) -> State:
+        return {self.name: "made"}
+
+    def describe(self) -> str:
+        return f"make {self.name}"
+
+    def look(self, conn: Connection) -> State:
+        found = read(Path(self.place)).get(self.name)
+        return {self.name: HALF if found == "bare" else found}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        for value in ("bare", "made"):
+            cells = {**read(Path(self.place)), self.name: value}
+            write_atomically(Path(self.place), json.dumps(cells).encode(), 0o644)
+        return None
+
+    def made(self, conn: Connection) -> str | None:
+        return f"id of {self.name}" if read(Path(self.place)).get(self.name) == "made" else None
+
+    def unmake(self, conn: Connection, made: str | None, half: bool) -> str | None:
+        """Every undo of a whole one has its id; of one that was cut off there may be none."""
+        if made != f"id of {self.name}" and not half:
+            return f"{self.name} stays"
+        kept = {key: each for key, each in read(Path(self.place)).items() if key != self.name}
+        write_atomically(Path(self.place), json.dumps(kept).encode(), 0o644)
+        return None
 
 
 def read(place: Path) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from cells import SetCells, connection, read
+from cells import MakeCell, SetCells, connection, read
 from faults import WRITES, die, die_half_way, killed, points_of
 from transactions import fast_folder
 from wholecard.cloud.apply import Outcome, apply, finish, rollback
+from wholecard.cloud.change import Change
 from wholecard.cloud.journal import Ledger, default_folder
 from wholecard.core import Action, Plan, UsageError, WholecardError
 
-KINDS = {SetCells.op: SetCells}
+KINDS = {each.op: each for each in (SetCells, MakeCell)}
 BEFORE = {"a": "1", "b": "2", "c": "3"}
-AFTER = {"a": "9", "c": "3", "d": "8", "e": "7"}
+AFTER = {"a": "9", "c": "3", "d": "8", "e": "7", "f": "made"}
 CONN = connection()
 
 
@@ -32,10 +33,11 @@ class Cells:
     @property
     def plan(self) -> Plan:
         place = str(self.place)
-        changes = [
+        changes: list[Change] = [
             SetCells(place, (("a", "1", "9"), ("b", "2", None))),
             SetCells(place, (("d", None, "8"),), note="left"),
             SetCells(place, (("e", None, "7"),)),
+            MakeCell(place, "f"),
         ]
         return Plan(tuple(Action("set", str(n), "why", each, "") for n, each in enumerate(changes)))
 
@@ -69,7 +71,7 @@ def cells(tmp_path: Path) -> Iterator[Cells]:
 def test_apply_and_rollback(cells: Cells) -> None:
     """What is applied stands; what is rolled back is as before, with what was left told."""
     outcome = cells.apply()
-    assert (outcome.journals, len(outcome.seconds)) == (("0001",), 3)
+    assert (outcome.journals, len(outcome.seconds)) == (("0001",), 4)
     assert (cells.seen, cells.state) == (AFTER, "applied")
     assert cells.rollback().notes == ("left",)
     assert (cells.seen, cells.state) == (BEFORE, "clean")
@@ -128,7 +130,7 @@ def test_unfinished_is_said_and_refused(cells: Cells) -> None:
     cells.rollback()
     assert killed(cells.apply, len(names) // 2)
     status = cells.ledger.status()
-    assert (status["state"], status["actions"]) == ("applying", 3)
+    assert (status["state"], status["actions"]) == ("applying", 4)
     assert str(status["next"]).startswith("set ")
     with pytest.raises(WholecardError, match="unfinished"):
         cells.apply()

@@ -286,6 +286,24 @@ def test_a_flavor_that_others_use_stays(cloud: Cloud) -> None:
     assert (cloud.access, cloud.writes) == (["theirs"], [])
 
 
+def test_a_project_that_an_old_nova_keeps(cloud: Cloud) -> None:
+    """Older novas refuse to take a flavor from a project that is gone; that keeps no flavor."""
+    catalog = cloud.api.answers["POST /v3/auth/tokens"][1]["token"]["catalog"]  # type: ignore[index]
+    catalog.append({"type": "identity", "name": "keystone", "id": "k", "endpoints": [
+        {"id": "k", "interface": "public", "region": "R", "region_id": "R",
+         "url": f"{cloud.api.url}/v3"}]})  # fmt: skip
+    create = CreateFlavor("gpu", 1024, 1, 1, public=False)
+    cloud.apply(create, GiveFlavor("gpu", (("P", None, "yes"),)))
+    said = {"badRequest": {"code": 400, "message": "Project ID P is not a valid project."}}
+    cloud.api.answers[f"POST {FLAVOR}/action"] = (400, said)
+    gone = {"error": {"code": 404, "message": "Could not find project: P."}}
+    cloud.api.answers["GET /v3/projects/P"] = (404, gone)
+    assert cloud.rollback() == (
+        "flavor gpu keeps the project P: Project ID P is not a valid project.",
+    )
+    assert (cloud.writes, cloud.state) == ([f"DELETE {FLAVOR}"], "clean")
+
+
 def test_others_flavors_keep_their_extra_specs(cloud: Cloud) -> None:
     """Extra specs that we set go with our flavor; one that was made anew keeps its own."""
     changes = (("k", None, "v"),)

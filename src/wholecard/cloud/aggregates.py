@@ -11,7 +11,7 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.change import HALF, Fields, State, Value, Values, property_commands
-from wholecard.cloud.errors import GoneError, answer_read
+from wholecard.cloud.errors import GoneError, answer_read, words_of
 
 # How we know our own aggregates again.
 MARK, MADE = "wholecard", "made"
@@ -173,7 +173,7 @@ class AddHosts(Values):
             except sdk.NotFoundException:
                 continue
             except (sdk.BadRequestException, sdk.ConflictException) as error:
-                notes.append(f"host {host} stays in aggregate {self.name}: {error.details}")
+                notes.append(f"host {host} stays in aggregate {self.name}: {words_of(conn, error)}")
         return "; ".join(notes) or None
 
 

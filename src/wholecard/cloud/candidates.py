@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 import requests.exceptions
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
-from openstack import utils
 from openstack.connection import Connection
 
 from wholecard.cloud.errors import answer_read, api_errors, redact, secrets_of
@@ -98,7 +97,10 @@ def question(machine: Group, cards: tuple[Group, ...] = (), in_tree: str = "") -
 def can_ask(conn: Connection) -> bool:
     """Whether this Placement takes such questions: one before Train does not. Raises CloudError."""
     with api_errors(conn, "ask for Placement's version"):
-        return bool(utils.supports_microversion(conn.placement, MICROVERSION))
+        data = conn.placement.get_endpoint_data()
+    # Where it does not say how new it is, it is asked: then its answer says it.
+    newest = tuple(data.max_microversion or ()) if data else ()
+    return not newest or newest >= tuple(map(int, MICROVERSION.split(".")))
 
 
 def candidates(conn: Connection, path: str) -> Answer:

@@ -129,6 +129,11 @@ def secrets_of(conn: Connection | None) -> tuple[str, ...]:
     return tuple(str(value) for key, value in auth.items() if _SECRET_KEY.search(key) and value)
 
 
+def words_of(conn: Connection, error: sdk.HttpException) -> str:
+    """What the service itself said of a refusal, in one line with nothing secret in it."""
+    return " ".join(redact(str(error.details or error), secrets_of(conn)).split())
+
+
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     """The text with each secret and each URL's user and password replaced by `***`."""
     for secret in sorted(secrets, key=len, reverse=True):

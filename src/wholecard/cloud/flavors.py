@@ -20,7 +20,7 @@ from wholecard.cloud.change import (
     Values,
     property_commands,
 )
-from wholecard.cloud.errors import GoneError, answer_read
+from wholecard.cloud.errors import GoneError, answer_read, words_of
 
 # How we know our own flavors again: nova keeps a description from compute API 2.55 on (Queens).
 DESCRIPTION = "Made by wholecard"
@@ -208,7 +208,8 @@ class GiveFlavor(Values):
                 continue
             except sdk.BadRequestException as error:
                 # So older novas say of a project that Keystone does not know any more.
-                notes.append(f"flavor {self.name} keeps the project {project}: {error.details}")
+                said = words_of(conn, error)
+                notes.append(f"flavor {self.name} keeps the project {project}: {said}")
         return "; ".join(notes) or None
 
 

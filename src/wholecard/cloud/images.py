@@ -15,7 +15,7 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.change import HALF, Fields, State, Value, Values, property_commands
-from wholecard.cloud.errors import CloudError, GoneError, answer_read, api_errors
+from wholecard.cloud.errors import CloudError, GoneError, answer_read, api_errors, words_of
 from wholecard.cloud.waiting import wait_until
 from wholecard.core import UsageError, WholecardError
 
@@ -183,7 +183,7 @@ class UploadImage(Fields):
                 # 403 of one that is protected, 409 of one that a back end still needs.
                 if isinstance(error, sdk.ForbiddenException) and not self._protected(conn, image):
                     raise
-                notes.append(f"{stays}{error.details or 'Glance does not let it go'}")
+                notes.append(f"{stays}{words_of(conn, error)}")
         return "; ".join(notes) or None
 
     def _ours(self, conn: Connection) -> list[Image]:
