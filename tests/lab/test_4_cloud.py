@@ -261,7 +261,7 @@ def test_killed_and_finished(cloud: Cloud, site: Path, tmp_path: Path) -> None:
         applying.rollback(conn, ledger)
 
     # Its flavors are undone when it dies, its image is not.
-    killed_at(cloud, undo, (images.UploadImage, "put"))
+    killed_at(cloud, undo, (images.UploadImage, "unmake"))
     assert (ledger.status()["state"], ledger.status()["next"]) == ("rolling-back", whole[5])
     applying.rollback(cloud.conn, ledger)
     assert seen(cloud) == before
