@@ -169,7 +169,7 @@ def _with_filters(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[Ho
     refused = evidence.refusal is not None and said not in ("filtered", "no-candidate")
     if not wrong and not refused:
         return hosts
-    return tuple(replace(host, links=tuple(_armed(link) for link in host.links)) for host in hosts)
+    return tuple(replace(host, links=_armed(host.links)) for host in hosts)
 
 
 # A host that breaks here is not among those that the scheduler could choose.
@@ -178,10 +178,13 @@ _NEVER_CHOSEN = frozenset({"alias on the compute", "configuration", "service", "
 _UNKNOWN_TO_PLACEMENT = frozenset({"device type", "NUMA"})
 
 
-def _armed(link: Link) -> Link:
-    if link.name != "filters" or link.state != "ok" or not link.rule:
-        return link
-    return Link(link.name, "broken", link.says, link.seen, link.rule, link.fix)
+def _armed(links: tuple[Link, ...]) -> tuple[Link, ...]:
+    """The links with the filters as the first that breaks, where they are what was wrong."""
+    place = next((at for at, link in enumerate(links) if link.rule == "WC327"), None)
+    if place is None or links[place].state != "ok":
+        return links
+    behind = (Link(link.name, "later") for link in links[place + 1 :])
+    return (*links[:place], replace(links[place], state="broken", warning=""), *behind)
 
 
 def _answer(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[str, tuple[Finding, ...]]:
