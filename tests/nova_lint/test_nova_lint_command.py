@@ -68,6 +68,8 @@ def test_findings_end_with_one(folder: Path, capsys: pytest.CaptureFixture[str])
         (["api.conf", "--format", "xml"], "no format 'xml'"),
         (["api.conf", "--dry-run"], "goes with --fix"),
         (["--role", "api"], "no FILE is named"),
+        (["--compute", "gpu-09=compute.conf", "--site", "site.yaml"], "has no host 'gpu-09'"),
+        (["--compute", "gpu-01=nothing.conf"], "nothing.conf is no file"),
         (["api.conf", "--host", "api.conf"], "cannot read a host's facts"),
         (["wrong.conf", "--fix", "--root", "nowhere"], "is not below"),
     ],
@@ -139,3 +141,46 @@ def test_what_render_writes_is_clean(
         words += [f"--{role}", f"r-{role}.conf"]
     status = lint(*words, "--release", series, "--host", "gpu-01.json")
     assert (status, capsys.readouterr().out) == (0, "Nothing to find fault with.\n")
+
+
+def test_each_compute_with_its_host(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--compute HOST=FILE pairs files with facts; a file without a host is the others'."""
+    disk = '{"vendor_id": "144d", "product_id": "a80a"}'
+    Path("other.conf").write_text(f"[pci]\ndevice_spec = {disk}\nalias = {ALIAS}\n")
+    Path("gpu-02.json").write_text(Path("gpu-01.json").read_text())
+    words = ["--compute", "gpu-01=compute.conf", "--host", "gpu-01.json", "--format", "json"]
+    for compute, host in (
+        ("gpu-02=other.conf", "gpu-02.json"),
+        ("b=other.conf", "b=gpu-02.json"),
+        ("other.conf", "gpu-02.json"),
+    ):
+        assert lint(*words, "--compute", compute, "--host", host) == 1
+        found = json.loads(capsys.readouterr().out)["findings"]
+        said = [(each["file"], each["rule"]) for each in found]
+        assert said == [("other.conf", "WC247")]
+        assert f"of {host.replace('=', '.').split('.')[0]}, which" in found[0]["message"]
+    Path("a=b.conf").write_text(f"[pci]\ndevice_spec = {H100}\nalias = {ALIAS}\n")
+    assert lint("--compute", "a=b.conf", "--host", "gpu-01.json") == 0
+
+
+def test_a_site_of_several_kinds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a site file the aliases of other hosts' cards are right, be --host one of them or none.
+
+    Facts that cannot be read are those of a host that is not known.
+    """
+    rtx = '{"name": "rtx", "vendor_id": "10de", "product_id": "2204", "device_type": "type-PCI"}'
+    lines = f"alias = {ALIAS}\nalias = {rtx}\n"
+    Path("api.conf").write_text(f"[pci]\n{lines}")
+    Path("compute.conf").write_text(f"[pci]\ndevice_spec = {H100}\n{lines}")
+    Path("gpu-01.json").write_text(json.dumps(hosts()["gpu-08"].to_json()))
+    text = SITE.replace("h100: 2", "h100: 8").replace(
+        "hosts:\n", '  rtx: {match: [{vendor: "10de", product: "2204"}]}\n'
+        "hosts:\n  rtx-01: {facts: rtx-01.json, cards: {rtx: 1}}\n",
+    )  # fmt: skip
+    Path("site.yaml").write_text(text)
+    Path("rtx-01.json").write_text(json.dumps(hosts()["gpu-01"].to_json()))
+    words = ["--api", "api.conf", "--site", "site.yaml"]
+    assert lint(*words, "--compute", "gpu-01=compute.conf") == 0, capsys.readouterr().out
+    assert lint(*words, "--compute", "compute.conf", "--host", "gpu-01") == 0
+    Path("rtx-01.json").write_text("{")
+    assert lint(*words, "--compute", "compute.conf", "--host", "gpu-01") == 0

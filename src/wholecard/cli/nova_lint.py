@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -10,7 +11,7 @@ from typing import Annotated, Literal, get_args
 import typer
 from rich.console import Console
 
-from wholecard.core import UsageError
+from wholecard.core import UsageError, WholecardError
 from wholecard.core.finding import exit_status
 from wholecard.host import journal
 from wholecard.host.apply import apply_files, finish
@@ -34,10 +35,11 @@ class _Asked:
 
     services: tuple[Service, ...]
     site: Site | None
+    hosts: tuple[Facts, ...]
 
     def lint(self, services: Sequence[Service]) -> list[Remark]:
-        """The remarks on these services, with the site's wish."""
-        return lint(services, self.site)
+        """The remarks on these services, with the site's wish and all hosts that are known."""
+        return lint(services, self.site, self.hosts)
 
 
 def lint_command(
@@ -63,8 +65,9 @@ def lint_command(
         typer.Option("--conductor", metavar="FILE", help="nova-conductor's files."),
     ] = None,
     compute: Annotated[
-        list[Path] | None,
-        typer.Option("--compute", metavar="FILE", help="nova-compute's files."),
+        list[str] | None,
+        typer.Option("--compute", metavar="[HOST=]FILE", help="nova-compute's files: of one host "
+                     "with HOST=, else of all of which none is named."),
     ] = None,
     placement: Annotated[
         list[Path] | None,
@@ -77,8 +80,9 @@ def lint_command(
     ] = None,
     host: Annotated[
         list[str] | None,
-        typer.Option("--host", help="The compute's facts: a file of inspect --json or --save, or "
-                     "with --site a host's name. Without it all hosts of the site."),
+        typer.Option("--host", metavar="[HOST=]FILE", help="A compute's facts: a file of inspect "
+                     "--json or --save, named after the host without HOST=, or with --site a "
+                     "host's name. Without it all hosts of the site."),
     ] = None,
     site: Annotated[
         Path | None, typer.Option("--site", metavar="FILE", help="The site file.")
@@ -101,7 +105,8 @@ def lint_command(
     One role, or all at once:
 
       wholecard nova lint nova.conf --role compute --release 2025.2 --host gpu-01.json
-      wholecard nova lint --api api.conf --compute compute.conf --scheduler nova.conf
+      wholecard nova lint --api api.conf --scheduler nova.conf \\
+        --compute a=a.conf --compute b=b.conf --host a.json --host b.json
     """
     if format_name not in get_args(Format):
         raise UsageError(
@@ -111,10 +116,9 @@ def lint_command(
     if dry_run and not fix:
         raise UsageError("--dry-run goes with --fix", resolution="Leave it out; lint only reads.")
     by_role = {
-        "api": api, "scheduler": scheduler, "conductor": conductor, "compute": compute,
-        "placement": placement,
+        "api": api, "scheduler": scheduler, "conductor": conductor, "placement": placement,
     }  # fmt: skip
-    asked = _asked(files or [], role or [], by_role, release_name, host or [], site)
+    asked = _asked(files or [], role or [], by_role, compute or [], release_name, host or [], site)
     remarks = asked.lint(asked.services)
     if fix:
         remarks = _fix(asked, root, dry_run, quiet=format_name != "text")
@@ -127,6 +131,7 @@ def _asked(
     files: list[Path],
     roles: list[str],
     by_role: dict[str, list[Path] | None],
+    computes: list[str],
     release_name: str | None,
     hosts: list[str],
     site: Path | None,
@@ -137,19 +142,62 @@ def _asked(
     services = []
     if files:
         conf = NovaConf.read(files)
-        known: list[Role | None] = [_role(each) for each in roles] or [None]
-        services += [_service(conf, of, role, facts) for role in known]
+        readers: list[Role | None] = [_role(each) for each in roles] or [None]
+        services += [_service(conf, of, role, facts) for role in readers]
     elif roles:
         raise UsageError("--role says who reads FILE, and no FILE is named")
     for name, paths in by_role.items():
         if paths:
             services.append(_service(NovaConf.read(paths), of, _role(name), facts))
+    services += _computes(computes, of, facts, site_file)
     if not services:
         raise UsageError(
             "no file is named",
             resolution="wholecard nova lint /etc/nova/nova.conf --role compute",
         )
-    return _Asked(tuple(services), site_file.site if site_file else None)
+    known = (*facts, *_others(facts, site_file))
+    return _Asked(tuple(services), site_file.site if site_file else None, known)
+
+
+def _computes(
+    texts: list[str], of: Release, facts: tuple[Facts, ...], site: SiteFile | None
+) -> list[Service]:
+    """A service for each host that is named with its files, and one of the files for the others."""
+    by_host: dict[str, list[Path]] = {}
+    for text in texts:
+        name, path = _pair(text)
+        if name and site and name not in site.site.hosts:
+            raise UsageError(
+                f"{site.path} has no host {name!r}",
+                resolution=f"It has: {', '.join(site.site.hosts) or 'none'}.",
+            )
+        by_host.setdefault(name, []).append(Path(path))
+    return [
+        _service(
+            NovaConf.read(paths), of, "compute",
+            tuple(each for each in facts if (each.name == name if name else
+                                             each.name not in by_host)),
+        )
+        for name, paths in by_host.items()
+    ]  # fmt: skip
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """`HOST=FILE`, or a file alone, whose name may have a sign of equality too."""
+    name, sign, path = text.partition("=")
+    if not sign or not path or "/" in name or Path(text).exists():
+        return "", text
+    return name, path
+
+
+def _others(facts: tuple[Facts, ...], site: SiteFile | None) -> Iterator[Facts]:
+    """The site's hosts that nobody named: one that cannot be read is not known, and no error."""
+    named = {each.name for each in facts}
+    there = site.facts() if site else {}
+    for name in there:
+        if name not in named:
+            with suppress(WholecardError):
+                yield Facts(name, there[name])
 
 
 def _service(conf: NovaConf, of: Release, role: Role | None, facts: tuple[Facts, ...]) -> Service:
@@ -178,8 +226,8 @@ def _facts(hosts: list[str], site: SiteFile | None) -> tuple[Facts, ...]:
         if each in there:
             found.append(Facts(each, there[each]))
         else:
-            path = Path(each)
-            found.append(Facts(path.name.split(".")[0], read_host(path)))
+            name, path = _pair(each)
+            found.append(Facts(name or Path(path).name.split(".")[0], read_host(Path(path))))
     return tuple(found)
 
 

@@ -23,7 +23,7 @@ def check_wished(services: Sequence[Service], site: Site | None) -> Iterator[Rem
     if site is None:
         return
     for service in services:
-        for facts in service.facts if service.role == "compute" else ():
+        for facts in service.hosts if service.role == "compute" else ():
             wished = site.hosts[facts.name].cards if facts.name in site.hosts else {}
             given = {
                 device.address: spec
@@ -38,12 +38,13 @@ def check_wished(services: Sequence[Service], site: Site | None) -> Iterator[Rem
                 if len(found) == count or not service.specs:
                     continue
                 spec = given[found[-1]] if found else service.specs[0]
-                yield remark(
+                wrong = remark(
                     "WC252", WARNING, spec.value.at_value(spec.path),
                     f"{facts.name} gives {len(found)} of the kind {kind}, "
                     f"and the site wants {count}",
                     "Name them by address, or change the number in the site file.",
                 )  # fmt: skip
+                yield from service.says([wrong])
 
 
 def check_tuning(services: Sequence[Service]) -> Iterator[Remark]:
@@ -62,7 +63,7 @@ def check_tuning(services: Sequence[Service]) -> Iterator[Remark]:
     )
     for service in services:
         if service.role in ("placement", "scheduler", "conductor") and uses:
-            yield from _untuned(service, service.role, most, hosts)
+            yield from service.says(_untuned(service, service.role, most, hosts))
 
 
 def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Remark]:

@@ -4,43 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wholecard.nova.lint.check_roles import reported_as
+from wholecard.nova.lint.check_classes import Reported, is_reported, misfits, reported_by
+from wholecard.nova.lint.check_inventory import is_exchanged
+from wholecard.nova.lint.known import Ids, Known, is_near
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, remark
-from wholecard.nova.lint.service import Given, ReadAlias, Service
-from wholecard.nova.match import Alias, Pools, Request, groups_of
+from wholecard.nova.lint.service import ReadAlias, Service
+from wholecard.nova.match import Alias, Pools, Request
 
 _TYPES = ("type-PCI", "type-PF", "type-VF")
 
 
-def check_answers(services: Sequence[Service]) -> Iterator[Remark]:
+def check_answers(services: Sequence[Service], known: Known) -> Iterator[Remark]:
     """Each alias finds at least one device on some host, were all of them free."""
-    computes = [each for each in services if each.facts and _may_give(each)]
+    computes = known.computes
     # Where a device_spec is refused nothing can be said of what is given.
     if not computes or any(spec.error for each in computes for spec in each.specs):
         return
     pools = [each for compute in computes for each in _pools(compute)]
-    given = [each for compute in computes for each in compute.given]
+    # Else the files are asked: see `check_classes`.
+    is_told = all(each.facts for each in services if each.role == "compute")
+    reported = reported_by(computes) if is_told else []
     for service in services:
-        if not (service.role in (None, "api") or service in computes):
-            continue
-        for alias in service.aliases:
-            if alias.alias is not None and not _answered(alias.alias, pools):
-                found = _unanswered(alias, alias.alias, given, pools)
-                if found:
-                    yield found
-            elif alias.alias is not None:
-                yield from _on_no_node(alias, alias.alias, computes)
-                yield from _not_in_placement(service, alias, computes)
+        if service.role in (None, "api") or service in computes:
+            found = _of_service(service, known, pools, reported)
+            yield from service.says(found)
 
 
-def _may_give(service: Service) -> bool:
-    return service.role in (None, "compute") and bool(service.specs)
+def _of_service(
+    service: Service, known: Known, pools: list[Pools], reported: list[Reported]
+) -> Iterator[Remark]:
+    read = [(each, each.alias) for each in service.aliases if each.alias is not None]
+    answered = {id(made) for _, made in read if _answered(made, pools)}
+    asked = {ids for _, made in read if id(made) in answered for ids in _ids(made)}
+    for alias, made in read:
+        types = () if id(made) in answered else _types_that_answer(made, pools)
+        if id(made) in answered:
+            yield from _on_no_node(alias, made, known.computes)
+        elif types and (_ids(made) or is_reported(service, alias, reported)):
+            yield _of_type(alias, made, types)
+        elif not types:
+            yield from _unanswered(service, alias, made, known, asked)
+        if id(made) in answered or types:
+            yield from misfits(service, alias, reported, known)
 
 
 def _pools(compute: Service, on_a_node: bool = False) -> list[Pools]:
     """What each host gives; with `on_a_node` only the devices whose NUMA node is known."""
     found = []
-    for facts in compute.facts:
+    for facts in compute.hosts:
         mine = [
             each for each in compute.given
             if each.facts is facts and not (on_a_node and each.device.numa_node is None)
@@ -61,7 +72,7 @@ def _answered(alias: Alias, pools: list[Pools]) -> bool:
     return any(each.supports([request]) for each in pools)
 
 
-def _on_no_node(alias: ReadAlias, made: Alias, computes: list[Service]) -> Iterator[Remark]:
+def _on_no_node(alias: ReadAlias, made: Alias, computes: Sequence[Service]) -> Iterator[Remark]:
     """A policy that wants a device's NUMA node, and devices that have none.
 
     nova, nova/pci/stats.py, `_filter_pools_for_numa_cells`: `legacy` takes such devices, `required`
@@ -80,33 +91,53 @@ def _on_no_node(alias: ReadAlias, made: Alias, computes: list[Service]) -> Itera
     )  # fmt: skip
 
 
-def _unanswered(
-    alias: ReadAlias, made: Alias, given: list[Given], pools: list[Pools]
-) -> Remark | None:
-    if any(entry["vendor_id"] == device.device.product_id
-           and entry.get("product_id") == device.device.vendor_id
-           for entry in made.specs if "vendor_id" in entry for device in given):  # fmt: skip
-        # Said of the ids themselves.
-        return None
-    types = _types_that_answer(made, pools)
-    if types:
-        said = made.specs[0].get("dev_type")
-        spot = alias.value.at_value(("device_type",) if said else ("name",))
-        asks = f"asks for {said}" if said else "has no device_type, and so asks for no PF"
-        return remark(
-            "WC254", ERROR, spot,
-            f"{asks}, and nova reports these devices as {' and '.join(types)}: no host has any",
-            f'Write "device_type": "{types[0]}".',
-            _typed(alias, types) if len(types) == 1 else (),
-        )  # fmt: skip
+def _of_type(alias: ReadAlias, made: Alias, types: Sequence[str]) -> Remark:
+    said = made.specs[0].get("dev_type")
+    spot = alias.value.at_value(("device_type",) if said else ("name",))
+    asks = f"asks for {said}" if said else "has no device_type, and so asks for no PF"
     return remark(
-        "WC253", ERROR, alias.value.at_value(("name",)),
-        f"no device that the computes give can answer: {_reason(made, pools)}",
-        "Write the ids as lspci -nn prints them there, or add a device_spec for these devices.",
+        "WC254", ERROR, spot,
+        f"{asks}, and nova reports these devices as {' and '.join(types)}: no host has any",
+        f'Write "device_type": "{types[0]}".',
+        _typed(alias, types) if len(types) == 1 else (),
     )  # fmt: skip
 
 
-def _types_that_answer(made: Alias, pools: list[Pools]) -> list[str]:
+def _unanswered(
+    service: Service, alias: ReadAlias, made: Alias, known: Known, asked: set[Ids]
+) -> Iterator[Remark]:
+    """An alias for which the computes give no device, unless it is for another host's.
+
+    `asked` are the ids of the aliases for which they give one. Of the hosts nova-api has all
+    aliases, and so has each compute, for a server may be moved to it.
+    """
+    ids = _ids(made)
+    if any(is_exchanged(service, each, known.there | known.elsewhere) for each in ids):
+        # Said of the ids themselves.
+        return
+    if ids & known.elsewhere:
+        return
+    near = sorted(other for other in known.there - asked for each in ids if is_near(each, other))
+    meant = bool(ids & known.there) or (bool(near) and not ids & known.kinds) or not ids
+    if not known.complete and not meant:
+        return
+    why, fix = _reason(made, ids, near, known)
+    yield remark(
+        "WC253", ERROR, alias.value.at_value(("name",)),
+        f"no device that the computes give can answer: {why}", fix,
+    )  # fmt: skip
+
+
+def _ids(made: Alias) -> set[Ids]:
+    """The vendor and product of each of its specs that has both."""
+    return {
+        (spec["vendor_id"], spec["product_id"])
+        for spec in made.specs
+        if spec.get("vendor_id") and spec.get("product_id")
+    }
+
+
+def _types_that_answer(made: Alias, pools: list[Pools]) -> Sequence[str]:
     """The device types with which the alias would find something."""
     found = []
     for kind in _TYPES:
@@ -116,7 +147,7 @@ def _types_that_answer(made: Alias, pools: list[Pools]) -> list[str]:
     return found
 
 
-def _typed(alias: ReadAlias, types: list[str]) -> tuple[Edit, ...]:
+def _typed(alias: ReadAlias, types: Sequence[str]) -> tuple[Edit, ...]:
     value = alias.value
     if not value.is_own_text:
         return ()
@@ -126,41 +157,45 @@ def _typed(alias: ReadAlias, types: list[str]) -> tuple[Edit, ...]:
     return (type(spot)(spot.entry, spot.offset, 0).edit(f'"device_type": "{types[0]}", '),)
 
 
-def _reason(made: Alias, pools: list[Pools]) -> str:
+_LSPCI = "Write the ids as lspci -nn prints them there, or add a device_spec for these devices."
+
+
+def _reason(made: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple[str, str]:
+    """Why nothing that is given answers, and what to do."""
+    given = {(each.device.vendor_id, each.device.product_id) for each in known.given}
+    for one in sorted(ids & known.there - given):
+        where = next(
+            f"{facts.name} has it at {device.address}"
+            for facts in known.met
+            for device in facts.devices
+            if (device.vendor_id, device.product_id) == one
+        )
+        return (
+            f"{where}, and no device_spec gives it",
+            f'Add device_spec = {{"vendor_id": "{one[0]}", "product_id": "{one[1]}"}} for it.',
+        )
+    if not given:
+        return "no device is given at all", _LSPCI
+    if ids & given or not ids:
+        return _of_pools(made, known), "Write the same keys into alias and device_spec."
+    asks = ", ".join(":".join(each) for each in sorted(ids))
+    has = [":".join(each) for each in near or sorted(given)]
+    more = f" and {len(has) - 4} more" if len(has) > 4 else ""
+    return f"it asks for {asks}, and the hosts have {', '.join(has[:4])}{more}", _LSPCI
+
+
+def _of_pools(made: Alias, known: Known) -> str:
+    """In which of its keys an alias differs from what has its ids."""
     request = Request(made.name, 1, made.specs, "preferred")
-    for each in pools:
-        trail = each.supports([request]).broken
-        if trail is not None and trail.broken is not None and trail.broken.reason:
-            return " ".join(trail.broken.reason.split())[:300]
-    return "no device is given at all"
-
-
-def _not_in_placement(
-    service: Service, alias: ReadAlias, computes: list[Service]
-) -> Iterator[Remark]:
-    """Placement is asked for a class and traits, which have to be those that are reported."""
-    if not service.rules.pci_in_placement or alias.alias is None or len(alias.alias.specs) != 1:
-        return
-    reporting = [each for each in computes if each.rules.report_in_placement]
-    reported = [
-        found
-        for compute in reporting
-        for each in compute.given
-        if each.specs[0].spec is not None
-        and (found := reported_as(each.device, each.specs[0].spec, compute)) is not None
-    ]
-    if not reported:
-        return
-    request = Request(alias.name, 1, alias.alias.specs, "preferred", "0")
-    for group in groups_of([request], service.rules):
-        if not any(
-            group.resource_class == of and group.traits <= traits for of, traits in reported
-        ):
-            classes = sorted({of for of, _ in reported})
-            asked = " with ".join([group.resource_class, *([", ".join(sorted(group.traits))]
-                                                          if group.traits else [])])  # fmt: skip
-            yield remark(
-                "WC253", ERROR, alias.value.at_value(("name",)),
-                f"Placement is asked for {asked}, and the computes report {', '.join(classes[:4])}",
-                "Write the same resource_class and traits into alias and device_spec.",
-            )  # fmt: skip
+    ids = _ids(made)
+    for compute in known.computes:
+        for pools in _pools(compute):
+            trail = pools.supports([request]).broken
+            of_ids = any(
+                (each.vendor_id, each.product_id) in ids
+                for pool in pools.pools
+                for each in pool.devices
+            )
+            if (of_ids or not ids) and trail and trail.broken and trail.broken.reason:
+                return " ".join(trail.broken.reason.split())[:300]
+    return "what they give differs in other keys"

@@ -49,6 +49,14 @@ def check_ids(service: Service) -> Iterator[Remark]:
         )  # fmt: skip
 
 
+def is_exchanged(service: Service, ids: tuple[str, str], there: frozenset[tuple[str, str]]) -> bool:
+    """Whether ids of an alias are on a host the other way round, and `check_ids` says so."""
+    vendor, product = ids
+    if (product, vendor) not in there or ids in there:
+        return False
+    return bool(service.facts) or (product in _VENDORS and vendor not in _VENDORS)
+
+
 def check_nothing(service: Service) -> Iterator[Remark]:
     """A device_spec that matches no device of any host."""
     if not service.facts:
@@ -200,22 +208,26 @@ def _by_spec(service: Service) -> dict[_Key, list[tuple[Card, list[Function]]]]:
 
 
 def check_never(service: Service) -> Iterator[Remark]:
-    """A device_spec all of whose devices an earlier one gives."""
-    if not service.facts:
-        return
+    """A device_spec all of whose devices earlier ones give."""
     first = {id(given.specs[0]) for given in service.given}
+    never: dict[int, ReadSpec] = {}
+    before: dict[int, dict[tuple[str, int], Given]] = {}
     for given in service.given:
+        entry = given.specs[0].value.entry
         for spec in given.specs[1:]:
-            if id(spec) in first:
-                continue
-            first.add(id(spec))
-            before = given.specs[0].value.entry
-            yield remark(
-                "WC251", WARNING, spec.value.at_value(spec.path),
-                f"{before.path}:{before.line} gives all that this one matches "
-                f"({given.device.address} for one), and the first one counts with its tags",
-                "Put the more exact one first, or delete it.",
-            )  # fmt: skip
+            if id(spec) not in first:
+                never[id(spec)] = spec
+                before.setdefault(id(spec), {}).setdefault((entry.path, entry.line), given)
+    for key, spec in never.items():
+        lines = [f"{path}:{line}" for path, line in sorted(before[key])]
+        example = next(iter(before[key].values())).device.address
+        gives = "gives" if len(lines) == 1 else "together give"
+        yield remark(
+            "WC251", WARNING, spec.value.at_value(spec.path),
+            f"{_some(lines)} {gives} all that this one matches ({example} for one), and the first "
+            "one that matches counts with its tags",
+            "Put the more exact one first, or delete it.",
+        )  # fmt: skip
 
 
 def check_reported(service: Service) -> Iterator[Remark]:
@@ -229,7 +241,7 @@ def check_reported(service: Service) -> Iterator[Remark]:
         )  # fmt: skip
         return
     specs = [each.spec for each in service.specs if each.spec is not None]
-    for facts in service.facts:
+    for facts in service.hosts:
         # What no device_spec gives is not reported either.
         devices = [each.device for each in service.given if each.facts is facts]
         try:
@@ -315,7 +327,7 @@ def _is_variant(function: Function) -> bool:
 
 def check_domains(service: Service) -> Iterator[Remark]:
     """Cards in a PCI domain of more than 16 bits, which nova passes over."""
-    for facts in service.facts:
+    for facts in service.hosts:
         wide = [card for card in facts.host.cards if card.functions[0].address.domain > 0xFFFF]
         spec = next((each for each in service.specs if each.spec is not None), None)
         if wide and spec is not None:

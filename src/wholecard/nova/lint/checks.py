@@ -10,6 +10,7 @@ from wholecard.nova.lint import (
     check_alias,
     check_amounts,
     check_answer,
+    check_classes,
     check_file,
     check_filters,
     check_inventory,
@@ -17,8 +18,9 @@ from wholecard.nova.lint import (
     check_roles,
     check_spec,
 )
+from wholecard.nova.lint.known import Known
 from wholecard.nova.lint.remark import Remark
-from wholecard.nova.lint.service import Service
+from wholecard.nova.lint.service import Facts, Service
 from wholecard.site.model import Site
 
 # Of one rule in one file no more than this is said one by one.
@@ -65,14 +67,20 @@ OF_THE_SCHEDULER: tuple[Callable[[Service], Iterator[Remark]], ...] = (
 OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Remark]], ...] = (
     check_roles.check_alias_everywhere,
     check_roles.check_in_placement,
-    check_roles.check_asked_for,
-    check_answer.check_answers,
     check_amounts.check_tuning,
+)
+OF_ALL_AND_THE_HOSTS: tuple[Callable[[Sequence[Service], Known], Iterator[Remark]], ...] = (
+    check_classes.check_asked_for,
+    check_answer.check_answers,
 )
 
 
-def lint(services: Sequence[Service], site: Site | None = None) -> list[Remark]:
+def lint(
+    services: Sequence[Service], site: Site | None = None, hosts: Sequence[Facts] = ()
+) -> list[Remark]:
     """Everything that is wrong with the services' configurations, by file, line and rule.
+
+    `hosts` are those whose facts are known, though no file of a compute may be for them.
 
     Nothing is raised for what stands in them. One file that several roles read is looked at for
     each, and what is the same is said once; what one of them reads is unread by none.
@@ -90,6 +98,9 @@ def lint(services: Sequence[Service], site: Site | None = None) -> list[Remark]:
         ]
     for check_all in OF_ALL:
         found += islice(check_all(services), MOST_OF_A_CHECK)
+    known = Known.of(services, site, hosts)
+    for check_answers in OF_ALL_AND_THE_HOSTS:
+        found += islice(check_answers(services, known), MOST_OF_A_CHECK)
     found += check_amounts.check_wished(services, site)
     return _limited(_together(found, services))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from wholecard.host.host import Host
 from wholecard.nova.conf import Effective, NovaConf
 from wholecard.nova.conf_file import Entry
 from wholecard.nova.lint.json_text import Diagnosis, Path, Span, Twice, diagnose, spans
-from wholecard.nova.lint.remark import Edit, Spot
+from wholecard.nova.lint.remark import Edit, Remark, Spot
 from wholecard.nova.match import (
     Alias,
     AliasError,
@@ -257,6 +257,22 @@ class Service:
             for facts in self.facts
             for device, specs in _matches(facts, self.specs)
         ]
+
+    @cached_property
+    def hosts(self) -> tuple[Facts, ...]:
+        """The hosts for which these files are: of several those on which they give something.
+
+        Where they give nothing anywhere they are for all of them.
+        """
+        if len(self.facts) < 2 or not self.specs:
+            return self.facts
+        names = {given.facts.name for given in self.given}
+        return tuple(each for each in self.facts if each.name in names) or self.facts
+
+    def says(self, remarks: Iterable[Remark]) -> Iterator[Remark]:
+        """The remarks as those of this service's role."""
+        roles = (self.role,) if self.role else ()
+        return (replace(each, roles=roles) for each in remarks)
 
 
 @dataclass(frozen=True)
