@@ -165,3 +165,18 @@ def test_a_card_that_no_spec_gives() -> None:
              if each.finding.rule == "WC253"]  # fmt: skip
     assert "gpu-01 has it at 0000:41:00.0, and no device_spec gives it" in found[0].finding.message
     assert found[0].roles == ("compute",)
+
+
+def test_settings_that_all_services_would_take() -> None:
+    """What stands in [DEFAULT] is told to a file that the one service alone reads."""
+    compute = service(f"{REPORT}device_spec = {H100}\n", "compute", "2025.2", "gpu-08",
+                      path="compute.conf")  # fmt: skip
+    uses = f"[filter_scheduler]\n{FILTERS}\npci_in_placement = true\n"
+    for role, alone in (("scheduler", "executor_thread_pool_size"),
+                        ("conductor", "rpc_response_timeout")):  # fmt: skip
+        text = uses if role == "scheduler" else uses.replace(FILTERS, "")
+        found = only(compute, service(text, role, path=f"{role}.conf"))  # type: ignore[arg-type]  # they are roles
+        common, _, own = found.finding.fix.partition(f"into a file that nova-{role} alone reads\n")
+        assert alone in own
+        assert "[DEFAULT]" not in common
+        assert "[scheduler]" in common

@@ -10,7 +10,7 @@ from wholecard.nova.lint.check_inventory import devices_given
 from wholecard.nova.lint.remark import NOTE, WARNING, Remark, file_remark, remark
 from wholecard.nova.lint.service import Service
 from wholecard.nova.options import Role
-from wholecard.nova.tuning import tuning
+from wholecard.nova.tuning import Setting, tuning
 from wholecard.site.match import functions_of
 from wholecard.site.model import Site
 
@@ -73,10 +73,27 @@ def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Re
         if not service.conf.find(setting.section, setting.name)
     ]
     for file in service.conf.files[-1:] if missing and most >= MANY else ():
-        lines = "\n".join(f"    [{each.section}] {each.name} = {each.value}" for each in missing)
+        shared = [each for each in missing if _is_everybodys(each)]
+        own = [each for each in missing if not _is_everybodys(each)]
+        parts = [f"Write\n{_lines(own)}"] if own else []
+        if shared:
+            lead = "And into" if own else "Write into"
+            parts.append(f"{lead} a file that nova-{role} alone reads\n{_lines(shared)}")
         yield file_remark(
             "WC259", WARNING if role == "placement" else NOTE, file, Place(1, 1),
             f"a host gives {most} cards of one kind, and {role} has its own settings for "
             f"{', '.join(each.name for each in missing)}",
-            f"Write\n{lines}",
+            "\n".join(parts),
         )  # fmt: skip
+
+
+def _is_everybodys(setting: Setting) -> bool:
+    """Whether every service would take it, where they share the file.
+
+    What nova-scheduler alone has in [DEFAULT] (up to Newton) has that in its name.
+    """
+    return setting.section == "DEFAULT" and not setting.name.startswith("scheduler_")
+
+
+def _lines(settings: list[Setting]) -> str:
+    return "\n".join(f"    [{each.section}] {each.name} = {each.value}" for each in settings)
