@@ -94,6 +94,52 @@ def test_what_is_not_certain_is_left(text: str) -> None:
     assert mended([found], lint).texts == {}
 
 
+OLD_FILTERS = (
+    "RetryFilter,ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter,"
+    "ServerGroupAntiAffinityFilter,ServerGroupAffinityFilter,PciPassthroughFilter"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "why"),
+    [
+        (f"[DEFAULT]\nscheduler_default_filters = {OLD_FILTERS}\n", "WC210", "WC237"),
+        ("[filter_scheduler]\nenabled_filter = PciPassthroughFilter\n", "WC214", "WC238"),
+        (f"[filter_scheduler]\nenabled_filter = a\n{FILTERS}\n", "WC214", "set already"),
+        ("[DEFAULT]\nreport_in_placement = true\n", "WC213", "cannot be taken back"),
+        ("[pci]\nreport_in_placment = true\n", "WC214", "cannot be taken back"),
+        ("[pci ]\nx = 1\nreport_in_placement = true\n", "WC204", "cannot be taken back"),
+        ("[pci]\nx = 1\n report_in_placement = true\n", "WC205", "cannot be taken back"),
+        ("[DEFAULT]\npci_in_placement = true\n", "WC213", "every compute has to report"),
+        ('[pci]\npci_passthrough_whitelist = {"vendor_id": "10de", "prodct": "2330"}\n',
+         "WC213", "WC220"),
+        ("[pci]\npci_passthrough_whitelist = {'vendor_id': '10de'}\n", "WC213", "WC217"),
+        ("[pci]\nwhitelist = {}\n", "WC214", "WC229"),
+        (f"[pci]\nalias = {ALIAS}\naliases = {ALIAS}\n", "WC214", "of that name"),
+        ("[pci]\npci_alias = $x\n", "WC213", "looked at"),
+    ],
+)  # fmt: skip
+def test_what_counts_for_nothing_is_not_woken(text: str, rule: str, why: str) -> None:
+    """An option that nova passes over is not brought to count with a value that does harm."""
+    found = service(text, None)
+    (said,) = [each.finding for each in lint([found]) if each.finding.rule == rule]
+    assert "begins to count: " in said.fix
+    assert why in said.fix
+    assert mended([found], lint).texts == {}
+
+
+def test_a_device_of_the_hosts_own_is_not_woken() -> None:
+    """With facts a wrong name whose devices the host itself uses is left."""
+    text = '[pci]\npci_passthrough_whitelist = {"address": "0000:81:00.0"}\n'
+    assert mended([service(text, "compute", "2025.2", "gpu-01")], lint).texts == {}
+
+
+def test_a_deprecated_name_works_and_is_mended() -> None:
+    """What nova reads under an old name is mended whatever its value is: it counts already."""
+    text = '[pci]\npassthrough_whitelist = {"vendor_id": "10de", "prodct": "2330"}\n'
+    assert "\ndevice_spec = " in mended([service(text, None)], lint).texts["nova.conf"]
+
+
 def test_a_host_mends_ids_and_types() -> None:
     """With the host's facts exchanged ids and a missing type have one mend."""
     before = (

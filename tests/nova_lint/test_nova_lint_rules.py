@@ -191,6 +191,7 @@ def test_notes_do_not_fail() -> None:
         "[conductor]\nworkers = 4\n",
         "[compute]\ndriver = libvirt.LibvirtDriver\n",
         "[other]\nmax_attempts = 3\nalias = x\n",
+        "[pci]\ncomment = x\n[other]\naliases = {}\nwhitelist = {}\n",
         "[oslo_messaging_notifications]\ndriver = messagingv2\n",
         "[api]\n[cinder]\n[cache]\n[mdev_nvidia-35]\n[placement_database]\n",
     ],
@@ -198,6 +199,23 @@ def test_notes_do_not_fail() -> None:
 def test_what_others_have_is_theirs(text: str) -> None:
     """An option or a section of others is not taken for one of ours because of a common name."""
     assert rules(service(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "right"),
+    [
+        (f"[pci]\naliases = {ALIAS}\n", "WC214", "Write [pci] alias."),
+        (f"[pci]\nwhitelist = {H100}\n", "WC214", "Write [pci] device_spec."),
+        (f"[pci]\ncards = {H100}\n", "WC214", "Write [pci] device_spec."),
+        (f"[pci]\ncard = {ALIAS}\n", "WC214", "Write [pci] alias."),
+        (f"[pci]\ncards = [{H100}]\n", "WC214", "Write [pci] device_spec."),
+        (f"[pci_passthrough]\nalias = {ALIAS}\n", "WC213", "Write [pci] alias."),
+    ],
+)
+def test_names_far_from_right(text: str, rule: str, right: str) -> None:
+    """Names that people make up are told, by themselves or by what stands in them."""
+    found = only(service(text))
+    assert (found.finding.rule, found.finding.fix) == (rule, right)
 
 
 @pytest.mark.parametrize("line", ["{% if x %}", "{{- if .x }}"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wholecard.nova.lint.check_names import series
 from wholecard.nova.lint.check_spec import early_key, unknown_key
 from wholecard.nova.lint.remark import ERROR, Edit, Remark, remark
 from wholecard.nova.lint.service import ReadAlias, Service
+from wholecard.nova.lint.spelling import series
 from wholecard.nova.match import AliasError, parse_aliases
 from wholecard.nova.names import Names
 from wholecard.nova.options import ALIAS_KEYS, NUMA_POLICIES

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wholecard.nova.lint.known import Ids, Known
-from wholecard.nova.lint.names import Names
 from wholecard.nova.lint.remark import ERROR, Remark, remark
 from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.match import (
@@ -19,6 +18,7 @@ from wholecard.nova.match import (
     resource_class_of,
     traits_of,
 )
+from wholecard.nova.names import Names
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
-from wholecard.nova.conf import as_boolean
-from wholecard.nova.conf_file import ConfFile, Entry, Place, Problem, normal
-from wholecard.nova.lint.check_names import section_meant
+from wholecard.nova.conf_file import ConfFile, Entry, Header, Place, Problem, normal
+from wholecard.nova.lint.inert import objection, text_of, wrong_type
 from wholecard.nova.lint.remark import ERROR, NOTE, WARNING, Edit, Remark, Spot, file_remark, remark
 from wholecard.nova.lint.service import MOST_VALUES, Service
+from wholecard.nova.lint.spelling import section_meant
 from wholecard.nova.names import squeezed
-from wholecard.nova.options import OPTIONS, Option, find
+from wholecard.nova.options import OPTIONS, find
 
 _INDENTED = re.compile(r"\s+([A-Za-z_][\w.-]*)\s*[=:]")
 _PERCENT = re.compile(r"%\((\w+)\)s")
@@ -82,12 +83,28 @@ def check_sections(service: Service) -> Iterator[Remark]:
             place = Place(header.line, 1)
             start = file.offset(place)
             same = squeezed(name) == squeezed(right)
-            mend = [Edit(file, start + 1, start + 1 + len(name), right)] if same else []
+            why = _objection(service, file, header, right) if same else ""
+            mend = [Edit(file, start + 1, start + 1 + len(name), right)] if same and not why else []
+            by_hand = f" by hand, for then what stands there begins to count: {why}" if why else ""
             yield file_remark(
                 "WC204", ERROR, file, place,
                 f"nova does not read the section [{name}], and so nothing that stands in it",
-                f"Write [{right}].", mend,
+                f"Write [{right}]{by_hand}.", mend,
             )  # fmt: skip
+
+
+def _objection(service: Service, file: ConfFile, header: Header, right: str) -> str:
+    """Why the options below a header may not simply begin to count; empty where they may."""
+    first = bisect_right(file.entries, header.line, key=lambda each: each.line)
+    for entry in file.entries[first : first + MOST_VALUES]:
+        if entry.section != header.section:
+            break
+        known = find(right, entry.name)
+        if known and known[1].state(service.major) in ("right", "deprecated"):
+            why = objection(service, *known, text_of(entry))
+            if why:
+                return f"{entry.name}: {why}"
+    return ""
 
 
 def check_swallowed(service: Service) -> Iterator[Remark]:
@@ -97,25 +114,22 @@ def check_swallowed(service: Service) -> Iterator[Remark]:
             continue
         for number, line in enumerate(entry.lines[1:], 1):
             match = _INDENTED.match(line)
-            found = _known(entry, match[1]) if match else None
-            if match and found:
-                yield _swallowed(entry, number, match)
+            known = find(normal(entry.section), match[1]) if match else None
+            if match and known:
+                why = objection(service, *known, line[match.end(1) :])
+                yield _swallowed(entry, number, match, why)
 
 
-def _known(entry: Entry, name: str) -> Option | None:
-    known = find(normal(entry.section), name)
-    return known[0] if known else None
-
-
-def _swallowed(entry: Entry, number: int, match: re.Match[str]) -> Remark:
+def _swallowed(entry: Entry, number: int, match: re.Match[str], why: str) -> Remark:
     blanks = match.start(1)
     place = Place(entry.line + number, blanks + 1)
+    by_hand = f" by hand, for then it begins to count: {why}" if why else ""
     start = entry.file.offset(Place(place.line, 1))
     return file_remark(
         "WC205", ERROR, entry.file, place,
         f"{match[1]} begins with a blank, so nova takes the line for a part of the value above it",
-        "Take the blanks off the line's beginning.",
-        [Edit(entry.file, start, start + blanks, "")],
+        f"Take the blanks off the line's beginning{by_hand}.",
+        [] if why else [Edit(entry.file, start, start + blanks, "")],
     )  # fmt: skip
 
 
@@ -141,23 +155,13 @@ def check_types(service: Service) -> Iterator[Remark]:
     for option in OPTIONS:
         effective = service.effective(option.name)
         for entry in effective.entries:
-            wrong = _wrong_type(option, entry.value)
+            wrong = wrong_type(option, entry.value)
             if wrong and "$" not in entry.value:
                 yield remark(
                     "WC207", ERROR, Spot(entry, 0, len(entry.value.split("\n")[0])),
                     f"{entry.name} has to be {wrong}: the service does not start",
                     "Write true or false." if option.kind == "boolean" else f"Write {wrong}.",
                 )  # fmt: skip
-
-
-def _wrong_type(option: Option, value: str) -> str:
-    if option.kind == "boolean" and as_boolean(value) is None:
-        return "true or false"
-    if option.kind == "integer" and not re.fullmatch(r"\s*[-+]?\d+\s*", value):
-        return "a whole number"
-    if option.kind == "real" and not re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)\s*", value):
-        return "a number"
-    return ""
 
 
 def check_dollars(service: Service) -> Iterator[Remark]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from wholecard.nova.conf_file import Entry, Place
 from wholecard.nova.filters import FILTERS, PCI_FILTER, default_filters, filters_there
-from wholecard.nova.lint.check_names import section_end
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, Spot, file_remark, remark
 from wholecard.nova.lint.service import Service
+from wholecard.nova.lint.spelling import section_end
 from wholecard.nova.names import Names
 from wholecard.nova.options import by_name
 

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
-from wholecard.nova.conf_file import ConfFile, Entry, normal
+from wholecard.nova.conf_file import Entry, normal
+from wholecard.nova.lint.inert import objection, text_of
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, cut, remark
 from wholecard.nova.lint.service import Service
-from wholecard.nova.names import Names
+from wholecard.nova.lint.spelling import (
+    BY_NAME,
+    COMMON,
+    is_card_object,
+    moved,
+    name_meant,
+    section_meant,
+    series,
+)
 from wholecard.nova.options import OPTIONS, Option, Spelling, find
 from wholecard.nova.tuning import tuning
-from wholecard.site.releases import RELEASES
-
-_BY_NAME: dict[str, Option] = {
-    spelling.name: option for option in OPTIONS for spelling in option.spellings
-}
-_NEAR = Names(_BY_NAME)
-# Names that other sections of nova have too, with a meaning of their own.
-_COMMON = frozenset({"max_attempts", *(name for name in _BY_NAME if "_" not in name)})
-
-
-_SECTIONS = frozenset(spelling.section for option in OPTIONS for spelling in option.spellings)
-_NEAR_SECTIONS = Names(_SECTIONS)
-
-
-def section_meant(name: str) -> str | None:
-    """The section that a wrong name means most probably, None for one that is right or far."""
-    return None if normal(name) in _SECTIONS else _NEAR_SECTIONS.near(name)
-
-
-def series(major: int) -> str:
-    """A nova version as its release is called."""
-    return next((each.series for each in RELEASES if each.nova == major), str(major))
 
 
 def check_names(service: Service) -> Iterator[Remark]:
@@ -51,21 +39,24 @@ def _of_known(
     if state == "not-yet" and _came_by_a_fix(service, spelling):
         return
     right = option.spelling(service.major)
-    mend = _moved(entry, right) if state != "right" and _is_alone(service, option) else ()
+    is_alone = state != "right" and _is_alone(service, option)
+    if state in ("gone", "not-yet"):
+        fix, mend = _counting(service, entry, option, right)
+        mend = mend if is_alone else ()
+    else:
+        mend = moved(entry, right) if is_alone else ()
     if state == "gone":
         yield remark(
             "WC210", ERROR, entry,
             f"nova reads {spelling} no longer since {series(spelling.gone or 0)}, and says nothing",
-            f"Write {right}." if right else "Delete it.",
-            mend,
+            fix or "Delete it.", mend,
         )  # fmt: skip
     elif state == "not-yet":
         yield remark(
             "WC212", ERROR, entry,
             f"nova knows {spelling} from {series(spelling.since)} on: {service.release} passes "
             "over it and says nothing",
-            f"Write {right}." if right else "Delete it, or upgrade.",
-            mend,
+            fix or "Delete it, or upgrade.", mend,
         )  # fmt: skip
     elif state == "deprecated":
         yield remark(
@@ -82,6 +73,18 @@ def _of_known(
             f"{'does' if len(readers) == 1 else 'do'}",
             f"Write it into the configuration of {_list(readers)}, and delete it here.",
         )  # fmt: skip
+
+
+def _counting(
+    service: Service, entry: Entry, option: Option, right: Spelling | None
+) -> tuple[str, tuple[Edit, ...]]:
+    """What to do so that an option counts which nova passes over, and the mend if it is certain."""
+    if right is None:
+        return "", ()
+    why = objection(service, option, right, text_of(entry))
+    if not why:
+        return f"Write {right}.", moved(entry, right)
+    return f"Write {right} by hand, for then it begins to count: {cut(why, 300)}.", ()
 
 
 def _came_by_a_fix(service: Service, spelling: Spelling) -> bool:
@@ -107,46 +110,51 @@ def _of_unknown(service: Service, entry: Entry) -> Iterator[Remark]:
     if section_meant(entry.section):
         # Said of the section.
         return
-    option = _BY_NAME.get(entry.name)
-    if option and (entry.name not in _COMMON or _is_near(entry)):
+    option = BY_NAME.get(entry.name)
+    if option and (entry.name not in COMMON or _is_near(entry)):
         right = option.spelling(service.major)
         if right is None or (right.section, right.name) == (entry.section, entry.name):
             return
         yield remark(
             "WC213", ERROR, entry,
             f"nova does not look for {entry.name} in [{cut(entry.section, 40)}], and says nothing",
-            f"Write {right}.", _moved(entry, right),
+            *_counting(service, entry, option, right),
         )  # fmt: skip
         return
-    if option or entry.name in _COMMON:
+    if option or entry.name in COMMON:
         return
-    name = _NEAR.near(entry.name) or _NEAR.near(entry.name.removeprefix("pci_"))
-    if name is None or (name in _COMMON and normal(entry.section) not in _sections(name)):
+    name = name_meant(entry)
+    if name in COMMON and normal(entry.section) not in _sections(name):
+        name = None
+    if name is None:
+        if normal(entry.section) == "pci" and is_card_object(entry):
+            yield _of_nobody(service, entry)
         return
-    right = _BY_NAME[name].spelling(service.major)
-    if right is None:
-        return
-    yield remark(
-        "WC214", ERROR, entry,
-        f"nova has no option {entry.name}, and passes over it in silence",
-        f"Write {right}.", _moved(entry, right),
-    )  # fmt: skip
+    option = BY_NAME[name]
+    right = option.spelling(service.major)
+    if right is not None:
+        fix, mend = _counting(service, entry, option, right)
+        yield remark("WC214", ERROR, entry, _NO_OPTION.format(entry.name), fix, mend)
+
+
+_NO_OPTION = "nova has no option {}, and passes over it in silence"
+
+
+def _of_nobody(service: Service, entry: Entry) -> Remark:
+    """An option of no name that nova has, whose value is an object as those for cards."""
+    name = "alias" if re.search("[\"']name[\"']", entry.value[:4096]) else "device_spec"
+    right = BY_NAME[name].spelling(service.major)
+    return remark("WC214", ERROR, entry, _NO_OPTION.format(entry.name), f"Write {right}.")
 
 
 def _sections(name: str) -> set[str]:
-    return {spelling.section for spelling in _BY_NAME[name].spellings}
+    return {spelling.section for spelling in BY_NAME[name].spellings}
 
 
 def _is_near(entry: Entry) -> bool:
-    """A name that others use too is in the wrong section only beside its own."""
-    return entry.name == "alias" and normal(entry.section) in ("DEFAULT", "filter_scheduler")
-
-
-def is_ours(entry: Entry) -> bool:
-    """Whether an entry's name is, or is near to, one of our options, so that it can be shown."""
-    return entry.name in _BY_NAME or bool(
-        _NEAR.near(entry.name) or _NEAR.near(entry.name.removeprefix("pci_"))
-    )
+    """A name that others use too is in the wrong section only beside its own, or with its value."""
+    is_beside = normal(entry.section) in ("DEFAULT", "filter_scheduler")
+    return entry.name == "alias" and (is_beside or is_card_object(entry))
 
 
 def check_both(service: Service) -> Iterator[Remark]:
@@ -177,37 +185,3 @@ def check_both(service: Service) -> Iterator[Remark]:
                         f"{right} is set as well, and is what nova takes",
                         "Delete this line.",
                     )  # fmt: skip
-
-
-def _moved(entry: Entry, right: Spelling | None) -> tuple[Edit, ...]:
-    """The edits by which an entry gets its right name, and stands in its right section."""
-    if right is None:
-        return ()
-    file, start = entry.file, entry.file.line_starts[entry.line - 1]
-    begin = start + (1 if entry.line == 1 and file.text.startswith("\ufeff") else 0)
-    if normal(entry.section) == right.section:
-        return (Edit(file, begin, begin + len(entry.name), right.name),)
-    last = entry.line - 1 + entry.count
-    end = file.line_starts[last] if last < len(file.line_starts) else len(file.text)
-    lines = file.text[begin + len(entry.name) : end]
-    target = section_end(file, right.section)
-    where, text = target or (len(file.text), f"{NEW_SECTION}{right.section}]\n")
-    line = f"{text}{right.name}{lines}" + ("" if lines.endswith(("\n", "\r")) else "\n")
-    return Edit(file, begin, end, ""), Edit(file, where, where, line)
-
-
-# How a text begins that adds a section at the end of a file.
-NEW_SECTION = "\n["
-
-
-def section_end(file: ConfFile, section: str) -> tuple[int, str] | None:
-    """Where a line can be added to a section: behind its last entry, else behind its header.
-
-    With the text that has to come before it; None where the file has no such section.
-    """
-    last = file.section_ends.get(normal(section))
-    if last is None:
-        return None
-    if last < len(file.line_starts):
-        return file.line_starts[last], ""
-    return len(file.text), "\n"

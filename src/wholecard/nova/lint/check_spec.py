@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from wholecard.core import Severity
-from wholecard.nova.lint.check_names import series
 from wholecard.nova.lint.json_text import Diagnosis
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, Spot, remark
 from wholecard.nova.lint.service import MOST_STEPS, ReadSpec, Service, Value
+from wholecard.nova.lint.spelling import series
 from wholecard.nova.match import SpecError
 from wholecard.nova.names import Names
 from wholecard.nova.options import ALIAS_KEYS, DEVICE_SPEC_KEYS

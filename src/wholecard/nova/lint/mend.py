@@ -13,9 +13,9 @@ from wholecard.core import Action, Plan, UsageError
 from wholecard.host.operations import WriteFile
 from wholecard.nova.conf import NovaConf
 from wholecard.nova.conf_file import ConfFile
-from wholecard.nova.lint.check_names import NEW_SECTION, is_ours
 from wholecard.nova.lint.remark import Edit, Remark, shown_line
 from wholecard.nova.lint.service import Service
+from wholecard.nova.lint.spelling import NEW_SECTION, is_ours
 
 # Each round mends what the one before made visible; two or three are the rule.
 MOST_ROUNDS = 100
