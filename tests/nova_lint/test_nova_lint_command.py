@@ -55,7 +55,36 @@ def test_findings_end_with_one(folder: Path, capsys: pytest.CaptureFixture[str])
     assert lint("wrong.conf", "--role", "api") == 1
     out = capsys.readouterr().out
     assert out.startswith("wrong.conf\n  2:10    WC217 error")
-    assert out.endswith("1 error; --fix mends 1 of them\n")
+    assert out.endswith(
+        "1 error; --fix mends 1 of them\nNot looked at: hosts (--host or --site).\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scheduler.conf", "--role", "scheduler"], ""),
+        (["compute.conf", "--role", "compute"], "hosts (--host or --site)"),
+        (["compute.conf"], "hosts (--host or --site), roles (--role)"),
+        (["compute.conf", "--host", "gpu-01.json"], "roles (--role)"),
+        (["--compute", "gpu-01=compute.conf", "--compute", "gpu-02=compute.conf", "--host",
+          "gpu-01.json"], "the host of compute.conf (--host)"),
+        (["--compute", "rtx.conf", "--host", "gpu-01.json"],
+         "the alias rtx, whose cards no known host has (--host or --site)"),
+        (["--compute", "compute.conf", "--site", "site.yaml"], ""),
+    ],
+)  # fmt: skip
+def test_what_was_not_looked_at(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    """The last line says what was left out and which option tells of it; no other format does."""
+    rtx = ALIAS.replace("h100", "rtx").replace("2330", "26b9")
+    Path("rtx.conf").write_text(f"[pci]\ndevice_spec = {H100}\nalias = {rtx}\n")
+    assert lint(*words) == 0
+    rest = f"Not looked at: {said}.\n" if said else ""
+    assert capsys.readouterr().out == f"Nothing to find fault with.\n{rest}"
+    assert lint(*words, "--format", "github") == 0
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

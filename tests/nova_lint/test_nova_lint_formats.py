@@ -131,3 +131,24 @@ def test_the_end_counts() -> None:
     """The last line counts the severities and says how many --fix mends."""
     assert shown(WRONG).splitlines()[-1] == "2 errors; --fix mends 1 of them"
     assert shown(b"[pci]\n") == "Nothing to find fault with.\n"
+
+
+def test_words_are_wrapped() -> None:
+    """On a narrow terminal message and fix go on below, indented; a line to paste stays whole."""
+    data = b'[pci]\ndevice_spec = {"vendor_id": "10de", "prodct": "2330"}\n'
+    lines = shown(data, width=80).splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[1].startswith("  2:37    WC220 warning  [pci] device_spec: nova has no key")
+    assert lines[2].startswith("          ")
+    assert " ".join(lines[1].split() + lines[2].split()).endswith("chosen by it (compute)")
+    whole = shown(data, width=300).splitlines()
+    assert whole[1].endswith("chosen by it  (compute)")
+
+
+def test_pages_are_named() -> None:
+    """Where a code is explained is said once in text, and with each rule in SARIF."""
+    assert shown(WRONG).count("docs/rules/") == 1
+    rules = json.loads(to_sarif(lint([service(WRONG, "compute")])))["runs"][0]["tool"]["driver"]
+    for rule in rules["rules"]:
+        assert rule["help"]["text"].startswith(f"{rule['id']}: {rule['fullDescription']['text']}")
+        assert rule["help"]["text"].endswith(f"docs/rules/{rule['id']}.md")

@@ -204,6 +204,8 @@ def test_a_hundred_thousand_files(capsys: pytest.CaptureFixture[str]) -> None:
         ("specs", b"[pci]\n" + f"device_spec = {H100}\n".encode() * 49_000),
         ("aliases", b"[pci]\n" + f"alias = {ALIAS}\n".encode() * 30_000),
         ("near names", b"[pci]\n" + b"".join(b"device_sp%dec = 1\n" % n for n in range(49_000))),
+        ("sleeping", b"[pci]\n" + f"whitelist = {H100}\n".encode() * 49_000
+         + f" device_spec = {H100}\n".encode() * 500),
         ("one value", b"[pci]\nalias = " + b"{" * (4 << 20 - 20)),
         ("list of specs", b"[pci]\ndevice_spec = [" + b"{}," * 20_000 + b"{}]\n"),
         ("continued", b"[pci]\nalias = {\n" + b' "a": "b",\n' * 49_000),

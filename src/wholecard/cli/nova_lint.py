@@ -21,6 +21,7 @@ from wholecard.nova.lint import Facts, Remark, Service, lint
 from wholecard.nova.lint.formats import printable, to_github, to_json, to_sarif
 from wholecard.nova.lint.mend import mended, plan_of, shown_difference
 from wholecard.nova.lint.text import show
+from wholecard.nova.lint.unseen import unseen
 from wholecard.nova.options import ROLES, Role
 from wholecard.site.load import SiteFile, read_site
 from wholecard.site.model import Site
@@ -40,6 +41,10 @@ class _Asked:
     def lint(self, services: Sequence[Service]) -> list[Remark]:
         """The remarks on these services, with the site's wish and all hosts that are known."""
         return lint(services, self.site, self.hosts)
+
+    def unseen(self, remarks: Sequence[Remark]) -> list[str]:
+        """What was not looked at."""
+        return unseen(self.services, remarks, self.site, self.hosts)
 
 
 def lint_command(
@@ -123,7 +128,7 @@ def lint_command(
     if fix:
         remarks = _fix(asked, root, dry_run, quiet=format_name != "text")
     if not dry_run or format_name != "text":
-        _print(remarks, format_name)
+        _print(remarks, format_name, asked.unseen(remarks))
     raise typer.Exit(exit_status(each.finding for each in remarks))
 
 
@@ -262,9 +267,9 @@ def _finish(root: Path) -> None:
         finish(root)
 
 
-def _print(remarks: list[Remark], format_name: str) -> None:
+def _print(remarks: list[Remark], format_name: str, left_out: list[str]) -> None:
     if format_name == "text":
-        show(remarks, Console(highlight=False))
+        show(remarks, Console(highlight=False), left_out)
     else:
         write = {"json": to_json, "sarif": to_sarif, "github": to_github}[format_name]
         typer.echo(write(remarks), nl=False)

@@ -109,6 +109,7 @@ RULES: dict[str, str] = {
     "WC258": "A device in a domain that nova cannot read",
     "WC259": "Many cards of a kind and no tuning for them",
     "WC260": "A NUMA policy that no device can meet",
+    "WC261": "An alias for which no flavor can ask",
     "WC301": "The flavor asks for no card",
     "WC302": "nova refuses the flavor",
     "WC303": "The api does not know the alias",

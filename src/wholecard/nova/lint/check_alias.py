@@ -35,6 +35,13 @@ def check_aliases(service: Service) -> Iterator[Remark]:
             elif since > service.major:
                 early = True
                 yield early_key(service, alias.value, (key,), since, ERROR)
+        if alias.error is None and any(sign in alias.name for sign in ":,"):
+            yield remark(
+                "WC261", ERROR, alias.value.at_value(("name",)),
+                "a flavor asks for NAME:COUNT[,NAME:COUNT], and nova splits at these signs: none "
+                "can ask for this alias",
+                "Write another sign, and the same name into the flavors.",
+            )  # fmt: skip
         if alias.error is None or alias.error.kind == "unknown-key":
             continue
         if alias.error.key == "numa_policy":

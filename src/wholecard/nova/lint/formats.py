@@ -38,7 +38,8 @@ def to_sarif(remarks: Sequence[Remark]) -> str:
             "id": code,
             "name": _name(RULES[code]),
             "shortDescription": {"text": RULES[code]},
-            "help": {"text": f"docs/rules/{code}.md"},
+            "fullDescription": {"text": f"{RULES[code]}."},
+            "help": {"text": _help(code)},
         }
         for code in codes
     ]
@@ -50,6 +51,14 @@ def to_sarif(remarks: Sequence[Remark]) -> str:
     }
     data = {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
     return printable(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+
+
+def _help(code: str) -> str:
+    """What a viewer shows beside a rule: there is no public address of its page as yet."""
+    return (
+        f"{code}: {RULES[code]}. What it means, why it matters and how to mend it, with a wrong "
+        f"and a right example, is on its page in Wholecard's documentation: docs/rules/{code}.md"
+    )
 
 
 def _name(title: str) -> str:

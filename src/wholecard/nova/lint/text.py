@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -15,14 +16,24 @@ from wholecard.nova.lint.remark import Remark
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "cyan"}
 
 
-def show(remarks: Sequence[Remark], console: Console) -> None:
-    """Print them, and how many of each severity there are."""
+# How far what goes on is indented, and what a narrow terminal is taken for.
+_INDENT, _NARROW = 10, 50
+
+
+def show(remarks: Sequence[Remark], console: Console, unseen: Sequence[str] = ()) -> None:
+    """Print them, how many of each severity there are, and what was not looked at."""
     for path, some in groupby(remarks, key=lambda each: each.path):
         console.print(Text(printable(path), style="bold underline"))
         for remark in some:
             _show(remark, console)
         console.print()
+    if remarks:
+        console.print(Text("What a code means: docs/rules/CODE.md", style="dim"), soft_wrap=True)
     console.print(summary(remarks))
+    if unseen:
+        text = printable(f"Not looked at: {', '.join(unseen)}.")
+        for line in _wrapped(text, console):
+            console.print(Text(line, style="dim"), soft_wrap=True)
 
 
 def summary(remarks: Sequence[Remark]) -> Text:
@@ -38,19 +49,36 @@ def summary(remarks: Sequence[Remark]) -> Text:
 
 def _show(remark: Remark, console: Console) -> None:
     finding, place = remark.finding, remark.place
-    head = Text("  ")
-    head.append(f"{place.line}:{place.column}".ljust(8), style="dim")
-    head.append(finding.rule, style=_STYLES[finding.severity])
-    head.append(f" {finding.severity.value}", style=_STYLES[finding.severity])
-    head.append(f"  {printable(finding.subject)}: {printable(finding.message)}")
-    if remark.roles:
-        head.append(f"  ({', '.join(remark.roles)})", style="dim")
-    console.print(head, soft_wrap=True)
+    at, code = f"{place.line}:{place.column}".ljust(8), f"{finding.rule} {finding.severity.value}"
+    roles = f"  ({', '.join(remark.roles)})" if remark.roles else ""
+    said = f"{printable(finding.subject)}: {printable(finding.message)}{roles}"
+    lines = _wrapped(said, console, len(f"  {at}{code}  "))
+    head = Text.assemble("  ", (at, "dim"), (code, _STYLES[finding.severity]), "  ", lines[0])
+    for text in (head, *(Text(f"{'':{_INDENT}}{each}") for each in lines[1:])):
+        if roles and text.plain.endswith(roles.strip()):
+            text.stylize("dim", len(text) - len(roles.strip()))
+        console.print(text, soft_wrap=True)
     if remark.shown:
         _line(remark, console)
     for number, line in enumerate(printable(finding.fix).splitlines()):
-        console.print(Text(f"          {'fix: ' if not number else ''}{line}", style="green"),
-                      soft_wrap=True)  # fmt: skip
+        words = f"{'fix: ' if not number else ''}{line}"
+        # A line to be pasted stays whole.
+        parts = [words] if line.startswith(" ") else _wrapped(words, console, _INDENT)
+        for part in parts:
+            console.print(Text(f"{'':{_INDENT}}{part}", style="green"), soft_wrap=True)
+
+
+def _wrapped(text: str, console: Console, first: int = 0) -> list[str]:
+    """The text in lines; of the first `first` columns are taken, of the others the indentation.
+
+    No word is cut: a path or a list is copied from here.
+    """
+    lines = textwrap.wrap(
+        text, max(console.width, _NARROW) - (_INDENT if first else 0),
+        initial_indent=" " * max(0, first - _INDENT), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+    return [line.lstrip() for line in lines] or [""]
 
 
 def _line(remark: Remark, console: Console) -> None:
