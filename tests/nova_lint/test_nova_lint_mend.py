@@ -34,6 +34,11 @@ CASES: list[tuple[str, Role | None, str, str, str]] = [
      "[pci]\nalias = {\n   \"name\": \"a\",\n   \"vendor_id\": \"10de\",\n"
      "   \"product_id\": \"2330\"\n   }\n",
      "quotes around a value of several lines"),
+    ("2025.2", None, f"[pci]\ndevice_spec = {H100}  # ours\n", f"[pci]\ndevice_spec = {H100}\n",
+     "a comment behind the value"),
+    ("2025.2", None,
+     f"[pci]\ndevice_spec = {H100}\n".replace(' "', " \u201c").replace('",', "\u201d,"),
+     f"[pci]\ndevice_spec = {H100}\n", "typographic quotes"),
     ("2025.2", None, f"[DEFAULT]\npci_alias = {ALIAS}\nx = 1\n[pci]\n# here\ny = 2\n[z]\n",
      f"[DEFAULT]\nx = 1\n[pci]\n# here\ny = 2\nalias = {ALIAS}\n[z]\n",
      "an old name in another section"),

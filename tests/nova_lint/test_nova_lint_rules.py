@@ -48,6 +48,14 @@ def test_the_place(text: str, rule: str, line: int, column: int) -> None:
         ('{"a": "b",}', "comma before the end"),
         ("'{\n}'", "quotes stand around the whole value"),
         ('{"a": True}', "True is Python"),
+        ('{"a": "b"', "it ends where }"),
+        ('[{"a": "b"', "it ends where }]"),
+        ('{"a": 10de}', "letters and digits"),
+        ("a:10de", "an object begins with {"),
+        ('{"a": "b"} # c', "a comment follows"),
+        ('{\\"a\\": \\"b\\"}', "backslashes"),
+        ("{\u201ca\u201d: \u201cb\u201d}", "typographic quotes"),
+        ('{"a": "b}', "has no end"),
         ('{a: "b"}', "a key in double quotes"),
         ('{"a": "b"} x', "something follows"),
         ('{"a": "b" "c": "d"}', "a comma or the end"),
@@ -60,6 +68,61 @@ def test_what_is_no_json(text: str, said: str) -> None:
     found = diagnose(text)
     assert found is not None
     assert said in found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("", "delete the line"),
+        ("{'a': 'b'}", "Write double quotes."),
+        ('{"a": "b",}', "Take the comma away."),
+        ('{"a": "b" "c": "d"}', "Write a comma"),
+        ('{"a" "b"}', "Write a colon"),
+        ('{"a": "b"', "Write } at its end."),
+        ('{"a": b}', "Put the value in double quotes."),
+        ('{a: "b"}', "Put the key in double quotes."),
+        ('{"a": True}', 'Write "true".'),
+        ('{"a": "b"} ; c', "on a line of its own"),
+        ('{\\"a\\": \\"b\\"}', "Take the backslashes away."),
+        ('{"a": "b"} {"c": "d"}', "stand in a list"),
+    ],
+)
+def test_each_cause_has_its_fix(text: str, fix: str) -> None:
+    """What to do about a value that is no JSON depends on what is wrong with it."""
+    found = diagnose(text)
+    assert found is not None
+    assert fix in found.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "fix"),
+    [
+        ('[pci]\ndevice_spec = [\n  {"vendor_id": "10de", "product_id": "2330"}\n]\n', 4,
+         "Indent this line"),
+        ('[pci]\ndevice_spec =\n  [\n{"vendor_id": "10de"},\n{"vendor_id": "1002"}]\n', 4,
+         "Indent this line"),
+        ('[pci]\nalias = {\n  "name": "a", "vendor_id": "10de",\n\n  "product_id": "2330"\n  }\n',
+         5, "Take out the empty lines"),
+        ('[pci]\nalias = {\n# here\n  "name": "a", "vendor_id": "10de", "product_id": "2330"}\n',
+         4, "Take out the empty lines"),
+        ('[pci]\nalias =\n{"name": "a", "vendor_id": "10de", "product_id": "2330"\n}\n', 3,
+         "Indent this line"),
+        ('[pci]\nalias = {\n"name": "a",\n"vendor_id": "10de",\n"product_id": "2330"\n}\n[x]\n',
+         3, "Indent this line"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_broken_off(text: str, line: int, fix: str) -> None:
+    """A value whose lines are not indented, or that an empty line ends, is one finding there."""
+    found = only(service(text))
+    assert (found.finding.rule, found.place.line) == ("WC217", line)
+    assert fix in found.finding.fix
+    assert "goes on only on indented lines" in found.finding.message
+
+
+def test_a_bracket_that_is_missing_swallows_nothing() -> None:
+    """Where a bracket is missing, what follows is judged as what it is."""
+    text = f"[pci]\ndevice_spec = [{H100}\n\n[filter_scheduler]\nenabled_filter = x\n"
+    assert rules(service(text)) == ["WC217", "WC214"]
 
 
 def test_json_is_none() -> None:

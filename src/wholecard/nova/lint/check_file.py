@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from wholecard.nova.conf_file import ConfFile, Entry, Header, Place, Problem, normal
+from wholecard.nova.lint.broken import broken, broken_lines
 from wholecard.nova.lint.inert import objection, text_of, wrong_type
 from wholecard.nova.lint.remark import ERROR, NOTE, WARNING, Edit, Remark, Spot, file_remark, remark
 from wholecard.nova.lint.service import MOST_VALUES, Service
@@ -33,6 +34,8 @@ _RULES = {"encoding": "WC202", "mark": "WC202", "large": "WC203"}
 
 def check_format(service: Service) -> Iterator[Remark]:
     """What oslo.config stops at when the service starts."""
+    # Of lines that belong to a value above them `check_spec.check_json` tells.
+    above = broken_lines(broken(service))
     for file in service.conf.files:
         template = next((each for each in file.problems if _is_template(file, each)), None)
         if template is not None:
@@ -43,7 +46,8 @@ def check_format(service: Service) -> Iterator[Remark]:
             )  # fmt: skip
             continue
         for problem in file.problems:
-            yield _problem(file, problem)
+            if (file.path, problem.place.line) not in above:
+                yield _problem(file, problem)
 
 
 def _is_template(file: ConfFile, problem: Problem) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from wholecard.nova.conf_file import Entry, normal
+from wholecard.nova.lint.broken import broken, broken_lines
 from wholecard.nova.lint.inert import objection, text_of
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, cut, remark
 from wholecard.nova.lint.service import Service
@@ -24,7 +25,10 @@ from wholecard.nova.tuning import tuning
 
 def check_names(service: Service) -> Iterator[Remark]:
     """Every option whose name is, or nearly is, one of ours."""
+    above = broken_lines(broken(service))
     for entry in service.conf.entries:
+        if above and (entry.path, entry.line) in above:
+            continue
         known = find(normal(entry.section), entry.name)
         if known:
             yield from _of_known(service, entry, *known)

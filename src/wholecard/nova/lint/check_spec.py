@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wholecard.core import Severity
+from wholecard.nova.conf_file import Place
+from wholecard.nova.lint.broken import Broken, broken
 from wholecard.nova.lint.json_text import Diagnosis
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, Spot, remark
 from wholecard.nova.lint.service import MOST_STEPS, ReadSpec, Service, Value
@@ -48,9 +51,12 @@ _FIXES = {
 
 def check_json(service: Service) -> Iterator[Remark]:
     """Values that are not JSON, and objects in which a key comes twice."""
+    goes_on = {id(each.entry): each for each in broken(service)}
     for name in ("device_spec", "alias"):
         for value in service.values(name):
-            if value.wrong:
+            if id(value.entry) in goes_on:
+                yield _broken_off(goes_on[id(value.entry)])
+            elif value.wrong:
                 yield _not_json(value, value.wrong)
             for twice in value.twice if value.is_own_text else ():
                 yield remark(
@@ -58,6 +64,22 @@ def check_json(service: Service) -> Iterator[Remark]:
                     f"{twice.path[-1]} stands there twice: nova takes the last",
                     "Delete one of them.",
                 )  # fmt: skip
+
+
+def _broken_off(found: Broken) -> Remark:
+    """A value that goes on where nova has ended it."""
+    entry, line = found.entry, found.entry.file.lines[found.first - 1]
+    blanks = len(line) - len(line.lstrip())
+    fix = "Indent this line and those that follow it." if not blanks else (
+        "Take out the empty lines and the comments in column one above it.")  # fmt: skip
+    said = remark(
+        "WC217", ERROR, entry,
+        f"the object that begins on line {entry.line} goes on here: a value goes on only on "
+        f"indented lines, and an empty line or a comment ends it. nova refuses every {entry.name} "
+        "for it",
+        fix,
+    )  # fmt: skip
+    return replace(said, place=Place(found.first, blanks + 1), length=1, shown=line)
 
 
 def _not_json(value: Value, wrong: Diagnosis) -> Remark:
@@ -69,7 +91,7 @@ def _not_json(value: Value, wrong: Diagnosis) -> Remark:
     return remark(
         "WC217", ERROR, spot,
         f"the value is not JSON: {wrong.message}. nova refuses every {entry.name} for it",
-        "Write an object with double quotes around keys and values.", mend,
+        wrong.fix or "Write an object with double quotes around keys and values.", mend,
     )  # fmt: skip
 
 

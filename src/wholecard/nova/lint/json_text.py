@@ -101,11 +101,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What keeps a text from being JSON: where, in words, and the changes after which it is."""
+    """What keeps a text from being JSON: where, in words, the changes after which it is.
+
+    `fix` says what to do; empty where that depends on what is wanted. `is_open` is whether nothing
+    is wrong but that the text ends too early.
+    """
 
     offset: int
     message: str
     changes: tuple[Change, ...] = ()
+    fix: str = ""
+    is_open: bool = False
 
 
 def diagnose(text: str) -> Diagnosis | None:
@@ -124,8 +130,8 @@ def diagnose(text: str) -> Diagnosis | None:
 
 def _diagnosis(text: str, error: json.JSONDecodeError) -> Diagnosis:
     if not text.strip():
-        return Diagnosis(0, "it is empty")
-    for message, mends in _MENDS:
+        return Diagnosis(0, "it is empty", fix="Write an object, or delete the line.", is_open=True)
+    for message, fix, mends in _MENDS:
         changes: list[Change] = []
         changed = text
         for mend in mends:
@@ -136,24 +142,73 @@ def _diagnosis(text: str, error: json.JSONDecodeError) -> Diagnosis:
             changed = applied(text, changes)
         else:
             if changes and _is_json(changed):
-                return Diagnosis(min(each.start for each in changes), message, tuple(changes))
+                start = min(each.start for each in changes)
+                return Diagnosis(start, message, tuple(changes), fix)
+    return _cause(text, error)
+
+
+def _cause(text: str, error: json.JSONDecodeError) -> Diagnosis:
+    """What has no mend that is certain."""
+    if '\\"' in text and _is_json(text.replace('\\"', '"')):
+        message = "backslashes stand before the quotes, as a shell wants them"
+        return Diagnosis(text.index('\\"'), message, fix="Take the backslashes away.")
+    missing = _closing(text) if error.pos >= len(text.rstrip()) else ""
+    if missing:
+        message = f"it ends where {missing} has to stand"
+        return Diagnosis(error.pos, message, fix=f"Write {missing} at its end.", is_open=True)
     word = re.compile(r"(True|False|None)\b").match(text, error.pos)
     if word:
         right = {"True": "true", "False": "false", "None": "null"}[word[0]]
-        return Diagnosis(error.pos, f'{word[0]} is Python; nova wants the text "{right}"')
-    return Diagnosis(error.pos, _WORDS.get(error.msg, error.msg[:1].lower() + error.msg[1:]))
+        message = f'{word[0]} is Python; nova wants the text "{right}"'
+        return Diagnosis(error.pos, message, fix=f'Write "{right}".')
+    if text.strip()[0] not in "{[":
+        return Diagnosis(error.pos, "an object begins with {", fix=_AS_OBJECT)
+    if error.msg == "Expecting ',' delimiter" and text[error.pos : error.pos + 1].isalnum():
+        message = "a value of letters and digits has to stand in double quotes"
+        return Diagnosis(error.pos, message, fix=_QUOTES)
+    words, fix = _WORDS.get(error.msg, (error.msg[:1].lower() + error.msg[1:], ""))
+    return Diagnosis(error.pos, words, fix=fix)
+
+
+def depth(text: str) -> int:
+    """How many more objects and arrays a piece of JSON opens than it closes."""
+    signs = [match[0] for match in _TOKEN.finditer(text)]
+    return sum(each in ("{", "[") for each in signs) - sum(each in ("}", "]") for each in signs)
+
+
+def _closing(text: str) -> str:
+    """The brackets that would close what is open at the end of a text; empty where none is."""
+    stack: list[str] = []
+    for match in _TOKEN.finditer(text):
+        sign = match[0]
+        if sign in ("{", "["):
+            stack.append("}" if sign == "{" else "]")
+        elif sign in ("}", "]") and (not stack or stack.pop() != sign):
+            return ""
+    return "".join(reversed(stack)) if len(stack) < 10 else ""
 
 
 # The standard library's words, said so that one sees what to do.
+_AS_OBJECT = 'Write an object: {"vendor_id": "10de", "product_id": "2330"}'
+_QUOTES = "Put the value in double quotes."
 _WORDS = {
-    "Expecting property name enclosed in double quotes": "a key in double quotes has to stand here",
-    "Expecting value": "a value has to stand here, a text in double quotes",
-    "Expecting ',' delimiter": "a comma or the end has to stand here",
-    "Expecting ':' delimiter": "a colon has to stand here",
-    "Extra data": "something follows where the value has ended",
-    "Illegal trailing comma before end of object": "a comma before the end of the object",
-    "Illegal trailing comma before end of array": "a comma before the end of the array",
-}
+    "Expecting property name enclosed in double quotes": (
+        "a key in double quotes has to stand here", "Put the key in double quotes."),
+    "Expecting value": ("a value has to stand here, a text in double quotes", _QUOTES),
+    "Expecting ',' delimiter": (
+        "a comma or the end has to stand here", "Write a comma between the two."),
+    "Expecting ':' delimiter": (
+        "a colon has to stand here", "Write a colon between key and value."),
+    "Extra data": (
+        "something follows where the value has ended",
+        "Delete what follows; several objects of a device_spec stand in a list: [{…}, {…}]"),
+    "Illegal trailing comma before end of object": (
+        "a comma before the end of the object", "Take the comma away."),
+    "Illegal trailing comma before end of array": (
+        "a comma before the end of the array", "Take the comma away."),
+    "Unterminated string starting at": (
+        "the text that begins here has no end", "Write the double quote at its end."),
+}  # fmt: skip
 
 
 def applied(text: str, changes: list[Change]) -> str:
@@ -215,15 +270,43 @@ def _no_last_comma(text: str) -> list[Change] | None:
     return [Change(match.start(), match.end(), "") for match in found] or None
 
 
+def _no_comment(text: str) -> list[Change] | None:
+    """No comment behind the value, which oslo.config takes for a part of it."""
+    start = len(text) - len(text.lstrip())
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    rest = text[end:]
+    is_comment = rest[:1].isspace() and rest.lstrip()[:1] in ("#", ";")
+    return [Change(end, len(text), "")] if is_comment else None
+
+
+_TYPOGRAPHIC = re.compile("[\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb\u2033]")
+
+
+def _plain_quotes(text: str) -> list[Change] | None:
+    """Double quotes for those that a word processor sets."""
+    found = [match.start() for match in _TYPOGRAPHIC.finditer(text)]
+    return [Change(place, place + 1, '"') for place in found] or None
+
+
 Mend = Callable[[str], "list[Change] | None"]
 _QUOTED = "quotes stand around the whole value, which oslo.config takes off one line alone"
 _SINGLE = "single quotes; JSON has double quotes"
 _COMMA = "a comma before the end; JSON has none there"
-_MENDS: tuple[tuple[str, tuple[Mend, ...]], ...] = (
-    (_SINGLE, (_double_quotes,)),
-    (_COMMA, (_no_last_comma,)),
-    (f"{_SINGLE}, and {_COMMA}", (_double_quotes, _no_last_comma)),
-    (_QUOTED, (_without_quotes,)),
-    (f"{_QUOTED}, and {_SINGLE}", (_without_quotes, _double_quotes)),
-    (f"{_QUOTED}, and {_COMMA}", (_without_quotes, _no_last_comma)),
+_COMMENT = "a comment follows the value, and nova takes it for a part of it"
+_PRINTED = "typographic quotes; JSON has plain ones"
+_UNQUOTE = "Take the quotes around the whole value away"
+_DOUBLE = "Write double quotes"
+_NO_COMMA = "Take the comma away"
+_MENDS: tuple[tuple[str, str, tuple[Mend, ...]], ...] = (
+    (_SINGLE, f"{_DOUBLE}.", (_double_quotes,)),
+    (_COMMA, f"{_NO_COMMA}.", (_no_last_comma,)),
+    (f"{_SINGLE}, and {_COMMA}", f"{_DOUBLE}. {_NO_COMMA}.", (_double_quotes, _no_last_comma)),
+    (_QUOTED, f"{_UNQUOTE}.", (_without_quotes,)),
+    (f"{_QUOTED}, and {_SINGLE}", f"{_UNQUOTE}. {_DOUBLE}.", (_without_quotes, _double_quotes)),
+    (f"{_QUOTED}, and {_COMMA}", f"{_UNQUOTE}. {_NO_COMMA}.", (_without_quotes, _no_last_comma)),
+    (_PRINTED, 'Write plain double quotes: "', (_plain_quotes,)),
+    (_COMMENT, "Put the comment on a line of its own.", (_no_comment,)),
 )

@@ -12,7 +12,7 @@ from wholecard.nova.match.errors import SpecError
 from wholecard.nova.match.fields import Fields, UnreadableAddressError, device_fields, hex_word
 from wholecard.nova.match.pattern import DangerousPatternError, compiled
 from wholecard.nova.match.rules import Rules
-from wholecard.nova.match.words import ANY, shown
+from wholecard.nova.match.words import ANY, kind_of, shown
 
 __all__ = ["AddressRule", "interface_rule", "read_address"]
 
@@ -73,7 +73,7 @@ def read_address(value: Any, rules: Rules, sysfs: Sysfs) -> AddressRule:
     else:
         raise SpecError(
             "bad-address",
-            f"the address is a {type(value).__name__}, not a string or an object",
+            f"the address is {kind_of(value)}, not a string or an object",
             "address",
         )
     if rule.fields.is_single and sysfs.is_physical_function(str(rule.fields)):

@@ -9,7 +9,7 @@ from typing import Any
 
 from wholecard.nova.match.errors import AliasError
 from wholecard.nova.match.rules import Rules
-from wholecard.nova.match.words import read_json, shown, truth
+from wholecard.nova.match.words import kind_of, read_json, shown, truth
 
 __all__ = ["Alias", "parse_aliases"]
 
@@ -76,7 +76,7 @@ def _read(text: str, rules: Rules) -> dict[str, str]:
 
 def _check_value(key: str, value: Any, rules: Rules) -> None:
     if not isinstance(value, str):
-        raise AliasError("not-text", f"{key} is a {type(value).__name__}, not a string", key)
+        raise AliasError("not-text", f"{key} is {kind_of(value)}, not a string", key)
     if key == "name" and not 1 <= len(value) <= _LONGEST_NAME:
         raise AliasError(
             "bad-name", f"the name has {len(value)} characters, not 1 to {_LONGEST_NAME}", key

@@ -13,7 +13,7 @@ from wholecard.nova.match.request import Request
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
 from wholecard.nova.match.standard import RESOURCE_CLASSES, TRAITS
-from wholecard.nova.match.words import shown, truth
+from wholecard.nova.match.words import kind_of, shown, truth
 
 __all__ = ["Group", "Provider", "groups_of", "providers_of", "resource_class_of", "traits_of"]
 
@@ -167,7 +167,7 @@ def groups_of(requests: Iterable[Request], rules: Rules) -> tuple[Group, ...]:
 def _text(tags: Mapping[str, Any], key: str) -> str | None:
     value = tags.get(key)
     if value and not isinstance(value, str):
-        raise PlacementError("not-text", f"{key} is a {type(value).__name__}, not a string", key)
+        raise PlacementError("not-text", f"{key} is {kind_of(value)}, not a string", key)
     return value or None
 
 

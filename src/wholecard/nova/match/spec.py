@@ -11,7 +11,7 @@ from wholecard.nova.match.device import Device, Sysfs
 from wholecard.nova.match.errors import SpecError
 from wholecard.nova.match.fields import UnreadableAddressError, hex_word
 from wholecard.nova.match.rules import Rules
-from wholecard.nova.match.words import ANY, read_json, shown, truth
+from wholecard.nova.match.words import ANY, kind_of, read_json, shown, truth
 
 __all__ = ["Mismatch", "Spec", "assign"]
 
@@ -163,7 +163,7 @@ def assign(device: Device, specs: Sequence[Spec]) -> Spec | None:
 
 def _id(key: str, value: Any, strip: bool = False) -> str:
     if not isinstance(value, str):
-        raise SpecError("id-not-text", f"{key} is a {type(value).__name__}, not a string", key)
+        raise SpecError("id-not-text", f"{key} is {kind_of(value)}, not a string", key)
     try:
         return hex_word(value.strip() if strip else value, 0xFFFF, 4)
     except OverflowError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["ANY", "read_json", "shown", "truth"]
+__all__ = ["ANY", "kind_of", "read_json", "shown", "truth"]
 
 ANY = "*"
 
@@ -30,6 +30,13 @@ def shown(value: Any) -> str:
     """A value as a message quotes it, cut where it is long."""
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, with its article: `a number`."""
+    names = {bool: "a boolean", int: "a number", float: "a number", list: "a list",
+             dict: "an object", str: "a string", type(None): "null"}  # fmt: skip
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def read_json(text: str) -> Any:
