@@ -133,6 +133,18 @@ def test_what_counts_for_nothing_is_not_woken(text: str, rule: str, why: str) ->
     assert mended([found], lint).texts == {}
 
 
+def test_of_two_one_is_woken() -> None:
+    """Of two wrong names with the same alias one is mended: two would have nova refuse both."""
+    found = service(f"[pci]\naliases = {ALIAS}\n[pci_passthrough]\nalias = {ALIAS}\n", None)
+    result = mended([found], lint)
+    assert result.texts["nova.conf"] == (
+        f"[pci]\nalias = {ALIAS}\n[pci_passthrough]\nalias = {ALIAS}\n"
+    )
+    other = ALIAS.replace('"h100"', '"other"')
+    both = service(f"[pci]\naliases = {ALIAS}\n[pci_passthrough]\nalias = {other}\n", None)
+    assert mended([both], lint).texts["nova.conf"].count("\nalias = ") == 2
+
+
 def test_a_device_of_the_hosts_own_is_not_woken() -> None:
     """With facts a wrong name whose devices the host itself uses is left."""
     text = '[pci]\npci_passthrough_whitelist = {"address": "0000:81:00.0"}\n'

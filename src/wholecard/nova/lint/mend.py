@@ -20,6 +20,9 @@ from wholecard.nova.lint.spelling import NEW_SECTION, is_ours
 # Each round mends what the one before made visible; two or three are the rule.
 MOST_ROUNDS = 100
 
+# What brings an option to count that nova passed over.
+_WAKING = frozenset({"WC210", "WC212", "WC213", "WC214"})
+
 Lint = Callable[[Sequence[Service]], list[Remark]]
 
 
@@ -60,10 +63,16 @@ def mended(services: Sequence[Service], lint: Lint) -> Mended:
 def _chosen(remarks: Iterable[Remark]) -> list[Remark]:
     """Those with mends of which none touches another's; the rest waits for the next round."""
     taken: dict[str, list[tuple[int, int]]] = {}
+    woken: set[str] = set()
     chosen = []
     for remark in remarks:
         if not remark.mend or any(_meets(edit, taken) for edit in remark.mend):
             continue
+        if remark.finding.rule in _WAKING:
+            # The next one is judged anew, with this one counting: of two, one may be too many.
+            if remark.finding.fix in woken:
+                continue
+            woken.add(remark.finding.fix)
         for edit in remark.mend:
             taken.setdefault(edit.file.path, []).append((edit.start, edit.end))
         chosen.append(remark)
