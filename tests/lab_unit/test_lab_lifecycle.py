@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from marked import DAEMONISING, Marked
 from tree import grow, snapshot
+from wholecard.cli import lab as cli
 from wholecard.lab import accelerator, process, seed, store
 from wholecard.lab import lab as labs
 from wholecard.lab.errors import LabError
@@ -312,3 +316,15 @@ def test_key_of_files(tmp_path: Path) -> None:
     assert len(set(keys.values())) == 4
     (tmp_path / "first/room/a.py").rename(tmp_path / "first/room/d.py")
     assert key_of_files(tmp_path / "first/room") not in keys.values()
+
+
+def test_interrupted_where_a_program_ends_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C goes its way though a program that was to be ended has ended by itself."""
+    done = subprocess.Popen(["true"])
+    ended = psutil.Process(done.pid)
+    done.wait(timeout=30)
+    monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: [ended])
+    with pytest.raises(KeyboardInterrupt), cli._interruptible(Place(tmp_path)):
+        signal.raise_signal(signal.SIGINT)

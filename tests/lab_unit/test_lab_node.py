@@ -206,7 +206,8 @@ def test_wait_for_a_node_that_does_not_answer(tmp_path: Path, marked: Marked) ->
 def test_boot_that_does_not_count(tmp_path: Path, marked: Marked) -> None:
     """After a reboot only another boot's id counts as an answer."""
     turn = tmp_path / "turn"
-    there = node(tmp_path, cat=f"[ -e {turn} ] && echo two || echo one; touch {turn}")
+    told = f"[ -e {turn} ] && echo two || echo one; touch {turn}"
+    there = node(tmp_path, cat=told, udevadm="true")
     marked.start(there.run_folder, SERVICE)
     assert there.wait_for_ssh(timeout=30, other_than="one") == "two"
 

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -144,7 +144,9 @@ def _interruptible(place: Place) -> Iterator[None]:
 
     def end(_number: int, _frame: FrameType | None) -> None:
         for child in psutil.Process().children(recursive=True):
-            child.kill()
+            # One may have ended since it was listed.
+            with suppress(psutil.Error):
+                child.kill()
         process.stop(place.run)
         raise KeyboardInterrupt
 

@@ -25,6 +25,8 @@ CPUS = {"tcg": 1, "kvm": 2}
 # What the node's kernel says when a virtual CPU sleeps through its own timer.
 STALL = b"rcu: Possible timer handling issue"
 RESETS = 3
+# When udev has nothing left to do, devices have their drivers.
+READY = "udevadm settle --timeout=20 && cat /proc/sys/kernel/random/boot_id"
 
 LAYOUTS = {
     "separate": "each card behind a root port of its own, in an IOMMU group of its own",
@@ -162,7 +164,7 @@ class Node:
                  timeout=60, stdin=base64.b64encode(data).decode())  # fmt: skip
 
     def wait_for_ssh(self, timeout: float = 300, other_than: str = "") -> str:
-        """Wait until the node answers by ssh; returns its boot's id.
+        """Wait until the node answers by ssh and its devices have their drivers; its boot's id.
 
         `other_than` is the id of a boot that does not count: the one before a reboot. A boot in
         which an emulated CPU is stuck is begun again, as a person would press the reset button.
@@ -177,15 +179,13 @@ class Node:
             if self.accelerator == "tcg" and watch.seen() and watch.count <= RESETS:
                 self.reset()
             try:
-                answer = self.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=20)
+                answer = self.ssh(["sh", "-c", READY], timeout=30)
             except RunError as error:
                 last = error.details
                 time.sleep(0.5)
                 continue
             boot = answer.stdout.strip()
             if boot and boot != other_than:
-                # Its devices have their drivers when udev has nothing left to do.
-                self.ssh(["udevadm", "settle", "--timeout=120"], timeout=150, check=False)
                 return boot
             time.sleep(0.5)
         raise self._error(f"the node did not answer by ssh within {timeout:.0f} s", last)

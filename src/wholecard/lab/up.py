@@ -164,8 +164,8 @@ def side_by_side(
 ) -> Connection:
     """Run both sides to their end; the node's may wait for the cloud's.
 
-    When one fails the lab is ended, so that the other, which waits for a service or for the node,
-    fails at once too; the first error is raised.
+    When one fails what runs of the lab is ended, so that the other, which waits for a service or
+    for the node, fails too; the first error is raised.
     """
     with ThreadPoolExecutor(2) as pool:
         cloud = pool.submit(cloud_side)
