@@ -98,6 +98,26 @@ def test_placement_is_asked_for_what_is_reported(tags: str, keys: str, clean: bo
         ]
 
 
+def test_what_a_spec_matches_by_other_words() -> None:
+    """Of an interface's function nothing is said; an address that nothing has is told as such."""
+    text = '[pci]\ndevice_spec = {"devname": "ens1f0"}\n'
+    assert "WC246" not in rules(service(text, "compute", "2025.2", "gpu-01"))
+    text = '[pci]\ndevice_spec = {"address": "0000:77:00.0"}\n'
+    found = only(service(text, "compute", "2025.2", "gpu-01"))
+    assert found.finding.message.endswith("matches nothing on gpu-01: no device there has this "
+                                          "address")  # fmt: skip
+
+
+def test_a_card_that_nova_cannot_address() -> None:
+    """Where the card is behind VMD each finding has the one mend there is, and no other."""
+    text = f"[pci]\ndevice_spec = {H100}\nalias = {ALIAS}\n"
+    found = lint([on(text, Facts("gpu-09", host(h100("10000:01:00.0"))))])
+    assert [each.finding.rule for each in found] == ["WC246", "WC258", "WC253"]
+    assert {each.finding.fix for each in found} == {
+        "Switch off VMD for this port in the firmware, or leave the card to the host."
+    }
+
+
 def test_many_cards_are_a_note_to_the_scheduler() -> None:
     """Eight cards of a kind ask the scheduler and the conductor for settings, as a note."""
     compute = service(f"{REPORT}device_spec = {H100}\n", "compute", "2025.2", "gpu-08",

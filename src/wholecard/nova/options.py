@@ -96,7 +96,7 @@ OPTIONS: tuple[Option, ...] = (
         "boolean", "compute", "each function becomes a provider in Placement",
         Spelling("pci", "report_in_placement", 26),
     ),
-    # nova-compute looks at it when it checks its aliases: nova/pci/request.py, from 31.1.
+    # nova-compute looks at it when it checks its aliases: nova/pci/request.py, from 31.3.1.
     _option(
         "boolean", "api scheduler conductor compute", "cards are chosen and claimed in Placement",
         Spelling("filter_scheduler", "pci_in_placement", 27),

@@ -22,6 +22,8 @@ _RULES = {"bad-id": "WC222", "ids-missing": "WC233", "several-specs": "WC232"}
 _AGREEING = {"policy-mismatch": "numa_policy", "device-type-mismatch": "device_type",
              "device-type-missing": "device_type"}  # fmt: skip
 _REFUSED = "nova refuses every alias for it"
+# In this release aliases have been checked so since a later version (nova/pci/request.py).
+_STRICT = 31
 
 
 def check_aliases(service: Service) -> Iterator[Remark]:
@@ -61,8 +63,11 @@ def _refused(service: Service, alias: ReadAlias, error: AliasError) -> Remark:
         "WC233": "Write vendor_id and product_id"
         + (", or a resource_class." if service.rules.pci_in_placement else "."),
     }
+    refused = _REFUSED
+    if service.major == _STRICT and error.kind in ("ids-missing", "several-specs"):
+        refused = f"{_REFUSED}, from 31.3.1 on"
     return remark(
-        rule, ERROR, spot, f"{' '.join(error.reason.split())[:200]}: {_REFUSED}",
+        rule, ERROR, spot, f"{' '.join(error.reason.split())[:200]}: {refused}",
         fixes.get(rule, _advice(error)), _mend(alias, error),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wholecard.nova.lint.check_classes import Reported, is_reported, misfits, reported_by
-from wholecard.nova.lint.check_inventory import is_exchanged
+from wholecard.nova.lint.check_inventory import WITHOUT_VMD, is_beyond, is_exchanged
 from wholecard.nova.lint.known import Ids, Known, is_near
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, remark
 from wholecard.nova.lint.service import ReadAlias, Service
@@ -164,12 +164,15 @@ def _reason(made: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple[
     """Why nothing that is given answers, and what to do."""
     given = {(each.device.vendor_id, each.device.product_id) for each in known.given}
     for one in sorted(ids & known.there - given):
-        where = next(
-            f"{facts.name} has it at {device.address}"
+        there = [
+            (facts.name, device.address)
             for facts in known.met
             for device in facts.devices
             if (device.vendor_id, device.product_id) == one
-        )
+        ]
+        where = f"{there[0][0]} has it at {there[0][1]}"
+        if all(is_beyond(address) for _, address in there):
+            return f"{where}, in a domain above ffff, which nova passes over", WITHOUT_VMD
         return (
             f"{where}, and no device_spec gives it",
             f'Add device_spec = {{"vendor_id": "{one[0]}", "product_id": "{one[1]}"}} for it.',

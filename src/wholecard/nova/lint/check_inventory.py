@@ -57,17 +57,24 @@ def is_exchanged(service: Service, ids: tuple[str, str], there: frozenset[tuple[
     return bool(service.facts) or (product in _VENDORS and vendor not in _VENDORS)
 
 
+# What nova cannot address, no line of nova.conf mends.
+WITHOUT_VMD = "Switch off VMD for this port in the firmware, or leave the card to the host."
+
+
 def check_nothing(service: Service) -> Iterator[Remark]:
     """A device_spec that matches no device of any host."""
     if not service.facts:
         return
     used = {id(spec) for given in service.given for spec in given.specs}
     for spec in service.specs:
-        if spec.spec is not None and id(spec) not in used and not _is_swapped(service, spec):
+        # Whose function an interface is the facts do not tell.
+        if spec.spec is None or spec.spec.devname or id(spec) in used:
+            continue
+        if not _is_swapped(service, spec):
+            why, fix = _why(service, spec.spec)
             yield remark(
                 "WC246", ERROR, spec.value.at_value(spec.path),
-                f"matches nothing on {_names(service)}: {_why(service, spec.spec)}",
-                "Write the ids and the address as lspci -Dnn prints them there.",
+                f"matches nothing on {_names(service)}: {why}", fix,
             )  # fmt: skip
 
 
@@ -86,21 +93,27 @@ def _names(service: Service) -> str:
     return names[0] if len(names) == 1 else f"any of {len(names)} hosts"
 
 
-def _why(service: Service, spec: Spec) -> str:
-    """What is nearest, and why it does not match."""
+_LSPCI = "Write the ids and the address as lspci -Dnn prints them there."
+
+
+def _why(service: Service, spec: Spec) -> tuple[str, str]:
+    """What is nearest, why it does not match, and what to do."""
     devices = [device for facts in service.facts for device in facts.devices]
     vendor = [each for each in devices if spec.vendor_id in ("*", each.vendor_id)]
     if not vendor:
-        return f"no device there has the vendor {spec.vendor_id}"
+        return f"no device there has the vendor {spec.vendor_id}", _LSPCI
     same = [each for each in vendor if spec.product_id in ("*", each.product_id)]
     if not same:
         ids = sorted({f"{each.vendor_id}:{each.product_id}" for each in vendor})
-        return f"of the vendor {spec.vendor_id} there is {_some(ids)}"
+        return f"of the vendor {spec.vendor_id} there is {_some(ids)}", _LSPCI
+    if (spec.vendor_id, spec.product_id) == ("*", "*"):
+        return "no device there has this address", _LSPCI
     wrong = spec.why_not(same[0])
     if wrong and wrong.key == "domain":
-        return f"nova cannot read the address {same[0].address}, whose domain has more than 16 bits"
+        said = f"nova cannot read the address {same[0].address}, whose domain has more than 16 bits"
+        return said, WITHOUT_VMD
     addresses = [each.address for each in same]
-    return f"with these ids there is {_some(addresses)}" if wrong else "nothing fits"
+    return f"with these ids there is {_some(addresses)}" if wrong else "nothing fits", _LSPCI
 
 
 def _some(texts: list[str], most: int = 4) -> str:
@@ -325,6 +338,11 @@ def _is_variant(function: Function) -> bool:
     return is_vgpu or function.driver in _VARIANTS
 
 
+def is_beyond(address: str) -> bool:
+    """Whether a function is in a PCI domain of more than 16 bits, as those behind VMD are."""
+    return int(address.partition(":")[0], 16) > 0xFFFF
+
+
 def check_domains(service: Service) -> Iterator[Remark]:
     """Cards in a PCI domain of more than 16 bits, which nova passes over."""
     for facts in service.hosts:
@@ -335,7 +353,7 @@ def check_domains(service: Service) -> Iterator[Remark]:
                 "WC258", WARNING, spec.value.at_value(spec.path),
                 f"{facts.name} has {_some([card.slot for card in wide])} in a domain above ffff: "
                 "no device_spec can name it, and nova passes over it",
-                "Switch off VMD for this port in the firmware, or leave the card to the host.",
+                WITHOUT_VMD,
             )  # fmt: skip
 
 
