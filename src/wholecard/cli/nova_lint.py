@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -124,9 +124,9 @@ def lint_command(
         "api": api, "scheduler": scheduler, "conductor": conductor, "placement": placement,
     }  # fmt: skip
     asked = _asked(files or [], role or [], by_role, compute or [], release_name, host or [], site)
-    remarks = asked.lint(asked.services)
     if fix:
-        remarks = _fix(asked, root, dry_run, quiet=format_name != "text")
+        asked = _fix(asked, root, dry_run, quiet=format_name != "text")
+    remarks = asked.lint(asked.services)
     if not dry_run or format_name != "text":
         _print(remarks, format_name, asked.unseen(remarks))
     raise typer.Exit(exit_status(each.finding for each in remarks))
@@ -236,18 +236,17 @@ def _facts(hosts: list[str], site: SiteFile | None) -> tuple[Facts, ...]:
     return tuple(found)
 
 
-def _fix(asked: _Asked, root: Path, dry_run: bool, quiet: bool) -> list[Remark]:
-    """Mend, or show how; the remarks that are left then. What is said goes to standard error."""
+def _fix(asked: _Asked, root: Path, dry_run: bool, quiet: bool) -> _Asked:
+    """Mend, or show how; what is there to be linted then. What is said goes to standard error."""
     console = Console(stderr=quiet, highlight=False)
     if not dry_run:
         _finish(root)
     result = mended(asked.services, asked.lint)
     plan = plan_of(result, asked.services, root)
-    left = asked.lint(result.services)
     if dry_run:
         text = shown_difference(result, asked.services) or "Nothing that has one certain mend."
         console.print(printable(text), markup=False, soft_wrap=True)
-        return asked.lint(asked.services)
+        return asked
     outcome = apply_files(root, plan)
     if outcome.journal:
         files = ", ".join(printable(action.subject) for action in plan.actions)
@@ -255,7 +254,7 @@ def _fix(asked: _Asked, root: Path, dry_run: bool, quiet: bool) -> list[Remark]:
             f"Mended {files}. To undo it: wholecard host rollback --root {root}",
             markup=False, soft_wrap=True,
         )  # fmt: skip
-    return left
+    return replace(asked, services=tuple(result.services))
 
 
 def _finish(root: Path) -> None:
