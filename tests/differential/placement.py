@@ -19,7 +19,7 @@ from typing import Any
 from differential.environments import RELEASES, python_of
 from wholecard.audit.aggregate_links import unmet
 from wholecard.audit.evidence import Aggregate, Request
-from wholecard.audit.guest import LayoutError
+from wholecard.audit.host_words import LayoutError
 from wholecard.audit.resource_request import Demand, ResourceRequest, resource_request
 from wholecard.cloud.faults import disk_asked
 from wholecard.site.releases import RELEASES as SERIES

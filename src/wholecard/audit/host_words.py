@@ -8,8 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wholecard.audit.evidence import Request
-from wholecard.audit.guest import LayoutError
+from wholecard.core import UsageError
 from wholecard.nova.match.words import truth
+
+
+class LayoutError(UsageError):
+    """nova refuses this flavor with this image; where it is nova-api that does, by `http`."""
+
+    def __init__(self, brief: str, *, resolution: str, http: int = 400) -> None:
+        super().__init__(brief, resolution=resolution)
+        self.http = http
 
 
 @dataclass(frozen=True)

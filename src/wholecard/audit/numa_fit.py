@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wholecard.audit.evidence import HostEvidence
-from wholecard.audit.guest import GuestCell, GuestLayout, LayoutError, cpu_set
+from wholecard.audit.guest import GuestCell, GuestLayout
+from wholecard.audit.guest_cpus import cpu_set
+from wholecard.audit.host_words import LayoutError
 from wholecard.audit.settings import other
 from wholecard.nova.match import HostCell
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from wholecard.audit.chain import REQUEST_LINKS, Link, broken, first_broken, ok, unknown, walked
 from wholecard.audit.evidence import Evidence
-from wholecard.audit.guest import GuestLayout, LayoutError, layout
+from wholecard.audit.guest import GuestLayout, layout
+from wholecard.audit.host_words import LayoutError
 from wholecard.audit.refusals import kind_of
 from wholecard.audit.resource_request import resource_request
 from wholecard.audit.settings import files, misnamed, spelled
@@ -79,13 +80,11 @@ def _extra_spec(evidence: Evidence) -> Link:
         )
     image = f" with the image {request.image}" if request.image else ""
     # What is asked of Placement the scheduler reads, and of its words nova-api knows only some.
-    for reads, who, answer in (
-        (layout, "nova-api", " (HTTP 400)"),
-        (resource_request, "nova", ""),
-    ):
+    for reads, who in ((layout, "nova-api"), (resource_request, "nova")):
         try:
             reads(request, evidence.release)
         except LayoutError as error:
+            answer = f" (HTTP {error.http})" if reads is layout else ""
             return broken(
                 name,
                 "WC302",

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wholecard.audit.evidence import Request
-from wholecard.audit.guest import LayoutError, cpu_policy, cpu_set, pci_policy
-from wholecard.audit.host_words import Words
+from wholecard.audit.guest import pci_policy, pmem
+from wholecard.audit.guest_cpus import cpu_policy, emulator_policy, mixed_cpus
+from wholecard.audit.host_words import LayoutError, Words
 from wholecard.nova.match.standard import RESOURCE_CLASSES
 from wholecard.site.releases import Release
 
@@ -23,7 +24,6 @@ _HYPERTHREADING = "HW_CPU_HYPERTHREADING"
 # Suffixes were numbers until Train.
 _KEY = re.compile(r"(resources|trait)([a-zA-Z0-9_-]{1,64})?:(.*)")
 _OLD_KEY = re.compile(r"(resources|trait)([1-9][0-9]*)?:(.*)")
-_MOST_CPUS = 8192
 
 
 @dataclass(frozen=True)
@@ -167,12 +167,12 @@ def _pinning(found: _Groups, words: Words, release: Release) -> bool:
     """PCPU for pinned CPUs and one for isolated emulator threads; whether nova asks twice."""
     specs, vcpus = words.request.extra_specs, words.request.vcpus
     policy = cpu_policy(specs, words.request.properties)
-    emulator = words.flavor_one("emulator_threads_policy", ("share", "isolate"))
+    emulator = emulator_policy(words)
     pinned = None
     if policy == "dedicated":
         pinned = vcpus
     elif policy == "mixed" and release.nova >= 22 and vcpus is not None:
-        pinned = _dedicated(words, vcpus, emulator)
+        pinned = len(mixed_cpus(words))
         found.add("VCPU", vcpus - pinned)
     if pinned is not None:
         found.add("PCPU", pinned + (emulator == "isolate"))
@@ -182,49 +182,6 @@ def _pinning(found: _Groups, words: Words, release: Release) -> bool:
     return policy == "dedicated"
 
 
-def _dedicated(words: Words, vcpus: int, emulator: str | None) -> int:
-    """How many CPUs of a mixed guest are pinned."""
-    every = frozenset(range(vcpus))
-    realtime = _realtime(words, every, emulator)
-    mask = words.request.extra_specs.get("hw:cpu_dedicated_mask")
-    if not mask:
-        return len(realtime)
-    pinned = _masked(mask, every)
-    if pinned == every:
-        raise LayoutError(
-            f"hw:cpu_dedicated_mask={mask!r} leaves no CPU that is shared",
-            resolution="Leave some CPUs out, or set hw:cpu_policy=dedicated.",
-        )
-    return len(pinned)
-
-
-def _realtime(words: Words, every: frozenset[int], emulator: str | None) -> frozenset[int]:
-    """The real-time CPUs, which the image names ahead of the flavor; none where there are none."""
-    if not words.flavor_flag("cpu_realtime"):
-        return frozenset()
-    key = "cpu_realtime_mask"
-    mask = words.request.properties.get(f"hw_{key}") or words.request.extra_specs.get(f"hw:{key}")
-    pinned = _masked(mask, every) if mask else every
-    if pinned == every and not emulator:
-        raise LayoutError(
-            "all CPUs are real-time ones, and none is left for the emulator",
-            resolution="Leave some out by hw:cpu_realtime_mask, or set hw:emulator_threads_policy.",
-        )
-    return pinned
-
-
-def _masked(mask: str, every: frozenset[int]) -> frozenset[int]:
-    """The CPUs of a mask, which have to be the guest's."""
-    at_most = every if mask.strip().startswith("^") else frozenset(range(_MOST_CPUS))
-    pinned = cpu_set(mask, at_most)
-    if not pinned or not pinned <= every:
-        raise LayoutError(
-            f"{mask!r} is not among the guest's {len(every)} CPUs",
-            resolution="Count the CPUs from 0.",
-        )
-    return pinned
-
-
 def _security(found: _Groups, words: Words, release: Release) -> None:
     """Encrypted memory, persistent memory, TPM, secure boot and firmware."""
     if release.nova >= 20 and words.flag("mem_encryption"):
@@ -232,9 +189,9 @@ def _security(found: _Groups, words: Words, release: Release) -> None:
         if release.nova >= 32:
             found.trait(f"HW_CPU_X86_{_model(words, release).upper().replace('-', '_')}")
     if release.nova >= 20:
-        names = [each.strip() for each in words.request.extra_specs.get("hw:pmem", "").split(",")]
         # os_resource_classes.normalize_name.
-        classes = [re.sub(r"[^A-Z0-9_]", "_", name.upper()) for name in names if name]
+        classes = [re.sub(r"[^A-Z0-9_]", "_", name.upper())
+                   for name in pmem(words.request.extra_specs)]  # fmt: skip
         for name, amount in Counter(classes).items():
             found.add(f"CUSTOM_PMEM_NAMESPACE_{name}", amount)
     version = words.one("tpm_version", ("1.2", "2.0")) if release.nova >= 22 else None
