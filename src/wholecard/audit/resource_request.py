@@ -3,7 +3,8 @@
 Source: nova, nova/scheduler/utils.py, `ResourceRequest.from_request_spec`, with the traits that
 nova/scheduler/request_filter.py adds; what a key means stands in nova/virt/hardware.py. The
 releases are those in which a key is asked about first. Not here, for the scheduler's file decides
-on them: the traits of `image_metadata_prefilter` and `query_placement_for_image_type_support`.
+on them: the traits of `image_metadata_prefilter` and `query_placement_for_image_type_support`; nor
+OWNER_NOVA, on which nova's database decides.
 """
 
 from __future__ import annotations
@@ -232,7 +233,12 @@ def _model(words: Words, release: Release) -> str:
 
 
 def _filters(words: Words, release: Release) -> set[str]:
-    """The traits of the host's own provider by nova's request filters that no option turns on."""
+    """The traits of the host's own provider by nova's request filters that no option turns on.
+
+    But by `owner_nova_filter` (2026.2): it asks for OWNER_NOVA, of the cards' providers too, once
+    each nova-compute's service version is 73, which nova's API does not tell. From then on all
+    of nova's providers have it, so that it tells them from other services' alone.
+    """
     found = set()
     specs = words.request.extra_specs
     if release.nova >= 21 and specs.get("accel:device_profile"):
