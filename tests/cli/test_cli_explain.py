@@ -116,6 +116,20 @@ def test_a_misspelled_flavor(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.startswith("flavor h100x ")
 
 
+def test_image_of_the_site_beside_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The image of the site file counts for a flavor of words alone, and has to be there."""
+    (tmp_path / "site.yaml").write_text(
+        "release: 2025.2\ncards:\n  h100: {match: [{vendor: '10de', product: '2330'}]}\n"
+        "images:\n  odd: {properties: {hw_mem_page_size: 2MB}}\n"
+    )
+    argv = ["explain", "--site", str(tmp_path / "site.yaml"),
+            "--spec", "pci_passthrough:alias=h100:1", "--image"]  # fmt: skip
+    assert run_app([*argv, "odd"]) == 1
+    assert "the image asks for a page size" in " ".join(capsys.readouterr().out.split())
+    assert run_app([*argv, "other"]) == 2
+    assert f"{tmp_path / 'site.yaml'} has no image other" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flavor", "typed"),
     [((), "FLAVOR"), (("--flavor", "g1"), "g1"), (("--flavor", "my gpu"), "'my gpu'")],

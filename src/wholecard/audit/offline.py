@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from wholecard.audit.evidence import Evidence, HostEvidence, Refusal, Request, merged_hosts
 from wholecard.core import UsageError
@@ -12,6 +13,11 @@ from wholecard.host.stored import read_host
 from wholecard.nova.conf import NovaConf
 from wholecard.site.load import SiteFile
 from wholecard.site.releases import LATEST, Release
+
+if TYPE_CHECKING:
+    from wholecard.cloud.wanted import Wanted
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -84,20 +90,7 @@ def flavor_of(site: SiteFile, name: str, image: str = "") -> Request:
 
     Raises UsageError where the site has none of that name.
     """
-    # Late, for it is the one part of the cloud's room that needs no OpenStack.
-    from wholecard.cloud.wanted import wanted  # noqa: PLC0415
-
-    made = wanted(site.site, site.facts(), site.release)
-    flavors = {each.name: each for each in made.flavors}
-    images = {each.name: each for each in made.images}
-    for kind, wish, there in (("flavor", name, flavors), ("image", image, images)):
-        if wish and wish not in there:
-            raise UsageError(
-                f"{site.path} has no {kind} {wish}",
-                f"It has: {', '.join(there) or 'none'}",
-                f"Name one of them, or the cloud that has the {kind}: --cloud NAME",
-            )
-    flavor = flavors[name]
+    flavor = _named(site, "flavor", {each.name: each for each in _made(site).flavors}, name)
     return Request(
         flavor=name,
         source=_place(site, "flavors", name),
@@ -106,8 +99,30 @@ def flavor_of(site: SiteFile, name: str, image: str = "") -> Request:
         ram_mb=flavor.ram_mb,
         disk_gb=flavor.disk_gb,
         image=image,
-        properties=images[image].properties if image else {},
+        properties=image_properties(site, image) if image else {},
     )
+
+
+def image_properties(site: SiteFile, name: str) -> Mapping[str, str]:
+    """The properties of an image of the site file. Raises UsageError where it has none so named."""
+    return _named(site, "image", {each.name: each for each in _made(site).images}, name).properties
+
+
+def _made(site: SiteFile) -> Wanted:
+    # Late, for it is the one part of the cloud's room that needs no OpenStack.
+    from wholecard.cloud.wanted import wanted  # noqa: PLC0415
+
+    return wanted(site.site, site.facts(), site.release)
+
+
+def _named(site: SiteFile, kind: str, there: Mapping[str, Thing], name: str) -> Thing:
+    if name not in there:
+        raise UsageError(
+            f"{site.path} has no {kind} {name}",
+            f"It has: {', '.join(there) or 'none'}",
+            f"Name one of them, or the cloud that has the {kind}: --cloud NAME",
+        )
+    return there[name]
 
 
 def _hosts(files: Files) -> tuple[HostEvidence, ...]:

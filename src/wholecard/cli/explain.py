@@ -14,7 +14,7 @@ from rich.text import Text
 
 from wholecard.audit.evidence import Evidence, Request
 from wholecard.audit.explain_text import blocks
-from wholecard.audit.offline import Changes, Files, flavor_of, gathered
+from wholecard.audit.offline import Changes, Files, flavor_of, gathered, image_properties
 from wholecard.audit.walk import Explanation, explain
 from wholecard.core import UsageError, exit_status
 from wholecard.core.json_text import encode
@@ -114,7 +114,8 @@ def command(
 def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> Request:
     """The request by the site file, or one of nothing but a name, which options fill.
 
-    Raises UsageError for a flavor of which nothing tells what it asks for.
+    Raises UsageError for a flavor of which nothing tells what it asks for, and for an image that
+    the site file has not.
     """
     if site is not None and flavor in site.site.flavors:
         return flavor_of(site, flavor, image)
@@ -128,7 +129,8 @@ def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> 
             "Name one of a site file (--site FILE), the cloud that has it (--cloud NAME), or what "
             "it asks for: --spec pci_passthrough:alias=ALIAS:1",
         )
-    return replace(_nothing(), flavor=flavor or None, image=image)
+    properties = image_properties(site, image) if site and image else {}
+    return replace(_nothing(), flavor=flavor or None, image=image, properties=properties)
 
 
 def _nothing() -> Request:
