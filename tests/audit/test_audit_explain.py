@@ -341,6 +341,13 @@ CASES: dict[str, Case] = {
             available=("nova.scheduler.filters.all_filters", "our.module.OurOwnFilter"))),
         "",
     ),
+    "filter-of-somebody-elses-alike": (
+        lambda: cloud(scheduler=scheduler(
+            "AvailabilityZoneFilter,NumInstancesFilters,PciPassthroughFilter",
+            available=("nova.scheduler.filters.all_filters", "our.AvailabilityZoneFilter",
+                       "our.NumInstancesFilters"))),
+        "",
+    ),
     "filter-missing-by-its-words": (
         lambda: cloud(scheduler=None, refusal=said("PCI device request InstancePCIRequests("
                                                    "instance_uuid=5d1f) failed")),

@@ -100,6 +100,26 @@ def test_a_list_that_keeps_the_scheduler_from_starting(
     assert f"{file}:10:41: nova has no filter PciPassThroughFilter; " in err
 
 
+@pytest.mark.parametrize("in_site", [False, True])
+def test_a_filter_that_conf_makes_available(
+    capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path, in_site: bool
+) -> None:
+    """A class that --conf names among available_filters may bear the name of one that is gone."""
+    conf = tmp_path / "nova.conf"
+    conf.write_text(
+        "[filter_scheduler]\nenabled_filters = AvailabilityZoneFilter\n"
+        "available_filters = nova.scheduler.filters.all_filters\n"
+        "available_filters = acme.filters.AvailabilityZoneFilter\n"
+    )
+    if in_site:
+        with Path(file).open("a") as site:
+            site.write("nova: {enabled_filters: [AvailabilityZoneFilter]}\n")
+    words = ("render", "--site", file, "--role", "scheduler", "--conf", str(conf))
+    status, out, err = called(capsys, *words)
+    assert (status, err) == (0, "")
+    assert "enabled_filters = AvailabilityZoneFilter,PciPassthroughFilter\n" in out
+
+
 @pytest.mark.parametrize(
     ("role", "words", "warned"),
     [

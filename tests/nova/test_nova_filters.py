@@ -130,6 +130,26 @@ def test_a_wrong_filter(major: int, name: str, right: str | None, gone: int | No
     ]
 
 
+@pytest.mark.parametrize(
+    ("available", "name", "wrong"),
+    [
+        (["acme.filters.AvailabilityZoneFilter"], "AvailabilityZoneFilter", None),
+        ([ALL_FILTERS, "acme.NumInstancesFilters"], "NumInstancesFilters", None),
+        (["acme.filters.our_filters"], "PciPassThroughFilter", None),
+        (["acme.$name"], "Anything", None),
+        (["acme.NumInstancesFilters"], "RamFilter", WrongFilter(0, "RamFilter", gone=20)),
+        (["acme.MineFilter"], "ComputFilter", WrongFilter(0, "ComputFilter", "ComputeFilter")),
+        (["acme.ComputeFilters"], "ComputeFilterz", WrongFilter(0, "ComputeFilterz")),
+        ([ALL_FILTERS, "acme.MineFilter"], "OurFilter", WrongFilter(0, "OurFilter")),
+    ],
+)
+def test_a_class_is_known_by_its_name(
+    available: list[str], name: str, wrong: WrongFilter | None
+) -> None:
+    """A class of somebody else's is there by its name; a function may bring any."""
+    assert list(wrong_filters([name], 34, available)) == ([wrong] if wrong else [])
+
+
 @pytest.mark.parametrize("major", range(13, 35))
 def test_novas_own_list_is_right(major: int) -> None:
     """nova has every filter of its own default list, and the one for cards."""
@@ -142,6 +162,8 @@ def test_novas_own_list_is_right(major: int) -> None:
         ("", "nova has no filter OurOwnFilter. Name its class in available_filters"),
         ("available_filters = nova.scheduler.filters.all_filters\n", "nova has no filter OurOwn"),
         ("available_filters = our.module.OurOwnFilter\n", ""),
+        ("available_filters = our.module.AnotherFilter\n", "nova has no filter OurOwnFilter"),
+        ("available_filters = our.module.filters\n", ""),
     ],
 )
 def test_a_filter_of_somebody_elses(tmp_path: Path, available: str, said: str) -> None:

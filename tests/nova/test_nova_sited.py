@@ -48,7 +48,7 @@ JUDGED = [
             "site.yaml:4:8: nova.report_in_placement: nova of yoga does not have it; it came with "
             "zed (nova 26): leave it out, or render for zed or later",
             "site.yaml:4:53: yoga has no RamFilter any more, gone since train; nova-scheduler does "
-            "not start: delete it from the list",
+            "not start unless available_filters names it: delete it from the list",
         ],
         ["site.yaml:4:64: nova has no filter Mine; nova-scheduler does not start unless "
          "available_filters names it"],

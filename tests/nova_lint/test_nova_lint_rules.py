@@ -177,6 +177,24 @@ def test_filters_count_where_they_are_read() -> None:
     assert rules(service(text, "scheduler")) == ["WC236", "WC238", "WC237"]
 
 
+@pytest.mark.parametrize(
+    ("available", "item", "found"),
+    [
+        ("our.AvailabilityZoneFilter", "AvailabilityZoneFilter", []),
+        ("our.NumInstancesFilters", "NumInstancesFilters", []),
+        ("our.filters", "NumInstancesFilters", []),
+        ("our.OtherFilter", "NumInstancesFilters", ["WC237"]),
+    ],
+)
+def test_filters_of_somebody_elses(available: str, item: str, found: list[str]) -> None:
+    """A filter that available_filters names, or may bring, is there whatever its name."""
+    text = (
+        f"[filter_scheduler]\n{FILTERS},{item}\navailable_filters = {available}\n"
+        "available_filters = nova.scheduler.filters.all_filters\n"
+    )
+    assert rules(service(text, "scheduler", "2026.2")) == found
+
+
 def test_what_is_the_same_is_said_once() -> None:
     """A finding that two roles have in one file is one finding of both."""
     conf = NovaConf((ConfFile.parse(b"[pci]\nalias = {}\n"),))

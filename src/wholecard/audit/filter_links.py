@@ -12,7 +12,7 @@ from wholecard.audit.refusals import kind_of
 from wholecard.audit.settings import files, items, settings
 from wholecard.audit.wanted import in_placement
 from wholecard.nova.conf import NovaConf
-from wholecard.nova.filters import OWN_FILTERS, PCI_FILTER, WrongFilter, wrong_filters
+from wholecard.nova.filters import PCI_FILTER, WrongFilter, wrong_filters
 
 NUMA_FILTER = "NUMATopologyFilter"
 
@@ -65,16 +65,12 @@ class FilterLink:
     def _wrong(self, conf: NovaConf, enabled: Sequence[str]) -> tuple[WrongFilter, ...]:
         """The filters for which nova-scheduler would not start.
 
-        nova, nova/scheduler/host_manager.py, `_choose_host_filters`. A name of nobody's may be
-        somebody's where `available_filters` names more than nova's own.
+        One in which an unknown option's value stands is passed over.
         """
         release = self.evidence.release
-        available = {each.text for each in settings(conf, "available_filters", release)}
-        return tuple(
-            each
-            for each in wrong_filters([each for each in enabled if "$" not in each], release.nova)
-            if each.is_certain or not available - OWN_FILTERS
-        )
+        available = [each.text for each in settings(conf, "available_filters", release)]
+        names = [each for each in enabled if "$" not in each]
+        return tuple(wrong_filters(names, release.nova, available))
 
     def _missing(self, filter_name: str, proved: bool, *seen: str) -> Link:
         rule, says = "WC327", self._says(filter_name)

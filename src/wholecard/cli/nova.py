@@ -15,7 +15,12 @@ from wholecard.core import UsageError
 from wholecard.nova.cards import DeviceType, PciAlias, PciDeviceSpec
 from wholecard.nova.diff import as_text, diff
 from wholecard.nova.effective import read_values
-from wholecard.nova.filters import filters_of, missing_class, refuse_wrong_filters
+from wholecard.nova.filters import (
+    available_filters,
+    filters_of,
+    missing_class,
+    refuse_wrong_filters,
+)
 from wholecard.nova.layouts import Layout, layout
 from wholecard.nova.layouts.cloud import Cloud, made_cloud
 from wholecard.nova.layouts.files import write
@@ -178,7 +183,8 @@ def _cloud(
         return _made(configs, chosen, conf, None, tool, role)
     file = read_site(site)
     chosen = chosen or file.release
-    configs = site_configs(file, chosen, tool.fitted(file.site))
+    available = available_filters(read_values(without_ours(conf), chosen.nova))
+    configs = site_configs(file, chosen, tool.fitted(file.site), available)
     return _made(configs, chosen, conf, file, tool, role)
 
 
@@ -200,7 +206,7 @@ def _made(
     if named is None and role in (None, "scheduler"):
         refuse_wrong_filters(theirs, values, of)
     if file is not None:
-        for each in warnings(file, of, tool.fitted(file.site), role):
+        for each in warnings(file, of, tool.fitted(file.site), role, available_filters(values)):
             typer.echo(f"warning: {fault_line(file.path, each)}", err=True)
     if not known and role in (None, "scheduler") and tool.name in ("drop-in", "kolla"):
         typer.echo(

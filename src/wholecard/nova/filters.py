@@ -16,8 +16,8 @@ from wholecard.site.releases import Release, release
 PCI_FILTER = "PciPassthroughFilter"
 PCI_FILTER_CLASS = "nova.scheduler.filters.pci_passthrough_filter.PciPassthroughFilter"
 ALL_FILTERS = "nova.scheduler.filters.all_filters"
-# What `available_filters` can name of nova's own; anything else brings somebody else's filters.
-OWN_FILTERS = frozenset({ALL_FILTERS, "nova.scheduler.filters.standard_filters", PCI_FILTER_CLASS})
+# The functions of nova's own that `available_filters` can name: they bring nova's own filters.
+OWN_FUNCTIONS = frozenset({ALL_FILTERS, "nova.scheduler.filters.standard_filters"})
 
 # nova/conf/scheduler.py, the option's own default from each release on; the PCI filter is in none.
 _OLDEST = (
@@ -54,21 +54,16 @@ FILTERS: dict[str, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class WrongFilter:
-    """A name that is none of nova's filters, at `place` of the list, from 0.
+    """A name that is no filter there, at `place` of the list, from 0.
 
-    `right` is the name that it is near to, `gone` the major version that no longer has it. With
-    neither it may be somebody else's filter, which `available_filters` would have to name.
+    `right` is the name of nova's that it is near to, `gone` the major version that no longer has
+    it.
     """
 
     place: int
     name: str
     right: str | None = None
     gone: int | None = None
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether it is wrong whatever `available_filters` names."""
-        return bool(self.right or self.gone)
 
     @property
     def mend(self) -> str:
@@ -94,37 +89,59 @@ def filters_there(major: int) -> tuple[str, ...]:
     return tuple(name for name, (since, gone) in FILTERS.items() if since <= major < gone)
 
 
-def wrong_filters(names: Iterable[str], major: int) -> Iterator[WrongFilter]:
-    """Those of a list that nova of that release does not have.
+def available_filters(values: Values) -> tuple[str, ...]:
+    """What `available_filters` names, empty where it is not set: all of nova's own."""
+    return values.get(by_name("available_filters")) or ()
 
-    One that neither is there nor among `available_filters` keeps nova-scheduler from starting
-    (nova/scheduler/host_manager.py, `_choose_host_filters`: SchedulerHostFilterNotFound).
+
+def classes_named(available: Iterable[str]) -> frozenset[str] | None:
+    """The names of the classes among `available_filters`, None where it may bring any others.
+
+    An entry is a class or a function that gives classes (nova/loadables.py,
+    `get_matching_classes`), and one cannot tell which without importing it. A name that begins
+    with a capital is taken for a class; any other, but for nova's own functions, may be a function.
     """
-    there = filters_there(major)
-    known = Names(there)
+    found = set()
+    for entry in available:
+        if entry in OWN_FUNCTIONS:
+            continue
+        name = entry.rpartition(".")[2]
+        if not name.isidentifier() or not name[0].isupper():
+            return None
+        found.add(name)
+    return frozenset(found)
+
+
+def wrong_filters(
+    names: Iterable[str], major: int, available: Iterable[str] = ()
+) -> Iterator[WrongFilter]:
+    """Those of a list that keep nova-scheduler of that release from starting.
+
+    `available` is what `available_filters` names. nova knows a filter by its class's name alone,
+    whoever brings it (nova/scheduler/host_manager.py: `filter_cls_map`, and `_choose_host_filters`,
+    which raises SchedulerHostFilterNotFound). Where any may be brought, none is wrong.
+    """
+    classes = classes_named(available)
+    if classes is None:
+        return
+    own = filters_there(major)
+    known = Names(own)
     for place, name in enumerate(names):
-        if name and name not in there:
+        if name and name not in own and name not in classes:
             gone = FILTERS[name][1] if name in FILTERS else None
-            yield WrongFilter(place, name, None if gone else known.near(name), gone)
-
-
-def others_possible(values: Values) -> bool:
-    """Whether `available_filters` names anything but nova's own."""
-    return bool(set(values.get(by_name("available_filters")) or ()) - OWN_FILTERS)
+            right = None if gone else known.near(name)
+            # One of somebody else's may be as near.
+            sure = right is not None and Names(classes).near(name) is None
+            yield WrongFilter(place, name, right if sure else None, gone)
 
 
 def refuse_wrong_filters(files: Sequence[Path], values: Values, of: Release) -> None:
     """Raises UsageError where the files' own list keeps nova-scheduler of `of` from starting.
 
-    `values` are what the files set. A filter of somebody else's has to be possible there.
+    `values` are what the files set.
     """
     option = by_name("enabled_filters")
-    others = others_possible(values)
-    wrong = [
-        each
-        for each in wrong_filters(values.get(option) or (), of.nova)
-        if each.is_certain or not others
-    ]
+    wrong = list(wrong_filters(values.get(option) or (), of.nova, available_filters(values)))
     if not wrong:
         return
     entries = NovaConf.read(files).effective(option, of.nova).entries

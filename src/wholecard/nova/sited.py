@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wholecard.nova.needs import PciConfig
@@ -41,22 +41,28 @@ def judged(file: SiteFile) -> Judgement:
     return Judgement(tuple(sorted(set(faults))), tuple(sorted(set(warnings))))
 
 
-def configs(file: SiteFile, of: Release, site: Site | None = None) -> dict[str, PciConfig]:
+def configs(
+    file: SiteFile, of: Release, site: Site | None = None, available: Sequence[str] = ()
+) -> dict[str, PciConfig]:
     """`pci_configs` of the file; `site` is the file's as a deployment tool takes it.
 
     Raises SiteError with every fault that is found, and its place.
     """
     try:
-        return pci_configs(site or file.site, file.facts(), of)
+        return pci_configs(site or file.site, file.facts(), of, available)
     except UndoableError as error:
         raise SiteError(file.path, _faults(file, error.found)) from error
 
 
 def warnings(
-    file: SiteFile, of: Release, site: Site | None = None, role: Role | None = None
+    file: SiteFile,
+    of: Release,
+    site: Site | None = None,
+    role: Role | None = None,
+    available: Sequence[str] = (),
 ) -> tuple[Fault, ...]:
     """What is left out of a role's file, or of any, or may be wrong there, and stops nothing."""
-    found = passed_over(site or file.site, of)
+    found = passed_over(site or file.site, of, available)
     return tuple(sorted(_faults(file, (each for each in found if _is_of(each, role)))))
 
 

@@ -7,7 +7,7 @@ before anything is written: all that the file alone tells, then the first thing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from wholecard.host.host import Host
 from wholecard.nova.cards import DeviceType, PciAlias, PciDeviceSpec
@@ -22,13 +22,16 @@ from wholecard.site.model import CardKind, Site
 from wholecard.site.releases import Release
 
 
-def pci_configs(site: Site, facts: Mapping[str, Host], of: Release) -> dict[str, PciConfig]:
+def pci_configs(
+    site: Site, facts: Mapping[str, Host], of: Release, available: Sequence[str] = ()
+) -> dict[str, PciConfig]:
     """What nova has to know on each host of the site, by its name.
 
     Without hosts in the site it is one config under the name "". Only `device_specs` and
-    `left_out` differ between hosts. Raises UndoableError, as the head of this file says.
+    `left_out` differ between hosts. `available` is what nova-scheduler's `available_filters` names.
+    Raises UndoableError, as the head of this file says.
     """
-    against = undoable(site, of)
+    against = undoable(site, of, available)
     if against:
         raise UndoableError(against)
     use = placement_use(site, of)

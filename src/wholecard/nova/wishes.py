@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from wholecard.nova.filters import WrongFilter, wrong_filters
 from wholecard.nova.needs import UNIFIED
@@ -23,8 +23,12 @@ def placement_use(site: Site, of: Release) -> PlacementUse:
     return PlacementUse(report, choose and (report or wish.pci_in_placement is True))
 
 
-def undoable(site: Site, of: Release) -> tuple[Undoable, ...]:
-    """All that nova of that release does not have, or would refuse at start."""
+def undoable(site: Site, of: Release, available: Sequence[str] = ()) -> tuple[Undoable, ...]:
+    """All that nova of that release does not have, or would refuse at start.
+
+    `available` is what nova-scheduler's `available_filters` names, as far as somebody told. A
+    filter that is not there, and that nova has under a like name or once had, is taken for nova's.
+    """
     return (
         *_placement(site, of),
         *(
@@ -32,16 +36,16 @@ def undoable(site: Site, of: Release) -> tuple[Undoable, ...]:
             for name, kind in site.cards.items()
             for each in _card(name, kind, placement_use(site, of), of)
         ),
-        *(_filter(each, of) for each in _wrong_filters(site, of) if each.is_certain),
+        *(_filter(each, of) for each in _wrong_filters(site, of, available) if _is_novas(each)),
     )
 
 
-def passed_over(site: Site, of: Release) -> tuple[Undoable, ...]:
+def passed_over(site: Site, of: Release, available: Sequence[str] = ()) -> tuple[Undoable, ...]:
     """What stops nothing: limits that nova would not count are left out, and a filter that may be
     somebody else's stays."""
     return (
         *_uncounted(site, of),
-        *(_filter(each, of) for each in _wrong_filters(site, of) if not each.is_certain),
+        *(_filter(each, of) for each in _wrong_filters(site, of, available) if not _is_novas(each)),
     )
 
 
@@ -118,18 +122,21 @@ def _card(name: str, kind: CardKind, use: PlacementUse, of: Release) -> Iterator
             )
 
 
-def _wrong_filters(site: Site, of: Release) -> Iterator[WrongFilter]:
-    yield from wrong_filters(site.nova.enabled_filters or (), of.nova)
+def _wrong_filters(site: Site, of: Release, available: Sequence[str]) -> Iterator[WrongFilter]:
+    yield from wrong_filters(site.nova.enabled_filters or (), of.nova, available)
+
+
+def _is_novas(wrong: WrongFilter) -> bool:
+    """Whether one of nova's own filters is meant, as far as a name tells."""
+    return bool(wrong.right or wrong.gone)
 
 
 def _filter(wrong: WrongFilter, of: Release) -> Undoable:
-    start = "nova-scheduler does not start"
-    certain = wrong.is_certain
     return Undoable(
         ("nova", "enabled_filters", wrong.place),
         wrong.says(of),
-        f"{start}." if certain else f"{start} unless available_filters names it.",
-        wrong.mend if certain else "",
+        "nova-scheduler does not start unless available_filters names it.",
+        wrong.mend if _is_novas(wrong) else "",
     )
 
 
