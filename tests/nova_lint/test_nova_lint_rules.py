@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 
 from nova_lint_hosts import ALIAS, FILTERS, H100, only, rules, service
-from wholecard.core import Severity
+from wholecard.core import Severity, WholecardError
 from wholecard.nova.conf import NovaConf
 from wholecard.nova.conf_file import ConfFile, Place
+from wholecard.nova.effective import read_values
 from wholecard.nova.filters import PCI_FILTER, default_filters
 from wholecard.nova.lint import Service, lint
 from wholecard.nova.lint.json_text import diagnose, spans
@@ -95,28 +99,48 @@ def test_each_cause_has_its_fix(text: str, fix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "fix"),
+    ("text", "line", "stop", "fix"),
     [
-        ('[pci]\ndevice_spec = [\n  {"vendor_id": "10de", "product_id": "2330"}\n]\n', 4,
-         "Indent this line"),
-        ('[pci]\ndevice_spec =\n  [\n{"vendor_id": "10de"},\n{"vendor_id": "1002"}]\n', 4,
-         "Indent this line"),
+        ('[pci]\ndevice_spec = [\n  {"vendor_id": "10de", "product_id": "2330"}\n]\n'
+         "report_in_placement = true\n", 4, 4, "Indent line 4."),
+        ('[pci]\ndevice_spec =\n  [\n{"vendor_id": "10de"},\n{"vendor_id": "1002"}]\n', 4, None,
+         "Indent lines 4 to 5."),
         ('[pci]\nalias = {\n  "name": "a", "vendor_id": "10de",\n\n  "product_id": "2330"\n  }\n',
-         5, "Take out the empty lines"),
-        ('[pci]\nalias = {\n# here\n  "name": "a", "vendor_id": "10de", "product_id": "2330"}\n',
-         4, "Take out the empty lines"),
-        ('[pci]\nalias =\n{"name": "a", "vendor_id": "10de", "product_id": "2330"\n}\n', 3,
-         "Indent this line"),
+         5, 5, "Take out what is empty or a comment on line 4."),
+        ('[pci]\nalias = {\n# here\n\n  "name": "a", "vendor_id": "10de"}\n', 5, 5,
+         "Take out what is empty or a comment on lines 3 to 4."),
+        ('[pci]\nalias = {\n  "name": "a",\n# here\n"vendor_id": "10de"\n}\n', 5, 6,
+         "Indent lines 5 to 6, and take out what is empty or a comment on line 4."),
+        ('[pci]\nalias =\n{"name": "a", "vendor_id": "10de", "product_id": "2330"\n}\n', 3, 4,
+         "Indent lines 3 to 4."),
         ('[pci]\nalias = {\n"name": "a",\n"vendor_id": "10de",\n"product_id": "2330"\n}\n[x]\n',
-         3, "Indent this line"),
+         3, 6, "Indent lines 3 to 6."),
     ],
 )  # fmt: skip
-def test_a_value_that_is_broken_off(text: str, line: int, fix: str) -> None:
-    """A value whose lines are not indented, or that an empty line ends, is one finding there."""
+def test_a_value_that_is_broken_off(
+    tmp_path: Path, text: str, line: int, stop: int | None, fix: str
+) -> None:
+    """A value whose lines are not indented, or that an empty line ends, is one finding there.
+
+    It says whether oslo.config stops at one of its lines, as oslo.config itself has it.
+    """
     found = only(service(text))
     assert (found.finding.rule, found.place.line) == ("WC217", line)
-    assert fix in found.finding.fix
+    assert found.finding.fix == fix
     assert "goes on only on indented lines" in found.finding.message
+    stops = f": oslo.config stops at line {stop}, and no service that reads the file starts"
+    assert found.finding.message.endswith(stops if stop else "for it")
+    conf = tmp_path / "nova.conf"
+    conf.write_text(text)
+    with pytest.raises(WholecardError) if stop else nullcontext() as caught:
+        read_values([conf], 32)
+    assert caught is None or f"at {conf}:{stop}, " in caught.value.details
+
+
+def test_a_bad_byte_is_told_beside_what_is_broken_off() -> None:
+    """Bytes that are no UTF-8 are a fault of their own, which no indenting mends."""
+    text = b'[pci]\nalias = {\n"name": "\xe4"\n}\n'
+    assert sorted(rules(service(text))) == ["WC202", "WC217"]
 
 
 def test_a_bracket_that_is_missing_swallows_nothing() -> None:

@@ -12,6 +12,8 @@ from wholecard.nova.lint.service import Service, Value
 
 # What goes on for longer is not meant for the value above.
 _MOST_LINES = 200
+# What a line that was meant for the value above it can be to oslo.config's parser.
+SYNTAX = frozenset({"assignment", "name", "continuation", "bracket", "section"})
 _HEADER = re.compile(r"\[[\w.:-]+\]")
 _SIGNS = tuple('{}[]",:')
 
@@ -23,6 +25,29 @@ class Broken:
     entry: Entry
     first: int
     last: int
+
+    @property
+    def stop(self) -> int | None:
+        """The first of these lines at which oslo.config stops, so that no service starts."""
+        found = (each.place.line for each in self.entry.file.problems if each.kind in SYNTAX)
+        return next((line for line in found if self.first <= line <= self.last), None)
+
+    @property
+    def fix(self) -> str:
+        """What makes it one value again: lines to indent, and what ends it taken out."""
+        lines = self.entry.file.lines
+        gaps, flush = [], []
+        for number in range(self.entry.line + self.entry.count, self.last + 1):
+            line = lines[number - 1]
+            if _is_gap(line):
+                gaps.append(number)
+            elif not line[0].isspace():
+                flush.append(number)
+        todo = [f"indent {_lines(flush)}"] if flush else []
+        if gaps:
+            todo.append(f"take out what is empty or a comment on {_lines(gaps)}")
+        text = ", and ".join(todo)
+        return f"{text[:1].upper()}{text[1:]}."
 
 
 def broken(service: Service) -> Iterator[Broken]:
@@ -39,14 +64,24 @@ def broken_lines(found: Iterable[Broken]) -> set[tuple[str, int]]:
     return {(each.entry.path, line) for each in found for line in range(each.first, each.last + 1)}
 
 
+def _lines(numbers: list[int]) -> str:
+    first, last = numbers[0], numbers[-1]
+    return f"line {first}" if first == last else f"lines {first} to {last}"
+
+
+def _is_gap(line: str) -> bool:
+    """Whether oslo.config ends a value at it: an empty line, or a comment in column one."""
+    return not line.strip() or line.startswith(("#", ";"))
+
+
 def _goes_on(value: Value) -> Broken | None:
     entry = value.entry
     start = entry.line - 1 + entry.count
     first, open_ = 0, depth(value.text.text)
     for number, line in enumerate(entry.file.lines[start : start + _MOST_LINES], start + 1):
-        text = line.strip()
-        if not text or line.startswith(("#", ";")):
+        if _is_gap(line):
             continue
+        text = line.strip()
         if not text.startswith(_SIGNS) or _HEADER.fullmatch(text):
             return None
         first = first or number

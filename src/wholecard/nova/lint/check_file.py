@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from wholecard.nova.conf_file import ConfFile, Entry, Header, Place, Problem, normal
-from wholecard.nova.lint.broken import broken, broken_lines
+from wholecard.nova.lint.broken import SYNTAX, broken, broken_lines
 from wholecard.nova.lint.inert import objection, text_of, wrong_type
 from wholecard.nova.lint.remark import ERROR, NOTE, WARNING, Edit, Remark, Spot, file_remark, remark
 from wholecard.nova.lint.service import MOST_VALUES, Service
@@ -34,7 +34,7 @@ _RULES = {"encoding": "WC202", "mark": "WC202", "large": "WC203"}
 
 def check_format(service: Service) -> Iterator[Remark]:
     """What oslo.config stops at when the service starts."""
-    # Of lines that belong to a value above them `check_spec.check_json` tells.
+    # Of lines that belong to a value above them `check_spec.check_json` tells, and that nova stops.
     above = broken_lines(broken(service))
     for file in service.conf.files:
         template = next((each for each in file.problems if _is_template(file, each)), None)
@@ -46,7 +46,7 @@ def check_format(service: Service) -> Iterator[Remark]:
             )  # fmt: skip
             continue
         for problem in file.problems:
-            if (file.path, problem.place.line) not in above:
+            if problem.kind not in SYNTAX or (file.path, problem.place.line) not in above:
                 yield _problem(file, problem)
 
 

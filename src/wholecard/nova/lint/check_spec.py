@@ -70,14 +70,16 @@ def _broken_off(found: Broken) -> Remark:
     """A value that goes on where nova has ended it."""
     entry, line = found.entry, found.entry.file.lines[found.first - 1]
     blanks = len(line) - len(line.lstrip())
-    fix = "Indent this line and those that follow it." if not blanks else (
-        "Take out the empty lines and the comments in column one above it.")  # fmt: skip
+    effect = (
+        f"oslo.config stops at line {found.stop}, and no service that reads the file starts"
+        if found.stop
+        else f"nova refuses every {entry.name} for it"
+    )
     said = remark(
         "WC217", ERROR, entry,
         f"the object that begins on line {entry.line} goes on here: a value goes on only on "
-        f"indented lines, and an empty line or a comment ends it. nova refuses every {entry.name} "
-        "for it",
-        fix,
+        f"indented lines, and an empty line or a comment ends it: {effect}",
+        found.fix,
     )  # fmt: skip
     return replace(said, place=Place(found.first, blanks + 1), length=1, shown=line)
 
