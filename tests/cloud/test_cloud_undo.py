@@ -172,6 +172,16 @@ def aggregate(number: int, metadata: dict[str, str], *hosts: str) -> dict[str, A
     return {"id": number, "name": "gpu", "metadata": metadata, "hosts": list(hosts)}
 
 
+def set_specs_of(made: Cloud) -> Callable[[dict[str, Any]], Answer]:
+    """Extra specs that are set on the first flavor."""
+
+    def set_specs(body: dict[str, Any]) -> Answer:
+        made.flavors[0]["extra_specs"] = body["extra_specs"]
+        return 200, body
+
+    return set_specs
+
+
 def test_a_zone_stays(cloud: Cloud) -> None:
     """nova takes no zone away: it is not asked to, it is told, and the rest is undone."""
     cloud.aggregates = [aggregate(1, MADE)]
@@ -251,6 +261,47 @@ def test_what_may_pass_stops(cloud: Cloud, status: int) -> None:
     assert (cloud.rollback(), cloud.quota["cores"], cloud.state) == ((), 20, "clean")
 
 
+NO_KEYSTONE = {
+    "badRequest": {"code": 400, "message": "Nova was unable to find Keystone service endpoint."}
+}
+
+
+def test_a_nova_without_keystone_stops(cloud: Cloud) -> None:
+    """nova's 400 that it could not ask Keystone passes: neither quota nor access is given up."""
+    create = CreateFlavor("gpu", 1024, 1, 1, public=False)
+    quota = SetQuota("p", "P", False, (("cores", "20", "40"),))
+    cloud.apply(quota, create, GiveFlavor("gpu", (("P", None, "yes"),)))
+    for key in (f"POST {FLAVOR}/action", f"PUT {QUOTA}"):
+        before = cloud.api.answers[key]
+        cloud.api.answers[key] = (400, NO_KEYSTONE)
+        with pytest.raises(CloudError, match="refused"):
+            cloud.rollback()
+        assert cloud.state == "rolling-back"
+        cloud.api.answers[key] = before
+    assert (cloud.rollback(), cloud.access, cloud.quota["cores"], cloud.state) == (
+        (), [], 20, "clean",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_list_that_fails_stops(cloud: Cloud, status: int, good: int) -> None:
+    """A proxy's 404 of the list, at the first look or behind it, says nothing of what is in it."""
+    cloud.flavors = [flavor("f1")]
+    cloud.answer(f"POST {FLAVOR}/os-extra_specs", set_specs_of(cloud))
+    cloud.apply(SetExtraSpecs("gpu", (("k", None, "v"),)))
+    key = f"GET {COMPUTE}/flavors/detail"
+    before = cloud.api.answers[key]
+    answers = [(200, {"flavors": cloud.flavors})] * good + [(status, {"x": "page not found"})] * 9
+    cloud.api.answers[key] = lambda: answers.pop(0)
+    with pytest.raises(CloudError):
+        cloud.rollback(discard_edits=True)
+    assert cloud.state == "rolling-back"
+    cloud.api.answers[key] = before
+    cloud.api.answers[f"DELETE {FLAVOR}/os-extra_specs/k"] = (200, {})
+    assert (cloud.rollback(), cloud.writes[-1]) == ((), f"DELETE {FLAVOR}/os-extra_specs/k")
+
+
 def test_quotas_are_never_unset(cloud: Cloud) -> None:
     """nova unsets a project's quotas with those of its users: what was default is set instead."""
     cloud.apply(SetQuota("p", "P", True, (("cores", "20", "40"),)))
@@ -309,11 +360,7 @@ def test_others_flavors_keep_their_extra_specs(cloud: Cloud) -> None:
     changes = (("k", None, "v"),)
     cloud.flavors = [flavor("f1")]
 
-    def set_specs(body: dict[str, Any]) -> Answer:
-        cloud.flavors[0]["extra_specs"] = body["extra_specs"]
-        return 200, body
-
-    cloud.answer(f"POST {FLAVOR}/os-extra_specs", set_specs)
+    cloud.answer(f"POST {FLAVOR}/os-extra_specs", set_specs_of(cloud))
     cloud.apply(SetExtraSpecs("gpu", changes))
     cloud.flavors = [{**flavor("f2", "Team X's"), "extra_specs": {"k": "v"}}]
     assert cloud.rollback() == (

@@ -24,11 +24,6 @@ from wholecard.core import Action, Plan, UsageError, WholecardError
 from wholecard.host.numbered import APPLIED, ROLLING_BACK
 from wholecard.host.trouble import explained
 
-# What an API says where an object is gone, or holds something that keeps it as it is. That stays so
-# however often it is asked, and must not keep the rest from being undone. 401 and 403 are not among
-# them: another user may be allowed what this one is not, and the journal has to stand for him.
-_LASTING = frozenset({400, 404, 409})
-
 # Called before an action with None and after it with its seconds: place (from 1), of how many,
 # the action, the seconds.
 Progress = Callable[[int, int, Action, float | None], None]
@@ -313,7 +308,8 @@ def _undo(conn: Connection, left: _Left) -> str | None:
     except GoneError as gone:
         return f"{gone.brief}: nothing of it is put back"
     except CloudError as error:
-        if error.http_status not in _LASTING:
+        # What may pass keeps the journal for the next rollback; what lasts keeps nothing back.
+        if not error.lasting:
             raise
         said = " ".join(error.details.split())
         return f"{what} is not undone: {said or error.brief}"

@@ -15,17 +15,33 @@ from wholecard.core import WholecardError
 
 # Up to the last @: a password may have / and @ in it, as it was typed. Too much is cut rather.
 _URL_SECRET = re.compile(r"://\S*@")
+# What nova's 400 says of a project (nova/api/openstack/identity.py): that Keystone does not know it,
+# or that Keystone could not be asked, which passes and should have been a 503.
+NO_PROJECT = "is not a valid project"
+_NO_KEYSTONE = "unable to find Keystone service endpoint"
+# What an API says where an object is gone, or holds something that keeps it as it is. 401 and 403
+# are not among them: another user may be allowed what this one is not.
+_LASTING = frozenset({400, 404, 409})
 _SECRET_KEY = re.compile(r"password|secret|token|passcode", re.IGNORECASE)
 
 
 class CloudError(WholecardError):
-    """An OpenStack API said no, or said nothing. `http_status` is None where none came."""
+    """An OpenStack API said no, or said nothing. `http_status` is None where none came.
+
+    `lasting` is whether a change was refused and will be, however often it is asked for.
+    """
 
     def __init__(
-        self, brief: str, details: str = "", resolution: str = "", http_status: int | None = None
+        self,
+        brief: str,
+        details: str = "",
+        resolution: str = "",
+        http_status: int | None = None,
+        lasting: bool = False,
     ) -> None:
         super().__init__(brief, details, resolution)
         self.http_status = http_status
+        self.lasting = lasting
 
 
 class GoneError(CloudError):
@@ -48,7 +64,7 @@ def api_errors(conn: Connection | None, doing: str, resolution: str = "") -> Ite
         reason, advice, status = _explain(e)
         details = redact(str(e), secrets_of(conn))
         raise CloudError(
-            f"cannot {doing}: {reason}", details, resolution or advice, status
+            f"cannot {doing}: {reason}", details, resolution or advice, status, _lasts(e, status)
         ) from None
 
 
@@ -119,6 +135,13 @@ def _explain(error: Exception) -> tuple[str, str, int | None]:
         return f"the service failed (HTTP {status})", "Its own log has the reason.", status
     other = (f"HTTP {status}", "The details are the service's own words.")
     return (*_BY_STATUS.get(status, other), status)
+
+
+def _lasts(error: Exception, status: int | None) -> bool:
+    """Whether an API refused a change for good; that it cannot be read is a proxy's doing."""
+    request = getattr(getattr(error, "response", None), "request", None)
+    reading = getattr(request, "method", None) in ("GET", "HEAD")
+    return status in _LASTING and not reading and _NO_KEYSTONE not in str(error)
 
 
 def secrets_of(conn: Connection | None) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from wholecard.cloud.change import (
     Values,
     property_commands,
 )
-from wholecard.cloud.errors import GoneError, answer_read, words_of
+from wholecard.cloud.errors import NO_PROJECT, GoneError, answer_read, words_of
 
 # How we know our own flavors again: nova keeps a description from compute API 2.55 on (Queens).
 DESCRIPTION = "Made by wholecard"
@@ -209,6 +209,8 @@ class GiveFlavor(Values):
             except sdk.BadRequestException as error:
                 # So older novas say of a project that Keystone does not know any more.
                 said = words_of(conn, error)
+                if NO_PROJECT not in said:
+                    raise
                 notes.append(f"flavor {self.name} keeps the project {project}: {said}")
         return "; ".join(notes) or None
 

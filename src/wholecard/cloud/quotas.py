@@ -15,11 +15,10 @@ from openstack.identity.v3._proxy import Proxy as Identity
 from requests import Response
 
 from wholecard.cloud.change import Fields, State, Value, Values
-from wholecard.cloud.errors import CloudError, GoneError, answer_read
+from wholecard.cloud.errors import NO_PROJECT, CloudError, GoneError, answer_read
 
 # How we know again the registered limits that we made.
 DESCRIPTION = "Made by wholecard"
-KEYS = ("instances", "cores", "ram")
 UNLIMITED = -1
 
 
@@ -102,8 +101,7 @@ def read_quota(conn: Connection, project: str, defaults: bool = False) -> dict[s
 
 
 def _refuse_gone(answer: Response, project: str) -> None:
-    # nova asks Keystone, and its 400 is as well that it could not (nova/api/openstack/identity.py).
-    if answer.status_code == 400 and "is not a valid project" in answer.text:
+    if answer.status_code == 400 and NO_PROJECT in answer.text:
         raise GoneError(f"the project {project} is gone", resolution="See who deleted it.")
 
 
