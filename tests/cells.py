@@ -45,8 +45,12 @@ class SetCells(Values):
         cells = read(Path(self.place))
         return {name: cells.get(name) for name, _, _ in self.changes}
 
-    def put(self, conn: Connection, state: State) -> str | None:
-        """One write for each value, as an API has one call for each."""
+    def holder(self, conn: Connection) -> str | None:
+        return self.place
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
+        """One write for each value, as an API has one call for each; always with the holder."""
+        assert holder == self.place
         for name, value in sorted(state.items()):
             cells = {**read(Path(self.place)), name: value}
             kept = {key: each for key, each in cells.items() if each is not None}
@@ -79,10 +83,13 @@ class MakeCell(Fields):
         return {self.name: HALF if found == "bare" else found}
 
     def put(self, conn: Connection, state: State) -> str | None:
+        raise NotImplementedError("a cell is made or unmade")
+
+    def make(self, conn: Connection) -> str | None:
         for value in ("bare", "made"):
             cells = {**read(Path(self.place)), self.name: value}
             write_atomically(Path(self.place), json.dumps(cells).encode(), 0o644)
-        return None
+        return f"id of {self.name}"
 
     def made(self, conn: Connection) -> str | None:
         return f"id of {self.name}" if read(Path(self.place)).get(self.name) == "made" else None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudapi import Api, serving
+from cloudobjects import Cloud, cloud_of
 
 
 @pytest.fixture
@@ -15,3 +16,9 @@ def api(tmp_path: Path) -> Iterator[Api]:
     """The server, running, and a clouds.yaml that names it `test`."""
     with serving(tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+def cloud(api: Api, tmp_path: Path) -> Cloud:
+    """Objects that are made, changed and deleted as by the real API, and journals of them."""
+    return cloud_of(api, tmp_path)

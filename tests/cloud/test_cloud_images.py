@@ -106,7 +106,7 @@ def test_upload(api: Api, tmp_path: Path, there: list[dict[str, Any]]) -> None:
         timeout=5,
         progress=lambda *both: told.append(both),
     )
-    assert found == "i1"
+    assert found == ("i1", True)
     assert told[-1] == (len(CONTENT), len(CONTENT))
     created = json.loads(api.sent[api.asked.index(f"POST {IMAGES}")])
     assert created["hw_machine_type"] == "q35"
@@ -118,7 +118,7 @@ def test_upload(api: Api, tmp_path: Path, there: list[dict[str, Any]]) -> None:
 def test_same_content_is_not_sent_again(api: Api, tmp_path: Path) -> None:
     """An image of the same name, content and properties is taken as it is."""
     glance_of(api, image("active"))
-    assert ensure_image(connect("test", api.clouds), wish_for(tmp_path)) == "i1"
+    assert ensure_image(connect("test", api.clouds), wish_for(tmp_path)) == ("i1", False)
     assert f"POST {IMAGES}" not in api.asked
 
 

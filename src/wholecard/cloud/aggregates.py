@@ -69,10 +69,15 @@ class CreateAggregate(Fields):
         """Create and mark it, or delete it as `unmake` does."""
         if state[self.name] is None:
             return self.unmake(conn, None, half=False)
+        self.make(conn)
+        return None
+
+    def make(self, conn: Connection) -> str | None:
+        """Create and mark it, or mark one that was half made; its id."""
         found = _find(conn, self.name)
         made = found.id if found else _create(conn, self.name, self.zone)
         _set_metadata(conn, made, {MARK: MADE})
-        return None
+        return made
 
     def made(self, conn: Connection) -> str | None:
         """The id of the aggregate of this name that is ours."""
@@ -115,13 +120,17 @@ class SetAggregateMetadata(Values):
         metadata: Mapping[str, str] = {} if found is None else found.metadata
         return {key: metadata.get(key) for key, _, _ in self.changes}
 
-    def put(self, conn: Connection, state: State) -> str | None:
+    def holder(self, conn: Connection) -> str | None:
+        """The aggregate's id."""
+        return _id(_find(conn, self.name))
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Set and remove them, the zone by a call of its own: nova may refuse that one.
 
         nova takes another zone, but none away: an empty one is refused, null among them
         (nova/compute/api.py, is_safe_to_update_az).
         """
-        aggregate = _must(conn, self.name)
+        aggregate = _must(conn, self.name, holder)
         others = {key: value for key, value in state.items() if key != ZONE}
         if others:
             _set_metadata(conn, aggregate.id, others)
@@ -156,13 +165,17 @@ class AddHosts(Values):
         hosts = () if found is None else found.hosts
         return {host: "member" if host in hosts else None for host, _, _ in self.changes}
 
-    def put(self, conn: Connection, state: State) -> str | None:
+    def holder(self, conn: Connection) -> str | None:
+        """The aggregate's id."""
+        return _id(_find(conn, self.name))
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Add and remove them, one call each; of a host that has to stay a note says why.
 
         From nova 30 on one with servers stays in an aggregate with a zone (nova/compute/api.py,
         ensure_no_instances_need_to_move_az_when_host_removed).
         """
-        aggregate = _must(conn, self.name)
+        aggregate = _must(conn, self.name, holder)
         notes = []
         for host, value in sorted(state.items()):
             if value is not None:
@@ -199,14 +212,23 @@ def _find(conn: Connection, name: str) -> Aggregate | None:
     return next((each for each in _list(conn) if each.name == name), None)
 
 
-def _must(conn: Connection, name: str) -> Aggregate:
-    """The aggregate of that name that is ours: no other one is ever changed."""
+def _id(found: Aggregate | None) -> str | None:
+    return None if found is None else found.id
+
+
+def _must(conn: Connection, name: str, holder: str | None) -> Aggregate:
+    """The aggregate of that name that is ours, and has that id: no other one is ever changed."""
     found = _find(conn, name)
     if found is None:
         raise GoneError(f"the aggregate {name} is gone", resolution="See who deleted it.")
     if not found.ours:
         raise GoneError(
             f"the aggregate {name} is not wholecard's any more", resolution="See who made it anew."
+        )
+    if holder not in (None, found.id):
+        raise GoneError(
+            f"the aggregate {name} is {found.id} and not {holder}, which was changed here",
+            resolution="See who made it anew.",
         )
     return found
 

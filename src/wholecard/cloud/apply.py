@@ -15,7 +15,7 @@ from pathlib import Path
 
 from openstack.connection import Connection
 
-from wholecard.cloud.change import HALF, Change, Creation, State, shown
+from wholecard.cloud.change import HALF, Change, Creation, Held, State, shown
 from wholecard.cloud.errors import CloudError, GoneError, api_errors
 from wholecard.cloud.journal import Applied, Entry, Ledger, refuse_unfinished
 from wholecard.cloud.kinds import change_of
@@ -212,32 +212,49 @@ def _perform(conn: Connection, entry: Entry, place: int, action: Action) -> None
     """Make one change; what of it stands already is not made again."""
     change = change_of(action)
     found = change.look(conn)
-    if entry.found(place) is None:
+    first = entry.found(place) is None
+    if first:
         _refuse_strange(action, found, (change.before, change.after))
-        entry.log("begin", n=place, found=found)
+        holder = change.holder(conn) if isinstance(change, Held) else None
+        entry.log("begin", n=place, found=found, **_known(id=holder))
     else:
         # Taken up after a kill: what was half made then is ours.
         _refuse_strange(action, found, (change.before, change.after, _all(found, HALF)))
     missing = {name: value for name, value in change.after.items() if found[name] != value}
-    if missing:
-        change.put(conn, missing)
-    # What stood there before we came is not ours, though it is as wished.
-    ours = isinstance(change, Creation) and entry.found(place) != change.after
-    made = change.made(conn) if ours and isinstance(change, Creation) else None
-    entry.log("done", n=place, **({} if made is None else {"id": made}))
+    if not isinstance(change, Creation):
+        if missing:
+            _put(conn, change, missing, entry.holder(place))
+        entry.log("done", n=place)
+        return
+    made = change.make(conn) if missing else None
+    # What stood there before we came, or came before we made it, is not ours, though as wished.
+    theirs = first and made is None
+    if made is None and not theirs and entry.found(place) != change.after:
+        made = change.made(conn)
+    entry.log("done", n=place, **_known(id=made, theirs=theirs or None))
+
+
+def _put(conn: Connection, change: Change, state: State, holder: str | None) -> str | None:
+    return change.put(conn, state, holder) if isinstance(change, Held) else change.put(conn, state)
+
+
+def _known(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class _Left:
     """An action that was begun and is not undone, with what stood there before.
 
-    `made` is the id of what it made, as far as known; `half` is whether it was cut off.
+    `made` is the id of what it made, `holder` of what has the values that it changed, as far as
+    known; `half` is whether it was cut off.
     """
 
     place: int
     action: Action
     before: State
     made: str | None
+    holder: str | None
     half: bool
 
 
@@ -247,11 +264,11 @@ def _left(entry: Entry) -> list[_Left]:
     done, undone = entry.actions_with("done"), entry.actions_with("undone")
     left = []
     for place in sorted(entry.actions_with("begin"), reverse=True):
-        found = entry.found(place)
+        action, found = actions[place], entry.found(place)
         if place not in undone and found is not None:
-            left.append(
-                _Left(place, actions[place], found, entry.made(place), half=place not in done)
-            )
+            before = change_of(action).after if entry.theirs(place) else found
+            ids = entry.made(place), entry.holder(place)
+            left.append(_Left(place, action, before, *ids, half=place not in done))
     return left
 
 
@@ -326,7 +343,7 @@ def _put_back(conn: Connection, change: Change, left: _Left) -> str | None:
         # What stood there before us and went is not made anew, nor is what came for it deleted.
         gone = None in wrong.values()
         return change.unmake(conn, left.made, left.half) if gone else None
-    return change.put(conn, wrong)
+    return _put(conn, change, wrong, left.holder)
 
 
 def _all(state: State, value: str | None) -> State:

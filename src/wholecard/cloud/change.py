@@ -55,6 +55,9 @@ class Change(Protocol):
 class Creation(Change, Protocol):
     """A change that makes an object with our mark; `after` of its one value is that it is there."""
 
+    def make(self, conn: Connection) -> str | None:
+        """Make it; the id of what was made, None where somebody else had made it meanwhile."""
+
     def made(self, conn: Connection) -> str | None:
         """The id of the object of this name that has our mark and is whole."""
 
@@ -63,6 +66,20 @@ class Creation(Change, Protocol):
 
         `made` is its id where the journal knows it; an object with another is not that one. `half`
         is whether its making may have been cut off, so that it has no mark yet.
+        """
+
+
+@runtime_checkable
+class Held(Change, Protocol):
+    """A change of values that an object has, which is found by its name: another may come by it."""
+
+    def holder(self, conn: Connection) -> str | None:
+        """The id of the object, None where it is not there."""
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
+        """As every change's, on the object with that id, where it is known, and on no other.
+
+        Raises GoneError where that one is not there, or not ours any more.
         """
 
 

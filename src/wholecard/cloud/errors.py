@@ -15,8 +15,8 @@ from wholecard.core import WholecardError
 
 # Up to the last @: a password may have / and @ in it, as it was typed. Too much is cut rather.
 _URL_SECRET = re.compile(r"://\S*@")
-# What nova's 400 says of a project (nova/api/openstack/identity.py): that Keystone does not know it,
-# or that Keystone could not be asked, which passes and should have been a 503.
+# What nova's 400 says of a project (nova/api/openstack/identity.py): that Keystone does not know
+# it, or that Keystone could not be asked, which passes and should have been a 503.
 NO_PROJECT = "is not a valid project"
 _NO_KEYSTONE = "unable to find Keystone service endpoint"
 # What an API says where an object is gone, or holds something that keeps it as it is. 401 and 403

@@ -98,17 +98,22 @@ class CreateFlavor(Fields):
 
     def put(self, conn: Connection, state: State) -> str | None:
         """Create it, or delete it as `unmake` does."""
-        if state[self.name] is not None:
-            conn.compute.create_flavor(
-                name=self.name,
-                ram=self.ram_mb,
-                vcpus=self.vcpus,
-                disk=self.disk_gb,
-                is_public=self.public,
-                description=DESCRIPTION,
-            )
-            return None
-        return self.unmake(conn, None, half=False)
+        if state[self.name] is None:
+            return self.unmake(conn, None, half=False)
+        self.make(conn)
+        return None
+
+    def make(self, conn: Connection) -> str | None:
+        """Create it; the id that nova gave it."""
+        made = conn.compute.create_flavor(
+            name=self.name,
+            ram=self.ram_mb,
+            vcpus=self.vcpus,
+            disk=self.disk_gb,
+            is_public=self.public,
+            description=DESCRIPTION,
+        )
+        return str(made.id)
 
     def made(self, conn: Connection) -> str | None:
         """The id of the flavor of this name that is ours."""
@@ -159,9 +164,13 @@ class SetExtraSpecs(Values):
         specs: Mapping[str, str] = {} if found is None else found.extra_specs
         return {key: specs.get(key) for key, _, _ in self.changes}
 
-    def put(self, conn: Connection, state: State) -> str | None:
+    def holder(self, conn: Connection) -> str | None:
+        """The flavor's id."""
+        return _id(_find(conn, self.name))
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Set those with a value in one call, remove the others."""
-        flavor = _must(conn, self.name)
+        flavor = _must(conn, self.name, holder)
         wished = {key: value for key, value in state.items() if value is not None}
         if wished:
             conn.compute.create_flavor_extra_specs(flavor.id, wished)
@@ -194,9 +203,13 @@ class GiveFlavor(Values):
         having = () if found is None else _projects(conn, found.id)
         return {project: "yes" if project in having else None for project, _, _ in self.changes}
 
-    def put(self, conn: Connection, state: State) -> str | None:
+    def holder(self, conn: Connection) -> str | None:
+        """The flavor's id."""
+        return _id(_find(conn, self.name))
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Add or remove access; of what could not be taken away a note says why."""
-        flavor = _must(conn, self.name)
+        flavor = _must(conn, self.name, holder)
         notes = []
         for project, value in sorted(state.items()):
             if value is not None:
@@ -280,14 +293,23 @@ def _find(conn: Connection, name: str) -> Flavor | None:
     return next(_list(conn, name), None)
 
 
-def _must(conn: Connection, name: str) -> Flavor:
-    """The flavor of that name that is ours: no other one is ever changed."""
+def _id(found: Flavor | None) -> str | None:
+    return None if found is None else found.id
+
+
+def _must(conn: Connection, name: str, holder: str | None) -> Flavor:
+    """The flavor of that name that is ours, and has that id: no other one is ever changed."""
     found = _find(conn, name)
     if found is None:
         raise GoneError(f"the flavor {name} is gone", resolution="See who deleted it.")
     if not found.ours:
         raise GoneError(
             f"the flavor {name} is not wholecard's any more", resolution="See who made it anew."
+        )
+    if holder not in (None, found.id):
+        raise GoneError(
+            f"the flavor {name} is {found.id} and not {holder}, which was changed here",
+            resolution="See who made it anew.",
         )
     return found
 

@@ -148,16 +148,21 @@ class UploadImage(Fields):
 
     def put(self, conn: Connection, state: State) -> str | None:
         """Upload it, or delete it as `unmake` does."""
-        if state[self.name] == self.sha256:
-            wish = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
-            if file_sha256(wish.file) != self.sha256:
-                raise CloudError(
-                    f"{self.file} is not what it was when the plan was made",
-                    resolution="Plan anew, or roll back.",
-                )
-            ensure_image(conn, wish)
-            return None
-        return self.unmake(conn, None, half=False)
+        if state[self.name] != self.sha256:
+            return self.unmake(conn, None, half=False)
+        self.make(conn)
+        return None
+
+    def make(self, conn: Connection) -> str | None:
+        """Upload it; its id, None where another upload of it was there or came to its end."""
+        wish = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
+        if file_sha256(wish.file) != self.sha256:
+            raise CloudError(
+                f"{self.file} is not what it was when the plan was made",
+                resolution="Plan anew, or roll back.",
+            )
+        found, uploaded = ensure_image(conn, wish)
+        return found if uploaded else None
 
     def made(self, conn: Connection) -> str | None:
         """The id of the image of this name and content that is ours and whole."""
@@ -170,9 +175,13 @@ class UploadImage(Fields):
         made: str | None,
         half: bool,  # noqa: ARG002 -- an image has its mark before its content
     ) -> str | None:
-        """Delete each image of this name and content that is ours, or the one that was made."""
+        """Delete the image of this name and content that was made, or is the only one of ours."""
         notes = []
-        for image in self._ours(conn):
+        found = self._ours(conn)
+        if made is None and len(found) > 1:
+            ids = ", ".join(sorted(each.id for each in found))
+            return f"images {self.name} stay ({ids}): which of them was made here is not known"
+        for image in found:
             stays = f"image {self.name} stays ({image.id}): "
             if made not in (None, image.id):
                 notes.append(f"{stays}{made} was made here")
@@ -246,8 +255,8 @@ def ensure_image(
     wish: ImageWish,
     timeout: float = 600,
     progress: Callable[[int, int], None] | None = None,
-) -> str:
-    """The id of the image, uploaded unless it is there already, and active.
+) -> tuple[str, bool]:
+    """The id of the image, active, and whether it was uploaded here and not there already.
 
     Known again by its name and the SHA-256 of its content. An upload of ours that was cut off is
     deleted and made anew. `progress` is called with (bytes sent, bytes in all); `timeout` in
@@ -277,10 +286,10 @@ def ensure_image(
         if status in _ON_ITS_WAY:
             status = _settled(conn, str(image.id), wish.name, timeout)
         if status == "active":
-            return str(image.id)
+            return str(image.id), False
         with api_errors(conn, f"delete the unfinished image {wish.name}"):
             conn.image.delete_image(image, ignore_missing=True)
-    return _upload(conn, wish, sha256, timeout, progress)
+    return _upload(conn, wish, sha256, timeout, progress), True
 
 
 def differences(

@@ -69,8 +69,15 @@ class Entry(Numbered):
 
     def made(self, place: int) -> str | None:
         """The id of what the action at `place` made; None where it is not known."""
-        made = self.actions_with("done").get(place, {}).get("id")
-        return None if made is None else str(made)
+        return self._id("done", place)
+
+    def holder(self, place: int) -> str | None:
+        """The id of the object whose values the action at `place` changes; None as for `made`."""
+        return self._id("begin", place)
+
+    def theirs(self, place: int) -> bool:
+        """Whether somebody else had made what the action at `place` was to make."""
+        return bool(self.actions_with("done").get(place, {}).get("theirs"))
 
     def found(self, place: int) -> State | None:
         """What stood there before the action at `place`; None while it was not begun."""
@@ -79,6 +86,10 @@ class Entry(Numbered):
                 found: State = record["found"]
                 return found
         return None
+
+    def _id(self, event: str, place: int) -> str | None:
+        found = self.actions_with(event).get(place, {}).get("id")
+        return None if found is None else str(found)
 
 
 @dataclass(frozen=True)
