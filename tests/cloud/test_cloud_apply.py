@@ -186,16 +186,44 @@ HERE = ("http://127.0.0.1/v3", "R", "http://127.0.0.1/compute/v2.1")
     [
         (("http://127.0.0.2/v3", *HERE[1:]), "Its Keystone is http://127.0.0.1; here it is"),
         ((HERE[0], "R2", HERE[2]), "Its region is R; here it is R2."),
-        ((*HERE[:2], "http://127.0.0.1/other/v2.1"), "Its compute endpoint is http://127.0.0.1/c"),
     ],
 )
 def test_another_cloud(cells: Cells, place: tuple[str, str, str], said: str) -> None:
-    """A journal is not played to a cloud with another Keystone, region or nova."""
+    """A journal is not played to a cloud with another Keystone or region."""
     cells.apply()
     with pytest.raises(WholecardError, match="another cloud or region") as caught:
         rollback(connection(*place), cells.ledger)
     assert said in caught.value.details
     assert cells.seen == AFTER
+
+
+MOVED = "https://api.example/compute/v2.1"
+
+
+def test_a_nova_that_moved(cells: Cells) -> None:
+    """Another endpoint of nova's in the same region, as after a change to https, is told."""
+    points = len(points_of(cells.apply))
+    cells.rollback()
+    assert killed(cells.apply, points // 2)
+    here = connection(*HERE[:2], MOVED)
+    note = (
+        "journal 0002: nova was at http://127.0.0.1/compute and is at https://api.example/compute, "
+        "in the same region"
+    )
+    finished = finish(here, cells.ledger)
+    assert finished is not None
+    assert (finished.notes, cells.seen) == ((note,), AFTER)
+    assert rollback(here, cells.ledger).notes == (note, "left")
+    assert (cells.seen, cells.state) == (BEFORE, "clean")
+
+
+def test_regions_without_a_name(cells: Cells) -> None:
+    """Where no region is named, nova's endpoint is what tells one from another."""
+    apply(connection(region=""), cells.ledger, cells.plan, Path("/site.yaml"))
+    with pytest.raises(WholecardError, match="another cloud or region") as caught:
+        rollback(connection(HERE[0], "", MOVED), cells.ledger)
+    assert "Its compute endpoint is http://127.0.0.1/compute; here" in caught.value.details
+    assert rollback(connection(region=""), cells.ledger).journals == ("0001",)
 
 
 @pytest.mark.parametrize(

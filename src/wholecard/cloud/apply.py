@@ -83,8 +83,8 @@ def finish(conn: Connection, ledger: Ledger, progress: Progress = silent) -> Out
         entry = _to_finish(ledger)
         if entry is None:
             return None
-        _refuse_other_cloud(conn, entry)
-        return _carry_out(conn, entry, progress)
+        moved = _refuse_other_cloud(conn, entry)
+        return _carry_out(conn, entry, progress, moved)
 
 
 def rollback(
@@ -110,12 +110,10 @@ def rollback(
         return Outcome()
     with ledger.lock(), explained():
         chosen = _to_undo(ledger, to)
-        for entry in chosen:
-            _refuse_other_cloud(conn, entry)
+        notes = [note for entry in chosen for note in _refuse_other_cloud(conn, entry)]
         if not discard_edits:
             _refuse_edited(conn, chosen)
         seconds: list[float] = []
-        notes: list[str] = []
         for entry in chosen:
             with explained(f"Journal {entry.id} is partly undone: run rollback again."):
                 seconds += _play_backwards(conn, entry, progress, notes)
@@ -153,14 +151,18 @@ def _to_undo(ledger: Ledger, to: int | None) -> list[Entry]:
     return [entry for entry in reversed(standing) if entry.number > to]
 
 
-def _refuse_other_cloud(conn: Connection, entry: Entry) -> None:
-    lines = entry.read().place.differences(place_of(conn))
+def _refuse_other_cloud(conn: Connection, entry: Entry) -> tuple[str, ...]:
+    """The note of what moved in the same cloud; raises WholecardError for another one."""
+    place, here = entry.read().place, place_of(conn)
+    lines = place.differences(here)
     if lines:
         raise WholecardError(
             f"journal {entry.id} was written for another cloud or region",
             "\n".join(lines),
             "Name the cloud that it was written for, or another folder of journals (--state).",
         )
+    moved = place.moved(here)
+    return () if moved is None else (f"journal {entry.id}: {moved}",)
 
 
 def _refuse_strange(action: Action, found: State, allowed: Sequence[State]) -> None:
@@ -178,7 +180,9 @@ def _refuse_strange(action: Action, found: State, allowed: Sequence[State]) -> N
         )
 
 
-def _carry_out(conn: Connection, entry: Entry, progress: Progress) -> Outcome:
+def _carry_out(
+    conn: Connection, entry: Entry, progress: Progress, notes: tuple[str, ...] = ()
+) -> Outcome:
     actions = entry.read().plan.actions
     done = entry.actions_with("done")
     seconds = []
@@ -193,7 +197,7 @@ def _carry_out(conn: Connection, entry: Entry, progress: Progress) -> Outcome:
             seconds.append(round(time.monotonic() - started, 2))
             progress(place + 1, len(actions), action, seconds[-1])
         entry.log("applied")
-    return Outcome((entry.id,), tuple(seconds))
+    return Outcome((entry.id,), tuple(seconds), notes)
 
 
 @contextmanager

@@ -28,17 +28,25 @@ class Place:
     compute: str | None = None
 
     def differences(self, here: Place) -> list[str]:
-        """How `here` is another place than this one, one line each, as far as both are known."""
-        pairs = (
-            ("Keystone", self.keystone, here.keystone),
-            ("region", self.region, here.region),
-            ("compute endpoint", self.compute, here.compute),
-        )
+        """How `here` is another place than this one, one line each, as far as both are known.
+
+        In a region that has a name nova's endpoint may move: to https, to another address, to
+        another interface of the catalog. Without one it alone tells one region from another.
+        """
+        pairs = [("Keystone", self.keystone, here.keystone), ("region", self.region, here.region)]
+        if not self.region:
+            pairs.append(("compute endpoint", self.compute, here.compute))
         return [
             f"Its {what} is {said or 'none'}; here it is {now or 'none'}."
             for what, said, now in pairs
             if said is not None and said != now
         ]
+
+    def moved(self, here: Place) -> str | None:
+        """What to tell where nova is at another address of the same place than it was."""
+        if self.compute in (None, here.compute):
+            return None
+        return f"nova was at {self.compute} and is at {here.compute}, in the same region"
 
 
 def place_of(conn: Connection) -> Place:
