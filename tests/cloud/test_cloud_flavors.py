@@ -1,4 +1,4 @@
-"""Planning flavors: whole plans compared, and what is refused."""
+"""Planning flavors: what is to be made of each, and what of others' differs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from wholecard.cloud.flavor_plan import FlavorConflictError, plan_flavors
+from wholecard.cloud.flavor_plan import differences, plan_flavor, surplus
 from wholecard.cloud.flavors import CreateFlavor, Flavor, FlavorWish, SetExtraSpecs
-from wholecard.core import Operation, UsageError
+from wholecard.core import Operation
 
 SPECS = {"pci_passthrough:alias": "card:2", "hw:maxphysaddr_mode": "passthrough"}
 WISH = FlavorWish("c2", 512, 1, 0, SPECS)
@@ -23,24 +23,21 @@ SET_ALIAS = SetExtraSpecs("c2", (("pci_passthrough:alias", "card:1", "card:2"),)
 
 
 @pytest.mark.parametrize(
-    ("existing", "wishes", "operations"),
+    ("existing", "wish", "operations"),
     [
-        ([], [], []),
-        ([], [WISH], [CREATE, SET]),
-        ([], [replace(WISH, extra_specs={})], [CREATE]),
-        ([OURS], [WISH], []),
-        ([OTHERS], [WISH], []),
-        ([replace(OTHERS, name="other", ram_mb=1)], [WISH], [CREATE, SET]),
-        ([replace(OURS, extra_specs={})], [WISH], [SET]),
-        ([replace(OURS, extra_specs={**SPECS, "pci_passthrough:alias": "card:1"})], [WISH],
+        (None, WISH, [CREATE, SET]),
+        (None, replace(WISH, extra_specs={}), [CREATE]),
+        (OURS, WISH, []),
+        (OTHERS, WISH, []),
+        (replace(OURS, extra_specs={}), WISH, [SET]),
+        (replace(OURS, extra_specs={**SPECS, "pci_passthrough:alias": "card:1"}), WISH,
          [SET_ALIAS]),
     ],
 )  # fmt: skip
-def test_plans(
-    existing: list[Flavor], wishes: list[FlavorWish], operations: list[Operation]
-) -> None:
+def test_plans(existing: Flavor | None, wish: FlavorWish, operations: list[Operation]) -> None:
     """What is missing is created, what of ours is unfinished is completed, the rest stays."""
-    assert [action.do for action in plan_flavors(existing, wishes).actions] == operations
+    assert [action.do for action in plan_flavor(existing, wish)] == operations
+    assert not differences(existing, wish)
 
 
 @pytest.mark.parametrize(
@@ -54,27 +51,25 @@ def test_plans(
             replace(OTHERS, extra_specs={**SPECS, "pci_passthrough:alias": "card:1"}),
             "pci_passthrough:alias: 'card:1' instead of 'card:2'",
         ),
-        (replace(OURS, extra_specs={**SPECS, "x": "1"}), "x: '1' instead of nothing"),
+        (replace(OTHERS, extra_specs={**SPECS, "x": "1"}), "x: '1' instead of nothing"),
     ],
 )
 def test_others_flavors_are_left_alone(existing: Flavor, difference: str) -> None:
-    """A flavor that differs and is not ours to change is refused, each difference named."""
-    with pytest.raises(FlavorConflictError) as caught:
-        plan_flavors([existing], [WISH])
-    assert difference in caught.value.details
-    assert caught.value.resolution
+    """Of a flavor that differs and is not ours to change each difference is named."""
+    assert difference in differences(existing, WISH)
 
 
-def test_a_name_wished_twice() -> None:
-    """Two wishes of one name are refused before anything is planned."""
-    with pytest.raises(UsageError, match="wished twice: c2"):
-        plan_flavors([], [WISH, WISH])
+def test_what_ours_has_beyond_the_wish() -> None:
+    """An extra spec of ours that nobody wishes is no difference, and is named as surplus."""
+    more = replace(OURS, extra_specs={**SPECS, "x": "1"})
+    assert differences(more, WISH) == []
+    assert surplus(more, WISH) == ["x: '1' instead of nothing"]
 
 
 def test_undo_names_what_stood_there() -> None:
     """Changed extra specs are undone by the value before, added ones by unsetting them."""
     specs = {"pci_passthrough:alias": "card:1"}
-    (action,) = plan_flavors([replace(OURS, extra_specs=specs)], [WISH]).actions
+    (action,) = plan_flavor(replace(OURS, extra_specs=specs), WISH)
     assert action.undo == (
         "openstack flavor unset --property hw:maxphysaddr_mode c2; "
         "openstack flavor set --property pci_passthrough:alias=card:1 c2"
@@ -93,4 +88,4 @@ def test_operations_are_operations() -> None:
 def test_planning_goes_on_after_a_cut(count: int) -> None:
     """After the first call alone the second is still planned, after both nothing is."""
     done = replace(OURS, extra_specs=SPECS if count == 2 else {})
-    assert len(plan_flavors([done], [WISH]).actions) == 2 - count
+    assert len(plan_flavor(done, WISH)) == 2 - count

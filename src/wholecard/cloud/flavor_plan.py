@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from openstack.connection import Connection
-
 from wholecard.cloud.change import backwards, differing, shown, values
-from wholecard.cloud.errors import CloudError, api_errors
 from wholecard.cloud.flavors import (
     CreateFlavor,
     Flavor,
@@ -18,40 +14,7 @@ from wholecard.cloud.flavors import (
     quoted,
     set_command,
 )
-from wholecard.core import Action, Plan, UsageError, WholecardError
-
-
-class FlavorConflictError(WholecardError):
-    """A flavor of a wished name is there and differs; it is left alone."""
-
-
-def plan_flavors(existing: Sequence[Flavor], wishes: Sequence[FlavorWish]) -> Plan:
-    """What to do so that every wish is there; touches nothing.
-
-    A flavor of ours whose extra specs lack or differ is completed: that is also how a run that was
-    cut off between the two calls goes on. Anything else that differs is not ours to change.
-
-    Raises FlavorConflictError naming each difference, UsageError when two wishes share a name.
-    """
-    names = [wish.name for wish in wishes]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(
-            f"wished twice: {', '.join(twice)}", resolution="Give each flavor its own name."
-        )
-    there = {flavor.name: flavor for flavor in existing}
-    actions: list[Action] = []
-    for wish in wishes:
-        flavor = there.get(wish.name)
-        found = differences(flavor, wish) + surplus(flavor, wish)
-        if found:
-            raise FlavorConflictError(
-                f"the flavor {wish.name} is there and differs",
-                "\n".join(found),
-                "Wish for another name, or delete that flavor if nobody uses it.",
-            )
-        actions += plan_flavor(flavor, wish)
-    return Plan(tuple(actions))
+from wholecard.core import Action
 
 
 def plan_flavor(flavor: Flavor | None, wish: FlavorWish) -> list[Action]:
@@ -85,19 +48,6 @@ def plan_flavor(flavor: Flavor | None, wish: FlavorWish) -> list[Action]:
             )
         )
     return actions
-
-
-def apply(conn: Connection, plan: Plan) -> None:
-    """Carry out a plan of `plan_flavors` without a journal. Raises CloudError at the first failure.
-
-    What was done before a failure stays; planning anew goes on from there.
-    """
-    for action in plan.actions:
-        operation = action.do
-        if not isinstance(operation, (CreateFlavor, SetExtraSpecs, GiveFlavor)):
-            raise CloudError(f"{type(operation).__name__} is no operation on flavors")
-        with api_errors(conn, f"{action.kind} {action.subject}"):
-            operation.put(conn, operation.after)
 
 
 def differences(flavor: Flavor | None, wish: FlavorWish) -> list[str]:
