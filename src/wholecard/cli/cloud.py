@@ -86,12 +86,15 @@ def apply_command(
     done = Outcome(
         tuple(journal for each in outcomes for journal in each.journals),
         tuple(second for each in outcomes for second in each.seconds),
+        tuple(note for each in outcomes for note in each.notes),
     )
     if as_json:
         findings = [finding.to_json() for finding in made.findings]
         typer.echo(json.dumps({**done.to_json(), "findings": findings}, indent=2))
     elif done.journals:
         typer.echo(f"Applied as journal {', '.join(done.journals)}.")
+        for note in done.notes:
+            typer.echo(f"note: {note}")
     raise typer.Exit(exit_status(made.findings))
 
 
