@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from wholecard.nova.diff import Diff, as_text, diff
 from wholecard.nova.filters import default_filters
 from wholecard.nova.layouts.cloud import made_cloud
 from wholecard.nova.options import Role
+from wholecard.nova.ours import OURS
 from wholecard.nova.render import text
 from wholecard.nova.wanted import pci_configs
 from wholecard.site.releases import LATEST, release
@@ -137,6 +139,58 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """A missing file is an error that says what to name."""
     with pytest.raises(WholecardError, match="cannot read"):
         diff("api", [tmp_path / "none.conf"], new("api"), LATEST)
+
+
+IDS = '{"vendor_id": "10de", "product_id": "2330"}'
+FIRST = '{"vendor_id": "10de", "product_id": "2330", "address": "0000:19:00.0"}'
+SECOND = '{"vendor_id": "10de", "product_id": "2330", "address": "0000:3b:00.0"}'
+TAGGED = '{"vendor_id": "10DE", "product_id": "2330", "resource_class": "CUSTOM_H100"}'
+# Name: the release, device_spec before and after, reported or not, the bugs that are named; None
+# where nothing is said.
+TAKEN_OUT: dict[str, tuple[str, list[str], list[str], bool, list[int] | None]] = {
+    "narrower": ("2024.2", [IDS], [FIRST], True, [2115905, 2115729]),
+    "not reported": ("2024.2", [IDS], [FIRST], False, [2115729]),
+    "mended": ("2025.2", [IDS], [FIRST], True, []),
+    "one of two": ("34", [FIRST, SECOND], [SECOND], True, []),
+    "a list of two": ("34", [f"[{FIRST}, {SECOND}]"], [SECOND], True, []),
+    "all": ("queens", [IDS], [], False, [1633120, 2115729]),
+    "some": ("queens", [FIRST, SECOND], [FIRST], False, [1633120, 2115729]),
+    "rows are kept": ("stein", [IDS], [], False, [2115729]),
+    "wider": ("2024.2", [FIRST, SECOND], [IDS], True, None),
+    "other tags": ("2024.2", [IDS], [TAGGED], True, None),
+    "more": ("2024.2", [FIRST], [FIRST, SECOND], True, None),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN_OUT)
+def test_what_is_given_no_longer(tmp_path: Path, name: str) -> None:
+    """A device that leaves device_spec is told of while its servers can still go first."""
+    series, old, fresh, reported, bugs = TAKEN_OUT[name]
+    of = release(series)
+    key = "device_spec" if of.nova >= 26 else "passthrough_whitelist"
+
+    def written(specs: list[str]) -> str:
+        lines = [f"{key} = {each}" for each in specs]
+        return "\n".join(["[pci]", *lines, *["report_in_placement = true"] * reported, ""])
+
+    ours = OURS + "\n" + written(old)
+    found = diff("compute", standing(tmp_path, ours), written(fresh), of).warnings
+    if bugs is None:
+        assert found == ()
+        return
+    assert "no server may hold a device that is given no longer" in found[0]
+    assert [int(re.findall(r"has the bug (\d+)", each)[0]) for each in found[1:]] == bugs
+
+
+def test_the_hand_written_line_of_our_file_is_named(tmp_path: Path) -> None:
+    """A line that somebody added to our file goes with it, and is told of by its words."""
+    added = '{"vendor_id": "10de", "product_id": "2331"}'
+    ours = new("compute").replace("[pci]\n", f"[pci]\ndevice_spec = {added}\n", 1)
+    found = diff("compute", standing(tmp_path, ours), new("compute"), LATEST)
+    assert found.warnings == (
+        f"[pci] device_spec: {added} goes: no server may hold a device that is given no longer. "
+        "Empty those cards of servers before nova-compute is restarted",
+    )
 
 
 def test_json_has_all(tmp_path: Path) -> None:

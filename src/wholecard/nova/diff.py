@@ -17,6 +17,7 @@ from typing import Any
 
 from wholecard.core import UsageError, WholecardError
 from wholecard.nova.effective import Values, read_values
+from wholecard.nova.faults import by_bug
 from wholecard.nova.options import OPTIONS, Option, Role, by_name
 from wholecard.nova.ours import is_ours
 from wholecard.nova.render import service
@@ -53,7 +54,7 @@ class Restart:
 class Diff:
     """What would change for a service: effective values, our file's text, restarts in order.
 
-    `warnings` are what stands in other files and is in the way.
+    `warnings` are what stands in other files and is in the way, and what may no longer be in use.
     """
 
     role: Role
@@ -105,7 +106,7 @@ def diff(role: Role, files: Sequence[Path], new: str, of: Release) -> Diff:
         changes,
         _unified(_text(where) if where else "", new, str(where) if where else "/dev/null"),
         _restarts(role, changes, of),
-        tuple(_warnings(read_values(others, of.nova), mine, of)),
+        (*_warnings(read_values(others, of.nova), mine, of), *_taken_out(changes, after, of)),
     )
 
 
@@ -212,6 +213,61 @@ def _warnings(others: Values, mine: Values, of: Release) -> Iterable[str]:
                 f"{name}: another file has {len(there)} more; nova gives what any of them "
                 "matches: take out there what the site says"
             )
+
+
+# What of a device_spec says which devices it gives; the rest says what is known of them.
+_MATCHING = frozenset({"vendor_id", "product_id", "address", "devname"})
+
+
+def _taken_out(changes: Iterable[Change], after: Values, of: Release) -> Iterable[str]:
+    """What device_spec gives no longer, before a server holds it: later there is less to be done.
+
+    nova, nova/pci/manager.py, `_set_hvdevs`: from Stein on it keeps a device that is held, with a
+    warning each minute, until the server is gone.
+    """
+    for each in changes:
+        if each.option.name != "device_spec":
+            continue
+        left = list(_given(each.new))
+        gone = [one for one in _given(each.old) if not any(_covers(two, one) for two in left)]
+        if not gone:
+            continue
+        yield (
+            f"{each.name}: {'; '.join(map(json.dumps, gone))} "
+            f"{'goes' if len(gone) == 1 else 'go'}: no server may hold a device that is given no "
+            "longer. Empty those cards of servers before nova-compute is restarted"
+        )
+        reports = after.get(by_name("report_in_placement"), ())
+        bugs = [1633120, 2115729]
+        if _meant(by_name("report_in_placement"), reports) == [True]:
+            bugs.insert(1, 2115905)
+        for fault in map(by_bug, bugs):
+            if fault.is_in(of.nova):
+                yield (
+                    f"{each.name}: nova of {of} has the bug {fault.bug} ({fault.link}): "
+                    f"{fault.what}. {fault.do}"
+                )
+
+
+def _given(specs: Iterable[str]) -> Iterable[object]:
+    """The objects of device_spec: a value is one, or a list of them."""
+    for value in map(_parsed, specs):
+        yield from value if isinstance(value, list) else (value,)
+
+
+def _covers(one: object, other: object) -> bool:
+    """Whether a device_spec gives all that another gives, as far as their words tell."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return one == other
+    return all(
+        key in other and _folded(one[key]) == _folded(other[key])
+        for key in _MATCHING & one.keys()
+        if one[key] != "*"
+    )
+
+
+def _folded(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _names(aliases: Iterable[str]) -> set[str]:

@@ -52,15 +52,19 @@ def releases_page() -> str:
         "`enabled_filters` where nobody sets it. PciPassthroughFilter is in none of them.\n",
         _table(("releases", "filters"), _filters()),
         "## Faults of nova's own\n",
-        "What no configuration avoids; a point release of an older series may have the mend too.\n",
-        _table(("bug", "mended in", "until then"), map(_fault, FAULTS)),
+        "A point release of an older series may have the mend too.\n",
+        _table(
+            ("bug", "mended in", "until then", "what to do", "what nova's log says"),
+            map(_fault, FAULTS),
+        ),
     ]
     return "\n".join(parts)
 
 
-def _fault(fault: Fault) -> tuple[str, str, str]:
-    link = f"[{fault.bug}](https://bugs.launchpad.net/nova/+bug/{fault.bug})"
-    return link, _series(fault.mended), fault.what
+def _fault(fault: Fault) -> tuple[str, ...]:
+    said = f"`{fault.said}`" if fault.said else ""
+    link = f"[{fault.bug}]({fault.link})"
+    return link, _series(fault.mended), fault.what, fault.do, said
 
 
 def _option(option: Option) -> tuple[str, str, str]:
