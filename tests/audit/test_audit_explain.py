@@ -78,6 +78,7 @@ def said(message: str) -> Refusal:
     return Refusal(message, "openstack server show 5d1f")
 
 
+EMPTY_POOL = "Attempt to consume PCI device 1:0000:41:00.1 from empty pool"
 Case = tuple[Callable[[], Evidence], str]
 
 # Name: the evidence, and the findings in short (`subject rule severity`), one a line.
@@ -382,6 +383,13 @@ CASES: dict[str, Case] = {
                                    "."), hosts=(HostEvidence("gpu-01"),)),
         "g1.h100 WC329 error",
     ),
+    "fault-of-novas-own": (
+        lambda: cloud(series="yoga", refusal=said(EMPTY_POOL),
+                      **one(conf=compute(name="passthrough_whitelist"))),
+        "g1.h100 WC329 error",
+    ),
+    "fault-that-is-mended": (
+        lambda: cloud(series="zed", refusal=said(EMPTY_POOL)), "g1.h100 WC329 error"),
     "little-known": (
         lambda: cloud(api=None, scheduler=None, placement=None, hosts=(HostEvidence("gpu-01"),)),
         "",

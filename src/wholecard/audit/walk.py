@@ -18,6 +18,8 @@ from wholecard.audit.refusals import kind_of
 from wholecard.audit.request_links import Asked, asked
 from wholecard.audit.wanted import in_placement
 from wholecard.core import Finding, Severity
+from wholecard.nova.faults import FAULTS, Fault
+from wholecard.site.releases import release
 
 
 @dataclass(frozen=True)
@@ -259,13 +261,27 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
         " It was otherwise then: full, or a host down. Try again."
     )  # fmt: skip
     how = dict.fromkeys(link.fix for link in left if link.fix)
+    fault = _fault_in(evidence, message)
+    if fault is not None:
+        # Its words are a cause: nobody has to guess that the host was full.
+        rest = (
+            f" These are the words of nova's own fault {fault.bug}, mended in "
+            f"{release(str(fault.mended))}: {fault.what}. {fault.do} ({fault.link})."
+        )
     return Finding(
         "WC329",
         evidence.request.flavor_said,
         Severity.ERROR,
         f"Nothing that is known explains it now; {hint} ({message}).{rest}",
-        "Tell more: " + "; ".join(how) if how else "",
+        "Tell more: " + "; ".join(how) if how and fault is None else "",
     )
+
+
+def _fault_in(evidence: Evidence, message: str) -> Fault | None:
+    """The fault of nova's own that nova's or a compute's words tell of, if this release has it."""
+    texts = (message, *(said for host in evidence.hosts for said in host.refused))
+    there = (fault for fault in FAULTS if fault.is_in(evidence.release.nova))
+    return next((fault for fault in there if any(map(fault.is_said_in, texts))), None)
 
 
 def _finding(link: Link, subject: str, severity: Severity) -> Finding:
