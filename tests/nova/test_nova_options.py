@@ -20,6 +20,10 @@ NAMES = [
     ("report_in_placement", 26, "[pci] report_in_placement"),
     ("pci_in_placement", 26, "None"),
     ("pci_in_placement", 27, "[filter_scheduler] pci_in_placement"),
+    ("enabled_mdev_types", 16, "None"),
+    ("enabled_mdev_types", 17, "[devices] enabled_vgpu_types"),
+    ("enabled_mdev_types", 23, "[devices] enabled_vgpu_types"),
+    ("enabled_mdev_types", 24, "[devices] enabled_mdev_types"),
     ("driver", 14, "[DEFAULT] quota_driver"),
     ("driver", 34, "[quota] driver"),
 ]

@@ -277,6 +277,24 @@ def test_every_option_is_told_in_its_releases() -> None:
             assert len(names) <= 1
 
 
+@pytest.mark.parametrize(
+    ("name", "of", "rule"),
+    [
+        ("enabled_vgpu_types", "pike", "WC212"),
+        ("enabled_vgpu_types", "queens", None),
+        ("enabled_vgpu_types", "wallaby", None),
+        ("enabled_vgpu_types", "xena", "WC211"),
+        ("enabled_vgpu_types", "2026.2", "WC211"),
+        ("enabled_mdev_types", "wallaby", "WC212"),
+        ("enabled_mdev_types", "xena", None),
+    ],
+)
+def test_the_names_of_mediated_devices(name: str, of: str, rule: str | None) -> None:
+    """[devices] enabled_vgpu_types of Queens became enabled_mdev_types in Xena."""
+    found = rules(service(f"[devices]\n{name} = nvidia-35\n", "compute", of))
+    assert found == ([rule] if rule else [])
+
+
 def test_too_many_are_counted() -> None:
     """Of a rule fifty findings are said of a file, and the last says how many more there are."""
     found = lint([service("[pci]\n" + "alias = {}\n" * 60)])

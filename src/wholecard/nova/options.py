@@ -92,6 +92,12 @@ OPTIONS: tuple[Option, ...] = (
         Spelling("DEFAULT", "pci_alias", 13, deprecated=15),
         compute=14,
     ),
+    # No need of ours: a whole card has no types. Its history is told; render never writes it.
+    _option(
+        "list", "compute", "which types of mediated devices (vGPUs) may be given",
+        Spelling("devices", "enabled_mdev_types", 24),
+        Spelling("devices", "enabled_vgpu_types", 17, deprecated=24),
+    ),
     _option(
         "boolean", "compute", "each function becomes a provider in Placement",
         Spelling("pci", "report_in_placement", 26),
