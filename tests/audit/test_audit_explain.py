@@ -98,6 +98,22 @@ CASES: dict[str, Case] = {
     "odd-layout": (lambda: cloud(request=request(specs={"hw:numa_nodes": "3"})),
                    "g1.h100 WC302 error"),
     "alias-missing-on-api": (lambda: cloud(api=api(OTHER)), "g1.h100 WC303 error"),
+    "alias-by-an-old-name-in-the-new-section": (
+        lambda: cloud(api=conf("api.conf", pci={"pci_alias": ALIAS})), "g1.h100 WC303 error"),
+    "alias-in-a-wrong-section": (
+        lambda: cloud(api=conf("api.conf", filter_scheduler={"alias": ALIAS})),
+        "g1.h100 WC303 error",
+    ),
+    "alias-of-others": (
+        lambda: cloud(api=conf("api.conf", other={"alias": "x"}, pci={"comment": "x"})),
+        "g1.h100 WC303 error",
+    ),
+    "alias-in-another-case": (
+        lambda: cloud(request=request("H100:2")), "g1.h100 WC303 error"),
+    "no-card-at-all": (lambda: cloud(request=request("h100:0")), "g1.h100 WC301 error"),
+    "one-alias-of-none": (
+        lambda: cloud(request=request("h100:1,h100:0")), ""),
+    "count-without-alias": (lambda: cloud(request=request(":1")), "g1.h100 WC302 error"),
     "alias-missing-on-api-placement": (
         lambda: cloud(True, api=api((), placement=True)), "g1.h100 WC303 error"),
     "alias-missing-by-its-words": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wholecard.audit.chain import REQUEST_LINKS, Link, broken, first_broken, ok, unknown, walked
-from wholecard.audit.evidence import Evidence
+from wholecard.audit.evidence import Evidence, Request
 from wholecard.audit.guest import GuestLayout, layout
 from wholecard.audit.host_words import LayoutError
 from wholecard.audit.refusals import kind_of
@@ -14,6 +14,7 @@ from wholecard.audit.settings import files, misnamed, spelled
 from wholecard.audit.wanted import EXTRA_SPEC, Aliases, Wanted, aliases_of, api_rules
 from wholecard.nova.conf import NovaConf
 from wholecard.nova.match import RequestError, groups_of, parse_request
+from wholecard.nova.names import Names
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ def _extra_spec(evidence: Evidence) -> Link:
             f"openstack flavor set {request.flavor_typed} --property {EXTRA_SPEC}=ALIAS:1",
             request.source,
         )
+    empty = _empty(request, text, words)
+    if empty is not None:
+        return empty
     image = f" with the image {request.image}" if request.image else ""
     # What is asked of Placement the scheduler reads, and of its words nova-api knows only some.
     for reads, who in ((layout, "nova-api"), (resource_request, "nova")):
@@ -93,6 +97,29 @@ def _extra_spec(evidence: Evidence) -> Link:
                 request.source,
             )
     return ok(name, f"{EXTRA_SPEC}={text}", request.source)
+
+
+def _empty(request: Request, text: str, words: list[list[str]]) -> Link | None:
+    """Words that nova can read, and that name no alias, or ask for no card at all."""
+    fix = f"openstack flavor set {request.flavor_typed} --property {EXTRA_SPEC}=ALIAS:1"
+    if any(not alias.strip() for alias, _ in words):
+        return broken(
+            "extra spec",
+            "WC302",
+            f"{EXTRA_SPEC}={text!r} has a count without an alias: nova-api answers 400.",
+            fix,
+            request.source,
+        )
+    if not any(int(count) for _, count in words):
+        return broken(
+            "extra spec",
+            "WC301",
+            f"The flavor {request.flavor_said} asks for no card at all, by {EXTRA_SPEC}={text}: "
+            "its servers start without one.",
+            fix,
+            request.source,
+        )
+    return None
 
 
 def _counts(text: str) -> bool:
@@ -153,13 +180,28 @@ def _not_defined(evidence: Evidence, api: NovaConf, aliases: Aliases, alias: str
         and alias in aliases_of(host.conf, api_rules(evidence), evidence.release).places
     ]
     there = f" nova-compute on {', '.join(elsewhere[:3])} has it." if elsewhere else ""
+    near = None if elsewhere else Names(aliases.by_name).near(alias)
+    if near is not None:
+        there = f" Did you mean {near}?"
+        asked_for = evidence.request.extra_specs[EXTRA_SPEC].split(",")
+        pairs = (each.partition(":") for each in asked_for)
+        right = ",".join(
+            f"{near if name.strip() == alias else name.strip()}:{count}" for name, _, count in pairs
+        )
+        fix = (
+            f"openstack flavor set {evidence.request.flavor_typed} --property {EXTRA_SPEC}={right}"
+        )
+    else:
+        fix = (
+            f"Write {spelled('alias', evidence.release)} for {alias!r} into nova-api's "
+            "configuration too, the same line as on the computes, and restart nova-api."
+        )
     return broken(
         "alias on the api",
         "WC303",
         f"nova-api knows no alias {alias!r}: it answers 400, PCI alias {alias} is not defined. "
         f"It knows {known}.{there}{misnamed(api, 'alias', evidence.release)}",
-        f"Write {spelled('alias', evidence.release)} for {alias!r} into nova-api's configuration "
-        "too, the same line as on the computes, and restart nova-api.",
+        fix,
         files(api),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wholecard.nova.conf import NovaConf, as_boolean, split_list
 from wholecard.nova.conf_file import Entry
+from wholecard.nova.lint.spelling import option_meant
 from wholecard.nova.options import OPTIONS, Option, Spelling
 from wholecard.site.releases import Release
 
@@ -39,6 +40,11 @@ def misnamed(conf: NovaConf, name: str, release: Release) -> str:
         if found and spelling.state(release.nova) in ("not-yet", "gone"):
             where = f"{found[0].path}:{found[0].line}"
             return f" {where} has {spelling}, which nova {release} does not read."
+    # A name, or a name and a section, that no release has, as lint takes them (WC213, WC214).
+    for entry in conf.entries:
+        if option_meant(entry) == _BY_NAME[name]:
+            said = f"[{entry.section}] {entry.name}"
+            return f" {entry.path}:{entry.line} has {said}, which nova does not read."
     return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wholecard.nova.conf_file import ConfFile, Entry, normal
 from wholecard.nova.lint.remark import Edit
 from wholecard.nova.names import Names
-from wholecard.nova.options import OPTIONS, Option, Spelling
+from wholecard.nova.options import OPTIONS, Option, Spelling, find
 from wholecard.site.releases import RELEASES
 
 BY_NAME: dict[str, Option] = {
@@ -40,6 +40,20 @@ def name_meant(entry: Entry) -> str | None:
     """The option's name that a wrong one means, None where it may be anybody's."""
     meant = _MEANT.get(entry.name) if normal(entry.section) in ("pci", "DEFAULT") else None
     return meant or _NEAR.near(entry.name) or _NEAR.near(entry.name.removeprefix("pci_"))
+
+
+def option_meant(entry: Entry) -> Option | None:
+    """The option that an entry means which stands under no name and section that nova ever had.
+
+    None for one that does, and where it may be anybody's: a name that others have too is ours
+    with the value of a card alone.
+    """
+    if find(normal(entry.section), entry.name):
+        return None
+    name = entry.name if entry.name in BY_NAME else name_meant(entry)
+    if name is None or (name in COMMON and not is_card_object(entry)):
+        return None
+    return BY_NAME[name]
 
 
 def is_card_object(entry: Entry) -> bool:
