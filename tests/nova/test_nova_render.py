@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,23 @@ def test_texts(name: str) -> None:
     texts = rendered(release(name))
     whole = "\n".join(f"==> {role} <==\n{one}" for role, one in texts.items())
     compare(f"{name}.conf", whole, GOLDEN)
+
+
+@pytest.mark.parametrize(
+    ("of", "chosen", "said"),
+    [
+        ("2023.1", False, "cannot be tuned for 8 cards"),
+        ("2024.1", True, "a request for several may find no host"),
+        ("2024.2", False, "nova counts and chooses cards itself"),
+        ("2024.2", True, "claimed in Placement"),
+    ],
+)
+def test_who_chooses_is_said(of: str, chosen: bool, said: str) -> None:
+    """The comment of pci_in_placement says who chooses, and what Placement cannot be tuned for."""
+    pci = replace(CARDS, pci_in_placement=chosen, cards_per_host=8, hosts=1)
+    written = " ".join(render("api", pci, (), release(of)).replace("\n#", "").split())
+    assert said in written
+    assert ("cannot be tuned" in written) == (of != "2024.2")
 
 
 def declared(of: Release) -> cfg.ConfigOpts:

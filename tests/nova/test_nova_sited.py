@@ -81,6 +81,29 @@ JUDGED = [
          "card with an SR-IOV capability, type-PCI for one without"],
     ),
     (
+        "Placement that cannot be tuned", "27", CARD % "", HOST,
+        [],
+        ["site.yaml:1:1: nova.pci_in_placement: auto is off here, and nova counts cards itself; "
+         "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write false, and "
+         "this is not said again"],
+    ),
+    (
+        "Placement that cannot be tuned, asked for", "29", CARD % "",
+        f"{HOST}nova: {{pci_in_placement: true}}\n",
+        [],
+        ["site.yaml:4:8: nova.pci_in_placement: requests for several cards may find no host; "
+         "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write auto or "
+         "false, and nova counts cards itself, or upgrade to 2024.2"],
+    ),
+    (
+        "Placement that is not wanted", "27", CARD % "",
+        f"{HOST}nova: {{pci_in_placement: false}}\n", [], [],
+    ),
+    (
+        "nothing that could be reported", "27", CARD % "",
+        f"{HOST}nova: {{report_in_placement: false}}\n", [], [],
+    ),
+    (
         "limits that are not counted", "32", CARD % "",
         f"{HOST}quotas: {{p: {{cards: {{h: 8}}}}, q: {{cores: 2}}}}\n",
         [],
@@ -137,3 +160,12 @@ def test_warnings_of_a_role(folder: Path, role: None, places: list[int]) -> None
     more = "quotas: {p: {cards: {h: 8}}}\nnova: {enabled_filters: [Mine]}\n"
     file = read(folder, f"release: 32\ncards: {{h: {CARD % ''}}}\n{more}")
     assert [each.place.line for each in warnings(file, file.release, role=role)] == places
+
+
+@pytest.mark.parametrize(
+    ("role", "told"), [("api", 1), ("scheduler", 1), ("conductor", 1), ("compute", 0), (None, 1)]
+)
+def test_who_is_told_of_placement(folder: Path, role: None, told: int) -> None:
+    """That `auto` is off is told with the files in which it stands."""
+    file = read(folder, f"release: 27\ncards: {{h: {CARD % ''}}}\n{HOST}")
+    assert len(warnings(file, file.release, role=role)) == told

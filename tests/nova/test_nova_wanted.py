@@ -178,6 +178,38 @@ def test_zed_reports_and_does_not_choose() -> None:
     assert "resource_class" not in aliases(made)[0]
 
 
+FOUR = host([*own(), *(function(f"0000:4{n}:00.0", H100, sriov=16) for n in range(4))])
+THREE = host([*own(), *(function(f"0000:4{n}:00.0", H100, sriov=16) for n in range(3))])
+
+
+@pytest.mark.parametrize(
+    ("facts", "of", "wish", "chosen"),
+    [
+        (FOUR, "26", "auto", False),
+        (FOUR, "27", "auto", False),
+        (FOUR, "29", "auto", False),
+        (FOUR, "30", "auto", True),
+        (THREE, "27", "auto", True),
+        (FOUR, "27", True, True),
+        (FOUR, "30", False, False),
+    ],
+)
+def test_auto_is_off_where_placement_cannot_be_tuned(
+    facts: Host, of: str, wish: bool | str, chosen: bool
+) -> None:
+    """Before 2024.2 Placement does not answer for many cards: auto leaves them to nova."""
+    made = configs({"h100": GPU}, {"a": facts}, of=of, nova={"pci_in_placement": wish})["a"]
+    assert (made.report_in_placement, made.pci_in_placement) == (True, chosen)
+
+
+def test_counted_cards_count_without_facts() -> None:
+    """The number of cards that the site gives a host without facts decides as facts do."""
+    card = {**GPU, "device_type": "type-PF"}
+    for count, chosen in ((3, True), (4, False)):
+        hosts = {"a": {"cards": {"h100": count}}}
+        assert configs({"h100": card}, {}, of="27", hosts=hosts)["a"].pci_in_placement is chosen
+
+
 LIMIT = {"p": {"cards": {"h100": 8}}}
 
 

@@ -29,7 +29,7 @@ from wholecard.nova.options import (
     by_name,
     find,
 )
-from wholecard.nova.tuning import tuning
+from wholecard.nova.tuning import OPTIMISED_SINCE, is_too_wide, tuning
 from wholecard.nova.undoable import refused
 from wholecard.site.releases import Release, release
 
@@ -125,14 +125,35 @@ def _all(
     yield Need(
         by_name("pci_in_placement"),
         (_boolean(pci.pci_in_placement),),
-        "Cards are chosen and claimed in Placement. nova-api, nova-scheduler and nova-conductor "
-        "must agree on it, and every compute must report its cards before."
-        if role != "compute"
-        else "nova-compute checks its aliases by the rules of Placement, as nova-api does.",
+        _who_chooses(role, pci, of),
     )
     yield from _quotas(pci)
     if pci.cards_per_host:
         yield from _tuned(role, pci, of)
+
+
+def _who_chooses(role: Role, pci: PciConfig, of: Release) -> str:
+    """Why pci_in_placement stands as it does, and what the release's Placement cannot do."""
+    chosen = pci.pci_in_placement
+    untuned = ""
+    if is_too_wide(of.nova, pci.cards_per_host):
+        untuned = (
+            f" Placement of {of} cannot be tuned for {pci.cards_per_host} cards on a host, that of "
+            f"{release(str(OPTIMISED_SINCE))} can"
+            + (": a request for several may find no host." if chosen else ".")
+        )
+    if role == "compute":
+        rules = "of Placement" if chosen else "of nova's own count"
+        return f"nova-compute checks its aliases by the rules {rules}, as nova-api does."
+    if not chosen:
+        return (
+            "nova counts and chooses cards itself; nova-api, nova-scheduler and nova-conductor "
+            f"must agree on it.{untuned}"
+        )
+    return (
+        "Cards are chosen and claimed in Placement. nova-api, nova-scheduler and nova-conductor "
+        f"must agree on it, and every compute must report its cards before.{untuned}"
+    )
 
 
 def _whose(filters: Sequence[str], of: Release) -> str:

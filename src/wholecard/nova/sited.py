@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from wholecard.nova.needs import PciConfig
 from wholecard.nova.options import Role
+from wholecard.nova.tuning import OPTIMISED_SINCE, PCI_IN_PLACEMENT_SINCE
 from wholecard.nova.undoable import Undoable, UndoableError
-from wholecard.nova.wanted import pci_configs
-from wholecard.nova.wishes import passed_over, undoable
+from wholecard.nova.wanted import most_cards, pci_configs
+from wholecard.nova.wishes import passed_over, too_wide, undoable
 from wholecard.site.check import inventory_faults
 from wholecard.site.load import SiteError, SiteFile
 from wholecard.site.model import Site
@@ -38,6 +39,7 @@ def judged(file: SiteFile) -> Judgement:
         by_facts = _by_facts(file)
         faults = _faults(file, (each for each in by_facts if not each.is_lack))
         warnings += _faults(file, (each for each in by_facts if each.is_lack))
+        warnings += _faults(file, _too_wide(file, file.release, file.site))
     return Judgement(tuple(sorted(set(faults))), tuple(sorted(set(warnings))))
 
 
@@ -62,14 +64,24 @@ def warnings(
     available: Sequence[str] = (),
 ) -> tuple[Fault, ...]:
     """What is left out of a role's file, or of any, or may be wrong there, and stops nothing."""
-    found = passed_over(site or file.site, of, available)
+    chosen = site or file.site
+    found = (*passed_over(chosen, of, available), *_too_wide(file, of, chosen))
     return tuple(sorted(_faults(file, (each for each in found if _is_of(each, role)))))
 
 
 def _is_of(found: Undoable, role: Role | None) -> bool:
     """Whether it is of what that role reads."""
-    readers = ("scheduler",) if found.keys[0] == "nova" else ("api", "conductor")
+    readers = ("scheduler",) if "enabled_filters" in found.keys else ("api", "conductor")
+    if "pci_in_placement" in found.keys:
+        readers = ("api", "scheduler", "conductor")
     return role is None or role in readers
+
+
+def _too_wide(file: SiteFile, of: Release, site: Site) -> tuple[Undoable, ...]:
+    """What `auto` or the wish for Placement comes to with the cards that the hosts have."""
+    if not PCI_IN_PLACEMENT_SINCE <= of.nova < OPTIMISED_SINCE:
+        return ()
+    return too_wide(site, of, most_cards(site, file.facts()))
 
 
 def _by_facts(file: SiteFile) -> list[Undoable]:

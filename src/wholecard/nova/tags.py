@@ -90,7 +90,7 @@ def resource_classes(
                     f"nova cannot tell cards.{name} and cards.{twin} apart",
                     "They have the same ids and the same device_type, and an alias knows no "
                     "address.",
-                    "Choose cards in Placement (2023.1), or make one kind of them.",
+                    "Write nova.pci_in_placement: true (2023.1), or make one kind of them.",
                 )
     for name, made in classes.items():
         other = next((each for each in classes if each != name and classes[each] == made), None)

@@ -28,6 +28,8 @@ FIRST_MAJOR = 13
 # nova.conf's `[filter_scheduler] pci_in_placement`: from here on Placement chooses cards.
 PCI_IN_PLACEMENT_SINCE = 27
 OWN_SECTIONS_SINCE = 15
+# From here on Placement can give up a choice that takes a card twice (bug 2126751).
+OPTIMISED_SINCE = 30
 
 # A host with fewer cards of a kind has few ways to choose among them.
 WIDE = 4
@@ -83,6 +85,15 @@ def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[Sett
     return tuple(setting for setting in settings if setting.since <= major)
 
 
+def is_too_wide(major: int, cards_per_host: int) -> bool:
+    """Whether Placement of that release chooses cards and cannot be tuned for so many on a host.
+
+    From 2023.1 to 2024.1: `max_allocation_candidates` alone, from 2023.2 on, takes seconds for one
+    host and is cut off for many (docs/explanation/placement-tuning.md).
+    """
+    return PCI_IN_PLACEMENT_SINCE <= major < OPTIMISED_SINCE and cards_per_host >= WIDE
+
+
 def _placement(cards: int, hosts: int) -> tuple[Setting, ...]:
     shuffled = Setting(
         "placement", "randomize_allocation_candidates", "true",
@@ -109,7 +120,7 @@ def _placement(cards: int, hosts: int) -> tuple[Setting, ...]:
             "workarounds", "optimize_for_wide_provider_trees", "true",
             f"drops impossible choices early instead of walking all {cards}^{cards} "
             "(bug 2126751; in placement 12.0.2, 15.0.0, and stable/2025.1 and 2025.2)",
-            30,
+            OPTIMISED_SINCE,
         ),
     )  # fmt: skip
 

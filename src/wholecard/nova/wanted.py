@@ -2,7 +2,8 @@
 
 What the site wishes and the release cannot do, or would refuse at start, is an UndoableError here,
 before anything is written: all that the file alone tells, then the first thing that the facts tell.
-`auto` takes what the release has; limits of cards that it does not count are left out.
+`auto` takes what the release has and can be tuned for; limits of cards that it does not count are
+left out.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ def pci_configs(
     against = undoable(site, of, available)
     if against:
         raise UndoableError(against)
-    use = placement_use(site, of)
     found = given(site, facts)
+    blind = tuple(hosts_without_facts(site, facts))
+    most, hosts = _counted(site, found, blind)
+    use = placement_use(site, of, most)
     if use.report:
         refuse_parts(found)
-    blind = tuple(hosts_without_facts(site, facts))
     ids = {name: _ids(name, kind, found, blind) for name, kind in site.cards.items()}
     types = {name: _type(name, kind, found) for name, kind in site.cards.items()}
     classes = resource_classes(site.cards, ids, types, use)
@@ -50,7 +52,6 @@ def pci_configs(
         alias for name in site.cards for alias in _aliases(tags[name], ids[name], types[name])
     )
     driver, limited = quota_driver(site, of), _limited(site, tags, ids, of)
-    most, hosts = _counted(site, found, blind)
     specs = _specs(site, facts, tags, found, blind, of)
     configs = {
         host: PciConfig(
@@ -69,6 +70,15 @@ def pci_configs(
     for config in dict.fromkeys(configs.values()):
         check(config, of)
     return configs
+
+
+def most_cards(site: Site, facts: Mapping[str, Host]) -> int:
+    """The most cards of a kind that a host has; 0 where that is not known."""
+    try:
+        found = given(site, facts)
+    except UndoableError:
+        return 0
+    return _counted(site, found, tuple(hosts_without_facts(site, facts)))[0]
 
 
 def _ids(

@@ -8,19 +8,55 @@ from wholecard.nova.filters import WrongFilter, wrong_filters
 from wholecard.nova.needs import UNIFIED
 from wholecard.nova.options import CARDS_COUNTED, DEVICE_SPEC_KEYS, NUMA_POLICIES, QUOTA_DRIVERS
 from wholecard.nova.tags import PlacementUse
+from wholecard.nova.tuning import OPTIMISED_SINCE, PCI_IN_PLACEMENT_SINCE, is_too_wide
 from wholecard.nova.undoable import Keys, Undoable
 from wholecard.site.model import CardKind, Site
 from wholecard.site.releases import Release, release
 
-_REPORT, _CHOOSE = 26, 27
+_REPORT, _CHOOSE = 26, PCI_IN_PLACEMENT_SINCE
 
 
-def placement_use(site: Site, of: Release) -> PlacementUse:
-    """How the site's nova uses Placement, as far as the release has it."""
+def placement_use(site: Site, of: Release, cards_per_host: int = 0) -> PlacementUse:
+    """How the site's nova uses Placement, as far as the release has it.
+
+    `cards_per_host` is the most that a host has of a kind: with more than that release's Placement
+    can be tuned for, `auto` does not choose there.
+    """
     wish = site.nova
     report = of.nova >= _REPORT and wish.report_in_placement is not False
-    choose = of.nova >= _CHOOSE and wish.pci_in_placement is not False
-    return PlacementUse(report, choose and (report or wish.pci_in_placement is True))
+    if wish.pci_in_placement is True:
+        return PlacementUse(report, of.nova >= _CHOOSE)
+    choose = report and of.nova >= _CHOOSE and wish.pci_in_placement is not False
+    return PlacementUse(report, choose and not is_too_wide(of.nova, cards_per_host))
+
+
+def too_wide(site: Site, of: Release, cards_per_host: int) -> tuple[Undoable, ...]:
+    """What stops nothing, where Placement of the release cannot be tuned for so many cards."""
+    wish = site.nova
+    if wish.pci_in_placement is False or not is_too_wide(of.nova, cards_per_host):
+        return ()
+    keys: Keys = ("nova", "pci_in_placement")
+    since = release(str(OPTIMISED_SINCE))
+    why = f"{since} is the first whose Placement can be tuned for {cards_per_host} cards on a host."
+    if wish.pci_in_placement is True:
+        return (
+            Undoable(
+                keys,
+                "nova.pci_in_placement: requests for several cards may find no host",
+                why,
+                f"Write auto or false, and nova counts cards itself, or upgrade to {since}.",
+            ),
+        )
+    if not placement_use(site, of).choose:
+        return ()
+    return (
+        Undoable(
+            keys,
+            "nova.pci_in_placement: auto is off here, and nova counts cards itself",
+            why,
+            "Write false, and this is not said again.",
+        ),
+    )
 
 
 def undoable(site: Site, of: Release, available: Sequence[str] = ()) -> tuple[Undoable, ...]:

@@ -134,7 +134,8 @@ class NovaUse(Model):
     `auto` means: where the release has it."""
     pci_in_placement: bool | Literal["auto"] = "auto"
     """The api's, scheduler's and conductor's: choose cards in Placement (2023.1), once every
-    compute reports. `auto` means: where the release has it."""
+    compute reports. `auto` means: where the release has it, and Placement of it can be tuned for
+    the hosts' cards: from 2023.1 to 2024.1 it is off where a host has four or more of a kind."""
     enabled_filters: tuple[Name, ...] | None = None
     """The scheduler's list as it is today; nova's own default where none is given."""
 
