@@ -71,7 +71,9 @@ def warnings(
 
 def _is_of(found: Undoable, role: Role | None) -> bool:
     """Whether it is of what that role reads."""
-    readers = ("scheduler",) if "enabled_filters" in found.keys else ("api", "conductor")
+    readers: tuple[Role, ...] = (
+        ("scheduler",) if "enabled_filters" in found.keys else ("api", "conductor")
+    )
     if "pci_in_placement" in found.keys:
         readers = ("api", "scheduler", "conductor")
     return role is None or role in readers
