@@ -133,6 +133,56 @@ def test_many_cards_are_a_note_to_the_scheduler() -> None:
     assert rules(few, scheduler) == []
 
 
+TUNED = {
+    "max_allocation_candidates": "100",
+    "allocation_candidates_generation_strategy": "breadth-first",
+    "randomize_allocation_candidates": "true",
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "optimised", "lines"),
+    [
+        ({}, "true", []),
+        ({"max_allocation_candidates": "-1"}, "true", [2]),
+        ({"max_allocation_candidates": "50"}, "true", []),
+        ({"allocation_candidates_generation_strategy": "depth-first"}, "true", [3]),
+        ({"randomize_allocation_candidates": "false"}, "true", []),
+        ({}, "false", [6]),
+        ({"max_allocation_candidates": "-1",
+          "allocation_candidates_generation_strategy": "depth-first"}, "off", [2, 3, 6]),
+    ],
+)  # fmt: skip
+def test_a_tuning_that_is_none(values: dict[str, str], optimised: str, lines: list[int]) -> None:
+    """An option that stands there with a value that does nothing for many cards is WC259."""
+    compute = service(f"{REPORT}device_spec = {H100}\n", "compute", "2025.2", "gpu-08",
+                      path="compute.conf")  # fmt: skip
+    text = "[placement]\n" + "".join(f"{k} = {v}\n" for k, v in {**TUNED, **values}.items())
+    text += f"[workarounds]\noptimize_for_wide_provider_trees = {optimised}\n"
+    found = lint([compute, service(text, "placement", "2025.2", path="placement.conf")])
+    assert [(each.path, each.place.line) for each in found] == [
+        ("placement.conf", line) for line in lines
+    ]
+    assert {each.finding.rule for each in found} <= {"WC259"}
+
+
+@pytest.mark.parametrize(
+    ("series", "host", "fires"),
+    [("2023.1", "gpu-08", True), ("2024.1", "gpu-08", True), ("2024.2", "gpu-08", False),
+     ("2024.1", "gpu-01", False)],
+)  # fmt: skip
+def test_placement_that_cannot_be_tuned(series: str, host: str, fires: bool) -> None:
+    """Before 2024.2 pci_in_placement itself is what is wrong with eight cards on a host."""
+    compute = service(f"{REPORT}device_spec = {H100}\nalias = {ALIAS}\n", "compute", series, host,
+                      path="compute.conf")  # fmt: skip
+    for on, told in (("true", fires), ("false", False)):
+        text = f"[pci]\nalias = {ALIAS}\n[filter_scheduler]\npci_in_placement = {on}\n"
+        found = lint([compute, service(text, "api", series, path="api.conf")])
+        assert [(each.path, each.place.line, each.finding.rule) for each in found] == (
+            [("api.conf", 4, "WC259")] if told else []
+        )
+
+
 def test_a_refused_spec_keeps_the_rest_still() -> None:
     """Where nova refuses a device_spec nothing is said of what the aliases would find."""
     text = f'[pci]\ndevice_spec = {{"vendor_id": "x"}}\nalias = {ALIAS}\n'

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from wholecard.nova.conf import as_boolean
 from wholecard.nova.conf_file import Place
 from wholecard.nova.lint.check_inventory import devices_given
 from wholecard.nova.lint.remark import NOTE, WARNING, Remark, file_remark, remark
 from wholecard.nova.lint.service import Service
 from wholecard.nova.options import Role
-from wholecard.nova.tuning import Setting, tuning
+from wholecard.nova.tuning import OPTIMISED_SINCE, Setting, is_too_wide, tuning
 from wholecard.site.match import functions_of
 from wholecard.site.model import Site
+from wholecard.site.releases import release
 
 # The number from which Placement with its own settings does not answer in time.
 MANY = 8
@@ -64,15 +66,39 @@ def check_tuning(services: Sequence[Service]) -> Iterator[Remark]:
     for service in services:
         if service.role in ("placement", "scheduler", "conductor") and uses:
             yield from service.says(_untuned(service, service.role, most, hosts))
+        if most >= MANY and service.reads("pci_in_placement"):
+            yield from service.says(_too_wide(service, most))
+
+
+def _too_wide(service: Service, most: int) -> Iterator[Remark]:
+    """Cards are chosen in Placement, and that release's cannot be tuned for so many."""
+    if is_too_wide(service.major, most) and service.boolean("pci_in_placement"):
+        since = release(str(OPTIMISED_SINCE))
+        yield remark(
+            "WC259", WARNING, service.effective("pci_in_placement").entries[-1],
+            f"a host gives {most} cards of one kind, and Placement of {service.release} cannot be "
+            f"tuned for choosing among them; {since} is the first that can",
+            "Write pci_in_placement = false for nova-api, nova-scheduler and nova-conductor, and "
+            f"nova counts the cards itself, or upgrade to {since}.",
+        )  # fmt: skip
 
 
 def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Remark]:
-    missing = [
-        setting
-        for setting in tuning(role, service.major, most, hosts)
-        if not service.conf.find(setting.section, setting.name)
-    ]
-    for file in service.conf.files[-1:] if missing and most >= MANY else ():
+    if most < MANY:
+        return
+    missing = []
+    for setting in tuning(role, service.major, most, hosts):
+        found = service.conf.find(setting.section, setting.name)
+        if not found:
+            missing.append(setting)
+        elif not _is_enough(setting, service.conf.substituted(found[-1]).text):
+            yield remark(
+                "WC259", WARNING, found[-1],
+                f"a host gives {most} cards of one kind, and this value is none for them: "
+                f"{setting.reason}",
+                f"Write {setting.name} = {setting.value}.",
+            )  # fmt: skip
+    for file in service.conf.files[-1:] if missing else ():
         shared = [each for each in missing if _is_everybodys(each)]
         own = [each for each in missing if not _is_everybodys(each)]
         parts = [f"Write\n{_lines(own)}"] if own else []
@@ -85,6 +111,21 @@ def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Re
             f"{', '.join(each.name for each in missing)}",
             "\n".join(parts),
         )  # fmt: skip
+
+
+def _is_enough(setting: Setting, text: str) -> bool:
+    """Whether the value does what the setting is for; others than these are the operator's.
+
+    -1 is no limit (placement, conf/placement.py).
+    """
+    text = text.strip()
+    if setting.name == "optimize_for_wide_provider_trees":
+        return as_boolean(text) is not False
+    if setting.name == "max_allocation_candidates":
+        return text != "-1"
+    if setting.name == "allocation_candidates_generation_strategy":
+        return text == setting.value
+    return True
 
 
 def _is_everybodys(setting: Setting) -> bool:
