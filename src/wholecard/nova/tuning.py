@@ -28,6 +28,8 @@ FIRST_MAJOR = 13
 # nova.conf's `[filter_scheduler] pci_in_placement`: from here on Placement chooses cards.
 PCI_IN_PLACEMENT_SINCE = 27
 OWN_SECTIONS_SINCE = 15
+# From here on Placement's number of candidates can be limited.
+LIMITED_SINCE = 28
 # From here on Placement can give up a choice that takes a card twice (bug 2126751).
 OPTIMISED_SINCE = 30
 
@@ -108,12 +110,12 @@ def _placement(cards: int, hosts: int) -> tuple[Setting, ...]:
             "placement", "max_allocation_candidates", str(most),
             f"{cards} of {cards} cards can be chosen in {cards}! orders on each host; "
             "a few on each are enough (in placement 10.0.1, 11.0.1, 12.0.1 and later)",
-            28,
+            LIMITED_SINCE,
         ),
         Setting(
             "placement", "allocation_candidates_generation_strategy", "breadth-first",
             "the candidates that are kept come from all hosts, not from the first few",
-            28,
+            LIMITED_SINCE,
         ),
         shuffled,
         Setting(
