@@ -94,9 +94,9 @@ def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Re
         elif not _is_enough(setting, service.conf.substituted(found[-1]).text):
             yield remark(
                 "WC259", WARNING, found[-1],
-                f"a host gives {most} cards of one kind, and this value is none for them: "
-                f"{setting.reason}",
-                f"Write {setting.name} = {setting.value}.",
+                f"a host gives {most} cards of one kind, and with this value Placement does not "
+                "answer in time for them, or not for all hosts",
+                f"Write {setting.name} = {setting.value}: {setting.reason}.",
             )  # fmt: skip
     for file in service.conf.files[-1:] if missing else ():
         shared = [each for each in missing if _is_everybodys(each)]
