@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -27,9 +27,6 @@ from wholecard.cloud.flavors import CreateFlavor, GiveFlavor, SetExtraSpecs
 from wholecard.cloud.images import SetImageProperties
 from wholecard.cloud.quotas import SetQuota
 from wholecard.cloud.traits import SetHostTraits
-
-if TYPE_CHECKING:
-    pass
 
 
 def test_a_zone_stays(cloud: Cloud) -> None:

@@ -11,7 +11,8 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.change import HALF, Fields, State, Value, Values, property_commands
-from wholecard.cloud.errors import GoneError, answer_read, words_of
+from wholecard.cloud.errors import answer_read, words_of
+from wholecard.cloud.ours import id_of, required
 
 # How we know our own aggregates again.
 MARK, MADE = "wholecard", "made"
@@ -122,7 +123,7 @@ class SetAggregateMetadata(Values):
 
     def holder(self, conn: Connection) -> str | None:
         """The aggregate's id."""
-        return _id(_find(conn, self.name))
+        return id_of(_find(conn, self.name))
 
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Set and remove them, the zone by a call of its own: nova may refuse that one.
@@ -130,7 +131,7 @@ class SetAggregateMetadata(Values):
         nova takes another zone, but none away: an empty one is refused, null among them
         (nova/compute/api.py, is_safe_to_update_az).
         """
-        aggregate = _must(conn, self.name, holder)
+        aggregate = required(_find(conn, self.name), f"aggregate {self.name}", holder)
         others = {key: value for key, value in state.items() if key != ZONE}
         if others:
             _set_metadata(conn, aggregate.id, others)
@@ -167,7 +168,7 @@ class AddHosts(Values):
 
     def holder(self, conn: Connection) -> str | None:
         """The aggregate's id."""
-        return _id(_find(conn, self.name))
+        return id_of(_find(conn, self.name))
 
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Add and remove them, one call each; of a host that has to stay a note says why.
@@ -175,7 +176,7 @@ class AddHosts(Values):
         From nova 30 on one with servers stays in an aggregate with a zone (nova/compute/api.py,
         ensure_no_instances_need_to_move_az_when_host_removed).
         """
-        aggregate = _must(conn, self.name, holder)
+        aggregate = required(_find(conn, self.name), f"aggregate {self.name}", holder)
         notes = []
         for host, value in sorted(state.items()):
             if value is not None:
@@ -210,27 +211,6 @@ def _list(conn: Connection) -> list[Aggregate]:
 
 def _find(conn: Connection, name: str) -> Aggregate | None:
     return next((each for each in _list(conn) if each.name == name), None)
-
-
-def _id(found: Aggregate | None) -> str | None:
-    return None if found is None else found.id
-
-
-def _must(conn: Connection, name: str, holder: str | None) -> Aggregate:
-    """The aggregate of that name that is ours, and has that id: no other one is ever changed."""
-    found = _find(conn, name)
-    if found is None:
-        raise GoneError(f"the aggregate {name} is gone", resolution="See who deleted it.")
-    if not found.ours:
-        raise GoneError(
-            f"the aggregate {name} is not wholecard's any more", resolution="See who made it anew."
-        )
-    if holder not in (None, found.id):
-        raise GoneError(
-            f"the aggregate {name} is {found.id} and not {holder}, which was changed here",
-            resolution="See who made it anew.",
-        )
-    return found
 
 
 def _create(conn: Connection, name: str, zone: str | None) -> str:

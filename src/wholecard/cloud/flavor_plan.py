@@ -68,12 +68,18 @@ def differences(flavor: Flavor | None, wish: FlavorWish) -> list[str]:
     return found
 
 
+def beyond(flavor: Flavor, wish: FlavorWish) -> tuple[list[str], list[str]]:
+    """The extra specs, and the projects that may use it, of a flavor beyond the wish."""
+    more = sorted(flavor.extra_specs.keys() - wish.extra_specs.keys())
+    projects = sorted(set(flavor.projects) - set(wish.projects)) if wish.projects else []
+    return more, projects
+
+
 def surplus(flavor: Flavor | None, wish: FlavorWish) -> list[str]:
     """What a flavor of ours has beyond the wish, one line each: it stays, whoever put it there."""
     if flavor is None or not flavor.ours:
         return []
-    more = sorted(flavor.extra_specs.keys() - wish.extra_specs.keys())
-    projects = sorted(set(flavor.projects) - set(wish.projects)) if wish.projects else []
+    more, projects = beyond(flavor, wish)
     return [
         *(f"{key}: {shown(flavor.extra_specs[key])} instead of nothing" for key in more),
         *(f"project {each} may use it" for each in projects),

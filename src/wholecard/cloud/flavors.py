@@ -20,7 +20,8 @@ from wholecard.cloud.change import (
     Values,
     property_commands,
 )
-from wholecard.cloud.errors import NO_PROJECT, GoneError, answer_read, words_of
+from wholecard.cloud.errors import NO_PROJECT, answer_read, words_of
+from wholecard.cloud.ours import id_of, required
 
 # How we know our own flavors again: nova keeps a description from compute API 2.55 on (Queens).
 DESCRIPTION = "Made by wholecard"
@@ -166,11 +167,11 @@ class SetExtraSpecs(Values):
 
     def holder(self, conn: Connection) -> str | None:
         """The flavor's id."""
-        return _id(_find(conn, self.name))
+        return id_of(_find(conn, self.name))
 
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Set those with a value in one call, remove the others."""
-        flavor = _must(conn, self.name, holder)
+        flavor = required(_find(conn, self.name), f"flavor {self.name}", holder)
         wished = {key: value for key, value in state.items() if value is not None}
         if wished:
             conn.compute.create_flavor_extra_specs(flavor.id, wished)
@@ -205,11 +206,11 @@ class GiveFlavor(Values):
 
     def holder(self, conn: Connection) -> str | None:
         """The flavor's id."""
-        return _id(_find(conn, self.name))
+        return id_of(_find(conn, self.name))
 
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Add or remove access; of what could not be taken away a note says why."""
-        flavor = _must(conn, self.name, holder)
+        flavor = required(_find(conn, self.name), f"flavor {self.name}", holder)
         notes = []
         for project, value in sorted(state.items()):
             if value is not None:
@@ -291,27 +292,6 @@ def _is_gone(conn: Connection, project: str) -> bool:
 
 def _find(conn: Connection, name: str) -> Flavor | None:
     return next(_list(conn, name), None)
-
-
-def _id(found: Flavor | None) -> str | None:
-    return None if found is None else found.id
-
-
-def _must(conn: Connection, name: str, holder: str | None) -> Flavor:
-    """The flavor of that name that is ours, and has that id: no other one is ever changed."""
-    found = _find(conn, name)
-    if found is None:
-        raise GoneError(f"the flavor {name} is gone", resolution="See who deleted it.")
-    if not found.ours:
-        raise GoneError(
-            f"the flavor {name} is not wholecard's any more", resolution="See who made it anew."
-        )
-    if holder not in (None, found.id):
-        raise GoneError(
-            f"the flavor {name} is {found.id} and not {holder}, which was changed here",
-            resolution="See who made it anew.",
-        )
-    return found
 
 
 def set_command(name: str, changes: tuple[Value, ...]) -> str:

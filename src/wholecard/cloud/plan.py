@@ -233,15 +233,11 @@ def _surplus(there: Flavor | None, wish: FlavorWish) -> Iterable[Finding]:
     lines = flavor_plan.surplus(there, wish)
     if there is None or not lines:
         return
+    more, projects = flavor_plan.beyond(there, wish)
     mends = [
-        f"openstack flavor unset --property {quoted(key)} {there.id}"
-        for key in sorted(there.extra_specs.keys() - wish.extra_specs.keys())
+        *(f"openstack flavor unset --property {quoted(key)} {there.id}" for key in more),
+        *(f"openstack flavor unset --project {project} {there.id}" for project in projects),
     ]
-    if wish.projects:
-        mends += [
-            f"openstack flavor unset --project {project} {there.id}"
-            for project in sorted(set(there.projects) - set(wish.projects))
-        ]
     yield Finding(
         "WC339",
         f"flavor {wish.name}",
