@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from wholecard.audit.evidence import Provider, Shelf
-from wholecard.audit.placement_links import address_in
 from wholecard.audit.wanted import Wanted, class_of
+
+_ADDRESS = r"_([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$"
+
+
+def address_in(provider: Provider) -> str:
+    """The address in a provider's name, empty where it has none."""
+    match = re.search(_ADDRESS, provider.name, re.IGNORECASE)
+    return match[1].lower() if match else ""
 
 
 def card_providers(shelf: Shelf | None) -> tuple[Provider, ...]:

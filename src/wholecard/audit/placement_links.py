@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from wholecard.audit.chain import Link, broken, ok, unknown
 from wholecard.audit.evidence import Evidence, HostEvidence, Provider, Question, Shelf, Stock
+from wholecard.audit.pci_providers import address_in, card_providers
 from wholecard.audit.settings import boolean, files, other
 from wholecard.audit.wanted import Wanted, alias_unknown, class_of, in_placement, traits_of
 from wholecard.nova.conf import NovaConf, as_boolean
@@ -20,7 +21,6 @@ from wholecard.site.releases import release
 # a second, at 16.8 million not within minutes (1 host, openstack-placement 16.0.0, 2 cores).
 _TOO_MANY = 1_000_000
 _ASK = "--cloud NAME, with --host {0} where there are many"
-_ADDRESS = r"_([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$"
 _TUNING = (
     "[workarounds] optimize_for_wide_provider_trees = true and [placement] "
     "max_allocation_candidates = 100 in Placement's configuration"
@@ -281,11 +281,11 @@ class PlacementLinks:
         nova = self.evidence.release.nova
         most = other(conf, "placement", "max_allocation_candidates")
         wise = other(conf, "workarounds", "optimize_for_wide_provider_trees")
-        limited = most is not None and nova >= LIMITED_SINCE
-        optimised = wise is not None and nova >= OPTIMISED_SINCE
+        limited = most is not None and re.fullmatch(r"\s*\+?0*[1-9]\d*\s*", most.text)
+        optimised = wise is not None and as_boolean(wise.text)
         return (
-            bool(limited and most and re.fullmatch(r"\s*\+?0*[1-9]\d*\s*", most.text)),
-            bool(optimised and wise and as_boolean(wise.text)),
+            bool(limited) and nova >= LIMITED_SINCE,
+            bool(optimised) and nova >= OPTIMISED_SINCE,
             ", ".join(each.where for each in (most, wise) if each) or files(conf),
         )
 
@@ -371,9 +371,7 @@ class PlacementLinks:
         )
 
     def _cards(self) -> tuple[Provider, ...]:
-        """The providers of functions: those named after an address."""
-        below = self.shelf.below if self.shelf else ()
-        return tuple(each for each in below if address_in(each))
+        return card_providers(self.shelf)
 
     def _of_class(self, request: Request) -> tuple[Provider, ...]:
         return tuple(each for each in self._cards() if each.stock(class_of(request)))
@@ -388,12 +386,6 @@ def judges(links: PlacementLinks) -> dict[str, Callable[[], Link]]:
         "inventory": links.inventory,
         "candidates": links.candidates,
     }
-
-
-def address_in(provider: Provider) -> str:
-    """The address in a provider's name, empty where it has none."""
-    match = re.search(_ADDRESS, provider.name, re.IGNORECASE)
-    return match[1].lower() if match else ""
 
 
 def _has(card: Provider, traits: frozenset[str]) -> bool:

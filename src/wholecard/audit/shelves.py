@@ -16,7 +16,7 @@ from wholecard.audit.evidence import (
     Stock,
 )
 from wholecard.audit.machine_links import asks_again
-from wholecard.audit.placement_links import address_in
+from wholecard.audit.pci_providers import address_in, card_providers
 from wholecard.audit.request_links import Asked
 from wholecard.audit.resource_request import resource_request
 from wholecard.audit.wanted import class_of, in_placement, traits_of
@@ -156,8 +156,7 @@ def taken(shelf: Shelf) -> dict[str, str]:
     A PF of which VFs are given is one provider; its VFs' own addresses Placement does not know.
     """
     return {
-        address: ", ".join(each.consumers) or "a server"
-        for each in shelf.below
-        for address in [address_in(each)]
-        if address and any(stock.used >= stock.total > 0 for stock in each.stocks)
+        address_in(each): ", ".join(each.consumers) or "a server"
+        for each in card_providers(shelf)
+        if any(stock.used >= stock.total > 0 for stock in each.stocks)
     }

@@ -13,7 +13,7 @@ from wholecard.audit.compute_links import alias_link, configuration_link, servic
 from wholecard.audit.evidence import Evidence, HostEvidence, Refusal
 from wholecard.audit.filter_links import FilterLink, hypervisor_link
 from wholecard.audit.machine_links import MachineLinks
-from wholecard.audit.pci_providers import card_providers
+from wholecard.audit.pci_providers import address_in, card_providers
 from wholecard.audit.refusals import kind_of
 from wholecard.audit.request_links import Asked, asked
 from wholecard.audit.wanted import in_placement
@@ -99,7 +99,7 @@ def _walked(evidence: Evidence, host: HostEvidence, request: Asked) -> HostAnswe
     cards = cards_of(evidence, host, request.wanted)
     placement = placement_links.PlacementLinks(evidence, host, request.wanted, cards.providers)
     machine = MachineLinks(evidence, host, request.wanted)
-    reported = frozenset(placement_links.address_in(each) for each in card_providers(host.shelf))
+    reported = frozenset(address_in(each) for each in card_providers(host.shelf))
     giving = card_links.CardLinks(host, cards, request.wanted, reported)
     near = near_links.NearLinks(evidence.request, host, cards, request.wanted, request.layout)
     judges = {
