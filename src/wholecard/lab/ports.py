@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from wholecard.lab import store
@@ -36,7 +36,7 @@ def choose(others: Collection[int] = ()) -> dict[str, int]:
     held: list[socket.socket] = []
     try:
         for name, preferred in PREFERRED.items():
-            held.append(_first_free([preferred, *random.sample(OTHERS, len(OTHERS))], others))
+            held.append(_first_free(_candidates(preferred), others))
             ports[name] = held[-1].getsockname()[1]
     finally:
         for listener in held:
@@ -91,6 +91,12 @@ def _bind(port: int) -> socket.socket | None:
         listener.close()
         return None
     return listener
+
+
+def _candidates(preferred: int) -> Iterator[int]:
+    """The preferred port, then the others in any order."""
+    yield preferred
+    yield from random.sample(OTHERS, len(OTHERS))
 
 
 def _first_free(ports: Iterable[int], others: Collection[int]) -> socket.socket:

@@ -13,7 +13,7 @@ from wholecard.nova.wanted import most_cards, pci_configs
 from wholecard.nova.wishes import passed_over, too_wide, undoable
 from wholecard.site.check import inventory_faults
 from wholecard.site.load import SiteError, SiteFile
-from wholecard.site.model import Site
+from wholecard.site.model import CardKind, Site
 from wholecard.site.nodes import Fault, Place
 from wholecard.site.releases import Release
 
@@ -87,18 +87,20 @@ def _too_wide(file: SiteFile, of: Release, site: Site) -> tuple[Undoable, ...]:
 
 
 def _by_facts(file: SiteFile) -> list[Undoable]:
-    found: list[Undoable] = []
+    """What the facts tell against each kind of card; where that is nothing, against all of them."""
     cards = file.site.cards
     alone = [{name: kind} for name, kind in cards.items()] if len(cards) > 1 else []
-    for kinds in [*alone, *([cards] if cards else [])]:
-        if found and len(kinds) == len(cards):
-            break
-        limits = {"cards": kinds, "quotas": {}}
-        try:
-            pci_configs(file.site.model_copy(update=limits), file.facts(), file.release)
-        except UndoableError as error:
-            found += error.found
-    return found
+    found = [each for kinds in alone for each in _against(file, kinds)]
+    return found or (_against(file, cards) if cards else [])
+
+
+def _against(file: SiteFile, kinds: dict[str, CardKind]) -> list[Undoable]:
+    site = file.site.model_copy(update={"cards": kinds, "quotas": {}})
+    try:
+        pci_configs(site, file.facts(), file.release)
+    except UndoableError as error:
+        return list(error.found)
+    return []
 
 
 def _faults(file: SiteFile, found: Iterable[Undoable]) -> list[Fault]:

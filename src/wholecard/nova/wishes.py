@@ -159,7 +159,7 @@ def _card(name: str, kind: CardKind, use: PlacementUse, of: Release) -> Iterator
 
 
 def _wrong_filters(site: Site, of: Release, available: Sequence[str]) -> Iterator[WrongFilter]:
-    yield from wrong_filters(site.nova.enabled_filters or (), of.nova, available)
+    return wrong_filters(site.nova.enabled_filters or (), of.nova, available)
 
 
 def _is_novas(wrong: WrongFilter) -> bool:
