@@ -33,9 +33,11 @@ test-long: tools ## what takes many minutes: matching against real novas from Py
 	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova_match
 	@$(SEARCH) $(RUN) pytest -m long -q tests/nova_lint
 
-lint: tools ## ruff: rules and form
+lint: tools ## ruff, the floors between the rooms, and how large and tangled the source is
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
+	@$(RUN) lint-imports --no-logo
+	@$(RUN) python scripts/measures.py
 
 types: tools ## mypy, strict
 	@$(RUN) mypy
