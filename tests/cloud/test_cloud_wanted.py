@@ -217,44 +217,18 @@ def test_aggregates_and_traits() -> None:
     assert found.traits == {"a": ("CUSTOM_G",), "b": ("CUSTOM_G",)}
 
 
-@pytest.mark.parametrize(
-    ("cards", "series", "nova", "resource_class", "counts"),
-    [
-        (CARDS, "2026.2", {}, "CUSTOM_PCI_10DE_2330", True),
-        (CARDS, "2026.1", {}, "CUSTOM_PCI_10DE_2330", False),
-        (CARDS, "2026.2", {"pci_in_placement": False}, "CUSTOM_PCI_10DE_2330", False),
-        ({"h100": {**CARDS["h100"], "resource_class": "CUSTOM_H"}}, "2026.2", {}, "CUSTOM_H", True),
-        ({"h100": {"match": [{"vendor": "10de"}]}}, "2026.2", {}, "CUSTOM_PCI_10DE_2330", True),
-        ({"h100": {"match": [{"vendor": "10de", "product": "2330"},
-                             {"vendor": "10de", "product": "2331"}]}}, "2026.2", {}, None, True),
-    ],
-)  # fmt: skip
-def test_quotas(
-    cards: Any, series: str, nova: dict[str, Any], resource_class: str | None, counts: bool
-) -> None:
-    """A limit of cards is one of their resource class, counted since 2026.2 in Placement."""
-    made = site(nova=nova, quotas={"p": {"cores": 8, "cards": {"h100": 2}}})
-    made = made.model_copy(update={"cards": Site.model_validate(
-        {"release": "2026.2", "cards": cards}).cards})  # fmt: skip
-    found = wanted(made, {"a": host()}, release(series))
-    (quota,) = found.quotas
-    assert (quota.project, quota.values) == ("p", {"cores": 8})
-    assert quota.cards == (("h100", resource_class, 2),)
-    assert found.counts_cards is counts
-
-
-def test_unified_before_yoga() -> None:
-    """Unified limits before Yoga are told, and nova's own quotas stand in for them."""
+def test_unified_before_2023_2() -> None:
+    """Unified limits before 2023.2 are a finding, and nova's own quotas are set instead."""
     made = site(quota_driver="unified", quotas={"p": {"cores": 8}})
-    found = wanted(made, {}, release("xena"))
+    found = wanted(made, {}, release("2023.1"))
     assert found.driver == "db"
     assert [(each.rule, each.severity) for each in found.findings] == [("WC332", Severity.WARNING)]
-    assert wanted(made, {}, release("yoga")).findings == ()
+    assert wanted(made, {}, release("2023.2")).findings == ()
 
 
 def test_wanted_is_compared_whole() -> None:
     """The same site gives the same."""
     made = site(flavors={"f": {"ram": 1, "vcpus": 2, "disk": 3, "projects": ["p"]}})
-    empty = Wanted(release("2026.2"), traits={}, counts_cards=True)
+    empty = Wanted(release("2026.2"), traits={})
     flavor = WantedFlavor("f", 1, 2, 3, {}, ("p",))
     assert wanted(made, {}, release("2026.2")) == replace(empty, flavors=(flavor,))

@@ -27,9 +27,7 @@ def plan_limits(
     if place is None:
         return
     wished = {
-        quota.project: _wished(wanted, quota, findings)
-        for quota in wanted.quotas
-        if quota.project in found.projects
+        quota.project: _wished(quota) for quota in wanted.quotas if quota.project in found.projects
     }
     named = {resource for each in wished.values() for resource in each}
     for resource in sorted(named - found.registered.keys()):
@@ -55,33 +53,12 @@ def plan_limits(
     _missing(wanted, named | found.registered.keys(), findings)
 
 
-def _wished(wanted: Wanted, quota: WantedQuota, findings: list[Finding]) -> dict[str, str | None]:
-    """The limits of a project by Keystone's names; cards where nova counts them."""
-    limits: dict[str, str | None] = {
-        RESOURCES[key]: str(value) for key, value in quota.values.items()
+def _wished(quota: WantedQuota) -> dict[str, str | None]:
+    """The limits of a project by Keystone's names."""
+    return {
+        **{RESOURCES[key]: str(value) for key, value in quota.values.items()},
+        **{f"class:{name}": str(count) for name, count in quota.cards.items()},
     }
-    for kind, resource_class, count in quota.cards:
-        if not wanted.counts_cards:
-            why = "nova counts cards since 2026.2 alone, and with pci_in_placement"
-        elif resource_class is None:
-            why = f"the cards of {kind} have several resource classes; give them one of their own"
-        else:
-            limits[f"class:{resource_class}"] = str(count)
-            continue
-        findings.append(uncounted(quota.project, kind, why))
-    return limits
-
-
-def uncounted(project: str, kinds: str, why: str) -> Finding:
-    """WC336: a limit of cards that nothing enforces."""
-    return Finding(
-        "WC336",
-        f"quota of {project}",
-        Severity.WARNING,
-        f"Its limit of {kinds} holds nothing back: {why}.",
-        "Cards are counted under unified limits since 2026.2, with pci_in_placement. Until then "
-        "limit instances, or make the flavors private to projects.",
-    )
 
 
 def _register(resource: str, place: LimitPlace) -> Action:

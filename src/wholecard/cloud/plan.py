@@ -11,7 +11,7 @@ from wholecard.cloud.change import Change, backwards, differing, values
 from wholecard.cloud.flavors import Flavor, FlavorWish, quoted
 from wholecard.cloud.found import Found, ImageFile
 from wholecard.cloud.images import Image, SetImageProperties, UploadImage
-from wholecard.cloud.limits import plan_limits, uncounted
+from wholecard.cloud.limits import plan_limits
 from wholecard.cloud.quotas import SetQuota
 from wholecard.cloud.traits import CreateTrait, SetHostTraits
 from wholecard.cloud.wanted import Wanted, WantedAggregate, WantedFlavor, WantedImage
@@ -260,10 +260,6 @@ def _plan_quotas(
         now = found.quotas.get(quota.project)
         if now is None:
             continue
-        if quota.cards:
-            kinds = ", ".join(kind for kind, _, _ in quota.cards)
-            why = "nova's own quota driver counts no cards"
-            findings.append(uncounted(quota.project, kinds, why))
         wished = {key: str(value) for key, value in quota.values.items()}
         changes = values({key: str(value) for key, value in now.values.items()}, wished)
         if changes:

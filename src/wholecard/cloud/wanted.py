@@ -5,26 +5,36 @@ Only what the release has is written; what it lacks is told as a finding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from wholecard.cloud.width import width
 from wholecard.core import Finding, Severity
 from wholecard.host.host import Host
-from wholecard.nova.options import FLAVOR_KEYS, IMAGE_KEYS, NUMA_POLICIES
+from wholecard.nova.desired.card_quotas import (
+    UNIFIED_LIMITS,
+    lacks_unified_limits,
+    limited_classes,
+    quota_driver,
+    why_uncounted,
+)
+from wholecard.nova.options import FLAVOR_KEYS, IMAGE_KEYS, NUMA_POLICIES, UNIFIED_DRIVER
+from wholecard.nova.undoable import UndoableError
 from wholecard.site.match import functions_of
-from wholecard.site.model import CardKind, Site, SiteAggregate, SiteFlavor, SiteImage
+from wholecard.site.model import Site, SiteAggregate, SiteFlavor, SiteImage
 from wholecard.site.releases import RELEASES, Release
 
 # Pages by their size in KiB, which nova of every release reads (nova/virt/hardware.py).
 _PAGES = {"2M": "2048", "1G": "1048576"}
 
-# nova counts aliases under unified limits: nova 34, nova/limit/placement.py (LP 2140631).
-CARDS_COUNTED = 34
-_UNIFIED = 25
 _NVIDIA = "10de"
 _CONSUMER = ("geforce", "titan")
 _TRAIT = "trait:"
+_UNTIL_COUNTED = (
+    "Cards are counted under unified limits since 2026.2, with pci_in_placement. Until then "
+    "limit instances, or make the flavors private to projects."
+)
 
 
 @dataclass(frozen=True)
@@ -59,21 +69,19 @@ class WantedAggregate:
 
 @dataclass(frozen=True)
 class WantedQuota:
-    """A project's limits: `values` by nova's names, `cards` by kind with its resource class.
-
-    A kind's class is None where its cards have several.
-    """
+    """A project's limits: `values` by nova's names, `cards` by resource class, where counted."""
 
     project: str
     values: Mapping[str, int]
-    cards: tuple[tuple[str, str | None, int], ...] = ()
+    cards: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """All that the cloud should have. `traits` are by host, `driver` is nova's quota driver.
+    """All that the cloud should have. `traits` are by host.
 
-    `findings` tell what the release does not have, and what the cards need and cannot get.
+    `driver` is nova's quota driver, `auto` where the site leaves the release's own. `findings` tell
+    what the release does not have, and what the cards need and cannot get.
     """
 
     release: Release
@@ -82,8 +90,7 @@ class Wanted:
     aggregates: tuple[WantedAggregate, ...] = ()
     traits: Mapping[str, tuple[str, ...]] | None = None
     quotas: tuple[WantedQuota, ...] = ()
-    driver: str = "auto"
-    counts_cards: bool = False
+    driver: Literal["auto", "db", "unified"] = "auto"
     findings: tuple[Finding, ...] = ()
 
 
@@ -98,19 +105,16 @@ def wanted(site: Site, facts: Mapping[str, Host], release: Release) -> Wanted:
         _image(site, name, image, facts, release, findings) for name, image in site.images.items()
     ]
     findings += _narrow_images(flavors, images)
-    driver = site.quota_driver
-    if driver == "unified" and release.nova < _UNIFIED:
-        findings.append(_lacking("quotas", "unified limits", _UNIFIED, release))
-        driver = "db"
+    if lacks_unified_limits(site, release):
+        findings.append(_lacking("quotas", "unified limits", UNIFIED_LIMITS, release))
     return Wanted(
         release=release,
         flavors=tuple(flavors),
         images=tuple(images),
         aggregates=tuple(_aggregate(*each) for each in site.aggregates.items()),
         traits=_host_traits(site),
-        quotas=_quotas(site, facts),
-        driver=driver,
-        counts_cards=release.nova >= CARDS_COUNTED and site.nova.pci_in_placement is not False,
+        quotas=_quotas(site, facts, release, findings),
+        driver=_driver(site, release),
         findings=tuple(findings),
     )
 
@@ -253,38 +257,48 @@ def _host_traits(site: Site) -> Mapping[str, tuple[str, ...]]:
     return {host: tuple(sorted(traits)) for host, traits in sorted(found.items())}
 
 
-def _quotas(site: Site, facts: Mapping[str, Host]) -> tuple[WantedQuota, ...]:
-    found = []
+def _driver(site: Site, release: Release) -> Literal["auto", "db", "unified"]:
+    """The quota driver that nova's configuration is rendered with."""
+    driver = quota_driver(site, release)
+    if driver is None and not lacks_unified_limits(site, release):
+        return "auto"
+    return "unified" if driver == UNIFIED_DRIVER else "db"
+
+
+def _quotas(
+    site: Site, facts: Mapping[str, Host], release: Release, findings: list[Finding]
+) -> tuple[WantedQuota, ...]:
+    why, mend = why_uncounted(site, release), _UNTIL_COUNTED
+    classes: Mapping[str, str] = {}
+    try:
+        classes = limited_classes(site, facts, release)
+    except UndoableError as error:
+        first = error.found[0]
+        why, mend = f"their resource class is not known, for {first.what}.", first.mend
+    quotas = []
     for project, quota in site.quotas.items():
+        if quota.cards and why:
+            findings.append(_uncounted(project, quota.cards, why, mend))
         values = {"instances": quota.instances, "cores": quota.cores, "ram": quota.ram}
-        found.append(
+        quotas.append(
             WantedQuota(
                 project,
                 {key: value for key, value in values.items() if value is not None},
-                tuple(
-                    (kind, _class_of(site.cards[kind], facts), count)
-                    for kind, count in quota.cards.items()
-                ),
+                {classes[kind]: count for kind, count in quota.cards.items() if kind in classes},
             )
         )
-    return tuple(found)
+    return tuple(quotas)
 
 
-def _class_of(kind: CardKind, facts: Mapping[str, Host]) -> str | None:
-    """The one resource class of a kind's cards (nova/compute/pci_placement_translator.py)."""
-    if kind.resource_class is not None:
-        return kind.resource_class
-    ids = {(each.vendor, each.product) for each in kind.match}
-    if any(None in each for each in ids):
-        ids = {
-            (function.vendor, function.device)
-            for host_name, host in facts.items()
-            for function in functions_of(kind, host_name, host)
-        }
-    if len(ids) != 1:
-        return None
-    vendor, product = ids.pop()
-    return f"CUSTOM_PCI_{vendor}_{product}".upper()
+def _uncounted(project: str, kinds: Iterable[str], why: str, mend: str) -> Finding:
+    """WC336: a limit of cards that nothing enforces."""
+    return Finding(
+        "WC336",
+        f"quota of {project}",
+        Severity.WARNING,
+        f"Its limit of {', '.join(kinds)} holds nothing back: {why}",
+        mend,
+    )
 
 
 def _lacking(subject: str, what: str, since: int, release: Release) -> Finding:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from wholecard.cloud.flavors import FlavorWish
 from wholecard.guest.hostdev import AskedCard
 from wholecard.guest.proof import ExpectedFunction
+from wholecard.nova.desired.resource_classes import class_of_ids
 
 GPU = ("1002", "5046")
 AUDIO = ("8086", "293e")
 GPU_ALIAS = "gpu"
 AUDIO_ALIAS = "gpu-audio"
-GPU_CLASS = "CUSTOM_PCI_1002_5046"
-AUDIO_CLASS = "CUSTOM_PCI_8086_293E"
+GPU_CLASS = class_of_ids(GPU)
+AUDIO_CLASS = class_of_ids(AUDIO)
 
 GUEST_MEMORY_MIB = 256
 CARDS_FLAVOR = FlavorWish(

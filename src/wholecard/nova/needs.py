@@ -24,6 +24,7 @@ from wholecard.nova.options import (
     DEVICE_SPEC_KEYS,
     NUMA_POLICIES,
     ROLES,
+    UNIFIED_DRIVER,
     Option,
     Role,
     by_name,
@@ -32,8 +33,6 @@ from wholecard.nova.options import (
 from wholecard.nova.tuning import OPTIMISED_SINCE, is_too_wide, tuning
 from wholecard.nova.undoable import refused
 from wholecard.site.releases import Release, release
-
-UNIFIED = "nova.quota.UnifiedLimitsDriver"
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ def _quotas(pci: PciConfig) -> Iterator[Need]:
             by_name("driver"),
             (pci.quota_driver,),
             "Who counts quotas; nova-api and nova-conductor must agree on it."
-            + (unified if pci.quota_driver == UNIFIED else ""),
+            + (unified if pci.quota_driver == UNIFIED_DRIVER else ""),
         )
     if pci.limited:
         yield Need(

@@ -231,12 +231,10 @@ ALIAS_KEYS: dict[str, int] = {
     "live_migratable": 31,
 }
 # The drivers of [quota] driver. Unified limits are in Yoga's list as "Do not use": 2023.2 has them
-# in earnest, and from 2026.2 they count the cards that a flavor's aliases ask for.
-QUOTA_DRIVERS: dict[str, int] = {
-    "nova.quota.DbQuotaDriver": 13,
-    "nova.quota.UnifiedLimitsDriver": 28,
-}
-CARDS_COUNTED = 34
+# in earnest.
+DB_DRIVER = "nova.quota.DbQuotaDriver"
+UNIFIED_DRIVER = "nova.quota.UnifiedLimitsDriver"
+QUOTA_DRIVERS: dict[str, int] = {DB_DRIVER: 13, UNIFIED_DRIVER: 28}
 NUMA_POLICIES: dict[str, int] = {"legacy": 17, "preferred": 17, "required": 17, "socket": 23}
 # Extra specs and image properties that we write; nova/api/validation/extra_specs, and
 # nova/objects/image_meta.py.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wholecard.nova.cards import DeviceType, NumaPolicy, PciAlias, PciDeviceSpec
-from wholecard.nova.undoable import refused
-from wholecard.site.model import CardKind
+from wholecard.nova.tuning import PCI_IN_PLACEMENT_SINCE, is_too_wide
+from wholecard.site.model import CardKind, Site
+from wholecard.site.releases import Release
+
+# The first nova with [pci] report_in_placement.
+REPORT_SINCE = 26
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,20 @@ class PlacementUse:
 
     report: bool
     choose: bool
+
+
+def placement_use(site: Site, of: Release, cards_per_host: int = 0) -> PlacementUse:
+    """How the site's nova uses Placement, as far as the release has it.
+
+    `cards_per_host` is the most that a host has of a kind: with more than that release's Placement
+    can be tuned for, `auto` does not choose there.
+    """
+    wish = site.nova
+    report = of.nova >= REPORT_SINCE and wish.report_in_placement is not False
+    if wish.pci_in_placement is True:
+        return PlacementUse(report, of.nova >= PCI_IN_PLACEMENT_SINCE)
+    choose = report and of.nova >= PCI_IN_PLACEMENT_SINCE and wish.pci_in_placement is not False
+    return PlacementUse(report, choose and not is_too_wide(of.nova, cards_per_host))
 
 
 @dataclass(frozen=True)
@@ -64,57 +80,3 @@ class Tags:
     def _live_migratable(self) -> bool | None:
         # Before 2025.1 no card migrates: `false` needs no word there.
         return self.kind.live_migratable if self.knows_live_migration else None
-
-
-def resource_classes(
-    kinds: Mapping[str, CardKind],
-    ids: Mapping[str, tuple[tuple[str, str], ...]],
-    types: Mapping[str, DeviceType],
-    use: PlacementUse,
-) -> dict[str, str | None]:
-    """Each kind's resource class, None where nova's own is enough.
-
-    A kind of several products needs one of its own, for an alias asks for one class; so do two
-    kinds with the same ids, for nova's own is made from the ids. Raises UndoableError where two
-    kinds cannot be told apart.
-    """
-    classes: dict[str, str | None] = {}
-    for name, kind in kinds.items():
-        twins = [other for other in kinds if other != name and set(ids[other]) & set(ids[name])]
-        needed = use.choose and (len(ids[name]) > 1 or bool(twins))
-        classes[name] = kind.resource_class or (class_of_name(name) if needed else None)
-        for twin in twins:
-            if not use.choose and types[twin] == types[name]:
-                raise refused(
-                    ("cards", name),
-                    f"nova cannot tell cards.{name} and cards.{twin} apart",
-                    "They have the same ids and the same device_type, and an alias knows no "
-                    "address.",
-                    "Write nova.pci_in_placement: true (2023.1), or make one kind of them.",
-                )
-    for name, made in classes.items():
-        other = next((each for each in classes if each != name and classes[each] == made), None)
-        if made is not None and other is not None and set(ids[other]) & set(ids[name]):
-            raise refused(
-                ("cards", name),
-                f"nova cannot tell cards.{name} and cards.{other} apart",
-                f"They have the same ids and the same resource class, {made}.",
-                "Give each a resource_class of its own.",
-            )
-    return classes
-
-
-def class_of_name(name: str) -> str:
-    """A resource class for a kind of that name: `h100 sxm` is `CUSTOM_H100_SXM`.
-
-    As nova itself makes one of a text: os_resource_classes.normalize_name. Raises UndoableError
-    where it would be too long for Placement.
-    """
-    words = re.sub(r"[^0-9A-Z]+", "_", name.upper())
-    if len(words) > 248:
-        raise refused(
-            ("cards", name),
-            f"cards.{name}: its name is too long for a resource class",
-            mend="Write resource_class: CUSTOM_…, of at most 255 characters.",
-        )
-    return f"CUSTOM_{words}"

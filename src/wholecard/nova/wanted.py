@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from wholecard.host.host import Host
 from wholecard.nova.cards import DeviceType, PciAlias, PciDeviceSpec
+from wholecard.nova.desired.card_quotas import limited_classes, quota_driver
+from wholecard.nova.desired.resource_classes import Ids, card_classes, refuse_alike
 from wholecard.nova.given import Given, given, hosts_without_facts, refuse_parts, type_of
 from wholecard.nova.needs import LeftOut, PciConfig, check
 from wholecard.nova.options import DEVICE_SPEC_KEYS
-from wholecard.nova.specs import ids_of, specs_by_match, specs_on_host
-from wholecard.nova.tags import Tags, resource_classes
+from wholecard.nova.specs import specs_by_match, specs_on_host
+from wholecard.nova.tags import Tags, placement_use
 from wholecard.nova.undoable import UndoableError, refused
-from wholecard.nova.wishes import limited_cards, placement_use, quota_driver, undoable
+from wholecard.nova.wishes import undoable
 from wholecard.site.model import CardKind, Site
 from wholecard.site.releases import Release
 
@@ -41,17 +43,21 @@ def pci_configs(
     use = placement_use(site, of, most)
     if use.report:
         refuse_parts(found)
-    ids = {name: _ids(name, kind, found, blind) for name, kind in site.cards.items()}
+    classes = card_classes(site, found, blind, use)
     types = {name: _type(name, kind, found) for name, kind in site.cards.items()}
-    classes = resource_classes(site.cards, ids, types, use)
+    if not use.choose:
+        refuse_alike(classes, types)
+    migrates = of.nova >= DEVICE_SPEC_KEYS["live_migratable"]
     tags = {
-        name: Tags(name, kind, use, classes[name], of.nova >= DEVICE_SPEC_KEYS["live_migratable"])
+        name: Tags(name, kind, use, classes.own[name], migrates)
         for name, kind in site.cards.items()
     }
     aliases = tuple(
-        alias for name in site.cards for alias in _aliases(tags[name], ids[name], types[name])
+        alias
+        for name, ids in classes.ids.items()
+        for alias in _aliases(tags[name], ids, types[name])
     )
-    driver, limited = quota_driver(site, of), _limited(site, tags, ids, of)
+    driver, limited = quota_driver(site, of), limited_classes(site, facts, of)
     specs = _specs(site, facts, tags, found, blind, of)
     configs = {
         host: PciConfig(
@@ -62,7 +68,7 @@ def pci_configs(
             cards_per_host=most,
             hosts=hosts,
             quota_driver=driver,
-            limited=limited,
+            limited=tuple(dict.fromkeys(limited.values())),
             left_out=_left_out(host, found),
         )
         for host, of_host in specs.items()
@@ -79,34 +85,6 @@ def most_cards(site: Site, facts: Mapping[str, Host]) -> int:
     except UndoableError:
         return 0
     return _counted(site, found, tuple(hosts_without_facts(site, facts)))[0]
-
-
-def _ids(
-    name: str, kind: CardKind, found: tuple[Given, ...], blind: tuple[str, ...]
-) -> tuple[tuple[str, str], ...]:
-    """All ids that the kind has, those that its matches name first."""
-    ids: dict[tuple[str, str], None] = {}
-    for match in kind.match:
-        for host in blind:
-            if not match.hosts or host in match.hosts:
-                ids[ids_of(name, match, host)] = None
-    seen = {
-        (function.vendor, function.device)
-        for each in found
-        if each.kind == name
-        for function in each.functions
-    }
-    named = [(match.vendor, match.product) for match in kind.match]
-    order = {pair: number for number, pair in reversed(list(enumerate(named)))}
-    ids.update(dict.fromkeys(sorted(seen, key=lambda pair: (order.get(pair, len(named)), pair))))
-    if not ids:
-        raise refused(
-            ("cards", name),
-            f"cards.{name} gives nothing on any host",
-            "No function of the inspected hosts meets one of its matches.",
-            "Compare the match with `wholecard-host inspect` on a host that has the card.",
-        )
-    return tuple(ids)
 
 
 def _type(name: str, kind: CardKind, found: tuple[Given, ...]) -> DeviceType:
@@ -137,9 +115,7 @@ def _type(name: str, kind: CardKind, found: tuple[Given, ...]) -> DeviceType:
     return next(iter(types))
 
 
-def _aliases(
-    tags: Tags, ids: tuple[tuple[str, str], ...], device_type: DeviceType
-) -> Iterator[PciAlias]:
+def _aliases(tags: Tags, ids: tuple[Ids, ...], device_type: DeviceType) -> Iterator[PciAlias]:
     if tags.use.choose and len(ids) > 1:
         yield tags.alias(None, device_type)
         return
@@ -179,19 +155,3 @@ def _counted(site: Site, found: tuple[Given, ...], blind: tuple[str, ...]) -> tu
             for kind, count in site.hosts[host].cards.items():
                 counts[host, kind] = count
     return max(counts.values(), default=0), len({key[0] for key, many in counts.items() if many})
-
-
-def _limited(
-    site: Site,
-    tags: Mapping[str, Tags],
-    ids: Mapping[str, tuple[tuple[str, str], ...]],
-    of: Release,
-) -> tuple[str, ...]:
-    """The resource classes of the cards whose limits nova counts."""
-    return tuple(
-        dict.fromkeys(
-            tags[name].resource_class or f"CUSTOM_PCI_{vendor}_{product}".upper()
-            for name in limited_cards(site, of)
-            for vendor, product in ids[name]
-        )
-    )

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wholecard.nova.desired.card_quotas import uncounted
 from wholecard.nova.filters import WrongFilter, wrong_filters
-from wholecard.nova.needs import UNIFIED
-from wholecard.nova.options import CARDS_COUNTED, DEVICE_SPEC_KEYS, NUMA_POLICIES, QUOTA_DRIVERS
-from wholecard.nova.tags import PlacementUse
+from wholecard.nova.options import DEVICE_SPEC_KEYS, NUMA_POLICIES
+from wholecard.nova.tags import REPORT_SINCE, PlacementUse, placement_use
 from wholecard.nova.tuning import OPTIMISED_SINCE, PCI_IN_PLACEMENT_SINCE, is_too_wide
 from wholecard.nova.undoable import Keys, Undoable
 from wholecard.site.model import CardKind, Site
 from wholecard.site.releases import Release, release
-
-_REPORT, _CHOOSE = 26, PCI_IN_PLACEMENT_SINCE
-
-
-def placement_use(site: Site, of: Release, cards_per_host: int = 0) -> PlacementUse:
-    """How the site's nova uses Placement, as far as the release has it.
-
-    `cards_per_host` is the most that a host has of a kind: with more than that release's Placement
-    can be tuned for, `auto` does not choose there.
-    """
-    wish = site.nova
-    report = of.nova >= _REPORT and wish.report_in_placement is not False
-    if wish.pci_in_placement is True:
-        return PlacementUse(report, of.nova >= _CHOOSE)
-    choose = report and of.nova >= _CHOOSE and wish.pci_in_placement is not False
-    return PlacementUse(report, choose and not is_too_wide(of.nova, cards_per_host))
 
 
 def too_wide(site: Site, of: Release, cards_per_host: int) -> tuple[Undoable, ...]:
@@ -80,31 +64,16 @@ def passed_over(site: Site, of: Release, available: Sequence[str] = ()) -> tuple
     """What stops nothing: limits that nova would not count are left out, and a filter that may be
     somebody else's stays."""
     return (
-        *_uncounted(site, of),
+        *uncounted(site, of),
         *(_filter(each, of) for each in _wrong_filters(site, of, available) if not _is_novas(each)),
     )
-
-
-def limited_cards(site: Site, of: Release) -> tuple[str, ...]:
-    """The kinds of cards whose limits nova of that release counts."""
-    if _why_uncounted(site, of):
-        return ()
-    return tuple(dict.fromkeys(name for quota in site.quotas.values() for name in quota.cards))
-
-
-def quota_driver(site: Site, of: Release) -> str | None:
-    """The driver to write, None to leave the release's own."""
-    if site.quota_driver == "db":
-        return "nova.quota.DbQuotaDriver"
-    wished = site.quota_driver == "unified" and of.nova >= QUOTA_DRIVERS[UNIFIED]
-    return UNIFIED if wished or limited_cards(site, of) else None
 
 
 def _placement(site: Site, of: Release) -> Iterator[Undoable]:
     wish = site.nova
     for name, wanted, since in (
-        ("report_in_placement", wish.report_in_placement, _REPORT),
-        ("pci_in_placement", wish.pci_in_placement, _CHOOSE),
+        ("report_in_placement", wish.report_in_placement, REPORT_SINCE),
+        ("pci_in_placement", wish.pci_in_placement, PCI_IN_PLACEMENT_SINCE),
     ):
         if wanted is True and of.nova < since:
             yield _too_old(("nova", name), f"nova.{name}", since, of)
@@ -174,39 +143,3 @@ def _filter(wrong: WrongFilter, of: Release) -> Undoable:
         "nova-scheduler does not start unless available_filters names it.",
         wrong.mend if _is_novas(wrong) else "",
     )
-
-
-def _uncounted(site: Site, of: Release) -> Iterator[Undoable]:
-    since = QUOTA_DRIVERS[UNIFIED]
-    if site.quota_driver == "unified" and of.nova < since:
-        series = release(str(since))
-        yield Undoable(
-            ("quota_driver",),
-            f"quota_driver: nova of {of} has no unified limits",
-            f"They came with {series} (nova {since}).",
-            "It is left out.",
-        )
-    why = _why_uncounted(site, of)
-    for project, quota in site.quotas.items():
-        if quota.cards and why:
-            yield Undoable(
-                ("quotas", project, "cards"),
-                f"quotas.{project}: its limit of {', '.join(quota.cards)} holds nothing back",
-                why,
-                "It is left out.",
-            )
-
-
-def _why_uncounted(site: Site, of: Release) -> str:
-    """Why limits of cards hold nothing back, empty where nova counts them.
-
-    nova, nova/limit/placement.py: under unified limits alone, as resource classes in Placement, and
-    what an alias asks for only from 2026.2 on.
-    """
-    if of.nova < CARDS_COUNTED:
-        return f"nova of {of} counts no cards; {release(str(CARDS_COUNTED))} does."
-    if site.quota_driver == "db":
-        return "nova's own database counts instances, cores and memory alone."
-    if not placement_use(site, of).choose:
-        return "nova counts cards in Placement alone, and pci_in_placement is off."
-    return ""

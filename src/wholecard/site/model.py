@@ -243,6 +243,7 @@ class Site(Model):
     aggregates: dict[Name, SiteAggregate] = {}
     """Host aggregates, by name."""
     quota_driver: Literal["auto", "db", "unified"] = "auto"
-    """nova's `[quota] driver`; `auto` means: the release's own default."""
+    """nova's `[quota] driver`; `auto` means: the release's own default, and unified limits where
+    cards are limited and nova counts them (2026.2)."""
     quotas: dict[Name, Quota] = {}
     """Projects' limits, by project."""

@@ -15,6 +15,7 @@ from wholecard.nova.match import (
     Request,
     Spec,
     groups_of,
+    is_class_of_ids,
     resource_class_of,
     traits_of,
 )
@@ -39,7 +40,7 @@ class Reported:
 
     def has_class(self, wanted: Group) -> bool:
         """Whether it is, or may be, of the class."""
-        is_made = self.resource_class is None and wanted.resource_class.startswith("CUSTOM_PCI_")
+        is_made = self.resource_class is None and is_class_of_ids(wanted.resource_class)
         return is_made or self.resource_class == wanted.resource_class
 
     def is_of(self, ids: Ids) -> bool:

@@ -41,8 +41,11 @@ from wholecard.nova.match.functions import devices_of
 from wholecard.nova.match.placement import (
     Group,
     Provider,
+    custom_name,
     groups_of,
+    is_class_of_ids,
     providers_of,
+    resource_class_for,
     resource_class_of,
     traits_of,
 )
@@ -61,5 +64,6 @@ __all__ = [
     "Alias", "parse_aliases", "Request", "parse_request",
     "Pool", "Pools", "HostCell", "Verdict", "Trail", "Stage", "STAGES",
     "Provider", "providers_of", "resource_class_of", "traits_of", "Group", "groups_of",
+    "resource_class_for", "is_class_of_ids", "custom_name",
     "MatchError", "SpecError", "AliasError", "RequestError", "PlacementError",
 ]  # fmt: skip

@@ -15,12 +15,16 @@ from wholecard.nova.match.spec import Spec, assign
 from wholecard.nova.match.standard import RESOURCE_CLASSES, TRAITS
 from wholecard.nova.match.words import kind_of, shown, truth
 
-__all__ = ["Group", "Provider", "groups_of", "providers_of", "resource_class_of", "traits_of"]
+__all__ = [
+    "Group", "Provider", "custom_name", "groups_of", "is_class_of_ids", "providers_of",
+    "resource_class_for", "resource_class_of", "traits_of",
+]  # fmt: skip
 
 # More than any host has; nova would build them all, and a flavor may ask for a thousand million.
 MOST_GROUPS = 10_000
 
 _CUSTOM = "CUSTOM_"
+_OF_IDS = "CUSTOM_PCI_"
 _NOT_IN_NAMES = re.compile("[^0-9A-Za-z]+")
 
 
@@ -51,7 +55,7 @@ class Group:
 def resource_class_of(device: Device, spec: Spec) -> str:
     """The resource class the device is reported under. Raises PlacementError."""
     tag = _text(spec.tags, "resource_class")
-    return _resource_class(tag, device.vendor_id, device.product_id)
+    return resource_class_for(tag, device.vendor_id, device.product_id)
 
 
 def traits_of(device: Device, spec: Spec, rules: Rules) -> frozenset[str]:
@@ -153,7 +157,7 @@ def groups_of(requests: Iterable[Request], rules: Rules) -> tuple[Group, ...]:
                 "too-many", f"no Placement answers for {request.count} devices", request.alias
             )
         spec = request.specs[0]
-        resource_class = _resource_class(
+        resource_class = resource_class_for(
             spec.get("resource_class"), spec.get("vendor_id"), spec.get("product_id")
         )
         traits = _traits(spec.get("traits"))
@@ -171,13 +175,19 @@ def _text(tags: Mapping[str, Any], key: str) -> str | None:
     return value or None
 
 
-def _resource_class(name: str | None, vendor_id: str | None, product_id: str | None) -> str:
+def resource_class_for(name: str | None, vendor_id: str | None, product_id: str | None) -> str:
+    """The class of devices with these ids, where device_spec or alias names `name`, or none."""
     if not name:
-        return f"{_CUSTOM}PCI_{vendor_id}_{product_id}".upper()
+        return f"{_OF_IDS}{vendor_id}_{product_id}".upper()
     upper = name.upper()
     if upper in RESOURCE_CLASSES or upper.startswith(_CUSTOM):
         return upper
-    return _custom(upper)
+    return custom_name(upper)
+
+
+def is_class_of_ids(resource_class: str) -> bool:
+    """Whether nova may have made the class of a device's ids."""
+    return resource_class.startswith(_OF_IDS)
 
 
 def _traits(names: str | None) -> frozenset[str]:
@@ -189,9 +199,10 @@ def _traits(names: str | None) -> frozenset[str]:
         elif name.upper().startswith(_CUSTOM):
             traits.add(name.upper())
         else:
-            traits.add(_custom(name.upper()))
+            traits.add(custom_name(name.upper()))
     return frozenset(traits)
 
 
-def _custom(name: str) -> str:
+def custom_name(name: str) -> str:
+    """A name that Placement takes as one's own, as os_resource_classes.normalize_name makes it."""
     return _CUSTOM + _NOT_IN_NAMES.sub("_", name).upper()
