@@ -66,6 +66,7 @@ lock-nova: tools ## resolve anew the environments of real nova, tests/differenti
 renew-nova: tools ## ask real novas again for the answers that the normal test set keeps
 	@cd tests && $(RUN) python -m differential.record
 	@cd tests && $(RUN) python -m differential.placement
+	@cd tests && $(RUN) python -m differential.card_limits
 
 clean: tools ## end the lab and remove all its files, the cache included
 	@$(RUN) wholecard lab clean

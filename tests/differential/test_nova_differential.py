@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from differential import placement
+from differential import card_limits, placement
 from differential.environments import RELEASES, python_of
 from differential.harness import compared, nova_answers
 from differential.known import KNOWN
@@ -64,3 +64,11 @@ def test_asks_placement_as_nova(major: int) -> None:
     assert outcome.differences == []
     assert outcome.cases == count
     assert min(outcome.seen[each] for each in placement.KINDS) > count // 20
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_limits_of_cards() -> None:
+    """nova 34 counts cards under the class that we limit, and refuses past the limit or without."""
+    for case, answer in zip(card_limits.cases(), card_limits.nova_answers(), strict=True):
+        assert (answer["cards"], bool(answer["refused"])) == (case.cards, case.refused), case.name

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from differential import card_limits
 from novasites import FACTS, site
 from wholecard.nova.desired.card_quotas import (
     lacks_unified_limits,
@@ -64,3 +65,12 @@ def test_without_a_limit_nothing_is_written() -> None:
     made = site(quotas={"p": {"cores": 8}})
     assert quota_driver(made, release("2026.2")) is None
     assert limited_classes(made, {}, release("2026.2")) == {}
+
+
+@pytest.mark.parametrize("case", card_limits.cases(), ids=lambda case: case.name)
+def test_real_nova_counts_what_is_limited(case: card_limits.LimitCase) -> None:
+    """nova 34, asked just this, counted the class that we limit and refused what it has to."""
+    kept = card_limits.recorded()[case.name]
+    assert kept["question"] == case.question, "make renew-nova asks nova anew"
+    answer = kept["answer"]
+    assert (answer["cards"], bool(answer["refused"])) == (case.cards, case.refused)
