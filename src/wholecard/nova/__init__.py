@@ -5,6 +5,7 @@ tables      `options`: every option and key, under which name, since which relea
             own, by release. `release_page` makes a page of them.
 wanting     `given` says which functions of a host a site gives, `specs` and `tags` how they are
             named there, `wanted` puts a role's `needs` together; `cards` are the two JSON values.
+            `desired` decides for nova and cloud alike: `resource_classes`, `card_quotas`.
 writing     `render` makes a role's drop-in, `layouts` what a deployment tool wants; `ours` knows
             our files again; `diff` says what would change and what to restart.
 reading     `conf_file` has one file with the place of everything, `conf` (with `substitution`) a

@@ -58,7 +58,7 @@ def limited_classes(site: Site, facts: Mapping[str, Host], of: Release) -> dict[
     if not names:
         return {}
     without_facts = tuple(hosts_without_facts(site, facts))
-    # How many cards a host has decides nothing here: no release that counts cards is too narrow.
+    # Every release that counts cards can tune Placement for as many as a host has.
     classes = card_classes(site, given(site, facts), without_facts, placement_use(site, of))
     # Chosen in Placement, a kind has one class.
     return {name: classes.of_kind(name)[0] for name in names}
