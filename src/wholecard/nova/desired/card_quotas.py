@@ -36,7 +36,8 @@ def quota_driver(site: Site, of: Release) -> str | None:
 def lacks_unified_limits(site: Site, of: Release) -> bool:
     """Whether the site asks for unified limits and the release does not have them.
 
-    Yoga to 2023.1 have the driver, and their help says not to use it (nova/conf/quota.py).
+    Yoga to 2023.1 list the driver as "Do not use. Still being developed." (nova/conf/quota.py at
+    the tags 25.0.0 to 27.0.0).
     """
     return site.quota_driver == "unified" and of.nova < UNIFIED_LIMITS
 
