@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from wholecard.host.host import Host
 from wholecard.nova.cards import DeviceType
 from wholecard.nova.match import devices_of
-from wholecard.nova.needs import LeftOut
 from wholecard.nova.undoable import refused
 from wholecard.pci import Function, is_bmc_display
 from wholecard.site.match import functions_of, met
 from wholecard.site.model import CardKind, Site
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A function that a kind means and that is not given: its address, and why."""
+
+    address: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from wholecard.core import UsageError
 from wholecard.nova.cards import PciAlias, PciDeviceSpec
 from wholecard.nova.filters import PCI_FILTER, default_filters, with_pci_filter
+from wholecard.nova.given import LeftOut
 from wholecard.nova.options import (
     ALIAS_KEYS,
     DEVICE_SPEC_KEYS,
@@ -41,14 +42,6 @@ class Need:
 
     option: Option
     values: tuple[str, ...]
-    reason: str
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A function that a kind means and that is not given: its address, and why."""
-
-    address: str
     reason: str
 
 

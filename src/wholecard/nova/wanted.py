@@ -14,8 +14,8 @@ from wholecard.host.host import Host
 from wholecard.nova.cards import DeviceType, PciAlias, PciDeviceSpec
 from wholecard.nova.desired.card_quotas import limited_classes, quota_driver
 from wholecard.nova.desired.resource_classes import Ids, card_classes, refuse_alike
-from wholecard.nova.given import Given, given, hosts_without_facts, refuse_parts, type_of
-from wholecard.nova.needs import LeftOut, PciConfig, check
+from wholecard.nova.given import Given, LeftOut, given, hosts_without_facts, refuse_parts, type_of
+from wholecard.nova.needs import PciConfig, check
 from wholecard.nova.options import DEVICE_SPEC_KEYS
 from wholecard.nova.specs import specs_by_match, specs_on_host
 from wholecard.nova.tags import Tags, placement_use
