@@ -11,7 +11,7 @@ from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
 from wholecard.cloud.change import HALF, Fields, State, Value, Values
-from wholecard.host.files import write_atomically
+from wholecard.transaction.atomic_files import write_atomically
 
 
 def connection(

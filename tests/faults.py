@@ -1,7 +1,7 @@
 """Faults at every point: a run killed before its Nth changing call, in half of it, or refused it.
 
-All changing calls of the host's room go through `wholecard.host.syscalls`; here its functions are
-replaced by ones that count.
+All changing calls of the host's room go through `wholecard.transaction.syscalls`; here its
+functions are replaced by ones that count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from wholecard.host import syscalls
+from wholecard.transaction import syscalls
 
 CALLS = tuple(
     name

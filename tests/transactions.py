@@ -15,12 +15,13 @@ from kernels import Kernel
 from nodes import pci_tree, with_groups
 from tree import grow, snapshot
 from wholecard.core import Action, Plan
-from wholecard.host import journal, syscalls
+from wholecard.host import journal
 from wholecard.host.apply import Outcome, apply
 from wholecard.host.driver import BindDriver, LoadModule
 from wholecard.host.facts import inspect
 from wholecard.host.operations import RunTool, WriteFile
 from wholecard.host.wish import Wish
+from wholecard.transaction import syscalls
 
 GPU, AUDIO = "0000:01:00.0", "0000:01:00.1"
 LABEL = "security.selinux"

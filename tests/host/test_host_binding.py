@@ -14,7 +14,7 @@ from nodes import APART, GROUPS_APART, bare, with_groups
 from transactions import AUDIO, GPU, SOUND, Node, fast_folder
 from tree import grow, snapshot
 from wholecard.core import Action, Plan, RefusedError, UsageError, WholecardError
-from wholecard.host import journal, syscalls
+from wholecard.host import journal
 from wholecard.host.agent import main
 from wholecard.host.apply import apply, finish
 from wholecard.host.binding import plan_now, with_now
@@ -25,6 +25,7 @@ from wholecard.host.operations import RunTool, WriteFile
 from wholecard.host.rollback import rollback
 from wholecard.host.wish import Wish
 from wholecard.pci import Function
+from wholecard.transaction import syscalls
 
 WISH = Wish(("0000:01:00",))
 

@@ -1,4 +1,4 @@
-"""Nothing of a transaction escapes `host/syscalls.py`: by Python's own events and by strace."""
+"""Nothing of a transaction escapes `transaction/syscalls.py`: by Python's events and by strace."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pytest
 from faults import CALLS, counted, refuse
 from transactions import PLAN, Node, fast_folder
 from wholecard.core import Plan
-from wholecard.host import syscalls
 from wholecard.host.driver import BindDriver
 from wholecard.host.rollback import rollback
+from wholecard.transaction import syscalls
 
 # https://docs.python.org/3/library/audit_events.html: those that change something.
 EVENTS = frozenset(

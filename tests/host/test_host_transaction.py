@@ -15,11 +15,12 @@ from faults import killed, points_of
 from transactions import LABEL, PLAN, Node, fast_folder, without_times
 from tree import grow, snapshot
 from wholecard.core import Action, Plan, UsageError, WholecardError
-from wholecard.host import journal, syscalls
+from wholecard.host import journal
 from wholecard.host.apply import finish
-from wholecard.host.files import Traits, copy_atomically, traits_of, write_atomically
 from wholecard.host.operations import RunTool, WriteFile
 from wholecard.host.rollback import rollback
+from wholecard.transaction import syscalls
+from wholecard.transaction.atomic_files import Traits, copy_atomically, traits_of, write_atomically
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 MOTD = "/etc/motd"

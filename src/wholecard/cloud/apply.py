@@ -21,8 +21,8 @@ from wholecard.cloud.journal import Applied, Entry, Ledger, refuse_unfinished
 from wholecard.cloud.kinds import change_of
 from wholecard.cloud.place import place_of
 from wholecard.core import Action, Plan, UsageError, WholecardError
-from wholecard.host.numbered import APPLIED, ROLLING_BACK
-from wholecard.host.trouble import explained
+from wholecard.transaction.journal_store import APPLIED, ROLLING_BACK
+from wholecard.transaction.os_errors import explained
 
 # Called before an action with None and after it with its seconds: place (from 1), of how many,
 # the action, the seconds.

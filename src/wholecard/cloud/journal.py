@@ -19,10 +19,10 @@ from wholecard.cloud.change import State
 from wholecard.cloud.kinds import KINDS, Kinds, plan_from_json
 from wholecard.cloud.place import Place, address
 from wholecard.core import Plan, UsageError, WholecardError
-from wholecard.host import numbered
-from wholecard.host.files import write_atomically
-from wholecard.host.numbered import APPLYING, ROLLED_BACK, ROLLING_BACK, Numbered
-from wholecard.host.sealed import pack, unpack
+from wholecard.transaction import journal_store
+from wholecard.transaction.atomic_files import write_atomically
+from wholecard.transaction.checksummed import pack, unpack
+from wholecard.transaction.journal_store import APPLYING, ROLLED_BACK, ROLLING_BACK, JournalEntry
 
 DAMAGE = (
     "Nothing was touched. Restore the journal's folder from a backup of this machine; or undo by "
@@ -41,7 +41,7 @@ class Applied:
 
 
 @dataclass(frozen=True)
-class Entry(Numbered):
+class Entry(JournalEntry):
     """One journal of a cloud."""
 
     kinds: Kinds
@@ -101,7 +101,7 @@ class Ledger:
 
     def entries(self) -> tuple[Entry, ...]:
         """All journals, oldest first."""
-        return numbered.numbered_in(self.folder, self._entry)
+        return journal_store.entries_in(self.folder, self._entry)
 
     def standing(self) -> tuple[Entry, ...]:
         """Those that were not rolled back, oldest first."""
@@ -121,11 +121,11 @@ class Ledger:
         def fill(made: Path) -> None:
             write_atomically(made / "plan.json", pack(data), 0o600)
 
-        return numbered.begin(self.folder, self._entry, fill)
+        return journal_store.begin(self.folder, self._entry, fill)
 
     def lock(self) -> AbstractContextManager[int]:
-        """Keep a second apply or rollback out, see `numbered.lock`."""
-        return numbered.lock(
+        """Keep a second apply or rollback out, see `journal_store.lock`."""
+        return journal_store.lock(
             self.folder,
             "another apply or rollback of this cloud is running on this machine",
             "Wait until it has ended; `wholecard cloud status` says how far it is.",

@@ -14,8 +14,8 @@ planning    `plan` asks each kind of change for a `change.Change`: the kernel's 
             `kernel_cmdline` with `kernel_install`), `modules`, the claim at boot (`claim` in
             `initramfs_tools` or `dracut`), and in the running boot `binding`.
 doing       `apply` and `rollback` carry out `operations` (`driver` among them) through the
-            `journal` (`backup`, `sealed`, `space`, `files`); `syscalls` alone changes anything;
-            `in_use` and `domains` refuse first; `trouble` words what the system refuses.
+            `journal` (`backup`, `space`), which is built of the room `transaction`; `in_use` and
+            `domains` refuse first.
 proving     `verify` after the reboot; `drift` for `status`.
 speaking    `agent`, `options`, `wish_options`, `help`, `commands`, `text`, `host_text`; `zipapp`
             packs it all.

@@ -39,9 +39,9 @@ def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     except WholecardError as error:
         return _report(error, arguments.json)
     except OSError as error:
-        from wholecard.host.trouble import trouble
+        from wholecard.transaction.os_errors import as_wholecard_error
 
-        return _report(trouble(error), arguments.json)
+        return _report(as_wholecard_error(error), arguments.json)
     return status
 
 

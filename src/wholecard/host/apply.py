@@ -16,14 +16,6 @@ from wholecard.host import in_use, journal
 from wholecard.host.bound import claims
 from wholecard.host.driver import BindDriver, LoadModule, driver_of
 from wholecard.host.facts import read_boot_id
-from wholecard.host.files import (
-    expand,
-    make_directories,
-    state_of,
-    traits_of,
-    under,
-    write_atomically,
-)
 from wholecard.host.host import Host
 from wholecard.host.journal import Applied, Entry
 from wholecard.host.operations import (
@@ -35,9 +27,17 @@ from wholecard.host.operations import (
     text_digest,
 )
 from wholecard.host.space import refuse_without_room
-from wholecard.host.trouble import explained
 from wholecard.host.wish import Wish
 from wholecard.pci import Address
+from wholecard.transaction.atomic_files import (
+    expand,
+    make_directories,
+    state_of,
+    traits_of,
+    under,
+    write_atomically,
+)
+from wholecard.transaction.os_errors import explained
 
 # Called before an action with None and after it with its seconds: place (from 1), of how many,
 # the action, the seconds.

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import Plan, WholecardError
-from wholecard.host import syscalls
-from wholecard.host.files import (
+from wholecard.host.operations import RunTool, WriteFile, operation_of
+from wholecard.transaction import syscalls
+from wholecard.transaction.atomic_files import (
     Traits,
     copy_atomically,
     digest,
@@ -22,8 +23,7 @@ from wholecard.host.files import (
     under,
     write_atomically,
 )
-from wholecard.host.operations import RunTool, WriteFile, operation_of
-from wholecard.host.sealed import DAMAGE, pack, unpack
+from wholecard.transaction.checksummed import DAMAGE, pack, unpack
 
 INDEX = "index.json"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wholecard.host.driver import BindDriver, driver_of
-from wholecard.host.files import expand, state_of, under
 from wholecard.host.operations import RunTool, WriteFile, diff, operation_of, text_digest
 from wholecard.pci.sysfs import DEVICES
+from wholecard.transaction.atomic_files import expand, state_of, under
 
 if TYPE_CHECKING:
     from wholecard.host.journal import Entry

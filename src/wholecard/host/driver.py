@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import WholecardError
-from wholecard.host import syscalls
-from wholecard.host.trouble import naming
 from wholecard.pci.sysfs import DEVICES, read_text
+from wholecard.transaction import syscalls
+from wholecard.transaction.os_errors import naming
 
 DRIVERS = Path("sys/bus/pci/drivers")
 PROBE = Path("sys/bus/pci/drivers_probe")

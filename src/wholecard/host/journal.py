@@ -13,13 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import Plan
-from wholecard.host import numbered
 from wholecard.host.backup import Backup, read_backup, take_backup
 from wholecard.host.drift import drift
-from wholecard.host.files import write_atomically
-from wholecard.host.numbered import APPLIED, APPLYING, ROLLED_BACK, ROLLING_BACK, Numbered
 from wholecard.host.operations import WriteFile, plan_from_json
-from wholecard.host.sealed import pack, unpack
+from wholecard.transaction import journal_store
+from wholecard.transaction.atomic_files import write_atomically
+from wholecard.transaction.checksummed import pack, unpack
+from wholecard.transaction.journal_store import (
+    APPLIED,
+    APPLYING,
+    ROLLED_BACK,
+    ROLLING_BACK,
+    JournalEntry,
+)
 
 HOME = Path("var/lib/wholecard")
 JOURNAL = HOME / "journal"
@@ -44,7 +50,7 @@ class Applied:
         return any(isinstance(each, WriteFile) and each.private for each in operations)
 
 
-class Entry(Numbered):
+class Entry(JournalEntry):
     """One journal of a host."""
 
     def read(self) -> Applied:
@@ -73,7 +79,7 @@ def _applied(data: dict[str, Any]) -> Applied:
 
 def entries(root: Path) -> tuple[Entry, ...]:
     """All journals under `root`, oldest first."""
-    return numbered.numbered_in(root / JOURNAL, Entry)
+    return journal_store.entries_in(root / JOURNAL, Entry)
 
 
 def newest(root: Path) -> Entry | None:
@@ -99,12 +105,12 @@ def new_entry(root: Path, applied: Applied) -> Entry:
         }
         write_atomically(made / "plan.json", pack(data), 0o600 if applied.is_private else 0o644)
 
-    return numbered.begin(root / JOURNAL, Entry, fill)
+    return journal_store.begin(root / JOURNAL, Entry, fill)
 
 
 def lock(root: Path) -> AbstractContextManager[int]:
-    """Keep a second apply or rollback out, see `numbered.lock`."""
-    return numbered.lock(
+    """Keep a second apply or rollback out, see `journal_store.lock`."""
+    return journal_store.lock(
         root / HOME,
         "another apply or rollback is running on this host",
         "Wait until it has ended; `wholecard-host status` says how far it is.",

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar, Union
 
 from wholecard.core import Action, Plan, UsageError, WholecardError
-from wholecard.host import syscalls
 from wholecard.host.driver import BindDriver, LoadModule, in_root
 from wholecard.pci import Address
+from wholecard.transaction import syscalls
 
 # update-initramfs takes a minute on an emulated processor, and there may be several kernels.
 TOOL_TIMEOUT = 900.0

@@ -13,7 +13,6 @@ from wholecard.host.apply import Outcome, Progress, difference, silent
 from wholecard.host.backup import Backup
 from wholecard.host.driver import BindDriver, LoadModule, driver_of
 from wholecard.host.facts import read_boot_id
-from wholecard.host.files import expand, remove, remove_directory, scratch, state_of, under
 from wholecard.host.journal import Entry
 from wholecard.host.operations import (
     HostOperation,
@@ -22,8 +21,16 @@ from wholecard.host.operations import (
     operation_of,
     text_digest,
 )
-from wholecard.host.trouble import explained
 from wholecard.pci import Address
+from wholecard.transaction.atomic_files import (
+    expand,
+    remove,
+    remove_directory,
+    scratch,
+    state_of,
+    under,
+)
+from wholecard.transaction.os_errors import explained
 
 
 def rollback(

@@ -7,8 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from wholecard.core import Plan, WholecardError
-from wholecard.host.files import expand, under
 from wholecard.host.operations import RunTool, WriteFile, encode, operation_of
+from wholecard.transaction.atomic_files import expand, under
 
 # The journal's own files, and what the file system needs to keep names.
 _MARGIN = 1 << 20

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import wholecard
 
-_ROOMS = ("core", "pci", "host")
+_ROOMS = ("core", "transaction", "pci", "host")
 # Every Python there is reads this file, for only then can it say that it is too old.
 _MAIN = """\
 import sys

@@ -21,10 +21,10 @@ _RESOLUTIONS = {
 }
 
 
-def trouble(error: OSError) -> WholecardError:
+def as_wholecard_error(error: OSError) -> WholecardError:
     """The error of ours for one of the operating system's."""
     brief = f"{error.filename or 'the file system'}: {error.strerror or error}"
-    resolution = _RESOLUTIONS.get(error.errno or 0, "See what stands there, and mend it.")
+    resolution = _RESOLUTIONS.get(error.errno or 0, "See what is there, and fix it.")
     return WholecardError(brief, resolution=resolution)
 
 
@@ -38,7 +38,7 @@ def explained(advice: str = "") -> Iterator[None]:
             error.resolution = f"{error.resolution} {advice}".strip()
         raise
     except OSError as error:
-        ours = trouble(error)
+        ours = as_wholecard_error(error)
         ours.resolution = f"{ours.resolution} {advice}".strip()
         raise ours from error
 

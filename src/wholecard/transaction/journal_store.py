@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any, Callable, TypeVar
 
 from wholecard.core import WholecardError
-from wholecard.host import syscalls
-from wholecard.host.files import (
+from wholecard.transaction import syscalls
+from wholecard.transaction.atomic_files import (
     append_line,
     make_directories,
     remove_tree,
     sync_directory,
     write_atomically,
 )
-from wholecard.host.sealed import DAMAGE
-from wholecard.host.trouble import explained
+from wholecard.transaction.checksummed import DAMAGE
+from wholecard.transaction.os_errors import explained
 
 APPLYING = "applying"
 APPLIED = "applied"
@@ -46,7 +46,7 @@ _HOLDER_LENGTH = 80
 
 
 @dataclass(frozen=True)
-class Numbered:
+class JournalEntry:
     """One journal, by its number. Everything it says is read from its folder each time."""
 
     number: int
@@ -138,10 +138,10 @@ def _is_record(record: Any) -> bool:
     )
 
 
-_Kind = TypeVar("_Kind", bound=Numbered)
+_Kind = TypeVar("_Kind", bound=JournalEntry)
 
 
-def numbered_in(folder: Path, kind: Callable[[int, Path], _Kind]) -> tuple[_Kind, ...]:
+def entries_in(folder: Path, kind: Callable[[int, Path], _Kind]) -> tuple[_Kind, ...]:
     """All journals in `folder`, oldest first."""
     found = folder.glob("[0-9]*")
     places = (place for place in found if re.fullmatch(r"[0-9]{4,}", place.name))
@@ -164,7 +164,7 @@ def begin(folder: Path, kind: Callable[[int, Path], _Kind], fill: Callable[[Path
         syscalls.mkdir(made, 0o755)
         fill(made)
         write_atomically(made / LOG, b"", 0o644)
-        before = numbered_in(folder, kind)
+        before = entries_in(folder, kind)
         number = before[-1].number + 1 if before else 1
         entry = kind(number, folder / f"{number:04d}")
         syscalls.rename(made, entry.directory)

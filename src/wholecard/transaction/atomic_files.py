@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wholecard.host import syscalls
-from wholecard.host.trouble import naming
+from wholecard.transaction import syscalls
+from wholecard.transaction.os_errors import naming
 
 _CHUNK = 1 << 20
 
