@@ -239,7 +239,7 @@ def test_no_room(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WholecardError, match="not enough room") as caught:
         node.apply()
     assert "1.0 MiB are needed" in caught.value.details
-    assert "0.1 MiB are free" in caught.value.details
+    assert "100 KiB are free" in caught.value.details
     assert snapshot(node.root) == before
     assert journal.entries(node.root) == ()
 

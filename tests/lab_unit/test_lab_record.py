@@ -120,7 +120,7 @@ def test_rows_of_what_was_not_seen() -> None:
 @pytest.mark.parametrize(
     ("sizes", "text"),
     [((), ""), ((0, 0), ""), ((16 << 20, 0, 4096), "16 MiB, 4 KiB"), ((256,), "256 B"),
-     ((1024, 1 << 20), "1 KiB, 1 MiB"), ((16 << 30,), "16384 MiB")],
+     ((1024, 1 << 20), "1 KiB, 1 MiB"), ((16 << 30,), "16 GiB")],
 )  # fmt: skip
 def test_sizes_of_bars(sizes: tuple[int, ...], text: str) -> None:
     """BARs are shown by their sizes; those that are not used are left out."""

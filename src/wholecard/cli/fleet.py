@@ -19,6 +19,7 @@ from wholecard.cli.error import report
 from wholecard.cli.host import Elsewhere
 from wholecard.cli.progress import Lines, Live, Through, plain
 from wholecard.core import UsageError
+from wholecard.core.units import counted
 from wholecard.fleet import Answer, Fleet, Ssh, Watcher, read_names, worst
 from wholecard.host import agent
 
@@ -133,8 +134,7 @@ def _gist(command: str, answer: Answer) -> str:
         return plain(errors[-1])
     lines = [line for line in answer.stdout.splitlines() if line.strip()]
     if command == "inspect":
-        count = sum(line.startswith("card ") for line in lines)
-        return f"{count} card{'' if count == 1 else 's'}"
+        return counted(sum(line.startswith("card ") for line in lines), "card")
     codes = [line.split()[0] for line in lines if line.startswith("WC")]
     if codes:
         return f"{len(codes)}: {', '.join(dict.fromkeys(codes))}"

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
-from wholecard.host.check_memory import functions_window, needed_bits, size_text, widest_bits
+from wholecard.core.units import size_text
+from wholecard.host.check_memory import functions_window, needed_bits, widest_bits
 from wholecard.host.host import Host
 from wholecard.nova.options import FLAVOR_KEYS
 from wholecard.pci import Function

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import zip_longest
 
 from wholecard.core import Finding, Severity
+from wholecard.core.units import counted, size_text
 from wholecard.host.host import Host
 from wholecard.host.wish import HugePages, Wish
 from wholecard.pci import Card, Function
@@ -107,7 +108,7 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     count = next(n for n in range(1, len(cards) + 1) if bar_window(largest[:n]) > default)
     needs = "its memory (BARs) needs" if count == 1 else "their memory (BARs) needs"
     message = (
-        f"A server with {_cards(count)} does not see all of it: {needs} a window of "
+        f"A server with {counted(count, 'card')} does not see all of it: {needs} a window of "
         f"{size_text(bar_window(largest[:count]))}, and with QEMU's default of {_DEFAULT_BITS} "
         f"address bits UEFI takes {size_text(default)}."
     )
@@ -123,7 +124,7 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     return [
         Finding(
             "WC123",
-            _cards(len(cards)),
+            counted(len(cards), "card"),
             Severity.WARNING,
             message,
             _width_fix(min(bits, widest)),
@@ -270,15 +271,3 @@ def _elsewhere(host: Host, cards: Iterable[Card]) -> list[Finding]:
                 )
             )
     return findings
-
-
-def _cards(count: int) -> str:
-    return "one card" if count == 1 else f"{count} cards"
-
-
-def size_text(size: int) -> str:
-    """Bytes as a person writes them: `64 MiB`, `1.5 TiB`."""
-    for unit, name in ((_TIB, "TiB"), (_GIB, "GiB"), (_MIB, "MiB")):
-        if size >= unit:
-            return f"{size / unit:.4g} {name}"
-    return f"{size} bytes"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wholecard.core.units import size_text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -10,7 +12,6 @@ if TYPE_CHECKING:
     from wholecard.pci import Card, Function
 
 _HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "LINK", "RESET", "POWER", "NAME")
-_SIZES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -20,14 +21,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
     )
-
-
-def size_text(size: int) -> str:
-    """`80 GiB`: bytes in the largest unit that leaves a whole number, else with one decimal."""
-    for unit, name in _SIZES:
-        if size >= unit:
-            return f"{size // unit if size % unit == 0 else f'{size / unit:.1f}'} {name}"
-    return f"{size} B"
 
 
 def host_text(host: Host) -> str:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from wholecard.core import Plan, WholecardError
+from wholecard.core.units import size_text
 from wholecard.host.operations import RunTool, WriteFile, encode, operation_of
 from wholecard.transaction.atomic_files import expand, under
 
@@ -52,8 +53,7 @@ def _refuse(place: Path, need: int) -> None:
     if free < need:
         raise WholecardError(
             f"not enough room on the file system of {place}",
-            f"{_megabytes(need)} are needed for backups and new files, {_megabytes(free)} are "
-            "free.",
+            f"{size_text(need)} are needed for backups and new files, {size_text(free)} are free.",
             "Make room there (old kernels?) and run it again. Nothing was touched.",
         )
     # btrfs counts no inodes and says 0.
@@ -77,7 +77,3 @@ def _standing(place: Path) -> Path:
     while not place.is_dir():
         place = place.parent
     return place
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / (1 << 20):.1f} MiB"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wholecard.core import Action, Finding, Severity
+from wholecard.core.units import counted
 from wholecard.host.apply import Outcome
 from wholecard.host.drift import AS_APPLIED
 from wholecard.host.host_text import table
@@ -50,7 +51,7 @@ def _count_text(findings: Sequence[Finding]) -> str:
     for severity in Severity:
         count = sum(each.severity is severity for each in findings)
         if count:
-            counts.append(f"{count} {severity.value}{'' if count == 1 else 's'}")
+            counts.append(counted(count, severity.value))
     return ", ".join(counts)
 
 

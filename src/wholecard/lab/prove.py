@@ -12,6 +12,7 @@ from openstack.connection import Connection
 from wholecard.cloud import servers
 from wholecard.cloud.flavors import FlavorWish
 from wholecard.core import Finding
+from wholecard.core.units import size_text
 from wholecard.guest import hostdev, proof
 from wholecard.lab import gpu, views
 from wholecard.lab.judge import explained
@@ -23,8 +24,6 @@ from wholecard.lab.steps import Step, Story
 ACTIVE_SECONDS = 240
 PROOF_SECONDS = 300
 DELETE_SECONDS = 120
-KIB = 1 << 10
-MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -138,13 +137,7 @@ def rows(
 
 def bars_text(sizes: Sequence[int]) -> str:
     """The sizes of the BARs that are there: `16 MiB, 256 B, 4 KiB`."""
-    return ", ".join(_size_text(size) for size in sizes if size)
-
-
-def _size_text(size: int) -> str:
-    if size >= MIB:
-        return f"{size // MIB} MiB"
-    return f"{size // KIB} KiB" if size >= KIB else f"{size} B"
+    return ", ".join(size_text(size) for size in sizes if size)
 
 
 def verdict(record: ServerRecord) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 
+from wholecard.core.units import counted
 from wholecard.lab.chart import chart, duration
 from wholecard.lab.picture import way
 from wholecard.lab.record import DemoRecord, ServerRecord
@@ -93,7 +94,7 @@ def outcome(record: DemoRecord) -> Outcome:
         return Outcome(False, "Not proved", tuple(wrong))
     count = sum(len(server.rows) for server in asked)
     return Outcome(
-        True, f"All proved: {_count(count, 'function')} in {_count(len(asked), 'server')}"
+        True, f"All proved: {counted(count, 'function')} in {counted(len(asked), 'server')}"
     )
 
 
@@ -107,10 +108,10 @@ def verdict(server: ServerRecord) -> Verdict:
     if good and server.findings:
         return Verdict("good", "Proved, and told: the functions are of different cards (WC403)")
     if good:
-        return Verdict("good", f"Proved: the guest has {_count(len(server.rows), 'function')}")
+        return Verdict("good", f"Proved: the guest has {counted(len(server.rows), 'function')}")
     if server.status != "ACTIVE":
         return Verdict("bad", f"Not proved: it is {server.status or 'unknown'}, not ACTIVE")
-    return Verdict("bad", f"Not proved: {_count(len(server.findings), 'finding')}")
+    return Verdict("bad", f"Not proved: {counted(len(server.findings), 'finding')}")
 
 
 def shares(memory_bytes: dict[str, int]) -> list[Share]:
@@ -127,7 +128,3 @@ def plain(text: str) -> str:
 
 def _unfinished(step: Step) -> bool:
     return step.seconds is None and not step.failed
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from wholecard.host.check_memory import bar_window, check_address_width, size_text, window_bits
+from wholecard.core.units import size_text
+from wholecard.host.check_memory import bar_window, check_address_width, window_bits
 from wholecard.host.host import Host
 from wholecard.pci import Card
 from wholecard.site.found import FoundKind, LeftOut, find_kinds

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wholecard.core import UsageError
+from wholecard.core.units import counted
 from wholecard.host.host import Host
 from wholecard.host.stored import read_host
 from wholecard.site.faults import Nearest, model_faults
@@ -38,7 +39,7 @@ class SiteError(UsageError):
         if count > _MOST_SHOWN:
             lines.append(f"and {count - _MOST_SHOWN} more")
         super().__init__(
-            f"{path} cannot be used: {count} fault{'' if count == 1 else 's'}",
+            f"{path} cannot be used: {counted(count, 'fault')}",
             "\n".join(lines),
             "See docs/reference/site.md, or what your editor completes by: wholecard site schema",
         )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from wholecard.core import Severity
+from wholecard.core.units import counted
 from wholecard.nova.lint.formats import printable
 from wholecard.nova.lint.remark import Remark
 
@@ -39,7 +40,7 @@ def show(remarks: Sequence[Remark], console: Console, unseen: Sequence[str] = ()
 def summary(remarks: Sequence[Remark]) -> Text:
     """`2 errors, 1 warning; 2 are mended by --fix`."""
     counts = [(each, sum(r.finding.severity is each for r in remarks)) for each in Severity]
-    words = [f"{count} {each.value}{'' if count == 1 else 's'}" for each, count in counts if count]
+    words = [counted(count, each.value) for each, count in counts if count]
     mendable = sum(bool(each.mend) for each in remarks)
     fix = f"; --fix mends {mendable} of them" if mendable else ""
     if not words:
