@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from wholecard.cloud.apply import Outcome, apply, rollback
 from wholecard.cloud.change import Change
 from wholecard.cloud.connection import connect
-from wholecard.cloud.flavors import DESCRIPTION
 from wholecard.cloud.images import SHA256_PROPERTY, UploadImage, file_sha256
 from wholecard.cloud.journal import Ledger
-from wholecard.core import Action, Plan
+from wholecard.core import Action, Plan, marks
 
 if TYPE_CHECKING:
     from cloudapi import Answer, Api
@@ -153,7 +152,7 @@ def aggregates_of(made: Cloud) -> None:
 
 
 def flavor(
-    number: str, description: str | None = DESCRIPTION, *, public: bool = True
+    number: str, description: str | None = marks.MADE, *, public: bool = True
 ) -> dict[str, Any]:
     return {
         "id": number, "name": "gpu", "ram": 1024, "vcpus": 1, "disk": 1, "links": [],

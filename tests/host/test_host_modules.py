@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tree import grow
-from wholecard.host.modules import HEAD, modprobe_text, modules_load_text
+from wholecard.host.change import HEAD_LINE
+from wholecard.host.modules import modprobe_text, modules_load_text
 from wholecard.host.natives import native_modules, read_builtin
 from wholecard.pci import Address, Function
 
@@ -21,7 +22,7 @@ AUDIO = Function(
 
 def test_modules_load() -> None:
     """vfio-pci is loaded at boot by name."""
-    assert modules_load_text() == HEAD + "vfio-pci\n"
+    assert modules_load_text() == HEAD_LINE + "vfio-pci\n"
 
 
 @pytest.mark.parametrize(
@@ -47,10 +48,10 @@ def test_modules_load() -> None:
         (
             Function(Address(0, 1, 0, 0), driver="vfio-pci"),
             (),
-            HEAD + "softdep amdgpu pre: vfio-pci\n",
+            HEAD_LINE + "softdep amdgpu pre: vfio-pci\n",
             ["amdgpu"],
         ),
-        (AUDIO, (), HEAD + "softdep amdgpu pre: vfio-pci\n", ["snd_hda_intel"]),
+        (AUDIO, (), HEAD_LINE + "softdep amdgpu pre: vfio-pci\n", ["snd_hda_intel"]),
     ],
 )
 def test_softdeps(
@@ -58,7 +59,7 @@ def test_softdeps(
 ) -> None:
     """vfio-pci comes before each module that claims a function or would; never built-in ones."""
     text = modprobe_text([function], builtin, standing)
-    assert text == HEAD + "".join(f"softdep {native} pre: vfio-pci\n" for native in natives)
+    assert text == HEAD_LINE + "".join(f"softdep {native} pre: vfio-pci\n" for native in natives)
 
 
 def test_native_modules(tmp_path: Path) -> None:

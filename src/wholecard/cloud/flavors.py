@@ -22,9 +22,9 @@ from wholecard.cloud.change import (
 )
 from wholecard.cloud.errors import NO_PROJECT, answer_read, words_of
 from wholecard.cloud.ours import id_of, required
+from wholecard.core.marks import MADE
 
-# How we know our own flavors again: nova keeps a description from compute API 2.55 on (Queens).
-DESCRIPTION = "Made by wholecard"
+# nova keeps a description from compute API 2.55 on (Queens); by it we know our own flavors again.
 # From compute API 2.61 on (Rocky) the list has the extra specs.
 _LISTED_WITH_SPECS = "2.61"
 
@@ -76,7 +76,7 @@ class CreateFlavor(Fields):
         private = "" if self.public else " --private"
         return (
             f"openstack flavor create --ram {self.ram_mb} --vcpus {self.vcpus}"
-            f" --disk {self.disk_gb} --description {DESCRIPTION!r}{private} {quoted(self.name)}"
+            f" --disk {self.disk_gb} --description {MADE!r}{private} {quoted(self.name)}"
         )
 
     @property
@@ -112,7 +112,7 @@ class CreateFlavor(Fields):
             vcpus=self.vcpus,
             disk=self.disk_gb,
             is_public=self.public,
-            description=DESCRIPTION,
+            description=MADE,
         )
         return str(made.id)
 
@@ -267,7 +267,7 @@ def _list(conn: Connection, name: str | None = None) -> Iterator[Flavor]:
             vcpus=each.vcpus,
             disk_gb=each.disk,
             extra_specs=dict(each.extra_specs or {}),
-            ours=each.description == DESCRIPTION,
+            ours=each.description == MADE,
             public=each.is_public is not False,
         )
 
@@ -300,7 +300,7 @@ def set_command(name: str, changes: tuple[Value, ...]) -> str:
 
 
 def _size(ram_mb: int, vcpus: int, disk_gb: int, public: bool, ours: bool) -> str:
-    whose = "" if ours else ", not made by wholecard"
+    whose = "" if ours else ", not made by Wholecard"
     kind = "public" if public else "private"
     return f"{ram_mb} MiB, {vcpus} vCPU, {disk_gb} GiB, {kind}{whose}"
 

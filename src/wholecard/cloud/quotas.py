@@ -16,9 +16,8 @@ from requests import Response
 
 from wholecard.cloud.change import Fields, State, Value, Values
 from wholecard.cloud.errors import NO_PROJECT, CloudError, GoneError, answer_read
+from wholecard.core.marks import MADE
 
-# How we know again the registered limits that we made.
-DESCRIPTION = "Made by wholecard"
 UNLIMITED = -1
 
 
@@ -121,7 +120,7 @@ class RegisterLimit(Fields):
         region = f" --region {self.region}" if self.region else ""
         return (
             f"openstack registered limit create --service {self.service}{region} "
-            f"--default-limit {self.default} --description {DESCRIPTION!r} {self.resource}"
+            f"--default-limit {self.default} --description {MADE!r} {self.resource}"
         )
 
     @property
@@ -132,7 +131,7 @@ class RegisterLimit(Fields):
     @property
     def after(self) -> State:
         """It is limited, by us."""
-        return {self.resource: f"{self.default}, made by wholecard"}
+        return {self.resource: f"{self.default}, made by Wholecard"}
 
     def look(self, conn: Connection) -> State:
         """Its default and whose it is."""
@@ -140,7 +139,7 @@ class RegisterLimit(Fields):
         found = read_registered(conn, place).get(self.resource)
         if found is None:
             return {self.resource: None}
-        return {self.resource: f"{found.default}{', made by wholecard' if found.ours else ''}"}
+        return {self.resource: f"{found.default}{', made by Wholecard' if found.ours else ''}"}
 
     def put(self, conn: Connection, state: State) -> str | None:
         """Register it, or take it back unless somebody limits a project by it."""
@@ -150,12 +149,12 @@ class RegisterLimit(Fields):
                 default_limit=self.default,
                 service_id=self.service,
                 region_id=self.region,
-                description=DESCRIPTION,
+                description=MADE,
             )
             return None
         identity = identity_of(conn)
         for each in _registered(conn, LimitPlace(self.service, self.region)):
-            if each.resource_name == self.resource and each.description == DESCRIPTION:
+            if each.resource_name == self.resource and each.description == MADE:
                 try:
                     identity.delete_registered_limit(each.id, ignore_missing=True)
                 except (sdk.ForbiddenException, sdk.ConflictException):
@@ -215,7 +214,7 @@ class SetLimit(Values):
                     project_id=self.project,
                     service_id=self.service,
                     region_id=self.region,
-                    description=DESCRIPTION,
+                    description=MADE,
                 )
         return None
 
@@ -246,7 +245,7 @@ def read_registered(conn: Connection, place: LimitPlace) -> dict[str, Registered
     with answer_read(conn, "list Keystone's registered limits"):
         return {
             str(each.resource_name): RegisteredLimit(
-                str(each.resource_name), int(each.default_limit), each.description == DESCRIPTION
+                str(each.resource_name), int(each.default_limit), each.description == MADE
             )
             for each in _registered(conn, place)
         }

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from wholecard.core.marks import WRITTEN
 from wholecard.core.record import dataclass
 from wholecard.host.operations import RunTool
 from wholecard.host.settings import FileText
+
+# The first line of each file of ours on a host, behind a script's `#!`.
+HEAD_LINE = f"# {WRITTEN}; `wholecard-host rollback` takes it back.\n"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wholecard.core import WholecardError
+from wholecard.host.change import HEAD_LINE
 from wholecard.pci import Function, slot_path
 
 VFIO = "vfio-pci"
@@ -70,7 +71,7 @@ def table_text(claims: Iterable[Claim]) -> str:
     """The text of `/etc/wholecard/bind`: a function a line, in the order of `claims`."""
     lines = [
         HEAD,
-        "# Written by Wholecard; `wholecard-host rollback` takes it back.",
+        HEAD_LINE.rstrip("\n"),
         "# path address vendor device driver",
         *(str(claim) for claim in claims),
     ]

@@ -8,14 +8,15 @@ dracut.bootup(7), dracut.conf(5).
 
 from __future__ import annotations
 
-from wholecard.host.change import Change, Tool
+from wholecard.host.change import HEAD_LINE, Change, Tool
 from wholecard.host.claim import SCRIPT
 from wholecard.host.operations import RunTool
 from wholecard.host.settings import DRACUT_CONF, DRACUT_HOOK, DRACUT_MODULE, FileText
 
-MODULE_TEXT = r"""#!/bin/bash
-# Written by Wholecard; `wholecard-host rollback` takes it back.
-# Puts the drivers and the table of functions into the initramfs.
+MODULE_TEXT = (
+    "#!/bin/bash\n"
+    + HEAD_LINE
+    + r"""# Puts the drivers and the table of functions into the initramfs.
 
 check() {
 	[ -f "${dracutsysrootdir-}/etc/wholecard/bind" ]
@@ -39,21 +40,19 @@ install() {
 	inst_hook pre-udev 00 "$moddir/wholecard-claim.sh"
 }
 """
+)
 
 HOOK_TEXT = (
-    r"""#!/bin/sh
-# Written by Wholecard; `wholecard-host rollback` takes it back.
-# Gives the functions in /etc/wholecard/bind to their driver before udev starts.
+    "#!/bin/sh\n"
+    + HEAD_LINE
+    + r"""# Gives the functions in /etc/wholecard/bind to their driver before udev starts.
 (
 """
     + SCRIPT.strip("\n")
     + "\n)\n"
 )
 
-CONF_TEXT = """\
-# Written by Wholecard; `wholecard-host rollback` takes it back.
-add_dracutmodules+=" wholecard "
-"""
+CONF_TEXT = HEAD_LINE + 'add_dracutmodules+=" wholecard "\n'
 
 # dracut(8): where the image goes depends on which of these folders are there.
 IMAGES = (

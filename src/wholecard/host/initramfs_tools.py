@@ -5,14 +5,15 @@ Source: initramfs-tools(7), "BOOT SCRIPTS" and "HOOK SCRIPTS".
 
 from __future__ import annotations
 
-from wholecard.host.change import Change, Tool
+from wholecard.host.change import HEAD_LINE, Change, Tool
 from wholecard.host.claim import SCRIPT
 from wholecard.host.operations import RunTool
 from wholecard.host.settings import BOOT_SCRIPT, HOOK, FileText
 
-HOOK_TEXT = r"""#!/bin/sh
-# Written by Wholecard; `wholecard-host rollback` takes it back.
-# Puts the drivers and the table of functions into the initramfs.
+HOOK_TEXT = (
+    "#!/bin/sh\n"
+    + HEAD_LINE
+    + r"""# Puts the drivers and the table of functions into the initramfs.
 set -e
 
 PREREQS=""
@@ -41,11 +42,12 @@ if [ -f /etc/wholecard/bind ]; then
 	cp -p /etc/wholecard/bind "${DESTDIR}/etc/wholecard/bind"
 fi
 """
+)
 
 BOOT_SCRIPT_TEXT = (
-    r"""#!/bin/sh
-# Written by Wholecard; `wholecard-host rollback` takes it back.
-# Gives the functions in /etc/wholecard/bind to their driver before udev loads any other.
+    "#!/bin/sh\n"
+    + HEAD_LINE
+    + r"""# Gives the functions in /etc/wholecard/bind to their driver before udev loads any other.
 # init-top runs in tsort's order, which takes scripts without needs by name: 00- is before udev.
 
 PREREQS=""

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from wholecard.host.change import HEAD_LINE
 from wholecard.host.natives import module_name
 from wholecard.pci import Function
-
-HEAD = "# Written by Wholecard; `wholecard-host rollback` takes it back.\n"
 
 _NOT_NATIVE = frozenset({"vfio_pci", "pci_stub"})
 _SOFTDEP = re.compile(r"^softdep (\S+) pre: vfio-pci$", re.MULTILINE)
@@ -20,7 +19,7 @@ _SOFTDEP = re.compile(r"^softdep (\S+) pre: vfio-pci$", re.MULTILINE)
 
 def modules_load_text() -> str:
     """The text of `/etc/modules-load.d/wholecard.conf`."""
-    return HEAD + "vfio-pci\n"
+    return HEAD_LINE + "vfio-pci\n"
 
 
 def modprobe_text(
@@ -43,7 +42,7 @@ def modprobe_text(
     natives -= {*builtin, *_NOT_NATIVE}
     lines = [f"softdep {native} pre: vfio-pci\n" for native in sorted(natives)]
     lines += [f"blacklist {module}\n" for module in sorted({*blacklist})]
-    return HEAD + "".join(lines)
+    return HEAD_LINE + "".join(lines)
 
 
 def _natives(function: Function) -> Iterable[str]:

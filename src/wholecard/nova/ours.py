@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from wholecard.core.marks import WRITTEN
+
 # The first words of every file that we write; a file without them is somebody else's.
-OURS = "# Written by wholecard"
+OURS = f"# {WRITTEN}"
 
 
 def is_ours(path: Path) -> bool:
