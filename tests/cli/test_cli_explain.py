@@ -111,7 +111,7 @@ def test_a_misspelled_flavor(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert run_app(argv) == 2
     err = capsys.readouterr().err
     assert f"{tmp_path / 'site.yaml'} has no flavor h100x" in err
-    assert "Did you mean h100x1?" in err
+    assert "Did you mean 'h100x1'?" in err
     assert run_app([*argv, "--spec", "pci_passthrough:alias=h100:1"]) == 0
     assert capsys.readouterr().out.startswith("flavor h100x ")
 

@@ -53,8 +53,8 @@ def test_json() -> None:
     ("data", "brief", "resolution"),
     [
         ([], "JSON object", "cards"),
-        ({"card": []}, "no key 'card'", "Write 'cards'."),
-        ({"huge_pages": []}, "no key 'huge_pages'", "Write 'hugepages'."),
+        ({"card": []}, "no key 'card'", "Did you mean 'cards'?"),
+        ({"huge_pages": []}, "no key 'huge_pages'", "Did you mean 'hugepages'?"),
         ({"zzz": 1}, "no key 'zzz'", "Leave it out."),
         ({"cards": "0000:01:00"}, "cards is '0000:01:00', not a list", '"cards"'),
         ({"parked": [1]}, "not a list of texts", '"parked"'),

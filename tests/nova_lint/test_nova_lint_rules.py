@@ -9,13 +9,13 @@ import pytest
 
 from nova_lint_hosts import ALIAS, FILTERS, H100, only, rules, service
 from wholecard.core import Severity, WholecardError
+from wholecard.core.near_names import NearNames
 from wholecard.nova.conf import NovaConf
 from wholecard.nova.conf_file import ConfFile, Place
 from wholecard.nova.effective import read_values
 from wholecard.nova.filters import PCI_FILTER, default_filters
 from wholecard.nova.lint import Service, lint
 from wholecard.nova.lint.json_text import diagnose, spans
-from wholecard.nova.names import Names
 from wholecard.site.releases import RELEASES, release
 
 SCHEDULER = f"[filter_scheduler]\n{FILTERS}\n"
@@ -181,7 +181,7 @@ def test_spans_of_keys_and_values() -> None:
 )
 def test_near_names(name: str, near: str | None) -> None:
     """A name off by a letter or by signs is near, another is not."""
-    assert Names(["device_spec", "passthrough_whitelist", "alias"]).near(name) == near
+    assert NearNames(["device_spec", "passthrough_whitelist", "alias"]).near(name) == near
 
 
 def test_one_file_for_all_roles() -> None:

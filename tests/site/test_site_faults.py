@@ -24,11 +24,11 @@ FLAVOR = "flavors: {f: {ram: 1, vcpus: 1, %s}}\n"
 
 # What follows `release` and `cards` (lines 1 and 2), and what is said of it.
 FOLLOWING = [
-    ("flavours: {}", "3:1: the file has no key 'flavours'; did you mean 'flavors'?"),
+    ("flavours: {}", "3:1: the file has no key 'flavours'. Did you mean 'flavors'?"),
     ("xyz: {}", "3:1: the file has no key 'xyz'; there is version, release, cards, hosts, nova, "
      "flavors, images, aggregates, quota_driver, quotas"),
     ("flavors: {f: {ram: 1}}", "3:11: flavors.f lacks the key 'vcpus'; for example vcpus: 16"),
-    ("flavors: {f: }", "3:11: flavors.f lacks the key 'ram'; MiB, for example ram: 65536\n"
+    ("flavors: {f: }", "3:11: flavors.f lacks the key 'ram'; for example ram: 65536 (MiB)\n"
      "3:11: flavors.f lacks the key 'vcpus'; for example vcpus: 16"),
     ("flavors: {f: 5}", "3:14: flavors.f is '5': a mapping is asked for"),
     ("flavors: [f]", "3:1: flavors is a list: a mapping is asked for"),
@@ -40,28 +40,28 @@ FOLLOWING = [
     (FLAVOR % "maxphysaddr_bits: 65", "3:51: flavors.f.maxphysaddr_bits is '65': 64 or less is "
      "asked for"),
     (FLAVOR % "hugepages: 2m", "3:44: flavors.f.hugepages is '2m', not one of small, large, any, "
-     "2M, 1G; did you mean '2M'?"),
-    (FLAVOR % "projects: admin", "3:43: flavors.f.projects is 'admin': a list is asked for; "
-     "did you mean [admin]?"),
-    (FLAVOR % "cards: {h10: 1}", "3:41: there is no card 'h10' in cards; did you mean 'h100'?"),
+     "2M, 1G. Did you mean '2M'?"),
+    (FLAVOR % "projects: admin", "3:43: flavors.f.projects is 'admin': a list is asked for. "
+     "Did you mean [admin]?"),
+    (FLAVOR % "cards: {h10: 1}", "3:41: there is no card 'h10' in cards. Did you mean 'h100'?"),
     (FLAVOR % "cards: {b: }", "3:41: flavors.f.cards.b is empty: a whole number is asked for"),
     (FLAVOR % "extra_specs: {a: }", "3:47: flavors.f.extra_specs.a is empty: a text is asked for"),
     (FLAVOR % r'extra_specs: {a: "x\ny"}', r"3:50: flavors.f.extra_specs.a is 'x\ny': a text "
      "without control characters is asked for"),
     ("nova: {report_in_placement: ja}", "3:29: nova.report_in_placement is 'ja', not one of true, "
      "false, auto"),
-    ("nova: {pci_in_placement: automatic}", "3:26: nova.pci_in_placement is 'automatic', not one "
-     "of true, false, auto; did you mean 'auto'?"),
+    ("nova: {pci_in_placement: autos}", "3:26: nova.pci_in_placement is 'autos', not one "
+     "of true, false, auto. Did you mean 'auto'?"),
     ("hosts: {' a': {}}", "3:9: ' a' is no key of hosts: a name has 1 to 255 printable characters "
-     "and no blank at its ends; did you mean 'a'?"),
-    ("hosts: {gpu-01: {cards: {h200: 1}}}", "3:26: there is no card 'h200' in cards; "
-     "did you mean 'h100'?"),
+     "and no blank at its ends. Did you mean 'a'?"),
+    ("hosts: {gpu-01: {cards: {h200: 1}}}", "3:26: there is no card 'h200' in cards. "
+     "Did you mean 'h100'?"),
     ("quotas: {p: {cards: {x: 1}}}", "3:22: there is no card 'x' in cards; there is h100"),
     ("quotas: {p: {cores: -2}}", "3:21: quotas.p.cores is '-2': -1 or more is asked for"),
     ("aggregates: {a: {hosts: []}}", "3:18: aggregates.a.hosts is a list: at least one entry is "
      "asked for"),
     ("hosts: {gpu-01: }\naggregates: {a: {hosts: [gpu-01, gpu01]}}",
-     "4:34: there is no host 'gpu01' in hosts; did you mean 'gpu-01'?"),
+     "4:34: there is no host 'gpu01' in hosts. Did you mean 'gpu-01'?"),
     ("aggregates: {a: {hosts: [b]}}", "3:26: there is no host 'b' in hosts; there is none"),
     ("version: 2", "3:10: version is '2', not 1"),
     ("nova: {}\nnova: {}", "4:1: the key 'nova' stands twice, first in line 3"),
@@ -76,21 +76,21 @@ KINDS = [
     ("{a: {match: [{}]}}", "2:21: a match that says nothing means every function of a host; "
      "give vendor and product"),
     ("{a: {match: [{vendor: 10DE}]}}", "2:30: cards.a.match[0].vendor is '10DE': four lower-case "
-     "hexadecimal digits are asked for, as lspci -nn prints them; did you mean '10de'?"),
+     "hexadecimal digits are asked for, as lspci -nn prints them. Did you mean '10de'?"),
     ("{a: {match: [{product: 0x2330}]}}", "2:31: cards.a.match[0].product is '0x2330': four "
-     "lower-case hexadecimal digits are asked for, as lspci -nn prints them; did you mean '2330'?"),
+     "lower-case hexadecimal digits are asked for, as lspci -nn prints them. Did you mean '2330'?"),
     ("{a: {match: [{address: '41:00.0'}]}}", "2:31: cards.a.match[0].address is '41:00.0': an "
-     "address is asked for, as lspci -D prints it: 0000:41:00.0; did you mean '0000:41:00.0'?"),
+     "address is asked for, as lspci -D prints it: 0000:41:00.0. Did you mean '0000:41:00.0'?"),
     ("{a: {match: [{subsystem: '16c1'}]}}", "2:33: cards.a.match[0].subsystem is '16c1': both ids "
      "of the subsystem are asked for, as in 10de:16c1"),
     ("{'a:1': {match: [{vendor: 10de}]}}", "2:9: 'a:1' is no key of cards: a card's name has 1 to "
-     "255 characters, none of them ':' or ','; did you mean 'a-1'?"),
-    ("{a: {match: [{vendr: 10de}]}}", "2:22: cards.a.match[0] has no key 'vendr'; "
-     "did you mean 'vendor'?"),
+     "255 characters, none of them ':' or ','. Did you mean 'a-1'?"),
+    ("{a: {match: [{vendr: 10de}]}}", "2:22: cards.a.match[0] has no key 'vendr'. "
+     "Did you mean 'vendor'?"),
     ("{a: {match: [{vendor: 10de}], resource_class: h100}}", "2:54: cards.a.resource_class is "
-     "'h100': CUSTOM_ and then capitals, digits and _ are asked for; did you mean 'CUSTOM_H100'?"),
+     "'h100': CUSTOM_ and then capitals, digits and _ are asked for. Did you mean 'CUSTOM_H100'?"),
     ("{a: {match: [{vendor: 10de}], traits: [hw-gpu]}}", "2:47: cards.a.traits[0] is 'hw-gpu': "
-     "capitals, digits and _ are asked for; did you mean 'CUSTOM_HW_GPU'?"),
+     "capitals, digits and _ are asked for. Did you mean 'CUSTOM_HW_GPU'?"),
     ("{a: {match: [{vendor: 10de}], device_type: PF}}", "2:51: cards.a.device_type is 'PF', not "
      "one of auto, type-PCI, type-PF, type-VF"),
     ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not whole"),
@@ -156,9 +156,9 @@ def test_every_fault_at_once(faults_of: FaultsOf) -> None:
     """All that is wrong is said at once, in the file's order."""
     text = f"release: ussury\n{CARDS}flavors: {{f: {{ram: 1, vcpu: 2}}}}\nnova: \nnova: \n"
     assert faults_of(text) == [
-        "1:10: 'ussury' is no release of OpenStack that Wholecard knows; write ussuri",
+        "1:10: 'ussury' is no release of OpenStack that Wholecard knows. Did you mean 'ussuri'?",
         "3:11: flavors.f lacks the key 'vcpus'; for example vcpus: 16",
-        "3:23: flavors.f has no key 'vcpu'; did you mean 'vcpus'?",
+        "3:23: flavors.f has no key 'vcpu'. Did you mean 'vcpus'?",
         "5:1: the key 'nova' stands twice, first in line 4",
     ]
 

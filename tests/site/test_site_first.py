@@ -189,11 +189,11 @@ def test_commands(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "cards.h100-sxm5-80gb.traits: nova of train does not have it" in capsys.readouterr().err
     (here / "site.yaml").write_text(text.replace("match:", "macht:"))
     assert run_app(["site", "check"]) == 2
-    assert "did you mean 'match'?" in capsys.readouterr().err
+    assert "Did you mean 'match'?" in capsys.readouterr().err
     assert run_app(["site", "check", "--json", "site.yaml"]) == 2
     faults = json.loads(capsys.readouterr().out)["faults"]
     assert {"line", "column", "what", "hint"} == {*faults[0]}
-    assert faults[1]["hint"] == "did you mean 'match'?"
+    assert faults[1]["hint"] == "Did you mean 'match'?"
 
 
 def test_init_overwrites_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,7 +212,7 @@ def test_init_overwrites_nothing(here: Path, capsys: pytest.CaptureFixture[str])
     [
         (["facts/none.json"], 2, "cannot read a host's facts from facts/none.json"),
         (["facts/gpu-01.json", "facts/gpu-01.json"], 2, "two files have the facts of gpu-01"),
-        (["--release", "ussury", "facts/gpu-01.json"], 2, "Write ussuri."),
+        (["--release", "ussury", "facts/gpu-01.json"], 2, "Did you mean 'ussuri'?"),
         (["--output", "none/site.yaml", "facts/gpu-01.json"], 3, "cannot write none/site.yaml"),
     ],
 )

@@ -12,9 +12,9 @@ from wholecard.audit.refusals import kind_of
 from wholecard.audit.resource_request import resource_request
 from wholecard.audit.settings import files, misnamed, spelled
 from wholecard.audit.wanted import EXTRA_SPEC, Aliases, Wanted, aliases_of, api_rules
+from wholecard.core.near_names import NearNames, meant
 from wholecard.nova.conf import NovaConf
 from wholecard.nova.match import RequestError, groups_of, parse_request
-from wholecard.nova.names import Names
 
 
 @dataclass(frozen=True)
@@ -180,9 +180,9 @@ def _not_defined(evidence: Evidence, api: NovaConf, aliases: Aliases, alias: str
         and alias in aliases_of(host.conf, api_rules(evidence), evidence.release).places
     ]
     there = f" nova-compute on {', '.join(elsewhere[:3])} has it." if elsewhere else ""
-    near = None if elsewhere else Names(aliases.by_name).near(alias)
+    near = None if elsewhere else NearNames(aliases.by_name).near(alias)
     if near is not None:
-        there = f" Did you mean {near}?"
+        there = f" {meant(repr(near))}"
         asked_for = evidence.request.extra_specs[EXTRA_SPEC].split(",")
         pairs = (each.partition(":") for each in asked_for)
         right = ",".join(

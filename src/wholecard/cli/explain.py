@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from wholecard.audit.offline import Changes, Files, flavor_of, gathered, image_p
 from wholecard.audit.walk import Explanation, explain
 from wholecard.core import UsageError, exit_status
 from wholecard.core.json_text import encode
+from wholecard.core.near_names import did_you_mean
 from wholecard.site.load import SiteFile, read_site
 from wholecard.site.releases import release as release_of
 
@@ -121,8 +121,7 @@ def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> 
         return flavor_of(site, flavor, image)
     if flavor and not has_spec:
         there = list(site.site.flavors) if site else []
-        near = difflib.get_close_matches(flavor, there, n=3)
-        known = f"Did you mean {' or '.join(near)}?" if near else f"It has: {', '.join(there[:12])}"
+        known = did_you_mean(flavor, there) or f"It has: {', '.join(there[:12])}"
         raise UsageError(
             f"{site.path} has no flavor {flavor}" if site else f"nothing tells of flavor {flavor}",
             known if there else "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import UsageError
+from wholecard.core.near_names import did_you_mean
 from wholecard.host.host import Host
 from wholecard.host.hugepages import HugePages
 from wholecard.host.isolation import parse_cpus
@@ -235,11 +235,10 @@ def _require_once(pages: Sequence[HugePages]) -> None:
 
 
 def _unknown_key(key: str, fields: Iterable[str]) -> UsageError:
-    near = difflib.get_close_matches(key, list(fields), n=1)
     return UsageError(
         f"a wish has no key {key!r}",
         f"Its keys: {', '.join(fields)}.",
-        f"Write {near[0]!r}." if near else "Leave it out.",
+        did_you_mean(key, fields) or "Leave it out.",
     )
 
 

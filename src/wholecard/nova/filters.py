@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wholecard.core import UsageError
+from wholecard.core.near_names import NearNames
 from wholecard.nova.conf import NovaConf
 from wholecard.nova.effective import Values, read_values
-from wholecard.nova.names import Names
 from wholecard.nova.options import by_name
 from wholecard.site.releases import Release, release
 
@@ -125,13 +125,13 @@ def wrong_filters(
     if classes is None:
         return
     own = filters_there(major)
-    known = Names(own)
+    known = NearNames(own)
     for place, name in enumerate(names):
         if name and name not in own and name not in classes:
             gone = FILTERS[name][1] if name in FILTERS else None
             right = None if gone else known.near(name)
             # One of somebody else's may be as near.
-            sure = right is not None and Names(classes).near(name) is None
+            sure = right is not None and NearNames(classes).near(name) is None
             yield WrongFilter(place, name, right if sure else None, gone)
 
 

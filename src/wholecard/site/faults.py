@@ -5,7 +5,6 @@ Source of the kinds of error: https://docs.pydantic.dev/latest/errors/validation
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from wholecard.core.near_names import did_you_mean, meant
 from wholecard.site import model
 from wholecard.site.nodes import Fault, Node, Place
 
@@ -30,17 +30,13 @@ class Nearest:
     left: int = _MOST_HINTS
 
     def __call__(self, name: str, there: Callable[[], Iterable[str]]) -> str:
-        """`did you mean 'vendor'?`, or which names there are; empty when it was asked enough."""
+        """`Did you mean 'vendor'?`, or which names there are; empty when it was asked enough."""
         if self.left <= 0 or len(name) > _LONGEST_NAME:
             return ""
         self.left -= 1
         names = list(there())
-        lower = {each.lower(): each for each in names}
-        near = difflib.get_close_matches(name.lower(), lower, n=1)
-        if near:
-            return f"did you mean {lower[near[0]]!r}?"
         few = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-        return f"there is {few}" if names else "there is none"
+        return did_you_mean(name, names) or (f"there is {few}" if names else "there is none")
 
 
 def model_faults(error: ValidationError, root: Node, nearest: Nearest) -> list[Fault]:
@@ -115,7 +111,7 @@ def _of_value(said: _Said, errors: list[Any], nearest: Nearest) -> Fault:
     if names and (node.text is not None or node.kind == "empty"):
         listed = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
         hint = nearest(node.text, lambda: names) if node.text else ""
-        hint = hint if hint.startswith("did") else ""
+        hint = hint if hint.startswith("Did") else ""
         return Fault(said.place, f"{name} is {_kind(node)}, not {listed}", hint)
     allowed, mended = _allowed(errors[0], node.text or "")
     return Fault(said.place, f"{name} is {_kind(node)}: {allowed}", mended)
@@ -157,13 +153,13 @@ def _allowed(error: Any, text: str) -> tuple[str, str]:
             allowed, mend = found
             mended = mend(text) if len(text) <= _LONGEST_NAME else ""
             right = re.fullmatch(context["pattern"].strip("^$"), mended)
-            return allowed, f"did you mean {mended!r}?" if right and mended != text else ""
+            return allowed, meant(repr(mended)) if right and mended != text else ""
     if kind == "greater_than_equal":
         return f"{context['ge']} or more is asked for", ""
     if kind == "less_than_equal":
         return f"{context['le']} or less is asked for", ""
     if kind == "tuple_type" and text:
-        return _ASKED[kind], f"did you mean [{text}]?" if len(text) <= _LONGEST_NAME else ""
+        return _ASKED[kind], meant(f"[{text}]") if len(text) <= _LONGEST_NAME else ""
     return _ASKED.get(kind, str(error["msg"])), ""
 
 
@@ -171,7 +167,7 @@ _EXAMPLES: Mapping[str, str] = {
     "release": "for example release: 2025.2",
     "cards": "the kinds of cards, by name",
     "match": 'for example match: [{vendor: "10de", product: "2330"}]',
-    "ram": "MiB, for example ram: 65536",
+    "ram": "for example ram: 65536 (MiB)",
     "vcpus": "for example vcpus: 16",
     "hosts": "a list of hosts",
 }

@@ -46,8 +46,8 @@ class SiteError(UsageError):
 
 
 def fault_line(path: Path, fault: Fault) -> str:
-    """A fault as one line: `site.yaml:4:7: what; hint`."""
-    hint = f"; {fault.hint}" if fault.hint else ""
+    """A fault as one line: `site.yaml:4:7: what; hint`, or `what. Hint` where it is a sentence."""
+    hint = f"{'. ' if fault.hint[0].isupper() else '; '}{fault.hint}" if fault.hint else ""
     return f"{path}:{fault.place.line}:{fault.place.column}: {fault.what}{hint}"
 
 

@@ -43,12 +43,8 @@ def release_faults(root: Node) -> list[Fault]:
     try:
         release(steps[0][1].text)
     except UsageError as error:
-        return [Fault(steps[0][1].place, error.brief, _hint(error))]
+        return [Fault(steps[0][1].place, error.brief, error.resolution)]
     return []
-
-
-def _hint(error: UsageError) -> str:
-    return (error.resolution[:1].lower() + error.resolution[1:]).rstrip(".")
 
 
 def _socket(site: Site) -> Iterator[tuple[Keys, str, str]]:

@@ -5,11 +5,11 @@ Source: releases.openstack.org; nova's tags.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
 from wholecard.core import UsageError
+from wholecard.core.near_names import did_you_mean
 
 
 @dataclass(frozen=True, order=True)
@@ -75,10 +75,9 @@ def release(text: str) -> Release:
             if each.nova == int(version[1]):
                 return each
     names = [name for each in RELEASES for name in dict.fromkeys((each.series, each.name))]
-    near = difflib.get_close_matches(wanted, names, n=1)
     raise UsageError(
         f"{text!r} is no release of OpenStack that Wholecard knows",
         f"It knows {FIRST.series.capitalize()} (nova {FIRST.nova}) to {LATEST} "
         f"(nova {LATEST.nova}): {', '.join(each.series for each in RELEASES)}.",
-        f"Write {near[0]}." if near else "Write the series or nova's version.",
+        did_you_mean(wanted, names) or "Write the series or nova's version.",
     )

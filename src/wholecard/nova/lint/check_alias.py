@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wholecard.core.near_names import NearNames
 from wholecard.nova.lint.check_spec import early_key, unknown_key
 from wholecard.nova.lint.remark import ERROR, Edit, Remark, remark
 from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.lint.spelling import series
 from wholecard.nova.match import AliasError, parse_aliases
-from wholecard.nova.names import Names
 from wholecard.nova.options import ALIAS_KEYS, NUMA_POLICIES
 
-_TYPES = Names(["type-PCI", "type-PF", "type-VF"])
+_TYPES = NearNames(["type-PCI", "type-PF", "type-VF"])
 _SHORT_TYPES = {"pci": "type-PCI", "pf": "type-PF", "vf": "type-VF"}
-_POLICIES = Names(NUMA_POLICIES)
+_POLICIES = NearNames(NUMA_POLICIES)
 _PREFIXED = re.compile(r"\s*(?:0[xX])?([0-9a-fA-F]{4})\s*")
 
 _RULES = {"bad-id": "WC222", "ids-missing": "WC233", "several-specs": "WC232"}

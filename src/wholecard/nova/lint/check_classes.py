@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from wholecard.core.near_names import NearNames
 from wholecard.nova.lint.known import Ids, Known
 from wholecard.nova.lint.remark import ERROR, Remark, remark
 from wholecard.nova.lint.service import ReadAlias, Service
@@ -19,7 +20,6 @@ from wholecard.nova.match import (
     resource_class_of,
     traits_of,
 )
-from wholecard.nova.names import Names
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _ids(read: ReadAlias) -> Ids | None:
 
 def _is_near(reported: Reported, wanted: Group) -> bool:
     of = reported.resource_class
-    return of is not None and Names([of]).near(wanted.resource_class, 255) == of
+    return of is not None and NearNames([of]).near(wanted.resource_class, 255) == of
 
 
 def _said(reported: list[Reported], traits: bool) -> str:

@@ -6,13 +6,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from wholecard.core.near_names import squeezed
 from wholecard.nova.conf_file import ConfFile, Entry, Header, Place, Problem, normal
 from wholecard.nova.lint.broken import SYNTAX, broken, broken_lines
 from wholecard.nova.lint.inert import objection, text_of, wrong_type
 from wholecard.nova.lint.remark import ERROR, NOTE, WARNING, Edit, Remark, Spot, file_remark, remark
 from wholecard.nova.lint.service import MOST_VALUES, Service
 from wholecard.nova.lint.spelling import section_meant
-from wholecard.nova.names import squeezed
 from wholecard.nova.options import OPTIONS, find
 
 _INDENTED = re.compile(r"\s+([A-Za-z_][\w.-]*)\s*[=:]")

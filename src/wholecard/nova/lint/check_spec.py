@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from wholecard.core import Severity
+from wholecard.core.near_names import NearNames
 from wholecard.nova.conf_file import Place
 from wholecard.nova.lint.broken import Broken, broken
 from wholecard.nova.lint.json_text import Diagnosis
@@ -14,12 +15,14 @@ from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, Spot, remar
 from wholecard.nova.lint.service import MOST_STEPS, ReadSpec, Service, Value
 from wholecard.nova.lint.spelling import series
 from wholecard.nova.match import SpecError
-from wholecard.nova.names import Names
 from wholecard.nova.options import ALIAS_KEYS, DEVICE_SPEC_KEYS
 
 _ADDRESS_KEYS = ("domain", "bus", "slot", "function")
-_NEAR_KEYS = {"device_spec": Names([*DEVICE_SPEC_KEYS, "dev_type"]), "alias": Names(ALIAS_KEYS)}
-_NEAR_FIELDS = Names(_ADDRESS_KEYS)
+_NEAR_KEYS = {
+    "device_spec": NearNames([*DEVICE_SPEC_KEYS, "dev_type"]),
+    "alias": NearNames(ALIAS_KEYS),
+}
+_NEAR_FIELDS = NearNames(_ADDRESS_KEYS)
 # What people write for a key, and is far from it by letters.
 _MEANT = {
     "vendor": "vendor_id", "product": "product_id", "device_id": "product_id",

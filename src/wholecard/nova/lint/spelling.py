@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from wholecard.core.near_names import NearNames
 from wholecard.nova.conf_file import ConfFile, Entry, normal
 from wholecard.nova.lint.remark import Edit
-from wholecard.nova.names import Names
 from wholecard.nova.options import OPTIONS, Option, Spelling, find
 from wholecard.site.releases import RELEASES
 
 BY_NAME: dict[str, Option] = {
     spelling.name: option for option in OPTIONS for spelling in option.spellings
 }
-_NEAR = Names(BY_NAME)
+_NEAR = NearNames(BY_NAME)
 # What people write for an option, and is far from it by letters.
 _MEANT = {
     "aliases": "alias", "pci_aliases": "alias", "whitelist": "device_spec",
@@ -23,7 +23,7 @@ _MEANT = {
 COMMON = frozenset({"max_attempts", *(name for name in BY_NAME if "_" not in name)})
 
 _SECTIONS = frozenset(spelling.section for option in OPTIONS for spelling in option.spellings)
-_NEAR_SECTIONS = Names(_SECTIONS)
+_NEAR_SECTIONS = NearNames(_SECTIONS)
 
 
 def section_meant(name: str) -> str | None:

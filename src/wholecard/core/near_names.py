@@ -1,4 +1,4 @@
-"""Names near to those that nova has: the same but for signs and case, or off by a letter."""
+"""Which right name a wrong one means: the same but for signs and case, or off by a letter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ def squeezed(name: str) -> str:
     return _SIGNS.sub("", name).lower()
 
 
-class Names:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """`Did you mean 'vendor'?` where one of a few names is near to a wrong one, else nothing."""
+    right = NearNames(names).near(name, shortest=3)
+    return "" if right is None else meant(repr(right))
+
+
+def meant(right: str) -> str:
+    """`Did you mean [admin]?`, for a text that is right as it is written there."""
+    return f"Did you mean {right}?"
+
+
+class NearNames:
     """Some right names, asked for the one that a wrong one is near to.
 
     Asking takes as long for a thousand names as for one: every name is known by itself with any
@@ -33,15 +44,18 @@ class Names:
         """The right name that is the same but for signs and case."""
         return self._exact.get(squeezed(name))
 
-    def near(self, name: str, longest: int = 64) -> str | None:
-        """The right name that `name` most probably means, None where none is near."""
+    def near(self, name: str, longest: int = 64, shortest: int = 5) -> str | None:
+        """The right name that `name` most probably means, None where none is near.
+
+        A name of fewer letters than `shortest` is near only where signs and case alone differ: in
+        a short name among many a letter is too much of a difference.
+        """
         if len(name) > longest:
             return None
         short = squeezed(name)
         if short in self._exact:
             return self._exact[short]
-        # In a short name a letter is too much of a difference.
-        if len(short) < 5:
+        if len(short) < shortest:
             return None
         found = self._near.get(short)
         return found or next(
