@@ -233,7 +233,7 @@ def test_private_file_takes_the_old_ones_place(tmp_path: Path) -> None:
     settings.write_private(path, "one\n")
     assert path.parent.stat().st_mode & 0o777 == 0o700
     path.chmod(0o644)
-    grow(path.parent, {"nova.conf.part": ("half", 0o666)})
+    grow(path.parent, {".nova.conf.wholecard-new": ("half", 0o666)})
     settings.write_private(path, "two\n")
     assert [each.name for each in path.parent.iterdir()] == ["nova.conf"]
     assert path.read_text() == "two\n"

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import wholecard
+from wholecard.transaction.atomic_files import write_atomically
 
 _ROOMS = ("core", "transaction", "pci", "host")
 # Every Python there is reads this file, for only then can it say that it is too old.
@@ -32,8 +33,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def build_agent(target: Path) -> Path:
     """Write `wholecard-host.pyz` to `target` and return it; run it as `python3 FILE inspect`."""
-    target.write_bytes(agent_bytes())
-    target.chmod(0o755)
+    write_atomically(target, agent_bytes(), 0o755)
     return target
 
 

@@ -13,6 +13,7 @@ from wholecard.lab.chart import chart, duration
 from wholecard.lab.picture import way
 from wholecard.lab.record import DemoRecord, ServerRecord
 from wholecard.lab.steps import Step
+from wholecard.transaction.atomic_files import write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "report.html.j2"
@@ -51,9 +52,7 @@ class Share:
 
 def write_report(record: DemoRecord, target: Path) -> None:
     """Write the page to `target`, whole or not at all. Raises OSError."""
-    part = target.with_name(target.name + ".part")
-    part.write_bytes(page(record).encode("utf-8", "replace"))
-    part.replace(target)
+    write_atomically(target, page(record).encode("utf-8", "replace"), 0o644)
 
 
 def page(record: DemoRecord) -> str:

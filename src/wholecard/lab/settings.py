@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import jinja2
 
 from wholecard.lab.ports import INNER, LOOPBACK, OUTER_ADDRESS
 from wholecard.lab.root import NODE_NAME
+from wholecard.transaction.atomic_files import write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"
 CONTROL_HOST = "lab-control"
@@ -81,12 +81,7 @@ def load_secrets(path: Path) -> dict[str, str]:
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner reads, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    part.replace(path)
+    write_atomically(path, text.encode(), 0o600)
 
 
 def write_all(settings: Settings, run: Path, environment: Path) -> None:

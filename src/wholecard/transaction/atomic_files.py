@@ -8,7 +8,7 @@ import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,6 +142,32 @@ def write_atomically(path: Path, data: bytes, mode: int, replaced: Traits | None
     sync_directory(path.parent)
 
 
+def write_together(files: Mapping[Path, bytes], mode: int) -> None:
+    """Put each file's bytes at its path, missing directories above it included.
+
+    All are on disk beside their places before the first takes its own: where the file system
+    takes one and not the next, none has changed and nothing is left over. Raises OSError.
+    """
+    ready: list[Path] = []
+    try:
+        for path, data in files.items():
+            make_directories(path.parent)
+            with _beside(path) as descriptor:
+                fresh = traits_of(descriptor)
+                _write_all(descriptor, data)
+                _settle(descriptor, Traits(mode, fresh.uid, fresh.gid, fresh.label), fresh, None)
+            ready.append(path)
+        for path in files:
+            syscalls.rename(scratch(path), path)
+    except OSError:
+        for path in ready:
+            with contextlib.suppress(OSError):
+                remove(scratch(path))
+        raise
+    for folder in dict.fromkeys(path.parent for path in files):
+        sync_directory(folder)
+
+
 def copy_atomically(source: Path, path: Path, traits: Traits | None) -> None:
     """Put a copy of `source` at `path`; without `traits` it is its maker's and for him alone."""
     with source.open("rb") as original, _into_place(path) as descriptor:
@@ -164,6 +190,19 @@ def link_atomically(path: Path, target: str) -> None:
 @contextlib.contextmanager
 def _into_place(path: Path) -> Iterator[int]:
     """A new file to be written, which takes its name when all has gone well."""
+    with _beside(path) as descriptor:
+        yield descriptor
+    try:
+        syscalls.rename(scratch(path), path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            remove(scratch(path))
+        raise
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[int]:
+    """A new file beside `path` to be written, and on disk when all has gone well, else gone."""
     # What a killed run left may be read-only, or somebody's link: it is replaced, not opened.
     remove(scratch(path))
     descriptor = syscalls.create(scratch(path))
@@ -174,7 +213,6 @@ def _into_place(path: Path) -> Iterator[int]:
                 syscalls.fsync(descriptor)
         finally:
             os.close(descriptor)
-        syscalls.rename(scratch(path), path)
     except OSError:
         with contextlib.suppress(OSError):
             remove(scratch(path))

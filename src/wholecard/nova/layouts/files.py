@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from wholecard.core import UsageError, WholecardError
 from wholecard.nova.ours import OURS
+from wholecard.transaction.atomic_files import write_together
 
 
 def write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
@@ -23,22 +22,14 @@ def write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
         for path, text in files.items()
         if _stands(_inside(folder, path)) != text
     }
-    written: dict[Path, Path] = {}
     try:
-        for path, text in changed.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            written[path] = _beside(path, text)
-        for path, beside in written.items():
-            beside.replace(path)
+        write_together({path: text.encode() for path, text in changed.items()}, 0o644)
     except OSError as error:
         raise WholecardError(
             f"cannot write below {folder}",
             str(error),
             "Name another folder with --output.",
         ) from error
-    finally:
-        for beside in written.values():
-            beside.unlink(missing_ok=True)
     return tuple(changed)
 
 
@@ -64,19 +55,3 @@ def _stands(path: Path) -> str | None:
             "Move it away, or name another folder with --output.",
         )
     return text
-
-
-def _beside(path: Path, text: str) -> Path:
-    """A file with the text in the same folder; none is left where it cannot be written whole."""
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    beside = Path(name)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(0o644)
-    except OSError:
-        beside.unlink()
-        raise
-    return beside

@@ -9,8 +9,9 @@
 are in `check_file` (the files themselves), `check_names`, `check_spec`, `check_alias`,
 `check_filters`, `check_roles` (between roles), `check_classes` (what Placement is asked for),
 `check_inventory` and `check_answer` (against the hosts), `check_amounts`. `spelling` finds the
-option that a wrong name means (by `core.near_names`), `inert` what would be wrong with an option that nova passes over, `json_text` the places within JSON, `broken` the values that are
-broken off. `mend` makes a plan of the edits, `formats` writes JSON, SARIF and GitHub's
+option that a wrong name means (by `core.near_names`), `inert` what would be wrong with an option
+that nova passes over, `json_text` the places within JSON, `broken` the values that are broken off.
+`mend` makes a plan of the edits, `formats` writes JSON, SARIF and GitHub's
 annotations, `text` what a person reads, with what was left out (`unseen`).
 """
 
