@@ -44,7 +44,7 @@ def in_turn(*answers: Answer) -> Callable[[], Answer]:
 def test_the_value_is_returned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A condition that holds already costs no pause, not even with no time left."""
     pauses: list[float] = []
-    monkeypatch.setattr("wholecard.cloud.waiting.time.sleep", pauses.append)
+    monkeypatch.setattr("wholecard.core.waiting.time.sleep", pauses.append)
     assert wait_until("x", lambda: 7, 0) == 7
     assert pauses == []
 

@@ -201,7 +201,7 @@ def test_state_is_saved(tmp_path: Path) -> None:
     [({"status": "failed", "error-desc": "No space left"}, 20,
       "the node's state could not be saved", "No space left"),
      ({"status": "cancelled"}, 20, "the node's state could not be saved", ""),
-     ({"status": "active"}, -1, "the node's state was not saved within -1 s", "")],
+     ({"status": "active"}, -1, "the node's state saved: not within -1 s", "")],
 )  # fmt: skip
 def test_state_that_is_not_saved(
     tmp_path: Path, status: dict[str, str], timeout: float, brief: str, details: str

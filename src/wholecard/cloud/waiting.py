@@ -1,12 +1,12 @@
-"""Waiting on a condition: ask, pause, ask again, and give up with an explanation."""
+"""Waiting for a cloud, which is asked no faster than does it good."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from wholecard.cloud.errors import CloudError
+from wholecard.core import waiting
 
 T = TypeVar("T")
 
@@ -27,21 +27,8 @@ def wait_until(
     last: Callable[[], str] = str,
     resolution: str = "",
 ) -> T:
-    """Call `probe` until it returns something other than None, and return that.
-
-    `timeout` and `interval` are seconds; `interval` is at least 0.3. The probe runs at least once,
-    and once more when the time is over. `what` completes "... did not come true" as a noun
-    sentence, `last` gives what was seen at the end.
-
-    Raises WaitTimeoutError; what the probe raises passes through.
-    """
-    interval = max(interval, MIN_INTERVAL)
-    deadline = time.monotonic() + timeout
-    while True:
-        over = time.monotonic() >= deadline
-        value = probe()
-        if value is not None:
-            return value
-        if over:
-            raise WaitTimeoutError(f"{what}: not within {timeout:g} s", last(), resolution)
-        time.sleep(min(interval, max(0.0, deadline - time.monotonic())))
+    """`core.waiting.wait_until` with an interval of 0.3 s or more. Raises WaitTimeoutError."""
+    return waiting.wait_until(
+        what, probe, timeout, interval=max(interval, MIN_INTERVAL), last=last,
+        resolution=resolution, error=WaitTimeoutError,
+    )  # fmt: skip

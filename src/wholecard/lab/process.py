@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from wholecard.core import RunError
+from wholecard.core import RunError, waiting
 from wholecard.lab.errors import LabError, log_tail
 from wholecard.lab.sandbox import Sandbox
 
@@ -143,25 +143,23 @@ def wait_until(
     LabError with the log's end when `timeout` seconds pass, or at once when `service` (started by
     this process) has ended.
     """
-    deadline = time.monotonic() + timeout
     failed = ""
-    while True:
+
+    def probe() -> bool | None:
+        nonlocal failed
         try:
-            if condition():
-                return
-            failed = ""
+            holds, failed = condition(), ""
         except RunError as error:
-            failed = f"{error.brief}: {error.details}\n"
-        if service is not None and service.poll() is not None:
-            raise LabError(
-                f"{what}: the process ended with status {service.returncode}",
-                log_tail(log) if log else "",
-                "The log says why. `wholecard lab up` tries again and goes on where it was.",
-            )
-        if time.monotonic() > deadline:
-            raise LabError(
-                f"{what}: not within {timeout:.0f} s",
-                failed + (log_tail(log) if log else ""),
-                "The log may say why. `wholecard lab up` tries again and goes on where it was.",
-            )
-        time.sleep(every)
+            holds, failed = False, f"{error.brief}: {error.details}\n"
+        return True if holds else None
+
+    def ended() -> str:
+        status = service.poll() if service is not None else None
+        return "" if status is None else f"the process ended with status {status}"
+
+    waiting.wait_until(
+        what, probe, timeout, interval=every, ended=ended,
+        last=lambda: failed + (log_tail(log) if log else ""),
+        resolution="The log may say why. `wholecard lab up` tries again and goes on where it was.",
+        error=LabError,
+    )  # fmt: skip

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from wholecard.core.waiting import wait_until
 from wholecard.lab.errors import LabError
 
 
@@ -42,16 +42,14 @@ class Qmp:
         """Write the machine's memory and devices to `uri`; the machine is paused afterwards."""
         self.command("migrate-set-parameters", **{"max-bandwidth": 10**11})
         self.command("migrate", uri=uri)
-        deadline = time.monotonic() + timeout
-        while True:
+
+        def saved() -> bool | None:
             status = self.command("query-migrate")
-            if status.get("status") == "completed":
-                return
             if status.get("status") in ("failed", "cancelled"):
                 raise LabError("the node's state could not be saved", status.get("error-desc", ""))
-            if time.monotonic() > deadline:
-                raise LabError(f"the node's state was not saved within {timeout:.0f} s")
-            time.sleep(0.1)
+            return True if status.get("status") == "completed" else None
+
+        wait_until("the node's state saved", saved, timeout, interval=0.1, error=LabError)
 
     def _read(self) -> dict[str, Any]:
         line = self._file.readline()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from wholecard.lab.errors import LabError
+from wholecard.transaction import locks
 
 MARKER = ".complete.json"
 
@@ -79,20 +79,8 @@ def is_whole(folder: Path) -> bool:
 def locked(path: Path, waiting_for: str, timeout: float = 900) -> Iterator[None]:
     """Hold a lock file; wait for another holder up to `timeout` seconds, then LabError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("w") as file:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LabError(
-                        waiting_for,
-                        f"waited {timeout:.0f} s for {path}",
-                        "End the other process, then run the command again.",
-                    ) from None
-                time.sleep(0.2)
+    resolution = "End the other process, then run the command again."
+    with locks.locked(path, waiting_for, resolution, timeout=timeout, error=LabError):
         yield
 
 

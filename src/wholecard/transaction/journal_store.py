@@ -7,9 +7,7 @@ its `log.jsonl` says after every kill how far the run came.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ from wholecard.transaction.atomic_files import (
     write_atomically,
 )
 from wholecard.transaction.checksummed import DAMAGE
+from wholecard.transaction.locks import locked
 from wholecard.transaction.os_errors import explained
 
 APPLYING = "applying"
@@ -40,9 +39,6 @@ LOG = "log.jsonl"
 # The log's events that change a journal's state; the others are about one action.
 _STATES = {"applied": APPLIED, "rollback": ROLLING_BACK, "rolled-back": ROLLED_BACK}
 _OF_ACTIONS = ("begin", "done", "undone", "failed")
-
-# Who holds the lock is written over who held it, in one write of one length.
-_HOLDER_LENGTH = 80
 
 
 @dataclass(frozen=True)
@@ -180,37 +176,8 @@ def begin(folder: Path, kind: Callable[[int, Path], _Kind], fill: Callable[[Path
 
 @contextmanager
 def lock(home: Path, brief: str, resolution: str) -> Iterator[int]:
-    """Keep a second apply or rollback out until this one has ended, however it ends.
-
-    Yields the descriptor that holds the lock: a tool that inherits it keeps the lock when this
-    process is killed and the tool runs on. Raises WholecardError, with `brief` and `resolution`,
-    when another holds the lock in the folder `home`.
-    """
+    """Keep a second apply or rollback out until this one has ended, see `locks.locked`."""
     with explained():
         make_directories(home)
-        descriptor = syscalls.open_lock(home / "lock")
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            said = os.pread(descriptor, _HOLDER_LENGTH, 0)
-            raise WholecardError(brief, _holder(home / "lock", said), resolution) from error
-        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-        with explained():
-            line = json.dumps({"pid": os.getpid(), "since": since}).ljust(_HOLDER_LENGTH - 1)
-            syscalls.write_at_start(descriptor, f"{line}\n".encode())
+    with locked(home / "lock", brief, resolution) as descriptor:
         yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _holder(place: Path, said: bytes) -> str:
-    details = f"It holds {place}."
-    try:
-        holder = json.loads(said)
-        details += f" It is process {holder['pid']}, since {holder['since']}."
-        if not (Path("/proc") / str(holder["pid"])).exists():
-            details += " That process has ended, but a tool that it started still runs."
-    except (ValueError, KeyError, TypeError):
-        details += " It did not say who it is."
-    return details
