@@ -1,7 +1,6 @@
 """From the host's function to the guest's: the `<hostdev>` elements of a libvirt domain.
 
-The XML is our own libvirt's (`virsh dumpxml`), so the standard library's parser is enough. Source:
-https://libvirt.org/formatdomain.html and https://libvirt.org/pci-addresses.html.
+How the XML is read is `pci.libvirt_xml`'s; here is where in the guest a function ends up.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity, WholecardError
 from wholecard.guest.proof import Proof, ProofFunction
+from wholecard.pci import Address
+from wholecard.pci.libvirt_xml import pci_address, read_xml
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,13 @@ def parse(xml: str) -> tuple[Hostdev, ...]:
     controller that is missing or is an expander bus, whose place in the guest is not its address.
     """
     try:
-        domain = ET.fromstring(xml)  # noqa: S314 -- our own libvirt's, see the module's docstring
-    except ET.ParseError as error:
-        raise _unreadable(str(error)) from error
-    if domain.tag != "domain":
-        raise _unreadable(f"it is a <{domain.tag}>")
-    controllers = {
-        int(each.get("index", "-1")): each
-        for each in domain.findall("./devices/controller[@type='pci']")
-    }
-    return tuple(
-        _hostdev(each, controllers) for each in domain.findall("./devices/hostdev[@type='pci']")
-    )
+        return _hostdevs(read_xml(xml))
+    except ValueError as error:
+        raise WholecardError(
+            "cannot read the domain's XML",
+            str(error),
+            "Take it from `virsh dumpxml` of the running domain.",
+        ) from error
 
 
 def locate(hostdevs: Sequence[Hostdev], proof: Proof) -> dict[str, ProofFunction]:
@@ -131,52 +127,46 @@ def _choose(
     return chosen if wanted.total() == 0 else None
 
 
+def _hostdevs(domain: ET.Element) -> tuple[Hostdev, ...]:
+    if domain.tag != "domain":
+        raise ValueError(f"it is a <{domain.tag}>")
+    controllers = {
+        int(controller.get("index", "-1")): controller
+        for controller in domain.findall("./devices/controller[@type='pci']")
+    }
+    hostdevs = domain.findall("./devices/hostdev[@type='pci']")
+    return tuple(_hostdev(hostdev, controllers) for hostdev in hostdevs)
+
+
 def _hostdev(element: ET.Element, controllers: Mapping[int, ET.Element]) -> Hostdev:
-    source = element.find("./source/address")
-    guest = element.find("./address")
-    if source is None or guest is None:
-        raise _unreadable("a <hostdev> has no address")
+    host = pci_address(element.find("./source/address"))
+    guest = pci_address(element.find("./address"))
+    if host is None or guest is None:
+        raise ValueError("a <hostdev> has no address")
     alias = element.find("./alias")
-    domain, bus, slot, function = (
-        _number(source, key) for key in ("domain", "bus", "slot", "function")
-    )
     return Hostdev(
-        host=f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}",
+        host=str(host),
         alias="" if alias is None else alias.get("name", ""),
         path=_path(guest, controllers),
     )
 
 
-def _path(address: ET.Element, controllers: Mapping[int, ET.Element]) -> tuple[str, ...]:
+def _path(address: Address, controllers: Mapping[int, ET.Element]) -> tuple[str, ...]:
     """The steps from the root bus to an address, climbing from controller to controller."""
     steps: list[str] = []
     # A bus number is a byte: a longer way goes in a circle.
     while len(steps) < 256:
-        steps.insert(0, f"{_number(address, 'slot'):02x}.{_number(address, 'function'):x}")
-        bus = _number(address, "bus")
-        if bus == 0:
+        steps.insert(0, f"{address.slot:02x}.{address.function:x}")
+        if address.bus == 0:
             return tuple(steps)
-        controller = controllers.get(bus)
-        parent = None if controller is None else controller.find("./address")
+        controller = controllers.get(address.bus)
+        parent = None if controller is None else pci_address(controller.find("./address"))
         if controller is None or parent is None or "expander" in controller.get("model", ""):
-            raise _unreadable(f"bus {bus} of the guest hangs below no bridge that is known")
+            raise ValueError(f"bus {address.bus} of the guest hangs below no bridge that is known")
         address = parent
-    raise _unreadable("the guest's buses go in a circle")
-
-
-def _number(address: ET.Element, key: str) -> int:
-    try:
-        return int(address.get(key, "0x0"), 16)
-    except ValueError as error:
-        raise _unreadable(f"an address has {key}={address.get(key)!r}") from error
+    raise ValueError("the guest's buses go in a circle")
 
 
 def _step(address: str) -> str:
     """`slot.function` of an address `domain:bus:slot.function`."""
     return address.rpartition(":")[2]
-
-
-def _unreadable(why: str) -> WholecardError:
-    return WholecardError(
-        "cannot read the domain's XML", why, "Take it from `virsh dumpxml` of the running domain."
-    )

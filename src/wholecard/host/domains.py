@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from xml.parsers import expat
 
 from wholecard.core import WholecardError
 from wholecard.pci import Address
+from wholecard.pci.libvirt_xml import given_functions, read_xml
 
 RUNNING = Path("run/libvirt/qemu")
 
@@ -24,35 +23,13 @@ def running_domains(root: Path) -> Iterator[tuple[str, frozenset[Address]]]:
     """
     for place in sorted((root / RUNNING).glob("*.xml")):
         try:
-            yield place.stem, _host_functions(place.read_bytes())
+            yield place.stem, given_functions(read_xml(place.read_bytes()))
         except FileNotFoundError:
             # It ended in the meantime.
             continue
-        except (OSError, ValueError, expat.ExpatError) as error:
+        except (OSError, ValueError) as error:
             raise WholecardError(
                 f"cannot read the running domain in {place}",
                 f"{error}. So it cannot be known which cards it has.",
                 f"See what virsh dumpxml {place.stem} says.",
             ) from error
-
-
-def _host_functions(text: bytes) -> frozenset[Address]:
-    """The addresses inside `<source>` of each hostdev or interface; the guest's own are outside."""
-    inside: list[str] = []
-    found: set[Address] = set()
-
-    def start(name: str, attributes: dict[str, Any]) -> None:
-        if name == "address" and inside[-1:] == ["source"] and "bus" in attributes:
-            numbers = (attributes.get(key, "0") for key in ("domain", "bus", "slot", "function"))
-            if inside[-2:-1] in (["hostdev"], ["interface"]) and "slot" in attributes:
-                found.add(Address(*(int(number, 0) for number in numbers)))
-        inside.append(name)
-
-    def end(_name: str) -> None:
-        inside.pop()
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.Parse(text, True)
-    return frozenset(found)
