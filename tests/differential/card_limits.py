@@ -19,15 +19,16 @@ from wholecard.cloud.plan import plan
 from wholecard.cloud.quotas import LimitPlace, RegisterLimit, SetLimit
 from wholecard.cloud.wanted import wanted
 from wholecard.host.host import Host
-from wholecard.nova.desired.card_quotas import CARDS_COUNTED
 from wholecard.nova.needs import needs
 from wholecard.nova.wanted import pci_configs
+from wholecard.site.capabilities import Capability
 from wholecard.site.model import Site
 from wholecard.site.releases import release
 
 __all__ = ["LimitCase", "cases", "nova_answers", "recorded"]
 
 NOVASIDE = Path(__file__).parent / "limitside.py"
+CARDS_COUNTED = Capability.CARDS_COUNTED.since
 ANSWERS = Path(__file__).parent / "golden" / f"limits-{CARDS_COUNTED}.json"
 
 GPU = {"match": [{"vendor": "10de", "product": "2330"}]}

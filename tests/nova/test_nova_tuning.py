@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wholecard.core import UsageError
-from wholecard.nova.tuning import TUNING_ROLES, tuning
+from wholecard.nova.options import ROLES
+from wholecard.nova.tuning import tuning
 
 # Options of each role by the release that brings them: 8 cards on 6 hosts.
 NAMES = [
@@ -67,7 +68,7 @@ def test_options_of_a_release(role: str, major: int, expected: list[str]) -> Non
     assert lines(role, major) == expected
 
 
-@pytest.mark.parametrize("role", TUNING_ROLES)
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("major", range(13, 35))
 def test_no_option_before_its_release(role: str, major: int) -> None:
     """No option is given to a release before the one it came with, and each has its reason."""

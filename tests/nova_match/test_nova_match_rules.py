@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from wholecard.nova.match import NEWEST, OLDEST, rules_for
-
-FROM = {
-    "address_may_be_regex": 15,
-    "skips_wide_domains": 21,
-    "has_vdpa": 23,
-    "has_remote_managed": 25,
-    "can_report": 26,
-    "can_request": 27,
-    "sorts_by_provider": 27,
-    "one_pool_per_provider": 29,
-    "has_live_migratable": 31,
-    "checks_alias_ids": 31,
-    "has_one_time_use": 32,
-    "marks_providers": 34,
-}
+from wholecard.nova.match import rules_for
+from wholecard.site.capabilities import Capability
 
 
 def test_switches() -> None:
     """A switch that came with a release is off before it and on from it."""
-    for name, first in FROM.items():
-        values = [getattr(rules_for(major), name) for major in range(OLDEST, NEWEST + 1)]
-        assert values == [major >= first for major in range(OLDEST, NEWEST + 1)], name
+    values = [rules_for(major).has(Capability.VDPA) for major in (13, 22, 23, 34)]
+    assert values == [False, False, True, True]
+
+
+def test_keys_and_policies() -> None:
+    """An alias has the keys and the policies of its release."""
+    assert "numa_policy" not in rules_for(16).alias_keys
+    assert "live_migratable" in rules_for(31).alias_keys - rules_for(30).alias_keys
+    assert rules_for(16).numa_policies == ()
+    assert rules_for(22).numa_policies == ("required", "preferred", "legacy")
+    assert rules_for(23).numa_policies == ("required", "preferred", "legacy", "socket")
 
 
 def test_settings_that_are_not_there_yet() -> None:

@@ -9,6 +9,7 @@ from wholecard.audit.chain import Link, broken, unknown
 from wholecard.audit.evidence import Aggregate, Evidence, HostEvidence
 from wholecard.audit.settings import items, other
 from wholecard.nova.conf import as_boolean
+from wholecard.site.capabilities import Capability, has
 
 _FILTER = "AggregateInstanceExtraSpecsFilter"
 _SCOPE = "aggregate_instance_extra_specs"
@@ -135,7 +136,7 @@ def _by_traits(
     conf = evidence.scheduler
     setting = other(conf, "scheduler", _ISOLATION) if conf else None
     on = bool(setting and as_boolean(setting.text))
-    if evidence.release.nova < 20 or (conf and not on):
+    if not has(evidence.release, Capability.ISOLATED_AGGREGATES) or (conf and not on):
         return None
     if setting and host.aggregates is None:
         return unknown(name, "its aggregates are not known, and nova looks at their traits",

@@ -8,6 +8,7 @@ from wholecard.audit.evidence import Evidence, HostEvidence
 from wholecard.audit.request_links import names_in
 from wholecard.audit.settings import files
 from wholecard.audit.wanted import EXTRA_SPEC, aliases_of, host_rules
+from wholecard.site.capabilities import Capability, has
 
 
 def alias_link(evidence: Evidence, host: HostEvidence) -> Link:
@@ -26,8 +27,9 @@ def alias_link(evidence: Evidence, host: HostEvidence) -> Link:
     if aliases.error is not None:
         says = f"nova-compute refuses its aliases: {aliases.error.reason}"
         fix = f"Mend that line, and restart nova-compute on {host.name}."
-        if release.nova >= 31 or moving:
-            late = " It does not start again." if release.nova >= 31 else ""
+        at_start = has(release, Capability.ALIASES_CHECKED)
+        if at_start or moving:
+            late = " It does not start again." if at_start else ""
             place = aliases.error_place or files(host.conf)
             return broken(name, "WC304", f"{says}.{late}", fix, place)
         return ok(name, "not needed to make a server", files(host.conf), warning=says)

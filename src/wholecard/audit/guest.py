@@ -13,11 +13,12 @@ from typing import Literal
 from wholecard.audit.evidence import Request
 from wholecard.audit.guest_cpus import cpu_set, pinned_cpus
 from wholecard.audit.host_words import LayoutError, Words
+from wholecard.nova.options import numa_policies
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.releases import Release
 
 Page = Literal["small", "large", "any"] | int
 
-_NUMA_POLICIES = ("required", "preferred", "legacy", "socket")
 _KIB = {"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30}
 # oslo.utils, strutils.string_to_bytes: the unit ends with b, bit or B, and 2MB is 2 MiB.
 _SIZE = re.compile(r"(\d{1,12})([KMGT])i?B")
@@ -55,9 +56,9 @@ class GuestLayout:
 def pci_policy(request: Request, release: Release) -> str | None:
     """The NUMA policy that the flavor or the image asks for, None where neither does.
 
-    nova has the key since Ussuri. Raises LayoutError where the two differ or it is none.
+    Raises LayoutError where the two differ or it is none.
     """
-    if release.nova < 21:
+    if not has(release, Capability.FLAVOR_NUMA_POLICY):
         return None
     flavor = request.extra_specs.get("hw:pci_numa_affinity_policy")
     image = request.properties.get("hw_pci_numa_affinity_policy")
@@ -67,7 +68,7 @@ def pci_policy(request: Request, release: Release) -> str | None:
             resolution="Leave one of them out, or let both say the same.",
         )
     policy = flavor or image
-    known = _NUMA_POLICIES if release.nova >= 23 else _NUMA_POLICIES[:3]
+    known = numa_policies(release.nova)
     if policy and policy not in known:
         raise LayoutError(
             f"{policy!r} is no NUMA policy of nova {release}",
@@ -85,10 +86,10 @@ def layout(request: Request, release: Release) -> GuestLayout:
     policy = pci_policy(request, release)
     pinned = pinned_cpus(Words(request), release)
     page = _page(specs, properties)
-    if release.nova >= 26:
+    if has(release, Capability.LOCKED_MEMORY):
         _locked(Words(request), page, release)
     nodes = _node_count(specs, properties)
-    memory = release.nova >= 20 and pmem(specs)
+    memory = has(release, Capability.PERSISTENT_MEMORY) and pmem(specs)
     if not (nodes or page is not None or memory or pinned is not None):
         return GuestLayout(policy=policy)
     vcpus, ram = request.vcpus or 0, request.ram_mb or 0
@@ -120,7 +121,7 @@ def _locked(words: Words, page: Page | None, release: Release) -> None:
         raise LayoutError(
             "hw:locked_memory is set, and no page size",
             resolution="Set hw:mem_page_size on the flavor, or take hw:locked_memory off.",
-            http=400 if release.nova >= 34 else 403,
+            http=400 if has(release, Capability.LOCKED_MEMORY_CAUGHT) else 403,
         )
 
 

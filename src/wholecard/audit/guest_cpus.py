@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from wholecard.audit.host_words import LayoutError, Words
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.releases import Release
 
 _POLICIES = ("shared", "dedicated", "mixed")
@@ -47,11 +48,11 @@ def pinned_cpus(words: Words, release: Release) -> frozenset[int] | None:
     nova-api refuses the words: those of before Train only where flavor and image contradict.
     """
     policy = cpu_policy(words.request.extra_specs, words.request.properties)
-    if release.nova < 20:
+    if not has(release, Capability.PINNED_CPU_CLASS):
         return _every(words) if policy == "dedicated" else None
-    # Masks were read otherwise before Victoria.
-    masked = _dedicated(words) if release.nova >= 22 else frozenset()
-    realtime = _realtime(words) if release.nova >= 22 else frozenset()
+    masks = has(release, Capability.MIXED_CPUS)
+    masked = _dedicated(words) if masks else frozenset()
+    realtime = _realtime(words) if masks else frozenset()
     emulator = emulator_policy(words)
     policy = _by_resources(words, policy, emulator)
     threads = _threads(words)

@@ -14,8 +14,7 @@ from wholecard.audit.settings import boolean, files, other
 from wholecard.audit.wanted import Wanted, alias_unknown, class_of, in_placement, traits_of
 from wholecard.nova.conf import NovaConf, as_boolean
 from wholecard.nova.match import Request
-from wholecard.nova.tuning import LIMITED_SINCE, OPTIMISED_SINCE
-from wholecard.site.releases import release
+from wholecard.site.capabilities import Capability, has
 
 # Candidates that Placement goes through without its optimisation: at 4,096 it answers in a third of
 # a second, at 16.8 million not within minutes (1 host, openstack-placement 16.0.0, 2 cores).
@@ -278,21 +277,21 @@ class PlacementLinks:
 
         What the release's Placement does not know yet it passes over.
         """
-        nova = self.evidence.release.nova
+        release = self.evidence.release
         most = other(conf, "placement", "max_allocation_candidates")
         wise = other(conf, "workarounds", "optimize_for_wide_provider_trees")
         limited = most is not None and re.fullmatch(r"\s*\+?0*[1-9]\d*\s*", most.text)
         optimised = wise is not None and as_boolean(wise.text)
         return (
-            bool(limited) and nova >= LIMITED_SINCE,
-            bool(optimised) and nova >= OPTIMISED_SINCE,
+            bool(limited) and has(release, Capability.LIMITED_CANDIDATES),
+            bool(optimised) and has(release, Capability.WIDE_PROVIDER_TREES),
             ", ".join(each.where for each in (most, wise) if each) or files(conf),
         )
 
     def _tuning_fix(self) -> str:
-        if self.evidence.release.nova >= OPTIMISED_SINCE:
+        if has(self.evidence.release, Capability.WIDE_PROVIDER_TREES):
             return f"Set {_TUNING}, and restart it."
-        since = release(str(OPTIMISED_SINCE))
+        since = Capability.WIDE_PROVIDER_TREES.series
         return (
             "Set [filter_scheduler] pci_in_placement = false for nova-api, nova-scheduler and "
             f"nova-conductor, and nova counts the cards itself; or upgrade to {since}, the first "

@@ -15,6 +15,7 @@ from wholecard.audit.wanted import EXTRA_SPEC, Aliases, Wanted, aliases_of, api_
 from wholecard.core.near_names import NearNames, meant
 from wholecard.nova.conf import NovaConf
 from wholecard.nova.match import RequestError, groups_of, parse_request
+from wholecard.site.capabilities import Capability, has
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ def _alias(evidence: Evidence) -> Link:
         return _alias_by_refusal(evidence)
     aliases = aliases_of(evidence.api, api_rules(evidence), release)
     if aliases.error is not None:
-        late = " and nova-api does not start again" if release.nova >= 31 else ""
+        at_start = has(release, Capability.ALIASES_CHECKED)
+        late = " and nova-api does not start again" if at_start else ""
         return broken(
             name,
             "WC304",

@@ -19,10 +19,10 @@ from wholecard.audit.guest import pci_policy, pmem
 from wholecard.audit.guest_cpus import cpu_policy, emulator_policy, mixed_cpus
 from wholecard.audit.host_words import LayoutError, Words
 from wholecard.nova.match.standard import RESOURCE_CLASSES
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.releases import Release
 
 _HYPERTHREADING = "HW_CPU_HYPERTHREADING"
-# Suffixes were numbers until Train.
 _KEY = re.compile(r"(resources|trait)([a-zA-Z0-9_-]{1,64})?:(.*)")
 _OLD_KEY = re.compile(r"(resources|trait)([1-9][0-9]*)?:(.*)")
 
@@ -113,18 +113,18 @@ def resource_request(request: Request, release: Release, second: bool = False) -
     words = Words(request)
     found = _Groups()
     policy = _from_extra_specs(found, request, release)
-    if release.nova >= 18:
+    if has(release, Capability.IMAGE_TRAITS):
         for key, value in request.properties.items():
             if key.startswith("trait:") and value == "required":
                 found.trait(key.removeprefix("trait:"))
     pinned = False
-    if release.nova >= 20 and not second:
+    if has(release, Capability.PINNED_CPU_CLASS) and not second:
         pinned = _pinning(found, words, release)
     _sizes(found, request)
     _security(found, words, release)
     if pci_policy(request, release) == "socket":
         found.trait("COMPUTE_SOCKET_PCI_NUMA_AFFINITY")
-    if release.nova >= 29:
+    if has(release, Capability.GUEST_ADDRESS_WIDTH):
         mode = words.one("maxphysaddr_mode", ("passthrough", "emulate"))
         if mode:
             word = "PASSTHROUGH" if mode == "passthrough" else "EMULATED"
@@ -133,7 +133,7 @@ def resource_request(request: Request, release: Release, second: bool = False) -
         found.demand(""),
         {suffix: found.demand(suffix) for suffix in found.suffixes()},
         frozenset(_filters(words, release)),
-        frozenset({"COMPUTE_STATUS_DISABLED"} if release.nova >= 20 else ()),
+        frozenset({"COMPUTE_STATUS_DISABLED"} if has(release, Capability.DISABLED_TRAIT) else ()),
         policy,
         pinned,
     )
@@ -142,7 +142,7 @@ def resource_request(request: Request, release: Release, second: bool = False) -
 def _from_extra_specs(found: _Groups, request: Request, release: Release) -> str:
     """Fill in what the flavor names outright; the policy of the groups."""
     policy = ""
-    pattern = _KEY if release.nova >= 21 else _OLD_KEY
+    pattern = _KEY if has(release, Capability.NAMED_GROUPS) else _OLD_KEY
     for key, value in request.extra_specs.items():
         if key == "group_policy" and value in ("none", "isolate"):
             policy = value
@@ -172,7 +172,7 @@ def _pinning(found: _Groups, words: Words, release: Release) -> bool:
     pinned = None
     if policy == "dedicated":
         pinned = vcpus
-    elif policy == "mixed" and release.nova >= 22 and vcpus is not None:
+    elif policy == "mixed" and has(release, Capability.MIXED_CPUS) and vcpus is not None:
         pinned = len(mixed_cpus(words))
         found.add("VCPU", vcpus - pinned)
     if pinned is not None:
@@ -185,17 +185,17 @@ def _pinning(found: _Groups, words: Words, release: Release) -> bool:
 
 def _security(found: _Groups, words: Words, release: Release) -> None:
     """Encrypted memory, persistent memory, TPM, secure boot and firmware."""
-    if release.nova >= 20 and words.flag("mem_encryption"):
+    if has(release, Capability.MEMORY_ENCRYPTION) and words.flag("mem_encryption"):
         found.add("MEM_ENCRYPTION_CONTEXT", 1)
-        if release.nova >= 32:
+        if has(release, Capability.ENCRYPTION_MODELS):
             found.trait(f"HW_CPU_X86_{_model(words, release).upper().replace('-', '_')}")
-    if release.nova >= 20:
+    if has(release, Capability.PERSISTENT_MEMORY):
         # os_resource_classes.normalize_name.
         classes = [re.sub(r"[^A-Z0-9_]", "_", name.upper())
                    for name in pmem(words.request.extra_specs)]  # fmt: skip
         for name, amount in Counter(classes).items():
             found.add(f"CUSTOM_PMEM_NAMESPACE_{name}", amount)
-    version = words.one("tpm_version", ("1.2", "2.0")) if release.nova >= 22 else None
+    version = words.one("tpm_version", ("1.2", "2.0")) if has(release, Capability.TPM) else None
     if version:
         model = words.one("tpm_model", ("tpm-tis", "tpm-crb")) or "tpm-tis"
         if model == "tpm-crb" and version != "2.0":
@@ -203,12 +203,15 @@ def _security(found: _Groups, words: Words, release: Release) -> None:
                 "the TPM's model tpm-crb is one of version 2.0", resolution="Set hw:tpm_version=2.0"
             )
         found.trait(f"COMPUTE_SECURITY_TPM_{version.replace('.', '_')}")
-        if release.nova >= 30:
+        if has(release, Capability.TPM_MODEL_TRAIT):
             found.trait(f"COMPUTE_SECURITY_{model.upper().replace('-', '_')}")
     secure = ("required", "disabled", "optional")
-    if release.nova >= 23 and words.one("secure_boot", secure, "os") == "required":
+    if (
+        has(release, Capability.SECURE_BOOT)
+        and words.one("secure_boot", secure, "os") == "required"
+    ):
         found.trait("COMPUTE_SECURITY_UEFI_SECURE_BOOT")
-    if release.nova >= 30 and _stateless(words, release):
+    if has(release, Capability.STATELESS_FIRMWARE) and _stateless(words, release):
         found.trait("COMPUTE_SECURITY_STATELESS_FIRMWARE")
 
 
@@ -217,7 +220,7 @@ def _stateless(words: Words, release: Release) -> bool:
     if not words.image_flag("firmware_stateless"):
         return False
     uefi = words.request.properties.get("hw_firmware_type") == "uefi"
-    if not uefi and release.nova < 34:
+    if not uefi and not has(release, Capability.STATELESS_FOR_UEFI_ALONE):
         raise LayoutError(
             "the image's hw_firmware_stateless is one of UEFI",
             resolution="Set hw_firmware_type=uefi on the image, or take the other off.",
@@ -227,7 +230,7 @@ def _stateless(words: Words, release: Release) -> bool:
 
 def _model(words: Words, release: Release) -> str:
     models: tuple[str, ...] = ("amd-sev", "amd-sev-es")
-    if release.nova >= 34:
+    if has(release, Capability.CONFIDENTIAL_VMS):
         models += ("amd-sev-snp", "intel-tdx")
     return words.one("mem_encryption_model", models) or "amd-sev"
 
@@ -241,19 +244,19 @@ def _filters(words: Words, release: Release) -> set[str]:
     """
     found = set()
     specs = words.request.extra_specs
-    if release.nova >= 21 and specs.get("accel:device_profile"):
+    if has(release, Capability.ACCELERATORS) and specs.get("accel:device_profile"):
         found.add("COMPUTE_ACCELERATORS")
-    if release.nova >= 26 and words.flag("ephemeral_encryption"):
+    if has(release, Capability.EPHEMERAL_ENCRYPTION) and words.flag("ephemeral_encryption"):
         found.add("COMPUTE_EPHEMERAL_ENCRYPTION")
         form = words.one("ephemeral_encryption_format", ("plain", "luks", "luksv2"))
         if form:
             found.add(f"COMPUTE_EPHEMERAL_ENCRYPTION_{form.upper()}")
-    if release.nova >= 29 and words.flag("virtio_packed_ring"):
+    if has(release, Capability.PACKED_RING) and words.flag("virtio_packed_ring"):
         found.add("COMPUTE_NET_VIRTIO_PACKED")
     models = ("sb16", "es1370", "pcspk", "ac97", "ich6", "ich9", "usb", "virtio")
-    if release.nova >= 32 and words.one("sound_model", models) == "virtio":
+    if has(release, Capability.SOUND_MODEL) and words.one("sound_model", models) == "virtio":
         found.add("COMPUTE_SOUND_MODEL_VIRTIO")
-    if release.nova >= 33 and words.one("tpm_version", ("1.2", "2.0")):
+    if has(release, Capability.TPM_SECRET_SECURITY) and words.one("tpm_version", ("1.2", "2.0")):
         kinds = ("user", "host", "deployment")
         kept = words.flavor_one("tpm_secret_security", kinds) or "user"
         found.add(f"COMPUTE_SECURITY_TPM_SECRET_SECURITY_{kept.upper()}")

@@ -21,6 +21,7 @@ from wholecard.nova.match import (
     rules_for,
 )
 from wholecard.nova.match.words import read_json
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.releases import LATEST, Release
 
 EXTRA_SPEC = "pci_passthrough:alias"
@@ -64,7 +65,7 @@ def in_placement(evidence: Evidence) -> tuple[bool | None, str]:
     nova-api writes the request when a server is made, so its file counts first (2023.1; nova,
     nova/objects/request_spec.py, `generate_request_groups_from_pci_requests`).
     """
-    if evidence.release.nova < 27:
+    if not has(evidence.release, Capability.PCI_IN_PLACEMENT):
         return False, f"nova {evidence.release} has no pci_in_placement"
     for conf in (evidence.api, evidence.scheduler):
         if conf is not None:

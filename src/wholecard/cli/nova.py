@@ -12,7 +12,7 @@ import typer
 
 from wholecard.cli import nova_lint
 from wholecard.core import UsageError
-from wholecard.nova.cards import DeviceType, PciAlias, PciDeviceSpec
+from wholecard.nova.cards import PciAlias, PciDeviceSpec
 from wholecard.nova.diff import as_text, diff
 from wholecard.nova.effective import read_values
 from wholecard.nova.filters import (
@@ -30,6 +30,8 @@ from wholecard.nova.ours import without_ours
 from wholecard.nova.render import text
 from wholecard.nova.sited import configs as site_configs
 from wholecard.nova.sited import warnings
+from wholecard.pci.device_types import DeviceType, NumaPolicy
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.load import SiteFile, fault_line, read_site
 from wholecard.site.releases import LATEST, Release, release
 
@@ -221,12 +223,11 @@ def _made(
 def _quick(given: Sequence[str], of: Release, tool: Layout) -> PciConfig:
     """Cards by their ids alone, with what the release has."""
     specs, aliases = [], []
+    policy: NumaPolicy | None = "preferred" if has(of, Capability.ALIAS_NUMA_POLICY) else None
     for text_given in given:
         name, vendor, product, device_type = _parsed(text_given)
         specs.append(PciDeviceSpec(vendor, product))
-        aliases.append(
-            PciAlias(name, vendor, product, device_type, "preferred" if of.nova >= 17 else None)
-        )
+        aliases.append(PciAlias(name, vendor, product, device_type, policy))
     return PciConfig(
         tuple(specs),
         tuple(aliases),

@@ -11,12 +11,10 @@ from wholecard.cloud.found import Found
 from wholecard.cloud.quotas import UNLIMITED, LimitPlace, RegisterLimit, SetLimit
 from wholecard.cloud.wanted import Wanted, WantedQuota
 from wholecard.core import Action, Finding, Severity
+from wholecard.site.capabilities import Capability, has
 
 # nova's quota and the name under which Keystone limits it (nova/limit/placement.py).
 RESOURCES = {"instances": "servers", "cores": "class:VCPU", "ram": "class:MEMORY_MB"}
-
-# The first nova that leaves alone what is neither registered nor named in its list.
-_LENIENT = 31
 
 
 def plan_limits(
@@ -75,7 +73,7 @@ def _register(resource: str, place: LimitPlace) -> Action:
 def _missing(wanted: Wanted, registered: set[str], findings: list[Finding]) -> None:
     """WC335: what nova counts of the site's flavors and takes for a limit of 0."""
     counted = {"servers"}
-    if wanted.release.nova < _LENIENT:
+    if not has(wanted.release, Capability.LENIENT_LIMITS):
         counted |= {"class:VCPU", "class:MEMORY_MB"}
         if any(flavor.disk_gb for flavor in wanted.flavors):
             counted.add("class:DISK_GB")

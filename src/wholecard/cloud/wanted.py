@@ -13,7 +13,6 @@ from wholecard.cloud.width import width
 from wholecard.core import Finding, Severity
 from wholecard.host.host import Host
 from wholecard.nova.desired.card_quotas import (
-    UNIFIED_LIMITS,
     lacks_unified_limits,
     limited_classes,
     quota_driver,
@@ -21,6 +20,7 @@ from wholecard.nova.desired.card_quotas import (
 )
 from wholecard.nova.options import FLAVOR_KEYS, IMAGE_KEYS, NUMA_POLICIES, UNIFIED_DRIVER
 from wholecard.nova.undoable import UndoableError
+from wholecard.site.capabilities import Capability
 from wholecard.site.match import functions_of
 from wholecard.site.model import Site, SiteAggregate, SiteFlavor, SiteImage
 from wholecard.site.releases import RELEASES, Release
@@ -32,8 +32,8 @@ _NVIDIA = "10de"
 _CONSUMER = ("geforce", "titan")
 _TRAIT = "trait:"
 _UNTIL_COUNTED = (
-    "Cards are counted under unified limits since 2026.2, with pci_in_placement. Until then "
-    "limit instances, or make the flavors private to projects."
+    f"Cards are counted under unified limits since {Capability.CARDS_COUNTED.series}, with "
+    "pci_in_placement. Until then limit instances, or make the flavors private to projects."
 )
 
 
@@ -106,7 +106,9 @@ def wanted(site: Site, facts: Mapping[str, Host], release: Release) -> Wanted:
     ]
     findings += _narrow_images(flavors, images)
     if lacks_unified_limits(site, release):
-        findings.append(_lacking("quotas", "unified limits", UNIFIED_LIMITS, release))
+        findings.append(
+            _lacking("quotas", "unified limits", Capability.UNIFIED_LIMITS.since, release)
+        )
     return Wanted(
         release=release,
         flavors=tuple(flavors),

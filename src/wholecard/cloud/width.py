@@ -13,8 +13,8 @@ from wholecard.core import Finding, Severity
 from wholecard.core.units import size_text
 from wholecard.host.check_memory import functions_window, needed_bits, widest_bits
 from wholecard.host.host import Host
-from wholecard.nova.options import FLAVOR_KEYS
 from wholecard.pci import Function
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.match import functions_of
 from wholecard.site.model import Site, SiteFlavor
 from wholecard.site.releases import Release
@@ -71,7 +71,7 @@ def _said(
     """The specs with what stands against them."""
     short = [need for need in needs if need.bits is not None and need.bits > widest_bits(need.host)]
     findings = []
-    if release.nova < FLAVOR_KEYS[_MODE]:
+    if not has(release, Capability.GUEST_ADDRESS_WIDTH):
         window = max((need.window for need in needs), default=0)
         findings.append(
             Finding(
@@ -79,7 +79,8 @@ def _said(
                 f"flavor {name}",
                 Severity.WARNING,
                 f"Its cards need a window of {size_text(window)} in the guest, and nova has "
-                f"{_MODE} since 2024.1 alone: the guest does not see all of their memory.",
+                f"{_MODE} since {Capability.GUEST_ADDRESS_WIDTH.series} alone: the guest does not "
+                "see all of their memory.",
                 "Set [libvirt] cpu_mode = host-passthrough on the hosts, whose QEMU then shows the "
                 "host's own width, or give a server fewer cards.",
             )

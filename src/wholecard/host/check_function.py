@@ -10,9 +10,6 @@ from wholecard.host.host import Host
 from wholecard.host.wish import Wish
 from wholecard.pci import Card, Function
 
-# nova/pci/devspec.py: MAX_DOMAIN.
-_NOVA_DOMAIN_LIMIT = 0xFFFF
-
 # A link's width has six bits (PCI Express base specification, Link Status). All ones is what a
 # bus answers for a device that does not.
 _WIDTH_ALL_ONES = 63
@@ -31,7 +28,7 @@ def check_domain(cards: Iterable[Card]) -> list[Finding]:
             "to domain 0000.",
         )
         for card in cards
-        if card.functions[0].address.domain > _NOVA_DOMAIN_LIMIT
+        if card.functions[0].address.in_wide_domain
     ]
 
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from wholecard.core import UsageError
-
-DeviceType = Literal["type-PCI", "type-PF", "type-VF"]
-NumaPolicy = Literal["required", "preferred", "legacy", "socket"]
+from wholecard.pci.device_types import DeviceType, NumaPolicy
 
 _ID = re.compile(r"[0-9a-f]{4}")
 

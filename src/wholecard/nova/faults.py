@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wholecard.site.capabilities import Capability
+
 # Stands in `Fault.said` for what differs from one log to another.
 _ANYTHING = "…"
 
@@ -105,7 +107,7 @@ FAULTS: tuple[Fault, ...] = (
         "Wait: each of nova-compute's periodic tasks deletes half of the rest",
     ),
     Fault(
-        2140631, 34,
+        2140631, Capability.CARDS_COUNTED.since,
         "under unified limits a quota does not see what an alias asks for",
         "Make the flavors with cards private and give them to projects one by one: `openstack "
         "flavor set --project`",

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wholecard.host.host import Host
-from wholecard.nova.cards import DeviceType
 from wholecard.nova.match import devices_of
 from wholecard.nova.undoable import refused
 from wholecard.pci import Function, is_bmc_display
+from wholecard.pci.device_types import DeviceType
 from wholecard.site.match import functions_of, met
 from wholecard.site.model import CardKind, Site
 
@@ -56,7 +56,7 @@ def _on_host(name: str, kind: CardKind, host_name: str, host: Host) -> Given:
     reasons = {each.address: _never(each, host) for each in meant}
     functions = tuple(each for each in meant if not reasons[each.address])
     for function in functions:
-        if function.address.domain > 0xFFFF:
+        if function.address.in_wide_domain:
             raise refused(
                 ("cards", name),
                 f"{function.address} on {host_name} cannot be given by nova",

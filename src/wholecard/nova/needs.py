@@ -31,8 +31,9 @@ from wholecard.nova.options import (
     by_name,
     find,
 )
-from wholecard.nova.tuning import OPTIMISED_SINCE, is_too_wide, tuning
+from wholecard.nova.tuning import is_too_wide, tuning
 from wholecard.nova.undoable import refused
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.releases import Release, release
 
 
@@ -131,7 +132,7 @@ def _who_chooses(role: Role, pci: PciConfig, of: Release) -> str:
     if is_too_wide(of.nova, pci.cards_per_host):
         untuned = (
             f" Placement of {of} cannot be tuned for {pci.cards_per_host} cards on a host, that of "
-            f"{release(str(OPTIMISED_SINCE))} can"
+            f"{Capability.WIDE_PROVIDER_TREES.series} can"
             + (": a request for several may find no host." if chosen else ".")
         )
     if role == "compute":
@@ -219,8 +220,8 @@ def _tuned(role: Role, pci: PciConfig, of: Release) -> Iterator[Need]:
 def check(pci: PciConfig, of: Release) -> None:
     """Raises UndoableError for what the release does not have, and what it refuses at start."""
     _check_keys(pci, of)
-    chosen = pci.pci_in_placement and of >= release("2023.1")
-    reported = pci.report_in_placement and of >= release("zed")
+    chosen = pci.pci_in_placement and has(of, Capability.PCI_IN_PLACEMENT)
+    reported = pci.report_in_placement and has(of, Capability.REPORT_IN_PLACEMENT)
     if chosen and not reported:
         raise refused(
             ("nova", "pci_in_placement"),

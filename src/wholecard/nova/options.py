@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from wholecard.pci import device_types
+from wholecard.site.capabilities import Capability
+
 Role = Literal["api", "scheduler", "conductor", "compute", "placement"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Kind = Literal["multi", "list", "boolean", "integer", "real", "text"]
@@ -100,13 +103,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "boolean", "compute", "each function becomes a provider in Placement",
-        Spelling("pci", "report_in_placement", 26),
+        Spelling("pci", "report_in_placement", Capability.REPORT_IN_PLACEMENT.since),
     ),
     # nova-compute looks at it when it checks its aliases: nova/pci/request.py, from 31.3.1.
     _option(
         "boolean", "api scheduler conductor compute", "cards are chosen and claimed in Placement",
-        Spelling("filter_scheduler", "pci_in_placement", 27),
-        compute=31,
+        Spelling("filter_scheduler", "pci_in_placement", Capability.PCI_IN_PLACEMENT.since),
+        compute=Capability.ALIASES_CHECKED.since,
     ),
     _option(
         "list", "scheduler", "the filters that a host has to pass",
@@ -161,7 +164,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "list", "api conductor", "resources whose missing limit is a limit of 0",
-        Spelling("quota", "unified_limits_resource_list", 31),
+        Spelling("quota", "unified_limits_resource_list", Capability.LENIENT_LIMITS.since),
     ),
     # placement.conf; in Queens and Rocky it is nova's own placement that reads it from nova.conf.
     _option(
@@ -174,7 +177,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "integer", "placement", "how many candidates are made at most",
-        Spelling("placement", "max_allocation_candidates", 28),
+        Spelling("placement", "max_allocation_candidates", Capability.LIMITED_CANDIDATES.since),
     ),
     _option(
         "text", "placement", "in which order candidates are made",
@@ -182,7 +185,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "boolean", "placement", "hosts with many providers are searched without every combination",
-        Spelling("workarounds", "optimize_for_wide_provider_trees", 30),
+        Spelling(
+            "workarounds", "optimize_for_wide_provider_trees", Capability.WIDE_PROVIDER_TREES.since
+        ),
     ),
 )  # fmt: skip
 
@@ -212,12 +217,12 @@ DEVICE_SPEC_KEYS: dict[str, int] = {
     "devname": 13,
     "physical_network": 13,
     "trusted": 18,
-    "remote_managed": 25,
-    "resource_class": 26,
-    "traits": 26,
-    "managed": 31,
-    "live_migratable": 31,
-    "one_time_use": 32,
+    "remote_managed": Capability.REMOTE_MANAGED.since,
+    "resource_class": Capability.REPORT_IN_PLACEMENT.since,
+    "traits": Capability.REPORT_IN_PLACEMENT.since,
+    "managed": Capability.LIVE_MIGRATABLE.since,
+    "live_migratable": Capability.LIVE_MIGRATABLE.since,
+    "one_time_use": Capability.ONE_TIME_USE.since,
 }
 ALIAS_KEYS: dict[str, int] = {
     "name": 13,
@@ -225,17 +230,20 @@ ALIAS_KEYS: dict[str, int] = {
     "vendor_id": 13,
     "product_id": 13,
     "device_type": 13,
-    "numa_policy": 17,
-    "resource_class": 27,
-    "traits": 27,
-    "live_migratable": 31,
+    "numa_policy": Capability.ALIAS_NUMA_POLICY.since,
+    "resource_class": Capability.PCI_IN_PLACEMENT.since,
+    "traits": Capability.PCI_IN_PLACEMENT.since,
+    "live_migratable": Capability.LIVE_MIGRATABLE.since,
 }
-# The drivers of [quota] driver. Unified limits are in Yoga's list as "Do not use": 2023.2 has them
-# in earnest.
 DB_DRIVER = "nova.quota.DbQuotaDriver"
 UNIFIED_DRIVER = "nova.quota.UnifiedLimitsDriver"
-QUOTA_DRIVERS: dict[str, int] = {DB_DRIVER: 13, UNIFIED_DRIVER: 28}
-NUMA_POLICIES: dict[str, int] = {"legacy": 17, "preferred": 17, "required": 17, "socket": 23}
+QUOTA_DRIVERS: dict[str, int] = {DB_DRIVER: 13, UNIFIED_DRIVER: Capability.UNIFIED_LIMITS.since}
+NUMA_POLICIES: dict[str, int] = {
+    policy: Capability.SOCKET_POLICY.since
+    if policy == "socket"
+    else Capability.ALIAS_NUMA_POLICY.since
+    for policy in device_types.NUMA_POLICIES
+}
 # Extra specs and image properties that we write; nova/api/validation/extra_specs, and
 # nova/objects/image_meta.py.
 FLAVOR_KEYS: dict[str, int] = {
@@ -244,10 +252,10 @@ FLAVOR_KEYS: dict[str, int] = {
     "hw:mem_page_size": 13,
     "hw:cpu_policy": 13,
     "trait:": 17,
-    "hw:pci_numa_affinity_policy": 21,
-    "hw:cpu_dedicated_mask": 22,
-    "hw:maxphysaddr_mode": 29,
-    "hw:maxphysaddr_bits": 29,
+    "hw:pci_numa_affinity_policy": Capability.FLAVOR_NUMA_POLICY.since,
+    "hw:cpu_dedicated_mask": Capability.MIXED_CPUS.since,
+    "hw:maxphysaddr_mode": Capability.GUEST_ADDRESS_WIDTH.since,
+    "hw:maxphysaddr_bits": Capability.GUEST_ADDRESS_WIDTH.since,
 }
 IMAGE_KEYS: dict[str, int] = {
     "hw_machine_type": 13,
@@ -255,3 +263,8 @@ IMAGE_KEYS: dict[str, int] = {
     "os_type": 13,
     "img_hide_hypervisor_id": 16,
 }
+
+
+def numa_policies(major: int) -> tuple[str, ...]:
+    """The NUMA policies that nova of that major version has; none before Queens."""
+    return tuple(policy for policy, since in NUMA_POLICIES.items() if since <= major)

@@ -9,6 +9,7 @@ from wholecard.core import UsageError
 from wholecard.nova.needs import Need, PciConfig, joined, needs
 from wholecard.nova.options import ROLES, Role
 from wholecard.nova.ours import OURS
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.releases import LATEST, Release
 
 __all__ = ["ROLES", "PciConfig", "Role", "header", "render", "sections", "service", "text"]
@@ -48,7 +49,11 @@ def header(what: str, of: Release) -> str:
 
 def service(role: Role, of: Release) -> str:
     """The service's name: until Rocky Placement is a part of nova, and reads nova.conf."""
-    return "placement" if role == "placement" and of.nova >= 19 else f"nova-{role}"
+    return (
+        "placement"
+        if role == "placement" and has(of, Capability.PLACEMENT_ALONE)
+        else f"nova-{role}"
+    )
 
 
 def sections(found: Iterable[Need], of: Release) -> dict[str, str]:

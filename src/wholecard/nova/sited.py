@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wholecard.nova.needs import PciConfig
 from wholecard.nova.options import Role
-from wholecard.nova.tuning import OPTIMISED_SINCE, PCI_IN_PLACEMENT_SINCE
+from wholecard.nova.tuning import WIDE, is_too_wide
 from wholecard.nova.undoable import Undoable, UndoableError
 from wholecard.nova.wanted import most_cards, pci_configs
 from wholecard.nova.wishes import passed_over, too_wide, undoable
@@ -81,7 +81,7 @@ def _is_of(found: Undoable, role: Role | None) -> bool:
 
 def _too_wide(file: SiteFile, of: Release, site: Site) -> tuple[Undoable, ...]:
     """What `auto` or the wish for Placement comes to with the cards that the hosts have."""
-    if not PCI_IN_PLACEMENT_SINCE <= of.nova < OPTIMISED_SINCE:
+    if not is_too_wide(of.nova, WIDE):
         return ()
     return too_wide(site, of, most_cards(site, file.facts()))
 

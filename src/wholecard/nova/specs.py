@@ -10,6 +10,7 @@ from wholecard.nova.given import type_of
 from wholecard.nova.tags import Tags
 from wholecard.nova.undoable import UndoableError, refused
 from wholecard.pci import Function
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.model import CardKind, Match
 from wholecard.site.releases import Release
 
@@ -100,11 +101,11 @@ def _refuse_vfs(
 
 def _refuse_old_pf(name: str, host: str, wanted: Iterable[Function], of: Release) -> None:
     pf = next((each for each in wanted if type_of(each) == "type-PF"), None)
-    if pf is not None and of.nova < 15:
+    if pf is not None and not has(of, Capability.PF_BY_ADDRESS):
         raise refused(
             ("cards", name),
             f"cards.{name}: nova of {of} cannot give {pf.address} on {host} by its address",
-            "Before Ocata it takes the address of a PF for its VFs alone.",
+            f"Before {Capability.PF_BY_ADDRESS.series} a PF's address gives its VFs alone.",
             "Write select: ids, on a host where nothing else has these ids.",
         )
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wholecard.nova.cards import DeviceType, NumaPolicy, PciAlias, PciDeviceSpec
-from wholecard.nova.tuning import PCI_IN_PLACEMENT_SINCE, is_too_wide
+from wholecard.nova.cards import PciAlias, PciDeviceSpec
+from wholecard.nova.tuning import is_too_wide
+from wholecard.pci.device_types import DeviceType, NumaPolicy
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.model import CardKind, Site
 from wholecard.site.releases import Release
-
-# The first nova with [pci] report_in_placement.
-REPORT_SINCE = 26
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,11 @@ def placement_use(site: Site, of: Release, cards_per_host: int = 0) -> Placement
     can be tuned for, `auto` does not choose there.
     """
     wish = site.nova
-    report = of.nova >= REPORT_SINCE and wish.report_in_placement is not False
+    report = has(of, Capability.REPORT_IN_PLACEMENT) and wish.report_in_placement is not False
+    can_choose = has(of, Capability.PCI_IN_PLACEMENT)
     if wish.pci_in_placement is True:
-        return PlacementUse(report, of.nova >= PCI_IN_PLACEMENT_SINCE)
-    choose = report and of.nova >= PCI_IN_PLACEMENT_SINCE and wish.pci_in_placement is not False
+        return PlacementUse(report, can_choose)
+    choose = report and can_choose and wish.pci_in_placement is not False
     return PlacementUse(report, choose and not is_too_wide(of.nova, cards_per_host))
 
 

@@ -17,21 +17,11 @@ nova `conf/scheduler.py`, `scheduler/manager.py`, `scheduler/rpcapi.py`; oslo.me
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from wholecard.core import UsageError
-
-TuningRole = Literal["api", "scheduler", "conductor", "compute", "placement"]
-TUNING_ROLES: tuple[TuningRole, ...] = get_args(TuningRole)
-
-FIRST_MAJOR = 13
-# nova.conf's `[filter_scheduler] pci_in_placement`: from here on Placement chooses cards.
-PCI_IN_PLACEMENT_SINCE = 27
-OWN_SECTIONS_SINCE = 15
-# From here on Placement's number of candidates can be limited.
-LIMITED_SINCE = 28
-# From here on Placement can give up a choice that takes a card twice (bug 2126751).
-OPTIMISED_SINCE = 30
+from wholecard.nova.options import ROLES, by_name
+from wholecard.site.capabilities import Capability, has
+from wholecard.site.releases import FIRST
 
 # A host with fewer cards of a kind has few ways to choose among them.
 WIDE = 4
@@ -68,18 +58,18 @@ def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[Sett
 
     Raises UsageError for an unknown role, an unknown release, or a number below one.
     """
-    if role not in TUNING_ROLES:
+    if role not in ROLES:
         raise UsageError(
-            f"there is no role {role!r}", resolution=f"Choose one of {', '.join(TUNING_ROLES)}."
+            f"there is no role {role!r}", resolution=f"Choose one of {', '.join(ROLES)}."
         )
-    if major < FIRST_MAJOR or min(cards_per_host, hosts) < 1:
+    if major < FIRST.nova or min(cards_per_host, hosts) < 1:
         raise UsageError(
             "no tuning for such a cloud",
             f"nova {major}, {cards_per_host} cards on a host, {hosts} hosts",
-            f"nova {FIRST_MAJOR} (Mitaka) or later, at least one card and one host.",
+            f"nova {FIRST.nova} or later, at least one card and one host.",
         )
     made = {
-        "placement": lambda: _placement(cards_per_host, hosts),
+        "placement": lambda: _placement(major, cards_per_host, hosts),
         "scheduler": lambda: _scheduler(major, hosts),
         "conductor": lambda: _conductor(major),
     }
@@ -93,86 +83,87 @@ def is_too_wide(major: int, cards_per_host: int) -> bool:
     From 2023.1 to 2024.1: `max_allocation_candidates` alone, from 2023.2 on, takes seconds for one
     host and is cut off for many (docs/explanation/placement-tuning.md).
     """
-    return PCI_IN_PLACEMENT_SINCE <= major < OPTIMISED_SINCE and cards_per_host >= WIDE
+    chosen = has(major, Capability.PCI_IN_PLACEMENT)
+    return chosen and not has(major, Capability.WIDE_PROVIDER_TREES) and cards_per_host >= WIDE
 
 
-def _placement(cards: int, hosts: int) -> tuple[Setting, ...]:
-    shuffled = Setting(
-        "placement", "randomize_allocation_candidates", "true",
+def _setting(
+    name: str, value: str, reason: str, major: int, only: Capability | None = None
+) -> Setting:
+    """The option by its name in that release, or its newest; `only` where it helps later alone."""
+    option = by_name(name)
+    spelling = option.spelling(major) or option.spellings[0]
+    since = max(spelling.since, only.since if only else 0)
+    return Setting(spelling.section, spelling.name, value, reason, since)
+
+
+def _placement(major: int, cards: int, hosts: int) -> tuple[Setting, ...]:
+    shuffled = _setting(
+        "randomize_allocation_candidates", "true",
         "nova tries one candidate of each host: in a fixed order all servers try the same cards",
-        PCI_IN_PLACEMENT_SINCE,
+        major, Capability.PCI_IN_PLACEMENT,
     )  # fmt: skip
     if cards < WIDE:
         return (shuffled,)
     most = min(max(CANDIDATES_MIN, hosts * cards), CANDIDATES_MAX)
     return (
-        Setting(
-            "placement", "max_allocation_candidates", str(most),
+        _setting(
+            "max_allocation_candidates", str(most),
             f"{cards} of {cards} cards can be chosen in {cards}! orders on each host; "
-            "a few on each are enough (in placement 10.0.1, 11.0.1, 12.0.1 and later)",
-            LIMITED_SINCE,
+            "a few on each are enough (in placement 10.0.1, 11.0.1, 12.0.1 and later)", major,
         ),
-        Setting(
-            "placement", "allocation_candidates_generation_strategy", "breadth-first",
-            "the candidates that are kept come from all hosts, not from the first few",
-            LIMITED_SINCE,
+        _setting(
+            "allocation_candidates_generation_strategy", "breadth-first",
+            "the candidates that are kept come from all hosts, not from the first few", major,
         ),
         shuffled,
-        Setting(
-            "workarounds", "optimize_for_wide_provider_trees", "true",
+        _setting(
+            "optimize_for_wide_provider_trees", "true",
             f"drops impossible choices early instead of walking all {cards}^{cards} "
-            "(bug 2126751; in placement 12.0.2, 15.0.0, and stable/2025.1 and 2025.2)",
-            OPTIMISED_SINCE,
+            "(bug 2126751; in placement 12.0.2, 15.0.0, and stable/2025.1 and 2025.2)", major,
         ),
     )  # fmt: skip
 
 
 def _scheduler(major: int, hosts: int) -> tuple[Setting, ...]:
-    grouped = major >= OWN_SECTIONS_SINCE
-    subset = Setting(
-        "filter_scheduler" if grouped else "DEFAULT",
-        "host_subset_size" if grouped else "scheduler_host_subset_size",
-        str(min(hosts, SUBSET_MAX)),
-        "servers asked for at once begin on different hosts, and not always on the best one",
-        OWN_SECTIONS_SINCE if grouped else FIRST_MAJOR,
-    )
-    equal = Setting(
-        "filter_scheduler", "shuffle_best_same_weighed_hosts", "true",
-        "hosts of equal weight come in another order each time", 17,
+    subset = _setting(
+        "host_subset_size", str(min(hosts, SUBSET_MAX)),
+        "servers asked for at once begin on different hosts, and not always on the best one", major,
     )  # fmt: skip
-    one_at_a_time = Setting(
-        "DEFAULT", "executor_thread_pool_size", "1",
+    equal = _setting(
+        "shuffle_best_same_weighed_hosts", "true",
+        "hosts of equal weight come in another order each time", major,
+    )  # fmt: skip
+    one_at_a_time = _setting(
+        "executor_thread_pool_size", "1",
         "64 requests at once see the same free cards; one after the other there is no race",
-        PCI_IN_PLACEMENT_SINCE,
+        major, Capability.PCI_IN_PLACEMENT,
     )  # fmt: skip
-    workers = Setting(
-        "scheduler", "workers", str(SCHEDULER_WORKERS),
-        "one for each core would be as many requests at once again", PCI_IN_PLACEMENT_SINCE,
+    workers = _setting(
+        "workers", str(SCHEDULER_WORKERS),
+        "one for each core would be as many requests at once again",
+        major, Capability.PCI_IN_PLACEMENT,
     )  # fmt: skip
     choosing = (equal, _attempts(major)) if hosts > 1 else ()
     # A subset of hosts overrules the weighers, nova's own that keeps servers without cards off
     # hosts with cards included: only where Placement cannot settle the race.
-    if hosts > 1 and major < PCI_IN_PLACEMENT_SINCE:
+    if hosts > 1 and not has(major, Capability.PCI_IN_PLACEMENT):
         choosing = (subset, *choosing)
     return (one_at_a_time, *choosing, workers)
 
 
 def _conductor(major: int) -> tuple[Setting, ...]:
-    patience = Setting(
-        "DEFAULT", "rpc_response_timeout", str(QUEUE_SECONDS),
+    patience = _setting(
+        "rpc_response_timeout", str(QUEUE_SECONDS),
         "a request that waits for its turn in nova-scheduler sends no sign of life",
-        PCI_IN_PLACEMENT_SINCE,
+        major, Capability.PCI_IN_PLACEMENT,
     )  # fmt: skip
     return (patience, _attempts(major))
 
 
 def _attempts(major: int) -> Setting:
     """Read by nova-scheduler (how many alternates) and nova-conductor (when to give up)."""
-    grouped = major >= OWN_SECTIONS_SINCE
-    return Setting(
-        "scheduler" if grouped else "DEFAULT",
-        "max_attempts" if grouped else "scheduler_max_attempts",
-        str(ATTEMPTS),
-        "a build that a host refuses is tried on other hosts more often than twice",
-        OWN_SECTIONS_SINCE if grouped else FIRST_MAJOR,
-    )
+    return _setting(
+        "max_attempts", str(ATTEMPTS),
+        "a build that a host refuses is tried on other hosts more often than twice", major,
+    )  # fmt: skip

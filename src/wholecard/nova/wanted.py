@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from wholecard.host.host import Host
-from wholecard.nova.cards import DeviceType, PciAlias, PciDeviceSpec
+from wholecard.nova.cards import PciAlias, PciDeviceSpec
 from wholecard.nova.desired.card_quotas import limited_classes, quota_driver
 from wholecard.nova.desired.resource_classes import Ids, card_classes, refuse_alike
 from wholecard.nova.given import Given, LeftOut, given, hosts_without_facts, refuse_parts, type_of
 from wholecard.nova.needs import PciConfig, check
-from wholecard.nova.options import DEVICE_SPEC_KEYS
 from wholecard.nova.specs import specs_by_match, specs_on_host
 from wholecard.nova.tags import Tags, placement_use
 from wholecard.nova.undoable import UndoableError, refused
 from wholecard.nova.wishes import undoable
+from wholecard.pci.device_types import DeviceType
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.model import CardKind, Site
 from wholecard.site.releases import Release
 
@@ -47,7 +48,7 @@ def pci_configs(
     types = {name: _type(name, kind, found) for name, kind in site.cards.items()}
     if not use.choose:
         refuse_alike(classes, types)
-    migrates = of.nova >= DEVICE_SPEC_KEYS["live_migratable"]
+    migrates = has(of, Capability.LIVE_MIGRATABLE)
     tags = {
         name: Tags(name, kind, use, classes.own[name], migrates)
         for name, kind in site.cards.items()

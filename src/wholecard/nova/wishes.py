@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from wholecard.nova.desired.card_quotas import uncounted
 from wholecard.nova.filters import WrongFilter, wrong_filters
 from wholecard.nova.options import DEVICE_SPEC_KEYS, NUMA_POLICIES
-from wholecard.nova.tags import REPORT_SINCE, PlacementUse, placement_use
-from wholecard.nova.tuning import OPTIMISED_SINCE, PCI_IN_PLACEMENT_SINCE, is_too_wide
+from wholecard.nova.tags import PlacementUse, placement_use
+from wholecard.nova.tuning import is_too_wide
 from wholecard.nova.undoable import Keys, Undoable
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.model import CardKind, Site
 from wholecard.site.releases import Release, release
 
@@ -20,7 +21,7 @@ def too_wide(site: Site, of: Release, cards_per_host: int) -> tuple[Undoable, ..
     if wish.pci_in_placement is False or not is_too_wide(of.nova, cards_per_host):
         return ()
     keys: Keys = ("nova", "pci_in_placement")
-    since = release(str(OPTIMISED_SINCE))
+    since = Capability.WIDE_PROVIDER_TREES.series
     why = f"{since} is the first whose Placement can be tuned for {cards_per_host} cards on a host."
     if wish.pci_in_placement is True:
         return (
@@ -71,12 +72,12 @@ def passed_over(site: Site, of: Release, available: Sequence[str] = ()) -> tuple
 
 def _placement(site: Site, of: Release) -> Iterator[Undoable]:
     wish = site.nova
-    for name, wanted, since in (
-        ("report_in_placement", wish.report_in_placement, REPORT_SINCE),
-        ("pci_in_placement", wish.pci_in_placement, PCI_IN_PLACEMENT_SINCE),
+    for name, wanted, capability in (
+        ("report_in_placement", wish.report_in_placement, Capability.REPORT_IN_PLACEMENT),
+        ("pci_in_placement", wish.pci_in_placement, Capability.PCI_IN_PLACEMENT),
     ):
-        if wanted is True and of.nova < since:
-            yield _too_old(("nova", name), f"nova.{name}", since, of)
+        if wanted is True and not has(of, capability):
+            yield _too_old(("nova", name), f"nova.{name}", capability.since, of)
     if wish.pci_in_placement is True and wish.report_in_placement is False:
         yield Undoable(
             ("nova", "pci_in_placement"),

@@ -7,6 +7,9 @@ from wholecard.core.record import dataclass
 
 _HEX = frozenset("0123456789abcdefABCDEF")
 
+# nova/pci/devspec.py, MAX_DOMAIN: nova reads no address in a domain above.
+NOVA_MAX_DOMAIN = 0xFFFF
+
 
 @dataclass(frozen=True, order=True)
 class Address:
@@ -37,6 +40,11 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.domain:04x}:{self.bus:02x}:{self.slot:02x}.{self.function:x}"
+
+    @property
+    def in_wide_domain(self) -> bool:
+        """Whether its domain has more than 16 bits, so that nova cannot read the address."""
+        return self.domain > NOVA_MAX_DOMAIN
 
     @property
     def slot_key(self) -> str:

@@ -11,16 +11,16 @@ from wholecard.core.units import size_text
 from wholecard.host.check_memory import bar_window, check_address_width, window_bits
 from wholecard.host.host import Host
 from wholecard.pci import Card
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.found import FoundKind, LeftOut, find_kinds
 from wholecard.site.match import count_of
 from wholecard.site.model import CardKind, Match
-from wholecard.site.releases import Release, release
+from wholecard.site.releases import Release
 
 _MIB, _GIB = 1 << 20, 1 << 30
 _SIZES = (1, 2, 4, 8)
 # Of remarks on single cards, so many for each kind.
 _MOST_REMARKS = 4
-_MAXPHYSADDR_SINCE = "2024.1"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
@@ -224,12 +224,12 @@ def _hints(
         return
     window = max(wide.values())
     bits = window_bits(window)
-    if wanted >= release(_MAXPHYSADDR_SINCE):
+    if has(wanted, Capability.GUEST_ADDRESS_WIDTH):
         yield (f"    # maxphysaddr: auto  # takes {bits} address bits for the cards' memory (BARs) "
                f"of {size_text(window)}")  # fmt: skip
     else:
         yield (f"    # The cards' memory (BARs) takes {size_text(window)}: {bits} address bits, "
-               f"which nova sets since {_MAXPHYSADDR_SINCE}.")  # fmt: skip
+               f"which nova sets since {Capability.GUEST_ADDRESS_WIDTH.series}.")  # fmt: skip
 
 
 def _nodes_needed(cards: tuple[Card, ...], count: int) -> int:

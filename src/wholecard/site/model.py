@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from wholecard.pci.device_types import DeviceType, NumaPolicy
+
 # What a control character would do to a file or a request that a text goes into is not tried.
 ID_PATTERN = r"^[0-9a-f]{4}$"
 IDS_PATTERN = r"^[0-9a-f]{4}:[0-9a-f]{4}$"
@@ -38,9 +40,6 @@ Trait = Annotated[str, StringConstraints(pattern=TRAIT_PATTERN)]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Line = Annotated[str, StringConstraints(pattern=LINE_PATTERN)]
 Count = Annotated[int, Field(ge=1)]
-
-DeviceType = Literal["type-PCI", "type-PF", "type-VF"]
-NumaPolicy = Literal["required", "preferred", "legacy", "socket"]
 
 
 class Model(BaseModel):

@@ -8,13 +8,11 @@ from functools import partial
 from itertools import combinations
 
 from wholecard.core import UsageError
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.faults import Nearest, shown
 from wholecard.site.model import Match, Site
 from wholecard.site.nodes import Fault, Node, Place
 from wholecard.site.releases import release
-
-# nova 23: the values of hw:pci_numa_affinity_policy and of an alias's numa_policy.
-_SOCKET_SINCE = "wallaby"
 
 # No host's name has a blank at its ends.
 _ANY = " any"
@@ -49,12 +47,13 @@ def release_faults(root: Node) -> list[Fault]:
 
 def _socket(site: Site) -> Iterator[tuple[Keys, str, str]]:
     known = release(site.release)
-    if known >= release(_SOCKET_SINCE):
+    if has(known, Capability.SOCKET_POLICY):
         return
     for group, users in (("cards", site.cards), ("flavors", site.flavors)):
         for name, each in users.items():
             if each.numa_policy == "socket":
-                what = f"numa_policy: socket is Wallaby's and later; this site is {known}"
+                series = Capability.SOCKET_POLICY.series
+                what = f"numa_policy: socket is {series}'s and later; this site is {known}"
                 yield (group, name, "numa_policy"), what, "take preferred or required"
 
 

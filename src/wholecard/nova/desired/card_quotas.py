@@ -12,17 +12,13 @@ from collections.abc import Iterator, Mapping
 
 from wholecard.host.host import Host
 from wholecard.nova.desired.resource_classes import card_classes
-from wholecard.nova.faults import by_bug
 from wholecard.nova.given import given, hosts_without_facts
-from wholecard.nova.options import DB_DRIVER, QUOTA_DRIVERS, UNIFIED_DRIVER
+from wholecard.nova.options import DB_DRIVER, UNIFIED_DRIVER
 from wholecard.nova.tags import placement_use
 from wholecard.nova.undoable import Undoable
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.model import Site
-from wholecard.site.releases import Release, release
-
-# The first nova that counts what an alias asks for.
-CARDS_COUNTED = by_bug(2140631).mended
-UNIFIED_LIMITS = QUOTA_DRIVERS[UNIFIED_DRIVER]
+from wholecard.site.releases import Release
 
 
 def quota_driver(site: Site, of: Release) -> str | None:
@@ -39,7 +35,7 @@ def lacks_unified_limits(site: Site, of: Release) -> bool:
     Yoga to 2023.1 list the driver as "Do not use. Still being developed." (nova/conf/quota.py at
     the tags 25.0.0 to 27.0.0).
     """
-    return site.quota_driver == "unified" and of.nova < UNIFIED_LIMITS
+    return site.quota_driver == "unified" and not has(of, Capability.UNIFIED_LIMITS)
 
 
 def limited_cards(site: Site, of: Release) -> tuple[str, ...]:
@@ -67,8 +63,8 @@ def limited_classes(site: Site, facts: Mapping[str, Host], of: Release) -> dict[
 
 def why_uncounted(site: Site, of: Release) -> str:
     """Why limits of cards hold nothing back, as a sentence; empty where nova counts them."""
-    if of.nova < CARDS_COUNTED:
-        return f"nova of {of} counts no cards; {release(str(CARDS_COUNTED))} does."
+    if not has(of, Capability.CARDS_COUNTED):
+        return f"nova of {of} counts no cards; {Capability.CARDS_COUNTED.series} does."
     if site.quota_driver == "db":
         return "nova's own database counts instances, cores and memory alone."
     if not placement_use(site, of).choose:
@@ -79,10 +75,11 @@ def why_uncounted(site: Site, of: Release) -> str:
 def uncounted(site: Site, of: Release) -> Iterator[Undoable]:
     """What the site asks of quotas and nova of that release does not do; it is left out."""
     if lacks_unified_limits(site, of):
+        limits = Capability.UNIFIED_LIMITS
         yield Undoable(
             ("quota_driver",),
             f"quota_driver: nova of {of} has no unified limits",
-            f"They came with {release(str(UNIFIED_LIMITS))} (nova {UNIFIED_LIMITS}).",
+            f"They came with {limits.series} (nova {limits.since}).",
             "It is left out.",
         )
     why = why_uncounted(site, of)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wholecard.nova.cards import DeviceType
 from wholecard.nova.given import Given
 from wholecard.nova.match import custom_name, resource_class_for
 from wholecard.nova.specs import ids_of
 from wholecard.nova.tags import PlacementUse
 from wholecard.nova.undoable import refused
+from wholecard.pci.device_types import DeviceType
 from wholecard.site.model import CardKind, Site
 
 Ids = tuple[str, str]

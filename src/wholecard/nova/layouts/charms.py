@@ -16,10 +16,14 @@ from wholecard.nova.layouts.cloud import Cloud
 from wholecard.nova.layouts.yaml_text import document
 from wholecard.nova.needs import Need, joined
 from wholecard.nova.render import comment
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.releases import Release
 
 _SETTABLE = frozenset({"device_spec", "alias", "enabled_filters", "host_subset_size"})
 _TUNING = frozenset({"DEFAULT", "placement", "workarounds", "scheduler", "filter_scheduler"})
+# Until which of nova's major versions, itself left out, the charm sets each.
+_UNTIL = {"RetryFilter": 22, "AvailabilityZoneFilter": 28,
+          "CoreFilter": 16, "RamFilter": 16, "DiskFilter": 16}  # fmt: skip
 _LAST = ("DifferentHostFilter", "SameHostFilter")
 _GROUPS = ("ServerGroupAntiAffinityFilter", "ServerGroupAffinityFilter")
 _COMPUTE = ("ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter")
@@ -27,13 +31,7 @@ _COMPUTE = ("ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter
 
 def default_filters(of: Release) -> tuple[str, ...]:
     """What nova-cloud-controller sets where `scheduler-default-filters` is empty."""
-    first: tuple[str, ...] = ("RetryFilter", "AvailabilityZoneFilter")
-    if of.nova < 16:
-        first = (*first, "CoreFilter", "RamFilter", "DiskFilter")
-    elif of.nova >= 28:
-        first = ()
-    elif of.nova >= 22:
-        first = ("AvailabilityZoneFilter",)
+    first = (name for name, gone in _UNTIL.items() if of.nova < gone)
     return (*first, *_COMPUTE, *_GROUPS, *_LAST)
 
 
@@ -58,10 +56,10 @@ def files(cloud: Cloud) -> dict[str, str]:
     if alias:
         listed = f"[{', '.join(alias.values)}]"
         control["pci-alias"] = listed
-        # Before Queens nova-compute's charm knows no list.
-        compute["pci-alias"] = listed if cloud.of.nova >= 17 else alias.values[0]
-        if cloud.of.nova < 17 and len(alias.values) > 1:
-            del compute["pci-alias"]
+        if has(cloud.of, Capability.CHARM_ALIAS_LIST):
+            compute["pci-alias"] = listed
+        elif len(alias.values) == 1:
+            compute["pci-alias"] = alias.values[0]
     filters = cloud.need("scheduler", "enabled_filters")
     if filters:
         control["scheduler-default-filters"] = joined(filters.values)

@@ -13,6 +13,7 @@ from wholecard.nova.layouts.cloud import Cloud
 from wholecard.nova.needs import Need
 from wholecard.nova.options import Role
 from wholecard.nova.render import text
+from wholecard.site.capabilities import Capability, has
 
 _JINJA = ("{{", "{%", "{#")
 
@@ -42,7 +43,7 @@ def files(cloud: Cloud) -> dict[str, str]:
 
 def _paths(cloud: Cloud) -> dict[str, Role]:
     """Until Rocky Kolla's placement-api is a service of the role nova."""
-    folder = "placement" if cloud.of.nova >= 19 else "nova"
+    folder = "placement" if has(cloud.of, Capability.PLACEMENT_ALONE) else "nova"
     return {
         "nova/nova-api.conf": "api",
         "nova/nova-scheduler.conf": "scheduler",

@@ -16,6 +16,7 @@ from wholecard.nova.layouts.cloud import Cloud
 from wholecard.nova.layouts.yaml_text import document
 from wholecard.nova.needs import Need, joined
 from wholecard.nova.render import comment
+from wholecard.site.capabilities import Capability, has
 from wholecard.site.releases import Release
 
 # Options that have a variable of their own.
@@ -39,7 +40,7 @@ def files(cloud: Cloud) -> dict[str, str]:
     shared, apart = _by_sharing(cloud)
     overrides = _overrides(cloud, shared)
     placement = _overrides(cloud, list(cloud.roles["placement"]))
-    if cloud.of.nova < 19:
+    if not has(cloud.of, Capability.PLACEMENT_ALONE):
         overrides, placement = {**overrides, **placement}, {}
     if overrides:
         variables["nova_nova_conf_overrides"] = overrides
@@ -95,21 +96,23 @@ def _specs(own: tuple[Need, ...], of: Release) -> dict[str, Any]:
     values = [value for need in own for value in need.values]
     if not values:
         return {}
-    if of.nova >= 27:
+    if has(of, Capability.OSA_DEVICE_SPEC_LIST):
         return {"nova_device_spec": values}
     # It prints the variable into one line; nova takes a JSON list there.
-    name = "nova_device_spec" if of.nova >= 26 else "nova_pci_passthrough_whitelist"
+    renamed = has(of, Capability.OSA_DEVICE_SPEC)
+    name = "nova_device_spec" if renamed else "nova_pci_passthrough_whitelist"
     return {name: values[0] if len(values) == 1 else f"[{', '.join(values)}]"}
 
 
 def _filters(cloud: Cloud) -> dict[str, Any]:
     need = cloud.need("scheduler", "enabled_filters")
     filters = list(need.values) if need else []
-    if cloud.of.nova < 20:
+    if not has(cloud.of, Capability.OSA_EXTRA_FILTERS):
         if not cloud.filters_known:
+            since = Capability.OSA_EXTRA_FILTERS.series
             raise UsageError(
                 f"OpenStack-Ansible of {cloud.of} has no list that filters can be added to",
-                "nova_scheduler_extra_filters came with Train; until then the list is set whole.",
+                f"nova_scheduler_extra_filters came with {since}; before, the list is set whole.",
                 "Write the list that stands there as nova.enabled_filters into the site file.",
             )
         return {"nova_scheduler_default_filters": joined(filters)}

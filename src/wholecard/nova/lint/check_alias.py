@@ -11,10 +11,12 @@ from wholecard.nova.lint.remark import ERROR, Edit, Remark, remark
 from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.lint.spelling import series
 from wholecard.nova.match import AliasError, parse_aliases
-from wholecard.nova.options import ALIAS_KEYS, NUMA_POLICIES
+from wholecard.nova.options import ALIAS_KEYS, NUMA_POLICIES, numa_policies
+from wholecard.pci.device_types import DEVICE_TYPES
+from wholecard.site.capabilities import Capability
 
-_TYPES = NearNames(["type-PCI", "type-PF", "type-VF"])
-_SHORT_TYPES = {"pci": "type-PCI", "pf": "type-PF", "vf": "type-VF"}
+_TYPES = NearNames(DEVICE_TYPES)
+_SHORT_TYPES = {each.removeprefix("type-").lower(): each for each in DEVICE_TYPES}
 _POLICIES = NearNames(NUMA_POLICIES)
 _PREFIXED = re.compile(r"\s*(?:0[xX])?([0-9a-fA-F]{4})\s*")
 
@@ -22,8 +24,6 @@ _RULES = {"bad-id": "WC222", "ids-missing": "WC233", "several-specs": "WC232"}
 _AGREEING = {"policy-mismatch": "numa_policy", "device-type-mismatch": "device_type",
              "device-type-missing": "device_type"}  # fmt: skip
 _REFUSED = "nova refuses every alias for it"
-# In this release aliases have been checked so since a later version (nova/pci/request.py).
-_STRICT = 31
 
 
 def check_aliases(service: Service) -> Iterator[Remark]:
@@ -64,7 +64,11 @@ def _refused(service: Service, alias: ReadAlias, error: AliasError) -> Remark:
         + (", or a resource_class." if service.rules.pci_in_placement else "."),
     }
     refused = _REFUSED
-    if service.major == _STRICT and error.kind in ("ids-missing", "several-specs"):
+    # In that release aliases have been checked so since a later version.
+    if service.major == Capability.ALIASES_CHECKED.since and error.kind in (
+        "ids-missing",
+        "several-specs",
+    ):
         refused = f"{_REFUSED}, from 31.3.1 on"
     return remark(
         rule, ERROR, spot, f"{' '.join(error.reason.split())[:200]}: {refused}",
@@ -99,7 +103,7 @@ def _mend(alias: ReadAlias, error: AliasError) -> tuple[Edit, ...]:
 def _policy(service: Service, alias: ReadAlias, error: AliasError) -> Remark:
     given = alias.conf.get("numa_policy")
     since = NUMA_POLICIES.get(given, 0) if isinstance(given, str) else 0
-    allowed = [name for name, first in NUMA_POLICIES.items() if first <= service.major]
+    allowed = numa_policies(service.major)
     spot = alias.value.at_value(("numa_policy",))
     if since > service.major:
         return remark(
@@ -130,7 +134,11 @@ def check_agreement(service: Service) -> Iterator[Remark]:
 
 
 def _several(service: Service, name: str, aliases: list[ReadAlias]) -> Remark:
-    when = "refuses to start" if service.rules.checks_alias_ids else "refuses a server that asks"
+    when = (
+        "refuses to start"
+        if service.rules.has(Capability.ALIASES_CHECKED)
+        else "refuses a server that asks"
+    )
     return remark(
         "WC232", ERROR, aliases[1].value.at_value(("name",)),
         f"{name!r} is there {len(aliases)} times, and with pci_in_placement an alias has one spec: "

@@ -11,10 +11,10 @@ from wholecard.nova.lint.check_inventory import devices_given
 from wholecard.nova.lint.remark import NOTE, WARNING, Remark, file_remark, remark
 from wholecard.nova.lint.service import Service
 from wholecard.nova.options import Role
-from wholecard.nova.tuning import OPTIMISED_SINCE, Setting, is_too_wide, tuning
+from wholecard.nova.tuning import Setting, is_too_wide, tuning
+from wholecard.site.capabilities import Capability
 from wholecard.site.match import functions_of
 from wholecard.site.model import Site
-from wholecard.site.releases import release
 
 # The number from which Placement with its own settings does not answer in time.
 MANY = 8
@@ -73,7 +73,7 @@ def check_tuning(services: Sequence[Service]) -> Iterator[Remark]:
 def _too_wide(service: Service, most: int) -> Iterator[Remark]:
     """Cards are chosen in Placement, and that release's cannot be tuned for so many."""
     if is_too_wide(service.major, most) and service.boolean("pci_in_placement"):
-        since = release(str(OPTIMISED_SINCE))
+        since = Capability.WIDE_PROVIDER_TREES.series
         yield remark(
             "WC259", WARNING, service.effective("pci_in_placement").entries[-1],
             f"a host gives {most} cards of one kind, and Placement of {service.release} cannot be "

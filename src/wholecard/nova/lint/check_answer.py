@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wholecard.nova.lint.check_classes import Reported, is_reported, misfits, reported_by
-from wholecard.nova.lint.check_inventory import WITHOUT_VMD, is_beyond, is_exchanged
+from wholecard.nova.lint.check_inventory import WITHOUT_VMD, is_exchanged
 from wholecard.nova.lint.known import Ids, Known, is_near
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, remark
 from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.match import Alias, Pools, Request
-
-_TYPES = ("type-PCI", "type-PF", "type-VF")
+from wholecard.pci import Address
+from wholecard.pci.device_types import DEVICE_TYPES
 
 
 def check_answers(services: Sequence[Service], known: Known) -> Iterator[Remark]:
@@ -140,7 +140,7 @@ def _ids(made: Alias) -> set[Ids]:
 def _types_that_answer(made: Alias, pools: list[Pools]) -> Sequence[str]:
     """The device types with which the alias would find something."""
     found = []
-    for kind in _TYPES:
+    for kind in DEVICE_TYPES:
         specs = tuple({**spec, "dev_type": kind} for spec in made.specs)
         if _answered(Alias(made.name, made.numa_policy, specs), pools):
             found.append(kind)
@@ -171,7 +171,7 @@ def _reason(made: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple[
             if (device.vendor_id, device.product_id) == one
         ]
         where = f"{there[0][0]} has it at {there[0][1]}"
-        if all(is_beyond(address) for _, address in there):
+        if all(Address.parse(address).in_wide_domain for _, address in there):
             return f"{where}, in a domain above ffff, which nova passes over", WITHOUT_VMD
         return (
             f"{where}, and no device_spec gives it",

@@ -10,6 +10,7 @@ from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, remark
 from wholecard.nova.lint.service import Facts, Given, ReadSpec, Service
 from wholecard.nova.match import Device, PlacementError, Spec, providers_of
 from wholecard.pci import Card, Function, is_bmc_display
+from wholecard.site.capabilities import Capability
 
 # linux: drivers/vfio/pci/*/Kconfig. Variant drivers carry a function's state from host to host.
 _VARIANTS = frozenset({
@@ -297,7 +298,7 @@ def _both_given(service: Service, facts: Facts) -> Iterator[Remark]:
 
 def check_drivers(service: Service) -> Iterator[Remark]:
     """`managed` and `live_migratable` need a driver that is bound already."""
-    if not service.rules.has_live_migratable:
+    if not service.rules.has(Capability.LIVE_MIGRATABLE):
         return
     seen: set[tuple[str, int]] = set()
     for given, function, spec in _counting(service):
@@ -338,15 +339,10 @@ def _is_variant(function: Function) -> bool:
     return is_vgpu or function.driver in _VARIANTS
 
 
-def is_beyond(address: str) -> bool:
-    """Whether a function is in a PCI domain of more than 16 bits, as those behind VMD are."""
-    return int(address.partition(":")[0], 16) > 0xFFFF
-
-
 def check_domains(service: Service) -> Iterator[Remark]:
     """Cards in a PCI domain of more than 16 bits, which nova passes over."""
     for facts in service.hosts:
-        wide = [card for card in facts.host.cards if card.functions[0].address.domain > 0xFFFF]
+        wide = [card for card in facts.host.cards if card.functions[0].address.in_wide_domain]
         spec = next((each for each in service.specs if each.spec is not None), None)
         if wide and spec is not None:
             yield remark(

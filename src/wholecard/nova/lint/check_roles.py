@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from wholecard.nova.lint.remark import ERROR, Remark, remark
 from wholecard.nova.lint.service import ReadAlias, Service
+from wholecard.site.capabilities import Capability, has
 
 _COMPARED = (
     "vendor_id", "product_id", "device_type", "numa_policy", "resource_class", "traits",
@@ -119,7 +120,7 @@ def check_in_placement(services: Sequence[Service]) -> Iterator[Remark]:
 def check_turned_off(service: Service) -> Iterator[Remark]:
     """`report_in_placement` that was on and is off in a later line."""
     entries = service.conf.find("pci", "report_in_placement")
-    if service.major < 26:
+    if not has(service.major, Capability.REPORT_IN_PLACEMENT):
         return
     for before, after in pairwise(entries):
         was, is_ = (each.value.strip().lower() for each in (before, after))

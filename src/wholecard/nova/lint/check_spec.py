@@ -14,15 +14,14 @@ from wholecard.nova.lint.json_text import Diagnosis
 from wholecard.nova.lint.remark import ERROR, WARNING, Edit, Remark, Spot, remark
 from wholecard.nova.lint.service import MOST_STEPS, ReadSpec, Service, Value
 from wholecard.nova.lint.spelling import series
-from wholecard.nova.match import SpecError
+from wholecard.nova.match import ADDRESS_BOUNDS, SpecError
 from wholecard.nova.options import ALIAS_KEYS, DEVICE_SPEC_KEYS
 
-_ADDRESS_KEYS = ("domain", "bus", "slot", "function")
 _NEAR_KEYS = {
     "device_spec": NearNames([*DEVICE_SPEC_KEYS, "dev_type"]),
     "alias": NearNames(ALIAS_KEYS),
 }
-_NEAR_FIELDS = NearNames(_ADDRESS_KEYS)
+_NEAR_FIELDS = NearNames(ADDRESS_BOUNDS)
 # What people write for a key, and is far from it by letters.
 _MEANT = {
     "vendor": "vendor_id", "product": "product_id", "device_id": "product_id",
@@ -33,6 +32,7 @@ _MEANT = {
 # Of those the ones that can mean nothing else.
 _CERTAIN = frozenset({"vendor", "product", "device_id", "pci_address", "dev_type", "func"})
 
+_HIGHEST = ", ".join(f"{name} {largest:x}" for name, (largest, _) in ADDRESS_BOUNDS.items())
 _RULES = {
     "not-an-object": "WC218", "item-not-an-object": "WC218", "id-not-text": "WC222",
     "bad-id": "WC222", "id-too-large": "WC222", "bad-address": "WC223", "too-many-fields": "WC223",
@@ -45,7 +45,7 @@ _FIXES = {
     "WC218": "Write an object: {\"vendor_id\": \"10de\", \"product_id\": \"2330\"}",
     "WC222": "Write four hexadecimal digits in double quotes, as lspci -nn prints them.",
     "WC223": "Write the address as lspci -D prints it, * for a field that may be anything.",
-    "WC224": "The highest there are: domain ffff, bus ff, slot 1f, function 7.",
+    "WC224": f"The highest there are: {_HIGHEST}.",
     "WC225": "Write a character class, as [0-7], or a glob: 0000:41:*.0",
     "WC227": "",
     "WC228": "Set [pci] report_in_placement = true on every compute.",
@@ -132,7 +132,7 @@ def check_keys(service: Service) -> Iterator[Remark]:
         address = spec.conf.get("address")
         if isinstance(address, dict):
             for key in address:
-                if key not in _ADDRESS_KEYS:
+                if key not in ADDRESS_BOUNDS:
                     yield _unknown_field(spec, key, address)
 
 
@@ -176,13 +176,13 @@ def early_key(
 
 def _unknown_field(spec: ReadSpec, key: str, address: dict[str, object]) -> Remark:
     meant = _NEAR_FIELDS.same(key) or _MEANT.get(key.lower()) or _NEAR_FIELDS.near(key)
-    meant = meant if meant in _ADDRESS_KEYS and meant not in address else None
+    meant = meant if meant in ADDRESS_BOUNDS and meant not in address else None
     path = (*spec.path, "address", key)
     shown = key if len(key) <= 64 else "this"
     return remark(
         "WC220", WARNING, spec.value.at_key(path),
         f"an address has no {shown!r}: nova passes over it, and the field may be anything",
-        f"Write {meant}." if meant else f"Known are {', '.join(_ADDRESS_KEYS)}.",
+        f"Write {meant}." if meant else f"Known are {', '.join(ADDRESS_BOUNDS)}.",
         spec.value.renamed(path, meant) if meant else (),
     )  # fmt: skip
 
@@ -217,7 +217,7 @@ def check_prefixes(service: Service) -> Iterator[Remark]:
         address = spec.conf["address"]
         if spec.steps > MOST_STEPS:
             continue
-        for name, pattern in zip(_ADDRESS_KEYS, spec.spec.address.patterns, strict=True):
+        for name, pattern in zip(ADDRESS_BOUNDS, spec.spec.address.patterns, strict=True):
             more = _more_than_whole(name, pattern) if name in address else []
             if more:
                 yield remark(
@@ -228,11 +228,12 @@ def check_prefixes(service: Service) -> Iterator[Remark]:
 
 
 # Every value of a field; of domains those that machines have.
+_DOMAINS = (*range(32), 0x1000, 0x1001, 0x8000, ADDRESS_BOUNDS["domain"][0])
 _VALUES = {
-    "domain": [f"{number:04x}" for number in (*range(32), 0x1000, 0x1001, 0x8000, 0xFFFF)],
-    "bus": [f"{number:02x}" for number in range(256)],
-    "slot": [f"{number:02x}" for number in range(32)],
-    "function": [f"{number:x}" for number in range(8)],
+    name: [
+        f"{number:0{digits}x}" for number in (_DOMAINS if name == "domain" else range(largest + 1))
+    ]
+    for name, (largest, digits) in ADDRESS_BOUNDS.items()
 }
 
 

@@ -27,7 +27,7 @@ free (what is left of devices in use), placement, standard (Placement's own name
 
 from wholecard.nova.match.address import AddressRule
 from wholecard.nova.match.alias import Alias, parse_aliases
-from wholecard.nova.match.device import Device, DeviceSysfs, DeviceType, Sysfs
+from wholecard.nova.match.device import Device, DeviceSysfs, Sysfs
 from wholecard.nova.match.errors import (
     AliasError,
     MatchError,
@@ -35,7 +35,7 @@ from wholecard.nova.match.errors import (
     RequestError,
     SpecError,
 )
-from wholecard.nova.match.fields import Fields
+from wholecard.nova.match.fields import ADDRESS_BOUNDS, Fields
 from wholecard.nova.match.free import free_devices
 from wholecard.nova.match.functions import devices_of
 from wholecard.nova.match.placement import (
@@ -52,15 +52,15 @@ from wholecard.nova.match.placement import (
 from wholecard.nova.match.pool import Pool
 from wholecard.nova.match.pools import Pools
 from wholecard.nova.match.request import Request, parse_request
-from wholecard.nova.match.rules import NEWEST, OLDEST, Rules, rules_for
+from wholecard.nova.match.rules import Rules, rules_for
 from wholecard.nova.match.spec import Mismatch, Spec, assign
 from wholecard.nova.match.stages import HostCell
 from wholecard.nova.match.verdict import STAGES, Stage, Trail, Verdict
 
 __all__ = [
-    "Rules", "rules_for", "OLDEST", "NEWEST",
-    "Device", "DeviceType", "devices_of", "free_devices", "Sysfs", "DeviceSysfs",
-    "Spec", "Mismatch", "assign", "AddressRule", "Fields",
+    "Rules", "rules_for",
+    "Device", "devices_of", "free_devices", "Sysfs", "DeviceSysfs",
+    "Spec", "Mismatch", "assign", "AddressRule", "Fields", "ADDRESS_BOUNDS",
     "Alias", "parse_aliases", "Request", "parse_request",
     "Pool", "Pools", "HostCell", "Verdict", "Trail", "Stage", "STAGES",
     "Provider", "providers_of", "resource_class_of", "traits_of", "Group", "groups_of",

@@ -9,19 +9,21 @@ from typing import Any
 
 from wholecard.nova.match.device import Device, Sysfs
 from wholecard.nova.match.errors import SpecError
-from wholecard.nova.match.fields import Fields, UnreadableAddressError, device_fields, hex_word
+from wholecard.nova.match.fields import (
+    ADDRESS_BOUNDS,
+    Fields,
+    UnreadableAddressError,
+    device_fields,
+    hex_word,
+)
 from wholecard.nova.match.pattern import DangerousPatternError, compiled
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import ANY, kind_of, shown
+from wholecard.site.capabilities import Capability
 
 __all__ = ["AddressRule", "interface_rule", "read_address"]
 
 _ANY_PATTERN = ".*"
-
-
-# nova/pci/devspec.py: the largest value of a field, and how many digits it is written with.
-_BOUNDS = Fields("ffff", "ff", "1f", "7")
-_DIGITS = {"domain": 4, "bus": 2, "slot": 2, "function": 1}
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,12 @@ def read_address(value: Any, rules: Rules, sysfs: Sysfs) -> AddressRule:
     Raises SpecError for what nova refuses, and for a regular expression too dangerous to match.
     """
     if isinstance(value, str):
-        rule = AddressRule(_glob_fields(value), pf_itself=rules.pf_address_gives_pf)
+        rule = AddressRule(_glob_fields(value), pf_itself=rules.has(Capability.PF_BY_ADDRESS))
     elif isinstance(value, dict):
-        if not rules.address_may_be_regex:
+        if not rules.has(Capability.ADDRESS_REGEX):
             raise SpecError(
                 "regex-unsupported",
-                "regular expressions for an address are there from Ocata on",
+                f"an address may be regular expressions from {Capability.ADDRESS_REGEX.series} on",
                 "address",
             )
         rule = _regex_rule(value)
@@ -91,7 +93,9 @@ def interface_rule(address: str, is_pf: bool, rules: Rules, sysfs: Sysfs) -> Add
         raise SpecError(
             "field-too-large", f"nova cannot read the interface's address {address}", "devname"
         ) from None
-    return AddressRule(fields, exact=True, is_pf=True, pf_itself=rules.pf_address_gives_pf)
+    return AddressRule(
+        fields, exact=True, is_pf=True, pf_itself=rules.has(Capability.PF_BY_ADDRESS)
+    )
 
 
 def _glob_fields(text: str) -> Fields:
@@ -116,13 +120,13 @@ def _glob_fields(text: str) -> Fields:
 
 
 def _glob_field(name: str, word: str) -> str:
-    bound = getattr(_BOUNDS, name)
+    largest, digits = ADDRESS_BOUNDS[name]
     try:
-        return hex_word(word, int(bound, 16), _DIGITS[name])
+        return hex_word(word, largest, digits)
     except OverflowError:
         raise SpecError(
             "field-too-large",
-            f"the {name} {shown(word)} of the address is above {bound}, the highest there is",
+            f"the {name} {shown(word)} of the address is above {largest:x}, the highest there is",
             "address",
         ) from None
     except ValueError:
@@ -142,7 +146,7 @@ def _regex_rule(value: Mapping[str, Any]) -> AddressRule:
         if not isinstance(pattern, str):
             raise SpecError("regex-not-text", f"the {name} of the address is not a string", key)
         try:
-            patterns.append(compiled(pattern, _DIGITS[name]))
+            patterns.append(compiled(pattern, ADDRESS_BOUNDS[name][1]))
         except re.error as error:
             raise SpecError(
                 "bad-regex",

@@ -10,12 +10,13 @@ from typing import Any
 from wholecard.nova.match.errors import AliasError
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import kind_of, read_json, shown, truth
+from wholecard.pci.device_types import DEVICE_TYPES
+from wholecard.site.capabilities import Capability
 
 __all__ = ["Alias", "parse_aliases"]
 
 # nova/pci/utils.py PCI_VENDOR_PATTERN. As there, any script's digits and a last newline pass.
 _ID = re.compile(r"^([\da-fA-F]{4})$")
-_DEVICE_TYPES = ("type-PCI", "type-PF", "type-VF")
 _LONGEST_NAME = 256
 
 
@@ -49,7 +50,7 @@ def parse_aliases(texts: Iterable[str], rules: Rules) -> dict[str, Alias]:
         if known is not None:
             _check_same(known, policy, spec)
         aliases[name] = Alias(name, policy, (*(known.specs if known else ()), spec))
-    if rules.checks_alias_ids:
+    if rules.has(Capability.ALIASES_CHECKED):
         _check_specs(aliases, rules)
     return aliases
 
@@ -84,9 +85,9 @@ def _check_value(key: str, value: Any, rules: Rules) -> None:
     if key in ("vendor_id", "product_id") and not _ID.search(value):
         raise AliasError("bad-id", f"{key} {shown(value)} is not four hexadecimal digits", key)
     allowed: Iterable[str] | None = {
-        "device_type": _DEVICE_TYPES,
+        "device_type": DEVICE_TYPES,
         "capability_type": ("pci",),
-        "numa_policy": sorted(rules.numa_policies),
+        "numa_policy": rules.numa_policies,
     }.get(key)
     if allowed is not None and value not in allowed:
         raise AliasError("bad-value", f"{key} {shown(value)} is none of {', '.join(allowed)}", key)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Protocol
 
 from wholecard.nova.match.fields import Fields, device_fields
+from wholecard.pci.device_types import PciDeviceType
 
-__all__ = ["Device", "DeviceSysfs", "DeviceType", "Sysfs"]
-
-DeviceType = Literal["type-PCI", "type-PF", "type-VF", "vdpa"]
+__all__ = ["Device", "DeviceSysfs", "Sysfs"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Device:
     address: str
     vendor_id: str
     product_id: str
-    dev_type: DeviceType = "type-PCI"
+    dev_type: PciDeviceType = "type-PCI"
     parent_addr: str | None = None
     numa_node: int | None = None
     serial: str = ""

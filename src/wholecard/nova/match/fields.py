@@ -6,8 +6,9 @@ import string
 from typing import NamedTuple
 
 from wholecard.nova.match.words import ANY
+from wholecard.pci.address import NOVA_MAX_DOMAIN
 
-__all__ = ["Fields", "UnreadableAddressError", "device_fields", "hex_word"]
+__all__ = ["ADDRESS_BOUNDS", "Fields", "UnreadableAddressError", "device_fields", "hex_word"]
 
 _HEX = frozenset(string.hexdigits)
 
@@ -33,6 +34,15 @@ class Fields(NamedTuple):
         return all(_HEX.issuperset(field) for field in self)
 
 
+# nova/pci/devspec.py: the largest value of each field, and how many digits it is written with.
+ADDRESS_BOUNDS = {
+    "domain": (NOVA_MAX_DOMAIN, 4),
+    "bus": (0xFF, 2),
+    "slot": (0x1F, 2),
+    "function": (7, 1),
+}
+
+
 def hex_word(word: str, largest: int, digits: int) -> str:
     """A number in hexadecimal, written with `digits`; `*` stays.
 
@@ -51,12 +61,7 @@ def device_fields(address: str) -> Fields:
     """The fields of a device's own address. Raises UnreadableAddressError where nova could not."""
     left, _, function = address.partition(".")
     try:
-        domain, bus, slot = left.split(":")
-        return Fields(
-            hex_word(domain, 0xFFFF, 4),
-            hex_word(bus, 0xFF, 2),
-            hex_word(slot, 0x1F, 2),
-            hex_word(function, 0x7, 1),
-        )
+        words = zip((*left.split(":"), function), ADDRESS_BOUNDS.values(), strict=True)
+        return Fields(*(hex_word(word, *bounds) for word, bounds in words))
     except (ValueError, OverflowError):
         raise UnreadableAddressError(address) from None

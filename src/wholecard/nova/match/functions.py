@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wholecard.nova.match.device import Device, DeviceType
+from wholecard.nova.match.device import Device
 from wholecard.pci import Function
+from wholecard.pci.device_types import PciDeviceType
 
 __all__ = ["devices_of"]
 
@@ -29,7 +30,7 @@ def devices_of(functions: Iterable[Function]) -> tuple[Device, ...]:
     for each in functions:
         if not each.vendor or not each.device:
             continue
-        dev_type: DeviceType = "type-PCI"
+        dev_type: PciDeviceType = "type-PCI"
         if each.physfn is not None:
             dev_type = "type-VF"
         elif each.sriov_total > 0:

@@ -14,6 +14,7 @@ from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
 from wholecard.nova.match.standard import RESOURCE_CLASSES, TRAITS
 from wholecard.nova.match.words import kind_of, shown, truth
+from wholecard.site.capabilities import Capability
 
 __all__ = [
     "Group", "Provider", "custom_name", "groups_of", "is_class_of_ids", "providers_of",
@@ -61,9 +62,9 @@ def resource_class_of(device: Device, spec: Spec) -> str:
 def traits_of(device: Device, spec: Spec, rules: Rules) -> frozenset[str]:
     """The traits of the device's provider. Raises PlacementError."""
     traits = _traits(_text(spec.tags, "traits")) | {"COMPUTE_MANAGED_PCI_DEVICE"}
-    if rules.marks_providers and truth(spec.tags.get("live_migratable", "false")):
+    if rules.has(Capability.MARKED_PROVIDERS) and truth(spec.tags.get("live_migratable", "false")):
         traits |= {"HW_PCI_LIVE_MIGRATABLE"}
-    once = rules.has_one_time_use and truth(spec.tags.get("one_time_use", "false"))
+    once = rules.has(Capability.ONE_TIME_USE) and truth(spec.tags.get("one_time_use", "false"))
     if once and device.dev_type in ("type-PCI", "type-PF"):
         traits |= {"HW_PCI_ONE_TIME_USE"}
     return traits
@@ -93,7 +94,9 @@ def providers_of(
             continue
         name = f"{hostname}_{device.provider_address.upper()}"
         providers[name] = _with(providers.get(name), name, device, spec, rules)
-    marks = frozenset({"OWNER_NOVA"}) if rules.marks_providers else frozenset[str]()
+    marks = (
+        frozenset({"OWNER_NOVA"}) if rules.has(Capability.MARKED_PROVIDERS) else frozenset[str]()
+    )
     return tuple(
         Provider(each.name, each.resource_class, each.traits | marks, each.devices)
         for _, each in sorted(providers.items())
@@ -127,7 +130,7 @@ def _with(
             f"{device.address} differs from other VFs of its PF in the traits {odd}",
             "traits",
         )
-    if is_child and rules.has_one_time_use and "one_time_use" in spec.tags:
+    if is_child and rules.has(Capability.ONE_TIME_USE) and "one_time_use" in spec.tags:
         raise PlacementError(
             "one-time-use-on-vf",
             f"{device.address} is a VF, which cannot have one_time_use, not even false",

@@ -9,6 +9,7 @@ from typing import Any
 from wholecard.nova.match.device import Device
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
+from wholecard.site.capabilities import Capability
 
 __all__ = ["PLACEMENT_TAGS", "Pool", "pools_of", "reported"]
 
@@ -100,11 +101,11 @@ def _number(value: Any) -> Any:
 
 def _keys(device: Device, spec: Spec, rules: Rules) -> dict[str, Any]:
     keys: dict[str, Any] = {key: getattr(device, key) for key in _KEYS}
-    ignored = PLACEMENT_TAGS if rules.can_request else frozenset()
+    ignored = PLACEMENT_TAGS if rules.has(Capability.PCI_IN_PLACEMENT) else frozenset()
     keys.update({key: value for key, value in spec.tags.items() if key not in ignored})
-    if rules.sorts_by_provider:
+    if rules.has(Capability.POOLS_BY_PROVIDER):
         keys["address"] = device.provider_address
-    may_be_remote = rules.has_remote_managed and device.dev_type in _MAY_BE_REMOTE
+    may_be_remote = rules.has(Capability.REMOTE_MANAGED) and device.dev_type in _MAY_BE_REMOTE
     if may_be_remote and keys.get("remote_managed") is None:
         keys["remote_managed"] = "false"
     return keys

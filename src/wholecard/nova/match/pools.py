@@ -13,6 +13,7 @@ from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec
 from wholecard.nova.match.stages import Demand, HostCell, filters
 from wholecard.nova.match.verdict import Stage, Trail, Verdict
+from wholecard.site.capabilities import Capability
 
 __all__ = ["Pools"]
 
@@ -67,14 +68,16 @@ class Pools:
         pools = [pool.copy() for pool in self.pools]
         trails = []
         for request in requests:
-            if self.rules.requests_share_devices:
+            if self.rules.has(Capability.SHARED_BETWEEN_REQUESTS):
                 pools = [pool.copy() for pool in self.pools]
             demand = Demand(
                 request,
                 self.rules,
                 tuple(numa_cells or ()),
                 self.host_cells,
-                _chosen(request, provider_mapping) if self.rules.can_request else (),
+                _chosen(request, provider_mapping)
+                if self.rules.has(Capability.PCI_IN_PLACEMENT)
+                else (),
             )
             trails.append(_apply(pools, demand))
             if trails[-1].broken is not None:
@@ -140,7 +143,7 @@ def _stage(
 
 def _split_provider(pools: Sequence[Pool], demand: Demand) -> str | None:
     """The first provider with devices in two pools, where nova follows Placement and minds it."""
-    if not demand.providers or not demand.rules.one_pool_per_provider:
+    if not demand.providers or not demand.rules.has(Capability.ONE_POOL_PER_PROVIDER):
         return None
     seen = Counter(pool.provider for pool in pools if pool.provider is not None)
     return next((provider for provider, pools_of_it in seen.items() if pools_of_it > 1), None)
@@ -153,7 +156,7 @@ def _consume(pools: list[Pool], left: Sequence[Pool], demand: Demand) -> None:
             pool.count -= wanted[pool.provider or ""]
             if pool.count == 0:
                 pools.remove(pool)
-            if demand.rules.one_pool_per_provider:
+            if demand.rules.has(Capability.ONE_POOL_PER_PROVIDER):
                 del wanted[pool.provider or ""]
         return
     count = demand.request.count

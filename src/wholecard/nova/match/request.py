@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from wholecard.nova.match.alias import Alias
 from wholecard.nova.match.errors import RequestError
 from wholecard.nova.match.words import shown
+from wholecard.pci.device_types import NUMA_POLICIES
 
 __all__ = ["Request", "parse_request"]
-
-_POLICIES = ("required", "legacy", "preferred", "socket")
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def parse_request(
             raise RequestError(
                 "bad-count", f"{shown(number)} is no number of devices", name
             ) from None
-        if policy and policy not in _POLICIES:
+        if policy and policy not in NUMA_POLICIES:
             raise RequestError("bad-policy", f"there is no NUMA policy {shown(policy)}")
         alias = aliases[name]
         requests.append(

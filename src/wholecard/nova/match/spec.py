@@ -12,6 +12,7 @@ from wholecard.nova.match.errors import SpecError
 from wholecard.nova.match.fields import UnreadableAddressError, hex_word
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import ANY, kind_of, read_json, shown, truth
+from wholecard.site.capabilities import Capability
 
 __all__ = ["Mismatch", "Spec", "assign"]
 
@@ -91,7 +92,7 @@ class Spec:
             rule = read_address(address or "*:*:*.*", rules, sysfs)
         tags = {key: value for key, value in conf.items() if key not in _MATCHED_KEYS}
         _normalise_booleans(tags, rules)
-        remote = rules.has_remote_managed and truth(tags.get("remote_managed")) is True
+        remote = rules.has(Capability.REMOTE_MANAGED) and truth(tags.get("remote_managed")) is True
         if remote:
             _check_remote_managed(rule)
         return cls(
@@ -173,8 +174,8 @@ def _id(key: str, value: Any, strip: bool = False) -> str:
 
 
 def _normalise_booleans(tags: dict[str, Any], rules: Rules) -> None:
-    keys = ["managed", "live_migratable"] if rules.has_live_migratable else []
-    if rules.has_one_time_use:
+    keys = ["managed", "live_migratable"] if rules.has(Capability.LIVE_MIGRATABLE) else []
+    if rules.has(Capability.ONE_TIME_USE):
         keys.append("one_time_use")
     for key in keys:
         if tags.get(key) is None:
@@ -183,7 +184,7 @@ def _normalise_booleans(tags: dict[str, Any], rules: Rules) -> None:
         if value is None:
             raise SpecError("bad-boolean", f"{key} {shown(tags[key])} is no truth value", key)
         tags[key] = "true" if value else "false"
-    once = rules.has_one_time_use and tags.get("one_time_use") == "true"
+    once = rules.has(Capability.ONE_TIME_USE) and tags.get("one_time_use") == "true"
     if once and not rules.report_in_placement:
         raise SpecError(
             "one-time-use-needs-placement",

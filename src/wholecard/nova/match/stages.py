@@ -11,6 +11,7 @@ from wholecard.nova.match.pool import PLACEMENT_TAGS, Pool
 from wholecard.nova.match.request import Request
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import truth
+from wholecard.site.capabilities import Capability
 
 __all__ = ["Demand", "HostCell", "filters"]
 
@@ -46,20 +47,20 @@ Filter = Callable[[Sequence[Pool], Demand], Left]
 def filters(rules: Rules) -> tuple[tuple[str, Filter], ...]:
     """The stages of this release, in nova's order."""
     stages: list[tuple[str, Filter]] = [("spec", by_spec), ("numa", by_numa), ("pf", by_pf)]
-    if rules.has_vdpa:
+    if rules.has(Capability.VDPA):
         stages.append(("vdpa", by_vdpa))
-    if rules.has_remote_managed:
+    if rules.has(Capability.REMOTE_MANAGED):
         stages.append(("remote-managed", by_remote_managed))
-    if rules.can_request:
+    if rules.has(Capability.PCI_IN_PLACEMENT):
         stages.append(("placement", by_provider))
-    if rules.has_live_migratable:
+    if rules.has(Capability.LIVE_MIGRATABLE):
         stages.append(("live-migratable", by_live_migratable))
     return tuple(stages)
 
 
 def by_spec(pools: Sequence[Pool], demand: Demand) -> Left:
     """Pools that have every key of one of the request's specs."""
-    ignored = PLACEMENT_TAGS if demand.rules.can_request else frozenset[str]()
+    ignored = PLACEMENT_TAGS if demand.rules.has(Capability.PCI_IN_PLACEMENT) else frozenset[str]()
     specs = [
         {key: value for key, value in spec.items() if key not in ignored}
         for spec in demand.request.specs
@@ -92,7 +93,9 @@ def _shortest(missing: Sequence[Sequence[str]]) -> Sequence[str]:
 
 
 def _word(value: Any, rules: Rules) -> Any:
-    return value.lower() if isinstance(value, str) and not rules.case_matters else value
+    return (
+        value.lower() if isinstance(value, str) and rules.has(Capability.CASELESS_MATCH) else value
+    )
 
 
 def by_numa(pools: Sequence[Pool], demand: Demand) -> Left:
