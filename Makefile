@@ -30,8 +30,8 @@ test-fast: tools lint types ## all but the tests that need the lab
 
 test-long: tools ## what takes many minutes: matching against real novas from PyPI, 120,000 files linted
 	@$(RUN) pytest -m long tests/differential
-	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova_match
-	@$(SEARCH) $(RUN) pytest -m long -q tests/nova_lint
+	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova/match
+	@$(SEARCH) $(RUN) pytest -m long -q tests/nova/lint
 
 lint: tools ## ruff, the floors between the rooms, and how large and tangled the source is
 	@$(RUN) ruff check

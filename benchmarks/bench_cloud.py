@@ -19,19 +19,20 @@ from pathlib import Path
 
 from openstack.connection import Connection
 
-from wholecard.cloud.connection import connect
-from wholecard.lab import process, seed, settings, store
-from wholecard.lab.control import PYTHON, Control
-from wholecard.lab.environment import environment_entry
-from wholecard.lab.place import Place, default_place
-from wholecard.lab.ports import LOOPBACK, PREFERRED
-from wholecard.lab.register import register
-from wholecard.lab.root import root_entry
-from wholecard.lab.sandbox import Mount, require_tools
-from wholecard.lab.seed import seed_entry
-from wholecard.nova.cards import PciAlias, PciDeviceSpec
-from wholecard.nova.filters import read_enabled_filters
-from wholecard.nova.render import PciConfig, Role, render
+from wholecard.cloud.client.connection import connect
+from wholecard.lab.base import cache, process
+from wholecard.lab.base.folder import LabFolder, default_place
+from wholecard.lab.base.ports import LOOPBACK, PREFERRED
+from wholecard.lab.base.sandbox import Mount, require_tools
+from wholecard.lab.control import database_seed, service_settings
+from wholecard.lab.control.database_seed import seed_entry
+from wholecard.lab.control.identity_catalog import register
+from wholecard.lab.control.services import PYTHON, Control
+from wholecard.lab.parts.python_environment import environment_entry
+from wholecard.lab.parts.root_filesystem import root_entry
+from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
+from wholecard.nova.desired.scheduler_filters import read_enabled_filters
+from wholecard.nova.render.drop_in_file import PciConfig, Role, render
 
 # A lab of its own: whoever runs one meanwhile keeps it.
 LAB_NAME = "bench"
@@ -54,9 +55,9 @@ Options = tuple[tuple[str, str, str], ...]
 class BenchCloud:
     """The services' folder, their settings, and the handle that starts and stops them."""
 
-    place: Place
+    place: LabFolder
     control: Control
-    values: settings.Settings
+    values: service_settings.Settings
 
     @property
     def run(self) -> Path:
@@ -69,7 +70,7 @@ class BenchCloud:
 
     def connect(self) -> Connection:
         """The SDK as the cloud's administrator."""
-        return connect(settings.CLOUD, self.place.clouds_yaml)
+        return connect(service_settings.CLOUD, self.place.clouds_yaml)
 
     def write_row(self, service: str, options: Options) -> None:
         """Give a service (`placement`, `nova-api`, `nova-scheduler`, `nova-conductor`) options.
@@ -78,9 +79,9 @@ class BenchCloud:
         """
         if service == "placement":
             base = self.values.render("placement.conf.j2")
-            settings.write_private(self.run / PLACEMENT_CONF, base + "\n" + ini(options))
+            service_settings.write_private(self.run / PLACEMENT_CONF, base + "\n" + ini(options))
         else:
-            settings.write_private(self.run / f"etc/{service}" / DROP_IN, ini(options))
+            service_settings.write_private(self.run / f"etc/{service}" / DROP_IN, ini(options))
 
     def restart(self, *names: str) -> None:
         """End these services and start them anew with what is written now."""
@@ -152,23 +153,25 @@ def is_free(port: int) -> bool:
 def cloud(name: str = LAB_NAME) -> Iterator[BenchCloud]:
     """Folder, databases and configuration of a cloud; every process of it is ended in the end."""
     require_tools()
-    place = Place(default_place().top, name)
+    place = LabFolder(default_place().top, name)
     place.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     root = root_entry(place)
     environment = environment_entry(place, root)
     planted = seed_entry(place, root, environment)
-    with store.locked(place.lock, f"another benchmark runs as {name}", timeout=5):
+    with cache.locked(place.lock, f"another benchmark runs as {name}", timeout=5):
         process.stop(place.run)
-        store.remove_tree(place.run)
+        cache.remove_tree(place.run)
         place.run.mkdir(mode=0o700)
         place.logs.mkdir()
         ports = own_ports()
-        values = settings.Settings(ports, settings.load_secrets(planted / seed.SECRETS))
+        values = service_settings.Settings(
+            ports, service_settings.load_secrets(planted / database_seed.SECRETS)
+        )
         control = Control(root, environment, place.run, place.run, ports)
         # `timeout` and systemd end a process so: it is to clean up as after Ctrl-C.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
-            seed.plant(planted, place.run)
+            database_seed.plant(planted, place.run)
             bench = BenchCloud(place, control, values)
             _write_configuration(bench, environment)
             yield bench
@@ -213,11 +216,11 @@ def card_providers(conn: Connection) -> int:
 
 def _write_configuration(bench: BenchCloud, environment: Path) -> None:
     run, values = bench.run, bench.values
-    settings.write_all(values, run, environment)
+    service_settings.write_all(values, run, environment)
     # The seed's catalog names the port of another Keystone, until this cloud's is registered.
     own = f'    identity_endpoint_override: "{values.url("keystone")}/v3"\n'
     clouds = bench.place.clouds_yaml
-    settings.write_private(clouds, clouds.read_text().rstrip("\n") + "\n" + own)
+    service_settings.write_private(clouds, clouds.read_text().rstrip("\n") + "\n" + own)
     here: Mapping[str, str] = {
         "role": "compute", "host": "gpu-00", "address": LOOPBACK, "interface": "public",
         "state": "/lab/compute", "logs": "/lab/log",
@@ -227,14 +230,14 @@ def _write_configuration(bench: BenchCloud, environment: Path) -> None:
     (run / "compute" / "lock").mkdir(parents=True)
     text = values.render("nova.conf.j2", here=here)
     text = text.replace("libvirt.LibvirtDriver", "gpu_cards.CardsDriver")
-    settings.write_private(run / "etc/nova-compute/nova.conf", text)
+    service_settings.write_private(run / "etc/nova-compute/nova.conf", text)
     roles: tuple[Role, ...] = ("api", "scheduler", "conductor", "compute")
     for role in roles:
         folder = run / f"etc/nova-{role}"
         filters = read_enabled_filters([folder / "nova.conf"])
         drop_in = folder / "nova.conf.d/50-wholecard.conf"
-        settings.write_private(drop_in, render(role, PCI, filters))
+        service_settings.write_private(drop_in, render(role, PCI, filters))
         # The lab takes one worker; stock nova takes one for each core.
         if role in ("scheduler", "conductor"):
             base = folder / "nova.conf"
-            settings.write_private(base, base.read_text().replace("\nworkers = 1\n", "\n"))
+            service_settings.write_private(base, base.read_text().replace("\nworkers = 1\n", "\n"))

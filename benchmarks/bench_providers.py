@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from wholecard.lab.ports import LOOPBACK
+from wholecard.lab.base.ports import LOOPBACK
 
 MICROVERSION = "1.36"  # nova 34's for candidates (scheduler/client/report.py, SAME_SUBTREE_VERSION)
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "wholecard.benchmarks")

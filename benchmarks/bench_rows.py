@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench_cloud import Options
 
-from wholecard.nova.tuning import tuning
+from wholecard.nova.desired.tuning import tuning
 
 NOVA_MAJOR = 34
 HOSTS, CARDS = 6, 8

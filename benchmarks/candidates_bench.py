@@ -30,7 +30,7 @@ from bench_rows import CANDIDATE_ROWS, CandidateRow
 from rich.console import Console
 from rich.table import Table
 
-from wholecard.lab import process
+from wholecard.lab.base import process
 
 HERE = Path(__file__).parent
 CARDS = 8

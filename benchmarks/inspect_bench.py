@@ -37,7 +37,7 @@ COMMAND = "import sys\nfrom wholecard.cli.main import main\n\nsys.exit(main())\n
 # What is measured inside: reading alone, in one process, without the interpreter's start.
 INSIDE = """
 import resource, sys, time
-from wholecard.host.facts import inspect
+from wholecard.host.facts.inspect import inspect
 best = 9e9
 for _ in range(5):
     start = time.perf_counter()

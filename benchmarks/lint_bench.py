@@ -22,12 +22,12 @@ from oslo_config import cfg
 from rich.console import Console
 from rich.table import Table
 
-from wholecard.host.host import Boot, Host, Iommu
-from wholecard.host.settings import Settings
-from wholecard.nova.conf import NovaConf
+from wholecard.core.releases import LATEST
+from wholecard.host.config_files import Settings
+from wholecard.host.facts.host import Boot, Host, Iommu
+from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Facts, Service, lint
-from wholecard.pci import Address, Function, Group, find_cards
-from wholecard.site.releases import LATEST
+from wholecard.pci import Address, Function, IommuGroup, find_cards
 
 TARGET_MS = 100.0
 LINES, SPECS, CARDS, OTHERS = 2000, 64, 16, 194
@@ -91,7 +91,7 @@ def host() -> Host:
         )
         for number in range(OTHERS)
     ]  # fmt: skip
-    groups = tuple(Group(number, (each,)) for number, each in enumerate(cards))
+    groups = tuple(IommuGroup(number, (each,)) for number, each in enumerate(cards))
     functions = (*cards, *others)
     return Host(
         functions, find_cards(functions, groups), groups, False, Iommu("vt-d", True, True),

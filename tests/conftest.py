@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 # Trees are made on disk, and how long that takes is not ours to say. A run has the examples of the
 # run before it, so that what fails for one person fails for all; `make test-long` looks for others.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleets import FakeFleet
+from support.fleets import FakeFleet
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudapi import Api, serving
-from cloudobjects import Cloud, cloud_of
+from support.cloudapi import Api, serving
+from support.cloudobjects import Cloud, cloud_of
 
 
 @pytest.fixture

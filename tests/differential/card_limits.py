@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from differential.environments import python_of
-from novasites import FACTS, H100_SECOND, eight, site
-from wholecard.cloud.found import Found
-from wholecard.cloud.plan import plan
-from wholecard.cloud.quotas import LimitPlace, RegisterLimit, SetLimit
-from wholecard.cloud.wanted import wanted
-from wholecard.host.host import Host
-from wholecard.nova.needs import needs
-from wholecard.nova.wanted import pci_configs
-from wholecard.site.capabilities import Capability
+from support.novasites import FACTS, H100_SECOND, eight, site
+from wholecard.cloud.operations.quotas import LimitPlace, RegisterLimit, SetLimit
+from wholecard.cloud.planning.current import CurrentCloud
+from wholecard.cloud.planning.desired import wanted
+from wholecard.cloud.planning.plan import plan
+from wholecard.core.capabilities import Capability
+from wholecard.core.releases import release
+from wholecard.host.facts.host import Host
+from wholecard.nova.desired.pci_config import pci_configs
+from wholecard.nova.desired.required_options import needs
 from wholecard.site.model import Site
-from wholecard.site.releases import release
 
 __all__ = ["LimitCase", "cases", "nova_answers", "recorded"]
 
@@ -108,7 +108,7 @@ def _question(made: Site, facts: Mapping[str, Host]) -> dict[str, Any]:
     of = release(str(CARDS_COUNTED))
     config = next(iter(pci_configs(made, facts, of).values()))
     options = {each.option.name: list(each.values) for each in needs("api", config, (), of)}
-    found = Found(projects={"p": "p"}, limit_place=LimitPlace("nova", None))
+    found = CurrentCloud(projects={"p": "p"}, limit_place=LimitPlace("nova", None))
     asked = wanted(made, facts, of)
     actions = [action.do for action in plan(asked, found).plan.actions]
     registers = [each for each in actions if isinstance(each, RegisterLimit)]

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from wholecard.lab import store
-from wholecard.lab.place import key_of, key_of_files
+from wholecard.lab.base import cache
+from wholecard.lab.base.folder import key_of, key_of_files
 
 __all__ = ["RELEASES", "python_of"]
 
@@ -51,13 +51,13 @@ def python_of(major: int) -> Path:
 
     def entry() -> Path:
         return (
-            store.entry(home / "wholecard", f"nova-{major}", key, build, MUST_HAVE) / "bin/python"
+            cache.entry(home / "wholecard", f"nova-{major}", key, build, MUST_HAVE) / "bin/python"
         )
 
     python = entry()
     if not python.exists():
         # The interpreter it was made with has gone from the machine.
-        store.remove_tree(python.parent.parent)
+        cache.remove_tree(python.parent.parent)
         python = entry()
     return python
 

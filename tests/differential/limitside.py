@@ -14,13 +14,13 @@ from unittest import mock
 
 logging.disable(logging.CRITICAL)
 
-import nova.conf  # noqa: E402
 from nova.limit import placement as limits  # noqa: E402
 from nova.limit import utils as limit_utils  # noqa: E402
 from nova.pci import request  # noqa: E402
 from nova.scheduler import utils  # noqa: E402
 from oslo_limit.fixture import LimitFixture  # noqa: E402
 
+import nova.conf  # noqa: E402
 from nova import context, exception, objects  # noqa: E402
 
 CONF = nova.conf.CONF

@@ -16,11 +16,11 @@ import uuid
 logging.disable(logging.CRITICAL)
 
 import jsonschema  # noqa: E402
-import nova.conf  # noqa: E402
 from nova.compute import pci_placement_translator as translator  # noqa: E402
 from nova.compute import provider_tree  # noqa: E402
 from nova.pci import manager, request, stats, utils, whitelist  # noqa: E402
 
+import nova.conf  # noqa: E402
 from nova import exception, objects  # noqa: E402
 
 CONF = nova.conf.CONF

@@ -11,8 +11,8 @@ from wholecard.nova.match import (
     DeviceSysfs,
     HostCell,
     MatchError,
+    PciRequest,
     Pools,
-    Request,
     Rules,
     Spec,
     assign,
@@ -133,8 +133,8 @@ def _requests(
 
 
 def _chosen(
-    case: Mapping[str, Any], requests: Sequence[Request], uuids: Mapping[str, str]
-) -> tuple[list[Request], dict[str, list[str]] | None]:
+    case: Mapping[str, Any], requests: Sequence[PciRequest], uuids: Mapping[str, str]
+) -> tuple[list[PciRequest], dict[str, list[str]] | None]:
     if case["mapping"] is None:
         return list(requests), None
     mapping, stored = {}, []
@@ -145,7 +145,7 @@ def _chosen(
         if case["stored"] and found:
             specs = ({**specs[0], "rp_uuids": ",".join(found)}, *specs[1:])
         stored.append(
-            Request(request.alias, request.count, specs, request.numa_policy, request.request_id)
+            PciRequest(request.alias, request.count, specs, request.numa_policy, request.request_id)
         )
         mapping.update({f"{request.request_id}-{at}": [one] for at, one in enumerate(found)})
     return stored, None if case["stored"] else mapping

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from differential.environments import RELEASES, python_of
-from wholecard.audit.aggregate_links import unmet
-from wholecard.audit.evidence import Aggregate, Request
-from wholecard.audit.host_words import LayoutError
-from wholecard.audit.resource_request import Demand, ResourceRequest, resource_request
-from wholecard.cloud.faults import disk_asked
-from wholecard.site.releases import RELEASES as SERIES
+from wholecard.cloud.client.failed_servers import disk_asked
+from wholecard.core.releases import RELEASES as SERIES
+from wholecard.explain.checks.aggregates import unmet
+from wholecard.explain.evidence.evidence import Aggregate
+from wholecard.nova.flavor.extra_specs import LayoutError
+from wholecard.nova.flavor.resource_request import Demand, ResourceRequest, resource_request
+from wholecard.nova.flavor.server_request import ServerRequest
 
 __all__ = ["COUNT", "KINDS", "Outcome", "compared", "digest", "nova_answers", "recorded"]
 
@@ -158,7 +159,7 @@ def answer(case: Case, major: int) -> Any:
     release = next(each for each in SERIES if each.nova == major)
     disk = disk_asked(case["root_gb"], case["ephemeral_gb"], case["swap_mb"],
                       on_volume=case["on_volume"])  # fmt: skip
-    request = Request("f", "", case["specs"], case["vcpus"], case["ram_mb"], disk,
+    request = ServerRequest("f", "", case["specs"], case["vcpus"], case["ram_mb"], disk,
                       properties=case["properties"])  # fmt: skip
     try:
         asked: Any = [

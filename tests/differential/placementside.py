@@ -14,10 +14,10 @@ import uuid
 
 logging.disable(logging.CRITICAL)
 
-import nova.conf  # noqa: E402
 from nova.scheduler import request_filter, utils  # noqa: E402
 from nova.scheduler.filters import aggregate_instance_extra_specs as aggregate_filter  # noqa: E402
 
+import nova.conf  # noqa: E402
 from nova import context, objects  # noqa: E402
 
 objects.register_all()

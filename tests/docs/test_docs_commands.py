@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from wholecard.cli.alone import ALONE
 from wholecard.cli.app import made_app
 from wholecard.cli.command_page import sections, words
-from wholecard.cli.main import ALONE
-from wholecard.host.agent import main
-from wholecard.host.help import COMMANDS
+from wholecard.host.agent.cli import main
+from wholecard.host.agent.help import COMMANDS
 
 README = Path(__file__).parents[2] / "README.md"
 PAGE = README.parent / "docs/reference/cli.md"

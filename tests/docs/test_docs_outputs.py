@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from chains import cloud, host, provider, request, shelf
-from wholecard.audit.evidence import Refusal
-from wholecard.audit.explain_text import blocks
-from wholecard.audit.walk import explain
+from support.chains import cloud, host, provider, request, shelf
+from wholecard.explain.evidence.evidence import Refusal
+from wholecard.explain.explain import explain
+from wholecard.explain.text import blocks
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/no-valid-host.md"
 TAKEN = ("0000:41:00.0", "0000:c1:00.0")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fleets import FakeFleet
-from nodes import APART, bare
-from tree import grow
+from support.fleets import FakeFleet
+from support.nodes import APART, bare
+from support.tree import grow
 
 
 @pytest.fixture

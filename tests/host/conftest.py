@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fakes import fake_tools
-from nodes import APART, TOGETHER, bare
-from tree import grow
+from support.fakes import fake_tools
+from support.nodes import APART, TOGETHER, bare
+from support.tree import grow
 
 
 @pytest.fixture

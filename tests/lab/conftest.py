@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from commands import NAME, Demo, wholecard
-from kept import keep_logs
+from support.commands import NAME, Demo, wholecard
+from support.kept import keep_logs
 from wholecard.lab import lab as labs
-from wholecard.lab.place import Place, default_place
+from wholecard.lab.base.folder import LabFolder, default_place
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,9 +39,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def place() -> Iterator[Place]:
+def place() -> Iterator[LabFolder]:
     """The folder of the tests' lab; ended and removed at the end, the cache stays."""
-    place = Place(default_place().top, NAME)
+    place = LabFolder(default_place().top, NAME)
     for stale in place.top.glob("failed-*"):
         shutil.rmtree(stale, ignore_errors=True)
     labs.clean(place, keep_cache=True)
@@ -50,7 +50,7 @@ def place() -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session")
-def demo(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+def demo(place: LabFolder, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo, run once as a person runs it; afterwards its lab stays up."""
     folder = tmp_path_factory.mktemp("demo")
     ran = wholecard("lab", "demo", "--report", str(folder / "report.html"))

@@ -12,14 +12,16 @@ from typing import Any
 
 import psutil
 
-from commands import Demo, wholecard
-from wholecard.cloud.connection import connect
+from support.commands import Demo, wholecard
+from wholecard.cloud.client.connection import connect
 from wholecard.lab import lab as labs
-from wholecard.lab import process, settings, views
-from wholecard.lab.cloudside import DROP_IN, drop_in_path
-from wholecard.lab.place import Place
-from wholecard.lab.root import NODE_NAME
-from wholecard.lab.site import site_path
+from wholecard.lab.base import process
+from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.control import service_settings
+from wholecard.lab.parts.root_filesystem import NODE_NAME
+from wholecard.lab.scenario import views
+from wholecard.lab.scenario.control_plane import DROP_IN, drop_in_path
+from wholecard.lab.scenario.site_file import site_path
 from wholecard.nova.options import ROLES
 from wholecard.site.load import read_site
 
@@ -43,7 +45,7 @@ def test_the_refusal_is_explained(demo: Demo) -> None:
     assert "WC318" in demo.report
 
 
-def test_the_configuration_is_rendered_and_linted(demo: Demo, place: Place) -> None:
+def test_the_configuration_is_rendered_and_linted(demo: Demo, place: LabFolder) -> None:
     """nova.conf.d is rendered from the lab's site file; `nova lint` has nothing against it."""
     assert re.search(r"nova lint, before anything starts with it +[0-9.]+ s  0 findings",
                      demo.ran.stdout)  # fmt: skip
@@ -98,7 +100,7 @@ def listens_on(member: psutil.Process) -> list[Any]:
     return [each.laddr for each in found if each.status == psutil.CONN_LISTEN]
 
 
-def test_everything_listens_on_loopback(demo: Demo, place: Place) -> None:
+def test_everything_listens_on_loopback(demo: Demo, place: LabFolder) -> None:
     """Every listening socket of the lab is on loopback, RabbitMQ's three ports too.
 
     epmd adds ::1 to the address that it is given (erlang.org, epmd).
@@ -117,11 +119,11 @@ def test_everything_listens_on_loopback(demo: Demo, place: Place) -> None:
     assert [each for each in listening if each[1].ip not in {"127.0.0.1", "::1"}] == []
 
 
-def test_the_openstack_command_works(demo: Demo, place: Place) -> None:
+def test_the_openstack_command_works(demo: Demo, place: LabFolder) -> None:
     """`openstack --os-cloud wholecard-lab server list` answers with the lab's clouds.yaml."""
     openstack = Path(sys.executable).parent / "openstack"
     done = subprocess.run(
-        [openstack, "--os-cloud", settings.CLOUD, "flavor", "list", "-f", "json"],
+        [openstack, "--os-cloud", service_settings.CLOUD, "flavor", "list", "-f", "json"],
         env=os.environ | {"OS_CLIENT_CONFIG_FILE": str(place.clouds_yaml)},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
@@ -129,19 +131,19 @@ def test_the_openstack_command_works(demo: Demo, place: Place) -> None:
     assert {row["Name"] for row in json.loads(done.stdout)} == {"g1.card2", "g1.whole1"}
 
 
-def test_secrets_are_nowhere_to_be_read(demo: Demo, place: Place) -> None:
+def test_secrets_are_nowhere_to_be_read(demo: Demo, place: LabFolder) -> None:
     """No password of the lab stands in a log, in the report or in what the demo printed."""
-    passwords = settings.load_secrets(place.run / "secrets.json").values()
+    passwords = service_settings.load_secrets(place.run / "secrets.json").values()
     assert passwords
     texts = {"report": demo.report, "stdout": demo.ran.stdout, "stderr": demo.ran.stderr}
     texts |= {str(log): log.read_text(errors="replace") for log in place.logs.iterdir()}
     assert [name for name, text in texts.items() for word in passwords if word in text] == []
 
 
-def test_cards_are_free_again(demo: Demo, place: Place) -> None:
+def test_cards_are_free_again(demo: Demo, place: LabFolder) -> None:
     """After the demo nova's database, Placement and sysfs agree that every function is free."""
     lab = labs.require_up(place)
-    conn = connect(settings.CLOUD, place.clouds_yaml)
+    conn = connect(service_settings.CLOUD, place.clouds_yaml)
     findings, text = views.free_findings(lab.control, conn, lab.node())
     assert findings == [], text
 

@@ -11,20 +11,26 @@ import pytest
 from openstack.connection import Connection
 from rich.console import Console
 
-from commands import wholecard
-from wholecard.host.host import Host
-from wholecard.lab import gpu, prove
+from support.commands import wholecard
+from wholecard.host.facts.host import Host
 from wholecard.lab import lab as labs
-from wholecard.lab.cloudside import DropIns, start_cloud, write_configuration
+from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
-from wholecard.lab.manifest import Manifest, read_manifest
-from wholecard.lab.node import Node, newcomer
-from wholecard.lab.nodeside import Agent, configure_compute, power_on, prepare, reboot_and_verify
-from wholecard.lab.offer import offer, wait_for_cards
-from wholecard.lab.place import Place
-from wholecard.lab.root import NODE_NAME
-from wholecard.lab.steps import Story
-from wholecard.lab.up import begin, render_from
+from wholecard.lab.node.manifest import Manifest, read_manifest
+from wholecard.lab.node.node import LabNode, newcomer
+from wholecard.lab.parts.root_filesystem import NODE_NAME
+from wholecard.lab.scenario import emulated_gpu, prove_cards
+from wholecard.lab.scenario.cloud_plan import offer, wait_for_cards
+from wholecard.lab.scenario.control_plane import DropIns, start_cloud, write_configuration
+from wholecard.lab.scenario.hypervisor import (
+    Agent,
+    configure_compute,
+    power_on,
+    prepare,
+    reboot_and_verify,
+)
+from wholecard.lab.scenario.up import begin, render_from
 
 FUNCTIONS = ["0000:02:01.0", "0000:02:01.1", "0000:02:02.0", "0000:02:02.1"]
 ALONE = ("--card", "0000:02:02.0")
@@ -57,20 +63,20 @@ def story() -> Story:
 
 
 @pytest.fixture(scope="module")
-def lab(place: Place, story: Story) -> Iterator[Lab]:
+def lab(place: LabFolder, story: Story) -> Iterator[Lab]:
     """An empty lab of this layout."""
     yield begin(place, story, "bridge")
     labs.down(place)
 
 
 @pytest.fixture(scope="module")
-def node(lab: Lab, story: Story) -> Node:
+def node(lab: Lab, story: Story) -> LabNode:
     """A bare node of it."""
     return power_on(lab, story)
 
 
 @pytest.fixture(scope="module")
-def agent(node: Node, place: Place) -> Agent:
+def agent(node: LabNode, place: LabFolder) -> Agent:
     """The agent, on the node."""
     agent = Agent(node)
     agent.install(place.run)
@@ -78,13 +84,13 @@ def agent(node: Node, place: Place) -> Agent:
 
 
 @pytest.fixture(scope="module")
-def bare(node: Node, agent: Agent) -> Manifest:
+def bare(node: LabNode, agent: Agent) -> Manifest:
     """The files of the bare host, before anything of ours but the agent."""
     return read_manifest(node)
 
 
 @pytest.fixture(scope="module")
-def bare_host(node: Node, agent: Agent) -> Host:
+def bare_host(node: LabNode, agent: Agent) -> Host:
     """The facts of the bare host."""
     return Host.from_json(agent.json("inspect"))
 
@@ -107,13 +113,13 @@ def conn(lab: Lab, story: Story, drop_ins: DropIns) -> Connection:
 @pytest.fixture(scope="module")
 def prepared(
     lab: Lab,
-    node: Node,
+    node: LabNode,
     story: Story,
     bare: Manifest,
     bare_host: Host,
     conn: Connection,
     drop_ins: DropIns,
-) -> Node:
+) -> LabNode:
     """The node after plan, apply, nova.conf, its own reboot and verify."""
     agent = Agent(node)
     prepare(agent, story)
@@ -122,7 +128,9 @@ def prepared(
     return node
 
 
-def test_one_card_alone_is_refused_on_a_bare_host(node: Node, agent: Agent, bare: Manifest) -> None:
+def test_one_card_alone_is_refused_on_a_bare_host(
+    node: LabNode, agent: Agent, bare: Manifest
+) -> None:
     """With the IOMMU off one card alone is refused by its predicted group; nothing is touched."""
     for command in ("plan", "apply"):
         answer = agent.run(command, *ALONE)
@@ -132,7 +140,7 @@ def test_one_card_alone_is_refused_on_a_bare_host(node: Node, agent: Agent, bare
     assert read_manifest(node) == bare
 
 
-def test_both_cards_are_prepared(prepared: Node, agent: Agent) -> None:
+def test_both_cards_are_prepared(prepared: LabNode, agent: Agent) -> None:
     """Both cards together are planned, applied, and verified after the reboot, in one group."""
     verdict = agent.json("verify")
     assert verdict["findings"] == []
@@ -142,7 +150,7 @@ def test_both_cards_are_prepared(prepared: Node, agent: Agent) -> None:
     assert len({row["group"] for row in verdict["evidence"]}) == 1
 
 
-def test_one_card_alone_is_refused_by_its_group(prepared: Node, agent: Agent) -> None:
+def test_one_card_alone_is_refused_by_its_group(prepared: LabNode, agent: Agent) -> None:
     """With the IOMMU on one card alone is refused by the kernel's own group; nothing is touched."""
     before = read_manifest(prepared)
     answer = agent.run("apply", *ALONE)
@@ -152,18 +160,18 @@ def test_one_card_alone_is_refused_by_its_group(prepared: Node, agent: Agent) ->
 
 
 def test_both_cards_reach_a_server(
-    lab: Lab, prepared: Node, story: Story, conn: Connection
+    lab: Lab, prepared: LabNode, story: Story, conn: Connection
 ) -> None:
     """A server gets both cards out of the one group, and its guest proves it."""
     wait_for_cards(lab, conn, story)
-    booted = prove.boot(conn, story, gpu.CARDS_FLAVOR, "both-cards")
-    record = prove.read_proof(lab, conn, story, gpu.CARDS_FLAVOR, booted)
-    assert record.as_it_should_be, prove.proof_text(record)
+    booted = prove_cards.boot(conn, story, emulated_gpu.CARDS_FLAVOR, "both-cards")
+    record = prove_cards.read_proof(lab, conn, story, emulated_gpu.CARDS_FLAVOR, booted)
+    assert record.as_it_should_be, prove_cards.proof_text(record)
     assert {row.host_address for row in record.rows} == {"0000:02:01.0", "0000:02:02.0"}
-    assert prove.delete(lab, conn, story, [booted]) == []
+    assert prove_cards.delete(lab, conn, story, [booted]) == []
 
 
-def test_a_card_elsewhere_moves_no_binding(prepared: Node, agent: Agent) -> None:
+def test_a_card_elsewhere_moves_no_binding(prepared: LabNode, agent: Agent) -> None:
     """Where a card put in before the others renumbers their buses they are claimed all the same.
 
     `verify` finds them by their slots, and says that they have other addresses now (WC140).
@@ -180,13 +188,13 @@ def test_a_card_elsewhere_moves_no_binding(prepared: Node, agent: Agent) -> None
     ]
 
 
-def test_rollback_restores_every_byte(prepared: Node, agent: Agent, bare: Manifest) -> None:
+def test_rollback_restores_every_byte(prepared: LabNode, agent: Agent, bare: Manifest) -> None:
     """After rollback every file is what it was on the bare host: content, mode, owner, initrd."""
     assert agent.run("rollback", timeout=600).status == 0
     assert bare.difference(read_manifest(prepared)) == []
 
 
-def test_a_card_in_use_is_not_bound_now(prepared: Node, agent: Agent) -> None:
+def test_a_card_in_use_is_not_bound_now(prepared: LabNode, agent: Agent) -> None:
     """`apply --now` is refused while a process has the group's file open (WC150)."""
     native = [address for address in MOVED if address.endswith(".1")]
     prepared.ssh(["sh", "-c", GIVE_BACK, "sh", *native], timeout=60)
@@ -206,7 +214,7 @@ def test_a_card_in_use_is_not_bound_now(prepared: Node, agent: Agent) -> None:
     assert [driver_of(prepared, address) for address in native] == ["snd_hda_intel"] * 2
 
 
-def test_binding_now_and_back(prepared: Node, agent: Agent, bare: Manifest) -> None:
+def test_binding_now_and_back(prepared: LabNode, agent: Agent, bare: Manifest) -> None:
     """`apply --now` binds every function in the running kernel; rollback gives each back."""
     before = [driver_of(prepared, address) for address in MOVED]
     assert agent.run("apply", "--all-cards", "--now", timeout=600).status == 0
@@ -217,7 +225,7 @@ def test_binding_now_and_back(prepared: Node, agent: Agent, bare: Manifest) -> N
     assert bare.difference(read_manifest(prepared)) == []
 
 
-def test_the_host_is_bare_again(prepared: Node, agent: Agent, bare_host: Host) -> None:
+def test_the_host_is_bare_again(prepared: LabNode, agent: Agent, bare_host: Host) -> None:
     """The boot after the rollback is a bare host's: drivers, IOMMU, kernel arguments."""
     prepared.power_off()
     prepared.start()
@@ -231,7 +239,7 @@ def test_the_host_is_bare_again(prepared: Node, agent: Agent, bare_host: Host) -
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here")
-def test_the_node_by_ssh(lab: Lab, prepared: Node, agent: Agent, tmp_path: Path) -> None:
+def test_the_node_by_ssh(lab: Lab, prepared: LabNode, agent: Agent, tmp_path: Path) -> None:
     """`wholecard --on` sends the agent to the node and answers what it answers there."""
     config = ssh_config(lab, tmp_path)
     asked = ("--ssh-config", str(config), "--on", NODE_NAME)
@@ -242,13 +250,13 @@ def test_the_node_by_ssh(lab: Lab, prepared: Node, agent: Agent, tmp_path: Path)
     assert (checked.status, "WC101" in checked.stdout) == (1, True)
 
 
-def driver_of(node: Node, address: str) -> str:
+def driver_of(node: LabNode, address: str) -> str:
     """The driver that has a function of the node, empty for none."""
     link = node.ssh(["readlink", f"/sys/bus/pci/devices/{address}/driver"], timeout=30, check=False)
     return link.stdout.strip().rpartition("/")[2]
 
 
-def group_of(node: Node, address: str) -> str:
+def group_of(node: LabNode, address: str) -> str:
     """The file of a function's IOMMU group."""
     link = node.ssh(["readlink", f"/sys/bus/pci/devices/{address}/iommu_group"], timeout=30)
     return "/dev/vfio/" + link.stdout.strip().rpartition("/")[2]

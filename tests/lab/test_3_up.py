@@ -14,14 +14,16 @@ import psutil
 import pytest
 from rich.console import Console
 
-from commands import NAME, wholecard
-from wholecard.cloud.connection import connect
-from wholecard.lab import gpu, process, prove, settings, store, views
+from support.commands import NAME, wholecard
+from wholecard.cloud.client.connection import connect
 from wholecard.lab import lab as labs
+from wholecard.lab.base import cache, process
+from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.ports import LOOPBACK, PREFERRED
+from wholecard.lab.base.steps import Story
+from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
-from wholecard.lab.place import Place
-from wholecard.lab.ports import LOOPBACK, PREFERRED
-from wholecard.lab.steps import Story
+from wholecard.lab.scenario import emulated_gpu, prove_cards, views
 
 pytestmark = pytest.mark.usefixtures("place")
 
@@ -37,14 +39,14 @@ def lab_up(log: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture
-def lab_is_up(place: Place) -> Lab:
+def lab_is_up(place: LabFolder) -> Lab:
     """The lab, up; it takes seconds where a test before has left it so."""
     ran = wholecard("lab", "up")
     assert ran.status == 0, ran.stdout + ran.stderr
     return labs.require_up(place)
 
 
-def test_a_port_that_is_taken(place: Place) -> None:
+def test_a_port_that_is_taken(place: LabFolder) -> None:
     """Where other programs have usual ports the lab takes others and is up all the same.
 
     Keystone's among them: the catalog of the databases has the port that it had when they were
@@ -67,7 +69,7 @@ def test_a_port_that_is_taken(place: Place) -> None:
     assert any(place.cache.glob("saved-separate-*"))
 
 
-def test_killed_and_taken_up_again(lab_is_up: Lab, place: Place, tmp_path: Path) -> None:
+def test_killed_and_taken_up_again(lab_is_up: Lab, place: LabFolder, tmp_path: Path) -> None:
     """A `lab up` that was killed half-way is taken up by the next one, by the saved node."""
     wholecard("lab", "down", timeout=120)
     log = tmp_path / "up.log"
@@ -83,19 +85,19 @@ def test_killed_and_taken_up_again(lab_is_up: Lab, place: Place, tmp_path: Path)
     assert "wake from its saved state" in ran.stdout
 
 
-def test_a_woken_lab_gives_cards(lab_is_up: Lab, place: Place) -> None:
+def test_a_woken_lab_gives_cards(lab_is_up: Lab, place: LabFolder) -> None:
     """In a lab woken from its saved state a whole card reaches a server, audio function and all."""
     lab = lab_is_up
     story = Story(Console(width=110))
-    conn = connect(settings.CLOUD, place.clouds_yaml)
-    booted = prove.boot(conn, story, gpu.WHOLE_FLAVOR, "woken")
-    record = prove.read_proof(lab, conn, story, gpu.WHOLE_FLAVOR, booted)
-    assert record.as_it_should_be, prove.proof_text(record)
-    assert prove.delete(lab, conn, story, [booted]) == []
+    conn = connect(service_settings.CLOUD, place.clouds_yaml)
+    booted = prove_cards.boot(conn, story, emulated_gpu.WHOLE_FLAVOR, "woken")
+    record = prove_cards.read_proof(lab, conn, story, emulated_gpu.WHOLE_FLAVOR, booted)
+    assert record.as_it_should_be, prove_cards.proof_text(record)
+    assert prove_cards.delete(lab, conn, story, [booted]) == []
     assert views.free_findings(lab.control, conn, lab.node())[0] == []
 
 
-def test_up_twice_starts_nothing(lab_is_up: Lab, place: Place) -> None:
+def test_up_twice_starts_nothing(lab_is_up: Lab, place: LabFolder) -> None:
     """`lab up` on a lab that is up leaves every process as it is."""
     before = {name: s.processes[0].pid for name, s in process.running(place.run).items()}
     assert wholecard("lab", "up", timeout=120).status == 0
@@ -103,7 +105,7 @@ def test_up_twice_starts_nothing(lab_is_up: Lab, place: Place) -> None:
 
 
 @pytest.mark.parametrize("service", ["nova-scheduler", "placement"])
-def test_up_mends_a_dead_service(lab_is_up: Lab, place: Place, service: str) -> None:
+def test_up_mends_a_dead_service(lab_is_up: Lab, place: LabFolder, service: str) -> None:
     """`lab up` starts again what died, and leaves alone what lives."""
     before = process.running(place.run)
     process.stop(place.run, [service])
@@ -116,7 +118,7 @@ def test_up_mends_a_dead_service(lab_is_up: Lab, place: Place, service: str) -> 
     assert [after[n].processes[0].pid for n in same] == [before[n].processes[0].pid for n in same]
 
 
-def test_ctrl_c_cleans_up(place: Place, tmp_path: Path) -> None:
+def test_ctrl_c_cleans_up(place: LabFolder, tmp_path: Path) -> None:
     """Ctrl-C during `lab up` ends it soon, with status 130 and no process left."""
     wholecard("lab", "down", timeout=120)
     log = tmp_path / "up.log"
@@ -130,7 +132,7 @@ def test_ctrl_c_cleans_up(place: Place, tmp_path: Path) -> None:
     assert process.running(place.run) == {}
 
 
-def test_a_node_that_died(lab_is_up: Lab, place: Place) -> None:
+def test_a_node_that_died(lab_is_up: Lab, place: LabFolder) -> None:
     """With the node gone `lab status` and `lab shell` say so, and `lab up` brings it back."""
     process.stop(place.run, ["node"])
     shell = wholecard("lab", "shell", "--", "true", timeout=60)
@@ -141,7 +143,7 @@ def test_a_node_that_died(lab_is_up: Lab, place: Place) -> None:
     assert wholecard("lab", "shell", "--", "true", timeout=60).status == 0
 
 
-def test_down_leaves_no_process(place: Place) -> None:
+def test_down_leaves_no_process(place: LabFolder) -> None:
     """After `lab down` no process has the lab's folder in its arguments, files or environment."""
     assert wholecard("lab", "down", timeout=120).status == 0
     mine = str(place.run)
@@ -156,11 +158,11 @@ def test_down_leaves_no_process(place: Place) -> None:
     assert wholecard("lab", "down", timeout=60).stdout == "nothing was running\n"
 
 
-def test_clean_leaves_no_file(place: Place, tmp_path: Path) -> None:
+def test_clean_leaves_no_file(place: LabFolder, tmp_path: Path) -> None:
     """`lab clean` removes everything; with --keep-cache what was slow to build stays."""
     assert wholecard("lab", "clean", "--keep-cache", timeout=120).status == 0
     assert not place.run.exists()
-    assert any(store.is_whole(each) for each in place.cache.glob("root-*"))
+    assert any(cache.is_whole(each) for each in place.cache.glob("root-*"))
     other = tmp_path / "wholecard"
     (other / "cache/root-1").mkdir(parents=True)
     (other / "lab/log").mkdir(parents=True)

@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from clouds import HOST, NAME, Cloud, control_plane
-from faults import counted, die, killed
-from wholecard.cloud import aggregates, images
-from wholecard.cloud import apply as applying
-from wholecard.cloud.connection import connect
-from wholecard.cloud.found import find
-from wholecard.cloud.journal import Ledger
-from wholecard.cloud.plan import CloudPlan, plan
-from wholecard.cloud.quotas import SetLimit, identity_of, read_quota
-from wholecard.cloud.wanted import wanted
-from wholecard.lab import settings
-from wholecard.lab.place import Place, default_place
+from support.clouds import HOST, NAME, Cloud, control_plane
+from support.faults import counted, die, killed
+from wholecard.cloud.changing import apply as applying
+from wholecard.cloud.changing.journal import CloudJournal
+from wholecard.cloud.client.connection import connect
+from wholecard.cloud.operations import aggregates, images
+from wholecard.cloud.operations.quotas import SetLimit, identity_of, read_quota
+from wholecard.cloud.planning.current import find
+from wholecard.cloud.planning.desired import wanted
+from wholecard.cloud.planning.plan import CloudPlan, plan
+from wholecard.lab.base.folder import LabFolder, default_place
+from wholecard.lab.control import service_settings
 from wholecard.site.load import read_site
 
 PROJECT = "service"
@@ -92,7 +92,7 @@ quotas:
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
     """A control plane of its own name, with one fake host and a flavor that others made."""
-    with control_plane(Place(default_place().top, NAME)) as running:
+    with control_plane(LabFolder(default_place().top, NAME)) as running:
         running.conn.compute.create_flavor(name="c.others", ram=2048, vcpus=1, disk=0)
         yield running
 
@@ -161,7 +161,7 @@ def openstack(cloud: Cloud, *words: str) -> Any:
     environment = os.environ | {"OS_CLIENT_CONFIG_FILE": str(cloud.place.clouds_yaml)}
     client = Path(sys.executable).parent / "openstack"
     done = subprocess.run(
-        [client, "--os-cloud", settings.CLOUD, *words, "-f", "json"],
+        [client, "--os-cloud", service_settings.CLOUD, *words, "-f", "json"],
         capture_output=True, text=True, timeout=120, check=False, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -216,7 +216,7 @@ def killed_at(cloud: Cloud, run: Callable[[Any], Any], where: tuple[object, str]
     """
 
     def child() -> None:
-        conn = connect(settings.CLOUD, cloud.place.clouds_yaml)
+        conn = connect(service_settings.CLOUD, cloud.place.clouds_yaml)
         if isinstance(where, tuple):
             pytest.MonkeyPatch().setattr(*where, kill_here)
             run(conn)
@@ -230,7 +230,7 @@ def killed_at(cloud: Cloud, run: Callable[[Any], Any], where: tuple[object, str]
 def test_killed_and_finished(cloud: Cloud, site: Path, tmp_path: Path) -> None:
     """Killed again and again, in every half way that an API has, apply is finished by the next."""
     before = seen(cloud)
-    ledger = Ledger(tmp_path / "state")
+    ledger = CloudJournal(tmp_path / "state")
     made = planned(cloud, site).plan
     whole = [f"{each.kind} {each.subject}" for each in made.actions]
 
@@ -270,7 +270,7 @@ def test_killed_and_finished(cloud: Cloud, site: Path, tmp_path: Path) -> None:
 def test_killed_and_rolled_back(cloud: Cloud, site: Path, tmp_path: Path) -> None:
     """Killed in the middle of making an aggregate, apply is undone and leaves nothing of it."""
     before = seen(cloud)
-    ledger = Ledger(tmp_path / "state")
+    ledger = CloudJournal(tmp_path / "state")
     made = planned(cloud, site).plan
     killed_at(
         cloud,
@@ -285,7 +285,7 @@ def test_killed_and_rolled_back(cloud: Cloud, site: Path, tmp_path: Path) -> Non
 def test_values_become_what_they_were(cloud: Cloud, site: Path, tmp_path: Path) -> None:
     """What an apply changed of what an earlier one made becomes what that one made it."""
     before = seen(cloud)
-    ledger = Ledger(tmp_path / "state")
+    ledger = CloudJournal(tmp_path / "state")
     applying.apply(cloud.conn, ledger, planned(cloud, site).plan, site)
     first = seen(cloud)
     text = SITE.replace("hugepages: 2M", "hugepages: 1G").replace("os: windows", "os: linux")
@@ -318,7 +318,7 @@ def test_quota(cloud: Cloud, tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text(QUOTAS)
     before = quota(cloud)
-    ledger = Ledger(tmp_path / "state")
+    ledger = CloudJournal(tmp_path / "state")
     applying.apply(cloud.conn, ledger, planned(cloud, site).plan, site)
     assert quota(cloud) == {**before, "instances": 4, "cores": 8, "ram": 4096}
     assert planned(cloud, site).plan.actions == ()
@@ -331,7 +331,7 @@ def test_unified_limits(cloud: Cloud, tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text(UNIFIED)
     before = seen(cloud)
-    ledger = Ledger(tmp_path / "state")
+    ledger = CloudJournal(tmp_path / "state")
     made = planned(cloud, site)
     assert (len(made.plan.actions), made.findings) == (3, ())
     applying.apply(cloud.conn, ledger, made.plan, site)

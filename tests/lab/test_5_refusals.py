@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from openstack.connection import Connection
 
-from commands import wholecard
-from computes import fake_compute
-from refusals import (
+from support.commands import wholecard
+from support.computes import fake_compute
+from support.refusals import (
     PF,
     PF_ADDRESS,
     PF_CLASS,
@@ -33,15 +33,16 @@ from refusals import (
     restart_roles,
     write_wider_site,
 )
-from wholecard.cloud import servers
-from wholecard.cloud.connection import connect
-from wholecard.cloud.placement import wait_for_providers
-from wholecard.guest import hostdev
-from wholecard.lab import gpu, offer, prove, settings, views
+from wholecard.cloud.client import servers
+from wholecard.cloud.client.connection import connect
+from wholecard.cloud.placement.resource_providers import wait_for_providers
+from wholecard.guest.proof import hostdev
 from wholecard.lab import lab as labs
-from wholecard.lab.cloudside import DropIns, write_drop_ins
+from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
-from wholecard.lab.place import Place
+from wholecard.lab.scenario import cloud_plan, emulated_gpu, prove_cards, views
+from wholecard.lab.scenario.control_plane import DropIns, write_drop_ins
 from wholecard.nova.options import Role
 from wholecard.site.load import SiteFile
 
@@ -70,7 +71,7 @@ FILTER = Fault(
 
 
 @pytest.fixture(scope="module")
-def lab(place: Place) -> Iterator[Lab]:
+def lab(place: LabFolder) -> Iterator[Lab]:
     """The lab, up, with a prepared node."""
     ran = wholecard("lab", "up")
     assert ran.status == 0, ran.stdout + ran.stderr
@@ -81,14 +82,14 @@ def lab(place: Place) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def conn(lab: Lab) -> Connection:
     """Its cloud."""
-    return connect(settings.CLOUD, lab.place.clouds_yaml)
+    return connect(service_settings.CLOUD, lab.place.clouds_yaml)
 
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, conn: Connection) -> SiteFile:
     """The lab's site with a card of type-PF; its flavors are in the cloud."""
     file = write_wider_site(lab)
-    offer.offer_site(lab, conn, file)
+    cloud_plan.offer_site(lab, conn, file)
     return file
 
 
@@ -123,7 +124,7 @@ def drive(
         found = explain(asked, files, site.path, lab.place.clouds_yaml)
     finally:
         if refused.server:
-            servers.delete_and_wait(conn, refused.server, prove.DELETE_SECONDS)
+            servers.delete_and_wait(conn, refused.server, prove_cards.DELETE_SECONDS)
     assert re.search(fault.told, refused.said), refused
     assert found == [fault.explain]
 
@@ -153,7 +154,8 @@ def mended(lab: Lab, conn: Connection, good: DropIns) -> DropIns:
     wait_for_providers(
         conn,
         lambda found: (
-            offer.all_free(found) and sum(offer.free_units(each, PF_CLASS) for each in found) == 1
+            cloud_plan.all_free(found)
+            and sum(cloud_plan.free_units(each, PF_CLASS) for each in found) == 1
         ),
         60,
     )
@@ -176,11 +178,11 @@ def test_a_card_of_type_pf_reaches_its_server(lab: Lab, conn: Connection, mended
     restart_roles(lab, ("api",))
     rows = {row.ids: row.dev_type for row in views.device_rows(lab.control)}
     assert rows[":".join(PF)] == "type-PF"
-    outcome = servers.boot(conn, "pf", "g1.pf1", gpu.IMAGE, prove.ACTIVE_SECONDS)
+    outcome = servers.boot(conn, "pf", "g1.pf1", emulated_gpu.IMAGE, prove_cards.ACTIVE_SECONDS)
     assert outcome.status == "ACTIVE", outcome
     (given,) = hostdev.parse(views.domain_xml(lab.node(), outcome.id))
     assert given.host == PF_ADDRESS
-    servers.delete_and_wait(conn, outcome.id, prove.DELETE_SECONDS)
+    servers.delete_and_wait(conn, outcome.id, prove_cards.DELETE_SECONDS)
 
 
 def test_the_filter_is_not_enabled(
@@ -204,6 +206,8 @@ def test_the_filter_is_not_enabled(
         drive(lab, conn, site, modest, FILTER, tmp_path, (plain,))
         put(lab, modest)
         restart_roles(lab, ("scheduler",))
-        outcome = servers.boot(conn, "placed", FILTER.flavor, gpu.IMAGE, prove.ACTIVE_SECONDS)
-        servers.delete_and_wait(conn, outcome.id, prove.DELETE_SECONDS)
+        outcome = servers.boot(
+            conn, "placed", FILTER.flavor, emulated_gpu.IMAGE, prove_cards.ACTIVE_SECONDS
+        )
+        servers.delete_and_wait(conn, outcome.id, prove_cards.DELETE_SECONDS)
     assert (outcome.status, outcome.host) == ("ACTIVE", "gpu-01")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from marked import Marked
+from support.marked import Marked
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 
 from wholecard import __version__
 from wholecard.cli import host
+from wholecard.cli.elsewhere import Elsewhere
 from wholecard.cli.error import report
 from wholecard.core import UsageError, WholecardError
 
@@ -129,7 +130,7 @@ def _options(
                 f"{context.invoked_subcommand} does not run on other hosts",
                 resolution="--on goes with inspect, check and host.",
             )
-        context.obj = host.Elsewhere(tuple(on), sudo, ssh_config, jobs, timeout)
+        context.obj = Elsewhere(tuple(on), sudo, ssh_config, jobs, timeout)
     elif sudo or ssh_config or jobs or timeout:
         raise UsageError(
             "--sudo, --ssh-config, --jobs and --timeout go with --on",

@@ -11,18 +11,18 @@ from typing import Annotated, Any
 import typer
 from openstack.connection import Connection
 
-from wholecard.cloud import apply as applying
-from wholecard.cloud.apply import Outcome
-from wholecard.cloud.connection import connect
-from wholecard.cloud.found import find
-from wholecard.cloud.journal import Ledger, default_folder
-from wholecard.cloud.plan import CloudPlan, plan
-from wholecard.cloud.wanted import wanted
+from wholecard.cloud.changing import apply as applying
+from wholecard.cloud.changing.apply import Outcome
+from wholecard.cloud.changing.journal import CloudJournal, default_folder
+from wholecard.cloud.client.connection import connect
+from wholecard.cloud.planning.current import find
+from wholecard.cloud.planning.desired import wanted
+from wholecard.cloud.planning.plan import CloudPlan, plan
 from wholecard.core import Action, exit_status
-from wholecard.host.host_text import table
-from wholecard.host.text import findings_text, progress_text
+from wholecard.core.releases import release
+from wholecard.core.report_text import findings_text, progress_text
+from wholecard.host.agent.facts_text import table
 from wholecard.site.load import read_site
-from wholecard.site.releases import release
 
 # Its help stands in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
@@ -141,8 +141,8 @@ def _made(conn: Connection, site: Path, release_name: str | None) -> CloudPlan:
     return plan(asked, find(conn, asked, site.parent))
 
 
-def _ledger(cloud: str, state: Path | None) -> Ledger:
-    return Ledger(default_folder(cloud) if state is None else state.absolute())
+def _ledger(cloud: str, state: Path | None) -> CloudJournal:
+    return CloudJournal(default_folder(cloud) if state is None else state.absolute())
 
 
 def _plan_json(made: CloudPlan) -> dict[str, Any]:

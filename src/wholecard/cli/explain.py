@@ -11,15 +11,22 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from wholecard.audit.evidence import Evidence, Request
-from wholecard.audit.explain_text import blocks
-from wholecard.audit.offline import Changes, Files, flavor_of, gathered, image_properties
-from wholecard.audit.walk import Explanation, explain
 from wholecard.core import UsageError, exit_status
 from wholecard.core.json_text import encode
 from wholecard.core.near_names import did_you_mean
+from wholecard.core.releases import release as release_of
+from wholecard.explain.evidence.evidence import Evidence
+from wholecard.explain.evidence.from_files import (
+    Changes,
+    Files,
+    flavor_of,
+    gathered,
+    image_properties,
+)
+from wholecard.explain.explain import Explanation, explain
+from wholecard.explain.text import blocks
+from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.site.load import SiteFile, read_site
-from wholecard.site.releases import release as release_of
 
 _HOST_FILE = "HOST=FILE"
 
@@ -97,10 +104,10 @@ def command(
     request = None if server or cloud else _request(file, flavor, image, bool(spec))
     if cloud:
         # Late: behind it stands OpenStack's whole SDK.
-        from wholecard.audit.live import asked  # noqa: PLC0415
-        from wholecard.audit.live_request import Wish  # noqa: PLC0415
+        from wholecard.explain.evidence.from_cloud import asked  # noqa: PLC0415
+        from wholecard.explain.evidence.server import ServerSelector  # noqa: PLC0415
 
-        wish = Wish(flavor, server, image, tuple(host or ()), changes)
+        wish = ServerSelector(flavor, server, image, tuple(host or ()), changes)
         evidence = asked(cloud, clouds, wish, gathered(_nothing(), files, chosen, error), chosen)
     elif server:
         raise UsageError("--server needs --cloud", resolution="Name the cloud: --cloud NAME")
@@ -111,7 +118,7 @@ def command(
     raise typer.Exit(exit_status(answer.findings))
 
 
-def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> Request:
+def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> ServerRequest:
     """The request by the site file, or one of nothing but a name, which options fill.
 
     Raises UsageError for a flavor of which nothing tells what it asks for, and for an image that
@@ -132,8 +139,8 @@ def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> 
     return replace(_nothing(), flavor=flavor or None, image=image, properties=properties)
 
 
-def _nothing() -> Request:
-    return Request(None, "the options", {})
+def _nothing() -> ServerRequest:
+    return ServerRequest(None, "the options", {})
 
 
 def _limited(evidence: Evidence, names: Iterable[str]) -> Evidence:

@@ -15,13 +15,13 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from wholecard.cli.elsewhere import Elsewhere
 from wholecard.cli.error import report
-from wholecard.cli.host import Elsewhere
 from wholecard.cli.progress import Lines, Live, Through, plain
 from wholecard.core import UsageError
 from wholecard.core.units import counted
-from wholecard.fleet import Answer, Fleet, Ssh, Watcher, read_names, worst
-from wholecard.host import agent
+from wholecard.fleet import Fleet, HostResult, Ssh, Watcher, read_names, worst
+from wholecard.host.agent import cli
 
 # Where an action failed it stands behind the action's name.
 _ERROR = re.compile(r"^(?:\[.*\.\.\. )?error: (.*)$", re.MULTILINE)
@@ -31,7 +31,7 @@ _COLOURS = {0: "green", 1: "yellow"}
 def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     """Run the agent's command `words` on the hosts; return the exit status of them all."""
     # The same parser is there: what is wrong is said before anything is sent.
-    arguments = agent.parse(words, prog)
+    arguments = cli.parse(words, prog)
     _refuse_files(words[0], getattr(arguments, "save", None))
     hosts = read_names(elsewhere.on)
     config = elsewhere.ssh_config
@@ -85,7 +85,7 @@ def _watcher(hosts: Sequence[str]) -> Iterator[Watcher]:
         yield Through() if len(hosts) == 1 else Lines()
 
 
-def _show_one(answer: Answer, as_json: bool, shown: bool) -> None:
+def _show_one(answer: HostResult, as_json: bool, shown: bool) -> None:
     """As if the command had run here; `shown` when its standard error has been seen."""
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
     for name, text in _in_order(answer):
@@ -96,7 +96,7 @@ def _show_one(answer: Answer, as_json: bool, shown: bool) -> None:
         report(answer.error, as_json)
 
 
-def _show_all(console: Console, command: str, answers: Sequence[Answer]) -> None:
+def _show_all(console: Console, command: str, answers: Sequence[HostResult]) -> None:
     for answer in answers:
         title = f"{answer.host}: {_word(answer)}, {answer.seconds:.1f} s"
         console.print(Rule(Text(title), align="left", characters="-"))
@@ -114,18 +114,18 @@ def _show_all(console: Console, command: str, answers: Sequence[Answer]) -> None
     console.print(table)
 
 
-def _in_order(answer: Answer) -> tuple[tuple[str, str], tuple[str, str]]:
+def _in_order(answer: HostResult) -> tuple[tuple[str, str], tuple[str, str]]:
     """Its progress and what came of it; where it failed, what it had said and then the error."""
     stdout, stderr = ("stdout", answer.stdout), ("stderr", answer.stderr)
     return (stderr, stdout) if answer.status == 0 else (stdout, stderr)
 
 
-def _word(answer: Answer) -> str:
+def _word(answer: HostResult) -> str:
     words = {0: "well", 1: "findings", 2: "called wrongly", 3: "broke"}
     return "no answer" if answer.error is not None else words[answer.status]
 
 
-def _gist(command: str, answer: Answer) -> str:
+def _gist(command: str, answer: HostResult) -> str:
     """One line that tells what a host's answer comes to."""
     if answer.error is not None:
         return plain(answer.error.brief.removeprefix(f"{answer.host}: "))

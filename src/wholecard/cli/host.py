@@ -5,31 +5,19 @@ Their options are the agent's: what stands behind a command's name is handed on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from wholecard.cli.main import ALONE
+from wholecard.cli.alone import ALONE
 from wholecard.core import UsageError, WholecardError
-from wholecard.host import agent
-from wholecard.host.help import COMMANDS
-from wholecard.host.zipapp import build_agent
+from wholecard.host.agent import cli
+from wholecard.host.agent.help import COMMANDS
+from wholecard.host.agent.zipapp import build_agent
 
 HELP = "Prepare a host to give whole cards to servers."
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """`--on` and the options that go with it."""
-
-    on: tuple[str, ...]
-    sudo: bool
-    ssh_config: Path | None
-    jobs: int | None
-    timeout: float | None
 
 
 class _Verbatim(TyperCommand):
@@ -65,7 +53,7 @@ def _hand_on(context: typer.Context) -> None:
     prog = context.parent.command_path if context.parent else "wholecard"
     elsewhere = context.obj
     if elsewhere is None:
-        raise typer.Exit(agent.main(words, prog))
+        raise typer.Exit(cli.main(words, prog))
     from wholecard.cli.fleet import run_on  # noqa: PLC0415 - threads, ssh: only with --on
 
     raise typer.Exit(run_on(elsewhere, words, prog))

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from wholecard.lab import lab as labs
-from wholecard.lab import process
-from wholecard.lab.node import LAYOUTS
-from wholecard.lab.place import Place, default_place
-from wholecard.lab.sandbox import is_rootless
-from wholecard.lab.steps import Story
+from wholecard.lab.base import process
+from wholecard.lab.base.folder import LabFolder, default_place
+from wholecard.lab.base.sandbox import is_rootless
+from wholecard.lab.base.steps import Story
+from wholecard.lab.node.node import LAYOUTS
 
 # Its help stands in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
@@ -40,7 +40,7 @@ def up_command(layout: Layout = "separate") -> None:
     Started again it leaves alone what runs and starts what died. The first time it walks the
     whole way and saves the node; after that it wakes the saved one.
     """
-    from wholecard.lab.up import up  # noqa: PLC0415 - openstacksdk: status need not wait for it
+    from wholecard.lab.scenario.up import up  # noqa: PLC0415 - openstacksdk: status need not wait for it
 
     place = default_place()
     story = Story(Console())
@@ -63,7 +63,7 @@ def demo_command(
     At the end the node's host part is rolled back and compared byte for byte with the bare host.
     A lab that runs is ended first. Afterwards the lab stays up.
     """
-    from wholecard.lab.demo import NUMBERS, demo  # noqa: PLC0415 - as above
+    from wholecard.lab.scenario.demo import NUMBERS, demo  # noqa: PLC0415 - as above
 
     place = default_place()
     story = Story(Console())
@@ -110,7 +110,7 @@ def restart(
 
     Waits until each takes requests. nova-compute is the node's: its files are copied there first.
     """
-    from wholecard.lab.restart import restart as restart_services  # noqa: PLC0415 - as above
+    from wholecard.lab.scenario.restart import restart as restart_services  # noqa: PLC0415 - as above
 
     restart_services(labs.require_up(default_place()), services)
     typer.echo(f"restarted: {', '.join(services)}")
@@ -136,7 +136,7 @@ def clean(
 
 
 @contextmanager
-def _interruptible(place: Place) -> Iterator[None]:
+def _interruptible(place: LabFolder) -> Iterator[None]:
     """Ctrl-C or a terminate signal ends the lab's processes and this command's own programs.
 
     Threads that wait for them then fail at once instead of waiting for their time to pass.
@@ -158,7 +158,7 @@ def _interruptible(place: Place) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _facts(place: Place) -> dict[str, Any]:
+def _facts(place: LabFolder) -> dict[str, Any]:
     found = labs.current(place)
     alive = process.running(place.run)
     dead = [name for name in labs.SERVICES if name not in alive]

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import sys
 
+from wholecard.cli.alone import ALONE
 from wholecard.core.errors import UsageError
-from wholecard.host import agent
+from wholecard.host.agent import cli
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-# The agent's commands that stand for themselves; the others stand below `wholecard host`.
-ALONE = ("inspect", "check")
 
 
 def main() -> None:
@@ -39,14 +37,14 @@ def main() -> None:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    agent.leave(agent.main(words, prog))
+    cli.leave(cli.main(words, prog))
 
 
 def here(argv: Sequence[str]) -> tuple[list[str], str] | None:
     """The agent's words in `argv`, and how it was called; None where it is another's command."""
     if argv and argv[0] in ALONE:
         return list(argv), "wholecard"
-    from wholecard.host.help import COMMANDS  # noqa: PLC0415 - inspect needs no help
+    from wholecard.host.agent.help import COMMANDS  # noqa: PLC0415 - inspect needs no help
 
     if argv[:1] == ["host"] and argv[1:2] and argv[1] in COMMANDS and argv[1] not in ALONE:
         return list(argv[1:]), "wholecard host"

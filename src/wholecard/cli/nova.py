@@ -12,28 +12,28 @@ import typer
 
 from wholecard.cli import nova_lint
 from wholecard.core import UsageError
-from wholecard.nova.cards import PciAlias, PciDeviceSpec
-from wholecard.nova.diff import as_text, diff
-from wholecard.nova.effective import read_values
-from wholecard.nova.filters import (
+from wholecard.core.capabilities import Capability, has
+from wholecard.core.releases import LATEST, Release, release
+from wholecard.nova.conf.oslo_values import read_values
+from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
+from wholecard.nova.desired.required_options import PciConfig
+from wholecard.nova.desired.scheduler_filters import (
     available_filters,
     filters_of,
     missing_class,
     refuse_wrong_filters,
 )
+from wholecard.nova.desired.site_checks import configs as site_configs
+from wholecard.nova.desired.site_checks import warnings
 from wholecard.nova.layouts import Layout, layout
 from wholecard.nova.layouts.cloud import Cloud, made_cloud
 from wholecard.nova.layouts.files import write
-from wholecard.nova.needs import PciConfig
 from wholecard.nova.options import ROLES, Role
-from wholecard.nova.ours import without_ours
-from wholecard.nova.render import text
-from wholecard.nova.sited import configs as site_configs
-from wholecard.nova.sited import warnings
+from wholecard.nova.render.diff import as_text, diff
+from wholecard.nova.render.drop_in_file import text
+from wholecard.nova.render.managed_files import without_ours
 from wholecard.pci.device_types import DeviceType, NumaPolicy
-from wholecard.site.capabilities import Capability, has
 from wholecard.site.load import SiteFile, fault_line, read_site
-from wholecard.site.releases import LATEST, Release, release
 
 # Its help stands in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)

@@ -13,19 +13,21 @@ from rich.console import Console
 
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.finding import exit_status
-from wholecard.host import journal
-from wholecard.host.apply import apply_files, finish
-from wholecard.host.stored import read_host
-from wholecard.nova.conf import NovaConf
-from wholecard.nova.lint import Facts, Remark, Service, lint
-from wholecard.nova.lint.formats import printable, to_github, to_json, to_sarif
-from wholecard.nova.lint.mend import mended, plan_of, shown_difference
-from wholecard.nova.lint.text import show
-from wholecard.nova.lint.unseen import unseen
+from wholecard.core.releases import LATEST, Release, release
+from wholecard.host.changing import journal
+from wholecard.host.changing.apply import apply_files, finish
+from wholecard.host.facts.saved import read_host
+from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.lint import Diagnostic, Facts, Service, lint
+from wholecard.nova.lint.coverage import unseen
+from wholecard.nova.lint.fixes import mended, plan_of, shown_difference
+from wholecard.nova.lint.output.github import printable, to_github
+from wholecard.nova.lint.output.plain_json import to_json
+from wholecard.nova.lint.output.sarif import to_sarif
+from wholecard.nova.lint.output.text import show
 from wholecard.nova.options import ROLES, Role
 from wholecard.site.load import SiteFile, read_site
 from wholecard.site.model import Site
-from wholecard.site.releases import LATEST, Release, release
 
 Format = Literal["text", "json", "sarif", "github"]
 
@@ -38,11 +40,11 @@ class _Asked:
     site: Site | None
     hosts: tuple[Facts, ...]
 
-    def lint(self, services: Sequence[Service]) -> list[Remark]:
+    def lint(self, services: Sequence[Service]) -> list[Diagnostic]:
         """The remarks on these services, with the site's wish and all hosts that are known."""
         return lint(services, self.site, self.hosts)
 
-    def unseen(self, remarks: Sequence[Remark]) -> list[str]:
+    def unseen(self, remarks: Sequence[Diagnostic]) -> list[str]:
         """What was not looked at."""
         return unseen(self.services, remarks, self.site, self.hosts)
 
@@ -266,7 +268,7 @@ def _finish(root: Path) -> None:
         finish(root)
 
 
-def _print(remarks: list[Remark], format_name: str, left_out: list[str]) -> None:
+def _print(remarks: list[Diagnostic], format_name: str, left_out: list[str]) -> None:
     if format_name == "text":
         show(remarks, Console(highlight=False), left_out)
     else:

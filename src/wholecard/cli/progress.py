@@ -16,7 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from wholecard.fleet import Answer, Watcher
+from wholecard.fleet import HostResult, Watcher
 
 # The agent's `[3/7] run-tool update-initramfs ... `
 _ACTION = re.compile(r"(\[\d+/\d+\] .*?) \.\.\. ")
@@ -64,7 +64,7 @@ class Lines(Watcher):
         if _ACTION.match(text):
             self._say(host, _doing(text))
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: HostResult) -> None:
         """Print how it ended."""
         said = f"status {answer.status}, {answer.seconds:.1f} s"
         self._say(answer.host, f"no answer: {said}" if answer.error else said)
@@ -121,7 +121,7 @@ class Live(Watcher):
         with self._lock:
             self._rows[host].text = doing or self._rows[host].text
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: HostResult) -> None:
         """Show how it ended."""
         with self._lock:
             row = self._rows[answer.host]

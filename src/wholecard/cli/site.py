@@ -12,17 +12,17 @@ from typing import Annotated
 import typer
 
 from wholecard.core import UsageError, WholecardError
-from wholecard.host.facts import inspect
-from wholecard.host.snapshot import SUFFIXES
-from wholecard.host.stored import read_host
-from wholecard.nova.sited import judged
-from wholecard.site.first import FoundHost, first_site
+from wholecard.core.releases import LATEST, release
+from wholecard.host.facts.inspect import inspect
+from wholecard.host.facts.saved import read_host
+from wholecard.host.facts.snapshot import SUFFIXES
+from wholecard.nova.desired.site_checks import judged
+from wholecard.site.card_matching import count_of
 from wholecard.site.load import SiteError, fault_line, read_site
-from wholecard.site.match import count_of
 from wholecard.site.model import LINE_PATTERN, NAME_PATTERN
-from wholecard.site.nodes import Fault
-from wholecard.site.releases import LATEST, release
+from wholecard.site.scaffold import FoundHost, first_site
 from wholecard.site.schema import schema_text
+from wholecard.site.yaml_positions import SiteIssue
 
 # Its help stands in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
@@ -103,7 +103,7 @@ def check_command(
         typer.echo(f"  {kind}: {having or 'on no host with facts'}")
 
 
-def _faulty(error: SiteError, warnings: Iterable[Fault], as_json: bool) -> Exception:
+def _faulty(error: SiteError, warnings: Iterable[SiteIssue], as_json: bool) -> Exception:
     """What ends `check` where there are faults, once the warnings, or all as JSON, are printed."""
     if not as_json:
         _warn(error.path, warnings)
@@ -113,7 +113,7 @@ def _faulty(error: SiteError, warnings: Iterable[Fault], as_json: bool) -> Excep
     return typer.Exit(error.exit_code)
 
 
-def _shown(faults: Iterable[Fault]) -> list[dict[str, str | int]]:
+def _shown(faults: Iterable[SiteIssue]) -> list[dict[str, str | int]]:
     return [
         {"line": each.place.line, "column": each.place.column, "what": each.what,
          "hint": each.hint}
@@ -121,7 +121,7 @@ def _shown(faults: Iterable[Fault]) -> list[dict[str, str | int]]:
     ]  # fmt: skip
 
 
-def _warn(file: Path, warnings: Iterable[Fault]) -> None:
+def _warn(file: Path, warnings: Iterable[SiteIssue]) -> None:
     for each in warnings:
         typer.echo(f"warning: {fault_line(file, each)}", err=True)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.errors import api_errors
-from wholecard.cloud.images import find_images
+from wholecard.cloud.client.errors import api_errors
+from wholecard.cloud.client.images import find_images
 from wholecard.core import UsageError
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
+
 _SIZES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 

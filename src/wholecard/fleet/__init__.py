@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wholecard.fleet.answer import Answer, worst
 from wholecard.fleet.fleet import Fleet, Watcher
+from wholecard.fleet.host_result import HostResult, worst
 from wholecard.fleet.names import read_names
 from wholecard.fleet.ssh import Ssh
 
-__all__ = ["Answer", "Fleet", "Ssh", "Watcher", "read_names", "worst"]
+__all__ = ["HostResult", "Fleet", "Ssh", "Watcher", "read_names", "worst"]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from wholecard.core import Programs, Result, RunError, WholecardError, run
-from wholecard.fleet.answer import Answer
 from wholecard.fleet.failure import READING, broken_off, interrupted, not_started, too_long
+from wholecard.fleet.host_result import HostResult
 from wholecard.fleet.ssh import NO_AGENT, Ssh
-from wholecard.host.zipapp import agent_bytes
+from wholecard.host.agent.zipapp import agent_bytes
 
 # In seconds: a host's disks may sleep; an initramfs may be built for each of its kernels.
 READING_SECONDS = 300.0
@@ -29,7 +29,7 @@ class Watcher:
     def line(self, host: str, text: str) -> None:
         """The agent wrote to standard error: a line, without its newline while it goes on."""
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: HostResult) -> None:
         """A host's command has ended."""
 
 
@@ -65,7 +65,7 @@ class Fleet:
         self._programs = Programs()
         self._package = Package.build()
 
-    def run(self, words: Sequence[str], watcher: Watcher) -> tuple[Answer, ...]:
+    def run(self, words: Sequence[str], watcher: Watcher) -> tuple[HostResult, ...]:
         """The answers of all hosts to the agent's command `words`, in the hosts' order.
 
         What happens to one host is its answer's error and leaves the others alone. On Ctrl-C every
@@ -85,14 +85,14 @@ class Fleet:
         """Whether Ctrl-C ended it."""
         return self._programs.ended
 
-    def _answer(self, host: str, words: tuple[str, ...], watcher: Watcher) -> Answer:
+    def _answer(self, host: str, words: tuple[str, ...], watcher: Watcher) -> HostResult:
         began = time.monotonic()
         try:
             status, stdout, stderr = self._ask(host, words, watcher)
-            answer = Answer(host, status, stdout, stderr, seconds=time.monotonic() - began)
+            answer = HostResult(host, status, stdout, stderr, seconds=time.monotonic() - began)
         except _NoAnswerError as error:
             seconds = time.monotonic() - began
-            answer = Answer(host, 3, error.stdout, error.stderr, error.cause, seconds)
+            answer = HostResult(host, 3, error.stdout, error.stderr, error.cause, seconds)
         watcher.answer(answer)
         return answer
 

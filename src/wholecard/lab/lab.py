@@ -8,19 +8,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wholecard.lab import accelerator as accelerators
-from wholecard.lab import process, settings, store
-from wholecard.lab.control import APIS, DAEMONS, Control
-from wholecard.lab.environment import environment_entry
-from wholecard.lab.errors import LabError
-from wholecard.lab.images import guest_entry, node_entry
-from wholecard.lab.node import LAYOUTS, Node
-from wholecard.lab.place import Place, key_of, key_of_files
-from wholecard.lab.ports import load_or_choose
-from wholecard.lab.root import root_entry
-from wholecard.lab.sandbox import Mount, Sandbox, require_tools
-from wholecard.lab.seed import SECRETS, seed_entry
-from wholecard.lab.steps import Story
+from wholecard.lab.base import cache, process
+from wholecard.lab.base.errors import LabError
+from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
+from wholecard.lab.base.ports import load_or_choose
+from wholecard.lab.base.sandbox import Mount, Sandbox, require_tools
+from wholecard.lab.base.steps import Story
+from wholecard.lab.control import service_settings
+from wholecard.lab.control.database_seed import SECRETS, seed_entry
+from wholecard.lab.control.services import APIS, DAEMONS, Control
+from wholecard.lab.node.node import LAYOUTS, LabNode
+from wholecard.lab.parts import accelerator as accelerators
+from wholecard.lab.parts.images import guest_entry, node_entry
+from wholecard.lab.parts.python_environment import environment_entry
+from wholecard.lab.parts.root_filesystem import root_entry
 
 CONTROL_SERVICES = ("mariadb", "rabbitmq", *APIS, *DAEMONS)
 SERVICES = (*CONTROL_SERVICES, "node")
@@ -55,9 +56,9 @@ class Parts:
 class Lab:
     """A lab that runs or is about to."""
 
-    place: Place
+    place: LabFolder
     parts: Parts
-    settings: settings.Settings
+    settings: service_settings.Settings
     layout: str
     accelerator: str
 
@@ -67,18 +68,18 @@ class Lab:
         run = self.place.run
         return Control(self.parts.root, self.parts.environment, run, run, self.settings.ports)
 
-    def node(self, saved: Path | None = None) -> Node:
+    def node(self, saved: Path | None = None) -> LabNode:
         """The node; `saved` is the folder of a saved one that it wakes from."""
         mounts = [Mount(self.parts.node, IMAGE_INSIDE)]
         if saved is not None:
             mounts.append(Mount(saved, SAVED_INSIDE))
-        return Node(
+        return LabNode(
             Sandbox(self.parts.root, tuple(mounts)), self.place.run, self.place.run / "node",
             dict(self.settings.ports), self.layout, self.accelerator,
         )  # fmt: skip
 
 
-def build_parts(place: Place, story: Story) -> Parts:
+def build_parts(place: LabFolder, story: Story) -> Parts:
     """Everything that is built once, from the cache or anew, side by side where it can be."""
     require_tools()
     place.top.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -106,7 +107,7 @@ def build_parts(place: Place, story: Story) -> Parts:
     return Parts(root, environment, node_path, guest_path, seed_path)
 
 
-def choose_accelerator(place: Place, root: Path) -> tuple[str, str]:
+def choose_accelerator(place: LabFolder, root: Path) -> tuple[str, str]:
     """`kvm` or `tcg`, and why; tried once per root and kernel of the machine."""
     kept = place.cache / "accelerator.json"
     key = key_of(root.name, Path("/proc/sys/kernel/random/boot_id").read_text())
@@ -121,21 +122,25 @@ def choose_accelerator(place: Place, root: Path) -> tuple[str, str]:
     return chosen, why
 
 
-def new_lab(place: Place, parts: Parts, layout: str, accelerator: str) -> Lab:
+def new_lab(place: LabFolder, parts: Parts, layout: str, accelerator: str) -> Lab:
     """An empty run folder with ports and the secrets of the seed; what ran there is ended."""
     if layout not in LAYOUTS:
         raise LabError(f"no such layout: {layout}", resolution=f"One of: {', '.join(LAYOUTS)}.")
     down(place)
-    store.remove_tree(place.run)
+    cache.remove_tree(place.run)
     place.run.mkdir(mode=0o700)
     place.logs.mkdir()
     (place.run / "node").mkdir()
-    return _lab(place, parts, layout, accelerator, settings.load_secrets(parts.seed / SECRETS))
+    return _lab(
+        place, parts, layout, accelerator, service_settings.load_secrets(parts.seed / SECRETS)
+    )
 
 
-def _lab(place: Place, parts: Parts, layout: str, accelerator: str, secrets: dict[str, str]) -> Lab:
+def _lab(
+    place: LabFolder, parts: Parts, layout: str, accelerator: str, secrets: dict[str, str]
+) -> Lab:
     ports = load_or_choose(place)
-    return Lab(place, parts, settings.Settings(ports, secrets), layout, accelerator)
+    return Lab(place, parts, service_settings.Settings(ports, secrets), layout, accelerator)
 
 
 def write_state(lab: Lab, state: str) -> None:
@@ -144,22 +149,22 @@ def write_state(lab: Lab, state: str) -> None:
         "state": state, "layout": lab.layout, "accelerator": lab.accelerator,
         "parts": {name: str(path) for name, path in vars(lab.parts).items()},
     }  # fmt: skip
-    settings.write_private(lab.place.run / STATE, json.dumps(facts, indent=1))
+    service_settings.write_private(lab.place.run / STATE, json.dumps(facts, indent=1))
 
 
-def current(place: Place) -> tuple[Lab, str] | None:
+def current(place: LabFolder) -> tuple[Lab, str] | None:
     """The lab in the run folder and its state; None where there is none that can be read."""
     try:
         facts = json.loads((place.run / STATE).read_text())
         parts = Parts(**{name: Path(path) for name, path in facts["parts"].items()})
-        secrets = settings.load_secrets(place.run / SECRETS)
+        secrets = service_settings.load_secrets(place.run / SECRETS)
         lab = _lab(place, parts, facts["layout"], facts["accelerator"], secrets)
         return lab, str(facts["state"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def require_up(place: Place) -> Lab:
+def require_up(place: LabFolder) -> Lab:
     """The lab that runs; raises LabError where none does or a part of it has died."""
     found = current(place)
     if found is None or found[1] not in (UP, ROLLED_BACK):
@@ -173,29 +178,29 @@ def require_up(place: Place) -> Lab:
     return found[0]
 
 
-def down(place: Place) -> list[str]:
+def down(place: LabFolder) -> list[str]:
     """End every process of the lab; returns their services' names."""
     ended = process.stop(place.run)
     (place.run / STATE).unlink(missing_ok=True)
     return ended
 
 
-def clean(place: Place, keep_cache: bool = False) -> None:
+def clean(place: LabFolder, keep_cache: bool = False) -> None:
     """End the lab and remove its files; with `keep_cache` what was slow to build stays.
 
     Only what is the lab's own is removed: `place.top` may be any folder that the person named, or
     a link to one, and goes only where it is empty then.
     """
     down(place)
-    store.remove_tree(place.run)
+    cache.remove_tree(place.run)
     if not keep_cache:
-        if store.in_use(place.cache):
+        if cache.in_use(place.cache):
             raise LabError(
                 "another lab still uses the cache",
                 str(place.cache),
                 "End it (WHOLECARD_LAB_NAME names it), or clean with --keep-cache.",
             )
-        store.remove_tree(place.cache)
+        cache.remove_tree(place.cache)
         place.lock.unlink(missing_ok=True)
         with suppress(OSError):
             place.top.rmdir()

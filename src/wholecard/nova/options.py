@@ -1,6 +1,6 @@
 """The one table of nova's options for cards: under which name, since which release, read by whom.
 
-Numbers are nova's major versions (`wholecard.site.releases`); Placement's options stand under the
+Numbers are nova's major versions (`wholecard.core.releases`); Placement's options stand under the
 nova of the same release. Source: nova/conf/*.py, placement/conf/*.py at the tags of each release;
 what came to a series by a later fix counts from there only where a published version has it.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from wholecard.core.capabilities import Capability
 from wholecard.pci import device_types
-from wholecard.site.capabilities import Capability
 
 Role = Literal["api", "scheduler", "conductor", "compute", "placement"]
 ROLES: tuple[Role, ...] = get_args(Role)

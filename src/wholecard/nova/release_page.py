@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wholecard.nova.faults import FAULTS, Fault
-from wholecard.nova.filters import default_filters
+from wholecard.core.releases import FIRST, LATEST, RELEASES, release
+from wholecard.nova.desired.scheduler_filters import default_filters
+from wholecard.nova.known_bugs import FAULTS, KnownBug
 from wholecard.nova.options import (
     ALIAS_KEYS,
     DEVICE_SPEC_KEYS,
@@ -17,7 +18,6 @@ from wholecard.nova.options import (
     Option,
     Spelling,
 )
-from wholecard.site.releases import FIRST, LATEST, RELEASES, release
 
 _HEAD = """# nova's options for cards, release by release
 
@@ -61,7 +61,7 @@ def releases_page() -> str:
     return "\n".join(parts)
 
 
-def _fault(fault: Fault) -> tuple[str, ...]:
+def _fault(fault: KnownBug) -> tuple[str, ...]:
     said = f"`{fault.said}`" if fault.said else ""
     link = f"[{fault.bug}]({fault.link})"
     return link, _series(fault.mended), fault.what, fault.do, said

@@ -9,7 +9,7 @@ from wholecard.pci.address import Address
 from wholecard.pci.bmc import is_bmc_display
 from wholecard.pci.cards import Card, find_cards
 from wholecard.pci.function import Function
-from wholecard.pci.groups import Group, predicted_groups, read_groups
+from wholecard.pci.groups import IommuGroup, predicted_groups, read_groups
 from wholecard.pci.path import slot_path
 from wholecard.pci.sysfs import read_functions
 
@@ -17,7 +17,7 @@ __all__ = [
     "Address",
     "Card",
     "Function",
-    "Group",
+    "IommuGroup",
     "find_cards",
     "is_bmc_display",
     "predicted_groups",

@@ -6,8 +6,8 @@ drivers/pci/pci-driver.c, `pci_uevent`; drivers/pci/probe.c, `pci_speed_string`.
 
 from __future__ import annotations
 
+from wholecard.core.small_files import link_name, read_attribute, text_of
 from wholecard.pci.address import Address, parse_numbers
-from wholecard.pci.files import link_name, read_attribute, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wholecard.core.record import dataclass
 from wholecard.pci.function import Function
-from wholecard.pci.groups import Group
+from wholecard.pci.groups import IommuGroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Card:
         }
 
 
-def find_cards(functions: Iterable[Function], groups: Iterable[Group]) -> tuple[Card, ...]:
+def find_cards(functions: Iterable[Function], groups: Iterable[IommuGroup]) -> tuple[Card, ...]:
     """The cards among `functions`, by slot, with the companions that `groups` give them.
 
     A VF is no card: it is a part of its PF's. Bridges never belong to one.
@@ -76,7 +76,7 @@ def find_cards(functions: Iterable[Function], groups: Iterable[Group]) -> tuple[
         tuple(sorted(slots[slot], key=lambda function: function.address.function))
         for slot in sorted(slots)
     ]
-    shared: dict[Address, list[Group]] = {}
+    shared: dict[Address, list[IommuGroup]] = {}
     for group in groups:
         for function in group.functions:
             if _slot(function) in slots:
@@ -89,7 +89,7 @@ def _slot(function: Function) -> tuple[int, int, int]:
     return address.domain, address.bus, address.slot
 
 
-def _card(functions: tuple[Function, ...], shared: dict[Address, list[Group]]) -> Card:
+def _card(functions: tuple[Function, ...], shared: dict[Address, list[IommuGroup]]) -> Card:
     own = {function.address for function in functions}
     companions = {
         endpoint.address: endpoint

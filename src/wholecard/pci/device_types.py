@@ -1,6 +1,6 @@
 """What nova calls a device's type and its NUMA policy: the words, once.
 
-Since which release nova has them is in `site/capabilities.py`.
+Since which release nova has them is in `core/capabilities.py`.
 """
 
 from __future__ import annotations

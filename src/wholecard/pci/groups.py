@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wholecard.core.record import dataclass
+from wholecard.core.small_files import listed, under
 from wholecard.pci.address import parse_numbers
-from wholecard.pci.files import listed, under
 from wholecard.pci.function import Function
 
 TYPE_CHECKING = False
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
     from typing import Any
 
-    from wholecard.pci.files import Root
+    from wholecard.core.small_files import Root
 
 GROUPS = "sys/kernel/iommu_groups"
 
 
 @dataclass(frozen=True)
-class Group:
+class IommuGroup:
     """Functions that the IOMMU cannot keep apart. `number` is None for a predicted group."""
 
     number: int | None
@@ -60,7 +60,7 @@ class Group:
         }
 
 
-def read_groups(root: Root, functions: Iterable[Function]) -> tuple[Group, ...]:
+def read_groups(root: Root, functions: Iterable[Function]) -> tuple[IommuGroup, ...]:
     """The kernel's groups, by number. Empty where the IOMMU is off.
 
     Both places where sysfs says so are known, each function's own `iommu_group` link and
@@ -80,9 +80,9 @@ def read_groups(root: Root, functions: Iterable[Function]) -> tuple[Group, ...]:
             if place in astray:
                 members.setdefault(number, []).append(astray.pop(place))
     return tuple(
-        Group(number, tuple(sorted(members[number], key=lambda function: function.address)))
+        IommuGroup(number, tuple(sorted(members[number], key=lambda function: function.address)))
         if len(members[number]) > 1
-        else Group(number, (members[number][0],))
+        else IommuGroup(number, (members[number][0],))
         for number in sorted(members)
     )
 
@@ -99,7 +99,7 @@ def _listed(root: Root) -> list[tuple[int, tuple[int, int, int, int]]]:
     return found
 
 
-def predicted_groups(functions: Iterable[Function]) -> tuple[Group, ...]:
+def predicted_groups(functions: Iterable[Function]) -> tuple[IommuGroup, ...]:
     """What the groups of endpoints will at least be once the IOMMU is on.
 
     Functions of one slot belong together. So do all endpoints below a conventional PCI bus, for
@@ -117,7 +117,7 @@ def predicted_groups(functions: Iterable[Function]) -> tuple[Group, ...]:
     for function in endpoints:
         members.setdefault(_group_key(function, conventional), []).append(function)
     groups = (
-        Group(None, tuple(sorted(group, key=lambda function: function.address)))
+        IommuGroup(None, tuple(sorted(group, key=lambda function: function.address)))
         for group in members.values()
     )
     return tuple(sorted(groups, key=lambda group: group.functions[0].address))

@@ -6,13 +6,13 @@ format described at the head of https://pci-ids.ucw.cz/v2.2/pci.ids.
 
 from __future__ import annotations
 
-from wholecard.pci.files import exists, read_bytes, under
+from wholecard.core.small_files import exists, read_bytes, under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wholecard.pci.files import Root
+    from wholecard.core.small_files import Root
 
     Finder = Callable[..., str]
 
@@ -32,7 +32,7 @@ def find_ids_file(root: Root) -> str | None:
     return None
 
 
-class Names:
+class PciNames:
     """What pci.ids calls vendors, devices, subsystems and classes; empty where it has no name.
 
     Ids are lower-case hex: four digits, a class six. Each is looked for once.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from wholecard.core.record import assembled, dataclass
+from wholecard.core.small_files import link_name, listed, read_attribute, read_text, text_of, under
 from wholecard.pci.address import Address, parse_numbers
 from wholecard.pci.attributes import (
     above_of,
@@ -25,7 +26,6 @@ from wholecard.pci.attributes import (
     override_of,
     said_or_read,
 )
-from wholecard.pci.files import link_name, listed, read_attribute, read_text, text_of, under
 from wholecard.pci.function import BRIDGE_CLASS, Function
 from wholecard.pci.shares import collected, in_children, workers
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from wholecard.pci.files import Root
-    from wholecard.pci.ids import Names
+    from wholecard.core.small_files import Root
+    from wholecard.pci.ids import PciNames
 
     # The modules that would claim what has one of these modaliases.
     Modules = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
@@ -60,7 +60,7 @@ _LINK = ("current_link_speed", "current_link_width", "max_link_speed", "max_link
 
 def read_functions(
     root: Root,
-    names: Names | None = None,
+    names: PciNames | None = None,
     modules: Modules | None = None,
     processes: int | None = 1,
 ) -> tuple[Function, ...]:
@@ -136,7 +136,7 @@ class _Parsed(dict):  # type: ignore[type-arg]
 class _Reader:
     """Reads functions one by one and remembers what many of them share."""
 
-    def __init__(self, drivers: str, folder: int, names: Names | None) -> None:
+    def __init__(self, drivers: str, folder: int, names: PciNames | None) -> None:
         self._folder = folder
         self._names = names
         self._kinds: dict[bytes, Kind] = {}

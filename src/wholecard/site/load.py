@@ -11,15 +11,22 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wholecard.core import UsageError
+from wholecard.core.releases import Release, release
 from wholecard.core.units import counted
-from wholecard.host.host import Host
-from wholecard.host.stored import read_host
-from wholecard.site.faults import Nearest, model_faults
-from wholecard.site.match import meant_twice
+from wholecard.host.facts.host import Host
+from wholecard.host.facts.saved import read_host
+from wholecard.site.card_matching import meant_twice
+from wholecard.site.error_words import Nearest, model_faults
 from wholecard.site.model import Site
-from wholecard.site.nodes import MOST_BYTES, BrokenError, Fault, Node, Place, compose
-from wholecard.site.references import reference_faults, release_faults
-from wholecard.site.releases import Release, release
+from wholecard.site.reference_checks import reference_faults, release_faults
+from wholecard.site.yaml_positions import (
+    MOST_BYTES,
+    BrokenError,
+    Position,
+    SiteIssue,
+    YamlNode,
+    compose,
+)
 
 # What a person reads; the rest is counted.
 _MOST_SHOWN = 50
@@ -31,7 +38,7 @@ class SiteError(UsageError):
     `details` has a line for each: `site.yaml:4:7: what; hint`.
     """
 
-    def __init__(self, path: Path, faults: Iterable[Fault]) -> None:
+    def __init__(self, path: Path, faults: Iterable[SiteIssue]) -> None:
         self.path = path
         self.faults = tuple(sorted(set(faults)))
         count = len(self.faults)
@@ -45,7 +52,7 @@ class SiteError(UsageError):
         )
 
 
-def fault_line(path: Path, fault: Fault) -> str:
+def fault_line(path: Path, fault: SiteIssue) -> str:
     """A fault as one line: `site.yaml:4:7: what; hint`, or `what. Hint` where it is a sentence."""
     hint = f"{'. ' if fault.hint[0].isupper() else '; '}{fault.hint}" if fault.hint else ""
     return f"{path}:{fault.place.line}:{fault.place.column}: {fault.what}{hint}"
@@ -57,7 +64,7 @@ class SiteFile:
 
     site: Site
     path: Path
-    root: Node
+    root: YamlNode
 
     @property
     def release(self) -> Release:
@@ -116,11 +123,11 @@ class HostFacts(Mapping[str, Host]):
             host = read_host(path)
         except UsageError as error:
             said = f"{error.brief}: {error.details}" if error.details else error.brief
-            where = Place(*file.place("hosts", name, "facts"))
-            raise SiteError(file.path, [Fault(where, said, error.resolution)]) from error
+            where = Position(*file.place("hosts", name, "facts"))
+            raise SiteError(file.path, [SiteIssue(where, said, error.resolution)]) from error
         twice = [
-            Fault(
-                Place(*file.place("cards", second, "match")),
+            SiteIssue(
+                Position(*file.place("cards", second, "match")),
                 f"{function.address} on {name} is meant by cards.{first} too",
                 "a function is of one kind",
             )
@@ -173,11 +180,13 @@ def _text(path: Path) -> str:
             "Name the site file; hosts' facts are files of their own.",
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SiteError(path, [Fault(Place(1, 1), "UTF-16 and not UTF-8", "save it as UTF-8")])
+        raise SiteError(
+            path, [SiteIssue(Position(1, 1), "UTF-16 and not UTF-8", "save it as UTF-8")]
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        place = Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
         what = f"the byte 0x{data[error.start]:02x} is no UTF-8 (Latin-1?)"
-        raise SiteError(path, [Fault(place, what, "save it as UTF-8")]) from error
+        raise SiteError(path, [SiteIssue(place, what, "save it as UTF-8")]) from error

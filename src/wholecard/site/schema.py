@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from wholecard.core.releases import RELEASES
 from wholecard.site import model
 from wholecard.site.model import Site
-from wholecard.site.releases import RELEASES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

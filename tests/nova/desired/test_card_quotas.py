@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from differential import card_limits
-from novasites import FACTS, site
+from support.novasites import FACTS, site
+from wholecard.core.releases import release
 from wholecard.nova.desired.card_quotas import (
     lacks_unified_limits,
     limited_cards,
@@ -16,7 +17,6 @@ from wholecard.nova.desired.card_quotas import (
     uncounted,
     why_uncounted,
 )
-from wholecard.site.releases import release
 
 DB, UNIFIED = "nova.quota.DbQuotaDriver", "nova.quota.UnifiedLimitsDriver"
 QUOTA = {"quotas": {"p": {"cards": {"h100": 8}}}}

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from novasites import FACTS, H100_SECOND, RTX, eight, site
+from support.novasites import FACTS, H100_SECOND, RTX, eight, site
+from wholecard.nova.desired.device_selection import given
+from wholecard.nova.desired.placement_tags import PlacementUse
 from wholecard.nova.desired.resource_classes import (
     card_classes,
     class_of_ids,
     class_of_name,
     refuse_alike,
 )
-from wholecard.nova.given import given
-from wholecard.nova.tags import PlacementUse
-from wholecard.nova.undoable import UndoableError
+from wholecard.nova.desired.unsupported import UnsupportedError
 
 CHOSEN, REPORTED = PlacementUse(report=True, choose=True), PlacementUse(report=True, choose=False)
 GPU = {"match": [{"vendor": "10de", "product": "2330"}]}
@@ -54,7 +54,7 @@ def test_twins_of_one_class_are_refused() -> None:
     """Two kinds of the same ids and the same class are one to nova."""
     card = {**GPU, "resource_class": "CUSTOM_H"}
     made = site({"gpu": card, "twin": card})
-    with pytest.raises(UndoableError, match=r"cannot tell cards\.gpu and cards\.twin apart"):
+    with pytest.raises(UnsupportedError, match=r"cannot tell cards\.gpu and cards\.twin apart"):
         card_classes(made, given(made, FACTS), (), CHOSEN)
 
 
@@ -63,7 +63,7 @@ def test_twins_without_placement() -> None:
     made = site({"gpu": GPU, "twin": GPU})
     classes = card_classes(made, given(made, FACTS), (), REPORTED)
     refuse_alike(classes, {"gpu": "type-PF", "twin": "type-PCI"})
-    with pytest.raises(UndoableError, match="cannot tell"):
+    with pytest.raises(UnsupportedError, match="cannot tell"):
         refuse_alike(classes, {"gpu": "type-PF", "twin": "type-PF"})
 
 
@@ -71,7 +71,7 @@ def test_ids_of_a_host_without_facts() -> None:
     """A host without facts has the ids that the matches write, and they have to."""
     made = site({"rtx": {"match": [{"vendor": "10de", "product": RTX.split(":")[1]}]}})
     assert card_classes(made, (), ("a",), CHOSEN).ids == {"rtx": (("10de", "2684"),)}
-    with pytest.raises(UndoableError, match="which ids its cards have is not known of a"):
+    with pytest.raises(UnsupportedError, match="which ids its cards have is not known of a"):
         card_classes(site({"any": {"match": [{"vendor": "10de"}]}}), (), ("a",), CHOSEN)
 
 
@@ -81,5 +81,5 @@ def test_names() -> None:
     assert class_of_name("h100 sxm-5") == "CUSTOM_H100_SXM_5"
     assert class_of_name("vgpu") == "CUSTOM_VGPU"
     assert len(class_of_name("a" * 248)) == 255
-    with pytest.raises(UndoableError, match="too long"):
+    with pytest.raises(UnsupportedError, match="too long"):
         class_of_name("a" * 249)

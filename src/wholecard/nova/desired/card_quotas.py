@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from wholecard.host.host import Host
+from wholecard.core.capabilities import Capability, has
+from wholecard.core.releases import Release
+from wholecard.host.facts.host import Host
+from wholecard.nova.desired.device_selection import given, hosts_without_facts
+from wholecard.nova.desired.placement_tags import placement_use
 from wholecard.nova.desired.resource_classes import card_classes
-from wholecard.nova.given import given, hosts_without_facts
+from wholecard.nova.desired.unsupported import Unsupported
 from wholecard.nova.options import DB_DRIVER, UNIFIED_DRIVER
-from wholecard.nova.tags import placement_use
-from wholecard.nova.undoable import Undoable
-from wholecard.site.capabilities import Capability, has
 from wholecard.site.model import Site
-from wholecard.site.releases import Release
 
 
 def quota_driver(site: Site, of: Release) -> str | None:
@@ -72,11 +72,11 @@ def why_uncounted(site: Site, of: Release) -> str:
     return ""
 
 
-def uncounted(site: Site, of: Release) -> Iterator[Undoable]:
+def uncounted(site: Site, of: Release) -> Iterator[Unsupported]:
     """What the site asks of quotas and nova of that release does not do; it is left out."""
     if lacks_unified_limits(site, of):
         limits = Capability.UNIFIED_LIMITS
-        yield Undoable(
+        yield Unsupported(
             ("quota_driver",),
             f"quota_driver: nova of {of} has no unified limits",
             f"They came with {limits.series} (nova {limits.since}).",
@@ -85,7 +85,7 @@ def uncounted(site: Site, of: Release) -> Iterator[Undoable]:
     why = why_uncounted(site, of)
     for project, quota in site.quotas.items():
         if quota.cards and why:
-            yield Undoable(
+            yield Unsupported(
                 ("quotas", project, "cards"),
                 f"quotas.{project}: its limit of {', '.join(quota.cards)} holds nothing back",
                 why,

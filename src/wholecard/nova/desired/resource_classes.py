@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wholecard.nova.given import Given
+from wholecard.nova.desired.device_selection import SelectedDevices
+from wholecard.nova.desired.device_specs import ids_of
+from wholecard.nova.desired.placement_tags import PlacementUse
+from wholecard.nova.desired.unsupported import unsupported
 from wholecard.nova.match import custom_name, resource_class_for
-from wholecard.nova.specs import ids_of
-from wholecard.nova.tags import PlacementUse
-from wholecard.nova.undoable import refused
 from wholecard.pci.device_types import DeviceType
 from wholecard.site.model import CardKind, Site
 
@@ -37,7 +37,10 @@ class CardClasses:
 
 
 def card_classes(
-    site: Site, selected: tuple[Given, ...], without_facts: tuple[str, ...], use: PlacementUse
+    site: Site,
+    selected: tuple[SelectedDevices, ...],
+    without_facts: tuple[str, ...],
+    use: PlacementUse,
 ) -> CardClasses:
     """The classes of a site's kinds.
 
@@ -55,7 +58,7 @@ def card_classes(
     for name, resource_class in own.items():
         other = next((twin for twin in _twins(name, ids) if own[twin] == resource_class), None)
         if resource_class is not None and other is not None:
-            raise refused(
+            raise unsupported(
                 ("cards", name),
                 f"nova cannot tell cards.{name} and cards.{other} apart",
                 f"They have the same ids and the same resource class, {resource_class}.",
@@ -69,7 +72,7 @@ def refuse_alike(classes: CardClasses, types: Mapping[str, DeviceType]) -> None:
     for name in classes.ids:
         for twin in _twins(name, classes.ids):
             if types[twin] == types[name]:
-                raise refused(
+                raise unsupported(
                     ("cards", name),
                     f"nova cannot tell cards.{name} and cards.{twin} apart",
                     "They have the same ids and the same device_type, and an alias knows no "
@@ -90,7 +93,7 @@ def class_of_name(name: str) -> str:
     """
     resource_class = custom_name(name.upper())
     if len(resource_class) > 255:
-        raise refused(
+        raise unsupported(
             ("cards", name),
             f"cards.{name}: its name is too long for a resource class",
             mend="Write resource_class: CUSTOM_…, of at most 255 characters.",
@@ -104,7 +107,7 @@ def _twins(name: str, ids: Mapping[str, tuple[Ids, ...]]) -> list[str]:
 
 
 def _ids(
-    name: str, kind: CardKind, selected: tuple[Given, ...], without_facts: tuple[str, ...]
+    name: str, kind: CardKind, selected: tuple[SelectedDevices, ...], without_facts: tuple[str, ...]
 ) -> tuple[Ids, ...]:
     """All ids that the kind has, those that its matches name first."""
     ids: dict[Ids, None] = {}
@@ -122,7 +125,7 @@ def _ids(
     order = {pair: number for number, pair in reversed(list(enumerate(named)))}
     ids.update(dict.fromkeys(sorted(seen, key=lambda pair: (order.get(pair, len(named)), pair))))
     if not ids:
-        raise refused(
+        raise unsupported(
             ("cards", name),
             f"cards.{name} gives nothing on any host",
             "No function of the inspected hosts meets one of its matches.",

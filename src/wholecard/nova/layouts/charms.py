@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from wholecard.core import UsageError
+from wholecard.core.capabilities import Capability, has
+from wholecard.core.releases import Release
+from wholecard.nova.desired.required_options import RequiredOption, joined
 from wholecard.nova.layouts.cloud import Cloud
 from wholecard.nova.layouts.yaml_text import document
-from wholecard.nova.needs import Need, joined
-from wholecard.nova.render import comment
-from wholecard.site.capabilities import Capability, has
-from wholecard.site.releases import Release
+from wholecard.nova.render.drop_in_file import comment
 
 _SETTABLE = frozenset({"device_spec", "alias", "enabled_filters", "host_subset_size"})
 _TUNING = frozenset({"DEFAULT", "placement", "workarounds", "scheduler", "filter_scheduler"})
@@ -97,5 +97,5 @@ def _unsettable(cloud: Cloud) -> list[str]:
     return comment(f"The charms have no option for {', '.join(missing)}.")
 
 
-def _is_switch(need: Need) -> bool:
+def _is_switch(need: RequiredOption) -> bool:
     return need.option.name in ("pci_in_placement", "available_filters", "driver")

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wholecard.core import UsageError
-from wholecard.nova.needs import Need, PciConfig, needs
+from wholecard.core.releases import Release
+from wholecard.nova.desired.required_options import PciConfig, RequiredOption, needs
 from wholecard.nova.options import ROLES, Role
-from wholecard.site.releases import Release
 
 # The options of which each host has its own values.
 _OF_HOSTS = frozenset({"device_spec"})
@@ -25,8 +25,8 @@ class Cloud:
     """
 
     of: Release
-    roles: Mapping[Role, tuple[Need, ...]]
-    hosts: Mapping[str, tuple[Need, ...]]
+    roles: Mapping[Role, tuple[RequiredOption, ...]]
+    hosts: Mapping[str, tuple[RequiredOption, ...]]
     filters_known: bool = True
 
     @property
@@ -34,18 +34,18 @@ class Cloud:
         """Whether every host has the same."""
         return len(set(self.hosts.values())) == 1
 
-    def same_hosts(self) -> tuple[tuple[tuple[str, ...], tuple[Need, ...]], ...]:
+    def same_hosts(self) -> tuple[tuple[tuple[str, ...], tuple[RequiredOption, ...]], ...]:
         """The hosts by what they have: groups of names, in the site's order."""
-        groups: dict[tuple[Need, ...], list[str]] = {}
+        groups: dict[tuple[RequiredOption, ...], list[str]] = {}
         for name, own in self.hosts.items():
             groups.setdefault(own, []).append(name)
         return tuple((tuple(names), own) for own, names in groups.items())
 
-    def compute(self, host: str) -> tuple[Need, ...]:
+    def compute(self, host: str) -> tuple[RequiredOption, ...]:
         """All that nova-compute of a host needs. Raises UsageError for a host that is not there."""
         return (*self.own(host), *self.roles["compute"])
 
-    def own(self, host: str) -> tuple[Need, ...]:
+    def own(self, host: str) -> tuple[RequiredOption, ...]:
         """What is a host's own. A cloud without hosts has one for all."""
         if "" in self.hosts:
             return self.hosts[""]
@@ -62,7 +62,7 @@ class Cloud:
             resolution=f"Name one with --host: {_some(self.hosts)}.",
         )
 
-    def need(self, role: Role, name: str) -> Need | None:
+    def need(self, role: Role, name: str) -> RequiredOption | None:
         """The role's need of that option's newest name, None where it has none."""
         return next((each for each in self.roles[role] if each.option.name == name), None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wholecard.nova.layouts.cloud import Cloud
 from wholecard.nova.options import ROLES
-from wholecard.nova.render import service, text
+from wholecard.nova.render.drop_in_file import service, text
 
 # Late in the folder: of a single value nova takes the last.
 NAME = "90-wholecard.conf"

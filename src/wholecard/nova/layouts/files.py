@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from wholecard.core import UsageError, WholecardError
-from wholecard.nova.ours import OURS
+from wholecard.nova.render.managed_files import OURS
 from wholecard.transaction.atomic_files import write_together
 
 

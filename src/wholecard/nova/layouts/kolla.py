@@ -9,11 +9,11 @@ Source: kolla-ansible, ansible/action_plugins/merge_configs.py, roles nova, nova
 from __future__ import annotations
 
 from wholecard.core import UsageError
+from wholecard.core.capabilities import Capability, has
+from wholecard.nova.desired.required_options import RequiredOption
 from wholecard.nova.layouts.cloud import Cloud
-from wholecard.nova.needs import Need
 from wholecard.nova.options import Role
-from wholecard.nova.render import text
-from wholecard.site.capabilities import Capability, has
+from wholecard.nova.render.drop_in_file import text
 
 _JINJA = ("{{", "{%", "{#")
 
@@ -56,7 +56,7 @@ def _paths(cloud: Cloud) -> dict[str, Role]:
 
 
 def _put(
-    made: dict[str, str], path: str, role: Role, found: tuple[Need, ...], cloud: Cloud
+    made: dict[str, str], path: str, role: Role, found: tuple[RequiredOption, ...], cloud: Cloud
 ) -> None:
     if found:
         made[path] = text(role, found, cloud.of)

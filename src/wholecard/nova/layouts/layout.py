@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from wholecard.core import UsageError
-from wholecard.nova.filters import default_filters
+from wholecard.core.releases import Release
+from wholecard.nova.desired.scheduler_filters import default_filters
 from wholecard.nova.layouts import charms, drop_in, kolla, openstack_ansible, rhoso
 from wholecard.nova.layouts.cloud import Cloud
 from wholecard.site.model import Site
-from wholecard.site.releases import Release
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from wholecard.core import UsageError
-from wholecard.nova.filters import PCI_FILTER
+from wholecard.core.capabilities import Capability, has
+from wholecard.core.releases import Release
+from wholecard.nova.desired.required_options import RequiredOption, joined
+from wholecard.nova.desired.scheduler_filters import PCI_FILTER
 from wholecard.nova.layouts.cloud import Cloud
 from wholecard.nova.layouts.yaml_text import document
-from wholecard.nova.needs import Need, joined
-from wholecard.nova.render import comment
-from wholecard.site.capabilities import Capability, has
-from wholecard.site.releases import Release
+from wholecard.nova.render.drop_in_file import comment
 
 # Options that have a variable of their own.
 _OWN = frozenset({"device_spec", "alias", "enabled_filters"})
@@ -60,13 +60,13 @@ def files(cloud: Cloud) -> dict[str, str]:
     return made
 
 
-def _by_sharing(cloud: Cloud) -> tuple[list[Need], list[Need]]:
+def _by_sharing(cloud: Cloud) -> tuple[list[RequiredOption], list[RequiredOption]]:
     """nova's needs that the one nova.conf may have, and those that are one service's alone.
 
     An option that another service reads too, without needing it, would be changed there as well.
     """
-    shared: list[Need] = []
-    apart: list[Need] = []
+    shared: list[RequiredOption] = []
+    apart: list[RequiredOption] = []
     nova = {role: found for role, found in cloud.roles.items() if role != "placement"}
     for found in nova.values():
         for need in found:
@@ -76,11 +76,11 @@ def _by_sharing(cloud: Cloud) -> tuple[list[Need], list[Need]]:
     return shared, apart
 
 
-def _same(found: tuple[Need, ...], need: Need) -> bool:
+def _same(found: tuple[RequiredOption, ...], need: RequiredOption) -> bool:
     return any((each.option, each.values) == (need.option, need.values) for each in found)
 
 
-def _unwritten(cloud: Cloud, apart: list[Need]) -> list[str]:
+def _unwritten(cloud: Cloud, apart: list[RequiredOption]) -> list[str]:
     names = dict.fromkeys(
         f"{need.option.spelling(cloud.of.nova)} = {joined(need.values)}" for need in apart
     )
@@ -91,7 +91,7 @@ def _unwritten(cloud: Cloud, apart: list[Need]) -> list[str]:
     )
 
 
-def _specs(own: tuple[Need, ...], of: Release) -> dict[str, Any]:
+def _specs(own: tuple[RequiredOption, ...], of: Release) -> dict[str, Any]:
     """The host's device_specs, as the role's template of that release prints them."""
     values = [value for need in own for value in need.values]
     if not values:
@@ -124,7 +124,7 @@ def _filters(cloud: Cloud) -> dict[str, Any]:
     return variables
 
 
-def _overrides(cloud: Cloud, found: list[Need]) -> dict[str, dict[str, Any]]:
+def _overrides(cloud: Cloud, found: list[RequiredOption]) -> dict[str, dict[str, Any]]:
     """The other options by section; a repeated one is a mapping of its values to nothing."""
     sections: dict[str, dict[str, Any]] = {}
     for need in found:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from wholecard.nova.filters import PCI_FILTER
+from wholecard.core.releases import Release
+from wholecard.nova.desired.required_options import RequiredOption
+from wholecard.nova.desired.scheduler_filters import PCI_FILTER
 from wholecard.nova.layouts.cloud import Cloud
 from wholecard.nova.layouts.drop_in import NAME
 from wholecard.nova.layouts.yaml_text import document
-from wholecard.nova.needs import Need
 from wholecard.nova.options import Role
-from wholecard.nova.render import text
-from wholecard.site.releases import Release
+from wholecard.nova.render.drop_in_file import text
 
 _NAMESPACE = "openstack"
 # The name is the operator's own: a ConfigMap of it may be there, with other keys.
@@ -82,7 +82,7 @@ def _custom(cloud: Cloud, role: Role) -> dict[str, str]:
     return {"customServiceConfig": text(role, found, cloud.of)} if found else {}
 
 
-def _is_operators(need: Need, cloud: Cloud) -> bool:
+def _is_operators(need: RequiredOption, cloud: Cloud) -> bool:
     """The operator's own list has the filter, and its pods have one worker each."""
     if need.option.name == "workers":
         return True

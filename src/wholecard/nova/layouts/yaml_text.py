@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from wholecard.nova.render import header
-from wholecard.site.releases import Release
+from wholecard.core.releases import Release
+from wholecard.nova.render.drop_in_file import header
 
 
 class _Dumper(yaml.SafeDumper):

@@ -15,8 +15,8 @@ that nova passes over, `json_text` the places within JSON, `broken` the values t
 annotations, `text` what a person reads, with what was left out (`unseen`).
 """
 
-from wholecard.nova.lint.checks import lint
-from wholecard.nova.lint.remark import Edit, Remark
+from wholecard.nova.lint.diagnostic import Diagnostic, TextEdit
+from wholecard.nova.lint.registry import lint
 from wholecard.nova.lint.service import Facts, Service
 
-__all__ = ["Edit", "Facts", "Remark", "Service", "lint"]
+__all__ = ["TextEdit", "Facts", "Diagnostic", "Service", "lint"]

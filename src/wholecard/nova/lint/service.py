@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from wholecard.host.host import Host
-from wholecard.nova.conf import Effective, NovaConf
-from wholecard.nova.conf_file import Entry
-from wholecard.nova.lint.json_text import Diagnosis, Path, Span, Twice, diagnose, spans
-from wholecard.nova.lint.remark import Edit, Remark, Spot
+from wholecard.core.releases import Release
+from wholecard.host.facts.host import Host
+from wholecard.nova.conf.conf_file import ConfEntry
+from wholecard.nova.conf.service_conf import Effective, NovaConf
+from wholecard.nova.conf.substitution import Substituted
+from wholecard.nova.lint.diagnostic import Diagnostic, Spot, TextEdit
+from wholecard.nova.lint.json_positions import Diagnosis, Path, Span, Twice, diagnose, spans
 from wholecard.nova.match import (
     Alias,
     AliasError,
@@ -27,8 +29,6 @@ from wholecard.nova.match import (
 )
 from wholecard.nova.match.pattern import cost
 from wholecard.nova.options import Option, Role, by_name
-from wholecard.nova.substitution import Substituted
-from wholecard.site.releases import Release
 
 # More of either is no configuration, and would take longer than anyone waits for.
 MOST_VALUES = 500
@@ -62,7 +62,7 @@ class Value:
     `wrong` is set where it is none, and `data` says nothing then.
     """
 
-    entry: Entry
+    entry: ConfEntry
     text: Substituted
     wrong: Diagnosis | None
     data: Any = field(compare=False)
@@ -96,11 +96,11 @@ class Value:
         span = self._spans[0].get(path)
         return self.spot(*span.value) if span else Spot(self.entry, 0, 1)
 
-    def renamed(self, path: Path, name: str) -> tuple[Edit, ...]:
+    def renamed(self, path: Path, name: str) -> tuple[TextEdit, ...]:
         """The edit that gives a key another name."""
         return (self.at_key(path).edit(json.dumps(name)),) if self.is_own_text else ()
 
-    def replaced(self, path: Path, text: str) -> tuple[Edit, ...]:
+    def replaced(self, path: Path, text: str) -> tuple[TextEdit, ...]:
         """The edit that gives a key another text as its value."""
         return (self.at_value(path).edit(json.dumps(text)),) if self.is_own_text else ()
 
@@ -200,13 +200,13 @@ class Service:
             for name in ("device_spec", "alias")
         }
 
-    def overlong(self, option: Option) -> Iterator[Entry]:
+    def overlong(self, option: Option) -> Iterator[ConfEntry]:
         """The entries that are not examined."""
         entries = self.conf.effective(option, self.major).entries
         yield from (each for each in entries[:MOST_VALUES] if len(each.value) > LONGEST_VALUE)
         yield from entries[MOST_VALUES : MOST_VALUES + 1]
 
-    def _value(self, entry: Entry) -> Value:
+    def _value(self, entry: ConfEntry) -> Value:
         text = self.conf.substituted(entry)
         wrong = diagnose(text.text)
         return Value(entry, text, wrong, None if wrong else json.loads(text.text))
@@ -250,10 +250,10 @@ class Service:
         return found
 
     @cached_property
-    def given(self) -> list[Given]:
+    def given(self) -> list[GivenDevice]:
         """Every device of every host that a device_spec gives, or would give but for another."""
         return [
-            Given(facts, device, tuple(specs))
+            GivenDevice(facts, device, tuple(specs))
             for facts in self.facts
             for device, specs in _matches(facts, self.specs)
         ]
@@ -269,14 +269,14 @@ class Service:
         names = {given.facts.name for given in self.given}
         return tuple(each for each in self.facts if each.name in names) or self.facts
 
-    def says(self, remarks: Iterable[Remark]) -> Iterator[Remark]:
+    def says(self, remarks: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
         """The remarks as those of this service's role."""
         roles = (self.role,) if self.role else ()
         return (replace(each, roles=roles) for each in remarks)
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenDevice:
     """A device and the device_specs that match it; the first is the one that counts."""
 
     facts: Facts

@@ -39,8 +39,8 @@ from wholecard.nova.match.fields import ADDRESS_BOUNDS, Fields
 from wholecard.nova.match.free import free_devices
 from wholecard.nova.match.functions import devices_of
 from wholecard.nova.match.placement import (
-    Group,
-    Provider,
+    PciResourceProvider,
+    RequestGroup,
     custom_name,
     groups_of,
     is_class_of_ids,
@@ -51,19 +51,49 @@ from wholecard.nova.match.placement import (
 )
 from wholecard.nova.match.pool import Pool
 from wholecard.nova.match.pools import Pools
-from wholecard.nova.match.request import Request, parse_request
+from wholecard.nova.match.request import PciRequest, parse_request
 from wholecard.nova.match.rules import Rules, rules_for
 from wholecard.nova.match.spec import Mismatch, Spec, assign
 from wholecard.nova.match.stages import HostCell
 from wholecard.nova.match.verdict import STAGES, Stage, Trail, Verdict
 
 __all__ = [
-    "Rules", "rules_for",
-    "Device", "devices_of", "free_devices", "Sysfs", "DeviceSysfs",
-    "Spec", "Mismatch", "assign", "AddressRule", "Fields", "ADDRESS_BOUNDS",
-    "Alias", "parse_aliases", "Request", "parse_request",
-    "Pool", "Pools", "HostCell", "Verdict", "Trail", "Stage", "STAGES",
-    "Provider", "providers_of", "resource_class_of", "traits_of", "Group", "groups_of",
-    "resource_class_for", "is_class_of_ids", "custom_name",
-    "MatchError", "SpecError", "AliasError", "RequestError", "PlacementError",
-]  # fmt: skip
+    "Rules",
+    "rules_for",
+    "Device",
+    "devices_of",
+    "free_devices",
+    "Sysfs",
+    "DeviceSysfs",
+    "Spec",
+    "Mismatch",
+    "assign",
+    "AddressRule",
+    "Fields",
+    "ADDRESS_BOUNDS",
+    "Alias",
+    "parse_aliases",
+    "PciRequest",
+    "parse_request",
+    "Pool",
+    "Pools",
+    "HostCell",
+    "Verdict",
+    "Trail",
+    "Stage",
+    "STAGES",
+    "PciResourceProvider",
+    "providers_of",
+    "resource_class_of",
+    "traits_of",
+    "RequestGroup",
+    "groups_of",
+    "resource_class_for",
+    "is_class_of_ids",
+    "custom_name",
+    "MatchError",
+    "SpecError",
+    "AliasError",
+    "RequestError",
+    "PlacementError",
+]

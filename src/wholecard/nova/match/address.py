@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wholecard.core.capabilities import Capability
 from wholecard.nova.match.device import Device, Sysfs
 from wholecard.nova.match.errors import SpecError
 from wholecard.nova.match.fields import (
@@ -19,7 +20,6 @@ from wholecard.nova.match.fields import (
 from wholecard.nova.match.pattern import DangerousPatternError, compiled
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import ANY, kind_of, shown
-from wholecard.site.capabilities import Capability
 
 __all__ = ["AddressRule", "interface_rule", "read_address"]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wholecard.core.capabilities import Capability
 from wholecard.nova.match.errors import AliasError
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import kind_of, read_json, shown, truth
 from wholecard.pci.device_types import DEVICE_TYPES
-from wholecard.site.capabilities import Capability
 
 __all__ = ["Alias", "parse_aliases"]
 

@@ -7,19 +7,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wholecard.core.capabilities import Capability
 from wholecard.nova.match.device import Device
 from wholecard.nova.match.errors import PlacementError, RequestError
-from wholecard.nova.match.request import Request
+from wholecard.nova.match.request import PciRequest
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
 from wholecard.nova.match.standard import RESOURCE_CLASSES, TRAITS
 from wholecard.nova.match.words import kind_of, shown, truth
-from wholecard.site.capabilities import Capability
 
 __all__ = [
-    "Group", "Provider", "custom_name", "groups_of", "is_class_of_ids", "providers_of",
-    "resource_class_for", "resource_class_of", "traits_of",
-]  # fmt: skip
+    "RequestGroup",
+    "PciResourceProvider",
+    "custom_name",
+    "groups_of",
+    "is_class_of_ids",
+    "providers_of",
+    "resource_class_for",
+    "resource_class_of",
+    "traits_of",
+]
 
 # More than any host has; nova would build them all, and a flavor may ask for a thousand million.
 MOST_GROUPS = 10_000
@@ -30,7 +37,7 @@ _NOT_IN_NAMES = re.compile("[^0-9A-Za-z]+")
 
 
 @dataclass(frozen=True)
-class Provider:
+class PciResourceProvider:
     """A child provider of the compute node: one device, or a PF by those of its VFs given."""
 
     name: str
@@ -45,7 +52,7 @@ class Provider:
 
 
 @dataclass(frozen=True)
-class Group:
+class RequestGroup:
     """One granular group of `GET /allocation_candidates`: one device, of one provider."""
 
     name: str
@@ -72,7 +79,7 @@ def traits_of(device: Device, spec: Spec, rules: Rules) -> frozenset[str]:
 
 def providers_of(
     hostname: str, devices: Iterable[Device], specs: Sequence[Spec], rules: Rules
-) -> tuple[Provider, ...]:
+) -> tuple[PciResourceProvider, ...]:
     """What nova-compute on the hypervisor host `hostname` reports, sorted by name.
 
     Devices with a `physical_network` are not reported. Raises PlacementError where nova-compute
@@ -87,7 +94,7 @@ def providers_of(
             f"the device_spec with devname {shown(named)} needs an address instead",
             "devname",
         )
-    providers: dict[str, Provider] = {}
+    providers: dict[str, PciResourceProvider] = {}
     for device in sorted(devices, key=lambda each: each.address):
         spec = assign(device, specs)
         if spec is None or spec.tags.get("physical_network"):
@@ -98,14 +105,14 @@ def providers_of(
         frozenset({"OWNER_NOVA"}) if rules.has(Capability.MARKED_PROVIDERS) else frozenset[str]()
     )
     return tuple(
-        Provider(each.name, each.resource_class, each.traits | marks, each.devices)
+        PciResourceProvider(each.name, each.resource_class, each.traits | marks, each.devices)
         for _, each in sorted(providers.items())
     )
 
 
 def _with(
-    provider: Provider | None, name: str, device: Device, spec: Spec, rules: Rules
-) -> Provider:
+    provider: PciResourceProvider | None, name: str, device: Device, spec: Spec, rules: Rules
+) -> PciResourceProvider:
     """The provider with one device more."""
     is_child = device.parent_addr is not None and device.dev_type in ("type-VF", "vdpa")
     if provider and (not is_child or provider.devices[0].parent_addr is None):
@@ -136,10 +143,12 @@ def _with(
             f"{device.address} is a VF, which cannot have one_time_use, not even false",
             "one_time_use",
         )
-    return Provider(name, resource_class, traits, (*(provider.devices if provider else ()), device))
+    return PciResourceProvider(
+        name, resource_class, traits, (*(provider.devices if provider else ()), device)
+    )
 
 
-def groups_of(requests: Iterable[Request], rules: Rules) -> tuple[Group, ...]:
+def groups_of(requests: Iterable[PciRequest], rules: Rules) -> tuple[RequestGroup, ...]:
     """What the scheduler asks Placement for: a group for each device of each request.
 
     Empty without `pci_in_placement`. Raises RequestError for an alias with several specs, of
@@ -165,7 +174,7 @@ def groups_of(requests: Iterable[Request], rules: Rules) -> tuple[Group, ...]:
         )
         traits = _traits(spec.get("traits"))
         groups += [
-            Group(f"{request.request_id}-{number}", resource_class, traits)
+            RequestGroup(f"{request.request_id}-{number}", resource_class, traits)
             for number in range(request.count)
         ]
     return tuple(groups)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wholecard.core.capabilities import Capability
 from wholecard.nova.match.device import Device
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
-from wholecard.site.capabilities import Capability
 
 __all__ = ["PLACEMENT_TAGS", "Pool", "pools_of", "reported"]
 

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from wholecard.core.capabilities import Capability
 from wholecard.nova.match.device import Device
 from wholecard.nova.match.pool import Pool, pools_of, reported
-from wholecard.nova.match.request import Request
+from wholecard.nova.match.request import PciRequest
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec
 from wholecard.nova.match.stages import Demand, HostCell, filters
 from wholecard.nova.match.verdict import Stage, Trail, Verdict
-from wholecard.site.capabilities import Capability
 
 __all__ = ["Pools"]
 
@@ -54,7 +54,7 @@ class Pools:
 
     def supports(
         self,
-        requests: Iterable[Request],
+        requests: Iterable[PciRequest],
         numa_cells: Sequence[int] | None = None,
         provider_mapping: Mapping[str, Sequence[str]] | None = None,
     ) -> Verdict:
@@ -85,7 +85,7 @@ class Pools:
         return Verdict(tuple(trails))
 
 
-def _chosen(request: Request, mapping: Mapping[str, Sequence[str]] | None) -> tuple[str, ...]:
+def _chosen(request: PciRequest, mapping: Mapping[str, Sequence[str]] | None) -> tuple[str, ...]:
     """The providers that give the request's devices, each as often as it gives one."""
     if mapping:
         return tuple(

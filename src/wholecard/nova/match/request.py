@@ -10,11 +10,11 @@ from wholecard.nova.match.errors import RequestError
 from wholecard.nova.match.words import shown
 from wholecard.pci.device_types import NUMA_POLICIES
 
-__all__ = ["Request", "parse_request"]
+__all__ = ["PciRequest", "parse_request"]
 
 
 @dataclass(frozen=True)
-class Request:
+class PciRequest:
     """`count` devices of which each has all that one of `specs` asks for.
 
     `request_id` is unlike every other one's start; Placement's groups are named after it.
@@ -30,7 +30,7 @@ class Request:
 
 def parse_request(
     text: str, aliases: Mapping[str, Alias], policy: str | None = None
-) -> tuple[Request, ...]:
+) -> tuple[PciRequest, ...]:
     """The requests of one extra spec's value, in its order.
 
     `policy` is the flavor's or the image's own NUMA policy (`hw:pci_numa_affinity_policy`, from
@@ -54,6 +54,6 @@ def parse_request(
             raise RequestError("bad-policy", f"there is no NUMA policy {shown(policy)}")
         alias = aliases[name]
         requests.append(
-            Request(name, count, alias.specs, policy or alias.numa_policy, f"{position:08d}")
+            PciRequest(name, count, alias.specs, policy or alias.numa_policy, f"{position:08d}")
         )
     return tuple(requests)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wholecard.core.capabilities import Capability, has
+from wholecard.core.releases import FIRST, LATEST
 from wholecard.nova.options import ALIAS_KEYS, numa_policies
-from wholecard.site.capabilities import Capability, has
-from wholecard.site.releases import FIRST, LATEST
 
 __all__ = ["Rules", "rules_for"]
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from wholecard.core.capabilities import Capability
 from wholecard.nova.match.address import AddressRule, interface_rule, read_address
 from wholecard.nova.match.device import Device, Sysfs
 from wholecard.nova.match.errors import SpecError
 from wholecard.nova.match.fields import UnreadableAddressError, hex_word
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import ANY, kind_of, read_json, shown, truth
-from wholecard.site.capabilities import Capability
 
 __all__ = ["Mismatch", "Spec", "assign"]
 

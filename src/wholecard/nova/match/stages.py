@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wholecard.core.capabilities import Capability
 from wholecard.nova.match.pool import PLACEMENT_TAGS, Pool
-from wholecard.nova.match.request import Request
+from wholecard.nova.match.request import PciRequest
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import truth
-from wholecard.site.capabilities import Capability
 
 __all__ = ["Demand", "HostCell", "filters"]
 
@@ -33,7 +33,7 @@ class Demand:
     Placement chose, once for each device; empty where it was not asked.
     """
 
-    request: Request
+    request: PciRequest
     rules: Rules
     cells: tuple[int, ...] = ()
     host_cells: tuple[HostCell, ...] | None = None

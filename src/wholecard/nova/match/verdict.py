@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wholecard.nova.match.request import Request
+from wholecard.nova.match.request import PciRequest
 
 __all__ = ["Stage", "Trail", "Verdict", "STAGES"]
 
@@ -42,7 +42,7 @@ class Stage:
 class Trail:
     """A request and the stages it came through, up to and with the first that broke it."""
 
-    request: Request
+    request: PciRequest
     stages: tuple[Stage, ...]
 
     @property

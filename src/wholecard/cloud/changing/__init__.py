@@ -1,0 +1,1 @@
+"""Apply and roll back on a cloud, with its journal."""

@@ -1,0 +1,86 @@
+"""Which cloud and region a journal belongs to, as it may be written down: addresses alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from openstack.connection import Connection
+
+from wholecard.cloud.client.errors import CloudError, api_errors
+
+_PORTS = {"http": 80, "https": 443}
+_VERSION = re.compile(r"/v\d+(\.\d+)?$")
+# nova's endpoint may end with the project that asks: an id of 32 digits, or with dashes.
+_PROJECT = re.compile(r"/(AUTH_)?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$")
+
+
+@dataclass(frozen=True)
+class CloudIdentity:
+    """Keystone's address, the region's name and nova's endpoint; None for what is not known.
+
+    A region of no name is "". Journals of older releases know Keystone's address alone.
+    """
+
+    keystone: str
+    region: str | None = None
+    compute: str | None = None
+
+    def differences(self, here: CloudIdentity) -> list[str]:
+        """How `here` is another place than this one, one line each, as far as both are known.
+
+        In a region that has a name nova's endpoint may move: to https, to another address, to
+        another interface of the catalog. Without one it alone tells one region from another.
+        """
+        pairs = [("Keystone", self.keystone, here.keystone), ("region", self.region, here.region)]
+        if not self.region:
+            pairs.append(("compute endpoint", self.compute, here.compute))
+        return [
+            f"Its {what} is {said or 'none'}; here it is {now or 'none'}."
+            for what, said, now in pairs
+            if said is not None and said != now
+        ]
+
+    def moved(self, here: CloudIdentity) -> str | None:
+        """What to tell where nova is at another address of the same place than it was."""
+        if self.compute in (None, here.compute):
+            return None
+        return f"nova was at {self.compute} and is at {here.compute}, in the same region"
+
+
+def place_of(conn: Connection) -> CloudIdentity:
+    """Where this connection leads. Raises CloudError where the catalog has no compute service."""
+    auth_url = str((conn.config.config.get("auth") or {}).get("auth_url", ""))
+    with api_errors(conn, "look for nova in the catalog"):
+        compute = conn.endpoint_for("compute")
+    if not compute:
+        raise CloudError(
+            "cannot look for nova in the catalog: the region has no compute service",
+            resolution="Name a region that has one in clouds.yaml.",
+        )
+    return CloudIdentity(
+        address(auth_url), str(conn.config.get_region_name() or ""), address(compute)
+    )
+
+
+def address(url: str) -> str:
+    """An API's address in one way of writing, without the user and password that it may have.
+
+    Scheme and host are small, a port that the scheme implies, the API's version, the asking
+    project and a slash at the end are left out: all of them name the same cloud.
+    """
+    # Not urlsplit's own way: a password that was typed as it is may have / and @ in it.
+    scheme, separator, rest = url.strip().partition("://")
+    if not separator:
+        return ""
+    try:
+        parts = urlsplit(f"{scheme}://{rest.rpartition('@')[2]}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    scheme = parts.scheme.lower()
+    host = f"[{host}]" if ":" in host else host
+    shown = "" if port is None or port == _PORTS.get(scheme) else f":{port}"
+    path = _VERSION.sub("", _PROJECT.sub("", parts.path.rstrip("/")))
+    return f"{scheme}://{host}{shown}{path}"

@@ -1,0 +1,1 @@
+"""OpenStack's APIs: connection, errors, waiting, and what is read from them."""

@@ -1,0 +1,214 @@
+"""Servers: boot one and say how it went, read its console, delete it for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from openstack import exceptions as sdk
+from openstack.connection import Connection
+
+from wholecard.cloud.client.errors import CloudError, api_errors
+from wholecard.cloud.client.waiting import WaitTimeoutError, wait_until
+
+
+@dataclass(frozen=True)
+class StateSeconds:
+    """How long a server stood in one state, in seconds, as seen by polling."""
+
+    state: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ServerOutcome:
+    """How a boot ended: `status` is ACTIVE or ERROR.
+
+    `host` (nova-compute's) and `hypervisor_hostname` are None where no host was found and for who
+    is not an administrator. `fault` is nova's message of an ERROR, else empty. `states` stand in
+    the order in which they were seen, `STATUS` or `STATUS/task`.
+    """
+
+    id: str
+    name: str
+    status: str
+    host: str | None
+    hypervisor_hostname: str | None
+    fault: str
+    states: tuple[StateSeconds, ...]
+
+    @property
+    def seconds(self) -> float:
+        """From the request to the end."""
+        return sum(each.seconds for each in self.states)
+
+
+class ServerTimeoutError(WaitTimeoutError):
+    """A server was neither ACTIVE nor ERROR in time; `server_id` is there to be deleted."""
+
+    def __init__(self, brief: str, details: str, resolution: str, server_id: str) -> None:
+        super().__init__(brief, details, resolution)
+        self.server_id = server_id
+
+
+def boot(
+    conn: Connection,
+    name: str,
+    flavor: str,
+    image: str,
+    timeout: float,
+    *,
+    on_state: Callable[[str, float], None] | None = None,
+) -> ServerOutcome:
+    """Create a server without networks and wait until it is ACTIVE or ERROR.
+
+    `flavor` and `image` are names or ids, `timeout` is in seconds. `on_state` is called with each
+    new state and the seconds since the request. An ERROR is an outcome, not an exception: that a
+    server is refused may be what was to be shown. `networks: none` needs compute API 2.37; the
+    SDK takes the newest that both sides know.
+
+    Raises ServerTimeoutError, which leaves the server there, or CloudError.
+    """
+    start = time.monotonic()
+    with api_errors(conn, f"create the server {name}"):
+        found_flavor = conn.compute.find_flavor(flavor, ignore_missing=False)
+        found_image = conn.image.find_image(image, ignore_missing=False)
+        created = conn.compute.create_server(
+            name=name, flavor_id=found_flavor.id, image_id=found_image.id, networks="none"
+        )
+    server_id = str(created.id)
+    entered: list[tuple[str, float]] = [("REQUEST", 0.0)]
+
+    def probe() -> Any | None:
+        with api_errors(conn, f"read the server {name}"):
+            server = conn.compute.get_server(server_id)
+        state = str(server.status) + (f"/{server.task_state}" if server.task_state else "")
+        if state != entered[-1][0]:
+            entered.append((state, time.monotonic() - start))
+            if on_state is not None:
+                on_state(*entered[-1])
+        return server if server.status in {"ACTIVE", "ERROR"} else None
+
+    try:
+        server = wait_until(f"the server {name} ACTIVE or ERROR", probe, timeout)
+    except WaitTimeoutError as late:
+        raise ServerTimeoutError(
+            late.brief,
+            f"It is {entered[-1][0]}. Server: {server_id}",
+            "See the logs of nova-scheduler and nova-compute; delete the server.",
+            server_id,
+        ) from late
+    return ServerOutcome(
+        id=server_id,
+        name=name,
+        status=str(server.status),
+        host=server.compute_host,
+        hypervisor_hostname=server.hypervisor_hostname,
+        fault=str((server.fault or {}).get("message", "")) if server.status == "ERROR" else "",
+        states=durations(entered, time.monotonic() - start),
+    )
+
+
+def durations(entered: list[tuple[str, float]], end: float) -> tuple[StateSeconds, ...]:
+    """Seconds in each state, from when each was entered and when the last was left."""
+    leaving = [*(at for _, at in entered[1:]), end]
+    return tuple(
+        StateSeconds(state, left - at) for (state, at), left in zip(entered, leaving, strict=True)
+    )
+
+
+def console(conn: Connection, server_id: str) -> str:
+    """What the server has printed on its serial console; empty while it has none.
+
+    nova keeps the last 100 KiB. Raises CloudError when the server is not there.
+    """
+    with api_errors(conn, f"read the console of {server_id}"):
+        try:
+            return str(conn.compute.get_server_console_output(server_id)["output"] or "")
+        except (sdk.ConflictException, sdk.NotFoundException):
+            # Both also mean "its console is not there yet"; only a missing server is an error.
+            conn.compute.get_server(server_id)
+            return ""
+
+
+def wait_for_console(
+    conn: Connection,
+    server_id: str,
+    predicate: Callable[[str], bool],
+    timeout: float,
+    on_text: Callable[[str], None] | None = None,
+) -> str:
+    """Wait until the predicate holds of the console's whole text, and return that text.
+
+    `on_text` gets what is new each time. `timeout` in seconds. A compute service that is too busy
+    to answer nova in time (HTTP 500) is asked again. Raises WaitTimeoutError with the console's
+    end, or CloudError when the server is gone or in ERROR.
+    """
+    seen = ""
+
+    def probe() -> str | None:
+        nonlocal seen
+        try:
+            text = console(conn, server_id)
+        except CloudError as error:
+            if error.http_status is None or error.http_status < 500:
+                raise
+            return None
+        if on_text is not None and text != seen:
+            on_text(text[len(seen) :] if text.startswith(seen) else text)
+        seen = text
+        if predicate(text):
+            return text
+        _refuse_broken(conn, server_id)
+        return None
+
+    return wait_until(
+        f"the awaited text on the console of {server_id}",
+        probe,
+        timeout,
+        interval=1.0,
+        last=lambda: "The console ends with:\n" + seen[-1500:],
+        resolution="The guest is slow or did not boot: read its console.",
+    )
+
+
+def delete_and_wait(conn: Connection, server_id: str, timeout: float) -> None:
+    """Delete a server and wait until nova knows it no more; one that is gone is well.
+
+    `timeout` in seconds. Raises WaitTimeoutError, or CloudError when the deletion ended in ERROR.
+    """
+    with api_errors(conn, f"delete the server {server_id}"):
+        conn.compute.delete_server(server_id, ignore_missing=True)
+    seen = ""
+
+    def probe() -> bool | None:
+        nonlocal seen
+        with api_errors(conn, f"read the server {server_id}"):
+            try:
+                server = conn.compute.get_server(server_id)
+            except sdk.NotFoundException:
+                return True
+        seen = f"It is {server.status}/{server.task_state}."
+        return None
+
+    wait_until(
+        f"the server {server_id} deleted",
+        probe,
+        timeout,
+        last=lambda: seen,
+        resolution="See nova-compute's log; a compute that is down deletes when it is back.",
+    )
+
+
+def _refuse_broken(conn: Connection, server_id: str) -> None:
+    """Raise CloudError when waiting for the server has become pointless."""
+    with api_errors(conn, f"read the server {server_id}"):
+        server = conn.compute.get_server(server_id)
+    if server.status == "ERROR":
+        raise CloudError(
+            f"the server {server_id} is in ERROR",
+            str((server.fault or {}).get("message", "")),
+            "See nova-compute's log.",
+        )

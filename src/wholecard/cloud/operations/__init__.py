@@ -1,0 +1,1 @@
+"""One file a kind of operation on a cloud; `registry` lists them."""

@@ -1,0 +1,241 @@
+"""Host aggregates: made with a mark in their metadata, completed, and given hosts."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from openstack import exceptions as sdk
+from openstack.connection import Connection
+
+from wholecard.cloud.client.errors import answer_read, words_of
+from wholecard.cloud.operations.operation import (
+    HALF,
+    Fields,
+    State,
+    Value,
+    Values,
+    property_commands,
+)
+from wholecard.cloud.operations.ownership import id_of, required
+
+# How we know our own aggregates again.
+MARK, MADE = "wholecard", "made"
+ZONE = "availability_zone"
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """An aggregate as it is; the availability zone is among its metadata."""
+
+    id: str
+    name: str
+    metadata: Mapping[str, str]
+    hosts: tuple[str, ...]
+
+    @property
+    def ours(self) -> bool:
+        """Whether it carries our mark."""
+        return self.metadata.get(MARK) == MADE
+
+
+@dataclass(frozen=True)
+class CreateAggregate(Fields):
+    """Create an aggregate with our mark; its metadata and hosts are operations of their own."""
+
+    op: ClassVar[str] = "create-aggregate"
+
+    name: str
+    zone: str | None = None
+
+    def describe(self) -> str:
+        """The command of the openstack client that does the same."""
+        zone = f" --zone {shlex.quote(self.zone)}" if self.zone else ""
+        return f"openstack aggregate create{zone} --property {MARK}={MADE} {_quoted(self.name)}"
+
+    @property
+    def before(self) -> State:
+        """No such aggregate."""
+        return {self.name: None}
+
+    @property
+    def after(self) -> State:
+        """An aggregate of ours."""
+        return {self.name: MADE}
+
+    def look(self, conn: Connection) -> State:
+        """Whose the aggregate of this name is; a bare one may be ours without its mark yet."""
+        found = _find(conn, self.name)
+        if found is None or found.ours:
+            return {self.name: None if found is None else MADE}
+        bare = not found.hosts and set(found.metadata) <= {ZONE}
+        return {self.name: HALF if bare else "not ours"}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Create and mark it, or delete it as `unmake` does."""
+        if state[self.name] is None:
+            return self.unmake(conn, None, half=False)
+        self.make(conn)
+        return None
+
+    def make(self, conn: Connection) -> str | None:
+        """Create and mark it, or mark one that was half made; its id."""
+        found = _find(conn, self.name)
+        made = found.id if found else _create(conn, self.name, self.zone)
+        _set_metadata(conn, made, {MARK: MADE})
+        return made
+
+    def made(self, conn: Connection) -> str | None:
+        """The id of the aggregate of this name that is ours."""
+        found = _find(conn, self.name)
+        return found.id if found is not None and found.ours else None
+
+    def unmake(self, conn: Connection, made: str | None, half: bool) -> str | None:
+        """Delete it unless it is another one, or has something in it."""
+        found = _find(conn, self.name)
+        if found is None:
+            return None
+        stays = f"aggregate {self.name} stays: "
+        if not found.ours and not (half and set(found.metadata) <= {ZONE}):
+            return f"{stays}it is not wholecard's"
+        if made not in (None, found.id):
+            return f"{stays}it is {found.id} and not {made}, which was made here"
+        more = sorted({*found.metadata} - {MARK, ZONE}) + list(found.hosts)
+        if more:
+            return f"{stays}it has {', '.join(more)}"
+        _delete(conn, found.id)
+        return None
+
+
+@dataclass(frozen=True)
+class SetAggregateMetadata(Values):
+    """Set metadata of an aggregate, by its name; its availability zone is one of them."""
+
+    op: ClassVar[str] = "set-aggregate-metadata"
+
+    name: str
+    changes: tuple[Value, ...]
+
+    def describe(self) -> str:
+        """The commands of the openstack client that do the same."""
+        return "\n".join(property_commands("aggregate", self.changes, _quoted(self.name)))
+
+    def look(self, conn: Connection) -> State:
+        """These metadata as they are."""
+        found = _find(conn, self.name)
+        metadata: Mapping[str, str] = {} if found is None else found.metadata
+        return {key: metadata.get(key) for key, _, _ in self.changes}
+
+    def holder(self, conn: Connection) -> str | None:
+        """The aggregate's id."""
+        return id_of(_find(conn, self.name))
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
+        """Set and remove them, the zone by a call of its own: nova may refuse that one.
+
+        nova takes another zone, but none away: an empty one is refused, null among them
+        (nova/compute/api.py, is_safe_to_update_az).
+        """
+        aggregate = required(_find(conn, self.name), f"aggregate {self.name}", holder)
+        others = {key: value for key, value in state.items() if key != ZONE}
+        if others:
+            _set_metadata(conn, aggregate.id, others)
+        if state.get(ZONE) is not None:
+            _set_metadata(conn, aggregate.id, {ZONE: state[ZONE]})
+        elif ZONE in state and ZONE in aggregate.metadata:
+            kept = aggregate.metadata[ZONE]
+            return f"aggregate {self.name} keeps its availability zone {kept}: nova takes none away"
+        return None
+
+
+@dataclass(frozen=True)
+class AddHosts(Values):
+    """Put hosts into an aggregate; a value is `member` or None."""
+
+    op: ClassVar[str] = "add-hosts"
+
+    name: str
+    changes: tuple[Value, ...]
+
+    def describe(self) -> str:
+        """The commands of the openstack client that do the same."""
+        return "\n".join(
+            f"openstack aggregate {'remove' if after is None else 'add'} host "
+            f"{_quoted(self.name)} {_quoted(host)}"
+            for host, _, after in self.changes
+        )
+
+    def look(self, conn: Connection) -> State:
+        """Which of the hosts are in it."""
+        found = _find(conn, self.name)
+        hosts = () if found is None else found.hosts
+        return {host: "member" if host in hosts else None for host, _, _ in self.changes}
+
+    def holder(self, conn: Connection) -> str | None:
+        """The aggregate's id."""
+        return id_of(_find(conn, self.name))
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
+        """Add and remove them, one call each; of a host that has to stay a note says why.
+
+        From nova 30 on one with servers stays in an aggregate with a zone (nova/compute/api.py,
+        ensure_no_instances_need_to_move_az_when_host_removed).
+        """
+        aggregate = required(_find(conn, self.name), f"aggregate {self.name}", holder)
+        notes = []
+        for host, value in sorted(state.items()):
+            if value is not None:
+                conn.compute.add_host_to_aggregate(aggregate.id, host)
+                continue
+            try:
+                conn.compute.remove_host_from_aggregate(aggregate.id, host)
+            except sdk.NotFoundException:
+                continue
+            except (sdk.BadRequestException, sdk.ConflictException) as error:
+                notes.append(f"host {host} stays in aggregate {self.name}: {words_of(conn, error)}")
+        return "; ".join(notes) or None
+
+
+def aggregates(conn: Connection) -> tuple[Aggregate, ...]:
+    """The cloud's aggregates, by name. Raises CloudError."""
+    with answer_read(conn, "list the aggregates"):
+        return tuple(sorted(_list(conn), key=lambda each: each.name))
+
+
+def _list(conn: Connection) -> list[Aggregate]:
+    return [
+        Aggregate(
+            id=str(each.id),
+            name=str(each.name),
+            metadata={str(key): str(value) for key, value in (each.metadata or {}).items()},
+            hosts=tuple(sorted(map(str, each.hosts or ()))),
+        )
+        for each in conn.compute.aggregates()
+    ]
+
+
+def _find(conn: Connection, name: str) -> Aggregate | None:
+    return next((each for each in _list(conn) if each.name == name), None)
+
+
+def _create(conn: Connection, name: str, zone: str | None) -> str:
+    fields: dict[str, Any] = {"name": name, **({ZONE: zone} if zone else {})}
+    return str(conn.compute.create_aggregate(**fields).id)
+
+
+def _set_metadata(conn: Connection, aggregate: str, metadata: State) -> None:
+    # Not the SDK's call, which takes keys as Python keywords. None removes a key.
+    answer = conn.compute.post(
+        f"/os-aggregates/{aggregate}/action", json={"set_metadata": {"metadata": metadata}}
+    )
+    sdk.raise_from_response(answer)
+
+
+def _delete(conn: Connection, aggregate: str) -> None:
+    conn.compute.delete_aggregate(aggregate, ignore_missing=True)
+
+
+def _quoted(name: str) -> str:
+    return shlex.quote(name)

@@ -1,0 +1,304 @@
+"""Flavors that ask for cards: what has to be made, planned before and applied after."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from keystoneauth1 import exceptions as keystone
+from openstack import exceptions as sdk
+from openstack import utils
+from openstack.connection import Connection
+
+from wholecard.cloud.client.errors import NO_PROJECT, answer_read, words_of
+from wholecard.cloud.operations.operation import Fields, State, Value, Values, property_commands
+from wholecard.cloud.operations.ownership import id_of, required
+from wholecard.core.marks import MADE
+
+# nova keeps a description from compute API 2.55 on (Queens); by it we know our own flavors again.
+# From compute API 2.61 on (Rocky) the list has the extra specs.
+_LISTED_WITH_SPECS = "2.61"
+
+
+@dataclass(frozen=True)
+class FlavorWish:
+    """A flavor to have: memory in MiB, root disk in GiB (0: the image's size).
+
+    `projects` are the ids of the only projects that may use it; without any it is public.
+    """
+
+    name: str
+    ram_mb: int
+    vcpus: int
+    disk_gb: int
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+    projects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """A flavor as it is; `ours` when it carries our description. `projects` have access to it."""
+
+    id: str
+    name: str
+    ram_mb: int
+    vcpus: int
+    disk_gb: int
+    extra_specs: Mapping[str, str]
+    ours: bool
+    public: bool = True
+    projects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CreateFlavor(Fields):
+    """Create a flavor; its extra specs are an operation of their own, as in nova's API."""
+
+    op: ClassVar[str] = "create-flavor"
+
+    name: str
+    ram_mb: int
+    vcpus: int
+    disk_gb: int
+    public: bool = True
+
+    def describe(self) -> str:
+        """The command of the openstack client that does the same."""
+        private = "" if self.public else " --private"
+        return (
+            f"openstack flavor create --ram {self.ram_mb} --vcpus {self.vcpus}"
+            f" --disk {self.disk_gb} --description {MADE!r}{private} {quoted(self.name)}"
+        )
+
+    @property
+    def before(self) -> State:
+        """No such flavor."""
+        return {self.name: None}
+
+    @property
+    def after(self) -> State:
+        """A flavor of ours of this size."""
+        return {self.name: _size(self.ram_mb, self.vcpus, self.disk_gb, self.public, ours=True)}
+
+    def look(self, conn: Connection) -> State:
+        """The size of the flavor that has this name, and whose it is."""
+        found = _find(conn, self.name)
+        if found is None:
+            return {self.name: None}
+        size = found.ram_mb, found.vcpus, found.disk_gb, found.public
+        return {self.name: _size(*size, ours=found.ours)}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Create it, or delete it as `unmake` does."""
+        if state[self.name] is None:
+            return self.unmake(conn, None, half=False)
+        self.make(conn)
+        return None
+
+    def make(self, conn: Connection) -> str | None:
+        """Create it; the id that nova gave it."""
+        made = conn.compute.create_flavor(
+            name=self.name,
+            ram=self.ram_mb,
+            vcpus=self.vcpus,
+            disk=self.disk_gb,
+            is_public=self.public,
+            description=MADE,
+        )
+        return str(made.id)
+
+    def made(self, conn: Connection) -> str | None:
+        """The id of the flavor of this name that is ours."""
+        found = _find(conn, self.name)
+        return found.id if found is not None and found.ours else None
+
+    def unmake(
+        self,
+        conn: Connection,
+        made: str | None,
+        half: bool,  # noqa: ARG002 -- a flavor has its mark from the first
+    ) -> str | None:
+        """Delete it unless it is another one, or somebody set something on it or was let in."""
+        found = _find(conn, self.name)
+        if found is None:
+            return None
+        stays = f"flavor {self.name} stays: "
+        if not found.ours:
+            return f"{stays}it is not wholecard's"
+        if made not in (None, found.id):
+            return f"{stays}it is {found.id} and not {made}, which was made here"
+        if found.extra_specs:
+            return f"{stays}somebody set {', '.join(sorted(found.extra_specs))} on it"
+        having = () if found.public else _projects(conn, found.id)
+        let_in = [each for each in having if not _is_gone(conn, each)]
+        if let_in:
+            return f"{stays}somebody let {', '.join(let_in)} use it"
+        conn.compute.delete_flavor(found.id)
+        return None
+
+
+@dataclass(frozen=True)
+class SetExtraSpecs(Values):
+    """Set extra specs of a flavor, by its name."""
+
+    op: ClassVar[str] = "set-extra-specs"
+
+    name: str
+    changes: tuple[Value, ...]
+
+    def describe(self) -> str:
+        """The command of the openstack client that does the same."""
+        return set_command(self.name, self.changes)
+
+    def look(self, conn: Connection) -> State:
+        """These extra specs as they are."""
+        found = _find(conn, self.name)
+        specs: Mapping[str, str] = {} if found is None else found.extra_specs
+        return {key: specs.get(key) for key, _, _ in self.changes}
+
+    def holder(self, conn: Connection) -> str | None:
+        """The flavor's id."""
+        return id_of(_find(conn, self.name))
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
+        """Set those with a value in one call, remove the others."""
+        flavor = required(_find(conn, self.name), f"flavor {self.name}", holder)
+        wished = {key: value for key, value in state.items() if value is not None}
+        if wished:
+            conn.compute.create_flavor_extra_specs(flavor.id, wished)
+        for key in sorted(state.keys() - wished.keys()):
+            with contextlib.suppress(sdk.NotFoundException):
+                conn.compute.delete_flavor_extra_specs_property(flavor.id, key)
+        return None
+
+
+@dataclass(frozen=True)
+class GiveFlavor(Values):
+    """Give projects, by their ids, access to a private flavor; a value is `yes` or None."""
+
+    op: ClassVar[str] = "give-flavor"
+
+    name: str
+    changes: tuple[Value, ...]
+
+    def describe(self) -> str:
+        """The commands of the openstack client that do the same."""
+        return "\n".join(
+            f"openstack flavor {'unset' if after is None else 'set'} --project {project}"
+            f" {quoted(self.name)}"
+            for project, _, after in self.changes
+        )
+
+    def look(self, conn: Connection) -> State:
+        """Which of the projects have access."""
+        found = _find(conn, self.name)
+        having = () if found is None else _projects(conn, found.id)
+        return {project: "yes" if project in having else None for project, _, _ in self.changes}
+
+    def holder(self, conn: Connection) -> str | None:
+        """The flavor's id."""
+        return id_of(_find(conn, self.name))
+
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
+        """Add or remove access; of what could not be taken away a note says why."""
+        flavor = required(_find(conn, self.name), f"flavor {self.name}", holder)
+        notes = []
+        for project, value in sorted(state.items()):
+            if value is not None:
+                conn.compute.flavor_add_tenant_access(flavor.id, project)
+                continue
+            try:
+                conn.compute.flavor_remove_tenant_access(flavor.id, project)
+            except sdk.NotFoundException:
+                continue
+            except sdk.BadRequestException as error:
+                # So older novas say of a project that Keystone does not know any more.
+                said = words_of(conn, error)
+                if NO_PROJECT not in said:
+                    raise
+                notes.append(f"flavor {self.name} keeps the project {project}: {said}")
+        return "; ".join(notes) or None
+
+
+def flavors(conn: Connection, access: Collection[str] = ()) -> tuple[Flavor, ...]:
+    """The cloud's flavors with their extra specs, by name, private ones too. Raises CloudError.
+
+    `access` are the names of those of which it is read, one request each, who has access.
+    """
+    with answer_read(conn, "list the flavors"):
+        found = [
+            each
+            if each.public or each.name not in access
+            else replace(each, projects=_projects(conn, each.id))
+            for each in _list(conn)
+        ]
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def _list(conn: Connection, name: str | None = None) -> Iterator[Flavor]:
+    """All flavors, or the one of that name; one that goes meanwhile is left out.
+
+    nova has no filter by name. Only where its list has no extra specs are they asked for, flavor
+    by flavor.
+    """
+    whole = utils.supports_microversion(conn.compute, _LISTED_WITH_SPECS)
+    # nova takes the word None for "public or not"; without it private ones are left out.
+    for each in conn.compute.flavors(details=True, is_public="None"):
+        if name is not None and each.name != name:
+            continue
+        if not whole:
+            try:
+                each = conn.compute.fetch_flavor_extra_specs(each)  # noqa: PLW2901 -- the same
+            except sdk.NotFoundException:
+                continue
+        yield Flavor(
+            id=str(each.id),
+            name=str(each.name),
+            ram_mb=each.ram,
+            vcpus=each.vcpus,
+            disk_gb=each.disk,
+            extra_specs=dict(each.extra_specs or {}),
+            ours=each.description == MADE,
+            public=each.is_public is not False,
+        )
+
+
+def _projects(conn: Connection, flavor_id: str) -> tuple[str, ...]:
+    """Who has access to a private flavor; nobody where it is gone."""
+    try:
+        rows = conn.compute.get_flavor_access(flavor_id)
+    except sdk.NotFoundException:
+        return ()
+    return tuple(sorted(str(row["tenant_id"]) for row in rows))
+
+
+def _is_gone(conn: Connection, project: str) -> bool:
+    """Whether Keystone says that it has no such project; nobody can use what such a one may use."""
+    try:
+        answer = conn.identity.get(f"/projects/{project}")
+        return answer.status_code == 404 and "could not find project" in answer.text.lower()
+    except (sdk.SDKException, keystone.ClientException):
+        return False
+
+
+def _find(conn: Connection, name: str) -> Flavor | None:
+    return next(_list(conn, name), None)
+
+
+def set_command(name: str, changes: tuple[Value, ...]) -> str:
+    """The openstack client's commands for a flavor's extra specs."""
+    return "; ".join(property_commands("flavor", changes, quoted(name)))
+
+
+def _size(ram_mb: int, vcpus: int, disk_gb: int, public: bool, ours: bool) -> str:
+    whose = "" if ours else ", not made by Wholecard"
+    kind = "public" if public else "private"
+    return f"{ram_mb} MiB, {vcpus} vCPU, {disk_gb} GiB, {kind}{whose}"
+
+
+def quoted(name: str) -> str:
+    """A name as a shell takes it."""
+    return shlex.quote(name)

@@ -1,0 +1,328 @@
+"""Images: uploaded once, known again by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from openstack import exceptions as sdk
+from openstack.connection import Connection
+
+from wholecard.cloud.client.errors import CloudError, GoneError, api_errors, words_of
+from wholecard.cloud.client.images import SHA256_PROPERTY, Image, find_images, is_snapshot
+from wholecard.cloud.client.waiting import wait_until
+from wholecard.cloud.operations.operation import (
+    HALF,
+    Fields,
+    State,
+    Value,
+    Values,
+    property_commands,
+)
+from wholecard.core import UsageError, WholecardError
+
+_CHUNK = 1 << 20
+_ON_ITS_WAY = frozenset({"saving", "importing", "uploading"})
+
+
+@dataclass(frozen=True)
+class ImageWish:
+    """An image to have: a qcow2 file, and properties such as `hw_machine_type`."""
+
+    name: str
+    file: Path
+    properties: Mapping[str, str] = field(default_factory=dict)
+    disk_format: str = "qcow2"
+
+
+@dataclass(frozen=True)
+class UploadImage(Fields):
+    """Upload `file`, whose SHA-256 it is, with sorted properties; `half` where one is begun."""
+
+    op: ClassVar[str] = "upload-image"
+
+    name: str
+    file: str
+    sha256: str
+    properties: tuple[tuple[str, str], ...]
+    disk_format: str = "qcow2"
+    half: bool = False
+
+    def describe(self) -> str:
+        """The command of the openstack client that does the same."""
+        properties = (*self.properties, (SHA256_PROPERTY, self.sha256))
+        pairs = " ".join(f"--property {key}={shlex.quote(value)}" for key, value in properties)
+        return (
+            f"openstack image create --file {shlex.quote(self.file)} "
+            f"--disk-format {self.disk_format} {pairs} {shlex.quote(self.name)}"
+        )
+
+    @property
+    def before(self) -> State:
+        """No such image, or one of ours that was not finished."""
+        return {self.name: HALF if self.half else None}
+
+    @property
+    def after(self) -> State:
+        """An image of ours of this content."""
+        return {self.name: self.sha256}
+
+    def look(self, conn: Connection) -> State:
+        """The content of the image of this name that is ours; another one's is `not ours`."""
+        found = [each for each in find_images(conn, self.name) if not each.copied]
+        ours = [each for each in found if each.sha256 == self.sha256]
+        if any(each.status == "active" for each in ours):
+            return {self.name: self.sha256}
+        return {self.name: HALF if ours else "not ours" if found else None}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Upload it, or delete it as `unmake` does."""
+        if state[self.name] != self.sha256:
+            return self.unmake(conn, None, half=False)
+        self.make(conn)
+        return None
+
+    def make(self, conn: Connection) -> str | None:
+        """Upload it; its id, None where another upload of it was there or came to its end."""
+        wish = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
+        if file_sha256(wish.file) != self.sha256:
+            raise CloudError(
+                f"{self.file} is not what it was when the plan was made",
+                resolution="Plan anew, or roll back.",
+            )
+        found, uploaded = ensure_image(conn, wish)
+        return found if uploaded else None
+
+    def made(self, conn: Connection) -> str | None:
+        """The id of the image of this name and content that is ours and whole."""
+        found = [each for each in self._ours(conn) if each.status == "active"]
+        return found[0].id if len(found) == 1 else None
+
+    def unmake(
+        self,
+        conn: Connection,
+        made: str | None,
+        half: bool,  # noqa: ARG002 -- an image has its mark before its content
+    ) -> str | None:
+        """Delete the image of this name and content that was made, or is the only one of ours."""
+        notes = []
+        found = self._ours(conn)
+        if made is None and len(found) > 1:
+            ids = ", ".join(sorted(each.id for each in found))
+            return f"images {self.name} stay ({ids}): which of them was made here is not known"
+        for image in found:
+            stays = f"image {self.name} stays ({image.id}): "
+            if made not in (None, image.id):
+                notes.append(f"{stays}{made} was made here")
+                continue
+            try:
+                conn.image.delete_image(image.id, ignore_missing=True)
+            except (sdk.ForbiddenException, sdk.ConflictException) as error:
+                # 403 of one that is protected, 409 of one that a back end still needs.
+                if isinstance(error, sdk.ForbiddenException) and not self._protected(conn, image):
+                    raise
+                notes.append(f"{stays}{words_of(conn, error)}")
+        return "; ".join(notes) or None
+
+    def _ours(self, conn: Connection) -> list[Image]:
+        return [each for each in find_images(conn, self.name) if each.sha256 == self.sha256]
+
+    @staticmethod
+    def _protected(conn: Connection, image: Image) -> bool:
+        return bool(conn.image.get_image(image.id).is_protected)
+
+
+@dataclass(frozen=True)
+class SetImageProperties(Values):
+    """Set properties of an image of ours, by its id; `name` is for the person."""
+
+    op: ClassVar[str] = "set-image-properties"
+
+    name: str
+    id: str
+    changes: tuple[Value, ...]
+
+    def describe(self) -> str:
+        """The commands of the openstack client that do the same."""
+        which = f"{self.id}  # {self.name}"
+        return "\n".join(property_commands("image", self.changes, which))
+
+    def look(self, conn: Connection) -> State:
+        """These properties as they are."""
+        found = [each for each in find_images(conn, self.name) if each.id == self.id]
+        properties: Mapping[str, str] = found[0].properties if found else {}
+        return {key: properties.get(key) for key, _, _ in self.changes}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Set and remove them in one call (JSON patch, RFC 6902, as Glance takes it)."""
+        now = self.look(conn)
+        patch = []
+        for key, value in sorted(state.items()):
+            path = "/" + key.replace("~", "~0").replace("/", "~1")
+            if value is not None:
+                verb = "add" if now[key] is None else "replace"
+                patch.append({"op": verb, "path": path, "value": value})
+            elif now[key] is not None:
+                patch.append({"op": "remove", "path": path})
+        answer = conn.image.patch(
+            f"/images/{self.id}",
+            data=json.dumps(patch),
+            headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+        )
+        if answer.status_code == 404:
+            raise GoneError(f"the image {self.name} is gone", resolution="See who deleted it.")
+        sdk.raise_from_response(answer)
+        return None
+
+
+class ImageConflictError(WholecardError):
+    """An image of the wished name is there and differs; it is left alone."""
+
+
+def ensure_image(
+    conn: Connection,
+    wish: ImageWish,
+    timeout: float = 600,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[str, bool]:
+    """The id of the image, active, and whether it was uploaded here and not there already.
+
+    Known again by its name and the SHA-256 of its content. An upload of ours that was cut off is
+    deleted and made anew. `progress` is called with (bytes sent, bytes in all); `timeout` in
+    seconds is for the time until Glance calls the image active.
+
+    Raises UsageError when the file is not there, ImageConflictError when an image of that name has
+    other content or properties, CloudError, WaitTimeoutError.
+    """
+    if not wish.file.is_file():
+        raise UsageError(f"{wish.file} is not there", resolution="Build the image first.")
+    sha256 = file_sha256(wish.file)
+    with api_errors(conn, f"look for the image {wish.name}"):
+        existing: list[Any] = [
+            each
+            for each in conn.image.images(name=wish.name)
+            if not is_snapshot({**each.to_dict(), **(each.properties or {})})
+        ]
+    for image in existing:
+        found = differences(wish, sha256, dict(image.properties or {}), image.to_dict())
+        if found:
+            raise ImageConflictError(
+                f"the image {wish.name} is there and differs",
+                f"image {image.id}\n" + "\n".join(found),
+                "Wish for another name, or delete that image if nobody uses it.",
+            )
+        status = str(image.status)
+        if status in _ON_ITS_WAY:
+            status = _settled(conn, str(image.id), wish.name, timeout)
+        if status == "active":
+            return str(image.id), False
+        with api_errors(conn, f"delete the unfinished image {wish.name}"):
+            conn.image.delete_image(image, ignore_missing=True)
+    return _upload(conn, wish, sha256, timeout, progress), True
+
+
+def differences(
+    wish: ImageWish, sha256: str, properties: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> list[str]:
+    """How an image differs from the wish, one line each; empty when it is the same.
+
+    The SDK keeps properties that it knows by name (`hw_machine_type`) as attributes and the rest
+    as `properties`; further properties that nobody wished do not matter.
+    """
+    wished = {SHA256_PROPERTY: sha256, **wish.properties}
+    lines = []
+    for key, value in sorted(wished.items()):
+        is_ = properties.get(key, attributes.get(key))
+        if str(is_) != value:
+            lines.append(f"{key}: {is_!r} instead of {value!r}")
+    if attributes.get("disk_format") != wish.disk_format:
+        lines.append(f"disk_format: {attributes.get('disk_format')!r}")
+    return lines
+
+
+def file_sha256(file: Path) -> str:
+    """The SHA-256 of a file as 64 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class ProgressReader(io.BufferedReader):
+    """A file that tells how much of it has been read; what it raises is what a file raises."""
+
+    def __init__(self, file: Path, progress: Callable[[int, int], None]) -> None:
+        super().__init__(io.FileIO(file), buffer_size=_CHUNK)
+        self._size = file.stat().st_size
+        self._progress = progress
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As a file's, and the progress is told after it."""
+        data = super().read(size)
+        self._progress(self.tell(), self._size)
+        return data
+
+
+def _upload(
+    conn: Connection,
+    wish: ImageWish,
+    sha256: str,
+    timeout: float,
+    progress: Callable[[int, int], None] | None,
+) -> str:
+    stream: Any  # the SDK takes files, its annotations say bytes
+    with (
+        api_errors(conn, f"upload the image {wish.name}"),
+        ProgressReader(wish.file, progress or (lambda _sent, _size: None)) as stream,
+    ):
+        image = conn.image.create_image(
+            wish.name,
+            data=stream,
+            size=wish.file.stat().st_size,
+            disk_format=wish.disk_format,
+            container_format="bare",
+            disable_vendor_agent=False,
+            allow_duplicates=True,
+            meta={SHA256_PROPERTY: sha256, **wish.properties},
+        )
+    return _wait_active(conn, str(image.id), wish.name, timeout)
+
+
+def _settled(conn: Connection, image_id: str, name: str, timeout: float) -> str:
+    """What an image becomes that somebody uploads, or uploaded until he was cut off.
+
+    Glance takes an upload that was cut off back to queued, once it has seen that it was.
+    """
+
+    def probe() -> str | None:
+        with api_errors(conn, f"read the image {name}"):
+            status = str(conn.image.get_image(image_id).status)
+        return None if status in _ON_ITS_WAY else status
+
+    return wait_until(f"the image {name} no longer saving", probe, timeout)
+
+
+def _wait_active(conn: Connection, image_id: str, name: str, timeout: float) -> str:
+    status = ""
+
+    def probe() -> str | None:
+        nonlocal status
+        with api_errors(conn, f"read the image {name}"):
+            status = str(conn.image.get_image(image_id).status)
+        if status in {"killed", "deleted"}:
+            raise CloudError(
+                f"the image {name} became {status}", resolution="Glance's log has the reason."
+            )
+        return image_id if status == "active" else None
+
+    return wait_until(
+        f"the image {name} active",
+        probe,
+        timeout,
+        last=lambda: f"It is {status}.",
+        resolution="Glance's log has the reason.",
+    )

@@ -1,0 +1,138 @@
+"""Traits of hosts in Placement: custom traits made, and set beside those that are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from openstack import exceptions as sdk
+from openstack.connection import Connection
+
+from wholecard.cloud.client.errors import CloudError, GoneError, answer_read
+from wholecard.cloud.operations.operation import Fields, State, Value, Values
+from wholecard.cloud.placement.resource_providers import TRAITS_VERSION
+
+# nova-compute writes the same provider every minute; each of our tries reads it anew.
+TRIES = 10
+
+
+@dataclass(frozen=True)
+class CreateTrait(Fields):
+    """Make a custom trait known to Placement."""
+
+    op: ClassVar[str] = "create-trait"
+
+    name: str
+
+    def describe(self) -> str:
+        """The command of the openstack client (osc-placement) that does the same."""
+        return f"openstack trait create {self.name}"
+
+    @property
+    def before(self) -> State:
+        """No such trait."""
+        return {self.name: None}
+
+    @property
+    def after(self) -> State:
+        """It is known."""
+        return {self.name: "known"}
+
+    def look(self, conn: Connection) -> State:
+        """Whether Placement knows it."""
+        answer = conn.placement.get(f"/traits/{self.name}", microversion=TRAITS_VERSION)
+        if answer.status_code == 404:
+            return {self.name: None}
+        sdk.raise_from_response(answer)
+        return {self.name: "known"}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Make it known, or forget it unless a provider has it."""
+        path = f"/traits/{self.name}"
+        if state[self.name] is not None:
+            sdk.raise_from_response(conn.placement.put(path, microversion=TRAITS_VERSION))
+            return None
+        answer = conn.placement.delete(path, microversion=TRAITS_VERSION)
+        if answer.status_code == 409:
+            return f"trait {self.name} stays: a provider has it"
+        if answer.status_code != 404:
+            sdk.raise_from_response(answer)
+        return None
+
+
+@dataclass(frozen=True)
+class SetHostTraits(Values):
+    """Set traits of a host's root provider, by its id; a value is `set` or None.
+
+    Placement takes the whole list at once, with the generation that it was read in: what others
+    set stays, and where the provider changed meanwhile it is read and written again.
+    """
+
+    op: ClassVar[str] = "set-host-traits"
+
+    host: str
+    provider: str
+    changes: tuple[Value, ...]
+
+    def describe(self) -> str:
+        """The commands of the openstack client (osc-placement) that do the same."""
+        lines = []
+        added = [name for name, _, after in self.changes if after is not None]
+        removed = [name for name, _, after in self.changes if after is None]
+        for names, comment in ((added, "beside those it has"), (removed, "without these")):
+            if names:
+                words = " ".join(f"--trait {name}" for name in names)
+                lines.append(
+                    f"openstack resource provider trait set {words} {self.provider}"
+                    f"  # {self.host}, {comment}"
+                )
+        return "\n".join(lines)
+
+    def look(self, conn: Connection) -> State:
+        """Which of them the provider has; none where it is gone, as after its host."""
+        body = self._read(conn)
+        having = () if body is None else body["traits"]
+        return {name: "set" if name in having else None for name, _, _ in self.changes}
+
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Set and remove them, and leave all others as they are."""
+        added = {name for name, value in state.items() if value is not None}
+        for _ in range(TRIES):
+            body = self._read(conn)
+            if body is None:
+                raise self._gone
+            body["traits"] = sorted((set(body["traits"]) - state.keys()) | added)
+            answer = conn.placement.put(self._path, json=body, microversion=TRAITS_VERSION)
+            if answer.status_code == 404:
+                raise self._gone
+            if answer.status_code != 409:
+                sdk.raise_from_response(answer)
+                return None
+        raise CloudError(
+            f"the provider of {self.host} changed {TRIES} times while its traits were set",
+            resolution="Try again.",
+        )
+
+    @property
+    def _gone(self) -> GoneError:
+        return GoneError(
+            f"the provider of {self.host} is gone from Placement",
+            resolution="See whether the host is to come back, and plan anew.",
+        )
+
+    @property
+    def _path(self) -> str:
+        return f"/resource_providers/{self.provider}/traits"
+
+    def _read(self, conn: Connection) -> dict[str, Any] | None:
+        """Its traits and its generation, as Placement gives and takes them; None without it."""
+        with answer_read(conn, f"read the traits of {self.host}"):
+            answer = conn.placement.get(self._path, microversion=TRAITS_VERSION)
+            if answer.status_code == 404:
+                return None
+            sdk.raise_from_response(answer)
+            body: dict[str, Any] = answer.json()
+            return {
+                "resource_provider_generation": body["resource_provider_generation"],
+                "traits": list(body["traits"]),
+            }

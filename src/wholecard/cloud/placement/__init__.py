@@ -1,0 +1,1 @@
+"""Placement: one model of a resource provider, and one reader."""

@@ -1,0 +1,1 @@
+"""Desired and current state of a cloud, and the plan between them."""

@@ -1,0 +1,315 @@
+"""What the cloud should have of the site: flavors, images, aggregates, traits, quotas. Pure.
+
+Only what the release has is written; what it lacks is told as a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from wholecard.cloud.planning.address_width import width
+from wholecard.core import Finding, Severity
+from wholecard.core.capabilities import Capability
+from wholecard.core.releases import RELEASES, Release
+from wholecard.host.facts.host import Host
+from wholecard.nova.desired.card_quotas import (
+    lacks_unified_limits,
+    limited_classes,
+    quota_driver,
+    why_uncounted,
+)
+from wholecard.nova.desired.unsupported import UnsupportedError
+from wholecard.nova.options import FLAVOR_KEYS, IMAGE_KEYS, NUMA_POLICIES, UNIFIED_DRIVER
+from wholecard.site.card_matching import functions_of
+from wholecard.site.model import Site, SiteAggregate, SiteFlavor, SiteImage
+
+# Pages by their size in KiB, which nova of every release reads (nova/virt/hardware.py).
+_PAGES = {"2M": "2048", "1G": "1048576"}
+
+_NVIDIA = "10de"
+_CONSUMER = ("geforce", "titan")
+_TRAIT = "trait:"
+_UNTIL_COUNTED = (
+    f"Cards are counted under unified limits since {Capability.CARDS_COUNTED.series}, with "
+    "pci_in_placement. Until then limit instances, or make the flavors private to projects."
+)
+
+
+@dataclass(frozen=True)
+class DesiredFlavor:
+    """A flavor; `projects` are names, empty for a public one."""
+
+    name: str
+    ram_mb: int
+    vcpus: int
+    disk_gb: int
+    extra_specs: Mapping[str, str]
+    projects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DesiredImage:
+    """An image's properties, and the file that is uploaded where there is none."""
+
+    name: str
+    properties: Mapping[str, str]
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class DesiredAggregate:
+    """An aggregate; its availability zone is among its metadata."""
+
+    name: str
+    metadata: Mapping[str, str]
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DesiredQuota:
+    """A project's limits: `values` by nova's names, `cards` by resource class, where counted."""
+
+    project: str
+    values: Mapping[str, int]
+    cards: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DesiredCloud:
+    """All that the cloud should have. `traits` are by host.
+
+    `driver` is nova's quota driver, `auto` where the site leaves the release's own. `findings` tell
+    what the release does not have, and what the cards need and cannot get.
+    """
+
+    release: Release
+    flavors: tuple[DesiredFlavor, ...] = ()
+    images: tuple[DesiredImage, ...] = ()
+    aggregates: tuple[DesiredAggregate, ...] = ()
+    traits: Mapping[str, tuple[str, ...]] | None = None
+    quotas: tuple[DesiredQuota, ...] = ()
+    driver: Literal["auto", "db", "unified"] = "auto"
+    findings: tuple[Finding, ...] = ()
+
+
+def wanted(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
+    """What the site asks of a cloud of that release; `facts` are its hosts', as far as known."""
+    findings: list[Finding] = []
+    flavors = [
+        _flavor(site, name, flavor, facts, release, findings)
+        for name, flavor in site.flavors.items()
+    ]
+    images = [
+        _image(site, name, image, facts, release, findings) for name, image in site.images.items()
+    ]
+    findings += _narrow_images(flavors, images)
+    if lacks_unified_limits(site, release):
+        findings.append(
+            _lacking("quotas", "unified limits", Capability.UNIFIED_LIMITS.since, release)
+        )
+    return DesiredCloud(
+        release=release,
+        flavors=tuple(flavors),
+        images=tuple(images),
+        aggregates=tuple(_aggregate(*each) for each in site.aggregates.items()),
+        traits=_host_traits(site),
+        quotas=_quotas(site, facts, release, findings),
+        driver=_driver(site, release),
+        findings=tuple(findings),
+    )
+
+
+def _flavor(
+    site: Site,
+    name: str,
+    flavor: SiteFlavor,
+    facts: Mapping[str, Host],
+    release: Release,
+    findings: list[Finding],
+) -> DesiredFlavor:
+    specs = {f"{_TRAIT}{trait}": "required" for trait in flavor.required_traits}
+    if flavor.cards:
+        asked = ",".join(f"{kind}:{count}" for kind, count in flavor.cards.items())
+        specs["pci_passthrough:alias"] = asked
+    for key, value in (
+        ("hw:cpu_policy", flavor.cpu_policy),
+        ("hw:cpu_dedicated_mask", flavor.cpu_dedicated_mask),
+        ("hw:numa_nodes", flavor.numa_nodes),
+        ("hw:pci_numa_affinity_policy", flavor.numa_policy),
+        ("hw:mem_page_size", _PAGES.get(flavor.hugepages or "", flavor.hugepages)),
+    ):
+        if value is not None:
+            specs[key] = str(value)
+    wide = width(site, name, flavor, facts, release)
+    findings += wide.findings
+    specs.update(wide.specs)
+    kept = {}
+    for key, text in specs.items():
+        since = _since(key, text)
+        if release.nova >= since:
+            kept[key] = text
+        else:
+            findings.append(_lacking(f"flavor {name}", f"{key}={text}", since, release))
+    kept.update(flavor.extra_specs)
+    specs = dict(sorted(kept.items()))
+    return DesiredFlavor(name, flavor.ram, flavor.vcpus, flavor.disk, specs, flavor.projects)
+
+
+def _since(key: str, value: str) -> int:
+    """The first release, by nova's version, in which an extra spec with that value is read."""
+    if key.startswith(_TRAIT):
+        return FLAVOR_KEYS[_TRAIT]
+    if key == "hw:cpu_policy" and value == "mixed":
+        return FLAVOR_KEYS["hw:cpu_dedicated_mask"]
+    since = FLAVOR_KEYS[key]
+    if key == "hw:pci_numa_affinity_policy":
+        return max(since, NUMA_POLICIES[value])
+    return since
+
+
+def _image(
+    site: Site,
+    name: str,
+    image: SiteImage,
+    facts: Mapping[str, Host],
+    release: Release,
+    findings: list[Finding],
+) -> DesiredImage:
+    properties: dict[str, str] = {
+        "hw_machine_type": image.machine,
+        "hw_firmware_type": image.firmware,
+        "os_type": image.os,
+    }
+    hidden = image.hide_hypervisor
+    if hidden == "auto":
+        hidden = image.os == "windows" and _has_consumer_card(site, facts)
+    if hidden:
+        key = "img_hide_hypervisor_id"
+        if release.nova >= IMAGE_KEYS[key]:
+            properties[key] = "true"
+        else:
+            findings.append(_lacking(f"image {name}", key, IMAGE_KEYS[key], release))
+    properties.update(image.properties)
+    return DesiredImage(name, dict(sorted(properties.items())), image.file)
+
+
+def _has_consumer_card(site: Site, facts: Mapping[str, Host]) -> bool:
+    """Whether a card is NVIDIA's GeForce or TITAN, by its name.
+
+    Under Windows their driver before R465 (2021) ends with code 43 where it sees a hypervisor
+    (NVIDIA, "GeForce GPU Passthrough for Windows Virtual Machine"); on Linux it never did, and
+    data centre cards never had that check.
+    """
+    return any(
+        function.vendor == _NVIDIA
+        and any(word in function.device_name.lower() for word in _CONSUMER)
+        for kind in site.cards.values()
+        for host_name, host in facts.items()
+        for function in functions_of(kind, host_name, host)
+    )
+
+
+def _narrow_images(flavors: list[DesiredFlavor], images: list[DesiredImage]) -> list[Finding]:
+    """WC338: images without q35 and UEFI beside flavors with wide addresses."""
+    wide = [each.name for each in flavors if "hw:maxphysaddr_mode" in each.extra_specs]
+    needed = {"hw_machine_type": "q35", "hw_firmware_type": "uefi"}
+    found = []
+    for image in images if wide else ():
+        lacks = [
+            f"{key}={image.properties.get(key)}"
+            for key, value in needed.items()
+            if value not in image.properties.get(key, "")
+        ]
+        if lacks:
+            found.append(
+                Finding(
+                    "WC338",
+                    f"image {image.name}",
+                    Severity.WARNING,
+                    f"It has {' and '.join(lacks)}; with the cards of {', '.join(wide)} its guest "
+                    "does not see all of their memory.",
+                    "Make it machine: q35 and firmware: uefi, for a guest that boots so.",
+                )
+            )
+    return found
+
+
+def _aggregate(name: str, aggregate: SiteAggregate) -> DesiredAggregate:
+    metadata = dict(aggregate.metadata)
+    if aggregate.availability_zone is not None:
+        metadata["availability_zone"] = aggregate.availability_zone
+    return DesiredAggregate(name, dict(sorted(metadata.items())), tuple(sorted(aggregate.hosts)))
+
+
+def _host_traits(site: Site) -> Mapping[str, tuple[str, ...]]:
+    """Custom traits that an aggregate requires (`trait:CUSTOM_X: required`), for its hosts.
+
+    A host in such an aggregate takes only servers that ask for the trait, and has to have it
+    (nova, "Isolate aggregates"). Other traits are the driver's to report.
+    """
+    found: dict[str, set[str]] = {}
+    for aggregate in site.aggregates.values():
+        for key, value in aggregate.metadata.items():
+            trait = key.removeprefix(_TRAIT)
+            if key != trait and trait.startswith("CUSTOM_") and value == "required":
+                for host in aggregate.hosts:
+                    found.setdefault(host, set()).add(trait)
+    return {host: tuple(sorted(traits)) for host, traits in sorted(found.items())}
+
+
+def _driver(site: Site, release: Release) -> Literal["auto", "db", "unified"]:
+    """The quota driver that nova's configuration is rendered with."""
+    driver = quota_driver(site, release)
+    if driver is None and not lacks_unified_limits(site, release):
+        return "auto"
+    return "unified" if driver == UNIFIED_DRIVER else "db"
+
+
+def _quotas(
+    site: Site, facts: Mapping[str, Host], release: Release, findings: list[Finding]
+) -> tuple[DesiredQuota, ...]:
+    why, mend = why_uncounted(site, release), _UNTIL_COUNTED
+    classes: Mapping[str, str] = {}
+    try:
+        classes = limited_classes(site, facts, release)
+    except UnsupportedError as error:
+        first = error.found[0]
+        why, mend = f"their resource class is not known, for {first.what}.", first.mend
+    quotas = []
+    for project, quota in site.quotas.items():
+        if quota.cards and why:
+            findings.append(_uncounted(project, quota.cards, why, mend))
+        values = {"instances": quota.instances, "cores": quota.cores, "ram": quota.ram}
+        quotas.append(
+            DesiredQuota(
+                project,
+                {key: value for key, value in values.items() if value is not None},
+                {classes[kind]: count for kind, count in quota.cards.items() if kind in classes},
+            )
+        )
+    return tuple(quotas)
+
+
+def _uncounted(project: str, kinds: Iterable[str], why: str, mend: str) -> Finding:
+    """WC336: a limit of cards that nothing enforces."""
+    return Finding(
+        "WC336",
+        f"quota of {project}",
+        Severity.WARNING,
+        f"Its limit of {', '.join(kinds)} holds nothing back: {why}",
+        mend,
+    )
+
+
+def _lacking(subject: str, what: str, since: int, release: Release) -> Finding:
+    first = next(each for each in RELEASES if each.nova >= since)
+    return Finding(
+        "WC332",
+        subject,
+        Severity.WARNING,
+        f"It asks for {what}, which nova has since {str(first).capitalize()}; this cloud is "
+        f"{str(release).capitalize()}. It is left out.",
+        f"Leave it out of the site file, or go to {str(first).capitalize()}.",
+    )

@@ -1,0 +1,1 @@
+"""What is known, from files and from the cloud."""

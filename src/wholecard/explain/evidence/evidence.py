@@ -1,0 +1,176 @@
+"""What is known of a request and of the hosts that could take it; what is not known is None.
+
+Everything here is plain data. `offline` fills it from files and facts, `live` from the APIs, and
+both together are more than either: `merged` takes what one of them lacks from the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from wholecard.core.releases import LATEST, Release
+from wholecard.host.facts.host import Host
+from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.flavor.server_request import ServerRequest
+
+
+@dataclass(frozen=True)
+class ComputeService:
+    """nova-compute on a host, as `openstack compute service list` shows it."""
+
+    up: bool
+    enabled: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """An inventory in Placement and how much of it is used."""
+
+    resource_class: str
+    total: int
+    reserved: int = 0
+    used: int = 0
+    ratio: float = 1.0
+    max_unit: int = 2**31 - 1
+
+    @property
+    def room(self) -> int:
+        """How much of it can still be had."""
+        return int((self.total - self.reserved) * self.ratio) - self.used
+
+
+@dataclass(frozen=True)
+class ResourceProvider:
+    """A resource provider. nova names a function's provider `<hypervisor>_<address>`.
+
+    `consumers` are the servers that hold something of it, empty also where nobody asked.
+    """
+
+    name: str
+    stocks: tuple[Inventory, ...] = ()
+    traits: frozenset[str] = frozenset()
+    consumers: tuple[str, ...] = ()
+
+    def stock(self, resource_class: str) -> Inventory | None:
+        """The inventory of that class, None where the provider has none."""
+        return next((each for each in self.stocks if each.resource_class == resource_class), None)
+
+
+@dataclass(frozen=True)
+class ProviderTree:
+    """What Placement has of one host: the host's own provider, and those below it."""
+
+    root: ResourceProvider
+    below: tuple[ResourceProvider, ...] = ()
+
+    def of_class(self, resource_class: str) -> tuple[Inventory, ...]:
+        """The inventories of that class below the host's own provider."""
+        found = (each.stock(resource_class) for each in self.below)
+        return tuple(each for each in found if each is not None)
+
+
+@dataclass(frozen=True)
+class CandidatesQuery:
+    """A real question to Placement about one host, and whether it found a candidate.
+
+    `demand` is what the question adds to the one before it. `error` is Placement's own, or that
+    no answer came in time.
+    """
+
+    demand: Literal["machine", "traits", "groups", "class", "card traits", "count"]
+    text: str
+    found: bool | None
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A server that is on a host, and how many cards of each alias its flavor asks for."""
+
+    id: str
+    cards: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """A host aggregate that the host is in."""
+
+    name: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class HostEvidence:
+    """What is known of one host.
+
+    `taken` are addresses of functions that servers have, with the server's id; `guests` the
+    servers on the host, where only their flavors tell. `zones` are the availability zones that
+    the host is in; `refused` is what nova-compute there said to this very request.
+    """
+
+    name: str
+    conf: NovaConf | None = None
+    facts: Host | None = None
+    facts_source: str = ""
+    service: ComputeService | None = None
+    shelf: ProviderTree | None = None
+    taken: Mapping[str, str] | None = None
+    guests: tuple[Guest, ...] | None = None
+    zones: tuple[str, ...] | None = None
+    aggregates: tuple[Aggregate, ...] | None = None
+    questions: tuple[CandidatesQuery, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """That nova refused: the message it gave, and where it was read."""
+
+    message: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known. `release_known` tells whether anybody named the release.
+
+    `forbidden` is what the cloud does not show to the user that asked.
+    """
+
+    request: ServerRequest
+    hosts: tuple[HostEvidence, ...] = ()
+    release: Release = LATEST
+    release_known: bool = False
+    api: NovaConf | None = None
+    scheduler: NovaConf | None = None
+    placement: NovaConf | None = None
+    refusal: Refusal | None = None
+    forbidden: tuple[str, ...] = ()
+
+
+def merged(first: HostEvidence, second: HostEvidence) -> HostEvidence:
+    """One host's evidence of two sources; where both know something, the first's is taken."""
+    return replace(
+        first,
+        **{
+            name: getattr(second, name)
+            for name in (
+                "conf", "facts", "facts_source", "service", "shelf", "taken", "guests", "zones",
+                "aggregates", "questions", "refused",
+            )
+            if getattr(first, name) in (None, (), "")
+        },
+    )  # fmt: skip
+
+
+def merged_hosts(
+    first: tuple[HostEvidence, ...], second: tuple[HostEvidence, ...]
+) -> tuple[HostEvidence, ...]:
+    """The hosts of two sources by name, those that both know as one."""
+    by_name = {each.name: each for each in second}
+    both = [merged(each, by_name.pop(each.name, HostEvidence(each.name))) for each in first]
+    return tuple(sorted([*both, *by_name.values()], key=lambda each: each.name))

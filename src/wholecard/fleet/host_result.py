@@ -1,0 +1,46 @@
+"""What a host answered, or why it did not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from wholecard.core import WholecardError
+
+
+@dataclass(frozen=True)
+class HostResult:
+    """The end of a command on one host.
+
+    `status` is the agent's exit status (0 to 3) with what it printed, or 3 with an `error` where
+    the agent did not run to its end. `seconds` are counted from the first connection.
+    """
+
+    host: str
+    status: int
+    stdout: str = ""
+    stderr: str = ""
+    error: WholecardError | None = None
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"status", "output", "error"}`: `output` is the agent's JSON; `error` may be null."""
+        try:
+            output = json.loads(self.stdout)
+        except ValueError:
+            output = self.stdout or None
+        error = output.get("error") if isinstance(output, dict) else None
+        if self.error is not None:
+            error = {
+                "brief": self.error.brief,
+                "details": self.error.details,
+                "resolution": self.error.resolution,
+            }
+        return {"status": self.status, "output": output, "error": error}
+
+
+def worst(answers: Iterable[HostResult]) -> int:
+    """The exit status that tells of them all: 3 over 2 over 1 over 0."""
+    return max((answer.status for answer in answers), default=0)

@@ -1,0 +1,1 @@
+"""The host's commands, as they travel in one zipapp."""

@@ -1,0 +1,152 @@
+"""The agent's commands but `inspect`: a call each, and how its answer is shown."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from wholecard.core import Action, Plan, UsageError, WholecardError, exit_status, report_text
+from wholecard.host.agent import desired_options, results_text
+from wholecard.host.changing import journal
+from wholecard.host.changing.apply import apply, finish
+from wholecard.host.changing.drift import AS_APPLIED
+from wholecard.host.changing.rollback import rollback
+from wholecard.host.changing.status import status
+from wholecard.host.changing.verify import verify
+from wholecard.host.checks.registry import check
+from wholecard.host.desired_state import DesiredState, is_left_out, resolve, wished_cards
+from wholecard.host.facts.host import Host
+from wholecard.host.facts.inspect import inspect, read_boot_id
+from wholecard.host.facts.kernel_log import read_kernel_log
+from wholecard.host.initramfs.claim_script import PARKED, VFIO
+from wholecard.host.planning.bind_now import with_now
+from wholecard.host.planning.device_bindings import bound_functions
+from wholecard.host.planning.plan import plan
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Run the command of these arguments; its exit status. Raises WholecardError and OSError."""
+    return _RUN[arguments.command](arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    host = desired_options.host(arguments)
+    asked = desired_options.asked(arguments)
+    named = bool(arguments.card or asked.cards or arguments.all_cards)
+    if named or any(not is_left_out(card) for card in host.cards):
+        wish = resolve(host, arguments.card, arguments.all_cards or not named, asked)
+        findings = check(host, wished_cards(host, wish), wish=wish)
+    else:
+        # What is so of the host itself is worth knowing before a card is put in.
+        findings = check(host, ())
+        print("No card to be given here; this is about the host alone.", file=sys.stderr)
+    data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
+    _print(arguments, data, report_text.findings_text(findings))
+    return exit_status(findings)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    host = desired_options.host(arguments)
+    asked = desired_options.asked(arguments)
+    made = _made(arguments, host, resolve(host, arguments.card, arguments.all_cards, asked))
+    _print(arguments, made.to_json(), str(made))
+    return 0
+
+
+def _made(arguments: argparse.Namespace, host: Host, wish: DesiredState) -> Plan:
+    made = plan(host, wish)
+    if not arguments.now:
+        return made
+    # Another tree may be a copy of a host, whose sysfs is files that bind nothing.
+    if host.boot.boot_id != read_boot_id(Path("/")):
+        raise UsageError(
+            f"--now is for the running host, which {arguments.root} is not",
+            resolution="Leave --now away; the image binds its functions when it boots.",
+        )
+    bound = bound_functions(host, wish)
+    given = [function for function, driver in bound if driver == VFIO]
+    return with_now(made, host, given, [each for each, driver in bound if driver == PARKED])
+
+
+def _apply(arguments: argparse.Namespace) -> int:
+    if arguments.dry_run:
+        return _plan(arguments)
+    asked = desired_options.asked(arguments)
+    finished = finish(arguments.root, _progress)
+    host = desired_options.host(arguments)
+    wish = resolve(host, arguments.card, arguments.all_cards, asked)
+    made = _made(arguments, host, wish)
+    if not arguments.json:
+        print(made)
+    outcome = apply(arguments.root, host, wish, made, _progress)
+    if outcome.journal is None and finished is not None:
+        outcome = finished
+    if arguments.json:
+        _print(arguments, outcome.to_json(), "")
+    elif outcome.journal is not None:
+        then = "Reboot, then run verify." if outcome.reboot_needed else "Run verify."
+        print(f"Applied as journal {outcome.journal}. {then}")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    entry = journal.newest(arguments.root)
+    if entry is None:
+        raise UsageError("nothing is applied on this host", resolution="Run apply first.")
+    if entry.state != journal.APPLIED:
+        raise WholecardError(
+            f"journal {entry.id} is unfinished ({entry.state})",
+            resolution="Run apply to finish it or rollback to undo it.",
+        )
+    log = read_kernel_log(arguments.root)
+    verdict = verify(inspect(arguments.root, log), log, entry.read())
+    data = {
+        "findings": [finding.to_json() for finding in verdict.findings],
+        "evidence": [row.to_json() for row in verdict.evidence],
+    }
+    evidence = results_text.evidence_text(verdict.evidence)
+    shown = f"{evidence}\n\n{report_text.findings_text(verdict.findings)}"
+    _print(arguments, data, shown)
+    return exit_status(verdict.findings)
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    outcome = rollback(arguments.root, _progress, arguments.discard_edits, arguments.to)
+    _print(arguments, outcome.to_json(), results_text.rollback_text(outcome))
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    report = status(arguments.root, read_boot_id(arguments.root))
+    _print(arguments, report, results_text.status_text(report))
+    unfinished = report["state"] in (journal.APPLYING, journal.ROLLING_BACK)
+    # A tool's outputs change with every new kernel; files and bindings are ours.
+    drifted = any(
+        each["state"] != AS_APPLIED and each["kind"] != "output" for each in report["drift"]
+    )
+    return int(unfinished or drifted)
+
+
+_RUN = {
+    "check": _check,
+    "plan": _plan,
+    "apply": _apply,
+    "verify": _verify,
+    "rollback": _rollback,
+    "status": _status,
+}
+
+
+def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> None:
+    print(json.dumps(data, indent=2) if arguments.json else shown)
+
+
+def _progress(place: int, count: int, action: Action, seconds: float | None) -> None:
+    # Who called may be gone, with the connection; what was begun is finished all the same.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(report_text.progress_text(place, count, action, seconds))
+        sys.stderr.flush()

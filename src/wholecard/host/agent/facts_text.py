@@ -1,0 +1,139 @@
+"""What `inspect` prints for a person: the host, then each card with its functions."""
+
+from __future__ import annotations
+
+from wholecard.core.units import size_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wholecard.host.facts.host import Host
+    from wholecard.pci import Card, Function
+
+_HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "LINK", "RESET", "POWER", "NAME")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, two spaces apart, nothing behind the last."""
+    lines = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
+    )
+
+
+def host_text(host: Host) -> str:
+    """The host's own facts, one a line, and a table for each card."""
+    iommu, boot = host.iommu, host.boot
+    remapping = {True: "on", False: "off", None: "unknown"}[iommu.interrupt_remapping]
+    facts = [
+        (
+            "IOMMU",
+            f"{iommu.kind or 'none in the firmware'}, {'on' if iommu.on else 'off'}"
+            f", interrupt remapping {remapping}",
+        ),
+        ("processors", _cpu_text(host)),
+        ("memory", _memory_text(host)),
+        ("kernel", boot.release),
+        ("arguments", boot.command_line),
+        ("boot", _boot_text(host)),
+        ("system", boot.distribution + (", read-only root" if boot.read_only_root else "")),
+        ("missing", ", ".join(boot.missing)),
+        *(("console", f"{each.name} on {each.address}") for each in host.framebuffers),
+        *(("in use", f"{each.address} {each.kind}: {each.what}") for each in host.uses),
+        *(("not read", each) for each in host.unread),
+    ]
+    lines = [f"{name + ':':<12}{text}" for name, text in facts if text]
+    if not host.cards:
+        lines.append("cards:      none")
+    for card in host.cards:
+        lines += ["", _card_text(host, card)]
+    return "\n".join(lines)
+
+
+def _cpu_text(host: Host) -> str:
+    cpu = host.cpu
+    if not cpu.threads:
+        return ""
+    parts = [
+        cpu.model or cpu.vendor,
+        f"sockets {cpu.sockets}, cores {cpu.cores}, threads {cpu.threads}",
+        f"{cpu.physical_bits} address bits" if cpu.physical_bits else "",
+        f"isolated {cpu.isolated}" if cpu.isolated else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _memory_text(host: Host) -> str:
+    memory = host.memory
+    parts = [size_text(memory.total)] if memory.total else []
+    parts += [f"node {node} {size_text(size)}" for node, size in memory.nodes]
+    parts += [
+        f"{pool.total} huge pages of {size_text(pool.size)} ({pool.free} free)"
+        for pool in memory.hugepages
+        if pool.node is None and pool.total
+    ]
+    if memory.memlock is not None:
+        limit = "no limit" if memory.memlock < 0 else size_text(memory.memlock)
+        parts.append(f"libvirt may lock {limit}")
+    return ", ".join(parts)
+
+
+def _boot_text(host: Host) -> str:
+    boot = host.boot
+    secure = {True: "secure boot on", False: "secure boot off", None: ""}[boot.secure_boot]
+    parts = [
+        {"uefi": "UEFI", "bios": "BIOS"}.get(boot.firmware or "", ""),
+        secure,
+        boot.loader or "unknown loader",
+        boot.initramfs or "unknown initramfs",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _card_text(host: Host, card: Card) -> str:
+    node = card.functions[0].numa_node
+    memory = sum(size for function in card.functions for size in function.bars)
+    serial = next((function.serial for function in card.functions if function.serial), "")
+    notes = [
+        "boot display" if card.boot_display else "",
+        "" if node is None else f"NUMA node {node}",
+        f"BARs {size_text(memory)}" if memory else "",
+        f"serial {serial}" if serial else "",
+    ]
+    if not host.groups_predicted:
+        notes += [f"{group.name} not viable" for group in host.groups_of(card) if not group.viable]
+    notes = [note for note in notes if note]
+    title = f"card {card.slot}" + (f" ({', '.join(notes)})" if notes else "")
+    rows = [_function_row(each, "") for each in card.functions]
+    rows += [_function_row(each, "companion ") for each in card.companions]
+    return f"{title}\n{table(_HEAD, rows)}"
+
+
+def _function_row(function: Function, prefix: str) -> tuple[str, ...]:
+    name = f"{function.vendor_name} {function.device_name}".strip()
+    reset = function.reset_methods
+    return (
+        str(function.address),
+        f"{function.class_name} [{function.class_code[:4]}]".strip(),
+        function.driver or "-",
+        ",".join(function.modules) or "-",
+        "-" if function.iommu_group is None else str(function.iommu_group),
+        link_text(function),
+        "-" if reset is None else ",".join(reset) or "none",
+        function.power or "-",
+        f"{prefix}{name} [{function.ids}]".strip(),
+    )
+
+
+def link_text(function: Function) -> str:
+    """`8.0 GT/s x16 (of 16.0 GT/s x16)`; the second only where it is another, `-` for no link."""
+    now = _link(function.link_speed, function.link_width)
+    most = _link(function.link_speed_max, function.link_width_max)
+    return f"{now} (of {most})" if most not in ("-", now) else now
+
+
+def _link(speed: float | None, width: int | None) -> str:
+    parts = [f"{speed} GT/s" if speed else "", f"x{width}" if width else ""]
+    return " ".join(part for part in parts if part) or "-"

@@ -1,0 +1,80 @@
+"""The options of the agent's commands, as argparse reads and explains them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from wholecard.host.agent import desired_options
+from wholecard.host.agent.help import AGENT, COMMANDS, epilog
+
+_WITH_CARDS = ("check", "plan", "apply")
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    """The parser of all commands; `prog` is how a person called the program."""
+    made = argparse.ArgumentParser(
+        prog=prog,
+        description="Prepare this host to give whole GPUs to servers.",
+        epilog=AGENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=epilog(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _add_options(command, name)
+    return made
+
+
+def _add_options(command: argparse.ArgumentParser, name: str) -> None:
+    """The options of the command `name`."""
+    command.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR",
+        help="another tree than /; for inspect, check and plan also a snapshot",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON on standard output")
+    if name == "inspect":
+        command.add_argument(
+            "--save", type=Path, metavar="FILE", help="store what is read as a snapshot"
+        )
+    if name in _WITH_CARDS:
+        command.add_argument(
+            "--card",
+            action="append",
+            default=[],
+            metavar="ADDRESS",
+            help="a card, by the PCI address of any of its functions; may be repeated",
+        )
+        command.add_argument(
+            "--all-cards",
+            action="store_true",
+            help="every card but the boot display and the BMC's",
+        )
+        desired_options.add(command)
+    if name in ("plan", "apply"):
+        command.add_argument(
+            "--now", action="store_true", help="bind the functions in this boot as well"
+        )
+    if name == "apply":
+        command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    if name == "rollback":
+        command.add_argument(
+            "--discard-edits",
+            action="store_true",
+            help="undo files also where they were edited since",
+        )
+        command.add_argument(
+            "--to",
+            type=int,
+            metavar="ID",
+            help="undo all that came after this journal; 0 undoes all",
+        )

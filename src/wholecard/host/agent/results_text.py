@@ -1,0 +1,75 @@
+"""The agent's plain-text renderings: aligned tables, nothing that needs a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wholecard.host.agent.facts_text import table
+from wholecard.host.changing.apply import Outcome
+from wholecard.host.changing.drift import AS_APPLIED
+from wholecard.host.changing.verify import Evidence
+
+
+def evidence_text(evidence: Sequence[Evidence]) -> str:
+    """A row for each function: driver, group, and when it was claimed at boot."""
+    rows = [
+        (
+            each.address,
+            each.ids,
+            each.driver or "-",
+            "-" if each.group is None else str(each.group),
+            "not seen" if each.claimed is None else f"claimed at {each.claimed:.2f} s",
+        )
+        for each in evidence
+    ]
+    return table(("FUNCTION", "IDS", "DRIVER", "GROUP", "AT BOOT"), rows)
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """Where the host stands, what differs since, and the journals so far."""
+    if status["state"] == "clean":
+        lines = ["Nothing is applied on this host."]
+        if status["reboot_pending"]:
+            lines.append("Not rebooted since the rollback.")
+    else:
+        lines = [
+            f"journal {status['journal']}: {status['state']}, "
+            f"{status['done']} of {status['actions']} actions in effect",
+            f"cards:       {', '.join(status['cards'])}",
+        ]
+        if status["next"]:
+            lines.append(f"stopped at:  {status['next']}")
+            if status["failed"]:
+                lines.append(f"because:     {status['failed']}")
+            lines.append("Run apply to finish it or rollback to undo it.")
+        elif status["reboot_pending"]:
+            lines.append("Not rebooted since.")
+        lines += _drift_lines(status["drift"])
+    if status["history"]:
+        rows = [
+            (each["journal"], each["state"], ", ".join(each["cards"])) for each in status["history"]
+        ]
+        lines += ["", table(("JOURNAL", "STATE", "CARDS"), rows)]
+    return "\n".join(lines)
+
+
+def _drift_lines(drift: Sequence[dict[str, str]]) -> list[str]:
+    """What differs, each with how; one line where all is as it was applied."""
+    differing = [each for each in drift if each["state"] != AS_APPLIED]
+    if not differing:
+        return ["since:       all is as it was applied"] if drift else []
+    lines = [f"since:       {len(differing)} of {len(drift)} things differ"]
+    for each in differing:
+        lines.append(f"  {each['kind']} {each['subject']}: {each['state']}")
+        lines += [f"    {line}" for line in each["detail"].splitlines()]
+    return lines
+
+
+def rollback_text(outcome: Outcome) -> str:
+    """What was undone, and what was left as it is."""
+    if not outcome.journals:
+        return "Nothing newer stands: nothing was undone."
+    said = f"Journal {', '.join(outcome.journals)} is rolled back."
+    lines = [f"{said} Reboot." if outcome.reboot_needed else said]
+    return "\n".join([*lines, *(f"note: {note}" for note in outcome.notes)])

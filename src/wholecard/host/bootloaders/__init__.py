@@ -1,0 +1,1 @@
+"""One file a boot loader; `registry` has one row for each."""

@@ -1,0 +1,68 @@
+"""Boot loader entries: what GRUB's blscfg gives to the kernel from /boot/loader/entries.
+
+Source: the Boot Loader Specification, "Type #1"; EL's grub2 expands `$kernelopts` and other names
+in `options` from /boot/grub2/grubenv, and boots `saved_entry`, else the newest.
+"""
+
+from __future__ import annotations
+
+import re
+
+from wholecard.host.config_files import GRUBENV, FileText, Settings
+
+_OPTIONS = re.compile(r"^options[ \t]+(.*?)[ \t]*$", re.MULTILINE)
+_ENABLED = re.compile(r"""^\s*(?:export\s+)?GRUB_ENABLE_BLSCFG=["']?(\w+)["']?""", re.MULTILINE)
+_VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
+
+
+def enabled(settings: Settings) -> bool | None:
+    """Whether grub2-mkconfig leaves the menu to entries (GRUB_ENABLE_BLSCFG); None if unsaid."""
+    found = [match for each in settings.grub for match in _ENABLED.findall(each.text or "")]
+    return found[-1] == "true" if found else None
+
+
+def configured_command_line(settings: Settings) -> str | None:
+    """The default entry's arguments; None where the entries cannot be read."""
+    entry = default_entry(settings)
+    return None if entry is None else options(settings, entry)
+
+
+def options(settings: Settings, entry: FileText) -> str:
+    """An entry's arguments with the environment block's variables put in."""
+    variables = environment(settings)
+    text = " ".join(_OPTIONS.findall(entry.text or ""))
+    return _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], ""), text)
+
+
+def uses_environment(entry: FileText) -> bool:
+    """Whether the entry's arguments are those of `kernelopts` in the environment block."""
+    return "$kernelopts" in " ".join(_OPTIONS.findall(entry.text or "")).split()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables of GRUB's environment block."""
+    lines = (settings.file(GRUBENV).text or "").splitlines()
+    pairs = (line.partition("=") for line in lines if not line.startswith("#"))
+    return {name: value for name, equals, value in pairs if equals}
+
+
+def default_entry(settings: Settings) -> FileText | None:
+    """The entry that boots next; None where none can be read."""
+    entries = sorted(settings.entries, key=lambda entry: _version(entry.path), reverse=True)
+    saved = environment(settings).get("saved_entry", "")
+    if saved.isdigit() and int(saved) < len(entries):
+        return entries[int(saved)]
+    for entry in entries:
+        if _name(entry) == saved or f"\ntitle {saved}\n" in f"\n{entry.text}":
+            return entry
+    return entries[0] if entries else None
+
+
+def _name(entry: FileText) -> str:
+    return entry.path.rpartition("/")[2][: -len(".conf")]
+
+
+def _version(path: str) -> tuple[tuple[int, int, str], ...]:
+    """Numbers compare as numbers; a rescue entry (`-0-rescue`) comes before every version."""
+    parts = re.findall(r"[0-9]+|[a-z]+", path.rpartition("/")[2].partition("-")[2].lower())
+    return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts)

@@ -1,0 +1,1 @@
+"""Apply, roll back, status and verification, on the engine of `transaction`."""

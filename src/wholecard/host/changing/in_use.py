@@ -1,0 +1,198 @@
+"""Who uses a function now. Looked up before its driver is changed, for afterwards it looks idle.
+
+Taking a driver away from under its user hangs, or loses data; so every use refuses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from wholecard.core import Finding, Severity, WholecardError
+from wholecard.core.small_files import listed, read_text, under
+from wholecard.host.facts.host import Host, KernelUse
+from wholecard.host.facts.kernel_use import read_uses
+from wholecard.host.facts.libvirt_domains import running_domains
+from wholecard.pci import Address
+from wholecard.pci.sysfs import DEVICES
+
+GRAPHICS = Path("sys/class/graphics")
+CONSOLES = Path("sys/class/vtconsole")
+
+# linux: Documentation/fb/fbcon.rst: consoles are drawn on the first one.
+_CONSOLE = "fb0"
+
+
+def find(root: Path, host: Host | None, functions: Iterable[Address]) -> tuple[Finding, ...]:
+    """Every use of the functions at these addresses, as findings; none where all are idle.
+
+    The host is looked at anew; what `host` says besides, its facts perhaps older, counts too.
+    Raises WholecardError where it cannot be known, for example without root.
+    """
+    addresses = sorted(set(functions))
+    if not addresses:
+        return ()
+    findings = [
+        *_opened(root, addresses),
+        *_domains(root, addresses),
+        *_used(root, host, addresses),
+        *_consoles(root, host, addresses),
+    ]
+    return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.subject, each.rule)))
+
+
+def _opened(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
+    """WC150 and WC154: processes that have a VFIO file or another of the function's devices."""
+    nodes: dict[str, tuple[Address, str]] = {}
+    for address in addresses:
+        # A group's file is that of all its functions; it is said of the first.
+        for node in _vfio_nodes(root, address):
+            nodes.setdefault(node, (address, "WC150"))
+        for node in _device_nodes(root, address):
+            nodes.setdefault(node, (address, "WC154"))
+    if not nodes:
+        return
+    seen = set()
+    for process, target in _open_files(root):
+        if target in nodes and (process, target) not in seen:
+            seen.add((process, target))
+            address, rule = nodes[target]
+            name = read_text(root / "proc" / process / "comm") or "a process"
+            yield Finding(
+                rule,
+                str(address),
+                Severity.ERROR,
+                f"{address} is in use: {name} (pid {process}) has {target} open.",
+                "Shut down the server that has the card."
+                if rule == "WC150"
+                else f"End {name}, or apply without --now and reboot.",
+            )
+
+
+def _vfio_nodes(root: Path, address: Address) -> Iterator[str]:
+    place = root / DEVICES / str(address)
+    with contextlib.suppress(OSError):
+        yield f"/dev/vfio/{(place / 'iommu_group').readlink().name}"
+    for each in sorted(place.glob("vfio-dev/*")):
+        yield f"/dev/vfio/devices/{each.name}"
+
+
+def _device_nodes(root: Path, address: Address) -> Iterator[str]:
+    """Device files of the function's own: cards and render nodes, sound, disks, serial lines."""
+    for folder, names, files in os.walk((root / DEVICES / str(address)).resolve()):
+        if "vfio-dev" in names:
+            names.remove("vfio-dev")
+        if "dev" in files:
+            match = re.search(r"^DEVNAME=(\S+)$", read_text(Path(folder, "uevent")), re.MULTILINE)
+            if match:
+                yield f"/dev/{match[1]}"
+    # The vendor's own driver announces no devices in sysfs.
+    information = root / "proc/driver/nvidia/gpus" / str(address) / "information"
+    minor = re.search(r"^Device Minor:\s*(\d+)", read_text(information), re.MULTILINE)
+    if minor:
+        yield f"/dev/nvidia{minor[1]}"
+
+
+def _open_files(root: Path) -> Iterator[tuple[str, str]]:
+    """The id of each process and what its open files are."""
+    for process in listed(under(root, "proc")):
+        if not process.isdigit():
+            continue
+        try:
+            descriptors = sorted((root / "proc" / process / "fd").iterdir())
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise WholecardError(
+                f"cannot see which files process {process} has open: {error.strerror}",
+                "So it cannot be known whether the card is in use.",
+                "Run it as root.",
+            ) from error
+        for descriptor in descriptors:
+            # It may be closed, or the process ended, in the meantime.
+            with contextlib.suppress(OSError):
+                yield process, str(descriptor.readlink())
+
+
+def _domains(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
+    """WC151: libvirt's running domains."""
+    for name, devices in running_domains(root):
+        for address in addresses:
+            if address in devices:
+                yield Finding(
+                    "WC151",
+                    str(address),
+                    Severity.ERROR,
+                    f"{address} is in use: the running domain {name} has it.",
+                    f"Shut the server down (virsh domuuid {name} says which it is).",
+                )
+
+
+def _used(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterator[Finding]:
+    """WC152 and WC153: disks and links, as they are now and as the facts say they were."""
+    for use in dict.fromkeys((*read_uses(root), *(host.uses if host is not None else ()))):
+        if use.address in map(str, addresses):
+            yield _disk(use) if use.kind == "disk" else _link(use)
+
+
+def _disk(use: KernelUse) -> Finding:
+    return Finding(
+        "WC152",
+        use.address,
+        Severity.ERROR,
+        f"{use.address} is in use: a disk below it, {use.what}.",
+        "Unmount it (umount, swapoff), or leave this card to the host.",
+    )
+
+
+def _link(use: KernelUse) -> Finding:
+    way = f"its network link {use.what} is up"
+    if use.kind == "default-route":
+        way = f"the host's default route goes by {use.what}"
+    return Finding(
+        "WC153",
+        use.address,
+        Severity.ERROR,
+        f"{use.address} is in use: {way}.",
+        "Take the link down (ip link set NAME down), or leave this card to the host.",
+    )
+
+
+def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterator[Finding]:
+    """WC155: the host's console is drawn on the function."""
+    framebuffers = {
+        (each.address, each.name) for each in (host.framebuffers if host is not None else ())
+    }
+    bound = any(
+        read_text(root / CONSOLES / name / "bind") == "1"
+        and "frame buffer" in read_text(root / CONSOLES / name / "name")
+        for name in listed(under(root, str(CONSOLES)))
+    )
+    if bound:
+        framebuffers |= {
+            (str(address), _CONSOLE) for address in _owners(root / GRAPHICS / _CONSOLE, addresses)
+        }
+    for address, name in sorted(framebuffers):
+        if address in map(str, addresses):
+            yield Finding(
+                "WC155",
+                address,
+                Severity.ERROR,
+                f"{address} is in use: the host's console is drawn on it ({name}).",
+                "Apply without --now and reboot; or take the console away (echo 0 into the bind "
+                "file of its vtconsole).",
+            )
+
+
+def _owners(place: Path, addresses: Sequence[Address]) -> Iterator[Address]:
+    """Those of the functions that a device of a class hangs below."""
+    found = [place.resolve()]
+    # linux: drivers/nvme/host/multipath.c: such a disk is virtual; its controllers stand beside.
+    if "nvme-subsystem" in found[0].parts:
+        found = [each.resolve() for each in found[0].parent.glob("nvme*") if each.is_symlink()]
+    for address in addresses:
+        if any(str(address) in each.parts for each in found):
+            yield address

@@ -1,0 +1,201 @@
+"""`verify`: after the reboot, whether the host stands as it was wished. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wholecard.core import Finding, Severity
+from wholecard.host.changing.journal import Applied
+from wholecard.host.checks.registry import check_iommu, check_together, check_viable, driver_finding
+from wholecard.host.desired_state import DesiredState
+from wholecard.host.facts.host import Host
+from wholecard.host.facts.kernel_log import Record
+from wholecard.host.initramfs.claim_script import CLAIMED, VFIO, Claim
+from wholecard.pci import Address, Function, slot_path
+
+_REBUILD = (
+    "check that the initramfs was rebuilt (update-initramfs -u -k all, or dracut --force "
+    "--regenerate-all) and reboot."
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen of one function. `claimed` is in seconds since boot, None where not seen."""
+
+    address: str
+    ids: str
+    driver: str | None
+    group: int | None
+    claimed: float | None
+
+    def to_json(self) -> dict[str, object]:
+        """The five fields by name."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Findings, none where all is well, and what was seen of each function."""
+
+    findings: tuple[Finding, ...]
+    evidence: tuple[Evidence, ...]
+
+
+def verify(host: Host, log: tuple[Record, ...] | None, applied: Applied) -> Verification:
+    """Compare the host as it is now with what was applied.
+
+    A function is looked for at its path of slots, which stays when buses are renumbered. `log` is
+    the kernel's log of this boot, None where it could not be read; then the claims at boot are
+    unknown, which is a warning.
+    """
+    claims = _claims(log or ())
+    planned = [Claim.parse(line) for line in applied.functions]
+    rebooted = host.boot.boot_id != applied.boot_id
+    findings = [] if rebooted or not applied.plan.reboot_needed else [_not_rebooted()]
+    findings += check_iommu(host)
+    evidence = []
+    found: list[Function] = []
+    for claim in planned:
+        function = _find(host, claim)
+        if function is None or (function.vendor, function.device) != (claim.vendor, claim.device):
+            findings.append(_gone(claim, function))
+            continue
+        found.append(function)
+        address = str(function.address)
+        if address != claim.address:
+            findings.append(_moved(claim, function))
+        if function.driver != claim.driver:
+            findings.append(_not_taken(claim, function, rebooted))
+        if rebooted:
+            findings += _claimed_at_boot(function, log, claims)
+        evidence.append(
+            Evidence(
+                address, function.ids, function.driver, function.iommu_group, claims.get(address)
+            )
+        )
+    findings += _groups(host, applied, planned, found)
+    return Verification(tuple(sorted(findings, key=lambda each: each.rule)), tuple(evidence))
+
+
+def _find(host: Host, claim: Claim) -> Function | None:
+    """The function at the planned path whatever its address, else the one at the address."""
+    at_path = [
+        each
+        for each in host.functions
+        if claim.path and each.physfn is None and slot_path(each) == claim.path
+    ]
+    exact = [each for each in at_path if each.ids == f"{claim.vendor}:{claim.device}"]
+    found = [*exact, *at_path]
+    return found[0] if found else host.function(Address.parse(claim.address))
+
+
+def _groups(
+    host: Host, applied: Applied, planned: list[Claim], found: list[Function]
+) -> list[Finding]:
+    """What is wrong with the groups of the cards that were applied, wherever they are now."""
+    of_cards = {claim.path for claim in planned if _slot(claim.address) in applied.cards}
+    slots = {each.address.slot_key for each in found if slot_path(each) in of_cards}
+    slots.update(slot for slot in applied.cards if not of_cards - {""})
+    cards = tuple(card for card in host.cards if card.slot in slots)
+    # Whatever was planned besides the cards is seen to, where it is now.
+    beside = DesiredState(
+        tuple(sorted(slots)), companions=tuple(str(each.address) for each in found)
+    )
+    return [*check_together(host, cards, beside), *check_viable(host, cards)]
+
+
+def _slot(address: str) -> str:
+    return Address.parse(address).slot_key
+
+
+def _claims(log: Iterable[Record]) -> dict[str, float]:
+    matches = ((record, CLAIMED.search(record.message)) for record in log)
+    return {match["address"]: record.seconds for record, match in matches if match}
+
+
+def _not_rebooted() -> Finding:
+    return Finding(
+        "WC110",
+        "host",
+        Severity.ERROR,
+        "The host runs in the boot in which the change was made.",
+        "systemctl reboot",
+    )
+
+
+def _gone(claim: Claim, function: Function | None) -> Finding:
+    seen = f"{function.ids} is there now" if function else "nothing is there now"
+    return Finding(
+        "WC111",
+        claim.address,
+        Severity.ERROR,
+        f"{claim.address} was planned as {claim.vendor}:{claim.device}; {seen}.",
+        "See where the card is (inspect), then roll back and apply anew for its new place.",
+    )
+
+
+def _moved(claim: Claim, function: Function) -> Finding:
+    return Finding(
+        "WC140",
+        str(function.address),
+        Severity.WARNING,
+        f"{claim.address} {function.ids} has the address {function.address} now: buses were "
+        "numbered anew.",
+        "Nothing is to be bound anew. Where nova's device_spec names the address, write the new "
+        "one; then apply again, so that the journal knows it too.",
+    )
+
+
+def _not_taken(claim: Claim, function: Function, rebooted: bool) -> Finding:
+    if not rebooted or function.driver is None:
+        return driver_finding(function) if claim.driver == VFIO else _not_parked(claim, function)
+    return Finding(
+        "WC108",
+        str(function.address),
+        Severity.ERROR,
+        f"{function.address} {function.ids} is on {function.driver} although the host was "
+        "prepared and rebooted.",
+        f"See what the kernel says (dmesg | grep wholecard); {_REBUILD}",
+    )
+
+
+def _not_parked(claim: Claim, function: Function) -> Finding:
+    return Finding(
+        "WC103",
+        str(function.address),
+        Severity.WARNING,
+        f"{function.address} {function.ids} is on {function.driver or 'no driver'}, not on "
+        f"{claim.driver}.",
+        "Reboot; then see what the kernel says (dmesg | grep wholecard).",
+    )
+
+
+def _claimed_at_boot(
+    function: Function, log: tuple[Record, ...] | None, claims: dict[str, float]
+) -> list[Finding]:
+    address = str(function.address)
+    if address in claims:
+        return []
+    if log is None:
+        return [
+            Finding(
+                "WC109",
+                address,
+                Severity.WARNING,
+                "The kernel's log cannot be read, so it is not known who claimed the function.",
+                "Run it as root.",
+            )
+        ]
+    said = [record.message for record in log if f"wholecard: {address} " in record.message]
+    return [
+        Finding(
+            "WC109",
+            address,
+            Severity.ERROR,
+            f"The kernel's log has no claim of {address} at boot"
+            + (f"; it says: {said[-1]}" if said else "."),
+            f"{_REBUILD[0].upper()}{_REBUILD[1:]}",
+        )
+    ]

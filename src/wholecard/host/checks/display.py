@@ -1,0 +1,93 @@
+"""Displays: the host's console on a card, framebuffers on its memory, the BMC's own. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wholecard.core import Finding, Severity
+from wholecard.host.checks.iommu_group import function_at, given_addresses
+from wholecard.host.checks.kernel import VFIO_EVICTS_CONSOLE, surely_has, surely_older
+from wholecard.host.desired_state import DesiredState
+from wholecard.host.facts.host import Framebuffer, Host
+from wholecard.pci import Card, Function, is_bmc_display
+
+# linux: drivers/firmware/sysfb.c makes the console's device on every firmware; before 5.15 the
+# old drivers still made their own and listened to video=NAME:off.
+_SYSFB = (5, 15)
+_OLD_DRIVERS = frozenset({"efifb", "vesafb"})
+
+
+def check_boot_display(cards: Iterable[Card]) -> list[Finding]:
+    """WC106: the firmware's console is on a card."""
+    return [
+        Finding(
+            "WC106",
+            card.slot,
+            Severity.WARNING,
+            f"Card {card.slot} is the boot display: the host's console goes dark when it is given.",
+            "Make the board's own display the primary one in the firmware's setup, or use a "
+            "serial console (console=ttyS0).",
+        )
+        for card in cards
+        if card.boot_display
+    ]
+
+
+def check_bmc(cards: Iterable[Card]) -> list[Finding]:
+    """WC118: what is to be given is the host's own console display."""
+    return [
+        Finding(
+            "WC118",
+            str(function.address),
+            Severity.ERROR,
+            f"{function.address} {function.ids} is the display of the board's management "
+            "controller or of a hypervisor, no GPU: given away, the host's remote console goes "
+            "with it.",
+            f"Leave it out: name the cards to be given without --card {function.address}.",
+        )
+        for card in cards
+        for function in card.gpu
+        if is_bmc_display(function)
+    ]
+
+
+def check_framebuffers(
+    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+) -> list[Finding]:
+    """WC112: a console framebuffer holds memory of a function that is to be given."""
+    given = set(given_addresses(cards, wish))
+    findings = []
+    for framebuffer in host.framebuffers:
+        if framebuffer.address in given:
+            function = function_at(host, framebuffer.address)
+            if function is not None:
+                findings.append(_held(host, framebuffer, function))
+    return findings
+
+
+def _held(host: Host, framebuffer: Framebuffer, function: Function) -> Finding:
+    release = host.boot.release
+    message = f"The console framebuffer {framebuffer.name} holds memory of {function.address}"
+    vga = function.class_code.startswith("0300")
+    if function.driver == "vfio-pci":
+        severity = Severity.ERROR
+        message += ", which vfio-pci has: no guest can map it (BAR: can't reserve)."
+    elif vga and surely_has(release, VFIO_EVICTS_CONSOLE):
+        severity = Severity.NOTE
+        message += "; vfio-pci takes it off when it binds, and the host's screen goes dark."
+    elif vga and not surely_older(release, VFIO_EVICTS_CONSOLE):
+        severity = Severity.WARNING
+        message += "; whether this kernel's vfio-pci takes it off when it binds is not known."
+    else:
+        severity = Severity.ERROR
+        message += ", and this kernel's vfio-pci does not take it off: no guest can map it."
+    if framebuffer.name in _OLD_DRIVERS and surely_older(release, _SYSFB):
+        argument = f"video={framebuffer.name}:off"
+    else:
+        argument = "initcall_blacklist=sysfb_init"
+    fix = (
+        "Make another display the primary one in the firmware's setup. Where there is none, boot "
+        f"with this on the kernel's command line; the host then has a serial console only:\n"
+        f"  {argument}"
+    )
+    return Finding("WC112", str(function.address), severity, message, fix)

@@ -1,0 +1,192 @@
+"""The functions themselves: do they answer, can they be reset, how wide is their link. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wholecard.core import Finding, Severity
+from wholecard.host.checks.iommu_group import given_addresses
+from wholecard.host.desired_state import DesiredState
+from wholecard.host.facts.host import Host
+from wholecard.pci import Card, Function
+
+# A link's width has six bits (PCI Express base specification, Link Status). All ones is what a
+# bus answers for a device that does not.
+_WIDTH_ALL_ONES = 63
+
+
+def check_domain(cards: Iterable[Card]) -> list[Finding]:
+    """WC119: nova has no way to write this address."""
+    return [
+        Finding(
+            "WC119",
+            card.slot,
+            Severity.ERROR,
+            f"Card {card.slot} is in PCI domain {card.functions[0].address.domain:x}; nova knows "
+            "domains up to ffff and passes the card over without a word.",
+            "Switch off Intel VMD for this slot in the firmware's setup, so that the card comes "
+            "to domain 0000.",
+        )
+        for card in cards
+        if card.functions[0].address.in_wide_domain
+    ]
+
+
+def check_alive(cards: Iterable[Card]) -> list[Finding]:
+    """WC121: functions that do not answer, or that runtime power management has given up."""
+    findings = []
+    for card in cards:
+        for function in card.functions:
+            why = _why_dead(function)
+            if why:
+                findings.append(
+                    Finding(
+                        "WC121",
+                        str(function.address),
+                        Severity.ERROR,
+                        f"{function.address} {function.ids} does not answer: {why}.",
+                        "Switch the host off and on: a warm reboot often does not bring such a "
+                        "card back. See what led to it:\n"
+                        f"  dmesg | grep -e {function.address} -e 'Unknown header type'",
+                    )
+                )
+    return findings
+
+
+def _why_dead(function: Function) -> str:
+    if "ffff" in (function.vendor, function.device) or function.class_code == "ffffff":
+        return "its ids read as all ones"
+    if function.link_width == _WIDTH_ALL_ONES:
+        return "its link reads as all ones (unknown header type 7f)"
+    if function.power == "error":
+        return "it did not wake from its sleep (runtime power state error)"
+    return ""
+
+
+def check_reset(
+    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+) -> list[Finding]:
+    """WC120: no reset of its own; then VFIO can only reset the whole bus, if it may."""
+    cards = tuple(cards)
+    given = set(given_addresses(cards, wish))
+    return [
+        _no_reset(
+            function, [each for each in _bus(host, function) if str(each.address) not in given]
+        )
+        for card in cards
+        for function in card.gpu
+        if not _resets_alone(host, function)
+    ]
+
+
+def _resets_alone(host: Host, function: Function) -> bool:
+    methods = function.reset_methods
+    if methods is None or _why_dead(function):
+        return True
+    if set(methods) == {"bus"}:
+        return len(_bus(host, function)) == 1
+    return bool(methods)
+
+
+def _bus(host: Host, function: Function) -> list[Function]:
+    """Every function on the function's own bus, which one bus reset resets together."""
+    place = (function.address.domain, function.address.bus)
+    return [each for each in host.functions if (each.address.domain, each.address.bus) == place]
+
+
+def _no_reset(function: Function, strangers: list[Function]) -> Finding:
+    subject = str(function.address)
+    message = f"{function.address} {function.ids} has no reset of its own"
+    if function.parents and not strangers:
+        return Finding(
+            "WC120",
+            subject,
+            Severity.NOTE,
+            f"{message}; VFIO resets its whole bus instead, which works as long as everything on "
+            "it goes to one server.",
+        )
+    if strangers:
+        names = ", ".join(str(each.address) for each in strangers)
+        why = f"and a reset of its bus would also reset {names}"
+    else:
+        why = "and no bridge above it whose bus could be reset"
+    return Finding(
+        "WC120",
+        subject,
+        Severity.WARNING,
+        f"{message}, {why}: a server gets the card as the one before left it.",
+        "Put the card into a slot of its own below a root port. Until then switch the host off "
+        "and on when a guest leaves the card in a bad state.",
+    )
+
+
+def check_link(host: Host, cards: Iterable[Card]) -> list[Finding]:
+    """WC122: a link narrower than the card could have (a warning) or slower (a note)."""
+    findings = []
+    for card in cards:
+        function = card.gpu[0]
+        width, width_max = function.link_width, function.link_width_max
+        speed, speed_max = function.link_speed, function.link_speed_max
+        if width and width_max and width < width_max < _WIDTH_ALL_ONES:
+            findings.append(_narrow(host, function, width, width_max))
+        if speed and speed_max and speed < speed_max:
+            findings.append(
+                Finding(
+                    "WC122",
+                    str(function.address),
+                    Severity.NOTE,
+                    f"The link of {function.address} runs at {speed:g} GT/s of {speed_max:g}. Many "
+                    "GPUs slow it down while they idle; look again under load.",
+                )
+            )
+    return findings
+
+
+def _narrow(host: Host, function: Function, width: int, width_max: int) -> Finding:
+    message = f"The link of {function.address} {function.ids} has {width} lanes of {width_max}."
+    bridge = host.function(function.parents[-1]) if function.parents else None
+    if bridge is not None and bridge.link_width_max and bridge.link_width_max < width_max:
+        message += f" The slot below {bridge.address} has no more than {bridge.link_width_max}."
+        fix = "Put the card into a slot with all its lanes, or accept the narrower one."
+    else:
+        fix = (
+            "Seat the card and its riser anew, and see that the firmware does not split the slot "
+            "(bifurcation)."
+        )
+    return Finding("WC122", str(function.address), Severity.WARNING, message, fix)
+
+
+def check_numa(host: Host, cards: Iterable[Card]) -> list[Finding]:
+    """WC132: the host has several NUMA nodes, and nobody says which one a card is on."""
+    nodes = max(len(host.cpu.nodes), len(host.memory.nodes))
+    if nodes < 2:
+        return []
+    return [
+        Finding(
+            "WC132",
+            card.slot,
+            Severity.NOTE,
+            f"The host has {nodes} NUMA nodes, and the firmware does not say which one card "
+            f"{card.slot} is on: nova cannot place a server's memory beside it.",
+        )
+        for card in cards
+        if all(function.numa_node is None for function in card.gpu)
+    ]
+
+
+def check_virtual_functions(cards: Iterable[Card]) -> list[Finding]:
+    """WC135: VFs are in being on a card that is to be given whole."""
+    return [
+        Finding(
+            "WC135",
+            str(function.address),
+            Severity.ERROR,
+            f"{function.address} {function.ids} has {function.sriov_vfs} virtual functions in "
+            "being; a card that is given whole has none.",
+            "Take them away, where no server uses them, and what makes them at boot:\n"
+            f"  echo 0 > /sys/bus/pci/devices/{function.address}/sriov_numvfs",
+        )
+        for card in cards
+        for function in card.functions
+        if function.sriov_vfs > 0
+    ]

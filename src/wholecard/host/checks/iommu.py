@@ -1,0 +1,157 @@
+"""The IOMMU: on or off, now and at the next boot, and whether interrupts are kept apart. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wholecard.core import Finding, Severity
+from wholecard.host.facts.host import Host
+from wholecard.host.facts.module_parameters import is_true, kernel_arguments, module_options
+
+_UNSAFE = "vfio_iommu_type1.allow_unsafe_interrupts"
+
+# linux: Documentation/admin-guide/kernel-parameters.txt, intel_iommu and amd_iommu.
+_OWN_ARGUMENT = {"vt-d": "intel_iommu", "amd-vi": "amd_iommu"}
+_OFF = {
+    "vt-d": frozenset({("intel_iommu", "off"), ("iommu", "off")}),
+    "amd-vi": frozenset({("amd_iommu", "off"), ("iommu", "off")}),
+}
+
+
+def check_iommu(host: Host) -> list[Finding]:
+    """WC101 and WC102: the IOMMU and its interrupt remapping."""
+    iommu = host.iommu
+    if not iommu.on:
+        return [_no_iommu() if iommu.kind is None else _unused(host)]
+    if iommu.interrupt_remapping is False:
+        return [
+            Finding(
+                "WC102",
+                "IOMMU",
+                Severity.WARNING,
+                "The kernel's log knows of no interrupt remapping; VFIO refuses to give cards.",
+                "Switch on x2APIC or interrupt remapping in the firmware's setup, and take "
+                "intremap=off off the kernel's command line.",
+            )
+        ]
+    return []
+
+
+def _no_iommu() -> Finding:
+    return Finding(
+        "WC101",
+        "IOMMU",
+        Severity.ERROR,
+        "The firmware announces no IOMMU (no ACPI table DMAR or IVRS).",
+        "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware's setup.",
+    )
+
+
+def _unused(host: Host) -> Finding:
+    arguments = "intel_iommu=on iommu=pt" if host.iommu.kind == "vt-d" else "iommu=pt"
+    following = host.boot.next_command_line
+    if following is not None and set(arguments.split()) <= set(following.split()):
+        fix = f"The next boot has {arguments} on its command line: systemctl reboot"
+    else:
+        fix = f"Boot with {arguments} on the kernel's command line; apply sees to it."
+    return Finding(
+        "WC101",
+        "IOMMU",
+        Severity.ERROR,
+        "The firmware has an IOMMU, but the kernel does not use it.",
+        fix,
+    )
+
+
+def check_next_boot(host: Host) -> list[Finding]:
+    """WC134: the IOMMU is on, and the loader's settings switch it off at the next boot."""
+    following, kind = host.boot.next_command_line, host.iommu.kind
+    if not host.iommu.on or kind is None or following is None:
+        return []
+    ahead, now = set(kernel_arguments(following)), set(kernel_arguments(host.boot.command_line))
+    # iommu=pt,off is one list; intel_iommu=on,sm_on is another.
+    off = [
+        f"{name}={value}"
+        for name, value in sorted(ahead)
+        if any((name, part) in _OFF[kind] for part in value.split(","))
+    ]
+    if off:
+        severity, what = Severity.ERROR, f"have {' '.join(off)}"
+    elif kind == "vt-d" and _is_on(now) and not _is_on(ahead):
+        # Whether it is on without the argument is the kernel's build: INTEL_IOMMU_DEFAULT_ON.
+        severity, what = Severity.WARNING, "lack the intel_iommu=on that this boot had"
+    else:
+        return []
+    return [
+        Finding(
+            "WC134",
+            "IOMMU",
+            severity,
+            f"The IOMMU is on now, but the boot loader's settings for the next boot {what}.",
+            "Put the argument right where the loader keeps it, or let apply do it, before the "
+            "host is rebooted.",
+        )
+    ]
+
+
+def _is_on(arguments: set[tuple[str, str]]) -> bool:
+    return any(name == "intel_iommu" and "on" in value.split(",") for name, value in arguments)
+
+
+def check_iommu_arguments(host: Host) -> list[Finding]:
+    """WC133: arguments of the other maker's IOMMU, and amd_iommu=on, which is no value of it."""
+    own = _OWN_ARGUMENT.get(host.iommu.kind or "")
+    if own is None:
+        return []
+    idle = [
+        f"{name}={value}"
+        for name, value in kernel_arguments(host.boot.command_line)
+        if name in _OWN_ARGUMENT.values() and (name != own or (name, value) == ("amd_iommu", "on"))
+    ]
+    if not idle:
+        return []
+    maker = "Intel VT-d" if own == "intel_iommu" else "AMD-Vi"
+    return [
+        Finding(
+            "WC133",
+            "IOMMU",
+            Severity.NOTE,
+            f"{' '.join(idle)} on the command line does nothing: this host has {maker}.",
+            "It can be taken off; it does no harm.",
+        )
+    ]
+
+
+def check_unsafe_interrupts(host: Host) -> list[Finding]:
+    """WC129: somebody allowed VFIO to go without interrupt remapping."""
+    places = list(_unsafe_places(host))
+    if not places:
+        return []
+    remapping = {
+        True: "Interrupt remapping works here, so nothing needs it",
+        False: "There is no interrupt remapping here",
+        None: "It is used wherever interrupt remapping is missing",
+    }[host.iommu.interrupt_remapping]
+    return [
+        Finding(
+            "WC129",
+            "vfio_iommu_type1",
+            Severity.WARNING,
+            f"allow_unsafe_interrupts is set ({', '.join(places)}): a guest with a card may then "
+            f"send any interrupt to the host. {remapping}.",
+            "Take it out, switch on interrupt remapping (x2APIC) in the firmware's setup if it "
+            "is off, and reboot.",
+        )
+    ]
+
+
+def _unsafe_places(host: Host) -> Iterator[str]:
+    lines = {"/proc/cmdline": host.boot.command_line}
+    if host.boot.next_command_line is not None:
+        lines["the next boot's command line"] = host.boot.next_command_line
+    for place, line in lines.items():
+        if any(name == _UNSAFE and is_true(value) for name, value in kernel_arguments(line)):
+            yield place
+    for path, name, value in module_options(host.settings, "vfio_iommu_type1"):
+        if name == "allow_unsafe_interrupts" and is_true(value):
+            yield path

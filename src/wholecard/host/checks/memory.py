@@ -1,0 +1,201 @@
+"""Memory: the cards' against a guest's address width, huge pages, and what may be locked. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from wholecard.core import Finding, Severity
+from wholecard.core.units import GIB, MIB, counted, size_text
+from wholecard.host.desired_state import DesiredState, HugePages
+from wholecard.host.facts.address_width import (
+    AMD,
+    DEFAULT_BITS,
+    HYPERTRANSPORT,
+    bar_window,
+    default_window,
+    widest_bits,
+    window_bits,
+)
+from wholecard.host.facts.host import Host
+from wholecard.pci import Card
+
+_UNITS = {"K": 1 << 10, "M": MIB, "G": GIB}
+
+
+def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
+    """WC123: the cards' memory does not fit into what UEFI takes for it by default."""
+    cards = tuple(cards)
+    whole = bar_window(cards)
+    default = default_window(host)
+    if whole <= default:
+        return []
+    largest = sorted(cards, key=lambda card: bar_window([card]), reverse=True)
+    count = next(n for n in range(1, len(cards) + 1) if bar_window(largest[:n]) > default)
+    needs = "its memory (BARs) needs" if count == 1 else "their memory (BARs) needs"
+    message = (
+        f"A server with {counted(count, 'card')} does not see all of it: {needs} a window of "
+        f"{size_text(bar_window(largest[:count]))}, and with QEMU's default of {DEFAULT_BITS} "
+        f"address bits UEFI takes {size_text(default)}."
+    )
+    bits = window_bits(whole)
+    if count < len(cards):
+        message += f" All {len(cards)} together need {size_text(whole)}."
+    widest = widest_bits(host)
+    if bits > widest:
+        message += (
+            f" That takes {bits} bits, and no more than {widest} can be had on this host: "
+            "give fewer of them to one server."
+        )
+    return [
+        Finding(
+            "WC123",
+            counted(len(cards), "card"),
+            Severity.WARNING,
+            message,
+            _width_fix(min(bits, widest)),
+        )
+    ]
+
+
+def _width_fix(bits: int) -> str:
+    return (
+        "Use q35 and UEFI images and set the width on the flavor (nova 2024.1 or later, libvirt "
+        "8.7 or later); the same names with hw_ on an image. With cpu_mode=host-passthrough, "
+        "passthrough alone does. The server's RAM has to fit beside the window.\n"
+        "  openstack flavor set FLAVOR --property hw:maxphysaddr_mode=emulate "
+        f"--property hw:maxphysaddr_bits={bits}\n"
+        "  openstack image set IMAGE --property hw_machine_type=q35 "
+        "--property hw_firmware_type=uefi"
+    )
+
+
+def check_hypertransport(host: Host, cards: Iterable[Card]) -> list[Finding]:
+    """WC124: an AMD host that can start servers with RAM across the hole below 1 TiB."""
+    if host.cpu.vendor != AMD or host.memory.total <= HYPERTRANSPORT or not tuple(cards):
+        return []
+    return [
+        Finding(
+            "WC124",
+            "memory",
+            Severity.NOTE,
+            f"This AMD host has {size_text(host.memory.total)} of RAM. A server with a card and "
+            f"more than about {HYPERTRANSPORT // GIB} GiB reaches the addresses below 1 TiB "
+            "that AMD's IOMMU keeps for itself: Windows then says code 43.",
+            "For such servers use the machine type pc-q35-7.1 or later (hw_machine_type) and more "
+            "than 40 address bits (hw:maxphysaddr_mode).",
+        )
+    ]
+
+
+def check_memlock(host: Host, cards: Iterable[Card]) -> list[Finding]:
+    """WC125: libvirt's own limit of locked memory is smaller than the RAM a server may have."""
+    limit = host.memory.memlock
+    if limit is None or limit < 0 or limit >= host.memory.total or not tuple(cards):
+        return []
+    return [
+        Finding(
+            "WC125",
+            "memlock",
+            Severity.NOTE,
+            f"libvirt's service may lock {size_text(limit)} of memory, and a server with a card "
+            "locks all its RAM. libvirt raises the limit for each such server itself, for which "
+            "it needs CAP_SYS_RESOURCE: in a container without it the server does not start "
+            "(VFIO_MAP_DMA failed).",
+            "Only where that is seen, give the service the limit (virtqemud.service where libvirt "
+            "is modular):\n"
+            "  mkdir -p /etc/systemd/system/libvirtd.service.d\n"
+            "  printf '[Service]\\nLimitMEMLOCK=infinity\\n' "
+            "> /etc/systemd/system/libvirtd.service.d/memlock.conf\n"
+            "  systemctl daemon-reload && systemctl restart libvirtd",
+        )
+    ]
+
+
+def check_hugepages(
+    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+) -> list[Finding]:
+    """WC126: huge pages against the wish, against RAM, and against the cards' NUMA nodes."""
+    wished = tuple((each, _bytes(each)) for each in (wish.hugepages if wish else ()))
+    findings = [_too_few(host, each, size) for each, size in wished if _lacks(host, each, size)]
+    set_aside = sum(each.count * size for each, size in wished)
+    sizes = {pool.size for pool in host.memory.hugepages}
+    there = sum(size * (_pool_total(host, size) or 0) for size in sizes)
+    findings += _too_much(host, max(set_aside, there), "The wish" if wished else "The host")
+    return findings + _elsewhere(host, cards)
+
+
+def _bytes(pages: HugePages) -> int:
+    """The size of one page in bytes, 0 where it is not written as the kernel takes it."""
+    match = re.fullmatch(r"([0-9]{1,9})([KMG])B?", pages.size.strip(), re.IGNORECASE | re.ASCII)
+    return int(match[1]) * _UNITS[match[2].upper()] if match else 0
+
+
+def _pool_total(host: Host, size: int) -> int | None:
+    """Pages of `size` that the host has, None where nothing is known of that size."""
+    totals = [each for each in host.memory.hugepages if each.size == size]
+    whole = [each.total for each in totals if each.node is None]
+    return whole[0] if whole else sum(each.total for each in totals) if totals else None
+
+
+def _lacks(host: Host, pages: HugePages, size: int) -> bool:
+    total = _pool_total(host, size)
+    return size > 0 and total is not None and total < pages.count
+
+
+def _too_few(host: Host, pages: HugePages, size: int) -> Finding:
+    return Finding(
+        "WC126",
+        f"huge pages of {pages.size}",
+        Severity.WARNING,
+        f"The wish asks for {pages.count} huge pages of {pages.size}; the host has "
+        f"{_pool_total(host, size)}.",
+        "Apply and reboot: they are set aside at boot, before memory is in pieces. If it has "
+        "fewer after that, RAM does not reach for them.",
+    )
+
+
+def _too_much(host: Host, set_aside: int, who: str) -> list[Finding]:
+    total = host.memory.total
+    if not total or not set_aside:
+        return []
+    left = total - set_aside
+    if left >= min(4 * GIB, total // 8):
+        return []
+    rest = f"{size_text(left)} is left" if left > 0 else "nothing is left"
+    return [
+        Finding(
+            "WC126",
+            "huge pages",
+            Severity.ERROR if left <= 0 else Severity.WARNING,
+            f"{who} sets {size_text(set_aside)} of {size_text(total)} RAM aside as huge pages: "
+            f"{rest} for the host, QEMU's own memory and everything else.",
+            "Ask for fewer: leave the host 4 GiB at least, and what nova keeps for it "
+            "(reserved_host_memory_mb).",
+        )
+    ]
+
+
+def _elsewhere(host: Host, cards: Iterable[Card]) -> list[Finding]:
+    by_node: dict[int, int] = {}
+    for pool in host.memory.hugepages:
+        if pool.node is not None:
+            by_node[pool.node] = by_node.get(pool.node, 0) + pool.size * pool.total
+    findings = []
+    for card in cards:
+        node = card.gpu[0].numa_node
+        if node is not None and by_node.get(node) == 0 and any(by_node.values()):
+            having = ", ".join(str(each) for each, size in sorted(by_node.items()) if size)
+            findings.append(
+                Finding(
+                    "WC126",
+                    card.slot,
+                    Severity.WARNING,
+                    f"Card {card.slot} is on NUMA node {node}, which has no huge pages; node "
+                    f"{having} has. nova places a server beside its card or not at all, unless "
+                    "the policy says otherwise.",
+                    "Spread the huge pages over the nodes: the kernel does so for hugepages= "
+                    "without a node, where each has RAM enough.",
+                )
+            )
+    return findings

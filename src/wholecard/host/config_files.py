@@ -1,0 +1,179 @@
+"""The texts of the files that a plan may change: facts, so that planning stays pure."""
+
+from __future__ import annotations
+
+import os
+
+from wholecard.core import WholecardError
+from wholecard.core.record import dataclass
+from wholecard.core.small_files import listed, read_bytes, under
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from wholecard.core.small_files import Root
+
+MODULES_LOAD = "/etc/modules-load.d/wholecard.conf"
+MODPROBE = "/etc/modprobe.d/wholecard.conf"
+TABLE = "/etc/wholecard/bind"
+HOOK = "/etc/initramfs-tools/hooks/wholecard"
+BOOT_SCRIPT = "/etc/initramfs-tools/scripts/init-top/00-wholecard"
+DRACUT_MODULE = "/usr/lib/dracut/modules.d/90wholecard/module-setup.sh"
+DRACUT_HOOK = "/usr/lib/dracut/modules.d/90wholecard/wholecard-claim.sh"
+DRACUT_CONF = "/etc/dracut.conf.d/wholecard.conf"
+GRUB = "/etc/default/grub"
+GRUB_PARTS = "etc/default/grub.d"
+
+GRUBENV = "/boot/grub2/grubenv"
+# On UEFI hosts that began as EL 8 the one above is a link to this.
+GRUBENV_EFI = "/boot/efi/EFI/*/grubenv"
+ENTRIES = "boot/loader/entries"
+KERNEL_CMDLINE = "/etc/kernel/cmdline"
+KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
+
+# Where the EFI partition, or the extended boot partition, may be mounted.
+EFI_PLACES = ("/efi", "/boot", "/boot/efi")
+
+IN_INITRAMFS = (TABLE, HOOK, BOOT_SCRIPT, DRACUT_MODULE, DRACUT_HOOK, DRACUT_CONF)
+OURS = (MODULES_LOAD, MODPROBE, *IN_INITRAMFS)
+
+# Where a person or a tool says which modules are loaded and with which options.
+FOREIGN = (
+    "etc/modprobe.d/*.conf",
+    "etc/modules",
+    "etc/modules-load.d/*.conf",
+    "etc/initramfs-tools/modules",
+    "etc/dracut.conf",
+    "etc/dracut.conf.d/*.conf",
+)
+_FOREIGN_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileText:
+    """One file: absolute path, text (None where there is no file) and permission bits.
+
+    Bytes that are no UTF-8 stand in the text as surrogate escapes, so nothing is lost.
+    """
+
+    path: str
+    text: str | None
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The files a plan may change. GRUB's stand in the order in which grub-mkconfig reads them.
+
+    `foreign` are module settings that are not ours: checks read them, no plan writes them.
+    """
+
+    files: tuple[FileText, ...] = ()
+    foreign: tuple[FileText, ...] = ()
+
+    def file(self, path: str) -> FileText:
+        """The file at `path`; one that was not read counts as absent."""
+        return next((entry for entry in self.files if entry.path == path), FileText(path, None))
+
+    @property
+    def entries(self) -> tuple[FileText, ...]:
+        """The boot loader entries of `/boot/loader/entries` that could be read."""
+        return tuple(
+            entry
+            for entry in self.files
+            if entry.text is not None and entry.path.startswith(f"/{ENTRIES}/")
+        )
+
+    @property
+    def grub(self) -> tuple[FileText, ...]:
+        """`/etc/default/grub` and its parts, those that are there."""
+        return tuple(
+            entry
+            for entry in self.files
+            if entry.text is not None and entry.path.startswith("/etc/default/")
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"files": [{"path", "text", "mode"}], "foreign": [...]}`."""
+        return {
+            "files": [dict(entry.__dict__) for entry in self.files],
+            "foreign": [dict(entry.__dict__) for entry in self.foreign],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Settings:
+        """The inverse of `to_json`; raises KeyError or TypeError on anything else."""
+        return cls(
+            tuple(FileText(**entry) for entry in data["files"]),
+            tuple(FileText(**entry) for entry in data.get("foreign", ())),
+        )
+
+
+def read_settings(root: Root) -> Settings:
+    """The files as they stand under `root`.
+
+    Raises WholecardError where one cannot be read or is no plain file: a symbolic link is somebody
+    else's arrangement, which Wholecard does not write through.
+    """
+    # grub-mkconfig sources /etc/default/grub and then the parts in the shell's order of names.
+    parts = _matching(root, f"{GRUB_PARTS}/*.cfg")
+    written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE))
+    only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, *_matching(root, f"{ENTRIES}/*.conf"))
+    return Settings(
+        (*written, *(_look(root, path) for path in only_read)), tuple(_read_foreign(root))
+    )
+
+
+def _matching(root: Root, pattern: str) -> list[str]:
+    """The absolute paths of a folder's files, in order: `folder/*.suffix`, or one file."""
+    folder, _, name = pattern.rpartition("/")
+    if not name.startswith("*"):
+        return [f"/{pattern}"]
+    return [f"/{folder}/{each}" for each in listed(under(root, folder)) if each.endswith(name[1:])]
+
+
+def _look(root: Root, path: str) -> FileText:
+    """A file that is read and never written by us: one that cannot be read counts as absent."""
+    data = read_bytes(under(root, path.lstrip("/")))
+    return FileText(path, None if data is None else data.decode("utf-8", "surrogateescape"))
+
+
+def _read_foreign(root: Root) -> Iterator[FileText]:
+    """Other people's module settings, as far as they can be read; never raises for one of them."""
+    for path in (each for pattern in FOREIGN for each in _matching(root, pattern)):
+        place = under(root, path[1:])
+        # A link may lead out of the tree that is looked at.
+        if path in OURS or os.path.islink(place) or not os.path.isfile(place):
+            continue
+        try:
+            with open(place, "rb") as file:
+                text = file.read(_FOREIGN_LIMIT).decode("utf-8", "surrogateescape")
+                yield FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
+        except OSError:
+            continue
+
+
+def _read(root: Root, path: str) -> FileText:
+    place = under(root, path.lstrip("/"))
+    try:
+        target = os.readlink(place)
+    except OSError:
+        pass
+    else:
+        raise WholecardError(
+            f"{path} is a symbolic link",
+            f"It points to {target}.",
+            "Put a plain file in its place; Wholecard does not write through links.",
+        )
+    try:
+        with open(place, "rb") as file:
+            text = file.read().decode("utf-8", "surrogateescape")
+            return FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
+    except (FileNotFoundError, NotADirectoryError):
+        return FileText(path, None)
+    except OSError as error:
+        raise WholecardError(
+            f"cannot read {path}: {error.strerror}", resolution="Run it as root."
+        ) from error

@@ -1,0 +1,1 @@
+"""What a host has and how it is set up: read, never changed."""

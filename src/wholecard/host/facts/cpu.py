@@ -1,0 +1,53 @@
+"""The processors, from `/proc/cpuinfo` and the NUMA nodes.
+
+Source: linux, arch/x86/kernel/cpu/proc.c and Documentation/admin-guide/cputopology.rst.
+"""
+
+from __future__ import annotations
+
+from wholecard.core.small_files import listed, read_text, under
+from wholecard.host.facts.host import Cpu
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wholecard.core.small_files import Root
+
+NODES = "sys/devices/system/node"
+
+
+def read_cpu(root: Root) -> Cpu:
+    """The processors of the host; what a processor does not say stays empty."""
+    blocks = [_fields(block) for block in read_text(under(root, "proc/cpuinfo")).split("\n\n")]
+    blocks = [block for block in blocks if "processor" in block]
+    first = blocks[0] if blocks else {}
+    flags = first.get("flags", "").split()
+    bits = first.get("address sizes", "").split(" bits physical")[0]
+    sockets = {block.get("physical id", "0") for block in blocks}
+    cores = {
+        (block.get("physical id", "0"), block.get("core id", block["processor"]))
+        for block in blocks
+    }
+    return Cpu(
+        vendor=first.get("vendor_id", ""),
+        model=first.get("model name", ""),
+        sockets=len(sockets),
+        cores=len(cores),
+        threads=len(blocks),
+        physical_bits=int(bits) if bits.isascii() and bits.isdigit() and len(bits) < 4 else None,
+        virtualization=next((flag for flag in ("vmx", "svm") if flag in flags), None),
+        nodes=tuple(
+            (node, read_text(under(root, f"{NODES}/node{node}/cpulist"))) for node in nodes(root)
+        ),
+        isolated=read_text(under(root, "sys/devices/system/cpu/isolated")),
+    )
+
+
+def nodes(root: Root) -> tuple[int, ...]:
+    """The numbers of the NUMA nodes, ascending; none where the kernel has no NUMA."""
+    names = (name[4:] for name in listed(under(root, NODES)) if name.startswith("node"))
+    return tuple(sorted(int(name) for name in names if name.isascii() and name.isdigit()))
+
+
+def _fields(block: str) -> dict[str, str]:
+    parts = (line.partition(":") for line in block.splitlines())
+    return {name.strip(): value.strip() for name, _, value in parts}

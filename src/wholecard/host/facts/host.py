@@ -1,0 +1,269 @@
+"""The facts of one host, as frozen records; `facts.inspect` reads them."""
+
+from __future__ import annotations
+
+from wholecard.core import UsageError
+from wholecard.core.json_text import document, encode, record_lines
+from wholecard.core.record import dataclass
+from wholecard.host.config_files import Settings
+from wholecard.pci import Address, Card, Function, IommuGroup, find_cards
+from wholecard.pci.function import UNIQUE_FIELDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+# Counts up when a field changes its meaning or goes; new fields leave it.
+SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class Iommu:
+    """`kind` is `vt-d`, `amd-vi` or None, by the firmware's ACPI table and not by the processor.
+
+    `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not tell.
+    """
+
+    kind: str | None
+    on: bool
+    interrupt_remapping: bool | None = None
+
+
+@dataclass(frozen=True)
+class Boot:
+    """How the host came up: kernel, its command line now, this boot's id, and who makes the next.
+
+    `loader` is `grub` (Debian's update-grub), `grub2` (grub2-mkconfig), `grubby` (boot loader
+    entries through grubby), `systemd-boot` or None; `initramfs` is `initramfs-tools`, `dracut` or
+    None. `next_command_line` is what the loader's settings give to the next boot, None where they
+    do not tell. `builtin` are the modules in question that are built into the kernel, `missing`
+    those that it has neither built in nor as a file. `firmware` is `uefi`, `bios` or None;
+    `secure_boot` is None where it cannot be read. `distribution` is os-release's ID and
+    VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional system.
+    `loaders` and `initramfs_tools` are all that are there, the chosen one first; `kernels` are the
+    installed ones, by version and image.
+    """
+
+    release: str
+    command_line: str
+    boot_id: str
+    loader: str | None
+    initramfs: str | None
+    builtin: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    next_command_line: str | None = None
+    firmware: str | None = None
+    secure_boot: bool | None = None
+    distribution: str = ""
+    like: str = ""
+    read_only_root: bool = False
+    loaders: tuple[str, ...] = ()
+    initramfs_tools: tuple[str, ...] = ()
+    kernels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """The processors. `physical_bits` is the address width that the host's own CPUs have.
+
+    `virtualization` is the processor's flag, `vmx` or `svm`. `nodes` are each NUMA node's CPUs as
+    the kernel lists them (`0-15,32-47`).
+    """
+
+    vendor: str = ""
+    model: str = ""
+    sockets: int = 0
+    cores: int = 0
+    threads: int = 0
+    physical_bits: int | None = None
+    virtualization: str | None = None
+    nodes: tuple[tuple[int, str], ...] = ()
+    isolated: str = ""
+
+
+@dataclass(frozen=True)
+class HugePagePool:
+    """Huge pages of one size (bytes) on one NUMA node; `node` is None for the whole host."""
+
+    size: int
+    total: int
+    free: int
+    node: int | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """RAM in bytes, in all and for each NUMA node, and its huge pages.
+
+    `memlock` is the limit of locked memory that libvirt's own service runs under, in bytes; -1
+    is without limit, None where it cannot be told.
+    """
+
+    total: int = 0
+    nodes: tuple[tuple[int, int], ...] = ()
+    hugepages: tuple[HugePagePool, ...] = ()
+    memlock: int | None = None
+
+
+@dataclass(frozen=True)
+class Framebuffer:
+    """A console framebuffer (`efifb`) that holds part of a BAR of the function at `address`."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class KernelUse:
+    """What the host itself uses a function for, seen without root and without opening anything.
+
+    `kind` is `disk` (a block device below it is mounted, swap, or held by one that is), `network`
+    (a link below it is up) or `default-route`; `what` names the thing: `/dev/sda2 at /`, `eth0`.
+    """
+
+    address: str
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """The facts of one host. `groups` are predictions while the IOMMU is off.
+
+    `unread` says in words what was there and could not be read, with the reason.
+    """
+
+    functions: tuple[Function, ...]
+    cards: tuple[Card, ...]
+    groups: tuple[IommuGroup, ...]
+    groups_predicted: bool
+    iommu: Iommu
+    boot: Boot
+    settings: Settings
+    cpu: Cpu = Cpu()
+    memory: Memory = Memory()
+    framebuffers: tuple[Framebuffer, ...] = ()
+    uses: tuple[KernelUse, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    def function(self, address: Address) -> Function | None:
+        """The function at `address`, None where there is none."""
+        return next((each for each in self.functions if each.address == address), None)
+
+    def card_of(self, address: Address) -> Card | None:
+        """The card in whose slot `address` is."""
+        return next((card for card in self.cards if card.slot == address.slot_key), None)
+
+    def groups_of(self, card: Card) -> tuple[IommuGroup, ...]:
+        """The groups that the card's functions are in.
+
+        A VF may have an address in its card's slot, and a group of its own; it is no part of it.
+        """
+        own = {function.address for function in card.functions}
+        return tuple(
+            group
+            for group in self.groups
+            if any(function.address in own for function in group.functions)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `inspect --json` prints; `schema` counts up when a field changes its meaning."""
+        rest = self._rest_of_json()
+        return {
+            "schema": rest.pop("schema"),
+            "functions": [function.to_json() for function in self.functions],
+            "cards": rest.pop("cards"),
+            "groups": [group.to_json() for group in self.groups],
+            **rest,
+        }
+
+    def _rest_of_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "cards": [card.to_json() for card in self.cards],
+            "groups_predicted": self.groups_predicted,
+            "iommu": dict(self.iommu.__dict__),
+            "boot": {
+                **self.boot.__dict__,
+                "builtin": list(self.boot.builtin),
+                "missing": list(self.boot.missing),
+                "loaders": list(self.boot.loaders),
+                "initramfs_tools": list(self.boot.initramfs_tools),
+                "kernels": [list(kernel) for kernel in self.boot.kernels],
+            },
+            "cpu": {**self.cpu.__dict__, "nodes": [list(node) for node in self.cpu.nodes]},
+            "memory": {
+                **self.memory.__dict__,
+                "nodes": [list(node) for node in self.memory.nodes],
+                "hugepages": [dict(pool.__dict__) for pool in self.memory.hugepages],
+            },
+            "framebuffers": [dict(each.__dict__) for each in self.framebuffers],
+            "uses": [dict(each.__dict__) for each in self.uses],
+            "unread": list(self.unread),
+            "settings": self.settings.to_json(),
+        }
+
+    def to_lines(self) -> Iterator[str]:
+        """`to_json` as text in pieces, with one line for each function and each group."""
+        rest = self._rest_of_json()
+        return document(
+            [
+                ("schema", encode(rest.pop("schema"))),
+                ("functions", record_lines(self.functions, UNIQUE_FIELDS)),
+                ("cards", (encode(card) for card in rest.pop("cards"))),
+                ("groups", (encode(group.to_json()) for group in self.groups)),
+                *((name, encode(value)) for name, value in rest.items()),
+            ]
+        )
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Host:
+        """The inverse of `to_json`. Raises UsageError for another schema."""
+        if data.get("schema") != SCHEMA:
+            raise UsageError(
+                f"host facts of schema {data.get('schema')!r}, not {SCHEMA}",
+                resolution="Use the same release of Wholecard on both sides.",
+            )
+        functions = tuple(Function.from_json(entry) for entry in data["functions"])
+        by_address = {str(function.address): function for function in functions}
+        groups = tuple(
+            IommuGroup(
+                entry["number"], tuple(by_address[address] for address in entry["functions"])
+            )
+            for entry in data["groups"]
+        )
+        boot, cpu, memory = data["boot"], data["cpu"], data["memory"]
+        return cls(
+            functions=functions,
+            cards=find_cards(functions, groups),
+            groups=groups,
+            groups_predicted=data["groups_predicted"],
+            iommu=Iommu(**data["iommu"]),
+            boot=Boot(
+                **{
+                    **boot,
+                    "builtin": tuple(boot["builtin"]),
+                    "missing": tuple(boot["missing"]),
+                    "loaders": tuple(boot["loaders"]),
+                    "initramfs_tools": tuple(boot["initramfs_tools"]),
+                    "kernels": _pairs(boot["kernels"]),
+                }
+            ),
+            settings=Settings.from_json(data["settings"]),
+            cpu=Cpu(**{**cpu, "nodes": _pairs(cpu["nodes"])}),
+            memory=Memory(
+                **{
+                    **memory,
+                    "nodes": _pairs(memory["nodes"]),
+                    "hugepages": tuple(HugePagePool(**pool) for pool in memory["hugepages"]),
+                }
+            ),
+            framebuffers=tuple(Framebuffer(**each) for each in data["framebuffers"]),
+            uses=tuple(KernelUse(**each) for each in data["uses"]),
+            unread=tuple(data["unread"]),
+        )
+
+
+def _pairs(items: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
+    return tuple((first, second) for first, second in items)

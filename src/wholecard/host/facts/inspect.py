@@ -1,0 +1,187 @@
+"""`inspect`: read what a host is. Nothing is changed."""
+
+from __future__ import annotations
+
+from wholecard.core.record import replace
+from wholecard.core.small_files import exists, listed, read_bytes, read_text, under
+from wholecard.host.bootloaders.registry import find_loaders, next_command_line
+from wholecard.host.config_files import read_settings
+from wholecard.host.facts.boot import find_initramfs, find_kernels, is_transactional
+from wholecard.host.facts.cpu import read_cpu
+from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
+from wholecard.host.facts.framebuffers import read_framebuffers
+from wholecard.host.facts.host import Boot, Host, Iommu
+from wholecard.host.facts.kernel_log import LOG, read_kernel_log
+from wholecard.host.facts.kernel_use import read_uses
+from wholecard.host.facts.memory import read_memory
+from wholecard.host.facts.module_aliases import matching_modules, module_name, read_builtin
+from wholecard.pci.cards import find_cards
+from wholecard.pci.groups import predicted_groups, read_groups
+from wholecard.pci.ids import PciNames
+from wholecard.pci.sysfs import ASLEEP, DEVICES, read_functions
+from wholecard.pci.vpd import read_serial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wholecard.core.small_files import Root
+    from wholecard.host.config_files import Settings
+    from wholecard.host.facts.kernel_log import Record
+    from wholecard.pci.function import Function
+
+# linux: drivers/iommu/intel/irq_remapping.c and drivers/iommu/amd/init.c say one of these.
+_REMAPPING_ON = ("DMAR-IR: Enabled IRQ remapping", "AMD-Vi: Interrupt remapping enabled")
+
+# In these states the vital product data can be read without waking anything.
+_AWAKE = frozenset({"active", "unsupported", ""})
+
+# What a plan needs to know of the built-in modules besides the cards' own.
+_VFIO_MODULES = ("vfio", "vfio_pci", "vfio_iommu_type1", "pci_stub")
+
+
+def inspect(
+    root: Root = "/", log: tuple[Record, ...] | None = None, processes: int | None = 1
+) -> Host:
+    """Read the host under `root`; nothing is changed. `log` spares reading the kernel's log twice.
+
+    `processes` is `read_functions`': None only in a program without threads.
+
+    Garbled or missing attributes leave fields empty. Raises WholecardError only for settings that
+    are there and cannot be read.
+    """
+    release = _release(root)
+    functions = read_functions(
+        root,
+        PciNames(root),
+        lambda modaliases: matching_modules(root, release, modaliases),
+        processes,
+    )
+    functions, unread = _with_serials(root, functions)
+    groups = read_groups(root, functions)
+    iommu_on = bool(groups) or bool(listed(under(root, "sys/class/iommu")))
+    if not iommu_on:
+        groups = predicted_groups(functions)
+    if log is None:
+        log = read_kernel_log(root)
+    if log is None and exists(under(root, LOG)):
+        unread = (*unread, "the kernel's log: only root may read it")
+    settings = read_settings(root)
+    return Host(
+        functions=functions,
+        cards=find_cards(functions, groups),
+        groups=groups,
+        groups_predicted=not iommu_on,
+        iommu=Iommu(_iommu_kind(root), iommu_on, _remapping(log) if iommu_on else None),
+        boot=_boot(root, release, functions, settings),
+        settings=settings,
+        cpu=read_cpu(root),
+        memory=read_memory(root),
+        framebuffers=read_framebuffers(root, (each for each in functions if each.is_display)),
+        uses=read_uses(root),
+        unread=unread,
+    )
+
+
+def read_boot_id(root: Root) -> str:
+    """The id that the kernel makes anew at each boot; empty in a tree that does not run."""
+    return read_text(under(root, "proc/sys/kernel/random/boot_id"))
+
+
+def _with_serials(
+    root: Root, functions: tuple[Function, ...]
+) -> tuple[tuple[Function, ...], tuple[str, ...]]:
+    """The functions, those of cards with their serial numbers; and what could not be read."""
+    found: dict[object, str] = {}
+    unread = []
+    for function in _in_cards(functions):
+        if function.power in ASLEEP:
+            unread.append(f"{function.address} sleeps and is not woken: its link and serial number")
+        elif function.power in _AWAKE:
+            try:
+                serial = read_serial(under(root, f"{DEVICES}/{function.address}/vpd"))
+            except PermissionError:
+                unread.append(f"{function.address}: only root may read its serial number")
+                continue
+            if serial:
+                found[function.address] = serial
+    if found:
+        functions = tuple(
+            replace(each, serial=found[each.address]) if each.address in found else each
+            for each in functions
+        )
+    return functions, tuple(unread)
+
+
+def _in_cards(functions: tuple[Function, ...]) -> list[Function]:
+    """The functions of cards, as `find_cards` takes them, without a look at the groups."""
+    cards = find_cards(functions, ())
+    return [function for card in cards for function in card.functions]
+
+
+def _iommu_kind(root: Root) -> str | None:
+    tables = under(root, "sys/firmware/acpi/tables")
+    if exists(f"{tables}/DMAR"):
+        return "vt-d"
+    return "amd-vi" if exists(f"{tables}/IVRS") else None
+
+
+def _remapping(log: tuple[Record, ...] | None) -> bool | None:
+    if log is None:
+        return None
+    if any(text in record.message for record in log for text in _REMAPPING_ON):
+        return True
+    whole = bool(log) and log[0].sequence == 0
+    return False if whole else None
+
+
+def _boot(root: Root, release: str, functions: Iterable[Function], settings: Settings) -> Boot:
+    concerned = set(_VFIO_MODULES)
+    for function in functions:
+        concerned.update(function.modules)
+        if function.driver:
+            concerned.add(function.driver_module or module_name(function.driver))
+    builtin = read_builtin(root, release)
+    distribution, like = read_distribution(root)
+    loaders, tools = find_loaders(root, settings), find_initramfs(root)
+    running = read_text(under(root, "proc/cmdline"))
+    loader = loaders[0] if loaders else None
+    return Boot(
+        release=release,
+        command_line=running,
+        boot_id=read_boot_id(root),
+        loader=loader,
+        initramfs=tools[0] if tools else None,
+        builtin=tuple(sorted(concerned & builtin)),
+        missing=_missing(root, release, builtin),
+        next_command_line=next_command_line(loader, settings, running),
+        firmware=read_firmware(root),
+        secure_boot=read_secure_boot(root),
+        distribution=distribution,
+        like=like,
+        read_only_root=is_transactional(root),
+        loaders=loaders,
+        initramfs_tools=tools,
+        kernels=find_kernels(root),
+    )
+
+
+def _missing(root: Root, release: str, builtin: frozenset[str]) -> tuple[str, ...]:
+    """The modules of VFIO that the kernel has neither built in nor as files, where it tells."""
+    data = read_bytes(under(root, f"lib/modules/{release}/modules.dep"))
+    if data is None:
+        return ()
+    return tuple(
+        module
+        for module in sorted(set(_VFIO_MODULES) - builtin)
+        if not any(f"/{name}.ko".encode() in data for name in (module, module.replace("_", "-")))
+    )
+
+
+def _release(root: Root) -> str:
+    """The running kernel's release; in a tree that does not run, its last kernel by name."""
+    running = read_text(under(root, "proc/sys/kernel/osrelease"))
+    if running:
+        return running
+    names = listed(under(root, "lib/modules"))
+    return names[-1] if names else ""

@@ -1,0 +1,93 @@
+"""The kernel's log of this boot.
+
+Source of the record format: linux, Documentation/ABI/testing/dev-kmsg.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from wholecard.core.record import dataclass
+from wholecard.core.small_files import read_bytes, under
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wholecard.core.small_files import Root
+
+LOG = "dev/kmsg"
+
+# One read gives one record; the kernel refuses a buffer that is too small for it.
+_RECORD_LIMIT = 65536
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the kernel's log: its number since boot, seconds since boot, and what it says."""
+
+    sequence: int
+    seconds: float
+    message: str
+
+
+def read_kernel_log(root: Root) -> tuple[Record, ...] | None:
+    """The records since boot, oldest first; None where the log cannot be read.
+
+    On `/` the device is read without waiting, which needs root. Under another root `dev/kmsg` is
+    a plain text file in the same format. A first record whose number is not 0 means that the
+    ring buffer has dropped what came before.
+    """
+    text = read_log_text(root)
+    if text is None:
+        return None
+    return tuple(record for line in text.splitlines() for record in _parse(line))
+
+
+def read_log_text(root: Root) -> str | None:
+    """The log as it is, in the format of `/dev/kmsg`; None where it cannot be read."""
+    try:
+        if os.fspath(root) == "/":
+            return "".join(_device_records())
+        return _file_text(under(root, LOG))
+    except OSError:
+        return None
+
+
+def _device_records() -> Iterator[str]:
+    descriptor = os.open(f"/{LOG}", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while True:
+            try:
+                data = os.read(descriptor, _RECORD_LIMIT)
+            except BlockingIOError:
+                return
+            except BrokenPipeError:
+                # The record was overwritten while we read; the next read goes on behind it.
+                continue
+            if not data:
+                return
+            yield data.decode(errors="replace")
+    finally:
+        os.close(descriptor)
+
+
+def _file_text(path: str) -> str | None:
+    # A device or pipe in a foreign tree would block; only a plain file is a log there.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        return None
+    data = read_bytes(path)
+    return None if data is None else data.decode(errors="replace")
+
+
+def _parse(line: str) -> Iterator[Record]:
+    """A record: `priority,sequence,microseconds,flags;message`."""
+    head, semicolon, message = line.partition(";")
+    numbers = head.split(",")
+    if semicolon and len(numbers) > 3 and all(_is_number(each) for each in numbers[:3]):
+        yield Record(int(numbers[1]), int(numbers[2]) / 1e6, message)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

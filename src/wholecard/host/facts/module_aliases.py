@@ -1,0 +1,108 @@
+"""Which kernel modules would claim a function if vfio-pci did not.
+
+`modules.alias` has tens of thousands of lines of which a host needs a few: it is cut at the PCI
+patterns once and only those of the vendors that are there are looked at. Source: kmod, depmod(8)
+and modules.alias(5); linux, scripts/mod/file2alias.c, `do_pci_entry`.
+"""
+
+from __future__ import annotations
+
+from wholecard.core.small_files import read_bytes, under
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wholecard.core.small_files import Root
+    from wholecard.pci.function import Function
+
+
+_STRETCH = 20_000
+
+
+def matching_modules(
+    root: Root, release: str, modaliases: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """For each modalias the modules that match it, sorted, where there are any.
+
+    A missing file gives none. Variant drivers of VFIO (`vfio_pci:` aliases) are no native drivers
+    and are not among them.
+    """
+    wanted = {each: each.encode(errors="replace") for each in modaliases if each[:5] == "pci:v"}
+    if not wanted:
+        return {}
+    data = read_bytes(under(root, f"lib/modules/{release}/modules.alias")) or b""
+    # Every line is found by the newline before it; depmod's file begins with a note.
+    data = data if data.startswith(b"#") else b"\n" + data
+    devices: dict[bytes, set[bytes]] = {b"pci:v*": set()}
+    for text in wanted.values():
+        devices.setdefault(text[:14], set()).add(text[14:22])
+    patterns = [each for head, here in devices.items() for each in _starting(data, head, here)]
+    found = {}
+    for modalias in wanted:
+        modules = {module for pattern, module in patterns if _matches(modalias, pattern)}
+        if modules:
+            found[modalias] = tuple(sorted(modules))
+    return found
+
+
+def _starting(data: bytes, head: bytes, devices: set[bytes]) -> list[tuple[str, str]]:
+    """Pattern and module of each alias that begins with `head` and may be for one of `devices`."""
+    found = []
+    marker = b"\nalias " + head
+    place = data.find(marker)
+    while place >= 0:
+        start = place + len(marker)
+        device = data[start : start + 8]
+        # Nearly all of a vendor's patterns name another device.
+        if device in devices or device[:1] == b"*" or head.endswith(b"*"):
+            end = data.find(b"\n", start)
+            line = data[place + len(b"\nalias ") : end if end >= 0 else None]
+            pattern, _, module = line.decode(errors="replace").partition(" ")
+            if module.strip():
+                found.append((pattern, module.strip()))
+        # A driver's aliases stand together, and a search of a short stretch costs far less to
+        # begin than one of the whole file.
+        near = data.find(marker, start, start + _STRETCH)
+        place = near if near >= 0 else data.find(marker, start)
+    return found
+
+
+def _matches(text: str, pattern: str) -> bool:
+    """Whether a shell glob matches. depmod writes stars alone; what has more is left to fnmatch."""
+    if "[" in pattern or "?" in pattern:
+        # Imports `re`, which a host's aliases do not need.
+        import fnmatch
+
+        return fnmatch.fnmatchcase(text, pattern)
+    first, *others = pattern.split("*")
+    if not others:
+        return text == pattern
+    if not text.startswith(first):
+        return False
+    place = len(first)
+    for part in others[:-1]:
+        place = text.find(part, place)
+        if place < 0:
+            return False
+        place += len(part)
+    return len(text) - place >= len(others[-1]) and text.endswith(others[-1])
+
+
+def native_modules(
+    root: Root, release: str, functions: Iterable[Function]
+) -> dict[str, tuple[str, ...]]:
+    """For each `modalias` of `functions` the modules that match it, where there are any."""
+    return matching_modules(root, release, {function.modalias for function in functions})
+
+
+def read_builtin(root: Root, release: str) -> frozenset[str]:
+    """The modules built into the kernel, by name with underscores (`vfio_pci`)."""
+    data = read_bytes(under(root, f"lib/modules/{release}/modules.builtin")) or b""
+    lines = data.decode(errors="replace").splitlines()
+    return frozenset(module_name(line.rpartition("/")[2].split(".")[0]) for line in lines)
+
+
+def module_name(driver: str) -> str:
+    """A module's name as the kernel spells it: `vfio-pci` is `vfio_pci`."""
+    return driver.replace("-", "_")

@@ -1,0 +1,91 @@
+"""Module parameters and module names, as command lines and other people's settings have them.
+
+Sources: linux, Documentation/admin-guide/kernel-parameters.rst (quotes, `-` and `_` are the same in
+names); kmod, modprobe.d(5); systemd, modules-load.d(5); dracut.conf(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from wholecard.host.config_files import MODPROBE, FileText, Settings
+from wholecard.host.facts.module_aliases import module_name
+
+_ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+_DRACUT_DRIVERS = re.compile(r"^\s*(?:add|force)_drivers\+?=(.*)$", re.MULTILINE)
+_TRUE = frozenset({"", "1", "y", "Y", "on", "true"})
+
+
+def kernel_arguments(command_line: str) -> tuple[tuple[str, str], ...]:
+    """Names and values in order; names with `_` for `-`, values unquoted, empty without `=`."""
+    found = []
+    for argument in _ARGUMENT.findall(command_line):
+        name, _, value = argument.replace('"', "").partition("=")
+        found.append((module_name(name), value))
+    return tuple(found)
+
+
+def is_true(value: str) -> bool:
+    """Whether a boolean parameter is set by this value; a bare name sets it."""
+    return value in _TRUE
+
+
+def module_options(settings: Settings, module: str) -> Iterator[tuple[str, str, str]]:
+    """`(path, name, value)` of each option that modprobe.d files give to `module`."""
+    for path, words in _modprobe_lines(settings):
+        if len(words) > 2 and words[0] == "options" and module_name(words[1]) == module:
+            for word in words[2:]:
+                name, _, value = word.replace('"', "").partition("=")
+                yield path, module_name(name), value
+
+
+def has_softdep(settings: Settings, module: str) -> bool:
+    """Whether modprobe loads vfio-pci before `module`.
+
+    A blacklist is no answer: it stops loading by alias, not a module that is asked for by name.
+    """
+    for _, words in _modprobe_lines(settings):
+        if len(words) < 2 or words[0] != "softdep" or module_name(words[1]) != module:
+            continue
+        before = words[words.index("pre:") + 1 :] if "pre:" in words else []
+        if any(module_name(word) == "vfio_pci" for word in before):
+            return True
+    return False
+
+
+def initramfs_modules(settings: Settings) -> Iterator[tuple[str, str]]:
+    """`(path, module)` of each module that is asked for in the initramfs by name."""
+    for entry in settings.foreign:
+        if entry.path == "/etc/initramfs-tools/modules":
+            yield from _listed(entry)
+        elif entry.path.startswith("/etc/dracut.conf"):
+            for drivers in _DRACUT_DRIVERS.findall(_uncommented(entry.text or "")):
+                for word in re.findall(r"[\w-]+", drivers):
+                    yield entry.path, module_name(word)
+
+
+def loaded_modules(settings: Settings) -> Iterator[tuple[str, str]]:
+    """`(path, module)` of each module that is loaded at boot by name."""
+    for entry in settings.foreign:
+        if entry.path == "/etc/modules" or entry.path.startswith("/etc/modules-load.d/"):
+            yield from _listed(entry)
+
+
+def _modprobe_lines(settings: Settings) -> Iterator[tuple[str, list[str]]]:
+    ours = settings.file(MODPROBE)
+    for entry in (*settings.foreign, ours):
+        if entry.path.startswith("/etc/modprobe.d/"):
+            text = _uncommented((entry.text or "").replace("\\\n", " "))
+            yield from ((entry.path, line.split()) for line in text.splitlines())
+
+
+def _listed(entry: FileText) -> Iterator[tuple[str, str]]:
+    for line in _uncommented(entry.text or "").splitlines():
+        words = line.split()
+        if words:
+            yield entry.path, module_name(words[0])
+
+
+def _uncommented(text: str) -> str:
+    return re.sub(r"(^|(?<=\s))[#;].*$", "", text, flags=re.MULTILINE)

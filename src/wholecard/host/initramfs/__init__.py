@@ -1,0 +1,1 @@
+"""The claim at boot, in the initramfs of each distribution."""

@@ -1,0 +1,177 @@
+"""What takes the functions at boot, before any other driver is loaded: a table and a script.
+
+Each initramfs has its own frame for the script (`initramfs_tools`, `dracut`); the script is one.
+It is for any shell that an initramfs may have, klibc's and busybox's included, and starts no
+program but readlink and modprobe. Source: linux, Documentation/ABI/testing/sysfs-bus-pci,
+`driver_override` and `drivers_probe`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wholecard.core import WholecardError
+from wholecard.host.operations.config_change import HEAD_LINE
+from wholecard.pci import Function, slot_path
+
+VFIO = "vfio-pci"
+PARKED = "pci-stub"
+
+# The table's first line. A script that finds another one there claims nothing and says so.
+HEAD = "# wholecard-bind 2"
+
+# What the script says of a function that it has claimed.
+CLAIMED = re.compile(
+    r"wholecard: (?P<address>\S+) (?P<vendor>[0-9a-f]{4}):(?P<device>[0-9a-f]{4}) "
+    r"claimed by (?P<driver>[^\s,]+)(?:, planned at (?P<planned>\S+))?"
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One function to be bound: where it was planned, by path and address, its ids, its driver.
+
+    `path` is empty in what an early release wrote.
+    """
+
+    path: str
+    address: str
+    vendor: str
+    device: str
+    driver: str = VFIO
+
+    @classmethod
+    def of(cls, function: Function, driver: str) -> Claim:
+        """The claim of a function as it is now."""
+        return cls(
+            slot_path(function), str(function.address), function.vendor, function.device, driver
+        )
+
+    @classmethod
+    def parse(cls, line: str) -> Claim:
+        """The inverse of `str`; also `address vendor device`, as early journals have it.
+
+        Raises WholecardError on anything else.
+        """
+        fields = line.split()
+        if len(fields) not in (3, 5):
+            raise WholecardError(
+                f"{line!r} is no planned function",
+                resolution="Use the release of Wholecard that wrote the journal.",
+            )
+        return cls(*fields) if len(fields) == 5 else cls("", *fields)
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.address} {self.vendor} {self.device} {self.driver}"
+
+
+def table_text(claims: Iterable[Claim]) -> str:
+    """The text of `/etc/wholecard/bind`: a function a line, in the order of `claims`."""
+    lines = [
+        HEAD,
+        HEAD_LINE.rstrip("\n"),
+        "# path address vendor device driver",
+        *(str(claim) for claim in claims),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+SCRIPT = r"""
+SYS=${WHOLECARD_SYS:-/sys}
+TABLE=${WHOLECARD_TABLE:-/etc/wholecard/bind}
+KMSG=${WHOLECARD_KMSG:-/dev/kmsg}
+# By its path: a busybox may have a modprobe of its own that cannot read compressed modules.
+MODPROBE=${WHOLECARD_MODPROBE:-/sbin/modprobe}
+
+say() {
+	echo "<6>wholecard: $*" >> "$KMSG"
+}
+
+driver_of() {
+	link=$(readlink "$1/driver") || link=
+	echo "${link##*/}"
+}
+
+# Sets place to the function at a path of slots whose ids are as planned, or to nothing; seen are
+# the ids that are there instead. Bus numbers are not looked at: they change when cards are added.
+locate() {
+	root=${1%%/*}
+	rest=${1#*/}
+	steps=
+	while [ -n "$rest" ]; do
+		steps="$steps/*:${rest%%/*}"
+		case "$rest" in
+		*/*) rest=${rest#*/} ;;
+		*) rest= ;;
+		esac
+	done
+	seen=
+	# A root bus may itself be below a device, as behind Intel VMD.
+	for place in "$SYS"/devices/pci$root$steps "$SYS"/devices/*/pci$root$steps \
+		"$SYS"/devices/*/*/pci$root$steps "$SYS"/devices/*/*/*/pci$root$steps; do
+		# A VF shares its PF's bridge and may repeat a slot's number.
+		if [ -r "$place/vendor" ] && [ -r "$place/device" ] && [ ! -e "$place/physfn" ]; then
+			read -r is_vendor < "$place/vendor"
+			read -r is_device < "$place/device"
+			seen=${is_vendor#0x}:${is_device#0x}
+			if [ "$seen" = "$2:$3" ]; then
+				return
+			fi
+		fi
+	done
+	place=
+}
+
+claim() {
+	path=$1 planned=$2 vendor=$3 device=$4 driver=$5
+	locate "$path" "$vendor" "$device"
+	if [ -z "$place" ]; then
+		if [ -n "$seen" ]; then
+			say "$planned is $seen, not $vendor:$device: left alone"
+		else
+			say "$planned is not there: left alone"
+		fi
+		return
+	fi
+	address=${place##*/}
+	moved=
+	if [ "$address" != "$planned" ]; then
+		moved=", planned at $planned"
+	fi
+	has=$(driver_of "$place")
+	if [ "$has" != "$driver" ]; then
+		echo "$driver" > "$place/driver_override"
+		if [ -n "$has" ]; then
+			echo "$address" > "$place/driver/unbind"
+		fi
+		"$MODPROBE" "$driver"
+		echo "$address" > "$SYS/bus/pci/drivers_probe"
+		has=$(driver_of "$place")
+	fi
+	if [ "$has" = "$driver" ]; then
+		say "$address $vendor:$device claimed by $driver$moved"
+	else
+		say "$address $vendor:$device not claimed by $driver$moved, driver: ${has:-none}"
+	fi
+}
+
+claim_all() {
+	read -r head
+	if [ "$head" != "@HEAD@" ]; then
+		say "$TABLE is of another release: nothing is claimed"
+		return
+	fi
+	while read -r path address vendor device driver rest; do
+		case "$path" in
+		"" | "#"*) ;;
+		*) claim "$path" "$address" "$vendor" "$device" "$driver" ;;
+		esac
+	done
+}
+
+if [ -r "$TABLE" ]; then
+	claim_all < "$TABLE"
+fi
+""".replace("@HEAD@", HEAD)

@@ -1,0 +1,1 @@
+"""From facts and desired state to a plan. Pure."""

@@ -1,0 +1,51 @@
+"""Module settings: vfio-pci is loaded, and before the drivers that would claim the functions.
+
+A softdep orders without forbidding: cards that are not given keep their drivers. Source: kmod,
+modprobe.d(5); systemd, modules-load.d(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from wholecard.host.facts.module_aliases import module_name
+from wholecard.host.operations.config_change import HEAD_LINE
+from wholecard.pci import Function
+
+_NOT_NATIVE = frozenset({"vfio_pci", "pci_stub"})
+_SOFTDEP = re.compile(r"^softdep (\S+) pre: vfio-pci$", re.MULTILINE)
+
+
+def modules_load_text() -> str:
+    """The text of `/etc/modules-load.d/wholecard.conf`."""
+    return HEAD_LINE + "vfio-pci\n"
+
+
+def modprobe_text(
+    functions: Iterable[Function],
+    builtin: Iterable[str],
+    standing: str,
+    blacklist: Iterable[str] = (),
+) -> str:
+    """The text of `/etc/modprobe.d/wholecard.conf`.
+
+    One softdep for each module that claims a function now or would by its alias; modules built
+    into the kernel are left out, for they are never loaded. `standing` is the file's text now:
+    when vfio-pci holds a function the driver it had before can no longer be seen, so the softdeps
+    that stand are kept. `blacklist` are modules that the site never wants loaded by themselves.
+    """
+    functions = tuple(functions)
+    natives = {module for function in functions for module in _natives(function)}
+    if any(function.driver == "vfio-pci" for function in functions):
+        natives.update(_SOFTDEP.findall(standing))
+    natives -= {*builtin, *_NOT_NATIVE}
+    lines = [f"softdep {native} pre: vfio-pci\n" for native in sorted(natives)]
+    lines += [f"blacklist {module}\n" for module in sorted({*blacklist})]
+    return HEAD_LINE + "".join(lines)
+
+
+def _natives(function: Function) -> Iterable[str]:
+    yield from function.modules
+    if function.driver:
+        yield module_name(function.driver_module or function.driver)

@@ -1,0 +1,130 @@
+"""Programs run in the lab's private root through bubblewrap, not on the person's machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wholecard.core import Result, run
+from wholecard.lab.base.errors import LabError
+
+# What a program in the root may learn of the machine outside: how to reach a package registry.
+PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+             "http_proxy", "https_proxy", "no_proxy", "UV_DEFAULT_INDEX", "UV_INDEX",
+             "UV_INDEX_URL", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of the machine, seen in the root at `inside`."""
+
+    outside: Path
+    inside: str
+    writable: bool = False
+    device: bool = False
+
+    def arguments(self) -> list[str]:
+        """This mount for bwrap's command line."""
+        kind = "--dev-bind" if self.device else "--bind" if self.writable else "--ro-bind"
+        return [kind, str(self.outside), self.inside]
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The private root, read-only unless said otherwise, with what is mounted into it."""
+
+    root: Path
+    mounts: tuple[Mount, ...] = ()
+    writable: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def with_mounts(self, *mounts: Mount) -> Sandbox:
+        """The same root with more in it."""
+        return Sandbox(self.root, (*self.mounts, *mounts), self.writable, self.environment)
+
+    def argv(self, command: Sequence[str], *, workdir: str = "/") -> list[str]:
+        """The argument list that runs `command` in the root.
+
+        The processes have their own PID namespace, so that ending its first ends all of them;
+        the network is the machine's, for services on loopback.
+        """
+        argv = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+        if is_rootless():
+            argv += ["--unshare-user", "--uid", "0", "--gid", "0"]
+        argv += ["--bind" if self.writable else "--ro-bind", str(self.root), "/"]
+        argv += ["--dev", "/dev", "--proc", "/proc"]
+        for scratch in ("/tmp", "/run", "/var/tmp"):  # noqa: S108 - in the private root
+            argv += ["--tmpfs", scratch]
+        for mount in self.mounts:
+            argv += mount.arguments()
+        return [*argv, "--chdir", workdir, "--", *command]
+
+    def env(self) -> dict[str, str]:
+        """The whole environment of a program in the root: nothing of the person's leaks in."""
+        base = {
+            "PATH": "/opt/openstack/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/tmp",  # noqa: S108 - a tmpfs of its own
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+        }
+        return base | dict(self.environment)
+
+    def run(
+        self, command: Sequence[str], *, timeout: float, stdin: str = "", check: bool = True,
+        die_with_us: bool = True,
+    ) -> Result:  # fmt: skip
+        """Run a program in the root to its end; raises RunError as `run` does."""
+        argv = self.argv(command)
+        if die_with_us:
+            argv.insert(1, "--die-with-parent")
+        return run(argv, timeout=timeout, stdin=stdin, check=check, env=self.env(), inherit=False)
+
+
+def is_rootless() -> bool:
+    """Whether the lab's programs run in user namespaces, for an ordinary user."""
+    return os.geteuid() != 0
+
+
+def registry_environment() -> dict[str, str]:
+    """The settings of this machine that a package client in the root needs."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+def registry_mounts() -> tuple[Mount, ...]:
+    """Name resolution and certificates of this machine, for a package client in the root."""
+    paths = [Path("/etc/resolv.conf"), Path("/etc/hosts"), Path("/etc/ssl/certs")]
+    return tuple(Mount(path, str(path)) for path in paths if path.exists())
+
+
+def require_tools() -> None:
+    """Raise LabError where the machine lacks what the lab itself needs to run."""
+    for tool, package in (("bwrap", "bubblewrap"), ("mmdebstrap", "mmdebstrap")):
+        if shutil.which(tool) is None:
+            raise LabError(
+                f"{tool} is not installed",
+                "The lab runs its programs in a private Debian root.",
+                f"Install it: sudo apt-get install {package} (`make tools` does).",
+            )
+    if is_rootless():
+        _require_user_namespaces()
+
+
+def _require_user_namespaces() -> None:
+    """Raise LabError where an ordinary user may not make user namespaces."""
+    trial = run(["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"], timeout=10, check=False)
+    if trial.status != 0:
+        raise LabError(
+            "this machine does not allow user namespaces to ordinary users",
+            trial.stderr.strip(),
+            "Run the command as root (sudo), or allow user namespaces: on Ubuntu 24.04 "
+            "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`.",
+        )
+    if shutil.which("newuidmap") is None:
+        raise LabError(
+            "newuidmap is not installed",
+            "Without root, mmdebstrap unpacks the private root in a user namespace of its own.",
+            "Install it: sudo apt-get install uidmap; or run the command as root.",
+        )

@@ -1,0 +1,78 @@
+"""The databases as they are before anything happens in the cloud: made once, then copied."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from wholecard.lab.base import cache, process
+from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
+from wholecard.lab.base.ports import choose
+from wholecard.lab.control import service_settings
+from wholecard.lab.control.services import DATABASES, Control
+
+SECRETS = "secrets.json"
+SERVICE = "mariadb-of-seed"
+PARTS = ("mysql", "keystone")
+# What the schemas are made by; a change of ports or of cards does not make them anew.
+MADE_BY = ("control/database_seed.py", "control/services.py", "inside/prepare.py")
+
+
+def seed_entry(place: LabFolder, root: Path, environment: Path) -> Path:
+    """The folder with MariaDB's files, keystone's keys and the secrets that belong to them."""
+    here = Path(__file__).parents[1]
+    key = key_of(root.name, environment.name, key_of_files(*(here / name for name in MADE_BY)))
+
+    def build(folder: Path) -> None:
+        values = service_settings.Settings(choose(), service_settings.make_secrets())
+        control = Control(root, environment, folder, place.run, values.ports, SERVICE)
+        service_settings.write_private(folder / SECRETS, json.dumps(dict(values.secrets)))
+        service_settings.write_all(values, folder, environment)
+        (folder / "log").mkdir()
+        for name in (
+            "keystone/fernet",
+            "keystone/credential",
+            "keystone/receipts",
+            "nova",
+            "neutron",
+        ):
+            (folder / name).mkdir(parents=True, mode=0o700)
+        try:
+            _fill(control, values)
+            control.stop_mariadb_cleanly()
+        finally:
+            process.stop(place.run, [SERVICE])
+        for scratch in ("etc", "log", "nova", "neutron", "clouds.yaml"):
+            cache.remove_tree(folder / scratch)
+
+    return cache.entry(place.cache, "seed", key, build, (SECRETS, "mysql/ibdata1"))
+
+
+def _fill(control: Control, values: service_settings.Settings) -> None:
+    control.make_databases()
+    control.start_mariadb()
+    control.sql("".join(f"create database {name} character set utf8mb3;" for name in DATABASES))
+    given = {"admin": values.secrets["admin"], "keystone_url": values.url("keystone")}
+    # nova's migrations take as long as all others together, and there are two cores.
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(control.prepare, "nova", {}), pool.submit(_fill_others, control, given)]
+        for one in both:
+            one.result()
+
+
+def _fill_others(control: Control, given: dict[str, str]) -> None:
+    for name in ("keystone", "neutron", "glance", "placement"):
+        control.prepare(name, given)
+
+
+def plant(source: Path, run: Path) -> None:
+    """Copy databases, keys and images of a seed (or of a saved lab) into a lab's folder."""
+    for part in (*PARTS, "glance", "nova", "neutron"):
+        cache.remove_tree(run / part)
+        if (source / part).is_dir():
+            shutil.copytree(source / part, run / part, symlinks=True)
+    for name in ("glance/images", "glance/staging", "glance/tasks", "nova/lock", "neutron/lock"):
+        (run / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    service_settings.write_private(run / SECRETS, (source / SECRETS).read_text())

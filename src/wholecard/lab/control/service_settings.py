@@ -1,0 +1,109 @@
+"""The control plane's configuration files, written from templates into the lab's folder."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from wholecard.lab.base.ports import INNER, LOOPBACK, OUTER_ADDRESS
+from wholecard.lab.parts.root_filesystem import NODE_NAME
+from wholecard.transaction.atomic_files import write_atomically
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+CONTROL_HOST = "lab-control"
+NODE_ADDRESS = "10.0.2.15"
+USERS = ("nova", "glance", "placement", "neutron")
+CLOUD = "wholecard-lab"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every configuration file of a lab needs: its ports and its secrets."""
+
+    ports: Mapping[str, int]
+    secrets: Mapping[str, str]
+
+    def url(self, service: str) -> str:
+        """Where a service answers on the machine itself."""
+        return f"http://{LOOPBACK}:{self.ports[service]}"
+
+    def render(self, template: str, **more: object) -> str:
+        """The text of one file."""
+        return _environment().get_template(template).render(
+            ports=self.ports, secrets=self.secrets, url=self.url, database=database,
+            keystone=self.url("keystone"), **more,
+        )  # fmt: skip
+
+    def nova_conf(self, role: str) -> str:
+        """nova.conf without anything about cards: that is Wholecard's own drop-in."""
+        if role == "compute":
+            here = {
+                "role": role, "host": NODE_NAME, "address": NODE_ADDRESS, "interface": "internal",
+                "state": "/var/lib/nova", "logs": "/var/log/nova",
+                "rabbitmq": f"{OUTER_ADDRESS}:{INNER['rabbitmq']}",
+                "keystone": node_url("keystone"), "glance": node_url("glance"),
+            }  # fmt: skip
+        else:
+            here = {
+                "role": role, "host": CONTROL_HOST, "address": LOOPBACK, "interface": "public",
+                "state": "/lab/nova", "logs": "/lab/log",
+                "rabbitmq": f"{LOOPBACK}:{self.ports['rabbitmq']}",
+                "keystone": self.url("keystone"), "glance": self.url("glance"),
+            }  # fmt: skip
+        return self.render("nova.conf.j2", here=here)
+
+
+def node_url(service: str) -> str:
+    """Where a service answers as the node sees it."""
+    return f"http://{OUTER_ADDRESS}:{INNER[service]}"
+
+
+def database(name: str) -> str:
+    """The URL of a database: by socket alone, MariaDB listens on no port."""
+    return f"mysql+pymysql://root@localhost/{name}?unix_socket=/lab/mysql.sock&charset=utf8mb4"
+
+
+def make_secrets() -> dict[str, str]:
+    """A password of its own for each user of the lab, new with each set of databases."""
+    return {name: secrets.token_hex(24) for name in ("admin", "rabbitmq", *USERS)}
+
+
+def load_secrets(path: Path) -> dict[str, str]:
+    """The passwords kept at `path`."""
+    return dict(json.loads(path.read_text()))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomically(path, text.encode(), 0o600)
+
+
+def write_all(settings: Settings, run: Path, environment: Path) -> None:
+    """Write every service's configuration below `run/etc`, as its package would in `/etc`."""
+    etc = run / "etc"
+    for service, name in (("keystone", "keystone.conf"), ("placement", "placement.conf"),
+                          ("glance", "glance-api.conf"), ("neutron", "neutron.conf")):  # fmt: skip
+        write_private(etc / service / name, settings.render(f"{name}.j2"))
+    write_private(etc / "neutron/plugins/ml2/ml2_conf.ini", settings.render("ml2_conf.ini.j2"))
+    for role in ("api", "scheduler", "conductor", "compute"):
+        write_private(etc / f"nova-{role}/nova.conf", settings.nova_conf(role))
+    paste = (environment / "etc/nova/api-paste.ini").read_text()
+    write_private(etc / "nova-api/api-paste.ini", paste)
+    write_private(etc / "rabbitmq/rabbitmq.conf", settings.render("rabbitmq.conf.j2"))
+    clouds = run / "clouds.yaml"
+    write_private(clouds, settings.render("clouds.yaml.j2", path=clouds))
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML
+    )

@@ -1,0 +1,297 @@
+"""The node: a QEMU machine with an emulated VT-d and two stand-in graphics cards."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wholecard.core import Result, RunError
+from wholecard.lab.base import process
+from wholecard.lab.base.errors import LabError, log_tail
+from wholecard.lab.base.ports import INNER, LOOPBACK, OUTER_ADDRESS
+from wholecard.lab.base.sandbox import Mount, Sandbox
+from wholecard.lab.node import qmp
+from wholecard.lab.parts.root_filesystem import NODE_NAME
+
+SERVICE = "node"
+MEMORY_MIB = 2560
+# Emulated CPUs lose interrupts to each other now and then (see _Stalls): one has nobody to lose to.
+CPUS = {"tcg": 1, "kvm": 2}
+
+# What the node's kernel says when a virtual CPU sleeps through its own timer.
+STALL = b"rcu: Possible timer handling issue"
+RESETS = 3
+# When udev has nothing left to do, devices have their drivers.
+READY = "udevadm settle --timeout=20 && cat /proc/sys/kernel/random/boot_id"
+
+LAYOUTS = {
+    "separate": "each card behind a root port of its own, in an IOMMU group of its own",
+    "bridge": "both cards behind one PCI bridge, in one IOMMU group",
+}
+
+
+@dataclass(frozen=True)
+class LabNode:
+    """Where a node lives and how it is reached. `folder` is its own, seen inside as `/lab`."""
+
+    inside: Sandbox
+    run_folder: Path
+    folder: Path
+    ports: dict[str, int]
+    layout: str
+    accelerator: str
+
+    @property
+    def serial_log(self) -> Path:
+        """What the node's kernel prints."""
+        return self.folder / "serial.log"
+
+    @property
+    def qemu_log(self) -> Path:
+        """What QEMU itself prints."""
+        return self.folder / "qemu.log"
+
+    @property
+    def _qmp(self) -> Path:
+        return self.folder / "qmp.sock"
+
+    def start(self, *, incoming: str = "", added: Sequence[str] = ()) -> None:
+        """Power on; with `incoming` (a file as the node's QEMU sees it) wake a saved machine.
+
+        `added` are further arguments of QEMU: what a technician put into the machine meanwhile.
+        """
+        mounts = [Mount(self.folder, "/lab", writable=True)]
+        if self.accelerator == "kvm":
+            mounts.append(Mount(Path("/dev/kvm"), "/dev/kvm", device=True))
+        command = [*self.command(), *added]
+        if incoming:
+            command += ["-incoming", f"file:{incoming}"]
+        self._qmp.unlink(missing_ok=True)
+        qemu = process.start(
+            self.inside.with_mounts(*mounts), self.run_folder, SERVICE, command, self.qemu_log
+        )
+        process.wait_until(
+            self._qmp.exists, timeout=30, what="QEMU starts", service=qemu, log=self.qemu_log
+        )
+        if incoming:
+            with qmp.session(self._qmp) as control:
+                process.wait_until(
+                    lambda: control.command("query-status")["status"] in ("paused", "running"),
+                    timeout=120,
+                    what="the saved node wakes",
+                    service=qemu,
+                    log=self.qemu_log,
+                )
+                control.command("cont")
+
+    def command(self) -> list[str]:
+        """QEMU's argument list.
+
+        What the node reaches of the world are the services' ports of one address, each connection
+        carried by one socat to loopback outside; `restrict=on` keeps everything else away.
+        """
+        forwards = "".join(
+            f",guestfwd=tcp:{OUTER_ADDRESS}:{inner}-cmd:/usr/bin/socat - "
+            f"TCP4:{LOOPBACK}:{self.ports[name]}"
+            for name, inner in INNER.items()
+        )
+        return [
+            "qemu-system-x86_64", "-name", NODE_NAME, "-nodefaults", "-vga", "none",
+            "-display", "none", "-machine", "q35,kernel-irqchip=split",
+            *self._cpu(), "-smp", str(CPUS[self.accelerator]), "-m", str(MEMORY_MIB),
+            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            "-drive", "file=/lab/disk.qcow2,if=none,id=disk,format=qcow2,cache=unsafe,"
+                      "discard=unmap,detect-zeroes=unmap",
+            "-device", "virtio-blk-pci,drive=disk,bus=pcie.0,addr=0x2,bootindex=1",
+            "-netdev", f"user,id=net,ipv6=off,restrict=on{forwards},"
+                       f"hostfwd=tcp:{LOOPBACK}:{self.ports['ssh']}-:22",
+            "-device", "virtio-net-pci,netdev=net,mac=52:54:00:00:00:01,bus=pcie.0,addr=0x3,"
+                       "romfile=",
+            "-object", "rng-random,id=rng,filename=/dev/urandom",
+            "-device", "virtio-rng-pci,rng=rng,bus=pcie.0,addr=0x4",
+            "-audiodev", "none,id=sound",
+            "-serial", "file:/lab/serial.log",
+            "-qmp", "unix:/lab/qmp.sock,server=on,wait=off",
+            # The host's own display, as a server's BMC has one: it must never be given.
+            "-device", "VGA,id=bmc,bus=pcie.0,addr=0x5,vgamem_mb=8",
+            *cards(self.layout),
+            # A function that can have VFs and has none: nova reports it as type-PF.
+            "-device", "pcie-root-port,id=port3,bus=pcie.0,chassis=3,slot=3,addr=0x12",
+            "-device", "igb,bus=port3,id=pf,romfile=",
+        ]  # fmt: skip
+
+    def _cpu(self) -> list[str]:
+        """TCG emulates AMD's SVM, so the node has a KVM of its own under it."""
+        if self.accelerator == "kvm":
+            return ["-accel", "kvm", "-cpu", "host"]
+        return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Opteron_G3,+npt"]
+
+    def ssh(
+        self, argv: Sequence[str], *, timeout: float, stdin: str = "", check: bool = True
+    ) -> Result:
+        """Run a program in the node as root; raises RunError as `run` does."""
+        return self.inside.run(
+            [*self._ssh(), shlex.join(argv)], timeout=timeout, stdin=stdin, check=check
+        )
+
+    def ssh_command(
+        self, argv: Sequence[str], *, terminal: bool
+    ) -> tuple[list[str], dict[str, str]]:
+        """The argument list and environment of an ssh to the node, for a person's terminal."""
+        words = self._ssh()[:-1] + (["-t"] if terminal else []) + self._ssh()[-1:]
+        command = [*words, shlex.join(argv)] if argv else words
+        env = self.inside.env() | {"TERM": os.environ.get("TERM", "dumb")}
+        return self.inside.argv(command), env
+
+    def _ssh(self) -> list[str]:
+        return ["ssh", "-F", "none", "-q", "-i", "/root/.ssh/lab", "-p", str(self.ports["ssh"]),
+                "-o", "UserKnownHostsFile=/root/.ssh/known_hosts",
+                "-o", f"HostKeyAlias={NODE_NAME}", "-o", "BatchMode=yes",
+                "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=10",
+                "-o", "ServerAliveCountMax=6", f"root@{LOOPBACK}"]  # fmt: skip
+
+    def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Put a file into the node, whole or not at all."""
+        script = (
+            'set -e; mkdir -p "$(dirname "$1")"; umask 077; base64 -d > "$1.part"; '
+            'chmod "$2" "$1.part"; mv "$1.part" "$1"'
+        )
+        self.ssh(["sh", "-c", script, "sh", path, f"{mode:o}"],
+                 timeout=60, stdin=base64.b64encode(data).decode())  # fmt: skip
+
+    def wait_for_ssh(self, timeout: float = 300, other_than: str = "") -> str:
+        """Wait until the node answers by ssh and its devices have their drivers; its boot's id.
+
+        `other_than` is the id of a boot that does not count: the one before a reboot. A boot in
+        which an emulated CPU is stuck is begun again, as a person would press the reset button.
+        Raises LabError with the end of the node's console.
+        """
+        deadline = time.monotonic() + timeout
+        last = ""
+        watch = _Stalls(self.serial_log)
+        while time.monotonic() < deadline:
+            if SERVICE not in process.running(self.run_folder):
+                raise self._error("the node's QEMU ended")
+            if self.accelerator == "tcg" and watch.seen() and watch.count <= RESETS:
+                self.reset()
+            try:
+                answer = self.ssh(["sh", "-c", READY], timeout=30)
+            except RunError as error:
+                last = error.details
+                time.sleep(0.5)
+                continue
+            boot = answer.stdout.strip()
+            if boot and boot != other_than:
+                return boot
+            time.sleep(0.5)
+        raise self._error(f"the node did not answer by ssh within {timeout:.0f} s", last)
+
+    def _error(self, brief: str, details: str = "") -> LabError:
+        text = "\n".join(
+            filter(None, [details, log_tail(self.serial_log), log_tail(self.qemu_log)])
+        )
+        return LabError(brief, text, "`wholecard lab down` and run the command again.")
+
+    def reboot(self, boot: str, timeout: float = 300) -> str:
+        """Reboot the node by its own means and wait until it is back; returns the new boot's id."""
+        self.ssh(["systemctl", "reboot"], timeout=30, check=False)
+        return self.wait_for_ssh(timeout, other_than=boot)
+
+    def reset(self) -> None:
+        """Press the reset button."""
+        with qmp.session(self._qmp) as control:
+            control.command("system_reset")
+
+    def power_off(self, timeout: float = 300) -> None:
+        """Shut the node down by its own means and wait until its QEMU has ended.
+
+        systemd gives each service 90 s to end.
+        """
+        self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
+        process.wait_until(
+            lambda: SERVICE not in process.running(self.run_folder),
+            timeout=timeout, what="the node powers off", log=self.serial_log,
+        )  # fmt: skip
+
+    def save(self, target: str, folder: Path, timeout: float = 120) -> None:
+        """Write the machine's state to `folder/target` and leave it paused (see `resume`)."""
+        state = self.folder / target
+        with qmp.session(self._qmp, timeout=timeout) as control:
+            control.save_state(f"file:/lab/{target}", timeout)
+        state.rename(folder / target)
+
+    def resume(self) -> None:
+        """Let a machine that was paused by `save` go on."""
+        with qmp.session(self._qmp) as control:
+            control.command("cont")
+
+
+class _Stalls:
+    """Tells stalls of the node's CPUs from its console, each once.
+
+    Seen with QEMU 10.0.13 and two emulated CPUs while others used the machine's own: a CPU halts
+    with its timer's interrupt in service (`info lapic`: ISR and IRR have it), the end of which its
+    kernel has written, and never hears of its timer again.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._from = self._size()
+        self.count = 0
+
+    def seen(self) -> bool:
+        """Whether the console has told of a stall since this was last asked."""
+        if self._size() <= self._from:
+            return False
+        with self._log.open("rb") as log:
+            log.seek(self._from)
+            found = STALL in log.read()
+        if found:
+            self._from = self._size()
+            self.count += 1
+        return found
+
+    def _size(self) -> int:
+        return self._log.stat().st_size if self._log.exists() else 0
+
+
+def newcomer() -> list[str]:
+    """Another card for QEMU's arguments, in a slot before the cards': the buses behind it shift."""
+    return ["-device", "pcie-root-port,id=port9,bus=pcie.0,chassis=9,slot=9,addr=0x8",
+            "-device", "nec-usb-xhci,id=newcomer,bus=port9"]  # fmt: skip
+
+
+def cards(layout: str) -> list[str]:
+    """The two stand-in cards for QEMU: an `ati-vga` (1002:5046) and, in the same slot, an HDA
+
+    controller with a codec (8086:293e) as the audio function.
+    """
+
+    def card(number: int, bus: str, slot: int) -> list[str]:
+        return [
+            # Without a video BIOS, as compute cards are: the server's firmware would run it.
+            "-device", f"ati-vga,bus={bus},addr=0x{slot:x}.0x0,multifunction=on,id=gpu{number},"
+                       "romfile=",
+            "-device", f"ich9-intel-hda,bus={bus},addr=0x{slot:x}.0x1,id=audio{number}",
+            "-device", f"hda-output,bus=audio{number}.0,cad=0,audiodev=sound",
+        ]  # fmt: skip
+
+    if layout == "separate":
+        devices = []
+        for number in (1, 2):
+            devices += ["-device", f"pcie-root-port,id=port{number},bus=pcie.0,chassis={number},"
+                                   f"slot={number},addr=0x{0xF + number:x}"]  # fmt: skip
+            devices += card(number, f"port{number}", 0)
+        return devices
+    if layout == "bridge":
+        return [
+            "-device", "pcie-root-port,id=port1,bus=pcie.0,chassis=1,slot=1,addr=0x10",
+            "-device", "pcie-pci-bridge,id=bridge,bus=port1",
+            *card(1, "bridge", 1), *card(2, "bridge", 2),
+        ]  # fmt: skip
+    raise LabError(f"no such layout: {layout}", resolution=f"One of: {', '.join(LAYOUTS)}.")

@@ -1,0 +1,1 @@
+"""What is slow to build and is cached: root, environment, images, disk."""

@@ -1,0 +1,39 @@
+"""KVM or emulation: tried, not asked, for `/dev/kvm` may be there and still be useless."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wholecard.core import RunError
+from wholecard.guest.image.kernel_modules import kernel_release
+from wholecard.lab.base.sandbox import Mount, Sandbox
+
+KVM = Path("/dev/kvm")
+TRIAL_SECONDS = 8
+# What `timeout` ends with when it had to kill, by its own account and as a shell counts.
+KILLED = (124, 137, -9)
+
+
+def choose(root: Path) -> tuple[str, str]:
+    """`kvm` or `tcg`, and why: the root's kernel is started under KVM and has to say something."""
+    if not KVM.exists():
+        return "tcg", "this machine has no /dev/kvm"
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return "tcg", "/dev/kvm may not be opened"
+    kernel = f"/boot/vmlinuz-{kernel_release(root)}"
+    inside = Sandbox(root, (Mount(KVM, str(KVM), device=True),))
+    command = ["timeout", "--signal=KILL", str(TRIAL_SECONDS), "qemu-system-x86_64",
+               "-accel", "kvm", "-cpu", "host", "-m", "256", "-nodefaults", "-display", "none",
+               "-no-reboot", "-serial", "stdio", "-kernel", kernel,
+               "-append", "console=ttyS0 earlyprintk=serial panic=-1"]  # fmt: skip
+    try:
+        answer = inside.run(command, timeout=TRIAL_SECONDS + 10, check=False)
+    except RunError as error:
+        return "tcg", f"KVM's trial failed: {error.brief}"
+    # Without a root file system the kernel panics, which ends the trial: it has lived.
+    if "Linux version" in answer.stdout:
+        return "kvm", "a kernel started under KVM"
+    if answer.stderr.strip() and answer.status not in KILLED:
+        return "tcg", f"QEMU ended under KVM: {answer.stderr.strip().splitlines()[0]}"
+    return "tcg", f"a kernel under KVM said nothing within {TRIAL_SECONDS} s"

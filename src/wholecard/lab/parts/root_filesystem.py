@@ -1,0 +1,229 @@
+"""The private Debian root: one tree that runs the lab's programs and becomes the node's disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from wholecard.core import RunError, run
+from wholecard.lab.base import cache
+from wholecard.lab.base.errors import LabError
+from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
+from wholecard.lab.base.sandbox import Mount, Sandbox, is_rootless
+
+RELEASE = "trixie"
+PACKAGES = (
+    # the node: a Debian host with a kernel, GRUB, an initramfs, ssh, KVM
+    "linux-image-amd64", "initramfs-tools", "zstd", "systemd-sysv", "dbus", "udev", "kmod",
+    "iproute2", "openssh-server", "grub-pc", "busybox-static", "procps", "pciutils", "e2fsprogs",
+    # nova-compute's side of it
+    "python3", "python3-libvirt", "libvirt-daemon-system", "libvirt-clients", "qemu-system-x86",
+    "qemu-utils", "seabios", "mdevctl",
+    # the control plane
+    "rabbitmq-server", "mariadb-server", "socat",
+)  # fmt: skip
+NOT_UNPACKED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
+
+# Folders that the lab mounts something on.
+MOUNT_POINTS = ("lab", "opt/openstack", "opt/tools", "opt/cache", "opt/tree", "etc/nova",
+                "etc/keystone", "etc/glance", "etc/placement", "etc/neutron")  # fmt: skip
+
+# The node's disk, as its GRUB and its fstab name it.
+DISK_UUID = "6b7a1e52-5f0c-4c0e-9d6b-77686f6c6501"
+# nova-compute refuses a host name that it knows with a disk that it does not (compute_id).
+COMPUTE_ID = "6b7a1e52-5f0c-4c0e-9d6b-77686f6c6502"
+NODE_NAME = "gpu-01"
+
+MUST_HAVE = ("usr/bin/qemu-system-x86_64", "usr/sbin/mariadbd", "usr/bin/socat",
+             "usr/lib/rabbitmq/bin/rabbitmq-server", "boot/vmlinuz-*", "boot/initrd.img-*",
+             "root/.ssh/authorized_keys")  # fmt: skip
+
+# A host as it stands before anybody gave its cards away: the IOMMU off, as Debian's kernel would
+# otherwise turn it on (CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF). The mitigations cost much under
+# emulation and protect nobody here.
+KERNEL_ARGUMENTS = "console=ttyS0,115200 mitigations=off intel_iommu=off"
+
+FILES = {
+    "etc/hostname": f"{NODE_NAME}\n",
+    "etc/hosts": f"127.0.0.1 localhost {NODE_NAME}\n",
+    "etc/resolv.conf": "",
+    "etc/fstab": f"UUID={DISK_UUID} / ext4 defaults,noatime 0 1\n",
+    "etc/systemd/network/10-lab.network": (
+        "[Match]\nMACAddress=52:54:00:00:00:01\n[Network]\nAddress=10.0.2.15/24\n"
+        "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+    ),
+    # Without PAM no user manager starts at each command: seconds, under emulation.
+    "etc/ssh/sshd_config.d/lab.conf": "UseDNS no\nPasswordAuthentication no\nUsePAM no\n",
+    # amdgpu's alias takes any AMD display; it loads 14 MB to find that a Rage 128 is not its own.
+    "etc/modprobe.d/lab.conf": "blacklist amdgpu\nblacklist cfg80211\nblacklist pcspkr\n",
+    "etc/default/grub": (
+        "GRUB_DEFAULT=0\nGRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\n"
+        'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n'
+        f'GRUB_CMDLINE_LINUX="{KERNEL_ARGUMENTS}"\n'
+        "GRUB_TERMINAL=serial\n"
+    ),
+    "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n",
+    "var/lib/nova/compute_id": f"{COMPUTE_ID}\n",
+    # Starts at boot as soon as the host has a configuration, as an operator's package would.
+    "etc/systemd/system/nova-compute.service": (
+        "[Unit]\nDescription=OpenStack Nova compute\n"
+        "Wants=libvirtd.service virtlogd.service\n"
+        "After=network.target libvirtd.service virtlogd.service\n"
+        "ConditionPathExists=/etc/nova/nova.conf\n"
+        "[Service]\nStateDirectory=nova nova/instances\nLogsDirectory=nova\n"
+        "ExecStart=/opt/openstack/bin/nova-compute\n"
+        "Restart=on-failure\nRestartSec=2\nKillMode=mixed\nTimeoutStopSec=15\n"
+        "[Install]\nWantedBy=multi-user.target\n"
+    ),
+}
+ENABLED = ("systemd-networkd.service", "ssh.service", "nova-compute.service")
+DISABLED = ("libvirtd.service", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket")
+MASKED = ("mariadb.service", "rabbitmq-server.service", "epmd.service", "epmd.socket",
+          "systemd-networkd-wait-online.service", "e2scrub_reap.service", "e2scrub_all.timer",
+          "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer",
+          "libvirt-guests.service", "systemd-timesyncd.service",
+          "systemd-pstore.service", "getty@tty1.service", "grub-common.service")  # fmt: skip
+
+
+def root_entry(place: LabFolder) -> Path:
+    """The root's tree in the cache, made from Debian's packages where it is not there yet.
+
+    Raises LabError where Debian's packages cannot be had or there is no space.
+    """
+    key = key_of(RELEASE, PACKAGES, NOT_UNPACKED, is_rootless(), key_of_files(Path(__file__)))
+    return cache.entry(place.cache, "root", key, _build, MUST_HAVE)
+
+
+def _build(folder: Path) -> None:
+    _require_space(folder)
+    _unpack(folder)
+    for name in MOUNT_POINTS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_text(text)
+    _edit_initramfs_conf(folder / "etc/initramfs-tools/initramfs.conf")
+    inside = Sandbox(folder, writable=True)
+    _make_keys(folder, inside)
+    for verb, units in (("enable", ENABLED), ("disable", DISABLED), ("mask", MASKED)):
+        inside.run(["systemctl", "--root=/", "--quiet", verb, *units], timeout=60)
+    inside.run(["update-initramfs", "-u", "-k", "all"], timeout=300)
+    # What systemd would do at the first boot, done once for all of them.
+    inside.run(["systemd-machine-id-setup"], timeout=30)
+    inside.run(["journalctl", "--update-catalog"], timeout=60)
+    for name in ("etc/.updated", "var/.updated"):
+        (folder / name).touch()
+    shutil.copytree(folder / "usr/lib/grub/i386-pc", folder / "boot/grub/i386-pc")
+    _write_grub_cfg(folder)
+
+
+def _require_space(folder: Path) -> None:
+    """A root, an environment, two images and a saved node take about 6 GB."""
+    needed = 8 << 30
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise LabError(
+            "not enough disk space for the lab",
+            f"{folder.parent} has {free >> 20} MiB free; the lab needs {needed >> 20} MiB.",
+            "Free some space, or set XDG_CACHE_HOME to a folder on a larger disk.",
+        )
+
+
+def _unpack(folder: Path) -> None:
+    """Debian's packages into `folder`, with mmdebstrap; without root through a tar archive,
+
+    for only a user namespace of many users can unpack packages, and only one of a single user
+    can run programs for an ordinary user afterwards.
+    """
+    # As root it mounts /proc, /sys and /dev into the tree: in a mount namespace of its own, so that
+    # they are gone with it however it ends.
+    private = [] if is_rootless() else ["unshare", "--mount", "--propagation", "private"]
+    argv = [*private, "mmdebstrap", "--variant=minbase",
+            "--aptopt=APT::Install-Recommends \"false\"",
+            "--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::Retries \"3\"",
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_UNPACKED),
+            f"--include={','.join(PACKAGES)}", "--quiet"]  # fmt: skip
+    resolution = (
+        "Check that this machine reaches a Debian mirror "
+        f"(`apt-get update` works) and that the mirror has {RELEASE}; then run the command again."
+    )
+    if not is_rootless():
+        run([*argv, "--mode=root", "--format=directory", RELEASE, str(folder)],
+            timeout=1200, resolution=resolution)  # fmt: skip
+        return
+    archive = folder.with_suffix(".tar")
+    try:
+        run([*argv, "--mode=unshare", "--format=tar", RELEASE, str(archive)],
+            timeout=1200, resolution=resolution)  # fmt: skip
+        run(["tar", "--extract", "--file", str(archive), "--directory", str(folder),
+             "--no-same-owner", "--exclude=./dev/*"], timeout=300)  # fmt: skip
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _edit_initramfs_conf(path: Path) -> None:
+    """Only what the node's disk needs goes into its initramfs: it boots under emulation."""
+    lines = [
+        "MODULES=list" if line.startswith("MODULES=") else line
+        for line in path.read_text().splitlines()
+        if not line.startswith("COMPRESS")
+    ]
+    path.write_text("\n".join([*lines, "COMPRESS=zstd", "COMPRESSLEVEL=1", ""]))
+
+
+def _make_keys(folder: Path, inside: Sandbox) -> None:
+    """The key that opens the node by ssh, and the node's own keys, so that it can be known."""
+    ssh = folder / "root/.ssh"
+    ssh.mkdir(mode=0o700, exist_ok=True)
+    inside.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/lab"], timeout=30)
+    for key in (folder / "etc/ssh").glob("ssh_host_*"):
+        key.unlink()
+    inside.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+                "/etc/ssh/ssh_host_ed25519_key"], timeout=30)  # fmt: skip
+    (ssh / "authorized_keys").write_text((ssh / "lab.pub").read_text())
+    host_key = (folder / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
+    (ssh / "known_hosts").write_text(f"{NODE_NAME} {host_key[0]} {host_key[1]}\n")
+
+
+# grub-mkconfig asks these two what the root file system lies on. They answer for the disk that
+# `disk.bootable_disk` will make, so the node boots by its own GRUB from the start.
+GRUB_PROBE = f"""#!/bin/sh
+for word in "$@"; do case "$word" in --target=*) target=${{word#--target=}};; esac; done
+case "$target" in
+device) echo /dev/vda1;;
+fs) echo ext2;;
+fs_uuid) echo {DISK_UUID};;
+partmap) echo msdos;;
+drive) echo '(hd0,msdos1)';;
+compatibility_hint) echo hd0,msdos1;;
+hints_string) echo --hint-bios=hd0,msdos1;;
+esac
+"""
+GRUB_MKRELPATH = """#!/bin/sh
+for path in "$@"; do :; done
+echo "$path"
+"""
+
+
+def _write_grub_cfg(folder: Path) -> None:
+    """Let the root's own grub-mkconfig write grub.cfg for a disk that is not there yet."""
+    stand_ins = {
+        "grub-probe": ("/usr/sbin", GRUB_PROBE),
+        "grub-mkrelpath": ("/usr/bin", GRUB_MKRELPATH),
+    }
+    mounts = []
+    for name, (where, text) in stand_ins.items():
+        path = folder.with_suffix(f".{name}")
+        path.write_text(text)
+        path.chmod(0o755)
+        mounts.append(Mount(path, f"{where}/{name}"))
+    try:
+        inside = Sandbox(folder, tuple(mounts), writable=True)
+        inside.run(["grub-mkconfig", "-o", "/boot/grub/grub.cfg"], timeout=60)
+    except RunError as error:
+        raise LabError("the node's grub.cfg could not be written", str(error)) from error
+    finally:
+        for mount in mounts:
+            mount.outside.unlink()

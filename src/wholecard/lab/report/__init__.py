@@ -1,0 +1,1 @@
+"""The demo's record and its page."""

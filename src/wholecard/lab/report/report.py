@@ -1,0 +1,129 @@
+"""`report.html`: the demo as one page that needs nothing else, not even a script."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from wholecard.core.units import counted
+from wholecard.lab.base.steps import Step
+from wholecard.lab.report.chart import chart, duration
+from wholecard.lab.report.record import DemoRecord, ServerRecord
+from wholecard.lab.report.topology import way
+from wholecard.transaction.atomic_files import write_atomically
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATE = "report.html.j2"
+TITLE = "Wholecard: the way of a card"
+
+# Terminal escapes, and control characters that HTML does not allow.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class DemoOutcome:
+    """How the demo went: one headline, and a line for each thing that went wrong."""
+
+    good: bool
+    headline: str
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How one server went. `state`: `good`, `refused` (as it should be) or `bad`."""
+
+    state: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """One service's memory, in MiB and as a share of the largest in percent."""
+
+    name: str
+    mib: int
+    percent: float
+
+
+def write_report(record: DemoRecord, target: Path) -> None:
+    """Write the page to `target`, whole or not at all. Raises OSError."""
+    write_atomically(target, page(record).encode("utf-8", "replace"), 0o644)
+
+
+def page(record: DemoRecord) -> str:
+    """The page's text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"plain": plain, "duration": duration}
+    return environment.get_template(TEMPLATE).render(
+        title=TITLE,
+        record=record,
+        outcome=outcome(record),
+        way=way(record),
+        chart=chart(record.steps, record.seconds),
+        steps=sorted(record.steps, key=lambda step: step.started),
+        servers=[(server, verdict(server)) for server in record.servers],
+        memory=shares(record.memory_bytes),
+    )
+
+
+def outcome(record: DemoRecord) -> DemoOutcome:
+    """Whether everything was proved, and if not what went wrong."""
+    wrong = [f"step failed: {step.title}" for step in record.steps if step.failed]
+    wrong += [f"step unfinished: {step.title}" for step in record.steps if _unfinished(step)]
+    wrong += [
+        f"{server.name}: {verdict(server).words}"
+        for server in record.servers
+        if not server.as_it_should_be
+    ]
+    asked = [server for server in record.servers if not server.refusal_expected]
+    if not asked and not wrong:
+        wrong = ["no server was asked to prove anything"]
+    if wrong:
+        return DemoOutcome(False, "Not proved", tuple(wrong))
+    count = sum(len(server.rows) for server in asked)
+    return DemoOutcome(
+        True, f"All proved: {counted(count, 'function')} in {counted(len(asked), 'server')}"
+    )
+
+
+def verdict(server: ServerRecord) -> StepResult:
+    """A server's outcome in words."""
+    good = server.as_it_should_be
+    if server.refusal_expected:
+        if good:
+            return StepResult("refused", "Refused, as it should be: no card was left")
+        return StepResult("bad", f"It should have been refused and is {server.status or 'unknown'}")
+    if good and server.findings:
+        return StepResult("good", "Proved, and told: the functions are of different cards (WC403)")
+    if good:
+        return StepResult("good", f"Proved: the guest has {counted(len(server.rows), 'function')}")
+    if server.status != "ACTIVE":
+        return StepResult("bad", f"Not proved: it is {server.status or 'unknown'}, not ACTIVE")
+    return StepResult("bad", f"Not proved: {counted(len(server.findings), 'finding')}")
+
+
+def shares(memory_bytes: dict[str, int]) -> list[Share]:
+    """Services by the memory they take, the largest first."""
+    largest = max([*memory_bytes.values(), 1])
+    ordered = sorted(memory_bytes.items(), key=lambda each: -each[1])
+    return [Share(name, size >> 20, round(100 * size / largest, 1)) for name, size in ordered]
+
+
+def plain(text: str) -> str:
+    """Text of a console as a page may hold it: without terminal escapes and control characters."""
+    return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
+
+
+def _unfinished(step: Step) -> bool:
+    return step.seconds is None and not step.failed

@@ -1,0 +1,1 @@
+"""What is done in a lab: up, demo, proof, restart."""

@@ -1,0 +1,149 @@
+"""`lab demo`: the whole way, told as it goes, and what was seen on it kept for the report."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from pathlib import Path
+
+import psutil
+from openstack.connection import Connection
+
+from wholecard.core import Finding
+from wholecard.lab import lab as labs
+from wholecard.lab.base import cache, process
+from wholecard.lab.base.errors import LabError
+from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.sandbox import is_rootless
+from wholecard.lab.base.steps import Story
+from wholecard.lab.lab import Lab
+from wholecard.lab.report.record import DemoRecord
+from wholecard.lab.report.report import write_report
+from wholecard.lab.scenario import emulated_gpu, prove_cards, stations
+from wholecard.lab.scenario.cloud_plan import wait_for_cards
+from wholecard.lab.scenario.hypervisor import Agent, roll_back
+from wholecard.lab.scenario.up import bare_to_ready, begin, nothing_half
+
+NUMBERS = "demo.json"
+# With everything in the cache the parts are there in a moment.
+WARM_SECONDS = 20
+
+
+def demo(place: LabFolder, story: Story, layout: str, report: Path) -> DemoRecord:
+    """Walk the whole way on a fresh node and fresh databases; write `report` in any case.
+
+    Raises LabError when a server did not end as it should, or what a step raised.
+    """
+    record = DemoRecord(
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        machine=machine(), layout=layout, accelerator="", accelerator_why="",
+        rootless=is_rootless(), warm=False,
+    )  # fmt: skip
+    try:
+        waiting = cache.locked(place.lock, "another `lab up` is at work", timeout=1800)
+        with waiting, nothing_half(place):
+            _walk(place, story, layout, record)
+    finally:
+        record.steps = story.steps
+        record.seconds = story.elapsed()
+        write_report(record, report)
+        (report.parent / NUMBERS).write_text(json.dumps(record.numbers(), indent=1) + "\n")
+    return record
+
+
+def _walk(place: LabFolder, story: Story, layout: str, record: DemoRecord) -> None:
+    lab = begin(place, story, layout)
+    record.accelerator, record.accelerator_why = labs.choose_accelerator(place, lab.parts.root)
+    record.warm = story.elapsed() < WARM_SECONDS
+    conn, bare = bare_to_ready(lab, story)
+    labs.write_state(lab, labs.UP)
+    record.versions = versions(lab)
+    _two_cards(lab, conn, story, record)
+    wait_for_cards(lab, conn, story)
+    _whole_card(lab, conn, story, record)
+    wrong = [server for server in record.servers if not server.as_it_should_be]
+    if wrong:
+        raise LabError(
+            f"{wrong[0].name} did not end as it should",
+            "\n".join(prove_cards.proof_text(server) for server in wrong),
+            "The report has the evidence.",
+        )
+    labs.write_state(lab, labs.ROLLED_BACK)
+    roll_back(lab.node(), Agent(lab.node()), story, bare)
+
+
+def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:
+    """A server with both cards; a second one is refused while it stands."""
+    flavor = emulated_gpu.CARDS_FLAVOR
+    first = prove_cards.boot(conn, story, flavor, "two-cards")
+    second = prove_cards.boot(conn, story, flavor, "one-too-many")
+    turned_away = prove_cards.explain(
+        lab, story, prove_cards.refused(flavor, second, expected=True), second
+    )
+    record.servers.append(turned_away)
+    story.say(f"one-too-many: {turned_away.status}, {turned_away.fault}\n"
+              "That is as it should be: both cards are given.")  # fmt: skip
+    proved = prove_cards.read_proof(lab, conn, story, flavor, first)
+    record.servers.insert(0, proved)
+    record.seconds_to_proof = story.elapsed()
+    story.say(prove_cards.proof_text(proved), title="the guest's proof: two-cards")
+    with story.step("what was seen at each station of the way") as step:
+        record.stations = stations.seen(lab, conn, first, proved)
+        for station in record.stations:
+            step.saw(station.name, "\n".join(station.seen))
+        record.memory_bytes = memory(lab)
+    _freed(prove_cards.delete(lab, conn, story, [first, second]))
+
+
+def _whole_card(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:
+    """A server with one whole card, its audio function given too."""
+    flavor = emulated_gpu.WHOLE_FLAVOR
+    booted = prove_cards.boot(conn, story, flavor, "whole-card")
+    proved = prove_cards.read_proof(lab, conn, story, flavor, booted)
+    record.servers.append(proved)
+    story.say(prove_cards.proof_text(proved), title="the guest's proof: whole-card")
+    _freed(prove_cards.delete(lab, conn, story, [booted]))
+
+
+def _freed(findings: list[Finding]) -> None:
+    if findings:
+        raise LabError("cards are not free again", "\n".join(f"{f.subject}: {f.message}"
+                                                             for f in findings))  # fmt: skip
+
+
+def memory(lab: Lab) -> dict[str, int]:
+    """Bytes of memory of each service of the lab."""
+    return {name: service.memory() for name, service in process.running(lab.place.run).items()}
+
+
+def machine() -> str:
+    """This machine in a line: processor, cores, memory, system."""
+    total = psutil.virtual_memory().total
+    return (f"{_processor()}, {os.cpu_count()} cores, {total / (1 << 30):.0f} GiB, "
+            f"{platform.freedesktop_os_release().get('PRETTY_NAME', 'Linux')}")  # fmt: skip
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def versions(lab: Lab) -> dict[str, str]:
+    """What the lab runs: packages of the private root and of OpenStack's environment."""
+    found = {}
+    site = next(lab.parts.environment.glob("lib/python3.*/site-packages"))
+    for name in ("nova", "keystone", "glance", "neutron", "openstack_placement"):
+        for info in site.glob(f"{name}-*.dist-info"):
+            version = info.name.removesuffix(".dist-info").rpartition("-")[2]
+            found[name.replace("_", "-")] = version
+    query = ["dpkg-query", "-W", "-f", "${Package} ${Version}\\n", "qemu-system-x86",
+             "libvirt-daemon", "rabbitmq-server", "mariadb-server",
+             "linux-image-amd64"]  # fmt: skip
+    for line in lab.control.inside().run(query, timeout=30).stdout.splitlines():
+        package, _, version = line.partition(" ")
+        found[package] = version
+    return found

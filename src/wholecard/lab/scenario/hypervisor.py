@@ -1,0 +1,148 @@
+"""The node's side of the way: from a bare host to one whose cards are ready to be given.
+
+Everything on the node is done by the agent, `wholecard-host.pyz`, as an operator would do it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wholecard.core import Finding, Result
+from wholecard.core.report_text import findings_text
+from wholecard.host.agent.facts_text import host_text
+from wholecard.host.agent.zipapp import build_agent
+from wholecard.host.facts.host import Host
+from wholecard.lab.base.errors import LabError
+from wholecard.lab.base.steps import Step, Story
+from wholecard.lab.lab import IMAGE_INSIDE, Lab
+from wholecard.lab.node.manifest import Manifest, read_manifest
+from wholecard.lab.node.node import LabNode
+from wholecard.lab.parts import disk
+from wholecard.lab.parts.images import NODE_DISK
+from wholecard.lab.scenario.control_plane import DROP_IN, conf_paths
+
+AGENT = "/usr/local/bin/wholecard-host"
+# update-initramfs and update-grub under emulation.
+APPLY_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The agent on a node."""
+
+    node: LabNode
+
+    def install(self, scratch: Path) -> None:
+        """Build the agent from this very package and put it onto the node."""
+        pyz = build_agent(scratch / "wholecard-host.pyz")
+        self.node.write(AGENT, pyz.read_bytes(), 0o755)
+
+    def run(self, *words: str, timeout: float = 120) -> Result:
+        """Run a command of the agent; status 1 (findings) is an answer, not an error."""
+        answer = self.node.ssh([AGENT, *words], timeout=timeout, check=False)
+        if answer.status not in (0, 1):
+            raise LabError(
+                f"wholecard-host {' '.join(words)} failed on the node with {answer.status}",
+                (answer.stderr or answer.stdout).strip(),
+                "`wholecard lab shell` opens the node; run the command there.",
+            )
+        return answer
+
+    def json(self, *words: str, timeout: float = 120) -> dict[str, Any]:
+        """What a command of the agent answers as JSON."""
+        answer = self.run(*words, "--json", timeout=timeout)
+        try:
+            data: dict[str, Any] = json.loads(answer.stdout)
+        except ValueError as error:
+            raise LabError(
+                f"wholecard-host {' '.join(words)} answered no JSON", answer.stdout + answer.stderr
+            ) from error
+        return data
+
+
+def power_on(lab: Lab, story: Story) -> LabNode:
+    """A fresh node from the image, booted by its own GRUB with its IOMMU off."""
+    node = lab.node()
+    with story.step("node: power on, boot, ssh") as step:
+        disk.overlay(node.inside, f"{IMAGE_INSIDE}/{NODE_DISK}", "raw", node.folder, "disk.qcow2")
+        node.start()
+        node.wait_for_ssh()
+        step.note = f"{lab.accelerator}, cards: {lab.layout}"
+        step.saw("QEMU's command line", "\n".join(node.command()))
+    return node
+
+
+def look(agent: Agent, story: Story, scratch: Path) -> str:
+    """`inspect` and `check`: what the bare host has, and what keeps its cards from being given.
+
+    Returns the facts as JSON.
+    """
+    with story.step("node: inspect and check") as step:
+        agent.install(scratch)
+        facts = agent.run("inspect", "--json").stdout
+        host = Host.from_json(json.loads(facts))
+        checked = agent.json("check", "--all-cards")
+        findings = [Finding.from_json(finding) for finding in checked["findings"]]
+        step.saw("wholecard inspect", host_text(host))
+        step.saw("wholecard check --all-cards", findings_text(findings))
+        step.note = f"{len(host.cards)} cards, {len(findings)} findings"
+    _tell(story, step)
+    return facts
+
+
+def prepare(agent: Agent, story: Story) -> None:
+    """`plan` and `apply`, with reasons."""
+    with story.step("node: host plan") as step:
+        planned = agent.run("plan", "--all-cards").stdout
+        step.saw("wholecard host plan --all-cards", planned)
+    _tell(story, step)
+    with story.step("node: host apply (initramfs, GRUB)") as step:
+        applied = agent.run("apply", "--all-cards", timeout=APPLY_SECONDS)
+        step.saw("wholecard host apply --all-cards", applied.stderr + applied.stdout)
+
+
+def configure_compute(lab: Lab, node: LabNode) -> None:
+    """Copy nova-compute's files from the lab's folder to the node; they count from its start on."""
+    own, drop_in = conf_paths(lab, "compute")
+    node.write("/etc/nova/nova.conf", own.read_bytes(), 0o600)
+    node.write(f"/etc/nova/{DROP_IN}", drop_in.read_bytes())
+
+
+def reboot_and_verify(node: LabNode, agent: Agent, story: Story) -> None:
+    """The node's own reboot, through GRUB and its initramfs; then `verify` function by function."""
+    with story.step("node: reboot through its own GRUB and initramfs"):
+        boot = node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=30).stdout.strip()
+        node.reboot(boot)
+    with story.step("node: host verify") as step:
+        verdict = agent.json("verify")
+        findings = [Finding.from_json(finding) for finding in verdict["findings"]]
+        shown = agent.run("verify").stdout
+        step.saw("wholecard host verify", shown)
+        log = node.ssh(["sh", "-c", "dmesg | grep -E 'wholecard:|vfio|DMAR|iommu' || true"],
+                       timeout=30).stdout  # fmt: skip
+        step.saw("the node's kernel log", log)
+        if findings:
+            raise LabError("the node's cards are not ready", findings_text(findings))
+        step.note = f"{len(verdict['evidence'])} functions on vfio-pci since boot"
+    _tell(story, step, only=1)
+
+
+def roll_back(node: LabNode, agent: Agent, story: Story, before: Manifest) -> None:
+    """`rollback`, and every file that a plan may touch compared with what stood there before."""
+    with story.step("node: host rollback, compared byte for byte") as step:
+        answer = agent.run("rollback", timeout=APPLY_SECONDS)
+        difference = before.difference(read_manifest(node))
+        step.saw("wholecard host rollback", answer.stderr + answer.stdout)
+        step.saw("files that differ from the bare host's", "\n".join(difference) or "none")
+        if answer.status != 0 or difference:
+            raise LabError("the node is not what it was", "\n".join(difference) or answer.stderr)
+        step.note = f"{len(before.lines)} files and folders as they were"
+    _tell(story, step, only=1)
+
+
+def _tell(story: Story, step: Step, only: int | None = None) -> None:
+    for title, text in step.evidence[:only]:
+        story.say(text, title=f"$ {title}")

@@ -1,0 +1,73 @@
+"""What `nova lint` and `explain` say of a lab: its own files, and a server that was refused."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from wholecard.core import Finding
+from wholecard.core.report_text import findings_text
+from wholecard.explain.evidence.from_cloud import asked
+from wholecard.explain.evidence.from_files import Files, gathered
+from wholecard.explain.evidence.server import ServerSelector
+from wholecard.explain.explain import explain
+from wholecard.explain.text import blocks
+from wholecard.lab.control import service_settings
+from wholecard.lab.lab import Lab
+from wholecard.lab.parts.root_filesystem import NODE_NAME
+from wholecard.lab.scenario.control_plane import conf_paths
+from wholecard.lab.scenario.site_file import site_path
+from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.flavor.server_request import ServerRequest
+from wholecard.nova.lint import Facts, Service, lint
+from wholecard.nova.options import ROLES
+from wholecard.site.load import SiteFile, read_site
+
+# As wide as a terminal of the demo.
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class ShownFindings:
+    """Findings, and the text by which a command shows them."""
+
+    findings: tuple[Finding, ...]
+    text: str
+
+
+def linted(lab: Lab, file: SiteFile) -> ShownFindings:
+    """`nova lint` of the files of every role, with the node's facts."""
+    facts = tuple(Facts(name, host) for name, host in file.facts().items())
+    services = [
+        Service(
+            NovaConf.read(conf_paths(lab, role)), file.release, role,
+            facts if role == "compute" else (),
+        )
+        for role in ROLES
+    ]  # fmt: skip
+    findings = tuple(each.finding for each in lint(services, file.site))
+    return ShownFindings(findings, findings_text(findings))
+
+
+def explained(lab: Lab, server: str) -> ShownFindings:
+    """`explain --server` of one that nova refused: files, facts and the running cloud."""
+    file = read_site(site_path(lab))
+    files = Files(
+        api=conf_paths(lab, "api"),
+        scheduler=conf_paths(lab, "scheduler"),
+        placement=conf_paths(lab, "placement"),
+        computes={NODE_NAME: conf_paths(lab, "compute")},
+        site=file,
+    )
+    # The server's own flavor takes the place of this one.
+    known = gathered(ServerRequest("", "", {}), files)
+    answer = explain(
+        asked(service_settings.CLOUD, lab.place.clouds_yaml, ServerSelector(server=server), known)
+    )
+    text = io.StringIO()
+    out = Console(file=text, width=WIDTH, highlight=False, color_system=None)
+    for block in blocks(answer):
+        out.print(block)
+    return ShownFindings(answer.findings, text.getvalue().rstrip())

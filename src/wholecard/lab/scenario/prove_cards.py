@@ -1,0 +1,187 @@
+"""A server boots with cards, and its guest's own report is held against what was asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openstack.connection import Connection
+
+from wholecard.cloud.client import servers
+from wholecard.cloud.operations.flavors import FlavorWish
+from wholecard.core import Finding
+from wholecard.core.units import size_text
+from wholecard.guest.proof import hostdev, record
+from wholecard.lab.base.steps import Step, Story
+from wholecard.lab.lab import Lab
+from wholecard.lab.report.record import ProofRow, ServerRecord
+from wholecard.lab.scenario import emulated_gpu, views
+from wholecard.lab.scenario.lint_and_explain import explained
+
+# Under emulation within emulation; a machine with KVM takes a tenth of it.
+ACTIVE_SECONDS = 240
+PROOF_SECONDS = 300
+DELETE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Booted:
+    """A server that stands: nova's outcome, and when it was asked for (monotonic seconds)."""
+
+    outcome: servers.ServerOutcome
+    asked_at: float
+
+
+def boot(conn: Connection, story: Story, flavor: FlavorWish, name: str) -> Booted:
+    """Ask nova for a server of this flavor and wait until it is ACTIVE or ERROR."""
+    with story.step(f"server {name}: {flavor.name} through nova's API") as step:
+        asked_at = time.monotonic()
+        outcome = servers.boot(conn, name, flavor.name, emulated_gpu.IMAGE, ACTIVE_SECONDS)
+        step.saw("states", "\n".join(f"{s.state:<24} {s.seconds:6.1f} s" for s in outcome.states))
+        step.note = f"{outcome.status}" + (f" on {outcome.host}" if outcome.host else "")
+        if outcome.fault:
+            step.saw("fault", outcome.fault)
+    return Booted(outcome, asked_at)
+
+
+def read_proof(
+    lab: Lab, conn: Connection, story: Story, flavor: FlavorWish, booted: Booted
+) -> ServerRecord:
+    """Wait for the guest's report and compare it, card by card, with what the flavor asks."""
+    outcome = booted.outcome
+    if outcome.status != "ACTIVE":
+        return refused(flavor, booted, expected=False)
+    with story.step(f"server {outcome.name}: the guest's own report") as step:
+        text = servers.wait_for_console(
+            conn, outcome.id, lambda console: record.parse(console).complete, PROOF_SECONDS
+        )
+        seconds = time.monotonic() - booted.asked_at
+        record = judge(lab, flavor, booted, text, seconds, step)
+        step.note = verdict(record)
+    return record
+
+
+def judge(
+    lab: Lab, flavor: FlavorWish, booted: Booted, console: str, seconds: float, step: Step
+) -> ServerRecord:
+    """The record of a server from its console and its domain's XML."""
+    outcome = booted.outcome
+    report = record.parse(console)
+    xml = views.domain_xml(lab.node(), outcome.id)
+    given = hostdev.parse(xml)
+    located = hostdev.locate(given, report)
+    findings = record.compare(emulated_gpu.EXPECTED[flavor.name], report)
+    ids = {host: function.id for host, function in located.items()}
+    findings += hostdev.same_card(emulated_gpu.ASKED[flavor.name], given, ids)
+    step.saw("the guest's report on its console", console)
+    step.saw("libvirt's XML of the server", xml)
+    return dataclasses.replace(
+        refused(flavor, booted, expected=False),
+        seconds_to_proof=seconds,
+        rows=rows(emulated_gpu.EXPECTED[flavor.name], located),
+        findings=tuple(findings),
+    )
+
+
+def refused(flavor: FlavorWish, booted: Booted, *, expected: bool) -> ServerRecord:
+    """The record of a server without a proof: nova did not place it, as expected or not."""
+    outcome = booted.outcome
+    return ServerRecord(
+        name=outcome.name,
+        flavor=flavor.name,
+        asked=flavor.extra_specs["pci_passthrough:alias"],
+        status=outcome.status,
+        host=outcome.host or "",
+        fault=outcome.fault,
+        seconds_to_active=outcome.seconds,
+        seconds_to_proof=None,
+        refusal_expected=expected,
+        rows=(),
+        findings=(),
+    )
+
+
+def explain(lab: Lab, story: Story, record: ServerRecord, booted: Booted) -> ServerRecord:
+    """Why nova refused a server, in the record and for the story."""
+    with story.step(f"server {record.name}: explain, why it was refused") as step:
+        judged = explained(lab, booted.outcome.id)
+        step.saw(f"wholecard explain --server {booted.outcome.id}", judged.text)
+        step.note = ", ".join(each.rule for each in judged.findings) or "no cause found"
+    story.say(judged.text, title=f"$ wholecard explain --server {booted.outcome.id}")
+    return dataclasses.replace(record, findings=judged.findings)
+
+
+def rows(
+    expected: Sequence[record.ExpectedFunction], located: dict[str, record.ProofFunction]
+) -> tuple[ProofRow, ...]:
+    """One row for each function asked for, with the host function that became it."""
+    left = dict(sorted(located.items()))
+    made = []
+    for want in expected:
+        host = next((address for address, seen in left.items() if seen.id == want.id), "")
+        seen = left.pop(host, None)
+        made.append(
+            ProofRow(
+                name=want.name,
+                ids=want.id,
+                host_address=host,
+                guest_address=seen.address if seen else "",
+                driver=(seen.driver or "none") if seen else "",
+                bars=bars_text(seen.bars) if seen else "",
+            )
+        )
+    return tuple(made)
+
+
+def bars_text(sizes: Sequence[int]) -> str:
+    """The sizes of the BARs that are there: `16 MiB, 256 B, 4 KiB`."""
+    return ", ".join(size_text(size) for size in sizes if size)
+
+
+def verdict(record: ServerRecord) -> str:
+    """A server's proof in a word or two."""
+    if not record.as_it_should_be:
+        return f"{len(record.findings)} findings"
+    return "proved, from different cards (WC403)" if record.findings else "proved"
+
+
+def proof_text(record: ServerRecord) -> str:
+    """A server's proof for a terminal: one line for each function, then the verdict."""
+    lines = [
+        f"{row.name:<6} {row.ids}  host {row.host_address or '-':<12} -> guest "
+        f"{row.guest_address or 'not there':<12} driver {row.driver or '-':<14} {row.bars}"
+        for row in record.rows
+    ]
+    lines += [f"{each.rule} {each.subject}: {each.message}" for each in record.findings]
+    if record.status != "ACTIVE":
+        lines.append(f"{record.status}: {record.fault}")
+    elif record.as_it_should_be:
+        slots = {row.host_address.rpartition(".")[0] for row in record.rows}
+        lines.append(f"proved: {len(record.rows)} functions from {len(slots)} card(s)")
+    return "\n".join(lines)
+
+
+def delete(lab: Lab, conn: Connection, story: Story, booted: Sequence[Booted]) -> list[Finding]:
+    """Delete servers and see that the cards are free in nova, in Placement and in sysfs."""
+    with story.step("servers deleted, cards free again") as step:
+        for one in booted:
+            servers.delete_and_wait(conn, one.outcome.id, DELETE_SECONDS)
+        findings, text = _settled(lab, conn)
+        step.saw("the cards as nova, Placement and sysfs see them", text)
+        step.note = "free in nova, Placement and sysfs" if not findings else "NOT free"
+    return findings
+
+
+def _settled(lab: Lab, conn: Connection, timeout: float = 60) -> tuple[list[Finding], str]:
+    """The views once they agree, or as they are when `timeout` seconds have passed.
+
+    nova frees its rows after the server is gone from the API.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        findings, text = views.free_findings(lab.control, conn, lab.node())
+        if not findings or time.monotonic() > deadline:
+            return findings, text
+        time.sleep(0.5)

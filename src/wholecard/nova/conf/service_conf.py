@@ -1,0 +1,163 @@
+"""The files of one service as nova reads them together, each value with its place.
+
+Merged as oslo.config does it. Source: oslo.config 10, `cfg.py` (`_Namespace._get_file_value`,
+`find_config_files`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wholecard.nova.conf.conf_file import ConfEntry, ConfFile, Problem, normal
+from wholecard.nova.conf.substitution import Substituted, substituted
+from wholecard.nova.options import Option, find
+
+_TRUE, _FALSE = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no"})
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What nova reads for an option: its entries in the order of their values, the last wins.
+
+    Of an option that is no `multi` there is one entry, of one that is set nowhere none.
+    """
+
+    option: Option
+    entries: tuple[ConfEntry, ...]
+
+    @property
+    def is_set(self) -> bool:
+        """Whether any file sets it."""
+        return bool(self.entries)
+
+    @property
+    def value(self) -> str | None:
+        """The last value as text."""
+        return self.entries[-1].value if self.entries else None
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """A `multi`'s values, or a `list`'s items."""
+        if self.option.kind == "list":
+            return split_list(self.value or "")
+        return tuple(entry.value for entry in self.entries)
+
+    def boolean(self, default: bool = False) -> bool:
+        """A boolean's value; the default also where nova would refuse it."""
+        found = as_boolean(self.value or "")
+        return default if found is None else found
+
+
+def split_list(value: str) -> tuple[str, ...]:
+    """A list option's items, as `oslo_config.types.List` takes them apart."""
+    text = value.strip().rstrip(",")
+    return tuple(item.strip() for item in text.split(",")) if text else ()
+
+
+def as_boolean(value: str) -> bool | None:
+    """A boolean as oslo.config reads it, None for what it refuses."""
+    text = value.strip().lower()
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+@dataclass(frozen=True)
+class NovaConf:
+    """All files of one service, in the order in which it reads them."""
+
+    files: tuple[ConfFile, ...]
+
+    @classmethod
+    def read(cls, paths: Sequence[Path]) -> NovaConf:
+        """Files, and of folders (`nova.conf.d`) every `*.conf` by name, as `--config-dir` does.
+
+        Raises UsageError for a path where nothing is, WholecardError for what cannot be read.
+        """
+        return cls(tuple(ConfFile.read(path) for given in paths for path in _files(given)))
+
+    @property
+    def entries(self) -> Iterator[ConfEntry]:
+        """Every assignment of every file."""
+        for file in self.files:
+            yield from file.entries
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What the files could not be read for."""
+        return tuple(problem for file in self.files for problem in file.problems)
+
+    def find(self, section: str, name: str) -> tuple[ConfEntry, ...]:
+        """Every assignment of this very name, in the files' order."""
+        return tuple(
+            entry
+            for file in self.files
+            for entry in file.sections.get(normal(section), {}).get(name, ())
+        )
+
+    def effective(self, option: Option, major: int | None = None) -> Effective:
+        """What nova (of that major version) reads for `option`, by whichever of its names.
+
+        As oslo.config does it: a later file's values come after an earlier one's, and within one
+        file those under a deprecated name before those under the right one, wherever they stand.
+        """
+        names = [
+            (each.section, each.name)
+            for each in option.spellings
+            if major is None or each.state(major) in ("right", "deprecated")
+        ]
+        found: list[ConfEntry] = []
+        for file in reversed(self.files):
+            for section, name in names:
+                entries = file.sections.get(normal(section), {}).get(name, [])
+                if entries and option.kind != "multi":
+                    return Effective(option, (entries[-1],))
+                found = [*entries, *found]
+        return Effective(option, tuple(found))
+
+    def substituted(self, entry: ConfEntry) -> Substituted:
+        """The entry's value with `$name` replaced, as far as these files know the names."""
+        return substituted(entry.value, lambda name: self._lookup(entry, name))
+
+    def _lookup(self, entry: ConfEntry, name: str) -> str | None:
+        """The value to which `$name` in this entry leads."""
+        section, dot, option = name.partition(".")
+        # A name of the entry's own section counts where nova has such an option there.
+        own = [(normal(entry.section), name)] if find(normal(entry.section), name) else []
+        for place in [(section, option)] if dot else [*own, ("DEFAULT", name)]:
+            found = self.find(*place)
+            if found:
+                return found[-1].value
+        return None
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(each for each in path.glob("*.conf") if not each.name.startswith("."))
+    return [path]
+
+
+# nova's packages and unit files; devstack and Kolla name their files on the command line.
+PROGRAMS = {
+    "api": "nova-api",
+    "scheduler": "nova-scheduler",
+    "conductor": "nova-conductor",
+    "compute": "nova-compute",
+}
+
+
+def default_paths(root: Path, role: str) -> tuple[Path, ...]:
+    """What the service of that role reads where nobody tells it otherwise: files, then folders.
+
+    oslo.config's `find_config_files` and `find_config_dirs`, without the user's home. Only what is
+    there is named.
+    """
+    project, programs = ("placement", []) if role == "placement" else ("nova", [PROGRAMS[role]])
+    etc = root / "etc"
+    names = [project, *programs]
+    found = [
+        next((path for path in (etc / project / name, etc / name) if path.exists()), None)
+        for ending in (".conf", ".conf.d")
+        for name in (each + ending for each in names)
+    ]
+    return tuple(path for path in found if path)

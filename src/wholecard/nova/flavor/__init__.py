@@ -1,0 +1,1 @@
+"""What nova reads from a flavor and an image: extra specs, CPUs, NUMA, resources."""

@@ -1,0 +1,213 @@
+"""The guest's NUMA layout, as nova makes it of a flavor and an image.
+
+Source: nova, nova/virt/hardware.py, `numa_get_constraints` and what it calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from wholecard.core.capabilities import Capability, has
+from wholecard.core.releases import Release
+from wholecard.nova.flavor.cpus import cpu_set, pinned_cpus
+from wholecard.nova.flavor.extra_specs import ExtraSpecs, LayoutError
+from wholecard.nova.flavor.server_request import ServerRequest
+from wholecard.nova.options import numa_policies
+
+Page = Literal["small", "large", "any"] | int
+
+_KIB = {"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30}
+# oslo.utils, strutils.string_to_bytes: the unit ends with b, bit or B, and 2MB is 2 MiB.
+_SIZE = re.compile(r"(\d{1,12})([KMGT])i?B")
+# nova/objects/image_meta.py, NUMA_NODES_MAX.
+_MOST_NODES = 128
+_MOST_CPUS = 4096
+
+
+@dataclass(frozen=True)
+class GuestCell:
+    """A NUMA node of the guest: CPUs that float, CPUs that are pinned, RAM in MiB."""
+
+    shared: int
+    pinned: int
+    ram_mb: int
+
+
+@dataclass(frozen=True)
+class GuestLayout:
+    """The guest's nodes, none where it has no NUMA topology; page size (an int is KiB).
+
+    `policy` is the flavor's or image's own for its cards, before which the alias's goes.
+    """
+
+    cells: tuple[GuestCell, ...] = ()
+    page: Page | None = None
+    policy: str | None = None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it has CPUs of its own."""
+        return any(cell.pinned for cell in self.cells)
+
+
+def pci_policy(request: ServerRequest, release: Release) -> str | None:
+    """The NUMA policy that the flavor or the image asks for, None where neither does.
+
+    Raises LayoutError where the two differ or it is none.
+    """
+    if not has(release, Capability.FLAVOR_NUMA_POLICY):
+        return None
+    flavor = request.extra_specs.get("hw:pci_numa_affinity_policy")
+    image = request.properties.get("hw_pci_numa_affinity_policy")
+    if flavor and image and flavor != image:
+        raise LayoutError(
+            f"the flavor's hw:pci_numa_affinity_policy is {flavor!r}, the image's {image!r}",
+            resolution="Leave one of them out, or let both say the same.",
+        )
+    policy = flavor or image
+    known = numa_policies(release.nova)
+    if policy and policy not in known:
+        raise LayoutError(
+            f"{policy!r} is no NUMA policy of nova {release}",
+            resolution=f"Choose one of {', '.join(known)}.",
+        )
+    return policy or None
+
+
+def layout(request: ServerRequest, release: Release) -> GuestLayout:
+    """The guest's layout. CPUs and RAM that are not known count as none.
+
+    Raises LayoutError where nova refuses the flavor with this image.
+    """
+    specs, properties = request.extra_specs, request.properties
+    policy = pci_policy(request, release)
+    pinned = pinned_cpus(ExtraSpecs(request), release)
+    page = _page(specs, properties)
+    if has(release, Capability.LOCKED_MEMORY):
+        _locked(ExtraSpecs(request), page, release)
+    nodes = _node_count(specs, properties)
+    memory = has(release, Capability.PERSISTENT_MEMORY) and pmem(specs)
+    if not (nodes or page is not None or memory or pinned is not None):
+        return GuestLayout(policy=policy)
+    vcpus, ram = request.vcpus or 0, request.ram_mb or 0
+    pinned = pinned or frozenset()
+    cells = _manual(specs, properties, nodes or 1, vcpus, ram) or _even(nodes or 1, vcpus, ram)
+    return GuestLayout(
+        tuple(GuestCell(len(cpus - pinned), len(cpus & pinned), mb) for cpus, mb in cells),
+        page,
+        policy,
+    )
+
+
+def pmem(specs: Mapping[str, str]) -> list[str]:
+    """The names of the persistent memory that the flavor asks for; any makes a NUMA node."""
+    return [each.strip() for each in specs.get("hw:pmem", "").split(",") if each.strip()]
+
+
+def _locked(words: ExtraSpecs, page: Page | None, release: Release) -> None:
+    """Locked memory is refused without a page size.
+
+    nova/api/openstack/compute/servers.py catches neither before 2026.2: the one is a 403 by its
+    class. That flavor and image differ it does not catch there either.
+    """
+    try:
+        locked = words.flag("locked_memory")
+    except LayoutError as error:
+        raise LayoutError(error.brief, resolution=error.resolution, http=500) from None
+    if locked and page is None:
+        raise LayoutError(
+            "hw:locked_memory is set, and no page size",
+            resolution="Set hw:mem_page_size on the flavor, or take hw:locked_memory off.",
+            http=400 if has(release, Capability.LOCKED_MEMORY_CAUGHT) else 403,
+        )
+
+
+def _page(specs: Mapping[str, str], properties: Mapping[str, str]) -> Page | None:
+    flavor, image = specs.get("hw:mem_page_size"), properties.get("hw_mem_page_size")
+    if not flavor and image:
+        raise LayoutError(
+            "the image asks for a page size and the flavor for none",
+            resolution="Set hw:mem_page_size=large or any on the flavor, or take "
+            "hw_mem_page_size off the image.",
+        )
+    if not flavor:
+        return None
+    page = _page_size(flavor)
+    if not image:
+        return page
+    if page in ("any", "large"):
+        return _page_size(image)
+    raise LayoutError(
+        f"the flavor's hw:mem_page_size is {flavor!r}, the image's {image!r}",
+        resolution="Take hw_mem_page_size off the image.",
+    )
+
+
+def _page_size(text: str) -> Page:
+    if text in ("any", "large", "small"):
+        return text  # type: ignore[return-value]  # one of the three
+    if re.fullmatch(r"\d{1,15}", text, re.ASCII):
+        return int(text)
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise LayoutError(
+            f"{text!r} is no page size",
+            resolution="Write small, large, any, or a size as 2MB or 1GB; a bare number is KiB.",
+        )
+    return int(match[1]) * _KIB[match[2]]
+
+
+def _node_count(specs: Mapping[str, str], properties: Mapping[str, str]) -> int | None:
+    flavor, image = specs.get("hw:numa_nodes"), properties.get("hw_numa_nodes")
+    if flavor and image:
+        raise LayoutError(
+            "flavor and image both say how many NUMA nodes the guest has",
+            resolution="Take hw_numa_nodes off the image.",
+        )
+    text = flavor or image
+    if not text:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,4}", str(text).strip(), re.ASCII) or int(text) > _MOST_NODES:
+        raise LayoutError(f"{text!r} is no number of NUMA nodes", resolution="Write 1 or more.")
+    return int(text)
+
+
+def _manual(
+    specs: Mapping[str, str], properties: Mapping[str, str], nodes: int, vcpus: int, ram: int
+) -> list[tuple[frozenset[int], int]]:
+    """The nodes as `hw:numa_cpus.N` and `hw:numa_mem.N` give them, empty where they do not."""
+    found = []
+    for node in range(nodes):
+        cpus = specs.get(f"hw:numa_cpus.{node}") or properties.get(f"hw_numa_cpus.{node}")
+        memory = specs.get(f"hw:numa_mem.{node}") or properties.get(f"hw_numa_mem.{node}")
+        if cpus is None and memory is None and node == 0:
+            return []
+        if cpus is None or memory is None or not str(memory).strip().isdecimal():
+            raise LayoutError(
+                f"the guest's NUMA node {node} has not both CPUs and memory",
+                resolution="Give hw:numa_cpus.N and hw:numa_mem.N for each node, or for none.",
+            )
+        found.append((cpu_set(cpus, frozenset(range(vcpus or _MOST_CPUS))), int(memory)))
+    if ram and sum(memory for _, memory in found) != ram:
+        raise LayoutError(
+            f"the guest's NUMA nodes have {sum(memory for _, memory in found)} MiB in all, the "
+            f"flavor {ram} MiB",
+            resolution="Let hw:numa_mem.N add up to the flavor's RAM.",
+        )
+    return found
+
+
+def _even(nodes: int, vcpus: int, ram: int) -> list[tuple[frozenset[int], int]]:
+    if vcpus % nodes or ram % nodes:
+        raise LayoutError(
+            f"{vcpus} CPUs and {ram} MiB do not divide evenly over {nodes} NUMA nodes",
+            resolution="Let both be multiples of hw:numa_nodes, or give hw:numa_cpus.N and "
+            "hw:numa_mem.N.",
+        )
+    each = vcpus // nodes
+    return [
+        (frozenset(range(node * each, (node + 1) * each)), ram // nodes) for node in range(nodes)
+    ]

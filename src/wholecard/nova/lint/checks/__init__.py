@@ -1,0 +1,1 @@
+"""One file a subject; the checks are listed in `lint/registry`."""

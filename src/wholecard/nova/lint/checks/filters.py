@@ -1,0 +1,128 @@
+"""The scheduler's filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wholecard.nova.conf.conf_file import ConfEntry, Position
+from wholecard.nova.desired.scheduler_filters import (
+    ALL_FILTERS,
+    OWN_FUNCTIONS,
+    PCI_FILTER,
+    PCI_FILTER_CLASS,
+    WrongFilter,
+    default_filters,
+    wrong_filters,
+)
+from wholecard.nova.lint.diagnostic import (
+    ERROR,
+    WARNING,
+    Diagnostic,
+    Spot,
+    TextEdit,
+    file_remark,
+    remark,
+)
+from wholecard.nova.lint.option_spelling import section_end
+from wholecard.nova.lint.service import Service
+from wholecard.nova.options import by_name
+
+# nova has some twenty; a list that is longer is looked at so far.
+MOST_FILTERS = 200
+
+
+def check_pci_filter(service: Service) -> Iterator[Diagnostic]:
+    """The filter that looks at PCI requests has to be in the list, which by default it is not."""
+    effective = service.effective("enabled_filters")
+    if service.role is None and not effective.is_set:
+        return
+    if PCI_FILTER in effective.values:
+        return
+    message = (
+        "is not enabled: a server that asks for a card is sent to hosts that have none free, and "
+        "fails there"
+    )
+    if not effective.is_set:
+        option = by_name("enabled_filters").spelling(service.major)
+        wanted = ",".join((*default_filters(service.major), PCI_FILTER))
+        for file in service.conf.files[-1:]:
+            yield file_remark(
+                "WC236", ERROR, file, Position(1, 1),
+                f"no file sets {option}, and nova's own list has no {PCI_FILTER}: it {message}",
+                f"Write {option} = {wanted}",
+            )  # fmt: skip
+        return
+    entry = effective.entries[-1]
+    if any(each.right == PCI_FILTER for each in _wrong(service)):
+        # It is there and spelled wrong: that is said of it.
+        return
+    yield remark(
+        "WC236", ERROR, entry, f"{PCI_FILTER} {message}", f"Append ,{PCI_FILTER} to the list.",
+        _appended(entry),
+    )  # fmt: skip
+
+
+def _appended(entry: ConfEntry) -> tuple[TextEdit, ...]:
+    if "$" in entry.value or not entry.value.strip():
+        return ()
+    text = entry.value.rstrip()
+    comma = "" if text.endswith(",") else ","
+    return (Spot(entry, len(text), 0).edit(f"{comma}{PCI_FILTER}"),)
+
+
+def _wrong(service: Service) -> list[WrongFilter]:
+    """The filters that are not there, but for names in which another option's value stands."""
+    texts = service.conf.substituted
+    available = [texts(each).text for each in service.effective("available_filters").entries]
+    names = service.effective("enabled_filters").values[:MOST_FILTERS]
+    return [each for each in wrong_filters(names, service.major, available) if "$" not in each.name]
+
+
+def check_filter_names(service: Service) -> Iterator[Diagnostic]:
+    """Filters that are not there: nova-scheduler does not start."""
+    effective = service.effective("enabled_filters")
+    if not effective.is_set or len(effective.values) > MOST_FILTERS:
+        return
+    entry = effective.entries[-1]
+    items = entry.value.split(",")
+    for wrong in _wrong(service):
+        before = sum(len(item) + 1 for item in items[: wrong.place])
+        item = items[wrong.place]
+        spot = Spot(entry, before + len(item) - len(item.lstrip()), len(wrong.name))
+        yield remark(
+            "WC237", ERROR, spot, f"{wrong.says(service.release)}: nova-scheduler does not start",
+            wrong.mend, (spot.edit(wrong.right),) if wrong.right else (),
+        )  # fmt: skip
+
+
+def check_standard_filters(service: Service) -> Iterator[Diagnostic]:
+    """A list that was replaced where it should have been extended."""
+    effective = service.effective("enabled_filters")
+    if not effective.is_set:
+        return
+    meant = {*effective.values, *(each.right for each in _wrong(service))}
+    lost = [name for name in default_filters(service.major) if name not in meant]
+    if lost:
+        yield remark(
+            "WC238", WARNING, effective.entries[-1],
+            f"the list lacks what is in nova's own: {', '.join(lost)}",
+            f"Add {', '.join(lost)}, unless it was left out on purpose.",
+        )  # fmt: skip
+
+
+def check_available(service: Service) -> Iterator[Diagnostic]:
+    """Where the scheduler may take filters from, the PCI filter has to be."""
+    effective = service.effective("available_filters")
+    if not effective.is_set or {*OWN_FUNCTIONS, PCI_FILTER_CLASS} & set(effective.values):
+        return
+    entry = effective.entries[-1]
+    target = section_end(entry.file, entry.section)
+    mend: tuple[TextEdit, ...] = ()
+    if target is not None and "$" not in entry.value:
+        where, text = target
+        mend = (TextEdit(entry.file, where, where, f"{text}{entry.name} = {ALL_FILTERS}\n"),)
+    yield remark(
+        "WC239", ERROR, entry,
+        f"{PCI_FILTER} is not among the filters that these lines make available",
+        f"Add a line {entry.name} = {ALL_FILTERS}", mend,
+    )  # fmt: skip

@@ -1,0 +1,312 @@
+"""Where in a JSON text its keys and values stand, and what nearly is JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# A step into an array is its index, into an object its key.
+Path = tuple[str | int, ...]
+
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A key of an object, or None for an array's entry, and its value: offsets from, to."""
+
+    key: tuple[int, int] | None
+    value: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A key that an object has more than once."""
+
+    path: Path
+    key: tuple[int, int]
+
+
+def spans(text: str) -> tuple[dict[Path, Span], list[Twice]]:
+    """The places of every key and value of a text that is JSON, and of the keys that come twice.
+
+    Of such a key the last place counts, as its value does.
+    """
+    reader = _Spans()
+    for match in _TOKEN.finditer(text):
+        reader.take(match)
+    return reader.found, reader.twice
+
+
+@dataclass
+class _Level:
+    """An object or array that is open: where it began, and the key under which it stands."""
+
+    sign: str
+    start: int
+    key: tuple[int, int] | None
+
+
+class _Spans:
+    def __init__(self) -> None:
+        self.found: dict[Path, Span] = {}
+        self.twice: list[Twice] = []
+        self.path: list[str | int] = []
+        self.levels: list[_Level] = []
+        self.key: tuple[int, int] | None = None
+        self.awaits_key = False
+
+    def take(self, match: re.Match[str]) -> None:
+        piece, span = match[0], match.span()
+        if piece in ("{", "["):
+            self.levels.append(_Level(piece, span[0], self.key))
+            self.path.append(0 if piece == "[" else "")
+            self.key, self.awaits_key = None, piece == "{"
+        elif piece in ("}", "]"):
+            level = self.levels.pop()
+            self.path.pop()
+            self.key = level.key
+            self._note((level.start, span[1]))
+        elif piece == ",":
+            if isinstance(self.path[-1], int):
+                self.path[-1] += 1
+            self.awaits_key = self.levels[-1].sign == "{"
+        elif piece == ":":
+            self.awaits_key = False
+        elif self.awaits_key:
+            self._name(piece, span)
+        else:
+            self._note(span)
+
+    def _name(self, piece: str, span: tuple[int, int]) -> None:
+        self.path[-1] = json.loads(piece)
+        self.key = span
+        if tuple(self.path) in self.found:
+            self.twice.append(Twice(tuple(self.path), span))
+
+    def _note(self, span: tuple[int, int]) -> None:
+        self.found[tuple(self.path)] = Span(self.key, span)
+
+
+@dataclass(frozen=True)
+class JsonEdit:
+    """The characters from `start` to `end` become `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What keeps a text from being JSON: where, in words, the changes after which it is.
+
+    `fix` says what to do; empty where that depends on what is wanted. `is_open` is whether nothing
+    is wrong but that the text ends too early.
+    """
+
+    offset: int
+    message: str
+    changes: tuple[JsonEdit, ...] = ()
+    fix: str = ""
+    is_open: bool = False
+
+
+def diagnose(text: str) -> Diagnosis | None:
+    """Why `text` is not JSON, None where it is."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return _diagnosis(text, error)
+    except RecursionError:
+        return Diagnosis(0, "it is nested too deeply")
+    except ValueError:
+        # A number of thousands of digits.
+        return Diagnosis(0, "a number in it is too long")
+    return None
+
+
+def _diagnosis(text: str, error: json.JSONDecodeError) -> Diagnosis:
+    if not text.strip():
+        return Diagnosis(0, "it is empty", fix="Write an object, or delete the line.", is_open=True)
+    for message, fix, mends in _MENDS:
+        changes: list[JsonEdit] = []
+        changed = text
+        for mend in mends:
+            step = mend(changed)
+            if step is None:
+                break
+            changes = _together(changes, step)
+            changed = applied(text, changes)
+        else:
+            if changes and _is_json(changed):
+                start = min(each.start for each in changes)
+                return Diagnosis(start, message, tuple(changes), fix)
+    return _cause(text, error)
+
+
+def _cause(text: str, error: json.JSONDecodeError) -> Diagnosis:
+    """What has no mend that is certain."""
+    if '\\"' in text and _is_json(text.replace('\\"', '"')):
+        message = "backslashes stand before the quotes, as a shell wants them"
+        return Diagnosis(text.index('\\"'), message, fix="Take the backslashes away.")
+    missing = _closing(text) if error.pos >= len(text.rstrip()) else ""
+    if missing:
+        message = f"it ends where {missing} has to stand"
+        return Diagnosis(error.pos, message, fix=f"Write {missing} at its end.", is_open=True)
+    word = re.compile(r"(True|False|None)\b").match(text, error.pos)
+    if word:
+        right = {"True": "true", "False": "false", "None": "null"}[word[0]]
+        message = f'{word[0]} is Python; nova wants the text "{right}"'
+        return Diagnosis(error.pos, message, fix=f'Write "{right}".')
+    if text.strip()[0] not in "{[":
+        return Diagnosis(error.pos, "an object begins with {", fix=_AS_OBJECT)
+    if error.msg == "Expecting ',' delimiter" and text[error.pos : error.pos + 1].isalnum():
+        message = "a value of letters and digits has to stand in double quotes"
+        return Diagnosis(error.pos, message, fix=_QUOTES)
+    words, fix = _WORDS.get(error.msg, (error.msg[:1].lower() + error.msg[1:], ""))
+    return Diagnosis(error.pos, words, fix=fix)
+
+
+def depth(text: str) -> int:
+    """How many more objects and arrays a piece of JSON opens than it closes."""
+    signs = [match[0] for match in _TOKEN.finditer(text)]
+    return sum(each in ("{", "[") for each in signs) - sum(each in ("}", "]") for each in signs)
+
+
+def _closing(text: str) -> str:
+    """The brackets that would close what is open at the end of a text; empty where none is."""
+    stack: list[str] = []
+    for match in _TOKEN.finditer(text):
+        sign = match[0]
+        if sign in ("{", "["):
+            stack.append("}" if sign == "{" else "]")
+        elif sign in ("}", "]") and (not stack or stack.pop() != sign):
+            return ""
+    return "".join(reversed(stack)) if len(stack) < 10 else ""
+
+
+# The standard library's words, said so that one sees what to do.
+_AS_OBJECT = 'Write an object: {"vendor_id": "10de", "product_id": "2330"}'
+_QUOTES = "Put the value in double quotes."
+_WORDS = {
+    "Expecting property name enclosed in double quotes": (
+        "a key in double quotes has to stand here", "Put the key in double quotes."),
+    "Expecting value": ("a value has to stand here, a text in double quotes", _QUOTES),
+    "Expecting ',' delimiter": (
+        "a comma or the end has to stand here", "Write a comma between the two."),
+    "Expecting ':' delimiter": (
+        "a colon has to stand here", "Write a colon between key and value."),
+    "Extra data": (
+        "something follows where the value has ended",
+        "Delete what follows; several objects of a device_spec stand in a list: [{…}, {…}]"),
+    "Illegal trailing comma before end of object": (
+        "a comma before the end of the object", "Take the comma away."),
+    "Illegal trailing comma before end of array": (
+        "a comma before the end of the array", "Take the comma away."),
+    "Unterminated string starting at": (
+        "the text that begins here has no end", "Write the double quote at its end."),
+}  # fmt: skip
+
+
+def applied(text: str, changes: list[JsonEdit]) -> str:
+    """The text with all changes made; they do not overlap."""
+    pieces, last = [], 0
+    for change in sorted(changes, key=lambda each: each.start):
+        pieces += [text[last : change.start], change.text]
+        last = change.end
+    return "".join([*pieces, text[last:]])
+
+
+def _together(first: list[JsonEdit], second: list[JsonEdit]) -> list[JsonEdit]:
+    """Both as changes of the first text. The first keep every character's place but at the ends."""
+    if not second:
+        return first
+    begins = first[0] if first and first[0].start == 0 and not first[0].text else None
+    shift = begins.end if begins else 0
+    moved = [JsonEdit(each.start + shift, each.end + shift, each.text) for each in second]
+    return [*first, *moved]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _without_quotes(text: str) -> list[JsonEdit] | None:
+    """Quotes around a value of several lines, which oslo.config leaves."""
+    if (
+        len(text) > 2
+        and text[0] == text[-1]
+        and text[0] in "'\""
+        and text[1:-1].strip()[:1] in "{["
+    ):
+        return [JsonEdit(0, 1, ""), JsonEdit(len(text) - 1, len(text), "")]
+    return None
+
+
+_PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\'[^\'"\\]*\'|,(?=\s*[}\]])', re.DOTALL)
+
+
+def _double_quotes(text: str) -> list[JsonEdit] | None:
+    """Double quotes for single ones, where none stands between them."""
+    found = [match for match in _PIECE.finditer(text) if match[0][0] == "'"]
+    changes = [
+        JsonEdit(place, place + 1, '"')
+        for match in found
+        for place in (match.start(), match.end() - 1)
+    ]
+    return changes or None
+
+
+def _no_last_comma(text: str) -> list[JsonEdit] | None:
+    """No comma before the end of an object or array."""
+    found = [match for match in _PIECE.finditer(text) if match[0] == ","]
+    return [JsonEdit(match.start(), match.end(), "") for match in found] or None
+
+
+def _no_comment(text: str) -> list[JsonEdit] | None:
+    """No comment behind the value, which oslo.config takes for a part of it."""
+    start = len(text) - len(text.lstrip())
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    rest = text[end:]
+    is_comment = rest[:1].isspace() and rest.lstrip()[:1] in ("#", ";")
+    return [JsonEdit(end, len(text), "")] if is_comment else None
+
+
+_TYPOGRAPHIC = re.compile("[\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb\u2033]")
+
+
+def _plain_quotes(text: str) -> list[JsonEdit] | None:
+    """Double quotes for those that a word processor sets."""
+    found = [match.start() for match in _TYPOGRAPHIC.finditer(text)]
+    return [JsonEdit(place, place + 1, '"') for place in found] or None
+
+
+Mend = Callable[[str], "list[JsonEdit] | None"]
+_QUOTED = "quotes stand around the whole value, which oslo.config takes off one line alone"
+_SINGLE = "single quotes; JSON has double quotes"
+_COMMA = "a comma before the end; JSON has none there"
+_COMMENT = "a comment follows the value, and nova takes it for a part of it"
+_PRINTED = "typographic quotes; JSON has plain ones"
+_UNQUOTE = "Take the quotes around the whole value away"
+_DOUBLE = "Write double quotes"
+_NO_COMMA = "Take the comma away"
+_MENDS: tuple[tuple[str, str, tuple[Mend, ...]], ...] = (
+    (_SINGLE, f"{_DOUBLE}.", (_double_quotes,)),
+    (_COMMA, f"{_NO_COMMA}.", (_no_last_comma,)),
+    (f"{_SINGLE}, and {_COMMA}", f"{_DOUBLE}. {_NO_COMMA}.", (_double_quotes, _no_last_comma)),
+    (_QUOTED, f"{_UNQUOTE}.", (_without_quotes,)),
+    (f"{_QUOTED}, and {_SINGLE}", f"{_UNQUOTE}. {_DOUBLE}.", (_without_quotes, _double_quotes)),
+    (f"{_QUOTED}, and {_COMMA}", f"{_UNQUOTE}. {_NO_COMMA}.", (_without_quotes, _no_last_comma)),
+    (_PRINTED, 'Write plain double quotes: "', (_plain_quotes,)),
+    (_COMMENT, "Put the comment on a line of its own.", (_no_comment,)),
+)

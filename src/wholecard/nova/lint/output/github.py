@@ -1,0 +1,48 @@
+"""Diagnostics as GitHub's workflow commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wholecard.core import Severity
+from wholecard.core.rules import RULES
+from wholecard.nova.lint.diagnostic import Diagnostic
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+
+
+def to_github(remarks: Sequence[Diagnostic]) -> str:
+    """`::error file=…,line=…,col=…,title=WC236::…`, a line for each.
+
+    Escaped as GitHub's runner does it: actions/toolkit, packages/core/src/command.ts.
+    """
+    return "".join(f"{_command(each)}\n" for each in remarks)
+
+
+def _command(remark: Diagnostic) -> str:
+    finding, place = remark.finding, remark.place
+    properties = {
+        "file": remark.path,
+        "line": str(place.line),
+        "col": str(place.column),
+        "endColumn": str(place.column + remark.length),
+        "title": f"{finding.rule} {RULES[finding.rule]}",
+    }
+    words = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    fix = f"\n{finding.fix}" if finding.fix else ""
+    text = _data(f"{finding.subject}: {finding.message}{fix}")
+    return f"::{_COMMANDS[finding.severity]} {words}::{text}"
+
+
+def _data(text: str) -> str:
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def printable(text: str) -> str:
+    """The text with what was no UTF-8 in the file, and what a terminal would obey, made visible."""
+    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(sign if sign.isprintable() or sign in "\n\r" else "\ufffd" for sign in clean)

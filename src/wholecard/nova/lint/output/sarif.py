@@ -1,0 +1,86 @@
+"""Remarks as JSON, as SARIF 2.1.0 and as GitHub's workflow commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from wholecard import __version__
+from wholecard.core import Severity
+from wholecard.core.rules import RULES
+from wholecard.nova.lint.diagnostic import Diagnostic
+from wholecard.nova.lint.output.github import printable
+
+# oasis-tcs/sarif-spec, sarif-2.1/schema.
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+
+
+def to_sarif(remarks: Sequence[Diagnostic]) -> str:
+    """One run with the rules that were broken and a result for each remark."""
+    codes = sorted({each.finding.rule for each in remarks})
+    rules = [
+        {
+            "id": code,
+            "name": _name(RULES[code]),
+            "shortDescription": {"text": RULES[code]},
+            "fullDescription": {"text": f"{RULES[code]}."},
+            "help": {"text": _help(code)},
+        }
+        for code in codes
+    ]
+    driver = {"name": "wholecard", "version": __version__, "rules": rules}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(each, codes.index(each.finding.rule)) for each in remarks],
+    }
+    data = {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+    return printable(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+
+
+def _help(code: str) -> str:
+    """What a viewer shows beside a rule: there is no public address of its page as yet."""
+    return (
+        f"{code}: {RULES[code]}. What it means, why it matters and how to mend it, with a wrong "
+        f"and a right example, is on its page in Wholecard's documentation: docs/rules/{code}.md"
+    )
+
+
+def _name(title: str) -> str:
+    """A title as SARIF likes names: `AnAliasWithoutIds`."""
+    words = "".join(sign if sign.isalnum() else " " for sign in title).split()
+    return "".join(word[:1].upper() + word[1:] for word in words)
+
+
+def _result(remark: Diagnostic, index: int) -> dict[str, Any]:
+    finding, place = remark.finding, remark.place
+    fix = f" {finding.fix}" if finding.fix else ""
+    region = {
+        "startLine": place.line,
+        "startColumn": place.column,
+        "endColumn": place.column + remark.length,
+    }
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": index,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": f"{finding.subject}: {finding.message}.{fix}"},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(remark.path)},
+                    "region": region,
+                }
+            }
+        ],
+    }
+
+
+def _uri(path: str) -> str:
+    pure = PurePath(path)
+    text = quote(pure.as_posix(), safe="/", errors="surrogateescape")
+    return f"file://{text}" if pure.is_absolute() else text

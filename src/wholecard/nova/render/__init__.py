@@ -1,0 +1,1 @@
+"""The files of nova's configuration, written and compared."""

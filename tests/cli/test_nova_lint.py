@@ -1,0 +1,215 @@
+"""`wholecard nova lint` as a person calls it: statuses, formats, --fix and its way back."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from support.nova_lint_hosts import ALIAS, FILTERS, H100, hosts
+from wholecard.cli.app import run_app
+from wholecard.core import WholecardError
+from wholecard.core.releases import RELEASES
+
+WRONG = "[pci]\nalias = {'name': 'a', 'vendor_id': '10de', 'product_id': '2330'}\n"
+SITE = """\
+version: 1
+release: "2025.2"
+cards:
+  h100: {match: [{vendor: "10de", product: "2330"}]}
+hosts:
+  gpu-01: {facts: gpu-01.json, cards: {h100: 2}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with files of each kind, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    Path("wrong.conf").write_text(WRONG)
+    Path("api.conf").write_text(f"[pci]\nalias = {ALIAS}\n")
+    Path("compute.conf").write_text(f"[pci]\ndevice_spec = {H100}\nalias = {ALIAS}\n")
+    Path("scheduler.conf").write_text(f"[filter_scheduler]\n{FILTERS}\n")
+    Path("gpu-01.json").write_text(json.dumps(hosts()["gpu-01"].to_json()))
+    Path("site.yaml").write_text(SITE)
+    return tmp_path
+
+
+def lint(*words: str) -> int:
+    """The status of the command."""
+    return run_app(["nova", "lint", *words])
+
+
+def test_nothing_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Roles that fit together, with the host's facts, end with 0 and one line."""
+    words = ["--api", "api.conf", "--compute", "compute.conf", "--scheduler", "scheduler.conf"]
+    assert lint(*words, "--release", "flamingo", "--host", "gpu-01.json") == 0
+    assert capsys.readouterr().out == "Nothing to find fault with.\n"
+
+
+def test_findings_end_with_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A finding is printed with its file and place, and the status is 1."""
+    assert lint("wrong.conf", "--role", "api") == 1
+    out = capsys.readouterr().out
+    assert out.startswith("wrong.conf\n  2:10    WC217 error")
+    assert out.endswith(
+        "1 error; --fix mends 1 of them\nNot looked at: hosts (--host or --site).\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scheduler.conf", "--role", "scheduler"], ""),
+        (["compute.conf", "--role", "compute"], "hosts (--host or --site)"),
+        (["compute.conf"], "hosts (--host or --site), roles (--role)"),
+        (["compute.conf", "--host", "gpu-01.json"], "roles (--role)"),
+        (["--compute", "gpu-01=compute.conf", "--compute", "gpu-02=compute.conf", "--host",
+          "gpu-01.json"], "the host of compute.conf (--host)"),
+        (["--compute", "rtx.conf", "--host", "gpu-01.json"],
+         "the alias rtx, whose cards no known host has (--host or --site)"),
+        (["--compute", "compute.conf", "--site", "site.yaml"], ""),
+    ],
+)  # fmt: skip
+def test_what_was_not_looked_at(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    """The last line says what was left out and which option tells of it; no other format does."""
+    rtx = ALIAS.replace("h100", "rtx").replace("2330", "26b9")
+    Path("rtx.conf").write_text(f"[pci]\ndevice_spec = {H100}\nalias = {rtx}\n")
+    assert lint(*words) == 0
+    rest = f"Not looked at: {said}.\n" if said else ""
+    assert capsys.readouterr().out == f"Nothing to find fault with.\n{rest}"
+    assert lint(*words, "--format", "github") == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no file is named"),
+        (["nothing.conf"], "nothing.conf is no file"),
+        (["api.conf", "--role", "ape"], "no role 'ape'"),
+        (["api.conf", "--release", "2052.1"], "no release"),
+        (["api.conf", "--format", "xml"], "no format 'xml'"),
+        (["api.conf", "--dry-run"], "goes with --fix"),
+        (["--role", "api"], "no FILE is named"),
+        (["--compute", "gpu-09=compute.conf", "--site", "site.yaml"], "has no host 'gpu-09'"),
+        (["--compute", "gpu-01=nothing.conf"], "nothing.conf is no file"),
+        (["api.conf", "--host", "api.conf"], "cannot read a host's facts"),
+        (["wrong.conf", "--fix", "--root", "nowhere"], "is not below"),
+    ],
+)
+def test_called_wrongly(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    """A wrong call says what is wrong with it, and ends with 2."""
+    assert lint(*words) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(folder: Path) -> None:
+    """A file that cannot be read ends with 3."""
+    Path("wrong.conf").chmod(0)
+    assert lint("wrong.conf") == 3
+
+
+def test_a_site_knows_release_and_hosts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a site file the release and the facts of its hosts come from there."""
+    Path("compute.conf").write_text(f"[pci]\npassthrough_whitelist = {H100}\n")
+    assert lint("compute.conf", "--role", "compute", "--site", "site.yaml", "--format", "json") == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [each["rule"] for each in found] == ["WC211"]
+    Path("compute.conf").write_text('[pci]\ndevice_spec = {"vendor_id": "11de"}\n')
+    assert lint("compute.conf", "--role", "compute", "--site", "site.yaml") == 1
+    assert "matches nothing on gpu-01" in capsys.readouterr().out
+
+
+def test_fix_and_its_way_back(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--dry-run shows the difference and changes nothing, --fix changes it, rollback undoes it."""
+    assert lint("wrong.conf", "--fix", "--dry-run") == 1
+    out = capsys.readouterr().out
+    assert '+alias = {"name": "a", "vendor_id": "10de", "product_id": "2330"}' in out
+    assert Path("wrong.conf").read_text() == WRONG
+    assert lint("wrong.conf", "--fix", "--root", str(folder)) == 0
+    assert Path("wrong.conf").read_text() == WRONG.replace("'", '"')
+    assert "To undo it: wholecard host rollback --root" in capsys.readouterr().out
+    assert run_app(["host", "rollback", "--root", str(folder)]) == 0
+    assert Path("wrong.conf").read_text() == WRONG
+
+
+def test_fix_keeps_the_format(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --format json what --fix did goes to standard error, and what is left is JSON."""
+    assert lint("wrong.conf", "--fix", "--root", str(folder), "--format", "json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["findings"] == []
+    assert "Mended" in said.err
+
+
+def test_a_snapshot_is_a_host(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Facts that are no host are refused as what they are."""
+    Path("host.tar.gz").write_bytes(b"no archive")
+    assert lint("compute.conf", "--host", "host.tar.gz") in (2, WholecardError.exit_code)
+    assert "host.tar.gz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("series", [each.series for each in RELEASES if each.nova >= 15])
+def test_what_render_writes_is_clean(
+    folder: Path, capsys: pytest.CaptureFixture[str], series: str
+) -> None:
+    """What `nova render` writes for each role of each release has no findings."""
+    words = []
+    for role in ("api", "scheduler", "conductor", "compute"):
+        card = ["--alias", "h100=10de:2330,type-PF", "--release", series]
+        assert run_app(["nova", "render", "--role", role, *card]) == 0
+        Path(f"r-{role}.conf").write_text(capsys.readouterr().out)
+        words += [f"--{role}", f"r-{role}.conf"]
+    status = lint(*words, "--release", series, "--host", "gpu-01.json")
+    assert (status, capsys.readouterr().out) == (0, "Nothing to find fault with.\n")
+
+
+def test_each_compute_with_its_host(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--compute HOST=FILE pairs files with facts; a file without a host is the others'."""
+    disk = '{"vendor_id": "144d", "product_id": "a80a"}'
+    Path("other.conf").write_text(f"[pci]\ndevice_spec = {disk}\nalias = {ALIAS}\n")
+    Path("gpu-02.json").write_text(Path("gpu-01.json").read_text())
+    words = ["--compute", "gpu-01=compute.conf", "--host", "gpu-01.json", "--format", "json"]
+    for compute, host in (
+        ("gpu-02=other.conf", "gpu-02.json"),
+        ("b=other.conf", "b=gpu-02.json"),
+        ("other.conf", "gpu-02.json"),
+    ):
+        assert lint(*words, "--compute", compute, "--host", host) == 1
+        found = json.loads(capsys.readouterr().out)["findings"]
+        said = [(each["file"], each["rule"]) for each in found]
+        assert said == [("other.conf", "WC247")]
+        assert f"of {host.replace('=', '.').split('.')[0]}, which" in found[0]["message"]
+    Path("a=b.conf").write_text(f"[pci]\ndevice_spec = {H100}\nalias = {ALIAS}\n")
+    assert lint("--compute", "a=b.conf", "--host", "gpu-01.json") == 0
+
+
+def test_a_site_of_several_kinds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a site file the aliases of other hosts' cards are right, be --host one of them or none.
+
+    Facts that cannot be read are those of a host that is not known.
+    """
+    rtx = '{"name": "rtx", "vendor_id": "10de", "product_id": "2204", "device_type": "type-PCI"}'
+    lines = f"alias = {ALIAS}\nalias = {rtx}\n"
+    Path("api.conf").write_text(f"[pci]\n{lines}")
+    Path("compute.conf").write_text(f"[pci]\ndevice_spec = {H100}\n{lines}")
+    Path("gpu-01.json").write_text(json.dumps(hosts()["gpu-08"].to_json()))
+    text = SITE.replace("h100: 2", "h100: 8").replace(
+        "hosts:\n", '  rtx: {match: [{vendor: "10de", product: "2204"}]}\n'
+        "hosts:\n  rtx-01: {facts: rtx-01.json, cards: {rtx: 1}}\n",
+    )  # fmt: skip
+    Path("site.yaml").write_text(text)
+    Path("rtx-01.json").write_text(json.dumps(hosts()["gpu-01"].to_json()))
+    words = ["--api", "api.conf", "--site", "site.yaml"]
+    assert lint(*words, "--compute", "gpu-01=compute.conf") == 0, capsys.readouterr().out
+    assert lint(*words, "--compute", "compute.conf", "--host", "gpu-01") == 0
+    Path("rtx-01.json").write_text("{")
+    assert lint(*words, "--compute", "compute.conf", "--host", "gpu-01") == 0

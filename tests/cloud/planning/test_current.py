@@ -1,0 +1,178 @@
+"""What is read of a cloud: of any release, in pages, without a request too many, and if strange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openstack.connection import Connection
+
+from wholecard.cloud.client.compute_services import compute_services, hypervisors
+from wholecard.cloud.client.connection import connect
+from wholecard.cloud.client.errors import CloudError
+from wholecard.cloud.client.images import find_images
+from wholecard.cloud.operations.aggregates import aggregates
+from wholecard.cloud.operations.flavors import CreateFlavor, flavors
+from wholecard.cloud.operations.quotas import read_quota
+from wholecard.cloud.operations.traits import SetHostTraits
+from wholecard.cloud.placement import allocation_candidates, resource_providers
+from wholecard.cloud.placement.resource_providers import allocations, providers
+from wholecard.cloud.planning.current import find
+from wholecard.cloud.planning.desired import DesiredCloud
+from wholecard.core.releases import release
+
+if TYPE_CHECKING:
+    from support.cloudapi import Answer, Api
+
+COMPUTE = "/compute/v2.1"
+FLAVORS = f"{COMPUTE}/flavors"
+HYPERVISORS = f"{COMPUTE}/os-hypervisors/detail"
+PROVIDERS = "/placement/resource_providers"
+
+
+def flavor(name: str) -> dict[str, Any]:
+    return {"id": name, "name": name, "ram": 1, "vcpus": 1, "disk": 1, "links": []}
+
+
+def hypervisor(name: str) -> dict[str, Any]:
+    return {"id": name, "hypervisor_hostname": name, "service": {"host": name},
+            "state": "up", "status": "enabled"}  # fmt: skip
+
+
+def page(name: str, following: str = "") -> Answer:
+    """One hypervisor, and where the next ones are by nova's opinion."""
+    href = f"http://behind-a-proxy/v2.1/os-hypervisors/detail?marker={following}"
+    links = [{"rel": "next", "href": href}] if following else []
+    return 200, {"hypervisors": [hypervisor(name)], "hypervisors_links": links}
+
+
+def in_turn(*answers: Answer) -> Callable[[], Answer]:
+    """The answers one after the other, then the last again and again."""
+    number = count()
+    return lambda: answers[min(next(number), len(answers) - 1)]
+
+
+def test_all_pages_of_hypervisors(api: Api) -> None:
+    """nova gives hypervisors in pages; each is asked for, by the address that we know."""
+    api.answers[f"GET {HYPERVISORS}"] = in_turn(page("a", "1"), page("b", "2"), page("c"))
+    found = hypervisors(connect("test", api.clouds))
+    assert [each.hostname for each in found] == ["a", "b", "c"]
+
+
+def test_a_page_that_names_itself(api: Api) -> None:
+    """A list whose next page is always the same one ends."""
+    api.answers[f"GET {HYPERVISORS}"] = page("a", "1")
+    hypervisors(connect("test", api.clouds))
+    assert api.asked.count(f"GET {HYPERVISORS}") == 2
+
+
+def test_one_flavor_is_one_list(api: Api) -> None:
+    """Among many flavors one is found by the list alone: it has the extra specs."""
+    api.answers[f"GET {FLAVORS}/detail"] = (200, {"flavors": [flavor(str(n)) for n in range(50)]})
+    conn = connect("test", api.clouds)
+    CreateFlavor("7", 1, 1, 1).look(conn)
+    assert len(flavors(conn)) == 50
+    assert [each for each in api.asked if FLAVORS in each] == [f"GET {FLAVORS}/detail"] * 2
+
+
+def test_flavors_of_an_old_nova(api: Api) -> None:
+    """Before compute API 2.61 extra specs are read flavor by flavor; one that goes is left out."""
+    status, body = api.answers[f"GET {COMPUTE}"]  # type: ignore[misc]
+    version = {**body["version"], "version": "2.60"}
+    api.answers[f"GET {COMPUTE}"] = (status, {"version": version})
+    api.answers[f"GET {FLAVORS}/detail"] = (200, {"flavors": [flavor("a"), flavor("b")]})
+    api.answers[f"GET {FLAVORS}/b/os-extra_specs"] = (200, {"extra_specs": {"k": "v"}})
+    conn = connect("test", api.clouds)
+    assert [(each.name, each.extra_specs) for each in flavors(conn)] == [("b", {"k": "v"})]
+    api.asked.clear()
+    CreateFlavor("b", 1, 1, 1).look(conn)
+    assert api.asked == [f"GET {FLAVORS}/detail", f"GET {FLAVORS}/b/os-extra_specs"]
+
+
+def placement_of(api: Api, newest: str) -> None:
+    """A Placement of one host, that takes versions up to `newest`."""
+    row = {"uuid": "u", "name": "a", "parent_provider_uuid": None, "root_provider_uuid": "u"}
+    version = {"id": "v1.0", "status": "CURRENT", "min_version": "1.0", "max_version": newest,
+               "links": [{"rel": "self", "href": ""}]}  # fmt: skip
+    api.answers |= {
+        "GET /placement": (200, {"versions": [version]}),
+        f"GET {PROVIDERS}": (200, {"resource_providers": [row]}),
+        f"GET {PROVIDERS}/u/inventories": (200, {"inventories": {}}),
+        f"GET {PROVIDERS}/u/usages": (200, {"usages": {}}),
+        f"GET {PROVIDERS}/u/allocations": (200, {"allocations": {}}),
+        f"GET {PROVIDERS}/u/traits": (200, {"traits": [], "resource_provider_generation": 1}),
+        f"PUT {PROVIDERS}/u/traits": (200, {}),
+        "GET /placement/allocations/c": (200, {"allocations": {}}),
+        "GET /placement/traits/CUSTOM_A": (204, {}),
+        f"GET {HYPERVISORS}": page("a"),
+        f"GET {COMPUTE}/os-services": (200, {"services": []}),
+        f"GET {FLAVORS}/detail": (200, {"flavors": []}),
+    }
+
+
+def test_what_an_old_placement_takes(api: Api) -> None:
+    """Nothing that is read or set of providers asks for more than Queens' Placement, 1.17."""
+    placement_of(api, "1.17")
+    conn = connect("test", api.clouds)
+    wanted = DesiredCloud(release("queens"), traits={"a": ("CUSTOM_A",)})
+    assert find(conn, wanted, Path("/")).providers["a"].uuid == "u"
+    providers(conn)
+    allocations(conn, "c")
+    resource_providers.named_providers(conn)
+    read_all = resource_providers
+    for read in (read_all.inventories, read_all.usages, read_all.traits, read_all.consumers):
+        read(conn, "u")
+    change = SetHostTraits("a", "u", (("CUSTOM_A", None, "set"),))
+    change.put(conn, change.after)
+    asked = {each.split()[1] for each in api.versions if each.startswith("placement")}
+    assert asked == {"1.6", "1.14"}
+
+
+@pytest.mark.parametrize(("newest", "can"), [("1.30", False), ("1.36", True), ("1.39", True)])
+def test_who_takes_a_question(api: Api, newest: str, can: bool) -> None:
+    """A Placement before Train's, 1.36, takes no question as we put it."""
+    placement_of(api, newest)
+    assert allocation_candidates.can_ask(connect("test", api.clouds)) is can
+
+
+READS: list[tuple[str, Callable[[Connection], object]]] = [
+    (HYPERVISORS, hypervisors),
+    (f"{COMPUTE}/os-services", compute_services),
+    (f"{FLAVORS}/detail", flavors),
+    (f"{COMPUTE}/os-aggregates", aggregates),
+    (f"{COMPUTE}/os-quota-sets/p", lambda conn: read_quota(conn, "p")),
+    ("/image/v2/images", lambda conn: find_images(conn, "i")),
+    (PROVIDERS, providers),
+    (PROVIDERS, resource_providers.named_providers),
+    ("/placement/allocations/c", lambda conn: allocations(conn, "c")),
+    (
+        "/placement/allocation_candidates",
+        lambda conn: allocation_candidates.candidates(
+            conn, "/allocation_candidates?resources=VCPU:1"
+        ),
+    ),
+    *(
+        (f"{PROVIDERS}/u/{what}", lambda conn, read=read: read(conn, "u"))
+        for what, read in (
+            ("inventories", resource_providers.inventories),
+            ("usages", resource_providers.usages),
+            ("traits", resource_providers.traits),
+            ("allocations", resource_providers.consumers),
+        )
+    ),
+    (f"{PROVIDERS}/u/traits", SetHostTraits("a", "u", (("CUSTOM_A", None, "set"),)).look),
+]
+
+
+@pytest.mark.parametrize("body", [None, [], {}, "a proxy's page", {"hypervisors": [{"id": "x"}]}])
+@pytest.mark.parametrize(("path", "read"), READS)
+def test_strange_answers(
+    api: Api, path: str, read: Callable[[Connection], object], body: object
+) -> None:
+    """An answer that is not what the API gives is told in words, whatever it is."""
+    api.answers[f"GET {path}"] = (200, body)
+    with pytest.raises(CloudError, match="cannot "):
+        read(connect("test", api.clouds))

@@ -1,0 +1,93 @@
+"""Damaged journals are noticed before anything is touched; those of older releases are read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.transactions import PLAN, Node, fast_folder
+from support.tree import snapshot
+from wholecard.core import Plan, WholecardError
+from wholecard.host.changing import journal
+from wholecard.host.changing.rollback import rollback
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    """A small host in memory."""
+    for place in fast_folder(tmp_path):
+        yield Node(place, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "before/index.json", "log.jsonl", "before/000"])
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"\0" * 40 + b"\n", b"[]\n", b"{}\n", b'{"event": "done"}\n', b"\xff\xfe\n", b"{" * 3000],
+)
+def test_garbage(node: Node, name: str, garbage: bytes) -> None:
+    """A damaged journal is one clear error with its resolution, and nothing is touched."""
+    node.apply()
+    place = journal.entries(node.root)[0].directory / name
+    place.write_bytes(garbage)
+    if name == "log.jsonl" and b"\n" not in garbage:
+        # Nothing, or half a record: that is what a kill leaves.
+        assert journal.newest(node.root) is not None
+        return
+    before = snapshot(node.root)
+    with pytest.raises(WholecardError, match=r"damaged|cannot read") as caught:
+        rollback(node.root)
+    assert "Restore the journal's folder" in caught.value.resolution
+    assert snapshot(node.root) == before
+    if name in ("plan.json", "log.jsonl"):
+        with pytest.raises(WholecardError, match=r"damaged|cannot read"):
+            node.status()
+
+
+@pytest.mark.parametrize("name", ["plan.json", "before/index.json"])
+def test_flipped_byte(node: Node, name: str) -> None:
+    """A byte that is not what was written is noticed, wherever it is, or changes no meaning."""
+    node.apply()
+    (entry,) = journal.entries(node.root)
+    place = entry.directory / name
+    data = place.read_bytes()
+    sound = (entry.read(), entry.backup())
+    tried = 0
+    for at in range(0, len(data), 7):
+        place.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        # A space that became another white space, say.
+        with contextlib.suppress(WholecardError):
+            assert (entry.read(), entry.backup()) == sound
+        tried += 1
+    assert tried > 100
+
+
+def test_older_journal(node: Node) -> None:
+    """A journal that an older release left, without sums, labels, times and outputs, is undone."""
+    (node.root / "boot/initrd.img").unlink()
+    before = snapshot(node.root)
+    node.plan = Plan(PLAN.actions[:4], reboot_needed=True)
+    node.apply()
+    (entry,) = journal.entries(node.root)
+    make_older(entry.directory / "plan.json", ("timeout", "again"))
+    make_older(entry.directory / "before/index.json", ("link", "label", "mtime_ns", "outputs"))
+    with (entry.directory / "log.jsonl").open("a") as stream:
+        # A kill's half record, which the next record was put below.
+        stream.write('{"event": "do\n')
+    rollback(node.root)
+    assert snapshot(node.root) == before
+
+
+def make_older(place: Path, keys: tuple[str, ...]) -> None:
+    """Take the keys away that older releases did not write, wherever they are."""
+
+    def older(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: older(each) for key, each in value.items() if key not in (*keys, "sum")}
+        return [older(each) for each in value] if isinstance(value, list) else value
+
+    place.write_text(json.dumps(older(json.loads(place.read_text()))))

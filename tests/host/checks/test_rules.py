@@ -1,0 +1,495 @@
+"""Each rule fires on the facts that it is about, says what is so, and keeps still on others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytest
+
+from support.records import GIB, boot, foreign, function, host
+from wholecard.core import Severity, exit_status
+from wholecard.host.checks.registry import check
+from wholecard.host.desired_state import DesiredState, HugePages
+from wholecard.host.facts.host import Cpu, Framebuffer, Host, HugePagePool, Iommu, KernelUse, Memory
+from wholecard.pci import Address, Function
+
+GPU = "0000:01:00.0"
+OTHER = "0000:02:00.0"
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+GIB_128 = 128 * GIB
+H100: dict[str, Any] = {
+    "bars": (16 << 20, 0, GIB_128, 0, 32 << 20, 0),
+    "bar_starts": (1 << 44,) * 6,
+}
+ROOT_PORT = function(
+    "0000:00:01.0", "8086:3c04", class_code="060400", driver="pcieport", iommu_group=90, parents=()
+)
+
+
+class Case(NamedTuple):
+    """A host, what is wished of it, and of one rule the severities and a part of the message."""
+
+    rule: str
+    name: str
+    host: Host
+    severities: Sequence[Severity] = ()
+    says: str = ""
+    wish: DesiredState = DesiredState(("0000:01:00",))
+
+
+def one(**fields: Any) -> Host:
+    """A host with one GPU, changed so."""
+    return host(function(GPU, **fields))
+
+
+def h100s(count: int, **fields: Any) -> Host:
+    return host(
+        *(function(f"0000:{bus:02x}:00.0", **H100) for bus in range(1, count + 1)), **fields
+    )
+
+
+def slots(count: int) -> DesiredState:
+    return DesiredState(tuple(f"0000:{bus:02x}:00" for bus in range(1, count + 1)))
+
+
+def fb(release: str, **fields: Any) -> Host:
+    changed: dict[str, Any] = {"class_code": "030000", "driver": "nouveau", **fields}
+    return host(
+        function(GPU, **changed),
+        boot=boot(release=release),
+        framebuffers=(Framebuffer("efifb", GPU),),
+    )
+
+
+def pools(*totals: int) -> tuple[HugePagePool, ...]:
+    """1 GiB pages, so many on each node in turn, and of the whole host."""
+    nodes = tuple(HugePagePool(GIB, total, total, node) for node, total in enumerate(totals))
+    return (HugePagePool(GIB, sum(totals), sum(totals)), *nodes)
+
+
+def huge(host_pools: tuple[HugePagePool, ...], total: int = 256, **fields: Any) -> Host:
+    return host(function(GPU, **fields), memory=Memory(total=total * GIB, hugepages=host_pools))
+
+
+def wanting(count: int, size: str = "1G") -> DesiredState:
+    return DesiredState(("0000:01:00",), hugepages=(HugePages(size, count),))
+
+
+TWINS = (function(GPU), function(OTHER, driver="nvidia"))
+MODPROBE_IDS = foreign("/etc/modprobe.d/gpu.conf", "options vfio-pci ids=10de:2330\n")
+AMD = Cpu(vendor="AuthenticAMD", physical_bits=48)
+
+IOMMU_CASES = [
+    Case("WC129", "command line", host(function(GPU), boot=boot(
+        command_line="vfio_iommu_type1.allow_unsafe_interrupts=1")), [WARNING], "nothing needs it"),
+    Case("WC129", "modprobe.d", host(function(GPU), settings=foreign(
+        "/etc/modprobe.d/v.conf", "options vfio_iommu_type1 \\\n allow_unsafe_interrupts=Y\n")),
+        [WARNING], "/etc/modprobe.d/v.conf"),
+    Case("WC129", "set to 0", host(function(GPU), boot=boot(
+        command_line="vfio-iommu-type1.allow_unsafe_interrupts=0"))),
+    Case("WC129", "in a comment", host(function(GPU), settings=foreign(
+        "/etc/modprobe.d/v.conf", "# options vfio_iommu_type1 allow_unsafe_interrupts=1\n"))),
+    Case("WC133", "Intel's on AMD", host(function(GPU), iommu=Iommu("amd-vi", True, True)),
+        [NOTE], "this host has AMD-Vi"),
+    Case("WC133", "no value", host(function(GPU), iommu=Iommu("amd-vi", True, True),
+        boot=boot(command_line="amd_iommu=on")), [NOTE], "amd_iommu=on"),
+    Case("WC133", "its own", one()),
+    Case("WC134", "off ahead", host(function(GPU), boot=boot(
+        next_command_line="quiet intel_iommu=off")), [ERROR], "intel_iommu=off"),
+    Case("WC134", "gone ahead", host(function(GPU), boot=boot(next_command_line="quiet")),
+        [WARNING], "lack"),
+    Case("WC134", "a list", host(function(GPU), boot=boot(
+        next_command_line="intel_iommu=on,sm_on iommu=pt"))),
+    Case("WC134", "not known", one()),
+    Case("WC134", "gone on AMD, which is on by itself", host(
+        function(GPU), iommu=Iommu("amd-vi", True), boot=boot(next_command_line="quiet"))),
+]  # fmt: skip
+
+BINDING_CASES = [
+    Case(
+        "WC108",
+        "built in",
+        host(function(GPU, driver="nouveau"), boot=boot(builtin=("nouveau",))),
+        [WARNING],
+        "nouveau is built into the kernel",
+    ),
+    Case(
+        "WC108",
+        "built in, no display",
+        host(
+            function(GPU),
+            function(
+                "0000:01:00.1",
+                "10de:22a3",
+                class_code="0c0330",
+                driver="xhci_hcd",
+                modules=("xhci_pci",),
+                iommu_group=1,
+            ),
+            boot=boot(builtin=("xhci_pci",)),
+        ),
+        [NOTE],
+        "0000:01:00.1",
+    ),
+    Case(
+        "WC108",
+        "in the initramfs",
+        host(
+            function(GPU, driver=None, modules=("nvidia",)),
+            settings=foreign("/etc/initramfs-tools/modules", "nvidia\n"),
+        ),
+        [WARNING],
+        "nothing orders",
+    ),
+    Case(
+        "WC108",
+        "dracut",
+        host(
+            function(GPU, driver=None, modules=("nvidia_drm",)),
+            settings=foreign("/etc/dracut.conf.d/n.conf", 'add_drivers+=" nvidia-drm "\n'),
+        ),
+        [WARNING],
+        "nvidia_drm",
+    ),
+    Case(
+        "WC108",
+        "taken already",
+        host(function(GPU, modules=("nouveau",)), boot=boot(builtin=("nouveau",))),
+    ),
+    Case("WC113", "one of two", host(*TWINS), [NOTE], "0000:02:00 to stay"),
+    Case("WC113", "both", host(*TWINS), wish=slots(2)),
+    Case("WC113", "of other ids", host(function(GPU), function(OTHER, "10de:2331"))),
+    Case(
+        "WC114",
+        "command line",
+        host(*TWINS, boot=boot(command_line="vfio-pci.ids=1234:5678,10de:2330")),
+        [ERROR],
+        OTHER,
+    ),
+    Case("WC114", "modprobe.d", host(*TWINS, settings=MODPROBE_IDS), [ERROR], OTHER),
+    Case("WC114", "no stranger", host(*TWINS, settings=MODPROBE_IDS), wish=slots(2)),
+    Case(
+        "WC114",
+        "another board's maker",
+        host(
+            TWINS[0],
+            function(OTHER, subsystem_vendor="1043"),
+            boot=boot(command_line="vfio-pci.ids=10de:2330:10de"),
+        ),
+    ),
+    Case(
+        "WC114",
+        "another class",
+        host(
+            TWINS[0],
+            function(OTHER, class_code="030000"),
+            boot=boot(command_line="vfio-pci.ids=10de:2330:ffffffff:ffffffff:030200:ffffff"),
+        ),
+    ),
+    Case(
+        "WC115",
+        "built in",
+        host(*TWINS, settings=MODPROBE_IDS, boot=boot(builtin=("vfio_pci",))),
+        [WARNING],
+        "do not reach it",
+    ),
+    Case("WC115", "a module", host(*TWINS, settings=MODPROBE_IDS)),
+    Case(
+        "WC115",
+        "by the command line",
+        host(*TWINS, boot=boot(builtin=("vfio_pci",), command_line="vfio-pci.ids=10de:2330")),
+    ),
+    Case(
+        "WC131",
+        "disk",
+        host(function(GPU), uses=(KernelUse(GPU, "disk", "/dev/sda1 at /srv"),)),
+        [ERROR],
+        "/dev/sda1 at /srv",
+    ),
+    Case(
+        "WC131",
+        "a companion",
+        host(function(GPU), uses=(KernelUse("0000:05:00.0", "network", "e0"),)),
+        [ERROR],
+        "e0",
+        DesiredState(("0000:01:00",), companions=("0000:05:00.0",)),
+    ),
+    Case(
+        "WC131",
+        "parked",
+        host(function(GPU), uses=(KernelUse("0000:05:00.0", "default-route", "e0"),)),
+        [ERROR],
+        "e0",
+        DesiredState(("0000:01:00",), parked=("0000:05:00.0",)),
+    ),
+    Case(
+        "WC131",
+        "elsewhere",
+        host(function(GPU), uses=(KernelUse(OTHER, "disk", "/dev/sda1 at /"),)),
+    ),
+]
+
+KERNEL_CASES = [
+    Case("WC116", "missing", host(function(GPU, driver=None), boot=boot(missing=("vfio_pci",))),
+        [ERROR], "no vfio_pci"),
+    Case("WC116", "in use all the same", host(function(GPU), boot=boot(missing=("vfio_pci",)))),
+    Case("WC116", "something else", host(function(GPU, driver=None), boot=boot(
+        missing=("pci_stub",)))),
+    Case("WC117", "built in", host(function(GPU), boot=boot(builtin=("vfio_pci",))), [NOTE]),
+    Case("WC117", "a module", one()),
+    Case("WC127", "before driver_override", host(function(GPU), boot=boot(
+        release="3.10.0-ancient")), [ERROR], "3.16"),
+    Case("WC127", "Grace Hopper", host(function(GPU, "10de:2342"), boot=boot(
+        release="6.8.0-45-generic")), [WARNING], "6.9"),
+    Case("WC127", "Grace Hopper, backported", host(function(GPU, "10de:2342"), boot=boot(
+        release="5.14.0-503.el9.aarch64+64k"))),
+    Case("WC127", "Grace Hopper, NVIDIA's kernel", host(function(GPU, "10de:2342"), boot=boot(
+        release="6.8.0-1015-nvidia-64k"))),
+    Case("WC127", "backported", host(function(GPU), boot=boot(release="3.10.0-1160.el7.x86_64"))),
+    Case("WC127", "no number", host(function(GPU), boot=boot(release=""))),
+    Case("WC128", "on", host(function(GPU), boot=boot(secure_boot=True)), [NOTE]),
+    Case("WC128", "off", host(function(GPU), boot=boot(secure_boot=False))),
+    Case("WC128", "not known", one()),
+    Case("WC130", "initramfs-tools", host(function(GPU), settings=foreign(
+        "/etc/initramfs-tools/modules", "vfio\nvfio_virqfd\n")), [WARNING], "6.2"),
+    Case("WC130", "dracut", host(function(GPU), settings=foreign(
+        "/etc/dracut.conf.d/v.conf", 'force_drivers+=" vfio vfio-virqfd "')), [WARNING]),
+    Case("WC130", "modules-load.d", host(function(GPU), settings=foreign(
+        "/etc/modules-load.d/v.conf", "vfio_virqfd")), [WARNING]),
+    Case("WC130", "older kernel", host(function(GPU), boot=boot(release="6.1.0-28-amd64"),
+        settings=foreign("/etc/modules", "vfio_virqfd"))),
+    Case("WC130", "in a comment", host(function(GPU), settings=foreign(
+        "/etc/modules", "# vfio_virqfd\nvfio"))),
+]  # fmt: skip
+
+DISPLAY_CASES = [
+    Case("WC112", "before 5.15", fb("5.10.0-32-amd64"), [ERROR], "does not take it off"),
+    Case("WC112", "taken off", fb("6.12.1-amd64"), [NOTE], "goes dark"),
+    Case("WC112", "backported?", fb("5.14.0-503.el9.x86_64"), [WARNING], "not known"),
+    Case("WC112", "bound and held", fb("6.12.1-amd64", driver="vfio-pci"), [ERROR], "reserve"),
+    Case("WC112", "no VGA", fb("6.12.1-amd64", class_code="038000"), [ERROR]),
+    Case("WC112", "on another", host(function(GPU), framebuffers=(Framebuffer("efifb", OTHER),))),
+    Case("WC118", "ASPEED", one(ids="1a03:2000", class_code="030000"), [ERROR], "1a03:2000"),
+    Case("WC118", "Matrox", one(ids="102b:0538", class_code="030000"), [ERROR]),
+    Case("WC118", "QEMU", one(ids="1234:1111", class_code="030000"), [ERROR]),
+    Case("WC118", "a GPU", one()),
+    Case("WC118", "not among the wished", host(
+        function(GPU), function(OTHER, "1a03:2000", class_code="030000"))),
+]  # fmt: skip
+
+FUNCTION_CASES = [
+    Case("WC119", "VMD", host(function("10000:01:00.0")), [ERROR], "10000",
+        DesiredState(("10000:01:00",))),
+    Case("WC119", "the last that nova knows", host(function("ffff:01:00.0")),
+        wish=DesiredState(("ffff:01:00",))),
+    Case("WC120", "none, on the root bus", one(reset_methods=(), parents=()), [WARNING],
+        "no bridge"),
+    Case("WC120", "none, a stranger on the bus", host(
+        function(GPU, reset_methods=()), function("0000:01:01.0", "8086:1533",
+        class_code="020000", iommu_group=1)), [WARNING], "0000:01:01.0"),
+    Case("WC120", "none, alone on the bus", one(reset_methods=()), [NOTE], "whole bus"),
+    Case("WC120", "bus, shared", host(
+        function(GPU, reset_methods=("bus",)), function("0000:01:01.0", "8086:1533",
+        class_code="020000", iommu_group=1)), [WARNING]),
+    Case("WC120", "bus, alone", one(reset_methods=("bus",))),
+    Case("WC120", "FLR", one(reset_methods=("flr", "bus"))),
+    Case("WC120", "not known", one(reset_methods=None)),
+    Case("WC121", "ids", one(ids="ffff:ffff"), [ERROR], "ids"),
+    Case("WC121", "link", one(link_width=63), [ERROR], "7f"),
+    Case("WC121", "asleep for good", one(power="error"), [ERROR], "sleep"),
+    Case("WC121", "asleep", one(power="suspended", link_width=None)),
+    Case("WC121", "well", one(power="active", link_width=16)),
+    Case("WC122", "narrow", one(link_width=8, link_width_max=16), [WARNING], "8 lanes of 16"),
+    Case("WC122", "a narrow slot", host(
+        function(GPU, link_width=8, link_width_max=16, parents=(ROOT_PORT.address,)),
+        Function(**{**ROOT_PORT.__dict__, "link_width_max": 8})), [WARNING], "no more than 8"),
+    Case("WC122", "slow", one(link_speed=2.5, link_speed_max=32.0), [NOTE], "2.5 GT/s of 32"),
+    Case("WC122", "full", one(link_width=16, link_width_max=16, link_speed=32.0,
+        link_speed_max=32.0)),
+    Case("WC122", "down or not read", one(link_width=0, link_width_max=16)),
+    Case("WC132", "two nodes", host(function(GPU), cpu=Cpu(nodes=((0, "0-7"), (1, "8-15")))),
+        [NOTE], "2 NUMA nodes"),
+    Case("WC132", "known", host(function(GPU, numa_node=1), cpu=Cpu(
+        nodes=((0, "0-7"), (1, "8-15"))))),
+    Case("WC132", "one node", host(function(GPU), cpu=Cpu(nodes=((0, "0-7"),)))),
+    Case("WC135", "VFs", one(sriov_total=16, sriov_vfs=4), [ERROR], "4 virtual functions"),
+    Case("WC135", "none in being", one(sriov_total=16)),
+]  # fmt: skip
+
+MEMORY_CASES = [
+    Case("WC123", "one H100", h100s(1), [WARNING], "a window of 256 GiB"),
+    Case("WC123", "eight", h100s(8), [WARNING], "All 8 together need 2 TiB", slots(8)),
+    Case("WC123", "too many for the host", h100s(8, cpu=Cpu("GenuineIntel", physical_bits=42)),
+        [WARNING], "no more than 42", slots(8)),
+    Case("WC123", "small", one(bars=(256 << 20,), bar_starts=(1 << 44,))),
+    Case("WC123", "16 GiB each", host(
+        *(function(f"0000:{bus:02x}:00.0", bars=(16 * GIB,)) for bus in (1, 2))), wish=slots(2)),
+    Case("WC123", "below 4 GiB", one(bars=(256 << 20, 1 << 30), bar_starts=(0xC0000000, 0))),
+    Case("WC123", "AMD's 40 bits are believed", host(
+        *(function(f"0000:{bus:02x}:00.0", bars=(32 * GIB,)) for bus in (1, 2, 3, 4)), cpu=AMD),
+        wish=slots(4)),
+    Case("WC123", "and on Intel not", host(
+        *(function(f"0000:{bus:02x}:00.0", bars=(32 * GIB,)) for bus in (1, 2, 3, 4))),
+        [WARNING], "A server with 2 cards", slots(4)),
+    Case("WC124", "AMD, 1.5 TiB", host(function(GPU), cpu=AMD, memory=Memory(1536 * GIB)),
+        [NOTE], "1.5 TiB"),
+    Case("WC124", "AMD, 768 GiB", host(function(GPU), cpu=AMD, memory=Memory(768 * GIB))),
+    Case("WC124", "Intel", host(function(GPU), memory=Memory(1536 * GIB))),
+    Case("WC125", "64 MiB", host(function(GPU), memory=Memory(256 * GIB, memlock=64 << 20)),
+        [NOTE], "64 MiB"),
+    Case("WC125", "without limit", host(function(GPU), memory=Memory(256 * GIB, memlock=-1))),
+    Case("WC125", "not known", one()),
+    Case("WC126", "too few", huge(pools(4, 4)), [WARNING], "the host has 8", wanting(100)),
+    Case("WC126", "enough", huge(pools(50, 50)), wish=wanting(100)),
+    Case("WC126", "more than there is", huge(pools(0, 0), 64), [WARNING, ERROR], "nothing is left",
+        wanting(64)),
+    Case("WC126", "almost all", huge(pools(31, 31), 64), [WARNING], "2 GiB is left"),
+    Case("WC126", "on the other node", huge(pools(8, 0), numa_node=1), [WARNING], "NUMA node 1"),
+    Case("WC126", "on its node", huge(pools(8, 0), numa_node=0)),
+    Case("WC126", "no such size", huge(pools(8, 8)), wish=wanting(100, "3 apples")),
+    Case("WC126", "not known", one(), wish=wanting(100)),
+]  # fmt: skip
+
+GROUP_CASES = [
+    Case("WC103", "a companion", host(
+        function(GPU), function("0000:05:00.0", "8086:1533", class_code="020000", driver="igb")),
+        [ERROR], "not on vfio-pci", DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
+    Case("WC103", "parked elsewhere", host(
+        function(GPU), function("0000:05:00.0", "8086:1533", class_code="020000", driver=None)),
+        [WARNING], "not on pci-stub", DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
+    Case("WC103", "parked", host(function(GPU), function(
+        "0000:05:00.0", "8086:1533", class_code="020000", driver="pci-stub")),
+        wish=DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
+    Case("WC104", "left behind", host(function(GPU), function(
+        "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1)), [ERROR], "0000:05:00.0"),
+    Case("WC104", "wished along", host(function(GPU), function(
+        "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1)),
+        wish=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
+    Case("WC104", "parked", host(function(GPU), function("0000:05:00.0", "8086:1533",
+        class_code="020000", iommu_group=1, driver="pci-stub")),
+        wish=DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
+    Case("WC111", "no such companion", one(), [ERROR], "0000:07:00.0",
+        DesiredState(("0000:01:00",), companions=("0000:07:00.0",))),
+    Case("WC111", "no address", one(), [ERROR], "x", DesiredState(("0000:01:00",), parked=("x",))),
+    Case("WC111", "there", host(function(GPU), function("0000:05:00.0", "8086:1533")),
+        wish=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
+]  # fmt: skip
+
+CASES = [
+    *IOMMU_CASES, *BINDING_CASES, *KERNEL_CASES, *DISPLAY_CASES, *FUNCTION_CASES, *MEMORY_CASES,
+    *GROUP_CASES,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.rule} {case.name}" for case in CASES])
+def test_rule(case: Case) -> None:
+    """The rule gives the findings of its case and no others."""
+    cards = [card for card in case.host.cards if card.slot in case.wish.cards]
+    assert len(cards) == len(case.wish.cards)
+    findings = [each for each in check(case.host, cards, wish=case.wish) if each.rule == case.rule]
+    assert [each.severity for each in findings] == list(case.severities)
+    assert case.says in " ".join(each.message for each in findings)
+
+
+def test_each_rule_fires_and_keeps_still() -> None:
+    """The table has for each of the rules from WC112 on a case that fires and one that does not."""
+    rules = {case.rule for case in CASES}
+    assert rules >= {f"WC{number}" for number in range(112, 136)}
+    assert {case.rule for case in CASES if case.severities} == rules
+    assert {case.rule for case in CASES if not case.severities} == rules
+
+
+def test_good_host_is_still() -> None:
+    """A host in order has no findings at all, not even notes."""
+    good = one(reset_methods=("flr",), numa_node=0)
+    assert check(good, good.cards, wish=DesiredState(("0000:01:00",))) == []
+
+
+def test_unknown_facts_are_still() -> None:
+    """A function of which nothing but its ids and driver is known gives no finding of its own."""
+    bare = host(
+        Function(Address.parse(GPU), "10de", "2330", class_code="030200", driver="vfio-pci"),
+        memory=Memory(),
+        cpu=Cpu(),
+        boot=boot(release="", command_line=""),
+    )
+    assert check(bare, bare.cards) == []
+
+
+@pytest.mark.parametrize(
+    ("release", "name", "argument"),
+    [
+        ("5.10.0-32-amd64", "efifb", "video=efifb:off"),
+        ("5.10.0-32-amd64", "simplefb", "initcall_blacklist=sysfb_init"),
+        ("5.15.0-91-generic", "efifb", "initcall_blacklist=sysfb_init"),
+        ("6.12.1-amd64", "BOOTFB", "initcall_blacklist=sysfb_init"),
+    ],
+)
+def test_framebuffer_argument(release: str, name: str, argument: str) -> None:
+    """WC112 gives the argument that this kernel listens to, on a line of its own."""
+    held = host(
+        function(GPU, class_code="030000"),
+        boot=boot(release=release),
+        framebuffers=(Framebuffer(name, GPU),),
+    )
+    (finding,) = (each for each in check(held, held.cards) if each.rule == "WC112")
+    assert finding.fix.splitlines()[-1] == f"  {argument}"
+
+
+@pytest.mark.parametrize(("count", "bits"), [(1, 41), (2, 42), (4, 43), (8, 44)])
+def test_address_bits(count: int, bits: int) -> None:
+    """WC123 names the bits whose eighth holds the window: H100 by H100 one more each doubling."""
+    many = h100s(count)
+    (finding,) = (each for each in check(many, many.cards) if each.rule == "WC123")
+    assert f"--property hw:maxphysaddr_bits={bits}" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("distribution", "like", "package"),
+    [
+        ("debian 13", "", "apt install linux-image-amd64"),
+        ("ubuntu 24.04", "debian", "apt install linux-modules-extra-6.12.1-amd64"),
+        ("rocky 9.5", "rhel centos fedora", "dnf install kernel-modules-6.12.1-amd64"),
+        ("opensuse-leap 15.6", "suse opensuse", "zypper install kernel-default"),
+        ("gentoo", "", "CONFIG_VFIO_PCI"),
+    ],
+)
+def test_missing_package(distribution: str, like: str, package: str) -> None:
+    """WC116 names the package of this distribution that has vfio-pci."""
+    lacking = boot(missing=("vfio_pci",), distribution=distribution, like=like)
+    (finding,) = (
+        each
+        for each in check(host(function(GPU, driver=None), boot=lacking), ())
+        if each.rule == "WC116"
+    )
+    assert package in finding.fix
+
+
+def test_early_driver_is_ordered() -> None:
+    """WC108 keeps still where a softdep orders vfio-pci before the driver in the initramfs."""
+    early = foreign("/etc/initramfs-tools/modules", "nvidia\n")
+    ordered = foreign("/etc/modprobe.d/x.conf", "softdep nvidia pre: vfio-pci\n")
+    both = type(early)(foreign=(*early.foreign, *ordered.foreign))
+    card = function(GPU, driver=None, modules=("nvidia",))
+    rules = [each.rule for each in check(host(card, settings=both), host(card).cards)]
+    assert "WC108" not in rules
+
+
+def test_reboot_waits() -> None:
+    """WC101 says to reboot where the next boot has the arguments already."""
+    waiting = host(
+        function(GPU),
+        iommu=Iommu("vt-d", on=False),
+        boot=boot(next_command_line="ro intel_iommu=on iommu=pt"),
+    )
+    (finding,) = (each for each in check(waiting, ()) if each.rule == "WC101")
+    assert finding.fix.endswith("systemctl reboot")
+
+
+def test_notes_do_not_fail() -> None:
+    """A host with notes alone exits 0."""
+    noted = host(function(GPU), boot=boot(secure_boot=True, builtin=("vfio_pci",)))
+    findings = check(noted, noted.cards)
+    assert [each.rule for each in findings] == ["WC117", "WC128"]
+    assert exit_status(findings) == 0

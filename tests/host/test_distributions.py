@@ -1,0 +1,208 @@
+"""The whole way on every distribution: its files, its tools, and back to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.distributions import (
+    Distribution,
+    debian_13_systemd_boot,
+    el,
+    el_kernelopts,
+    everything,
+)
+from support.golden import compare
+from support.tree import grow, snapshot
+from wholecard.core import UsageError
+from wholecard.host.changing import journal
+from wholecard.host.changing.apply import Outcome, apply
+from wholecard.host.changing.rollback import rollback
+from wholecard.host.desired_state import DesiredState, HugePages, resolve
+from wholecard.host.facts.inspect import inspect
+from wholecard.host.planning.plan import plan
+
+ASKED = DesiredState((), hugepages=(HugePages("1G", 8),), isolated_cpus="2-3")
+ALL = pytest.mark.parametrize("one", everything(), ids=lambda one: one.name)
+
+
+def prepare(root: Path, asked: DesiredState | None = None) -> Outcome:
+    host = inspect(root)
+    wish = resolve(host, [], all_cards=True, asked=asked)
+    return apply(root, host, wish, plan(host, wish))
+
+
+def called(calls: Path) -> tuple[str, ...]:
+    return tuple(calls.read_text().splitlines()) if calls.exists() else ()
+
+
+def next_words(root: Path) -> list[str]:
+    return (inspect(root).boot.next_command_line or "").split()
+
+
+@ALL
+def test_found(tmp_path: Path, one: Distribution) -> None:
+    """The boot loader and the initramfs tool are told by the files."""
+    boot = inspect(grow(tmp_path, one.tree)).boot
+    assert (boot.loader, boot.initramfs) == (one.loader, one.initramfs)
+
+
+@ALL
+def test_whole_way(tmp_path: Path, calls: Path, one: Distribution) -> None:
+    """Apply runs the distribution's tools, then plans no more; rollback restores every byte."""
+    root = grow(tmp_path / "root", one.tree)
+    before = snapshot(root)
+    prepare(root)
+    assert called(calls) == one.calls
+    words = next_words(root)
+    assert {"intel_iommu=on", "iommu=pt"} <= {*words}
+    assert "intel_iommu=off" not in words
+    assert prepare(root).journal is None
+    rollback(root)
+    assert snapshot(root) == before
+    assert called(calls) == one.calls
+
+
+@ALL
+def test_what_the_site_asks(tmp_path: Path, calls: Path, one: Distribution) -> None:
+    """Huge pages and isolated CPUs are arguments like the others, and given back."""
+    root = grow(tmp_path / "root", one.tree)
+    before = snapshot(root)
+    prepare(root, ASKED)
+    words = next_words(root)
+    start = words.index("default_hugepagesz=1G")
+    assert words[start : start + 3] == ["default_hugepagesz=1G", "hugepagesz=1G", "hugepages=8"]
+    assert {"isolcpus=managed_irq,domain,2-3", "nohz_full=2-3", "rcu_nocbs=2-3"} <= {*words}
+    assert prepare(root, ASKED).journal is None
+    rollback(root)
+    assert snapshot(root) == before
+
+
+@ALL
+def test_printed(tmp_path: Path, one: Distribution) -> None:
+    """The plan of each distribution prints as this; the scripts are left to their own texts."""
+    host = inspect(grow(tmp_path, one.tree))
+    made = plan(host, resolve(host, [], all_cards=True))
+    text = "".join(
+        f"{action.kind} {action.subject}\n"
+        + (
+            ""
+            if "/scripts/" in action.subject or "wholecard" in action.subject
+            else f"{action.do.describe()}\n"
+        )
+        for action in made.actions
+    )
+    compare(f"plan-{one.name}.txt", text)
+
+
+def test_el_rolls_back_after_a_new_kernel(tmp_path: Path, calls: Path) -> None:
+    """Entries that changed since are not put back: grubby takes the arguments out of all."""
+    one = el("rocky", "9.5", "5.14.0-503.11.1.el9_5.x86_64")
+    root = grow(tmp_path / "root", one.tree)
+    prepare(root)
+    new = "boot/loader/entries/new-5.14.0-999.el9.x86_64.conf"
+    cmdline = (root / "etc/kernel/cmdline").read_text()
+    grow(root, {new: f"title new\noptions {cmdline}"})
+    rollback(root)
+    assert called(calls)[-1] == "grubby --update-kernel=ALL --remove-args=intel_iommu iommu"
+    assert "iommu" not in (root / new).read_text()
+    assert "iommu" not in (root / "etc/default/grub").read_text()
+
+
+def test_el_gives_former_values_back(tmp_path: Path, calls: Path) -> None:
+    """What an argument was before comes back, also where grubby has to do it."""
+    root = grow(tmp_path / "root", el_kernelopts().tree)
+    prepare(root)
+    grow(
+        root, {"boot/grub2/grubenv": (root / "boot/grub2/grubenv").read_text() + "boot_success=0\n"}
+    )
+    rollback(root)
+    assert called(calls)[-1] == (
+        "grubby --update-kernel=ALL --remove-args=iommu --args=intel_iommu=off"
+    )
+    assert next_words(root)[-1] == "intel_iommu=off"
+
+
+def test_environment_block_on_the_efi_partition(tmp_path: Path, calls: Path) -> None:
+    """A block that is a link to the EFI partition is changed there and put back there."""
+    tree = dict(el_kernelopts().tree)
+    tree["boot/efi/EFI/rocky/grubenv"] = tree["boot/grub2/grubenv"]
+    tree["boot/grub2/grubenv"] = "-> ../efi/EFI/rocky/grubenv"
+    root = grow(tmp_path / "root", tree)
+    before = snapshot(root)
+    prepare(root)
+    assert "iommu=pt" in (root / "boot/efi/EFI/rocky/grubenv").read_text()
+    assert prepare(root).journal is None
+    rollback(root)
+    assert snapshot(root) == before
+
+
+def test_environment_block_is_left(tmp_path: Path, calls: Path) -> None:
+    """Where no entry uses it, GRUB's environment block, which every boot writes, is no output."""
+    one = el("centos", "9", "5.14.0-527.el9.x86_64")
+    root = grow(tmp_path / "root", one.tree)
+    before = snapshot(root)
+    prepare(root)
+    booted = str(one.tree["boot/grub2/grubenv"]).replace("boot_success=1", "boot_success=0")
+    grow(root, {"boot/grub2/grubenv": booted})
+    rollback(root)
+    grow(root, {"boot/grub2/grubenv": str(one.tree["boot/grub2/grubenv"])})
+    assert snapshot(root) == before
+
+
+def test_cmdline_from_the_running_kernel(tmp_path: Path, calls: Path) -> None:
+    """Without /etc/kernel/cmdline it is written from what runs, without the loader's own words."""
+    root = grow(tmp_path / "root", debian_13_systemd_boot().tree)
+    prepare(root)
+    text = (root / "etc/kernel/cmdline").read_text()
+    assert text.startswith("root=UUID=1 ro quiet systemd.machine_id=")
+    assert text.endswith(" intel_iommu=on iommu=pt\n")
+    (entry,) = (root / "boot/efi/loader/entries").iterdir()
+    assert "iommu=pt" in entry.read_text()
+
+
+def test_loader_that_booted(tmp_path: Path) -> None:
+    """Of two loaders the one is taken that says it booted the host."""
+    tree = {**everything()[1].tree, **debian_13_systemd_boot().tree}
+    root = grow(tmp_path, tree)
+    assert inspect(root).boot.loaders == ("grub", "systemd-boot")
+    info = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+    grow(root, {info: b"\x06\x00\x00\x00" + "systemd-boot 257.9".encode("utf-16-le") + b"\x00\x00"})
+    assert inspect(root).boot.loaders == ("systemd-boot", "grub")
+
+
+def test_el_without_entries(tmp_path: Path, calls: Path) -> None:
+    """With GRUB_ENABLE_BLSCFG=false EL is changed through GRUB's settings, whatever entries lie."""
+    one = el("rocky", "9.5", "5.14.0-503.11.1.el9_5.x86_64")
+    text = str(one.tree["etc/default/grub"]).replace("BLSCFG=true", "BLSCFG=false")
+    root = grow(tmp_path / "root", {**one.tree, "etc/default/grub": text})
+    before = snapshot(root)
+    prepare(root)
+    assert called(calls)[-1] == "grub2-mkconfig -o /boot/grub2/grub.cfg"
+    assert prepare(root).journal is None
+    rollback(root)
+    assert snapshot(root) == before
+
+
+def test_transactional(tmp_path: Path) -> None:
+    """A transactional system is refused by its name, with its own way."""
+    one = everything()[-1]
+    root = grow(tmp_path, {**one.tree, "usr/sbin/transactional-update": ""})
+    assert not inspect(root).boot.read_only_root
+    grow(root, {"proc/mounts": "/dev/vda2 / btrfs ro,relatime,subvol=/@/.snapshots/1 0 0\n"})
+    host = inspect(root)
+    with pytest.raises(UsageError, match="transactional") as caught:
+        plan(host, resolve(host, [], all_cards=True))
+    assert "transactional-update shell" in caught.value.resolution
+
+
+def test_no_entries_to_read(tmp_path: Path) -> None:
+    """Where the entries cannot be read, that is the error."""
+    one = el("rocky", "9.5", "5.14.0-503.11.1.el9_5.x86_64")
+    tree = {path: leaf for path, leaf in one.tree.items() if "/entries/" not in path}
+    host = inspect(grow(tmp_path, tree))
+    assert (host.boot.loader, host.boot.next_command_line) == ("grubby", None)
+    with pytest.raises(Exception, match="cannot read the boot loader entries"):
+        plan(host, resolve(host, [], all_cards=True))
+    assert journal.entries(tmp_path) == ()

@@ -1,0 +1,128 @@
+"""Two thousand generated hosts: nothing but our own errors, and what no plan may ever do."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support.fakes import fake_tools
+from support.generated import MadeHost, base, made_hosts, tree_of
+from support.nodes import APART, bare
+from support.tree import grow, snapshot
+from wholecard.core import Plan, WholecardError
+from wholecard.host import config_files as paths
+from wholecard.host.changing.apply import apply
+from wholecard.host.changing.rollback import rollback
+from wholecard.host.checks.registry import check
+from wholecard.host.desired_state import DesiredState, resolve, wished_cards
+from wholecard.host.facts.host import Host
+from wholecard.host.facts.inspect import inspect
+from wholecard.host.operations.write_file import WriteFile
+from wholecard.host.planning.plan import plan
+
+HOSTS = 2000
+_NUMBER = itertools.count()
+_ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the hosts stand, with fakes of the boot tools on PATH; in memory, where that can be.
+
+    Each host is some hundred files, and every change of it is made to last on the disk.
+    """
+    memory = Path("/dev/shm")
+    fast = memory if os.access(memory, os.W_OK) else tmp_path_factory.getbasetemp()
+    patch = pytest.MonkeyPatch()
+    with tempfile.TemporaryDirectory(dir=fast, prefix="hosts-") as place:
+        fake_tools(Path(place), patch)
+        yield Path(place)
+        patch.undo()
+
+
+def bound(made: Plan) -> set[str]:
+    """The addresses that a plan binds: those in its table."""
+    texts = [
+        action.do.content
+        for action in made.actions
+        if isinstance(action.do, WriteFile) and action.do.path == paths.TABLE
+    ]
+    return {address for text in texts for address in _ADDRESS.findall(text)}
+
+
+def wish_of(host: Host, data: st.DataObject) -> DesiredState | None:
+    """All cards, or some of them; None where the host has none to be wished."""
+    slots = [card.slot for card in host.cards]
+    chosen = data.draw(st.sets(st.sampled_from(slots))) if slots else set()
+    try:
+        return resolve(host, sorted(chosen), all_cards=not chosen)
+    except WholecardError:
+        return None
+
+
+def hold(host: Host, made: MadeHost, wish: DesiredState, plan_: Plan) -> None:
+    """What every plan that was not refused holds to."""
+    taken = bound(plan_)
+    assert taken, "a plan for a bare host binds its cards"
+    assert not taken & made.bridges
+    assert not taken & {made.disk, made.link} - {""}
+    for card in wished_cards(host, wish):
+        for group in host.groups_of(card):
+            assert {str(each.address) for each in group.endpoints} <= taken
+
+
+@settings(max_examples=HOSTS, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(made=made_hosts(), data=st.data())
+def _every_host(folder: Path, counts: dict[str, int], made: MadeHost, data: st.DataObject) -> None:
+    root = folder / f"host-{next(_NUMBER)}"
+    try:
+        grow(root, tree_of(made, base(bare(APART))))
+        host = inspect(root)
+        assert {str(each.address) for each in host.functions} == {
+            each.address for each in made.functions
+        }
+        check(host, host.cards)
+        counts["inspected"] += 1
+        wish = wish_of(host, data)
+        if wish is None:
+            return
+        counts["wished"] += 1
+        try:
+            planned = plan(host, wish)
+        except WholecardError:
+            counts["refused"] += 1
+            return
+        hold(host, made, wish, planned)
+        counts["planned"] += 1
+        before = snapshot(root)
+        apply(root, host, wish, planned)
+        assert plan(inspect(root), wish).actions == ()
+        rollback(root)
+        assert snapshot(root) == before
+        counts["rolled back"] += 1
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.timeout(900)
+def test_generated_hosts(folder: Path) -> None:
+    """On 2,000 generated hosts inspect, check, plan, apply and rollback raise only our errors.
+
+    No plan binds a bridge, the boot disk's controller or the only network link; every endpoint of
+    a given group is bound or the plan is refused; and rollback gives back every byte.
+    """
+    counts = dict.fromkeys(("inspected", "wished", "refused", "planned", "rolled back"), 0)
+    _every_host(folder, counts)
+    print(counts)
+    assert counts["inspected"] >= HOSTS
+    assert counts["planned"] == counts["rolled back"] >= HOSTS // 20
+    assert counts["refused"] >= HOSTS // 20

@@ -1,0 +1,171 @@
+"""A site file as nova of its release takes it: faults and warnings, each with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.novasites import FACTS, eight
+from wholecard.nova.desired.site_checks import configs, judged, warnings
+from wholecard.site.load import SiteError, SiteFile, fault_line, read_site
+from wholecard.site.yaml_positions import SiteIssue
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the facts of two hosts, and of one whose cards are without SR-IOV."""
+    for name, host in {**FACTS, "plain": eight(audio=False, sriov=0)}.items():
+        (tmp_path / f"{name}.json").write_text("".join(host.to_lines()))
+    return tmp_path
+
+
+def read(folder: Path, text: str) -> SiteFile:
+    """The text as a site file beside the facts."""
+    path = folder / "site.yaml"
+    path.write_text(text)
+    return read_site(path)
+
+
+def lines(file: SiteFile, faults: tuple[SiteIssue, ...]) -> list[str]:
+    """The faults as `check` prints them, without the folder."""
+    return [fault_line(file.path, each).removeprefix(f"{file.path.parent}/") for each in faults]
+
+
+CARD = "{match: [{vendor: 10de, product: 2330}]%s}"
+HOST = "hosts: {gpu-01: {facts: gpu-01.json}}\n"
+JUDGED = [
+    ("nothing", "32", CARD % "", HOST, [], []),
+    (
+        "all that the release does not have", "yoga",
+        CARD % ", resource_class: CUSTOM_X, one_time_use: true",
+        f"{HOST}nova: {{report_in_placement: true, enabled_filters: [RamFilter, Mine]}}\n",
+        [
+            "site.yaml:2:53: cards.h.resource_class: nova of yoga does not have it; it came with "
+            "zed (nova 26): leave it out, or render for zed or later",
+            "site.yaml:2:79: cards.h.one_time_use: nova of yoga does not have it; it came with "
+            "2025.2 (nova 32): leave it out, or render for 2025.2 or later",
+            "site.yaml:4:8: nova.report_in_placement: nova of yoga does not have it; it came with "
+            "zed (nova 26): leave it out, or render for zed or later",
+            "site.yaml:4:53: yoga has no RamFilter any more, gone since train; nova-scheduler does "
+            "not start unless available_filters names it: delete it from the list",
+        ],
+        ["site.yaml:4:64: nova has no filter Mine; nova-scheduler does not start unless "
+         "available_filters names it"],
+    ),
+    (
+        "what the facts say too", "30", CARD % ", managed: false",
+        "hosts: {gpu-01: {facts: gpu-01.json, cards: {h: 9}}}\n",
+        [
+            "site.yaml:2:53: cards.h.managed: nova of 2024.2 does not have it; it came with 2025.1 "
+            "(nova 31): leave it out, or render for 2025.1 or later",
+            "site.yaml:3:46: gpu-01 should have 9 of h, and has 8 by its facts; mend the number, "
+            "or look for the card on the host",
+        ],
+        [],
+    ),
+    (
+        "what nova makes of the facts", "32", CARD % "",
+        "hosts: {a: {facts: gpu-01.json}, b: {facts: plain.json}}\n",
+        ["site.yaml:2:9: cards.h: nova sees its cards as two types; 0000:19:00.0 on a is type-PF; "
+         "0000:19:00.0 on b is type-PCI: an alias has one device_type. Turn SR-IOV on or off alike "
+         "in the firmware's setup of all hosts, or make two kinds of it, each with its hosts"],
+        [],
+    ),
+    (
+        "facts are missing", "32", CARD % "", "",
+        [],
+        ["site.yaml:2:9: cards.h: its device_type is not known; auto takes it from a host's facts, "
+         "and no facts of a host with such a card are there: name a file of facts as "
+         "hosts.NAME.facts (wholecard-host inspect --json), or write device_type: type-PF for a "
+         "card with an SR-IOV capability, type-PCI for one without"],
+    ),
+    (
+        "Placement that cannot be tuned", "27", CARD % "", HOST,
+        [],
+        ["site.yaml:1:1: nova.pci_in_placement: auto is off here, and nova counts cards itself; "
+         "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write false, and "
+         "this is not said again"],
+    ),
+    (
+        "Placement that cannot be tuned, asked for", "29", CARD % "",
+        f"{HOST}nova: {{pci_in_placement: true}}\n",
+        [],
+        ["site.yaml:4:8: nova.pci_in_placement: requests for several cards may find no host; "
+         "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write auto or "
+         "false, and nova counts cards itself, or upgrade to 2024.2"],
+    ),
+    (
+        "Placement that is not wanted", "27", CARD % "",
+        f"{HOST}nova: {{pci_in_placement: false}}\n", [], [],
+    ),
+    (
+        "nothing that could be reported", "27", CARD % "",
+        f"{HOST}nova: {{report_in_placement: false}}\n", [], [],
+    ),
+    (
+        "limits that are not counted", "32", CARD % "",
+        f"{HOST}quotas: {{p: {{cards: {{h: 8}}}}, q: {{cores: 2}}}}\n",
+        [],
+        ["site.yaml:4:14: quotas.p: its limit of h holds nothing back; nova of 2025.2 counts no "
+         "cards; 2026.2 does: it is left out"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("of", "card", "more", "faults", "warned"),
+    [each[1:] for each in JUDGED],
+    ids=[each[0] for each in JUDGED],
+)
+def test_judged(
+    folder: Path, of: str, card: str, more: str, faults: list[str], warned: list[str]
+) -> None:
+    """What render would refuse is a fault with its place; what is left out or missing a warning."""
+    file = read(folder, f"release: {of}\ncards: {{h: {card}}}\n{more}")
+    found = judged(file)
+    assert lines(file, found.faults) == faults
+    assert lines(file, found.warnings) == warned
+
+
+def test_each_kind_is_looked_at(folder: Path) -> None:
+    """Two kinds that nova cannot give are two faults."""
+    cards = "cards:\n" + "".join(
+        f"  {name}: {{match: [{{vendor: 10de, product: 2330, hosts: [{host}]}}], "
+        "device_type: type-PCI}\n"
+        for name, host in (("one", "gpu-01"), ("two", "gpu-02"))
+    )
+    hosts = "hosts: {gpu-01: {facts: gpu-01.json}, gpu-02: {facts: gpu-02.json}}\n"
+    found = judged(read(folder, f"release: 32\n{cards}{hosts}")).faults
+    assert [(each.place.line, each.what[:9]) for each in found] == [
+        (3, "cards.one"), (4, "cards.two")
+    ]  # fmt: skip
+
+
+def test_another_release(folder: Path) -> None:
+    """For a release that is not the site's own the faults have their places too."""
+    file = read(folder, f"release: 32\ncards: {{h: {CARD % ', traits: [CUSTOM_X]'}}}\n{HOST}")
+    assert judged(file).faults == ()
+    with pytest.raises(SiteError) as caught:
+        configs(file, read(folder, "release: yoga\ncards: {}\n").release)
+    assert "site.yaml:2:53: cards.h.traits: nova of yoga" in caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("role", "places"),
+    [("api", [3]), ("conductor", [3]), ("scheduler", [4]), ("compute", []), (None, [3, 4])],
+)
+def test_warnings_of_a_role(folder: Path, role: None, places: list[int]) -> None:
+    """A role is told of what its own file would have had."""
+    more = "quotas: {p: {cards: {h: 8}}}\nnova: {enabled_filters: [Mine]}\n"
+    file = read(folder, f"release: 32\ncards: {{h: {CARD % ''}}}\n{more}")
+    assert [each.place.line for each in warnings(file, file.release, role=role)] == places
+
+
+@pytest.mark.parametrize(
+    ("role", "told"), [("api", 1), ("scheduler", 1), ("conductor", 1), ("compute", 0), (None, 1)]
+)
+def test_who_is_told_of_placement(folder: Path, role: None, told: int) -> None:
+    """That `auto` is off is told with the files in which it stands."""
+    file = read(folder, f"release: 27\ncards: {{h: {CARD % ''}}}\n{HOST}")
+    assert len(warnings(file, file.release, role=role)) == told

@@ -1,0 +1,43 @@
+"""nova's own faults: their words, and in which releases they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from wholecard.core.releases import LATEST, release
+from wholecard.nova.known_bugs import FAULTS, by_bug
+
+SAID = [
+    (1969496, "Attempt to consume PCI device 1:0000:41:00.1 from empty pool", True),
+    (1969496, "from empty pool: Attempt to consume PCI device", False),
+    (1986838, "ERROR nova.pci.stats Failed to allocate PCI devices for instance. Unass", True),
+    (2115905, "Failed to delete resource provider with UUID 5d1f from the placement API. Got 409: "
+     "Unable to delete resource provider 5d1f: Resource provider has allocations..", True),
+    (2115905, "Failed to delete resource provider with UUID 5d1f. Got 500", False),
+    (1633120, "Trying to remove device with allocated ownership 5d1f because of PCI device", True),
+    (1941005, "", False),
+    (1941005, "No valid host was found. ", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bug", "text", "is_said"), SAID)
+def test_words(bug: int, text: str, is_said: bool) -> None:
+    """A fault is known by its words in their order; one without words by none."""
+    assert by_bug(bug).is_said_in(text) is is_said
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.bug)
+def test_each_says_what_to_do(fault: object) -> None:
+    """Each fault is in the release before its mend and not in that, and says what to do."""
+    known = next(each for each in FAULTS if each is fault)
+    assert known.is_in(known.mended - 1)
+    assert not known.is_in(known.mended)
+    assert release(str(known.mended)).nova <= LATEST.nova
+    assert known.what
+    assert known.do
+
+
+def test_a_bug_that_is_none() -> None:
+    """A number that is no fault of the table is an error."""
+    with pytest.raises(KeyError):
+        by_bug(1)

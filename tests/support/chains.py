@@ -1,0 +1,177 @@
+"""A small cloud as evidence: a host of two H100 on two NUMA nodes, nova's files, Placement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from wholecard.core.releases import release
+from wholecard.explain.evidence.evidence import (
+    ComputeService,
+    Evidence,
+    HostEvidence,
+    Inventory,
+    ProviderTree,
+    ResourceProvider,
+)
+from wholecard.host.config_files import Settings
+from wholecard.host.facts.host import Boot, Cpu, Host, HugePagePool, Iommu, Memory
+from wholecard.nova.conf.conf_file import ConfFile
+from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.flavor.server_request import ServerRequest
+from wholecard.pci import Address, Function
+
+GIB = 1 << 30
+H100 = ("10de", "2330")
+CLASS = "CUSTOM_PCI_10DE_2330"
+ALIAS = '{"name": "h100", "vendor_id": "10de", "product_id": "2330", "device_type": "type-PF"}'
+SPEC = '{"vendor_id": "10de", "product_id": "2330"}'
+FILTERS = "ComputeFilter,PciPassthroughFilter,NUMATopologyFilter"
+
+
+def conf(path: str, **sections: Mapping[str, str | Iterable[str]]) -> NovaConf:
+    """A service's file: sections of options, one with several values written several times."""
+    lines = []
+    for section, options in sections.items():
+        lines.append(f"[{section}]")
+        for name, value in options.items():
+            values = [value] if isinstance(value, str) else value
+            lines += [f"{name} = {each}" for each in values]
+    return NovaConf((ConfFile.parse("\n".join(lines).encode(), path),))
+
+
+def api(alias: str | Iterable[str] = ALIAS, placement: bool = False) -> NovaConf:
+    """nova-api's file."""
+    return conf("api.conf", pci={"alias": alias}, filter_scheduler=_placement(placement))
+
+
+def scheduler(
+    filters: str = FILTERS, placement: bool = False, available: Iterable[str] = ()
+) -> NovaConf:
+    """nova-scheduler's file."""
+    return conf(
+        "scheduler.conf",
+        filter_scheduler={**({"enabled_filters": filters} if filters else {}),
+                          "available_filters": available, **_placement(placement)},
+    )  # fmt: skip
+
+
+def compute(
+    spec: str | Iterable[str] = SPEC,
+    alias: str | Iterable[str] = ALIAS,
+    report: bool = False,
+    name: str = "device_spec",
+    **more: Mapping[str, str],
+) -> NovaConf:
+    """nova-compute's file."""
+    pci: dict[str, str | Iterable[str]] = {"alias": alias, name: spec}
+    if report:
+        pci["report_in_placement"] = "true"
+    return conf("compute.conf", pci=pci, **more)
+
+
+def _placement(on: bool) -> dict[str, str]:
+    return {"pci_in_placement": "true"} if on else {}
+
+
+def card(
+    address: str, node: int | None = 0, ids: tuple[str, str] = H100, sriov: int = 16
+) -> Function:
+    """A function that is a GPU."""
+    return Function(
+        Address.parse(address),
+        vendor=ids[0],
+        device=ids[1],
+        class_code="030200",
+        numa_node=node,
+        sriov_total=sriov,
+    )
+
+
+CARDS = (card("0000:41:00.0", 0), card("0000:c1:00.0", 1))
+CPUS = ((0, "0-15"), (1, "16-31"))
+
+
+def facts(
+    functions: Iterable[Function] = CARDS,
+    cpus: tuple[tuple[int, str], ...] = CPUS,
+    gib: int = 128,
+    pages: tuple[HugePagePool, ...] = (),
+    sockets: int = 2,
+) -> Host:
+    """A host of these functions, with so much RAM on each NUMA node."""
+    return Host(
+        functions=tuple(functions),
+        cards=(),
+        groups=(),
+        groups_predicted=False,
+        iommu=Iommu("vt-d", True, True),
+        boot=Boot("6.12", "", "id", None, None),
+        settings=Settings(),
+        cpu=Cpu(sockets=sockets, nodes=cpus),
+        memory=Memory(gib * len(cpus) * GIB, tuple((node, gib * GIB) for node, _ in cpus), pages),
+    )
+
+
+def provider(address: str, used: int = 0, **fields: Any) -> ResourceProvider:
+    """A card in Placement. `resource_class`, `reserved`, `traits` and `consumers` as given."""
+    stock = Inventory(
+        fields.get("resource_class", CLASS), fields.get("total", 1), fields.get("reserved", 0), used
+    )
+    traits = frozenset({"COMPUTE_MANAGED_PCI_DEVICE", *fields.get("traits", ())})
+    return ResourceProvider(
+        f"gpu-01_{address.upper()}", (stock,), traits, fields.get("consumers", ())
+    )
+
+
+def shelf(
+    below: Iterable[ResourceProvider] | None = None, traits: Iterable[str] = (), **stocks: Inventory
+) -> ProviderTree:
+    """What Placement has of the host: 32 VCPU, 256 GiB, 1,000 GB of disk, and two cards."""
+    machine = {
+        "VCPU": Inventory("VCPU", 32, 0, 0, 4.0, 32),
+        "PCPU": Inventory("PCPU", 16, 0, 0, 1.0, 16),
+        "MEMORY_MB": Inventory("MEMORY_MB", 262144, 512, 0, 1.0, 262144),
+        "DISK_GB": Inventory("DISK_GB", 1000, 0, 0, 1.0, 1000),
+    } | stocks
+    cards = (provider("0000:41:00.0"), provider("0000:c1:00.0")) if below is None else below
+    return ProviderTree(
+        ResourceProvider("gpu-01", tuple(machine.values()), frozenset(traits)), tuple(cards)
+    )
+
+
+def host(name: str = "gpu-01", **fields: Any) -> HostEvidence:
+    """The host with all that can be known of it, and every card free."""
+    placement = fields.pop("placement", False)
+    full = HostEvidence(
+        name,
+        conf=compute(report=placement),
+        facts=facts(),
+        facts_source=f"{name}.json",
+        service=ComputeService(True, True),
+        shelf=shelf(None if placement else ()),
+        taken={},
+        zones=("nova",),
+    )
+    return replace(full, **fields)
+
+
+def request(alias: str = "h100:1", **fields: Any) -> ServerRequest:
+    """A flavor of 8 CPUs, 16 GiB and 40 GB; `specs` are extra specs besides the alias."""
+    specs = {"pci_passthrough:alias": alias} if alias else {}
+    specs |= fields.pop("specs", {})
+    return replace(ServerRequest("g1.h100", "site.yaml:12", specs, 8, 16384, 40), **fields)
+
+
+def cloud(by_placement: bool = False, /, series: str = "2026.2", **fields: Any) -> Evidence:
+    """The whole of it: a request that the host would take, unless `fields` say otherwise."""
+    full = Evidence(
+        request=request(),
+        hosts=(host(placement=by_placement),),
+        release=release(series),
+        api=api(placement=by_placement),
+        scheduler=scheduler(placement=by_placement),
+        placement=conf("placement.conf", placement={}),
+    )
+    return replace(full, **fields)

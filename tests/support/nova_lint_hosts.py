@@ -1,0 +1,118 @@
+"""Hosts and services for the tests of lint, the hosts of the rules' pages among them."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import count
+from typing import Any
+
+from wholecard.core.releases import release
+from wholecard.host.config_files import Settings
+from wholecard.host.facts.host import Boot, Host, Iommu, KernelUse
+from wholecard.nova.conf.conf_file import ConfFile
+from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.lint import Diagnostic, Facts, Service, lint
+from wholecard.nova.options import Role
+from wholecard.pci import Address, Function, IommuGroup, find_cards
+
+FILTERS = (
+    "enabled_filters = ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter,"
+    "ServerGroupAntiAffinityFilter,ServerGroupAffinityFilter,PciPassthroughFilter"
+)
+H100 = '{"vendor_id": "10de", "product_id": "2330"}'
+ALIAS = '{"name": "h100", "vendor_id": "10de", "product_id": "2330", "device_type": "type-PF"}'
+
+
+def function(address: str, ids: str, class_code: str, **fields: Any) -> Function:
+    """One function with these ids and this class."""
+    vendor, device = ids.split(":")
+    if "physfn" in fields:
+        fields["physfn"] = Address.parse(fields["physfn"])
+    return Function(
+        Address.parse(address), vendor=vendor, device=device, class_code=class_code, **fields
+    )
+
+
+def host(*functions: Function, uses: tuple[KernelUse, ...] = ()) -> Host:
+    """A host with these functions, each slot a group."""
+    numbers = count(1)
+    slots: dict[str, list[Function]] = {}
+    for each in functions:
+        slots.setdefault(each.address.slot_key, []).append(each)
+    groups = tuple(IommuGroup(next(numbers), tuple(some)) for some in slots.values())
+    return Host(
+        functions=functions,
+        cards=find_cards(functions, groups),
+        groups=groups,
+        groups_predicted=False,
+        iommu=Iommu("vt-d", True, True),
+        boot=Boot("6.12.1-amd64", "", "boot", "grub", "dracut"),
+        settings=Settings(),
+        uses=uses,
+    )
+
+
+def h100(address: str) -> Function:
+    """An H100 as a host has it that is ready: SR-IOV unused, on vfio-pci."""
+    return function(address, "10de:2330", "030200", sriov_total=16, driver="vfio-pci")
+
+
+@cache
+def hosts() -> dict[str, Host]:
+    """`gpu-01` has a bit of everything, `gpu-02` a card behind VMD, `gpu-08` eight cards."""
+    ports = [
+        each
+        for bus in ("61", "62")
+        for each in (
+            function(f"0000:{bus}:00.0", "15b3:1021", "020000", sriov_total=8, sriov_vfs=2,
+                     driver="mlx5_core"),
+            function(f"0000:{bus}:00.2", "15b3:101e", "020000", physfn=f"0000:{bus}:00.0"),
+            function(f"0000:{bus}:00.3", "15b3:101e", "020000", physfn=f"0000:{bus}:00.0"),
+        )
+    ]  # fmt: skip
+    everything = host(
+        function("0000:00:01.0", "8086:352a", "060400", driver="pcieport"),
+        function("0000:01:00.0", "10de:2204", "030000", driver="nvidia"),
+        function("0000:01:00.1", "10de:1aef", "040300", driver="snd_hda_intel"),
+        function("0000:02:00.0", "10de:1cb3", "030000", driver="nouveau", boot_vga=True),
+        function("0000:03:00.0", "1a03:2000", "030000", driver="ast"),
+        h100("0000:41:00.0"),
+        h100("0000:42:00.0"),
+        *ports,
+        function("0000:81:00.0", "144d:a80a", "010802", driver="nvme"),
+        function("0000:82:00.0", "144d:a80a", "010802", driver="nvme"),
+        uses=(
+            KernelUse("0000:61:00.0", "default-route", "ens1f0"),
+            KernelUse("0000:81:00.0", "disk", "/dev/nvme0n1p2 at /"),
+        ),
+    )
+    wide = host(
+        h100("0000:41:00.0"),
+        function("10000:01:00.0", "10de:2330", "030200", sriov_total=16, driver="vfio-pci"),
+    )
+    many = host(*(h100(f"0000:{bus:02x}:00.0") for bus in range(0x41, 0x49)))
+    return {"gpu-01": everything, "gpu-02": wide, "gpu-08": many}
+
+
+def service(
+    text: str | bytes,
+    role: Role | None = None,
+    series: str = "2025.2",
+    *on: str,
+    path: str = "nova.conf",
+) -> Service:
+    """A service with one file of this text, on the hosts of these names."""
+    data = text.encode() if isinstance(text, str) else text
+    facts = tuple(Facts(name, hosts()[name]) for name in on)
+    return Service(NovaConf((ConfFile.parse(data, path),)), release(series), role, facts)
+
+
+def rules(*services: Service) -> list[str]:
+    """The rules that these services break, in the order of their places."""
+    return [each.finding.rule for each in lint(services)]
+
+
+def only(*services: Service) -> Diagnostic:
+    """The one remark there is."""
+    (found,) = lint(services)
+    return found
