@@ -125,6 +125,8 @@ def scratch(path: Path) -> Path:
 
     The name begins with a dot, so that run-parts and shell globs pass over it.
     """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     return path.with_name(f".{path.name}.wholecard-new")
 
 
