@@ -2,8 +2,8 @@
 
 Who acts by release asks `has`, so that no two rooms believe in different releases. Options, keys
 and filters have tables of their own (`nova/options.py`, `nova/desired/scheduler_filters.py`), which
-take the number from here where it is the same fact. It lies beside `releases`, below nova, for a site file is
-checked against it too.
+take the number from here where it is the same fact. It lies beside `releases`, below nova, for a
+site file is checked against it too.
 
 Sources name the file at nova's tags, or the project's where it is not nova; what was fixed in
 older series later counts from the series whose last release has it.
