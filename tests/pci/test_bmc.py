@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.records import function
+from support.hosts import bound as function
 from wholecard.pci import is_bmc_display
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.hosts import function as host_function
-from support.hosts import link, uevent, vpd
 from support.nodes import APART, GROUPS_APART, pci_tree, with_groups
+from support.production_host import function as host_function
+from support.production_host import link, uevent, vpd
 from support.tree import grow
 from wholecard.core.json_text import encode
 from wholecard.pci import (

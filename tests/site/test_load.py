@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.hosts import production
 from support.nodes import GROUPS_TOGETHER, TOGETHER, bare, with_groups
+from support.production_host import production
 from support.tree import grow
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.facts.snapshot import save

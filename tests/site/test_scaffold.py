@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from support import golden
 from support.distributions import debian_13, leap
 from support.generated import MadeHost, base, made_hosts, tree_of
-from support.hosts import GPU, production
 from support.nodes import APART, GROUPS_APART, GROUPS_TOGETHER, TOGETHER, bare, with_groups
+from support.production_host import GPU, production
 from support.tree import Leaf, grow
 from wholecard.cli.app import run_app
 from wholecard.core.releases import release

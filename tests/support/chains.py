@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from support import hosts
+from support.hosts import GIB
 from wholecard.core.releases import release
 from wholecard.explain.evidence.evidence import (
     ComputeService,
@@ -15,14 +17,12 @@ from wholecard.explain.evidence.evidence import (
     ProviderTree,
     ResourceProvider,
 )
-from wholecard.host.config_files import Settings
-from wholecard.host.facts.host import Boot, Cpu, Host, HugePagePool, Iommu, Memory
+from wholecard.host.facts.host import Cpu, Host, HugePagePool, Memory
 from wholecard.nova.conf.conf_file import ConfFile
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
-from wholecard.pci import Address, Function
+from wholecard.pci import Function
 
-GIB = 1 << 30
 H100 = ("10de", "2330")
 CLASS = "CUSTOM_PCI_10DE_2330"
 ALIAS = '{"name": "h100", "vendor_id": "10de", "product_id": "2330", "device_type": "type-PF"}'
@@ -79,14 +79,7 @@ def card(
     address: str, node: int | None = 0, ids: tuple[str, str] = H100, sriov: int = 16
 ) -> Function:
     """A function that is a GPU."""
-    return Function(
-        Address.parse(address),
-        vendor=ids[0],
-        device=ids[1],
-        class_code="030200",
-        numa_node=node,
-        sriov_total=sriov,
-    )
+    return hosts.function(address, ":".join(ids), numa_node=node, sriov_total=sriov)
 
 
 CARDS = (card("0000:41:00.0", 0), card("0000:c1:00.0", 1))
@@ -101,16 +94,11 @@ def facts(
     sockets: int = 2,
 ) -> Host:
     """A host of these functions, with so much RAM on each NUMA node."""
-    return Host(
-        functions=tuple(functions),
-        cards=(),
-        groups=(),
-        groups_predicted=False,
-        iommu=Iommu("vt-d", True, True),
-        boot=Boot("6.12", "", "id", None, None),
-        settings=Settings(),
+    memory = tuple((node, gib * GIB) for node, _ in cpus)
+    return hosts.host(
+        *functions,
         cpu=Cpu(sockets=sockets, nodes=cpus),
-        memory=Memory(gib * len(cpus) * GIB, tuple((node, gib * GIB) for node, _ in cpus), pages),
+        memory=Memory(gib * len(cpus) * GIB, memory, pages),
     )
 
 

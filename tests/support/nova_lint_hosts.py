@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import count
-from typing import Any
 
+from support.hosts import by_slot, function, host
 from wholecard.core.releases import release
-from wholecard.host.config_files import Settings
-from wholecard.host.facts.host import Boot, Host, Iommu, KernelUse
+from wholecard.host.facts.host import Host, KernelUse
 from wholecard.nova.conf.conf_file import ConfFile
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Diagnostic, Facts, Service, lint
 from wholecard.nova.options import Role
-from wholecard.pci import Address, Function, IommuGroup, find_cards
+from wholecard.pci import Function
+
+__all__ = ["function", "host"]
 
 FILTERS = (
     "enabled_filters = ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter,"
@@ -23,38 +23,9 @@ H100 = '{"vendor_id": "10de", "product_id": "2330"}'
 ALIAS = '{"name": "h100", "vendor_id": "10de", "product_id": "2330", "device_type": "type-PF"}'
 
 
-def function(address: str, ids: str, class_code: str, **fields: Any) -> Function:
-    """One function with these ids and this class."""
-    vendor, device = ids.split(":")
-    if "physfn" in fields:
-        fields["physfn"] = Address.parse(fields["physfn"])
-    return Function(
-        Address.parse(address), vendor=vendor, device=device, class_code=class_code, **fields
-    )
-
-
-def host(*functions: Function, uses: tuple[KernelUse, ...] = ()) -> Host:
-    """A host with these functions, each slot a group."""
-    numbers = count(1)
-    slots: dict[str, list[Function]] = {}
-    for each in functions:
-        slots.setdefault(each.address.slot_key, []).append(each)
-    groups = tuple(IommuGroup(next(numbers), tuple(some)) for some in slots.values())
-    return Host(
-        functions=functions,
-        cards=find_cards(functions, groups),
-        groups=groups,
-        groups_predicted=False,
-        iommu=Iommu("vt-d", True, True),
-        boot=Boot("6.12.1-amd64", "", "boot", "grub", "dracut"),
-        settings=Settings(),
-        uses=uses,
-    )
-
-
 def h100(address: str) -> Function:
     """An H100 as a host has it that is ready: SR-IOV unused, on vfio-pci."""
-    return function(address, "10de:2330", "030200", sriov_total=16, driver="vfio-pci")
+    return function(address, sriov_total=16, driver="vfio-pci")
 
 
 @cache
@@ -81,6 +52,7 @@ def hosts() -> dict[str, Host]:
         *ports,
         function("0000:81:00.0", "144d:a80a", "010802", driver="nvme"),
         function("0000:82:00.0", "144d:a80a", "010802", driver="nvme"),
+        group=by_slot,
         uses=(
             KernelUse("0000:61:00.0", "default-route", "ens1f0"),
             KernelUse("0000:81:00.0", "disk", "/dev/nvme0n1p2 at /"),
@@ -88,9 +60,10 @@ def hosts() -> dict[str, Host]:
     )
     wide = host(
         h100("0000:41:00.0"),
-        function("10000:01:00.0", "10de:2330", "030200", sriov_total=16, driver="vfio-pci"),
+        function("10000:01:00.0", sriov_total=16, driver="vfio-pci"),
+        group=by_slot,
     )
-    many = host(*(h100(f"0000:{bus:02x}:00.0") for bus in range(0x41, 0x49)))
+    many = host(*(h100(f"0000:{bus:02x}:00.0") for bus in range(0x41, 0x49)), group=by_slot)
     return {"gpu-01": everything, "gpu-02": wide, "gpu-08": many}
 
 

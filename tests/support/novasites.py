@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wholecard.host.config_files import Settings
-from wholecard.host.facts.host import Boot, Host, Iommu
-from wholecard.pci import Address, Function, IommuGroup, find_cards
+from support import hosts
+from wholecard.host.facts.host import Host
+from wholecard.pci import Function
 from wholecard.site.model import Site
 
 H100, H100_SECOND, AUDIO, RTX, BMC, NVME = (
@@ -17,29 +17,16 @@ _BUSES = (0x19, 0x3B, 0x4C, 0x5D, 0x9B, 0xBB, 0xCB, 0xDB)
 
 
 def function(
-    address: str, ids: str, class_code: str = "030200", sriov: int = 0, **more: Any
+    address: str, ids: str, class_code: str = "030200", sriov: int = 0, **fields: Any
 ) -> Function:
     """A function with a subsystem of NVIDIA's."""
-    vendor, device = ids.split(":")
-    return Function(
-        Address.parse(address), vendor, device, more.pop("subsystem_vendor", "10de"),
-        more.pop("subsystem_device", "16c1"), class_code, sriov_total=sriov, **more,
-    )  # fmt: skip
+    subsystem = {"subsystem_vendor": "10de", "subsystem_device": "16c1"}
+    return hosts.function(address, ids, class_code, sriov_total=sriov, **{**subsystem, **fields})
 
 
 def host(functions: Iterable[Function]) -> Host:
     """The facts of a host with these functions, each in a group of its own."""
-    functions = tuple(sorted(functions, key=lambda each: each.address))
-    groups = tuple(IommuGroup(number, (each,)) for number, each in enumerate(functions))
-    return Host(
-        functions=functions,
-        cards=find_cards(functions, groups),
-        groups=groups,
-        groups_predicted=False,
-        iommu=Iommu("vt-d", True),
-        boot=Boot("6.12.1", "", "boot", None, None),
-        settings=Settings(),
-    )
+    return hosts.host(*sorted(functions, key=lambda function: function.address), group=hosts.alone)
 
 
 def own() -> tuple[Function, ...]:

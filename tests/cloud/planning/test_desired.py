@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
+from support import hosts
+from support.hosts import GIB
 from wholecard.cloud.planning.desired import DesiredAggregate, DesiredCloud, DesiredFlavor, wanted
 from wholecard.core import Severity
 from wholecard.core.releases import release
-from wholecard.host.config_files import Settings
-from wholecard.host.facts.host import Boot, Cpu, Host, Iommu
-from wholecard.pci import Address, Function, find_cards
+from wholecard.host.facts.host import Cpu, Host
 from wholecard.site.model import Site
 
-GIB = 1 << 30
 H100_BARS = (16 << 20, 128 * GIB, 32 << 20)
 INTEL = Cpu("GenuineIntel", physical_bits=46)
 AMD = Cpu("AuthenticAMD", physical_bits=48)
@@ -24,22 +23,18 @@ CARDS = {"h100": {"match": [{"vendor": "10de", "product": "2330"}]}}
 
 def host(count: int = 8, cpu: Cpu = INTEL, bars: tuple[int, ...] = H100_BARS, **more: Any) -> Host:
     """A host with so many cards, their memory placed above 4 GiB."""
-    functions = tuple(
-        Function(
-            Address(0, bus, 0, 0),
-            vendor="10de",
-            device="2330",
-            class_code="030200",
-            bars=bars,
-            bar_starts=tuple((1 << 44) + (bus << 40) + place for place in range(len(bars))),
-            **more,
-        )
-        for bus in range(1, count + 1)
+    return hosts.host(
+        *(
+            hosts.function(
+                f"0000:{bus:02x}:00.0",
+                bars=bars,
+                bar_starts=tuple((1 << 44) + (bus << 40) + place for place in range(len(bars))),
+                **more,
+            )
+            for bus in range(1, count + 1)
+        ),
+        cpu=cpu,
     )
-    boot = Boot("6.12", "", "boot", None, None)
-    iommu = Iommu("vt-d", on=True)
-    cards = find_cards(functions, ())
-    return Host(functions, cards, (), False, iommu, boot, Settings(), cpu)
 
 
 def site(**more: Any) -> Site:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.records import GIB, boot, foreign, function, host
+from support.hosts import GIB, boot, foreign, host
+from support.hosts import bound as function
 from wholecard.core import Severity, exit_status
 from wholecard.host.checks.registry import check
 from wholecard.host.desired_state import DesiredState, HugePages

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.golden import compare
-from support.hosts import AUDIO, DISK, GPU, PF, RELEASE, VF, production
+from support.production_host import AUDIO, DISK, GPU, PF, RELEASE, VF, production
 from support.tree import Leaf, grow
 from wholecard.host.agent.facts_text import host_text
 from wholecard.host.facts.host import Cpu, Framebuffer, Host, HugePagePool, KernelUse, Memory

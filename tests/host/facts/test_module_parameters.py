@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.records import foreign
+from support.hosts import foreign
 from support.tree import Leaf, grow
 from wholecard.host.config_files import MODPROBE, FileText, Settings, read_settings
 from wholecard.host.facts.module_parameters import (

@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from support.hosts import production
 from support.nodes import APART, GROUPS_APART, GROUPS_TOGETHER, TOGETHER, bare, with_groups
+from support.production_host import production
 from support.tree import Leaf, grow
 from wholecard.host.facts.host import (
     SCHEMA,

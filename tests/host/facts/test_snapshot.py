@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from support.distributions import Distribution, everything
-from support.hosts import production
 from support.nodes import APART, GROUPS_APART, GROUPS_TOGETHER, TOGETHER, bare, reboot, with_groups
+from support.production_host import production
 from support.tree import Leaf, grow, snapshot
 from wholecard.core import UsageError, WholecardError
 from wholecard.host.agent.cli import main
