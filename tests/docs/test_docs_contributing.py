@@ -1,0 +1,27 @@
+"""The files that CONTRIBUTING sends a person to are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "CONTRIBUTING.md"
+SOURCE = ROOT / "src/wholecard"
+PATH = re.compile(r"`([\w./-]+(?:/|\.(?:py|md|j2|in|txt|sh|toml|yml|lock)))`")
+
+
+def test_named_files_exist() -> None:
+    """Each path, from the root or from src/wholecard, exists, but those of audit, which comes."""
+    text = "\n".join(line for line in PAGE.read_text().splitlines() if "audit/" not in line)
+    paths = set(PATH.findall(text)) - {"docs/rules/WCnnn.md", "golden/"}
+    # A name alone is of a file or folder beside one that is named in full.
+    bare = {path.name for folder in (SOURCE, ROOT / "tests") for path in folder.rglob("*")}
+    missing = {
+        path
+        for path in paths
+        if not (ROOT / path).exists()
+        and not (SOURCE / path).exists()
+        and ("/" in path.rstrip("/") or path.rstrip("/") not in bare)
+    }
+    assert missing == set()
