@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,3 +24,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = [item for item in items if item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if item not in long]
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Programs that a test starts are ended by SIGINT, also where the tests run in the background.
+
+    A shell without job control starts background jobs with SIGINT ignored, and what is ignored is
+    inherited through exec; a handler is not (POSIX, "Signals and Error Handling" of the shell;
+    signal(7)).
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

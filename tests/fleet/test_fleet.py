@@ -181,6 +181,7 @@ def test_too_long(fleet: FakeFleet) -> None:
     assert "gpu-01: no answer within 1 s" in ran.stderr
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(fleet: FakeFleet, number: int) -> None:
     """Ctrl-C ends every ssh with all it started; hosts that had not begun are not begun."""

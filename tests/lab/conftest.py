@@ -24,9 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
-            # By signal, so that fixtures are taken down and nothing of the lab goes on running. A
-            # test may run two commands of 1200 s.
-            item.add_marker(pytest.mark.timeout(2700, method="signal"))
+            # A test may run two commands of 1200 s.
+            item.add_marker(pytest.mark.timeout(2700))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -118,6 +118,7 @@ def test_up_mends_a_dead_service(lab_is_up: Lab, place: LabFolder, service: str)
     assert [after[n].processes[0].pid for n in same] == [before[n].processes[0].pid for n in same]
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_cleans_up(place: LabFolder, tmp_path: Path) -> None:
     """Ctrl-C during `lab up` ends it soon, with status 130 and no process left."""
     wholecard("lab", "down", timeout=120)

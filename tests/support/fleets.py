@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -94,16 +95,21 @@ class FakeFleet:
         """The hosts to which the agent was sent."""
         return [argv[-2] for argv, size in self.calls() if size]
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """The `wholecard` command, begun."""
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """The `wholecard` command while the block runs, killed where it does not end with it."""
+        with subprocess.Popen(
             [sys.executable, "-m", "wholecard.cli.main", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=self.environment(),
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def run(self, *words: str) -> Ran:
         """The `wholecard` command with `--on`, in this process."""

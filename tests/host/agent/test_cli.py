@@ -255,6 +255,7 @@ def test_command_help(capsys: pytest.CaptureFixture[str], command: str, prog: st
     assert max(map(len, out.splitlines())) <= 80
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupted(apart: Path) -> None:
     """Ctrl-C ends a command with one word and status 130."""
     command_line = apart / "proc/cmdline"
@@ -263,10 +264,12 @@ def test_interrupted(apart: Path) -> None:
     argv = [sys.executable, "-m", "wholecard.host.agent.cli", "inspect", "--root", str(apart)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ran:
         # It waits for what it reads; this waits until it reads.
-        held = command_line.open("w")
-        ran.send_signal(signal.SIGINT)
-        ended = ran.communicate(timeout=60)
-        held.close()
+        try:
+            with command_line.open("w"):
+                ran.send_signal(signal.SIGINT)
+                ended = ran.communicate(timeout=60)
+        finally:
+            ran.kill()
     assert (ran.returncode, *ended) == (130, "", "interrupted\n")
 
 
