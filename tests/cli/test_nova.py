@@ -212,7 +212,10 @@ WRONG = [
     (("render", "--alias", "x=10de:2330", "--layout", "puppet"), "no layout 'puppet'"),
     (("render", "--alias", "x=10de:2330", "--role", "api", "--layout", "kolla"), "--role prints"),
     (("render", "--alias", "x=10de:2330", "--host", "a", "--layout", "kolla"), "--host goes"),
-    (("render", "--alias", "x=10de:2330", "--role", "api", "--release", "zebra"), "is no release"),
+    (
+        ("render", "--alias", "x=10de:2330", "--role", "api", "--release", "zebra"),
+        "knows no OpenStack release",
+    ),
     (("render", "--site", "/none.yaml", "--role", "api"), "cannot read"),
 ]
 

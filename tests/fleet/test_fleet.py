@@ -19,10 +19,10 @@ CHECK = ("check", "--all-cards", "--root", "root")
 # A host whose agent can be found ends so before the agent starts, or after it.
 INSTEAD = {
     "no connection": ("exit 255", "does not reach it"),
-    "no sudo": ("echo 'sudo: a password is required' >&2; exit 92", "without a password"),
+    "no sudo": ("echo 'sudo: a password is required' >&2; exit 92", "sudo needs a password"),
     "no room": ("echo 'No space left on device' >&2; exit 93", "cannot be stored"),
     "no shell": ("echo 'This account is currently not available.'; exit 1", "its shell did not"),
-    "never there": ("exit 90", "is not what was sent"),
+    "never there": ("exit 90", "its file is missing or changed"),
 }
 
 
@@ -167,7 +167,7 @@ def test_connection_lost(fleet: FakeFleet, words: tuple[str, ...], resolution: s
     assert f"the connection was lost during {words[1]}" in ran.stderr
     assert resolution in ran.stderr
     if words[1] == "apply":
-        assert "last heard: [8/8] run-tool update-grub ... " in ran.stderr
+        assert "last output: [8/8] run-tool update-grub ... " in ran.stderr
 
 
 def test_too_long(fleet: FakeFleet) -> None:
@@ -197,15 +197,15 @@ def test_interrupted(fleet: FakeFleet, number: int) -> None:
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "gpu-01: interrupted" in out
-    assert "Run status there: wholecard --on gpu-01 host status" in out
-    assert "gpu-02: not begun" in out
+    assert "See how far it is: wholecard --on gpu-01 host status" in out
+    assert "gpu-02: not started" in out
     assert len(fleet.calls()) == 1
 
 
 @pytest.mark.parametrize(
     ("words", "brief"),
     [
-        (("--on", "-oProxyCommand=id", "inspect"), "is no host's name"),
+        (("--on", "-oProxyCommand=id", "inspect"), "is not a host's name"),
         (("--on", "gpu-01", "inspect", "--no-such"), "unrecognized arguments"),
         (("--on", "gpu-01", "lab", "status"), "does not run on other hosts"),
         (("--on", "gpu-01", "host", "agent", "x"), "agent writes a file here"),

@@ -53,8 +53,8 @@ def test_none() -> None:
 def test_hostile_line(tmp_path: Path) -> None:
     """A file's lines are judged as the words of the command line are; bytes are no text."""
     (tmp_path / "hosts").write_text("gpu-01\n-oProxyCommand=id\n")
-    with pytest.raises(UsageError, match="no host's name"):
+    with pytest.raises(UsageError, match="not a host's name"):
         read_names([f"@{tmp_path}/hosts"])
     (tmp_path / "hosts").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="it is no text"):
+    with pytest.raises(UsageError, match="it is not text"):
         read_names([f"@{tmp_path}/hosts"])

@@ -27,7 +27,7 @@ def test_parses(text: str, printed: str, slot: str) -> None:
 )
 def test_refuses(text: str) -> None:
     """What is no address is a usage error that shows how one is written."""
-    with pytest.raises(UsageError, match="is no PCI address"):
+    with pytest.raises(UsageError, match="is not a PCI address"):
         Address.parse(text)
 
 

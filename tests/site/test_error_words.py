@@ -156,7 +156,7 @@ def test_every_fault_at_once(faults_of: FaultsOf) -> None:
     """All that is wrong is said at once, in the file's order."""
     text = f"release: ussury\n{CARDS}flavors: {{f: {{ram: 1, vcpu: 2}}}}\nnova: \nnova: \n"
     assert faults_of(text) == [
-        "1:10: 'ussury' is no release of OpenStack that Wholecard knows. Did you mean 'ussuri'?",
+        "1:10: Wholecard knows no OpenStack release 'ussury'. Did you mean 'ussuri'?",
         "3:11: flavors.f lacks the key 'vcpus'; for example vcpus: 16",
         "3:23: flavors.f has no key 'vcpu'. Did you mean 'vcpus'?",
         "5:1: the key 'nova' stands twice, first in line 4",

@@ -20,8 +20,7 @@ from wholecard.cloud.planning.desired import wanted
 from wholecard.cloud.planning.plan import CloudPlan, plan
 from wholecard.core import Action, exit_status
 from wholecard.core.releases import release
-from wholecard.core.report_text import findings_text, progress_text
-from wholecard.host.agent.facts_text import table
+from wholecard.core.report_text import findings_text, progress_text, table
 from wholecard.site.load import read_site
 
 # Its help stands in cli/app.py, which lists it without importing this file.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 # A name is imported from its file when it is first asked for (PEP 562): `inspect` needs errors
 # alone, and subprocess, logging and enum cost more than the interpreter's own start. No file has
-# the name of what it holds: an imported file is an attribute here and would stand in its place.
+# the name of what it holds: an imported file is an attribute here and would hide it.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wholecard.core.errors import RefusedError, UsageError, WholecardError
@@ -54,6 +54,6 @@ def __getattr__(name: str) -> object:
     if name not in _FILES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = __import__(f"{__name__}.{_FILES[name]}", fromlist=[name])
-    found: object = getattr(module, name)
-    globals()[name] = found
-    return found
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value

@@ -41,7 +41,7 @@ class Capability(Enum):
         return release(str(self.since)).series.capitalize()
 
     # fmt: off
-    # Which devices are given, and which alias gets them.
+    # Which devices nova passes through, and which alias gets them.
     ADDRESS_REGEX = (15, "the address of a device_spec may be an object of regular expressions",
         "nova/pci/devspec.py")
     PF_BY_ADDRESS = (15, "the address of a PF gives the PF and its VFs; before, its VFs alone",
@@ -50,12 +50,12 @@ class Capability(Enum):
         "nova/pci/request.py")
     CASELESS_MATCH = 18, "an alias with 10DE matches a device with 10de", "nova/pci/utils.py"
     WIDE_DOMAIN_SKIPPED = (21,
-        "a device in a domain above ffff is passed over; before, nova-compute failed",
+        "a device in a domain above ffff is skipped; before, nova-compute failed",
         "nova 8c9d6fc8f0 (bug 1897528), in Wallaby and backported to Ussuri")
     SOCKET_POLICY = 23, "the NUMA policy socket", "nova/objects/fields.py, PCINUMAAffinityPolicy"
     VDPA = (23, "the device type vdpa, which aliases never get",
         "nova/objects/fields.py, PciDeviceType")
-    SHARED_BETWEEN_REQUESTS = (23, "each request of a server is judged as if it were alone",
+    SHARED_BETWEEN_REQUESTS = (23, "each request of a server is checked as if it were alone",
         "nova 2b447b7236", 26)
     REMOTE_MANAGED = 25, "remote_managed is more than a tag", "nova/pci/devspec.py"
     LIVE_MIGRATABLE = (31, "managed and live_migratable are truth values, not bare tags",
@@ -151,7 +151,7 @@ class Capability(Enum):
     # fmt: on
 
 
-def has(of: Release | int, capability: Capability) -> bool:
+def has(release: Release | int, capability: Capability) -> bool:
     """Whether a release, or nova's major version, has it."""
-    major = of if isinstance(of, int) else of.nova
+    major = release if isinstance(release, int) else release.nova
     return capability.since <= major and (capability.gone is None or major < capability.gone)

@@ -38,7 +38,7 @@ class UsageError(WholecardError):
 
 
 class RefusedError(WholecardError):
-    """Nothing was touched, because `findings` stand against it (exit code 1)."""
+    """Nothing was touched, because `findings` forbid it (exit code 1)."""
 
     exit_code = 1
 

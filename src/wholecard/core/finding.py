@@ -19,11 +19,11 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact that a person should act on or know.
+    """One fact that a person should know or act on.
 
     `rule` is a code of `wholecard.core.rules.RULES` (`WC1xx` host, `WC2xx` nova.conf,
     `WC3xx` cloud, `WC4xx` guest, `WC5xx` audit); `subject` names the thing (a PCI address,
-    a file, a server); `fix` is the mend, empty where nothing is to be done.
+    a file, a server); `fix` says what to do, empty where nothing is to be done.
     """
 
     rule: str

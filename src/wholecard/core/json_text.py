@@ -1,47 +1,56 @@
 """JSON as text, one line for each entry of a long list.
 
 The standard library's encoder is C only without indentation, and importing it brings `re`; what
-is printed here is plain data of ours, of which thousands of entries repeat the same values.
+is printed here is plain data of ours: thousands of entries that repeat the same values.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
 
-def encode(value: Any) -> str:  # noqa: PLR0911 - one return for each kind of value
+def encode(value: Any) -> str:
     """`value` on one line, as `json.dumps` writes it: None, bools, numbers, texts, lists, dicts.
 
     Tuples are lists, and what is none of these is written as its text.
     """
-    kind = type(value)
-    if kind is str:
-        return _text(value)
-    if kind is int or kind is float:
-        return repr(value)
-    if kind is list or kind is tuple:
-        if set(map(type, value)) == {int}:
-            return repr(list(value))
-        return f"[{', '.join([encode(each) for each in value])}]"
-    if value is None:
-        return "null"
-    if kind is bool:
-        return "true" if value else "false"
-    if kind is dict:
-        return f"{{{', '.join([f'{_text(key)}: {encode(each)}' for key, each in value.items()])}}}"
-    return _text(str(value))
+    encoder = _ENCODERS.get(type(value))
+    return encoder(value) if encoder else _text(str(value))
 
 
 def _text(text: str) -> str:
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
-    # The rare one is left to who knows it best.
+    # A text with escapes is rare: only then is the import worth its time.
     import json
 
     return json.dumps(text)
+
+
+def _list(values: Sequence[Any]) -> str:
+    # The sizes of a function's BARs: repr of a list of integers is C and is JSON.
+    if set(map(type, values)) == {int}:
+        return repr(list(values))
+    return f"[{', '.join([encode(value) for value in values])}]"
+
+
+def _dict(members: dict[str, Any]) -> str:
+    return f"{{{', '.join([f'{_text(key)}: {encode(value)}' for key, value in members.items()])}}}"
+
+
+_ENCODERS: dict[type, Callable[[Any], str]] = {
+    str: _text,
+    int: repr,
+    float: repr,
+    list: _list,
+    tuple: _list,
+    dict: _dict,
+    bool: {True: "true", False: "false"}.__getitem__,
+    type(None): lambda _: "null",
+}
 
 
 class Run(dict):  # type: ignore[type-arg]
@@ -51,7 +60,7 @@ class Run(dict):  # type: ignore[type-arg]
         self._heads = [f'"{name}": ' for name in names]
 
     def encoded(self, values: tuple[Any, ...]) -> str:
-        """The fields with these values, as they stand within a record."""
+        """The fields with these values, as they are written within a record."""
         return ", ".join([head + encode(value) for head, value in zip(self._heads, values)])
 
     def __missing__(self, values: tuple[Any, ...]) -> str:
@@ -69,8 +78,8 @@ class UniqueRun(Run):
 def record_lines(records: Iterable[Any], unique: frozenset[str] = frozenset()) -> Iterator[str]:
     """One line for each of some records of one kind, with its fields in their order.
 
-    `unique` names the fields whose values hardly ever repeat. What stands between two of them is
-    looked up as one.
+    `unique` names the fields whose values hardly ever repeat. The fields between two of them are
+    looked up together.
     """
     runs: list[tuple[int, int, Run]] = []
     for record in records:
@@ -82,9 +91,9 @@ def record_lines(records: Iterable[Any], unique: frozenset[str] = frozenset()) -
 
 def _runs(names: list[str], unique: frozenset[str]) -> list[tuple[int, int, Run]]:
     starts = [
-        place
-        for place, name in enumerate(names)
-        if place == 0 or (name in unique) != (names[place - 1] in unique)
+        position
+        for position, name in enumerate(names)
+        if position == 0 or (name in unique) != (names[position - 1] in unique)
     ]
     return [
         (start, end, (UniqueRun if names[start] in unique else Run)(names[start:end]))
@@ -95,8 +104,8 @@ def _runs(names: list[str], unique: frozenset[str]) -> list[tuple[int, int, Run]
 def document(members: Iterable[tuple[str, str | Iterable[str]]]) -> Iterator[str]:
     """An object as text in pieces, a member or an entry of a list on each line.
 
-    A member is its name and its value as JSON, or for a list the entries' values. Nothing is put
-    together here: thousands of lines are written as they are made.
+    A member is its name and its value as JSON, or for a list the entries' values. Nothing is
+    joined here: thousands of lines are written as they are made.
     """
     before = "{\n  "
     for name, value in members:

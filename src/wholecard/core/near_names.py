@@ -20,15 +20,15 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def meant(right: str) -> str:
-    """`Did you mean [admin]?`, for a text that is right as it is written there."""
+    """`Did you mean [admin]?`, for a name that is written without quotes."""
     return f"Did you mean {right}?"
 
 
 class NearNames:
     """Some right names, asked for the one that a wrong one is near to.
 
-    Asking takes as long for a thousand names as for one: every name is known by itself with any
-    letter left out, so that two names meet that differ by a letter more, less, other or moved.
+    Asking takes as long for a thousand names as for one: every name is also kept with any one
+    letter left out, so that two names meet that differ by a letter added, lost, wrong or moved.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -36,9 +36,9 @@ class NearNames:
         self._near: dict[str, str] = {}
         for name in names:
             self._exact.setdefault(squeezed(name), name)
-        for short, name in self._exact.items():
-            for less in (short, *_shortened(short)):
-                self._near.setdefault(less, name)
+        for exact, name in self._exact.items():
+            for near in (exact, *_shortened(exact)):
+                self._near.setdefault(near, name)
 
     def same(self, name: str) -> str | None:
         """The right name that is the same but for signs and case."""
@@ -52,16 +52,15 @@ class NearNames:
         """
         if len(name) > longest:
             return None
-        short = squeezed(name)
-        if short in self._exact:
-            return self._exact[short]
-        if len(short) < shortest:
+        exact = squeezed(name)
+        if exact in self._exact:
+            return self._exact[exact]
+        if len(exact) < shortest:
             return None
-        found = self._near.get(short)
-        return found or next(
-            (self._near[less] for less in _shortened(short) if less in self._near), None
+        return next(
+            (self._near[near] for near in (exact, *_shortened(exact)) if near in self._near), None
         )
 
 
 def _shortened(name: str) -> Iterator[str]:
-    return (name[:place] + name[place + 1 :] for place in range(len(name)))
+    return (name[:position] + name[position + 1 :] for position in range(len(name)))

@@ -19,14 +19,14 @@ from wholecard.core.errors import WholecardError
 
 LOG = logging.getLogger("wholecard.run")
 
-# A program that prints without end must not take the machine's memory or a whole screen with it.
+# A program that prints without end must not fill the machine's memory or the person's screen.
 DETAILS_LIMIT = 4000
 
 # Seconds that a killed program's pipes have to close.
 KILL_GRACE = 5.0
 
-# Called with a line of standard error as it comes, its newline included; a line that has not
-# ended yet is told as far as it has come, without one, and told again when more of it comes.
+# Called with a line of standard error as it comes, its newline included. A line that has not
+# ended yet is passed on without a newline, and again when more of it comes.
 Watch = Callable[[str], None]
 
 
@@ -98,35 +98,34 @@ def run(
     `argv` is an argument list, never a shell string. `timeout` is in seconds; when it passes, the
     program's whole process group is killed. `env` is added to this process's environment, or is
     all of it without `inherit`. `keep` are descriptors that the program inherits: a lock that one
-    holds lasts until the program has ended, also where this process is killed first. Nothing
-    secret may stand in `argv`, for it is logged as a line that can be pasted: secrets go by
-    `stdin`, by `env` or by a file.
+    holds lasts until the program has ended, also where this process is killed first. `argv` must
+    hold no secret, for it is logged as a line that can be pasted: secrets go by `stdin`, by `env`
+    or by a file.
 
-    `watch` is told standard error while the program runs, in a thread of its own. With `programs`
+    `watch` gets standard error while the program runs, in a thread of its own. With `programs`
     another thread can end the program; its status is then that of a signal, as of any killed one.
 
-    Raises RunError when the program is not there, when it passes its time, or, with `check`,
+    Raises RunError when the program is not found, when it passes its time, or, with `check`,
     when its status is not 0; and what `watch` raised, when the program has been killed for it.
     """
-    command = shlex.join(argv)
-    LOG.debug("%s", command)
+    LOG.debug("%s", shlex.join(argv))
     try:
         process = _start(argv, {**(os.environ if inherit else {}), **(env or {})}, cwd, keep)
     except OSError as error:
-        raise RunError(
+        raise _unended(
             f"cannot run {argv[0]}: {error.strerror}",
-            f"command: {command}",
+            argv,
             resolution or f"Install the program that provides {argv[0]}.",
         ) from error
-    given = stdin.encode() if isinstance(stdin, str) else stdin
+    data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
         with (programs or Programs()).holding(process):
-            out, err = _communicate(process, given, timeout, watch)
+            out, err = _communicate(process, data, timeout, watch)
     except subprocess.TimeoutExpired as error:
         _kill(process)
-        raise RunError(
+        raise _unended(
             f"{argv[0]} did not end within {timeout:g} s",
-            f"command: {command}",
+            argv,
             resolution or "Look at what it waits for; run the command by hand.",
         ) from error
     except BaseException:
@@ -140,11 +139,15 @@ def run(
     return result
 
 
+def _unended(brief: str, argv: Sequence[str], resolution: str) -> RunError:
+    return RunError(brief, f"command: {shlex.join(argv)}", resolution)
+
+
 def _failed(result: Result, resolution: str) -> RunError:
-    said = (result.stderr.strip() or result.stdout.strip())[-DETAILS_LIMIT:]
+    output = (result.stderr.strip() or result.stdout.strip())[-DETAILS_LIMIT:]
     return RunError(
         f"{result.argv[0]} failed with status {result.status}",
-        f"command: {shlex.join(result.argv)}\n{said}".strip(),
+        f"command: {shlex.join(result.argv)}\n{output}".strip(),
         resolution or "Run the command by hand to see more.",
         result,
     )
@@ -173,7 +176,7 @@ def _communicate(
     if watch is None or pipe is None:
         return process.communicate(stdin, timeout=timeout)
     deadline = time.monotonic() + timeout
-    # communicate() leaves alone what it does not know of.
+    # Without this communicate() would read standard error too, and the follower would miss lines.
     process.stderr = None
     follower = _Follower(process, pipe, watch)
     follower.start()
@@ -187,7 +190,7 @@ def _communicate(
 
 
 class _Follower(threading.Thread):
-    """Reads a program's standard error to its end and tells of it line by line."""
+    """Reads a program's standard error to its end and passes it on line by line."""
 
     def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes], watch: Watch) -> None:
         super().__init__(daemon=True)
@@ -202,7 +205,9 @@ class _Follower(threading.Thread):
                 self.kept.append(piece)
                 *ended, line = (line + piece).split(b"\n")
                 line = line[-DETAILS_LIMIT:]
-                self._tell([*(each + b"\n" for each in ended), *([line] if line else [])])
+                self._tell(
+                    [*(ended_line + b"\n" for ended_line in ended), *([line] if line else [])]
+                )
 
     def _tell(self, lines: Sequence[bytes]) -> None:
         try:
@@ -217,7 +222,7 @@ class _Follower(threading.Thread):
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a program and everything it started, and reap it."""
     _signal(process)
-    # What left the group may hold the pipes open; it is not waited for.
+    # A process that left the group may hold the pipes open; it is not waited for.
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=KILL_GRACE)
 

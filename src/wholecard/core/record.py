@@ -30,7 +30,7 @@ else:
         if not frozen:
             raise TypeError("records are frozen")
 
-        def made(cls):
+        def record_class(cls):
             names = tuple(cls.__annotations__)
             cls.__init__ = _init(cls, names)
             cls.__dataclass_fields__ = _Fields()
@@ -40,7 +40,7 @@ else:
                 cls.__lt__ = _lt
             return cls
 
-        return made
+        return record_class
 
     def assembled(cls, fields):
         """A record that keeps `fields`, all of its fields in their order: nothing is checked."""

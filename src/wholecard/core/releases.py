@@ -65,19 +65,17 @@ def release(text: str) -> Release:
 
     Raises UsageError, with the nearest right name.
     """
-    wanted = text.strip().lower()
-    for each in RELEASES:
-        if wanted in (each.series, each.name):
-            return each
-    version = _VERSION.fullmatch(wanted)
-    if version:
-        for each in RELEASES:
-            if each.nova == int(version[1]):
-                return each
-    names = [name for each in RELEASES for name in dict.fromkeys((each.series, each.name))]
+    name = text.strip().lower()
+    by_name = {key: known for known in RELEASES for key in (known.series, known.name)}
+    if name in by_name:
+        return by_name[name]
+    version = _VERSION.fullmatch(name)
+    major = int(version[1]) if version else 0
+    if FIRST.nova <= major <= LATEST.nova:
+        return RELEASES[major - FIRST.nova]
     raise UsageError(
-        f"{text!r} is no release of OpenStack that Wholecard knows",
+        f"Wholecard knows no OpenStack release {text!r}",
         f"It knows {FIRST.series.capitalize()} (nova {FIRST.nova}) to {LATEST} "
-        f"(nova {LATEST.nova}): {', '.join(each.series for each in RELEASES)}.",
-        did_you_mean(wanted, names) or "Write the series or nova's version.",
+        f"(nova {LATEST.nova}): {', '.join(known.series for known in RELEASES)}.",
+        did_you_mean(name, by_name) or "Write the series or nova's version.",
     )

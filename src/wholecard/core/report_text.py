@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from wholecard.core import Action, Finding, Severity
 from wholecard.core.units import counted
 
+# `inspect` prints a table and no findings, so the finding's own imports are not paid for here.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wholecard.core import Action, Finding
+
 _WIDTH = 100
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, two spaces apart, nothing behind the last."""
+    lines = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
+    )
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
@@ -15,18 +28,28 @@ def findings_text(findings: Sequence[Finding]) -> str:
 
     Prose is wrapped; a line of a fix that is indented is a command and stays whole.
     """
+    from wholecard.core import Severity
+
     if not findings:
         return "No findings: all is well."
     lines = []
+    counts = []
     for severity in Severity:
-        for finding in (each for each in findings if each.severity is severity):
-            head = f"{finding.rule} {severity.value} {finding.subject}: "
-            lines += _wrapped(head + finding.message, "      ", "")
-            prose, *commands = (finding.fix or "").splitlines() or [""]
-            if prose:
-                lines += _wrapped(f"fix: {prose}", "           ", "      ")
-            lines += [f"         {command}" for command in commands]
-    return "\n".join([*lines, _count_text(findings)])
+        same = [finding for finding in findings if finding.severity is severity]
+        for finding in same:
+            lines += _finding_lines(finding)
+        if same:
+            counts.append(counted(len(same), severity.value))
+    return "\n".join([*lines, ", ".join(counts)])
+
+
+def _finding_lines(finding: Finding) -> list[str]:
+    head = f"{finding.rule} {finding.severity.value} {finding.subject}: "
+    lines = _wrapped(head + finding.message, "      ", "")
+    prose, *commands = finding.fix.splitlines() or [""]
+    if prose:
+        lines += _wrapped(f"fix: {prose}", "           ", "      ")
+    return lines + [f"         {command}" for command in commands]
 
 
 def _wrapped(text: str, indent: str, first: str) -> list[str]:
@@ -41,17 +64,8 @@ def _wrapped(text: str, indent: str, first: str) -> list[str]:
     return [*lines, line]
 
 
-def _count_text(findings: Sequence[Finding]) -> str:
-    counts = []
-    for severity in Severity:
-        count = sum(each.severity is severity for each in findings)
-        if count:
-            counts.append(counted(count, severity.value))
-    return ", ".join(counts)
-
-
-def progress_text(place: int, count: int, action: Action, seconds: float | None) -> str:
+def progress_text(number: int, count: int, action: Action, seconds: float | None) -> str:
     """The beginning of a progress line, or with `seconds` its end."""
     if seconds is None:
-        return f"[{place}/{count}] {action.kind} {action.subject} ... "
+        return f"[{number}/{count}] {action.kind} {action.subject} ... "
     return f"{seconds:.1f} s\n"

@@ -1,7 +1,7 @@
 """Reading small files below a root, of which a host has tens of thousands.
 
 By system calls instead of `pathlib`: a file costs a third, and nothing has to be imported. What
-cannot be read is absent; nothing here raises or waits, whatever stands at a path.
+cannot be read is absent; nothing here raises or waits, whatever kind of file a path names.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Union
 
-    # The folder that stands for `/`.
+    # The folder that is read as `/`: a mounted image, a snapshot, a test's tree.
     Root = Union[str, os.PathLike[str]]
 
-# A pipe in a foreign tree must not make us wait for somebody who writes to it.
+# Opening a pipe in a foreign tree must not wait for a writer.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK
 _BLANK = "\0 \t\r\n"
 _PIECE = 1 << 20
 _PAGE = 4096
-# What Python's own allocator takes, without asking the system's.
+# A buffer of this size comes from Python's own allocator (objects up to 512 bytes), not malloc.
 _SHORT = 460
 
 

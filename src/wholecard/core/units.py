@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
 
-_SIZES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+_SIZES = ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (1 << 10, "KiB"))
 
 
 def size_text(size: int) -> str:

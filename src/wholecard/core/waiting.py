@@ -24,8 +24,9 @@ def wait_until(
     """Call `probe` until it returns something other than None, and return that.
 
     `timeout` and `interval` are seconds. The probe runs at least once, and once more when the time
-    is over. `what` completes "...: not within 5 s" as a noun sentence, `last` gives what was seen
-    at the end. `ended` says why it can no longer come true (a service that died), or nothing.
+    is over. `what` names the condition in the error (`WHAT: not within 5 s`), `last` gives what
+    was seen at the end, `ended` the reason why it cannot become true any more (a service that
+    died), or nothing.
 
     Raises what `error` makes of brief, details and resolution when the time is over, or at once
     where it has `ended`; what the probe raises passes through.

@@ -12,67 +12,68 @@ READING = ("inspect", "check", "plan", "verify", "status")
 
 
 def not_started(host: str, result: Result) -> WholecardError:
-    """The agent did not start: ssh's reason, or what the remote end found missing."""
-    said = result.stderr.strip() or result.stdout.strip()
+    """The agent did not start: ssh's reason, or what is missing on the host."""
+    output = result.stderr.strip() or result.stdout.strip()
     reasons = {
         NO_CONNECTION: (
             f"{host}: ssh does not reach it",
-            f"See that `ssh -o BatchMode=yes {host} true` works (with -F FILE where --ssh-config "
-            "is given): the name, the key, the host's key in known_hosts.",
+            f"Make `ssh -o BatchMode=yes {host} true` work (with -F FILE where --ssh-config is "
+            "used): check the name, your key, and the host's key in known_hosts.",
         ),
         NO_PYTHON: (
             f"{host}: no Python 3.9 or newer there",
-            "Install one (python3, python3.9, python3.11 …) on the host; the agent needs nothing "
+            "Install one on the host (python3, python3.9, python3.11 …). The agent needs nothing "
             "else.",
         ),
         NO_SUDO: (
-            f"{host}: sudo does not make us root without a password",
+            f"{host}: sudo needs a password",
             "Log in as root (--on root@HOST), or allow this user NOPASSWD in sudoers.",
         ),
         NO_ROOM: (
             f"{host}: the agent cannot be stored in ~/.cache/wholecard",
-            "See that this user's home there can be written to and has room.",
+            "Check that this user can write to the home folder there and that it has free space.",
         ),
         NO_AGENT: (
-            f"{host}: the agent was sent and is not there, or is not what was sent",
-            "See whether something empties or changes ~/.cache/wholecard there.",
+            f"{host}: the agent was sent, but its file is missing or changed",
+            "Find out what empties or changes ~/.cache/wholecard there.",
         ),
     }
     brief, resolution = reasons.get(
         result.status,
         (
             f"{host}: its shell did not run the agent (status {result.status})",
-            f"See what `ssh {host} sh -c true` says: the login shell must run commands.",
+            f"Look at what `ssh {host} sh -c true` prints: the login shell must run commands.",
         ),
     )
-    return WholecardError(brief, said, resolution)
+    return WholecardError(brief, output, resolution)
 
 
-def broken_off(host: str, words: Sequence[str], status: int, said: str) -> WholecardError:
-    """The agent started, and did not end by itself."""
+def broken_off(host: str, words: Sequence[str], status: int, stderr: str) -> WholecardError:
+    """The agent started and was cut off before its end."""
     if status == NO_CONNECTION:
         brief = f"{host}: the connection was lost during {words[0]}"
     else:
         brief = f"{host}: the agent ended with status {status} during {words[0]}"
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return WholecardError(brief, f"last heard: {lines[-1]}" if lines else "", _look(host, words))
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    details = f"last output: {lines[-1]}" if lines else ""
+    return WholecardError(brief, details, _what_next(host, words))
 
 
 def interrupted(host: str, words: Sequence[str]) -> WholecardError:
-    """Ctrl-C came before the answer."""
-    return WholecardError(f"{host}: interrupted", resolution=_look(host, words))
+    """Ctrl-C came before the command's end."""
+    return WholecardError(f"{host}: interrupted", resolution=_what_next(host, words))
 
 
 def too_long(host: str, words: Sequence[str], seconds: float) -> WholecardError:
-    """The time-out came before the answer."""
-    resolution = f"{_look(host, words)} --timeout SECONDS waits longer."
+    """The time-out came before the command's end."""
+    resolution = f"{_what_next(host, words)} --timeout SECONDS waits longer."
     return WholecardError(f"{host}: no answer within {seconds:g} s", resolution=resolution)
 
 
-def _look(host: str, words: Sequence[str]) -> str:
+def _what_next(host: str, words: Sequence[str]) -> str:
     if words[0] in READING:
         return "Nothing was changed; run it again."
     return (
-        f"The host may have gone on. Run status there: wholecard --on {host} host status; when it "
-        "is unfinished, apply finishes it and rollback undoes it."
+        f"The command may still run on the host. See how far it is: wholecard --on {host} host "
+        "status. Where it is unfinished, apply finishes it and rollback undoes it."
     )

@@ -1,4 +1,4 @@
-"""One command on many hosts, side by side: each host's answer, whatever becomes of the others."""
+"""One command on many hosts, side by side: each host's result, whatever happens on the others."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from wholecard.fleet.host_result import HostResult
 from wholecard.fleet.ssh import NO_AGENT, Ssh
 from wholecard.host.agent.zipapp import agent_bytes
 
-# In seconds: a host's disks may sleep; an initramfs may be built for each of its kernels.
+# Seconds that a command may take. A reading one may wait for disks that sleep; apply may build an
+# initramfs for each of the host's kernels.
 READING_SECONDS = 300.0
 CHANGING_SECONDS = 3600.0
 
 
 class Watcher:
-    """Is told, from a thread for each host, what goes on. This one keeps still."""
+    """Is told, from a thread for each host, what happens. This one does nothing."""
 
     def state(self, host: str, text: str) -> None:
-        """A host begins something: `connecting`, `sending the agent`, `running inspect`."""
+        """A host starts a step: `connecting`, `sending the agent`, `running inspect`."""
 
     def line(self, host: str, text: str) -> None:
-        """The agent wrote to standard error: a line, without its newline while it goes on."""
+        """The agent wrote to standard error: a line, without a newline until the line has ended."""
 
-    def answer(self, answer: HostResult) -> None:
+    def answer(self, result: HostResult) -> None:
         """A host's command has ended."""
 
 
@@ -42,7 +43,7 @@ class Package:
 
     @classmethod
     def build(cls) -> Package:
-        """Made from this very package."""
+        """Made from this installation of Wholecard."""
         data = agent_bytes()
         return cls(data, hashlib.sha256(data).hexdigest())
 
@@ -66,14 +67,14 @@ class Fleet:
         self._package = Package.build()
 
     def run(self, words: Sequence[str], watcher: Watcher) -> tuple[HostResult, ...]:
-        """The answers of all hosts to the agent's command `words`, in the hosts' order.
+        """The results of the agent's command `words` on all hosts, in the hosts' order.
 
-        What happens to one host is its answer's error and leaves the others alone. On Ctrl-C every
-        ssh is ended and the answers of the hosts that were not done say so.
+        A failure on one host is that host's `error` and leaves the others alone. On Ctrl-C every
+        ssh is ended, and the results of the hosts that had not finished say so.
         """
         with ThreadPoolExecutor(max(1, min(self._jobs, len(self.hosts)))) as threads:
-            ask = partial(self._answer, words=tuple(words), watcher=watcher)
-            futures = [threads.submit(ask, host) for host in self.hosts]
+            on_host = partial(self._result, words=tuple(words), watcher=watcher)
+            futures = [threads.submit(on_host, host) for host in self.hosts]
             try:
                 return tuple(future.result() for future in futures)
             except KeyboardInterrupt:
@@ -85,25 +86,28 @@ class Fleet:
         """Whether Ctrl-C ended it."""
         return self._programs.ended
 
-    def _answer(self, host: str, words: tuple[str, ...], watcher: Watcher) -> HostResult:
+    def _result(self, host: str, words: tuple[str, ...], watcher: Watcher) -> HostResult:
         began = time.monotonic()
         try:
-            status, stdout, stderr = self._ask(host, words, watcher)
-            answer = HostResult(host, status, stdout, stderr, seconds=time.monotonic() - began)
+            status, stdout, stderr = self._run_agent(host, words, watcher)
+            result = HostResult(host, status, stdout, stderr, seconds=time.monotonic() - began)
         except _NoAnswerError as error:
             seconds = time.monotonic() - began
-            answer = HostResult(host, 3, error.stdout, error.stderr, error.cause, seconds)
-        watcher.answer(answer)
-        return answer
+            result = HostResult(host, 3, error.stdout, error.stderr, error.cause, seconds)
+        watcher.answer(result)
+        return result
 
-    def _ask(self, host: str, words: tuple[str, ...], watcher: Watcher) -> tuple[int, str, str]:
+    def _run_agent(
+        self, host: str, words: tuple[str, ...], watcher: Watcher
+    ) -> tuple[int, str, str]:
+        """Exit status and both outputs; the agent is sent where the host does not have it."""
         if self.interrupted:
-            raise _NoAnswerError(WholecardError(f"{host}: not begun"))
+            raise _NoAnswerError(WholecardError(f"{host}: not started"))
         watcher.state(host, "connecting")
-        result = self._call(host, words, watcher, send=False)
+        result = self._ssh_once(host, words, watcher, send=False)
         if result.status == NO_AGENT and not self.interrupted:
             watcher.state(host, "sending the agent")
-            result = self._call(host, words, watcher, send=True)
+            result = self._ssh_once(host, words, watcher, send=True)
         stdout, started = _after(self._package.name, result.stdout)
         stderr, _ = _after(self._package.name, result.stderr)
         if started and 0 <= result.status <= 3:
@@ -116,7 +120,9 @@ class Fleet:
             error = not_started(host, result)
         raise _NoAnswerError(error, stdout, stderr if started else "")
 
-    def _call(self, host: str, words: tuple[str, ...], watcher: Watcher, *, send: bool) -> Result:
+    def _ssh_once(
+        self, host: str, words: tuple[str, ...], watcher: Watcher, *, send: bool
+    ) -> Result:
         package = self._package
         limit = READING_SECONDS if words[0] in READING else CHANGING_SECONDS
         try:
@@ -130,14 +136,14 @@ class Fleet:
                 programs=self._programs,
             )
         except RunError as error:
-            # Its details are the command with all of the script: `-v` shows it to who asks.
+            # Its details are the command with the whole script, which helps nobody; -v shows it.
             if error.brief.startswith("cannot run"):
                 raise _NoAnswerError(WholecardError(error.brief, "", error.resolution)) from error
             raise _NoAnswerError(too_long(host, words, self._timeout or limit)) from error
 
 
 class _NoAnswerError(Exception):
-    """The agent did not run to its end on a host: why, and what it had said by then."""
+    """The agent did not run to its end on a host: why, and its output until then."""
 
     def __init__(self, cause: WholecardError, stdout: str = "", stderr: str = "") -> None:
         super().__init__(cause.brief)
@@ -145,14 +151,14 @@ class _NoAnswerError(Exception):
 
 
 class _Listener:
-    """Takes from a host's standard error what is the agent's own: all after its name."""
+    """Takes from a host's standard error what the agent wrote: all after its name."""
 
     def __init__(self, host: str, command: str, name: str, watcher: Watcher) -> None:
         self._host, self._command, self._name, self._watcher = host, command, name, watcher
         self._started = False
 
     def hear(self, line: str) -> None:
-        """A line, or what has come of it."""
+        """A line, or the beginning of one that has not ended."""
         if self._started:
             self._watcher.line(self._host, line)
         elif line == f"{self._name}\n":
@@ -161,6 +167,6 @@ class _Listener:
 
 
 def _after(name: str, text: str) -> tuple[str, bool]:
-    """What stands behind the line `name`, and whether there is one."""
-    before, found, after = text.partition(f"{name}\n")
-    return (after, True) if found else (before, False)
+    """What follows the line `name`, and whether there is such a line."""
+    before, line, after = text.partition(f"{name}\n")
+    return (after, True) if line else (before, False)

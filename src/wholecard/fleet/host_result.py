@@ -1,4 +1,4 @@
-"""What a host answered, or why it did not."""
+"""The result of a command on one host, or why there is none."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ class HostResult:
         return {"status": self.status, "output": output, "error": error}
 
 
-def worst(answers: Iterable[HostResult]) -> int:
-    """The exit status that tells of them all: 3 over 2 over 1 over 0."""
-    return max((answer.status for answer in answers), default=0)
+def worst(results: Iterable[HostResult]) -> int:
+    """The highest exit status, which is the whole command's: 3 over 2 over 1 over 0."""
+    return max((result.status for result in results), default=0)

@@ -15,21 +15,21 @@ _IPV6 = r"(?=[^@]*:[^@]*:)[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?"
 _NAME = re.compile(f"{_USER}(?:{_HOST}|{_IPV6})")
 
 
-def read_names(given: Sequence[str]) -> tuple[str, ...]:
-    """The hosts in the order asked, each once.
+def read_names(values: Sequence[str]) -> tuple[str, ...]:
+    """The hosts in the order of the options `values`, each once.
 
-    Each text of `given` is a list parted by commas; a part `@FILE` is a file with a host per line,
-    where `#` begins a comment. Raises UsageError for what could be no host's name, for a file
+    A value is a list separated by commas; its part `@FILE` is a file with one host per line, where
+    `#` begins a comment. Raises UsageError for a text that cannot be a host's name, for a file
     that cannot be read, and for an empty list.
     """
-    names = tuple(dict.fromkeys(name for text in given for name in _split(text)))
+    names = tuple(dict.fromkeys(name for text in values for name in _split(text)))
     if not names:
         raise UsageError("no host named", resolution="Name one: wholecard --on gpu-01 inspect")
     for name in names:
         if not _NAME.fullmatch(name):
             raise UsageError(
-                f"{name!r} is no host's name",
-                resolution="Write HOST or USER@HOST; a port, a key or a jump host stand in ssh's "
+                f"{name!r} is not a host's name",
+                resolution="Write HOST or USER@HOST. A port, a key or a jump host belongs in ssh's "
                 "own configuration (~/.ssh/config, or --ssh-config FILE).",
             )
     return names
@@ -47,10 +47,10 @@ def _lines(file: Path) -> Iterator[str]:
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(
-            f"cannot read the hosts from {file}: {said}",
-            resolution="Give a text file with one host per line: --on @FILE",
+            f"cannot read the hosts from {file}: {reason}",
+            resolution="Name a text file with one host per line: --on @FILE",
         ) from error
     for line in text.splitlines():
         name = line.partition("#")[0].strip()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# See ssh_config(5). Nothing may ask, nothing may hang, nothing of this machine is lent to the
-# host; keys, ports, jump hosts and known hosts stay the operator's own configuration.
+# See ssh_config(5). ssh asks no questions and does not hang, and the host gets no access to this
+# machine. Keys, ports, jump hosts and known hosts are the operator's own configuration.
 _OPTIONS = (
     "BatchMode=yes",
     "ConnectTimeout=10",
@@ -19,9 +19,9 @@ _OPTIONS = (
     "ClearAllForwardings=yes",
     "PermitLocalCommand=no",
     "RemoteCommand=none",
-    # A connection that is shared may be used, but none is left behind.
+    # An existing shared connection is used, but none is left behind.
     "ControlMaster=no",
-    # A banner is not the answer's.
+    # The host's banner is not part of the output.
     "LogLevel=ERROR",
 )
 
@@ -32,16 +32,16 @@ NO_CONNECTION = 255
 
 # Run by `sh -c` with: the agent's digest, its name, "send" or "", "sudo" or "", and the command's
 # words. One line and no `!`, for a login shell of csh's kind reads it before sh does. The name is
-# written to both outputs just before the agent starts: what a login shell says comes before it,
+# written to both outputs just before the agent starts: what a login shell prints comes before it,
 # and a status without it is not the agent's.
 SCRIPT = " ".join((
     "digest=$1; name=$2; send=$3; sudo=$4; shift 4; as=;",
     "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH;",
     'folder=${HOME:?}/.cache/wholecard; agent=$folder/$name.pyz;',
     'sum() { sha256sum 2> /dev/null < "$1" | cut -c -64; };',
-    "for each in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9",
+    "for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9",
     "/usr/libexec/platform-python; do",
-    'if python=$(command -v "$each") &&',
+    'if python=$(command -v "$candidate") &&',
     '"$python" -I -c "import sys; sys.exit(sys.version_info < (3, 9))" 2> /dev/null;',
     f'then break; fi; python=; done; [ -n "$python" ] || exit {NO_PYTHON};',
     'if [ "$sudo" = sudo ] && [ "$(id -u)" -ne 0 ]; then',
@@ -50,7 +50,7 @@ SCRIPT = " ".join((
     'mkdir -p "$folder" && new=$(mktemp "$folder/.wholecard-host-XXXXXX") && cat > "$new" &&',
     '[ "$(sum "$new")" = "$digest" ] && chmod 700 "$new" && mv -f "$new" "$agent" ||',
     f'{{ rm -f "$new"; exit {NO_ROOM}; }} ) || exit {NO_ROOM};',
-    # An agent that another version of Wholecard runs at this moment was used today.
+    # Old agents go; one that another version of Wholecard runs at this moment was used today.
     'find "$folder" -maxdepth 1 -type f -name "*wholecard-host-*" -mtime +0 -exec rm -f {} +; fi;',
     f'[ "$(sum "$agent")" = "$digest" ] || exit {NO_AGENT}; touch -c "$agent";',
     'echo "$name"; echo "$name" >&2;',
@@ -60,7 +60,7 @@ SCRIPT = " ".join((
 
 @dataclass(frozen=True)
 class Ssh:
-    """How hosts are reached: ssh's own configuration file, and whether sudo makes it root there."""
+    """How hosts are reached: ssh's own configuration file, and whether the agent runs by sudo."""
 
     config: Path | None = None
     sudo: bool = False
@@ -74,6 +74,6 @@ class Ssh:
         """
         options = [word for option in _OPTIONS for word in ("-o", option)]
         config = ["-F", str(self.config)] if self.config else []
-        given = (digest, name, "send" if send else "", "sudo" if self.sudo else "", *words)
-        command = shlex.join(["sh", "-c", SCRIPT, "wholecard", *given])
+        arguments = (digest, name, "send" if send else "", "sudo" if self.sudo else "", *words)
+        command = shlex.join(["sh", "-c", SCRIPT, "wholecard", *arguments])
         return ["ssh", *config, "-T", *options, "--", host, command]

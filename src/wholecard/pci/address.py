@@ -13,7 +13,7 @@ NOVA_MAX_DOMAIN = 0xFFFF
 
 @dataclass(frozen=True, order=True)
 class Address:
-    """A function's place: domain (up to 32 bits), bus (8 bits), slot (5 bits), function (3 bits).
+    """Where a function is: domain (up to 32 bits), bus (8), slot (5) and function (3 bits).
 
     Addresses sort as `lspci` lists them. A domain has more than 16 bits behind Intel VMD
     (`10000:01:00.0`); the kernel prints at least four digits.
@@ -33,7 +33,7 @@ class Address:
         numbers = parse_numbers(text)
         if numbers is None:
             raise UsageError(
-                f"{text!r} is no PCI address",
+                f"{text!r} is not a PCI address",
                 resolution="Write it as lspci -D does: 0000:01:00.0",
             )
         return cls(*numbers)
@@ -53,12 +53,12 @@ class Address:
 
 
 def parse_numbers(text: str) -> tuple[int, int, int, int] | None:
-    """The four numbers of an address as text, None for what is none.
+    """The four numbers of an address as text, None for any other text.
 
     Written without `re`, whose import takes as long as reading a hundred functions.
     """
     domain, rest = text[:-7], text[-7:]
-    if len(rest) != 7 or rest[2] != ":" or rest[5] != ".":
+    if len(rest) != 7 or rest[2::3] != ":.":
         return None
     if domain and not (domain[-1] == ":" and 4 <= len(domain) - 1 <= 8):
         return None

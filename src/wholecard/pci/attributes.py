@@ -1,4 +1,4 @@
-"""What the texts of a function's attributes mean; garbled ones mean nothing.
+"""What the texts of a function's attributes mean; a garbled one counts as absent.
 
 Sources: linux, Documentation/ABI/testing/sysfs-bus-pci; drivers/pci/pci-sysfs.c, `resource_show`;
 drivers/pci/pci-driver.c, `pci_uevent`; drivers/pci/probe.c, `pci_speed_string`.
@@ -19,15 +19,15 @@ _RESOURCE_LINE = b"0123456789abcdefABCDEFx "
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
-def module_behind(drivers: str, driver: str | None) -> str | None:
-    """The module behind a driver; None where it is built in."""
+def driver_module(drivers: str, driver: str | None) -> str | None:
+    """The module that has a driver; None where it is built in."""
     if driver is None or "/" in driver:
         return None
     return link_name(f"{drivers}/{driver}/module")
 
 
-def override_of(data: bytes | None) -> str | None:
-    """The driver that alone may take a function; the kernel prints `(null)` for none."""
+def driver_override(data: bytes | None) -> str | None:
+    """The only driver that may bind a function; the kernel prints `(null)` for none."""
     text = text_of(data)
     return text if text not in ("", "(null)") else None
 
@@ -37,50 +37,49 @@ def link_value(data: bytes | None) -> float | int | None:
     digits, _, unit = text_of(data).partition(" ")
     if not unit:
         return number(digits) or None
-    whole, _, part = digits.partition(".")
-    fine = number(whole) is not None and (not part or number(part) is not None)
-    return float(digits) or None if fine and unit.startswith("GT/s") else None
+    whole, _, decimals = digits.partition(".")
+    decimal = number(whole) is not None and (not decimals or number(decimals) is not None)
+    return float(digits) or None if decimal and unit.startswith("GT/s") else None
 
 
-def above_of(target: str) -> tuple[tuple[Address, ...], str]:
-    """Parents and path of slots of what is below a folder of `devices`."""
+def parents_and_path(target: str) -> tuple[tuple[Address, ...], str]:
+    """The bridges above a function and its path of slots, by its folder below `/sys/devices`."""
     parents = []
-    steps = []
-    for part in target.split("/"):
-        numbers = parse_numbers(part)
+    slots = []
+    for step in target.split("/"):
+        numbers = parse_numbers(step)
         if numbers:
             parents.append(Address(*numbers))
-            steps.append(f"{numbers[2]:02x}.{numbers[3]:x}")
-        elif part.startswith("pci") and parse_numbers(f"{part[3:]}:00.0"):
-            # Behind Intel VMD there is a root bus below a function; paths begin at the last.
-            steps = [part[3:]]
-    return tuple(parents), "/".join(steps) if steps and ":" in steps[0] else ""
+            slots.append(f"{numbers[2]:02x}.{numbers[3]:x}")
+        elif step.startswith("pci") and parse_numbers(f"{step[3:]}:00.0"):
+            # Behind Intel VMD there is a root bus below a function; a path begins at the last.
+            slots = [step[3:]]
+    return tuple(parents), "/".join(slots) if slots and ":" in slots[0] else ""
 
 
-def is_whole(said: dict[str, str]) -> bool:
-    """Whether `uevent` told all that the kernel writes there for a function without a driver."""
-    vendor, _, device = said.get("PCI_ID", "").partition(":")
-    sub_vendor, _, sub_device = said.get("PCI_SUBSYS_ID", "").partition(":")
-    return all(len(each) == 4 and _HEX.issuperset(each)
-               for each in (vendor, device, sub_vendor, sub_device)) and bool(
-        said.get("MODALIAS") and hex_digits("0x" + said.get("PCI_CLASS", "").zfill(6), 8)
-    )  # fmt: skip
+def is_complete(uevent: dict[str, str]) -> bool:
+    """Whether `uevent` has all that the kernel writes there for a function without a driver."""
+    ids = f"{uevent.get('PCI_ID', '')}:{uevent.get('PCI_SUBSYS_ID', '')}".split(":")
+    if len(ids) != 4 or not all(len(part) == 4 and _HEX.issuperset(part) for part in ids):
+        return False
+    class_code = hex_digits("0x" + uevent.get("PCI_CLASS", "").zfill(6), 8)
+    return bool(uevent.get("MODALIAS") and class_code)
 
 
-def said_or_read(text: str, digits: int, at: int, name: str) -> str:
-    """What `uevent` said, where that is an id, else what the attribute `name` says.
+def id_or_attribute(text: str, digits: int, folder: int, name: str) -> str:
+    """The id that `uevent` has as `text`, else that of the attribute `name` in the open folder.
 
-    Zeros are what a class that was not said is filled up with.
+    A class that `uevent` lacks comes here as zeros alone.
     """
     if len(text) == digits and _HEX.issuperset(text) and text.strip("0"):
         return text.lower()
-    return hex_digits(text_of(read_attribute(name, at)), digits + 2)
+    return hex_digits(text_of(read_attribute(name, folder)), digits + 2)
 
 
 def hex_digits(text: str, length: int) -> str:
     """The digits of `0x10de`, in all `length` characters; empty where it is anything else."""
-    fine = len(text) == length and text[:2] == "0x" and _HEX.issuperset(text[2:])
-    return text[2:].lower() if fine else ""
+    is_hex = len(text) == length and text[:2] == "0x" and _HEX.issuperset(text[2:])
+    return text[2:].lower() if is_hex else ""
 
 
 def numbers_of(address: Address) -> Numbers:

@@ -1,7 +1,7 @@
 """The displays of management controllers and hypervisors, which belong to the host.
 
 A board's BMC shows the host's console over the network through a small VGA function of its own. It
-is of class 0300 as a GPU is, and given away it takes the remote console with it.
+is of class 0300 as a GPU is; in a guest the host's remote console would be gone.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from wholecard.pci.function import Function
 
 # Vendors and devices whose functions of class 03 are such displays. Sources: the id tables of the
-# kernel's drivers named beside them, and https://pci-ids.ucw.cz for what has none. An empty set
-# stands for every device of the vendor.
+# kernel's drivers named beside them, and https://pci-ids.ucw.cz where none is named. An empty set
+# means every device of the vendor.
 _BMC: dict[str, frozenset[str]] = {
     "1a03": frozenset(),  # ASPEED makes BMCs alone: drivers/gpu/drm/ast
     "102b": frozenset(  # Matrox G200 in server boards: drivers/gpu/drm/mgag200
@@ -32,7 +32,7 @@ _VIRTUAL: dict[str, frozenset[str]] = {
 
 
 def is_bmc_display(function: Function) -> bool:
-    """Whether `function` is the host's own console display and so never a card to be given.
+    """Whether `function` is the host's own console display, which is never given to a guest.
 
     Known by vendor and device, and only in the display class: the same chips have other functions.
     """

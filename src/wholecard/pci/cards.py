@@ -19,7 +19,7 @@ class Card:
     """All functions of one slot, at least one of them a GPU or another accelerator.
 
     `companions` are endpoints outside the slot that share an IOMMU group with a function in it;
-    some of them may belong to another card. The card is given with them or not at all.
+    some of them may belong to another card. A guest gets the card with them or not at all.
     """
 
     functions: tuple[Function, ...]
@@ -42,7 +42,7 @@ class Card:
 
     @property
     def title(self) -> str:
-        """Slot and the GPU's name or ids, for a person to recognise it by."""
+        """Slot and the GPU's name or ids, by which a person recognises the card."""
         first = self.gpu[0]
         return f"{self.slot} {first.vendor_name} {first.device_name or first.ids}".replace(
             "  ", " "
@@ -62,26 +62,24 @@ class Card:
 def find_cards(functions: Iterable[Function], groups: Iterable[IommuGroup]) -> tuple[Card, ...]:
     """The cards among `functions`, by slot, with the companions that `groups` give them.
 
-    A VF is no card: it is a part of its PF's. Bridges never belong to one.
+    A VF is not a card: it is a part of its PF's. Bridges never belong to one.
     """
-    functions = [each for each in functions if each.physfn is None and not each.is_bridge]
-    slots: dict[tuple[int, int, int], list[Function]] = {
-        _slot(function): [] for function in functions if function.is_display
-    }
+    slots: dict[tuple[int, int, int], list[Function]] = {}
     for function in functions:
-        slot = _slot(function)
-        if slot in slots:
-            slots[slot].append(function)
-    members = [
-        tuple(sorted(slots[slot], key=lambda function: function.address.function))
+        if function.physfn is None and not function.is_bridge:
+            slots.setdefault(_slot(function), []).append(function)
+    with_gpu = [
+        sorted(slots[slot], key=lambda function: function.address.function)
         for slot in sorted(slots)
+        if any(function.is_display for function in slots[slot])
     ]
+    own = {function.address for members in with_gpu for function in members}
     shared: dict[Address, list[IommuGroup]] = {}
     for group in groups:
         for function in group.functions:
-            if _slot(function) in slots:
+            if function.address in own:
                 shared.setdefault(function.address, []).append(group)
-    return tuple(_card(found, shared) for found in members)
+    return tuple(_card(tuple(members), shared) for members in with_gpu)
 
 
 def _slot(function: Function) -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ BRIDGE_CLASS = "0604"
 # devices is bound to VFIO or known to be harmless; pci-stub only parks a device.
 HARMLESS_DRIVERS = frozenset({"vfio-pci", "pci-stub"})
 
-# Fields whose values hardly ever repeat: to whom writes thousands of functions.
+# Fields whose values hardly ever repeat, for a writer of thousands of functions: `json_text`.
 UNIQUE_FIELDS = frozenset({"address", "iommu_group", "path", "bar_starts"})
 
 
@@ -31,13 +31,13 @@ class Function:
     root bus down. `driver_module` is the module behind `driver`, None where it is built in.
     `modules` are the kernel modules that would claim the function. `physfn` is set on a VF;
     `sriov_total` and `sriov_vfs` are on a PF the VFs it can have and the VFs it has.
-    `path` is the function's place by slots alone, from its root bus down
-    (`0000:00/02.0/00.0`): it stays when other devices renumber the buses.
+    `path` says where the function is by slots alone, from its root bus down
+    (`0000:00/02.0/00.0`): it stays the same when other devices renumber the buses.
     `bar_starts` are the addresses of `bars`. Link speeds are in GT/s, widths in lanes; a field is
     None where there is no link or it was not read. `reset_methods` is None where the kernel does
     not say (before Linux 5.15) and empty where no reset works. `power` is the runtime power state
-    (`active`, `suspended`, ...), not read for a VF; a function that sleeps is not woken: what
-    reading would wake it for stays empty. `serial` is the VPD's, read only for root.
+    (`active`, `suspended`, ...), not read for a VF. A function that sleeps is not woken: fields
+    whose reading would wake it stay empty. `serial` is the VPD's, which only root may read.
     """
 
     address: Address
@@ -76,12 +76,12 @@ class Function:
 
     @property
     def ids(self) -> str:
-        """`10de:1eb8`, as lspci -n prints it; `?` where sysfs did not say."""
+        """`10de:1eb8`, as lspci -n prints it; `?` for an id that sysfs does not have."""
         return f"{self.vendor or '?'}:{self.device or '?'}"
 
     @property
     def is_bridge(self) -> bool:
-        """A PCI-to-PCI bridge, which is never given and never bound."""
+        """A PCI-to-PCI bridge, which is never bound and never given to a guest."""
         return self.class_code.startswith(BRIDGE_CLASS)
 
     @property

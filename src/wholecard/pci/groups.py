@@ -1,4 +1,4 @@
-"""IOMMU groups: what can only be given together."""
+"""IOMMU groups: what a guest can only get together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUPS = "sys/kernel/iommu_groups"
 
 @dataclass(frozen=True)
 class IommuGroup:
-    """Functions that the IOMMU cannot keep apart. `number` is None for a predicted group."""
+    """Functions that the IOMMU cannot isolate from each other. `number` is None if predicted."""
 
     number: int | None
     functions: tuple[Function, ...]
@@ -33,12 +33,12 @@ class IommuGroup:
 
     @property
     def endpoints(self) -> tuple[Function, ...]:
-        """The functions that are no bridges: what must be bound for the group to be given."""
+        """The functions other than bridges: all of them must be bound to make the group viable."""
         return tuple(function for function in self.functions if not function.is_bridge)
 
     @property
     def blockers(self) -> tuple[Function, ...]:
-        """The endpoints whose driver keeps the group from being given."""
+        """The endpoints whose driver prevents that the group is viable."""
         return tuple(function for function in self.functions if not function.is_free_for_vfio)
 
     @property
@@ -63,22 +63,22 @@ class IommuGroup:
 def read_groups(root: Root, functions: Iterable[Function]) -> tuple[IommuGroup, ...]:
     """The kernel's groups, by number. Empty where the IOMMU is off.
 
-    Both places where sysfs says so are known, each function's own `iommu_group` link and
-    `kernel/iommu_groups/N/devices`, so that a half-copied tree still shows what it knows; the
-    second is only read where a function lacks the first.
+    sysfs has them twice, as each function's own `iommu_group` link and as
+    `kernel/iommu_groups/N/devices`. The second is only read where a function lacks the first, so
+    that a tree that was copied in part still shows its groups.
     """
     members: dict[int, list[Function]] = {}
-    astray: dict[tuple[int, int, int, int], Function] = {}
+    unlinked: dict[tuple[int, int, int, int], Function] = {}
     for function in functions:
         if function.iommu_group is not None:
             members.setdefault(function.iommu_group, []).append(function)
         else:
             address = function.address
-            astray[address.domain, address.bus, address.slot, address.function] = function
-    if astray:
-        for number, place in _listed(root):
-            if place in astray:
-                members.setdefault(number, []).append(astray.pop(place))
+            unlinked[address.domain, address.bus, address.slot, address.function] = function
+    if unlinked:
+        for number, numbers in _listed(root):
+            if numbers in unlinked:
+                members.setdefault(number, []).append(unlinked.pop(numbers))
     return tuple(
         IommuGroup(number, tuple(sorted(members[number], key=lambda function: function.address)))
         if len(members[number]) > 1
@@ -88,28 +88,28 @@ def read_groups(root: Root, functions: Iterable[Function]) -> tuple[IommuGroup, 
 
 
 def _listed(root: Root) -> list[tuple[int, tuple[int, int, int, int]]]:
-    found = []
-    place = under(root, GROUPS)
-    for number in listed(place):
+    members = []
+    folder = under(root, GROUPS)
+    for number in listed(folder):
         if number.isascii() and number.isdigit():
-            for name in listed(f"{place}/{number}/devices"):
-                address = parse_numbers(name)
-                if address is not None:
-                    found.append((int(number), address))
-    return found
+            for name in listed(f"{folder}/{number}/devices"):
+                numbers = parse_numbers(name)
+                if numbers is not None:
+                    members.append((int(number), numbers))
+    return members
 
 
 def predicted_groups(functions: Iterable[Function]) -> tuple[IommuGroup, ...]:
-    """What the groups of endpoints will at least be once the IOMMU is on.
+    """The least that the groups of endpoints will be once the IOMMU is on.
 
     Functions of one slot belong together. So do all endpoints below a conventional PCI bus, for
     they share the bridge's requester id (linux: drivers/iommu/iommu.c, pci_device_group): a bus
     below a bridge with endpoints in more than one slot is one, because a PCI Express link has
-    one slot. VFs are left alone: with ARI their slot numbers mean nothing.
+    one slot. VFs are left out: with ARI their slot numbers mean nothing.
 
-    Cannot be predicted: ports and functions without ACS, which put more into one group than is
-    said here, and quirks that keep functions of one slot apart. After the reboot the kernel's own
-    groups are read, and `verify` looks again.
+    Not predicted: ports and functions without ACS, which make groups larger than said here, and
+    quirks by which functions of one slot have groups of their own. After the reboot the kernel's
+    own groups are read, and `verify` checks again.
     """
     endpoints = [function for function in functions if not function.is_bridge]
     conventional = _conventional_buses(endpoints)

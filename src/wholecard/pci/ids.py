@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Finder = Callable[..., str]
 
-PLACES = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids", "usr/share/pci.ids")
+IDS_FILES = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids", "usr/share/pci.ids")
 
 # More bytes than the subsystems of any device have.
 _LONGEST = 1 << 15
@@ -26,16 +26,16 @@ _DIGITS = "0123456789abcdef"
 def find_ids_file(root: Root) -> str | None:
     """The names file of `root`, else this machine's own, else None."""
     for base in (root, "/"):
-        for place in PLACES:
-            if exists(under(base, place)):
-                return under(base, place)
+        for path in IDS_FILES:
+            if exists(under(base, path)):
+                return under(base, path)
     return None
 
 
 class PciNames:
     """What pci.ids calls vendors, devices, subsystems and classes; empty where it has no name.
 
-    Ids are lower-case hex: four digits, a class six. Each is looked for once.
+    Ids are lower-case hex: four digits, a class six. Each is searched for once.
     """
 
     def __init__(self, root: Root) -> None:
@@ -83,17 +83,17 @@ class PciNames:
         if start < 0:
             return ""
         marker = f"\n\t\t{sub_vendor} {sub_device}  "
-        place = self._data.find(marker.encode(), start, start + _LONGEST)
-        # Still of this device where every line in between is a subsystem's or a note.
-        between = self._data[start + 1 : max(place, 0)]
+        position = self._data.find(marker.encode(), start, start + _LONGEST)
+        # It is this device's only where every line in between is a subsystem's or a comment.
+        between = self._data[start + 1 : max(position, 0)]
         inner = between.count(b"\n\t\t") + between.count(b"\n#")
-        return self._name(place if between.count(b"\n") == inner else -1, marker)
+        return self._name(position if between.count(b"\n") == inner else -1, marker)
 
     def _block(self, head: str) -> tuple[int, int]:
         """Where the lines of a vendor or base class begin and end; (-1, 0) for nowhere.
 
-        Both lists are sorted, and classes follow the last vendor. The next one is looked for by
-        the digits that it most likely has: Intel alone has 9,000 lines, which are not looked at.
+        Both lists are sorted, and classes follow the last vendor. The next one is searched for by
+        the digits that it most likely has, which skips the 9,000 lines of Intel alone.
         """
         if head not in self._blocks:
             data = self._data
@@ -107,9 +107,9 @@ class PciNames:
             self._blocks[head] = (start, len(data) if end < 0 else end)
         return self._blocks[head]
 
-    def _name(self, place: int, marker: str) -> str:
-        if place < 0:
+    def _name(self, position: int, marker: str) -> str:
+        if position < 0:
             return ""
-        end = self._data.find(b"\n", place + 1)
-        line = self._data[place + len(marker) : end if end >= 0 else None]
+        end = self._data.find(b"\n", position + 1)
+        line = self._data[position + len(marker) : end if end >= 0 else None]
         return line.decode(errors="replace").strip()

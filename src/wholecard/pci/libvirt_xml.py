@@ -13,7 +13,7 @@ from wholecard.pci.address import Address
 
 
 def read_xml(text: str | bytes) -> ET.Element:
-    """The root element. Raises ValueError where it is no XML."""
+    """The root element. Raises ValueError for what is not XML."""
     try:
         return ET.fromstring(text)  # noqa: S314 -- our own libvirt's, see the module's docstring
     except ET.ParseError as error:
@@ -23,8 +23,8 @@ def read_xml(text: str | bytes) -> ET.Element:
 def pci_address(address: ET.Element | None) -> Address | None:
     """The address that an `<address>` element says, None where it says no PCI address.
 
-    A USB device's has a bus without a slot, a mediated device's neither. Raises ValueError for a
-    number that is none, or too large to be part of one.
+    A USB device's has a bus without a slot, a mediated device's neither. Raises ValueError for
+    text that is not a number, or a number that is too large for its part.
     """
     if address is None or "bus" not in address.attrib or "slot" not in address.attrib:
         return None

@@ -1,4 +1,4 @@
-"""A function's place by slots: what stays when other devices renumber the buses."""
+"""Where a function is by slots: what stays the same when other devices renumber the buses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from wholecard.pci.function import Function
 def slot_path(function: Function) -> str:
     """`0000:00/02.0/00.0`: the root bus, each bridge's device and function, and its own.
 
-    The numbers of the buses in between are given out at boot, in the order in which bridges are
-    found; where a bridge sits on its own bus is wiring. Behind Intel VMD the root bus is that of
-    the domain which the VMD makes (`10000:e0`).
+    Bus numbers are assigned at boot, in the order in which bridges are found; the slot of a
+    bridge on its bus is wiring. Behind Intel VMD the root bus is that of the domain which the VMD
+    makes (`10000:e0`).
     """
     return function.path or _derived(function.parents, function.address)
 

@@ -1,7 +1,8 @@
-"""A long list of small work, shared with child processes.
+"""A long list of small tasks, shared with child processes.
 
 Reading attributes is half system calls, and Python does one thing at a time: with two processes
-thousands of functions are read in two thirds of the time. For a process without threads alone.
+thousands of functions are read in two thirds of the time. Only for a process without threads,
+because it forks.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MOST = 4
 
 
 def workers(count: int) -> int:
-    """How many processes `count` functions are worth, on the processors that we may use."""
+    """How many processes `count` functions are worth, with the processors that we may use."""
     return max(1, min(_MOST, count // LEAST, len(os.sched_getaffinity(0))))
 
 
@@ -37,15 +38,15 @@ def in_children(
 
 
 def collected(child: tuple[int, int]) -> list[Any] | None:
-    """What a child returned; None where it came to grief."""
+    """What a child returned; None where it failed."""
     process, pipe = child
     with open(pipe, "rb") as stream:
         data = stream.read()
     _, status = os.waitpid(process, 0)
     if status != 0:
         return None
-    found: list[Any] = marshal.loads(data)  # noqa: S302 - our own child wrote it
-    return found
+    rows: list[Any] = marshal.loads(data)  # noqa: S302 - our own child wrote it
+    return rows
 
 
 def _begin(part: Sequence[Task], work: Callable[[Sequence[Task]], list[Any]]) -> tuple[int, int]:

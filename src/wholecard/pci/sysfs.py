@@ -1,7 +1,7 @@
 """Read every PCI function of a host from sysfs. Only attributes are read, never `config`.
 
 A function that sleeps is left asleep: its link attributes resume it (linux since 6.17,
-drivers/pci/pci-sysfs.c, `pci_config_pm_runtime_get`), and so they are passed over.
+drivers/pci/pci-sysfs.c, `pci_config_pm_runtime_get`), so they are not read.
 Sources: linux, Documentation/ABI/testing/sysfs-bus-pci and sysfs-devices-power;
 drivers/pci/pci-driver.c, `pci_uevent`.
 """
@@ -14,17 +14,17 @@ from wholecard.core.record import assembled, dataclass
 from wholecard.core.small_files import link_name, listed, read_attribute, read_text, text_of, under
 from wholecard.pci.address import Address, parse_numbers
 from wholecard.pci.attributes import (
-    above_of,
     address_of,
     bars_of,
+    driver_module,
+    driver_override,
     hex_digits,
-    is_whole,
+    id_or_attribute,
+    is_complete,
     link_value,
-    module_behind,
     number,
     numbers_of,
-    override_of,
-    said_or_read,
+    parents_and_path,
 )
 from wholecard.pci.function import BRIDGE_CLASS, Function
 from wholecard.pci.shares import collected, in_children, workers
@@ -68,20 +68,20 @@ def read_functions(
 
     A function whose attributes are missing or garbled is listed with those fields empty: what is
     on the bus must not vanish because one file could not be read. Never raises for that; a tree
-    without PCI gives an empty tuple. `names` and `modules` (by modalias) fill in what sysfs does
-    not say; without them those fields are empty. `processes` may share the work, None for as many
-    as are worth it; more than one only in a program without threads.
+    without PCI gives an empty tuple. `names` and `modules` (by modalias) give the fields that
+    sysfs does not have; without them those are empty. `processes` may share the work, None for as
+    many as are worth it; more than one only in a program without threads.
     """
-    place = under(root, DEVICES)
+    path = under(root, DEVICES)
     try:
-        folder = os.open(place, _FOLDER)
+        folder = os.open(path, _FOLDER)
     except OSError:
         return ()
     try:
-        found = {name: parse_numbers(name) for name in listed(place)}
+        numbers_by_name = {name: parse_numbers(name) for name in listed(path)}
         reader = _Reader(under(root, DRIVERS), folder, names)
         # By number, so that a PF comes before its VFs and function 0 before its slot's others.
-        numbered = sorted((numbers, name) for name, numbers in found.items() if numbers)
+        numbered = sorted((numbers, name) for name, numbers in numbers_by_name.items() if numbers)
         functions = _read_shared(reader, numbered, processes or workers(len(numbered)))
     finally:
         os.close(folder)
@@ -93,9 +93,10 @@ def read_functions(
 
 
 def _read_shared(reader: _Reader, numbered: list[Numbered], processes: int) -> list[Fields]:
-    """The fields of all; the first part read here and the others by children."""
+    """The fields of all functions; the first part is read here and the others by children."""
     share = max(1, -(-len(numbered) // processes))
-    own, *others = [numbered[at : at + share] for at in range(0, len(numbered), share)] or [[]]
+    starts = range(0, len(numbered), share)
+    own, *others = [numbered[start : start + share] for start in starts] or [[]]
     children = in_children(others, reader.plain)
     functions = [reader.fields(name, numbers) for numbers, name in own]
     for part, child in zip(others, children):
@@ -103,13 +104,13 @@ def _read_shared(reader: _Reader, numbered: list[Numbered], processes: int) -> l
         if rows is None:
             functions += [reader.fields(name, numbers) for numbers, name in part]
         else:
-            functions += [reader.from_plain(*each) for each in zip(part, rows)]
+            functions += [reader.from_plain(numbers, row) for numbers, row in zip(part, rows)]
     return functions
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What functions of one make have in common: all that `uevent` says but the slot's name."""
+    """What functions of one make have in common: all that `uevent` has but the slot's name."""
 
     vendor: str
     device: str
@@ -123,14 +124,14 @@ class Kind:
 
 
 class _Parsed(dict):  # type: ignore[type-arg]
-    """What a parser makes of a text, made once: thousands of functions say the same few things."""
+    """What a parser makes of a text, parsed once: thousands of functions have the same few."""
 
     def __init__(self, parse: Callable[[Any], Any]) -> None:
         self._parse = parse
 
     def __missing__(self, text: Any) -> Any:
-        found = self[text] = self._parse(text)
-        return found
+        value = self[text] = self._parse(text)
+        return value
 
 
 class _Reader:
@@ -142,14 +143,14 @@ class _Reader:
         self._kinds: dict[bytes, Kind] = {}
         self._revisions: dict[str, str] = {}
         self._link_of_slot: tuple[str, Link] = ("", _NO_LINK)
-        self._driver_modules = _Parsed(lambda driver: module_behind(drivers, driver))
-        self._above = _Parsed(above_of)
-        self._parents = _Parsed(lambda rows: tuple(Address(*each) for each in rows))
+        self._driver_modules = _Parsed(lambda driver: driver_module(drivers, driver))
+        self._above = _Parsed(parents_and_path)
+        self._parents = _Parsed(lambda rows: tuple(Address(*numbers) for numbers in rows))
         self._addresses = _Parsed(address_of)
         self._texts = _Parsed(text_of)
         self._numbers = _Parsed(lambda data: number(text_of(data)))
         self._words = _Parsed(lambda data: None if data is None else tuple(text_of(data).split()))
-        self._overrides = _Parsed(override_of)
+        self._overrides = _Parsed(driver_override)
         self._links = _Parsed(link_value)
 
     def plain(self, part: Sequence[Numbered]) -> list[Any]:
@@ -176,30 +177,29 @@ class _Reader:
         try:
             folder = os.open(name, _FOLDER, dir_fd=self._folder)
         except OSError:
-            # A link to nowhere, in a tree that was copied in part, still tells where it hangs.
-            parents, path = self._place(name, address)
+            # A link to nowhere, in a tree that was copied in part, still has the bridges above.
+            parents, path = self._parents_and_path(name, address)
             return Function(address, parents=parents, path=path).__dict__
         try:
             return self._read(folder, name, address)
         finally:
             os.close(folder)
 
-    def _read(self, at: int, name: str, address: Address) -> Fields:
-        kind = self._kind(at, name)
-        parents, path = self._place(name, address)
+    def _read(self, folder: int, name: str, address: Address) -> Fields:
+        kind = self._kind(folder, name)
+        parents, path = self._parents_and_path(name, address)
         bridge = kind.class_code.startswith(BRIDGE_CLASS)
-        of = None if bridge else link_name("physfn", at)
-        physfn = self._addresses[of]
+        physfn_name = None if bridge else link_name("physfn", folder)
+        physfn = self._addresses[physfn_name]
         # A VF sleeps and wakes with its PF, and nothing of it is read that would wake it.
-        power = "" if physfn else self._texts[read_attribute("power/runtime_status", at)]
-        bars, starts = bars_of(read_attribute("resource", at) or b"")
-        link = _NO_LINK
-        if physfn is None and power not in ASLEEP:
-            link = self._link(at, name, shared=bool(parents) and not bridge)
-        total = vfs = 0
-        if physfn is None and not bridge:
-            total = self._numbers[read_attribute("sriov_totalvfs", at)] or 0
-            vfs = self._numbers[read_attribute("sriov_numvfs", at)] or 0 if total else 0
+        power, link, total, vfs = "", _NO_LINK, 0, 0
+        if physfn is None:
+            power = self._texts[read_attribute("power/runtime_status", folder)]
+            if power not in ASLEEP:
+                link = self._link(folder, name, shared=bool(parents) and not bridge)
+            if not bridge:
+                total, vfs = self._virtual_functions(folder)
+        bars, starts = bars_of(read_attribute("resource", folder) or b"")
         vendor_name, device_name, class_name, subsystem_name = kind.names
         return {
             "address": address,
@@ -208,18 +208,18 @@ class _Reader:
             "subsystem_vendor": kind.subsystem_vendor,
             "subsystem_device": kind.subsystem_device,
             "class_code": kind.class_code,
-            "revision": self._revision(at, of if physfn else None),
+            "revision": self._revision(folder, physfn_name if physfn else None),
             "driver": kind.driver,
             "driver_module": kind.driver_module,
-            "driver_override": self._overrides[read_attribute("driver_override", at)],
+            "driver_override": self._overrides[read_attribute("driver_override", folder)],
             "modalias": kind.modalias,
             "modules": (),
-            "iommu_group": number(link_name("iommu_group", at) or ""),
+            "iommu_group": number(link_name("iommu_group", folder) or ""),
             # The kernel prints -1 on a machine without NUMA, which is no number here.
-            "numa_node": self._numbers[read_attribute("numa_node", at)],
-            # Only VGA-compatible controllers have it, and what we cannot tell from one.
+            "numa_node": self._numbers[read_attribute("numa_node", folder)],
+            # Only VGA-compatible controllers have it; without a class it may be one.
             "boot_vga": kind.class_code[:2] in _MAY_BE_VGA
-            and self._texts[read_attribute("boot_vga", at)] == "1",
+            and self._texts[read_attribute("boot_vga", folder)] == "1",
             "bars": bars,
             "parents": parents,
             "physfn": physfn,
@@ -231,7 +231,7 @@ class _Reader:
             "link_width_max": link[3],
             "sriov_total": total,
             "sriov_vfs": vfs,
-            "reset_methods": self._words[read_attribute("reset_method", at)],
+            "reset_methods": self._words[read_attribute("reset_method", folder)],
             "power": power,
             "serial": "",
             "subsystem_name": subsystem_name,
@@ -240,34 +240,41 @@ class _Reader:
             "class_name": class_name,
         }
 
-    def _kind(self, at: int, name: str) -> Kind:
-        """One file instead of seven; what it does not say or says garbled has files of its own."""
-        data = read_attribute("uevent", at)
+    def _virtual_functions(self, folder: int) -> tuple[int, int]:
+        """The VFs that a PF can have and those that it has; none for any other function."""
+        total = self._numbers[read_attribute("sriov_totalvfs", folder)] or 0
+        return total, self._numbers[read_attribute("sriov_numvfs", folder)] or 0 if total else 0
+
+    def _kind(self, folder: int, name: str) -> Kind:
+        """From one file instead of seven; what it lacks or has garbled is read from those."""
+        data = read_attribute("uevent", folder)
         if not data:
-            return self._make_kind(at, {})
+            return self._make_kind(folder, {})
         key = data.replace(name.encode(), b"", 1)
         kind = self._kinds.get(key)
         if kind is None:
             lines = data.decode(errors="replace").splitlines()
-            said = dict(line.split("=", 1) for line in lines if "=" in line)
-            kind = self._make_kind(at, said)
-            if is_whole(said):
+            uevent = dict(line.split("=", 1) for line in lines if "=" in line)
+            kind = self._make_kind(folder, uevent)
+            if is_complete(uevent):
                 self._kinds[key] = kind
         return kind
 
-    def _make_kind(self, at: int, said: dict[str, str]) -> Kind:
-        vendor, _, device = said.get("PCI_ID", "").partition(":")
-        sub_vendor, _, sub_device = said.get("PCI_SUBSYS_ID", "").partition(":")
+    def _make_kind(self, folder: int, uevent: dict[str, str]) -> Kind:
+        vendor, _, device = uevent.get("PCI_ID", "").partition(":")
+        sub_vendor, _, sub_device = uevent.get("PCI_SUBSYS_ID", "").partition(":")
         ids = (
-            said_or_read(vendor, 4, at, "vendor"),
-            said_or_read(device, 4, at, "device"),
-            said_or_read(sub_vendor, 4, at, "subsystem_vendor"),
-            said_or_read(sub_device, 4, at, "subsystem_device"),
+            id_or_attribute(vendor, 4, folder, "vendor"),
+            id_or_attribute(device, 4, folder, "device"),
+            id_or_attribute(sub_vendor, 4, folder, "subsystem_vendor"),
+            id_or_attribute(sub_device, 4, folder, "subsystem_device"),
         )
         # The kernel prints the class with as few digits as it has: 30000 for 030000.
-        class_code = said_or_read(said.get("PCI_CLASS", "").zfill(6), 6, at, "class")
-        modalias = said.get("MODALIAS") or text_of(read_attribute("modalias", at))
-        driver = said.get("DRIVER") or (None if is_whole(said) else link_name("driver", at))
+        class_code = id_or_attribute(uevent.get("PCI_CLASS", "").zfill(6), 6, folder, "class")
+        modalias = uevent.get("MODALIAS") or text_of(read_attribute("modalias", folder))
+        driver = uevent.get("DRIVER") or (
+            None if is_complete(uevent) else link_name("driver", folder)
+        )
         names = self._names
         return Kind(
             *ids,
@@ -285,7 +292,7 @@ class _Reader:
             else ("", "", "", ""),
         )
 
-    def _place(self, name: str, address: Address) -> tuple[tuple[Address, ...], str]:
+    def _parents_and_path(self, name: str, address: Address) -> tuple[tuple[Address, ...], str]:
         """The bridges above and the path of slots, from the link in `bus/pci/devices`."""
         try:
             above, _, last = os.readlink(name, dir_fd=self._folder).rpartition("/")
@@ -296,18 +303,17 @@ class _Reader:
             return parents, ""
         return parents, f"{steps}/{address.slot:02x}.{address.function:x}"
 
-    def _revision(self, at: int, physfn: str | None) -> str:
+    def _revision(self, folder: int, physfn: str | None) -> str:
         # The kernel reads the revision of a PF's first VF and gives it to all of them
         # (linux: drivers/pci/iov.c, pci_read_vf_config_common).
-        known = self._revisions.get(physfn, "") if physfn else ""
-        if known:
-            return known
-        found = hex_digits(text_of(read_attribute("revision", at)), 4)
-        if physfn:
-            self._revisions[physfn] = found
-        return found
+        revision = self._revisions.get(physfn, "") if physfn else ""
+        if not revision:
+            revision = hex_digits(text_of(read_attribute("revision", folder)), 4)
+            if physfn:
+                self._revisions[physfn] = revision
+        return revision
 
-    def _link(self, at: int, name: str, shared: bool) -> Link:
+    def _link(self, folder: int, name: str, shared: bool) -> Link:
         """The function's link. All functions of a slot below a port share one.
 
         PCI Express Base Specification, Link Capabilities Register: the functions of one device
@@ -316,7 +322,8 @@ class _Reader:
         slot = name[:-2]
         if shared and self._link_of_slot[0] == slot:
             return self._link_of_slot[1]
-        speed, width, speed_max, width_max = (self._links[read_attribute(_, at)] for _ in _LINK)
+        values = [self._links[read_attribute(attribute, folder)] for attribute in _LINK]
+        speed, width, speed_max, width_max = values
         link = (speed, width, speed_max, width_max)
         if shared and None not in link:
             self._link_of_slot = (slot, link)

@@ -39,31 +39,31 @@ def read_serial(path: str) -> str:
 
 def _read_only(file: int) -> bytes:
     """The content of the VPD-R resource."""
-    place = 0
+    offset = 0
     for _ in range(_MOST_RESOURCES):
-        head = os.pread(file, 3, place)
+        head = os.pread(file, 3, offset)
         if not head:
             break
         if not head[0] & _LARGE:
             # A small resource has its length in its tag; the end tag is one of them.
             if head[0] >> 3 == 0x0F:
                 break
-            place += 1 + (head[0] & 7)
+            offset += 1 + (head[0] & 7)
             continue
         length = int.from_bytes(head[1:3], "little")
         if head[0] == _READ_ONLY:
-            return os.pread(file, min(length, _MOST_BYTES), place + 3)
-        place += 3 + length
+            return os.pread(file, min(length, _MOST_BYTES), offset + 3)
+        offset += 3 + length
     return b""
 
 
 def _serial(data: bytes) -> str:
-    place = 0
-    while place + 3 <= len(data):
-        keyword, length = data[place : place + 2], data[place + 2]
-        value = data[place + 3 : place + 3 + length]
+    offset = 0
+    while offset + 3 <= len(data):
+        keyword, length = data[offset : offset + 2], data[offset + 2]
+        value = data[offset + 3 : offset + 3 + length]
         if keyword == b"SN" and len(value) == length:
             text = value.decode("ascii", "replace").strip("\0 \t\r\n")
             return text if text.isprintable() else ""
-        place += 3 + length
+        offset += 3 + length
     return ""

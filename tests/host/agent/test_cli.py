@@ -106,7 +106,7 @@ def test_refused(together: Path, agent: Any) -> None:
     [
         (["plan"], "no card named"),
         (["plan", "--card", "0000:00:04.0"], "0000:00:04.0 is no card"),
-        (["plan", "--card", "zz"], "is no PCI address"),
+        (["plan", "--card", "zz"], "is not a PCI address"),
         (["verify"], "nothing is applied"),
         (["rollback"], "nothing is applied"),
     ],
@@ -124,7 +124,7 @@ def test_called_wrongly(apart: Path, agent: Any, arguments: list[str], brief: st
         (["--loader", "grubby"], "no boot loader grubby"),
         (["--initramfs", "dracut"], "no initramfs tool dracut"),
         (["--companion", "0000:00:02.0"], "is a bridge"),
-        (["--park", "zz"], "is no PCI address"),
+        (["--park", "zz"], "is not a PCI address"),
         (["--hugepages", "64"], "says no huge pages"),
         (["--isolate-cpus", "x"], "no list of CPUs"),
         (["--wish", "/nowhere/wish.json"], "cannot read the wish"),

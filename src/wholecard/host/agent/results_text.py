@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wholecard.host.agent.facts_text import table
+from wholecard.core.report_text import table
 from wholecard.host.changing.apply import Outcome
 from wholecard.host.changing.drift import AS_APPLIED
 from wholecard.host.changing.verify import Evidence
