@@ -20,7 +20,7 @@ from wholecard.nova.flavor.cpus import cpu_policy, emulator_policy, mixed_cpus
 from wholecard.nova.flavor.extra_specs import ExtraSpecs, LayoutError
 from wholecard.nova.flavor.numa_topology import pci_policy, pmem
 from wholecard.nova.flavor.server_request import ServerRequest
-from wholecard.nova.match.standard import RESOURCE_CLASSES
+from wholecard.nova.match.placement import is_resource_class
 
 _HYPERTHREADING = "HW_CPU_HYPERTHREADING"
 _KEY = re.compile(r"(resources|trait)([a-zA-Z0-9_-]{1,64})?:(.*)")
@@ -71,7 +71,7 @@ class _Groups:
 
     def add(self, resource: str, amount: str | int, suffix: str = "") -> None:
         """An amount, the last one counts; what is no class or no amount is nothing."""
-        if not (resource.startswith("CUSTOM_") or resource in RESOURCE_CLASSES):
+        if not is_resource_class(resource):
             return
         try:
             number = int(amount)

@@ -22,7 +22,7 @@ compares it; docs/explanation/matching.md says how, and what is different on pur
 
 files: rules, errors, device, functions (from sysfs' functions), words, pattern (which regular
 expressions are safe), fields, address, spec, alias, request, pool, stages, pools, verdict,
-free (what is left of devices in use), placement, standard (Placement's own names).
+free (what is left of devices in use), placement.
 """
 
 from wholecard.nova.match.address import AddressRule
@@ -44,6 +44,7 @@ from wholecard.nova.match.placement import (
     custom_name,
     groups_of,
     is_class_of_ids,
+    is_resource_class,
     providers_of,
     resource_class_for,
     resource_class_of,
@@ -90,6 +91,7 @@ __all__ = [
     "groups_of",
     "resource_class_for",
     "is_class_of_ids",
+    "is_resource_class",
     "custom_name",
     "MatchError",
     "SpecError",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
+
+import os_resource_classes
 
 from wholecard.core.capabilities import Capability
 from wholecard.nova.match.device import Device
@@ -13,7 +15,6 @@ from wholecard.nova.match.errors import PlacementError, RequestError
 from wholecard.nova.match.request import PciRequest
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
-from wholecard.nova.match.standard import RESOURCE_CLASSES, TRAITS
 from wholecard.nova.match.words import kind_of, shown, truth
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "custom_name",
     "groups_of",
     "is_class_of_ids",
+    "is_resource_class",
     "providers_of",
     "resource_class_for",
     "resource_class_of",
@@ -31,14 +33,16 @@ __all__ = [
 # More than any host has; nova would build them all, and a flavor may ask for a thousand million.
 MOST_GROUPS = 10_000
 
-_CUSTOM = "CUSTOM_"
+_CUSTOM = os_resource_classes.CUSTOM_NAMESPACE
 _OF_IDS = "CUSTOM_PCI_"
-_NOT_IN_NAMES = re.compile("[^0-9A-Za-z]+")
 
 
 @dataclass(frozen=True)
 class PciResourceProvider:
-    """A child provider of the compute node: one device, or a PF by those of its VFs given."""
+    """nova's class of this name: one device, or a PF with its VFs that device_spec selects.
+
+    In Placement it is a child of the compute node's provider.
+    """
 
     name: str
     resource_class: str
@@ -53,7 +57,10 @@ class PciResourceProvider:
 
 @dataclass(frozen=True)
 class RequestGroup:
-    """One granular group of `GET /allocation_candidates`: one device, of one provider."""
+    """nova's class of this name: one granular group of `GET /allocation_candidates`.
+
+    Each asks for one device of one provider.
+    """
 
     name: str
     resource_class: str
@@ -95,57 +102,65 @@ def providers_of(
             "devname",
         )
     providers: dict[str, PciResourceProvider] = {}
-    for device in sorted(devices, key=lambda each: each.address):
+    for device in sorted(devices, key=lambda device: device.address):
         spec = assign(device, specs)
         if spec is None or spec.tags.get("physical_network"):
             continue
         name = f"{hostname}_{device.provider_address.upper()}"
         providers[name] = _with(providers.get(name), name, device, spec, rules)
-    marks = (
-        frozenset({"OWNER_NOVA"}) if rules.has(Capability.MARKED_PROVIDERS) else frozenset[str]()
-    )
+    if not rules.has(Capability.MARKED_PROVIDERS):
+        return tuple(provider for _, provider in sorted(providers.items()))
     return tuple(
-        PciResourceProvider(each.name, each.resource_class, each.traits | marks, each.devices)
-        for _, each in sorted(providers.items())
+        replace(provider, traits=provider.traits | {"OWNER_NOVA"})
+        for _, provider in sorted(providers.items())
     )
 
 
 def _with(
     provider: PciResourceProvider | None, name: str, device: Device, spec: Spec, rules: Rules
 ) -> PciResourceProvider:
-    """The provider with one device more."""
+    """The provider with one device more, checked in the order in which nova does.
+
+    Source: nova, nova/compute/pci_placement_translator.py, `PciResourceProvider.add_child`.
+    """
     is_child = device.parent_addr is not None and device.dev_type in ("type-VF", "vdpa")
     if provider and (not is_child or provider.devices[0].parent_addr is None):
-        others = ", ".join(each.address for each in provider.devices)
+        others = ", ".join(other.address for other in provider.devices)
         raise PlacementError(
             "dependent-devices",
             f"{device.address} and {others} are a PF and VFs of it, and only one kind can be given",
             "address",
         )
-    resource_class = resource_class_of(device, spec)
-    traits = traits_of(device, spec, rules)
-    if provider and provider.resource_class != resource_class:
-        raise PlacementError(
-            "mixed-resource-class",
-            f"{device.address} is {resource_class}, other VFs of its PF {provider.resource_class}",
-            "resource_class",
-        )
-    if provider and provider.traits != traits:
-        odd = ", ".join(sorted(provider.traits ^ traits))
-        raise PlacementError(
-            "mixed-traits",
-            f"{device.address} differs from other VFs of its PF in the traits {odd}",
-            "traits",
-        )
+    resource_class, traits = resource_class_of(device, spec), traits_of(device, spec, rules)
+    if provider:
+        _check_alike(provider, device, resource_class, traits)
     if is_child and rules.has(Capability.ONE_TIME_USE) and "one_time_use" in spec.tags:
         raise PlacementError(
             "one-time-use-on-vf",
             f"{device.address} is a VF, which cannot have one_time_use, not even false",
             "one_time_use",
         )
-    return PciResourceProvider(
-        name, resource_class, traits, (*(provider.devices if provider else ()), device)
-    )
+    earlier = provider.devices if provider else ()
+    return PciResourceProvider(name, resource_class, traits, (*earlier, device))
+
+
+def _check_alike(
+    provider: PciResourceProvider, device: Device, resource_class: str, traits: frozenset[str]
+) -> None:
+    """Raise PlacementError where one more VF differs from those of its PF that are there."""
+    if provider.resource_class != resource_class:
+        raise PlacementError(
+            "mixed-resource-class",
+            f"{device.address} is {resource_class}, other VFs of its PF {provider.resource_class}",
+            "resource_class",
+        )
+    if provider.traits != traits:
+        odd = ", ".join(sorted(provider.traits ^ traits))
+        raise PlacementError(
+            "mixed-traits",
+            f"{device.address} differs from other VFs of its PF in the traits {odd}",
+            "traits",
+        )
 
 
 def groups_of(requests: Iterable[PciRequest], rules: Rules) -> tuple[RequestGroup, ...]:
@@ -188,13 +203,19 @@ def _text(tags: Mapping[str, Any], key: str) -> str | None:
 
 
 def resource_class_for(name: str | None, vendor_id: str | None, product_id: str | None) -> str:
-    """The class of devices with these ids, where device_spec or alias names `name`, or none."""
+    """The class of devices with these ids, where device_spec or alias names `name`, or none.
+
+    Source: nova, nova/compute/pci_placement_translator.py, `get_resource_class`.
+    """
     if not name:
         return f"{_OF_IDS}{vendor_id}_{product_id}".upper()
     upper = name.upper()
-    if upper in RESOURCE_CLASSES or upper.startswith(_CUSTOM):
-        return upper
-    return custom_name(upper)
+    return upper if is_resource_class(upper) else custom_name(upper)
+
+
+def is_resource_class(name: str) -> bool:
+    """Whether Placement takes the name as it is: a standard class or a custom one."""
+    return name in os_resource_classes.STANDARDS or name.startswith(_CUSTOM)
 
 
 def is_class_of_ids(resource_class: str) -> bool:
@@ -204,17 +225,24 @@ def is_class_of_ids(resource_class: str) -> bool:
 
 def _traits(names: str | None) -> frozenset[str]:
     """The traits of a comma-separated list; a blank beside a comma makes another, custom one."""
-    traits = set()
-    for name in names.split(",") if names else ():
-        if name in TRAITS:
-            traits.add(name)
-        elif name.upper().startswith(_CUSTOM):
-            traits.add(name.upper())
-        else:
-            traits.add(custom_name(name.upper()))
-    return frozenset(traits)
+    return frozenset(_trait(name) for name in (names.split(",") if names else ()))
+
+
+def _trait(name: str) -> str:
+    # No standard trait begins with CUSTOM_, so a list of custom ones needs no table.
+    if name.upper().startswith(_CUSTOM):
+        return name.upper()
+    return name if name in _standard_traits() else custom_name(name.upper())
+
+
+@cache
+def _standard_traits() -> frozenset[str]:
+    """The traits of the installed os-traits; an older cloud knows fewer, and makes them custom."""
+    import os_traits  # noqa: PLC0415 - it takes 40 ms, and few sites name a standard trait
+
+    return frozenset(os_traits.get_traits())
 
 
 def custom_name(name: str) -> str:
-    """A name that Placement takes as one's own, as os_resource_classes.normalize_name makes it."""
-    return _CUSTOM + _NOT_IN_NAMES.sub("_", name).upper()
+    """A name that Placement takes as one's own, of a resource class or of a trait."""
+    return str(os_resource_classes.normalize_name(name))
