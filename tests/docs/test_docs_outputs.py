@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from support.chains import cloud, host, provider, request, shelf
+from support.chains import cloud, host, provider, request, tree
 from wholecard.explain.evidence.evidence import Refusal
 from wholecard.explain.explain import explain
 from wholecard.explain.text import blocks
@@ -30,7 +30,7 @@ def test_explain_in_how_to() -> None:
             host(
                 placement=True,
                 taken=dict.fromkeys(TAKEN, FIRST),
-                shelf=shelf(tuple(provider(each, 1, consumers=(FIRST,)) for each in TAKEN)),
+                provider_tree=tree(tuple(provider(each, 1, consumers=(FIRST,)) for each in TAKEN)),
             ),
         ),
     )

@@ -26,8 +26,9 @@ from support.chains import (
     provider,
     request,
     scheduler,
-    shelf,
+    tree,
 )
+from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
 from wholecard.core import exit_status
 from wholecard.explain.evidence.evidence import (
     Aggregate,
@@ -36,9 +37,7 @@ from wholecard.explain.evidence.evidence import (
     Evidence,
     Guest,
     HostEvidence,
-    Inventory,
     Refusal,
-    ResourceProvider,
 )
 from wholecard.explain.explain import explain
 from wholecard.explain.text import blocks
@@ -70,13 +69,13 @@ def nine(*settings: dict[str, dict[str, str]], series: str = "2026.2") -> Eviden
     made = {section: options for each in settings for section, options in each.items()}
     return cloud(
         True, series, request=request("h100:8"), placement=conf("placement.conf", **made),
-        **one(True, facts=facts(NINE), shelf=shelf(NINE_REPORTED)),
+        **one(True, facts=facts(NINE), provider_tree=tree(NINE_REPORTED)),
     )  # fmt: skip
 
 
 def plain(**fields: Any) -> HostEvidence:
     """A host without cards, which nobody meant for any."""
-    return host("plain-01", conf=compute(()), facts=facts(()), shelf=shelf(()), **fields)
+    return host("plain-01", conf=compute(()), facts=facts(()), provider_tree=tree(()), **fields)
 
 
 def vf(address: str, of: str) -> Function:
@@ -188,7 +187,11 @@ CASES: dict[str, Case] = {
     "spec-matches-nothing-placement": (
         lambda: cloud(
             True,
-            **one(True, conf=compute(SPEC.replace("2330", "2331"), report=True), shelf=shelf(())),
+            **one(
+                True,
+                conf=compute(SPEC.replace("2330", "2331"), report=True),
+                provider_tree=tree(()),
+            ),
         ),
         "gpu-01 WC310 error",
     ),
@@ -257,7 +260,7 @@ CASES: dict[str, Case] = {
     "numa-socket": (
         lambda: cloud(
             request=request("h100:2", specs={**ONE_NODE, "hw:pci_numa_affinity_policy": "socket"}),
-            **one(shelf=shelf((), traits=["COMPUTE_SOCKET_PCI_NUMA_AFFINITY"])),
+            **one(provider_tree=tree((), traits=["COMPUTE_SOCKET_PCI_NUMA_AFFINITY"])),
         ),
         "gpu-01 WC316 error",
     ),
@@ -297,7 +300,7 @@ CASES: dict[str, Case] = {
             **one(
                 True,
                 taken={"0000:41:00.0": "5d1f"},
-                shelf=shelf(
+                provider_tree=tree(
                     (provider("0000:41:00.0", 1, consumers=("5d1f",)), provider("0000:c1:00.0"))
                 ),
             ),
@@ -324,20 +327,22 @@ CASES: dict[str, Case] = {
                 True,
                 facts=None,
                 taken=None,
-                shelf=shelf((provider("0000:41:00.0", 1, consumers=("5d1f",)),)),
+                provider_tree=tree((provider("0000:41:00.0", 1, consumers=("5d1f",)),)),
             ),
         ),
         "gpu-01 WC318 error",
     ),
     "not-reported": (lambda: cloud(True, **one(True, conf=compute())), "gpu-01 WC319 error"),
     "not-reported-without-files": (
-        lambda: cloud(True, **one(True, conf=None, facts=None, shelf=shelf(()))),
+        lambda: cloud(True, **one(True, conf=None, facts=None, provider_tree=tree(()))),
         "gpu-01 WC319 error",
     ),
     "other-class": (
         lambda: cloud(
             True,
-            **one(True, shelf=shelf((provider("0000:41:00.0", resource_class="CUSTOM_H100"),))),
+            **one(
+                True, provider_tree=tree((provider("0000:41:00.0", resource_class="CUSTOM_H100"),))
+            ),
         ),
         "gpu-01 WC320 error",
     ),
@@ -346,7 +351,7 @@ CASES: dict[str, Case] = {
             True,
             **one(
                 True,
-                shelf=None,
+                provider_tree=None,
                 taken=None,
                 conf=compute(SPEC.replace("}", ', "resource_class": "H100"}'), report=True),
             ),
@@ -362,7 +367,7 @@ CASES: dict[str, Case] = {
             True,
             **one(
                 True,
-                shelf=shelf(
+                provider_tree=tree(
                     (provider("0000:41:00.0", reserved=1), provider("0000:c1:00.0", reserved=1))
                 ),
             ),
@@ -373,7 +378,7 @@ CASES: dict[str, Case] = {
         lambda: cloud(
             True,
             request=request("h100:8"),
-            **one(True, facts=facts(NINE), shelf=shelf(NINE_REPORTED)),
+            **one(True, facts=facts(NINE), provider_tree=tree(NINE_REPORTED)),
         ),
         "gpu-01 WC323 error",
     ),
@@ -421,14 +426,14 @@ CASES: dict[str, Case] = {
     ),
     "too-little-ram": (
         lambda: cloud(
-            **one(shelf=shelf((), MEMORY_MB=Inventory("MEMORY_MB", 262144, 512, 250000)))
+            **one(provider_tree=tree((), MEMORY_MB=Inventory("MEMORY_MB", 262144, 512, 250000)))
         ),
         "gpu-01 WC324 error",
     ),
     "no-pcpu": (
         lambda: cloud(
             request=request(specs=PINNED),
-            **one(conf=None, taken={}, shelf=shelf((), PCPU=Inventory("PCPU", 0))),
+            **one(conf=None, taken={}, provider_tree=tree((), PCPU=Inventory("PCPU", 0))),
         ),
         "gpu-01 WC324 error",
     ),
@@ -622,14 +627,14 @@ def test_every_rule_fires() -> None:
 
 
 BANDWIDTH = ResourceProvider(
-    "gpu-01:Open vSwitch agent:br-ex", (Inventory("NET_BW_EGR_KILOBIT_PER_SEC", 1000),)
+    "gpu-01:Open vSwitch agent:br-ex", inventories=(Inventory("NET_BW_EGR_KILOBIT_PER_SEC", 1000),)
 )
 
 
 def test_bandwidth_below_a_host_makes_it_none_for_cards() -> None:
     """A host of which Placement has Neutron's providers alone, beside none with cards at all."""
-    bare = host("plain", conf=None, facts=None, shelf=shelf(()))
-    other = host("gpu-01", conf=None, facts=None, shelf=shelf((BANDWIDTH,)))
+    bare = host("plain", conf=None, facts=None, provider_tree=tree(()))
+    other = host("gpu-01", conf=None, facts=None, provider_tree=tree((BANDWIDTH,)))
     answer = explain(cloud(hosts=(other, bare)))
     assert [each.for_cards for each in answer.hosts] == [True, True]
 
@@ -637,6 +642,6 @@ def test_bandwidth_below_a_host_makes_it_none_for_cards() -> None:
 def test_bandwidth_below_a_host_leaves_the_flavors_of_its_servers() -> None:
     """Where Placement has no card of the host, its servers' flavors tell what is free."""
     guests = (Guest("5d1f", {"h100": 2}),)
-    held = host(shelf=shelf((BANDWIDTH,)), taken=None, guests=guests)
+    held = host(provider_tree=tree((BANDWIDTH,)), taken=None, guests=guests)
     answer = explain(cloud(hosts=(held,)))
     assert [each.rule for each in answer.findings] == ["WC318"]

@@ -9,13 +9,13 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.chains import api, card, cloud, compute, conf, facts, host, provider, request, shelf
+from support.chains import api, card, cloud, compute, conf, facts, host, provider, request, tree
+from wholecard.cloud.placement.provider_tree import Inventory
 from wholecard.core.releases import RELEASES
 from wholecard.explain.evidence.evidence import (
     CandidatesQuery,
     ComputeService,
     Evidence,
-    Inventory,
     Refusal,
 )
 from wholecard.explain.explain import explain
@@ -143,7 +143,7 @@ extra_specs = st.dictionaries(
     words,
     max_size=5,
 )  # fmt: skip
-stocks = st.builds(
+inventories = st.builds(
     Inventory,
     st.sampled_from(("VCPU", "MEMORY_MB", "CUSTOM_PCI_10DE_2330", "X")),
     st.integers(0, 9),
@@ -157,7 +157,7 @@ def odd_hosts(draw: st.DrawFn):  # type: ignore[no-untyped-def]
     """A host of which much is missing, and the rest is odd."""
     cards_there = draw(st.one_of(st.none(), cards))
     below = [
-        replace(provider(f"0000:{0x40 + number:02x}:00.0"), stocks=(draw(stocks),))
+        replace(provider(f"0000:{0x40 + number:02x}:00.0"), inventories=(draw(inventories),))
         for number in range(draw(st.integers(0, 2)))
     ]
     questions = st.builds(
@@ -171,7 +171,7 @@ def odd_hosts(draw: st.DrawFn):  # type: ignore[no-untyped-def]
         conf=draw(confs),
         facts=None if cards_there is None else facts(cards_there, cpus=cpus),
         service=draw(st.one_of(st.none(), st.builds(ComputeService, st.booleans(), st.booleans()))),
-        shelf=draw(st.one_of(st.none(), st.just(shelf(below)))),
+        provider_tree=draw(st.one_of(st.none(), st.just(tree(below)))),
         taken=draw(st.one_of(st.none(), st.dictionaries(words, words, max_size=2))),
         zones=draw(st.one_of(st.none(), st.tuples(words))),
         questions=tuple(draw(st.lists(questions, max_size=2))),

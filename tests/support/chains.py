@@ -8,14 +8,12 @@ from typing import Any
 
 from support import hosts
 from support.hosts import GIB
+from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
 from wholecard.core.releases import release
 from wholecard.explain.evidence.evidence import (
     ComputeService,
     Evidence,
     HostEvidence,
-    Inventory,
-    ProviderTree,
-    ResourceProvider,
 )
 from wholecard.host.facts.host import Cpu, Host, HugePagePool, Memory
 from wholecard.nova.conf.conf_file import ConfFile
@@ -104,17 +102,22 @@ def facts(
 
 def provider(address: str, used: int = 0, **fields: Any) -> ResourceProvider:
     """A card in Placement. `resource_class`, `reserved`, `traits` and `consumers` as given."""
-    stock = Inventory(
+    inventory = Inventory(
         fields.get("resource_class", CLASS), fields.get("total", 1), fields.get("reserved", 0), used
     )
     traits = frozenset({"COMPUTE_MANAGED_PCI_DEVICE", *fields.get("traits", ())})
     return ResourceProvider(
-        f"gpu-01_{address.upper()}", (stock,), traits, fields.get("consumers", ())
+        f"gpu-01_{address.upper()}",
+        inventories=(inventory,),
+        traits=traits,
+        consumers=fields.get("consumers"),
     )
 
 
-def shelf(
-    below: Iterable[ResourceProvider] | None = None, traits: Iterable[str] = (), **stocks: Inventory
+def tree(
+    below: Iterable[ResourceProvider] | None = None,
+    traits: Iterable[str] = (),
+    **inventories: Inventory,
 ) -> ProviderTree:
     """What Placement has of the host: 32 VCPU, 256 GiB, 1,000 GB of disk, and two cards."""
     machine = {
@@ -122,10 +125,13 @@ def shelf(
         "PCPU": Inventory("PCPU", 16, 0, 0, 1.0, 16),
         "MEMORY_MB": Inventory("MEMORY_MB", 262144, 512, 0, 1.0, 262144),
         "DISK_GB": Inventory("DISK_GB", 1000, 0, 0, 1.0, 1000),
-    } | stocks
+    } | inventories
     cards = (provider("0000:41:00.0"), provider("0000:c1:00.0")) if below is None else below
     return ProviderTree(
-        ResourceProvider("gpu-01", tuple(machine.values()), frozenset(traits)), tuple(cards)
+        ResourceProvider(
+            "gpu-01", "u1", inventories=tuple(machine.values()), traits=frozenset(traits)
+        ),
+        tuple(cards),
     )
 
 
@@ -138,7 +144,7 @@ def host(name: str = "gpu-01", **fields: Any) -> HostEvidence:
         facts=facts(),
         facts_source=f"{name}.json",
         service=ComputeService(True, True),
-        shelf=shelf(None if placement else ()),
+        provider_tree=tree(None if placement else ()),
         taken={},
         zones=("nova",),
     )

@@ -3,7 +3,7 @@
 `evidence` is what is known, `walk` goes along the chain and names the first link that breaks,
 `offline` and `live` gather the evidence from files and from the APIs.
 
-reading     `live_request` has what is asked for, `shelves` what Placement has (`pci_providers`:
+reading     `live_request` has what is asked for, `trees` what Placement has (`pci_providers`:
             which of it are cards).
 what nova   `resource_request` is its question to Placement, `guest` and `guest_cpus` its layout of
 would do    a guest, by the words (`host_words`) of flavor and image; `wanted` are the cards.

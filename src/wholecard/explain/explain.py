@@ -107,7 +107,7 @@ def _walked(evidence: Evidence, host: HostEvidence, request: Asked) -> HostAnswe
     cards = cards_of(evidence, host, request.wanted)
     holding = placement.PlacementLinks(evidence, host, request.wanted, cards.providers)
     machine = MachineLinks(evidence, host, request.wanted)
-    reported = frozenset(address_in(each) for each in card_providers(host.shelf))
+    reported = frozenset(address_in(each) for each in card_providers(host.provider_tree))
     giving = devices.CardLinks(host, cards, request.wanted, reported)
     near = numa.NearLinks(evidence.request, host, cards, request.wanted, request.layout)
     judges = {
@@ -162,8 +162,10 @@ def _for_cards(evidence: Evidence, host: HostEvidence, cards: HostDevices, reque
     wanted = request.wanted.requests
     if cards.devices is not None and wanted and not any(map(cards.alike, wanted)):
         return False
-    elsewhere = any(card_providers(each.shelf) for each in evidence.hosts)
-    return not (elsewhere and host.shelf is not None and not card_providers(host.shelf))
+    elsewhere = any(card_providers(each.provider_tree) for each in evidence.hosts)
+    return not (
+        elsewhere and host.provider_tree is not None and not card_providers(host.provider_tree)
+    )
 
 
 def _with_filters(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[HostAnswer, ...]:

@@ -176,6 +176,9 @@ def test_compute_that_never_comes(api: Api) -> None:
         wait_for_compute(connect("test", api.clouds), "node1", timeout=0)
 
 
+ONE = {"total": 1, "reserved": 0, "allocation_ratio": 1.0, "max_unit": 1}
+
+
 def placement_of(api: Api, used: int) -> None:
     """One provider with one card, so much of it used."""
     row = {
@@ -187,7 +190,11 @@ def placement_of(api: Api, used: int) -> None:
     card = "CUSTOM_PCI_1002_5046"
     api.answers[f"{path}/u1/inventories"] = (
         200,
-        {"inventories": {card: {"total": 1, "reserved": 0}}},
+        {
+            "inventories": {
+                card: {"total": 1, "reserved": 0, "allocation_ratio": 1.0, "max_unit": 1}
+            }
+        },
     )
     api.answers[f"{path}/u1/usages"] = (200, {"usages": {card: used}})
     api.answers[f"{path}/u1/traits"] = (200, {"traits": ["COMPUTE_MANAGED_PCI_DEVICE"]})

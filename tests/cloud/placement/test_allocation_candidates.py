@@ -11,7 +11,6 @@ from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.errors import CloudError
 from wholecard.cloud.client.failed_servers import disk_asked, failed_server
 from wholecard.cloud.placement.allocation_candidates import RequestGroup, candidates, question
-from wholecard.cloud.placement.resource_providers import named_providers
 
 MACHINE = RequestGroup({"VCPU": 8, "MEMORY_MB": 16384}, frozenset({"A"}), frozenset({"B"}))
 CARD = RequestGroup({"CUSTOM_PCI_10DE_2330": 1}, frozenset({"CUSTOM_X"}))
@@ -77,13 +76,6 @@ def test_not_allowed(api: Api) -> None:
     with pytest.raises(CloudError) as caught:
         candidates(connect("test", api.clouds), question(MACHINE))
     assert caught.value.http_status == 403
-
-
-def test_providers_by_name(api: Api) -> None:
-    """Every provider comes with its name and its root."""
-    row = {"uuid": "u1", "name": "gpu-01", "parent_provider_uuid": None, "root_provider_uuid": "u1"}
-    api.answers["GET /placement/resource_providers"] = (200, {"resource_providers": [row]})
-    assert named_providers(connect("test", api.clouds)) == {"u1": ("gpu-01", "u1")}
 
 
 def test_a_failed_server(api: Api) -> None:

@@ -18,8 +18,15 @@ from wholecard.cloud.operations.aggregates import aggregates
 from wholecard.cloud.operations.flavors import CreateFlavor, flavors
 from wholecard.cloud.operations.quotas import read_quota
 from wholecard.cloud.operations.traits import SetHostTraits
-from wholecard.cloud.placement import allocation_candidates, resource_providers
-from wholecard.cloud.placement.resource_providers import allocations, providers
+from wholecard.cloud.placement import allocation_candidates
+from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.cloud.placement.resource_providers import (
+    allocations,
+    host_provider,
+    provider_trees,
+    providers,
+    with_consumers,
+)
 from wholecard.cloud.planning.current import find
 from wholecard.cloud.planning.desired import DesiredCloud
 from wholecard.core.releases import release
@@ -31,6 +38,7 @@ COMPUTE = "/compute/v2.1"
 FLAVORS = f"{COMPUTE}/flavors"
 HYPERVISORS = f"{COMPUTE}/os-hypervisors/detail"
 PROVIDERS = "/placement/resource_providers"
+CARD = ResourceProvider("a_0000:41:00.0", "u")
 
 
 def flavor(name: str) -> dict[str, Any]:
@@ -121,14 +129,21 @@ def test_what_an_old_placement_takes(api: Api) -> None:
     assert find(conn, wanted, Path("/")).providers["a"].uuid == "u"
     providers(conn)
     allocations(conn, "c")
-    resource_providers.named_providers(conn)
-    read_all = resource_providers
-    for read in (read_all.inventories, read_all.usages, read_all.traits, read_all.consumers):
-        read(conn, "u")
+    provider_trees(conn, ("a",), 1)
+    with_consumers(conn, CARD)
     change = SetHostTraits("a", "u", (("CUSTOM_A", None, "set"),))
     change.put(conn, change.after)
     asked = {each.split()[1] for each in api.versions if each.startswith("placement")}
     assert asked == {"1.6", "1.14"}
+
+
+@pytest.mark.parametrize("path", ["inventories", "usages", "traits"])
+def test_strange_answers_about_one_provider(api: Api, path: str) -> None:
+    """An answer without its keys is told in words, with the provider's name."""
+    placement_of(api, "1.36")
+    api.answers[f"GET {PROVIDERS}/u/{path}"] = (200, {})
+    with pytest.raises(CloudError, match="cannot read the provider a: "):
+        providers(connect("test", api.clouds))
 
 
 @pytest.mark.parametrize(("newest", "can"), [("1.30", False), ("1.36", True), ("1.39", True)])
@@ -146,22 +161,15 @@ READS: list[tuple[str, Callable[[Connection], object]]] = [
     (f"{COMPUTE}/os-quota-sets/p", lambda conn: read_quota(conn, "p")),
     ("/image/v2/images", lambda conn: find_images(conn, "i")),
     (PROVIDERS, providers),
-    (PROVIDERS, resource_providers.named_providers),
+    (PROVIDERS, lambda conn: provider_trees(conn, ("a",), 1)),
+    (PROVIDERS, lambda conn: host_provider(conn, "a")),
+    (f"{PROVIDERS}/u/allocations", lambda conn: with_consumers(conn, CARD)),
     ("/placement/allocations/c", lambda conn: allocations(conn, "c")),
     (
         "/placement/allocation_candidates",
         lambda conn: allocation_candidates.candidates(
             conn, "/allocation_candidates?resources=VCPU:1"
         ),
-    ),
-    *(
-        (f"{PROVIDERS}/u/{what}", lambda conn, read=read: read(conn, "u"))
-        for what, read in (
-            ("inventories", resource_providers.inventories),
-            ("usages", resource_providers.usages),
-            ("traits", resource_providers.traits),
-            ("allocations", resource_providers.consumers),
-        )
     ),
     (f"{PROVIDERS}/u/traits", SetHostTraits("a", "u", (("CUSTOM_A", None, "set"),)).look),
 ]

@@ -26,7 +26,8 @@ from wholecard.cloud.operations.quotas import (
 )
 from wholecard.cloud.operations.registry import KINDS, plan_from_json
 from wholecard.cloud.operations.traits import CreateTrait, SetHostTraits
-from wholecard.cloud.planning.current import CurrentCloud, HostProvider, ImageFile, ProjectQuota
+from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.cloud.planning.current import CurrentCloud, ImageFile, ProjectQuota
 from wholecard.cloud.planning.desired import (
     DesiredAggregate,
     DesiredCloud,
@@ -48,6 +49,13 @@ FILE = {"i": ImageFile("/i.qcow2", "abc", "qcow2")}
 OUR_IMAGE = Image("1", "i", "active", "qcow2", "abc", {"hw_machine_type": "q35"})
 UPLOAD = UploadImage("i", "/i.qcow2", "abc", (("hw_machine_type", "q35"),))
 GROUP = DesiredAggregate("g", {"availability_zone": "z", "k": "v"}, ("a",))
+
+
+def _provider(*traits: str) -> ResourceProvider:
+    """The host's provider with these traits."""
+    return ResourceProvider("a", "u", traits=frozenset(traits))
+
+
 OUR_GROUP = Aggregate("1", "g", {"availability_zone": "z", "k": "v", "wholecard": "made"}, ("a",))
 HOSTS = frozenset({"a"})
 QUOTA = DesiredQuota("p", {"cores": 8, "ram": 100})
@@ -120,14 +128,14 @@ CASES: list[Case] = [
      {"hosts": HOSTS, "aggregates": (replace(OUR_GROUP, metadata=GROUP.metadata),)}, [], []),
     # Traits.
     ({"traits": {"a": ("CUSTOM_A",)}},
-     {"providers": {"a": HostProvider("u", frozenset({"HW_X"}))}},
+     {"providers": {"a": _provider("HW_X")}},
      [CreateTrait("CUSTOM_A"), SetHostTraits("a", "u", (("CUSTOM_A", None, "set"),))], []),
     ({"traits": {"a": ("CUSTOM_A",)}},
-     {"traits": frozenset({"CUSTOM_A"}), "providers": {"a": HostProvider("u", frozenset())}},
+     {"traits": frozenset({"CUSTOM_A"}), "providers": {"a": _provider()}},
      [SetHostTraits("a", "u", (("CUSTOM_A", None, "set"),))], []),
     ({"traits": {"a": ("CUSTOM_A",)}},
      {"traits": frozenset({"CUSTOM_A"}),
-      "providers": {"a": HostProvider("u", frozenset({"CUSTOM_A"}))}},
+      "providers": {"a": _provider("CUSTOM_A")}},
      [], []),
     ({"traits": {"a": ("CUSTOM_A",)}}, {}, [], ["WC333"]),
     # Quotas of nova's own.

@@ -18,17 +18,15 @@ from support.chains import (
     provider,
     request,
     scheduler,
-    shelf,
+    tree,
 )
+from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
 from wholecard.explain.checks.aggregates import matches
 from wholecard.explain.evidence.evidence import (
     Aggregate,
     CandidatesQuery,
     Evidence,
     HostEvidence,
-    Inventory,
-    ProviderTree,
-    ResourceProvider,
 )
 from wholecard.explain.explain import explain
 from wholecard.nova.conf.service_conf import NovaConf
@@ -37,6 +35,9 @@ BY_KEYS = f"{FILTERS},AggregateInstanceExtraSpecsFilter"
 GPU = "aggregate_instance_extra_specs:gpu"
 PINNED = {"hw:cpu_policy": "dedicated"}
 OLD_PINS = {"DEFAULT": {"vcpu_pin_set": "0-31"}}
+PGPU = ResourceProvider(
+    "pgpu", inventories=(Inventory("VGPU", 4),), traits=frozenset({"CUSTOM_A40"})
+)
 NEW_PINS = {"compute": {"cpu_dedicated_set": "0-15"}}
 
 
@@ -58,9 +59,11 @@ def links(evidence: Evidence) -> dict[str, str]:
 
 
 def without(resource: str, found: ProviderTree) -> ProviderTree:
-    """A shelf whose host has nothing of that class."""
-    stocks = tuple(each for each in found.root.stocks if each.resource_class != resource)
-    return replace(found, root=replace(found.root, stocks=stocks))
+    """A tree whose host has nothing of that class."""
+    inventories = tuple(
+        each for each in found.root.inventories or () if each.resource_class != resource
+    )
+    return replace(found, root=replace(found.root, inventories=inventories))
 
 
 def asks(
@@ -72,41 +75,57 @@ def asks(
 ) -> Evidence:
     """A flavor with these words, on a host of which Placement has this."""
     name = "device_spec" if series == "2026.2" else "passthrough_whitelist"
-    mine = host(conf=compute(name=name, **pins), shelf=there or shelf(()))
+    mine = host(conf=compute(name=name, **pins), provider_tree=there or tree(()))
     return cloud(series=series, hosts=(mine,), request=request(specs=dict(specs)), **fields)
 
 
-FEW = shelf((), PCPU=Inventory("PCPU", 8, 0, 0, 1.0, 8))
-NO_PCPU = without("PCPU", shelf(()))
+FEW = tree((), PCPU=Inventory("PCPU", 8, 0, 0, 1.0, 8))
+NO_PCPU = without("PCPU", tree(()))
 MACHINES = {
     "custom-missing": (asks({"resources:CUSTOM_NVME": "1"}), "WC324"),
     "custom-of-the-host": (
-        asks({"resources:CUSTOM_NVME": "1"}, shelf((), CUSTOM_NVME=Inventory("CUSTOM_NVME", 1))),
+        asks({"resources:CUSTOM_NVME": "1"}, tree((), CUSTOM_NVME=Inventory("CUSTOM_NVME", 1))),
         "yes",
     ),
     "vgpu-missing": (asks({"resources:VGPU": "1"}), "WC324"),
     "vgpu-below-the-host": (
         asks(
             {"resources:VGPU": "1", "trait:CUSTOM_A40": "required"},
-            shelf((ResourceProvider("pgpu", (Inventory("VGPU", 4),), frozenset({"CUSTOM_A40"})),)),
+            tree(
+                (
+                    ResourceProvider(
+                        "pgpu",
+                        inventories=(Inventory("VGPU", 4),),
+                        traits=frozenset({"CUSTOM_A40"}),
+                    ),
+                )
+            ),
         ),
         "yes",
     ),
     "trait-of-who-gives-nothing": (
         asks(
             {"trait:CUSTOM_A40": "required"},
-            shelf((ResourceProvider("pgpu", (Inventory("VGPU", 4),), frozenset({"CUSTOM_A40"})),)),
+            tree(
+                (
+                    ResourceProvider(
+                        "pgpu",
+                        inventories=(Inventory("VGPU", 4),),
+                        traits=frozenset({"CUSTOM_A40"}),
+                    ),
+                )
+            ),
         ),
         "WC325",
     ),
     "groups": (asks({"resources1:CUSTOM_X": "1"}), "machine"),
     "isolated-threads": (
-        asks({**PINNED, "hw:cpu_thread_policy": "isolate"}, shelf((), ["HW_CPU_HYPERTHREADING"])),
+        asks({**PINNED, "hw:cpu_thread_policy": "isolate"}, tree((), ["HW_CPU_HYPERTHREADING"])),
         "WC325",
     ),
     "threads-required": (asks({**PINNED, "hw:cpu_thread_policy": "require"}), "WC325"),
     "threads-there": (
-        asks({**PINNED, "hw:cpu_thread_policy": "require"}, shelf((), ["HW_CPU_HYPERTHREADING"])),
+        asks({**PINNED, "hw:cpu_thread_policy": "require"}, tree((), ["HW_CPU_HYPERTHREADING"])),
         "yes",
     ),
     "all-pcpus": (asks(PINNED, FEW), "yes"),
@@ -115,7 +134,7 @@ MACHINES = {
     "tpm-there": (
         asks(
             {"hw:tpm_version": "2.0"},
-            shelf(
+            tree(
                 (),
                 [
                     "COMPUTE_SECURITY_TPM_2_0",
@@ -214,20 +233,20 @@ AGGREGATES = {
     "kept-by-an-unknown-scheduler": (cloud(scheduler=None, hosts=within(KEPT)), "zone filters"),
     "kept-for-the-flavor": (
         cloud(scheduler=isolating(), request=request(specs=KEPT), hosts=(
-            replace(within(KEPT)[0], shelf=shelf((), ["CUSTOM_GPU"])),)), "yes"),
+            replace(within(KEPT)[0], provider_tree=tree((), ["CUSTOM_GPU"])),)), "yes"),
     "kept-for-the-image": (
         cloud(scheduler=isolating(), request=request(properties=KEPT), hosts=(
-            replace(within(KEPT)[0], shelf=shelf((), ["CUSTOM_GPU"])),)), "yes"),
+            replace(within(KEPT)[0], provider_tree=tree((), ["CUSTOM_GPU"])),)), "yes"),
     "kept-for-two": (
         cloud(scheduler=isolating(), request=request(specs=KEPT), hosts=(
             replace(within({**KEPT, "trait:CUSTOM_B": "required"})[0],
-                    shelf=shelf((), ["CUSTOM_GPU"])),)), "WC326"),
+                    provider_tree=tree((), ["CUSTOM_GPU"])),)), "WC326"),
     "kept-for-the-cards": (
         cloud(True, scheduler=isolating(), api=conf(
             "api.conf", pci={"alias": CARD_TRAIT}, filter_scheduler={"pci_in_placement": "true"}),
             hosts=(replace(
                 within(KEPT)[0], conf=compute(alias=CARD_TRAIT, report=True),
-                shelf=shelf((provider("0000:41:00.0", traits=["CUSTOM_GPU"]),))),)), "yes"),
+                provider_tree=tree((provider("0000:41:00.0", traits=["CUSTOM_GPU"]),))),)), "yes"),
     "forbidden-traits-keep-nobody-out": (
         cloud(scheduler=isolating(), hosts=within({"trait:CUSTOM_GPU": "forbidden"})), "yes"),
     "before-it-was-there": (

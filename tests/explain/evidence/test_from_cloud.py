@@ -82,7 +82,7 @@ def _flavor(flavor_id: str, name: str, spec: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def provide(api: Api, host: str, name: str, **stocks: int) -> None:
+def provide(api: Api, host: str, name: str, **totals: int) -> None:
     """A provider of the host: its own where the name is the host's, else one below it."""
     rows = api.answers[f"{PLACEMENT}/resource_providers"]
     assert isinstance(rows, tuple)
@@ -91,11 +91,11 @@ def provide(api: Api, host: str, name: str, **stocks: int) -> None:
     rows[1]["resource_providers"].append(
         {"uuid": uuid, "name": name, "root_provider_uuid": root, "parent_provider_uuid": None}
     )
-    stock = {"reserved": 0, "allocation_ratio": 1.0, "min_unit": 1, "step_size": 1}
+    ratio = {"reserved": 0, "allocation_ratio": 1.0}
     path = f"{PLACEMENT}/resource_providers/{uuid}"
-    inventories = {key: {**stock, "total": n, "max_unit": n} for key, n in stocks.items()}
+    inventories = {key: {**ratio, "total": n, "max_unit": n} for key, n in totals.items()}
     api.answers[f"{path}/inventories"] = (200, {"inventories": inventories})
-    api.answers[f"{path}/usages"] = (200, {"usages": dict.fromkeys(stocks, 0)})
+    api.answers[f"{path}/usages"] = (200, {"usages": dict.fromkeys(totals, 0)})
     api.answers[f"{path}/traits"] = (200, {"traits": []})
     api.answers[f"{path}/allocations"] = (200, {"allocations": {}})
 
@@ -223,7 +223,7 @@ def test_another_services_provider_is_no_card(api: Api) -> None:
         for n in (1, 2)
     ]  # fmt: skip
     api.answers[f"{COMPUTE}/servers/detail"] = (200, {"servers": held})
-    bare = replace(chains.host(), service=None, shelf=None, taken=None, zones=None)
+    bare = replace(chains.host(), service=None, provider_tree=None, taken=None, zones=None)
     files = known(api=chains.api(), scheduler=chains.scheduler(), hosts=(bare,))
     evidence, answer = ask(api, G1, files)
     assert evidence.hosts[0].taken is None

@@ -26,8 +26,8 @@ def questions(api: Api, evidence: Evidence, answers: Iterable[Any]) -> tuple[Can
     """What was asked about the host, where Placement answers this, one after the other."""
     left = iter(answers)
     api.answers["GET /placement/allocation_candidates"] = lambda: (200, next(left))
-    found = ProviderTrees({}, {"gpu-01": "u1"}).questions(
-        connect("test", api.clouds), evidence, host(), asked(evidence)
+    found = ProviderTrees({}).questions(
+        connect("test", api.clouds), evidence, host(placement=True), asked(evidence)
     )
     assert next(left, None) is None
     return found

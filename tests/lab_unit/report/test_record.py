@@ -8,12 +8,13 @@ import json
 import pytest
 
 from support import demos
-from wholecard.cloud.placement.resource_providers import Inventory, ResourceProvider
+from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
+from wholecard.cloud.placement.resource_providers import providers_text
 from wholecard.core import Finding, Severity
 from wholecard.guest.proof.record import ExpectedFunction, ProofFunction
 from wholecard.lab.report.record import ProofRow
 from wholecard.lab.scenario import emulated_gpu
-from wholecard.lab.scenario.cloud_plan import all_free, free_units, providers_text
+from wholecard.lab.scenario.cloud_plan import all_free, free_units
 from wholecard.lab.scenario.prove_cards import bars_text, proof_text, rows
 
 NO_HOST = "No valid host was found. There are not enough hosts available."
@@ -160,7 +161,7 @@ def test_server_that_never_stood_is_not_proved() -> None:
 def provider(name: str, *inventories: tuple[str, int, int, int]) -> ResourceProvider:
     """A provider with inventories of class, total, reserved, used."""
     made = tuple(Inventory(*each) for each in inventories)
-    return ResourceProvider(name, name, None, "root", made, frozenset())
+    return ResourceProvider(name, name, None, "root", inventories=made)
 
 
 def card(slot: str, used: int = 0) -> list[ResourceProvider]:

@@ -1,7 +1,8 @@
-"""Images as Glance has them."""
+"""Images as Glance has them: by a name, or one by its id, hidden ones too."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import answer_read
+from wholecard.cloud.client.errors import answer_read, api_errors
 from wholecard.core import UsageError
 
-# Glance hashes what it stores, but an upload that was cut off has no hash: ours is set before.
+# Glance's own hash is set when an upload ends: ours is set before, for one that is cut off.
 SHA256_PROPERTY = "wholecard_sha256"
 
 # Fields of Glance's own, which no property can have (glance: api/v2/images.py).
@@ -24,13 +25,15 @@ _GLANCE = {
     *("stores", "os_hash_algo", "os_hash_value"),
 }
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Image:
-    """An image as it is; `sha256` is of what we uploaded, None for an image that others made.
+    """An image as it is; `sha256` is of what we uploaded, None for others' images.
 
-    `copied` is whether it is a server's snapshot that nova gave the properties of an image of ours,
-    our own among them; its content is the server's, and it is nobody's but its maker's.
+    `copied` tells a server's snapshot to which nova copied our image's properties, with
+    SHA256_PROPERTY among them: its content is the server's, and we did not make it.
     `properties` are those of its fields that are texts and not Glance's own.
     """
 
@@ -43,16 +46,60 @@ class Image:
     copied: bool = False
 
 
+@dataclass(frozen=True)
+class ImageProperties:
+    """An image's name, and those of its fields that are texts; Glance's own may be among them."""
+
+    name: str
+    properties: Mapping[str, str]
+
+
 def find_images(conn: Connection, name: str) -> tuple[Image, ...]:
     """The images of that name that the cloud shows us. Raises CloudError."""
     with answer_read(conn, f"look for the image {name}"):
-        answer = conn.image.get("/images", params={"name": name, "limit": "100"})
-        sdk.raise_from_response(answer)
+        response = conn.image.get("/images", params={"name": name, "limit": "100"})
+        sdk.raise_from_response(response)
         return tuple(
             _image(row)
-            for row in answer.json()["images"]
+            for row in response.json()["images"]
             if row["status"] not in {"deleted", "pending_delete"}
         )
+
+
+def image_by_id(conn: Connection, image_id: str) -> ImageProperties | None:
+    """The image of that id, None where it is deleted or not shown to us. Raises CloudError."""
+    with api_errors(conn, f"read the image {image_id}"):
+        response = conn.image.get(f"/images/{image_id}")
+        if response.status_code in (403, 404):
+            return None
+        sdk.raise_from_response(response)
+        row = response.json()
+    texts = {key: value for key, value in row.items() if isinstance(value, str)}
+    return ImageProperties(texts.get("name", image_id), texts)
+
+
+def the_image(conn: Connection, name: str) -> ImageProperties:
+    """The image of that id, or the only one of that name.
+
+    Raises UsageError where the cloud has none, or several of the name: a server is made from one
+    of them, and their properties may differ. CloudError.
+    """
+    by_id = image_by_id(conn, name) if _ID.fullmatch(name) else None
+    if by_id:
+        return by_id
+    named = find_images(conn, name)
+    if not named:
+        raise UsageError(
+            f"the cloud has no image {name}",
+            resolution="openstack image list shows its images; name a hidden one by its id.",
+        )
+    if len(named) > 1:
+        raise UsageError(
+            f"the cloud has {len(named)} images {name}",
+            "\n".join(image.id for image in named),
+            "Name one by its id: --image ID",
+        )
+    return ImageProperties(named[0].name, named[0].properties)
 
 
 def _image(row: dict[str, Any]) -> Image:

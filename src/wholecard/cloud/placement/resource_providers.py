@@ -1,9 +1,9 @@
-"""Placement's side of the cards: providers with inventories, traits and usages; allocations."""
+"""The reader of Placement: providers with inventories, usages and traits; allocations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from openstack import exceptions as sdk
@@ -11,37 +11,13 @@ from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import answer_read
 from wholecard.cloud.client.waiting import wait_until
+from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
 
 # The lowest that each read needs, for a cloud of any release: providers below providers came with
-# Queens, traits with Pike; inventories, usages and allocations are older.
+# Queens, traits with Pike; inventories, usages and allocations are older
+# (placement/rest_api_version_history.rst).
 TREE_VERSION = "1.14"
 TRAITS_VERSION = "1.6"
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """What a provider has of one resource class, and how much of it is used."""
-
-    resource_class: str
-    total: int
-    reserved: int
-    used: int
-
-
-@dataclass(frozen=True)
-class ResourceProvider:
-    """One resource provider. nova names a function's provider `<hypervisor>_<address>`."""
-
-    uuid: str
-    name: str
-    parent_uuid: str | None
-    root_uuid: str
-    inventories: tuple[Inventory, ...]
-    traits: frozenset[str]
-
-    def inventory(self, resource_class: str) -> Inventory | None:
-        """The inventory of that class, None where the provider has none."""
-        return next((i for i in self.inventories if i.resource_class == resource_class), None)
 
 
 @dataclass(frozen=True)
@@ -56,27 +32,53 @@ class Allocation:
 def providers(conn: Connection) -> tuple[ResourceProvider, ...]:
     """All providers, by name. Raises CloudError.
 
-    Four requests see it: the list, and three for each provider. A provider that goes meanwhile is
-    left out.
+    The list is one request, each provider three more. One that is deleted meanwhile is left out.
     """
-    with answer_read(conn, "read Placement's providers"):
-        found = []
-        listed = _get(conn, "/resource_providers", TREE_VERSION)
-        for row in listed["resource_providers"]:
-            try:
-                found.append(_provider(conn, row))
-            except sdk.NotFoundException:
-                continue
-    return tuple(sorted(found, key=lambda each: each.name))
+    return _read(conn, _list(conn))
+
+
+def provider_trees(
+    conn: Connection, hypervisor_hosts: Iterable[str], at_most: int
+) -> Mapping[str, ProviderTree]:
+    """The trees of these hosts, of the first `at_most` that Placement knows. Raises CloudError."""
+    listed = _list(conn)
+    roots = {provider.name: provider for provider in listed if provider.uuid == provider.root_uuid}
+    trees = {}
+    for host in [host for host in hypervisor_hosts if host in roots][:at_most]:
+        root = roots[host]
+        tree = _read(conn, (provider for provider in listed if provider.root_uuid == root.uuid))
+        own = next((provider for provider in tree if provider.uuid == root.uuid), None)
+        if own is not None:
+            trees[host] = ProviderTree(own, tuple(row for row in tree if row is not own))
+    return trees
+
+
+def host_provider(conn: Connection, hypervisor_host: str) -> ResourceProvider | None:
+    """A host's own provider with its traits alone, None without one. Raises CloudError."""
+    with answer_read(conn, f"read Placement's provider {hypervisor_host}"):
+        rows = _get(conn, "/resource_providers", name=hypervisor_host)["resource_providers"]
+        for provider in map(_identified, rows):
+            return replace(provider, traits=_traits(conn, provider))
+    return None
+
+
+def with_consumers(conn: Connection, provider: ResourceProvider) -> ResourceProvider:
+    """The provider with who holds something of it; nobody where it is gone. Raises CloudError."""
+    with answer_read(conn, f"read the allocations of the provider {provider.name}"):
+        try:
+            rows = _get(conn, f"/resource_providers/{provider.uuid}/allocations")["allocations"]
+        except sdk.NotFoundException:
+            rows = {}
+        return replace(provider, consumers=tuple(sorted(rows)))
 
 
 def allocations(conn: Connection, consumer: str) -> tuple[Allocation, ...]:
     """What a consumer holds, by provider and class; empty for one that holds nothing."""
     with answer_read(conn, f"read the allocations of {consumer}"):
-        held = _get(conn, f"/allocations/{consumer}")["allocations"]
+        rows = _get(conn, f"/allocations/{consumer}")["allocations"]
         return tuple(
             Allocation(uuid, resource_class, int(amount))
-            for uuid, row in sorted(held.items())
+            for uuid, row in sorted(rows.items())
             for resource_class, amount in sorted(row["resources"].items())
         )
 
@@ -86,7 +88,7 @@ def wait_for_providers(
 ) -> tuple[ResourceProvider, ...]:
     """Wait until the predicate holds of all providers, and return them.
 
-    `timeout` in seconds. Raises CloudError, or WaitTimeoutError with what was there at the end.
+    `timeout` in seconds. Raises CloudError, or WaitTimeoutError with the providers of the end.
     """
     seen: tuple[ResourceProvider, ...] = ()
 
@@ -96,88 +98,88 @@ def wait_for_providers(
         return seen if predicate(seen) else None
 
     return wait_until(
-        "the wished resource providers in Placement",
+        "the awaited resource providers in Placement",
         probe,
         timeout,
         interval=1.0,
-        last=lambda: "\n".join(map(_line, seen)) or "Placement has no provider at all.",
+        last=lambda: providers_text(seen) or "Placement has no provider at all.",
         resolution="See nova-compute's log: its device_spec must match the host's functions, and "
         "report_in_placement must be set.",
     )
 
 
-def _provider(conn: Connection, row: dict[str, Any]) -> ResourceProvider:
-    path = f"/resource_providers/{row['uuid']}"
-    inventories = _get(conn, f"{path}/inventories")["inventories"]
-    used = _get(conn, f"{path}/usages")["usages"]
+def providers_text(providers: Iterable[ResourceProvider]) -> str:
+    """One line for each provider: its name, and its inventories as used/total."""
+    lines = []
+    for provider in sorted(providers, key=lambda provider: provider.name):
+        amounts = ", ".join(
+            f"{row.resource_class} {row.used}/{row.total}" for row in provider.inventories or ()
+        )
+        lines.append(f"{provider.name}: {amounts or 'no inventory'}")
+    return "\n".join(lines)
+
+
+def _list(conn: Connection) -> tuple[ResourceProvider, ...]:
+    """All providers by their identity alone."""
+    with answer_read(conn, "list Placement's providers"):
+        rows = _get(conn, "/resource_providers", TREE_VERSION)["resource_providers"]
+        return tuple(map(_identified, rows))
+
+
+def _identified(row: Mapping[str, Any]) -> ResourceProvider:
+    # Before Queens a row has neither parent nor root.
     return ResourceProvider(
-        uuid=row["uuid"],
-        name=row["name"],
-        parent_uuid=row["parent_provider_uuid"],
-        root_uuid=row["root_provider_uuid"],
-        inventories=tuple(
-            Inventory(name, each["total"], each["reserved"], used.get(name, 0))
-            for name, each in sorted(inventories.items())
-        ),
-        traits=frozenset(_get(conn, f"{path}/traits")["traits"]),
+        str(row["name"]),
+        str(row["uuid"]),
+        row.get("parent_provider_uuid"),
+        row.get("root_provider_uuid"),
+        row.get("generation"),
     )
 
 
-def _get(conn: Connection, path: str, version: str = TRAITS_VERSION) -> dict[str, Any]:
-    response = conn.placement.get(path, microversion=version)
+def _read(conn: Connection, listed: Iterable[ResourceProvider]) -> tuple[ResourceProvider, ...]:
+    """The providers, by name, with inventories, usages and traits; without those that are gone."""
+    read = []
+    for provider in listed:
+        with answer_read(conn, f"read the provider {provider.name}"):
+            try:
+                read.append(
+                    replace(
+                        provider,
+                        inventories=_inventories(conn, provider),
+                        traits=_traits(conn, provider),
+                    )
+                )
+            except sdk.NotFoundException:
+                continue
+    return tuple(sorted(read, key=lambda provider: provider.name))
+
+
+def _inventories(conn: Connection, provider: ResourceProvider) -> tuple[Inventory, ...]:
+    path = f"/resource_providers/{provider.uuid}"
+    rows = _get(conn, f"{path}/inventories")["inventories"]
+    usages = _get(conn, f"{path}/usages")["usages"]
+    return tuple(
+        Inventory(
+            str(name),
+            int(row["total"]),
+            int(row["reserved"]),
+            int(usages.get(name, 0)),
+            float(row["allocation_ratio"]),
+            int(row["max_unit"]),
+        )
+        for name, row in sorted(rows.items())
+    )
+
+
+def _traits(conn: Connection, provider: ResourceProvider) -> frozenset[str]:
+    return frozenset(_get(conn, f"/resource_providers/{provider.uuid}/traits")["traits"])
+
+
+def _get(
+    conn: Connection, path: str, version: str = TRAITS_VERSION, **query: str
+) -> dict[str, Any]:
+    response = conn.placement.get(path, params=query, microversion=version)
     sdk.raise_from_response(response)
     body: dict[str, Any] = response.json()
     return body
-
-
-def _line(provider: ResourceProvider) -> str:
-    held = ", ".join(f"{i.resource_class} {i.used}/{i.total}" for i in provider.inventories)
-    return f"{provider.name}: {held or 'no inventory'}"
-
-
-def named_providers(conn: Connection) -> dict[str, tuple[str, str]]:
-    """Every provider's name and its root's uuid, by its own. Raises CloudError."""
-    with answer_read(conn, "list Placement's providers"):
-        response = conn.placement.get("/resource_providers", microversion=TREE_VERSION)
-        sdk.raise_from_response(response)
-        rows = response.json()["resource_providers"]
-        return {row["uuid"]: (row["name"], row["root_provider_uuid"]) for row in rows}
-
-
-def inventories(conn: Connection, uuid: str) -> dict[str, dict[str, Any]]:
-    """A provider's inventories as Placement has them, by class; empty where it is gone."""
-    found = _of_provider(conn, uuid, "inventories")
-    with answer_read(conn, "read the inventories of a provider"):
-        return {str(name): dict(each) for name, each in found.items()}
-
-
-def usages(conn: Connection, uuid: str) -> dict[str, int]:
-    """What is used of a provider, by class."""
-    found = _of_provider(conn, uuid, "usages")
-    with answer_read(conn, "read the usages of a provider"):
-        return {str(name): int(each) for name, each in found.items()}
-
-
-def traits(conn: Connection, uuid: str) -> frozenset[str]:
-    """A provider's traits."""
-    found = _of_provider(conn, uuid, "traits")
-    with answer_read(conn, "read the traits of a provider"):
-        return frozenset(found)
-
-
-def consumers(conn: Connection, uuid: str) -> tuple[str, ...]:
-    """Who holds something of a provider, by id."""
-    found = _of_provider(conn, uuid, "allocations")
-    with answer_read(conn, "read the allocations of a provider"):
-        return tuple(sorted(found))
-
-
-def _of_provider(conn: Connection, uuid: str, what: str) -> Any:
-    with answer_read(conn, f"read the {what} of a provider"):
-        response = conn.placement.get(
-            f"/resource_providers/{uuid}/{what}", microversion=TRAITS_VERSION
-        )
-        if response.status_code == 404:
-            return {}
-        sdk.raise_from_response(response)
-        return response.json()[what]

@@ -1,16 +1,16 @@
-"""What the cloud has of what is wanted, read and not changed."""
+"""The current state of what the site asks of the cloud, read and not changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.client.compute_services import compute_services, hypervisors
-from wholecard.cloud.client.errors import answer_read, api_errors
+from wholecard.cloud.client.errors import api_errors
 from wholecard.cloud.client.images import Image, disk_format_of, find_images
 from wholecard.cloud.operations import quotas
 from wholecard.cloud.operations.aggregates import Aggregate, aggregates
@@ -18,21 +18,14 @@ from wholecard.cloud.operations.flavors import Flavor, flavors
 from wholecard.cloud.operations.images import file_sha256
 from wholecard.cloud.operations.quotas import LimitPlace, RegisteredLimit
 from wholecard.cloud.operations.traits import CreateTrait
-from wholecard.cloud.placement.resource_providers import TRAITS_VERSION
+from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.cloud.placement.resource_providers import host_provider
 from wholecard.cloud.planning.desired import DesiredCloud, DesiredImage
 
 
 @dataclass(frozen=True)
-class HostProvider:
-    """A host's root provider in Placement: its id and its traits."""
-
-    uuid: str
-    traits: frozenset[str]
-
-
-@dataclass(frozen=True)
 class ImageFile:
-    """A file that an image is to be made of."""
+    """The file from which an image is uploaded."""
 
     path: str
     sha256: str
@@ -41,7 +34,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class ProjectQuota:
-    """nova's quotas of a project, and what they are where none is set."""
+    """A project's quotas of nova's own, and the defaults where none is set."""
 
     values: Mapping[str, int]
     defaults: Mapping[str, int]
@@ -49,10 +42,11 @@ class ProjectQuota:
 
 @dataclass(frozen=True)
 class CurrentCloud:
-    """What there is. Everything is keyed by the name that the site has for it.
+    """The cloud's state. Everything is keyed by the name that the site has for it.
 
-    `projects` are the ids of those that Keystone knows. `limit_place` is where Keystone's limits
-    of nova are, None where they were not asked for; `limits` are a project's own by resource.
+    `providers` are hosts' own in Placement. `projects` are the ids of those that Keystone knows.
+    `limit_place` is where Keystone's limits of nova are, None where they do not count; `limits` are
+    a project's own by resource.
     """
 
     flavors: tuple[Flavor, ...] = ()
@@ -60,7 +54,7 @@ class CurrentCloud:
     files: Mapping[str, ImageFile] = field(default_factory=dict)
     aggregates: tuple[Aggregate, ...] = ()
     hosts: frozenset[str] = frozenset()
-    providers: Mapping[str, HostProvider] = field(default_factory=dict)
+    providers: Mapping[str, ResourceProvider] = field(default_factory=dict)
     traits: frozenset[str] = frozenset()
     projects: Mapping[str, str] = field(default_factory=dict)
     quotas: Mapping[str, ProjectQuota] = field(default_factory=dict)
@@ -69,101 +63,90 @@ class CurrentCloud:
     limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def find(conn: Connection, wanted: DesiredCloud, folder: Path) -> CurrentCloud:
-    """Read what concerns `wanted`; files are named from `folder`, the site file's.
+def find(conn: Connection, desired: DesiredCloud, folder: Path) -> CurrentCloud:
+    """Read what concerns `desired`; relative files start at `folder`, the site file's.
 
     Raises CloudError, and UsageError when a file that is to be uploaded cannot be read.
     """
-    projects = _projects(conn, wanted)
-    images = {image.name: find_images(conn, image.name) for image in wanted.images}
-    limited = bool(wanted.quotas) and wanted.driver in ("auto", "unified")
-    place = quotas.limit_place(conn) if limited else None
-    registered = quotas.read_registered(conn, place) if place else {}
-    unified = wanted.driver == "unified" or (wanted.driver == "auto" and bool(registered))
-    asked = {each.project: projects[each.project] for each in wanted.quotas
-             if each.project in projects}  # fmt: skip
-    hosts = {each.host for each in compute_services(conn) if each.binary == "nova-compute"}
+    projects = _projects(conn, desired)
+    images = {image.name: find_images(conn, image.name) for image in desired.images}
+    services = compute_services(conn)
     return CurrentCloud(
-        flavors=flavors(conn, {each.name for each in wanted.flavors if each.projects}),
+        flavors=flavors(conn, {flavor.name for flavor in desired.flavors if flavor.projects}),
         images=images,
-        files=_files(wanted.images, images, folder),
-        aggregates=aggregates(conn) if wanted.aggregates else (),
-        hosts=frozenset(hosts),
-        providers=_providers(conn, set(wanted.traits or ())),
-        traits=_known_traits(conn, wanted),
+        files=_files(desired.images, images, folder),
+        aggregates=aggregates(conn) if desired.aggregates else (),
+        hosts=frozenset(service.host for service in services if service.binary == "nova-compute"),
+        providers=_providers(conn, set(desired.traits or ())),
+        traits=_known_traits(conn, desired),
         projects=projects,
-        quotas={
-            name: ProjectQuota(
-                quotas.read_quota(conn, project), quotas.read_quota(conn, project, defaults=True)
-            )
-            for name, project in asked.items()
-            if not unified
-        },
-        limit_place=place if unified else None,
-        registered=registered,
-        limits={
-            name: quotas.read_limits(conn, project, place)
-            for name, project in asked.items()
-            if unified and place is not None
-        },
+        **_quotas(conn, desired, projects),
     )
 
 
-def _projects(conn: Connection, wanted: DesiredCloud) -> dict[str, str]:
-    names = {project for flavor in wanted.flavors for project in flavor.projects}
-    names |= {quota.project for quota in wanted.quotas}
-    found = {}
+def _quotas(conn: Connection, desired: DesiredCloud, projects: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of CurrentCloud about quotas: nova's own, or Keystone's limits.
+
+    Where the site leaves nova's driver open, registered limits tell that the cloud uses Keystone's.
+    """
+    limited = bool(desired.quotas) and desired.driver in ("auto", "unified")
+    place = quotas.limit_place(conn) if limited else None
+    registered = quotas.read_registered(conn, place) if place else {}
+    unified = desired.driver == "unified" or (desired.driver == "auto" and bool(registered))
+    names = [quota.project for quota in desired.quotas if quota.project in projects]
+    if unified:
+        limits = {name: quotas.read_limits(conn, projects[name], place) for name in names if place}
+        return {"limit_place": place, "registered": registered, "limits": limits}
+    own = {
+        name: ProjectQuota(
+            quotas.read_quota(conn, projects[name]),
+            quotas.read_quota(conn, projects[name], defaults=True),
+        )
+        for name in names
+    }
+    return {"registered": registered, "quotas": own}
+
+
+def _projects(conn: Connection, desired: DesiredCloud) -> dict[str, str]:
+    names = {project for flavor in desired.flavors for project in flavor.projects}
+    names |= {quota.project for quota in desired.quotas}
+    ids = {}
     for name in sorted(names):
         with api_errors(conn, f"look for the project {name}"):
             project = quotas.identity_of(conn).find_project(name, ignore_missing=True)
         if project is not None:
-            found[name] = str(project.id)
-    return found
+            ids[name] = str(project.id)
+    return ids
 
 
 def _files(
-    wished: tuple[DesiredImage, ...], images: Mapping[str, tuple[Image, ...]], folder: Path
+    desired: tuple[DesiredImage, ...], images: Mapping[str, tuple[Image, ...]], folder: Path
 ) -> dict[str, ImageFile]:
-    """The files of images that the cloud lacks, or has of ours: others' are not compared."""
-    found = {}
-    for image in wished:
-        others = [each for each in images[image.name] if each.sha256 is None and not each.copied]
+    """The files of images that the cloud lacks or has from us; others' images are not compared."""
+    files = {}
+    for image in desired:
+        others = [row for row in images[image.name] if row.sha256 is None and not row.copied]
         if image.file is None or others:
             continue
         path = (folder / image.file).absolute()
-        found[image.name] = ImageFile(str(path), _sum(path), disk_format_of(path))
-    return found
+        # The format first: reading it says what is wrong with a file that cannot be read.
+        disk_format = disk_format_of(path)
+        files[image.name] = ImageFile(str(path), file_sha256(path), disk_format)
+    return files
 
 
-def _sum(path: Path) -> str:
-    # Asked first: it says what is wrong with a file that cannot be read.
-    disk_format_of(path)
-    return file_sha256(path)
-
-
-def _providers(conn: Connection, hosts: set[str]) -> dict[str, HostProvider]:
+def _providers(conn: Connection, hosts: set[str]) -> dict[str, ResourceProvider]:
     """The root providers of nova's hosts, which have the names of their hypervisors."""
-    if not hosts:
-        return {}
-    names = {
-        each.hostname: each.service_host for each in hypervisors(conn) if each.service_host in hosts
-    }
-    found = {}
-    with answer_read(conn, "read Placement's providers"):
-        for name, host in names.items():
-            answer = conn.placement.get(
-                "/resource_providers", params={"name": name}, microversion=TRAITS_VERSION
-            )
-            sdk.raise_from_response(answer)
-            for row in answer.json()["resource_providers"]:
-                path = f"/resource_providers/{row['uuid']}/traits"
-                traits = conn.placement.get(path, microversion=TRAITS_VERSION)
-                sdk.raise_from_response(traits)
-                found[host] = HostProvider(row["uuid"], frozenset(traits.json()["traits"]))
-    return found
+    providers = {}
+    for hypervisor in hypervisors(conn) if hosts else ():
+        if hypervisor.service_host in hosts:
+            provider = host_provider(conn, hypervisor.hostname)
+            if provider is not None:
+                providers[hypervisor.service_host] = provider
+    return providers
 
 
-def _known_traits(conn: Connection, wanted: DesiredCloud) -> frozenset[str]:
-    names = {trait for traits in (wanted.traits or {}).values() for trait in traits}
+def _known_traits(conn: Connection, desired: DesiredCloud) -> frozenset[str]:
+    names = {trait for traits in (desired.traits or {}).values() for trait in traits}
     with api_errors(conn, "read Placement's traits"):
         return frozenset(name for name in names if CreateTrait(name).look(conn)[name])

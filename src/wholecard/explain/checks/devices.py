@@ -153,11 +153,11 @@ class CardLinks:
 
     def _card_in_placement(self, name: str) -> CheckResult:
         """Without facts, what Placement has of the alias's class tells how many there are."""
-        shelf = self.host.shelf
+        tree = self.host.provider_tree
         for request in self.wanted.requests:
-            stocks = shelf.of_class(class_of(request)) if shelf else ()
-            total = sum(stock.total for stock in stocks)
-            if not stocks:
+            inventories = tree.below_of_class(class_of(request)) if tree else ()
+            total = sum(inventory.total for inventory in inventories)
+            if not inventories:
                 return unknown(
                     name,
                     "what the host has is not known",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.explain.checks.aggregates import aggregates_link
-from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Inventory, ProviderTree
+from wholecard.explain.evidence.evidence import Evidence, HostEvidence
 from wholecard.explain.evidence.requested_devices import RequestedDevices, in_placement, traits_of
 from wholecard.explain.evidence.second_question import NO_FALLBACK, no_second_question
 from wholecard.explain.link import CheckResult, broken, ok, unknown
@@ -42,20 +43,20 @@ class MachineLinks:
 
     def machine(self) -> CheckResult:
         """Whether the host has what nova asks Placement for besides cards."""
-        name, shelf, asked = "machine", self.host.shelf, self.asked
-        if shelf is None:
+        name, tree, asked = "machine", self.host.provider_tree, self.asked
+        if tree is None:
             return unknown(
                 name,
                 "Placement was not asked",
                 f"--cloud NAME, with --host {self.host.name} where there are many",
             )
         pcpu = asked.machine.resources.get("PCPU")
-        if asked.pinned and pcpu and not _stocks(shelf, "PCPU"):
-            return self._without_pcpu(name, shelf, pcpu)
-        return self._judged(name, shelf, asked)
+        if asked.pinned and pcpu and not tree.of_class("PCPU"):
+            return self._without_pcpu(name, tree, pcpu)
+        return self._judged(name, tree, asked)
 
-    def _judged(self, name: str, shelf: ProviderTree, asked: ResourceRequest) -> CheckResult:
-        lacking = self._too_little(name, shelf, asked.machine) or self._traits(name, shelf, asked)
+    def _judged(self, name: str, tree: ProviderTree, asked: ResourceRequest) -> CheckResult:
+        lacking = self._too_little(name, tree, asked.machine) or self._traits(name, tree, asked)
         if lacking:
             return lacking
         if asked.groups and not self._answered(asked):
@@ -75,19 +76,19 @@ class MachineLinks:
         )
         return whole and bool(last) and last[0].found is True
 
-    def _too_little(self, name: str, shelf: ProviderTree, demand: Demand) -> CheckResult | None:
+    def _too_little(self, name: str, tree: ProviderTree, demand: Demand) -> CheckResult | None:
         """The break by an amount. A class of it may be any one provider's of the host.
 
         Where none has DISK_GB, the host's disks may be another provider's that it shares.
         """
         for resource, amount in demand.resources.items():
-            stocks = _stocks(shelf, resource)
-            if not stocks and resource == "DISK_GB":
+            inventories = tree.of_class(resource)
+            if not inventories and resource == "DISK_GB":
                 continue
-            if any(each.room >= amount and each.max_unit >= amount for each in stocks):
+            if any(each.free >= amount and each.max_unit >= amount for each in inventories):
                 continue
-            most = max(stocks, key=lambda each: each.room, default=None)
-            has = "none" if most is None else f"{most.room} of {most.total} left"
+            most = max(inventories, key=lambda each: each.free, default=None)
+            has = "none" if most is None else f"{most.free} of {most.total} left"
             if resource == "PCPU" and most is None:
                 return self._no_pcpu(name, amount)
             fix = "Use a smaller flavor, free some there, or look at the allocation ratio."
@@ -100,7 +101,7 @@ class MachineLinks:
             )  # fmt: skip
         return None
 
-    def _traits(self, name: str, shelf: ProviderTree, asked: ResourceRequest) -> CheckResult | None:
+    def _traits(self, name: str, tree: ProviderTree, asked: ResourceRequest) -> CheckResult | None:
         """The break by a trait. One that must be there may be of any provider that gives something.
 
         placement, placement/objects/allocation_candidate.py: the traits of the group without a
@@ -108,10 +109,10 @@ class MachineLinks:
         """
         giving = [
             each.traits
-            for each in shelf.below
-            if any(each.stock(resource) for resource in asked.machine.resources)
+            for each in tree.below
+            if any(each.inventory(resource) for resource in asked.machine.resources)
         ]
-        root = shelf.root.traits
+        root = tree.root.traits
         lacking = sorted(
             (asked.machine.required - root.union(*giving)) | (asked.root_required - root)
         )
@@ -136,7 +137,7 @@ class MachineLinks:
             )  # fmt: skip
         return None
 
-    def _without_pcpu(self, name: str, shelf: ProviderTree, amount: int) -> CheckResult:
+    def _without_pcpu(self, name: str, tree: ProviderTree, amount: int) -> CheckResult:
         """What a host without PCPU is to a pinned guest: nova asks again, for VCPU (Train).
 
         nova, nova/scheduler/manager.py, unless `[workarounds] disable_fallback_pcpu_query`; a host
@@ -146,7 +147,7 @@ class MachineLinks:
         if off:
             return self._no_pcpu(name, amount, off)
         request, release = self.evidence.request, self.evidence.release
-        link = self._judged(name, shelf, resource_request(request, release, second=True))
+        link = self._judged(name, tree, resource_request(request, release, second=True))
         if link.state == "broken" and link.rule == "WC324":
             return self._no_pcpu(name, amount)
         if link.state == "ok" and conf is None:
@@ -202,9 +203,3 @@ class MachineLinks:
             f"aggregate add host AGGREGATE {self.host.name}",
             "openstack availability zone list",
         )  # fmt: skip
-
-
-def _stocks(shelf: ProviderTree, resource: str) -> tuple[Inventory, ...]:
-    """The inventories of a class at the host and below it."""
-    own = shelf.root.stock(resource)
-    return (*((own,) if own else ()), *shelf.of_class(resource))

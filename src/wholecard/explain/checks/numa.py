@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.explain.checks.numa_fit import NumaNodes, fits, nodes_of, why_not
 from wholecard.explain.evidence.card_providers import card_providers, has_cards
-from wholecard.explain.evidence.evidence import HostEvidence, ProviderTree
+from wholecard.explain.evidence.evidence import HostEvidence
 from wholecard.explain.evidence.host_devices import HostDevices
 from wholecard.explain.evidence.requested_devices import RequestedDevices, alias_unknown, class_of
 from wholecard.explain.link import CheckResult, broken, ok, unknown
@@ -117,12 +118,12 @@ class NearLinks:
             return alias_unknown(name)
         if host.taken is not None and self.cards.devices is not None:
             return self._free_by_address(name, host.taken)
-        if host.shelf is not None and has_cards(host.shelf, self.wanted):
-            return self._free_by_inventory(name, host.shelf)
+        if host.provider_tree is not None and has_cards(host.provider_tree, self.wanted):
+            return self._free_by_inventory(name, host.provider_tree)
         if host.guests is not None:
             return self._free_by_flavors(name)
-        if host.shelf is not None and card_providers(host.shelf):
-            return self._free_by_inventory(name, host.shelf)
+        if host.provider_tree is not None and card_providers(host.provider_tree):
+            return self._free_by_inventory(name, host.provider_tree)
         return unknown(name, "which cards servers have is not known", "--cloud NAME")
 
     def _free_by_address(self, name: str, taken: Mapping[str, str]) -> CheckResult:
@@ -153,13 +154,13 @@ class NearLinks:
             "Placement",
         )
 
-    def _free_by_inventory(self, name: str, shelf: ProviderTree) -> CheckResult:
+    def _free_by_inventory(self, name: str, tree: ProviderTree) -> CheckResult:
         """Without facts, what Placement has left of the alias's class."""
         for request in self.wanted.requests:
-            stocks = shelf.of_class(class_of(request))
-            used = sum(stock.used for stock in stocks)
-            total = sum(stock.total for stock in stocks)
-            if not stocks:
+            inventories = tree.below_of_class(class_of(request))
+            used = sum(inventory.used for inventory in inventories)
+            total = sum(inventory.total for inventory in inventories)
+            if not inventories:
                 return unknown(
                     name,
                     f"Placement has no {class_of(request)} of this host",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
 from wholecard.core.capabilities import Capability, has
 from wholecard.explain.evidence.card_providers import address_in, card_providers
 from wholecard.explain.evidence.conf_values import boolean, files, other
@@ -14,9 +15,6 @@ from wholecard.explain.evidence.evidence import (
     CandidatesQuery,
     Evidence,
     HostEvidence,
-    Inventory,
-    ProviderTree,
-    ResourceProvider,
 )
 from wholecard.explain.evidence.requested_devices import (
     RequestedDevices,
@@ -58,17 +56,19 @@ class PlacementLinks:
         return in_placement(self.evidence)[0]
 
     @property
-    def shelf(self) -> ProviderTree | None:
+    def tree(self) -> ProviderTree | None:
         """What Placement has of the host, or would have."""
-        if self.host.shelf is None and self.derived is not None:
+        if self.host.provider_tree is None and self.derived is not None:
             return ProviderTree(ResourceProvider(self.host.name), self.derived)
-        return self.host.shelf
+        return self.host.provider_tree
 
     @property
     def source(self) -> str:
         """Where that is known from."""
         return (
-            "Placement's providers" if self.host.shelf else "what nova-compute there would report"
+            "Placement's providers"
+            if self.host.provider_tree
+            else "what nova-compute there would report"
         )
 
     def report(self) -> CheckResult:
@@ -91,7 +91,7 @@ class PlacementLinks:
                 "be taken back.",
                 where,
             )
-        if self.host.shelf is None:
+        if self.host.provider_tree is None:
             if on:
                 return ok(name, "report_in_placement is set", where)
             return unknown(name, "Placement was not asked", _ASK.format(self.host.name))
@@ -138,7 +138,9 @@ class PlacementLinks:
         for request in self.wanted.requests:
             if self._of_class(request):
                 continue
-            there = sorted({each.resource_class for card in self._cards() for each in card.stocks})
+            there = sorted(
+                {each.resource_class for card in self._cards() for each in card.inventories or ()}
+            )
             return self._doubted(broken(
                 name,
                 "WC320",
@@ -190,25 +192,25 @@ class PlacementLinks:
         if skipped:
             return skipped
         for request in self.wanted.requests:
-            stocks = [
-                (card, stock)
+            inventories = [
+                (card, inventory)
                 for card in self._of_class(request)
                 if _has(card, traits_of(request))
-                for stock in card.stocks
-                if stock.resource_class == class_of(request)
+                for inventory in card.inventories or ()
+                if inventory.resource_class == class_of(request)
             ]
-            room = sum(max(stock.room, 0) for _, stock in stocks)
+            room = sum(max(inventory.free, 0) for _, inventory in inventories)
             if room >= request.count:
                 continue
-            return self._doubted(self._short(name, request, stocks))
+            return self._doubted(self._short(name, request, inventories))
         return ok(name, "enough is left", self.source)
 
     def _short(
-        self, name: str, request: PciRequest, stocks: list[tuple[ResourceProvider, Inventory]]
+        self, name: str, request: PciRequest, inventories: list[tuple[ResourceProvider, Inventory]]
     ) -> CheckResult:
-        total = sum(stock.total for _, stock in stocks)
-        reserved = [card for card, stock in stocks if stock.reserved]
-        used = [card for card, stock in stocks if stock.used]
+        total = sum(inventory.total for _, inventory in inventories)
+        reserved = [card for card, inventory in inventories if inventory.reserved]
+        used = [card for card, inventory in inventories if inventory.used]
         class_name = class_of(request)
         if total < request.count:
             return broken(
@@ -217,7 +219,7 @@ class PlacementLinks:
                 "asked for.",
                 "Ask for fewer, or use a host with more.", self.source,
             )  # fmt: skip
-        if total - sum(stock.used for _, stock in stocks) >= request.count:
+        if total - sum(inventory.used for _, inventory in inventories) >= request.count:
             return broken(
                 name, "WC322",
                 f"Cards of {self.host.name} are reserved in Placement: "
@@ -227,7 +229,7 @@ class PlacementLinks:
                 f"{class_name}:reserved=0 --amend PROVIDER",
                 self.source,
             )  # fmt: skip
-        holders = sorted({server for card in used for server in card.consumers})
+        holders = sorted({server for card in used for server in card.consumers or ()})
         by = f" by {', '.join(holders)}" if holders else ""
         return broken(
             name, "WC318",
@@ -316,7 +318,7 @@ class PlacementLinks:
     def _ways(self) -> int:
         ways = 1
         for request in self.wanted.requests:
-            cards = len(self._of_class(request)) if self.shelf else self._alike(request)
+            cards = len(self._of_class(request)) if self.tree else self._alike(request)
             ways *= max(cards, 1) ** min(request.count, 64)
         return ways if self.wanted.requests else 0
 
@@ -365,7 +367,7 @@ class PlacementLinks:
         """What there is to say where Placement is not asked, or has not been looked at."""
         if self.asked is False:
             return ok(name, "Placement is not asked for cards", in_placement(self.evidence)[1])
-        if self.shelf is None:
+        if self.tree is None:
             return unknown(name, "Placement was not asked", _ASK.format(self.host.name))
         if not self.wanted.requests:
             return alias_unknown(name)
@@ -385,10 +387,10 @@ class PlacementLinks:
         )
 
     def _cards(self) -> tuple[ResourceProvider, ...]:
-        return card_providers(self.shelf)
+        return card_providers(self.tree)
 
     def _of_class(self, request: PciRequest) -> tuple[ResourceProvider, ...]:
-        return tuple(each for each in self._cards() if each.stock(class_of(request)))
+        return tuple(each for each in self._cards() if each.inventory(class_of(request)))
 
 
 def judges(links: PlacementLinks) -> dict[str, Callable[[], CheckResult]]:

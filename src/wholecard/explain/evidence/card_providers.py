@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wholecard.explain.evidence.evidence import ProviderTree, ResourceProvider
+from wholecard.cloud.placement.provider_tree import ProviderTree, ResourceProvider
 from wholecard.explain.evidence.requested_devices import RequestedDevices, class_of
 
 _ADDRESS = r"_([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$"
@@ -16,20 +16,20 @@ def address_in(provider: ResourceProvider) -> str:
     return match[1].lower() if match else ""
 
 
-def card_providers(shelf: ProviderTree | None) -> tuple[ResourceProvider, ...]:
+def card_providers(tree: ProviderTree | None) -> tuple[ResourceProvider, ...]:
     """The providers that nova-compute made for functions: those named after an address.
 
     Neutron's are named after agents and bridges (`gpu-01:Open vSwitch agent:br-ex`), nova's own of
     mediated devices after libvirt's node devices (`gpu-01_pci_0000_84_00_0`).
     """
-    return tuple(each for each in (shelf.below if shelf else ()) if address_in(each))
+    return tuple(each for each in (tree.below if tree else ()) if address_in(each))
 
 
-def has_cards(shelf: ProviderTree | None, wanted: RequestedDevices) -> bool:
+def has_cards(tree: ProviderTree | None, wanted: RequestedDevices) -> bool:
     """Whether Placement has cards of every class that is asked for, so that it knows who has them.
 
     Where the alias is not known, any card. Cyborg names its providers after addresses as well.
     """
-    cards = card_providers(shelf)
+    cards = card_providers(tree)
     classes = {class_of(request) for request in wanted.requests}
-    return bool(cards) and all(any(card.stock(each) for card in cards) for each in classes)
+    return bool(cards) and all(any(card.inventory(each) for card in cards) for each in classes)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.core.releases import LATEST, Release
 from wholecard.host.facts.host import Host
 from wholecard.nova.conf.service_conf import NovaConf
@@ -23,53 +24,6 @@ class ComputeService:
     up: bool
     enabled: bool
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """An inventory in Placement and how much of it is used."""
-
-    resource_class: str
-    total: int
-    reserved: int = 0
-    used: int = 0
-    ratio: float = 1.0
-    max_unit: int = 2**31 - 1
-
-    @property
-    def room(self) -> int:
-        """How much of it can still be had."""
-        return int((self.total - self.reserved) * self.ratio) - self.used
-
-
-@dataclass(frozen=True)
-class ResourceProvider:
-    """A resource provider. nova names a function's provider `<hypervisor>_<address>`.
-
-    `consumers` are the servers that hold something of it, empty also where nobody asked.
-    """
-
-    name: str
-    stocks: tuple[Inventory, ...] = ()
-    traits: frozenset[str] = frozenset()
-    consumers: tuple[str, ...] = ()
-
-    def stock(self, resource_class: str) -> Inventory | None:
-        """The inventory of that class, None where the provider has none."""
-        return next((each for each in self.stocks if each.resource_class == resource_class), None)
-
-
-@dataclass(frozen=True)
-class ProviderTree:
-    """What Placement has of one host: the host's own provider, and those below it."""
-
-    root: ResourceProvider
-    below: tuple[ResourceProvider, ...] = ()
-
-    def of_class(self, resource_class: str) -> tuple[Inventory, ...]:
-        """The inventories of that class below the host's own provider."""
-        found = (each.stock(resource_class) for each in self.below)
-        return tuple(each for each in found if each is not None)
 
 
 @dataclass(frozen=True)
@@ -117,7 +71,7 @@ class HostEvidence:
     facts: Host | None = None
     facts_source: str = ""
     service: ComputeService | None = None
-    shelf: ProviderTree | None = None
+    provider_tree: ProviderTree | None = None
     taken: Mapping[str, str] | None = None
     guests: tuple[Guest, ...] | None = None
     zones: tuple[str, ...] | None = None
@@ -159,8 +113,8 @@ def merged(first: HostEvidence, second: HostEvidence) -> HostEvidence:
         **{
             name: getattr(second, name)
             for name in (
-                "conf", "facts", "facts_source", "service", "shelf", "taken", "guests", "zones",
-                "aggregates", "questions", "refused",
+                "conf", "facts", "facts_source", "service", "provider_tree", "taken", "guests",
+                "zones", "aggregates", "questions", "refused",
             )
             if getattr(first, name) in (None, (), "")
         },

@@ -31,7 +31,7 @@ from wholecard.explain.evidence.evidence import (
     Refusal,
     merged_hosts,
 )
-from wholecard.explain.evidence.placement import ProviderTrees, shelves, taken
+from wholecard.explain.evidence.placement import ProviderTrees, taken, trees
 from wholecard.explain.evidence.requested_devices import EXTRA_SPEC
 from wholecard.explain.evidence.server import ServerSelector, request_of
 
@@ -109,7 +109,7 @@ def _questioned(
     """
     unanswered: tuple[CandidatesQuery, ...] = ()
     for host in evidence.hosts:
-        if host.shelf is None:
+        if host.provider_tree is None:
             yield host
             continue
         question = partial(found.questions, evidence=evidence, host=host, wanted=wanted)
@@ -154,19 +154,19 @@ def _hosts(
     names = {each.hostname: _name(each, evidence, wish) for each in all_hypervisors}
     only = set(wish.hosts)
     chosen = [each for each in all_hypervisors if not only or names[each.hostname] in only]
-    look = partial(shelves, hypervisor_hosts=[each.hostname for each in chosen])
+    look = partial(trees, hypervisor_hosts=[each.hostname for each in chosen])
     found = reader.read("Placement", look) or ProviderTrees({})
     said = server.said if server else {}
     hosts = []
     for each in chosen:
         mine = [group for group in groups or () if each.service_host in group.hosts]
-        shelf = found.by_host.get(each.hostname)
+        tree = found.by_host.get(each.hostname)
         hosts.append(
             HostEvidence(
                 names[each.hostname],
                 service=states.get(each.service_host),
-                shelf=shelf,
-                taken=taken(shelf) if shelf and has_cards(shelf, wanted.wanted) else None,
+                provider_tree=tree,
+                taken=taken(tree) if tree and has_cards(tree, wanted.wanted) else None,
                 zones=None if groups is None else _zones(mine),
                 aggregates=None
                 if groups is None

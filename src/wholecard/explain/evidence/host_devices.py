@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
 from wholecard.core.releases import Release
 from wholecard.explain.evidence.conf_values import settings
-from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Inventory, ResourceProvider
+from wholecard.explain.evidence.evidence import Evidence, HostEvidence
 from wholecard.explain.evidence.requested_devices import RequestedDevices, host_rules
 from wholecard.nova.match import (
     Device,
@@ -105,8 +106,12 @@ def _providers(
     name: str, devices: Sequence[Device], specs: Sequence[Spec], rules: Rules
 ) -> tuple[ResourceProvider, ...]:
     return tuple(
-        ResourceProvider(each.name, (Inventory(each.resource_class, each.total),), each.traits)
-        for each in providers_of(name, devices, specs, rules)
+        ResourceProvider(
+            provider.name,
+            inventories=(Inventory(provider.resource_class, provider.total),),
+            traits=provider.traits,
+        )
+        for provider in providers_of(name, devices, specs, rules)
     )
 
 

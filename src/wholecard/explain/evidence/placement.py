@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from openstack.connection import Connection
 
 from wholecard.cloud.placement import allocation_candidates as placement
 from wholecard.cloud.placement import resource_providers
 from wholecard.cloud.placement.allocation_candidates import RequestGroup
+from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.explain.evidence.asked import Asked
 from wholecard.explain.evidence.card_providers import address_in, card_providers
 from wholecard.explain.evidence.evidence import (
     CandidatesQuery,
     Evidence,
     HostEvidence,
-    Inventory,
-    ProviderTree,
-    ResourceProvider,
 )
 from wholecard.explain.evidence.requested_devices import class_of, in_placement, traits_of
 from wholecard.explain.evidence.second_question import asks_again
@@ -33,7 +31,6 @@ class ProviderTrees:
     """Shelves by hypervisor host, and the uuid of each host's provider."""
 
     by_host: Mapping[str, ProviderTree]
-    uuids: Mapping[str, str] = field(default_factory=dict)
 
     def questions(
         self, conn: Connection, evidence: Evidence, host: HostEvidence, wanted: Asked
@@ -44,8 +41,8 @@ class ProviderTrees:
         answer. Empty where Placement does not know the host or is too old for such a question, or
         we do not know what nova asks.
         """
-        uuid = self.uuids.get(host.shelf.root.name if host.shelf else "")
-        if uuid is None or not placement.can_ask(conn):
+        uuid = host.provider_tree.root.uuid if host.provider_tree else ""
+        if not uuid or not placement.can_ask(conn):
             return ()
         steps = _steps(evidence, wanted)
         whole = _ask(conn, steps[-1], uuid)
@@ -113,53 +110,30 @@ def _ask(conn: Connection, step: _Step, uuid: str) -> CandidatesQuery:
     return CandidatesQuery(step.demand, f"GET {path}", found, answer.seconds, answer.error)  # type: ignore[arg-type]
 
 
-def shelves(conn: Connection, hypervisor_hosts: Iterable[str]) -> ProviderTrees:
+def trees(conn: Connection, hypervisor_hosts: Iterable[str]) -> ProviderTrees:
     """What Placement has of these hosts, of the first `MOST_HOSTS` that it knows."""
-    named = resource_providers.named_providers(conn)
-    uuids = {name: uuid for uuid, (name, root) in named.items() if uuid == root}
-    found: dict[str, ProviderTree] = {}
-    for host in hypervisor_hosts:
-        if host not in uuids or len(found) >= MOST_HOSTS:
-            continue
-        root = uuids[host]
-        below = sorted(
-            (name, uuid)
-            for uuid, (name, its_root) in named.items()
-            if its_root == root and uuid != root
-        )
-        found[host] = ProviderTree(
-            _provider(conn, host, root), tuple(_provider(conn, name, uuid) for name, uuid in below)
-        )
-    return ProviderTrees(found, uuids)
+    read = resource_providers.provider_trees(conn, hypervisor_hosts, MOST_HOSTS)
+    return ProviderTrees({host: _with_holders(conn, tree) for host, tree in read.items()})
 
 
-def _provider(conn: Connection, name: str, uuid: str) -> ResourceProvider:
-    used = resource_providers.usages(conn, uuid)
-    stocks = tuple(
-        Inventory(
-            resource_class,
-            int(each["total"]),
-            int(each["reserved"]),
-            int(used.get(resource_class, 0)),
-            float(each["allocation_ratio"]),
-            int(each["max_unit"]),
-        )
-        for resource_class, each in sorted(resource_providers.inventories(conn, uuid).items())
+def _with_holders(conn: Connection, tree: ProviderTree) -> ProviderTree:
+    """The tree, with who holds each card that is used."""
+    below = (
+        resource_providers.with_consumers(conn, provider)
+        if address_in(provider) and any(row.used for row in provider.inventories or ())
+        else provider
+        for provider in tree.below
     )
-    provider = ResourceProvider(name, stocks, resource_providers.traits(conn, uuid))
-    holds = address_in(provider) and any(stock.used for stock in stocks)
-    return ResourceProvider(
-        name, stocks, provider.traits, resource_providers.consumers(conn, uuid) if holds else ()
-    )
+    return replace(tree, below=tuple(below))
 
 
-def taken(shelf: ProviderTree) -> dict[str, str]:
+def taken(tree: ProviderTree) -> dict[str, str]:
     """The addresses of cards of which nothing is left, with who has them.
 
     A PF of which VFs are given is one provider; its VFs' own addresses Placement does not know.
     """
     return {
-        address_in(each): ", ".join(each.consumers) or "a server"
-        for each in card_providers(shelf)
-        if any(stock.used >= stock.total > 0 for stock in each.stocks)
+        address_in(each): ", ".join(each.consumers or ()) or "a server"
+        for each in card_providers(tree)
+        if any(inventory.used >= inventory.total > 0 for inventory in each.inventories or ())
     }

@@ -9,7 +9,7 @@ from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import api_errors
 from wholecard.cloud.client.failed_servers import FailedServer, disk_asked
-from wholecard.cloud.image_by_id import image_by_id, the_image
+from wholecard.cloud.client.images import image_by_id, the_image
 from wholecard.core import UsageError
 from wholecard.explain.evidence.from_files import Changes
 from wholecard.nova.flavor.server_request import ServerRequest

@@ -9,7 +9,8 @@ from openstack.connection import Connection
 from wholecard.cloud.changing import apply as applying
 from wholecard.cloud.changing.journal import CloudJournal
 from wholecard.cloud.client.compute_services import wait_for_compute
-from wholecard.cloud.placement.resource_providers import ResourceProvider, wait_for_providers
+from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.cloud.placement.resource_providers import providers_text, wait_for_providers
 from wholecard.cloud.planning.current import find
 from wholecard.cloud.planning.desired import wanted
 from wholecard.cloud.planning.plan import CloudPlan, plan
@@ -79,14 +80,3 @@ def free_units(provider: ResourceProvider, resource_class: str) -> int:
     """Units of a resource class that nobody holds; 0 where the provider has none of it."""
     inventory = provider.inventory(resource_class)
     return inventory.total - inventory.reserved - inventory.used if inventory else 0
-
-
-def providers_text(providers: Sequence[ResourceProvider]) -> str:
-    """One line for each provider: name, inventories with what is used."""
-    lines = []
-    for provider in sorted(providers, key=lambda each: each.name):
-        held = ", ".join(
-            f"{each.resource_class} {each.used}/{each.total}" for each in provider.inventories
-        )
-        lines.append(f"{provider.name}: {held or 'no inventory'}")
-    return "\n".join(lines)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from openstack.connection import Connection
 
-from wholecard.cloud.placement.resource_providers import providers
+from wholecard.cloud.placement.resource_providers import providers, providers_text
 from wholecard.core import Finding, Severity
 from wholecard.lab.control.services import Control
 from wholecard.lab.node.node import LabNode
-from wholecard.lab.scenario.cloud_plan import all_free, providers_text
+from wholecard.lab.scenario.cloud_plan import all_free
 
 _ROWS = """select address, vendor_id, product_id, dev_type, status, ifnull(instance_uuid, '')
 from nova.pci_devices where deleted = 0 order by address;"""

@@ -1,0 +1,80 @@
+"""A resource provider as Placement has it, with the names of Placement's API. None is not known.
+
+Apart from the reader, for who asks files alone (`explain`) loads no OpenStack SDK.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# placement/db/constants.py, MAX_INT: what max_unit is where nobody sets it.
+_MAX_UNIT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a provider has of one resource class, and how much of it is used."""
+
+    resource_class: str
+    total: int
+    reserved: int = 0
+    used: int = 0
+    allocation_ratio: float = 1.0
+    max_unit: int = _MAX_UNIT
+
+    @property
+    def capacity(self) -> int:
+        """How much of it can be allocated in all (placement/objects/inventory.py, `capacity`)."""
+        return int((self.total - self.reserved) * self.allocation_ratio)
+
+    @property
+    def free(self) -> int:
+        """How much of it can still be allocated."""
+        return self.capacity - self.used
+
+
+@dataclass(frozen=True)
+class ResourceProvider:
+    """One resource provider. nova names a function's provider `<hypervisor>_<address>`.
+
+    `consumers` are the ids of the servers that hold something of it. `uuid` is empty for one that
+    nova-compute would make, and that Placement does not have yet.
+    """
+
+    name: str
+    uuid: str = ""
+    parent_uuid: str | None = None
+    root_uuid: str | None = None
+    generation: int | None = None
+    inventories: tuple[Inventory, ...] | None = None
+    traits: frozenset[str] = frozenset()
+    consumers: tuple[str, ...] | None = None
+
+    def inventory(self, resource_class: str) -> Inventory | None:
+        """The inventory of that class, None where the provider has none."""
+        return next(
+            (row for row in self.inventories or () if row.resource_class == resource_class), None
+        )
+
+
+@dataclass(frozen=True)
+class ProviderTree:
+    """What Placement has of one host: the host's own provider, and those below it."""
+
+    root: ResourceProvider
+    below: tuple[ResourceProvider, ...] = ()
+
+    def below_of_class(self, resource_class: str) -> tuple[Inventory, ...]:
+        """The inventories of that class below the host's own provider."""
+        return _of_class(self.below, resource_class)
+
+    def of_class(self, resource_class: str) -> tuple[Inventory, ...]:
+        """The inventories of that class at the host and below it."""
+        return _of_class((self.root, *self.below), resource_class)
+
+
+def _of_class(
+    providers: tuple[ResourceProvider, ...], resource_class: str
+) -> tuple[Inventory, ...]:
+    inventories = (provider.inventory(resource_class) for provider in providers)
+    return tuple(inventory for inventory in inventories if inventory is not None)
