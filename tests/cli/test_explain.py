@@ -34,12 +34,12 @@ def explained(files: Path, *more: str) -> tuple[int, list[str]]:
     return run_app(argv), argv
 
 
-def test_nothing_stands_against_it(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_check_fails(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With files alone what is free is not known, and it says so; the status is 0."""
     status, _ = explained(files, "--spec", "pci_passthrough:alias=h100:1")
     assert status == 0
     out = capsys.readouterr().out
-    assert "Nothing that is known stands against gpu-01" in out
+    assert "No check fails for gpu-01" in out
     assert "cards.conf:3" in out
 
 
@@ -49,8 +49,8 @@ def test_the_break_as_json(files: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert status == 1
     data: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert [(each["rule"], each["subject"]) for each in data["findings"]] == [("WC312", "gpu-01")]
-    links = {each["name"]: each["state"] for each in data["hosts"][0]["links"]}
-    assert (links["device_spec"], links["card"], links["NUMA"]) == ("ok", "broken", "later")
+    states = {each["name"]: each["state"] for each in data["hosts"][0]["checks"]}
+    assert (states["device_spec"], states["card"], states["NUMA"]) == ("ok", "failed", "not run")
 
 
 def test_what_nova_said(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,9 +77,9 @@ def test_flavor_of_the_site(
     assert run_app(argv) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["release"] == "2025.2"
-    assert data["links"][0]["seen"] == [f"{tmp_path / 'site.yaml'}:8"]
-    links = {each["name"]: each["state"] for each in data["hosts"][0]["links"]}
-    assert (links["card"], links["device type"]) == ("ok", "ok")
+    assert data["checks"][0]["seen"] == [f"{tmp_path / 'site.yaml'}:8"]
+    states = {each["name"]: each["state"] for each in data["hosts"][0]["checks"]}
+    assert (states["card"], states["device type"]) == ("ok", "ok")
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_flavor_of_the_site(
         (["--flavor", "x", "--spec", "y"], "--spec 'y' has no value"),
         (["--spec", "x=y", "--host", "gpu-09"], "nothing is known of gpu-09"),
         (["--spec", "x=y", "--api-conf", "/nowhere/api.conf"], "/nowhere/api.conf is no file"),
-        (["--flavor", "x"], "nothing tells of flavor x"),
-        (["--flavor", "x", "--error", "No valid host was found."], "nothing tells of flavor x"),
+        (["--flavor", "x"], "nothing is known of flavor x"),
+        (["--flavor", "x", "--error", "No valid host was found."], "nothing is known of flavor x"),
     ],
 )
 def test_called_wrongly(argv: list[str], brief: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -399,7 +399,7 @@ CASES: dict[str, Case] = {
             True,
             **one(
                 True,
-                questions=(
+                queries=(
                     CandidatesQuery(
                         "count", "GET /allocation_candidates?...", None, 60.0, "timed out"
                     ),
@@ -413,7 +413,7 @@ CASES: dict[str, Case] = {
             True,
             **one(
                 True,
-                questions=(
+                queries=(
                     CandidatesQuery("machine", "GET /allocation_candidates?resources=VCPU:8", True),
                     CandidatesQuery("traits", "GET /allocation_candidates?resources=VCPU:8", True),
                     CandidatesQuery(

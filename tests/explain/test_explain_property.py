@@ -160,7 +160,7 @@ def odd_hosts(draw: st.DrawFn):  # type: ignore[no-untyped-def]
         replace(provider(f"0000:{0x40 + number:02x}:00.0"), inventories=(draw(inventories),))
         for number in range(draw(st.integers(0, 2)))
     ]
-    questions = st.builds(
+    queries = st.builds(
         CandidatesQuery,
         st.sampled_from(("machine", "traits", "class", "card traits", "count", "groups")),
         words,
@@ -174,7 +174,7 @@ def odd_hosts(draw: st.DrawFn):  # type: ignore[no-untyped-def]
         provider_tree=draw(st.one_of(st.none(), st.just(tree(below)))),
         taken=draw(st.one_of(st.none(), st.dictionaries(words, words, max_size=2))),
         zones=draw(st.one_of(st.none(), st.tuples(words))),
-        questions=tuple(draw(st.lists(questions, max_size=2))),
+        queries=tuple(draw(st.lists(queries, max_size=2))),
         refused=tuple(draw(st.lists(words, max_size=1))),
     )
 
@@ -207,13 +207,13 @@ def odd_evidence(draw: st.DrawFn) -> Evidence:
 @given(odd_evidence())
 @settings(max_examples=150, deadline=2000)
 def test_always_answers(evidence: Evidence) -> None:
-    """Whatever is known, there is an answer; a break has a rule and a host one break at most."""
+    """Whatever is known, there is an answer; a failure has a rule, a host one at most."""
     answer = explain(evidence)
     json.dumps(answer.to_json())
     assert answer.answer
-    for links in (answer.links, *(each.links for each in answer.hosts)):
-        states = [link.state for link in links]
-        assert states.count("broken") <= 1
-        if "broken" in states:
-            assert set(states[states.index("broken") + 1 :]) <= {"later"}
-        assert all(link.rule for link in links if link.state == "broken")
+    for results in (answer.checks, *(each.checks for each in answer.hosts)):
+        states = [result.state for result in results]
+        assert states.count("failed") <= 1
+        if "failed" in states:
+            assert set(states[states.index("failed") + 1 :]) <= {"not run"}
+        assert all(result.rule for result in results if result.state == "failed")

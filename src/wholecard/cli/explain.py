@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,20 +12,13 @@ from rich.text import Text
 
 from wholecard.core import UsageError, exit_status
 from wholecard.core.json_text import encode
-from wholecard.core.near_names import did_you_mean
 from wholecard.core.releases import release as release_of
-from wholecard.explain.evidence.evidence import Evidence
-from wholecard.explain.evidence.from_files import (
-    Changes,
-    Files,
-    flavor_of,
-    gathered,
-    image_properties,
-)
-from wholecard.explain.explain import Explanation, explain
+from wholecard.explain.evidence.from_files import Files
+from wholecard.explain.evidence.selector import Changes, ServerSelector
+from wholecard.explain.explain import Explanation
+from wholecard.explain.request import ExplainRequest, explain_server
 from wholecard.explain.text import blocks
-from wholecard.nova.flavor.server_request import ServerRequest
-from wholecard.site.load import SiteFile, read_site
+from wholecard.site.load import read_site
 
 _HOST_FILE = "HOST=FILE"
 
@@ -70,97 +62,44 @@ def command(
                               help="Those of Placement.")] = None,
     facts: Annotated[list[str] | None, typer.Option("--facts", metavar=_HOST_FILE, help="What "
                      "`inspect --json` or `--save` wrote on a host.")] = None,
-    error: Annotated[str, typer.Option("--error", metavar="TEXT", help="What nova said when it "
+    error: Annotated[str, typer.Option("--error", metavar="TEXT", help="nova's message when it "
                      "refused, word for word.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Show every link of every host.")]
+    everything: Annotated[bool, typer.Option("--all", help="Show every check of every host.")]
     = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:  # fmt: skip
-    """Say why a server with cards finds no host: the first link that breaks, and its mend.
+    """Say why a server with cards finds no host: the first check that fails, and its fix.
 
-    It walks from the flavor over aliases, device_spec, cards, NUMA and Placement to the filters.
+    It checks from the flavor over aliases, device_spec, cards, NUMA and Placement to the filters.
 
-    It knows what it is told, by files, by a cloud's APIs, or by both; what it cannot know it says.
+    It reads files, a cloud's APIs, or both, and names what it does not know.
     """
     if not (flavor or spec or server):
         raise UsageError(
             "explain takes a flavor or a server",
             resolution="Name --flavor NAME, or --server ID of one that failed.",
         )
-    file = read_site(site) if site else None
     files = Files(
         api=tuple(api_conf or ()),
         scheduler=tuple(scheduler_conf or ()),
         placement=tuple(placement_conf or ()),
         computes=_by_host(compute_conf or (), "--compute-conf"),
         facts={name: paths[-1] for name, paths in _by_host(facts or (), "--facts").items()},
-        site=file,
+        site=read_site(site) if site else None,
     )
     changes = Changes(
         _pairs(spec, "--spec"), _pairs(image_property, "--property"),
         zone=zone, vcpus=vcpus, ram_mb=ram, disk_gb=disk,
     )  # fmt: skip
-    chosen = release_of(release) if release else None
-    request = None if server or cloud else _request(file, flavor, image, bool(spec))
-    if cloud:
-        # Late: behind it stands OpenStack's whole SDK.
-        from wholecard.explain.evidence.from_cloud import asked  # noqa: PLC0415
-        from wholecard.explain.evidence.server import ServerSelector  # noqa: PLC0415
-
-        wish = ServerSelector(flavor, server, image, tuple(host or ()), changes)
-        evidence = asked(cloud, clouds, wish, gathered(_nothing(), files, chosen, error), chosen)
-    elif server:
-        raise UsageError("--server needs --cloud", resolution="Name the cloud: --cloud NAME")
-    else:
-        evidence = gathered(changes.of(request or _nothing()), files, chosen, error)
-    answer = explain(_limited(evidence, host or ()))
-    _print(answer, everything, as_json)
-    raise typer.Exit(exit_status(answer.findings))
-
-
-def _request(site: SiteFile | None, flavor: str, image: str, has_spec: bool) -> ServerRequest:
-    """The request by the site file, or one of nothing but a name, which options fill.
-
-    Raises UsageError for a flavor of which nothing tells what it asks for, and for an image that
-    the site file has not.
-    """
-    if site is not None and flavor in site.site.flavors:
-        return flavor_of(site, flavor, image)
-    if flavor and not has_spec:
-        there = list(site.site.flavors) if site else []
-        known = did_you_mean(flavor, there) or f"It has: {', '.join(there[:12])}"
-        raise UsageError(
-            f"{site.path} has no flavor {flavor}" if site else f"nothing tells of flavor {flavor}",
-            known if there else "",
-            "Name one of a site file (--site FILE), the cloud that has it (--cloud NAME), or what "
-            "it asks for: --spec pci_passthrough:alias=ALIAS:1",
-        )
-    properties = image_properties(site, image) if site and image else {}
-    return replace(_nothing(), flavor=flavor or None, image=image, properties=properties)
-
-
-def _nothing() -> ServerRequest:
-    return ServerRequest(None, "the options", {})
-
-
-def _limited(evidence: Evidence, names: Iterable[str]) -> Evidence:
-    """Only these hosts, each of which has to be known."""
-    wanted = list(names)
-    if not wanted:
-        return evidence
-    known = {each.name: each for each in evidence.hosts}
-    missing = [name for name in wanted if name not in known]
-    if missing:
-        raise UsageError(
-            f"nothing is known of {', '.join(missing)}",
-            f"Known are: {', '.join(known) or 'none'}",
-            "Tell of it: --facts or --compute-conf HOST=FILE, --site, or --cloud.",
-        )
-    return replace(evidence, hosts=tuple(known[name] for name in dict.fromkeys(wanted)))
+    selector = ServerSelector(flavor, server, image, tuple(host or ()), changes)
+    series = release_of(release) if release else None
+    explanation = explain_server(ExplainRequest(selector, files, cloud, clouds, series, error))
+    _print(explanation, everything, as_json)
+    raise typer.Exit(exit_status(explanation.findings))
 
 
 def _by_host(texts: Iterable[str], option: str) -> Mapping[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
+    paths: dict[str, list[Path]] = {}
     for text in texts:
         name, sign, path = text.partition("=")
         if not (name and sign and path):
@@ -168,8 +107,8 @@ def _by_host(texts: Iterable[str], option: str) -> Mapping[str, list[Path]]:
                 f"{option} {text!r} names no host",
                 resolution=f"Write it as {option} {_HOST_FILE}.",
             )
-        found.setdefault(name, []).append(Path(path))
-    return found
+        paths.setdefault(name, []).append(Path(path))
+    return paths
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
@@ -184,10 +123,10 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     return pairs
 
 
-def _print(answer: Explanation, everything: bool, as_json: bool) -> None:
+def _print(explanation: Explanation, everything: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(encode(answer.to_json()))
+        typer.echo(encode(explanation.to_json()))
         return
     console = Console(highlight=False)
-    for block in blocks(answer, everything):
+    for block in blocks(explanation, everything):
         console.print(block, crop=False, overflow="ignore" if isinstance(block, Text) else None)

@@ -1,7 +1,7 @@
-"""What nova says when it refuses, and what each saying proves.
+"""What nova answers when it refuses, and what each message proves.
 
-The sayings are nova's own (nova/exception.py, nova/scheduler/manager.py,
-nova/conductor/manager.py, nova/compute/claims.py); a server's fault keeps 255 characters of them.
+The messages are nova's own (nova/exception.py, nova/scheduler/manager.py,
+nova/conductor/manager.py, nova/compute/claims.py); a server's fault has 255 characters of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Kind = Literal[
     "no-host",
 ]
 
-_SAYINGS: tuple[tuple[Kind, str], ...] = (
+_MESSAGES: tuple[tuple[Kind, str], ...] = (
     ("alias-not-defined", r"PCI alias .* is not defined"),
     ("alias-refused", r"Invalid PCI alias definition|PCI alias\(es\)"),
     ("quota", r"[Qq]uota exceeded|over limit|exceeds? .*quota"),
@@ -44,8 +44,8 @@ _SAYINGS: tuple[tuple[Kind, str], ...] = (
 
 
 def kind_of(message: str) -> Kind | None:
-    """Which of nova's sayings this is, None where it is none that we know."""
-    for kind, pattern in _SAYINGS:
+    """Which of nova's messages this is, None where it is none that we know."""
+    for kind, pattern in _MESSAGES:
         if re.search(pattern, message):
             return kind
     return None

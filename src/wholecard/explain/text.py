@@ -1,4 +1,4 @@
-"""An explanation for people: a mark for each link, the first break in bold with its mend."""
+"""An explanation for people: a mark for each check, the failed one in bold with its fix."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from wholecard.explain.check_result import CheckResult, State, first_failed
+from wholecard.explain.checks.filters import MISSING_FILTER
+from wholecard.explain.checks.registry import CHECKS
 from wholecard.explain.explain import Explanation, HostAnswer
-from wholecard.explain.link import HOST_LINKS, CheckResult, State, first_broken
 
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("✓", "green"),
-    "broken": ("✗", "bold red"),
+    "failed": ("✗", "bold red"),
     "unknown": ("?", "yellow"),
-    "later": ("·", "dim"),
+    "not run": ("·", "dim"),
 }
 _LATENT = ("!", "yellow")
-_WORDS = {
-    "yes": "would take it",
-    "no": "would not take it",
-    "perhaps": "cannot be told",
-    "chance": "could take it, and need not be chosen",
+_ANSWERS = {
+    "yes": ("would take it", "green"),
+    "no": ("would not take it", "red"),
+    "unknown": ("may take it, not all is known", "yellow"),
 }
-_COLOURS = {"yes": "green", "no": "red", "perhaps": "yellow", "chance": "red"}
-# More groups of hosts than this are shown by their breaks alone.
+_BY_CHANCE = ("could take it, but nova may choose another host", "red")
+# Of more groups of hosts than this only the failures are shown.
 _IN_FULL = 4
 _MOST_NAMES = 8
-_LONGEST_PLACE = 160
-_NAME_WIDTH = max(map(len, HOST_LINKS))
+_LONGEST_POSITION = 160
+_NAME_WIDTH = max(map(len, CHECKS))
 # Where the third column begins: the padding, a mark, and two gaps.
 _INDENT = 2 + 1 + 2 + _NAME_WIDTH + 2
 
@@ -38,108 +39,125 @@ Block = Text | Table | Padding
 
 
 def blocks(explanation: Explanation, everything: bool = False) -> Iterator[Block]:
-    """The explanation from its head to the answer; `everything` shows each link of every host."""
-    evidence = explanation.evidence
-    head = Text.assemble(("flavor ", "dim"), (evidence.request.flavor_said, "bold"))
-    if evidence.request.image:
-        head.append_text(Text.assemble((" image ", "dim"), (evidence.request.image, "bold")))
-    yield head.append_text(Text(f"  nova {evidence.release}", "dim"))
-    yield from _links(explanation.links, full=True)
-    groups = _alike(explanation.hosts) if any(host.links for host in explanation.hosts) else []
+    """The explanation from its head to the answer; `everything` shows each check of every host."""
+    request, release = explanation.evidence.request, explanation.evidence.release
+    head = Text.assemble(("flavor ", "dim"), (request.flavor_text, "bold"))
+    if request.image:
+        head.append_text(Text.assemble((" image ", "dim"), (request.image, "bold")))
+    yield head.append_text(Text(f"  nova {release}", "dim"))
+    yield from _results(explanation.checks, full=True)
+    groups = _alike(explanation.hosts) if any(host.checks for host in explanation.hosts) else []
     for hosts in groups:
         yield Text()
-        yield _names(hosts)
-        yield from _links(hosts[0].links, full=everything or len(groups) <= _IN_FULL)
+        yield _head(hosts)
+        yield from _results(hosts[0].checks, full=everything or len(groups) <= _IN_FULL)
     yield Text()
     yield Text(explanation.answer, "bold")
 
 
 def _alike(hosts: tuple[HostAnswer, ...]) -> list[list[HostAnswer]]:
-    """The hosts that break in the same way together, those that break latest first."""
-    found: dict[tuple[object, ...], list[HostAnswer]] = {}
+    """The hosts that fail in the same way together, those that fail latest first."""
+    groups: dict[tuple[object, ...], list[HostAnswer]] = {}
     for host in hosts:
-        link = host.broken
+        failure = host.failed
         key = (
             host.answer,
-            (link.name, link.says.replace(host.name, "")) if link else None,
-            tuple((each.name, each.state) for each in host.links),
+            (failure.name, failure.says.replace(host.name, "")) if failure else None,
+            tuple((result.name, result.state) for result in host.checks),
         )
-        found.setdefault(key, []).append(host)
-    return sorted(found.values(), key=lambda each: _far(each[0]), reverse=True)
+        groups.setdefault(key, []).append(host)
+    return sorted(groups.values(), key=lambda group: _passed(group[0]), reverse=True)
 
 
-def _far(host: HostAnswer) -> int:
-    return sum(link.state in ("ok", "unknown") for link in host.links)
+def _passed(host: HostAnswer) -> int:
+    return sum(result.state in ("ok", "unknown") for result in host.checks)
 
 
-def _names(hosts: list[HostAnswer]) -> Text:
+def _head(hosts: list[HostAnswer]) -> Text:
+    """The names of hosts that are alike, and whether they would take the server."""
     names = [host.name for host in hosts]
     shown = ", ".join(names[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    link = hosts[0].broken
-    answer = "chance" if link and link.rule == "WC327" else hosts[0].answer
+    failure = hosts[0].failed
+    by_chance = failure is not None and failure.rule == MISSING_FILTER
     word = "host" if len(names) == 1 else f"{len(names)} hosts"
-    return Text.assemble(
-        (f"{word} ", "dim"), (shown + more, "bold"), " ", (_WORDS[answer], _COLOURS[answer])
-    )
+    answer = _BY_CHANCE if by_chance else _ANSWERS[hosts[0].answer]
+    return Text.assemble((f"{word} ", "dim"), (shown + more, "bold"), " ", answer)
 
 
-def _links(links: tuple[CheckResult, ...], full: bool) -> Iterator[Block]:
-    yield from _table(_joined(link for link in links if link.state in ("ok", "unknown")
-                              and (full or link.warning or link.state == "unknown")))  # fmt: skip
-    broken = first_broken(links)
-    if broken is None:
+def _results(results: tuple[CheckResult, ...], full: bool) -> Iterator[Block]:
+    """The results before the failed one, that one with its fix, and the names of the others.
+
+    Not in `full`: of those that passed only the ones with a warning.
+    """
+    passed = [
+        result
+        for result in results
+        if result.state == "unknown" or (result.state == "ok" and (full or result.warning))
+    ]
+    yield from _table(_joined(passed))
+    failure = first_failed(results)
+    if failure is None:
         return
-    yield from _table([broken])
-    for line in f"fix: {broken.fix}".splitlines() if broken.fix else ():
+    yield from _table([failure])
+    yield from _fix(failure.fix)
+    names = ", ".join(result.name for result in results if result.state == "not run")
+    if names:
+        yield from _table([CheckResult("not run", names, name="not run")])
+
+
+def _fix(fix: str) -> Iterator[Block]:
+    for line in f"fix: {fix}".splitlines() if fix else ():
         if line.startswith(" "):
-            # A command is pasted: it keeps its line however long that is.
+            # A command is pasted: it stays one line however long that is.
             yield Text(f"{'':{_INDENT}}{line}", no_wrap=True, overflow="ignore")
         else:
             yield Padding(Text(line), (0, 0, 0, _INDENT))
-    later = [link.name for link in links if link.state == "later"]
-    if later:
-        yield from _table([CheckResult("not judged", "later", ", ".join(later))])
 
 
-def _joined(links: Iterable[CheckResult]) -> list[CheckResult]:
-    """The links, with those that hold for the same reason as one."""
-    found: dict[tuple[str, str], list[CheckResult]] = {}
-    for link in links:
-        same = link.name if link.warning else link.says
-        found.setdefault((link.state, same), []).append(link)
-    return [replace(each[0], name=", ".join(link.name for link in each)) for each in found.values()]
+def _joined(results: Iterable[CheckResult]) -> list[CheckResult]:
+    """The results, with those that say the same as one."""
+    groups: dict[tuple[str, str], list[CheckResult]] = {}
+    for result in results:
+        same = result.name if result.warning else result.says
+        groups.setdefault((result.state, same), []).append(result)
+    return [
+        replace(group[0], name=", ".join(result.name for result in group))
+        for group in groups.values()
+    ]
 
 
-def _table(links: list[CheckResult]) -> Iterator[Padding]:
+def _table(results: list[CheckResult]) -> Iterator[Padding]:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(width=_NAME_WIDTH)
     table.add_column(overflow="fold")
-    for link in links:
-        # What holds and has a rule would break with another host beside this one.
-        mark, style = _LATENT if link.state == "ok" and link.rule else _MARKS[link.state]
-        name_style = "" if link.state == "ok" else style
-        table.add_row(Text(mark, style), Text(link.name, name_style), _cell(link))
-    if links:
+    for result in results:
+        # What passed and has a rule would fail with another host beside this one.
+        mark, style = _LATENT if result.state == "ok" and result.rule else _MARKS[result.state]
+        name_style = "" if result.state == "ok" else style
+        table.add_row(Text(mark, style), Text(result.name, name_style), _cell(result))
+    if results:
         yield Padding(table, (0, 0, 0, 2))
 
 
-def _short(place: str) -> str:
-    """A place, of which a long one (a question with a group for each card) keeps its two ends."""
-    return place if len(place) <= _LONGEST_PLACE else f"{place[:80]} … {place[-60:]}"
+def _short(position: str) -> str:
+    """A position; a long one (a query with a group for each card) is cut in its middle."""
+    if len(position) <= _LONGEST_POSITION:
+        return position
+    return f"{position[:80]} … {position[-60:]}"
 
 
-def _cell(link: CheckResult) -> Text:
-    places = ", ".join(_short(each) for each in link.seen if each)
-    seen = Text(f"  [{places}]" if places else "", "dim")
-    if link.state == "broken":
-        text = Text.assemble((f"{link.rule} ", "bold red"), (link.says, "bold"))
+def _cell(result: CheckResult) -> Text:
+    positions = ", ".join(_short(position) for position in result.seen if position)
+    seen = Text(f"  [{positions}]" if positions else "", "dim")
+    if result.state == "failed":
+        text = Text.assemble((f"{result.rule} ", "bold red"), (result.says, "bold"))
         return text.append_text(seen)
-    text = Text(link.says, "dim" if link.state == "later" else "")
+    text = Text(result.says, "dim" if result.state == "not run" else "")
     text.append_text(seen)
-    if link.state == "unknown" and link.fix:
-        text.append_text(Text(f"\ntell: {link.fix}", "yellow"))
-    if link.warning and link.warning != link.says:
-        text.append_text(Text(f"\nnote: {link.warning}", "yellow"))
+    if result.state == "unknown" and result.fix:
+        text.append_text(Text(f"\ntell: {result.fix}", "yellow"))
+    if result.warning and result.warning != result.says:
+        text.append_text(Text(f"\nnote: {result.warning}", "yellow"))
     return text

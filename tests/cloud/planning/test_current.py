@@ -147,10 +147,10 @@ def test_strange_answers_about_one_provider(api: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize(("newest", "can"), [("1.30", False), ("1.36", True), ("1.39", True)])
-def test_who_takes_a_question(api: Api, newest: str, can: bool) -> None:
-    """A Placement before Train's, 1.36, takes no question as we put it."""
+def test_who_takes_a_query(api: Api, newest: str, can: bool) -> None:
+    """A Placement before Train's, 1.36, takes no query as we send it."""
     placement_of(api, newest)
-    assert allocation_candidates.can_ask(connect("test", api.clouds)) is can
+    assert allocation_candidates.takes_queries(connect("test", api.clouds)) is can
 
 
 READS: list[tuple[str, Callable[[Connection], object]]] = [

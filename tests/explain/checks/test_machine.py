@@ -21,6 +21,7 @@ from support.chains import (
     tree,
 )
 from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
+from wholecard.explain.check_result import first_failed
 from wholecard.explain.checks.aggregates import matches
 from wholecard.explain.evidence.evidence import (
     Aggregate,
@@ -42,20 +43,20 @@ NEW_PINS = {"compute": {"cpu_dedicated_set": "0-15"}}
 
 
 def outcome(evidence: Evidence) -> str:
-    """The rule at the only host's break, the links that are not known, or yes."""
-    found = explain(evidence)
-    cause = next((link for link in found.links if link.state == "broken"), None)
-    if cause:
-        return cause.rule
-    (mine,) = found.hosts
-    if mine.broken:
-        return mine.broken.rule
-    return " ".join(link.name for link in mine.unknown) or "yes"
+    """The rule of the failure, the names of the only host's unknown checks, or yes."""
+    explanation = explain(evidence)
+    failure = first_failed(explanation.checks)
+    if failure is None:
+        (host,) = explanation.hosts
+        failure = host.failed
+    if failure:
+        return failure.rule
+    return " ".join(result.name for result in host.unknown) or "yes"
 
 
-def links(evidence: Evidence) -> dict[str, str]:
-    """What each link of the only host says."""
-    return {link.name: link.says for link in explain(evidence).hosts[0].links}
+def says(evidence: Evidence) -> dict[str, str]:
+    """What each check of the only host says."""
+    return {result.name: result.says for result in explain(evidence).hosts[0].checks}
 
 
 def without(resource: str, found: ProviderTree) -> ProviderTree:
@@ -182,7 +183,7 @@ def test_machine(name: str) -> None:
 def test_groups_that_placement_answered() -> None:
     """A candidate for the whole question is one for the flavor's groups."""
     evidence = asks({"resources1:CUSTOM_X": "1"})
-    mine = replace(evidence.hosts[0], questions=(CandidatesQuery("groups", "GET ...", True),))
+    mine = replace(evidence.hosts[0], queries=(CandidatesQuery("groups", "GET ...", True),))
     assert outcome(replace(evidence, hosts=(mine,))) == "yes"
     isolated = request(specs={"resources1:CUSTOM_X": "1", "group_policy": "isolate"})
     assert outcome(replace(evidence, request=isolated, hosts=(mine,))) == "machine"
@@ -190,7 +191,7 @@ def test_groups_that_placement_answered() -> None:
 
 def test_vcpu_instead_of_pcpu_is_shown() -> None:
     """Where a host without PCPU takes a pinned guest, VCPU is what it takes."""
-    assert links(MACHINES["old-pins"][0])["machine"].startswith("VCPU 8")
+    assert says(MACHINES["old-pins"][0])["machine"].startswith("VCPU 8")
 
 
 def isolating(on: str = "true") -> NovaConf:

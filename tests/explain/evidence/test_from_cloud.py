@@ -17,10 +17,9 @@ from wholecard.cli.app import run_app
 from wholecard.core import UsageError
 from wholecard.core.releases import release
 from wholecard.explain.evidence.evidence import Evidence
-from wholecard.explain.evidence.from_cloud import asked
-from wholecard.explain.evidence.from_files import Changes
-from wholecard.explain.evidence.server import ServerSelector
+from wholecard.explain.evidence.selector import Changes, ServerSelector
 from wholecard.explain.explain import Explanation, explain
+from wholecard.explain.request import ExplainRequest, cloud_evidence
 from wholecard.nova.flavor.server_request import ServerRequest
 
 COMPUTE, PLACEMENT, IMAGE = "GET /compute/v2.1", "GET /placement", "GET /image/v2"
@@ -155,11 +154,17 @@ def known(api_conf: bool = True, **fields: Any) -> Evidence:
     return replace(full, **fields)
 
 
+def evidence_of(api: Api, selector: ServerSelector, files: Evidence) -> Evidence:
+    """What files and cloud tell together."""
+    request = ExplainRequest(selector, cloud="test", clouds_file=api.clouds)
+    return cloud_evidence(request, files)
+
+
 def ask(
-    api: Api, wish: ServerSelector, files: Evidence | None = None
+    api: Api, selector: ServerSelector, files: Evidence | None = None
 ) -> tuple[Evidence, Explanation]:
     """The evidence, and what `explain` makes of it."""
-    evidence = asked("test", api.clouds, wish, files or known())
+    evidence = evidence_of(api, selector, files or known())
     return evidence, explain(evidence)
 
 
@@ -177,7 +182,7 @@ def test_a_change_is_asked_about(api: Api) -> None:
     """Placement is asked what the flavor would be with the person's changes, not what it is."""
     offer(api, spec="h100:16")
     evidence, answer = ask(api, replace(G1, changes=ONE_CARD))
-    (question,) = evidence.hosts[0].questions
+    (question,) = evidence.hosts[0].queries
     assert question.text.count(CLASS) == 1
     assert not answer.findings
 
@@ -186,7 +191,7 @@ def test_a_change_of_size_is_asked_about(api: Api) -> None:
     """--vcpus counts in the question to Placement."""
     offer(api)
     evidence, _ = ask(api, replace(G1, changes=Changes(vcpus=48)))
-    assert "VCPU:48" in evidence.hosts[0].questions[0].text
+    assert "VCPU:48" in evidence.hosts[0].queries[0].text
 
 
 def test_options_of_the_command_are_asked_about(
@@ -200,7 +205,7 @@ def test_options_of_the_command_are_asked_about(
             "--spec", "pci_passthrough:alias=h100:1", "--json"]  # fmt: skip
     assert run_app(argv) == 0
     links = {
-        each["name"]: each for each in json.loads(capsys.readouterr().out)["hosts"][0]["links"]
+        each["name"]: each for each in json.loads(capsys.readouterr().out)["hosts"][0]["checks"]
     }
     assert "VCPU:48" in links["candidates"]["seen"][0]
     assert links["zone"]["says"] == "nova"
@@ -210,7 +215,7 @@ def test_a_change_mends_what_the_flavor_lacks(api: Api) -> None:
     """A flavor without an alias, with the alias as a change: hosts are asked all the same."""
     offer(api, spec="")
     evidence, _ = ask(api, replace(G1, changes=ONE_CARD))
-    assert evidence.hosts[0].questions
+    assert evidence.hosts[0].queries
 
 
 def test_another_services_provider_is_no_card(api: Api) -> None:
@@ -260,7 +265,7 @@ def test_zone_of_a_server(
          **{"OS-EXT-AZ:availability_zone": "az1", **fields})  # fmt: skip
     evidence, answer = ask(api, S1)
     assert (evidence.request.zone, evidence.request.zone_known) == (zone, is_known)
-    links = {each.name: each for each in answer.hosts[1].links}
+    links = {each.name: each for each in answer.hosts[1].checks}
     assert links["zone"].state == ("ok" if is_known else "unknown")
 
 
@@ -370,7 +375,7 @@ def test_a_failed_resize_is_asked_with_its_flavor(api: Api) -> None:
     """A server that could not be resized is ACTIVE again, with its old flavor."""
     offer(api)
     fail(api, RESIZED, status="ACTIVE", fault=None, **LAUNCHED)
-    with pytest.raises(UsageError, match="failed to be resized") as caught:
+    with pytest.raises(UsageError, match="the resize of the server") as caught:
         ask(api, S1)
     assert "--server s1 --flavor NAME" in caught.value.resolution
     evidence, _ = ask(api, replace(S1, flavor="g2"))
@@ -393,7 +398,7 @@ def test_a_flavor_beside_a_server_that_was_not_resized(api: Api) -> None:
     """What nova said of the server is not said of another flavor."""
     offer(api)
     fail(api, ("create", []))
-    with pytest.raises(UsageError, match="was not to be resized"):
+    with pytest.raises(UsageError, match="was not resized"):
         ask(api, replace(S1, flavor="g2"))
 
 
@@ -426,7 +431,7 @@ def test_what_is_not_allowed_is_not_known(api: Api, path: str, link: str) -> Non
     api.answers[path] = NOT_ALLOWED
     wish = replace(G1, changes=Changes(zone="az1" if link == "zone" else ""))
     evidence, answer = ask(api, wish)
-    found = next(each for each in answer.hosts[0].links if each.name == link)
+    found = next(each for each in answer.hosts[0].checks if each.name == link)
     assert (len(evidence.forbidden), found.state) == (1, "unknown")
     assert "administrator" in found.says
 
@@ -444,4 +449,4 @@ def test_placement_that_answers_no_question(api: Api) -> None:
     offer(api)
     api.answers[ADMINS[5]] = NOT_ALLOWED
     evidence, _ = ask(api, G1)
-    assert (evidence.hosts[0].questions, evidence.forbidden) == ((), ("Placement's candidates",))
+    assert (evidence.hosts[0].queries, evidence.forbidden) == ((), ("Placement's candidates",))

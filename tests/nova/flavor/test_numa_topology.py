@@ -98,7 +98,7 @@ def test_status_of_locked_memory(series: str, status: int) -> None:
     """nova-api catches LockMemoryForbidden from 2026.2 on; before, its class makes it a 403."""
     answer = explain(cloud(request=request(specs={"hw:locked_memory": "true"}), series=series))
     assert [each.rule for each in answer.findings] == ["WC302"]
-    assert f"(HTTP {status})" in answer.links[0].says
+    assert f"(HTTP {status})" in answer.checks[0].says
 
 
 def test_cpus_that_are_not_known() -> None:

@@ -1,4 +1,4 @@
-"""Whether the host's aggregates let the request in: by the flavor's keys, and by traits."""
+"""Whether the host's aggregates take the request: by the flavor's keys, and by traits."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 
 from wholecard.core.capabilities import Capability, has
+from wholecard.explain.check_result import CheckResult, failed, unknown
+from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.evidence.conf_values import items, other
-from wholecard.explain.evidence.evidence import Aggregate, Evidence, HostEvidence
-from wholecard.explain.link import CheckResult, broken, unknown
+from wholecard.explain.evidence.evidence import Aggregate
 from wholecard.nova.conf.service_conf import as_boolean
 
 _FILTER = "AggregateInstanceExtraSpecsFilter"
@@ -34,52 +35,55 @@ _OF_NUMBERS: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
-def matches(value: str, wish: str) -> bool:
-    """Whether an aggregate's value is what a flavor's wish, with or without an operator, takes.
+def matches(value: str, requested: str) -> bool:
+    """Whether an aggregate's value fits the flavor's, which may begin with an operator.
 
-    nova, nova/scheduler/filters/extra_specs_ops.py, `match`. Where nova stumbles, over a word that
-    is no number or `<or>` alone, the answer is no: the server ends in an error.
+    nova, nova/scheduler/filters/extra_specs_ops.py, `match`. Where nova fails, over a word that
+    is no number or `<or>` alone, the answer is no: the server ends in ERROR.
     """
-    words = wish.split()
-    sign, words = (words[0], words[1:]) if words else ("", [])
-    if sign == "<or>":
+    operation, *words = requested.split() or [""]
+    if operation == "<or>":
         return value in words[::2]
-    if sign == "<all-in>":
+    if operation == "<all-in>":
         return bool(words) and all(word in value for word in words)
-    if sign in _OF_TEXT:
-        return bool(words) and _OF_TEXT[sign](value, words[0])
-    if sign in _OF_NUMBERS:
-        try:
-            return bool(words) and _OF_NUMBERS[sign](float(value), float(words[0]))
-        except ValueError:
-            return False
-    return value == wish
+    if operation in _OF_TEXT:
+        return bool(words) and _OF_TEXT[operation](value, words[0])
+    if operation in _OF_NUMBERS:
+        return bool(words) and _compared(_OF_NUMBERS[operation], value, words[0])
+    return value == requested
+
+
+def _compared(compare: Callable[[float, float], bool], value: str, requested: str) -> bool:
+    try:
+        return compare(float(value), float(requested))
+    except ValueError:
+        return False
 
 
 def unmet(aggregates: Iterable[Aggregate], specs: Mapping[str, str]) -> tuple[str, str] | None:
-    """The first wish for aggregates, key and value, that those of a host do not fulfil.
+    """The first extra spec about aggregates, key and value, that those of a host do not meet.
 
     nova, nova/scheduler/filters/aggregate_instance_extra_specs.py: keys of the scope, and those
     without any. An aggregate's value is a list with commas (nova/scheduler/filters/utils.py).
     """
-    there: dict[str, set[str]] = {}
+    metadata: dict[str, set[str]] = {}
     for aggregate in aggregates:
         for key, value in aggregate.metadata.items():
-            there.setdefault(key, set()).update(each.strip() for each in value.split(","))
-    for key, wish in specs.items():
-        scope, colon, name = key.partition(":")
+            metadata.setdefault(key, set()).update(part.strip() for part in value.split(","))
+    for spec, requested in specs.items():
+        scope, colon, name = spec.partition(":")
         if colon and scope != _SCOPE:
             continue
-        word = name if colon else key
-        if not any(matches(value, str(wish)) for value in there.get(word, ())):
-            return word, str(wish)
+        key = name if colon else spec
+        if not any(matches(value, str(requested)) for value in metadata.get(key, ())):
+            return key, str(requested)
     return None
 
 
 def isolated(
     aggregates: Iterable[Aggregate], traits: frozenset[str]
 ) -> tuple[Aggregate, str] | None:
-    """The first aggregate that is kept for requests with a trait that is not among these.
+    """The first aggregate that is reserved for requests with a trait that is not among these.
 
     nova, nova/scheduler/request_filter.py, `isolate_aggregates` (Train).
     """
@@ -91,71 +95,69 @@ def isolated(
     return None
 
 
-def aggregates_link(
-    name: str, evidence: Evidence, host: HostEvidence, required: frozenset[str]
-) -> CheckResult | None:
-    """What of the host's aggregates stands against the request; None where nothing does.
+def aggregates(case: HostCase, required: frozenset[str]) -> CheckResult | None:
+    """How the host's aggregates keep the request out, or may; None where they do not.
 
-    `required` are the traits that the request needs of anything.
+    `required` are the traits that the request needs of any provider.
     """
-    return _by_keys(name, evidence, host) or _by_traits(name, evidence, host, required)
+    return _by_keys(case) or _by_traits(case, required)
 
 
-def _by_keys(name: str, evidence: Evidence, host: HostEvidence) -> CheckResult | None:
-    request, conf = evidence.request, evidence.scheduler
-    found = items(conf, "enabled_filters", evidence.release) if conf else None
-    if conf and (not found or _FILTER not in found[0]):
+def _by_keys(case: HostCase) -> CheckResult | None:
+    request, host, conf = case.evidence.request, case.host, case.evidence.scheduler
+    enabled = items(conf, "enabled_filters", case.evidence.release) if conf else None
+    if conf and (not enabled or _FILTER not in enabled[0]):
         return None
     specs = request.extra_specs
-    if not found:
-        # Without the filter's scope a key may be there for anybody.
+    if not enabled:
+        # Whether the filter is on is not known, and a key without its scope may be for others.
         specs = {key: value for key, value in specs.items() if key.startswith(f"{_SCOPE}:")}
     missing = unmet(host.aggregates or (), specs)
     if missing is None:
         return None
-    says = "{}={}".format(*missing)
-    if not found:
-        return unknown(name, f"whether {_FILTER} is enabled, by which the flavor wants {says}",
+    spec = "{}={}".format(*missing)
+    if not enabled:
+        return unknown(f"whether {_FILTER} is enabled, by which the flavor asks for {spec}",
                        "--scheduler-conf FILE")  # fmt: skip
     if host.aggregates is None:
-        return unknown(name, f"its aggregates are not known, the flavor wants one with {says}",
-                       "--cloud NAME", found[1])  # fmt: skip
-    return broken(
-        name, "WC326",
-        f"{host.name} is in no aggregate with {says}, which the flavor {request.flavor_said} asks "
+        return unknown(f"its aggregates are not known, the flavor asks for one with {spec}",
+                       "--cloud NAME", enabled[1])  # fmt: skip
+    return failed(
+        "WC326",
+        f"{host.name} is in no aggregate with {spec}, which the flavor {request.flavor_text} asks "
         "for.",
-        f"Add the host to such an aggregate:\n    openstack aggregate add host AGGREGATE "
+        "Add the host to such an aggregate:\n    openstack aggregate add host AGGREGATE "
         f"{host.name}",
-        found[1],
-    )  # fmt: skip
+        enabled[1],
+    )
 
 
-def _by_traits(
-    name: str, evidence: Evidence, host: HostEvidence, required: frozenset[str]
-) -> CheckResult | None:
-    conf = evidence.scheduler
+def _by_traits(case: HostCase, required: frozenset[str]) -> CheckResult | None:
+    """Isolation by traits, which is a cause where the scheduler's files turn it on."""
+    request, host, conf = case.evidence.request, case.host, case.evidence.scheduler
+    if not has(case.evidence.release, Capability.ISOLATED_AGGREGATES):
+        return None
     setting = other(conf, "scheduler", _ISOLATION) if conf else None
-    on = bool(setting and as_boolean(setting.text))
-    if not has(evidence.release, Capability.ISOLATED_AGGREGATES) or (conf and not on):
+    if conf and not (setting and as_boolean(setting.text)):
         return None
     if setting and host.aggregates is None:
-        return unknown(name, "its aggregates are not known, and nova looks at their traits",
-                       "--cloud NAME", setting.where)  # fmt: skip
-    kept = isolated(host.aggregates or (), required)
-    if kept is None:
+        return unknown("its aggregates are not known, and nova looks at their traits",
+                       "--cloud NAME", setting.position)  # fmt: skip
+    isolation = isolated(host.aggregates or (), required)
+    if isolation is None:
         return None
-    aggregate, trait = kept
+    aggregate, trait = isolation
     if setting is None:
         return unknown(
-            name,
-            f"whether nova keeps the aggregate {aggregate.name} for requests with {trait}, which "
-            "this one is not",
+            f"whether nova reserves the aggregate {aggregate.name} for requests with {trait}, "
+            "which this one does not have",
             f"--scheduler-conf FILE ([scheduler] {_ISOLATION})",
         )
-    return broken(
-        name, "WC326",
-        f"{host.name} is in the aggregate {aggregate.name}, which is kept for requests with the "
-        f"trait {trait}; the flavor {evidence.request.flavor_said} does not ask for it.",
-        f"openstack flavor set {evidence.request.flavor_typed} --property {_TRAIT}{trait}=required",
-        setting.where,
-    )  # fmt: skip
+    argument = request.flavor_argument
+    return failed(
+        "WC326",
+        f"{host.name} is in the aggregate {aggregate.name}, which is reserved for requests with "
+        f"the trait {trait}; the flavor {request.flavor_text} does not ask for it.",
+        f"openstack flavor set {argument} --property {_TRAIT}{trait}=required",
+        setting.position,
+    )

@@ -1,104 +1,116 @@
-"""The links of nova-compute itself on one host: its aliases, its device_spec, whether it runs."""
+"""The checks of nova-compute itself on one host: its aliases, its device_spec, whether it runs."""
 
 from __future__ import annotations
 
 from wholecard.core.capabilities import Capability, has
-from wholecard.explain.evidence.asked import names_in
+from wholecard.explain.check_result import CheckResult, failed, ok, unknown
+from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.evidence.conf_values import files
-from wholecard.explain.evidence.evidence import Evidence, HostEvidence
-from wholecard.explain.evidence.host_devices import HostDevices
-from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, aliases_of, host_rules
-from wholecard.explain.link import CheckResult, broken, ok, unknown
+from wholecard.explain.evidence.requested_devices import (
+    EXTRA_SPEC,
+    Aliases,
+    aliases_of,
+    host_rules,
+    names_in,
+)
+from wholecard.nova.conf.service_conf import NovaConf
+
+_SERVICES = "openstack compute service list"
+_NOT_NEEDED = "not needed to create a server"
 
 
-def alias_link(evidence: Evidence, host: HostEvidence) -> CheckResult:
-    """nova-compute translates the alias when a server comes to it by resize or migration.
+def alias_on_compute(case: HostCase) -> CheckResult:
+    """Whether nova-compute accepts its aliases and knows the requested ones.
 
-    nova, nova/compute/resource_tracker.py, `_move_claim`: a server that is made new brings its
-    requests along, so a missing alias is no reason there. nova/compute/manager.py, `init_host`:
-    from 2025.2 (and 31.3.1) nova-compute does not start with an alias that it refuses; before, it
-    is the move that fails.
+    It translates the alias when a server comes to it by resize or migration (nova,
+    nova/compute/resource_tracker.py, `_move_claim`). A new server brings its requests along, so a
+    missing alias is no cause there.
     """
-    name, release = "alias on the compute", evidence.release
-    if host.conf is None:
-        return unknown(name, "nova's API does not show aliases", _conf_option(host))
-    aliases = aliases_of(host.conf, host_rules(evidence, host), release)
-    moving = evidence.request.operation != "create"
+    conf = case.host.conf
+    if conf is None:
+        return unknown("nova's API does not show aliases", case.conf_option)
+    aliases = aliases_of(conf, host_rules(case.evidence, case.host), case.evidence.release)
     if aliases.error is not None:
-        says = f"nova-compute refuses its aliases: {aliases.error.reason}"
-        fix = f"Mend that line, and restart nova-compute on {host.name}."
-        at_start = has(release, Capability.ALIASES_CHECKED)
-        if at_start or moving:
-            late = " It does not start again." if at_start else ""
-            place = aliases.error_place or files(host.conf)
-            return broken(name, "WC304", f"{says}.{late}", fix, place)
-        return ok(name, "not needed to make a server", files(host.conf), warning=says)
-    missing = [
-        alias
-        for alias in dict.fromkeys(names_in(evidence.request.extra_specs[EXTRA_SPEC]))
-        if alias not in aliases.by_name
-    ]
+        return _refused(case, conf, aliases, aliases.error.reason)
+    names = dict.fromkeys(names_in(case.evidence.request.extra_specs[EXTRA_SPEC]))
+    missing = [name for name in names if name not in aliases.by_name]
     if not missing:
-        return ok(name, "defined", *dict.fromkeys(aliases.places.values()))
+        return ok("defined", *dict.fromkeys(aliases.positions.values()))
     says = f"nova-compute knows no alias {', '.join(missing)}"
-    fix = f"Write nova-api's [pci] alias into nova-compute's configuration on {host.name}."
-    if moving:
-        return broken(
-            name, "WC306", f"{says}: the move fails there, PCI alias {missing[0]} is not defined.",
-            fix, files(host.conf),
-        )  # fmt: skip
+    if _moves(case):
+        return failed(
+            "WC306",
+            f"{says}: the move fails there, PCI alias {missing[0]} is not defined.",
+            f"Add nova-api's [pci] alias to nova-compute's configuration on {case.host.name}.",
+            files(conf),
+        )
     warning = f"{says}: a resize or migration to this host will fail (WC306)"
-    return ok(name, "not needed to make a server", files(host.conf), warning=warning)
+    return ok(_NOT_NEEDED, files(conf), warning=warning)
 
 
-def configuration_link(host: HostEvidence, cards: HostDevices) -> CheckResult:
-    """nova-compute does not start with a device_spec that it cannot read.
+def _refused(case: HostCase, conf: NovaConf, aliases: Aliases, reason: str) -> CheckResult:
+    """A wrong alias: from 2025.2 (and 31.3.1) nova-compute does not start, before a move fails.
+
+    nova, nova/compute/manager.py, `init_host`.
+    """
+    says = f"nova-compute refuses its aliases: {reason}"
+    at_start = has(case.evidence.release, Capability.ALIASES_CHECKED)
+    if not (at_start or _moves(case)):
+        return ok(_NOT_NEEDED, files(conf), warning=says)
+    return failed(
+        "WC304",
+        f"{says}.{' It will not start again.' if at_start else ''}",
+        f"Correct that line, and restart nova-compute on {case.host.name}.",
+        aliases.error_position or files(conf),
+    )
+
+
+def _moves(case: HostCase) -> bool:
+    return case.evidence.request.operation != "create"
+
+
+def configuration(case: HostCase) -> CheckResult:
+    """Whether nova-compute starts with its device_spec.
 
     nova, nova/pci/devspec.py and nova/pci/whitelist.py (PciConfigInvalidSpec and others); with
     report_in_placement nova/compute/pci_placement_translator.py as well.
     """
-    if host.conf is None:
-        return unknown("configuration", "nova's API does not show device_spec", _conf_option(host))
-    if cards.error is not None:
-        return broken(
-            "configuration",
+    devices = case.devices
+    if case.host.conf is None:
+        return unknown("nova's API does not show device_spec", case.conf_option)
+    if devices.error is not None:
+        return failed(
             "WC308",
-            f"nova-compute does not start: {cards.error.reason}.",
-            f"Mend that device_spec, and start nova-compute on {host.name}.",
-            cards.error_place,
+            f"nova-compute does not start: {devices.error.reason}.",
+            f"Correct that device_spec, and start nova-compute on {case.host.name}.",
+            devices.error_position,
         )
-    return ok("configuration", f"{len(cards.specs)} device_spec", *cards.spec_places)
+    return ok(f"{len(devices.specs)} device_spec", *devices.spec_positions)
 
 
-def service_link(host: HostEvidence) -> CheckResult:
-    """A host whose nova-compute is down or disabled is never chosen.
+def service(case: HostCase) -> CheckResult:
+    """Whether nova-compute is up and enabled: else its host is never chosen.
 
     nova, nova/scheduler/filters/compute_filter.py for what is down, and
     nova/scheduler/request_filter.py `compute_status_filter` (the trait COMPUTE_STATUS_DISABLED) for
     what is disabled.
     """
-    service = host.service
-    if service is None:
-        return unknown("service", "not asked", "--cloud NAME")
-    if not service.up:
-        return broken(
-            "service",
+    name, state = case.host.name, case.host.service
+    if state is None:
+        return unknown("nova was not asked", "--cloud NAME")
+    if not state.up:
+        return failed(
             "WC307",
-            f"nova-compute on {host.name} is down: nova has not heard of it in time.",
-            f"Look at its log and start it:\n    systemctl status nova-compute  # on {host.name}",
-            "openstack compute service list",
+            f"nova-compute on {name} is down: it did not report to nova in time.",
+            f"Look at its log and start it:\n    systemctl status nova-compute  # on {name}",
+            _SERVICES,
         )
-    if not service.enabled:
-        why = f" ({service.reason})" if service.reason else ""
-        return broken(
-            "service",
+    if not state.enabled:
+        reason = f" ({state.reason})" if state.reason else ""
+        return failed(
             "WC307",
-            f"nova-compute on {host.name} is disabled{why}.",
-            f"openstack compute service set --enable {host.name} nova-compute",
-            "openstack compute service list",
+            f"nova-compute on {name} is disabled{reason}.",
+            f"openstack compute service set --enable {name} nova-compute",
+            _SERVICES,
         )
-    return ok("service", "up and enabled", "openstack compute service list")
-
-
-def _conf_option(host: HostEvidence) -> str:
-    return f"--compute-conf {host.name}=FILE (its nova.conf)"
+    return ok("up and enabled", _SERVICES)

@@ -1,25 +1,24 @@
-"""The last links: the scheduler's filters, and what a hypervisor said when it was asked."""
+"""The last checks: the scheduler's filters, and what nova-compute answered when it was asked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from wholecard.explain.check_result import CheckResult, failed, ok, unknown
+from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.evidence.conf_values import files, items, settings
-from wholecard.explain.evidence.evidence import Evidence, HostEvidence
-from wholecard.explain.evidence.requested_devices import in_placement
-from wholecard.explain.link import CheckResult, broken, ok, unknown
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER, WrongFilter, wrong_filters
-from wholecard.nova.flavor.numa_topology import GuestLayout
 
 NUMA_FILTER = "NUMATopologyFilter"
+# The rule of a missing filter. Its result passes, with the rule beside it: see `filters`.
+MISSING_FILTER = "WC327"
+_EVENTS = "openstack server event show"
 
 
-@dataclass(frozen=True)
-class FilterLink:
-    """The judge of the scheduler's filters, for a guest of this layout.
+def filters(case: HostCase) -> CheckResult:
+    """Whether the scheduler's filters look at cards, and at the guest's NUMA nodes.
 
     Without PciPassthroughFilter nova does not refuse a request for cards, it only does not look at
     them: any host that Placement offers may be chosen. Where the chosen one has none, the scheduler
@@ -28,112 +27,103 @@ class FilterLink:
     nova-compute refuses it (`Claim pci failed`), and so do the next ones, until the server ends in
     `Exceeded maximum number of retries` (seen with nova 34.0.0). Where nova asks Placement for
     cards, Placement leaves hosts without cards out before, but does not know device types and NUMA
-    nodes. The link is `ok` with the rule beside it; the walk makes it a break where there is a host
-    that must not be chosen.
+    nodes. The result is `ok` with the rule beside it; `explain` makes it a failure where another
+    host must not be chosen. nova's own message counts before the files.
     """
-
-    evidence: Evidence
-    layout: GuestLayout
-
-    def judge(self) -> CheckResult:
-        """The link, with the refusal's own evidence before the files'."""
-        name, refusal = "filters", self.evidence.refusal
-        conf = self.evidence.scheduler
-        if refusal and kind_of(refusal.message) == "scheduler-found-no-card":
-            seen = (refusal.source, *((files(conf),) if conf else ()))
-            return self._missing(PCI_FILTER, True, *seen)
-        if conf is None:
-            return unknown(name, "nova's API does not show filters", "--scheduler-conf FILE")
-        found = items(conf, "enabled_filters", self.evidence.release)
-        enabled, where = found or ((), f"{files(conf)}: not set, and not among nova's defaults")
-        if wrong := self._wrong(conf, enabled):
-            return broken(
-                name,
-                "WC237",
-                "nova-scheduler does not start with these enabled_filters: "
-                + ", ".join(each.says(self.evidence.release) for each in wrong)
-                + ".",
-                "\n".join(f"{each.name}: {each.mend}" for each in wrong),
-                where,
-            )
-        if PCI_FILTER not in enabled:
-            return self._missing(PCI_FILTER, False, where)
-        if self.layout.cells and NUMA_FILTER not in enabled:
-            return self._missing(NUMA_FILTER, False, where)
-        return ok(name, f"{PCI_FILTER} is enabled", where)
-
-    def _wrong(self, conf: NovaConf, enabled: Sequence[str]) -> tuple[WrongFilter, ...]:
-        """The filters for which nova-scheduler would not start.
-
-        One in which an unknown option's value stands is passed over.
-        """
-        release = self.evidence.release
-        available = [each.text for each in settings(conf, "available_filters", release)]
-        names = [each for each in enabled if "$" not in each]
-        return tuple(wrong_filters(names, release.nova, available))
-
-    def _missing(self, filter_name: str, proved: bool, *seen: str) -> CheckResult:
-        rule, says = "WC327", self._says(filter_name)
-        fix = (
-            f"Append {filter_name} to the list that is there, in [filter_scheduler] "
-            "enabled_filters of every nova-scheduler, and restart them."
+    refusal, conf = case.evidence.refusal, case.evidence.scheduler
+    if refusal and kind_of(refusal.message) == "scheduler-found-no-card":
+        seen = (refusal.source, *((files(conf),) if conf else ()))
+        return failed(MISSING_FILTER, *_missing(case, PCI_FILTER), *seen)
+    if conf is None:
+        return unknown("nova's API does not show filters", "--scheduler-conf FILE")
+    unset = ((), f"{files(conf)}: not set, and not among nova's defaults")
+    enabled, position = items(conf, "enabled_filters", case.evidence.release) or unset
+    if wrong := _wrong(case, conf, enabled):
+        return failed(
+            "WC237",
+            "nova-scheduler does not start with these enabled_filters: "
+            + ", ".join(row.says(case.evidence.release) for row in wrong)
+            + ".",
+            "\n".join(f"{row.name}: {row.mend}" for row in wrong),
+            position,
         )
-        if proved:
-            return broken("filters", rule, says, fix, *seen)
-        return CheckResult("filters", "ok", says, seen, rule, fix, warning=says)
-
-    def _says(self, filter_name: str) -> str:
-        if filter_name == NUMA_FILTER:
-            return (
-                f"{NUMA_FILTER} is not enabled: the scheduler may choose a host that the guest's "
-                "NUMA layout does not fit, and nova-compute there refuses it."
-            )
-        left = (
-            "Placement leaves hosts without cards out, but knows neither device types nor NUMA "
-            "nodes"
-            if in_placement(self.evidence)[0]
-            else "it may choose a host that has none free"
-        )
-        return f"{PCI_FILTER} is not enabled: the scheduler does not look at cards, and {left}."
+    needed = (PCI_FILTER, *((NUMA_FILTER,) if case.layout.cells else ()))
+    for name in needed:
+        if name not in enabled:
+            says, fix = _missing(case, name)
+            return CheckResult("ok", says, (position,), MISSING_FILTER, fix, warning=says)
+    return ok(f"{PCI_FILTER} is enabled", position)
 
 
-def hypervisor_link(host: HostEvidence) -> CheckResult:
-    """What nova-compute said to this very request, where a server's events tell.
+def _wrong(case: HostCase, conf: NovaConf, enabled: Sequence[str]) -> tuple[WrongFilter, ...]:
+    """The filters for which nova-scheduler would not start.
 
-    nova, nova/compute/claims.py, and libvirt's own words where the domain did not start.
+    One that contains an option's value that is not known ($) is not checked.
     """
-    name = "hypervisor"
-    for message in host.refused:
-        kind = kind_of(message)
-        if not message.strip():
-            return broken(
-                name, "WC328",
-                f"{host.name} was chosen and refused the server; nova's API does not say why.",
-                "Look into nova-compute's log there. After `Failed to claim: Claim pci failed` see "
-                f"whether the scheduler looks at cards ({PCI_FILTER}); after anything else:\n"
-                f"    wholecard --on {host.name} check",
-                "openstack server event show",
-            )  # fmt: skip
-        if kind == "claim-numa":
-            return broken(
-                name, "WC317",
-                f"nova-compute on {host.name} refused: {message.strip()}",
-                "The guest's NUMA layout and its cards do not go together there; enable "
-                f"{NUMA_FILTER}, so that the scheduler looks before.",
-                "openstack server event show",
-            )  # fmt: skip
-        if kind == "claim-cards":
-            return broken(
-                name, "WC318",
-                f"nova-compute on {host.name} refused: {message.strip()}",
-                "Its cards were taken by another server meanwhile, or the scheduler does not look "
-                f"at cards: see that {PCI_FILTER} is enabled.",
-                "openstack server event show",
-            )  # fmt: skip
-        return broken(
-            name, "WC328",
-            f"{host.name} could not start the server: {message.strip()}",
-            f"See what the host lacks:\n    wholecard --on {host.name} check",
-            "openstack server event show",
-        )  # fmt: skip
-    return ok(name, "it was not asked, or started it")
+    release = case.evidence.release
+    available = [setting.text for setting in settings(conf, "available_filters", release)]
+    names = [name for name in enabled if "$" not in name]
+    return tuple(wrong_filters(names, release.nova, available))
+
+
+def _missing(case: HostCase, name: str) -> tuple[str, str]:
+    """What a missing filter leads to, and its fix."""
+    fix = (
+        f"Append {name} to the existing list, in [filter_scheduler] enabled_filters of every "
+        "nova-scheduler, and restart them."
+    )
+    if name == NUMA_FILTER:
+        return (
+            f"{NUMA_FILTER} is not enabled: the scheduler may choose a host that the guest's "
+            "NUMA layout does not fit, and nova-compute there refuses it."
+        ), fix
+    consequence = (
+        "Placement leaves hosts without cards out, but knows neither device types nor NUMA nodes"
+        if case.asks_placement
+        else "it may choose a host that has none free"
+    )
+    return (
+        f"{PCI_FILTER} is not enabled: the scheduler does not look at cards, and {consequence}."
+    ), fix
+
+
+def hypervisor(case: HostCase) -> CheckResult:
+    """What nova-compute answered to this very request, where a server's events tell.
+
+    nova, nova/compute/claims.py, and libvirt's own message where the domain did not start.
+    """
+    name = case.host.name
+    if not case.host.refused:
+        return ok("it was not asked, or started the server")
+    message = case.host.refused[0].strip()
+    if not message:
+        return failed(
+            "WC328",
+            f"{name} was chosen and refused the server; nova's API does not say why.",
+            "Look into nova-compute's log there. After `Failed to claim: Claim pci failed` check "
+            f"whether the scheduler looks at cards ({PCI_FILTER}); after anything else:\n"
+            f"    wholecard --on {name} check",
+            _EVENTS,
+        )
+    claims = {
+        "claim-numa": (
+            "WC317",
+            "The guest's NUMA layout and its cards do not fit together there; enable "
+            f"{NUMA_FILTER}, so that the scheduler looks before.",
+        ),
+        "claim-cards": (
+            "WC318",
+            "Another server got its cards meanwhile, or the scheduler does not look at cards: "
+            f"check that {PCI_FILTER} is enabled.",
+        ),
+    }
+    kind = kind_of(message)
+    if kind in claims:
+        rule, fix = claims[kind]
+        return failed(rule, f"nova-compute on {name} refused: {message}", fix, _EVENTS)
+    return failed(
+        "WC328",
+        f"{name} could not start the server: {message}",
+        f"Check what the host lacks:\n    wholecard --on {name} check",
+        _EVENTS,
+    )

@@ -1,20 +1,19 @@
-"""The links of the host as a machine in Placement: CPUs, RAM, disk, traits, and where it is."""
+"""The checks of the host as a machine in Placement: CPUs, RAM, disk, traits, and its zone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from wholecard.cloud.placement.provider_tree import ProviderTree
-from wholecard.explain.checks.aggregates import aggregates_link
-from wholecard.explain.evidence.evidence import Evidence, HostEvidence
-from wholecard.explain.evidence.requested_devices import RequestedDevices, in_placement, traits_of
-from wholecard.explain.evidence.second_question import NO_FALLBACK, no_second_question
-from wholecard.explain.link import CheckResult, broken, ok, unknown
+from wholecard.explain.check_result import CheckResult, failed, ok, unknown
+from wholecard.explain.checks.aggregates import aggregates
+from wholecard.explain.checks.host_case import PROVIDERS, HostCase
+from wholecard.explain.evidence.requested_devices import traits_of
+from wholecard.explain.evidence.second_query import NO_FALLBACK, no_second_query
 from wholecard.nova.flavor.resource_request import Demand, ResourceRequest, resource_request
 
-_SOURCE = "Placement's providers"
-# What in the request asks for a trait, by the beginning of its name.
-_WANTING = (
+_ZONES = "openstack availability zone list"
+# What in the request asks for a trait, by the beginning of its name (nova/scheduler/utils.py and
+# nova/scheduler/request_filter.py).
+_ASKING = (
     ("COMPUTE_ADDRESS_SPACE_", "hw:maxphysaddr_mode"),
     ("HW_CPU_HYPERTHREADING", "hw:cpu_thread_policy"),
     ("COMPUTE_SECURITY_TPM_", "hw:tpm_version"),
@@ -28,178 +27,179 @@ _WANTING = (
 )
 
 
-@dataclass(frozen=True)
-class MachineLinks:
-    """The judges of one host, for what is wanted of its cards."""
-
-    evidence: Evidence
-    host: HostEvidence
-    wanted: RequestedDevices = field(default_factory=RequestedDevices)
-
-    @property
-    def asked(self) -> ResourceRequest:
-        """What nova asks Placement for besides cards."""
-        return resource_request(self.evidence.request, self.evidence.release)
-
-    def machine(self) -> CheckResult:
-        """Whether the host has what nova asks Placement for besides cards."""
-        name, tree, asked = "machine", self.host.provider_tree, self.asked
-        if tree is None:
-            return unknown(
-                name,
-                "Placement was not asked",
-                f"--cloud NAME, with --host {self.host.name} where there are many",
-            )
-        pcpu = asked.machine.resources.get("PCPU")
-        if asked.pinned and pcpu and not tree.of_class("PCPU"):
-            return self._without_pcpu(name, tree, pcpu)
-        return self._judged(name, tree, asked)
-
-    def _judged(self, name: str, tree: ProviderTree, asked: ResourceRequest) -> CheckResult:
-        lacking = self._too_little(name, tree, asked.machine) or self._traits(name, tree, asked)
-        if lacking:
-            return lacking
-        if asked.groups and not self._answered(asked):
-            suffixes = ", ".join(f"resources{suffix}" for suffix in asked.groups)
-            return unknown(
-                name,
-                f"whether one provider each has what {suffixes} and their traits ask for",
-                "--cloud NAME asks Placement, where group_policy is not isolate",
-            )
-        return ok(name, ", ".join(f"{k} {v}" for k, v in asked.machine.resources.items()), _SOURCE)
-
-    def _answered(self, asked: ResourceRequest) -> bool:
-        """Whether Placement found a candidate when it was asked for the groups as well."""
-        last = self.host.questions[-1:]
-        whole = asked.group_policy != "isolate" and all(
-            each.resources for each in asked.groups.values()
+def machine(case: HostCase) -> CheckResult:
+    """Whether the host has what nova asks Placement for besides cards."""
+    tree, request = case.host.provider_tree, _request(case)
+    if tree is None:
+        return unknown(
+            "Placement was not asked",
+            f"--cloud NAME, with --host {case.host.name} where there are many",
         )
-        return whole and bool(last) and last[0].found is True
+    pcpu = request.machine.resources.get("PCPU")
+    if request.pinned and pcpu and not tree.of_class("PCPU"):
+        return _without_pcpu(case, tree, pcpu)
+    return _compared(case, tree, request)
 
-    def _too_little(self, name: str, tree: ProviderTree, demand: Demand) -> CheckResult | None:
-        """The break by an amount. A class of it may be any one provider's of the host.
 
-        Where none has DISK_GB, the host's disks may be another provider's that it shares.
-        """
-        for resource, amount in demand.resources.items():
-            inventories = tree.of_class(resource)
-            if not inventories and resource == "DISK_GB":
-                continue
-            if any(each.free >= amount and each.max_unit >= amount for each in inventories):
-                continue
-            most = max(inventories, key=lambda each: each.free, default=None)
-            has = "none" if most is None else f"{most.free} of {most.total} left"
-            if resource == "PCPU" and most is None:
-                return self._no_pcpu(name, amount)
+def _request(case: HostCase, second: bool = False) -> ResourceRequest:
+    return resource_request(case.evidence.request, case.evidence.release, second)
+
+
+def _compared(case: HostCase, tree: ProviderTree, request: ResourceRequest) -> CheckResult:
+    lacking = _too_little(case, tree, request.machine) or _traits(case, tree, request)
+    if lacking:
+        return lacking
+    if request.groups and not _groups_found(case, request):
+        suffixes = ", ".join(f"resources{suffix}" for suffix in request.groups)
+        return unknown(
+            f"whether one provider each has what {suffixes} and their traits ask for",
+            "--cloud NAME asks Placement, where group_policy is not isolate",
+        )
+    amounts = request.machine.resources.items()
+    return ok(", ".join(f"{name} {amount}" for name, amount in amounts), PROVIDERS)
+
+
+def _groups_found(case: HostCase, request: ResourceRequest) -> bool:
+    """Whether Placement found a candidate when it was asked for the groups as well."""
+    last = case.host.queries[-1:]
+    whole = request.group_policy != "isolate" and all(
+        group.resources for group in request.groups.values()
+    )
+    return whole and bool(last) and last[0].has_candidates is True
+
+
+def _too_little(case: HostCase, tree: ProviderTree, demand: Demand) -> CheckResult | None:
+    """The failure by an amount. Any one provider of the host may have a class of it.
+
+    Where none has DISK_GB, the host's disks may be another provider's that it shares.
+    """
+    for resource, amount in demand.resources.items():
+        inventories = tree.of_class(resource)
+        if not inventories and resource == "DISK_GB":
+            continue
+        if any(row.free >= amount and row.max_unit >= amount for row in inventories):
+            continue
+        if not inventories and resource == "PCPU":
+            return _no_pcpu(case, amount)
+        left, fix = "none", f"Use a host that has {resource}, or remove it from the flavor."
+        if inventories:
+            most = max(inventories, key=lambda row: row.free)
+            left = f"{most.free} of {most.total} left"
             fix = "Use a smaller flavor, free some there, or look at the allocation ratio."
-            if most is None:
-                fix = f"Use a host that has {resource}, or take it off the flavor."
-            return broken(
-                name, "WC324",
-                f"{self.host.name} has too little {resource}: {has}, {amount} are asked for.",
-                fix, _SOURCE,
-            )  # fmt: skip
-        return None
-
-    def _traits(self, name: str, tree: ProviderTree, asked: ResourceRequest) -> CheckResult | None:
-        """The break by a trait. One that must be there may be of any provider that gives something.
-
-        placement, placement/objects/allocation_candidate.py: the traits of the group without a
-        suffix are looked for at all providers that take part.
-        """
-        giving = [
-            each.traits
-            for each in tree.below
-            if any(each.inventory(resource) for resource in asked.machine.resources)
-        ]
-        root = tree.root.traits
-        lacking = sorted(
-            (asked.machine.required - root.union(*giving)) | (asked.root_required - root)
+        return failed(
+            "WC324",
+            f"{case.host.name} has too little {resource}: {left}, {amount} are requested.",
+            fix,
+            PROVIDERS,
         )
-        if lacking:
-            return broken(
-                name, "WC325",
-                f"{self.host.name} lacks the traits {', '.join(lacking)}, which "
-                f"{self._who_wants(lacking)} asks for.",
-                "Use a host that has them, or ask for less; nova-compute reports what its "
-                "hypervisor can do.",
-                _SOURCE,
-            )  # fmt: skip
-        kept = sorted((asked.machine.forbidden | asked.root_forbidden) & root)
-        if kept:
-            fix = "Enable its nova-compute, or take the trait off the request."
-            if kept == ["HW_CPU_HYPERTHREADING"]:
-                fix = "Take hw:cpu_thread_policy=isolate off, or use a host without hyperthreading."
-            return broken(
-                name, "WC325",
-                f"{self.host.name} has the trait {', '.join(kept)}, which must not be there.",
-                fix, _SOURCE,
-            )  # fmt: skip
-        return None
+    return None
 
-    def _without_pcpu(self, name: str, tree: ProviderTree, amount: int) -> CheckResult:
-        """What a host without PCPU is to a pinned guest: nova asks again, for VCPU (Train).
 
-        nova, nova/scheduler/manager.py, unless `[workarounds] disable_fallback_pcpu_query`; a host
-        with the old `vcpu_pin_set` has no PCPU. Whether it may pin is NUMA's link to say.
-        """
-        conf, off = self.evidence.scheduler, no_second_question(self.evidence)
-        if off:
-            return self._no_pcpu(name, amount, off)
-        request, release = self.evidence.request, self.evidence.release
-        link = self._judged(name, tree, resource_request(request, release, second=True))
-        if link.state == "broken" and link.rule == "WC324":
-            return self._no_pcpu(name, amount)
-        if link.state == "ok" and conf is None:
-            return unknown(
-                name,
-                f"{self.host.name} has no PCPU; whether nova asks again, for VCPU",
-                f"--scheduler-conf FILE ([workarounds] {NO_FALLBACK})",
-                _SOURCE,
-            )
-        return link
+def _traits(case: HostCase, tree: ProviderTree, request: ResourceRequest) -> CheckResult | None:
+    """The failure by a trait. Any provider that gives something may have a required one.
 
-    def _no_pcpu(self, name: str, amount: int, *seen: str) -> CheckResult:
-        return broken(
-            name, "WC324",
-            f"{self.host.name} has no PCPU, and the guest wants {amount} pinned CPUs.",
-            "Set [compute] cpu_dedicated_set on that host and restart nova-compute.",
-            *seen, _SOURCE,
-        )  # fmt: skip
+    placement, placement/objects/allocation_candidate.py: the traits of the group without a
+    suffix are looked for at all providers that take part.
+    """
+    name, root = case.host.name, tree.root.traits
+    giving = [
+        provider.traits
+        for provider in tree.below
+        if any(provider.inventory(resource) for resource in request.machine.resources)
+    ]
+    lacking = sorted(
+        (request.machine.required - root.union(*giving)) | (request.root_required - root)
+    )
+    if lacking:
+        return failed(
+            "WC325",
+            f"{name} lacks the traits {', '.join(lacking)}, which {_asking(case, lacking)} asks "
+            "for.",
+            "Use a host that has them, or ask for less; nova-compute reports what its hypervisor "
+            "can do.",
+            PROVIDERS,
+        )
+    present = sorted((request.machine.forbidden | request.root_forbidden) & root)
+    if present:
+        fix = "Enable its nova-compute, or remove the trait from the request."
+        if present == ["HW_CPU_HYPERTHREADING"]:
+            fix = "Remove hw:cpu_thread_policy=isolate, or use a host without hyperthreading."
+        return failed(
+            "WC325",
+            f"{name} has the trait {', '.join(present)}, which the request forbids.",
+            fix,
+            PROVIDERS,
+        )
+    return None
 
-    def _who_wants(self, traits: list[str]) -> str:
-        if traits == ["COMPUTE_SOCKET_PCI_NUMA_AFFINITY"]:
-            return "the NUMA policy socket"
-        words = next((words for start, words in _WANTING if traits[0].startswith(start)), "")
-        return words or f"the flavor {self.evidence.request.flavor_said} or its image"
 
-    def _required(self) -> frozenset[str]:
-        """Every trait that must be somewhere, those of the cards included where they are asked."""
-        cards = self.wanted.requests if in_placement(self.evidence)[0] else ()
-        return self.asked.required.union(*map(traits_of, cards))
+def _without_pcpu(case: HostCase, tree: ProviderTree, amount: int) -> CheckResult:
+    """A host without PCPU and a pinned guest: nova asks again, for VCPU (Train).
 
-    def zone(self) -> CheckResult:
-        """Whether the host is where the request wants to be.
+    nova, nova/scheduler/manager.py, unless `[workarounds] disable_fallback_pcpu_query`; a host
+    with the old `vcpu_pin_set` has no PCPU. Whether it may pin is for the check of NUMA.
+    """
+    off = no_second_query(case.evidence)
+    if off:
+        return _no_pcpu(case, amount, off)
+    result = _compared(case, tree, _request(case, second=True))
+    if result.state == "failed" and result.rule == "WC324":
+        return _no_pcpu(case, amount)
+    if result.state == "ok" and case.evidence.scheduler is None:
+        return unknown(
+            f"{case.host.name} has no PCPU; whether nova asks again, for VCPU",
+            f"--scheduler-conf FILE ([workarounds] {NO_FALLBACK})",
+            PROVIDERS,
+        )
+    return result
 
-        nova, nova/scheduler/request_filter.py, `map_az_to_placement_aggregate`, and what
-        `aggregate_links` judges.
-        """
-        name, request = "zone", self.evidence.request
-        against = aggregates_link(name, self.evidence, self.host, self._required())
-        if against and against.state == "broken":
-            return against
-        if request.zone is None:
-            return against or ok(name, "no zone was asked for")
-        if self.host.zones is None:
-            return unknown(name, f"its zone is not known, {request.zone} was asked for",
-                           "--cloud NAME")  # fmt: skip
-        if request.zone in self.host.zones:
-            return against or ok(name, request.zone, "openstack availability zone list")
-        return broken(
-            name, "WC326",
-            f"{self.host.name} is in the zone {', '.join(self.host.zones) or 'of no name'}, "
-            f"{request.zone} was asked for.",
-            f"Ask for another zone, or add the host to an aggregate of it:\n    openstack "
-            f"aggregate add host AGGREGATE {self.host.name}",
-            "openstack availability zone list",
-        )  # fmt: skip
+
+def _no_pcpu(case: HostCase, amount: int, *seen: str) -> CheckResult:
+    return failed(
+        "WC324",
+        f"{case.host.name} has no PCPU, and the guest needs {amount} pinned CPUs.",
+        "Set [compute] cpu_dedicated_set on that host and restart nova-compute.",
+        *seen,
+        PROVIDERS,
+    )
+
+
+def _asking(case: HostCase, traits: list[str]) -> str:
+    """What in the request asks for the first of these traits."""
+    if traits == ["COMPUTE_SOCKET_PCI_NUMA_AFFINITY"]:
+        return "the NUMA policy socket"
+    keys = (key for start, key in _ASKING if traits[0].startswith(start))
+    return next(keys, f"the flavor {case.evidence.request.flavor_text} or its image")
+
+
+def zone(case: HostCase) -> CheckResult:
+    """Whether the host is in the zone that was asked for, and its aggregates take the request.
+
+    nova, nova/scheduler/request_filter.py, `map_az_to_placement_aggregate`. Before compute API
+    2.96 the zone of a server for which a host was tried is that host's.
+    """
+    host, requested = case.host, case.evidence.request.zone
+    cards = case.requested.requests if case.asks_placement else ()
+    required = _request(case).required.union(*map(traits_of, cards))
+    result = aggregates(case, required)
+    if result and result.state == "failed":
+        return result
+    if requested is not None and host.zones is not None and requested not in host.zones:
+        return failed(
+            "WC326",
+            f"{host.name} is in the zone {', '.join(host.zones) or 'of no name'}, "
+            f"{requested} was asked for.",
+            "Ask for another zone, or add the host to an aggregate of it:\n    openstack "
+            f"aggregate add host AGGREGATE {host.name}",
+            _ZONES,
+        )
+    if requested is not None and host.zones is None:
+        return unknown(f"its zone is not known, {requested} was asked for", "--cloud NAME")
+    if result is not None:
+        return result
+    if not case.evidence.request.zone_known:
+        return unknown(
+            "nova's API before 2.96 does not tell which zone was asked for",
+            "--zone NAME, where there was one",
+        )
+    return ok("no zone was asked for") if requested is None else ok(requested, _ZONES)

@@ -1,222 +1,199 @@
-"""The links between the cards of one host and the guest: near enough, and free."""
+"""The checks of the cards of one host beside the guest: near enough, and free."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 from wholecard.cloud.placement.provider_tree import ProviderTree
+from wholecard.explain.check_result import CheckResult, failed, ok, unknown
+from wholecard.explain.checks.host_case import ALIAS_UNKNOWN, PROVIDERS, HostCase
 from wholecard.explain.checks.numa_fit import NumaNodes, fits, nodes_of, why_not
 from wholecard.explain.evidence.card_providers import card_providers, has_cards
-from wholecard.explain.evidence.evidence import HostEvidence
-from wholecard.explain.evidence.host_devices import HostDevices
-from wholecard.explain.evidence.requested_devices import RequestedDevices, alias_unknown, class_of
-from wholecard.explain.link import CheckResult, broken, ok, unknown
-from wholecard.nova.flavor.numa_topology import GuestLayout
-from wholecard.nova.flavor.server_request import ServerRequest
-from wholecard.nova.match import PciRequest as CardRequest
-from wholecard.nova.match import Verdict
+from wholecard.explain.evidence.requested_devices import class_of
+from wholecard.nova.match import PciRequest, Verdict
+
+_WAIT = "Wait, delete or move a server, or ask for fewer"
 
 
-@dataclass(frozen=True)
-class NearLinks:
-    """The judges of one host, for a guest of this layout; `asked` is for its words."""
+def numa(case: HostCase) -> CheckResult:
+    """Whether the guest's layout fits, with its cards where the policy needs them.
 
-    asked: ServerRequest
-    host: HostEvidence
-    cards: HostDevices
-    wanted: RequestedDevices
-    layout: GuestLayout
+    nova, nova/scheduler/filters/numa_topology_filter.py, and the same again when nova-compute
+    claims (nova/compute/claims.py, `_test_numa_topology`). A guest without NUMA topology gets its
+    cards from any node, whatever the policy (nova/pci/stats.py, `_filter_pools_for_numa_cells`).
+    """
+    host, layout, requests = case.host, case.layout, case.requested.requests
+    count = len(layout.cells)
+    if not count:
+        policies = {request.numa_policy for request in requests} - {"legacy"}
+        note = f"; the policy {', '.join(sorted(policies))} has no effect" if policies else ""
+        return ok(f"the guest has no NUMA topology{note}")
+    nodes = nodes_of(host)
+    if nodes is None:
+        says = f"the guest has {count} NUMA nodes, the host's are not known"
+        return unknown(says, case.facts_option)
+    seats = tuple(fits(nodes, layout))
+    if not seats:
+        return failed(
+            "WC317",
+            f"The guest's layout does not fit {host.name}: {why_not(nodes, layout)}.",
+            "Ask for less per node (hw:numa_nodes divides the guest), or add to the host what it "
+            "lacks.",
+            host.facts_source,
+        )
+    if not requests or case.devices.devices is None:
+        return unknown(
+            "the guest's layout fits; the cards' NUMA nodes are not known",
+            case.facts_option,
+            host.facts_source,
+        )
+    verdict = _verdict(case, (), nodes, seats)
+    if verdict:
+        says = f"the guest's {_nodes_text(count)} fit with the cards"
+        return ok(says, host.facts_source, warning=nodes.unsure)
+    request = next(trail.request for trail in verdict.trails if trail.broken)
+    return _too_far(case, request, nodes)
 
-    def numa(self) -> CheckResult:
-        """Whether the guest's layout fits, with its cards where the policy wants them.
 
-        nova, nova/scheduler/filters/numa_topology_filter.py, and the same again when nova-compute
-        claims (nova/compute/claims.py, `_test_numa_topology`). A guest without NUMA topology gets
-        its cards from anywhere, whatever the policy (nova/pci/stats.py,
-        `_filter_pools_for_numa_cells`).
-        """
-        name = "NUMA"
-        if not self.layout.cells:
-            policies = {request.numa_policy for request in self.wanted.requests} - {"legacy"}
-            note = f"; the policy {', '.join(sorted(policies))} has no effect" if policies else ""
-            return ok(name, f"the guest has no NUMA topology{note}")
-        nodes = nodes_of(self.host)
-        if nodes is None:
-            return unknown(
-                name,
-                f"the guest has {len(self.layout.cells)} NUMA nodes, the host's are not known",
-                f"--facts {self.host.name}=FILE (wholecard inspect --save FILE there)",
+def _too_far(case: HostCase, request: PciRequest, nodes: NumaNodes) -> CheckResult:
+    """The failure of the request whose cards are on other NUMA nodes than its policy needs."""
+    name = case.host.name
+    if request.numa_policy == "socket" and any(cell.socket is None for cell in nodes.cells):
+        return unknown(
+            "the policy is socket, and the host's facts do not tell its NUMA nodes' sockets",
+            f"lscpu -e=NODE,SOCKET  # on {name}",
+        )
+    alike = case.devices.alike(request)
+    card_nodes = sorted({str(device.numa_node) for device in alike if device.numa_node is not None})
+    where = (
+        f"its cards are on node {', '.join(card_nodes)}"
+        if card_nodes
+        else "its firmware does not tell the cards' NUMA nodes"
+    )
+    verb = "is" if request.count == 1 else "are"
+    return failed(
+        "WC316",
+        f"The policy {request.numa_policy} cannot be met on {name}: the guest has "
+        f"{_nodes_text(len(case.layout.cells))}, and {where}; {request.count} {verb} requested "
+        "near it.",
+        _policy_fix(case, request, bool(card_nodes)),
+        case.evidence.request.source
+        if case.layout.policy
+        else case.requested.position(request.alias),
+        case.host.facts_source,
+    )
+
+
+def _policy_fix(case: HostCase, request: PciRequest, nodes_known: bool) -> str:
+    flavor = case.evidence.request.flavor_argument
+    command = f"openstack flavor set {flavor} --property hw:pci_numa_affinity_policy=preferred" + (
+        "\nOr divide the guest over the cards' nodes with hw:numa_nodes." if nodes_known else ""
+    )
+    if case.layout.policy:
+        return f"Ask for less in the flavor (or the image that has the policy):\n    {command}"
+    return (
+        f'Set "numa_policy": "preferred" in the alias {request.alias}, or in the flavor:\n'
+        f"    {command}"
+    )
+
+
+def free(case: HostCase) -> CheckResult:
+    """Whether enough cards are left beside those that servers have."""
+    host = case.host
+    if not case.requested.requests:
+        return ALIAS_UNKNOWN
+    if host.taken is not None and case.devices.devices is not None:
+        return _free_by_address(case, host.taken)
+    if host.provider_tree is not None and has_cards(host.provider_tree, case.requested):
+        return _free_by_inventory(case, host.provider_tree)
+    if host.guests is not None:
+        return _free_by_flavors(case)
+    if host.provider_tree is not None and card_providers(host.provider_tree):
+        return _free_by_inventory(case, host.provider_tree)
+    return unknown("which cards servers have is not known", "--cloud NAME")
+
+
+def _free_by_address(case: HostCase, taken: Mapping[str, str]) -> CheckResult:
+    host, requests = case.host, case.requested.requests
+    nodes = nodes_of(host)
+    seats = tuple(fits(nodes, case.layout)) if nodes and case.layout.cells else ()
+    verdict = _verdict(case, tuple(taken), nodes, seats)
+    addresses = sorted(
+        {device.address for request in requests for device in case.devices.alike(request)}
+        & taken.keys()
+    )
+    if verdict:
+        count = case.devices.count_selected(requests)
+        return ok(f"{len(addresses)} of {count} in use", "Placement")
+    near = " where the guest's NUMA nodes could be" if seats else ""
+    holders = ", ".join(f"{address} by {taken[address]}" for address in addresses)
+    return failed(
+        "WC318",
+        f"Not enough cards are free on {host.name}{near}; in use: {holders}.",
+        f"{_WAIT}:\n    openstack server list --all-projects --host {host.name}",
+        "Placement",
+    )
+
+
+def _free_by_inventory(case: HostCase, tree: ProviderTree) -> CheckResult:
+    """Without facts, what Placement has left of the alias's class."""
+    name = case.host.name
+    for request in case.requested.requests:
+        class_name = class_of(request)
+        inventories = tree.below_of_class(class_name)
+        if not inventories:
+            return unknown(f"Placement has no {class_name} of this host", case.facts_option)
+        used = sum(inventory.used for inventory in inventories)
+        total = sum(inventory.total for inventory in inventories)
+        if total - used < request.count:
+            return failed(
+                "WC318",
+                f"Placement has {total} {class_name} of {name}, {used} are in use; "
+                f"{request.count} are requested.",
+                f"{_WAIT}:\n    openstack server list --all-projects --host {name}",
+                PROVIDERS,
             )
-        seats = tuple(fits(nodes, self.layout))
-        if not seats:
-            return broken(
-                name,
-                "WC317",
-                f"The guest's layout does not fit {self.host.name}: {why_not(nodes, self.layout)}.",
-                "Ask for less per node (hw:numa_nodes spreads the guest), or give the host what "
-                "is missing.",
-                self.host.facts_source,
+    return ok("Placement has enough left of its class", PROVIDERS)
+
+
+def _free_by_flavors(case: HostCase) -> CheckResult:
+    host, devices = case.host, case.devices
+    servers = "openstack server list"
+    for request in case.requested.requests:
+        alias = request.alias
+        holders = [guest for guest in host.guests or () if guest.cards.get(alias)]
+        used = sum(guest.cards[alias] for guest in holders)
+        if devices.devices is None:
+            return unknown(f"servers there have {used} of {alias}", case.facts_option, servers)
+        total = sum(map(devices.selected, devices.alike(request)))
+        if total - used < request.count:
+            return failed(
+                "WC318",
+                f"{used} of the {total} cards of {alias} on {host.name} are in use by "
+                f"{', '.join(guest.id for guest in holders)}; requested: {request.count}.",
+                f"{_WAIT}.",
+                servers,
             )
-        if not self.wanted.requests or self.cards.devices is None:
-            return unknown(name, "the guest's layout fits; where the cards are is not known",
-                           f"--facts {self.host.name}=FILE", self.host.facts_source)  # fmt: skip
-        verdict = self._seated((), nodes, seats)
+    return ok("enough are left, by the flavors of the servers there", servers)
+
+
+def _verdict(
+    case: HostCase,
+    taken: tuple[str, ...],
+    nodes: NumaNodes | None,
+    seats: Iterable[tuple[int, ...]],
+) -> Verdict:
+    """nova's verdict on the first seat that works, on the first one where none does."""
+    requests = case.requested.requests
+    pools = case.devices.pools(taken, nodes.cells if nodes else None)
+    first = None
+    for seat in seats if nodes and case.layout.cells else ():
+        verdict = pools.supports(requests, seat)
         if verdict:
-            return ok(name, f"the guest's {_nodes(len(self.layout.cells))} fit with the cards",
-                      self.host.facts_source, warning=nodes.unsure)  # fmt: skip
-        return self._far(name, verdict, nodes)
-
-    def _far(self, name: str, verdict: Verdict, nodes: NumaNodes) -> CheckResult:
-        request = next(each.request for each in verdict.trails if each.broken)
-        places = sorted(
-            {"none" if each.numa_node is None else str(each.numa_node)
-             for each in self.cards.alike(request)}
-        )  # fmt: skip
-        if request.numa_policy == "socket" and any(cell.socket is None for cell in nodes.cells):
-            return unknown(
-                name,
-                "the policy is socket, and the host's facts do not tell its NUMA nodes' sockets",
-                f"lscpu -e=NODE,SOCKET  # on {self.host.name}",
-            )
-        where = (
-            "its firmware says of no card which NUMA node it is on"
-            if places == ["none"]
-            else f"its cards are on node {', '.join(places)}"
-        )
-        return broken(
-            name,
-            "WC316",
-            f"The policy {request.numa_policy} cannot be met on {self.host.name}: the guest has "
-            f"{_nodes(len(self.layout.cells))}, and {where}; {request.count} "
-            f"{'is' if request.count == 1 else 'are'} wanted near it.",
-            self._numa_fix(request, places),
-            self.asked.source if self.layout.policy else self.wanted.place(request.alias),
-            self.host.facts_source,
-        )
-
-    def _numa_fix(self, request: CardRequest, places: list[str]) -> str:
-        spread = "" if places == ["none"] else (
-            "\nOr spread the guest over the cards' nodes with hw:numa_nodes."
-        )  # fmt: skip
-        if self.layout.policy:
-            return (
-                "Ask for less in the flavor (or the image that says it):\n"
-                f"    openstack flavor set {self.asked.flavor_typed} --property "
-                f"hw:pci_numa_affinity_policy=preferred{spread}"
-            )
-        return (
-            f'Let the alias {request.alias} say "numa_policy": "preferred", or ask for it in the '
-            f"flavor:\n    openstack flavor set {self.asked.flavor_typed} --property "
-            f"hw:pci_numa_affinity_policy=preferred{spread}"
-        )
-
-    def free(self) -> CheckResult:
-        """Whether enough cards are left when those that servers have are taken away."""
-        name, host = "free", self.host
-        if not self.wanted.requests:
-            return alias_unknown(name)
-        if host.taken is not None and self.cards.devices is not None:
-            return self._free_by_address(name, host.taken)
-        if host.provider_tree is not None and has_cards(host.provider_tree, self.wanted):
-            return self._free_by_inventory(name, host.provider_tree)
-        if host.guests is not None:
-            return self._free_by_flavors(name)
-        if host.provider_tree is not None and card_providers(host.provider_tree):
-            return self._free_by_inventory(name, host.provider_tree)
-        return unknown(name, "which cards servers have is not known", "--cloud NAME")
-
-    def _free_by_address(self, name: str, taken: Mapping[str, str]) -> CheckResult:
-        host = self.host
-        nodes = nodes_of(host)
-        seats = tuple(fits(nodes, self.layout)) if nodes and self.layout.cells else ()
-        verdict = self._seated(tuple(taken), nodes, seats)
-        held = {
-            each.address: taken[each.address]
-            for request in self.wanted.requests
-            for each in self.cards.alike(request)
-            if each.address in taken
-        }
-        if verdict:
-            return ok(
-                name,
-                f"{len(held)} of {self.cards.count_given(self.wanted.requests)} taken",
-                "Placement",
-            )
-        near = "" if not seats else " where the guest's NUMA nodes could be"
-        holders = ", ".join(f"{address} by {server}" for address, server in sorted(held.items()))
-        return broken(
-            name,
-            "WC318",
-            f"Not enough cards are free on {host.name}{near}: taken are {holders}.",
-            "Wait, delete or move a server, or ask for fewer:\n"
-            f"    openstack server list --all-projects --host {host.name}",
-            "Placement",
-        )
-
-    def _free_by_inventory(self, name: str, tree: ProviderTree) -> CheckResult:
-        """Without facts, what Placement has left of the alias's class."""
-        for request in self.wanted.requests:
-            inventories = tree.below_of_class(class_of(request))
-            used = sum(inventory.used for inventory in inventories)
-            total = sum(inventory.total for inventory in inventories)
-            if not inventories:
-                return unknown(
-                    name,
-                    f"Placement has no {class_of(request)} of this host",
-                    f"--facts {self.host.name}=FILE",
-                )
-            if total - used < request.count:
-                return broken(
-                    name,
-                    "WC318",
-                    f"Placement has {total} {class_of(request)} of {self.host.name}, {used} are "
-                    f"taken; {request.count} are asked for.",
-                    "Wait, delete or move a server, or ask for fewer:\n"
-                    f"    openstack server list --all-projects --host {self.host.name}",
-                    "Placement's providers",
-                )
-        return ok(name, "Placement has enough left of its class", "Placement's providers")
-
-    def _free_by_flavors(self, name: str) -> CheckResult:
-        host = self.host
-        guests = host.guests or ()
-        for request in self.wanted.requests:
-            held = sum(guest.cards.get(request.alias, 0) for guest in guests)
-            if self.cards.devices is None:
-                return unknown(name, f"servers there have {held} of {request.alias}",
-                               f"--facts {host.name}=FILE", "openstack server list")  # fmt: skip
-            there = sum(self.cards.given(each) for each in self.cards.alike(request))
-            if there - held < request.count:
-                holders = ", ".join(each.id for each in guests if each.cards.get(request.alias))
-                return broken(
-                    name,
-                    "WC318",
-                    f"{held} of the {there} cards of {request.alias} on {host.name} are taken by "
-                    f"{holders}; asked for: {request.count}.",
-                    "Wait, delete or move a server, or ask for fewer.",
-                    "openstack server list",
-                )
-        return ok(name, "by the flavors of the servers there, enough are", "openstack server list")
-
-    def _seated(
-        self, taken: tuple[str, ...], nodes: NumaNodes | None, seats: Iterable[tuple[int, ...]]
-    ) -> Verdict:
-        """nova's verdict on the first seat that works, on the first one where none does."""
-        pools = self.cards.pools(taken, nodes.cells if nodes else None)
-        best = pools.supports(self.wanted.requests) if not (nodes and self.layout.cells) else None
-        for seat in seats if best is None else ():
-            verdict = pools.supports(self.wanted.requests, seat)
-            if verdict:
-                return verdict
-            best = best or verdict
-        return best if best is not None else pools.supports(self.wanted.requests)
+            return verdict
+        first = verdict if first is None else first
+    return pools.supports(requests) if first is None else first
 
 
-def judges(links: NearLinks) -> dict[str, Callable[[], CheckResult]]:
-    """The judges by the links' names."""
-    return {"NUMA": links.numa, "free": links.free}
-
-
-def _nodes(count: int) -> str:
+def _nodes_text(count: int) -> str:
     return "one NUMA node" if count == 1 else f"{count} NUMA nodes"

@@ -1,4 +1,4 @@
-"""A guest's NUMA nodes on a host's: which of the host's can carry them.
+"""Which of a host's NUMA nodes a guest's fit on.
 
 Source: nova, nova/virt/hardware.py, `numa_fit_instance_to_host` and `_numa_fit_instance_cell`.
 """
@@ -13,21 +13,21 @@ from wholecard.explain.evidence.conf_values import other
 from wholecard.explain.evidence.evidence import HostEvidence
 from wholecard.nova.flavor.cpus import cpu_set
 from wholecard.nova.flavor.extra_specs import LayoutError
-from wholecard.nova.flavor.numa_topology import GuestCell, GuestLayout
+from wholecard.nova.flavor.numa_topology import GuestCell, GuestLayout, Page
 from wholecard.nova.match import HostCell
 
 _MIB = 1 << 20
 # Combinations of host nodes that are looked at; 16 nodes have at most 12,870.
 _MOST = 20_000
 _SMALL_KIB = 4
+_ALL = frozenset(range(8192))
 
 
 @dataclass(frozen=True)
 class NumaNode:
-    """A NUMA node of a host: CPUs for floating and for pinned guests, RAM, and its pages.
+    """A NUMA node of a host: CPUs for floating and for pinned guests, RAM, and its huge pages.
 
-    `pages` are the huge pages' sizes in KiB with how many there are. `small_kib` is what is no
-    huge page.
+    `pages` are the huge pages' sizes in KiB with the number of each.
     """
 
     id: int
@@ -54,52 +54,53 @@ class NumaNodes:
 def nodes_of(host: HostEvidence) -> NumaNodes | None:
     """The host's nodes by its facts, None where they do not tell.
 
-    Of the CPUs, nova-compute's `[compute] cpu_dedicated_set` are pinned to and `cpu_shared_set`
-    floated over (Train); where neither is set, all are floated over and none is pinned to.
+    Of the CPUs, guests are pinned to nova-compute's `[compute] cpu_dedicated_set` and float over
+    `cpu_shared_set` (Train); where neither is set, they float over all and are pinned to none.
     Without its configuration either kind may be all of them.
     """
     facts = host.facts
     if facts is None or not facts.cpu.nodes:
         return None
     ram = dict(facts.memory.nodes)
-    every = {node: cpu_set(cpus, _ALL) for node, cpus in facts.cpu.nodes}
-    shared, pinned = _sets(host)
-    nodes = tuple(
-        NumaNode(
-            node,
-            len(cpus if shared is None else cpus & shared),
-            len(cpus if pinned is None else cpus & pinned),
-            ram.get(node, 0) // _MIB,
-            tuple(
-                (pool.size // 1024, pool.total)
-                for pool in facts.memory.hugepages
-                if pool.node == node and pool.total
-            ),
+    shared, pinned = _cpu_sets(host)
+    nodes = []
+    for node, text in facts.cpu.nodes:
+        cpus = cpu_set(text, _ALL)
+        pages = tuple(
+            (pool.size // 1024, pool.total)
+            for pool in facts.memory.hugepages
+            if pool.node == node and pool.total
         )
-        for node, cpus in every.items()
-    )
+        nodes.append(
+            NumaNode(
+                node,
+                len(cpus if shared is None else cpus & shared),
+                len(cpus if pinned is None else cpus & pinned),
+                ram.get(node, 0) // _MIB,
+                pages,
+            )
+        )
     unsure = "" if host.conf is not None else "which CPUs nova-compute pins to is not known"
-    return NumaNodes(nodes, _cells(facts.cpu.sockets, [node.id for node in nodes]), unsure)
+    return NumaNodes(tuple(nodes), _cells(facts.cpu.sockets, [node.id for node in nodes]), unsure)
 
 
-_ALL = frozenset(range(8192))
-
-
-def _sets(host: HostEvidence) -> tuple[frozenset[int] | None, frozenset[int] | None]:
+def _cpu_sets(host: HostEvidence) -> tuple[frozenset[int] | None, frozenset[int] | None]:
     """CPUs to float over and to pin to; None for all of them."""
     if host.conf is None:
         return None, None
     dedicated = other(host.conf, "compute", "cpu_dedicated_set")
     shared = other(host.conf, "compute", "cpu_shared_set")
+    # Before Train the one set is for both; later nova reads it where neither of the new ones is
+    # set (nova/virt/hardware.py, `get_vcpu_pin_set`).
     old = other(host.conf, "DEFAULT", "vcpu_pin_set")
     try:
         if old and not dedicated and not shared:
             both = cpu_set(old.text, _ALL)
             return both, both
+        floating = cpu_set(shared.text, _ALL) if shared else None
         if not dedicated:
-            return (cpu_set(shared.text, _ALL) if shared else None), frozenset()
-        pinned = cpu_set(dedicated.text, _ALL)
-        return (cpu_set(shared.text, _ALL) if shared else frozenset()), pinned
+            return floating, frozenset()
+        return floating or frozenset(), cpu_set(dedicated.text, _ALL)
     except LayoutError:
         return None, None
 
@@ -109,84 +110,75 @@ def _cells(sockets: int, nodes: list[int]) -> tuple[HostCell, ...]:
     if sockets == 1:
         return tuple(HostCell(node, 0) for node in nodes)
     if sockets == len(nodes):
-        return tuple(HostCell(node, place) for place, node in enumerate(nodes))
+        return tuple(HostCell(node, socket) for socket, node in enumerate(nodes))
     return tuple(HostCell(node) for node in nodes)
 
 
 def fits(nodes: NumaNodes, guest: GuestLayout) -> Iterator[tuple[int, ...]]:
-    """The sets of host nodes that can carry the guest's, by id."""
+    """The sets of host nodes on which the guest's fit, by id."""
     cells = guest.cells
-    carries = {
-        (node.id, cell): _fits(node, cell, guest) for node in nodes.nodes for cell in set(cells)
+    fitting = {
+        (node.id, cell)
+        for node in nodes.nodes
+        for cell in set(cells)
+        if not _lack(node, cell, guest)
     }
     every = itertools.combinations([node.id for node in nodes.nodes], len(cells))
     for chosen in itertools.islice(every, _MOST):
-        if _seated(chosen, cells, carries):
+        if _seated(chosen, cells, fitting):
             yield chosen
 
 
 def _seated(
-    chosen: tuple[int, ...],
-    cells: tuple[GuestCell, ...],
-    carries: dict[tuple[int, GuestCell], bool],
+    chosen: tuple[int, ...], cells: tuple[GuestCell, ...], fitting: set[tuple[int, GuestCell]]
 ) -> bool:
     """Whether each of the guest's nodes can have one of the host's for itself."""
     if not cells:
         return True
     return any(
-        _seated(chosen[:place] + chosen[place + 1 :], cells[1:], carries)
-        for place, node in enumerate(chosen)
-        if carries[node, cells[0]]
+        _seated(chosen[:index] + chosen[index + 1 :], cells[1:], fitting)
+        for index, node in enumerate(chosen)
+        if (node, cells[0]) in fitting
     )
 
 
 def why_not(nodes: NumaNodes, guest: GuestLayout) -> str:
-    """What is in the way of the guest's layout, for a sentence."""
+    """Why the guest's layout does not fit, for a sentence."""
     if len(guest.cells) > len(nodes.nodes):
         return f"the guest has {len(guest.cells)} NUMA nodes, the host {len(nodes.nodes)}"
-    reasons = [
-        _lacks(node, cell, guest)
-        for cell in guest.cells
-        for node in nodes.nodes
-        if not _fits(node, cell, guest)
-    ]
-    return next((reason for reason in reasons if reason), "its NUMA nodes do not fit side by side")
+    lacks = (_lack(node, cell, guest) for cell in guest.cells for node in nodes.nodes)
+    return next(filter(None, lacks), "its NUMA nodes do not fit side by side")
 
 
-def _fits(node: NumaNode, cell: GuestCell, guest: GuestLayout) -> bool:
-    return not _lacks(node, cell, guest)
-
-
-def _lacks(node: NumaNode, cell: GuestCell, guest: GuestLayout) -> str:
+def _lack(node: NumaNode, cell: GuestCell, guest: GuestLayout) -> str:
     """What the host's node has too little of for the guest's, empty where it fits."""
     if cell.shared > node.shared:
-        return f"node {node.id} has {node.shared} CPUs to float over, the guest wants {cell.shared}"
+        return f"node {node.id} has {node.shared} CPUs to float over, the guest needs {cell.shared}"
     if cell.pinned > node.pinned:
         none = "" if node.pinned else " ([compute] cpu_dedicated_set is empty there)"
         return (
-            f"node {node.id} has {node.pinned} CPUs to pin to{none}, the guest wants {cell.pinned}"
+            f"node {node.id} has {node.pinned} CPUs to pin to{none}, the guest needs {cell.pinned}"
         )
-    if guest.page is None:
-        # nova looks at the smallest page size, and a host's huge pages are none of those.
-        if cell.ram_mb * 1024 > node.small_kib:
-            room = f"{node.small_kib // 1024} MiB that are no huge pages"
-            return f"node {node.id} has {room}, the guest wants {cell.ram_mb} MiB"
-        return ""
-    wanted = cell.ram_mb * 1024
-    sizes = dict(node.pages)
-    choices = {
-        "small": {_SMALL_KIB: node.small_kib // _SMALL_KIB},
-        "large": sizes,
-        "any": {**sizes, _SMALL_KIB: node.small_kib // _SMALL_KIB},
-    }
-    if isinstance(guest.page, int):
-        count = node.small_kib // _SMALL_KIB if guest.page == _SMALL_KIB else sizes.get(guest.page)
-        pages = {} if count is None else {guest.page: count}
+    if guest.page is not None:
+        return _page_lack(node, cell, guest.page)
+    # nova looks at the smallest page size, and a host's huge pages are not of that size.
+    if cell.ram_mb * 1024 > node.small_kib:
+        return (
+            f"node {node.id} has {node.small_kib // 1024} MiB besides huge pages, the guest needs "
+            f"{cell.ram_mb} MiB"
+        )
+    return ""
+
+
+def _page_lack(node: NumaNode, cell: GuestCell, page: Page) -> str:
+    """The pages of the node that the guest's page size allows, where they are too few."""
+    huge, small = dict(node.pages), {_SMALL_KIB: node.small_kib // _SMALL_KIB}
+    if isinstance(page, int):
+        pages = {size: count for size, count in {**huge, **small}.items() if size == page}
     else:
-        pages = choices[guest.page]
-    if any(size * count >= wanted and wanted % size == 0 for size, count in pages.items()):
+        pages = {"small": small, "large": huge, "any": {**huge, **small}}[page]
+    needed = cell.ram_mb * 1024
+    if any(size * count >= needed and needed % size == 0 for size, count in pages.items()):
         return ""
     has = ", ".join(f"{count} of {size} KiB" for size, count in sorted(pages.items())) or "none"
-    return (
-        f"node {node.id} has huge pages: {has}; the guest wants {cell.ram_mb} MiB of {guest.page}"
-    )
+    return f"node {node.id} has huge pages: {has}; the guest needs {cell.ram_mb} MiB of {page}"

@@ -1,29 +1,19 @@
-"""The links in Placement: whether it knows the cards, has them left, and finds them in time."""
+"""The checks of Placement: whether it has the cards, enough of them, and finds them in time."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
 from wholecard.core.capabilities import Capability, has
+from wholecard.explain.check_result import CheckResult, failed, ok, unknown
+from wholecard.explain.checks.host_case import ALIAS_UNKNOWN, FEWER, PROVIDERS, HostCase
 from wholecard.explain.evidence.card_providers import address_in, card_providers
 from wholecard.explain.evidence.conf_values import boolean, files, other
-from wholecard.explain.evidence.evidence import (
-    CandidatesQuery,
-    Evidence,
-    HostEvidence,
-)
-from wholecard.explain.evidence.requested_devices import (
-    RequestedDevices,
-    alias_unknown,
-    class_of,
-    in_placement,
-    traits_of,
-)
-from wholecard.explain.link import CheckResult, broken, ok, unknown
+from wholecard.explain.evidence.evidence import CandidatesQuery
+from wholecard.explain.evidence.requested_devices import class_of, in_placement, traits_of
 from wholecard.nova.conf.service_conf import NovaConf, as_boolean
 from wholecard.nova.match import PciRequest
 
@@ -31,378 +21,364 @@ from wholecard.nova.match import PciRequest
 # a second, at 16.8 million not within minutes (1 host, openstack-placement 16.0.0, 2 cores).
 _TOO_MANY = 1_000_000
 _ASK = "--cloud NAME, with --host {0} where there are many"
+_IN_PLACEMENT_OPTION = "--api-conf FILE or --scheduler-conf FILE (pci_in_placement)"
 _TUNING = (
     "[workarounds] optimize_for_wide_provider_trees = true and [placement] "
     "max_allocation_candidates = 100 in Placement's configuration"
 )
+# What a query without candidates shows by the demand that it adds: rule, cause, fix.
+_DEMANDS = {
+    "machine": (
+        "WC324",
+        "too little of a class in the query is left",
+        "Use a smaller flavor, or free some there.",
+    ),
+    "traits": (
+        "WC325",
+        "the host lacks a trait that the request needs",
+        "Compare `openstack resource provider trait list` with the query.",
+    ),
+    "groups": (
+        "WC324",
+        "no provider has all that a group of the flavor asks for",
+        "Compare the flavor's resourcesN and traitN with the host's providers.",
+    ),
+    "class": (
+        "WC320",
+        "no card of that resource class is left",
+        "Compare `openstack resource provider inventory list` with the query.",
+    ),
+    "card traits": (
+        "WC321",
+        "no card of that class has the traits",
+        "Add the alias's traits to device_spec too.",
+    ),
+    "count": (
+        "WC318",
+        "too few of the requested cards are left",
+        "Wait, delete or move a server, or ask for fewer.",
+    ),
+}
 
 
-@dataclass(frozen=True)
-class PlacementLinks:
-    """The judges of one host.
+def _tree(case: HostCase) -> ProviderTree | None:
+    """What Placement has of the host; where it was not asked, what nova-compute would report."""
+    derived = case.devices.providers
+    if case.host.provider_tree is None and derived is not None:
+        return ProviderTree(ResourceProvider(case.host.name), derived)
+    return case.host.provider_tree
 
-    `derived` is what nova-compute there would report by its facts and configuration; it stands in
-    for Placement where that was not asked.
+
+def _source(case: HostCase) -> str:
+    return PROVIDERS if case.host.provider_tree else "what nova-compute there would report"
+
+
+def _not_asked(case: HostCase) -> CheckResult:
+    return ok("Placement is not asked for cards", in_placement(case.evidence)[1])
+
+
+def report(case: HostCase) -> CheckResult:
+    """Whether nova-compute reports its cards.
+
+    nova, nova/compute/pci_placement_translator.py: with `[pci] report_in_placement` each
+    function, or PF with its VFs, is a provider `<hypervisor>_<address>`.
     """
-
-    evidence: Evidence
-    host: HostEvidence
-    wanted: RequestedDevices
-    derived: tuple[ResourceProvider, ...] | None = None
-
-    @property
-    def asked(self) -> bool | None:
-        """Whether Placement is asked for cards at all; None where that is not known."""
-        return in_placement(self.evidence)[0]
-
-    @property
-    def tree(self) -> ProviderTree | None:
-        """What Placement has of the host, or would have."""
-        if self.host.provider_tree is None and self.derived is not None:
-            return ProviderTree(ResourceProvider(self.host.name), self.derived)
-        return self.host.provider_tree
-
-    @property
-    def source(self) -> str:
-        """Where that is known from."""
-        return (
-            "Placement's providers"
-            if self.host.provider_tree
-            else "what nova-compute there would report"
+    host = case.host
+    if case.asks_placement is False:
+        return _not_asked(case)
+    reports, position = (
+        (None, "")
+        if host.conf is None
+        else boolean(host.conf, "report_in_placement", case.evidence.release)
+    )
+    if reports is False and case.asks_placement:
+        return failed(
+            "WC319",
+            f"nova asks Placement for the cards, and nova-compute on {host.name} does not report "
+            "them.",
+            "Set [pci] report_in_placement = true there and restart nova-compute; nova does not "
+            "let you turn it off again.",
+            position,
         )
+    if host.provider_tree is not None:
+        return _reported(case)
+    if reports:
+        return ok("report_in_placement is set", position)
+    return unknown("Placement was not asked", _ASK.format(host.name))
 
-    def report(self) -> CheckResult:
-        """Whether nova-compute reports its cards.
 
-        nova, nova/compute/pci_placement_translator.py: with `[pci] report_in_placement` each
-        function, or PF with its VFs, is a provider `<hypervisor>_<address>`.
-        """
-        name = "report"
-        if self.asked is False:
-            return ok(name, "Placement is not asked for cards", in_placement(self.evidence)[1])
-        on, where = self._reports()
-        if on is False and self.asked:
-            return broken(
-                name,
-                "WC319",
-                f"nova asks Placement for the cards, and nova-compute on {self.host.name} does "
-                "not report them.",
-                "Set [pci] report_in_placement = true there and restart nova-compute; it cannot "
-                "be taken back.",
-                where,
-            )
-        if self.host.provider_tree is None:
-            if on:
-                return ok(name, "report_in_placement is set", where)
-            return unknown(name, "Placement was not asked", _ASK.format(self.host.name))
-        return self._reported(name)
+def _reported(case: HostCase) -> CheckResult:
+    cards = card_providers(case.host.provider_tree)
+    if cards:
+        providers = "one provider" if len(cards) == 1 else f"{len(cards)} providers"
+        return ok(f"{providers} of cards", PROVIDERS)
+    if case.asks_placement:
+        return failed(
+            "WC319",
+            f"Placement has no card of {case.host.name}: nova-compute does not report them, or "
+            "its device_spec matches none.",
+            "Set [pci] report_in_placement = true there, let device_spec match, restart "
+            "nova-compute; its log names what it refuses.",
+            PROVIDERS,
+        )
+    return unknown(
+        "Placement has no card of this host, a cause only where nova asks it for cards",
+        _IN_PLACEMENT_OPTION,
+        PROVIDERS,
+    )
 
-    def _reports(self) -> tuple[bool | None, str]:
-        """Whether nova-compute reports by its configuration, and where that stands."""
-        if self.host.conf is None:
-            return None, ""
-        return boolean(self.host.conf, "report_in_placement", self.evidence.release)
 
-    def _reported(self, name: str) -> CheckResult:
-        cards = self._cards()
-        if cards:
-            providers = "one provider" if len(cards) == 1 else f"{len(cards)} providers"
-            return ok(name, f"{providers} of cards", self.source)
-        if self.asked:
-            return broken(
-                name,
-                "WC319",
-                f"Placement has no card of {self.host.name}: nova-compute does not report them, or "
-                "its device_spec matches none.",
-                "Set [pci] report_in_placement = true there, let device_spec match, restart "
-                "nova-compute; its log names what it refuses.",
-                self.source,
-            )
+def resource_class(case: HostCase) -> CheckResult:
+    """Whether the cards are reported under the class that the alias asks for.
+
+    nova, nova/objects/request_spec.py, `_rc_from_request`: the alias's `resource_class`, or
+    CUSTOM_PCI_<VENDOR>_<PRODUCT>; device_spec's the same way.
+    """
+    skipped = _skipped(case)
+    if skipped:
+        return skipped
+    for request in case.requested.requests:
+        if _of_class(case, request):
+            continue
+        cards = card_providers(_tree(case))
+        classes = {row.resource_class for card in cards for row in card.inventories or ()}
+        result = failed(
+            "WC320",
+            f"The alias {request.alias} asks Placement for {class_of(request)}; the cards of "
+            f"{case.host.name} are {', '.join(sorted(classes))}.",
+            "Write the same resource_class in device_spec and alias, or none in both; restart "
+            "nova-compute and nova-api.",
+            case.requested.position(request.alias),
+            _source(case),
+        )
+        return _if_asked(case, result)
+    names = dict.fromkeys(class_of(request) for request in case.requested.requests)
+    return ok(", ".join(names), _source(case))
+
+
+def traits(case: HostCase) -> CheckResult:
+    """Whether the cards have the traits of the alias.
+
+    nova, nova/compute/pci_placement_translator.py, `get_traits`: both are normalised in the
+    same way, `CUSTOM_` comes before what is no standard trait.
+    """
+    skipped = _skipped(case)
+    if skipped:
+        return skipped
+    for request in case.requested.requests:
+        required = traits_of(request)
+        cards = _of_class(case, request)
+        if any(required <= card.traits for card in cards):
+            continue
+        having = sorted(frozenset[str]().union(*(card.traits for card in cards)))
+        result = failed(
+            "WC321",
+            f"The alias {request.alias} asks for the traits {', '.join(sorted(required))}; no card "
+            f"of {case.host.name} has them all. They have {', '.join(having) or 'none'}.",
+            "Add the alias's traits to device_spec too, and restart nova-compute.",
+            case.requested.position(request.alias),
+            _source(case),
+        )
+        return _if_asked(case, result)
+    every = frozenset[str]().union(*map(traits_of, case.requested.requests))
+    return ok(", ".join(sorted(every)) or "none requested", _source(case))
+
+
+def inventory(case: HostCase) -> CheckResult:
+    """Whether Placement has enough of them neither used nor reserved.
+
+    A one-time-use card is reserved after a server had it, until a person takes that back
+    (nova, nova/compute/pci_placement_translator.py, `_handle_one_time_use`).
+    """
+    skipped = _skipped(case)
+    if skipped:
+        return skipped
+    for request in case.requested.requests:
+        cards = [
+            (card, row)
+            for card in _of_class(case, request)
+            if traits_of(request) <= card.traits
+            for row in card.inventories or ()
+            if row.resource_class == class_of(request)
+        ]
+        if sum(max(row.free, 0) for _, row in cards) < request.count:
+            return _if_asked(case, _too_few(case, request, cards))
+    return ok("enough is left", _source(case))
+
+
+def _too_few(
+    case: HostCase, request: PciRequest, cards: list[tuple[ResourceProvider, Inventory]]
+) -> CheckResult:
+    """Too few in all, or reserved, or allocated."""
+    name, class_name = case.host.name, class_of(request)
+    total = sum(row.total for _, row in cards)
+    if total < request.count:
+        return failed(
+            "WC312",
+            f"Placement has {total} {class_name} of {name}, {request.count} are requested.",
+            FEWER,
+            _source(case),
+        )
+    if total - sum(row.used for _, row in cards) >= request.count:
+        return failed(
+            "WC322",
+            f"Cards of {name} are reserved in Placement: "
+            f"{_addresses(card for card, row in cards if row.reserved)}.",
+            "A one-time-use card is reserved after a server had it. Clean it, then:\n"
+            "    openstack resource provider inventory set --resource "
+            f"{class_name}:reserved=0 --amend PROVIDER",
+            _source(case),
+        )
+    used = [card for card, row in cards if row.used]
+    holders = sorted({server for card in used for server in card.consumers or ()})
+    by = f" by {', '.join(holders)}" if holders else ""
+    return failed(
+        "WC318",
+        f"Placement has no {class_name} left on {name}: {_addresses(used)} are allocated{by}.",
+        "Wait, delete or move a server. A deleted server that still holds one is an orphan:"
+        "\n    nova-manage placement audit --verbose",
+        _source(case),
+    )
+
+
+def _addresses(cards: Iterable[ResourceProvider]) -> str:
+    return ", ".join(map(address_in, cards))
+
+
+def candidates(case: HostCase) -> CheckResult:
+    """Whether Placement finds a combination, and in time.
+
+    Placement tries n cards for each of k groups, n^k ways, before it drops those that use one
+    card twice; nova gives up when its time-out or a proxy's ends, and has no candidate
+    (openstack-placement, placement/conf/workarounds.py, bug 2126751).
+    """
+    if case.host.queries:
+        return _queried(case)
+    if case.asks_placement is False:
+        return _not_asked(case)
+    ways = _ways(case)
+    if case.asks_placement is None and ways:
+        return unknown("a cause only where nova asks Placement for cards", _IN_PLACEMENT_OPTION)
+    if ways < _TOO_MANY:
+        word = "way" if ways == 1 else "ways"
+        return ok(f"{ways} {word} to choose the cards" if ways else "no card is requested of it")
+    return _many_ways(case, ways)
+
+
+def _many_ways(case: HostCase, ways: int) -> CheckResult:
+    """Whether Placement's own configuration lets it answer so wide a query."""
+    conf, fix = case.evidence.placement, _tuning_fix(case)
+    if conf is None:
         return unknown(
-            name,
-            "Placement has no card of this host; a reason only where nova asks it for cards",
-            "--api-conf FILE or --scheduler-conf FILE (pci_in_placement)",
-            self.source,
+            f"{ways:.1e} ways to choose the cards: without tuning Placement takes minutes",
+            "--placement-conf FILE, or --cloud NAME to ask it",
         )
+    limited, optimised, position = _tuned(case, conf)
+    if limited and optimised:
+        return ok(f"{ways:.1e} ways, and Placement is tuned for it", position)
+    if limited and len(case.evidence.hosts) == 1:
+        # Measured: 3.5 s on one host, 29 s on ten (docs/explanation/placement-tuning.md).
+        slow = f"with one host it takes seconds, with more minutes: {fix}"
+        return ok(f"{ways:.1e} ways, of which Placement lists few", position, warning=slow)
+    return failed(
+        "WC323",
+        f"Placement would try {ways:.1e} ways to choose the cards of {case.host.name} and not "
+        "answer in time.",
+        fix,
+        position,
+    )
 
-    def resource_class(self) -> CheckResult:
-        """Whether the cards are reported under the class that the alias asks for.
 
-        nova, nova/objects/request_spec.py, `_rc_from_request`: the alias's `resource_class`, or
-        CUSTOM_PCI_<VENDOR>_<PRODUCT>; device_spec's the same way.
-        """
-        name = "resource class"
-        skipped = self._skipped(name)
-        if skipped:
-            return skipped
-        for request in self.wanted.requests:
-            if self._of_class(request):
-                continue
-            there = sorted(
-                {each.resource_class for card in self._cards() for each in card.inventories or ()}
-            )
-            return self._doubted(broken(
-                name,
-                "WC320",
-                f"The alias {request.alias} asks Placement for {class_of(request)}; the cards of "
-                f"{self.host.name} are {', '.join(there)}.",
-                "Let device_spec and alias name the same resource_class, or neither any; restart "
-                "nova-compute and nova-api.",
-                self.wanted.place(request.alias),
-                self.source,
-            ))  # fmt: skip
-        classes = dict.fromkeys(class_of(request) for request in self.wanted.requests)
-        return ok(name, ", ".join(classes), self.source)
+def _tuned(case: HostCase, conf: NovaConf) -> tuple[bool, bool, str]:
+    """Whether candidates are limited, whether the search for them is optimised, and the positions.
 
-    def traits(self) -> CheckResult:
-        """Whether the cards have the traits of the alias.
+    A release's Placement ignores an option that it does not know yet.
+    """
+    release = case.evidence.release
+    limit = other(conf, "placement", "max_allocation_candidates")
+    optimise = other(conf, "workarounds", "optimize_for_wide_provider_trees")
+    limited = limit is not None and re.fullmatch(r"\s*\+?0*[1-9]\d*\s*", limit.text)
+    optimised = optimise is not None and as_boolean(optimise.text)
+    return (
+        bool(limited) and has(release, Capability.LIMITED_CANDIDATES),
+        bool(optimised) and has(release, Capability.WIDE_PROVIDER_TREES),
+        ", ".join(option.position for option in (limit, optimise) if option) or files(conf),
+    )
 
-        nova, nova/compute/pci_placement_translator.py, `get_traits`: both are normalised in the
-        same way, `CUSTOM_` is put before what is no standard trait.
-        """
-        name = "traits"
-        skipped = self._skipped(name)
-        if skipped:
-            return skipped
-        for request in self.wanted.requests:
-            wanted = traits_of(request)
-            if any(_has(card, wanted) for card in self._of_class(request)):
-                continue
-            has = sorted(set().union(*(card.traits for card in self._of_class(request))))
-            return self._doubted(broken(
-                name,
-                "WC321",
-                f"The alias {request.alias} asks for the traits {', '.join(sorted(wanted))}; no "
-                f"card of {self.host.name} has them all. They have {', '.join(has) or 'none'}.",
-                "Let device_spec name the alias's traits too, and restart nova-compute.",
-                self.wanted.place(request.alias),
-                self.source,
-            ))  # fmt: skip
-        every = frozenset[str]().union(*map(traits_of, self.wanted.requests))
-        return ok(name, ", ".join(sorted(every)) or "none asked for", self.source)
 
-    def inventory(self) -> CheckResult:
-        """Whether Placement has enough of them neither used nor reserved.
+def _tuning_fix(case: HostCase) -> str:
+    if has(case.evidence.release, Capability.WIDE_PROVIDER_TREES):
+        return f"Set {_TUNING}, and restart it."
+    since = Capability.WIDE_PROVIDER_TREES.series
+    return (
+        "Set [filter_scheduler] pci_in_placement = false for nova-api, nova-scheduler and "
+        f"nova-conductor, and nova counts the cards itself; or upgrade to {since}, the first "
+        "whose Placement can be tuned for it."
+    )
 
-        A one-time-use card is reserved when a server has had it, until somebody takes that back
-        (nova, nova/compute/pci_placement_translator.py, `_handle_one_time_use`).
-        """
-        name = "inventory"
-        skipped = self._skipped(name)
-        if skipped:
-            return skipped
-        for request in self.wanted.requests:
-            inventories = [
-                (card, inventory)
-                for card in self._of_class(request)
-                if _has(card, traits_of(request))
-                for inventory in card.inventories or ()
-                if inventory.resource_class == class_of(request)
-            ]
-            room = sum(max(inventory.free, 0) for _, inventory in inventories)
-            if room >= request.count:
-                continue
-            return self._doubted(self._short(name, request, inventories))
-        return ok(name, "enough is left", self.source)
 
-    def _short(
-        self, name: str, request: PciRequest, inventories: list[tuple[ResourceProvider, Inventory]]
-    ) -> CheckResult:
-        total = sum(inventory.total for _, inventory in inventories)
-        reserved = [card for card, inventory in inventories if inventory.reserved]
-        used = [card for card, inventory in inventories if inventory.used]
-        class_name = class_of(request)
-        if total < request.count:
-            return broken(
-                name, "WC312",
-                f"Placement has {total} {class_name} of {self.host.name}, {request.count} are "
-                "asked for.",
-                "Ask for fewer, or use a host with more.", self.source,
-            )  # fmt: skip
-        if total - sum(inventory.used for _, inventory in inventories) >= request.count:
-            return broken(
-                name, "WC322",
-                f"Cards of {self.host.name} are reserved in Placement: "
-                f"{', '.join(address_in(card) for card in reserved)}.",
-                "A one-time-use card is reserved when a server has had it. Clean it, then:\n"
-                "    openstack resource provider inventory set --resource "
-                f"{class_name}:reserved=0 --amend PROVIDER",
-                self.source,
-            )  # fmt: skip
-        holders = sorted({server for card in used for server in card.consumers or ()})
-        by = f" by {', '.join(holders)}" if holders else ""
-        return broken(
-            name, "WC318",
-            f"Placement has no {class_name} left on {self.host.name}: "
-            f"{', '.join(address_in(card) for card in used)} are allocated{by}.",
-            "Wait, delete or move a server. A server that is gone and still holds one is an orphan:"
-            "\n    nova-manage placement audit --verbose",
-            self.source,
-        )  # fmt: skip
-
-    def candidates(self) -> CheckResult:
-        """Whether Placement finds a combination, and in time.
-
-        Placement tries n cards for each of k groups, n^k ways, before it drops those that take one
-        card twice; nova gives up when its time-out or a proxy's does, and finds no candidate
-        (openstack-placement, placement/conf/workarounds.py, bug 2126751).
-        """
-        name = "candidates"
-        asked = self._by_questions(name)
-        if asked is not None:
-            return asked
-        if self.asked is False:
-            return ok(name, "Placement is not asked for cards", in_placement(self.evidence)[1])
-        ways = self._ways()
-        if self.asked is None and ways:
-            return unknown(
-                name,
-                "a reason only where nova asks Placement for cards",
-                "--api-conf FILE or --scheduler-conf FILE (pci_in_placement)",
-            )
-        if ways < _TOO_MANY:
-            word = "way" if ways == 1 else "ways"
-            return ok(name, f"{ways} {word} to choose the cards" if ways else "nothing asked of it")
-        return self._of_many(name, ways)
-
-    def _of_many(self, name: str, ways: int) -> CheckResult:
-        """Whether Placement's own configuration lets it answer so wide a question."""
-        conf = self.evidence.placement
-        if conf is None:
-            return unknown(
-                name,
-                f"{ways:.1e} ways to choose the cards: without tuning Placement takes minutes",
-                "--placement-conf FILE, or --cloud NAME to ask it",
-            )
-        limited, optimised, where = self._tuned(conf)
-        if limited and optimised:
-            return ok(name, f"{ways:.1e} ways, and Placement is tuned for it", where)
-        if limited and len(self.evidence.hosts) == 1:
-            # Measured: 3.5 s on one host, 29 s on ten (docs/explanation/placement-tuning.md).
-            slow = f"with one host it takes seconds, with more minutes: {self._tuning_fix()}"
-            return ok(name, f"{ways:.1e} ways, of which Placement lists few", where, warning=slow)
-        return broken(
-            name, "WC323",
-            f"Placement would try {ways:.1e} ways to choose the cards of {self.host.name} and not "
-            "answer in time.",
-            self._tuning_fix(),
-            where,
-        )  # fmt: skip
-
-    def _tuned(self, conf: NovaConf) -> tuple[bool, bool, str]:
-        """Whether candidates are limited, whether they are gone through wisely, and where it says.
-
-        What the release's Placement does not know yet it passes over.
-        """
-        release = self.evidence.release
-        most = other(conf, "placement", "max_allocation_candidates")
-        wise = other(conf, "workarounds", "optimize_for_wide_provider_trees")
-        limited = most is not None and re.fullmatch(r"\s*\+?0*[1-9]\d*\s*", most.text)
-        optimised = wise is not None and as_boolean(wise.text)
-        return (
-            bool(limited) and has(release, Capability.LIMITED_CANDIDATES),
-            bool(optimised) and has(release, Capability.WIDE_PROVIDER_TREES),
-            ", ".join(each.where for each in (most, wise) if each) or files(conf),
+def _ways(case: HostCase) -> int:
+    """In how many ways the cards can be chosen; 0 where none is requested."""
+    functions = case.host.facts.functions if case.host.facts else ()
+    ways = 1
+    for request in case.requested.requests:
+        ids = {(spec.get("vendor_id"), spec.get("product_id")) for spec in request.specs}
+        cards = (
+            len(_of_class(case, request))
+            if _tree(case)
+            else sum((function.vendor, function.device) in ids for function in functions)
         )
+        ways *= max(cards, 1) ** min(request.count, 64)
+    return ways if case.requested.requests else 0
 
-    def _tuning_fix(self) -> str:
-        if has(self.evidence.release, Capability.WIDE_PROVIDER_TREES):
-            return f"Set {_TUNING}, and restart it."
-        since = Capability.WIDE_PROVIDER_TREES.series
-        return (
-            "Set [filter_scheduler] pci_in_placement = false for nova-api, nova-scheduler and "
-            f"nova-conductor, and nova counts the cards itself; or upgrade to {since}, the first "
-            "whose Placement can be tuned for it."
+
+def _queried(case: HostCase) -> CheckResult:
+    """What Placement answered to the candidates queries."""
+    queries = case.host.queries
+    last = next((query for query in queries if not query.has_candidates), None)
+    if last is None:
+        return ok(f"found in {queries[-1].seconds:.2f} s", queries[-1].text)
+    if last.has_candidates is None:
+        return failed(
+            "WC323",
+            f"Placement did not answer in {math.ceil(last.seconds)} s: {last.error}.",
+            _tuning_fix(case),
+            last.text,
         )
-
-    def _ways(self) -> int:
-        ways = 1
-        for request in self.wanted.requests:
-            cards = len(self._of_class(request)) if self.tree else self._alike(request)
-            ways *= max(cards, 1) ** min(request.count, 64)
-        return ways if self.wanted.requests else 0
-
-    def _alike(self, request: PciRequest) -> int:
-        functions = self.host.facts.functions if self.host.facts else ()
-        ids = {(each.get("vendor_id"), each.get("product_id")) for each in request.specs}
-        return sum((each.vendor, each.device) in ids for each in functions)
-
-    def _by_questions(self, name: str) -> CheckResult | None:
-        """What the real questions to Placement came to; None where none was asked."""
-        last = next((each for each in self.host.questions if each.found is not True), None)
-        if not self.host.questions:
-            return None
-        if last is None:
-            asked = self.host.questions[-1]
-            return ok(name, f"found in {asked.seconds:.2f} s", asked.text)
-        if last.found is None:
-            return broken(
-                name, "WC323",
-                f"Placement did not answer in {math.ceil(last.seconds)} s: {last.error}.",
-                self._tuning_fix(), last.text,
-            )  # fmt: skip
-        return self._emptied(name, last)
-
-    def _emptied(self, name: str, question: CandidatesQuery) -> CheckResult:
-        rule, what, fix = {
-            "machine": ("WC324", "too little of a class in the question is left",
-                        "Use a smaller flavor, or free some there."),
-            "traits": ("WC325", "the host lacks a trait that the request needs",
-                       "Compare `openstack resource provider trait list` with the question."),
-            "groups": ("WC324", "no provider has all that a group of the flavor's asks for",
-                       "Compare the flavor's resourcesN and traitN with the host's providers."),
-            "class": ("WC320", "it has no card of that resource class left",
-                      "Compare `openstack resource provider inventory list` with the question."),
-            "card traits": ("WC321", "no card of that class has the traits",
-                            "Let device_spec name the alias's traits too."),
-            "count": ("WC318", "too few of the cards are left for all that are asked for",
-                      "Wait, delete or move a server, or ask for fewer."),
-        }[question.demand]  # fmt: skip
-        return broken(
-            name, rule, f"Placement has no candidate on {self.host.name}: {what}.", fix,
-            question.text,
-        )  # fmt: skip
-
-    def _skipped(self, name: str) -> CheckResult | None:
-        """What there is to say where Placement is not asked, or has not been looked at."""
-        if self.asked is False:
-            return ok(name, "Placement is not asked for cards", in_placement(self.evidence)[1])
-        if self.tree is None:
-            return unknown(name, "Placement was not asked", _ASK.format(self.host.name))
-        if not self.wanted.requests:
-            return alias_unknown(name)
-        if not self._cards():
-            return unknown(name, "Placement has no card of this host", "")
-        return None
-
-    def _doubted(self, link: CheckResult) -> CheckResult:
-        """A break that is one only where nova asks Placement for cards, which may not be known."""
-        if self.asked:
-            return link
-        return unknown(
-            link.name,
-            f"{link.says} That is a reason only where nova asks Placement for cards",
-            "--api-conf FILE or --scheduler-conf FILE (pci_in_placement)",
-            *link.seen,
-        )
-
-    def _cards(self) -> tuple[ResourceProvider, ...]:
-        return card_providers(self.tree)
-
-    def _of_class(self, request: PciRequest) -> tuple[ResourceProvider, ...]:
-        return tuple(each for each in self._cards() if each.inventory(class_of(request)))
+    return _no_candidate(case, last)
 
 
-def judges(links: PlacementLinks) -> dict[str, Callable[[], CheckResult]]:
-    """The judges by the links' names."""
-    return {
-        "report": links.report,
-        "resource class": links.resource_class,
-        "traits": links.traits,
-        "inventory": links.inventory,
-        "candidates": links.candidates,
-    }
+def _no_candidate(case: HostCase, query: CandidatesQuery) -> CheckResult:
+    rule, cause, fix = _DEMANDS[query.demand]
+    says = f"Placement has no candidate on {case.host.name}: {cause}."
+    return failed(rule, says, fix, query.text)
 
 
-def _has(card: ResourceProvider, traits: frozenset[str]) -> bool:
-    return traits <= card.traits
+def _skipped(case: HostCase) -> CheckResult | None:
+    """The result where Placement is not asked for cards, or where it is not known what it has."""
+    if case.asks_placement is False:
+        return _not_asked(case)
+    if _tree(case) is None:
+        return unknown("Placement was not asked", _ASK.format(case.host.name))
+    if not case.requested.requests:
+        return ALIAS_UNKNOWN
+    if not card_providers(_tree(case)):
+        return unknown("Placement has no card of this host", "")
+    return None
+
+
+def _if_asked(case: HostCase, result: CheckResult) -> CheckResult:
+    """A failure that is one only where nova asks Placement for cards, which may not be known."""
+    if case.asks_placement:
+        return result
+    return unknown(
+        f"{result.says} That is a cause only where nova asks Placement for cards",
+        _IN_PLACEMENT_OPTION,
+        *result.seen,
+    )
+
+
+def _of_class(case: HostCase, request: PciRequest) -> tuple[ResourceProvider, ...]:
+    """The host's cards of the class that the request asks for."""
+    cards = card_providers(_tree(case))
+    return tuple(card for card in cards if card.inventory(class_of(request)))

@@ -1,26 +1,18 @@
-"""The links that are the whole request's: before any host is looked at."""
+"""The checks of the request itself, before any host: flavor, aliases on nova-api, quota."""
 
 from __future__ import annotations
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.near_names import NearNames, meant
-from wholecard.explain.evidence.asked import Asked, names_in
+from wholecard.explain.check_result import CheckResult, failed, ok, unknown
 from wholecard.explain.evidence.conf_values import files, misnamed, spelled
 from wholecard.explain.evidence.evidence import Evidence
 from wholecard.explain.evidence.requested_devices import (
     EXTRA_SPEC,
     Aliases,
-    RequestedDevices,
     aliases_of,
     api_rules,
-)
-from wholecard.explain.link import (
-    REQUEST_LINKS,
-    CheckResult,
-    broken,
-    ok,
-    unknown,
-    walked,
+    names_in,
 )
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.conf.service_conf import NovaConf
@@ -30,239 +22,195 @@ from wholecard.nova.flavor.resource_request import resource_request
 from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.nova.match import RequestError, groups_of, parse_request
 
-
-def asked(evidence: Evidence) -> Asked:
-    """Judge the request. Where nova-api's aliases are not known, a compute's are taken."""
-    links = walked(
-        REQUEST_LINKS,
-        {
-            "extra spec": lambda: _extra_spec(evidence),
-            "alias on the api": lambda: _alias(evidence),
-            "quota": lambda: _quota(evidence),
-        },
-    )
-    if any(link.state == "broken" for link in links):
-        return Asked(links)
-    return Asked(links, _wanted(evidence), layout(evidence.request, evidence.release))
+_EVERYWHERE = "on every nova-api and nova-compute, and restart them."
 
 
-def _extra_spec(evidence: Evidence) -> CheckResult:
-    """The flavor's words, alone and with the image's.
+def extra_spec(evidence: Evidence) -> CheckResult:
+    """Whether the flavor asks for cards in a form that nova takes, alone and with the image.
 
     nova, nova/pci/request.py, `_translate_alias_to_requests`: no `name:count` is an error that
     nova-api does not catch (HTTP 500); nova/virt/hardware.py, `numa_get_constraints`: HTTP 400.
     """
     request = evidence.request
-    name, text = "extra spec", request.extra_specs.get(EXTRA_SPEC)
+    text = request.extra_specs.get(EXTRA_SPEC)
     if not text:
-        near = [key for key in request.extra_specs if "passthrough" in key.lower()]
-        return broken(
-            name,
+        similar = [key for key in request.extra_specs if "passthrough" in key.lower()]
+        return _wrong_spec(
+            request,
             "WC301",
-            f"The flavor {request.flavor_said} has no {EXTRA_SPEC}"
-            + (f"; it has {', '.join(near)}, which nova does not read" if near else "")
+            f"The flavor {request.flavor_text} has no {EXTRA_SPEC}"
+            + (f"; it has {', '.join(similar)}, which nova does not read" if similar else "")
             + ": its servers start without a card.",
-            f"openstack flavor set {request.flavor_typed} --property {EXTRA_SPEC}=ALIAS:1",
-            request.source,
         )
-    words = [part.split(":") for part in text.split(",")]
-    if any(len(pair) != 2 or not _counts(pair[1]) for pair in words):
-        return broken(
-            name,
-            "WC302",
-            f"{EXTRA_SPEC}={text!r} is not name:count[,name:count]: nova-api answers 500.",
-            f"openstack flavor set {request.flavor_typed} --property {EXTRA_SPEC}=ALIAS:1",
-            request.source,
-        )
-    empty = _empty(request, text, words)
-    if empty is not None:
-        return empty
-    image = f" with the image {request.image}" if request.image else ""
-    # What is asked of Placement the scheduler reads, and of its words nova-api knows only some.
-    for reads, who in ((layout, "nova-api"), (resource_request, "nova")):
-        try:
-            reads(request, evidence.release)
-        except LayoutError as error:
-            answer = f" (HTTP {error.http})" if reads is layout else ""
-            return broken(
-                name,
-                "WC302",
-                f"{who} refuses the flavor {request.flavor_said}{image}{answer}: {error.brief}.",
-                error.resolution,
-                request.source,
-            )
-    return ok(name, f"{EXTRA_SPEC}={text}", request.source)
-
-
-def _empty(request: ServerRequest, text: str, words: list[list[str]]) -> CheckResult | None:
-    """Words that nova can read, and that name no alias, or ask for no card at all."""
-    fix = f"openstack flavor set {request.flavor_typed} --property {EXTRA_SPEC}=ALIAS:1"
-    if any(not alias.strip() for alias, _ in words):
-        return broken(
-            "extra spec",
-            "WC302",
-            f"{EXTRA_SPEC}={text!r} has a count without an alias: nova-api answers 400.",
-            fix,
-            request.source,
-        )
-    if not any(int(count) for _, count in words):
-        return broken(
-            "extra spec",
+    pairs = [part.split(":") for part in text.split(",")]
+    if any(len(pair) != 2 or not _is_count(pair[1]) for pair in pairs):
+        says = f"{EXTRA_SPEC}={text!r} is not name:count[,name:count]: nova-api answers 500."
+        return _wrong_spec(request, "WC302", says)
+    if any(not alias.strip() for alias, _ in pairs):
+        says = f"{EXTRA_SPEC}={text!r} has a count without an alias: nova-api answers 400."
+        return _wrong_spec(request, "WC302", says)
+    if not any(int(count) for _, count in pairs):
+        return _wrong_spec(
+            request,
             "WC301",
-            f"The flavor {request.flavor_said} asks for no card at all, by {EXTRA_SPEC}={text}: "
+            f"The flavor {request.flavor_text} asks for no card at all, by {EXTRA_SPEC}={text}: "
             "its servers start without one.",
-            fix,
-            request.source,
         )
-    return None
+    return _refused_layout(evidence) or ok(f"{EXTRA_SPEC}={text}", request.source)
 
 
-def _counts(text: str) -> bool:
+def _wrong_spec(request: ServerRequest, rule: str, says: str) -> CheckResult:
+    fix = f"openstack flavor set {request.flavor_argument} --property {EXTRA_SPEC}=ALIAS:1"
+    return failed(rule, says, fix, request.source)
+
+
+def _is_count(text: str) -> bool:
     try:
         return int(text) >= 0
     except ValueError:
         return False
 
 
-def _alias(evidence: Evidence) -> CheckResult:
-    """nova-api turns the alias into a request when a server is made.
+def _refused_layout(evidence: Evidence) -> CheckResult | None:
+    """What nova refuses of flavor and image together; None where it takes them.
 
-    nova, nova/compute/api.py, `_validate_and_build_base_options` and nova/pci/request.py: an alias
-    that is not there is PciRequestAliasNotDefined, one that is refused PciInvalidAlias, both HTTP
-    400; from 2025.2 (and 31.3.1) a refused one keeps nova-api from starting.
+    nova-api checks what concerns the guest's layout. The other extra specs become part of the
+    request to Placement, and only the scheduler reads them.
     """
-    name, release = "alias on the api", evidence.release
-    text = evidence.request.extra_specs[EXTRA_SPEC]
+    request = evidence.request
+    image = f" with the image {request.image}" if request.image else ""
+    for read, service in ((layout, "nova-api"), (resource_request, "nova")):
+        try:
+            read(request, evidence.release)
+        except LayoutError as error:
+            status = f" (HTTP {error.http})" if read is layout else ""
+            return failed(
+                "WC302",
+                f"{service} refuses the flavor {request.flavor_text}{image}{status}: "
+                f"{error.brief}.",
+                error.resolution,
+                request.source,
+            )
+    return None
+
+
+def alias_on_api(evidence: Evidence) -> CheckResult:
+    """Whether nova-api accepts its aliases and knows the requested ones.
+
+    It turns the alias into a request when a server is created (nova, nova/compute/api.py,
+    `_validate_and_build_base_options`, and nova/pci/request.py). An alias that is not defined is
+    PciRequestAliasNotDefined, one that is refused PciInvalidAlias, both HTTP 400; from 2025.2 (and
+    31.3.1) a refused one prevents nova-api from starting.
+    """
     if evidence.api is None:
         return _alias_by_refusal(evidence)
-    aliases = aliases_of(evidence.api, api_rules(evidence), release)
+    text = evidence.request.extra_specs[EXTRA_SPEC]
+    aliases = aliases_of(evidence.api, api_rules(evidence), evidence.release)
     if aliases.error is not None:
-        at_start = has(release, Capability.ALIASES_CHECKED)
-        late = " and nova-api does not start again" if at_start else ""
-        return broken(
-            name,
+        at_start = has(evidence.release, Capability.ALIASES_CHECKED)
+        start = ", and nova-api will not start again" if at_start else ""
+        return failed(
             "WC304",
-            f"nova-api refuses its aliases{late}: {aliases.error.reason}. One that is wrong takes "
-            "all of them along.",
-            "Mend that line on every nova-api and nova-compute and restart them.",
-            aliases.error_place or files(evidence.api),
+            f"nova-api refuses its aliases{start}: {aliases.error.reason}. One wrong alias makes "
+            "all of them unusable.",
+            f"Correct that line {_EVERYWHERE}",
+            aliases.error_position or files(evidence.api),
         )
+    names = tuple(dict.fromkeys(names_in(text)))
     try:
         groups_of(parse_request(text, aliases.by_name), api_rules(evidence))
     except RequestError as error:
+        if error.kind == "alias-not-defined":
+            return _not_defined(evidence, evidence.api, aliases, error.key)
         if error.kind == "several-specs":
-            return broken(
-                name,
+            return failed(
                 "WC304",
-                f"nova asks Placement for the cards, and cannot: {error.reason}.",
-                "Give the cards one resource_class in device_spec, and let a single alias name it.",
-                *(aliases.places[each] for each in names_in(text)),
+                f"nova cannot ask Placement for the cards: {error.reason}.",
+                "Give the cards one resource_class in device_spec, and use one alias that names "
+                "it.",
+                *(aliases.positions[name] for name in names_in(text)),
             )
-        if error.kind != "alias-not-defined":
-            return broken(name, "WC302", f"{EXTRA_SPEC}={text!r}: {error.reason}.",
-                          f"openstack flavor set {evidence.request.flavor_typed} "
-                          f"--property {EXTRA_SPEC}=ALIAS:1", evidence.request.source)  # fmt: skip
-        return _not_defined(evidence, evidence.api, aliases, error.key)
-    named = dict.fromkeys(names_in(text))
-    return ok(name, f"defines {', '.join(named)}", *(aliases.places[each] for each in named))
+        return _wrong_spec(evidence.request, "WC302", f"{EXTRA_SPEC}={text!r}: {error.reason}.")
+    return ok(f"defines {', '.join(names)}", *(aliases.positions[name] for name in names))
 
 
 def _not_defined(evidence: Evidence, api: NovaConf, aliases: Aliases, alias: str) -> CheckResult:
+    """nova-api does not know the alias: a computes' own, a name much like it, or nobody's."""
+    release = evidence.release
     known = ", ".join(aliases.by_name) or "none"
-    elsewhere = [
+    having = [
         host.name
         for host in evidence.hosts
         if host.conf is not None
-        and alias in aliases_of(host.conf, api_rules(evidence), evidence.release).places
+        and alias in aliases_of(host.conf, api_rules(evidence), release).positions
     ]
-    there = f" nova-compute on {', '.join(elsewhere[:3])} has it." if elsewhere else ""
-    near = None if elsewhere else NearNames(aliases.by_name).near(alias)
+    near = None if having else NearNames(aliases.by_name).near(alias)
+    hint = f" nova-compute on {', '.join(having[:3])} has it." if having else ""
+    fix = (
+        f"Add {spelled('alias', release)} for {alias!r} to nova-api's configuration, the same line "
+        "as on the computes, and restart nova-api."
+    )
     if near is not None:
-        there = f" {meant(repr(near))}"
-        asked_for = evidence.request.extra_specs[EXTRA_SPEC].split(",")
-        pairs = (each.partition(":") for each in asked_for)
-        right = ",".join(
-            f"{near if name.strip() == alias else name.strip()}:{count}" for name, _, count in pairs
-        )
-        fix = (
-            f"openstack flavor set {evidence.request.flavor_typed} --property {EXTRA_SPEC}={right}"
-        )
-    else:
-        fix = (
-            f"Write {spelled('alias', evidence.release)} for {alias!r} into nova-api's "
-            "configuration too, the same line as on the computes, and restart nova-api."
-        )
-    return broken(
-        "alias on the api",
+        hint = f" {meant(repr(near))}"
+        fix = _set_alias(evidence.request, alias, near)
+    return failed(
         "WC303",
         f"nova-api knows no alias {alias!r}: it answers 400, PCI alias {alias} is not defined. "
-        f"It knows {known}.{there}{misnamed(api, 'alias', evidence.release)}",
+        f"It knows {known}.{hint}{misnamed(api, 'alias', release)}",
         fix,
         files(api),
     )
 
 
-def _alias_by_refusal(evidence: Evidence) -> CheckResult:
-    """Without nova-api's file, its own words may tell."""
-    name, refusal = "alias on the api", evidence.refusal
-    kind = kind_of(refusal.message) if refusal else None
-    if refusal and kind == "alias-not-defined":
-        return broken(
-            name,
-            "WC303",
-            f"nova-api said: {refusal.message.strip()}",
-            "Write [pci] alias into nova-api's configuration too, the same line as on the "
-            "computes, and restart nova-api.",
-            refusal.source,
-        )
-    if refusal and kind == "alias-refused":
-        return broken(
-            name,
-            "WC304",
-            f"nova-api said: {refusal.message.strip()}",
-            "Mend that alias on every nova-api and nova-compute and restart them.",
-            refusal.source,
-        )
-    if refusal:
-        return ok(name, "nova-api took the request: the server was made", refusal.source)
-    return unknown(
-        name,
-        "nova's API does not show aliases",
-        "--api-conf FILE (nova-api's nova.conf)",
+def _set_alias(request: ServerRequest, wrong: str, right: str) -> str:
+    """The command that sets the flavor's aliases with this one corrected."""
+    pairs = (part.partition(":") for part in request.extra_specs[EXTRA_SPEC].split(","))
+    corrected = ",".join(
+        f"{right if name.strip() == wrong else name.strip()}:{count}" for name, _, count in pairs
     )
+    return f"openstack flavor set {request.flavor_argument} --property {EXTRA_SPEC}={corrected}"
 
 
-def _quota(evidence: Evidence) -> CheckResult:
-    """Quota is asked before any host; what is left of it is the project's to look up.
+def _alias_by_refusal(evidence: Evidence) -> CheckResult:
+    """Without nova-api's files its own message may tell."""
+    refusal = evidence.refusal
+    if refusal is None:
+        return unknown("nova's API does not show aliases", "--api-conf FILE (nova-api's nova.conf)")
+    kind = kind_of(refusal.message)
+    if kind == "alias-not-defined":
+        return failed(
+            "WC303",
+            f"nova-api answered: {refusal.message.strip()}",
+            "Add [pci] alias to nova-api's configuration, the same line as on the computes, and "
+            "restart nova-api.",
+            refusal.source,
+        )
+    if kind == "alias-refused":
+        return failed(
+            "WC304",
+            f"nova-api answered: {refusal.message.strip()}",
+            f"Correct that alias {_EVERYWHERE}",
+            refusal.source,
+        )
+    return ok("nova-api accepted the request: the server was created", refusal.source)
 
-    nova, nova/compute/api.py, `_check_num_instances_quota` (HTTP 403), and with unified limits
-    nova/limit/placement.py; with those, aliases count from 2026.2 on.
+
+def quota(evidence: Evidence) -> CheckResult:
+    """Whether the project's quota allowed it, by nova's message alone.
+
+    nova checks quota before it looks for a host: nova/compute/api.py,
+    `_check_num_instances_quota` (HTTP 403), and with unified limits nova/limit/placement.py, where
+    cards count from 2026.2 on.
     """
     refusal = evidence.refusal
     if refusal and kind_of(refusal.message) == "quota":
-        return broken(
-            "quota",
+        return failed(
             "WC305",
-            f"nova said: {refusal.message.strip()}",
+            f"nova answered: {refusal.message.strip()}",
             "Raise the limit, or delete what is not used:\n"
             "    openstack quota show PROJECT --usage",
             refusal.source,
         )
     if refusal:
-        return ok("quota", "the refusal is not about quota", refusal.source)
-    return ok("quota", "nothing says that it was in the way")
-
-
-def _wanted(evidence: Evidence) -> RequestedDevices:
-    text = evidence.request.extra_specs[EXTRA_SPEC]
-    policy = layout(evidence.request, evidence.release).policy
-    sources = [evidence.api, *(host.conf for host in evidence.hosts)]
-    for conf in sources:
-        if conf is None:
-            continue
-        aliases = aliases_of(conf, api_rules(evidence), evidence.release)
-        try:
-            return RequestedDevices(parse_request(text, aliases.by_name, policy), aliases.places)
-        except RequestError:
-            continue
-    return RequestedDevices()
+        return ok("nova's message is not about quota", refusal.source)
+    return ok("no message of nova's is about quota")

@@ -1,4 +1,4 @@
-"""Which of Placement's providers below a host are cards: other services put theirs there too."""
+"""Which of Placement's providers below a host are cards: other services have some there too."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def card_providers(tree: ProviderTree | None) -> tuple[ResourceProvider, ...]:
     Neutron's are named after agents and bridges (`gpu-01:Open vSwitch agent:br-ex`), nova's own of
     mediated devices after libvirt's node devices (`gpu-01_pci_0000_84_00_0`).
     """
-    return tuple(each for each in (tree.below if tree else ()) if address_in(each))
+    return tuple(provider for provider in (tree.below if tree else ()) if address_in(provider))
 
 
-def has_cards(tree: ProviderTree | None, wanted: RequestedDevices) -> bool:
-    """Whether Placement has cards of every class that is asked for, so that it knows who has them.
+def has_cards(tree: ProviderTree | None, requested: RequestedDevices) -> bool:
+    """Whether Placement has cards of every requested class, so that it knows who has them.
 
     Where the alias is not known, any card. Cyborg names its providers after addresses as well.
     """
     cards = card_providers(tree)
-    classes = {class_of(request) for request in wanted.requests}
-    return bool(cards) and all(any(card.inventory(each) for card in cards) for each in classes)
+    classes = {class_of(request) for request in requested.requests}
+    return bool(cards) and all(any(card.inventory(name) for card in cards) for name in classes)

@@ -1,4 +1,4 @@
-"""Options of nova and Placement in a service's files, with where they stand."""
+"""Options of nova and Placement in a service's files, with their positions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
 
 @dataclass(frozen=True)
 class Setting:
-    """A value as nova reads it, and its place as `file:line`."""
+    """A value as nova reads it, and its position as `file:line`."""
 
     text: str
-    where: str
+    position: str
 
 
 def settings(conf: NovaConf, name: str, release: Release) -> tuple[Setting, ...]:
-    """What the files give for one of `OPTIONS`, by the option's newest name; empty where unset."""
+    """The values of one of `OPTIONS`, by the option's newest name; empty where it is not set."""
     entries = conf.effective(_BY_NAME[name], release.nova).entries
     return tuple(_setting(conf, entry) for entry in entries)
 
@@ -34,44 +34,47 @@ def spelled(name: str, release: Release) -> Spelling:
 
 
 def misnamed(conf: NovaConf, name: str, release: Release) -> str:
-    """Where the option stands under a name that this release does not read, for a sentence."""
+    """A sentence about the option under a name that this release does not read; else empty."""
     for spelling in _BY_NAME[name].spellings:
-        found = conf.find(spelling.section, spelling.name)
-        if found and spelling.state(release.nova) in ("not-yet", "gone"):
-            where = f"{found[0].path}:{found[0].line}"
-            return f" {where} has {spelling}, which nova {release} does not read."
+        entries = conf.find(spelling.section, spelling.name)
+        if entries and spelling.state(release.nova) in ("not-yet", "gone"):
+            return f" {_position(entries[0])} has {spelling}, which nova {release} does not read."
     # A name, or a name and a section, that no release has, as lint takes them (WC213, WC214).
     for entry in conf.entries:
         if option_meant(entry) == _BY_NAME[name]:
-            said = f"[{entry.section}] {entry.name}"
-            return f" {entry.path}:{entry.line} has {said}, which nova does not read."
+            option = f"[{entry.section}] {entry.name}"
+            return f" {_position(entry)} has {option}, which nova does not read."
     return ""
 
 
 def boolean(conf: NovaConf, name: str, release: Release) -> tuple[bool, str]:
-    """A truth value of `OPTIONS`, False where unset, and where it stands."""
-    found = settings(conf, name, release)
-    if not found:
+    """A boolean of `OPTIONS`, False where it is not set, and its position."""
+    values = settings(conf, name, release)
+    if not values:
         return False, f"{files(conf)}: not set"
-    return bool(as_boolean(found[-1].text)), found[-1].where
+    return bool(as_boolean(values[-1].text)), values[-1].position
 
 
 def items(conf: NovaConf, name: str, release: Release) -> tuple[tuple[str, ...], str] | None:
-    """A list of `OPTIONS` and where it stands; None where it is unset."""
-    found = settings(conf, name, release)
-    return (split_list(found[-1].text), found[-1].where) if found else None
+    """A list of `OPTIONS` and its position; None where it is not set."""
+    values = settings(conf, name, release)
+    return (split_list(values[-1].text), values[-1].position) if values else None
 
 
 def other(conf: NovaConf, section: str, name: str) -> Setting | None:
-    """An option that is not about cards; the last value wins. None where it is unset."""
-    found = conf.find(section, name)
-    return _setting(conf, found[-1]) if found else None
+    """An option that is not about cards; the last value wins. None where it is not set."""
+    entries = conf.find(section, name)
+    return _setting(conf, entries[-1]) if entries else None
 
 
 def files(conf: NovaConf) -> str:
-    """The files' names, for what they do not say."""
+    """The files' names, as the position of what they do not set."""
     return ", ".join(file.path for file in conf.files) or "no file"
 
 
 def _setting(conf: NovaConf, entry: ConfEntry) -> Setting:
-    return Setting(conf.substituted(entry).text, f"{entry.path}:{entry.line}")
+    return Setting(conf.substituted(entry).text, _position(entry))
+
+
+def _position(entry: ConfEntry) -> str:
+    return f"{entry.path}:{entry.line}"

@@ -1,7 +1,7 @@
 """What is known of a request and of the hosts that could take it; what is not known is None.
 
-Everything here is plain data. `offline` fills it from files and facts, `live` from the APIs, and
-both together are more than either: `merged` takes what one of them lacks from the other.
+Everything here is plain data. `from_files` fills it from files and facts, `from_cloud` from the
+APIs; `merged` joins the two.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class ComputeService:
 
 @dataclass(frozen=True)
 class CandidatesQuery:
-    """A real question to Placement about one host, and whether it found a candidate.
+    """A candidates query that Placement was asked about one host, and whether it found any.
 
-    `demand` is what the question adds to the one before it. `error` is Placement's own, or that
-    no answer came in time.
+    `demand` is what the query adds to the one before it. `has_candidates` is None where Placement
+    did not answer; `error` is its own, or that no answer came in time.
     """
 
     demand: Literal["machine", "traits", "groups", "class", "card traits", "count"]
     text: str
-    found: bool | None
+    has_candidates: bool | None
     seconds: float = 0.0
     error: str = ""
 
@@ -63,7 +63,7 @@ class HostEvidence:
 
     `taken` are addresses of functions that servers have, with the server's id; `guests` the
     servers on the host, where only their flavors tell. `zones` are the availability zones that
-    the host is in; `refused` is what nova-compute there said to this very request.
+    the host is in; `refused` is what nova-compute there answered to this very request.
     """
 
     name: str
@@ -76,7 +76,7 @@ class HostEvidence:
     guests: tuple[Guest, ...] | None = None
     zones: tuple[str, ...] | None = None
     aggregates: tuple[Aggregate, ...] | None = None
-    questions: tuple[CandidatesQuery, ...] = ()
+    queries: tuple[CandidatesQuery, ...] = ()
     refused: tuple[str, ...] = ()
 
 
@@ -90,7 +90,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known. `release_known` tells whether anybody named the release.
+    """All that is known. `release_known` tells whether a person or a site file named the release.
 
     `forbidden` is what the cloud does not show to the user that asked.
     """
@@ -107,14 +107,14 @@ class Evidence:
 
 
 def merged(first: HostEvidence, second: HostEvidence) -> HostEvidence:
-    """One host's evidence of two sources; where both know something, the first's is taken."""
+    """One host's evidence of two sources; where both know something, the first counts."""
     return replace(
         first,
         **{
             name: getattr(second, name)
             for name in (
                 "conf", "facts", "facts_source", "service", "provider_tree", "taken", "guests",
-                "zones", "aggregates", "questions", "refused",
+                "zones", "aggregates", "queries", "refused",
             )
             if getattr(first, name) in (None, (), "")
         },
@@ -125,6 +125,6 @@ def merged_hosts(
     first: tuple[HostEvidence, ...], second: tuple[HostEvidence, ...]
 ) -> tuple[HostEvidence, ...]:
     """The hosts of two sources by name, those that both know as one."""
-    by_name = {each.name: each for each in second}
-    both = [merged(each, by_name.pop(each.name, HostEvidence(each.name))) for each in first]
-    return tuple(sorted([*both, *by_name.values()], key=lambda each: each.name))
+    by_name = {host.name: host for host in second}
+    both = [merged(host, by_name.pop(host.name, HostEvidence(host.name))) for host in first]
+    return tuple(sorted([*both, *by_name.values()], key=lambda host: host.name))

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import TypeVar
 
 from openstack.connection import Connection
 
 from wholecard.cloud.client.compute_services import Hypervisor, compute_services, hypervisors
-from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.errors import CloudError, api_errors
 from wholecard.cloud.client.failed_servers import FailedServer, failed_server
-from wholecard.cloud.operations.aggregates import Aggregate as Group
+from wholecard.cloud.operations.aggregates import Aggregate as CloudAggregate
 from wholecard.cloud.operations.aggregates import aggregates
 from wholecard.core.releases import RELEASES, Release
-from wholecard.explain.checks.request import asked as judged
-from wholecard.explain.evidence.asked import Asked, names_in
 from wholecard.explain.evidence.card_providers import has_cards
 from wholecard.explain.evidence.evidence import (
     Aggregate,
@@ -31,16 +27,17 @@ from wholecard.explain.evidence.evidence import (
     Refusal,
     merged_hosts,
 )
-from wholecard.explain.evidence.placement import ProviderTrees, taken, trees
-from wholecard.explain.evidence.requested_devices import EXTRA_SPEC
-from wholecard.explain.evidence.server import ServerSelector, request_of
+from wholecard.explain.evidence.placement import provider_trees, queries, taken
+from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, names_in, requested_devices
+from wholecard.explain.evidence.selector import ServerSelector
+from wholecard.explain.evidence.server import request_of
 
 T = TypeVar("T")
 
 # nova/conf/availability_zone.py `default_availability_zone`.
 _NO_ZONE = "nova"
 # The newest compute API of each release: nova, nova/api/openstack/api_version_request.py. Where two
-# releases share one, the older is taken: what it lacks is not asked for by mistake.
+# releases share one, the older counts: what it lacks is not used by mistake.
 _API = {
     (2, 25): 13, (2, 38): 14, (2, 42): 15, (2, 53): 16, (2, 60): 17, (2, 65): 18, (2, 72): 19,
     (2, 79): 20, (2, 87): 21, (2, 88): 23, (2, 90): 24, (2, 93): 26, (2, 95): 27, (2, 96): 29,
@@ -48,41 +45,8 @@ _API = {
 }  # fmt: skip
 
 
-def asked(
-    cloud: str,
-    clouds: Path | None,
-    wish: ServerSelector,
-    known: Evidence,
-    release: Release | None = None,
-) -> Evidence:
-    """`known` from files, completed by what the cloud of clouds.yaml tells.
-
-    Without `release`, neither here nor in a site file, the compute API's newest version tells it.
-    What only an administrator is shown is left out for another user, and named in `forbidden`.
-    Raises UsageError for a flavor, image or server that is not there, CloudError.
-    """
-    conn = connect(cloud, clouds)
-    chosen = release or (
-        known.release if known.release_known else release_of(conn) or known.release
-    )
-    server = failed_server(conn, wish.server) if wish.server else None
-    evidence = replace(
-        known,
-        request=request_of(conn, wish, server, known.request),
-        release=chosen,
-        refusal=known.refusal or _refusal(server),
-    )
-    wanted = judged(evidence)
-    reader = _Reader(conn)
-    every, found = _hosts(reader, evidence, wish, wanted, server)
-    evidence = replace(evidence, hosts=merged_hosts(known.hosts, every))
-    if not wanted.broken:
-        evidence = replace(evidence, hosts=tuple(_questioned(reader, evidence, wanted, found)))
-    return replace(evidence, forbidden=tuple(dict.fromkeys(reader.forbidden)))
-
-
 @dataclass(frozen=True)
-class _Reader:
+class CloudReader:
     """A connection that leaves out what its user may not see, and keeps the names of that."""
 
     conn: Connection
@@ -99,23 +63,54 @@ class _Reader:
             return None
 
 
-def _questioned(
-    reader: _Reader, evidence: Evidence, wanted: Asked, found: ProviderTrees
-) -> Iterator[HostEvidence]:
-    """The hosts with what Placement answers about them.
+def with_cloud(
+    reader: CloudReader,
+    selector: ServerSelector,
+    known: Evidence,
+    release: Release | None = None,
+) -> Evidence:
+    """`known` from files, completed by what the cloud tells of the request and of the hosts.
 
-    nova asks about all hosts at once: where one host's cards keep Placement from answering, that
-    is so for all, and the others are not asked about.
+    Without `release`, neither here nor in a site file, the compute API's newest version tells it.
+    What only an administrator is shown is left out for another user, and named in `forbidden`.
+    Raises UsageError for a flavor, image or server that does not exist, CloudError.
     """
+    conn = reader.conn
+    if release is None:
+        release = known.release if known.release_known else release_of(conn) or known.release
+    server = failed_server(conn, selector.server) if selector.server else None
+    evidence = replace(
+        known,
+        request=request_of(conn, selector, server, known.request),
+        release=release,
+        refusal=known.refusal or _refusal(server),
+    )
+    hosts = merged_hosts(known.hosts, _hosts(reader, evidence, selector, server))
+    return replace(evidence, hosts=hosts, forbidden=_names(reader))
+
+
+def with_queries(reader: CloudReader, evidence: Evidence) -> Evidence:
+    """The evidence with the candidates queries about each host that Placement knows.
+
+    nova asks about all hosts at once: where one host's cards keep Placement from answering, no
+    query about the others would be answered either, so that they are not asked about.
+    """
+    requested = requested_devices(evidence)
     unanswered: tuple[CandidatesQuery, ...] = ()
+    hosts = []
     for host in evidence.hosts:
         if host.provider_tree is None:
-            yield host
+            hosts.append(host)
             continue
-        question = partial(found.questions, evidence=evidence, host=host, wanted=wanted)
-        questions = unanswered or reader.read("Placement's candidates", question) or ()
-        unanswered = tuple(each for each in questions if each.found is None)
-        yield replace(host, questions=questions)
+        ask = partial(queries, evidence=evidence, host=host, requested=requested)
+        answered = unanswered or reader.read("Placement's candidates", ask) or ()
+        unanswered = tuple(query for query in answered if query.has_candidates is None)
+        hosts.append(replace(host, queries=answered))
+    return replace(evidence, hosts=tuple(hosts), forbidden=_names(reader))
+
+
+def _names(reader: CloudReader) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(reader.forbidden))
 
 
 def release_of(conn: Connection) -> Release | None:
@@ -124,74 +119,83 @@ def release_of(conn: Connection) -> Release | None:
         data = conn.compute.get_endpoint_data()
     newest = tuple(data.max_microversion or ()) if data else ()
     major = max((nova for version, nova in _API.items() if version <= newest), default=None)
-    return next((each for each in RELEASES if each.nova == major), None)
+    return next((release for release in RELEASES if release.nova == major), None)
 
 
 def _refusal(server: FailedServer | None) -> Refusal | None:
     if server is None:
         return None
-    message = server.fault or next((each.message for each in server.failures if each.message), "")
+    messages = (failure.message for failure in server.failures if failure.message)
+    message = server.fault or next(messages, "")
     return Refusal(message or "no fault is recorded", f"openstack server show {server.id}")
 
 
 def _hosts(
-    reader: _Reader,
+    reader: CloudReader,
     evidence: Evidence,
-    wish: ServerSelector,
-    wanted: Asked,
+    selector: ServerSelector,
     server: FailedServer | None,
-) -> tuple[tuple[HostEvidence, ...], ProviderTrees]:
-    all_hypervisors = reader.read("hypervisors", hypervisors) or ()
-    services = reader.read("services", compute_services)
+) -> tuple[HostEvidence, ...]:
+    """The hypervisor hosts, or those of them that a person named, with what the APIs tell."""
+    name_of = partial(_name, evidence=evidence, selector=selector)
+    chosen = [
+        hypervisor
+        for hypervisor in reader.read("hypervisors", hypervisors) or ()
+        if not selector.hosts or name_of(hypervisor) in selector.hosts
+    ]
+    services = _services(reader)
     groups = reader.read("aggregates", aggregates)
-    states = {
-        each.host: ComputeService(
-            each.state == "up", each.status == "enabled", each.disabled_reason or ""
-        )
-        for each in services or ()
-        if each.binary == "nova-compute"
-    }
-    names = {each.hostname: _name(each, evidence, wish) for each in all_hypervisors}
-    only = set(wish.hosts)
-    chosen = [each for each in all_hypervisors if not only or names[each.hostname] in only]
-    look = partial(trees, hypervisor_hosts=[each.hostname for each in chosen])
-    found = reader.read("Placement", look) or ProviderTrees({})
-    said = server.said if server else {}
+    read_trees = partial(provider_trees, hypervisor_hosts=[row.hostname for row in chosen])
+    trees = reader.read("Placement", read_trees) or {}
+    requested = requested_devices(evidence)
+    answers = server.said if server else {}
     hosts = []
-    for each in chosen:
-        mine = [group for group in groups or () if each.service_host in group.hosts]
-        tree = found.by_host.get(each.hostname)
-        hosts.append(
-            HostEvidence(
-                names[each.hostname],
-                service=states.get(each.service_host),
-                provider_tree=tree,
-                taken=taken(tree) if tree and has_cards(tree, wanted.wanted) else None,
-                zones=None if groups is None else _zones(mine),
-                aggregates=None
-                if groups is None
-                else tuple(Aggregate(group.name, group.metadata) for group in mine),
-                refused=said.get(each.service_host, ()),
-            )
+    for hypervisor in chosen:
+        tree = trees.get(hypervisor.hostname)
+        host = HostEvidence(
+            name_of(hypervisor),
+            service=services.get(hypervisor.service_host),
+            provider_tree=tree,
+            taken=taken(tree) if tree and has_cards(tree, requested) else None,
+            refused=answers.get(hypervisor.service_host, ()),
         )
-    return _with_guests(reader, evidence, chosen, tuple(hosts)), found
+        hosts.append(host if groups is None else _with_aggregates(host, hypervisor, groups))
+    return _with_guests(reader, evidence, chosen, tuple(hosts))
 
 
-def _zones(groups: Iterable[Group]) -> tuple[str, ...]:
-    """The zones of a host in these aggregates."""
-    named = (group.metadata.get("availability_zone") for group in groups)
-    return tuple(dict.fromkeys(zone for zone in named if zone)) or (_NO_ZONE,)
+def _services(reader: CloudReader) -> dict[str, ComputeService]:
+    """The state of each nova-compute by its host."""
+    return {
+        service.host: ComputeService(
+            service.state == "up", service.status == "enabled", service.disabled_reason or ""
+        )
+        for service in reader.read("services", compute_services) or ()
+        if service.binary == "nova-compute"
+    }
 
 
-def _name(hypervisor: Hypervisor, evidence: Evidence, wish: ServerSelector) -> str:
+def _with_aggregates(
+    host: HostEvidence, hypervisor: Hypervisor, groups: Iterable[CloudAggregate]
+) -> HostEvidence:
+    """The host with its aggregates, and with the zones that they make."""
+    joined = [group for group in groups if hypervisor.service_host in group.hosts]
+    zones = (group.metadata.get("availability_zone") for group in joined)
+    return replace(
+        host,
+        zones=tuple(dict.fromkeys(zone for zone in zones if zone)) or (_NO_ZONE,),
+        aggregates=tuple(Aggregate(group.name, group.metadata) for group in joined),
+    )
+
+
+def _name(hypervisor: Hypervisor, evidence: Evidence, selector: ServerSelector) -> str:
     """What we call the host: as a person called it, else by the hypervisor's own name."""
-    given = {*wish.hosts, *(host.name for host in evidence.hosts)}
+    known = {*selector.hosts, *(host.name for host in evidence.hosts)}
     names = (hypervisor.hostname, hypervisor.service_host)
-    return next((name for name in names if name in given), hypervisor.hostname)
+    return next((name for name in names if name in known), hypervisor.hostname)
 
 
 def _with_guests(
-    reader: _Reader,
+    reader: CloudReader,
     evidence: Evidence,
     chosen: Iterable[Hypervisor],
     hosts: tuple[HostEvidence, ...],
@@ -205,10 +209,10 @@ def _with_guests(
     if guests is None:
         return hosts
     return tuple(
-        replace(host, guests=tuple(guests.get(each.service_host, ())))
+        replace(host, guests=tuple(guests.get(hypervisor.service_host, ())))
         if host.taken is None
         else host
-        for host, each in zip(hosts, chosen, strict=True)
+        for host, hypervisor in zip(hosts, chosen, strict=True)
     )
 
 
@@ -224,11 +228,11 @@ def _guests(conn: Connection) -> dict[str, list[Guest]]:
 
 
 def _cards(specs: Mapping[str, str]) -> dict[str, int]:
-    """How many of each alias an extra spec asks for; what cannot be read is none."""
+    """How many of each alias an extra spec requests; what cannot be read is none."""
     text = str(specs.get(EXTRA_SPEC, ""))
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for part, name in zip(text.split(","), names_in(text), strict=True):
         count = part.rpartition(":")[2].strip()
         if name and count.isdecimal():
-            found[name] = found.get(name, 0) + int(count)
-    return found
+            counts[name] = counts.get(name, 0) + int(count)
+    return counts

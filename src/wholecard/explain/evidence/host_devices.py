@@ -1,4 +1,4 @@
-"""What a host has of the cards that are asked for, as nova-compute there sees it."""
+"""What a host has of the requested cards, as nova-compute there sees it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
 from wholecard.core.releases import Release
-from wholecard.explain.evidence.conf_values import settings
+from wholecard.explain.evidence.conf_values import Setting, settings
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence
 from wholecard.explain.evidence.requested_devices import RequestedDevices, host_rules
 from wholecard.nova.match import (
@@ -32,74 +32,84 @@ _ANY = "*"
 class HostDevices:
     """A host's devices and its device_spec.
 
-    `devices` is None where the host's facts are not known, `specs` is empty where its
-    configuration is not. `assumed` marks the latter: the devices are then judged as if all of them
-    were given. `error` is nova-compute's, at `error_place`. `providers` is what nova-compute would
-    report to Placement, None where that is not known.
+    `devices` is None where the host's facts are not known. Where its configuration is not, `specs`
+    are those that select all that is requested. `error` is nova-compute's, at `error_position`.
+    `providers` is what nova-compute would report to Placement, None where that is not known.
     """
 
     release: Release
     rules: Rules
     devices: tuple[Device, ...] | None
     specs: tuple[Spec, ...] = ()
-    spec_places: tuple[str, ...] = ()
-    places: Mapping[int, str] = field(default_factory=dict)
-    assumed: bool = False
+    spec_positions: tuple[str, ...] = ()
+    positions: Mapping[int, str] = field(default_factory=dict)
     error: SpecError | PlacementError | None = None
-    error_place: str = ""
+    error_position: str = ""
     providers: tuple[ResourceProvider, ...] | None = None
 
     def alike(self, request: PciRequest) -> tuple[Device, ...]:
         """The host's devices that have the ids of one of the request's specs."""
-        return tuple(each for each in self.devices or () if _has_ids(each, request.specs))
+        return tuple(device for device in self.devices or () if _has_ids(device, request.specs))
 
-    def given(self, device: Device) -> bool:
-        """Whether nova-compute gives the device."""
+    def selected(self, device: Device) -> bool:
+        """Whether device_spec selects the device."""
         return assign(device, self.specs) is not None
 
-    def count_given(self, requests: Sequence[PciRequest]) -> int:
-        """How many devices are given that have the ids of any of the requests."""
-        alike = {each.address: each for request in requests for each in self.alike(request)}
-        return sum(map(self.given, alike.values()))
+    def count_selected(self, requests: Sequence[PciRequest]) -> int:
+        """How many selected devices have the ids of any of the requests."""
+        alike = {device.address: device for request in requests for device in self.alike(request)}
+        return sum(map(self.selected, alike.values()))
 
     def pools(self, taken: Sequence[str], host_cells: Sequence[HostCell] | None) -> Pools:
         """nova's pools of all devices but those that are taken."""
-        free = [each for each in self.devices or () if each.address not in taken]
+        free = [device for device in self.devices or () if device.address not in taken]
         return Pools.of(free, self.specs, self.rules, host_cells=host_cells)
 
 
-def cards_of(evidence: Evidence, host: HostEvidence, wanted: RequestedDevices) -> HostDevices:
-    """The host's devices and specs. Without its configuration, specs that give what is wanted."""
+def devices_on(evidence: Evidence, host: HostEvidence, requested: RequestedDevices) -> HostDevices:
+    """The host's devices and specs. Without its configuration, specs that select what is requested.
+
+    What nova-compute refuses is the `error`, and leaves it without specs.
+    """
     rules = host_rules(evidence, host)
     devices = None if host.facts is None else devices_of(host.facts.functions)
-    sysfs = DeviceSysfs(devices or ())
+    bare = HostDevices(evidence.release, rules, devices)
     if host.conf is None:
-        wanted_specs = tuple(
-            Spec.of(_ids_only(spec), rules, sysfs)
-            for request in wanted.requests
-            for spec in request.specs
-        )
-        return HostDevices(evidence.release, rules, devices, wanted_specs, assumed=True)
+        return replace(bare, specs=_assumed_specs(requested, rules, DeviceSysfs(devices or ())))
+    return _with_specs(bare, host.name, settings(host.conf, "device_spec", evidence.release))
+
+
+def _assumed_specs(
+    requested: RequestedDevices, rules: Rules, sysfs: DeviceSysfs
+) -> tuple[Spec, ...]:
+    ids = ("vendor_id", "product_id")
+    return tuple(
+        Spec.of({key: spec[key] for key in ids if key in spec}, rules, sysfs)
+        for request in requested.requests
+        for spec in request.specs
+    )
+
+
+def _with_specs(bare: HostDevices, name: str, values: Sequence[Setting]) -> HostDevices:
+    """The devices of the host of that name, with the specs of these values of device_spec."""
+    sysfs = DeviceSysfs(bare.devices or ())
     specs: list[Spec] = []
-    places: dict[int, str] = {}
-    found = settings(host.conf, "device_spec", evidence.release)
-    for each in found:
+    positions: dict[int, str] = {}
+    for value in values:
         try:
-            for spec in Spec.parse(each.text, rules, sysfs):
-                places[len(specs)] = each.where
+            for spec in Spec.parse(value.text, bare.rules, sysfs):
+                positions[len(specs)] = value.position
                 specs.append(spec)
         except SpecError as error:
-            return HostDevices(
-                evidence.release, rules, devices, error=error, error_place=each.where
-            )
-    where = tuple(each.where for each in found)
-    cards = HostDevices(evidence.release, rules, devices, tuple(specs), where, places)
-    if devices is None:
-        return cards
+            return replace(bare, error=error, error_position=value.position)
+    every = tuple(value.position for value in values)
+    full = replace(bare, specs=tuple(specs), spec_positions=every, positions=positions)
+    if bare.devices is None:
+        return full
     try:
-        return replace(cards, providers=_providers(host.name, devices, specs, rules))
+        return replace(full, providers=_providers(name, bare.devices, specs, bare.rules))
     except PlacementError as error:
-        return replace(cards, error=error, error_place=where[0] if where else "")
+        return replace(full, error=error, error_position=every[0] if every else "")
 
 
 def _providers(
@@ -115,10 +125,6 @@ def _providers(
     )
 
 
-def _ids_only(spec: Mapping[str, str]) -> dict[str, str]:
-    return {key: spec[key] for key in ("vendor_id", "product_id") if key in spec}
-
-
 def _has_ids(device: Device, specs: Sequence[Mapping[str, str]]) -> bool:
     """Whether the device's ids are those of one of an alias's specs; one without any has them."""
     return any(
@@ -129,14 +135,14 @@ def _has_ids(device: Device, specs: Sequence[Mapping[str, str]]) -> bool:
 
 
 def swapped(device: Device, vendor_id: str, product_id: str) -> bool:
-    """Whether these are the device's ids the other way round."""
+    """Whether these are the device's ids with vendor and product swapped."""
     return (vendor_id.lower(), product_id.lower()) == (device.product_id, device.vendor_id)
 
 
-def could_give(spec: Spec, request: PciRequest) -> bool:
-    """Whether a device_spec's ids leave room for those that the request names."""
+def could_select(spec: Spec, request: PciRequest) -> bool:
+    """Whether a device_spec's ids allow those that the request names."""
     return any(
-        spec.vendor_id in (_ANY, each.get("vendor_id", spec.vendor_id).lower())
-        and spec.product_id in (_ANY, each.get("product_id", spec.product_id).lower())
-        for each in request.specs
+        spec.vendor_id in (_ANY, alias.get("vendor_id", spec.vendor_id).lower())
+        and spec.product_id in (_ANY, alias.get("product_id", spec.product_id).lower())
+        for alias in request.specs
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import LATEST, Release
 from wholecard.explain.evidence.conf_values import Setting, boolean, settings
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence
-from wholecard.explain.link import CheckResult, unknown
 from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.flavor.extra_specs import LayoutError
+from wholecard.nova.flavor.numa_topology import pci_policy
 from wholecard.nova.match import (
     Alias,
     AliasError,
@@ -20,6 +21,7 @@ from wholecard.nova.match import (
     Rules,
     groups_of,
     parse_aliases,
+    parse_request,
     rules_for,
 )
 from wholecard.nova.match.words import read_json
@@ -29,14 +31,17 @@ EXTRA_SPEC = "pci_passthrough:alias"
 
 @dataclass(frozen=True)
 class RequestedDevices:
-    """What is asked for: requests by alias, and where each alias stands. No requests: not known."""
+    """The requests by alias, none where they are not known.
+
+    `positions` are where each alias is defined, as `file:line`.
+    """
 
     requests: tuple[PciRequest, ...] = ()
-    places: Mapping[str, str] | None = None
+    positions: Mapping[str, str] = field(default_factory=dict)
 
-    def place(self, alias: str) -> str:
-        """Where the alias stands, as `file:line`."""
-        return (self.places or {}).get(alias, "")
+    def position(self, alias: str) -> str:
+        """Where the alias is defined, empty where that is not known."""
+        return self.positions.get(alias, "")
 
     @property
     def names(self) -> str:
@@ -51,18 +56,41 @@ class RequestedDevices:
 
 @dataclass(frozen=True)
 class Aliases:
-    """The aliases of one service: by name, where each stands, or why nova refuses them."""
+    """The aliases of one service by name, with their positions; or why nova refuses them."""
 
     by_name: Mapping[str, Alias]
-    places: Mapping[str, str]
+    positions: Mapping[str, str]
     error: AliasError | None = None
-    error_place: str = ""
+    error_position: str = ""
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The aliases that an extra spec names, as far as it can be read."""
+    return tuple(part.partition(":")[0].strip() for part in text.split(","))
+
+
+def requested_devices(evidence: Evidence) -> RequestedDevices:
+    """What the flavor requests, by nova-api's aliases; without its files, by a nova-compute's."""
+    text = evidence.request.extra_specs.get(EXTRA_SPEC, "")
+    try:
+        policy = pci_policy(evidence.request, evidence.release)
+    except LayoutError:
+        return RequestedDevices()
+    for conf in (evidence.api, *(host.conf for host in evidence.hosts)):
+        if conf is None:
+            continue
+        aliases = aliases_of(conf, api_rules(evidence), evidence.release)
+        try:
+            return RequestedDevices(parse_request(text, aliases.by_name, policy), aliases.positions)
+        except RequestError:
+            continue
+    return RequestedDevices()
 
 
 def in_placement(evidence: Evidence) -> tuple[bool | None, str]:
-    """Whether nova asks Placement for the cards, and where that stands; None where unknown.
+    """Whether nova asks Placement for the cards, and the setting's position; None if not known.
 
-    nova-api writes the request when a server is made, so its file counts first (2023.1; nova,
+    nova-api writes the request when a server is created, so its file counts first (2023.1; nova,
     nova/objects/request_spec.py, `generate_request_groups_from_pci_requests`).
     """
     if not has(evidence.release, Capability.PCI_IN_PLACEMENT):
@@ -74,12 +102,12 @@ def in_placement(evidence: Evidence) -> tuple[bool | None, str]:
 
 
 def api_rules(evidence: Evidence) -> Rules:
-    """nova-api's rules of reading aliases."""
+    """How nova-api reads aliases."""
     return rules_for(evidence.release.nova, pci_in_placement=bool(in_placement(evidence)[0]))
 
 
 def host_rules(evidence: Evidence, host: HostEvidence) -> Rules:
-    """nova-compute's rules of reading device_spec, on this host."""
+    """How nova-compute reads device_spec on this host."""
     report = (
         host.conf is not None and boolean(host.conf, "report_in_placement", evidence.release)[0]
     )
@@ -91,13 +119,13 @@ def host_rules(evidence: Evidence, host: HostEvidence) -> Rules:
 
 
 def aliases_of(conf: NovaConf, rules: Rules, release: Release) -> Aliases:
-    """The aliases that a service's files define; an error where nova would refuse them."""
-    found = settings(conf, "alias", release)
-    places = {name: each.where for each in found for name in _names(each.text)}
+    """The aliases that a service's files define; an error where nova refuses them."""
+    values = settings(conf, "alias", release)
+    positions = {name: value.position for value in values for name in _names(value.text)}
     try:
-        return Aliases(parse_aliases([each.text for each in found], rules), places)
+        return Aliases(parse_aliases([value.text for value in values], rules), positions)
     except AliasError as error:
-        return Aliases({}, places, error, _culprit(found, rules))
+        return Aliases({}, positions, error, _first_refused(values, rules))
 
 
 def _names(text: str) -> Iterable[str]:
@@ -110,19 +138,14 @@ def _names(text: str) -> Iterable[str]:
     return (name.strip(),) if isinstance(name, str) else ()
 
 
-def _culprit(found: tuple[Setting, ...], rules: Rules) -> str:
-    """Where the first value stands at which nova stops: the shortest beginning that it refuses."""
-    for number in range(1, len(found) + 1):
+def _first_refused(values: tuple[Setting, ...], rules: Rules) -> str:
+    """The position of the first value at which nova stops: the shortest beginning it refuses."""
+    for number in range(1, len(values) + 1):
         try:
-            parse_aliases([each.text for each in found[:number]], rules)
+            parse_aliases([value.text for value in values[:number]], rules)
         except AliasError:
-            return found[number - 1].where
+            return values[number - 1].position
     return ""
-
-
-def alias_unknown(name: str) -> CheckResult:
-    """The link of this name, where nobody told what the alias means."""
-    return unknown(name, "what the alias means is not known", "--api-conf FILE")
 
 
 def class_of(request: PciRequest) -> str:

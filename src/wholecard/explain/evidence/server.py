@@ -1,9 +1,9 @@
-"""The request as a cloud has it: a flavor's, or that of a server that failed."""
+"""The request as a cloud has it: of a flavor, or of a server that failed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from openstack.connection import Connection
 
@@ -11,41 +11,27 @@ from wholecard.cloud.client.errors import api_errors
 from wholecard.cloud.client.failed_servers import FailedServer, disk_asked
 from wholecard.cloud.client.images import image_by_id, the_image
 from wholecard.core import UsageError
-from wholecard.explain.evidence.from_files import Changes
+from wholecard.explain.evidence.selector import ServerSelector
 from wholecard.nova.flavor.server_request import ServerRequest
 
 
-@dataclass(frozen=True)
-class ServerSelector:
-    """What is asked about: a flavor by name or a server by id, an image, and only some hosts.
-
-    A flavor beside a server is the one that it was to be resized to. `changes` are a person's own.
-    """
-
-    flavor: str = ""
-    server: str = ""
-    image: str = ""
-    hosts: tuple[str, ...] = ()
-    changes: Changes = field(default_factory=Changes)
-
-
 def request_of(
-    conn: Connection, wish: ServerSelector, server: FailedServer | None, bare: ServerRequest
+    conn: Connection, selector: ServerSelector, server: FailedServer | None, bare: ServerRequest
 ) -> ServerRequest:
     """The request, with the person's changes; `bare` is one of options alone.
 
-    Raises UsageError where there is no such thing, or the server did not fail; CloudError.
+    Raises UsageError where it does not exist, or the server did not fail; CloudError.
     """
     if server is not None:
-        found = _of_server(conn, wish, server)
-    elif wish.flavor:
-        found = _of_flavor(conn, wish.flavor)
+        request = _of_server(conn, selector, server)
+    elif selector.flavor:
+        request = _of_flavor(conn, selector.flavor)
     else:
-        found = bare
-    if wish.image:
-        image = the_image(conn, wish.image)
-        found = replace(found, image=image.name, properties=image.properties)
-    return wish.changes.of(found)
+        request = bare
+    if selector.image:
+        image = the_image(conn, selector.image)
+        request = replace(request, image=image.name, properties=image.properties)
+    return selector.changes.applied_to(request)
 
 
 def _of_flavor(conn: Connection, name: str, *, on_volume: bool = False) -> ServerRequest:
@@ -54,7 +40,7 @@ def _of_flavor(conn: Connection, name: str, *, on_volume: bool = False) -> Serve
     if flavor is None:
         raise UsageError(
             f"the cloud has no flavor {name}",
-            resolution="openstack flavor list --all shows those that it has.",
+            resolution="openstack flavor list --all shows its flavors.",
         )
     return ServerRequest(
         flavor=str(flavor.name),
@@ -63,14 +49,14 @@ def _of_flavor(conn: Connection, name: str, *, on_volume: bool = False) -> Serve
         vcpus=flavor.vcpus,
         ram_mb=flavor.ram,
         disk_gb=disk_asked(
-            *(int(each or 0) for each in (flavor.disk, flavor.ephemeral, flavor.swap)),
+            *(int(size or 0) for size in (flavor.disk, flavor.ephemeral, flavor.swap)),
             on_volume=on_volume,
         ),
     )
 
 
-def _of_server(conn: Connection, wish: ServerSelector, server: FailedServer) -> ServerRequest:
-    _require_failed(wish, server)
+def _of_server(conn: Connection, selector: ServerSelector, server: FailedServer) -> ServerRequest:
+    _require_failed(selector, server)
     name, properties = _image(conn, server)
     request = ServerRequest(
         flavor=server.flavor,
@@ -85,9 +71,9 @@ def _of_server(conn: Connection, wish: ServerSelector, server: FailedServer) -> 
         zone_known=server.zone_known,
         operation="resize" if server.moved else "create",
     )
-    if not wish.flavor:
+    if not selector.flavor:
         return request
-    new = _of_flavor(conn, wish.flavor, on_volume=server.image_id is None)
+    new = _of_flavor(conn, selector.flavor, on_volume=server.image_id is None)
     return replace(
         request,
         flavor=new.flavor,
@@ -99,10 +85,10 @@ def _of_server(conn: Connection, wish: ServerSelector, server: FailedServer) -> 
     )
 
 
-def _require_failed(wish: ServerSelector, server: FailedServer) -> None:
-    """Refuse a server that did not fail, and a resize of which the flavor is not told.
+def _require_failed(selector: ServerSelector, server: FailedServer) -> None:
+    """Refuse a server that did not fail, and a resize whose new flavor is not named.
 
-    A server keeps its old flavor until it is resized, and no API shows which one it was to have.
+    A server keeps its old flavor until it is resized, and no API shows the new one.
     """
     if not server.failed:
         raise UsageError(
@@ -110,24 +96,24 @@ def _require_failed(wish: ServerSelector, server: FailedServer) -> None:
             resolution="Name a server that failed, or a flavor: --flavor NAME",
         )
     resized = server.action == "resize"
-    if resized and not wish.flavor:
+    if resized and not selector.flavor:
         raise UsageError(
-            f"the server {server.name} failed to be resized, and nova does not tell to what",
+            f"the resize of the server {server.name} failed, and nova does not show the new flavor",
             f"It has the flavor {server.flavor}.",
-            f"Name the flavor that it was to have: --server {server.id} --flavor NAME",
+            f"Name the new flavor: --server {server.id} --flavor NAME",
         )
-    if wish.flavor and not resized:
+    if selector.flavor and not resized:
         raise UsageError(
-            f"the server {server.name} was not to be resized, its own flavor is asked about",
+            f"the server {server.name} was not resized: its own flavor is the one that counts",
             resolution="Name the server or the flavor, not both.",
         )
 
 
 def _image(conn: Connection, server: FailedServer) -> tuple[str, Mapping[str, str]]:
-    """The name of the server's image, and its properties as the server was made with them.
+    """The name of the server's image, and its properties when the server was created.
 
-    nova keeps a copy, and shows of it what it knows itself (compute API 2.98): the traits that the
-    image requires are Glance's to tell, and all of it where the API is older.
+    nova keeps a copy, and shows of it the properties that nova knows (compute API 2.98). The traits
+    that the image requires come from Glance, and all properties where the API is older.
     """
     if server.image_id is None:
         return "", {}

@@ -9,10 +9,9 @@ from rich.console import Console
 
 from wholecard.core import Finding
 from wholecard.core.report_text import findings_text
-from wholecard.explain.evidence.from_cloud import asked
-from wholecard.explain.evidence.from_files import Files, gathered
-from wholecard.explain.evidence.server import ServerSelector
-from wholecard.explain.explain import explain
+from wholecard.explain.evidence.from_files import Files
+from wholecard.explain.evidence.selector import ServerSelector
+from wholecard.explain.request import ExplainRequest, explain_server
 from wholecard.explain.text import blocks
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
@@ -20,7 +19,6 @@ from wholecard.lab.parts.root_filesystem import NODE_NAME
 from wholecard.lab.scenario.control_plane import conf_paths
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.nova.conf.service_conf import NovaConf
-from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.nova.lint import Facts, Service, lint
 from wholecard.nova.options import ROLES
 from wholecard.site.load import SiteFile, read_site
@@ -61,10 +59,10 @@ def explained(lab: Lab, server: str) -> ShownFindings:
         computes={NODE_NAME: conf_paths(lab, "compute")},
         site=file,
     )
-    # The server's own flavor takes the place of this one.
-    known = gathered(ServerRequest("", "", {}), files)
-    answer = explain(
-        asked(service_settings.CLOUD, lab.place.clouds_yaml, ServerSelector(server=server), known)
+    answer = explain_server(
+        ExplainRequest(
+            ServerSelector(server=server), files, service_settings.CLOUD, lab.place.clouds_yaml
+        )
     )
     text = io.StringIO()
     out = Console(file=text, width=WIDTH, highlight=False, color_system=None)

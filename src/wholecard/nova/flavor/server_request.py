@@ -1,4 +1,4 @@
-"""A request for a server: flavor, image, what the API was told."""
+"""A request for a server: flavor, image, and what the API was given."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Operation = Literal["create", "resize"]
 
 @dataclass(frozen=True)
 class ServerRequest:
-    """What is asked for: a flavor's and an image's words. RAM in MiB, disk in GiB.
+    """A flavor's extra specs and sizes, and an image's properties. RAM in MiB, disk in GiB.
 
-    `flavor` is None where words alone are given. `source` says where it stands. `zone` is the
-    availability zone that was asked for, None for none; where `zone_known` is false there may have
-    been one.
+    `flavor` is None where extra specs alone are given. `source` is where it was read. `zone` is the
+    availability zone that was asked for, None for none; where `zone_known` is false one may have
+    been asked for.
     """
 
     flavor: str | None
@@ -32,11 +32,11 @@ class ServerRequest:
     operation: Operation = "create"
 
     @property
-    def flavor_said(self) -> str:
-        """The flavor in a sentence, behind `the flavor`."""
+    def flavor_text(self) -> str:
+        """The flavor in a sentence, after `the flavor`."""
         return self.flavor or "of the options"
 
     @property
-    def flavor_typed(self) -> str:
+    def flavor_argument(self) -> str:
         """The flavor in a command."""
         return shlex.quote(self.flavor) if self.flavor else "FLAVOR"
