@@ -32,8 +32,8 @@ def faults_of(read: Callable[[str], SiteFile]) -> Callable[[str], list[str]]:
         with pytest.raises(SiteError) as caught:
             read(text)
         lines = caught.value.details.splitlines()
-        count = len(caught.value.faults)
-        assert caught.value.brief.endswith(f"cannot be used: {count} fault{'s' * (count != 1)}")
+        count = len(caught.value.issues)
+        assert caught.value.brief.endswith(f"cannot be used: {count} error{'s' * (count != 1)}")
         return [line.partition("site.yaml:")[2] or line for line in lines]
 
     return said

@@ -1,4 +1,4 @@
-"""The faults of a site file: what is said, where, and soon."""
+"""The errors of a site file: their words and positions, in a short time."""
 
 from __future__ import annotations
 
@@ -25,97 +25,110 @@ FLAVOR = "flavors: {f: {ram: 1, vcpus: 1, %s}}\n"
 # What follows `release` and `cards` (lines 1 and 2), and what is said of it.
 FOLLOWING = [
     ("flavours: {}", "3:1: the file has no key 'flavours'. Did you mean 'flavors'?"),
-    ("xyz: {}", "3:1: the file has no key 'xyz'; there is version, release, cards, hosts, nova, "
+    ("xyz: {}", "3:1: the file has no key 'xyz'; known: version, release, cards, hosts, nova, "
      "flavors, images, aggregates, quota_driver, quotas"),
-    ("flavors: {f: {ram: 1}}", "3:11: flavors.f lacks the key 'vcpus'; for example vcpus: 16"),
-    ("flavors: {f: }", "3:11: flavors.f lacks the key 'ram'; for example ram: 65536 (MiB)\n"
-     "3:11: flavors.f lacks the key 'vcpus'; for example vcpus: 16"),
-    ("flavors: {f: 5}", "3:14: flavors.f is '5': a mapping is asked for"),
-    ("flavors: [f]", "3:1: flavors is a list: a mapping is asked for"),
+    ("flavors: {f: {ram: 1}}", "3:11: flavors.f needs the key 'vcpus'; for example vcpus: 16"),
+    ("flavors: {f: }", "3:11: flavors.f needs the key 'ram'; for example ram: 65536 (MiB)\n"
+     "3:11: flavors.f needs the key 'vcpus'; for example vcpus: 16"),
+    ("flavors: {f: 5}", "3:14: flavors.f is '5': expected a mapping"),
+    ("flavors: [f]", "3:1: flavors is a list: expected a mapping"),
     ("flavors: {f: {ram: much, vcpus: 0}}",
-     "3:20: flavors.f.ram is 'much': a whole number is asked for\n"
-     "3:33: flavors.f.vcpus is '0': 1 or more is asked for"),
+     "3:20: flavors.f.ram is 'much': expected a whole number\n"
+     "3:33: flavors.f.vcpus is '0': expected 1 or more"),
     (f"flavors: {{f: {{ram: {'9' * 5000}, vcpus: 1}}}}",
-     f"3:20: flavors.f.ram is '{'9' * 79}…': that number is too large"),
-    (FLAVOR % "maxphysaddr_bits: 65", "3:51: flavors.f.maxphysaddr_bits is '65': 64 or less is "
-     "asked for"),
+     f"3:20: flavors.f.ram is '{'9' * 79}…': the number is too large"),
+    (FLAVOR % "maxphysaddr_bits: 65", "3:51: flavors.f.maxphysaddr_bits is '65': expected 64 or "
+     "less"),
     (FLAVOR % "hugepages: 2m", "3:44: flavors.f.hugepages is '2m', not one of small, large, any, "
      "2M, 1G. Did you mean '2M'?"),
-    (FLAVOR % "projects: admin", "3:43: flavors.f.projects is 'admin': a list is asked for. "
+    (FLAVOR % "projects: admin", "3:43: flavors.f.projects is 'admin': expected a list. "
      "Did you mean [admin]?"),
     (FLAVOR % "cards: {h10: 1}", "3:41: there is no card 'h10' in cards. Did you mean 'h100'?"),
-    (FLAVOR % "cards: {b: }", "3:41: flavors.f.cards.b is empty: a whole number is asked for"),
-    (FLAVOR % "extra_specs: {a: }", "3:47: flavors.f.extra_specs.a is empty: a text is asked for"),
-    (FLAVOR % r'extra_specs: {a: "x\ny"}', r"3:50: flavors.f.extra_specs.a is 'x\ny': a text "
-     "without control characters is asked for"),
+    (FLAVOR % "cards: {b: }", "3:41: flavors.f.cards.b is empty: expected a whole number"),
+    (FLAVOR % "extra_specs: {a: }", "3:47: flavors.f.extra_specs.a is empty: expected a text"),
+    (FLAVOR % r'extra_specs: {a: "x\ny"}', r"3:50: flavors.f.extra_specs.a is 'x\ny': expected a "
+     "text without control characters"),
     ("nova: {report_in_placement: ja}", "3:29: nova.report_in_placement is 'ja', not one of true, "
      "false, auto"),
     ("nova: {pci_in_placement: autos}", "3:26: nova.pci_in_placement is 'autos', not one "
      "of true, false, auto. Did you mean 'auto'?"),
-    ("hosts: {' a': {}}", "3:9: ' a' is no key of hosts: a name has 1 to 255 printable characters "
-     "and no blank at its ends. Did you mean 'a'?"),
+    ("hosts: {' a': {}}", "3:9: ' a' cannot be a key of hosts: a name has 1 to 255 printable "
+     "characters and no space at its ends. Did you mean 'a'?"),
     ("hosts: {gpu-01: {cards: {h200: 1}}}", "3:26: there is no card 'h200' in cards. "
      "Did you mean 'h100'?"),
-    ("quotas: {p: {cards: {x: 1}}}", "3:22: there is no card 'x' in cards; there is h100"),
-    ("quotas: {p: {cores: -2}}", "3:21: quotas.p.cores is '-2': -1 or more is asked for"),
-    ("aggregates: {a: {hosts: []}}", "3:18: aggregates.a.hosts is a list: at least one entry is "
-     "asked for"),
+    ("quotas: {p: {cards: {x: 1}}}", "3:22: there is no card 'x' in cards; known: h100"),
+    ("quotas: {p: {cores: -2}}", "3:21: quotas.p.cores is '-2': expected -1 or more"),
+    ("aggregates: {a: {hosts: []}}", "3:18: aggregates.a.hosts is a list: expected at least one "
+     "entry"),
     ("hosts: {gpu-01: }\naggregates: {a: {hosts: [gpu-01, gpu01]}}",
      "4:34: there is no host 'gpu01' in hosts. Did you mean 'gpu-01'?"),
-    ("aggregates: {a: {hosts: [b]}}", "3:26: there is no host 'b' in hosts; there is none"),
+    ("aggregates: {a: {hosts: [b]}}", "3:26: there is no host 'b' in hosts; none is defined"),
     ("version: 2", "3:10: version is '2', not 1"),
-    ("nova: {}\nnova: {}", "4:1: the key 'nova' stands twice, first in line 3"),
-    (FLAVOR % "ram: 2", "3:33: the key 'ram' stands twice, first in line 3"),
+    ("nova: {}\nnova: {}", "4:1: the key 'nova' is there twice, first in line 3"),
+    (FLAVOR % "ram: 2", "3:33: the key 'ram' is there twice, first in line 3"),
 ]  # fmt: skip
 # What stands as `cards`, and what is said of it.
 KINDS = [
-    ("{a: {}}", "2:9: cards.a lacks the key 'match'; for example match: [{vendor: \"10de\", "
+    ("{a: {}}", "2:9: cards.a needs the key 'match'; for example match: [{vendor: \"10de\", "
      "product: \"2330\"}]"),
-    ("{a: {match: []}}", "2:13: cards.a.match is a list: at least one entry is asked for"),
-    ("{a: {match: {vendor: 10de}}}", "2:13: cards.a.match is a mapping: a list is asked for"),
-    ("{a: {match: [{}]}}", "2:21: a match that says nothing means every function of a host; "
+    ("{a: {match: []}}", "2:13: cards.a.match is a list: expected at least one entry"),
+    ("{a: {match: {vendor: 10de}}}", "2:13: cards.a.match is a mapping: expected a list"),
+    ("{a: {match: [{}]}}", "2:21: an empty match would select every function of a host; "
      "give vendor and product"),
-    ("{a: {match: [{vendor: 10DE}]}}", "2:30: cards.a.match[0].vendor is '10DE': four lower-case "
-     "hexadecimal digits are asked for, as lspci -nn prints them. Did you mean '10de'?"),
-    ("{a: {match: [{product: 0x2330}]}}", "2:31: cards.a.match[0].product is '0x2330': four "
-     "lower-case hexadecimal digits are asked for, as lspci -nn prints them. Did you mean '2330'?"),
-    ("{a: {match: [{address: '41:00.0'}]}}", "2:31: cards.a.match[0].address is '41:00.0': an "
-     "address is asked for, as lspci -D prints it: 0000:41:00.0. Did you mean '0000:41:00.0'?"),
-    ("{a: {match: [{subsystem: '16c1'}]}}", "2:33: cards.a.match[0].subsystem is '16c1': both ids "
-     "of the subsystem are asked for, as in 10de:16c1"),
-    ("{'a:1': {match: [{vendor: 10de}]}}", "2:9: 'a:1' is no key of cards: a card's name has 1 to "
-     "255 characters, none of them ':' or ','. Did you mean 'a-1'?"),
+    ("{a: {match: [{vendor: 10DE}]}}", "2:30: cards.a.match[0].vendor is '10DE': expected four "
+     "lower-case "
+     "hexadecimal digits, as lspci -nn prints them. Did you mean '10de'?"),
+    ("{a: {match: [{product: 0x2330}]}}", "2:31: cards.a.match[0].product is '0x2330': expected "
+     "four "
+     "lower-case hexadecimal digits, as lspci -nn prints them. Did you mean '2330'?"),
+    ("{a: {match: [{address: '41:00.0'}]}}", "2:31: cards.a.match[0].address is '41:00.0': "
+     "expected an "
+     "address, as lspci -D prints it: 0000:41:00.0. Did you mean '0000:41:00.0'?"),
+    ("{a: {match: [{subsystem: '16c1'}]}}", "2:33: cards.a.match[0].subsystem is '16c1': expected "
+     "both "
+     "ids of the subsystem, as in 10de:16c1"),
+    ("{'a:1': {match: [{vendor: 10de}]}}", "2:9: 'a:1' cannot be a key of cards: a card's name "
+     "has 1 "
+     "to 255 characters without ':' and ','. Did you mean 'a-1'?"),
     ("{a: {match: [{vendr: 10de}]}}", "2:22: cards.a.match[0] has no key 'vendr'. "
      "Did you mean 'vendor'?"),
     ("{a: {match: [{vendor: 10de}], resource_class: h100}}", "2:54: cards.a.resource_class is "
-     "'h100': CUSTOM_ and then capitals, digits and _ are asked for. Did you mean 'CUSTOM_H100'?"),
+     "'h100': expected CUSTOM_ and then capitals, digits and _. Did you mean 'CUSTOM_H100'?"),
     ("{a: {match: [{vendor: 10de}], traits: [hw-gpu]}}", "2:47: cards.a.traits[0] is 'hw-gpu': "
-     "capitals, digits and _ are asked for. Did you mean 'CUSTOM_HW_GPU'?"),
+     "expected capitals, digits and _. Did you mean 'CUSTOM_HW_GPU'?"),
     ("{a: {match: [{vendor: 10de}], device_type: PF}}", "2:51: cards.a.device_type is 'PF', not "
      "one of auto, type-PCI, type-PF, type-VF"),
     ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not whole"),
+    ("{a: {match: [{vendor: 10de}], give: {policy: part}}}",
+     "2:53: cards.a.give.policy is 'part', not whole"),
+    ("{a: {match: [{vendor: 10de}], give: {policy: whole, vfs: 2}}}",
+     "2:60: cards.a.give has no key 'vfs'; known: policy"),
+    ("{a: {match: [{vendor: 10de}], give: {policy: whole}}}", ""),
     ("{a: {match: [{vendor: 10de, hosts: [x]}]}}", "2:44: there is no host 'x' in hosts; "
-     "there is none"),
+     "none is defined"),
     # Two kinds of which one holds wherever the other does, in either order, on a host of both.
     ("{a: {match: [{vendor: 10de}]}, b: {match: [{vendor: 10de, product: 2330}]}}",
-     "2:51: means functions that cards.a means too (line 2); a function is of one kind"),
+     "2:51: selects functions that cards.a selects too (line 2); a function belongs to one kind"),
     ("{a: {match: [{vendor: 10de, product: 2330}]}, b: {match: [{product: 2330}]}}",
-     "2:66: means functions that cards.a means too (line 2); a function is of one kind"),
+     "2:66: selects functions that cards.a selects too (line 2); a function belongs to one kind"),
     ("{a: {match: [{vendor: 10de}], companion: true}, b: {match: [{vendor: 10de}]}}", ""),
     ("{a: {match: [{vendor: 10de}], device_type: type-VF}, b: {match: [{vendor: 10de}]}}", ""),
     ("{a: {match: [{vendor: 10de}, {vendor: 10de, product: 2330}]}}", ""),
 ]  # fmt: skip
 ON_HOSTS = [
-    ("a, b", "b, c", "3:22: means functions that cards.x means too (line 2); a function is of one "
+    ("a, b", "b, c", "3:22: selects functions that cards.x selects too (line 2); a function "
+     "belongs to one "
      "kind"),
-    ("", "c", "3:22: means functions that cards.x means too (line 2); a function is of one kind"),
+    ("", "c", "3:22: selects functions that cards.x selects too (line 2); a function belongs to "
+     "one kind"),
     ("a", "b, c", ""),
 ]  # fmt: skip
 OLD = [
-    ("cards: {a: {match: [{vendor: 10de}], numa_policy: socket}}", "2:38: numa_policy: socket is "
-     "Wallaby's and later; this site is train; take preferred or required"),
-    (CARDS + FLAVOR % "numa_policy: socket", "3:33: numa_policy: socket is Wallaby's and later; "
-     "this site is train; take preferred or required"),
+    ("cards: {a: {match: [{vendor: 10de}], numa_policy: socket}}", "2:38: numa_policy: socket "
+     "needs "
+     "Wallaby or later; this site has train; use preferred or required"),
+    (CARDS + FLAVOR % "numa_policy: socket", "3:33: numa_policy: socket needs Wallaby or later; "
+     "this site has train; use preferred or required"),
 ]  # fmt: skip
 
 
@@ -157,9 +170,9 @@ def test_every_fault_at_once(faults_of: FaultsOf) -> None:
     text = f"release: ussury\n{CARDS}flavors: {{f: {{ram: 1, vcpu: 2}}}}\nnova: \nnova: \n"
     assert faults_of(text) == [
         "1:10: Wholecard knows no OpenStack release 'ussury'. Did you mean 'ussuri'?",
-        "3:11: flavors.f lacks the key 'vcpus'; for example vcpus: 16",
+        "3:11: flavors.f needs the key 'vcpus'; for example vcpus: 16",
         "3:23: flavors.f has no key 'vcpu'. Did you mean 'vcpus'?",
-        "5:1: the key 'nova' stands twice, first in line 4",
+        "5:1: the key 'nova' is there twice, first in line 4",
     ]
 
 
@@ -173,29 +186,30 @@ def test_patterns_have_words() -> None:
 
 # Text, or bytes that are none; what is said of it.
 BROKEN = [
-    ("", "1:1: the file is empty; write what wholecard site init writes"),
-    ("# nothing\n---\n", "1:1: the file is empty; write what wholecard site init writes"),
-    ("just words", "1:1: the file is 'just words': a mapping is asked for"),
-    ("- a\n- b\n", "1:1: the file is a list: a mapping is asked for"),
-    ("release: 32\n\tcards: {}\n", "2:1: a tab: YAML is indented with spaces; put spaces there"),
+    ("", "1:1: the file is empty; write a first one with wholecard site init"),
+    ("# nothing\n---\n", "1:1: the file is empty; write a first one with wholecard site init"),
+    ("just words", "1:1: the file is 'just words': expected a mapping"),
+    ("- a\n- b\n", "1:1: the file is a list: expected a mapping"),
+    ("release: 32\n\tcards: {}\n", "2:1: a tab: YAML is indented with spaces; use spaces"),
     ("release: @x", "1:10: '@' cannot begin a value; put the value in quotes"),
-    ("release: a: b", "1:11: a ':' where none can be; put a value with ': ' in quotes, or mend "
-     "the line above"),
-    ("release: !x 32", "1:10: a tag (!) is not read here; leave it out"),
-    ("release: !!python/object/apply:os.system [x]", "1:10: a tag (!) is not read here; leave it "
+    ("release: a: b", "1:11: a ':' is not allowed here; put a value with ': ' in quotes, or "
+     "correct the line above"),
+    ("release: !x 32", "1:10: a tag (!) is not supported; leave it out"),
+    ("release: !!python/object/apply:os.system [x]", "1:10: a tag (!) is not supported; leave it "
      "out"),
     ("? [a]\n: b\n", "1:3: a key is a text, not a mapping or list"),
-    ("a: &x {<<: *x}", "1:8: merge keys (<<) are not read here; write the keys out"),
-    ("a: &x [*x]", "1:8: *x: no such anchor ends before it"),
-    ("a: *y", "1:4: *y: no such anchor ends before it"),
-    ("a: 1\n---\na: 2\n", "2:1: a second document begins; write one in a file"),
+    ("a: &x {<<: *x}", "1:8: merge keys (<<) are not supported; write the keys themselves"),
+    ("a: &x [*x]", "1:8: *x: there is no complete anchor &x above"),
+    ("a: *y", "1:4: *y: there is no complete anchor &y above"),
+    ("a: 1\n---\na: 2\n", "2:1: a second document begins; write one document in a file"),
     ("a: " + "[" * 50_000, "1:35: nested deeper than 32 levels"),
     ("a: " + "{a: " * 50_000, "1:128: nested deeper than 32 levels"),
     ("- " * 50_000, "1:65: nested deeper than 32 levels"),
     ("a: \x07", "1:4: '\\x07': an unprintable character"),
     ("a: \x00", "1:4: '\\x00': an unprintable character"),
-    (b"release: 32\n# na\xefve\n", "2:5: the byte 0xef is no UTF-8 (Latin-1?); save it as UTF-8"),
-    ("release: 32\n".encode("utf-16"), "1:1: UTF-16 and not UTF-8; save it as UTF-8"),
+    (b"release: 32\n# na\xefve\n", "2:5: the byte 0xef is not UTF-8 (Latin-1?); save the file as "
+     "UTF-8"),
+    ("release: 32\n".encode("utf-16"), "1:1: UTF-16 and not UTF-8; save the file as UTF-8"),
     ("".join(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9 if n else 'x'}]\n" for n in range(40)),
      "6:5: more than 200000 values, aliases counted"),
     ("".join(f"a{n}: &a{n} [{f'*a{n - 1}' if n else 'x'}]\n" for n in range(40)),
@@ -303,5 +317,5 @@ def test_any_tree(tmp_path: Path, key: str, tree: object) -> None:
     try:
         read_site(path)
     except UsageError as error:
-        for fault in getattr(error, "faults", ()):
-            assert 1 <= fault.place.line <= lines + 1
+        for issue in getattr(error, "issues", ()):
+            assert 1 <= issue.position.line <= lines + 1

@@ -13,7 +13,7 @@ from support.production_host import production
 from support.tree import grow
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.facts.snapshot import save
-from wholecard.site.fact_checks import inventory_faults
+from wholecard.site.fact_checks import fact_issues
 from wholecard.site.load import SiteError, SiteFile, read_site
 
 Read = Callable[[str], SiteFile]
@@ -65,10 +65,10 @@ def test_nothing_is_the_default(read: Read, minimal: str) -> None:
 def test_place(read: Read) -> None:
     """A key's place is its own; what is not there has the place of what is nearest above."""
     file = read("release: 32\ncards:\n  ä: {match: [{vendor: 10de}, {vendor: 1002}]}\n")
-    assert file.place("cards", "ä", "match", 1, "vendor") == (3, 32)
-    assert file.place("cards", "ä", "match", 1, "hosts", 3) == (3, 31)
-    assert file.place("cards", "ä", "traits") == (3, 3)
-    assert file.place("nova") == (1, 1)
+    assert file.position("cards", "ä", "match", 1, "vendor") == (3, 32)
+    assert file.position("cards", "ä", "match", 1, "hosts", 3) == (3, 31)
+    assert file.position("cards", "ä", "traits") == (3, 3)
+    assert file.position("nova") == (1, 1)
 
 
 def test_alias(read: Read, minimal: str) -> None:
@@ -82,7 +82,7 @@ def test_byte_order_mark(tmp_path: Path, minimal: str) -> None:
     """The mark that some editors put before UTF-8 is passed over."""
     path = tmp_path / "site.yaml"
     path.write_text("\ufeff" + minimal)
-    assert read_site(path).place("release") == (1, 1)
+    assert read_site(path).position("release") == (1, 1)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_bad_facts(read: Read, minimal: str, tmp_path: Path, text: str, name: st
     """What is no host's facts is a fault of the site file."""
     (tmp_path / name).write_text(text)
     file = read(minimal + f"hosts: {{a: {{facts: {name}}}}}\n")
-    assert [str(fault.place) for fault in inventory_faults(file)] == ["Position(line=3, column=13)"]
+    assert [str(issue.position) for issue in fact_issues(file)] == ["Position(line=3, column=13)"]
 
 
 SECOND = "cards: {{h100: {{match: [{{vendor: 10de, product: 2330}}]}}, second: {}}}\n"
@@ -139,23 +139,26 @@ SECOND = "cards: {{h100: {{match: [{{vendor: 10de, product: 2330}}]}}, second: {
         # Another kind means the same function, told by the facts alone.
         (
             "{match: [{address: '0000:41:00.0'}]}", "",
-            "2:66: 0000:41:00.0 on gpu-01 is meant by cards.h100 too; a function is of one kind",
+            "2:66: 0000:41:00.0 on gpu-01 is selected by cards.h100 too; a function belongs to "
+            "one kind",
         ),
         # The audio function is a companion's, and the GPU is none.
         ("{match: [{address: '0000:41:00.1'}], companion: true}", "", ""),
         ("{match: [{address: '0000:41:00.1'}]}", "",
-         "2:66: cards.second means nothing on gpu-01: 0000:41:00.1 (10de:22ba) is Audio device; "
-         "what is given beside a GPU is a kind with companion: true"),
+         "2:66: cards.second selects nothing on gpu-01: 0000:41:00.1 (10de:22ba) is Audio device; "
+         "to select a function that is given beside a GPU, write companion: true"),
         ("{match: [{vendor: 10de, product: 2330}], companion: true}", "",
-         "2:66: cards.second means nothing on gpu-01: 0000:41:00.0 (10de:2330) is 3D controller; "
-         "a GPU or accelerator is no companion: leave companion out"),
+         "2:66: cards.second selects nothing on gpu-01: 0000:41:00.0 (10de:2330) is 3D controller; "
+         "a GPU or accelerator is not a companion: leave companion out"),
         ("{match: [{product: 101e}]}", "",
-         "2:66: cards.second means nothing on gpu-01: 0000:61:00.2 (15b3:101e) is of class 020000; "
-         "a VF is meant with device_type: type-VF alone"),
+         "2:66: cards.second selects nothing on gpu-01: 0000:61:00.2 (15b3:101e) is of class "
+         "020000; "
+         "to select VFs, write device_type: type-VF"),
         # How many there are.
         ("{match: [{product: 5046}]}", "cards: {h100: 1, second: 0}", ""),
         ("{match: [{product: 5046}]}", "cards: {h100: 8}",
-         "3:52: gpu-01 should have 8 of h100, and has 1 by its facts; mend the number, or look for "
+         "3:52: gpu-01 should have 8 of h100, and has 1 by its facts; correct the number, or look "
+         "for "
          "the card on the host"),
     ],
 )  # fmt: skip
@@ -166,7 +169,7 @@ def test_inventory(with_facts: Read, tmp_path: Path, cards: str, more: str, said
     path = tmp_path / "site.yaml"
     path.write_text("release: 32\n" + SECOND.format(cards) + hosts)
     found = [
-        f"{each.place.line}:{each.place.column}: {each.what}; {each.hint}"
-        for each in inventory_faults(read_site(path))
+        f"{each.position.line}:{each.position.column}: {each.what}; {each.hint}"
+        for each in fact_issues(read_site(path))
     ]
     assert found == ([said] if said else [])

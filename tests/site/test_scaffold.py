@@ -24,7 +24,7 @@ from wholecard.host.desired_state import is_left_out
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
 from wholecard.site.card_matching import cards_of, functions_of
-from wholecard.site.fact_checks import inventory_faults
+from wholecard.site.fact_checks import fact_issues
 from wholecard.site.load import SiteFile, read_site
 from wholecard.site.scaffold import FoundHost, first_site
 
@@ -107,7 +107,7 @@ def test_round_trip(made: list[MadeHost]) -> None:
             for number, each in enumerate(made)
         }
         file = first(Path(folder), hosts)
-        assert inventory_faults(file) == []
+        assert fact_issues(file) == []
         for name, host in hosts.items():
             kinds = file.site.cards.values()
             given_slots = [card.slot for kind in kinds for card in cards_of(kind, name, host)]

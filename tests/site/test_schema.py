@@ -19,8 +19,8 @@ from wholecard.site.schema import schema_text
 
 DOCS = Path(__file__).parents[2] / "docs/reference"
 FILE = DOCS / "site.schema.json"
-MODELS = [model.Site, model.CardKind, model.Match, model.SiteHost, model.NovaUse, model.SiteFlavor,
-          model.SiteImage, model.SiteAggregate, model.Quota]  # fmt: skip
+MODELS = [model.Site, model.CardKind, model.Whole, model.Match, model.SiteHost, model.NovaUse,
+          model.SiteFlavor, model.SiteImage, model.SiteAggregate, model.Quota]  # fmt: skip
 WHOLE = """\
 version: 1
 release: 2025.2
@@ -28,8 +28,10 @@ cards:
   h100:
     match: [{vendor: 10de, product: 2330, subsystem: 10de:16c1, hosts: [gpu-01]}, {product: 1e30}]
     numa_policy: required
+    give: whole
     traits: [CUSTOM_NVLINK]
     resource_class: CUSTOM_H100
+  l40s: {match: [{product: 26b9}], give: {policy: whole}}
   audio: {match: [{address: 0000:41:00.1}], companion: yes, device_type: type-PCI}
 hosts: {gpu-01: {cards: {h100: 8}}, gpu-02: }
 nova: {report_in_placement: true, pci_in_placement: auto, enabled_filters: [ComputeFilter]}
@@ -85,6 +87,8 @@ WRONG: list[Callable[[Any], Any]] = [
     lambda site: site["cards"]["h100"].update(match=[]),
     lambda site: site["cards"]["h100"]["match"][0].update(vendor="10DE"),
     lambda site: site["cards"]["h100"].update(numa_policy="never"),
+    lambda site: site["cards"]["h100"].update(give="part"),
+    lambda site: site["cards"]["h100"].update(give={"policy": "part"}),
     lambda site: site["flavors"]["gpu.1"].update(ram=0),
     lambda site: site["flavors"]["gpu.1"].update(ram="much"),
     lambda site: site["quotas"]["p"]["cards"].update(h100=-2),

@@ -33,7 +33,7 @@ from wholecard.nova.render.diff import as_text, diff
 from wholecard.nova.render.drop_in_file import text
 from wholecard.nova.render.managed_files import without_ours
 from wholecard.pci.device_types import DeviceType, NumaPolicy
-from wholecard.site.load import SiteFile, fault_line, read_site
+from wholecard.site.load import SiteFile, issue_line, read_site
 
 # Its help stands in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
@@ -209,7 +209,7 @@ def _made(
         refuse_wrong_filters(theirs, values, of)
     if file is not None:
         for each in warnings(file, of, tool.fitted(file.site), role, available_filters(values)):
-            typer.echo(f"warning: {fault_line(file.path, each)}", err=True)
+            typer.echo(f"warning: {issue_line(file.path, each)}", err=True)
     if not known and role in (None, "scheduler") and tool.name in ("drop-in", "kolla"):
         typer.echo(
             f"warning: enabled_filters is nova's own list of {of} with the filter for cards, and "

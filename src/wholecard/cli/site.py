@@ -18,7 +18,7 @@ from wholecard.host.facts.saved import read_host
 from wholecard.host.facts.snapshot import SUFFIXES
 from wholecard.nova.desired.site_checks import judged
 from wholecard.site.card_matching import count_of
-from wholecard.site.load import SiteError, fault_line, read_site
+from wholecard.site.load import SiteError, issue_line, read_site
 from wholecard.site.model import LINE_PATTERN, NAME_PATTERN
 from wholecard.site.scaffold import FoundHost, first_site
 from wholecard.site.schema import schema_text
@@ -108,14 +108,14 @@ def _faulty(error: SiteError, warnings: Iterable[SiteIssue], as_json: bool) -> E
     if not as_json:
         _warn(error.path, warnings)
         return error
-    said = {"faults": _shown(error.faults), "warnings": _shown(warnings)}
+    said = {"faults": _shown(error.issues), "warnings": _shown(warnings)}
     typer.echo(json.dumps({"path": str(error.path), **said}, indent=2))
     return typer.Exit(error.exit_code)
 
 
 def _shown(faults: Iterable[SiteIssue]) -> list[dict[str, str | int]]:
     return [
-        {"line": each.place.line, "column": each.place.column, "what": each.what,
+        {"line": each.position.line, "column": each.position.column, "what": each.what,
          "hint": each.hint}
         for each in faults
     ]  # fmt: skip
@@ -123,7 +123,7 @@ def _shown(faults: Iterable[SiteIssue]) -> list[dict[str, str | int]]:
 
 def _warn(file: Path, warnings: Iterable[SiteIssue]) -> None:
     for each in warnings:
-        typer.echo(f"warning: {fault_line(file, each)}", err=True)
+        typer.echo(f"warning: {issue_line(file, each)}", err=True)
 
 
 @app.command("schema")

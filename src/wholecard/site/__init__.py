@@ -1,11 +1,10 @@
-"""What the operator wants: `site.yaml` as models, read with the place of each error.
+"""What the operator asks for: `site.yaml` as models, read with the position of each error.
 
-reading     `load` (`read_site`, `SiteFile`): `nodes` keeps texts and places, `model` has the
-            models, `faults` words what they refuse, `references` looks after names,
-            `releases` has the OpenStack releases that a site may name, `capabilities` what nova
-            can do since which: the one table, for all rooms above too.
-matching    `match` says which functions of a host a kind means; `check` holds a site against
-            its hosts' facts.
-writing     `first` with `found`: a first site file from inspected hosts; `schema`: the JSON
+reading     `load` (`read_site`, `SiteFile`): `yaml_positions` keeps texts and positions, `model`
+            has the models, `error_words` says what they refuse, `reference_checks` looks for names
+            that are not defined.
+matching    `card_matching` says which functions of a host a kind selects; `fact_checks` compares a
+            site with its hosts' facts.
+writing     `scaffold` with `card_kinds`: a first site file from inspected hosts; `schema`: the JSON
             schema, from the models.
 """

@@ -1,8 +1,8 @@
-"""Which functions of a host a kind of card means. Pure.
+"""Which functions of a host a kind of card selects. Pure.
 
-A card is given by its display or accelerator function, so that is what a kind matches; a kind with
-`companion: true` matches what is given besides: anything but bridges and such functions. A VF is
-meant by `device_type: type-VF` alone.
+nova gives a card by its display or accelerator function, so a kind selects those alone. A kind
+with `companion: true` selects the other endpoints instead, and one with `device_type: type-VF`
+selects VFs, which no other kind does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wholecard.site.model import CardKind, Match, Site
 
 
 def meets(match: Match, host_name: str, function: Function) -> bool:
-    """Whether all that `match` gives holds of the function, whatever the function is."""
+    """Whether everything that `match` gives is true of the function, of whatever type it is."""
     if match.hosts and host_name not in match.hosts:
         return False
     subsystem = f"{function.subsystem_vendor}:{function.subsystem_device}"
@@ -27,8 +27,8 @@ def meets(match: Match, host_name: str, function: Function) -> bool:
     )
 
 
-def met(kind: CardKind, host_name: str, host: Host) -> tuple[Function, ...]:
-    """The functions of the host of which one of the kind's matches holds, whatever they are."""
+def matched_functions(kind: CardKind, host_name: str, host: Host) -> tuple[Function, ...]:
+    """The functions of the host that one of the kind's matches fits, of whatever type they are."""
     return tuple(
         function
         for function in host.functions
@@ -37,12 +37,16 @@ def met(kind: CardKind, host_name: str, host: Host) -> tuple[Function, ...]:
 
 
 def functions_of(kind: CardKind, host_name: str, host: Host) -> tuple[Function, ...]:
-    """The functions of the host that the kind means, by address."""
-    return tuple(each for each in met(kind, host_name, host) if can_mean(kind, each))
+    """The functions of the host that the kind selects, by address."""
+    return tuple(
+        function
+        for function in matched_functions(kind, host_name, host)
+        if can_select(kind, function)
+    )
 
 
-def can_mean(kind: CardKind, function: Function) -> bool:
-    """Whether a function is of the sort that the kind gives: see the head of this file."""
+def can_select(kind: CardKind, function: Function) -> bool:
+    """Whether a function is of the type that the kind selects: see the head of this file."""
     if function.is_bridge or (function.physfn is not None) != (kind.device_type == "type-VF"):
         return False
     return function.is_display != kind.companion
@@ -50,20 +54,20 @@ def can_mean(kind: CardKind, function: Function) -> bool:
 
 def cards_of(kind: CardKind, host_name: str, host: Host) -> tuple[Card, ...]:
     """The cards of the host that have a function of the kind."""
-    slots = {each.address.slot_key for each in functions_of(kind, host_name, host)}
+    slots = {function.address.slot_key for function in functions_of(kind, host_name, host)}
     return tuple(card for card in host.cards if card.slot in slots)
 
 
 def count_of(kind: CardKind, host_name: str, host: Host) -> int:
-    """How many of the kind the host has: its functions, but a slot once for a card."""
-    found = functions_of(kind, host_name, host)
+    """How many of the kind the host has: cards by slot, companions and VFs by function."""
+    functions = functions_of(kind, host_name, host)
     if kind.companion or kind.device_type == "type-VF":
-        return len(found)
-    return len({each.address.slot_key for each in found})
+        return len(functions)
+    return len({function.address.slot_key for function in functions})
 
 
-def meant_twice(site: Site, host_name: str, host: Host) -> Iterator[tuple[Function, str, str]]:
-    """Functions of the host that two kinds mean, with both kinds' names in the site's order."""
+def selected_twice(site: Site, host_name: str, host: Host) -> Iterator[tuple[Function, str, str]]:
+    """Functions of the host that two kinds select, with both kinds' names in the site's order."""
     kinds: dict[Address, str] = {}
     for name, kind in site.cards.items():
         for function in functions_of(kind, host_name, host):

@@ -1,4 +1,4 @@
-"""What pydantic has against a site, as faults: the place, what is allowed there, what is near.
+"""What pydantic refuses in a site file, as issues: where, what is allowed there, what is near.
 
 Source of the kinds of error: https://docs.pydantic.dev/latest/errors/validation_errors/.
 """
@@ -13,10 +13,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from wholecard.core.near_names import did_you_mean, meant
+from wholecard.core.position import Position
 from wholecard.site import model
-from wholecard.site.yaml_positions import Position, SiteIssue, YamlNode
+from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
-# Looking for what is near takes a while, and nobody reads more faults than these.
+# Looking for a near name takes a while, and nobody reads more issues than these.
 _MOST_HINTS = 50
 _LONGEST_NAME = 80
 _LIST = re.compile(r"'([^']*)'")
@@ -25,52 +26,52 @@ _ADDRESS = re.compile(r"(?:0*([0-9a-f]{0,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.
 
 @dataclass
 class Nearest:
-    """Says which of some names is nearest to one that is wrong, for the first few times."""
+    """Finds the right name that is nearest to a wrong one, for the first few wrong ones."""
 
     left: int = _MOST_HINTS
 
-    def __call__(self, name: str, there: Callable[[], Iterable[str]]) -> str:
-        """`Did you mean 'vendor'?`, or which names there are; empty when it was asked enough."""
+    def __call__(self, name: str, right_names: Callable[[], Iterable[str]]) -> str:
+        """`Did you mean 'vendor'?`, or the right names; empty after the first few wrong ones."""
         if self.left <= 0 or len(name) > _LONGEST_NAME:
             return ""
         self.left -= 1
-        names = list(there())
+        names = list(right_names())
         few = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-        return did_you_mean(name, names) or (f"there is {few}" if names else "there is none")
+        return did_you_mean(name, names) or (f"known: {few}" if names else "none is defined")
 
 
-def model_faults(error: ValidationError, root: YamlNode, nearest: Nearest) -> list[SiteIssue]:
-    """One fault for each place that pydantic has something against.
+def model_issues(error: ValidationError, root: YamlNode, nearest: Nearest) -> list[SiteIssue]:
+    """One issue for each value that pydantic refuses, and for each wrong key.
 
-    Of a value that may be of several kinds it has as many things against it.
+    Of a value that may be of several types pydantic refuses each type by itself.
     """
-    places: dict[tuple[str | int, ...], _Said] = {}
-    for each in error.errors(include_url=False, include_input=False):
-        location = tuple(each["loc"])
-        steps = [(root.place, root), *root.walk(location)]
+    refused: dict[tuple[str | int, ...], _Refused] = {}
+    for details in error.errors(include_url=False, include_input=False):
+        location = tuple(details["loc"])
+        steps = [(root.position, root), *root.walk(location)]
         keys = location[: len(steps) - 1]
-        said = places.setdefault(keys, _Said(keys, *steps[-1], errors=[]))
-        said.errors.append((each, location[len(keys) :]))
-    return [fault for said in places.values() for fault in _of_place(said, nearest)]
+        value = refused.setdefault(keys, _Refused(keys, *steps[-1], errors=[]))
+        value.errors.append((details, location[len(keys) :]))
+    return [issue for value in refused.values() for issue in _issues_of(value, nearest)]
 
 
 @dataclass
-class _Said:
-    """What pydantic has against the value at `keys`, each with the rest of its own location."""
+class _Refused:
+    """A refused value at `keys`: pydantic's errors, each with the rest of its own location."""
 
     keys: tuple[str | int, ...]
-    key_place: Position
+    key_position: Position
     node: YamlNode
     errors: list[tuple[Any, tuple[str | int, ...]]]
 
     @property
-    def place(self) -> Position:
-        """A text's fault stands at the text, a mapping's at its key."""
-        return self.node.place if self.node.text is not None else self.key_place
+    def position(self) -> Position:
+        """Of a text its own position, of a mapping that of its key."""
+        return self.node.position if self.node.text is not None else self.key_position
 
 
 def shown(text: str) -> str:
-    """A text as a fault quotes it."""
+    """A text as an issue quotes it."""
     return repr(text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…")
 
 
@@ -80,87 +81,84 @@ def path_text(keys: Sequence[str | int]) -> str:
     return text.removeprefix(".") or "the file"
 
 
-def _of_place(said: _Said, nearest: Nearest) -> list[SiteIssue]:
-    faults = []
-    values = []
-    keys = said.keys
-    for error, rest in said.errors:
+def _issues_of(value: _Refused, nearest: Nearest) -> list[SiteIssue]:
+    issues = []
+    type_errors = []
+    keys = value.keys
+    for error, rest in value.errors:
         kind = error["type"]
         if kind == "extra_forbidden":
             hint = nearest(str(keys[-1]), lambda: keys_of(keys[:-1]))
             what = f"{path_text(keys[:-1])} has no key {shown(str(keys[-1]))}"
-            faults.append(SiteIssue(said.key_place, what, hint))
+            issues.append(SiteIssue(value.key_position, what, hint))
         elif kind == "missing":
-            what = f"{path_text(keys)} lacks the key {rest[0]!r}"
-            faults.append(SiteIssue(said.place, what, _EXAMPLES.get(str(rest[0]), "")))
+            what = f"{path_text(keys)} needs the key {rest[0]!r}"
+            issues.append(SiteIssue(value.position, what, _EXAMPLES.get(str(rest[0]), "")))
         elif rest[-1:] == ("[key]",):
-            allowed, mended = _allowed(error, str(keys[-1]))
-            what = f"{shown(str(keys[-1]))} is no key of {path_text(keys[:-1])}: {allowed}"
-            faults.append(SiteIssue(said.key_place, what, mended))
-        elif kind != "too_short" or not said.node.items:
+            expected, hint = _expected(error, str(keys[-1]))
+            what = f"{shown(str(keys[-1]))} cannot be a key of {path_text(keys[:-1])}: {expected}"
+            issues.append(SiteIssue(value.key_position, what, hint))
+        elif kind != "too_short" or not value.node.items:
             # Of a list whose entries are wrong pydantic also says that it is too short.
-            values.append(error)
-    if values:
-        faults.append(_of_value(said, values, nearest))
-    return faults
+            type_errors.append(error)
+    if type_errors:
+        issues.append(_wrong_value(value, type_errors, nearest))
+    return issues
 
 
-def _of_value(said: _Said, errors: list[Any], nearest: Nearest) -> SiteIssue:
-    name, node = path_text(said.keys), said.node
-    names = [each for error in errors for each in _names(error)]
-    if names and (node.text is not None or node.kind == "empty"):
-        listed = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
-        hint = nearest(node.text, lambda: names) if node.text else ""
+def _wrong_value(value: _Refused, errors: list[Any], nearest: Nearest) -> SiteIssue:
+    path, node = path_text(value.keys), value.node
+    choices = [choice for error in errors for choice in _choices(error)]
+    if choices and (node.text is not None or node.kind == "empty"):
+        listed = choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+        hint = nearest(node.text, lambda: choices) if node.text else ""
+        # The message lists the choices already, so only a near one is a hint.
         hint = hint if hint.startswith("Did") else ""
-        return SiteIssue(said.place, f"{name} is {_kind(node)}, not {listed}", hint)
-    allowed, mended = _allowed(errors[0], node.text or "")
-    return SiteIssue(said.place, f"{name} is {_kind(node)}: {allowed}", mended)
+        return SiteIssue(value.position, f"{path} is {_kind(node)}, not {listed}", hint)
+    expected, hint = _expected(errors[0], node.text or "")
+    return SiteIssue(value.position, f"{path} is {_kind(node)}: {expected}", hint)
 
 
 def _kind(node: YamlNode) -> str:
     return node.kind if node.text is None else shown(node.text)
 
 
-def _names(error: Any) -> list[str]:
-    """The values that are allowed, where they can be counted."""
+def _choices(error: Any) -> list[str]:
+    """The values that are allowed, where there are only a few."""
     if error["type"] == "literal_error":
-        expected = str(error["ctx"]["expected"])
-        return _LIST.findall(expected) or re.findall(r"\d+", expected)
+        literals = str(error["ctx"]["expected"])
+        return _LIST.findall(literals) or re.findall(r"\d+", literals)
     return ["true", "false"] if error["type"] in ("bool_parsing", "bool_type") else []
 
 
-# Where a value is of the wrong kind: what is asked for.
-_ASKED = {
-    "string_type": "a text is asked for",
-    "int_type": "a whole number is asked for",
-    "int_parsing": "a whole number is asked for",
-    "int_from_float": "a whole number is asked for",
-    "int_parsing_size": "that number is too large",
-    "tuple_type": "a list is asked for",
-    "dict_type": "a mapping is asked for",
-    "model_type": "a mapping is asked for",
-    "model_attributes_type": "a mapping is asked for",
-    "too_short": "at least one entry is asked for",
+# By pydantic's type of error, filled in from the error's own context.
+_EXPECTED = {
+    "string_type": "expected a text",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "int_parsing_size": "the number is too large",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a mapping",
+    "model_type": "expected a mapping",
+    "model_attributes_type": "expected a mapping",
+    "too_short": "expected at least one entry",
+    "greater_than_equal": "expected {ge} or more",
+    "less_than_equal": "expected {le} or less",
 }
 
 
-def _allowed(error: Any, text: str) -> tuple[str, str]:
-    """What is allowed, and what was perhaps meant."""
+def _expected(error: Any, text: str) -> tuple[str, str]:
+    """What is expected, and a hint: the right spelling of what is there."""
     kind, context = error["type"], error.get("ctx", {})
-    if kind == "string_pattern_mismatch":
-        found = PATTERNS.get(context["pattern"])
-        if found is not None:
-            allowed, mend = found
-            mended = mend(text) if len(text) <= _LONGEST_NAME else ""
-            right = re.fullmatch(context["pattern"].strip("^$"), mended)
-            return allowed, meant(repr(mended)) if right and mended != text else ""
-    if kind == "greater_than_equal":
-        return f"{context['ge']} or more is asked for", ""
-    if kind == "less_than_equal":
-        return f"{context['le']} or less is asked for", ""
-    if kind == "tuple_type" and text:
-        return _ASKED[kind], meant(f"[{text}]") if len(text) <= _LONGEST_NAME else ""
-    return _ASKED.get(kind, str(error["msg"])), ""
+    is_short = len(text) <= _LONGEST_NAME
+    if kind == "string_pattern_mismatch" and context["pattern"] in PATTERNS:
+        expected, corrected = PATTERNS[context["pattern"]]
+        right = corrected(text) if is_short else ""
+        is_right = re.fullmatch(context["pattern"].strip("^$"), right) and right != text
+        return expected, meant(repr(right)) if is_right else ""
+    hint = meant(f"[{text}]") if kind == "tuple_type" and text and is_short else ""
+    return _EXPECTED.get(kind, str(error["msg"])).format(**context), hint
 
 
 _EXAMPLES: Mapping[str, str] = {
@@ -173,11 +171,11 @@ _EXAMPLES: Mapping[str, str] = {
 }
 
 
-def _mended_id(text: str) -> str:
+def _right_id(text: str) -> str:
     return text.lower().removeprefix("0x")
 
 
-def _mended_address(text: str) -> str:
+def _right_address(text: str) -> str:
     match = _ADDRESS.fullmatch(text.lower().strip())
     if match is None:
         return ""
@@ -185,47 +183,47 @@ def _mended_address(text: str) -> str:
     return f"{(domain or '').rjust(4, '0')}:{bus:0>2}:{slot:0>2}.{function}"
 
 
-def _mended_custom(text: str) -> str:
+def _right_custom(text: str) -> str:
     name = re.sub(r"[^A-Z0-9_]+", "_", text.upper())
     return name if name.startswith("CUSTOM_") else f"CUSTOM_{name}"
 
 
-def _mended_name(text: str) -> str:
+def _right_name(text: str) -> str:
     return re.sub(r"[:,\s]+", "-", text.strip())
 
 
-# What each pattern of the models asks for, in words, and what makes the usual slips right.
+# What each pattern of the models expects, in words, and what corrects the usual mistakes.
 PATTERNS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     model.ID_PATTERN: (
-        "four lower-case hexadecimal digits are asked for, as lspci -nn prints them", _mended_id),
+        "expected four lower-case hexadecimal digits, as lspci -nn prints them", _right_id),
     model.IDS_PATTERN: (
-        "both ids of the subsystem are asked for, as in 10de:16c1", _mended_id),
+        "expected both ids of the subsystem, as in 10de:16c1", _right_id),
     model.ADDRESS_PATTERN: (
-        "an address is asked for, as lspci -D prints it: 0000:41:00.0", _mended_address),
+        "expected an address, as lspci -D prints it: 0000:41:00.0", _right_address),
     model.CARD_PATTERN: (
-        "a card's name has 1 to 255 characters, none of them ':' or ','", _mended_name),
+        "a card's name has 1 to 255 characters without ':' and ','", _right_name),
     model.CUSTOM_PATTERN: (
-        "CUSTOM_ and then capitals, digits and _ are asked for", _mended_custom),
+        "expected CUSTOM_ and then capitals, digits and _", _right_custom),
     model.TRAIT_PATTERN: (
-        "capitals, digits and _ are asked for", lambda text: _mended_custom(text)
+        "expected capitals, digits and _", lambda text: _right_custom(text)
         if not text.upper().startswith(("HW_", "COMPUTE_", "MISC_", "STORAGE_"))
         else re.sub(r"[^A-Z0-9_]+", "_", text.upper())),
     model.NAME_PATTERN: (
-        "a name has 1 to 255 printable characters and no blank at its ends", str.strip),
+        "a name has 1 to 255 printable characters and no space at its ends", str.strip),
     model.LINE_PATTERN: (
-        "a text without control characters is asked for", str.strip),
+        "expected a text without control characters", str.strip),
 }  # fmt: skip
 
 
 def keys_of(keys: Sequence[str | int]) -> list[str]:
-    """The keys that the mapping at `keys` can have by its model; none for a free one."""
+    """The keys that the model of the mapping at `keys` has; none where any key may be there."""
     kind: Any = model.Site
     for key in keys:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             kind = kind.model_fields[str(key)].annotation if key in kind.model_fields else None
         else:
             # A mapping's values, a list's entries.
-            kind = next((each for each in get_args(kind)[::-1] if each is not Ellipsis), None)
+            kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
         kind = _without_metadata(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return list(kind.model_fields)

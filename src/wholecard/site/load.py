@@ -1,4 +1,4 @@
-"""`site.yaml` read: the site, and where each thing stands in the file."""
+"""`site.yaml` read: the site, and the position of each key in the file."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wholecard.core import UsageError
+from wholecard.core.position import Position
 from wholecard.core.releases import Release, release
 from wholecard.core.units import counted
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.saved import read_host
-from wholecard.site.card_matching import meant_twice
-from wholecard.site.error_words import Nearest, model_faults
+from wholecard.site.card_matching import selected_twice
+from wholecard.site.error_words import Nearest, model_issues
 from wholecard.site.model import Site
-from wholecard.site.reference_checks import reference_faults, release_faults
+from wholecard.site.reference_checks import reference_issues, release_issues
 from wholecard.site.yaml_positions import (
     MOST_BYTES,
     BrokenError,
-    Position,
     SiteIssue,
     YamlNode,
     compose,
+    position_at,
 )
 
 # What a person reads; the rest is counted.
@@ -33,34 +34,34 @@ _MOST_SHOWN = 50
 
 
 class SiteError(UsageError):
-    """A site file that cannot be used: `faults` are all that is wrong with it, by place.
+    """A site file that cannot be used: `issues` are all that is wrong with it, by position.
 
     `details` has a line for each: `site.yaml:4:7: what; hint`.
     """
 
-    def __init__(self, path: Path, faults: Iterable[SiteIssue]) -> None:
+    def __init__(self, path: Path, issues: Iterable[SiteIssue]) -> None:
         self.path = path
-        self.faults = tuple(sorted(set(faults)))
-        count = len(self.faults)
-        lines = [fault_line(path, fault) for fault in self.faults[:_MOST_SHOWN]]
+        self.issues = tuple(sorted(set(issues)))
+        count = len(self.issues)
+        lines = [issue_line(path, issue) for issue in self.issues[:_MOST_SHOWN]]
         if count > _MOST_SHOWN:
             lines.append(f"and {count - _MOST_SHOWN} more")
         super().__init__(
-            f"{path} cannot be used: {counted(count, 'fault')}",
+            f"{path} cannot be used: {counted(count, 'error')}",
             "\n".join(lines),
-            "See docs/reference/site.md, or what your editor completes by: wholecard site schema",
+            "See docs/reference/site.md, or let your editor use the schema: wholecard site schema",
         )
 
 
-def fault_line(path: Path, fault: SiteIssue) -> str:
-    """A fault as one line: `site.yaml:4:7: what; hint`, or `what. Hint` where it is a sentence."""
-    hint = f"{'. ' if fault.hint[0].isupper() else '; '}{fault.hint}" if fault.hint else ""
-    return f"{path}:{fault.place.line}:{fault.place.column}: {fault.what}{hint}"
+def issue_line(path: Path, issue: SiteIssue) -> str:
+    """An issue as one line: `site.yaml:4:7: what; hint`, or `what. Hint` where it is a sentence."""
+    hint = f"{'. ' if issue.hint[0].isupper() else '; '}{issue.hint}" if issue.hint else ""
+    return f"{path}:{issue.position.line}:{issue.position.column}: {issue.what}{hint}"
 
 
 @dataclass(frozen=True)
 class SiteFile:
-    """A site as `path` has it."""
+    """The site in the file `path`, with the tree of its YAML."""
 
     site: Site
     path: Path
@@ -71,20 +72,17 @@ class SiteFile:
         """The release that the site names."""
         return release(self.site.release)
 
-    def place(self, *keys: str | int) -> tuple[int, int]:
-        """Line and column, from 1, of the key at the end of `keys` (`"cards", "h100", "match", 0`).
+    def position(self, *keys: str | int) -> Position:
+        """The position of the key at the end of `keys` (`"cards", "h100", "match", 0`).
 
-        Where the file does not say it, the place of the nearest above that it does say.
+        Where the file does not have it, the position of the nearest key above that it has.
         """
-        place = self.root.place
-        for place, _ in self.root.walk(keys):  # noqa: B007 (the last one is wanted)
-            pass
-        return place
+        return self.root.position_of(keys)
 
     def facts(self) -> Mapping[str, Host]:
-        """The facts of the hosts that name a file of them, each read when it is first asked for.
+        """The facts of the hosts that name a facts file, each read when it is first used.
 
-        Asking raises SiteError where the file cannot be read, or where two kinds of card mean
+        Reading raises SiteError where the file cannot be read, or where two kinds of card select
         the same function of that host.
         """
         return self._facts
@@ -95,7 +93,7 @@ class SiteFile:
 
 
 class HostFacts(Mapping[str, Host]):
-    """Each host's facts by its name, read when they are asked for; see `SiteFile.facts`."""
+    """Each host's facts by its name, read when they are first used; see `SiteFile.facts`."""
 
     def __init__(self, file: SiteFile) -> None:
         self._file = file
@@ -122,16 +120,16 @@ class HostFacts(Mapping[str, Host]):
         try:
             host = read_host(path)
         except UsageError as error:
-            said = f"{error.brief}: {error.details}" if error.details else error.brief
-            where = Position(*file.place("hosts", name, "facts"))
-            raise SiteError(file.path, [SiteIssue(where, said, error.resolution)]) from error
+            what = f"{error.brief}: {error.details}" if error.details else error.brief
+            position = file.position("hosts", name, "facts")
+            raise SiteError(file.path, [SiteIssue(position, what, error.resolution)]) from error
         twice = [
             SiteIssue(
-                Position(*file.place("cards", second, "match")),
-                f"{function.address} on {name} is meant by cards.{first} too",
-                "a function is of one kind",
+                file.position("cards", second, "match"),
+                f"{function.address} on {name} is selected by cards.{first} too",
+                "a function belongs to one kind",
             )
-            for function, first, second in meant_twice(file.site, name, host)
+            for function, first, second in selected_twice(file.site, name, host)
         ]
         if twice:
             raise SiteError(file.path, twice)
@@ -139,33 +137,33 @@ class HostFacts(Mapping[str, Host]):
 
 
 def read_site(path: Path) -> SiteFile:
-    """The site in the file, with nothing wrong that the file alone tells.
+    """The site in the file, checked as far as the file alone allows.
 
-    Reads no host's facts. Raises SiteError with every fault and its place, UsageError where the
+    Reads no host's facts. Raises SiteError with every issue and its position, UsageError where the
     file cannot be read at all.
     """
     try:
-        root, faults = compose(_text(path))
+        root, issues = compose(_text(path))
     except BrokenError as error:
-        raise SiteError(path, [error.fault]) from error
+        raise SiteError(path, [error.issue]) from error
     nearest = Nearest()
     try:
         site = Site.model_validate(root.data())
     except ValidationError as error:
-        faults += [*release_faults(root), *model_faults(error, root, nearest)]
-        raise SiteError(path, faults) from error
-    faults += reference_faults(site, root, nearest)
-    if faults:
-        raise SiteError(path, faults)
+        issues += [*release_issues(root), *model_issues(error, root, nearest)]
+        raise SiteError(path, issues) from error
+    issues += reference_issues(site, root, nearest)
+    if issues:
+        raise SiteError(path, issues)
     return SiteFile(site, path, root)
 
 
 def _text(path: Path) -> str:
     """The file's text. Raises UsageError, and SiteError where it is not UTF-8."""
     try:
-        # A pipe would make us wait for who writes to it.
+        # Opening a pipe waits until somebody writes to it.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"{path} is no file", resolution="Name the site file.")
+            raise UsageError(f"{path} is not a file", resolution="Name the site file.")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
@@ -176,17 +174,17 @@ def _text(path: Path) -> str:
     if len(data) > MOST_BYTES:
         raise UsageError(
             f"{path} is larger than {MOST_BYTES >> 10} KiB",
-            "A site of 10,000 hosts is smaller.",
-            "Name the site file; hosts' facts are files of their own.",
+            "The site file of 10,000 hosts is smaller.",
+            "Name the site file; the facts of hosts are separate files.",
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SiteError(
-            path, [SiteIssue(Position(1, 1), "UTF-16 and not UTF-8", "save it as UTF-8")]
+            path, [SiteIssue(Position(1, 1), "UTF-16 and not UTF-8", "save the file as UTF-8")]
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        place = Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        what = f"the byte 0x{data[error.start]:02x} is no UTF-8 (Latin-1?)"
-        raise SiteError(path, [SiteIssue(place, what, "save it as UTF-8")]) from error
+        what = f"the byte 0x{data[error.start]:02x} is not UTF-8 (Latin-1?)"
+        issue = SiteIssue(position_at(before, len(before)), what, "save the file as UTF-8")
+        raise SiteError(path, [issue]) from error

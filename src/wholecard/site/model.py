@@ -1,8 +1,8 @@
-"""`site.yaml` as models: what the operator wants of the cards of a cloud.
+"""`site.yaml` as models: what the operator asks for the cards of a cloud.
 
 Every name of a card, host, flavor, image, aggregate or project is a key of its mapping. A key
-that a model does not have is an error. Sizes are MiB and GiB as nova's own API has them. What
-stands below a field is its description in the published schema and in the reference.
+that a model does not have is an error. Sizes are MiB and GiB as in nova's own API. The text below
+a field is its description in the published schema and in the reference.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pydantic import (
 
 from wholecard.pci.device_types import DeviceType, NumaPolicy
 
-# What a control character would do to a file or a request that a text goes into is not tried.
+# These texts go into files and requests, where a control character would begin a line of its own.
 ID_PATTERN = r"^[0-9a-f]{4}$"
 IDS_PATTERN = r"^[0-9a-f]{4}:[0-9a-f]{4}$"
 ADDRESS_PATTERN = r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$"
-# `name:count[,name:count]` is how a flavor writes it, so neither sign fits into a card's name.
+# `name:count[,name:count]` is how a flavor writes it, so a card's name has neither sign.
 CARD_PATTERN = r"^[^:,\s\x00-\x1f\x7f][^:,\x00-\x1f\x7f]{0,254}$"
 CUSTOM_PATTERN = r"^CUSTOM_[A-Z0-9_]{1,248}$"
 TRAIT_PATTERN = r"^[A-Z][A-Z0-9_]{0,254}$"
@@ -43,14 +43,14 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Model(BaseModel):
-    """A mapping of `site.yaml`: frozen, and without keys that are not its own."""
+    """A mapping of `site.yaml`: frozen, and a key that it does not have is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
     def _empty_is_default(cls, data: Any) -> Any:
-        """A key with nothing behind it means what leaving it out means."""
+        """A key without a value means the same as no key."""
         if data is None:
             return {}
         if not isinstance(data, dict):
@@ -64,7 +64,7 @@ class Model(BaseModel):
 
 
 class Match(Model):
-    """Which functions are meant: all that is given has to hold of one."""
+    """Which functions are selected: everything that is given has to be true of the function."""
 
     vendor: HexId | None = None
     """The vendor's id, as `lspci -nn` prints it: `10de`."""
@@ -75,68 +75,87 @@ class Match(Model):
     address: PciAddress | None = None
     """One function's address, as `lspci -D` prints it: `0000:41:00.0`."""
     hosts: tuple[Name, ...] = ()
-    """Only on these hosts; every host where none is given."""
+    """Only on these hosts; without it on every host."""
+
+
+class Whole(Model):
+    """The whole card, with every function that belongs to it, to one server at a time."""
+
+    policy: Literal["whole"]
+    """`whole`: a server gets the whole card."""
+
+
+def _as_mapping(give: Any) -> Any:
+    return {"policy": give} if isinstance(give, str) else give
+
+
+# What a kind of card is given as, told apart by `policy`. With a second policy this becomes
+# `Annotated[Whole | Second, Field(discriminator="policy")]`: pydantic takes no union of one.
+Give = Annotated[
+    Whole, BeforeValidator(_as_mapping, json_schema_input_type=Literal["whole"] | Whole)
+]
 
 
 class CardKind(Model):
     """A kind of card, known to nova by an alias of this name.
 
-    The other functions of a card and its companions are bound to vfio-pci and left out of nova's
-    list.
+    The other functions of a card, and its companions, are bound to vfio-pci and nova does not know
+    them.
     """
 
     match: Annotated[tuple[Match, ...], Field(min_length=1)]
-    """Which functions are of this kind; one of the list has to hold."""
-    give: Literal["whole"] = "whole"
-    """How a card is given: `whole`. Parts come later."""
+    """Which functions are of this kind: those that one entry of the list selects."""
+    give: Give = Whole(policy="whole")
+    """How servers get the card: a policy's name, or a mapping with the policy and its settings. The
+    one policy today, and the default, is `whole`."""
     companion: bool = False
-    """Whether this is a function that is given beside a card's own, such as its audio, and that a
-    flavor can ask for."""
+    """Whether this is a function that is given in addition to a card's own, such as its audio, and
+    that a flavor can ask for."""
     select: Literal["auto", "ids", "address"] = "auto"
     """How device_spec names the functions on a host: by `ids`, by `address`, or `auto`: by ids
-    where nothing else on the host has them."""
+    where no other function on the host has the same ones."""
     device_type: Literal["auto"] | DeviceType = "auto"
     """What nova reports for the function; `auto` takes it from the host's facts. A card with an
     SR-IOV capability is `type-PF`, also where it is unused."""
     numa_policy: NumaPolicy | None = None
-    """The alias's NUMA policy; nova's own (`legacy`) where none is given. `socket` since
-    Wallaby."""
+    """The alias's NUMA policy; nova's default is `legacy`. `socket` needs Wallaby or later."""
     resource_class: Custom | None = None
-    """Placement's resource class; nova makes `CUSTOM_PCI_<VENDOR>_<PRODUCT>` where none is given
-    (Zed)."""
+    """The resource class in Placement; nova's default is `CUSTOM_PCI_<VENDOR>_<PRODUCT>` (since
+    Zed)."""
     traits: tuple[Trait, ...] = ()
-    """Placement's traits of the function (Zed)."""
+    """The traits of the function's resource provider in Placement (since Zed)."""
     managed: bool = True
-    """`false` leaves the driver to the host, for a variant driver of vfio (2025.1)."""
+    """nova's tag of that name: `false` leaves the driver to the host, for a variant driver of vfio
+    (since 2025.1)."""
     live_migratable: bool | None = None
-    """nova's tag of that name, for devices whose driver can migrate (2025.1)."""
+    """nova's tag of that name, for devices whose driver can migrate (since 2025.1)."""
     one_time_use: bool = False
-    """nova's tag of that name: once given and back, a card is kept until somebody frees it
-    (2025.2)."""
+    """nova's tag of that name: after a server has used the card, nova gives it to no other one
+    until an operator frees it (since 2025.2)."""
 
 
 class SiteHost(Model):
-    """A hypervisor host, by the name that nova-compute has for it."""
+    """A hypervisor host, by the name that nova-compute reports."""
 
     facts: Line | None = None
-    """A file that `inspect --json` or `inspect --save` wrote there, named from the site file's
-    folder."""
+    """The file that `inspect --json` or `inspect --save` wrote on the host; the path is relative to
+    the site file's folder."""
     cards: dict[CardName, Annotated[int, Field(ge=0)]] = {}
-    """How many of each kind it should have, where the site wants that checked."""
+    """How many of each kind the host should have; `site check` compares it with the facts."""
 
 
 class NovaUse(Model):
-    """How nova uses Placement for the cards, and what tuning reckons with."""
+    """How nova uses Placement for the cards, and which filters its scheduler has."""
 
     report_in_placement: bool | Literal["auto"] = "auto"
-    """Every compute's: report the cards to Placement (Zed). It cannot be taken back on a host.
-    `auto` means: where the release has it."""
+    """Every compute reports its cards to Placement (since Zed). It cannot be turned off again on a
+    host. `auto` means: where the release has it."""
     pci_in_placement: bool | Literal["auto"] = "auto"
-    """The api's, scheduler's and conductor's: choose cards in Placement (2023.1), once every
-    compute reports. `auto` means: where the release has it, and Placement of it can be tuned for
-    the hosts' cards: from 2023.1 to 2024.1 it is off where a host has four or more of a kind."""
+    """api, scheduler and conductor choose cards in Placement (since 2023.1), once every compute
+    reports them. `auto` means: where the release has it, and its Placement can be tuned for the
+    hosts' cards: from 2023.1 to 2024.1 it is off where a host has four or more of a kind."""
     enabled_filters: tuple[Name, ...] | None = None
-    """The scheduler's list as it is today; nova's own default where none is given."""
+    """The scheduler's list as it is today; the default is nova's own list."""
 
 
 class SiteFlavor(Model):
@@ -145,66 +164,66 @@ class SiteFlavor(Model):
     ram: Count
     """MiB."""
     vcpus: Count
-    """How many."""
+    """How many virtual CPUs."""
     disk: Annotated[int, Field(ge=0)] = 0
-    """GiB; 0 takes the image's size."""
+    """GiB; 0 means the image's size."""
     cards: dict[CardName, Count] = {}
     """How many cards, by kind."""
     cpu_policy: Literal["shared", "dedicated", "mixed"] | None = None
     """`hw:cpu_policy`."""
     cpu_dedicated_mask: Line | None = None
-    """`hw:cpu_dedicated_mask`, for `mixed` (Victoria)."""
+    """`hw:cpu_dedicated_mask`, for `mixed` (since Victoria)."""
     numa_nodes: Annotated[int, Field(ge=1)] | None = None
     """Over how many NUMA nodes the guest is spread (`hw:numa_nodes`)."""
     numa_policy: NumaPolicy | None = None
-    """The NUMA policy of all its cards (`hw:pci_numa_affinity_policy`, Ussuri; `socket` since
+    """The NUMA policy of all its cards (`hw:pci_numa_affinity_policy`, since Ussuri; `socket` since
     Wallaby)."""
     hugepages: Literal["small", "large", "any", "2M", "1G"] | None = None
-    """The size of the guest's pages (`hw:mem_page_size`)."""
+    """The size of the guest's memory pages (`hw:mem_page_size`)."""
     maxphysaddr: Literal["auto", "passthrough", "emulate", "none"] = "auto"
-    """The guest's physical address width (`hw:maxphysaddr_mode`, 2024.1); `auto` reckons with the
-    memory of the cards' BARs."""
+    """The guest's physical address width (`hw:maxphysaddr_mode`, since 2024.1); `auto` sets what
+    the cards' BARs need."""
     maxphysaddr_bits: Annotated[int, Field(ge=32, le=64)] | None = None
     """`hw:maxphysaddr_bits`, for `emulate`."""
     required_traits: tuple[Trait, ...] = ()
-    """Traits that the host has to have (`trait:…=required`)."""
+    """Traits that the host must have (`trait:…=required`)."""
     extra_specs: dict[Name, Line] = {}
-    """Taken as they are; they win over what is derived."""
+    """Written as they are; they override what Wholecard derives."""
     projects: tuple[Name, ...] = ()
-    """Projects that alone may use the flavor; everybody where none is given."""
+    """Only these projects may use the flavor; without it every project may."""
 
 
 class SiteImage(Model):
     """An image's properties."""
 
     file: Line | None = None
-    """Uploaded where Glance has no image of that name."""
+    """The image file, uploaded where Glance has no image of that name."""
     os: Literal["linux", "windows"] = "linux"
-    """The guest's system."""
+    """The guest's operating system."""
     machine: Literal["q35", "pc"] = "q35"
     """`hw_machine_type`: only `q35` has PCI Express."""
     firmware: Literal["uefi", "bios"] = "uefi"
-    """`hw_firmware_type`: only `uefi` has room for large BARs."""
+    """`hw_firmware_type`: only `uefi` has address space for large BARs."""
     hide_hypervisor: bool | Literal["auto"] = "auto"
-    """`auto` hides it where the guest's driver of the cards needs it: NVIDIA's consumer cards
-    under Windows with old drivers."""
+    """Whether the guest does not see that it is a virtual machine; `auto` hides it where the cards'
+    driver in the guest needs that: NVIDIA's consumer cards on Windows with old drivers."""
     properties: dict[Name, Line] = {}
-    """Taken as they are; they win over what is derived."""
+    """Written as they are; they override what Wholecard derives."""
 
 
 class SiteAggregate(Model):
     """A host aggregate."""
 
     hosts: Annotated[tuple[Name, ...], Field(min_length=1)]
-    """The hosts in it, by their names in `hosts`."""
+    """Its hosts, by their names in `hosts`."""
     availability_zone: Name | None = None
-    """Makes the aggregate this availability zone."""
+    """The availability zone that the aggregate becomes."""
     metadata: dict[Name, Line] = {}
-    """Taken as it is."""
+    """Written as it is."""
 
 
 class Quota(Model):
-    """A project's limits; -1 is none."""
+    """A project's limits; -1 means no limit."""
 
     instances: Annotated[int, Field(ge=-1)] | None = None
     """How many servers."""
@@ -213,19 +232,19 @@ class Quota(Model):
     ram: Annotated[int, Field(ge=-1)] | None = None
     """MiB."""
     cards: dict[CardName, Annotated[int, Field(ge=-1)]] = {}
-    """How many cards, by kind: counted under unified limits alone (2026.2 for aliases)."""
+    """How many cards, by kind; nova counts them with unified limits only (since 2026.2)."""
 
 
 def _version(value: Any) -> Any:
-    """The text of the file as the number that it is."""
+    """The number that the file's text says: every value of the file is read as text."""
     return 1 if value == "1" else value
 
 
 class Site(Model):
-    """The whole of `site.yaml`: what is wanted of the cards of a cloud."""
+    """The whole of `site.yaml`: what is asked for the cards of a cloud."""
 
     version: Annotated[Literal[1], BeforeValidator(_version)] = 1
-    """The form of this file. It counts up when a key changes its meaning or goes."""
+    """The version of the file format. It increases when a key changes its meaning or is removed."""
     release: Line
     """OpenStack's release: a series (`2025.2`), a code name (`flamingo`) or nova's version
     (`32`)."""
@@ -243,6 +262,6 @@ class Site(Model):
     """Host aggregates, by name."""
     quota_driver: Literal["auto", "db", "unified"] = "auto"
     """nova's `[quota] driver`; `auto` means: the release's own default, and unified limits where
-    cards are limited and nova counts them (2026.2)."""
+    cards have quotas and nova counts them (since 2026.2)."""
     quotas: dict[Name, Quota] = {}
-    """Projects' limits, by project."""
+    """Limits of projects, by project."""

@@ -1,4 +1,4 @@
-"""What the models alone cannot see: names of nothing, kinds that mean the same. Pure."""
+"""What the models alone cannot see: names that are not defined, kinds that overlap. Pure."""
 
 from __future__ import annotations
 
@@ -12,137 +12,142 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import release
 from wholecard.site.error_words import Nearest, shown
 from wholecard.site.model import Match, Site
-from wholecard.site.yaml_positions import Position, SiteIssue, YamlNode
+from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
-# No host's name has a blank at its ends.
+# Stands for every host: no host's name has a space at its ends.
 _ANY = " any"
 
 Keys = tuple[str | int, ...]
 
 
-def reference_faults(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteIssue]:
-    """Every fault of a site whose models are well, with its place in the tree `root`."""
-    unknown = release_faults(root)
-    socket = () if unknown else _socket(site)
-    found = (*socket, *_names(site, nearest), *_empty(site), *_meant_twice(site, root))
-    return unknown + [SiteIssue(place_of(root, keys), what, hint) for keys, what, hint in found]
+def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteIssue]:
+    """Every issue of a site that its models accept, with its position in the tree `root`."""
+    unknown = release_issues(root)
+    socket = () if unknown else _socket_policy(site)
+    found = (
+        *socket, *_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)
+    )  # fmt: skip
+    return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in found]
 
 
-def place_of(root: YamlNode, keys: Keys) -> Position:
-    """The place of the key at the end of `keys`, or of the nearest above it."""
-    return [root.place, *(place for place, _ in root.walk(keys))][-1]
-
-
-def release_faults(root: YamlNode) -> list[SiteIssue]:
-    """The fault of a release that nobody knows; none where the models say what is wrong."""
+def release_issues(root: YamlNode) -> list[SiteIssue]:
+    """The issue of an unknown release; none where the models say what is wrong."""
     steps = list(root.walk(("release",)))
     if not steps or steps[0][1].text is None:
         return []
     try:
         release(steps[0][1].text)
     except UsageError as error:
-        return [SiteIssue(steps[0][1].place, error.brief, error.resolution)]
+        return [SiteIssue(steps[0][1].position, error.brief, error.resolution)]
     return []
 
 
-def _socket(site: Site) -> Iterator[tuple[Keys, str, str]]:
+def _socket_policy(site: Site) -> Iterator[tuple[Keys, str, str]]:
     known = release(site.release)
     if has(known, Capability.SOCKET_POLICY):
         return
     for group, users in (("cards", site.cards), ("flavors", site.flavors)):
-        for name, each in users.items():
-            if each.numa_policy == "socket":
+        for name, user in users.items():
+            if user.numa_policy == "socket":
                 series = Capability.SOCKET_POLICY.series
-                what = f"numa_policy: socket is {series}'s and later; this site is {known}"
-                yield (group, name, "numa_policy"), what, "take preferred or required"
+                what = f"numa_policy: socket needs {series} or later; this site has {known}"
+                yield (group, name, "numa_policy"), what, "use preferred or required"
 
 
-def _names(site: Site, nearest: Nearest) -> Iterator[tuple[Keys, str, str]]:
-    """Cards and hosts that are named and not there."""
-    asked: list[tuple[Keys, str, str]] = []
-    for group in ("hosts", "flavors", "quotas"):
-        for name, each in getattr(site, group).items():
-            asked += [((group, name, "cards", card), "card", card) for card in each.cards]
-    for name, kind in site.cards.items():
-        for number, match in enumerate(kind.match):
-            above: Keys = ("cards", name, "match", number, "hosts")
-            asked += [((*above, place), "host", host) for place, host in enumerate(match.hosts)]
-    for name, aggregate in site.aggregates.items():
-        above = ("aggregates", name, "hosts")
-        asked += [((*above, place), "host", host) for place, host in enumerate(aggregate.hosts)]
-    there: dict[str, Iterable[str]] = {"card": site.cards, "host": site.hosts}
-    for keys, what, name in asked:
-        if name not in there[what]:
+def _undefined(site: Site, nearest: Nearest) -> Iterator[tuple[Keys, str, str]]:
+    """Cards and hosts that are named and not defined."""
+    defined: dict[str, Iterable[str]] = {"card": site.cards, "host": site.hosts}
+    for keys, what, name in (*_card_names(site), *_host_names(site)):
+        if name not in defined[what]:
             yield (
                 keys,
                 f"there is no {what} {shown(name)} in {what}s",
-                nearest(name, partial(iter, there[what])),
+                nearest(name, partial(iter, defined[what])),
             )
 
 
-def _empty(site: Site) -> Iterator[tuple[Keys, str, str]]:
+def _card_names(site: Site) -> Iterator[tuple[Keys, str, str]]:
+    for group in ("hosts", "flavors", "quotas"):
+        for name, user in getattr(site, group).items():
+            yield from (((group, name, "cards", card), "card", card) for card in user.cards)
+
+
+def _host_names(site: Site) -> Iterator[tuple[Keys, str, str]]:
     for name, kind in site.cards.items():
         for number, match in enumerate(kind.match):
-            if not _said(match):
-                what = "a match that says nothing means every function of a host"
+            above: Keys = ("cards", name, "match", number, "hosts")
+            yield from (((*above, index), "host", host) for index, host in enumerate(match.hosts))
+    for name, aggregate in site.aggregates.items():
+        above = ("aggregates", name, "hosts")
+        yield from (((*above, index), "host", host) for index, host in enumerate(aggregate.hosts))
+
+
+def _empty_matches(site: Site) -> Iterator[tuple[Keys, str, str]]:
+    for name, kind in site.cards.items():
+        for number, match in enumerate(kind.match):
+            if not _conditions(match):
+                what = "an empty match would select every function of a host"
                 yield ("cards", name, "match", number), what, "give vendor and product"
 
 
-def _meant_twice(site: Site, root: YamlNode) -> Iterator[tuple[Keys, str, str]]:
-    """Matches of two kinds of which one holds wherever, on some host, the other does.
+def _overlapping(site: Site, root: YamlNode) -> Iterator[tuple[Keys, str, str]]:
+    """Matches of two kinds where one selects, on some host, all that the other selects.
 
-    Whether others meet in a function, the hosts' facts tell.
+    Other overlaps show in the hosts' facts alone: `card_matching.selected_twice`.
     """
     matches = [
-        _Said(number, name, place, (kind.companion, kind.device_type == "type-VF"), match)
+        _KindMatch(number, name, index, (kind.companion, kind.device_type == "type-VF"), match)
         for number, (name, kind) in enumerate(site.cards.items())
-        for place, match in enumerate(kind.match)
-        if _said(match)
+        for index, match in enumerate(kind.match)
+        if _conditions(match)
     ]
-    index = _Index(matches)
+    conditions = _Index(matches)
     for narrow in matches:
-        for wide in index.as_wide(narrow):
-            first, second = sorted((narrow, wide), key=lambda each: each.number)
-            line = place_of(root, ("cards", first.name, "match", first.place)).line
-            what = f"means functions that cards.{first.name} means too (line {line})"
-            keys = ("cards", second.name, "match", second.place)
-            yield keys, what, "a function is of one kind"
+        for wide in conditions.as_wide(narrow):
+            first, second = sorted((narrow, wide), key=lambda match: match.number)
+            line = root.position_of(("cards", first.name, "match", first.index)).line
+            what = f"selects functions that cards.{first.name} selects too (line {line})"
+            keys = ("cards", second.name, "match", second.index)
+            yield keys, what, "a function belongs to one kind"
 
 
 @dataclass(frozen=True)
-class _Said:
-    """A match, whose it is, and of which sort of functions that kind is."""
+class _KindMatch:
+    """A match with its kind's number and name, its index there, and what the kind can select."""
 
     number: int
     name: str
-    place: int
-    sort: tuple[bool, bool]
+    index: int
+    selects: tuple[bool, bool]
     match: Match
 
 
 class _Index:
-    """Matches by what they say and where; of those that say the same, one of two kinds is kept."""
+    """Matches by their conditions and hosts; of those with the same, those of two kinds."""
 
-    def __init__(self, matches: Iterable[_Said]) -> None:
-        self._found: dict[tuple[object, ...], list[_Said]] = {}
-        for each in matches:
-            said = frozenset(_said(each.match).items())
-            for host in (*(each.match.hosts or (None,)), _ANY):
-                kept = self._found.setdefault((each.sort, said, host), [])
-                if len(kept) < 2 and each.number not in [one.number for one in kept]:
-                    kept.append(each)
+    def __init__(self, matches: Iterable[_KindMatch]) -> None:
+        self._matches: dict[tuple[object, ...], list[_KindMatch]] = {}
+        for match in matches:
+            conditions = frozenset(_conditions(match.match).items())
+            for host in (*(match.match.hosts or (None,)), _ANY):
+                same = self._matches.setdefault((match.selects, conditions, host), [])
+                # Two kinds are enough for an issue of any third, and keep large files quick.
+                if len(same) < 2 and match.number not in [other.number for other in same]:
+                    same.append(match)
 
-    def as_wide(self, narrow: _Said) -> Iterator[_Said]:
-        """Matches of other kinds that say no more than `narrow` does, on a host that it means."""
-        said = _said(narrow.match).items()
-        for count in range(1, len(said) + 1):
-            for part in combinations(said, count):
-                for host in (None, *narrow.match.hosts) if narrow.match.hosts else (_ANY,):
-                    found = self._found.get((narrow.sort, frozenset(part), host), ())
-                    yield from (each for each in found if each.number != narrow.number)
+    def as_wide(self, narrow: _KindMatch) -> Iterator[_KindMatch]:
+        """Other kinds' matches with no condition that `narrow` lacks, on a host of its own."""
+        conditions = _conditions(narrow.match).items()
+        hosts = (None, *narrow.match.hosts) if narrow.match.hosts else (_ANY,)
+        for count in range(1, len(conditions) + 1):
+            for part in combinations(conditions, count):
+                for host in hosts:
+                    same = self._matches.get((narrow.selects, frozenset(part), host), ())
+                    yield from (match for match in same if match.number != narrow.number)
 
 
-def _said(match: Match) -> dict[str, str]:
+def _conditions(match: Match) -> dict[str, str]:
+    """What the match says of a function, without the hosts."""
     fields = ("vendor", "product", "subsystem", "address")
-    found = {field: getattr(match, field) for field in fields}
-    return {field: value for field, value in found.items() if value is not None}
+    conditions = {field: getattr(match, field) for field in fields}
+    return {field: value for field, value in conditions.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A first `site.yaml`, written from inspected hosts, with why each thing stands there. Pure."""
+"""A first `site.yaml`, written from inspected hosts, with comments that explain it. Pure."""
 
 from __future__ import annotations
 
@@ -20,39 +20,40 @@ from wholecard.site.model import CardKind, Match
 
 _MIB, _GIB = 1 << 20, 1 << 30
 _SIZES = (1, 2, 4, 8)
-# Of remarks on single cards, so many for each kind.
+# Comments on single cards, for each kind.
 _MOST_REMARKS = 4
+# A plain scalar is a text for every YAML reader; these words YAML 1.1 reads as truth or null.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
 
 @dataclass(frozen=True)
 class FoundHost:
-    """An inspected host; `facts` is its file as the site file will name it, None for none."""
+    """An inspected host; `facts` is its file as the site file will name it, None without one."""
 
     host: Host
     facts: str | None = None
 
 
-def first_site(hosts: Mapping[str, FoundHost], wanted: Release, schema: str) -> str:
+def first_site(hosts: Mapping[str, FoundHost], release: Release, schema: str) -> str:
     """The text of a site file for the hosts by name; `schema` is where its JSON schema is."""
-    inspected = {name: found.host for name, found in hosts.items()}
-    kinds, left_out = find_kinds(inspected)
+    inspected = {name: host.host for name, host in hosts.items()}
+    kinds, skipped = find_kinds(inspected)
     lines = [
         f"# yaml-language-server: $schema={schema}",
         "#",
-        "# What is wanted of the cards of this cloud. `wholecard site init` wrote it; from here on",
-        "# it is yours. When you have changed it: wholecard site check FILE",
+        "# The cards of this cloud. `wholecard site init` wrote this file once; now it is yours to",
+        "# change. Check it after each change: wholecard site check FILE",
         "version: 1",
         "",
-        "# OpenStack's release here: a series (2025.2), a code name or nova's version (32).",
-        f"release: {json.dumps(wanted.series)}",
+        "# The release of OpenStack: a series (2025.2), a code name or nova's version (32).",
+        f"release: {json.dumps(release.series)}",
         "",
-        *_cards(kinds, left_out),
+        *_cards(kinds, skipped),
         "",
         *_hosts(hosts, kinds),
         "",
-        *_flavors(kinds, inspected, wanted),
+        *_flavors(kinds, inspected, release),
         "",
         *_IMAGES,
         "",
@@ -62,7 +63,7 @@ def first_site(hosts: Mapping[str, FoundHost], wanted: Release, schema: str) -> 
 
 
 def _scalar(text: str) -> str:
-    """A text as YAML, in quotes where another reader might take it for something else."""
+    """A text as YAML, in quotes where another reader might not read it as a text."""
     plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
     return text if plain else json.dumps(text, ensure_ascii=False)
 
@@ -71,31 +72,31 @@ def _list(texts: Iterable[str]) -> str:
     return f"[{', '.join(_scalar(text) for text in texts)}]"
 
 
-def _remark(text: str, indent: str = "") -> str:
-    """A comment; what came from a host's files cannot end its line."""
+def _comment(text: str, indent: str = "") -> str:
+    """A comment; a text from a host's files cannot end its line."""
     return f"{indent}# " + "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
-def _cards(kinds: tuple[FoundKind, ...], left_out: tuple[SkippedCard, ...]) -> Iterator[str]:
+def _cards(kinds: tuple[FoundKind, ...], skipped: tuple[SkippedCard, ...]) -> Iterator[str]:
     yield "# The kinds of cards. A kind's name is nova's alias and what a flavor asks for."
-    yield "cards:" if kinds else "cards: {}  # no card that could be given was found"
+    yield ("cards:" if kinds else "cards: {}  # no host has a card that could be given to servers")
     for kind in kinds:
         yield f"  {_scalar(kind.name)}:"
-        yield _remark(kind.title or "pci.ids has no name for it", "    ")
+        yield _comment(kind.title or "pci.ids has no name for it", "    ")
         yield from _match(kind)
         yield from _device_type(kind)
         remarks = list(_remarks(kind))
-        yield from (_remark(each, "    ") for each in remarks[:_MOST_REMARKS])
+        yield from (_comment(remark, "    ") for remark in remarks[:_MOST_REMARKS])
         if len(remarks) > _MOST_REMARKS:
-            yield f"    # ... and {len(remarks) - _MOST_REMARKS} more of these: wholecard check"
-        yield "    # numa_policy: preferred  # required: only beside the card; nova's own is legacy"
-        yield f"    # resource_class: {_resource_class(kind.name)}  # Placement's (Zed)"
-    if left_out:
-        yield "# Left out, for they are the host's own or cannot be told:"
-    for each in left_out:
-        gpu = each.card.gpu[0]
+            yield f"    # ... and {len(remarks) - _MOST_REMARKS} more; wholecard check shows all"
+        yield "    # numa_policy: preferred  # required: the card's NUMA node only; nova's: legacy"
+        yield f"    # resource_class: {_resource_class(kind.name)}  # in Placement (since Zed)"
+    if skipped:
+        yield "# Left out, because the host needs them or they cannot be identified:"
+    for card in skipped:
+        gpu = card.card.gpu[0]
         name = f" {gpu.device_name}" if gpu.device_name else ""
-        yield _remark(f"  {each.host} {gpu.address}{name} ({gpu.ids}): {each.why}")
+        yield _comment(f"  {card.host} {gpu.address}{name} ({gpu.ids}): {card.reason}")
 
 
 def _match(kind: FoundKind) -> Iterator[str]:
@@ -107,35 +108,37 @@ def _match(kind: FoundKind) -> Iterator[str]:
         only = f", hosts: {_list(plain)}" if kind.limited else ""
         yield f"      - {{{ids}{only}}}"
     for name in kind.by_address:
-        yield _remark(f"on {name} by address: a function that is not given has these ids too",
+        yield _comment(f"on {name} by address: a function that must not be given has these ids too",
                       "      ")  # fmt: skip
         for card in kind.cards[name]:
             yield f'      - {{address: "{card.gpu[0].address}", hosts: {_list([name])}}}'
 
 
 def _device_type(kind: FoundKind) -> Iterator[str]:
-    able = {
+    sriov = {
         name: max(card.gpu[0].sriov_total for card in cards) for name, cards in kind.cards.items()
     }
-    if all(able.values()):
-        yield f"    # device_type: type-PF  # it has SR-IOV ({max(able.values())} VFs), used or not"
-    elif any(able.values()):
-        yield _remark(f"device_type: type-PF on {', '.join(each for each in able if able[each])}, "
-                      "type-PCI elsewhere: SR-IOV is not on in every firmware", "    ")  # fmt: skip
+    if all(sriov.values()):
+        yield f"    # device_type: type-PF  # it has SR-IOV, used or not: {max(sriov.values())} VFs"
+    elif any(sriov.values()):
+        names = ", ".join(name for name in sriov if sriov[name])
+        yield _comment(f"device_type: type-PF on {names}, type-PCI elsewhere: SR-IOV is not on in "
+                       "every firmware", "    ")  # fmt: skip
 
 
 def _remarks(kind: FoundKind) -> Iterator[str]:
-    """What shares a card's IOMMU group, and VFs that go when their card is given whole."""
+    """What shares a card's IOMMU group, and VFs that a card must not have when it is given."""
     for name, cards in kind.cards.items():
         for card in cards:
             if card.companions:
                 more = f" and {len(card.companions) - 1} more" if len(card.companions) > 1 else ""
                 yield (
                     f"{name} {card.slot} shares its IOMMU group with "
-                    f"{card.companions[0].address}{more}: given together or not at all"
+                    f"{card.companions[0].address}{more}: all are given together or not at all"
                 )
             if card.gpu[0].sriov_vfs:
-                yield f"{name} {card.slot} has {card.gpu[0].sriov_vfs} VFs now, and none when given"
+                vfs = card.gpu[0].sriov_vfs
+                yield f"{name} {card.slot} has {vfs} VFs now; remove them before it is given"
 
 
 def _resource_class(name: str) -> str:
@@ -145,19 +148,19 @@ def _resource_class(name: str) -> str:
 def _hosts(hosts: Mapping[str, FoundHost], kinds: Iterable[FoundKind]) -> Iterator[str]:
     yield "# The hypervisor hosts by nova-compute's names, and the cards that they should have."
     yield "hosts:"
-    for name, found in hosts.items():
+    for name, host in hosts.items():
         yield f"  {_scalar(name)}:"
-        if found.facts is None:
+        if host.facts is None:
             yield "    # facts: facts/HOST.json  # wholecard inspect --json > facts/HOST.json"
         else:
-            yield f"    facts: {_scalar(found.facts)}"
+            yield f"    facts: {_scalar(host.facts)}"
         counts = {
-            kind.name: count_of(_as_model(kind), name, found.host)
+            kind.name: count_of(_as_model(kind), name, host.host)
             for kind in kinds
             if name in kind.cards
         }
-        inner = ", ".join(f"{_scalar(kind)}: {count}" for kind, count in counts.items())
-        yield f"    cards: {{{inner}}}"
+        cards = ", ".join(f"{_scalar(kind)}: {count}" for kind, count in counts.items())
+        yield f"    cards: {{{cards}}}"
 
 
 def _as_model(kind: FoundKind) -> CardKind:
@@ -172,28 +175,28 @@ def _as_model(kind: FoundKind) -> CardKind:
 
 
 def _flavors(
-    kinds: tuple[FoundKind, ...], hosts: Mapping[str, Host], wanted: Release
+    kinds: tuple[FoundKind, ...], hosts: Mapping[str, Host], release: Release
 ) -> Iterator[str]:
-    per_host = {name: sum(len(kind.cards.get(name, ())) for kind in kinds) for name in hosts}
-    yield "# Flavors: with a card goes its share of the smallest host, less what the host keeps."
+    cards = {name: sum(len(kind.cards.get(name, ())) for kind in kinds) for name in hosts}
+    yield "# Flavors: each card comes with its share of the smallest host's RAM and CPUs, after the"
+    yield "# host's own part."
     yield "flavors:" if kinds else "flavors: {}"
     for kind in kinds:
-        for count in (each for each in _SIZES if each <= kind.most):
+        for count in (size for size in _SIZES if size <= kind.most):
             having = {name: hosts[name] for name in kind.cards if len(kind.cards[name]) >= count}
-            shares = [_share(host, count, per_host[name]) for name, host in having.items()]
-            ram, vcpus = min(each[0] for each in shares), min(each[1] for each in shares)
+            shares = [_share(host, count, cards[name]) for name, host in having.items()]
             yield f"  {_scalar(f'{kind.name}-x{count}')}:"
-            yield f"    ram: {ram}  # MiB"
-            yield f"    vcpus: {vcpus}"
+            yield f"    ram: {min(ram for ram, _ in shares)}  # MiB"
+            yield f"    vcpus: {min(vcpus for _, vcpus in shares)}"
             yield f"    cards: {{{_scalar(kind.name)}: {count}}}"
-            yield from _hints(kind, count, having, wanted)
+            yield from _hints(kind, count, having, release)
 
 
 def _share(host: Host, count: int, cards: int) -> tuple[int, int]:
     """RAM in MiB and virtual CPUs for `count` of the host's cards.
 
-    The host keeps a sixteenth of its RAM, 4 to 64 GiB, and of its threads, 2 to 16. Where it did
-    not say what it has: 16 GiB and 4 for each card.
+    The host keeps a sixteenth of its RAM, 4 to 64 GiB, and of its threads, 2 to 16. Where the
+    facts do not say what it has: 16 GiB and 4 for each card.
     """
     ram, vcpus = 16384 * count, 4 * count
     if host.memory.total:
@@ -208,14 +211,14 @@ def _share(host: Host, count: int, cards: int) -> tuple[int, int]:
 
 
 def _hints(
-    kind: FoundKind, count: int, hosts: Mapping[str, Host], wanted: Release
+    kind: FoundKind, count: int, hosts: Mapping[str, Host], release: Release
 ) -> Iterator[str]:
     spread = max(_nodes_needed(kind.cards[name], count) for name in hosts)
     if spread > 1:
         yield f"    # numa_nodes: {spread}  # its cards are on {spread} NUMA nodes of the host"
     pages = min(_huge_pages(host) for host in hosts.values())
     if pages:
-        yield f"    # hugepages: 1G  # the hosts set aside {pages} of them at least"
+        yield f"    # hugepages: 1G  # each host has {pages} of them or more"
     wide = {
         name: bar_window(kind.cards[name][:count])
         for name, host in hosts.items()
@@ -225,16 +228,16 @@ def _hints(
         return
     window = max(wide.values())
     bits = window_bits(window)
-    if has(wanted, Capability.GUEST_ADDRESS_WIDTH):
-        yield (f"    # maxphysaddr: auto  # takes {bits} address bits for the cards' memory (BARs) "
-               f"of {size_text(window)}")  # fmt: skip
+    if has(release, Capability.GUEST_ADDRESS_WIDTH):
+        yield (f"    # maxphysaddr: auto  # the cards' memory (BARs) needs {bits} address bits: "
+               f"{size_text(window)}")  # fmt: skip
     else:
-        yield (f"    # The cards' memory (BARs) takes {size_text(window)}: {bits} address bits, "
-               f"which nova sets since {Capability.GUEST_ADDRESS_WIDTH.series}.")  # fmt: skip
+        yield (f"    # The cards' memory (BARs) needs {size_text(window)}: {bits} address bits, "
+               f"which nova can set since {Capability.GUEST_ADDRESS_WIDTH.series}.")  # fmt: skip
 
 
 def _nodes_needed(cards: tuple[Card, ...], count: int) -> int:
-    """The fewest NUMA nodes that together have so many of the cards; 1 where nobody tells."""
+    """The fewest NUMA nodes that together have so many of the cards; 1 where it is not known."""
     nodes = [card.gpu[0].numa_node for card in cards]
     if any(node is None or node < 0 for node in nodes):
         return 1
@@ -253,7 +256,7 @@ def _huge_pages(host: Host) -> int:
 
 
 _IMAGES = (
-    "# Images that a server with a card boots from: q35 and UEFI, or it does not see large cards.",
+    "# Images for servers with cards: without q35 and UEFI a guest does not see large cards.",
     "# images:",
     "#   ubuntu-24.04:",
     "#     file: ubuntu-24.04.qcow2  # uploaded where Glance has no image of that name",
@@ -263,7 +266,7 @@ _IMAGES = (
 
 def _quotas(kinds: Iterable[FoundKind]) -> Iterator[str]:
     first = next((kind.name for kind in kinds), "h100")
-    yield "# Limits of projects; cards are counted under unified limits alone (2026.2)."
+    yield "# Limits of projects; nova counts cards with unified limits only (since 2026.2)."
     yield "# quotas:"
     yield "#   PROJECT:"
     yield f"#     cards: {{{_scalar(first)}: 8}}"

@@ -1,7 +1,7 @@
 """The published JSON schema of `site.yaml`, from which editors complete. Made from the models.
 
-An editor's YAML makes numbers of ids (`2330`) and true of yes, and nothing of a key with nothing
-behind it. What `read_site` takes as it was written, the schema takes as well.
+An editor's YAML reads the id `2330` as a number, `yes` as true and a key without a value as null.
+`read_site` takes all of them as they are written, so the schema accepts them too.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from wholecard.site.model import Site
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# What begins with a capital or has colons in it is a text for every YAML; the rest may be none.
+# A name in capitals is a text for every YAML reader; any other text may be read as something else.
 _ALWAYS_TEXT = frozenset({model.CUSTOM_PATTERN, model.TRAIT_PATTERN})
 
 
 def site_schema() -> dict[str, Any]:
     """The schema, draft 2020-12, as plain data."""
-    made = Site.model_json_schema()
-    schema = {"$schema": DIALECT, "title": "Wholecard: site.yaml, version 1", **_adapted(made)}
-    names = [name for each in RELEASES for name in dict.fromkeys((each.series, each.name))]
+    from_models = _adapted(Site.model_json_schema())
+    schema = {"$schema": DIALECT, "title": "Wholecard: site.yaml, version 1", **from_models}
+    names = [name for known in RELEASES for name in dict.fromkeys((known.series, known.name))]
     schema["properties"]["release"]["examples"] = names
     return schema
 
@@ -34,47 +34,47 @@ def schema_text() -> str:
 
 
 def _adapted(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema of pydantic's as an editor needs it: without titles, with what YAML makes."""
+    """pydantic's schema as an editor needs it: without titles, with the types that YAML reads."""
     adapted = {key: _inner(key, value) for key, value in schema.items() if key != "title"}
     for pattern, value in adapted.pop("patternProperties", {}).items():
-        # So a name that does not match is refused, and editors still complete what is below it.
+        # As propertyNames the pattern refuses a wrong name, and editors still complete below it.
         adapted |= {"propertyNames": {"pattern": pattern}, "additionalProperties": value}
     if isinstance(adapted.get("description"), str):
         adapted["description"] = " ".join(adapted["description"].split())
-    if adapted.get("type") == "string" and "enum" not in adapted and "const" not in adapted:
-        always = adapted.get("pattern") in _ALWAYS_TEXT
-        adapted["type"] = "string" if always else ["string", "number", "boolean"]
+    is_free_text = adapted.get("type") == "string" and not {"enum", "const"} & adapted.keys()
+    if is_free_text and adapted.get("pattern") not in _ALWAYS_TEXT:
+        adapted["type"] = ["string", "number", "boolean"]
     if adapted.get("type") == "object" and "properties" in adapted:
-        _let_be_empty(adapted)
+        _allow_null(adapted)
     return adapted
 
 
 def _inner(key: str, value: Any) -> Any:
     if key in ("properties", "patternProperties", "$defs"):
-        return {name: _adapted(each) for name, each in value.items()}
+        return {name: _adapted(schema) for name, schema in value.items()}
     if key in ("anyOf", "oneOf", "allOf"):
-        return [_adapted(each) for each in value]
-    # The names of keys are texts always.
+        return [_adapted(choice) for choice in value]
+    # Not in `propertyNames`: the names of keys are always texts.
     if key in ("items", "additionalProperties") and isinstance(value, dict):
         return _adapted(value)
     return value
 
 
-def _let_be_empty(adapted: dict[str, Any]) -> None:
-    """A mapping, and each of its keys with a default, may have nothing behind it."""
+def _allow_null(adapted: dict[str, Any]) -> None:
+    """Accept no value for a mapping without required keys, and for each key that has a default."""
     required = adapted.get("required", [])
-    for name, each in adapted["properties"].items():
+    for name, schema in adapted["properties"].items():
         if name not in required:
-            adapted["properties"][name] = _or_nothing(each)
+            adapted["properties"][name] = _or_null(schema)
     if not required:
         adapted["type"] = ["object", "null"]
 
 
-def _or_nothing(schema: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    annotations: dict[str, Any] = {
         key: schema.pop(key) for key in ("description", "default") if key in schema
     }
     choices = schema.get("anyOf", [schema])
     if {"type": "null"} not in choices:
         choices = [*choices, {"type": "null"}]
-    return {"anyOf": choices, **kept}
+    return {"anyOf": choices, **annotations}

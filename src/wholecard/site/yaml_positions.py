@@ -1,8 +1,8 @@
-"""YAML as a tree that keeps each value's text as it was written, and its place.
+"""YAML as a tree that keeps each value's text as it is written, and its position.
 
-`product: 2330`, `1e30` and `0123` are ids here and no numbers; what is a number or a yes or no
-the models say. Read by events and without recursion, so that deep nesting, aliases of aliases and
-files that are no YAML end soon. Source: https://yaml.org/spec/1.2.2/.
+Every value is a text here, so that the ids 2330, 1e30 and 0123 do not become numbers; the models
+say what is a number or a truth value. Read by events and without recursion, so that deep nesting,
+aliases of aliases and files that are not YAML end soon. Source: https://yaml.org/spec/1.2.2/.
 """
 
 from __future__ import annotations
@@ -14,29 +14,24 @@ from typing import Any, NamedTuple
 
 import yaml
 
-# What a site of 10,000 hosts with four lines each does not reach.
+from wholecard.core.position import Position
+
+# More than a site of 10,000 hosts with four lines each needs.
 MOST_BYTES = 768 << 10
 MOST_NODES = 200_000
 MOST_DEPTH = 32
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# YAML's printable characters (5.1), without what looks like a line's end and is none.
+# All but YAML's printable characters (5.1), and those that look like a line's end and are none.
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 
 
-class Position(NamedTuple):
-    """Where something stands in a file: line and column, both from 1, in characters."""
-
-    line: int
-    column: int
-
-
 class SiteIssue(NamedTuple):
-    """What is wrong at a place; `hint` is what to write instead, empty where nobody knows."""
+    """What is wrong at a position; `hint` is what to write instead, empty where none is known."""
 
-    place: Position
+    position: Position
     what: str
     hint: str = ""
 
@@ -45,11 +40,11 @@ class SiteIssue(NamedTuple):
 class YamlNode:
     """A value: a text, nothing (`text` None), a mapping (`fields`) or a list (`items`).
 
-    `fields` has for each key its place and its value. `size` counts the nodes below and itself,
-    an alias as often as it stands there; `height` is how deep they are nested.
+    `fields` has for each key its position and its value. `size` counts the node and those below,
+    an alias as often as it is used; `height` is how deep they are nested.
     """
 
-    place: Position
+    position: Position
     text: str | None = None
     fields: dict[str, tuple[Position, YamlNode]] | None = None
     items: list[YamlNode] | None = None
@@ -58,7 +53,7 @@ class YamlNode:
 
     @property
     def kind(self) -> str:
-        """What it is, for a person."""
+        """`a mapping`, `a list`, `empty` or the text itself, for messages."""
         if self.fields is not None:
             return "a mapping"
         if self.items is not None:
@@ -74,63 +69,70 @@ class YamlNode:
         return self.text
 
     def walk(self, keys: tuple[str | int, ...]) -> Iterator[tuple[Position, YamlNode]]:
-        """The way along `keys` as far as it goes: for each step the key's place and the value."""
+        """The steps along `keys` as far as they exist: the key's position and the value of each."""
         node = self
         for key in keys:
             if node.fields is not None and key in node.fields:
-                place, node = node.fields[str(key)]
+                position, node = node.fields[str(key)]
             elif node.items is not None and isinstance(key, int) and key < len(node.items):
                 node = node.items[key]
-                place = node.place
+                position = node.position
             else:
                 return
-            yield place, node
+            yield position, node
+
+    def position_of(self, keys: tuple[str | int, ...]) -> Position:
+        """The position of the key at the end of `keys`, or of the nearest above that is there."""
+        return [self.position, *(position for position, _ in self.walk(keys))][-1]
 
 
 class BrokenError(Exception):
-    """The text is no YAML that is read here: one `fault` ends it."""
+    """The text is not YAML, or has YAML that a site file must not have: `issue` says where."""
 
-    def __init__(self, fault: SiteIssue) -> None:
-        super().__init__(fault.what)
-        self.fault = fault
+    def __init__(self, position: Position, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.issue = SiteIssue(position, what, hint)
 
 
 def compose(text: str) -> tuple[YamlNode, list[SiteIssue]]:
-    """The tree of the one document in `text`, and its keys that stand twice.
+    """The tree of the one document in `text`, and an issue for each key that is there twice.
 
-    Raises BrokenError where it is no YAML, holds anything but mappings, lists and scalars
-    (aliases to them included), or is larger than a site file is.
+    Raises BrokenError where it is not YAML, has anything but mappings, lists, scalars and aliases
+    of them, or is larger than a site file may be.
     """
-    bad = _UNPRINTABLE.search(text)
-    if bad:
-        raise BrokenError(
-            SiteIssue(_place_at(text, bad.start()), f"{bad[0]!r}: an unprintable character")
-        )
+    unprintable = _UNPRINTABLE.search(text)
+    if unprintable:
+        position = position_at(text, unprintable.start())
+        raise BrokenError(position, f"{unprintable[0]!r}: an unprintable character")
     composer = _Composer()
-    # libyaml is twenty times as fast and in every wheel of PyYAML; without it all is the same.
+    # libyaml is twenty times as fast, and in every wheel of PyYAML; the answers are the same.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         for event in yaml.parse(text, Loader=loader):
             composer.take(event)
     except yaml.MarkedYAMLError as error:
-        raise BrokenError(_syntax(text, error)) from error
+        raise BrokenError(*_syntax(text, error)) from error
     except yaml.YAMLError as error:
-        raise BrokenError(SiteIssue(Position(1, 1), f"no YAML: {error}")) from error
+        raise BrokenError(Position(1, 1), f"not YAML: {error}") from error
     if composer.root is None or composer.root.kind == "empty":
-        raise BrokenError(
-            SiteIssue(Position(1, 1), "the file is empty", "write what wholecard site init writes")
-        )
-    return composer.root, composer.faults
+        hint = "write a first one with wholecard site init"
+        raise BrokenError(Position(1, 1), "the file is empty", hint)
+    return composer.root, composer.issues
 
 
 @dataclass
 class _Open:
-    """A mapping or list that has not ended: the key that waits for its value, the anchor."""
+    """A mapping or list that has not ended, and the key that waits for its value."""
 
     node: YamlNode
     anchor: str | None
-    key_place: Position
+    key_position: Position
     key: str | None = None
+
+    @property
+    def awaits_key(self) -> bool:
+        """Whether the next value is a key."""
+        return self.node.fields is not None and self.key is None
 
 
 class _Composer:
@@ -138,77 +140,77 @@ class _Composer:
 
     def __init__(self) -> None:
         self.root: YamlNode | None = None
-        self.faults: list[SiteIssue] = []
+        self.issues: list[SiteIssue] = []
         self._open: list[_Open] = []
         self._anchors: dict[str, YamlNode] = {}
 
     def take(self, event: Any) -> None:
         """The next event. Raises BrokenError."""
         kind = type(event)
+        position = _position(event.start_mark)
         if kind is yaml.ScalarEvent:
-            place = _place(event.start_mark)
-            self._refuse_tag(event, place)
-            nothing = not event.style and event.value in _NULLS
-            self._scalar(
-                YamlNode(place, None if nothing else event.value), event.anchor, event.value
-            )
+            self._refuse_tag(event, position)
+            is_null = not event.style and event.value in _NULLS
+            node = YamlNode(position, None if is_null else event.value)
+            self._take_value(node, event.anchor, event.value, position)
         elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
             ended = self._open.pop()
             self._add(ended.node, ended.anchor)
+        elif kind is yaml.AliasEvent:
+            self._take_alias(event.anchor, position)
         elif issubclass(kind, yaml.NodeEvent):
-            self._node(event, _place(event.start_mark))
+            self._begin(event, position)
         elif kind is yaml.DocumentStartEvent and self.root is not None:
-            place = _place(event.start_mark)
-            raise BrokenError(SiteIssue(place, "a second document begins", "write one in a file"))
+            raise BrokenError(position, "a second document begins", "write one document in a file")
 
-    def _refuse_tag(self, event: Any, place: Position) -> None:
+    def _refuse_tag(self, event: Any, position: Position) -> None:
         if event.tag is not None:
-            raise BrokenError(SiteIssue(place, "a tag (!) is not read here", "leave it out"))
+            raise BrokenError(position, "a tag (!) is not supported", "leave it out")
 
-    def _node(self, event: Any, place: Position) -> None:
-        if isinstance(event, yaml.AliasEvent):
-            found = self._anchors.get(event.anchor or "")
-            if found is None:
-                raise BrokenError(
-                    SiteIssue(place, f"*{event.anchor}: no such anchor ends before it")
-                )
-            self._scalar(found, None, found.text, place)
-            return
-        self._refuse_tag(event, place)
+    def _take_alias(self, anchor: str, position: Position) -> None:
+        if anchor not in self._anchors:
+            raise BrokenError(position, f"*{anchor}: there is no complete anchor &{anchor} above")
+        node = self._anchors[anchor]
+        self._take_value(node, None, node.text, position)
+
+    def _begin(self, event: Any, position: Position) -> None:
+        """Begin a mapping or a list."""
+        self._refuse_tag(event, position)
         if len(self._open) >= MOST_DEPTH:
-            raise BrokenError(SiteIssue(place, f"nested deeper than {MOST_DEPTH} levels"))
-        self._refuse_key(place)
+            raise BrokenError(position, f"nested deeper than {MOST_DEPTH} levels")
+        self._refuse_key(position)
         is_mapping = isinstance(event, yaml.MappingStartEvent)
-        node = YamlNode(place, fields={}) if is_mapping else YamlNode(place, items=[])
-        self._open.append(_Open(node, event.anchor, place))
+        node = YamlNode(position, fields={}) if is_mapping else YamlNode(position, items=[])
+        self._open.append(_Open(node, event.anchor, position))
 
-    def _refuse_key(self, place: Position) -> None:
-        if self._open and self._open[-1].node.fields is not None and self._open[-1].key is None:
-            raise BrokenError(SiteIssue(place, "a key is a text, not a mapping or list"))
+    def _awaits_key(self) -> bool:
+        """Whether a mapping is open, and the next value in it is a key."""
+        return bool(self._open) and self._open[-1].awaits_key
 
-    def _scalar(
-        self, node: YamlNode, anchor: str | None, text: str | None, place: Position | None = None
+    def _refuse_key(self, position: Position) -> None:
+        if self._awaits_key():
+            raise BrokenError(position, "a key is a text, not a mapping or list")
+
+    def _take_value(
+        self, node: YamlNode, anchor: str | None, text: str | None, position: Position
     ) -> None:
-        """A value that is whole at once; within a mapping, every other one is a key."""
-        if not self._open or self._open[-1].node.fields is None or self._open[-1].key is not None:
+        """A complete value: within a mapping every other one is a key, as it is written."""
+        if not self._awaits_key():
             self._add(node, anchor)
             return
-        above = self._open[-1]
-        place = place or node.place
-        if text is None or node.fields is not None or node.items is not None:
-            self._refuse_key(place)
+        if text is None:
+            self._refuse_key(position)
         key = text or ""
         if key == "<<":
-            raise BrokenError(
-                SiteIssue(place, "merge keys (<<) are not read here", "write the keys out")
-            )
+            hint = "write the keys themselves"
+            raise BrokenError(position, "merge keys (<<) are not supported", hint)
+        above = self._open[-1]
         fields = above.node.fields or {}
         if key in fields:
             first = fields[key][0]
-            self.faults.append(
-                SiteIssue(place, f"the key {key!r} stands twice, first in line {first.line}")
-            )
-        above.key, above.key_place = key, place
+            what = f"the key {key!r} is there twice, first in line {first.line}"
+            self.issues.append(SiteIssue(position, what))
+        above.key, above.key_position = key, position
         self._remember(node, anchor)
 
     def _add(self, node: YamlNode, anchor: str | None) -> None:
@@ -220,16 +222,14 @@ class _Composer:
         above.node.size += node.size
         above.node.height = max(above.node.height, node.height + 1)
         if above.node.size > MOST_NODES:
-            raise BrokenError(
-                SiteIssue(node.place, f"more than {MOST_NODES} values, aliases counted")
-            )
+            raise BrokenError(node.position, f"more than {MOST_NODES} values, aliases counted")
         if above.node.height > MOST_DEPTH:
-            raise BrokenError(SiteIssue(node.place, f"nested deeper than {MOST_DEPTH} levels"))
+            raise BrokenError(node.position, f"nested deeper than {MOST_DEPTH} levels")
         if above.node.items is not None:
             above.node.items.append(node)
         elif above.node.fields is not None and above.key is not None:
-            # Of a key that stands twice the first is read on.
-            above.node.fields.setdefault(above.key, (above.key_place, node))
+            # Of a key that is there twice the first one counts.
+            above.node.fields.setdefault(above.key, (above.key_position, node))
             above.key = None
 
     def _remember(self, node: YamlNode, anchor: str | None) -> None:
@@ -237,32 +237,30 @@ class _Composer:
             self._anchors[anchor] = node
 
 
-def _place(mark: Any) -> Position:
+def _position(mark: Any) -> Position:
     return Position(mark.line + 1, mark.column + 1)
 
 
-def _place_at(text: str, index: int) -> Position:
+def position_at(text: str, index: int) -> Position:
+    """The position of a character of the text."""
     before = text[:index]
     return Position(before.count("\n") + 1, index - before.rfind("\n"))
 
 
 def _syntax(text: str, error: yaml.MarkedYAMLError) -> SiteIssue:
-    """What the parser says, in words that help where it is one of the common slips."""
+    """The parser's error, with a hint where it is one of the usual mistakes."""
     mark = error.problem_mark or error.context_mark
-    place = _place(mark) if mark is not None else Position(1, 1)
-    problem = error.problem or "this is no YAML"
+    position = _position(mark) if mark is not None else Position(1, 1)
+    problem = error.problem or "this is not YAML"
     lines = text.splitlines()
-    line = lines[place.line - 1] if place.line <= len(lines) else ""
-    sign = line[place.column - 1 : place.column]
+    line = lines[position.line - 1] if position.line <= len(lines) else ""
+    sign = line[position.column - 1 : position.column]
     if sign == "\t" or "tab" in problem.split():
-        return SiteIssue(place, "a tab: YAML is indented with spaces", "put spaces there")
+        return SiteIssue(position, "a tab: YAML is indented with spaces", "use spaces")
     if "cannot start any token" in problem:
-        return SiteIssue(place, f"{sign!r} cannot begin a value", "put the value in quotes")
+        return SiteIssue(position, f"{sign!r} cannot begin a value", "put the value in quotes")
     if "mapping values are not allowed" in problem:
-        return SiteIssue(
-            place,
-            "a ':' where none can be",
-            "put a value with ': ' in quotes, or mend the line above",
-        )
+        hint = "put a value with ': ' in quotes, or correct the line above"
+        return SiteIssue(position, "a ':' is not allowed here", hint)
     context = f"{error.context}: " if error.context else ""
-    return SiteIssue(place, f"no YAML: {context}{problem}")
+    return SiteIssue(position, f"not YAML: {context}{problem}")

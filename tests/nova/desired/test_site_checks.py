@@ -8,7 +8,7 @@ import pytest
 
 from support.novasites import FACTS, eight
 from wholecard.nova.desired.site_checks import configs, judged, warnings
-from wholecard.site.load import SiteError, SiteFile, fault_line, read_site
+from wholecard.site.load import SiteError, SiteFile, issue_line, read_site
 from wholecard.site.yaml_positions import SiteIssue
 
 
@@ -29,7 +29,7 @@ def read(folder: Path, text: str) -> SiteFile:
 
 def lines(file: SiteFile, faults: tuple[SiteIssue, ...]) -> list[str]:
     """The faults as `check` prints them, without the folder."""
-    return [fault_line(file.path, each).removeprefix(f"{file.path.parent}/") for each in faults]
+    return [issue_line(file.path, each).removeprefix(f"{file.path.parent}/") for each in faults]
 
 
 CARD = "{match: [{vendor: 10de, product: 2330}]%s}"
@@ -59,7 +59,8 @@ JUDGED = [
         [
             "site.yaml:2:53: cards.h.managed: nova of 2024.2 does not have it; it came with 2025.1 "
             "(nova 31): leave it out, or render for 2025.1 or later",
-            "site.yaml:3:46: gpu-01 should have 9 of h, and has 8 by its facts; mend the number, "
+            "site.yaml:3:46: gpu-01 should have 9 of h, and has 8 by its facts; correct the "
+            "number, "
             "or look for the card on the host",
         ],
         [],
@@ -137,7 +138,7 @@ def test_each_kind_is_looked_at(folder: Path) -> None:
     )
     hosts = "hosts: {gpu-01: {facts: gpu-01.json}, gpu-02: {facts: gpu-02.json}}\n"
     found = judged(read(folder, f"release: 32\n{cards}{hosts}")).faults
-    assert [(each.place.line, each.what[:9]) for each in found] == [
+    assert [(each.position.line, each.what[:9]) for each in found] == [
         (3, "cards.one"), (4, "cards.two")
     ]  # fmt: skip
 
@@ -159,7 +160,7 @@ def test_warnings_of_a_role(folder: Path, role: None, places: list[int]) -> None
     """A role is told of what its own file would have had."""
     more = "quotas: {p: {cards: {h: 8}}}\nnova: {enabled_filters: [Mine]}\n"
     file = read(folder, f"release: 32\ncards: {{h: {CARD % ''}}}\n{more}")
-    assert [each.place.line for each in warnings(file, file.release, role=role)] == places
+    assert [each.position.line for each in warnings(file, file.release, role=role)] == places
 
 
 @pytest.mark.parametrize(

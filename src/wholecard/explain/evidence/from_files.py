@@ -147,5 +147,5 @@ def _with_drop_ins(path: Path) -> list[Path]:
 
 
 def _position(site: SiteFile, *keys: str) -> str:
-    line, _ = site.place(*keys)
+    line, _ = site.position(*keys)
     return f"{site.path}:{line}"

@@ -10,7 +10,7 @@ from wholecard.nova.desired.unsupported import unsupported
 from wholecard.nova.match import devices_of
 from wholecard.pci import Function, is_bmc_display
 from wholecard.pci.device_types import DeviceType
-from wholecard.site.card_matching import functions_of, met
+from wholecard.site.card_matching import functions_of, matched_functions
 from wholecard.site.model import CardKind, Site
 
 
@@ -120,7 +120,7 @@ def _refuse_empty(
             "Make the board's own display the primary one in the firmware's setup, or match "
             "another card.",
         )
-    others = [(host, each) for host in facts for each in met(kind, host, facts[host])]
+    others = [(host, each) for host in facts for each in matched_functions(kind, host, facts[host])]
     if others:
         host, function = others[0]
         other = "a card's own function" if kind.companion else "no display or accelerator"

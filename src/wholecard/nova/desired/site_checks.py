@@ -12,10 +12,10 @@ from wholecard.nova.desired.required_options import PciConfig
 from wholecard.nova.desired.tuning import WIDE, is_too_wide
 from wholecard.nova.desired.unsupported import Unsupported, UnsupportedError
 from wholecard.nova.options import Role
-from wholecard.site.fact_checks import inventory_faults
+from wholecard.site.fact_checks import fact_issues
 from wholecard.site.load import SiteError, SiteFile
 from wholecard.site.model import CardKind, Site
-from wholecard.site.yaml_positions import Position, SiteIssue
+from wholecard.site.yaml_positions import SiteIssue
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def judged(file: SiteFile) -> SiteCheck:
     then together. Facts that are missing for it are a warning.
     """
     found = undoable(file.site, file.release)
-    faults = [*_faults(file, found), *inventory_faults(file)]
+    faults = [*_faults(file, found), *fact_issues(file)]
     warnings = _faults(file, passed_over(file.site, file.release))
     if not faults:
         by_facts = _by_facts(file)
@@ -104,4 +104,4 @@ def _against(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
 
 
 def _faults(file: SiteFile, found: Iterable[Unsupported]) -> list[SiteIssue]:
-    return [SiteIssue(Position(*file.place(*each.keys)), each.what, each.hint) for each in found]
+    return [SiteIssue(file.position(*each.keys), each.what, each.hint) for each in found]
