@@ -22,7 +22,7 @@ from wholecard.core.capabilities import Capability
 from wholecard.core.releases import release
 from wholecard.host.facts.host import Host
 from wholecard.nova.desired.pci_config import pci_configs
-from wholecard.nova.desired.required_options import needs
+from wholecard.nova.desired.required_options import required_options
 from wholecard.site.model import Site
 
 __all__ = ["LimitCase", "cases", "nova_answers", "recorded"]
@@ -92,7 +92,7 @@ def _counted(
 
 
 def _uncounted() -> Iterator[LimitCase]:
-    """Sites whose limit of cards holds nothing back, whatever Keystone says."""
+    """Sites whose limit of cards has no effect, whatever Keystone says."""
     limits = {"registered": {**ROOM, f"class:{OF_IDS}": 0}, "limits": {f"class:{OF_IDS}": 0}}
     for name, more, cards in (
         ("nova's own quotas", {"quota_driver": "db"}, {OF_IDS: 1}),
@@ -107,7 +107,9 @@ def _question(made: Site, facts: Mapping[str, Host]) -> dict[str, Any]:
     """A server with one card under what is rendered and planned for the site; nothing in use."""
     of = release(str(CARDS_COUNTED))
     config = next(iter(pci_configs(made, facts, of).values()))
-    options = {each.option.name: list(each.values) for each in needs("api", config, (), of)}
+    options = {
+        each.option.name: list(each.values) for each in required_options("api", config, (), of)
+    }
     found = CurrentCloud(projects={"p": "p"}, limit_place=LimitPlace("nova", None))
     asked = wanted(made, facts, of)
     actions = [action.do for action in plan(asked, found).plan.actions]

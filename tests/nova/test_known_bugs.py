@@ -1,11 +1,11 @@
-"""nova's own faults: their words, and in which releases they are."""
+"""nova's known bugs: their messages, and in which releases they are."""
 
 from __future__ import annotations
 
 import pytest
 
 from wholecard.core.releases import LATEST, release
-from wholecard.nova.known_bugs import FAULTS, by_bug
+from wholecard.nova.known_bugs import KNOWN_BUGS, by_bug
 
 SAID = [
     (1969496, "Attempt to consume PCI device 1:0000:41:00.1 from empty pool", True),
@@ -22,22 +22,22 @@ SAID = [
 
 @pytest.mark.parametrize(("bug", "text", "is_said"), SAID)
 def test_words(bug: int, text: str, is_said: bool) -> None:
-    """A fault is known by its words in their order; one without words by none."""
-    assert by_bug(bug).is_said_in(text) is is_said
+    """A bug is recognised by its message in a log; one without a message is not."""
+    assert by_bug(bug).is_in_log(text) is is_said
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.bug)
-def test_each_says_what_to_do(fault: object) -> None:
-    """Each fault is in the release before its mend and not in that, and says what to do."""
-    known = next(each for each in FAULTS if each is fault)
-    assert known.is_in(known.mended - 1)
-    assert not known.is_in(known.mended)
-    assert release(str(known.mended)).nova <= LATEST.nova
+@pytest.mark.parametrize("bug", KNOWN_BUGS, ids=lambda bug: bug.bug)
+def test_each_says_what_to_do(bug: object) -> None:
+    """Each bug is in the release before its fix and not in that, and says what to do."""
+    known = next(each for each in KNOWN_BUGS if each is bug)
+    assert known.is_in(known.fixed - 1)
+    assert not known.is_in(known.fixed)
+    assert release(str(known.fixed)).nova <= LATEST.nova
     assert known.what
     assert known.do
 
 
 def test_a_bug_that_is_none() -> None:
-    """A number that is no fault of the table is an error."""
+    """A number that is not in the table is an error."""
     with pytest.raises(KeyError):
         by_bug(1)

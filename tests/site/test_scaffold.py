@@ -181,7 +181,7 @@ def test_commands(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         text.replace("release: ", "quotas: {p: {cards: {h100-sxm5-80gb: 8}}}\nrelease: ")
     )
     assert run_app(["site", "check"]) == 0
-    assert "warning: site.yaml:8:14: quotas.p: its limit of" in capsys.readouterr().err
+    assert "warning: site.yaml:8:14: quotas.p: the limit of" in capsys.readouterr().err
     assert run_app(["site", "check", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["warnings"][0]["line"] == 8
     (here / "site.yaml").write_text(text.replace("match:", "traits: [CUSTOM_X]\n    match:"))

@@ -16,7 +16,7 @@ from wholecard.core.releases import LATEST, release
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.facts.saved import read_host
 from wholecard.host.facts.snapshot import SUFFIXES
-from wholecard.nova.desired.site_checks import judged
+from wholecard.nova.desired.site_checks import check_site
 from wholecard.site.card_matching import count_of
 from wholecard.site.load import SiteError, issue_line, read_site
 from wholecard.site.model import LINE_PATTERN, NAME_PATTERN
@@ -81,9 +81,9 @@ def check_command(
         site_file = read_site(file)
     except SiteError as error:
         raise _faulty(error, (), as_json) from error
-    found = judged(site_file)
-    if found.faults:
-        raise _faulty(SiteError(file, found.faults), found.warnings, as_json)
+    found = check_site(site_file)
+    if found.errors:
+        raise _faulty(SiteError(file, found.errors), found.warnings, as_json)
     if not as_json:
         _warn(file, found.warnings)
     site, facts = site_file.site, site_file.facts()

@@ -18,7 +18,7 @@ from wholecard.explain.evidence.host_devices import devices_on
 from wholecard.explain.evidence.requested_devices import in_placement, requested_devices
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.flavor.numa_topology import layout
-from wholecard.nova.known_bugs import FAULTS, KnownBug
+from wholecard.nova.known_bugs import KNOWN_BUGS, KnownBug
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
         # A known bug's message is a cause: nobody has to guess that the host was full.
         rest = (
             f"This message comes from nova's known bug {bug.bug}, fixed in "
-            f"{release(str(bug.mended))}: {bug.what}. {bug.do} ({bug.link})."
+            f"{release(str(bug.fixed))}: {bug.what}. {bug.do} ({bug.link})."
         )
     elif results:
         rest = f"Not known: {_unknown_names(results)}."
@@ -267,8 +267,8 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
 def _bug_in(evidence: Evidence, message: str) -> KnownBug | None:
     """The known bug of this release whose message nova or a nova-compute answered."""
     texts = (message, *(text for host in evidence.hosts for text in host.refused))
-    bugs = (bug for bug in FAULTS if bug.is_in(evidence.release.nova))
-    return next((bug for bug in bugs if any(map(bug.is_said_in, texts))), None)
+    bugs = (bug for bug in KNOWN_BUGS if bug.is_in(evidence.release.nova))
+    return next((bug for bug in bugs if any(map(bug.is_in_log, texts))), None)
 
 
 def _finding(result: CheckResult, subject: str, severity: Severity) -> Finding:

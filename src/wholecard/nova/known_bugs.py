@@ -1,7 +1,7 @@
-"""nova's own faults with cards, by the release that mended them, and what to do until then.
+"""nova's known bugs with cards, by the release that fixed them, and what to do until then.
 
 Source: the commits that close the bugs, their messages and tests, and the first release that
-contains each. Point releases of an older series may have the mend as well.
+contains each. Point releases of an older series may have the fix as well.
 """
 
 from __future__ import annotations
@@ -10,82 +10,82 @@ from dataclasses import dataclass
 
 from wholecard.core.capabilities import Capability
 
-# Stands in `KnownBug.said` for what differs from one log to another.
+# In `KnownBug.message`: text that differs from one log to another.
 _ANYTHING = "…"
 
 
 @dataclass(frozen=True)
 class KnownBug:
-    """A bug of nova's tracker, mended in that major version; until then `what` happens.
+    """A bug of nova's tracker, fixed in that major version; until then `what` happens.
 
-    `do` is how to avoid it or to get out of it. `said` is what nova's log, or the server's fault,
-    says of it, `…` where that differs; empty where nova says nothing that would prove it.
+    `do` is how to avoid it or to recover from it. `message` is what nova's log, or the server's
+    fault, says about it, `…` where that differs; empty where no message proves it.
     """
 
     bug: int
-    mended: int
+    fixed: int
     what: str
     do: str
-    said: str = ""
+    message: str = ""
 
     @property
     def link(self) -> str:
-        """Where the bug is told."""
+        """The bug's page in nova's tracker."""
         return f"https://bugs.launchpad.net/nova/+bug/{self.bug}"
 
     def is_in(self, major: int) -> bool:
         """Whether that major version still has it."""
-        return major < self.mended
+        return major < self.fixed
 
-    def is_said_in(self, text: str) -> bool:
-        """Whether a text has its words, in their order."""
-        at = 0
-        for part in self.said.split(_ANYTHING):
-            found = text.find(part.strip(), at)
-            if found < 0:
+    def is_in_log(self, text: str) -> bool:
+        """Whether a text of nova's has its message."""
+        start = 0
+        for part in self.message.split(_ANYTHING):
+            index = text.find(part.strip(), start)
+            if index < 0:
                 return False
-            at = found + len(part.strip())
-        return bool(self.said)
+            start = index + len(part.strip())
+        return bool(self.message)
 
 
-FAULTS: tuple[KnownBug, ...] = (
+KNOWN_BUGS: tuple[KnownBug, ...] = (
     # nova/pci/manager.py, `_set_hvdevs`: "remove the device by force".
     KnownBug(
         1633120, 19,
-        "nova-compute deletes its rows of devices that no device_spec gives any more, those in "
-        "use too: all of them where it finds no device_spec, as under a wrong name",
-        "Empty cards of servers before their device_spec goes, and let `wholecard nova lint` look "
-        "at the names. Afterwards: put device_spec right, delete the servers that had such cards "
-        "and make them again",
+        "nova-compute deletes its rows of devices that no device_spec matches any more, also those "
+        "in use: all of them where it finds no device_spec, for example under a wrong name",
+        "Before you remove a device_spec, remove the servers from its cards, and check the names "
+        "with `wholecard nova lint`. Afterwards: correct device_spec, delete the servers that had "
+        "such cards and create them again",
         "Trying to remove device with … ownership … because of",
     ),
-    # A claim takes a PF's VFs out of their pool, where only those that are available stand.
+    # A claim takes a PF's VFs out of their pool, which has only the available ones.
     KnownBug(
         1969496, 26,
-        "after a fault a PF is available and its VFs are not: the PF is found, and its claim fails",
-        "Where no server holds one of that PF's VFs: stop nova-compute, set the status of their "
-        "rows in nova's table pci_devices to available, start it again",
+        "after an error a PF is available and its VFs are not: nova chooses it and cannot claim it",
+        "If no server uses a VF of that PF: stop nova-compute, set the status of the VFs' rows in "
+        "nova's table pci_devices to available, start nova-compute again",
         "Attempt to consume PCI device … from empty pool",
     ),
     KnownBug(
         1986838, 26,
-        "a claim of a device fails on the compute, is logged, and the server is ACTIVE without it",
-        "Ask for cards of one kind by one alias and a count, not by two aliases. Delete a server "
-        "that came up without its card and make it again",
+        "nova-compute cannot claim a device, logs that, and the server is ACTIVE without it",
+        "Ask for cards of one kind with one alias and a count, not with two aliases. Delete a "
+        "server that has started without its card and create it again",
         "Failed to allocate PCI devices for instance",
     ),
     KnownBug(
         1941005, 26,
         "a resize asks for the cards of the old flavor",
-        "Resize only to flavors that ask for the same cards; else make a new server",
+        "Resize only to flavors that ask for the same cards, or create a new server",
     ),
-    # The claim was given back, and the server's list of devices was not.
+    # nova released the claim, but did not clear the server's list of devices.
     KnownBug(
         1860555, 30,
-        "a server that goes on to another host takes the devices that it had claimed on the first "
-        "along in its list",
-        "Delete the server and make it again. With PciPassthroughFilter, or with cards in "
-        "Placement, fewer hosts are tried in vain",
+        "a server that is tried on another host keeps the devices that it had claimed on the first "
+        "host in its list",
+        "Delete the server and create it again. With PciPassthroughFilter, or with cards in "
+        "Placement, nova tries fewer hosts without a free card",
     ),
     KnownBug(
         2098496, 32,
@@ -93,31 +93,31 @@ FAULTS: tuple[KnownBug, ...] = (
         "Give whole cards, or VFs without pci_in_placement; compare `virsh dumpxml` with the "
         "flavor",
     ),
-    # The commit's own words for what to do; nova/compute/pci_placement_translator.py.
+    # What to do is in the commit's message; nova/compute/pci_placement_translator.py.
     KnownBug(
         2115905, 32,
         "with report_in_placement a server whose device has left device_spec cannot be deleted",
-        "Empty a card of servers before its device_spec goes. Afterwards: put the device_spec "
-        "back, restart nova-compute, delete the server, then take the device_spec out",
+        "Before you remove a device_spec, remove the servers from its cards. Afterwards: put the "
+        "device_spec back, restart nova-compute, delete the server, then remove the device_spec",
         "Failed to delete resource provider … Resource provider has allocations",
     ),
     KnownBug(
         2115729, 32,
-        "of the devices that have gone only half leave the database each time",
-        "Wait: each of nova-compute's periodic tasks deletes half of the rest",
+        "nova-compute deletes only half of the removed devices from the database each time",
+        "Wait: each run of nova-compute's periodic task deletes half of the rest",
     ),
     KnownBug(
         2140631, Capability.CARDS_COUNTED.since,
-        "under unified limits a quota does not see what an alias asks for",
-        "Make the flavors with cards private and give them to projects one by one: `openstack "
+        "with unified limits a quota does not count what an alias asks for",
+        "Make the flavors with cards private and add projects one by one: `openstack "
         "flavor set --project`",
     ),
 )  # fmt: skip
 
 
 def by_bug(number: int) -> KnownBug:
-    """The fault of that number in nova's tracker. Raises KeyError where there is none."""
-    for fault in FAULTS:
-        if fault.bug == number:
-            return fault
+    """The bug of that number in nova's tracker. Raises KeyError where the table has none."""
+    for bug in KNOWN_BUGS:
+        if bug.bug == number:
+            return bug
     raise KeyError(number)

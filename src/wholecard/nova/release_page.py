@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from wholecard.core.releases import FIRST, LATEST, RELEASES, release
 from wholecard.nova.desired.scheduler_filters import default_filters
-from wholecard.nova.known_bugs import FAULTS, KnownBug
+from wholecard.nova.known_bugs import KNOWN_BUGS, KnownBug
 from wholecard.nova.options import (
     ALIAS_KEYS,
     DEVICE_SPEC_KEYS,
@@ -21,9 +21,10 @@ from wholecard.nova.options import (
 
 _HEAD = """# nova's options for cards, release by release
 
-Made from the tables that `wholecard nova render` and `wholecard nova lint` go by; renewed with
-`WHOLECARD_RENEW=1`. Numbers are nova's major versions. A name that is not right yet, or not any
-more, is never written. Read at nova's and Placement's own tags, Mitaka to 2026.2.
+Made from the tables that `wholecard nova render` and `wholecard nova lint` use; renewed with
+`WHOLECARD_RENEW=1`. Numbers are nova's major versions. `render` never writes a name that the
+release does not have yet, or no longer has. Source: nova's and Placement's own tags, Mitaka to
+2026.2.
 """
 
 
@@ -34,7 +35,7 @@ def releases_page() -> str:
         "## Releases\n",
         _table(
             ("release", "nova", "name"),
-            ((each.series, str(each.nova), each.name) for each in RELEASES),
+            ((known.series, str(known.nova), known.name) for known in RELEASES),
         ),
         "## Options\n",
         _table(("option, and since when", "read by", "what it is"), map(_option, OPTIONS)),
@@ -49,22 +50,21 @@ def releases_page() -> str:
         "## Quota drivers\n",
         _since(QUOTA_DRIVERS, "driver"),
         "## nova-scheduler's own filters\n",
-        "`enabled_filters` where nobody sets it. PciPassthroughFilter is in none of them.\n",
+        "The default of `enabled_filters`. PciPassthroughFilter is in none of them.\n",
         _table(("releases", "filters"), _filters()),
-        "## Faults of nova's own\n",
-        "A point release of an older series may have the mend too.\n",
+        "## Known bugs of nova\n",
+        "A point release of an older series may have the fix too.\n",
         _table(
-            ("bug", "mended in", "until then", "what to do", "what nova's log says"),
-            map(_fault, FAULTS),
+            ("bug", "fixed in", "until then", "what to do", "what nova's log says"),
+            map(_bug, KNOWN_BUGS),
         ),
     ]
     return "\n".join(parts)
 
 
-def _fault(fault: KnownBug) -> tuple[str, ...]:
-    said = f"`{fault.said}`" if fault.said else ""
-    link = f"[{fault.bug}]({fault.link})"
-    return link, _series(fault.mended), fault.what, fault.do, said
+def _bug(bug: KnownBug) -> tuple[str, ...]:
+    message = f"`{bug.message}`" if bug.message else ""
+    return f"[{bug.bug}]({bug.link})", _series(bug.fixed), bug.what, bug.do, message
 
 
 def _option(option: Option) -> tuple[str, str, str]:
@@ -74,26 +74,25 @@ def _option(option: Option) -> tuple[str, str, str]:
         for role in ROLES
         if role in option.roles
     )
-    names = "<br>".join(_spelling(each) for each in option.spellings)
+    names = "<br>".join(_spelling(spelling) for spelling in option.spellings)
     return names, readers, option.summary
 
 
-def _spelling(each: Spelling) -> str:
-    last = min(
-        (number for number in (each.deprecated, each.gone) if number is not None), default=None
-    )
+def _spelling(spelling: Spelling) -> str:
+    ends = [major for major in (spelling.deprecated, spelling.gone) if major is not None]
+    last = min(ends, default=None)
     until = "" if last is None else f" to {_series(last - 1)}"
-    text = f"`{each}`<br>{_series(each.since)}{until or ' on'}"
-    if each.deprecated is not None:
-        end = "" if each.gone is None else f" to {_series(each.gone - 1)}"
+    text = f"`{spelling}`<br>{_series(spelling.since)}{until or ' on'}"
+    if spelling.deprecated is not None:
+        end = "" if spelling.gone is None else f" to {_series(spelling.gone - 1)}"
         text += f", still read{end}"
     return text
 
 
 def _filters() -> Iterable[tuple[str, str]]:
     spans: dict[tuple[str, ...], list[str]] = {}
-    for each in RELEASES:
-        spans.setdefault(default_filters(each.nova), []).append(each.series)
+    for known in RELEASES:
+        spans.setdefault(default_filters(known.nova), []).append(known.series)
     for filters, series in spans.items():
         yield f"{series[0]} to {series[-1]}", ", ".join(filters)
 

@@ -19,7 +19,7 @@ from wholecard.core import UsageError
 from wholecard.core.releases import RELEASES, Release, release
 from wholecard.host.facts.host import Host
 from wholecard.nova.desired.pci_config import pci_configs
-from wholecard.nova.desired.release_support import passed_over
+from wholecard.nova.desired.release_support import ignored_requests
 from wholecard.nova.desired.required_options import PciConfig
 from wholecard.nova.desired.resource_classes import class_of_ids
 from wholecard.site.model import Site
@@ -75,7 +75,7 @@ def check_agreed(made: Site, facts: Mapping[str, Host], of: Release) -> tuple[st
     aliases = asked_for(config)
     if classes:
         assert classes == {name for kind in kinds for name in aliases[kind]}
-    told = {each.keys[1] for each in passed_over(made, of) if each.keys[0] == "quotas"}
+    told = {each.keys[1] for each in ignored_requests(made, of) if each.keys[0] == "quotas"}
     assert told == {
         each.subject.removeprefix("quota of ") for each in asked.findings if each.rule == "WC336"
     }
@@ -118,7 +118,7 @@ def test_classes_that_are_not_known() -> None:
     asked = wanted(made, {}, release("2026.2"))
     (finding,) = asked.findings
     assert (finding.rule, asked.quotas[0].cards) == ("WC336", {})
-    assert "which ids its cards have is not known of gpu-01" in finding.message
+    assert "which ids its cards have is not known for gpu-01" in finding.message
     with pytest.raises(UsageError, match="which ids"):
         pci_configs(made, {}, release("2026.2"))
 

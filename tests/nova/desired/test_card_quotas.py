@@ -20,8 +20,8 @@ from wholecard.nova.desired.card_quotas import (
 
 DB, UNIFIED = "nova.quota.DbQuotaDriver", "nova.quota.UnifiedLimitsDriver"
 QUOTA = {"quotas": {"p": {"cards": {"h100": 8}}}}
-OLD = "nova of 2026.1 counts no cards; 2026.2 does."
-BY_NOVA = "nova counts cards in Placement alone, and pci_in_placement is off."
+OLD = "nova counts cards since 2026.2, and this is 2026.1."
+BY_NOVA = "nova counts cards only in Placement, and pci_in_placement is off."
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ BY_NOVA = "nova counts cards in Placement alone, and pci_in_placement is off."
         ("2026.2", {}, UNIFIED, ""),
         ("2026.2", {"quota_driver": "unified"}, UNIFIED, ""),
         ("2026.2", {"quota_driver": "db"}, DB,
-         "nova's own database counts instances, cores and memory alone."),
+         "The quota driver db counts only instances, cores and memory."),
         ("2026.2", {"nova": {"pci_in_placement": False}}, None, BY_NOVA),
         ("2026.2", {"nova": {"report_in_placement": False}}, None, BY_NOVA),
         ("2026.2", {"nova": {"pci_in_placement": False}, "quota_driver": "unified"}, UNIFIED,

@@ -13,7 +13,7 @@ from wholecard.core import UsageError
 from wholecard.core.releases import RELEASES, Release
 from wholecard.host.facts.host import Host
 from wholecard.nova.desired.pci_config import pci_configs
-from wholecard.nova.desired.required_options import PciConfig, needs
+from wholecard.nova.desired.required_options import PciConfig, required_options
 from wholecard.nova.desired.scheduler_filters import default_filters
 from wholecard.nova.match import (
     DeviceSysfs,
@@ -108,8 +108,8 @@ def test_just_the_wished_functions_are_given(
 
 def values(config: PciConfig, of: Release, name: str) -> list[str]:
     """The option's values as nova-compute reads them; its aliases since Newton, else the api's."""
-    role = needs("compute", config, default_filters(of.nova), of)
-    api = needs("api", config, (), of)
+    role = required_options("compute", config, default_filters(of.nova), of)
+    api = required_options("api", config, (), of)
     return [
         v
         for need in (role if name == "device_spec" else api)

@@ -25,7 +25,7 @@ from wholecard.core import UsageError
 from wholecard.core.releases import release
 from wholecard.host.facts.host import Host
 from wholecard.nova.desired.pci_config import pci_configs
-from wholecard.nova.desired.release_support import passed_over
+from wholecard.nova.desired.release_support import ignored_requests
 from wholecard.nova.desired.required_options import PciConfig
 from wholecard.nova.desired.unsupported import UnsupportedError
 
@@ -77,7 +77,7 @@ def test_a_card_of_the_hosts_own_makes_addresses() -> None:
     """Where the boot display has the same ids the others are named by address, and it is not."""
     made = configs({"rtx": RTXS}, {"a": ONE_OF_TWO})["a"]
     assert [each["address"] for each in specs(made)] == ["0000:42:00.0"]
-    assert [(each.address, each.reason) for each in made.left_out] == [
+    assert [(each.address, each.reason) for each in made.omitted] == [
         ("0000:41:00.0", "it is the host's boot display")
     ]
 
@@ -129,7 +129,7 @@ def test_the_same_ids_twice_need_classes() -> None:
     assert {each["resource_class"] for each in aliases(made["gpu-01"])} == {
         "CUSTOM_FIRST", "CUSTOM_SECOND",
     }  # fmt: skip
-    with pytest.raises(UsageError, match="cannot tell"):
+    with pytest.raises(UsageError, match="cannot distinguish"):
         configs(cards, of="zed")
 
 
@@ -236,19 +236,20 @@ def test_limits_of_cards_need_unified_limits() -> None:
     ("of", "more", "driver", "said"),
     [
         ("33", {"quotas": LIMIT}, None,
-         ["quotas.p: its limit of h100 holds nothing back; nova of 2026.1 counts no cards; 2026.2 "
-          "does: it is left out"]),
+         ["quotas.p: the limit of h100 has no effect; nova counts cards since 2026.2, and this is "
+          "2026.1: it is left out"]),
         ("33", {"quotas": LIMIT, "quota_driver": "unified"}, "nova.quota.UnifiedLimitsDriver",
-         ["quotas.p: its limit of h100 holds nothing back; nova of 2026.1 counts no cards; 2026.2 "
-          "does: it is left out"]),
+         ["quotas.p: the limit of h100 has no effect; nova counts cards since 2026.2, and this is "
+          "2026.1: it is left out"]),
         ("34", {"quotas": LIMIT, "quota_driver": "db"}, "nova.quota.DbQuotaDriver",
-         ["quotas.p: its limit of h100 holds nothing back; nova's own database counts instances, "
-          "cores and memory alone: it is left out"]),
+         ["quotas.p: the limit of h100 has no effect; the quota driver db counts only instances, "
+          "cores and memory: it is left out"]),
         ("34", {"quotas": LIMIT, "nova": {"pci_in_placement": False}}, None,
-         ["quotas.p: its limit of h100 holds nothing back; nova counts cards in Placement alone, "
+         ["quotas.p: the limit of h100 has no effect; nova counts cards only in Placement, "
           "and pci_in_placement is off: it is left out"]),
         ("27", {"quota_driver": "unified"}, None,
-         ["quota_driver: nova of 2023.1 has no unified limits; they came with 2023.2 (nova 28): it "
+         ["quota_driver: nova of 2023.1 has no unified limits; nova has them since 2023.2 (nova "
+         "28): it "
           "is left out"]),
         ("32", {"nova": {"enabled_filters": ["ComputeFilter", "OurOwn"]}}, None,
          ["nova has no filter OurOwn; nova-scheduler does not start unless available_filters names "
@@ -264,7 +265,7 @@ def test_what_stops_nothing(
     assert made.quota_driver == driver
     assert bool(made.limited) is not bool(said) or not more.get("quotas")
     wish = site({"h100": GPU}, **more)
-    assert [f"{each.what}; {each.hint}" for each in passed_over(wish, release(of))] == said
+    assert [f"{each.what}; {each.hint}" for each in ignored_requests(wish, release(of))] == said
 
 
 def test_all_that_the_file_tells_is_said_at_once() -> None:
@@ -295,10 +296,11 @@ PF_AND_VF = host(
 PARTS = {"match": [{"vendor": "10de", "product": "2342"}], "device_type": "type-VF"}
 REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Host], str, dict[str, Any], str]] = [
     ("two types", {"h": GPU}, MIXED, "34", {}, "sees its cards as two types"),
-    ("a wrong type", {"h": {**GPU, "device_type": "type-PCI"}}, FACTS, "34", {}, "is type-PF to"),
+    ("a wrong type", {"h": {**GPU, "device_type": "type-PCI"}}, FACTS, "34", {}, "as type-PF, not "
+     "type-PCI"),
     ("no facts", {"h": GPU}, {}, "34", {"hosts": {"a": {}}}, "its device_type is not known"),
     ("no ids", {"h": {"match": [{"vendor": "10de"}], "device_type": "type-PF"}}, {}, "34",
-     {"hosts": {"a": {}}}, "which ids its cards have is not known of a"),
+     {"hosts": {"a": {}}}, "which ids its cards have is not known for a"),
     ("no subsystem", {"h": {"match": [{"vendor": "10de", "product": "2330",
      "subsystem": "10de:16c1"}], "device_type": "type-PF"}}, {}, "34", {"hosts": {"a": {}}},
      "have that subsystem"),
@@ -306,18 +308,20 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Host], str, dict[str, A
      {"hosts": {"a": {}}}, "which addresses"),
     ("nothing", {"h": {"match": [{"vendor": "dead"}]}}, FACTS, "34", {}, "gives nothing on any"),
     ("audio alone", {"h": {"match": [{"vendor": "10de", "product": "22ba"}]}}, FACTS, "34", {},
-     "is no display or accelerator"),
+     "is not a display or accelerator"),
     ("a companion that is none", {"h": {**GPU, "companion": True}}, FACTS, "34", {},
      "is a card's own function"),
     ("the BMC", {"h": {"match": [{"vendor": "1a03"}]}}, {"a": ONLY_BMC}, "34", {},
-     "stays the host's own"),
+     "stays with the host"),
     ("ids of the boot display", {"h": {**RTXS, "select": "ids"}}, {"a": ONE_OF_TWO}, "34", {},
      "select: ids would give 0000:41:00.0"),
     ("a PF by address before Ocata", {"h": {**GPU, "select": "address"}}, FACTS, "newton", {},
      "cannot give 0000:19:00.0 on gpu-01 by its address"),
-    ("a PF with VFs", {"h": GPU}, {"a": PF_WITH_VFS}, "34", {}, "has VFs and is not whole"),
-    ("a PF and its VF", {"h": GPU, "v": PARTS}, {"a": PF_AND_VF}, "34", {}, "and cards.v its VF"),
-    ("a wide domain", {"h": GPU}, {"a": VMD}, "34", {}, "cannot be given by nova"),
+    ("a PF with VFs", {"h": GPU}, {"a": PF_WITH_VFS}, "34", {}, "has VFs, so it cannot be given "
+     "whole"),
+    ("a PF and its VF", {"h": GPU, "v": PARTS}, {"a": PF_AND_VF}, "34", {}, "and cards.v gives "
+     "its VF"),
+    ("a wide domain", {"h": GPU}, {"a": VMD}, "34", {}, "nova cannot give 10000:41"),
     ("managed", {"h": {**GPU, "managed": False}}, FACTS, "30", {}, "cards.h.managed: nova of"),
     ("migration", {"h": {**GPU, "live_migratable": True}}, FACTS, "30", {}, "live_migratable"),
     ("one use", {"h": {**GPU, "one_time_use": True}}, FACTS, "31", {}, "one_time_use"),
@@ -330,9 +334,10 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Host], str, dict[str, A
     ("choosing unreported", {"h": GPU}, FACTS, "34", {"nova": {"report_in_placement": False,
      "pci_in_placement": True}}, "needs report_in_placement"),
     ("a class unreported", {"h": {**GPU, "resource_class": "CUSTOM_X"}}, FACTS, "34",
-     {"nova": {"report_in_placement": False}}, "it needs Placement"),
+     {"nova": {"report_in_placement": False}}, "resource_class needs Placement"),
     ("a filter that is gone", {"h": GPU}, FACTS, "32", {"nova": {"enabled_filters": [
-     "ComputeFilter", "RamFilter"]}}, "2025.2 has no RamFilter any more, gone since train"),
+     "ComputeFilter", "RamFilter"]}}, "nova of 2025.2 has no filter RamFilter, it was removed in "
+     "train"),
     ("a filter spelled wrong", {"h": GPU}, FACTS, "32", {"nova": {"enabled_filters": [
      "PciPassThroughFilter"]}}, "nova has no filter PciPassThroughFilter"),
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.novasites import FACTS, H100_SECOND, RTX, eight, site
-from wholecard.nova.desired.device_selection import given
+from wholecard.nova.desired.device_selection import select_devices
 from wholecard.nova.desired.placement_tags import PlacementUse
 from wholecard.nova.desired.resource_classes import (
     card_classes,
@@ -45,7 +45,7 @@ def test_classes(
     """A kind has a class of its own where nova's, made of the ids, does not tell it apart."""
     facts = {"gpu-01": FACTS["gpu-01"], "gpu-02": eight(audio=False, ids=H100_SECOND)}
     made = site(cards)
-    found = card_classes(made, given(made, facts), (), use)
+    found = card_classes(made, select_devices(made, facts), (), use)
     assert found.own == own
     assert {name: found.of_kind(name) for name in made.cards} == classes
 
@@ -54,16 +54,16 @@ def test_twins_of_one_class_are_refused() -> None:
     """Two kinds of the same ids and the same class are one to nova."""
     card = {**GPU, "resource_class": "CUSTOM_H"}
     made = site({"gpu": card, "twin": card})
-    with pytest.raises(UnsupportedError, match=r"cannot tell cards\.gpu and cards\.twin apart"):
-        card_classes(made, given(made, FACTS), (), CHOSEN)
+    with pytest.raises(UnsupportedError, match=r"cannot distinguish cards\.gpu and cards\.twin"):
+        card_classes(made, select_devices(made, FACTS), (), CHOSEN)
 
 
 def test_twins_without_placement() -> None:
     """Without Placement only the type of device tells two kinds of the same ids apart."""
     made = site({"gpu": GPU, "twin": GPU})
-    classes = card_classes(made, given(made, FACTS), (), REPORTED)
+    classes = card_classes(made, select_devices(made, FACTS), (), REPORTED)
     refuse_alike(classes, {"gpu": "type-PF", "twin": "type-PCI"})
-    with pytest.raises(UnsupportedError, match="cannot tell"):
+    with pytest.raises(UnsupportedError, match="cannot distinguish"):
         refuse_alike(classes, {"gpu": "type-PF", "twin": "type-PF"})
 
 
@@ -71,7 +71,7 @@ def test_ids_of_a_host_without_facts() -> None:
     """A host without facts has the ids that the matches write, and they have to."""
     made = site({"rtx": {"match": [{"vendor": "10de", "product": RTX.split(":")[1]}]}})
     assert card_classes(made, (), ("a",), CHOSEN).ids == {"rtx": (("10de", "2684"),)}
-    with pytest.raises(UnsupportedError, match="which ids its cards have is not known of a"):
+    with pytest.raises(UnsupportedError, match="which ids its cards have is not known for a"):
         card_classes(site({"any": {"match": [{"vendor": "10de"}]}}), (), ("a",), CHOSEN)
 
 

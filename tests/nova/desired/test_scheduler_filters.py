@@ -137,7 +137,7 @@ def test_a_wrong_filter(major: int, name: str, right: str | None, gone: int | No
         ([ALL_FILTERS, "acme.NumInstancesFilters"], "NumInstancesFilters", None),
         (["acme.filters.our_filters"], "PciPassThroughFilter", None),
         (["acme.$name"], "Anything", None),
-        (["acme.NumInstancesFilters"], "RamFilter", WrongFilter(0, "RamFilter", gone=20)),
+        (["acme.NumInstancesFilters"], "RamFilter", WrongFilter(0, "RamFilter", removed_in=20)),
         (["acme.MineFilter"], "ComputFilter", WrongFilter(0, "ComputFilter", "ComputeFilter")),
         (["acme.ComputeFilters"], "ComputeFilterz", WrongFilter(0, "ComputeFilterz")),
         ([ALL_FILTERS, "acme.MineFilter"], "OurFilter", WrongFilter(0, "OurFilter")),

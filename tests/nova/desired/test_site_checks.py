@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.novasites import FACTS, eight
-from wholecard.nova.desired.site_checks import configs, judged, warnings
+from wholecard.nova.desired.site_checks import check_site, configs, warnings
 from wholecard.site.load import SiteError, SiteFile, issue_line, read_site
 from wholecard.site.yaml_positions import SiteIssue
 
@@ -41,14 +41,18 @@ JUDGED = [
         CARD % ", resource_class: CUSTOM_X, one_time_use: true",
         f"{HOST}nova: {{report_in_placement: true, enabled_filters: [RamFilter, Mine]}}\n",
         [
-            "site.yaml:2:53: cards.h.resource_class: nova of yoga does not have it; it came with "
+            "site.yaml:2:53: cards.h.resource_class: nova of yoga does not have it; nova has it "
+            "since "
             "zed (nova 26): leave it out, or render for zed or later",
-            "site.yaml:2:79: cards.h.one_time_use: nova of yoga does not have it; it came with "
+            "site.yaml:2:79: cards.h.one_time_use: nova of yoga does not have it; nova has it "
+            "since "
             "2025.2 (nova 32): leave it out, or render for 2025.2 or later",
-            "site.yaml:4:8: nova.report_in_placement: nova of yoga does not have it; it came with "
+            "site.yaml:4:8: nova.report_in_placement: nova of yoga does not have it; nova has it "
+            "since "
             "zed (nova 26): leave it out, or render for zed or later",
-            "site.yaml:4:53: yoga has no RamFilter any more, gone since train; nova-scheduler does "
-            "not start unless available_filters names it: delete it from the list",
+            "site.yaml:4:53: nova of yoga has no filter RamFilter, it was removed in train; "
+            "nova-scheduler does not start unless available_filters names it: delete it from the "
+            "list",
         ],
         ["site.yaml:4:64: nova has no filter Mine; nova-scheduler does not start unless "
          "available_filters names it"],
@@ -57,11 +61,11 @@ JUDGED = [
         "what the facts say too", "30", CARD % ", managed: false",
         "hosts: {gpu-01: {facts: gpu-01.json, cards: {h: 9}}}\n",
         [
-            "site.yaml:2:53: cards.h.managed: nova of 2024.2 does not have it; it came with 2025.1 "
+            "site.yaml:2:53: cards.h.managed: nova of 2024.2 does not have it; nova has it since "
+            "2025.1 "
             "(nova 31): leave it out, or render for 2025.1 or later",
             "site.yaml:3:46: gpu-01 should have 9 of h, and has 8 by its facts; correct the "
-            "number, "
-            "or look for the card on the host",
+            "number, or look for the card on the host",
         ],
         [],
     ),
@@ -69,24 +73,24 @@ JUDGED = [
         "what nova makes of the facts", "32", CARD % "",
         "hosts: {a: {facts: gpu-01.json}, b: {facts: plain.json}}\n",
         ["site.yaml:2:9: cards.h: nova sees its cards as two types; 0000:19:00.0 on a is type-PF; "
-         "0000:19:00.0 on b is type-PCI: an alias has one device_type. Turn SR-IOV on or off alike "
-         "in the firmware's setup of all hosts, or make two kinds of it, each with its hosts"],
+         "0000:19:00.0 on b is type-PCI: an alias has one device_type. Set SR-IOV the same in "
+         "the firmware setup of all hosts, or make two kinds of it, each with its hosts"],
         [],
     ),
     (
         "facts are missing", "32", CARD % "", "",
         [],
         ["site.yaml:2:9: cards.h: its device_type is not known; auto takes it from a host's facts, "
-         "and no facts of a host with such a card are there: name a file of facts as "
+         "and there are no facts of a host with such a card: name a facts file as "
          "hosts.NAME.facts (wholecard-host inspect --json), or write device_type: type-PF for a "
          "card with an SR-IOV capability, type-PCI for one without"],
     ),
     (
         "Placement that cannot be tuned", "27", CARD % "", HOST,
         [],
-        ["site.yaml:1:1: nova.pci_in_placement: auto is off here, and nova counts cards itself; "
-         "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write false, and "
-         "this is not said again"],
+        ["site.yaml:1:1: nova.pci_in_placement: auto means off here, and nova counts cards itself; "
+         "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write false to "
+         "turn this warning off"],
     ),
     (
         "Placement that cannot be tuned, asked for", "29", CARD % "",
@@ -94,7 +98,7 @@ JUDGED = [
         [],
         ["site.yaml:4:8: nova.pci_in_placement: requests for several cards may find no host; "
          "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write auto or "
-         "false, and nova counts cards itself, or upgrade to 2024.2"],
+         "false, so that nova counts cards itself, or upgrade to 2024.2"],
     ),
     (
         "Placement that is not wanted", "27", CARD % "",
@@ -108,8 +112,8 @@ JUDGED = [
         "limits that are not counted", "32", CARD % "",
         f"{HOST}quotas: {{p: {{cards: {{h: 8}}}}, q: {{cores: 2}}}}\n",
         [],
-        ["site.yaml:4:14: quotas.p: its limit of h holds nothing back; nova of 2025.2 counts no "
-         "cards; 2026.2 does: it is left out"],
+        ["site.yaml:4:14: quotas.p: the limit of h has no effect; nova counts cards since "
+         "2026.2, and this is 2025.2: it is left out"],
     ),
 ]  # fmt: skip
 
@@ -119,13 +123,13 @@ JUDGED = [
     [each[1:] for each in JUDGED],
     ids=[each[0] for each in JUDGED],
 )
-def test_judged(
+def test_check_site(
     folder: Path, of: str, card: str, more: str, faults: list[str], warned: list[str]
 ) -> None:
     """What render would refuse is a fault with its place; what is left out or missing a warning."""
     file = read(folder, f"release: {of}\ncards: {{h: {card}}}\n{more}")
-    found = judged(file)
-    assert lines(file, found.faults) == faults
+    found = check_site(file)
+    assert lines(file, found.errors) == faults
     assert lines(file, found.warnings) == warned
 
 
@@ -137,7 +141,7 @@ def test_each_kind_is_looked_at(folder: Path) -> None:
         for name, host in (("one", "gpu-01"), ("two", "gpu-02"))
     )
     hosts = "hosts: {gpu-01: {facts: gpu-01.json}, gpu-02: {facts: gpu-02.json}}\n"
-    found = judged(read(folder, f"release: 32\n{cards}{hosts}")).faults
+    found = check_site(read(folder, f"release: 32\n{cards}{hosts}")).errors
     assert [(each.position.line, each.what[:9]) for each in found] == [
         (3, "cards.one"), (4, "cards.two")
     ]  # fmt: skip
@@ -146,7 +150,7 @@ def test_each_kind_is_looked_at(folder: Path) -> None:
 def test_another_release(folder: Path) -> None:
     """For a release that is not the site's own the faults have their places too."""
     file = read(folder, f"release: 32\ncards: {{h: {CARD % ', traits: [CUSTOM_X]'}}}\n{HOST}")
-    assert judged(file).faults == ()
+    assert check_site(file).errors == ()
     with pytest.raises(SiteError) as caught:
         configs(file, read(folder, "release: yoga\ncards: {}\n").release)
     assert "site.yaml:2:53: cards.h.traits: nova of yoga" in caught.value.details

@@ -56,7 +56,7 @@ def test_texts(name: str) -> None:
     ("of", "chosen", "said"),
     [
         ("2023.1", False, "cannot be tuned for 8 cards"),
-        ("2024.1", True, "a request for several may find no host"),
+        ("2024.1", True, "A request for several cards may find no host"),
         ("2024.2", False, "nova counts and chooses cards itself"),
         ("2024.2", True, "claimed in Placement"),
     ],
@@ -197,11 +197,12 @@ ONE_USE = PciDeviceSpec("1002", "5046", one_time_use=True)
 TWICE = (PciAlias("card", "1002", "5046"), PciAlias("card", "1002", "5047"))
 MIXED = (PciAlias("card", "1002", "5046"), PciAlias("card", "1002", "5047", "type-PF"))
 REFUSED: list[tuple[str, str, PciConfig, str]] = [
-    ("34", "one spec per alias", PciConfig((), TWICE), "two specs and Placement"),
+    ("34", "has several specs, and nova takes one", PciConfig((), TWICE), "two specs and "
+     "Placement"),
     ("34", "needs report_in_placement", PciConfig((), (), False, True), "not reported"),
     ("34", "one_time_use needs", PciConfig((ONE_USE,), (), False, False), "not reported"),
     ("31", "has no one_time_use", PciConfig((ONE_USE,), ()), "too old a release"),
-    ("34", "two kinds of device_type", PciConfig((), MIXED, False, False), "mixed types"),
+    ("34", "two values of device_type", PciConfig((), MIXED, False, False), "mixed types"),
     ("34", "resource class alone", PciConfig((), (CLASS_ONLY,), True, False), "no Placement"),
     ("26", "has no resource_class in alias", PciConfig((), (CLASS_ONLY,)), "too old for aliases"),
     ("16", "has no numa_policy", PciConfig((), TWICE[:1]), "no policies before Queens"),

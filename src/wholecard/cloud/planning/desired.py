@@ -276,7 +276,7 @@ def _quotas(
         classes = limited_classes(site, facts, release)
     except UnsupportedError as error:
         first = error.found[0]
-        why, mend = f"their resource class is not known, for {first.what}.", first.mend
+        why, mend = f"their resource class is not known, for {first.what}.", first.resolution
     quotas = []
     for project, quota in site.quotas.items():
         if quota.cards and why:

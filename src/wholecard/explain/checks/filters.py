@@ -42,9 +42,9 @@ def filters(case: HostCase) -> CheckResult:
         return failed(
             "WC237",
             "nova-scheduler does not start with these enabled_filters: "
-            + ", ".join(row.says(case.evidence.release) for row in wrong)
+            + ", ".join(row.problem(case.evidence.release) for row in wrong)
             + ".",
-            "\n".join(f"{row.name}: {row.mend}" for row in wrong),
+            "\n".join(f"{row.name}: {row.resolution}" for row in wrong),
             position,
         )
     needed = (PCI_FILTER, *((NUMA_FILTER,) if case.layout.cells else ()))

@@ -1,4 +1,4 @@
-"""The device_specs of one host: by ids where that is enough, by address where it is not. Pure."""
+"""The device_specs of one host: by ids where that is enough, else by address. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.host.facts.host import Host
-from wholecard.nova.desired.device_selection import type_of
+from wholecard.nova.desired.device_selection import device_type_of
 from wholecard.nova.desired.json_values import PciDeviceSpec
 from wholecard.nova.desired.placement_tags import PlacementTags
 from wholecard.nova.desired.unsupported import UnsupportedError, unsupported
@@ -22,39 +22,49 @@ def specs_on_host(
     functions: tuple[Function, ...],
     host_name: str,
     host: Host,
-    of: Release,
+    release: Release,
 ) -> Iterator[PciDeviceSpec]:
-    """What gives exactly `functions` on a host whose facts are known.
+    """The device_specs that match exactly `functions` on a host whose facts are known.
 
-    Raises UndoableError where nova of that release cannot be told to give just these.
+    Raises UnsupportedError where nova of that release cannot be told to give just these.
     """
-    for ids in dict.fromkeys((each.vendor, each.device) for each in functions):
-        wanted = [each for each in functions if (each.vendor, each.device) == ids]
-        addresses = {each.address for each in wanted}
+    for ids in dict.fromkeys(_ids(function) for function in functions):
+        same_ids = [function for function in functions if _ids(function) == ids]
+        addresses = {function.address for function in same_ids}
         others = [
-            each
-            for each in host.functions
-            if (each.vendor, each.device) == ids and each.address not in addresses
+            function
+            for function in host.functions
+            if _ids(function) == ids and function.address not in addresses
         ]
-        _refuse_vfs(name, host_name, wanted, others)
-        if kind.select == "ids" and others:
-            raise unsupported(
-                ("cards", name),
-                f"cards.{name}: select: ids would give {_listed(others)} on {host_name} too",
-                f"They are {ids[0]}:{ids[1]} as well, and are not meant or stay the host's own.",
-                "Write select: auto or select: address.",
-            )
-        if kind.select == "ids" or (kind.select == "auto" and not others):
+        _refuse_vfs(name, host_name, same_ids, others)
+        if _is_by_ids(name, kind, host_name, others):
             yield tags.spec(*ids)
             continue
-        _refuse_old_pf(name, host_name, wanted, of)
-        yield from (tags.spec(*ids, str(each.address)) for each in wanted)
+        _refuse_old_pf(name, host_name, same_ids, release)
+        yield from (tags.spec(*ids, str(function.address)) for function in same_ids)
+
+
+def _ids(function: Function) -> tuple[str, str]:
+    return function.vendor, function.device
+
+
+def _is_by_ids(name: str, kind: CardKind, host_name: str, others: list[Function]) -> bool:
+    """Whether ids alone select the kind's functions; `others` on the host have the same ids."""
+    if kind.select == "ids" and others:
+        raise unsupported(
+            ("cards", name),
+            f"cards.{name}: select: ids would give {_listed(others)} on {host_name} too",
+            f"They are {others[0].ids} as well, and the kind does not select them or they stay "
+            "with the host.",
+            "Write select: auto or select: address.",
+        )
+    return kind.select == "ids" or (kind.select == "auto" and not others)
 
 
 def specs_by_match(
     name: str, kind: CardKind, tags: PlacementTags, host_name: str
 ) -> Iterator[PciDeviceSpec]:
-    """What the matches alone say, for a host whose facts are not known."""
+    """The device_specs from the matches alone, for a host whose facts are not known."""
     for match in kind.match:
         if match.hosts and host_name not in match.hosts:
             continue
@@ -65,7 +75,7 @@ def specs_by_match(
 
 
 def ids_of(name: str, match: Match, host_name: str) -> tuple[str, str]:
-    """Vendor and product of a match that stands for itself. Raises UndoableError without both."""
+    """Vendor and product of a match used without facts. Raises UnsupportedError without both."""
     if match.vendor is None or match.product is None:
         raise _unknown(name, host_name, "which ids its cards have")
     if match.subsystem is not None:
@@ -76,39 +86,39 @@ def ids_of(name: str, match: Match, host_name: str) -> tuple[str, str]:
 def _unknown(name: str, host: str, what: str) -> UnsupportedError:
     return unsupported(
         ("cards", name),
-        f"cards.{name}: {what} is not known" + (f" of {host}" if host else ""),
-        "nova knows vendor, product and address; the rest comes from the host's facts.",
-        "Write the facts there (wholecard-host inspect --json > host.json) and name the file as "
-        "hosts.NAME.facts, or match by vendor and product.",
-        is_lack=True,
+        f"cards.{name}: {what} is not known" + (f" for {host}" if host else ""),
+        "nova matches by vendor, product and address; all else comes from the host's facts.",
+        "Save the facts on the host (wholecard-host inspect --json > host.json) and name the file "
+        "as hosts.NAME.facts, or match by vendor and product.",
+        facts_missing=True,
     )
 
 
 def _refuse_vfs(
-    name: str, host: str, wanted: Iterable[Function], others: Iterable[Function]
+    name: str, host: str, functions: Iterable[Function], others: Iterable[Function]
 ) -> None:
     """A PF's address gives its VFs of the same ids too, and Placement takes no PF with VFs."""
-    for function in wanted:
-        vfs = [each for each in others if each.physfn == function.address]
+    for function in functions:
+        vfs = [other for other in others if other.physfn == function.address]
         if vfs:
             raise unsupported(
                 ("cards", name),
-                f"cards.{name}: {function.address} on {host} has VFs and is not whole",
-                f"nova would give {_listed(vfs)} with it.",
-                f"Take them away: echo 0 > /sys/bus/pci/devices/{function.address}/sriov_numvfs",
+                f"cards.{name}: {function.address} on {host} has VFs, so it cannot be given whole",
+                f"nova would give {_listed(vfs)} too.",
+                f"Remove the VFs: echo 0 > /sys/bus/pci/devices/{function.address}/sriov_numvfs",
             )
 
 
-def _refuse_old_pf(name: str, host: str, wanted: Iterable[Function], of: Release) -> None:
-    pf = next((each for each in wanted if type_of(each) == "type-PF"), None)
-    if pf is not None and not has(of, Capability.PF_BY_ADDRESS):
+def _refuse_old_pf(name: str, host: str, functions: Iterable[Function], release: Release) -> None:
+    pf = next((function for function in functions if device_type_of(function) == "type-PF"), None)
+    if pf is not None and not has(release, Capability.PF_BY_ADDRESS):
         raise unsupported(
             ("cards", name),
-            f"cards.{name}: nova of {of} cannot give {pf.address} on {host} by its address",
-            f"Before {Capability.PF_BY_ADDRESS.series} a PF's address gives its VFs alone.",
+            f"cards.{name}: nova of {release} cannot give {pf.address} on {host} by its address",
+            f"Before {Capability.PF_BY_ADDRESS.series} a PF's address gives only its VFs.",
             "Write select: ids, on a host where nothing else has these ids.",
         )
 
 
 def _listed(functions: Iterable[Function]) -> str:
-    return ", ".join(str(each.address) for each in functions)
+    return ", ".join(str(function.address) for function in functions)

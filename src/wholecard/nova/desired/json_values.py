@@ -1,4 +1,4 @@
-"""The two JSON values by which nova knows a card: `device_spec` on the host, `alias` in a request.
+"""nova's two JSON values for a card: `device_spec` on the host, `alias` for a request.
 
 Source: nova 34, `nova/conf/pci.py`, `nova/pci/request.py` (alias schema), `nova/pci/devspec.py`.
 """
@@ -17,13 +17,13 @@ _ID = re.compile(r"[0-9a-f]{4}")
 
 @dataclass(frozen=True)
 class PciDeviceSpec:
-    """Which functions of a host nova-compute may give away.
+    """Which functions of a host nova-compute may give to servers.
 
     `vendor_id` and `product_id` are four lower-case hexadecimal digits. `address` is nova's glob
     (`0000:41:*.0`), None for every address. `resource_class` and `traits` say how the function is
-    reported to Placement; without a class nova makes `CUSTOM_PCI_<VENDOR>_<PRODUCT>`. `managed`
-    and `live_migratable` (2025.1) are written where they are given, `one_time_use` (2025.2) where
-    it is true.
+    reported to Placement; without a class nova uses `CUSTOM_PCI_<VENDOR>_<PRODUCT>`. `managed`
+    and `live_migratable` (since 2025.1) are written where they are given, `one_time_use` (since
+    2025.2) where it is true.
 
     Raises UsageError when an id is not four hexadecimal digits.
     """
@@ -61,11 +61,11 @@ class PciAlias:
 
     `device_type` must be what nova reports for the function: `type-PF` for a card with an SR-IOV
     capability even where SR-IOV is unused. Where the `device_spec` names a resource class or
-    traits, the alias has to name them too. Without ids it asks for the class alone, which is
-    how several products are one alias in Placement. `numa_policy` None leaves it to nova
-    (`legacy`), and is all that nova has before Queens.
+    traits, the alias must name them too. Without ids it asks for the class alone, which is how
+    several products are one alias in Placement. `numa_policy` None means nova's default
+    (`legacy`), the only one before Queens.
 
-    Raises UsageError when an id is not four hexadecimal digits, the name cannot stand in a
+    Raises UsageError when an id is not four hexadecimal digits, the name cannot be written in a
     flavor, or the alias has neither both ids nor a resource class.
     """
 
@@ -83,10 +83,10 @@ class PciAlias:
             _check_ids(self.vendor_id, self.product_id)
         elif (self.vendor_id, self.product_id) != (None, None) or self.resource_class is None:
             raise UsageError(
-                f"the PCI alias {self.name!r} asks for nothing that nova can look for",
+                f"the PCI alias {self.name!r} has nothing that nova can look for",
                 resolution="Give it both ids, or a resource class.",
             )
-        # `name:count[,name:count]` is how a flavor writes it, so neither sign fits into a name.
+        # `name:count[,name:count]` is how a flavor writes it, so a name has neither sign.
         if not self.name.strip() or len(self.name) > 256 or set(self.name) & set(":,"):
             raise UsageError(
                 f"{self.name!r} cannot be the name of a PCI alias",
@@ -128,5 +128,5 @@ def _placement_keys(resource_class: str | None, traits: tuple[str, ...]) -> dict
 
 
 def _yes_or_no(key: str, value: bool | None) -> dict[str, str]:
-    """nova wants a string here: the schema of an alias refuses JSON's own true."""
+    """nova needs a string here: the schema of an alias refuses JSON's own true."""
     return {} if value is None else {key: "yes" if value else "no"}

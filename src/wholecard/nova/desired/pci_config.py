@@ -1,9 +1,9 @@
-"""From a site and the facts of its hosts to what nova has to know. Pure.
+"""From a site and the facts of its hosts to what nova's configuration has to say. Pure.
 
-What the site wishes and the release cannot do, or would refuse at start, is an UndoableError here,
-before anything is written: all that the file alone tells, then the first thing that the facts tell.
-`auto` takes what the release has and can be tuned for; limits of cards that it does not count are
-left out.
+What the release does not support, or would refuse at start, is an UnsupportedError before anything
+is written: everything that the file alone shows, or the first thing that the facts show. `auto`
+means what the release has and can be tuned for; limits of cards that it does not count are left
+out.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from wholecard.nova.desired.card_quotas import limited_classes, quota_driver
 from wholecard.nova.desired.device_selection import (
     OmittedFunction,
     SelectedDevices,
-    given,
+    device_type_of,
     hosts_without_facts,
-    refuse_parts,
-    type_of,
+    refuse_pf_with_vf,
+    select_devices,
 )
 from wholecard.nova.desired.device_specs import specs_by_match, specs_on_host
 from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
 from wholecard.nova.desired.placement_tags import PlacementTags, placement_use
-from wholecard.nova.desired.release_support import undoable
-from wholecard.nova.desired.required_options import PciConfig, check
+from wholecard.nova.desired.release_support import unsupported_requests
+from wholecard.nova.desired.required_options import PciConfig, check_config
 from wholecard.nova.desired.resource_classes import Ids, card_classes, refuse_alike
 from wholecard.nova.desired.unsupported import UnsupportedError, unsupported
 from wholecard.pci.device_types import DeviceType
@@ -34,28 +34,28 @@ from wholecard.site.model import CardKind, Site
 
 
 def pci_configs(
-    site: Site, facts: Mapping[str, Host], of: Release, available: Sequence[str] = ()
+    site: Site, facts: Mapping[str, Host], release: Release, available: Sequence[str] = ()
 ) -> dict[str, PciConfig]:
     """What nova has to know on each host of the site, by its name.
 
-    Without hosts in the site it is one config under the name "". Only `device_specs` and
-    `left_out` differ between hosts. `available` is what nova-scheduler's `available_filters` names.
-    Raises UndoableError, as the head of this file says.
+    For a site without hosts it is one config under the name "". Only `device_specs` and `omitted`
+    differ between hosts. `available` is what nova-scheduler's `available_filters` names. Raises
+    UnsupportedError, as the head of this file says.
     """
-    against = undoable(site, of, available)
-    if against:
-        raise UnsupportedError(against)
-    found = given(site, facts)
-    blind = tuple(hosts_without_facts(site, facts))
-    most, hosts = _counted(site, found, blind)
-    use = placement_use(site, of, most)
+    unsupported_ones = unsupported_requests(site, release, available)
+    if unsupported_ones:
+        raise UnsupportedError(unsupported_ones)
+    selected = select_devices(site, facts)
+    without_facts = tuple(hosts_without_facts(site, facts))
+    most, hosts = _card_counts(site, selected, without_facts)
+    use = placement_use(site, release, most)
     if use.report:
-        refuse_parts(found)
-    classes = card_classes(site, found, blind, use)
-    types = {name: _type(name, kind, found) for name, kind in site.cards.items()}
+        refuse_pf_with_vf(selected)
+    classes = card_classes(site, selected, without_facts, use)
+    types = {name: _device_type(name, kind, selected) for name, kind in site.cards.items()}
     if not use.choose:
         refuse_alike(classes, types)
-    migrates = has(of, Capability.LIVE_MIGRATABLE)
+    migrates = has(release, Capability.LIVE_MIGRATABLE)
     tags = {
         name: PlacementTags(name, kind, use, classes.own[name], migrates)
         for name, kind in site.cards.items()
@@ -65,11 +65,11 @@ def pci_configs(
         for name, ids in classes.ids.items()
         for alias in _aliases(tags[name], ids, types[name])
     )
-    driver, limited = quota_driver(site, of), limited_classes(site, facts, of)
-    specs = _specs(site, facts, tags, found, blind, of)
+    driver, limited = quota_driver(site, release), limited_classes(site, facts, release)
+    specs = _specs(site, facts, tags, selected, without_facts, release)
     configs = {
         host: PciConfig(
-            device_specs=of_host,
+            device_specs=device_specs,
             aliases=aliases,
             report_in_placement=use.report,
             pci_in_placement=use.choose,
@@ -77,48 +77,48 @@ def pci_configs(
             hosts=hosts,
             quota_driver=driver,
             limited=tuple(dict.fromkeys(limited.values())),
-            left_out=_left_out(host, found),
+            omitted=_omitted(host, selected),
         )
-        for host, of_host in specs.items()
+        for host, device_specs in specs.items()
     }
     for config in dict.fromkeys(configs.values()):
-        check(config, of)
+        check_config(config, release)
     return configs
 
 
 def most_cards(site: Site, facts: Mapping[str, Host]) -> int:
-    """The most cards of a kind that a host has; 0 where that is not known."""
+    """The largest number of cards of a kind on a host; 0 where it is not known."""
     try:
-        found = given(site, facts)
+        selected = select_devices(site, facts)
     except UnsupportedError:
         return 0
-    return _counted(site, found, tuple(hosts_without_facts(site, facts)))[0]
+    return _card_counts(site, selected, tuple(hosts_without_facts(site, facts)))[0]
 
 
-def _type(name: str, kind: CardKind, found: tuple[SelectedDevices, ...]) -> DeviceType:
+def _device_type(name: str, kind: CardKind, selected: tuple[SelectedDevices, ...]) -> DeviceType:
     if kind.device_type != "auto":
         return kind.device_type
     types: dict[DeviceType, str] = {}
-    for each in found:
-        if each.kind == name:
-            for function in each.functions:
-                types.setdefault(type_of(function), f"{function.address} on {each.host}")
+    for devices in selected:
+        if devices.kind == name:
+            for function in devices.functions:
+                types.setdefault(device_type_of(function), f"{function.address} on {devices.host}")
     if not types:
         raise unsupported(
             ("cards", name),
             f"cards.{name}: its device_type is not known",
-            "auto takes it from a host's facts, and no facts of a host with such a card are there.",
-            "Name a file of facts as hosts.NAME.facts (wholecard-host inspect --json), or write "
+            "auto takes it from a host's facts, and there are no facts of a host with such a card.",
+            "Name a facts file as hosts.NAME.facts (wholecard-host inspect --json), or write "
             "device_type: type-PF for a card with an SR-IOV capability, type-PCI for one without.",
-            is_lack=True,
+            facts_missing=True,
         )
     if len(types) > 1:
         raise unsupported(
             ("cards", name),
             f"cards.{name}: nova sees its cards as two types",
-            "; ".join(f"{where} is {kind}" for kind, where in types.items()),
-            "An alias has one device_type. Turn SR-IOV on or off alike in the firmware's setup of "
-            "all hosts, or make two kinds of it, each with its hosts.",
+            "; ".join(f"{function} is {device_type}" for device_type, function in types.items()),
+            "An alias has one device_type. Set SR-IOV the same in the firmware setup of all hosts, "
+            "or make two kinds of it, each with its hosts.",
         )
     return next(iter(types))
 
@@ -129,41 +129,43 @@ def _aliases(
     if tags.use.choose and len(ids) > 1:
         yield tags.alias(None, device_type)
         return
-    yield from (tags.alias(each, device_type) for each in ids)
+    yield from (tags.alias(pair, device_type) for pair in ids)
 
 
 def _specs(
     site: Site,
     facts: Mapping[str, Host],
     tags: Mapping[str, PlacementTags],
-    found: tuple[SelectedDevices, ...],
-    blind: tuple[str, ...],
-    of: Release,
+    selected: tuple[SelectedDevices, ...],
+    without_facts: tuple[str, ...],
+    release: Release,
 ) -> dict[str, tuple[PciDeviceSpec, ...]]:
     specs: dict[str, list[PciDeviceSpec]] = {name: [] for name in site.hosts or ("",)}
-    for each in found:
-        if each.host in specs:
-            specs[each.host] += specs_on_host(
-                each.kind, site.cards[each.kind], tags[each.kind], each.functions, each.host,
-                facts[each.host], of,
-            )  # fmt: skip
-    for host in blind:
-        for name, kind in site.cards.items():
-            specs[host] += specs_by_match(name, kind, tags[name], host)
-    return {host: tuple(dict.fromkeys(of_host)) for host, of_host in specs.items()}
+    for devices in selected:
+        kind, host = devices.kind, devices.host
+        if host in specs:
+            specs[host] += specs_on_host(
+                kind, site.cards[kind], tags[kind], devices.functions, host, facts[host], release
+            )
+    for host in without_facts:
+        for name, card_kind in site.cards.items():
+            specs[host] += specs_by_match(name, card_kind, tags[name], host)
+    return {host: tuple(dict.fromkeys(on_host)) for host, on_host in specs.items()}
 
 
-def _left_out(host: str, found: tuple[SelectedDevices, ...]) -> tuple[OmittedFunction, ...]:
-    return tuple(dict.fromkeys(one for each in found if each.host == host for one in each.left_out))
+def _omitted(host: str, selected: tuple[SelectedDevices, ...]) -> tuple[OmittedFunction, ...]:
+    on_host = (devices.omitted for devices in selected if devices.host == host)
+    return tuple(dict.fromkeys(function for omitted in on_host for function in omitted))
 
 
-def _counted(
-    site: Site, found: tuple[SelectedDevices, ...], blind: tuple[str, ...]
+def _card_counts(
+    site: Site, selected: tuple[SelectedDevices, ...], without_facts: tuple[str, ...]
 ) -> tuple[int, int]:
-    """The most cards of a kind that a host has, and how many hosts have any; 0 where unknown."""
-    counts = {(each.host, each.kind): len(each.functions) for each in found}
-    for host in blind:
+    """The largest number of cards of a kind on a host, and how many hosts have any; 0: unknown."""
+    counts = {(devices.host, devices.kind): len(devices.functions) for devices in selected}
+    for host in without_facts:
         if host:
             for kind, count in site.hosts[host].cards.items():
                 counts[host, kind] = count
-    return max(counts.values(), default=0), len({key[0] for key, many in counts.items() if many})
+    having = {host for (host, _), count in counts.items() if count}
+    return max(counts.values(), default=0), len(having)

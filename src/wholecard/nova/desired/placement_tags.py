@@ -1,4 +1,4 @@
-"""What a kind says beside its ids: the keys of device_spec and alias that a release has for it."""
+"""How nova uses Placement, and the tags that device_spec and alias have for it."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from wholecard.site.model import CardKind, Site
 
 @dataclass(frozen=True)
 class PlacementUse:
-    """Whether computes report cards in Placement, and whether cards are chosen there."""
+    """Whether computes report cards to Placement, and whether nova chooses cards there."""
 
     report: bool
     choose: bool
 
 
-def placement_use(site: Site, of: Release, cards_per_host: int = 0) -> PlacementUse:
+def placement_use(site: Site, release: Release, cards_per_host: int = 0) -> PlacementUse:
     """How the site's nova uses Placement, as far as the release has it.
 
-    `cards_per_host` is the most that a host has of a kind: with more than that release's Placement
-    can be tuned for, `auto` does not choose there.
+    `cards_per_host` is the largest number of cards of a kind on a host: where that release's
+    Placement cannot be tuned for so many, `auto` does not choose there.
     """
-    wish = site.nova
-    report = has(of, Capability.REPORT_IN_PLACEMENT) and wish.report_in_placement is not False
-    can_choose = has(of, Capability.PCI_IN_PLACEMENT)
-    if wish.pci_in_placement is True:
+    requested = site.nova
+    report = (
+        has(release, Capability.REPORT_IN_PLACEMENT) and requested.report_in_placement is not False
+    )
+    can_choose = has(release, Capability.PCI_IN_PLACEMENT)
+    if requested.pci_in_placement is True:
         return PlacementUse(report, can_choose)
-    choose = report and can_choose and wish.pci_in_placement is not False
-    return PlacementUse(report, choose and not is_too_wide(of.nova, cards_per_host))
+    choose = report and can_choose and requested.pci_in_placement is not False
+    return PlacementUse(report, choose and not is_too_wide(release.nova, cards_per_host))
 
 
 @dataclass(frozen=True)
 class PlacementTags:
-    """A kind of card under its name, and how its release writes it.
+    """Writes a kind of card as device_spec and as alias of its release.
 
-    `resource_class` is None where nova's own is used. `knows_live_migration` says that the
+    `resource_class` is None where nova's own is used. `knows_live_migration` is whether the
     release has the key `live_migratable`.
     """
 
@@ -63,7 +65,7 @@ class PlacementTags:
         )
 
     def alias(self, ids: tuple[str, str] | None, device_type: DeviceType) -> PciAlias:
-        """The kind's alias for these ids, for its resource class alone without."""
+        """The kind's alias for these ids; without ids it asks for the resource class alone."""
         policy: NumaPolicy | None = self.kind.numa_policy
         return PciAlias(
             name=self.name,
@@ -78,5 +80,5 @@ class PlacementTags:
 
     @property
     def _live_migratable(self) -> bool | None:
-        # Before 2025.1 no card migrates: `false` needs no word there.
+        # Before 2025.1 no card migrates, so `false` need not be written.
         return self.kind.live_migratable if self.knows_live_migration else None

@@ -1,104 +1,106 @@
-"""What a site wishes, held against what nova of a release has: by the file alone. Pure."""
+"""What a site asks for, compared with what nova of a release supports: by the file alone. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wholecard.core import releases
 from wholecard.core.capabilities import Capability, has
-from wholecard.core.releases import Release, release
+from wholecard.core.releases import Release
 from wholecard.nova.desired.card_quotas import uncounted
 from wholecard.nova.desired.placement_tags import PlacementUse, placement_use
-from wholecard.nova.desired.scheduler_filters import WrongFilter, wrong_filters
+from wholecard.nova.desired.scheduler_filters import wrong_filters
 from wholecard.nova.desired.tuning import is_too_wide
 from wholecard.nova.desired.unsupported import Keys, Unsupported
 from wholecard.nova.options import DEVICE_SPEC_KEYS, NUMA_POLICIES
 from wholecard.site.model import CardKind, Site
 
 
-def too_wide(site: Site, of: Release, cards_per_host: int) -> tuple[Unsupported, ...]:
-    """What stops nothing, where Placement of the release cannot be tuned for so many cards."""
-    wish = site.nova
-    if wish.pci_in_placement is False or not is_too_wide(of.nova, cards_per_host):
+def untuned_placement(site: Site, release: Release, cards_per_host: int) -> tuple[Unsupported, ...]:
+    """A warning where Placement of the release cannot be tuned for so many cards on a host."""
+    requested = site.nova
+    if requested.pci_in_placement is False or not is_too_wide(release.nova, cards_per_host):
         return ()
     keys: Keys = ("nova", "pci_in_placement")
     since = Capability.WIDE_PROVIDER_TREES.series
     why = f"{since} is the first whose Placement can be tuned for {cards_per_host} cards on a host."
-    if wish.pci_in_placement is True:
+    if requested.pci_in_placement is True:
         return (
             Unsupported(
                 keys,
                 "nova.pci_in_placement: requests for several cards may find no host",
                 why,
-                f"Write auto or false, and nova counts cards itself, or upgrade to {since}.",
+                f"Write auto or false, so that nova counts cards itself, or upgrade to {since}.",
             ),
         )
-    if not placement_use(site, of).choose:
+    if not placement_use(site, release).choose:
         return ()
     return (
         Unsupported(
             keys,
-            "nova.pci_in_placement: auto is off here, and nova counts cards itself",
+            "nova.pci_in_placement: auto means off here, and nova counts cards itself",
             why,
-            "Write false, and this is not said again.",
+            "Write false to turn this warning off.",
         ),
     )
 
 
-def undoable(site: Site, of: Release, available: Sequence[str] = ()) -> tuple[Unsupported, ...]:
-    """All that nova of that release does not have, or would refuse at start.
+def unsupported_requests(
+    site: Site, release: Release, available: Sequence[str] = ()
+) -> tuple[Unsupported, ...]:
+    """Everything that nova of that release does not have, or would refuse at start.
 
-    `available` is what nova-scheduler's `available_filters` names, as far as somebody told. A
-    filter that is not there, and that nova has under a like name or once had, is taken for nova's.
+    `available` is what nova-scheduler's `available_filters` names, as far as it is known. An
+    unknown filter counts as nova's where nova has one of a similar name, or once had it.
     """
     return (
-        *_placement(site, of),
+        *_placement(site, release),
         *(
-            each
+            request
             for name, kind in site.cards.items()
-            for each in _card(name, kind, placement_use(site, of), of)
+            for request in _card(name, kind, placement_use(site, release), release)
         ),
-        *(_filter(each, of) for each in _wrong_filters(site, of, available) if _is_novas(each)),
+        *_filters(site, release, available, are_novas=True),
     )
 
 
-def passed_over(site: Site, of: Release, available: Sequence[str] = ()) -> tuple[Unsupported, ...]:
-    """What stops nothing: limits that nova would not count are left out, and a filter that may be
-    somebody else's stays."""
-    return (
-        *uncounted(site, of),
-        *(_filter(each, of) for each in _wrong_filters(site, of, available) if not _is_novas(each)),
-    )
+def ignored_requests(
+    site: Site, release: Release, available: Sequence[str] = ()
+) -> tuple[Unsupported, ...]:
+    """Warnings: limits that nova would not count are left out, and a filter that nova does not have
+    stays, because somebody else's package may have it."""
+    return (*uncounted(site, release), *_filters(site, release, available, are_novas=False))
 
 
-def _placement(site: Site, of: Release) -> Iterator[Unsupported]:
-    wish = site.nova
-    for name, wanted, capability in (
-        ("report_in_placement", wish.report_in_placement, Capability.REPORT_IN_PLACEMENT),
-        ("pci_in_placement", wish.pci_in_placement, Capability.PCI_IN_PLACEMENT),
+def _placement(site: Site, release: Release) -> Iterator[Unsupported]:
+    requested = site.nova
+    for name, requested_use, capability in (
+        ("report_in_placement", requested.report_in_placement, Capability.REPORT_IN_PLACEMENT),
+        ("pci_in_placement", requested.pci_in_placement, Capability.PCI_IN_PLACEMENT),
     ):
-        if wanted is True and not has(of, capability):
-            yield _too_old(("nova", name), f"nova.{name}", capability.since, of)
-    if wish.pci_in_placement is True and wish.report_in_placement is False:
+        if requested_use is True and not has(release, capability):
+            yield _too_old(("nova", name), f"nova.{name}", capability.since, release)
+    if requested.pci_in_placement is True and requested.report_in_placement is False:
         yield Unsupported(
             ("nova", "pci_in_placement"),
             "pci_in_placement needs report_in_placement",
-            "The scheduler would look for cards that no compute has reported.",
+            "Without it the scheduler looks in Placement for cards that no compute has reported.",
             "Set report_in_placement on every compute first.",
         )
 
 
-def _too_old(keys: Keys, what: str, since: int, of: Release) -> Unsupported:
-    series = release(str(since))
+def _too_old(keys: Keys, what: str, since: int, release: Release) -> Unsupported:
+    series = releases.release(str(since))
     return Unsupported(
         keys,
-        f"{what}: nova of {of} does not have it",
-        f"It came with {series} (nova {since}).",
+        f"{what}: nova of {release} does not have it",
+        f"nova has it since {series} (nova {since}).",
         f"Leave it out, or render for {series} or later.",
     )
 
 
-def _card(name: str, kind: CardKind, use: PlacementUse, of: Release) -> Iterator[Unsupported]:
-    demands: list[tuple[str, object, int]] = [
+def _card(name: str, kind: CardKind, use: PlacementUse, release: Release) -> Iterator[Unsupported]:
+    requests: list[tuple[str, object, int]] = [
         ("resource_class", kind.resource_class, DEVICE_SPEC_KEYS["resource_class"]),
         ("traits", kind.traits, DEVICE_SPEC_KEYS["traits"]),
         ("managed", not kind.managed, DEVICE_SPEC_KEYS["managed"]),
@@ -106,41 +108,38 @@ def _card(name: str, kind: CardKind, use: PlacementUse, of: Release) -> Iterator
         ("one_time_use", kind.one_time_use, DEVICE_SPEC_KEYS["one_time_use"]),
         ("numa_policy", kind.numa_policy, NUMA_POLICIES[kind.numa_policy or "legacy"]),
     ]
-    for key, wanted, since in demands:
-        if not wanted:
+    for key, value, since in requests:
+        if not value:
             continue
         keys: Keys = ("cards", name, key)
-        if of.nova < since:
-            yield _too_old(keys, f"cards.{name}.{key}", since, of)
+        if release.nova < since:
+            yield _too_old(keys, f"cards.{name}.{key}", since, release)
         elif not use.report and key in ("resource_class", "traits", "one_time_use"):
             yield Unsupported(
                 keys,
-                f"cards.{name}.{key}: it needs Placement",
+                f"cards.{name}.{key} needs Placement",
                 "nova.report_in_placement is false.",
-                "Report the cards in Placement, or take this key away.",
+                "Report the cards to Placement, or remove this key.",
             )
         elif key == "one_time_use" and kind.device_type == "type-VF":
             yield Unsupported(
                 keys,
-                f"cards.{name}: a VF cannot be for one use",
+                f"cards.{name}: a VF cannot have one_time_use",
                 "nova/compute/pci_placement_translator.py refuses it.",
-                "Take one_time_use away.",
+                "Remove one_time_use.",
             )
 
 
-def _wrong_filters(site: Site, of: Release, available: Sequence[str]) -> Iterator[WrongFilter]:
-    return wrong_filters(site.nova.enabled_filters or (), of.nova, available)
-
-
-def _is_novas(wrong: WrongFilter) -> bool:
-    """Whether one of nova's own filters is meant, as far as a name tells."""
-    return bool(wrong.right or wrong.gone)
-
-
-def _filter(wrong: WrongFilter, of: Release) -> Unsupported:
-    return Unsupported(
-        ("nova", "enabled_filters", wrong.place),
-        wrong.says(of),
-        "nova-scheduler does not start unless available_filters names it.",
-        wrong.mend if _is_novas(wrong) else "",
-    )
+def _filters(
+    site: Site, release: Release, available: Sequence[str], *, are_novas: bool
+) -> Iterator[Unsupported]:
+    """The wrong filters of the site's list: nova's own by their names, or all others."""
+    for wrong in wrong_filters(site.nova.enabled_filters or (), release.nova, available):
+        is_novas = bool(wrong.right or wrong.removed_in)
+        if is_novas is are_novas:
+            yield Unsupported(
+                ("nova", "enabled_filters", wrong.index),
+                wrong.problem(release),
+                "nova-scheduler does not start unless available_filters names it.",
+                wrong.resolution if is_novas else "",
+            )

@@ -1,4 +1,4 @@
-"""nova-scheduler's `enabled_filters`: what stands there, and what has to stand there for cards."""
+"""nova-scheduler's `enabled_filters`: what is set, and what cards need there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wholecard.core import UsageError
+from wholecard.core import UsageError, releases
 from wholecard.core.near_names import NearNames
-from wholecard.core.releases import Release, release
+from wholecard.core.releases import Release
 from wholecard.nova.conf.oslo_values import Values, read_values
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.options import by_name
@@ -16,22 +16,23 @@ from wholecard.nova.options import by_name
 PCI_FILTER = "PciPassthroughFilter"
 PCI_FILTER_CLASS = "nova.scheduler.filters.pci_passthrough_filter.PciPassthroughFilter"
 ALL_FILTERS = "nova.scheduler.filters.all_filters"
-# The functions of nova's own that `available_filters` can name: they bring nova's own filters.
+# nova's own functions that `available_filters` can name: they return nova's own filters.
 OWN_FUNCTIONS = frozenset({ALL_FILTERS, "nova.scheduler.filters.standard_filters"})
 
-# nova/conf/scheduler.py, the option's own default from each release on; the PCI filter is in none.
+# nova/conf/scheduler.py: the option's default, and what left it since which release. It never had
+# the PCI filter.
 _OLDEST = (
     "RetryFilter", "AvailabilityZoneFilter", "RamFilter", "DiskFilter", "ComputeFilter",
     "ComputeCapabilitiesFilter", "ImagePropertiesFilter", "ServerGroupAntiAffinityFilter",
     "ServerGroupAffinityFilter",
 )  # fmt: skip
-_DROPPED: tuple[tuple[int, frozenset[str]], ...] = (
+_REMOVED: tuple[tuple[int, frozenset[str]], ...] = (
     (16, frozenset({"RamFilter", "DiskFilter"})),
     (20, frozenset({"RetryFilter"})),
     (24, frozenset({"AvailabilityZoneFilter"})),
 )
 
-# nova/scheduler/filters/ at the last tag of each release: from, and gone from.
+# nova/scheduler/filters/ at the last tag of each release: since when, and until before when.
 FILTERS: dict[str, tuple[int, int]] = {
     **dict.fromkeys((
         "AggregateImagePropertiesIsolation", "AggregateInstanceExtraSpecsFilter",
@@ -54,109 +55,109 @@ FILTERS: dict[str, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class WrongFilter:
-    """A name that is no filter there, at `place` of the list, from 0.
+    """A name in the list, at `index` from 0, that is not a filter of the release.
 
-    `right` is the name of nova's that it is near to, `gone` the major version that no longer has
-    it.
+    `right` is nova's filter with a near name, `removed_in` the major version that removed it.
     """
 
-    place: int
+    index: int
     name: str
     right: str | None = None
-    gone: int | None = None
+    removed_in: int | None = None
 
     @property
-    def mend(self) -> str:
+    def resolution(self) -> str:
         """What to do about it."""
-        if self.gone:
+        if self.removed_in:
             return "Delete it from the list."
         return (
             f"Write {self.right}."
             if self.right
-            else "Name its class in available_filters, or delete it here."
+            else "Name its class in available_filters, or delete it from the list."
         )
 
-    def says(self, of: object) -> str:
-        """What is wrong with it in the release `of`."""
-        shown = self.name if len(self.name) <= 80 else "this"
-        if self.gone:
-            return f"{of} has no {shown} any more, gone since {release(str(self.gone))}"
+    def problem(self, release: Release) -> str:
+        """What is wrong with it in that release."""
+        shown = self.name if len(self.name) <= 80 else "of that name"
+        if self.removed_in:
+            removed_in = releases.release(str(self.removed_in))
+            return f"nova of {release} has no filter {shown}, it was removed in {removed_in}"
         return f"nova has no filter {shown}"
 
 
-def filters_there(major: int) -> tuple[str, ...]:
-    """The filters that nova itself has in that release."""
-    return tuple(name for name, (since, gone) in FILTERS.items() if since <= major < gone)
+def own_filters(major: int) -> tuple[str, ...]:
+    """nova's own filters in that release."""
+    return tuple(name for name, (since, until) in FILTERS.items() if since <= major < until)
 
 
 def available_filters(values: Values) -> tuple[str, ...]:
-    """What `available_filters` names, empty where it is not set: all of nova's own."""
+    """What `available_filters` names; empty where it is not set, which means all of nova's own."""
     return values.get(by_name("available_filters")) or ()
 
 
 def classes_named(available: Iterable[str]) -> frozenset[str] | None:
-    """The names of the classes among `available_filters`, None where it may bring any others.
+    """The names of the classes among `available_filters`, None where it may have others.
 
-    An entry is a class or a function that gives classes (nova/loadables.py,
-    `get_matching_classes`), and one cannot tell which without importing it. A name that begins
-    with a capital is taken for a class; any other, but for nova's own functions, may be a function.
+    An entry is a class or a function that returns classes (nova/loadables.py,
+    `get_matching_classes`), and only importing it would show which. A name that begins with a
+    capital counts as a class; any other may be a function, except for nova's own.
     """
-    found = set()
+    names = set()
     for entry in available:
         if entry in OWN_FUNCTIONS:
             continue
         name = entry.rpartition(".")[2]
         if not name.isidentifier() or not name[0].isupper():
             return None
-        found.add(name)
-    return frozenset(found)
+        names.add(name)
+    return frozenset(names)
 
 
 def wrong_filters(
     names: Iterable[str], major: int, available: Iterable[str] = ()
 ) -> Iterator[WrongFilter]:
-    """Those of a list that keep nova-scheduler of that release from starting.
+    """Those names of a list with which nova-scheduler of that release does not start.
 
-    `available` is what `available_filters` names. nova knows a filter by its class's name alone,
-    whoever brings it (nova/scheduler/host_manager.py: `filter_cls_map`, and `_choose_host_filters`,
-    which raises SchedulerHostFilterNotFound). Where any may be brought, none is wrong.
+    `available` is what `available_filters` names. nova knows a filter by the name of its class
+    alone (nova/scheduler/host_manager.py: `filter_cls_map`, and `_choose_host_filters`, which
+    raises SchedulerHostFilterNotFound). Where `available` may have any class, no name is wrong.
     """
     classes = classes_named(available)
     if classes is None:
         return
-    own = filters_there(major)
+    own = own_filters(major)
     known = NearNames(own)
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         if name and name not in own and name not in classes:
-            gone = FILTERS[name][1] if name in FILTERS else None
-            right = None if gone else known.near(name)
-            # One of somebody else's may be as near.
-            sure = right is not None and NearNames(classes).near(name) is None
-            yield WrongFilter(place, name, right if sure else None, gone)
+            removed_in = FILTERS[name][1] if name in FILTERS else None
+            right = None if removed_in else known.near(name)
+            # A class of somebody else's may be as near.
+            is_sure = right is not None and NearNames(classes).near(name) is None
+            yield WrongFilter(index, name, right if is_sure else None, removed_in)
 
 
-def refuse_wrong_filters(files: Sequence[Path], values: Values, of: Release) -> None:
-    """Raises UsageError where the files' own list keeps nova-scheduler of `of` from starting.
+def refuse_wrong_filters(files: Sequence[Path], values: Values, release: Release) -> None:
+    """Raises UsageError where nova-scheduler of that release does not start with the files' list.
 
-    `values` are what the files set.
+    `values` is what the files set.
     """
     option = by_name("enabled_filters")
-    wrong = list(wrong_filters(values.get(option) or (), of.nova, available_filters(values)))
+    wrong = list(wrong_filters(values.get(option) or (), release.nova, available_filters(values)))
     if not wrong:
         return
-    entries = NovaConf.read(files).effective(option, of.nova).entries
+    entries = NovaConf.read(files).effective(option, release.nova).entries
     where = f"{entries[-1].path}:{entries[-1].line}: " if entries else ""
     raise UsageError(
-        f"{where}nova-scheduler of {of} does not start with these enabled_filters",
-        "\n".join(f"{each.says(of)}. {each.mend}" for each in wrong),
-        "Mend the list there first; it is kept as it is, with the filter for cards at its end.",
+        f"{where}nova-scheduler of {release} does not start with these enabled_filters",
+        "\n".join(f"{each.problem(release)}. {each.resolution}" for each in wrong),
+        "Correct the list there first; render keeps it as it is and adds the filter for cards.",
     )
 
 
 def default_filters(major: int) -> tuple[str, ...]:
     """nova's own `enabled_filters` in that release."""
-    gone = {name for since, names in _DROPPED if major >= since for name in names}
-    return tuple(name for name in _OLDEST if name not in gone)
+    removed = {name for since, names in _REMOVED if major >= since for name in names}
+    return tuple(name for name in _OLDEST if name not in removed)
 
 
 NOVA_DEFAULT_FILTERS = default_filters(34)
@@ -165,8 +166,8 @@ NOVA_DEFAULT_FILTERS = default_filters(34)
 def read_enabled_filters(files: Sequence[Path], major: int = 34) -> tuple[str, ...]:
     """The `enabled_filters` that nova of that release would read from these files.
 
-    `files` stand in the order in which nova reads them: the last one that sets the option wins,
-    nova's own default stands where none does. Parsed by oslo.config, as nova does.
+    `files` are in the order in which nova reads them: the last one that sets the option counts,
+    and nova's default where none does. Parsed by oslo.config, as in nova.
 
     Raises WholecardError when a file is missing, unreadable or not in oslo.config's format.
     """
@@ -174,23 +175,23 @@ def read_enabled_filters(files: Sequence[Path], major: int = 34) -> tuple[str, .
 
 
 def filters_of(values: Values, major: int) -> tuple[str, ...]:
-    """The filters that nova of that release runs, where these values stand."""
-    given = values.get(by_name("enabled_filters"))
-    return default_filters(major) if given is None else given
+    """The filters that nova of that release uses with these values."""
+    enabled = values.get(by_name("enabled_filters"))
+    return default_filters(major) if enabled is None else enabled
 
 
 def with_pci_filter(current: Sequence[str]) -> tuple[str, ...]:
-    """The same filters in the same order, the PCI filter at the end unless it is there already."""
+    """The same filters in the same order, with the PCI filter at the end where it is missing."""
     return (*current,) if PCI_FILTER in current else (*current, PCI_FILTER)
 
 
 def missing_class(values: Values) -> tuple[str, ...]:
-    """What `available_filters` lacks for the PCI filter to be found: its class, or nothing.
+    """What `available_filters` lacks so that nova finds the PCI filter: its class, or nothing.
 
-    nova's default is all of its own filters, so only who set the option can have left it out. A
-    drop-in's value comes on top of what stands in other files.
+    nova's default is all of its own filters, so the class can be missing only where the option is
+    set. A drop-in's value is added to those of other files.
     """
-    given = values.get(by_name("available_filters"))
-    if given is None or {ALL_FILTERS, PCI_FILTER_CLASS} & set(given):
+    available = values.get(by_name("available_filters"))
+    if available is None or {ALL_FILTERS, PCI_FILTER_CLASS} & set(available):
         return ()
     return (PCI_FILTER_CLASS,)

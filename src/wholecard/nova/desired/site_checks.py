@@ -1,4 +1,4 @@
-"""A site file as nova takes it: what stands against it, each with its place in the file."""
+"""A site file checked against nova of a release: each issue with its position in the file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from wholecard.core.releases import Release
 from wholecard.nova.desired.pci_config import most_cards, pci_configs
-from wholecard.nova.desired.release_support import passed_over, too_wide, undoable
+from wholecard.nova.desired.release_support import (
+    ignored_requests,
+    unsupported_requests,
+    untuned_placement,
+)
 from wholecard.nova.desired.required_options import PciConfig
 from wholecard.nova.desired.tuning import WIDE, is_too_wide
 from wholecard.nova.desired.unsupported import Unsupported, UnsupportedError
@@ -20,81 +24,81 @@ from wholecard.site.yaml_positions import SiteIssue
 
 @dataclass(frozen=True)
 class SiteCheck:
-    """What stands against a site file at its release: `faults` stop it, `warnings` do not."""
+    """The issues of a site file with its release: with `errors` it cannot be used."""
 
-    faults: tuple[SiteIssue, ...]
+    errors: tuple[SiteIssue, ...]
     warnings: tuple[SiteIssue, ...]
 
 
-def judged(file: SiteFile) -> SiteCheck:
-    """All that the file, its hosts' facts and its release tell; reads every host's facts.
+def check_site(file: SiteFile) -> SiteCheck:
+    """Everything that the file, its hosts' facts and its release show; reads every host's facts.
 
-    What nova makes of the facts is looked at where there are no other faults, kind by kind and
-    then together. Facts that are missing for it are a warning.
+    What nova would do with the facts is checked where there are no other errors, for each kind and
+    then for all together. Facts that are missing for that are a warning.
     """
-    found = undoable(file.site, file.release)
-    faults = [*_faults(file, found), *fact_issues(file)]
-    warnings = _faults(file, passed_over(file.site, file.release))
-    if not faults:
-        by_facts = _by_facts(file)
-        faults = _faults(file, (each for each in by_facts if not each.is_lack))
-        warnings += _faults(file, (each for each in by_facts if each.is_lack))
-        warnings += _faults(file, _too_wide(file, file.release, file.site))
-    return SiteCheck(tuple(sorted(set(faults))), tuple(sorted(set(warnings))))
+    site, release = file.site, file.release
+    errors = [*_issues(file, unsupported_requests(site, release)), *fact_issues(file)]
+    warnings = _issues(file, ignored_requests(site, release))
+    if not errors:
+        by_facts = _unsupported_by_facts(file)
+        errors = _issues(file, (request for request in by_facts if not request.facts_missing))
+        warnings += _issues(file, (request for request in by_facts if request.facts_missing))
+        warnings += _issues(file, _untuned(file, release, site))
+    return SiteCheck(tuple(sorted(set(errors))), tuple(sorted(set(warnings))))
 
 
 def configs(
-    file: SiteFile, of: Release, site: Site | None = None, available: Sequence[str] = ()
+    file: SiteFile, release: Release, site: Site | None = None, available: Sequence[str] = ()
 ) -> dict[str, PciConfig]:
-    """`pci_configs` of the file; `site` is the file's as a deployment tool takes it.
+    """`pci_configs` of the file; `site` is the file's site as a deployment tool needs it.
 
-    Raises SiteError with every fault that is found, and its place.
+    Raises SiteError with every issue that is found, and its position.
     """
     try:
-        return pci_configs(site or file.site, file.facts(), of, available)
+        return pci_configs(site or file.site, file.facts(), release, available)
     except UnsupportedError as error:
-        raise SiteError(file.path, _faults(file, error.found)) from error
+        raise SiteError(file.path, _issues(file, error.found)) from error
 
 
 def warnings(
     file: SiteFile,
-    of: Release,
+    release: Release,
     site: Site | None = None,
     role: Role | None = None,
     available: Sequence[str] = (),
 ) -> tuple[SiteIssue, ...]:
-    """What is left out of a role's file, or of any, or may be wrong there, and stops nothing."""
-    chosen = site or file.site
-    found = (*passed_over(chosen, of, available), *_too_wide(file, of, chosen))
-    return tuple(sorted(_faults(file, (each for each in found if _is_of(each, role)))))
+    """What is left out of a role's file, or of any role's, or may be wrong in it."""
+    used = site or file.site
+    requests = (*ignored_requests(used, release, available), *_untuned(file, release, used))
+    return tuple(sorted(_issues(file, (each for each in requests if _concerns(each, role)))))
 
 
-def _is_of(found: Unsupported, role: Role | None) -> bool:
-    """Whether it is of what that role reads."""
-    readers: tuple[Role, ...] = (
-        ("scheduler",) if "enabled_filters" in found.keys else ("api", "conductor")
-    )
-    if "pci_in_placement" in found.keys:
+def _concerns(request: Unsupported, role: Role | None) -> bool:
+    """Whether the role reads what the request is about."""
+    readers: tuple[Role, ...] = ("api", "conductor")
+    if "enabled_filters" in request.keys:
+        readers = ("scheduler",)
+    if "pci_in_placement" in request.keys:
         readers = ("api", "scheduler", "conductor")
     return role is None or role in readers
 
 
-def _too_wide(file: SiteFile, of: Release, site: Site) -> tuple[Unsupported, ...]:
-    """What `auto` or the wish for Placement comes to with the cards that the hosts have."""
-    if not is_too_wide(of.nova, WIDE):
+def _untuned(file: SiteFile, release: Release, site: Site) -> tuple[Unsupported, ...]:
+    # Counting cards reads every host's facts, so releases that are never too wide come first.
+    if not is_too_wide(release.nova, WIDE):
         return ()
-    return too_wide(site, of, most_cards(site, file.facts()))
+    return untuned_placement(site, release, most_cards(site, file.facts()))
 
 
-def _by_facts(file: SiteFile) -> list[Unsupported]:
-    """What the facts tell against each kind of card; where that is nothing, against all of them."""
+def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
+    """What the facts show for each kind of card alone; where that is nothing, for all together."""
     cards = file.site.cards
     alone = [{name: kind} for name, kind in cards.items()] if len(cards) > 1 else []
-    found = [each for kinds in alone for each in _against(file, kinds)]
-    return found or (_against(file, cards) if cards else [])
+    requests = [request for kinds in alone for request in _unsupported_kinds(file, kinds)]
+    return requests or (_unsupported_kinds(file, cards) if cards else [])
 
 
-def _against(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
+def _unsupported_kinds(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
     site = file.site.model_copy(update={"cards": kinds, "quotas": {}})
     try:
         pci_configs(site, file.facts(), file.release)
@@ -103,5 +107,5 @@ def _against(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
     return []
 
 
-def _faults(file: SiteFile, found: Iterable[Unsupported]) -> list[SiteIssue]:
-    return [SiteIssue(file.position(*each.keys), each.what, each.hint) for each in found]
+def _issues(file: SiteFile, requests: Iterable[Unsupported]) -> list[SiteIssue]:
+    return [SiteIssue(file.position(*each.keys), each.what, each.hint) for each in requests]

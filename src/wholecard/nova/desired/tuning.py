@@ -1,14 +1,14 @@
-"""What nova's scheduling and Placement need beyond stock settings where hosts have many cards.
+"""What nova's scheduling and Placement need beyond their defaults where hosts have many cards.
 
-Three troubles, each measured (docs/explanation/placement-tuning.md):
+Three problems, each measured (docs/explanation/placement-tuning.md):
 
 - Placement enumerates every way to choose the cards: eight of eight on one host are 8^8 ways, of
   which 8! are valid, and on each host again. It does not answer in a minute.
-- nova tries one candidate of each host and no second one. Stock Placement names the candidates in
-  the same order to everybody, so servers asked for at once are all sent to the same cards: one
+- nova tries one candidate of each host and no second one. By default Placement lists the candidates
+  in the same order for everybody, so servers requested at once are all sent to the same cards: one
   gets them, the others get a conflict from host after host and end with "no valid host".
-- A nova-scheduler process works on 64 requests at once, each with its own stale picture of the
-  same cards.
+- A nova-scheduler process handles 64 requests at once, each with its own outdated view of the same
+  cards.
 
 Sources: placement `conf/placement.py`, `conf/workarounds.py`, `objects/allocation_candidate.py`;
 nova `conf/scheduler.py`, `scheduler/manager.py`, `scheduler/rpcapi.py`; oslo.messaging `server.py`.
@@ -25,8 +25,8 @@ from wholecard.nova.options import ROLES, by_name
 
 # A host with fewer cards of a kind has few ways to choose among them.
 WIDE = 4
-# Fewer hide hosts from the scheduler's filters, more cost Placement and nova-scheduler time; nova
-# itself asks for 1000 at most (`[scheduler] max_placement_results`).
+# With fewer the scheduler's filters do not see all hosts, more cost Placement and nova-scheduler
+# time; nova itself asks for 1000 at most (`[scheduler] max_placement_results`).
 CANDIDATES_MIN, CANDIDATES_MAX = 100, 1000
 SUBSET_MAX = 10
 ATTEMPTS = 10
@@ -36,10 +36,10 @@ QUEUE_SECONDS = 300
 
 @dataclass(frozen=True)
 class Setting:
-    """One option: its section, name and value as they stand in the file, and why it is there.
+    """One option: its section, name and value as in the file, and the reason for it.
 
-    `since` is the first nova major whose nova.conf or placement.conf knows it. Placement counts
-    otherwise: 2023.1 is nova 27 and placement 9, 2026.2 is nova 34 and placement 16.
+    `since` is the first nova major whose nova.conf or placement.conf has it. Placement has numbers
+    of its own: 2023.1 is nova 27 and placement 9, 2026.2 is nova 34 and placement 16.
     """
 
     section: str
@@ -50,11 +50,11 @@ class Setting:
 
 
 def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[Setting, ...]:
-    """What one role's file should set, in the order of its sections; empty where stock is right.
+    """What one role's file should set, by section; empty where the defaults are right.
 
     `major` is nova's (13 is Mitaka, 34 is 2026.2). `cards_per_host` is the largest number of cards
     of one kind on a host, `hosts` how many hosts have such cards. `placement` is placement.conf,
-    the other roles are nova.conf; cards are taken to be in Placement where the release can do it.
+    the other roles are nova.conf. Assumes that cards are in Placement where the release can do it.
 
     Raises UsageError for an unknown role, an unknown release, or a number below one.
     """
@@ -64,33 +64,33 @@ def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[Sett
         )
     if major < FIRST.nova or min(cards_per_host, hosts) < 1:
         raise UsageError(
-            "no tuning for such a cloud",
+            "there is no tuning for such a cloud",
             f"nova {major}, {cards_per_host} cards on a host, {hosts} hosts",
-            f"nova {FIRST.nova} or later, at least one card and one host.",
+            f"Give nova {FIRST.nova} or later, at least one card and one host.",
         )
-    made = {
+    settings_of = {
         "placement": lambda: _placement(major, cards_per_host, hosts),
         "scheduler": lambda: _scheduler(major, hosts),
         "conductor": lambda: _conductor(major),
     }
-    settings = made[role]() if role in made else ()
+    settings = settings_of[role]() if role in settings_of else ()
     return tuple(setting for setting in settings if setting.since <= major)
 
 
 def is_too_wide(major: int, cards_per_host: int) -> bool:
-    """Whether Placement of that release chooses cards and cannot be tuned for so many on a host.
+    """Whether nova of that release chooses cards in Placement, which cannot be tuned for so many.
 
-    From 2023.1 to 2024.1: `max_allocation_candidates` alone, from 2023.2 on, takes seconds for one
-    host and is cut off for many (docs/explanation/placement-tuning.md).
+    From 2023.1 to 2024.1: `max_allocation_candidates` alone, since 2023.2, takes seconds for one
+    host and leaves hosts out where there are many (docs/explanation/placement-tuning.md).
     """
-    chosen = has(major, Capability.PCI_IN_PLACEMENT)
-    return chosen and not has(major, Capability.WIDE_PROVIDER_TREES) and cards_per_host >= WIDE
+    can_choose = has(major, Capability.PCI_IN_PLACEMENT)
+    return can_choose and not has(major, Capability.WIDE_PROVIDER_TREES) and cards_per_host >= WIDE
 
 
 def _setting(
     name: str, value: str, reason: str, major: int, only: Capability | None = None
 ) -> Setting:
-    """The option by its name in that release, or its newest; `only` where it helps later alone."""
+    """The option by its name in that release, or its newest; `only`: it helps since then."""
     option = by_name(name)
     spelling = option.spelling(major) or option.spellings[0]
     since = max(spelling.since, only.since if only else 0)
@@ -128,42 +128,42 @@ def _placement(major: int, cards: int, hosts: int) -> tuple[Setting, ...]:
 def _scheduler(major: int, hosts: int) -> tuple[Setting, ...]:
     subset = _setting(
         "host_subset_size", str(min(hosts, SUBSET_MAX)),
-        "servers asked for at once begin on different hosts, and not always on the best one", major,
+        "servers requested at once begin on different hosts, not all on the best one", major,
     )  # fmt: skip
     equal = _setting(
         "shuffle_best_same_weighed_hosts", "true",
-        "hosts of equal weight come in another order each time", major,
+        "hosts of equal weight are in another order each time", major,
     )  # fmt: skip
     one_at_a_time = _setting(
         "executor_thread_pool_size", "1",
-        "64 requests at once see the same free cards; one after the other there is no race",
+        "64 requests at once see the same free cards; one at a time there is no race",
         major, Capability.PCI_IN_PLACEMENT,
     )  # fmt: skip
     workers = _setting(
         "workers", str(SCHEDULER_WORKERS),
-        "one for each core would be as many requests at once again",
+        "one for each core would again be as many requests at once",
         major, Capability.PCI_IN_PLACEMENT,
     )  # fmt: skip
     choosing = (equal, _attempts(major)) if hosts > 1 else ()
-    # A subset of hosts overrules the weighers, nova's own that keeps servers without cards off
-    # hosts with cards included: only where Placement cannot settle the race.
+    # A subset of hosts overrides the weighers, also the one that sends servers without cards to
+    # hosts without cards. So only where Placement does not prevent the race.
     if hosts > 1 and not has(major, Capability.PCI_IN_PLACEMENT):
         choosing = (subset, *choosing)
     return (one_at_a_time, *choosing, workers)
 
 
 def _conductor(major: int) -> tuple[Setting, ...]:
-    patience = _setting(
+    timeout = _setting(
         "rpc_response_timeout", str(QUEUE_SECONDS),
-        "a request that waits for its turn in nova-scheduler sends no sign of life",
+        "a request that waits for its turn in nova-scheduler does not answer until then",
         major, Capability.PCI_IN_PLACEMENT,
     )  # fmt: skip
-    return (patience, _attempts(major))
+    return (timeout, _attempts(major))
 
 
 def _attempts(major: int) -> Setting:
-    """Read by nova-scheduler (how many alternates) and nova-conductor (when to give up)."""
+    """For nova-scheduler (how many alternate hosts) and nova-conductor (when to give up)."""
     return _setting(
         "max_attempts", str(ATTEMPTS),
-        "a build that a host refuses is tried on other hosts more often than twice", major,
+        "a server that one host refuses is tried on more than two other hosts", major,
     )  # fmt: skip

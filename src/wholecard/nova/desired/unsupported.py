@@ -1,4 +1,4 @@
-"""What nova does not do of what a site asks: where it stands in the site, why, and the way out."""
+"""What a site asks for and nova of its release does not support: where, why, and what to do."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ Keys = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Unsupported:
-    """One thing that cannot be: `keys` lead to it in the site (`"cards", "h100", "traits"`).
+    """One unsupported request: `keys` lead to it in the site (`"cards", "h100", "traits"`).
 
-    `is_lack` says that it is no fault of the site: facts of a host are missing for it.
+    `facts_missing` says that the site is right, but needs the facts of a host.
     """
 
     keys: Keys
     what: str
     why: str = ""
-    mend: str = ""
-    is_lack: bool = False
+    resolution: str = ""
+    facts_missing: bool = False
 
     @property
     def hint(self) -> str:
-        """Why, and the way out, behind a semicolon."""
-        said = (self.why, self.mend)
-        return ": ".join(each[:1].lower() + each[1:].rstrip(".") for each in said if each)
+        """Why, and what to do, in one line."""
+        sentences = (self.why, self.resolution)
+        return ": ".join(text[:1].lower() + text[1:].rstrip(".") for text in sentences if text)
 
 
 class UnsupportedError(UsageError):
-    """A site that nova of a release does not do; `found` is all of it, as far as it was looked."""
+    """A site that nova of a release does not support; `found` has every request that it is."""
 
     def __init__(self, found: Iterable[Unsupported]) -> None:
         self.found = tuple(found)
         first, *more = self.found
         if not more:
-            super().__init__(first.what, first.why, first.mend)
+            super().__init__(first.what, first.why, first.resolution)
             return
         super().__init__(
-            f"nova does not do {len(self.found)} things that the site asks for",
-            "\n".join(f"{each.what}; {each.hint}" for each in self.found),
-            "Mend each of them in the site file.",
+            f"nova does not support {len(self.found)} things that the site asks for",
+            "\n".join(f"{request.what}; {request.hint}" for request in self.found),
+            "Change each of them in the site file.",
         )
 
 
 def unsupported(
-    keys: Keys, what: str, why: str = "", mend: str = "", *, is_lack: bool = False
+    keys: Keys, what: str, why: str = "", resolution: str = "", *, facts_missing: bool = False
 ) -> UnsupportedError:
-    """The error of one thing that nova does not do."""
-    return UnsupportedError([Unsupported(keys, what, why, mend, is_lack)])
+    """The error of one unsupported request."""
+    return UnsupportedError([Unsupported(keys, what, why, resolution, facts_missing)])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wholecard.core import UsageError
 from wholecard.core.releases import Release
-from wholecard.nova.desired.required_options import PciConfig, RequiredOption, needs
+from wholecard.nova.desired.required_options import PciConfig, RequiredOption, required_options
 from wholecard.nova.options import ROLES, Role
 
 # The options of which each host has its own values.
@@ -78,14 +78,16 @@ def made_cloud(
     first = next(iter(configs.values()))
     hosts = {
         host: tuple(
-            each for each in needs("compute", config, filters, of) if each.option.name in _OF_HOSTS
+            each
+            for each in required_options("compute", config, filters, of)
+            if each.option.name in _OF_HOSTS
         )
         for host, config in configs.items()
     }
     roles = {
         role: tuple(
             each
-            for each in needs(role, first, filters, of, filter_class)
+            for each in required_options(role, first, filters, of, filter_class)
             if each.option.name not in _OF_HOSTS
         )
         for role in ROLES

@@ -8,7 +8,12 @@ from collections.abc import Iterable, Sequence
 from wholecard.core import UsageError
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import LATEST, Release
-from wholecard.nova.desired.required_options import PciConfig, RequiredOption, joined, needs
+from wholecard.nova.desired.required_options import (
+    PciConfig,
+    RequiredOption,
+    joined,
+    required_options,
+)
 from wholecard.nova.options import ROLES, Role
 from wholecard.nova.render.managed_files import OURS
 
@@ -25,9 +30,9 @@ def render(
     """The text of a file for `nova.conf.d` (or `placement.conf.d`) of one role of that release.
 
     nova collects the repeated options of all its files, but of `enabled_filters` it takes the
-    last, so the list is written out in full. Parameters and errors are those of `needs`.
+    last, so the list is written out in full. Parameters and errors are those of `required_options`.
     """
-    return text(role, needs(role, pci, current_filters, of, filter_class), of)
+    return text(role, required_options(role, pci, current_filters, of, filter_class), of)
 
 
 def text(role: Role, found: Iterable[RequiredOption], of: Release) -> str:

@@ -86,12 +86,12 @@ def check_filter_names(service: Service) -> Iterator[Diagnostic]:
     entry = effective.entries[-1]
     items = entry.value.split(",")
     for wrong in _wrong(service):
-        before = sum(len(item) + 1 for item in items[: wrong.place])
-        item = items[wrong.place]
+        before = sum(len(item) + 1 for item in items[: wrong.index])
+        item = items[wrong.index]
         spot = Spot(entry, before + len(item) - len(item.lstrip()), len(wrong.name))
         yield remark(
-            "WC237", ERROR, spot, f"{wrong.says(service.release)}: nova-scheduler does not start",
-            wrong.mend, (spot.edit(wrong.right),) if wrong.right else (),
+            "WC237", ERROR, spot, f"{wrong.problem(service.release)}; nova-scheduler cannot start",
+            wrong.resolution, (spot.edit(wrong.right),) if wrong.right else (),
         )  # fmt: skip
 
 
