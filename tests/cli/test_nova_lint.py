@@ -93,7 +93,7 @@ def test_what_was_not_looked_at(
         ([], "no file is named"),
         (["nothing.conf"], "nothing.conf is no file"),
         (["api.conf", "--role", "ape"], "no role 'ape'"),
-        (["api.conf", "--release", "2052.1"], "no release"),
+        (["api.conf", "--release", "2052.1"], "knows no OpenStack release"),
         (["api.conf", "--format", "xml"], "no format 'xml'"),
         (["api.conf", "--dry-run"], "goes with --fix"),
         (["--role", "api"], "no FILE is named"),

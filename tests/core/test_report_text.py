@@ -7,7 +7,7 @@ from wholecard.core.report_text import findings_text
 
 
 def test_findings_text() -> None:
-    """Errors stand first; prose is wrapped, a command stays whole; the last line counts."""
+    """Errors come first, prose is wrapped and commands are not; the end names a page and counts."""
     command = "  openstack flavor set FLAVOR " + " ".join(f"--property a{n}=b" for n in range(9))
     findings = [
         Finding("WC101", "IOMMU", Severity.NOTE, "Known."),
@@ -28,6 +28,7 @@ def test_findings_text() -> None:
         "      fix: Do this:",
         "         " + command,
         "WC101 note IOMMU: Known.",
+        "More about a rule: wholecard rule WC111",
         "2 errors, 1 warning, 1 note",
     ]
 

@@ -35,7 +35,10 @@ _GROUPS = {
     "loopback.",
 }
 # Commands that stand alone, imported in the same way.
-_COMMANDS = {"explain": "Say why a server with cards finds no host."}
+_COMMANDS = {
+    "explain": "Say why a server with cards finds no host.",
+    "rule": "Explain a finding's code.",
+}
 
 
 def run_app(argv: Sequence[str]) -> int:

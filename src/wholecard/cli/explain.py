@@ -13,6 +13,7 @@ from rich.text import Text
 from wholecard.core import UsageError, exit_status
 from wholecard.core.json_text import encode
 from wholecard.core.releases import release as release_of
+from wholecard.core.report_text import read_more_text
 from wholecard.explain.evidence.from_files import Files
 from wholecard.explain.evidence.selector import Changes, ServerSelector
 from wholecard.explain.explain import Explanation
@@ -130,3 +131,5 @@ def _print(explanation: Explanation, everything: bool, as_json: bool) -> None:
     console = Console(highlight=False)
     for block in blocks(explanation, everything):
         console.print(block, crop=False, overflow="ignore" if isinstance(block, Text) else None)
+    if explanation.findings:
+        console.print(Text(read_more_text(explanation.findings[0].rule), "dim"))

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wholecard.core.rules import RULES
+from wholecard.core.rules import RULES, Severity
 
-
-class Severity(enum.Enum):
-    """How much a finding weighs: an error or a warning makes a command exit 1, a note does not."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
+__all__ = ["Finding", "Severity", "exit_status"]
 
 
 @dataclass(frozen=True)

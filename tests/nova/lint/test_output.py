@@ -149,8 +149,8 @@ def test_words_are_wrapped() -> None:
 
 def test_pages_are_named() -> None:
     """Where a code is explained is said once in text, and with each rule in SARIF."""
-    assert shown(WRONG).count("docs/rules/") == 1
+    assert shown(WRONG).count("More about a rule: wholecard rule WC217\n") == 1
     rules = json.loads(to_sarif(lint([service(WRONG, "compute")])))["runs"][0]["tool"]["driver"]
     for rule in rules["rules"]:
-        assert rule["help"]["text"].startswith(f"{rule['id']}: {rule['fullDescription']['text']}")
-        assert rule["help"]["text"].endswith(f"docs/rules/{rule['id']}.md")
+        assert rule["help"]["text"].startswith(f"{rule['id']}: {rule['shortDescription']['text']}")
+        assert rule["help"]["text"].endswith(f"docs/rules/{rule['id']}.md of its documentation")

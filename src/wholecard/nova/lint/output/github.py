@@ -26,7 +26,7 @@ def _command(remark: Diagnostic) -> str:
         "line": str(place.line),
         "col": str(place.column),
         "endColumn": str(place.column + remark.length),
-        "title": f"{finding.rule} {RULES[finding.rule]}",
+        "title": f"{finding.rule} {RULES[finding.rule].title}",
     }
     words = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     fix = f"\n{finding.fix}" if finding.fix else ""

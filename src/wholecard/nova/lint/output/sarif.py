@@ -1,4 +1,4 @@
-"""Remarks as JSON, as SARIF 2.1.0 and as GitHub's workflow commands."""
+"""Diagnostics as SARIF 2.1.0."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from wholecard import __version__
 from wholecard.core import Severity
-from wholecard.core.rules import RULES
+from wholecard.core.rules import RULES, Rule
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.output.github import printable
 
@@ -22,16 +22,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: 
 def to_sarif(remarks: Sequence[Diagnostic]) -> str:
     """One run with the rules that were broken and a result for each remark."""
     codes = sorted({each.finding.rule for each in remarks})
-    rules = [
-        {
-            "id": code,
-            "name": _name(RULES[code]),
-            "shortDescription": {"text": RULES[code]},
-            "fullDescription": {"text": f"{RULES[code]}."},
-            "help": {"text": _help(code)},
-        }
-        for code in codes
-    ]
+    rules = [_descriptor(RULES[code]) for code in codes]
     driver = {"name": "wholecard", "version": __version__, "rules": rules}
     run = {
         "tool": {"driver": driver},
@@ -42,18 +33,20 @@ def to_sarif(remarks: Sequence[Diagnostic]) -> str:
     return printable(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
 
 
-def _help(code: str) -> str:
-    """What a viewer shows beside a rule: there is no public address of its page as yet."""
-    return (
-        f"{code}: {RULES[code]}. What it means, why it matters and how to mend it, with a wrong "
-        f"and a right example, is on its page in Wholecard's documentation: docs/rules/{code}.md"
+def _descriptor(rule: Rule) -> dict[str, Any]:
+    """A reportingDescriptor (SARIF 2.1.0, 3.49); a page has no public address to link as yet."""
+    text = (
+        f"{rule.code}: {rule.title}. {rule.meaning} More, with a wrong and a right example: "
+        f"wholecard rule {rule.code}, or docs/rules/{rule.code}.md of its documentation"
     )
-
-
-def _name(title: str) -> str:
-    """A title as SARIF likes names: `AnAliasWithoutIds`."""
-    words = "".join(sign if sign.isalnum() else " " for sign in title).split()
-    return "".join(word[:1].upper() + word[1:] for word in words)
+    return {
+        "id": rule.code,
+        "name": "".join(word.capitalize() for word in rule.name.split("-")),
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": rule.meaning},
+        "help": {"text": text},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+    }
 
 
 def _result(remark: Diagnostic, index: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from wholecard.core import Severity
+from wholecard.core.report_text import read_more_text
 from wholecard.core.units import counted
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.output.github import printable
@@ -29,7 +30,8 @@ def show(remarks: Sequence[Diagnostic], console: Console, unseen: Sequence[str] 
             _show(remark, console)
         console.print()
     if remarks:
-        console.print(Text("What a code means: docs/rules/CODE.md", style="dim"), soft_wrap=True)
+        more = read_more_text(remarks[0].finding.rule)
+        console.print(Text(more, style="dim"), soft_wrap=True)
     console.print(summary(remarks))
     if unseen:
         text = printable(f"Not looked at: {', '.join(unseen)}.")

@@ -1,0 +1,83 @@
+"""Write what the docs say of each rule from `wholecard.core.rules`.
+
+That is the head of each page under `docs/rules/` (title, severity, version, meaning; the text from
+"Reported by" on is written by hand), the tables of `docs/reference/rules.md`, and the pages in
+the navigation of `mkdocs.yml`. With `--check` nothing is written: stale files are named, status 1.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from wholecard.core.rules import RULES, Rule
+
+ROOT = Path(__file__).parents[2]
+# The headings of the table and of the navigation, by how the codes below them begin.
+HEADINGS = {
+    "Host": r"WC1", "nova.conf": r"WC2", "Explain": r"WC3[0-2]", "Cloud": r"WC3[3-9]",
+    "Guest": r"WC4", "Audit": r"WC5",
+}  # fmt: skip
+_COLUMNS = "| code | rule | severity | `--fix` | since |\n| --- | --- | --- | --- | --- |\n"
+
+
+def page_head(rule: Rule) -> str:
+    """The first lines of a rule's page, up to the line that says who reports it."""
+    fixable = " `nova lint --fix` fixes it where the fix is certain." if rule.fixable else ""
+    return (
+        f"# {rule.code}: {rule.title}\n\n"
+        f"Severity: {rule.severity_text}. Since {rule.since}.{fixable}\n\n"
+        f"{rule.meaning}\n\n"
+    )
+
+
+def table(heading: str) -> str:
+    """The table of the rules below a heading of the reference."""
+    rows = [
+        f"| [{rule.code}](../rules/{rule.code}.md) | {rule.title} | {rule.severity_text} "
+        f"| {'yes' if rule.fixable else ''} | {rule.since} |\n"
+        for rule in _below(heading)
+    ]
+    return _COLUMNS + "".join(rows)
+
+
+def files() -> dict[Path, str]:
+    """Every file that has something from the records, with the text that it should have."""
+    texts = {}
+    for rule in RULES.values():
+        page = ROOT / f"docs/rules/{rule.code}.md"
+        _, mark, body = f"\n{page.read_text()}".partition("\nReported by ")
+        texts[page] = f"{page_head(rule)}{mark.lstrip()}{body}"
+    reference, navigation = ROOT / "docs/reference/rules.md", ROOT / "mkdocs.yml"
+    texts[reference], texts[navigation] = reference.read_text(), navigation.read_text()
+    for heading in HEADINGS:
+        texts[reference] = re.sub(
+            rf"(?<=\n## {re.escape(heading)}\n)(.*?\n)\| code \|.*?(?=\n\n|\Z)",
+            lambda match, heading=heading: match[1] + table(heading).rstrip("\n"),
+            texts[reference], count=1, flags=re.DOTALL,
+        )  # fmt: skip
+        texts[navigation] = re.sub(
+            rf"(?<=\n          - {re.escape(heading)}:\n)(?: +- rules/WC\d+\.md\n)+",
+            "".join(f"              - rules/{rule.code}.md\n" for rule in _below(heading)),
+            texts[navigation],
+        )
+    return texts
+
+
+def _below(heading: str) -> list[Rule]:
+    return [rule for rule in RULES.values() if re.match(HEADINGS[heading], rule.code)]
+
+
+def main(check: bool) -> int:
+    """Write the files that differ, or name them."""
+    stale = [path for path, text in files().items() if path.read_text() != text]
+    for path in stale:
+        print(path.relative_to(ROOT))
+        if not check:
+            path.write_text(files()[path])
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
