@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from wholecard.core.rules import RULES, Rule
@@ -54,7 +55,7 @@ def files() -> dict[Path, str]:
     for heading in HEADINGS:
         texts[reference] = re.sub(
             rf"(?<=\n## {re.escape(heading)}\n)(.*?\n)\| code \|.*?(?=\n\n|\Z)",
-            lambda match, heading=heading: match[1] + table(heading).rstrip("\n"),
+            partial(_with_table, heading),
             texts[reference], count=1, flags=re.DOTALL,
         )  # fmt: skip
         texts[navigation] = re.sub(
@@ -63,6 +64,10 @@ def files() -> dict[Path, str]:
             texts[navigation],
         )
     return texts
+
+
+def _with_table(heading: str, match: re.Match[str]) -> str:
+    return match[1] + table(heading).rstrip("\n")
 
 
 def _below(heading: str) -> list[Rule]:

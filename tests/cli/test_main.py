@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from support.commands import wholecard
 from support.nodes import APART, bare
 from support.tree import grow
-from wholecard.cli.main import here
-from wholecard.host.agent.cli import main
+from wholecard import __version__
+from wholecard.cli.main import agent_call
+from wholecard.host.agent.cli import main, person_command
 from wholecard.host.agent.help import COMMANDS
 
 HEAVY = ("typer", "rich", "openstack", "jinja2", "psutil")
@@ -26,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("argv", "found"),
+    ("argv", "call"),
     [
         (["inspect", "--json"], (["inspect", "--json"], "wholecard")),
         (["check", "--help"], (["check", "--help"], "wholecard")),
@@ -40,9 +42,9 @@ def root(tmp_path: Path) -> Path:
         (["--on", "a", "inspect"], None),
     ],
 )
-def test_here(argv: list[str], found: object) -> None:
+def test_agent_call(argv: list[str], call: object) -> None:
     """The host's commands are found by their first words; all others are typer's."""
-    assert here(argv) == found
+    assert agent_call(argv) == call
 
 
 @pytest.mark.parametrize("command", [["inspect"], ["host", "status"]])
@@ -79,7 +81,8 @@ def test_same_as_agent(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints what the agent prints, and exits as it does; -v may stand before it."""
     for words in (["inspect", "--json"], ["host", "plan", "--card", "zz"], ["check"]):
         ran = wholecard("-v", *words, "--root", str(root))
-        status = main([word for word in words if word != "host"] + ["--root", str(root)])
+        local = [word for word in words if word != "host"]
+        status = main([*local, "--root", str(root)], "wholecard")
         printed = capsys.readouterr()
         assert (ran.status, ran.stdout, ran.stderr) == (status, printed.out, printed.err)
 
@@ -124,3 +127,104 @@ def test_agent_file_refused(place: str) -> None:
     """A file that cannot be written is one clear error."""
     ran = wholecard("host", "agent", place)
     assert (ran.status, "cannot write" in ran.stderr, "Resolution" in ran.stderr) == (3, True, True)
+
+
+@pytest.mark.parametrize(
+    ("called", "shown"),
+    [
+        ("wholecard-host", "wholecard-host apply; wholecard-host check"),
+        ("wholecard", "wholecard host apply; wholecard check"),
+        ("wholecard --on a", "wholecard --on a host apply; wholecard --on a check"),
+    ],
+)
+def test_person_command(called: str, shown: str) -> None:
+    """A fix names the command that the person has."""
+    assert person_command("wholecard-host apply; wholecard-host check", called) == shown
+
+
+def test_fix_names_command(root: Path) -> None:
+    """A finding's fix on the screen is a command of this program."""
+    ran = wholecard("check", "--root", str(root), "--json")
+    assert "wholecard-host" not in ran.stdout
+    assert "wholecard host apply --card" in ran.stdout
+
+
+BROKEN = (
+    "import sys; sys.argv[1:] = sys.argv[2:]\n"
+    "import wholecard.host.facts.inspect as facts, wholecard.core.releases as releases\n"
+    "def broken(*words, **options): raise KeyError('no such')\n"
+    "facts.inspect = releases.release = broken\n"
+    "from wholecard.cli.main import main\nmain()"
+)
+
+
+@pytest.mark.parametrize(
+    "words", [["inspect"], ["check", "--json"], ["site", "init", "--release", "2025.2"]]
+)
+@pytest.mark.parametrize("verbose", [[], ["-v"]])
+def test_unexpected_error(words: list[str], verbose: list[str], tmp_path: Path) -> None:
+    """An unexpected error ends with 3 and a short text; -v prints its traceback."""
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, "wholecard", *verbose, *words],
+        capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "error: unexpected KeyError: 'no such'" in done.stderr
+    assert ("Traceback" in done.stderr) == bool(verbose)
+
+
+@pytest.mark.parametrize("words", [["inspect"], ["check", "--json"], ["site", "schema"]])
+def test_full_disk(words: list[str], root: Path) -> None:
+    """Output that cannot be written is one clear error, and no finding."""
+    at = [] if words[0] == "site" else ["--root", str(root)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "wholecard.cli.main", *words, *at],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["inspect"], ["site", "schema"], ["explain", "--help"]])
+def test_closed_pipe(words: list[str], root: Path) -> None:
+    """Nobody who reads on is no finding and nothing to talk about."""
+    at = ["--root", str(root)] if words == ["inspect"] else []
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "wholecard.cli.main", *words, *at],
+        stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("words", [["inspect"], ["explain", "--help"], ["lab", "--help"]])
+def test_other_encoding(words: list[str], root: Path) -> None:
+    """A locale that lacks a character of the output does not stop a command."""
+    at = ["--root", str(root)] if words == ["inspect"] else []
+    done = subprocess.run(
+        [sys.executable, "-m", "wholecard.cli.main", *words, *at],
+        capture_output=True, check=False, timeout=60,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_agent_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The agent prints its version, and its help where it is called without a command."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+    assert main([]) == 2
+    assert capsys.readouterr().out.startswith("usage: wholecard-host ")
+
+
+@pytest.mark.parametrize("words", [["nosuch"], ["host", "plan", "--nosuch"], ["explain", "--no"]])
+def test_one_look_of_errors(words: list[str]) -> None:
+    """An error of any command says what is wrong and then what to do."""
+    ran = wholecard(*words)
+    assert ran.status == 2
+    assert ran.stderr.startswith("error: ")
+    assert "\nResolution: See wholecard" in ran.stderr

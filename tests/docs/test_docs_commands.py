@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from command_page import command_names, sections
+from completion_table import completion_table
 
-from wholecard.cli.alone import ALONE
-from wholecard.cli.app import made_app
-from wholecard.cli.command_page import sections, words
-from wholecard.host.agent.cli import main
+from support.golden import compare
+from wholecard.cli.app import build_app
+from wholecard.cli.completion import TABLE
+from wholecard.host.agent.cli import ALONE, main
 from wholecard.host.agent.help import COMMANDS
 
 README = Path(__file__).parents[2] / "README.md"
@@ -25,8 +27,7 @@ def test_help_in_reference(
 ) -> None:
     """Each host command's section holds its --help as a terminal of 80 columns shows it."""
     monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit):
-        main([name, "--help"], "wholecard" if name in ALONE else "wholecard host")
+    assert main([name, "--help"], "wholecard" if name in ALONE else "wholecard host") == 0
     _hold(f"<!-- help: {name} -->\n", f"```text\n{capsys.readouterr().out.rstrip()}\n```\n")
 
 
@@ -39,6 +40,11 @@ def test_commands_in_reference(name: str) -> None:
 def test_groups() -> None:
     """No group of commands is left out."""
     assert set(sections()) == set(GROUPS)
+
+
+def test_completion_table() -> None:
+    """What a shell completes are the commands' own words and options."""
+    compare(TABLE.name, completion_table(), TABLE.parent)
 
 
 def _hold(begin: str, text: str) -> None:
@@ -59,12 +65,12 @@ def test_commands_in_readme() -> None:
         first, *others = re.findall(r"`([^`]+)`", row)
         group = first.removeprefix("wholecard ").rpartition(" ")[0]
         named |= {first.removeprefix("wholecard "), *(f"{group} {each}".strip() for each in others)}
-    assert words() - named == set()
+    assert command_names() - named == set()
 
 
 def test_global_options() -> None:
     """Every option before the command stands in the reference."""
-    callback = made_app([]).registered_callback
+    callback = build_app([]).registered_callback
     assert callback is not None
     notes = " ".join(map(str, getattr(callback.callback, "__annotations__", {}).values()))
     options = set(re.findall(r"['\"](--[a-z-]+)['\"]", notes))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from release_page import releases_page
+
 from support.golden import compare
-from wholecard.nova.release_page import releases_page
 
 PAGE = Path(__file__).parents[2] / "docs/reference/releases.md"
 

@@ -55,7 +55,7 @@ def test_others_go_on(fleet: FakeFleet) -> None:
         "host    status            what",
         "gone    3 no answer       ssh does not reach it",
         "gpu-01  1 findings        n: WC101",
-        "gpu-02  2 called wrongly  root: there is nothing",
+        "gpu-02  2 called wrongly  root does not exist",
     ]
 
 
@@ -84,7 +84,7 @@ def test_json(fleet: FakeFleet) -> None:
     assert hosts["gpu-01"]["error"] is None
     assert hosts["gone"]["output"] is None
     assert hosts["gone"]["error"]["brief"] == "gone: ssh does not reach it"
-    assert hosts["gpu-02"]["error"]["brief"] == "root: there is nothing"
+    assert hosts["gpu-02"]["error"]["brief"] == "root does not exist"
 
 
 @pytest.mark.parametrize("name", sorted(INSTEAD))
@@ -207,7 +207,7 @@ def test_interrupted(fleet: FakeFleet, number: int) -> None:
     [
         (("--on", "-oProxyCommand=id", "inspect"), "is not a host's name"),
         (("--on", "gpu-01", "inspect", "--no-such"), "unrecognized arguments"),
-        (("--on", "gpu-01", "lab", "status"), "does not run on other hosts"),
+        (("--on", "gpu-01", "lab", "status"), "cannot be combined with --on"),
         (("--on", "gpu-01", "host", "agent", "x"), "agent writes a file here"),
         (("--on", "gpu-01", "--ssh-config", "/no/such", "inspect"), "is no file"),
         (("--sudo", "inspect"), "go with --on"),

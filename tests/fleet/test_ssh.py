@@ -26,7 +26,8 @@ def test_same_as_here(
 ) -> None:
     """One host's outputs and exit status are those of the command on the host itself."""
     ran = fleet.run("--on", "gpu-01", *words, "--root", str(root))
-    status = main([word for word in words if word != "host"] + ["--root", str(root)])
+    local = [word for word in words if word != "host"]
+    status = main([*local, "--root", str(root)], "wholecard --on gpu-01")
     here = capsys.readouterr()
     assert (ran.status, ran.stdout, ran.stderr) == (status, here.out, here.err)
 

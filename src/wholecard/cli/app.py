@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
+from typer.main import get_command
 
 from wholecard import __version__
 from wholecard.cli import host
 from wholecard.cli.elsewhere import Elsewhere
-from wholecard.cli.error import report
-from wholecard.core import UsageError, WholecardError
+from wholecard.cli.error import from_click, report
+from wholecard.core import UsageError
+from wholecard.host.agent.ending import exit_status, write_any_text
 
 _HELP = """Whole GPUs for OpenStack servers: from a bare KVM host to a server whose guest proves \
 that it has its cards.
@@ -25,16 +24,16 @@ that it has its cards.
 With --on a host's command runs on other hosts, over ssh: wholecard --on gpu-01,gpu-02 inspect
 
 Exit status: 0 all is well, 1 there are findings, 2 called wrongly, 3 something broke."""
-# Groups whose modules are imported only when they are called: behind them stands OpenStack.
+# Groups whose modules are imported only when they are called: each needs other libraries.
 _GROUPS = {
-    "site": "The site file: what is wanted of the cards of a cloud.",
+    "site": "The site file: what the cards of a cloud are to be used for.",
     "nova": "nova.conf for the cards.",
     "cloud": "Flavors, images, aggregates, traits and quotas as the site file has them.",
     "lab": "A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack."
-    "\n\nEverything lives in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
+    "\n\nEverything is in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
     "loopback.",
 }
-# Commands that stand alone, imported in the same way.
+# Commands without a group, imported in the same way.
 _COMMANDS = {
     "explain": "Say why a server with cards finds no host.",
     "rule": "Explain a finding's code.",
@@ -42,21 +41,36 @@ _COMMANDS = {
 
 
 def run_app(argv: Sequence[str]) -> int:
-    """Run the command in `argv`; an error of ours becomes its message and its status."""
+    """Run the command in `argv`; its exit status, also where it failed."""
+    write_any_text()
+    as_json = "--json" in argv
+    verbose = list(argv[:1]) in (["-v"], ["--verbose"])
+    return exit_status(lambda: _run(argv), lambda error: report(error, as_json), verbose)
+
+
+def _run(argv: Sequence[str]) -> int:
+    command: Any = get_command(build_app(argv))
+    if "_WHOLECARD_COMPLETE" in os.environ:
+        # A shell of which our own completion knows nothing, or one that asks for the script.
+        command.main([], prog_name="wholecard")
     try:
-        made_app(argv)(list(argv), prog_name="wholecard")
-    except WholecardError as error:
-        report(error, "--json" in argv)
-        return error.exit_code
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted")
-        return 130
-    except SystemExit as end:
-        return int(end.code or 0)
+        # Not main(): click ends with 1, which says "findings", when a pipe is closed.
+        with command.make_context("wholecard", list(argv)) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    except Exception as error:
+        ours = from_click(error)
+        if ours is None:
+            raise
+        if not ours.brief:
+            # The help was printed, because the command was called without any argument.
+            return ours.exit_code
+        raise ours from None
     return 0
 
 
-def made_app(argv: Sequence[str]) -> typer.Typer:
+def build_app(argv: Sequence[str]) -> typer.Typer:
     """The whole command, with those groups filled that `argv` may call."""
     app = typer.Typer(
         name="wholecard",
@@ -67,17 +81,16 @@ def made_app(argv: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_options)
     host.add_alone(app)
-    app.add_typer(host.made_app(), name="host", help=host.HELP, no_args_is_help=True)
+    app.add_typer(host.build_group(), name="host", help=host.HELP, no_args_is_help=True)
     for name, text in _GROUPS.items():
-        # A shell that completes a word calls without any.
-        if name in argv or "_WHOLECARD_COMPLETE" in os.environ:
+        if name in argv:
             group = importlib.import_module(f"wholecard.cli.{name}").app
         else:
             group = typer.Typer()
             group.callback()(_nothing)
         app.add_typer(group, name=name, help=text, no_args_is_help=True)
     for name, text in _COMMANDS.items():
-        if name in argv or "_WHOLECARD_COMPLETE" in os.environ:
+        if name in argv:
             app.command(name)(importlib.import_module(f"wholecard.cli.{name}").command)
         else:
             app.command(name, help=text)(_nothing)
@@ -85,11 +98,11 @@ def made_app(argv: Sequence[str]) -> typer.Typer:
 
 
 def _nothing() -> None:
-    """A group or a command that was not asked for."""
+    """A group or a command that was not called."""
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -104,33 +117,35 @@ def _options(
             help="Run a host's command there: a,b, repeated, or @FILE with a host per line.",
         ),
     ] = None,
-    sudo: Annotated[bool, typer.Option("--sudo", help="There, become root by sudo -n.")] = False,
+    sudo: Annotated[
+        bool, typer.Option("--sudo", help="Use sudo -n on the remote host.")
+    ] = False,
     ssh_config: Annotated[
         Path | None, typer.Option("--ssh-config", metavar="FILE", help="As ssh -F FILE.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="How many hosts at a time; 16.")
+        int | None,
+        typer.Option("--jobs", min=1, metavar="N", help="Hosts handled in parallel; 16 without it.")
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", min=1, metavar="SECONDS", help="How long a host may take; "
-                     "300 s, or 3600 s where it is changed."),
+        typer.Option("--timeout", min=1, metavar="SECONDS", help="Time limit per host; without it "
+                     "300 s to read and 3600 s to change."),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log every program that is run, to paste it.")
+        bool, typer.Option("--verbose", "-v", help="Log each external command so that you can "
+                           "copy it; print the traceback of an unexpected error.")
     ] = False,
     version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:  # fmt: skip
     if verbose:
-        handler = RichHandler(console=Console(stderr=True), show_path=False)
-        logging.getLogger("wholecard").addHandler(handler)
-        logging.getLogger("wholecard").setLevel(logging.DEBUG)
+        _log_programs()
     if on is not None:
         if context.invoked_subcommand in (*_GROUPS, *_COMMANDS):
             raise UsageError(
-                f"{context.invoked_subcommand} does not run on other hosts",
+                f"{context.invoked_subcommand} commands cannot be combined with --on",
                 resolution="--on goes with inspect, check and host.",
             )
         context.obj = Elsewhere(tuple(on), sudo, ssh_config, jobs, timeout)
@@ -139,3 +154,14 @@ def _options(
             "--sudo, --ssh-config, --jobs and --timeout go with --on",
             resolution="Name the hosts: wholecard --on gpu-01 …",
         )
+
+
+def _log_programs() -> None:
+    import logging
+
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=Console(stderr=True), show_path=False)
+    logging.getLogger("wholecard").addHandler(handler)
+    logging.getLogger("wholecard").setLevel(logging.DEBUG)

@@ -1,6 +1,6 @@
 """`wholecard inspect`, `check` and `host …`: the agent's own commands, here or on other hosts.
 
-Their options are the agent's: what stands behind a command's name is handed on as it is.
+Their options are the agent's: what comes after a command's name is passed on as it is.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from wholecard.cli.alone import ALONE
 from wholecard.core import UsageError, WholecardError
 from wholecard.host.agent import cli
+from wholecard.host.agent.cli import ALONE
 from wholecard.host.agent.help import COMMANDS
-from wholecard.host.agent.zipapp import build_agent
 
-HELP = "Prepare a host to give whole cards to servers."
+HELP = "Prepare a host for passthrough of whole cards."
 
 
 class _Verbatim(TyperCommand):
@@ -29,17 +28,17 @@ class _Verbatim(TyperCommand):
 
 
 def add_alone(app: typer.Typer) -> None:
-    """Add the agent's commands that stand for themselves."""
+    """Add the agent's commands that have no group."""
     for name in ALONE:
-        app.command(name, cls=_Verbatim, help=_sentence(COMMANDS[name]))(_hand_on)
+        app.command(name, cls=_Verbatim, help=_sentence(COMMANDS[name]))(_pass_on)
 
 
-def made_app() -> typer.Typer:
+def build_group() -> typer.Typer:
     """`wholecard host` with the agent's other commands."""
     app = typer.Typer()
     for name, summary in COMMANDS.items():
         if name not in ALONE:
-            app.command(name, cls=_Verbatim, help=_sentence(summary))(_hand_on)
+            app.command(name, cls=_Verbatim, help=_sentence(summary))(_pass_on)
     app.command("agent")(write_agent)
     return app
 
@@ -48,29 +47,33 @@ def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
 
 
-def _hand_on(context: typer.Context) -> None:
+def _pass_on(context: typer.Context) -> None:
     words = [str(context.info_name), *context.args]
     prog = context.parent.command_path if context.parent else "wholecard"
     elsewhere = context.obj
     if elsewhere is None:
         raise typer.Exit(cli.main(words, prog))
-    from wholecard.cli.fleet import run_on  # noqa: PLC0415 - threads, ssh: only with --on
+    from wholecard.cli.fleet import run_on
 
     raise typer.Exit(run_on(elsewhere, words, prog))
 
 
 def write_agent(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="Where it goes, for example wholecard-host.pyz.")],
+    file: Annotated[
+        Path, typer.Argument(help="The file to write, for example wholecard-host.pyz.")
+    ],
 ) -> None:
-    """Write the agent as one file, to carry to a host by hand.
+    """Build a single-file version of these commands to copy to a host.
 
-    It holds these host commands and needs Python 3.9 or newer there, nothing else:
+    It needs Python 3.9 or newer on the host, and nothing else:
 
       python3 wholecard-host.pyz inspect
     """
     if context.obj is not None:
         raise UsageError("agent writes a file here; --on sends the agent by itself")
+    from wholecard.host.agent.zipapp import build_agent
+
     try:
         build_agent(file)
     except OSError as error:

@@ -40,7 +40,7 @@ def up_command(layout: Layout = "separate") -> None:
     Started again it leaves alone what runs and starts what died. The first time it walks the
     whole way and saves the node; after that it wakes the saved one.
     """
-    from wholecard.lab.scenario.up import up  # noqa: PLC0415 - openstacksdk: status need not wait for it
+    from wholecard.lab.scenario.up import up
 
     place = default_place()
     story = Story(Console())
@@ -63,7 +63,7 @@ def demo_command(
     At the end the node's host part is rolled back and compared byte for byte with the bare host.
     A lab that runs is ended first. Afterwards the lab stays up.
     """
-    from wholecard.lab.scenario.demo import NUMBERS, demo  # noqa: PLC0415 - as above
+    from wholecard.lab.scenario.demo import NUMBERS, demo
 
     place = default_place()
     story = Story(Console())
@@ -110,7 +110,7 @@ def restart(
 
     Waits until each takes requests. nova-compute is the node's: its files are copied there first.
     """
-    from wholecard.lab.scenario.restart import restart as restart_services  # noqa: PLC0415 - as above
+    from wholecard.lab.scenario.restart import restart as restart_services
 
     restart_services(labs.require_up(default_place()), services)
     typer.echo(f"restarted: {', '.join(services)}")

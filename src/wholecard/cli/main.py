@@ -6,11 +6,12 @@ nothing is imported here that the agent does not import itself.
 
 from __future__ import annotations
 
+import os
 import sys
 
-from wholecard.cli.alone import ALONE
 from wholecard.core.errors import UsageError
 from wholecard.host.agent import cli
+from wholecard.host.agent.ending import leave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,34 +21,44 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the command that the process was called with, and end the process."""
     argv = sys.argv[1:]
-    verbose = bool(argv) and argv[0] in ("-v", "--verbose")
-    found = here(argv[1:] if verbose else argv)
-    if found is None:
-        # Only now: typer and rich alone take twice as long as a whole inspect.
-        from wholecard.cli.app import run_app  # noqa: PLC0415
+    if "_WHOLECARD_COMPLETE" in os.environ:
+        _complete()
+    call = agent_call(argv)
+    if call is None:
+        # Only now: typer alone takes twice as long as a whole inspect.
+        from wholecard.cli.app import run_app
 
-        sys.exit(run_app(argv))
-    if verbose:
-        import logging  # noqa: PLC0415 - as above
-
-        logging.basicConfig(format="%(message)s", level=logging.DEBUG)
-    words, prog = found
+        leave(run_app(argv))
+    words, prog = call
     try:
         _refuse_late_on(words)
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    cli.leave(cli.main(words, prog))
+        cli.report(error, "--json" in words)
+        leave(error.exit_code)
+    leave(cli.main(words, prog))
 
 
-def here(argv: Sequence[str]) -> tuple[list[str], str] | None:
+def _complete() -> None:
+    """Answer the shell that completes a line, and end the process; typer knows further shells."""
+    from wholecard.cli.completion import answer
+
+    reply = answer(os.environ)
+    if reply is not None:
+        # The shell runs it for its output only; leave() says nothing of a pipe that is closed.
+        sys.stdout.write(f"{reply[0]}\n")
+        leave(reply[1])
+
+
+def agent_call(argv: Sequence[str]) -> tuple[list[str], str] | None:
     """The agent's words in `argv`, and how it was called; None where it is another's command."""
-    if argv and argv[0] in ALONE:
-        return list(argv), "wholecard"
-    from wholecard.host.agent.help import COMMANDS  # noqa: PLC0415 - inspect needs no help
+    verbose = list(argv[:1]) if argv[:1] and argv[0] in ("-v", "--verbose") else []
+    words = list(argv[len(verbose) :])
+    if words and words[0] in cli.ALONE:
+        return [*verbose, *words], "wholecard"
+    from wholecard.host.agent.help import COMMANDS  # inspect needs no help
 
-    if argv[:1] == ["host"] and argv[1:2] and argv[1] in COMMANDS and argv[1] not in ALONE:
-        return list(argv[1:]), "wholecard host"
+    if words[:1] == ["host"] and words[1:2] and words[1] in COMMANDS and words[1] not in cli.ALONE:
+        return [*verbose, *words[1:]], "wholecard host"
     return None
 
 
@@ -55,7 +66,7 @@ def _refuse_late_on(words: Sequence[str]) -> None:
     for word in words:
         if word == "--on" or word.startswith("--on="):
             raise UsageError(
-                "--on stands before the command",
+                "--on goes before the command",
                 resolution="Write it as: wholecard --on HOST inspect",
             )
 

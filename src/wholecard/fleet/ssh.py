@@ -74,6 +74,8 @@ class Ssh:
         """
         options = [word for option in _OPTIONS for word in ("-o", option)]
         config = ["-F", str(self.config)] if self.config else []
-        arguments = (digest, name, "send" if send else "", "sudo" if self.sudo else "", *words)
-        command = shlex.join(["sh", "-c", SCRIPT, "wholecard", *arguments])
+        arguments = (digest, name, "send" if send else "", "sudo" if self.sudo else "")
+        # The agent's fixes then name the command that can be run from here.
+        called_as = ("--called-as", f"wholecard --on {host}")
+        command = shlex.join(["sh", "-c", SCRIPT, "wholecard", *arguments, *called_as, *words])
         return ["ssh", *config, "-T", *options, "--", host, command]

@@ -2,7 +2,7 @@
 
 tables      `options`: every option and key, under which name, since which release, read by whom;
             `filters`: nova-scheduler's own list; `tuning`: what many cards need; `faults`: nova's
-            own, by release. `release_page` makes a page of them.
+            own, by release.
 wanting     `given` says which functions of a host a site gives, `specs` and `tags` how they are
             named there, `wanted` puts a role's `needs` together; `cards` are the two JSON values.
             `desired` decides for nova and cloud alike: `resource_classes`, `card_quotas`.

@@ -235,9 +235,7 @@ def test_drift(apart: Path, agent: Any) -> None:
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     """--help teaches the way of a host."""
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
-    assert caught.value.code == 0
+    assert main(["--help"]) == 0
     assert "Exit status: 0 all is well" in capsys.readouterr().out
 
 
@@ -245,10 +243,8 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("prog", ["wholecard-host", "wholecard host"])
 def test_command_help(capsys: pytest.CaptureFixture[str], command: str, prog: str) -> None:
     """Each command's --help names it as it was called, with an example and its exit status."""
-    with pytest.raises(SystemExit) as caught:
-        main([command, "--help"], prog)
+    assert main([command, "--help"], prog) == 0
     out = capsys.readouterr().out
-    assert caught.value.code == 0
     assert out.startswith(f"usage: {prog} {command} ")
     assert f"\n  {prog} {command}" in out
     assert "\nExit status: 0 " in out
@@ -300,4 +296,4 @@ def test_check_without_cards(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["check", "--root", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert "WC101" in said.out
-    assert "No card to be given here" in said.err
+    assert "No GPU for passthrough found" in said.err

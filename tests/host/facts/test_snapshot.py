@@ -276,4 +276,4 @@ def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     """A root that is not there is called wrong, with or without more arguments."""
     for words in (["inspect"], ["inspect", "--json"], ["check"]):
         assert main([*words, "--root", str(tmp_path / "none")]) == 2
-        assert "there is nothing" in capsys.readouterr().err
+        assert "does not exist" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import os
 import sys
 
 from wholecard.core.errors import RefusedError, UsageError, WholecardError
+from wholecard.host.agent.ending import exit_status, leave, write_any_text
 
 # What a command needs is imported by the command: `inspect` is measured as a whole process, and
 # argparse, json, pathlib, re, dataclasses and subprocess take longer than its reading.
@@ -13,50 +14,55 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from typing import Any, NoReturn
+    from typing import Any
 
 PROG = "wholecard-host"
+
+# Commands that `wholecard` has without `host` before them.
+ALONE = ("inspect", "check")
+
+# The first word where `wholecard --on` starts the agent: the next says how a person called it.
+CALLED_AS = "--called-as"
 
 # The commands that only read, which a snapshot can answer.
 _READING = ("inspect", "check", "plan")
 
 
 def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
-    """Run one command and return its exit status (see DESIGN: 0, 1, 2, 3).
+    """Run one command and return its exit status (see `ending`).
 
-    `prog` is how a person called this program; help and usage name it so.
+    `prog` is how a person called this program; help, usage and fixes name it so.
     """
-    words = sys.argv[1:] if argv is None else argv
-    arguments = _plain_inspect(words) or parse(words, prog)
-    try:
-        status = _run(arguments)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        return _unheard()
-    except WholecardError as error:
-        return _report(error, arguments.json)
-    except OSError as error:
-        from wholecard.transaction.os_errors import as_wholecard_error
-
-        return _report(as_wholecard_error(error), arguments.json)
-    return status
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == [CALLED_AS]:
+        prog, words = words[1], words[2:]
+    called = prog.removesuffix(" host") if prog != PROG else prog
+    verbose = words[:1] in (["-v"], ["--verbose"])
+    write_any_text()
+    return exit_status(
+        lambda: _run(_plain_inspect(words) or parse(words, prog), called),
+        lambda error: report(error, "--json" in words, called),
+        verbose,
+    )
 
 
-def parse(argv: Sequence[str] | None, prog: str = PROG) -> argparse.Namespace:
-    """The options of a command. Raises SystemExit: 2 for wrong ones, 0 after --help."""
+def parse(argv: Sequence[str], prog: str = PROG) -> argparse.Namespace:
+    """The options of a command. Raises UsageError, and SystemExit after --help and --version."""
     from wholecard.host.agent.options import parser
 
-    return parser(prog).parse_args(argv)
+    options = parser(prog)
+    if not argv:
+        options.print_help()
+        raise SystemExit(UsageError.exit_code)
+    return options.parse_args(argv)
 
 
-class _Inspect:
+class _PlainInspect:
     """What argparse would make of `inspect` without anything unusual."""
 
     command = "inspect"
     save = None
+    verbose = False
 
     def __init__(self, root: str, as_json: bool) -> None:
         self.root = root
@@ -69,31 +75,36 @@ def _plain_inspect(words: Sequence[str]) -> Any:
         return None
     rest = [word for word in words[1:] if word != "--json"]
     if not rest:
-        return _Inspect("/", len(words) > 1)
+        return _PlainInspect("/", len(words) > 1)
     if len(rest) == 2 and rest[0] == "--root" and rest[1][:1] not in ("", "-"):
-        return _Inspect(rest[1], "--json" in words)
+        return _PlainInspect(rest[1], "--json" in words)
     return None
 
 
-def _run(arguments: Any) -> int:
-    place = os.fspath(arguments.root)
-    if os.path.isdir(place):
+def _run(arguments: Any, called: str) -> int:
+    root = os.fspath(arguments.root)
+    arguments.called = called
+    if arguments.verbose:
+        import logging
+
+        logging.basicConfig(format="%(message)s", level=logging.DEBUG)
+    if os.path.isdir(root):
         return _command(arguments)
-    if not os.path.exists(place):
+    if not os.path.exists(root):
         raise UsageError(
-            f"{place}: there is nothing", resolution="Name a folder or a snapshot with --root."
+            f"{root} does not exist", resolution="Name a folder or a snapshot with --root."
         )
     if arguments.command not in _READING:
         raise UsageError(
-            f"{place} is a snapshot, which {arguments.command} cannot be run on",
+            f"{root} is a snapshot, and {arguments.command} does not run on one",
             resolution=f"Snapshots are for {', '.join(_READING)}.",
         )
     from pathlib import Path
 
     from wholecard.host.facts.snapshot import open_snapshot
 
-    with open_snapshot(place) as root:
-        arguments.root = Path(root)
+    with open_snapshot(root) as folder:
+        arguments.root = Path(folder)
         return _command(arguments)
 
 
@@ -112,7 +123,7 @@ def _inspect(arguments: Any) -> int:
         from wholecard.host.facts.snapshot import save
 
         save(arguments.root, arguments.save)
-    alone = isinstance(arguments, _Inspect)
+    alone = isinstance(arguments, _PlainInspect)
     if alone:
         import gc
 
@@ -129,16 +140,11 @@ def _inspect(arguments: Any) -> int:
     return 0
 
 
-def _unheard() -> int:
-    """Nobody reads on, as with `| head`: end as a program does that SIGPIPE killed.
-
-    Python would say so again when it flushes at its end; see its documentation of SIGPIPE.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
-
-
-def _report(error: WholecardError, as_json: bool) -> int:
+def report(error: WholecardError, as_json: bool, called: str = PROG) -> None:
+    """Print what broke and what to do about it: on standard error, as JSON on standard output."""
+    error.resolution = person_command(error.resolution, called)
+    # First, for standard output may be what cannot be written.
+    print(f"error: {error}", file=sys.stderr)
     if as_json:
         import json
 
@@ -152,22 +158,19 @@ def _report(error: WholecardError, as_json: bool) -> int:
         if isinstance(error, RefusedError):
             data["findings"] = [finding.to_json() for finding in error.findings]
         print(json.dumps(data, indent=2))
-    print(f"error: {error}", file=sys.stderr)
-    return error.exit_code
 
 
-def leave(status: int) -> NoReturn:
-    """End the process at once: all that was still to be done is to free memory, piece by piece.
+def person_command(text: str, called: str) -> str:
+    """The text with the agent's commands as this person can call them.
 
-    With thousands of functions that takes a tenth of the whole time.
+    Rules name `wholecard-host apply`; where `called` is `wholecard` there is no such program, and
+    the command is `wholecard host apply`.
     """
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        # Whoever read it has gone.
-        status = status or WholecardError.exit_code
-    os._exit(status)
+    if called == PROG or f"{PROG} " not in text:
+        return text
+    for name in ALONE:
+        text = text.replace(f"{PROG} {name}", f"{called} {name}")
+    return text.replace(f"{PROG} ", f"{called} host ")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,22 @@ import argparse
 import contextlib
 import json
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wholecard.core import Action, Plan, UsageError, WholecardError, exit_status, report_text
+from wholecard.core import (
+    Action,
+    Finding,
+    Plan,
+    UsageError,
+    WholecardError,
+    exit_status,
+    report_text,
+)
 from wholecard.host.agent import desired_options, results_text
+from wholecard.host.agent.cli import person_command
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.drift import AS_APPLIED
@@ -43,10 +54,16 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         # What is so of the host itself is worth knowing before a card is put in.
         findings = check(host, ())
-        print("No card to be given here; this is about the host alone.", file=sys.stderr)
+        print("No GPU for passthrough found; only the host is checked.", file=sys.stderr)
+    findings = _with_fixes(findings, arguments.called)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
     _print(arguments, data, report_text.findings_text(findings))
     return exit_status(findings)
+
+
+def _with_fixes(findings: Iterable[Finding], called: str) -> list[Finding]:
+    """The findings with fixes that name the commands as this person can call them."""
+    return [replace(each, fix=person_command(each.fix, called)) for each in findings]
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -104,12 +121,13 @@ def _verify(arguments: argparse.Namespace) -> int:
         )
     log = read_kernel_log(arguments.root)
     verdict = verify(inspect(arguments.root, log), log, entry.read())
+    findings = _with_fixes(verdict.findings, arguments.called)
     data = {
-        "findings": [finding.to_json() for finding in verdict.findings],
+        "findings": [finding.to_json() for finding in findings],
         "evidence": [row.to_json() for row in verdict.evidence],
     }
     evidence = results_text.evidence_text(verdict.evidence)
-    shown = f"{evidence}\n\n{report_text.findings_text(verdict.findings)}"
+    shown = f"{evidence}\n\n{report_text.findings_text(findings)}"
     _print(arguments, data, shown)
     return exit_status(verdict.findings)
 

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
+from wholecard import __version__
+from wholecard.core import UsageError
 from wholecard.host.agent import desired_options
 from wholecard.host.agent.help import AGENT, COMMANDS, epilog
 
 _WITH_CARDS = ("check", "plan", "apply")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors look like all others of Wholecard."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse found wrong as a UsageError."""
+        raise UsageError(message, resolution=f"See {self.prog} --help")
+
+
 def parser(prog: str) -> argparse.ArgumentParser:
     """The parser of all commands; `prog` is how a person called the program."""
-    made = argparse.ArgumentParser(
+    top = _Parser(
         prog=prog,
         description="Prepare this host to give whole GPUs to servers.",
         epilog=AGENT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top.add_argument("-v", "--verbose", action="store_true", help="log every program that is run")
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -29,7 +42,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         _add_options(command, name)
-    return made
+    return top
 
 
 def _add_options(command: argparse.ArgumentParser, name: str) -> None:
