@@ -21,7 +21,7 @@ from openstack.connection import Connection
 
 from wholecard.cloud.client.connection import connect
 from wholecard.lab.base import cache, process
-from wholecard.lab.base.folder import LabFolder, default_place
+from wholecard.lab.base.folder import LabFolder, default_folder
 from wholecard.lab.base.ports import LOOPBACK, PREFERRED
 from wholecard.lab.base.sandbox import Mount, require_tools
 from wholecard.lab.control import database_seed, service_settings
@@ -55,22 +55,22 @@ Options = tuple[tuple[str, str, str], ...]
 class BenchCloud:
     """The services' folder, their settings, and the handle that starts and stops them."""
 
-    place: LabFolder
+    folder: LabFolder
     control: Control
     values: service_settings.Settings
 
     @property
     def run(self) -> Path:
         """What the services see as `/lab`."""
-        return self.place.run
+        return self.folder.run
 
     def placement_log(self) -> Path:
         """Placement's log, one line a request."""
-        return self.place.logs / "placement.log"
+        return self.folder.logs / "placement.log"
 
     def connect(self) -> Connection:
         """The SDK as the cloud's administrator."""
-        return connect(service_settings.CLOUD, self.place.clouds_yaml)
+        return connect(service_settings.CLOUD, self.folder.clouds_yaml)
 
     def write_row(self, service: str, options: Options) -> None:
         """Give a service (`placement`, `nova-api`, `nova-scheduler`, `nova-conductor`) options.
@@ -100,7 +100,7 @@ class BenchCloud:
             topic = name.removeprefix("nova-")
             process.wait_until(
                 lambda: self.control.queues().get(topic, 0) > 0, timeout=60, every=0.5,
-                what=f"{name} listens on RabbitMQ", log=self.place.logs / f"{name}.log",
+                what=f"{name} listens on RabbitMQ", log=self.folder.logs / f"{name}.log",
             )  # fmt: skip
         else:
             self.control.start_api(name)
@@ -112,7 +112,7 @@ class BenchCloud:
         )
         command = [PYTHON, "-W", "ignore", f"{COMPUTE_SCRIPTS}/gpu_computes.py",
                    str(hosts), str(cards)]  # fmt: skip
-        log = self.place.logs / "nova-computes.out"
+        log = self.folder.logs / "nova-computes.out"
         process.start(inside, self.run, "nova-computes", command, log)
 
 
@@ -153,30 +153,30 @@ def is_free(port: int) -> bool:
 def cloud(name: str = LAB_NAME) -> Iterator[BenchCloud]:
     """Folder, databases and configuration of a cloud; every process of it is ended in the end."""
     require_tools()
-    place = LabFolder(default_place().top, name)
-    place.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    root = root_entry(place)
-    environment = environment_entry(place, root)
-    planted = seed_entry(place, root, environment)
-    with cache.locked(place.lock, f"another benchmark runs as {name}", timeout=5):
-        process.stop(place.run)
-        cache.remove_tree(place.run)
-        place.run.mkdir(mode=0o700)
-        place.logs.mkdir()
+    folder = LabFolder(default_folder().top, name)
+    folder.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    root = root_entry(folder)
+    environment = environment_entry(folder, root)
+    planted = seed_entry(folder, root, environment)
+    with cache.locked(folder.lock, f"another benchmark runs as {name}", timeout=5):
+        process.stop(folder.run)
+        cache.remove_tree(folder.run)
+        folder.run.mkdir(mode=0o700)
+        folder.logs.mkdir()
         ports = own_ports()
         values = service_settings.Settings(
             ports, service_settings.load_secrets(planted / database_seed.SECRETS)
         )
-        control = Control(root, environment, place.run, place.run, ports)
+        control = Control(root, environment, folder.run, folder.run, ports)
         # `timeout` and systemd end a process so: it is to clean up as after Ctrl-C.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
-            database_seed.plant(planted, place.run)
-            bench = BenchCloud(place, control, values)
+            database_seed.plant(planted, folder.run)
+            bench = BenchCloud(folder, control, values)
             _write_configuration(bench, environment)
             yield bench
         finally:
-            process.stop(place.run)
+            process.stop(folder.run)
             signal.signal(signal.SIGTERM, before)
 
 
@@ -219,16 +219,16 @@ def _write_configuration(bench: BenchCloud, environment: Path) -> None:
     service_settings.write_all(values, run, environment)
     # The seed's catalog names the port of another Keystone, until this cloud's is registered.
     own = f'    identity_endpoint_override: "{values.url("keystone")}/v3"\n'
-    clouds = bench.place.clouds_yaml
+    clouds = bench.folder.clouds_yaml
     service_settings.write_private(clouds, clouds.read_text().rstrip("\n") + "\n" + own)
-    here: Mapping[str, str] = {
+    service: Mapping[str, str] = {
         "role": "compute", "host": "gpu-00", "address": LOOPBACK, "interface": "public",
         "state": "/lab/compute", "logs": "/lab/log",
         "rabbitmq": f"{LOOPBACK}:{values.ports['rabbitmq']}",
         "keystone": values.url("keystone"), "glance": values.url("glance"),
     }  # fmt: skip
     (run / "compute" / "lock").mkdir(parents=True)
-    text = values.render("nova.conf.j2", here=here)
+    text = values.render("nova.conf.j2", service=service)
     text = text.replace("libvirt.LibvirtDriver", "gpu_cards.CardsDriver")
     service_settings.write_private(run / "etc/nova-compute/nova.conf", text)
     roles: tuple[Role, ...] = ("api", "scheduler", "conductor", "compute")

@@ -75,9 +75,9 @@ def main() -> None:
     # As on a host: installed, that is compiled once.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPATH"] = str(SOURCE)
-    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     facts = machine(arguments.python)
-    with tempfile.TemporaryDirectory(prefix="wholecard-bench-", dir=place) as folder:
+    with tempfile.TemporaryDirectory(prefix="wholecard-bench-", dir=memory) as folder:
         command = Path(folder, "wholecard")
         command.write_text(COMMAND)
         program = [arguments.python, str(command)]

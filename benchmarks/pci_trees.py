@@ -131,8 +131,8 @@ def _function(
     root: Path, number: int, address: str, steps: tuple[str, ...], kind: Kind, group: int
 ) -> None:
     below = "/".join(("devices", *steps))
-    place = root / "sys" / below
-    (place / "power").mkdir(parents=True)
+    folder = root / "sys" / below
+    (folder / "power").mkdir(parents=True)
     files = {
         **_COMMON,
         "vendor": f"0x{kind.vendor}\n",
@@ -149,23 +149,23 @@ def _function(
         **dict(kind.extra),
     }
     for name, text in files.items():
-        (place / name).write_text(text)
-    (place / "config").write_bytes(_config(kind))
+        (folder / name).write_text(text)
+    (folder / "config").write_bytes(_config(kind))
     up = "../" * (len(steps) + 1)
-    (place / "subsystem").symlink_to(f"{up}bus/pci")
+    (folder / "subsystem").symlink_to(f"{up}bus/pci")
     (root / "sys/bus/pci/devices" / address).symlink_to(f"../../../{below}")
     if kind.driver:
         (root / "sys/bus/pci/drivers" / kind.driver).mkdir(exist_ok=True)
         module = root / "sys/bus/pci/drivers" / kind.driver / "module"
         if kind.driver != "pcieport" and not module.is_symlink():
             module.symlink_to(f"../../../../module/{kind.driver}")
-        (place / "driver").symlink_to(f"{up}bus/pci/drivers/{kind.driver}")
+        (folder / "driver").symlink_to(f"{up}bus/pci/drivers/{kind.driver}")
     devices = root / f"sys/kernel/iommu_groups/{group}/devices"
     devices.mkdir(parents=True, exist_ok=True)
     (devices / address).symlink_to(f"../../../../{below}")
-    (place / "iommu_group").symlink_to(f"{up}kernel/iommu_groups/{group}")
+    (folder / "iommu_group").symlink_to(f"{up}kernel/iommu_groups/{group}")
     if kind is VF:
-        (place / "physfn").symlink_to(f"../{address[:7]}:00.0")
+        (folder / "physfn").symlink_to(f"../{address[:7]}:00.0")
 
 
 def _modalias(kind: Kind) -> str:
@@ -186,9 +186,9 @@ def _uevent(address: str, kind: Kind) -> str:
 
 def _resource(number: int, kind: Kind) -> str:
     lines = []
-    for place in range(13):
-        size = kind.bars[place] if place < len(kind.bars) else 0
-        start = (number * 8 + place + 1) << 38 if size else 0
+    for bar in range(13):
+        size = kind.bars[bar] if bar < len(kind.bars) else 0
+        start = (number * 8 + bar + 1) << 38 if size else 0
         flags = 0x14220C if size else 0
         lines.append(f"0x{start:016x} 0x{start + size - bool(size):016x} 0x{flags:016x}\n")
     return "".join(lines)

@@ -16,7 +16,7 @@ import pytest
 from support.commands import NAME, Demo, wholecard
 from support.kept import keep_logs
 from wholecard.lab import lab as labs
-from wholecard.lab.base.folder import LabFolder, default_place
+from wholecard.lab.base.folder import LabFolder, default_folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,18 +38,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def place() -> Iterator[LabFolder]:
+def lab_folder() -> Iterator[LabFolder]:
     """The folder of the tests' lab; ended and removed at the end, the cache stays."""
-    place = LabFolder(default_place().top, NAME)
-    for stale in place.top.glob("failed-*"):
+    lab_folder = LabFolder(default_folder().top, NAME)
+    for stale in lab_folder.top.glob("failed-*"):
         shutil.rmtree(stale, ignore_errors=True)
-    labs.clean(place, keep_cache=True)
-    yield place
-    labs.clean(place, keep_cache=True)
+    labs.clean(lab_folder, keep_cache=True)
+    yield lab_folder
+    labs.clean(lab_folder, keep_cache=True)
 
 
 @pytest.fixture(scope="session")
-def demo(place: LabFolder, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+def demo(lab_folder: LabFolder, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo, run once as a person runs it; afterwards its lab stays up."""
     folder = tmp_path_factory.mktemp("demo")
     ran = wholecard("lab", "demo", "--report", str(folder / "report.html"))

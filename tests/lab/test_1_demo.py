@@ -17,8 +17,8 @@ from wholecard.cloud.client.connection import connect
 from wholecard.lab import lab as labs
 from wholecard.lab.base import process
 from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.control import service_settings
-from wholecard.lab.parts.root_filesystem import NODE_NAME
 from wholecard.lab.scenario import views
 from wholecard.lab.scenario.control_plane import DROP_IN, drop_in_path
 from wholecard.lab.scenario.site_file import site_path
@@ -45,17 +45,17 @@ def test_the_refusal_is_explained(demo: Demo) -> None:
     assert "WC318" in demo.report
 
 
-def test_the_configuration_is_rendered_and_linted(demo: Demo, place: LabFolder) -> None:
+def test_the_configuration_is_rendered_and_linted(demo: Demo, lab_folder: LabFolder) -> None:
     """nova.conf.d is rendered from the lab's site file; `nova lint` has nothing against it."""
     assert re.search(r"nova lint, before anything starts with it +[0-9.]+ s  0 findings",
                      demo.ran.stdout)  # fmt: skip
-    lab = labs.require_up(place)
+    lab = labs.require_up(lab_folder)
     file = read_site(site_path(lab))
     for role in ROLES:
         again = wholecard("nova", "render", "--site", str(file.path), "--role", role,
-                          *(("--host", NODE_NAME) if role == "compute" else ()))  # fmt: skip
+                          *(("--host", GPU_NODE.name) if role == "compute" else ()))  # fmt: skip
         assert again.stdout == drop_in_path(lab, role).read_text()
-    there = lab.node().ssh(["cat", f"/etc/nova/{DROP_IN}"], timeout=30).stdout
+    there = lab.node(GPU_NODE.name).ssh(["cat", f"/etc/nova/{DROP_IN}"], timeout=30).stdout
     assert there == drop_in_path(lab, "compute").read_text()
 
 
@@ -100,51 +100,51 @@ def listens_on(member: psutil.Process) -> list[Any]:
     return [each.laddr for each in found if each.status == psutil.CONN_LISTEN]
 
 
-def test_everything_listens_on_loopback(demo: Demo, place: LabFolder) -> None:
+def test_everything_listens_on_loopback(demo: Demo, lab_folder: LabFolder) -> None:
     """Every listening socket of the lab is on loopback, RabbitMQ's three ports too.
 
     epmd adds ::1 to the address that it is given (erlang.org, epmd).
     """
     listening = [
         (name, address)
-        for name, service in process.running(place.run).items()
+        for name, service in process.running(lab_folder.run).items()
         for member in service.processes
         for address in listens_on(member)
     ]
-    assert {name for name, _ in listening} >= {"rabbitmq", "nova-api", "keystone", "node"}
-    ports = labs.require_up(place).settings.ports
+    assert {name for name, _ in listening} >= {"rabbitmq", "nova-api", "keystone", GPU_NODE.name}
+    ports = labs.require_up(lab_folder).settings.ports
     assert {address.port for name, address in listening if name == "rabbitmq"} == {
         ports[name] for name in ("rabbitmq", "rabbitmq-dist", "epmd")
     }
     assert [each for each in listening if each[1].ip not in {"127.0.0.1", "::1"}] == []
 
 
-def test_the_openstack_command_works(demo: Demo, place: LabFolder) -> None:
+def test_the_openstack_command_works(demo: Demo, lab_folder: LabFolder) -> None:
     """`openstack --os-cloud wholecard-lab server list` answers with the lab's clouds.yaml."""
     openstack = Path(sys.executable).parent / "openstack"
     done = subprocess.run(
         [openstack, "--os-cloud", service_settings.CLOUD, "flavor", "list", "-f", "json"],
-        env=os.environ | {"OS_CLIENT_CONFIG_FILE": str(place.clouds_yaml)},
+        env=os.environ | {"OS_CLIENT_CONFIG_FILE": str(lab_folder.clouds_yaml)},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert {row["Name"] for row in json.loads(done.stdout)} == {"g1.card2", "g1.whole1"}
 
 
-def test_secrets_are_nowhere_to_be_read(demo: Demo, place: LabFolder) -> None:
+def test_secrets_are_nowhere_to_be_read(demo: Demo, lab_folder: LabFolder) -> None:
     """No password of the lab stands in a log, in the report or in what the demo printed."""
-    passwords = service_settings.load_secrets(place.run / "secrets.json").values()
+    passwords = service_settings.load_secrets(lab_folder.run / "secrets.json").values()
     assert passwords
     texts = {"report": demo.report, "stdout": demo.ran.stdout, "stderr": demo.ran.stderr}
-    texts |= {str(log): log.read_text(errors="replace") for log in place.logs.iterdir()}
+    texts |= {str(log): log.read_text(errors="replace") for log in lab_folder.logs.iterdir()}
     assert [name for name, text in texts.items() for word in passwords if word in text] == []
 
 
-def test_cards_are_free_again(demo: Demo, place: LabFolder) -> None:
+def test_cards_are_free_again(demo: Demo, lab_folder: LabFolder) -> None:
     """After the demo nova's database, Placement and sysfs agree that every function is free."""
-    lab = labs.require_up(place)
-    conn = connect(service_settings.CLOUD, place.clouds_yaml)
-    findings, text = views.free_findings(lab.control, conn, lab.node())
+    lab = labs.require_up(lab_folder)
+    conn = connect(service_settings.CLOUD, lab_folder.clouds_yaml)
+    findings, text = views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))
     assert findings == [], text
 
 

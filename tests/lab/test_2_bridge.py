@@ -15,11 +15,11 @@ from support.commands import wholecard
 from wholecard.host.facts.host import Host
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import GPU_NODE, Topology
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
 from wholecard.lab.node.manifest import Manifest, read_manifest
 from wholecard.lab.node.node import LabNode, newcomer
-from wholecard.lab.parts.root_filesystem import NODE_NAME
 from wholecard.lab.scenario import emulated_gpu, prove_cards
 from wholecard.lab.scenario.cloud_plan import offer, wait_for_cards
 from wholecard.lab.scenario.control_plane import DropIns, start_cloud, write_configuration
@@ -63,10 +63,10 @@ def story() -> Story:
 
 
 @pytest.fixture(scope="module")
-def lab(place: LabFolder, story: Story) -> Iterator[Lab]:
-    """An empty lab of this layout."""
-    yield begin(place, story, "bridge")
-    labs.down(place)
+def lab(lab_folder: LabFolder, story: Story) -> Iterator[Lab]:
+    """An empty lab of this topology."""
+    yield begin(lab_folder, story, Topology.TOGETHER)
+    labs.down(lab_folder)
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +76,10 @@ def node(lab: Lab, story: Story) -> LabNode:
 
 
 @pytest.fixture(scope="module")
-def agent(node: LabNode, place: LabFolder) -> Agent:
+def agent(node: LabNode, lab_folder: LabFolder) -> Agent:
     """The agent, on the node."""
     agent = Agent(node)
-    agent.install(place.run)
+    agent.install(lab_folder.run)
     return agent
 
 
@@ -99,7 +99,7 @@ def bare_host(node: LabNode, agent: Agent) -> Host:
 def drop_ins(lab: Lab, story: Story, agent: Agent) -> DropIns:
     """Every service's configuration, written; Wholecard's drop-ins from the bare host's facts."""
     write_configuration(lab)
-    return render_from(lab, story, agent.run("inspect", "--json").stdout)
+    return render_from(lab, story, {GPU_NODE.name: agent.run("inspect", "--json").stdout})
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def test_the_host_is_bare_again(prepared: LabNode, agent: Agent, bare_host: Host
 def test_the_node_by_ssh(lab: Lab, prepared: LabNode, agent: Agent, tmp_path: Path) -> None:
     """`wholecard --on` sends the agent to the node and answers what it answers there."""
     config = ssh_config(lab, tmp_path)
-    asked = ("--ssh-config", str(config), "--on", NODE_NAME)
+    asked = ("--ssh-config", str(config), "--on", GPU_NODE.name)
     there = wholecard(*asked, "inspect", "--json", timeout=300)
     assert there.status == 0, there.stderr
     assert json.loads(there.stdout)["functions"] == agent.json("inspect")["functions"]
@@ -270,8 +270,8 @@ def ssh_config(lab: Lab, folder: Path) -> Path:
     key.chmod(0o600)
     config = folder / "config"
     config.write_text(
-        f"Host {NODE_NAME}\nHostName 127.0.0.1\nPort {lab.settings.ports['ssh']}\nUser root\n"
-        f"IdentityFile {key}\nIdentitiesOnly yes\nHostKeyAlias {NODE_NAME}\n"
+        f"Host {GPU_NODE.name}\nHostName 127.0.0.1\nPort {lab.settings.ports['ssh']}\nUser root\n"
+        f"IdentityFile {key}\nIdentitiesOnly yes\nHostKeyAlias {GPU_NODE.name}\n"
         f"UserKnownHostsFile {keys / 'known_hosts'}\n"
     )
     return config

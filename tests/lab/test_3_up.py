@@ -19,13 +19,14 @@ from wholecard.cloud.client.connection import connect
 from wholecard.lab import lab as labs
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.ports import LOOPBACK, PREFERRED
 from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
 from wholecard.lab.scenario import emulated_gpu, prove_cards, views
 
-pytestmark = pytest.mark.usefixtures("place")
+pytestmark = pytest.mark.usefixtures("lab_folder")
 
 
 def lab_up(log: Path) -> subprocess.Popen[bytes]:
@@ -39,20 +40,20 @@ def lab_up(log: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture
-def lab_is_up(place: LabFolder) -> Lab:
+def lab_is_up(lab_folder: LabFolder) -> Lab:
     """The lab, up; it takes seconds where a test before has left it so."""
     ran = wholecard("lab", "up")
     assert ran.status == 0, ran.stdout + ran.stderr
-    return labs.require_up(place)
+    return labs.require_up(lab_folder)
 
 
-def test_a_port_that_is_taken(place: LabFolder) -> None:
+def test_a_port_that_is_taken(lab_folder: LabFolder) -> None:
     """Where other programs have usual ports the lab takes others and is up all the same.
 
     Keystone's among them: the catalog of the databases has the port that it had when they were
     made.
     """
-    labs.down(place)
+    labs.down(lab_folder)
     names = ("keystone", "glance")
     with ExitStack() as held:
         for name in names:
@@ -64,18 +65,18 @@ def test_a_port_that_is_taken(place: LabFolder) -> None:
                 taken.listen()
         ran = wholecard("lab", "up")
         assert ran.status == 0, ran.stdout + ran.stderr
-        ports = labs.require_up(place).settings.ports
+        ports = labs.require_up(lab_folder).settings.ports
         assert [name for name in names if ports[name] == PREFERRED[name]] == []
-    assert any(place.cache.glob("saved-separate-*"))
+    assert any(lab_folder.cache.glob("saved-apart-*"))
 
 
-def test_killed_and_taken_up_again(lab_is_up: Lab, place: LabFolder, tmp_path: Path) -> None:
+def test_killed_and_taken_up_again(lab_is_up: Lab, lab_folder: LabFolder, tmp_path: Path) -> None:
     """A `lab up` that was killed half-way is taken up by the next one, by the saved node."""
     wholecard("lab", "down", timeout=120)
     log = tmp_path / "up.log"
     half = lab_up(log)
     process.wait_until(
-        lambda: "keystone" in process.running(place.run),
+        lambda: "keystone" in process.running(lab_folder.run),
         timeout=120, what="keystone starts", service=half, log=log,
     )  # fmt: skip
     half.send_signal(signal.SIGKILL)
@@ -85,69 +86,71 @@ def test_killed_and_taken_up_again(lab_is_up: Lab, place: LabFolder, tmp_path: P
     assert "wake from its saved state" in ran.stdout
 
 
-def test_a_woken_lab_gives_cards(lab_is_up: Lab, place: LabFolder) -> None:
+def test_a_woken_lab_gives_cards(lab_is_up: Lab, lab_folder: LabFolder) -> None:
     """In a lab woken from its saved state a whole card reaches a server, audio function and all."""
     lab = lab_is_up
     story = Story(Console(width=110))
-    conn = connect(service_settings.CLOUD, place.clouds_yaml)
+    conn = connect(service_settings.CLOUD, lab_folder.clouds_yaml)
     booted = prove_cards.boot(conn, story, emulated_gpu.WHOLE_FLAVOR, "woken")
     record = prove_cards.read_proof(lab, conn, story, emulated_gpu.WHOLE_FLAVOR, booted)
     assert record.as_it_should_be, prove_cards.proof_text(record)
     assert prove_cards.delete(lab, conn, story, [booted]) == []
-    assert views.free_findings(lab.control, conn, lab.node())[0] == []
+    assert views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))[0] == []
 
 
-def test_up_twice_starts_nothing(lab_is_up: Lab, place: LabFolder) -> None:
+def test_up_twice_starts_nothing(lab_is_up: Lab, lab_folder: LabFolder) -> None:
     """`lab up` on a lab that is up leaves every process as it is."""
-    before = {name: s.processes[0].pid for name, s in process.running(place.run).items()}
+    before = {name: s.processes[0].pid for name, s in process.running(lab_folder.run).items()}
     assert wholecard("lab", "up", timeout=120).status == 0
-    assert {name: s.processes[0].pid for name, s in process.running(place.run).items()} == before
+    assert {
+        name: s.processes[0].pid for name, s in process.running(lab_folder.run).items()
+    } == before
 
 
 @pytest.mark.parametrize("service", ["nova-scheduler", "placement"])
-def test_up_mends_a_dead_service(lab_is_up: Lab, place: LabFolder, service: str) -> None:
+def test_up_mends_a_dead_service(lab_is_up: Lab, lab_folder: LabFolder, service: str) -> None:
     """`lab up` starts again what died, and leaves alone what lives."""
-    before = process.running(place.run)
-    process.stop(place.run, [service])
+    before = process.running(lab_folder.run)
+    process.stop(lab_folder.run, [service])
     assert wholecard("lab", "status", timeout=60).status == 1
     ran = wholecard("lab", "up", timeout=300)
     assert ran.status == 0, ran.stdout + ran.stderr
-    after = process.running(place.run)
+    after = process.running(lab_folder.run)
     assert after[service].processes[0].pid != before[service].processes[0].pid
     same = [name for name in before if name != service]
     assert [after[n].processes[0].pid for n in same] == [before[n].processes[0].pid for n in same]
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_cleans_up(place: LabFolder, tmp_path: Path) -> None:
+def test_ctrl_c_cleans_up(lab_folder: LabFolder, tmp_path: Path) -> None:
     """Ctrl-C during `lab up` ends it soon, with status 130 and no process left."""
     wholecard("lab", "down", timeout=120)
     log = tmp_path / "up.log"
     started = lab_up(log)
     process.wait_until(
-        lambda: {"rabbitmq", "node"} <= set(process.running(place.run)),
+        lambda: {"rabbitmq", GPU_NODE.name} <= set(process.running(lab_folder.run)),
         timeout=180, what="the lab starts", service=started, log=log,
     )  # fmt: skip
     started.send_signal(signal.SIGINT)
     assert started.wait(timeout=60) == 130
-    assert process.running(place.run) == {}
+    assert process.running(lab_folder.run) == {}
 
 
-def test_a_node_that_died(lab_is_up: Lab, place: LabFolder) -> None:
+def test_a_node_that_died(lab_is_up: Lab, lab_folder: LabFolder) -> None:
     """With the node gone `lab status` and `lab shell` say so, and `lab up` brings it back."""
-    process.stop(place.run, ["node"])
+    process.stop(lab_folder.run, [GPU_NODE.name])
     shell = wholecard("lab", "shell", "--", "true", timeout=60)
     assert shell.status == 3
-    assert "node died" in shell.stderr
+    assert f"{GPU_NODE.name} died" in shell.stderr
     assert "lab up" in shell.stderr
     assert wholecard("lab", "up").status == 0
     assert wholecard("lab", "shell", "--", "true", timeout=60).status == 0
 
 
-def test_down_leaves_no_process(place: LabFolder) -> None:
+def test_down_leaves_no_process(lab_folder: LabFolder) -> None:
     """After `lab down` no process has the lab's folder in its arguments, files or environment."""
     assert wholecard("lab", "down", timeout=120).status == 0
-    mine = str(place.run)
+    mine = str(lab_folder.run)
     left = []
     for one in psutil.process_iter():
         try:
@@ -159,11 +162,11 @@ def test_down_leaves_no_process(place: LabFolder) -> None:
     assert wholecard("lab", "down", timeout=60).stdout == "nothing was running\n"
 
 
-def test_clean_leaves_no_file(place: LabFolder, tmp_path: Path) -> None:
+def test_clean_leaves_no_file(lab_folder: LabFolder, tmp_path: Path) -> None:
     """`lab clean` removes everything; with --keep-cache what was slow to build stays."""
     assert wholecard("lab", "clean", "--keep-cache", timeout=120).status == 0
-    assert not place.run.exists()
-    assert any(cache.is_whole(each) for each in place.cache.glob("root-*"))
+    assert not lab_folder.run.exists()
+    assert any(cache.is_whole(each) for each in lab_folder.cache.glob("root-*"))
     other = tmp_path / "wholecard"
     (other / "cache/root-1").mkdir(parents=True)
     (other / "lab/log").mkdir(parents=True)

@@ -23,7 +23,7 @@ from wholecard.cloud.operations.quotas import SetLimit, identity_of, read_quota
 from wholecard.cloud.planning.current import find
 from wholecard.cloud.planning.desired import wanted
 from wholecard.cloud.planning.plan import CloudPlan, plan
-from wholecard.lab.base.folder import LabFolder, default_place
+from wholecard.lab.base.folder import LabFolder, default_folder
 from wholecard.lab.control import service_settings
 from wholecard.site.load import read_site
 
@@ -92,7 +92,7 @@ quotas:
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
     """A control plane of its own name, with one fake host and a flavor that others made."""
-    with control_plane(LabFolder(default_place().top, NAME)) as running:
+    with control_plane(LabFolder(default_folder().top, NAME)) as running:
         running.conn.compute.create_flavor(name="c.others", ram=2048, vcpus=1, disk=0)
         yield running
 
@@ -158,7 +158,7 @@ def planned(cloud: Cloud, site: Path) -> CloudPlan:
 
 def openstack(cloud: Cloud, *words: str) -> Any:
     """What the openstack client shows, from its JSON."""
-    environment = os.environ | {"OS_CLIENT_CONFIG_FILE": str(cloud.place.clouds_yaml)}
+    environment = os.environ | {"OS_CLIENT_CONFIG_FILE": str(cloud.folder.clouds_yaml)}
     client = Path(sys.executable).parent / "openstack"
     done = subprocess.run(
         [client, "--os-cloud", service_settings.CLOUD, *words, "-f", "json"],
@@ -216,7 +216,7 @@ def killed_at(cloud: Cloud, run: Callable[[Any], Any], where: tuple[object, str]
     """
 
     def child() -> None:
-        conn = connect(service_settings.CLOUD, cloud.place.clouds_yaml)
+        conn = connect(service_settings.CLOUD, cloud.folder.clouds_yaml)
         if isinstance(where, tuple):
             pytest.MonkeyPatch().setattr(*where, kill_here)
             run(conn)

@@ -39,6 +39,7 @@ from wholecard.cloud.placement.resource_providers import wait_for_providers
 from wholecard.guest.proof import hostdev
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
 from wholecard.lab.scenario import cloud_plan, emulated_gpu, prove_cards, views
@@ -71,18 +72,18 @@ FILTER = Fault(
 
 
 @pytest.fixture(scope="module")
-def lab(place: LabFolder) -> Iterator[Lab]:
+def lab(lab_folder: LabFolder) -> Iterator[Lab]:
     """The lab, up, with a prepared node."""
     ran = wholecard("lab", "up")
     assert ran.status == 0, ran.stdout + ran.stderr
-    yield labs.require_up(place)
-    labs.down(place)
+    yield labs.require_up(lab_folder)
+    labs.down(lab_folder)
 
 
 @pytest.fixture(scope="module")
 def conn(lab: Lab) -> Connection:
     """Its cloud."""
-    return connect(service_settings.CLOUD, lab.place.clouds_yaml)
+    return connect(service_settings.CLOUD, lab.folder.clouds_yaml)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def drive(
     refused = ask(conn, fault.flavor)
     asked = ("--server", refused.server) if refused.server else ("--flavor", fault.flavor)
     try:
-        found = explain(asked, files, site.path, lab.place.clouds_yaml)
+        found = explain(asked, files, site.path, lab.folder.clouds_yaml)
     finally:
         if refused.server:
             servers.delete_and_wait(conn, refused.server, prove_cards.DELETE_SECONDS)
@@ -180,7 +181,7 @@ def test_a_card_of_type_pf_reaches_its_server(lab: Lab, conn: Connection, mended
     assert rows[":".join(PF)] == "type-PF"
     outcome = servers.boot(conn, "pf", "g1.pf1", emulated_gpu.IMAGE, prove_cards.ACTIVE_SECONDS)
     assert outcome.status == "ACTIVE", outcome
-    (given,) = hostdev.parse(views.domain_xml(lab.node(), outcome.id))
+    (given,) = hostdev.parse(views.domain_xml(lab.node(GPU_NODE.name), outcome.id))
     assert given.host == PF_ADDRESS
     servers.delete_and_wait(conn, outcome.id, prove_cards.DELETE_SECONDS)
 
@@ -210,4 +211,4 @@ def test_the_filter_is_not_enabled(
             conn, "placed", FILTER.flavor, emulated_gpu.IMAGE, prove_cards.ACTIVE_SECONDS
         )
         servers.delete_and_wait(conn, outcome.id, prove_cards.DELETE_SECONDS)
-    assert (outcome.status, outcome.host) == ("ACTIVE", "gpu-01")
+    assert (outcome.status, outcome.host) == ("ACTIVE", GPU_NODE.name)

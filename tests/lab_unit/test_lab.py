@@ -13,13 +13,15 @@ import pytest
 from support.marked import DAEMONISING, Marked
 from support.tree import grow, snapshot
 from wholecard.cli import lab as cli
+from wholecard.cli.app import run_app
 from wholecard.lab import lab as labs
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
-from wholecard.lab.base.folder import LabFolder, default_place, key_of, key_of_files
+from wholecard.lab.base.folder import LabFolder, default_folder, key_of, key_of_files
+from wholecard.lab.base.node_spec import GPU_NODE, Topology
 from wholecard.lab.control import database_seed
 from wholecard.lab.control.service_settings import write_private
-from wholecard.lab.lab import CONTROL_SERVICES, SERVICES, STATE, Lab, Parts
+from wholecard.lab.lab import CONTROL_SERVICES, STATE, Lab, Parts
 from wholecard.lab.parts import accelerator
 
 SECRETS = {"admin": "a", "rabbitmq": "r", "nova": "n"}
@@ -27,199 +29,214 @@ SEED = {"secrets.json": json.dumps(SECRETS), "mysql/ibdata1": "data", "keystone/
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> LabFolder:
-    """A place with a seed in its cache, in which no lab was ever up."""
+def lab_folder(tmp_path: Path) -> LabFolder:
+    """A folder with a seed in its cache, in which no lab was ever up."""
     grow(tmp_path / "top", {f"cache/seed-1/{name}": text for name, text in SEED.items()})
     return LabFolder(tmp_path / "top")
 
 
-def parts(place: LabFolder) -> Parts:
+def parts(lab_folder: LabFolder) -> Parts:
     names = ("root", "openstack", "node", "guest", "seed")
-    return Parts(*(place.cache / f"{name}-1" for name in names))
+    return Parts(*(lab_folder.cache / f"{name}-1" for name in names))
 
 
-def begun(place: LabFolder, layout: str = "separate") -> Lab:
+def begun(lab_folder: LabFolder, topology: Topology = Topology.APART) -> Lab:
     """A lab's folder as `lab up` makes it before anything is started."""
-    lab = labs.new_lab(place, parts(place), layout, "tcg")
+    lab = labs.new_lab(lab_folder, parts(lab_folder), topology, "tcg")
     labs.write_state(lab, "starting")
-    database_seed.plant(lab.parts.seed, place.run)
+    database_seed.plant(lab.parts.seed, lab_folder.run)
     return lab
 
 
-def test_new_lab_has_a_private_folder(place: LabFolder) -> None:
+def test_new_lab_has_a_private_folder(lab_folder: LabFolder) -> None:
     """A new lab's folder is its owner's alone, and has the secrets of its seed."""
-    lab = labs.new_lab(place, parts(place), "bridge", "tcg")
-    assert place.run.stat().st_mode & 0o777 == 0o700
+    lab = labs.new_lab(lab_folder, parts(lab_folder), Topology.TOGETHER, "tcg")
+    assert lab_folder.run.stat().st_mode & 0o777 == 0o700
     assert lab.settings.secrets == SECRETS
-    assert (place.run / "node").is_dir()
-    assert place.logs.is_dir()
+    assert lab_folder.node(GPU_NODE.name).is_dir()
+    assert lab_folder.logs.is_dir()
 
 
-def test_new_lab_ends_the_old_one(place: LabFolder, marked: Marked) -> None:
+def test_new_lab_ends_the_old_one(lab_folder: LabFolder, marked: Marked) -> None:
     """What ran in the folder is ended, and what lay in it is gone."""
-    grow(place.run, {"node/disk.qcow2": "old"})
-    marked.start(place.run, "node")
-    labs.new_lab(place, parts(place), "separate", "tcg")
-    assert process.running(place.run) == {}
-    assert {path.name for path in place.run.iterdir()} == {"log", "node", "ports.json"}
+    grow(lab_folder.run, {"node/disk.qcow2": "old"})
+    marked.start(lab_folder.run, "node")
+    labs.new_lab(lab_folder, parts(lab_folder), Topology.APART, "tcg")
+    assert process.running(lab_folder.run) == {}
+    assert {path.name for path in lab_folder.run.iterdir()} == {"log", GPU_NODE.name, "ports.json"}
 
 
-def test_unknown_layout_touches_nothing(place: LabFolder, marked: Marked) -> None:
-    """A layout that is not known is an error before anything is ended or removed."""
-    marked.start(place.run, "node")
-    before = snapshot(place.top)
-    with pytest.raises(LabError, match="no such layout: nvlink"):
-        labs.new_lab(place, parts(place), "nvlink", "tcg")
-    assert snapshot(place.top) == before
-    assert list(process.running(place.run)) == ["node"]
+def test_unknown_topology_touches_nothing(
+    lab_folder: LabFolder, marked: Marked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A topology that does not exist is a usage error before anything is built or ended."""
+    monkeypatch.setenv("WHOLECARD_LAB", str(lab_folder.top))
+    monkeypatch.delenv("WHOLECARD_LAB_NAME", raising=False)
+    marked.start(lab_folder.run, GPU_NODE.name)
+    before = snapshot(lab_folder.top)
+    for command in ("up", "demo"):
+        assert run_app(["lab", command, "--topology", "nvlink"]) == 2
+    assert snapshot(lab_folder.top) == before
+    assert list(process.running(lab_folder.run)) == [GPU_NODE.name]
 
 
-def test_lab_is_read_back(place: LabFolder) -> None:
+def test_node_that_the_lab_does_not_have(lab_folder: LabFolder) -> None:
+    """A node is looked up by its name; a name that no node has is an error with those that are."""
+    lab = begun(lab_folder)
+    assert lab.node(GPU_NODE.name).folder == lab_folder.run / GPU_NODE.name
+    with pytest.raises(LabError, match="the lab has no node gpu-02") as caught:
+        lab.node("gpu-02")
+    assert caught.value.resolution == "One of: gpu-01."
+
+
+def test_lab_is_read_back(lab_folder: LabFolder) -> None:
     """What another command reads in the folder is the same lab: parts, ports, secrets, state."""
-    lab = begun(place, "bridge")
-    assert labs.current(place) == (lab, "starting")
+    lab = begun(lab_folder, Topology.TOGETHER)
+    assert labs.current(lab_folder) == (lab, "starting")
     labs.write_state(lab, "up")
-    assert labs.current(place) == (lab, "up")
-    assert (place.run / STATE).stat().st_mode & 0o777 == 0o600
+    assert labs.current(lab_folder) == (lab, "up")
+    assert (lab_folder.run / STATE).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("file", [STATE, "secrets.json"])
 @pytest.mark.parametrize("text", [None, "", "{", "7", "null", '"text"', "[1]"])
-def test_unreadable_lab_is_none(place: LabFolder, file: str, text: str | None) -> None:
+def test_unreadable_lab_is_none(lab_folder: LabFolder, file: str, text: str | None) -> None:
     """A folder whose state or secrets are gone or garbage has no lab; it is no error."""
-    begun(place)
-    (place.run / file).unlink()
+    begun(lab_folder)
+    (lab_folder.run / file).unlink()
     if text is not None:
-        write_private(place.run / file, text)
-    assert labs.current(place) is None
+        write_private(lab_folder.run / file, text)
+    assert labs.current(lab_folder) is None
 
 
 @pytest.mark.parametrize("some", [{}, {"root": "/r"}, {"root": 7}, [], {"more": "/m"}])
-def test_state_of_another_version_is_none(place: LabFolder, some: object) -> None:
+def test_state_of_another_version_is_none(lab_folder: LabFolder, some: object) -> None:
     """A state whose parts are not those of this version has no lab."""
-    begun(place)
-    facts = json.loads((place.run / STATE).read_text()) | {"parts": some}
-    write_private(place.run / STATE, json.dumps(facts))
-    assert labs.current(place) is None
+    begun(lab_folder)
+    facts = json.loads((lab_folder.run / STATE).read_text()) | {"parts": some}
+    write_private(lab_folder.run / STATE, json.dumps(facts))
+    assert labs.current(lab_folder) is None
 
 
 @pytest.mark.parametrize("state", [None, "starting"])
-def test_lab_that_is_not_up(place: LabFolder, state: str | None) -> None:
+def test_lab_that_is_not_up(lab_folder: LabFolder, state: str | None) -> None:
     """Where nothing runs, or a lab was only begun, the error says how one is started."""
     if state:
-        begun(place)
+        begun(lab_folder)
     with pytest.raises(LabError, match="the lab is not up") as caught:
-        labs.require_up(place)
+        labs.require_up(lab_folder)
     assert caught.value.resolution == "Start it: wholecard lab up"
 
 
-def test_lab_that_is_up(place: LabFolder, marked: Marked) -> None:
+def test_lab_that_is_up(lab_folder: LabFolder, marked: Marked) -> None:
     """A lab whose services all live is up; when some have died the error names them."""
-    lab = begun(place)
+    lab = begun(lab_folder)
     labs.write_state(lab, "up")
-    for name in SERVICES:
-        marked.start(place.run, name)
-    assert labs.require_up(place) == lab
-    process.stop(place.run, ["node", "glance"])
-    with pytest.raises(LabError, match="glance, node died") as caught:
-        labs.require_up(place)
-    assert str(place.logs) in caught.value.details
+    for name in lab.services:
+        marked.start(lab_folder.run, name)
+    assert labs.require_up(lab_folder) == lab
+    process.stop(lab_folder.run, [GPU_NODE.name, "glance"])
+    with pytest.raises(LabError, match="glance, gpu-01 died") as caught:
+        labs.require_up(lab_folder)
+    assert str(lab_folder.logs) in caught.value.details
 
 
-def test_after_a_reboot_everything_died(place: LabFolder) -> None:
+def test_after_a_reboot_everything_died(lab_folder: LabFolder) -> None:
     """A lab that was up when the machine went down has all its services dead."""
-    labs.write_state(begun(place), "up")
+    labs.write_state(begun(lab_folder), "up")
     with pytest.raises(LabError) as caught:
-        labs.require_up(place)
-    assert caught.value.brief == f"{', '.join(SERVICES)} died"
-    assert (*CONTROL_SERVICES, "node") == SERVICES
+        labs.require_up(lab_folder)
+    assert caught.value.brief == f"{', '.join((*CONTROL_SERVICES, 'gpu-01'))} died"
 
 
-def test_down_ends_everything_and_keeps_the_files(place: LabFolder, marked: Marked) -> None:
+def test_down_ends_everything_and_keeps_the_files(lab_folder: LabFolder, marked: Marked) -> None:
     """`down` ends every process, daemons too; the lab is not up afterwards, logs and cache stay."""
-    labs.write_state(begun(place), "up")
-    grow(place.logs, {"glance.out": "lines"})
-    marked.start(place.run, "glance")
-    marked.start_python(place.run, "node", DAEMONISING, place.top / "ready")
-    assert sorted(labs.down(place)) == ["glance", "node"]
-    assert process.running(place.run) == {}
-    assert labs.current(place) is None
-    assert (place.logs / "glance.out").exists()
-    assert (place.cache / "seed-1").is_dir()
-    assert labs.down(place) == []
+    labs.write_state(begun(lab_folder), "up")
+    grow(lab_folder.logs, {"glance.out": "lines"})
+    marked.start(lab_folder.run, "glance")
+    marked.start_python(lab_folder.run, "node", DAEMONISING, lab_folder.top / "ready")
+    assert sorted(labs.down(lab_folder)) == ["glance", "node"]
+    assert process.running(lab_folder.run) == {}
+    assert labs.current(lab_folder) is None
+    assert (lab_folder.logs / "glance.out").exists()
+    assert (lab_folder.cache / "seed-1").is_dir()
+    assert labs.down(lab_folder) == []
 
 
 def test_nothing_to_end_or_remove(tmp_path: Path) -> None:
     """`down` and `clean` of a folder that is empty or not there do nothing and raise nothing."""
-    for place in (LabFolder(tmp_path / "none"), LabFolder(grow(tmp_path / "empty", {"./": ""}))):
-        assert labs.down(place) == []
-        labs.clean(place, keep_cache=True)
-        labs.clean(place)
+    for lab_folder in (
+        LabFolder(tmp_path / "none"),
+        LabFolder(grow(tmp_path / "empty", {"./": ""})),
+    ):
+        assert labs.down(lab_folder) == []
+        labs.clean(lab_folder, keep_cache=True)
+        labs.clean(lab_folder)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_clean_removes_everything(place: LabFolder, marked: Marked) -> None:
+def test_clean_removes_everything(lab_folder: LabFolder, marked: Marked) -> None:
     """`clean` ends the lab and removes its folder with all in it, closed folders too."""
-    labs.write_state(begun(place), "up")
-    with cache.locked(place.lock, "nobody"):
+    labs.write_state(begun(lab_folder), "up")
+    with cache.locked(lab_folder.lock, "nobody"):
         pass
-    marked.start(place.run, "node")
-    grow(place.cache, {"root-1/var/lib/private/file": "", "root-1/etc/link": "-> /etc"})
-    (place.cache / "root-1/var/lib/private").chmod(0)
-    (place.cache / "root-1/var/lib").chmod(0o500)
-    (place.run / "mysql").chmod(0)
-    labs.clean(place)
-    assert not place.top.exists()
-    assert process.running(place.run) == {}
+    marked.start(lab_folder.run, "node")
+    grow(lab_folder.cache, {"root-1/var/lib/private/file": "", "root-1/etc/link": "-> /etc"})
+    (lab_folder.cache / "root-1/var/lib/private").chmod(0)
+    (lab_folder.cache / "root-1/var/lib").chmod(0o500)
+    (lab_folder.run / "mysql").chmod(0)
+    labs.clean(lab_folder)
+    assert not lab_folder.top.exists()
+    assert process.running(lab_folder.run) == {}
 
 
-def test_clean_keeps_the_cache(place: LabFolder) -> None:
+def test_clean_keeps_the_cache(lab_folder: LabFolder) -> None:
     """With `keep_cache` the lab is gone and what was slow to build is as it was."""
-    begun(place)
-    before = snapshot(place.cache)
-    labs.clean(place, keep_cache=True)
-    assert not place.run.exists()
-    assert snapshot(place.cache) == before
+    begun(lab_folder)
+    before = snapshot(lab_folder.cache)
+    labs.clean(lab_folder, keep_cache=True)
+    assert not lab_folder.run.exists()
+    assert snapshot(lab_folder.cache) == before
 
 
-def test_clean_removes_only_the_labs_own(place: LabFolder) -> None:
+def test_clean_removes_only_the_labs_own(lab_folder: LabFolder) -> None:
     """In a folder that holds other things too, those stay: a person may have named any folder."""
-    begun(place)
-    grow(place.top, {"thesis.tex": "years of work"})
-    labs.clean(place)
-    assert {path.name for path in place.top.iterdir()} == {"thesis.tex"}
+    begun(lab_folder)
+    grow(lab_folder.top, {"thesis.tex": "years of work"})
+    labs.clean(lab_folder)
+    assert {path.name for path in lab_folder.top.iterdir()} == {"thesis.tex"}
 
 
-def test_clean_follows_the_place(place: LabFolder) -> None:
-    """A place that is a link to a folder on a larger disk is emptied there."""
-    linked = LabFolder(place.top.with_name("link"))
-    linked.top.symlink_to(place.top)
+def test_clean_follows_the_place(lab_folder: LabFolder) -> None:
+    """A folder that is a link to a folder on a larger disk is emptied there."""
+    linked = LabFolder(lab_folder.top.with_name("link"))
+    linked.top.symlink_to(lab_folder.top)
     begun(linked)
     labs.clean(linked)
-    assert list(place.top.iterdir()) == []
+    assert list(lab_folder.top.iterdir()) == []
 
 
-def test_seed_is_planted(place: LabFolder) -> None:
+def test_seed_is_planted(lab_folder: LabFolder) -> None:
     """Databases and keys are copied with their secrets, private; what stood there before is gone,
     and the seed stays as it was.
     """
-    before = snapshot(place.cache)
-    grow(place.run, {"mysql/old": "", "glance/images/old": ""})
-    database_seed.plant(place.cache / "seed-1", place.run)
-    assert snapshot(place.cache) == before
-    files = {str(p.relative_to(place.run)) for p in place.run.rglob("*") if p.is_file()}
+    before = snapshot(lab_folder.cache)
+    grow(lab_folder.run, {"mysql/old": "", "glance/images/old": ""})
+    database_seed.plant(lab_folder.cache / "seed-1", lab_folder.run)
+    assert snapshot(lab_folder.cache) == before
+    files = {str(p.relative_to(lab_folder.run)) for p in lab_folder.run.rglob("*") if p.is_file()}
     assert files == {"mysql/ibdata1", "keystone/fernet/0", "secrets.json"}
-    assert (place.run / "secrets.json").stat().st_mode & 0o777 == 0o600
+    assert (lab_folder.run / "secrets.json").stat().st_mode & 0o777 == 0o600
     for scratch in ("glance/images", "glance/staging", "glance/tasks", "nova/lock", "neutron/lock"):
-        assert (place.run / scratch).stat().st_mode & 0o777 == 0o700
+        assert (lab_folder.run / scratch).stat().st_mode & 0o777 == 0o700
 
 
-def test_saved_images_are_planted(place: LabFolder) -> None:
+def test_saved_images_are_planted(lab_folder: LabFolder) -> None:
     """A saved lab's images come with its databases."""
-    saved = grow(place.cache / "saved", {**SEED, "glance/images/id": "qcow2"})
-    place.run.mkdir()
-    database_seed.plant(saved, place.run)
-    assert (place.run / "glance/images/id").read_text() == "qcow2"
+    saved = grow(lab_folder.cache / "saved", {**SEED, "glance/images/id": "qcow2"})
+    lab_folder.run.mkdir()
+    database_seed.plant(saved, lab_folder.run)
+    assert (lab_folder.run / "glance/images/id").read_text() == "qcow2"
 
 
 @pytest.fixture
@@ -235,24 +252,24 @@ def test_without_kvm_the_node_is_emulated(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_kvm")
-def test_trial_of_kvm_is_kept(place: LabFolder) -> None:
+def test_trial_of_kvm_is_kept(lab_folder: LabFolder) -> None:
     """What the trial said is kept until the machine is booted anew or the root changes."""
-    kept = place.cache / "accelerator.json"
-    root = place.cache / "root-1"
-    assert labs.choose_accelerator(place, root)[0] == "tcg"
+    kept = lab_folder.cache / "accelerator.json"
+    root = lab_folder.cache / "root-1"
+    assert labs.choose_accelerator(lab_folder, root)[0] == "tcg"
     known = json.loads(kept.read_text()) | {"accelerator": "kvm", "why": "tried"}
     kept.write_text(json.dumps(known))
-    assert labs.choose_accelerator(place, root) == ("kvm", "tried")
-    assert labs.choose_accelerator(place, place.cache / "root-2")[0] == "tcg"
+    assert labs.choose_accelerator(lab_folder, root) == ("kvm", "tried")
+    assert labs.choose_accelerator(lab_folder, lab_folder.cache / "root-2")[0] == "tcg"
 
 
 @pytest.mark.usefixtures("no_kvm")
 @pytest.mark.parametrize("garbage", ["", "{", "[]", "7", "{}", "null"])
-def test_garbage_is_tried_anew(place: LabFolder, garbage: str) -> None:
+def test_garbage_is_tried_anew(lab_folder: LabFolder, garbage: str) -> None:
     """A kept answer that cannot be read is tried anew and written."""
-    grow(place.cache, {"accelerator.json": garbage})
-    assert labs.choose_accelerator(place, place.cache / "root-1")[0] == "tcg"
-    assert json.loads((place.cache / "accelerator.json").read_text())["accelerator"] == "tcg"
+    grow(lab_folder.cache, {"accelerator.json": garbage})
+    assert labs.choose_accelerator(lab_folder, lab_folder.cache / "root-1")[0] == "tcg"
+    assert json.loads((lab_folder.cache / "accelerator.json").read_text())["accelerator"] == "tcg"
 
 
 @pytest.mark.parametrize(
@@ -272,14 +289,14 @@ def test_where_a_lab_lives(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert default_place() == LabFolder(Path(top))
+    assert default_folder() == LabFolder(Path(top))
 
 
 def test_labs_of_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lab of another name has a folder and a lock of its own, and the same cache."""
     monkeypatch.setenv("WHOLECARD_LAB", "/big")
     monkeypatch.setenv("WHOLECARD_LAB_NAME", "second")
-    second = default_place()
+    second = default_folder()
     assert second == LabFolder(Path("/big"), "second")
     assert (second.run, second.lock) == (Path("/big/second"), Path("/big/second.lock"))
     assert second.cache == LabFolder(Path("/big")).cache
@@ -290,7 +307,7 @@ def test_relative_place_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WHOLECARD_LAB", "lab")
     monkeypatch.delenv("WHOLECARD_LAB_NAME", raising=False)
-    assert default_place() == LabFolder(tmp_path / "lab")
+    assert default_folder() == LabFolder(tmp_path / "lab")
 
 
 def test_key_of_values() -> None:
@@ -303,7 +320,7 @@ def test_key_of_values() -> None:
 
 
 def test_key_of_files(tmp_path: Path) -> None:
-    """A key of a folder changes with a file's content and name, not with the folder's place, nor
+    """A key of a folder changes with a file's content and name, not with where the folder is, nor
     with what Python keeps beside its modules.
     """
     tree = {"room/a.py": "one", "room/below/b.py": "two"}

@@ -21,6 +21,7 @@ from support.computes import fake_compute
 from wholecard.cloud.placement.resource_providers import wait_for_providers
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import Topology
 from wholecard.lab.base.steps import Story
 from wholecard.lab.scenario.control_plane import start_cloud, write_configuration
 
@@ -32,7 +33,7 @@ HOST = "fake-host"
 class Cloud:
     """The running control plane, a connection to it, and a folder for a test's own files."""
 
-    place: LabFolder
+    folder: LabFolder
     conn: Connection
 
     def wholecard(self, *words: str, state: Path, timeout: float = 120) -> Ran:
@@ -45,7 +46,7 @@ class Cloud:
 
     def command(self, *words: str, state: Path) -> list[str]:
         """The command line of `wholecard cloud WORDS` for this cloud."""
-        where = ["--cloud", "wholecard-lab", "--clouds-file", str(self.place.clouds_yaml)]
+        where = ["--cloud", "wholecard-lab", "--clouds-file", str(self.folder.clouds_yaml)]
         state_option = [] if words[0] == "plan" else ["--state", str(state)]
         if words[0] == "status":
             where = where[:2]
@@ -56,17 +57,17 @@ class Cloud:
 
 
 @contextmanager
-def control_plane(place: LabFolder) -> Iterator[Cloud]:
+def control_plane(lab_folder: LabFolder) -> Iterator[Cloud]:
     """Start it, and end it with all its processes; tests/lab/conftest.py keeps a failure's logs."""
-    labs.clean(place, keep_cache=True)
+    labs.clean(lab_folder, keep_cache=True)
     story = Story(Console(file=sys.stderr))
-    parts = labs.build_parts(place, story)
-    lab = labs.new_lab(place, parts, "separate", "tcg")
+    parts = labs.build_parts(lab_folder, story)
+    lab = labs.new_lab(lab_folder, parts, Topology.APART, "tcg")
     try:
         write_configuration(lab)
         conn = start_cloud(lab, story, parts.seed)
         with fake_compute(lab, conn, HOST):
             wait_for_providers(conn, lambda found: any(each.name == HOST for each in found), 60)
-            yield Cloud(place, conn)
+            yield Cloud(lab_folder, conn)
     finally:
-        labs.clean(place, keep_cache=True)
+        labs.clean(lab_folder, keep_cache=True)

@@ -26,26 +26,26 @@ def fake_compute(lab: Lab, conn: Connection, host: str) -> Iterator[Path]:
     Its log is `HOST.out` among the lab's. nova's fake driver makes it larger than the node, and
     gives it no cards.
     """
-    folder = lab.place.run / "etc" / f"nova-{host}"
+    folder = lab.folder.run / "etc" / f"nova-{host}"
     values = lab.settings
-    here = {
+    service = {
         "role": "compute", "host": host, "address": LOOPBACK, "interface": "public",
         "state": f"/lab/{host}", "logs": f"/lab/{host}",
         "rabbitmq": f"{LOOPBACK}:{values.ports['rabbitmq']}",
         "keystone": values.url("keystone"), "glance": values.url("glance"),
     }  # fmt: skip
-    text = values.render("nova.conf.j2", here=here)
+    text = values.render("nova.conf.j2", service=service)
     service_settings.write_private(
         folder / "nova.conf", text.replace("libvirt.LibvirtDriver", "fake.FakeDriver")
     )
-    (lab.place.run / host / "lock").mkdir(parents=True, exist_ok=True)
+    (lab.folder.run / host / "lock").mkdir(parents=True, exist_ok=True)
     command = [f"{INSIDE}/bin/nova-compute"]
-    log = lab.place.logs / f"{host}.out"
-    process.start(lab.control.inside(folder.name), lab.place.run, host, command, log)
+    log = lab.folder.logs / f"{host}.out"
+    process.start(lab.control.inside(folder.name), lab.folder.run, host, command, log)
     try:
         # Asked for its uptime before it listens, nova's list of hypervisors waits a minute.
         wait_for_consumers(lab, f"compute.{host}", some=True, timeout=LISTENS_SECONDS)
         wait_for_compute(conn, host, timeout=LISTENS_SECONDS)
         yield folder / "nova.conf"
     finally:
-        process.stop(lab.place.run, [host])
+        process.stop(lab.folder.run, [host])

@@ -15,9 +15,9 @@ from openstack.connection import Connection
 from support.commands import Ran, wholecard
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.errors import CloudError
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
-from wholecard.lab.parts.root_filesystem import NODE_NAME
 from wholecard.lab.scenario import emulated_gpu, prove_cards
 from wholecard.lab.scenario.control_plane import DROP_IN, DropIns, drop_in_path
 from wholecard.lab.scenario.restart import restart
@@ -161,7 +161,7 @@ def explain(
     """
     options = [f"--api-conf={file}" for file in files.by_role["api"]]
     options += [f"--scheduler-conf={file}" for file in files.by_role["scheduler"]]
-    options += [f"--compute-conf={NODE_NAME}={file}" for file in files.by_role["compute"]]
+    options += [f"--compute-conf={GPU_NODE.name}={file}" for file in files.by_role["compute"]]
     options += [f"--compute-conf={PLAIN_HOST}={file}" for file in files.plain]
     if clouds is not None:
         options += ["--cloud", service_settings.CLOUD, "--clouds", str(clouds)]

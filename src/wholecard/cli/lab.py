@@ -18,71 +18,79 @@ from rich.table import Table
 
 from wholecard.lab import lab as labs
 from wholecard.lab.base import process
-from wholecard.lab.base.folder import LabFolder, default_place
+from wholecard.lab.base.folder import LabFolder, default_folder
+from wholecard.lab.base.node_spec import GPU_NODE, Topology
 from wholecard.lab.base.sandbox import is_rootless
 from wholecard.lab.base.steps import Story
-from wholecard.lab.node.node import LAYOUTS
 
-# Its help stands in cli/app.py, which lists it without importing this file.
+# Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
-Layout = Annotated[
-    str,
-    typer.Option(help="; ".join(f"{name}: {text}" for name, text in LAYOUTS.items()) + "."),
+TopologyOption = Annotated[
+    Topology,
+    typer.Option(
+        "--topology",
+        help="How the cards are connected; "
+        + "; ".join(f"{topology}: {topology.meaning}" for topology in Topology)
+        + ".",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 MIB = 1 << 20
 
 
 @app.command("up")
-def up_command(layout: Layout = "separate") -> None:
-    """Start the lab, to a node with free, prepared cards and a cloud that answers.
+def up_command(topology: TopologyOption = Topology.APART) -> None:
+    """Start the lab: a node with free, prepared cards and a cloud that answers.
 
-    Started again it leaves alone what runs and starts what died. The first time it walks the
-    whole way and saves the node; after that it wakes the saved one.
+    On a lab that is up it starts only the services that died. The first time it prepares a new
+    node and saves it; after that it resumes the saved node.
     """
     from wholecard.lab.scenario.up import up
 
-    place = default_place()
+    folder = default_folder()
     story = Story(Console())
-    with _interruptible(place), story.shown():
-        up(place, story, layout)
+    with _interruptible(folder), story.shown():
+        up(folder, story, topology)
     story.say(f"up after {story.elapsed():.0f} s\n"
-              f"export OS_CLIENT_CONFIG_FILE={place.clouds_yaml}\n"
+              f"export OS_CLIENT_CONFIG_FILE={folder.clouds_yaml}\n"
               "openstack --os-cloud wholecard-lab server list")  # fmt: skip
 
 
 @app.command("demo")
 def demo_command(
-    layout: Layout = "separate",
+    topology: TopologyOption = Topology.APART,
     report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")] = Path(
         "report.html"
     ),
 ) -> None:
-    """Walk the whole way: a bare node, its host prepared, servers with cards, their proof.
+    """Show the whole way: a bare node, its host prepared, servers with cards, their proof.
 
-    At the end the node's host part is rolled back and compared byte for byte with the bare host.
-    A lab that runs is ended first. Afterwards the lab stays up.
+    At the end the node is rolled back and compared byte for byte with the bare host. A lab that
+    runs is ended first. Afterwards the lab stays up.
     """
     from wholecard.lab.scenario.demo import NUMBERS, demo
 
-    place = default_place()
+    folder = default_folder()
     story = Story(Console())
-    with _interruptible(place), story.shown():
-        record = demo(place, story, layout, report.absolute())
+    with _interruptible(folder), story.shown():
+        record = demo(folder, story, topology, report.absolute())
     total = sum(record.memory_bytes.values()) // MIB
     story.say(
         f"proved after {record.seconds_to_proof:.0f} s, all done after {record.seconds:.0f} s "
         f"({'warm' if record.warm else 'cold'}, {record.accelerator}); {total} MiB of memory\n"
         f"report: {report.absolute()}\nfigures: {report.absolute().parent / NUMBERS}\n"
-        "The lab stays up: wholecard lab status, shell, down. Its node is rolled back and serves "
-        "until its next boot."
+        "The lab stays up: wholecard lab status, shell, down. Its node is rolled back; servers get "
+        "its cards until its next boot."
     )
 
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """What runs, as whom, on which ports, with how much memory. Exit status 1 when it is not up."""
-    facts = _facts(default_place())
+    """Show what runs, as which user, on which ports, with how much memory.
+
+    Exit status 1 when the lab is not up.
+    """
+    facts = _facts(default_folder())
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
     else:
@@ -92,8 +100,8 @@ def status(as_json: Json = False) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def shell(context: typer.Context) -> None:
-    """A shell on the node, or one command there: wholecard lab shell -- lspci -nnk."""
-    node = labs.require_up(default_place()).node()
+    """Open a shell on the node, or run one command there: wholecard lab shell -- lspci -nnk."""
+    node = labs.require_up(default_folder()).node(GPU_NODE.name)
     argv, env = node.ssh_command(context.args, terminal=os.isatty(0))
     os.execvpe(argv[0], argv, env)  # noqa: S606 - an argument list, no shell
 
@@ -102,24 +110,24 @@ def shell(context: typer.Context) -> None:
 def restart(
     services: Annotated[
         list[str],
-        typer.Argument(help="nova-api, nova-scheduler, nova-conductor, placement, nova-compute, "
-                       "…: those whose files you changed."),
+        typer.Argument(help="Services whose files you changed: nova-api, nova-scheduler, "
+                       "nova-conductor, placement, nova-compute, ..."),
     ],
 ) -> None:  # fmt: skip
-    """Restart services of the lab on the configuration that now stands below its etc/.
+    """Restart services of the lab with the configuration that is now in its folder etc/.
 
-    Waits until each takes requests. nova-compute is the node's: its files are copied there first.
+    Waits until each takes requests. nova-compute runs on the node: its files are copied there.
     """
     from wholecard.lab.scenario.restart import restart as restart_services
 
-    restart_services(labs.require_up(default_place()), services)
+    restart_services(labs.require_up(default_folder()), services)
     typer.echo(f"restarted: {', '.join(services)}")
 
 
 @app.command()
 def down() -> None:
-    """End the lab: no process of it stays. What was built stays in the cache."""
-    ended = labs.down(default_place())
+    """End all processes of the lab. What was built stays in the cache."""
+    ended = labs.down(default_folder())
     typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
@@ -130,24 +138,24 @@ def clean(
     ] = False,
 ) -> None:
     """End the lab and remove all its files, the cache included."""
-    place = default_place()
-    labs.clean(place, keep_cache)
-    typer.echo(f"removed {place.run if keep_cache else place.top}")
+    folder = default_folder()
+    labs.clean(folder, keep_cache)
+    typer.echo(f"removed {folder.run if keep_cache else folder.top}")
 
 
 @contextmanager
-def _interruptible(place: LabFolder) -> Iterator[None]:
+def _interruptible(folder: LabFolder) -> Iterator[None]:
     """Ctrl-C or a terminate signal ends the lab's processes and this command's own programs.
 
-    Threads that wait for them then fail at once instead of waiting for their time to pass.
+    Threads that wait for them then fail at once and not only when their time is up.
     """
 
     def end(_number: int, _frame: FrameType | None) -> None:
         for child in psutil.Process().children(recursive=True):
-            # One may have ended since it was listed.
+            # One may have ended after it was listed.
             with suppress(psutil.Error):
                 child.kill()
-        process.stop(place.run)
+        process.stop(folder.run)
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -158,33 +166,38 @@ def _interruptible(place: LabFolder) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _facts(place: LabFolder) -> dict[str, Any]:
-    found = labs.current(place)
-    alive = process.running(place.run)
-    dead = [name for name in labs.SERVICES if name not in alive]
-    state = found[1] if found else "down"
-    if state in (labs.UP, labs.ROLLED_BACK) and dead:
+def _facts(folder: LabFolder) -> dict[str, Any]:
+    lab, state = labs.current(folder) or (None, "down")
+    nodes = lab.nodes if lab else (GPU_NODE,)
+    ports = {**lab.settings.ports, **{spec.name: lab.settings.ports[spec.ssh_port]
+                                      for spec in nodes}} if lab else {}  # fmt: skip
+    alive = process.running(folder.run)
+    names = (*labs.CONTROL_SERVICES, *(spec.name for spec in nodes))
+    if state in (labs.UP, labs.ROLLED_BACK) and not set(names) <= set(alive):
         state = "broken"
     return {
         "state": state,
-        "folder": str(place.top),
+        "folder": str(folder.top),
         "rootless": is_rootless(),
-        "layout": found[0].layout if found else None,
-        "accelerator": found[0].accelerator if found else None,
+        "nodes": {spec.name: {"topology": spec.topology} for spec in lab.nodes} if lab else {},
+        "accelerator": lab.accelerator if lab else None,
         "services": {
             name: {
-                "alive": name in alive,
-                "pids": [p.pid for p in alive[name].processes] if name in alive else [],
-                "memory_mib": alive[name].memory() // MIB if name in alive else 0,
-                "port": found[0].settings.ports.get("ssh" if name == "node" else name)
-                if found
-                else None,
-                "log": str(place.logs / f"{name}.out"),
+                **_process_facts(alive.get(name)),
+                "port": ports.get(name),
+                "log": str(folder.logs / f"{name}.out"),
             }
-            for name in labs.SERVICES
+            for name in names
         },
-        "clouds_yaml": str(place.clouds_yaml),
+        "clouds_yaml": str(folder.clouds_yaml),
     }
+
+
+def _process_facts(service: process.Running | None) -> dict[str, Any]:
+    if service is None:
+        return {"alive": False, "pids": [], "memory_mib": 0}
+    pids = [member.pid for member in service.processes]
+    return {"alive": True, "pids": pids, "memory_mib": service.memory() // MIB}
 
 
 def _print_status(facts: dict[str, Any]) -> None:
@@ -196,7 +209,8 @@ def _print_status(facts: dict[str, Any]) -> None:
     if facts["state"] == "down":
         console.print("Start it: wholecard lab up")
         return
-    console.print(f"cards: {facts['layout']}; node by {facts['accelerator']}")
+    for name, node in facts["nodes"].items():
+        console.print(f"node {name}: cards {node['topology']}, run by {facts['accelerator']}")
     table = Table("service", "state", "port on 127.0.0.1", "MiB", "process", box=None)
     for name, service in facts["services"].items():
         alive = "[green]alive[/green]" if service["alive"] else "[red]dead[/red]"
@@ -209,8 +223,8 @@ def _print_status(facts: dict[str, Any]) -> None:
     console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)
     if facts["state"] == labs.ROLLED_BACK:
         console.print(
-            "The node's host part is rolled back: its cards serve until its next boot.\n"
-            "A lab with a prepared node: wholecard lab up"
+            "The node is rolled back; servers get its cards until its next boot.\n"
+            "For a lab with a prepared node: wholecard lab up"
         )
     if facts["state"] == "broken":
-        console.print("Bring it back: wholecard lab up")
+        console.print("Start what died: wholecard lab up")

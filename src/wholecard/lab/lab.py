@@ -1,32 +1,34 @@
-"""One lab: what it is made of, where it runs, and what it is doing."""
+"""One lab: what it is made of, where it runs, its state."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
+from wholecard.lab.base.node_spec import GPU_NODE, NodeSpec, Topology
 from wholecard.lab.base.ports import load_or_choose
 from wholecard.lab.base.sandbox import Mount, Sandbox, require_tools
 from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.control.database_seed import SECRETS, seed_entry
 from wholecard.lab.control.services import APIS, DAEMONS, Control
-from wholecard.lab.node.node import LAYOUTS, LabNode
+from wholecard.lab.node.node import LabNode
 from wholecard.lab.parts import accelerator as accelerators
 from wholecard.lab.parts.images import guest_entry, node_entry
 from wholecard.lab.parts.python_environment import environment_entry
 from wholecard.lab.parts.root_filesystem import root_entry
 
 CONTROL_SERVICES = ("mariadb", "rabbitmq", *APIS, *DAEMONS)
-SERVICES = (*CONTROL_SERVICES, "node")
 STATE = "lab.json"
-# States of a lab that runs whole. A node that was rolled back serves on until its next boot.
+# States of a lab that runs whole. A node that was rolled back still gives its cards to servers
+# until its next boot: rollback changes what the boot reads, not the running kernel.
 UP = "up"
 ROLLED_BACK = "rolled-back"
 # Where the node's QEMU finds the disk of the image, and a saved node.
@@ -44,163 +46,181 @@ class Parts:
     guest: Path
     seed: Path
 
-    def key(self, layout: str, accelerator: str) -> str:
-        """What a saved node depends on: all parts, and the code that prepared it."""
+    def key(self, nodes: Sequence[NodeSpec], accelerator: str) -> str:
+        """What a saved lab depends on: all parts, its nodes, and the code that prepared them."""
         code = key_of_files(Path(__file__).parent.parent)
-        names = [path.name for path in (self.root, self.environment, self.node, self.guest,
-                                        self.seed)]  # fmt: skip
-        return key_of(names, code, layout, accelerator)
+        names = [path.name for path in vars(self).values()]
+        return key_of(names, code, [asdict(spec) for spec in nodes], accelerator)
 
 
 @dataclass(frozen=True)
 class Lab:
     """A lab that runs or is about to."""
 
-    place: LabFolder
+    folder: LabFolder
     parts: Parts
     settings: service_settings.Settings
-    layout: str
+    nodes: tuple[NodeSpec, ...]
     accelerator: str
 
     @property
     def control(self) -> Control:
         """The control plane."""
-        run = self.place.run
+        run = self.folder.run
         return Control(self.parts.root, self.parts.environment, run, run, self.settings.ports)
 
-    def node(self, saved: Path | None = None) -> LabNode:
-        """The node; `saved` is the folder of a saved one that it wakes from."""
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of all that runs in this lab: the control plane's services and the nodes."""
+        return (*CONTROL_SERVICES, *(spec.name for spec in self.nodes))
+
+    def node(self, name: str, saved: Path | None = None) -> LabNode:
+        """The node of this name; `saved` is the folder of a saved lab that it wakes from.
+
+        Raises LabError where the lab has no such node.
+        """
+        spec = next((spec for spec in self.nodes if spec.name == name), None)
+        if spec is None:
+            raise LabError(
+                f"the lab has no node {name or 'without a name'}",
+                resolution=f"One of: {', '.join(spec.name for spec in self.nodes)}.",
+            )
         mounts = [Mount(self.parts.node, IMAGE_INSIDE)]
         if saved is not None:
             mounts.append(Mount(saved, SAVED_INSIDE))
         return LabNode(
-            Sandbox(self.parts.root, tuple(mounts)), self.place.run, self.place.run / "node",
-            dict(self.settings.ports), self.layout, self.accelerator,
+            spec, Sandbox(self.parts.root, tuple(mounts)), self.folder.run,
+            self.folder.node(name), dict(self.settings.ports), self.accelerator,
         )  # fmt: skip
 
 
-def build_parts(place: LabFolder, story: Story) -> Parts:
+def build_parts(folder: LabFolder, story: Story) -> Parts:
     """Everything that is built once, from the cache or anew, side by side where it can be."""
     require_tools()
-    place.top.mkdir(parents=True, exist_ok=True, mode=0o700)
-    place.cache.mkdir(exist_ok=True, mode=0o700)
+    folder.top.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.cache.mkdir(exist_ok=True, mode=0o700)
     with story.step("private Debian root (QEMU, RabbitMQ, MariaDB, kernel)"):
-        root = root_entry(place)
+        root = root_entry(folder)
     with story.step("OpenStack's locked environment (nova 34 and its peers)"):
-        environment = environment_entry(place, root)
+        environment = environment_entry(folder, root)
 
     def node() -> Path:
         with story.step("the node's disk"):
-            return node_entry(place, root, environment)
+            return node_entry(folder, root, environment)
 
     def guest() -> Path:
         with story.step("the proof guest's image"):
-            return guest_entry(place, root)
+            return guest_entry(folder, root)
 
     def seed() -> Path:
         with story.step("OpenStack's databases"):
-            return seed_entry(place, root, environment)
+            return seed_entry(folder, root, environment)
 
     with ThreadPoolExecutor(3) as pool:
-        made = [pool.submit(part) for part in (seed, node, guest)]
-        seed_path, node_path, guest_path = (part.result() for part in made)
+        builds = [pool.submit(build) for build in (seed, node, guest)]
+        seed_path, node_path, guest_path = (build.result() for build in builds)
     return Parts(root, environment, node_path, guest_path, seed_path)
 
 
-def choose_accelerator(place: LabFolder, root: Path) -> tuple[str, str]:
+def choose_accelerator(folder: LabFolder, root: Path) -> tuple[str, str]:
     """`kvm` or `tcg`, and why; tried once per root and kernel of the machine."""
-    kept = place.cache / "accelerator.json"
+    path = folder.cache / "accelerator.json"
     key = key_of(root.name, Path("/proc/sys/kernel/random/boot_id").read_text())
     try:
-        known = json.loads(kept.read_text())
-        if known["key"] == key:
-            return str(known["accelerator"]), str(known["why"])
+        last = json.loads(path.read_text())
+        if last["key"] == key:
+            return str(last["accelerator"]), str(last["why"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     chosen, why = accelerators.choose(root)
-    kept.write_text(json.dumps({"key": key, "accelerator": chosen, "why": why}))
+    path.write_text(json.dumps({"key": key, "accelerator": chosen, "why": why}))
     return chosen, why
 
 
-def new_lab(place: LabFolder, parts: Parts, layout: str, accelerator: str) -> Lab:
+def new_lab(folder: LabFolder, parts: Parts, topology: Topology, accelerator: str) -> Lab:
     """An empty run folder with ports and the secrets of the seed; what ran there is ended."""
-    if layout not in LAYOUTS:
-        raise LabError(f"no such layout: {layout}", resolution=f"One of: {', '.join(LAYOUTS)}.")
-    down(place)
-    cache.remove_tree(place.run)
-    place.run.mkdir(mode=0o700)
-    place.logs.mkdir()
-    (place.run / "node").mkdir()
-    return _lab(
-        place, parts, layout, accelerator, service_settings.load_secrets(parts.seed / SECRETS)
-    )
+    down(folder)
+    cache.remove_tree(folder.run)
+    folder.run.mkdir(mode=0o700)
+    folder.logs.mkdir()
+    nodes = (replace(GPU_NODE, topology=topology),)
+    for spec in nodes:
+        folder.node(spec.name).mkdir()
+    secrets = service_settings.load_secrets(parts.seed / SECRETS)
+    return _lab(folder, parts, nodes, accelerator, secrets)
 
 
 def _lab(
-    place: LabFolder, parts: Parts, layout: str, accelerator: str, secrets: dict[str, str]
-) -> Lab:
-    ports = load_or_choose(place)
-    return Lab(place, parts, service_settings.Settings(ports, secrets), layout, accelerator)
+    folder: LabFolder, parts: Parts, nodes: tuple[NodeSpec, ...], accelerator: str,
+    secrets: dict[str, str],
+) -> Lab:  # fmt: skip
+    settings = service_settings.Settings(load_or_choose(folder), secrets)
+    return Lab(folder, parts, settings, nodes, accelerator)
 
 
 def write_state(lab: Lab, state: str) -> None:
-    """Say in the run folder what the lab is made of and is: `starting`, `up`, `rolled-back`."""
+    """Write in the run folder what the lab is made of and its state (starting, UP, ROLLED_BACK)."""
     facts = {
-        "state": state, "layout": lab.layout, "accelerator": lab.accelerator,
+        "state": state, "nodes": [asdict(spec) for spec in lab.nodes],
+        "accelerator": lab.accelerator,
         "parts": {name: str(path) for name, path in vars(lab.parts).items()},
     }  # fmt: skip
-    service_settings.write_private(lab.place.run / STATE, json.dumps(facts, indent=1))
+    service_settings.write_private(lab.folder.run / STATE, json.dumps(facts, indent=1))
 
 
-def current(place: LabFolder) -> tuple[Lab, str] | None:
+def current(folder: LabFolder) -> tuple[Lab, str] | None:
     """The lab in the run folder and its state; None where there is none that can be read."""
     try:
-        facts = json.loads((place.run / STATE).read_text())
+        facts = json.loads((folder.run / STATE).read_text())
         parts = Parts(**{name: Path(path) for name, path in facts["parts"].items()})
-        secrets = service_settings.load_secrets(place.run / SECRETS)
-        lab = _lab(place, parts, facts["layout"], facts["accelerator"], secrets)
+        secrets = service_settings.load_secrets(folder.run / SECRETS)
+        nodes = tuple(
+            NodeSpec(**values | {"topology": Topology(values["topology"])})
+            for values in facts["nodes"]
+        )
+        lab = _lab(folder, parts, nodes, facts["accelerator"], secrets)
         return lab, str(facts["state"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def require_up(place: LabFolder) -> Lab:
+def require_up(folder: LabFolder) -> Lab:
     """The lab that runs; raises LabError where none does or a part of it has died."""
-    found = current(place)
-    if found is None or found[1] not in (UP, ROLLED_BACK):
+    lab, state = current(folder) or (None, "")
+    if lab is None or state not in (UP, ROLLED_BACK):
         raise LabError("the lab is not up", resolution="Start it: wholecard lab up")
-    alive = process.running(place.run)
-    dead = [name for name in SERVICES if name not in alive]
+    alive = process.running(folder.run)
+    dead = [name for name in lab.services if name not in alive]
     if dead:
         raise LabError(
-            f"{', '.join(dead)} died", f"logs: {place.logs}", "`wholecard lab up` brings it back."
+            f"{', '.join(dead)} died", f"logs: {folder.logs}", "Start it again: wholecard lab up"
         )
-    return found[0]
+    return lab
 
 
-def down(place: LabFolder) -> list[str]:
+def down(folder: LabFolder) -> list[str]:
     """End every process of the lab; returns their services' names."""
-    ended = process.stop(place.run)
-    (place.run / STATE).unlink(missing_ok=True)
+    ended = process.stop(folder.run)
+    (folder.run / STATE).unlink(missing_ok=True)
     return ended
 
 
-def clean(place: LabFolder, keep_cache: bool = False) -> None:
-    """End the lab and remove its files; with `keep_cache` what was slow to build stays.
+def clean(folder: LabFolder, keep_cache: bool = False) -> None:
+    """End the lab and remove its files; with `keep_cache` the cache stays.
 
-    Only what is the lab's own is removed: `place.top` may be any folder that the person named, or
-    a link to one, and goes only where it is empty then.
+    Only the lab's own files are removed: `folder.top` may be any folder that the person named, or
+    a link to one, and is removed only where it is empty afterwards.
     """
-    down(place)
-    cache.remove_tree(place.run)
+    down(folder)
+    cache.remove_tree(folder.run)
     if not keep_cache:
-        if cache.in_use(place.cache):
+        if cache.in_use(folder.cache):
             raise LabError(
                 "another lab still uses the cache",
-                str(place.cache),
+                str(folder.cache),
                 "End it (WHOLECARD_LAB_NAME names it), or clean with --keep-cache.",
             )
-        cache.remove_tree(place.cache)
-        place.lock.unlink(missing_ok=True)
+        cache.remove_tree(folder.cache)
+        folder.lock.unlink(missing_ok=True)
         with suppress(OSError):
-            place.top.rmdir()
+            folder.top.rmdir()

@@ -74,11 +74,11 @@ def test_two_labs_have_different_ports(tmp_path: Path) -> None:
 
 def test_ports_are_kept(tmp_path: Path) -> None:
     """A lab keeps its ports, also while its own services listen on them."""
-    place = LabFolder(tmp_path)
-    place.run.mkdir()
-    first = ports.load_or_choose(place)
+    lab_folder = LabFolder(tmp_path)
+    lab_folder.run.mkdir()
+    first = ports.load_or_choose(lab_folder)
     with listening(ports.LOOPBACK, first["keystone"]):
-        assert ports.load_or_choose(place) == first
+        assert ports.load_or_choose(lab_folder) == first
 
 
 GOOD = dict.fromkeys(ports.PREFERRED, 1)
@@ -91,11 +91,11 @@ GOOD = dict.fromkeys(ports.PREFERRED, 1)
 )  # fmt: skip
 def test_garbage_is_chosen_anew(tmp_path: Path, garbage: str) -> None:
     """A file that does not hold a number for each name is written anew with ports that are free."""
-    place = LabFolder(tmp_path)
-    place.run.mkdir()
-    path = place.run / ports.FILE
+    lab_folder = LabFolder(tmp_path)
+    lab_folder.run.mkdir()
+    path = lab_folder.run / ports.FILE
     path.write_text(garbage, errors="surrogateescape")
-    chosen = ports.load_or_choose(place)
+    chosen = ports.load_or_choose(lab_folder)
     assert list(chosen) == list(ports.PREFERRED)
     assert json.loads(path.read_text()) == chosen
 

@@ -79,7 +79,7 @@ def test_every_template_is_rendered(run: Path) -> None:
 
 
 def test_missing_value_is_an_error() -> None:
-    """A template that lacks a port or a secret is an error, not an empty place."""
+    """A template that lacks a port or a secret is an error, not an empty value."""
     with pytest.raises(jinja2.UndefinedError):
         Settings(PORTS, {}).render("rabbitmq.conf.j2")
     with pytest.raises(jinja2.UndefinedError):

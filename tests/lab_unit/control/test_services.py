@@ -6,15 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from support.marked import Marked
-from support.tree import grow
-from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.ports import LOOPBACK
-from wholecard.lab.control.services import answers_http, require_alive, speaks_amqp
+from wholecard.lab.control.services import answers_http, speaks_amqp
 
 
 @contextmanager
@@ -64,13 +60,3 @@ def test_nobody_listens() -> None:
         port = listener.getsockname()[1]
     assert not answers_http(port)
     assert not speaks_amqp(port)
-
-
-def test_dead_service_is_named(tmp_path: Path, marked: Marked) -> None:
-    """The first service that has died is named with the end of its log."""
-    marked.start(tmp_path, "keystone")
-    require_alive(tmp_path, ["keystone"], tmp_path)
-    grow(tmp_path, {"glance.out": "cannot bind\n"})
-    with pytest.raises(LabError, match="glance has died") as caught:
-        require_alive(tmp_path, ["keystone", "glance", "nova-api"], tmp_path)
-    assert caught.value.details.endswith("\n  cannot bind")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from support.marked import Marked
 from support.tree import grow
 from wholecard.core import RunError
 from wholecard.lab.base.errors import LabError
+from wholecard.lab.base.node_spec import GPU_NODE, Topology
 from wholecard.lab.base.ports import INNER, PREFERRED
 from wholecard.lab.base.sandbox import Sandbox
-from wholecard.lab.node.node import LAYOUTS, SERVICE, LabNode, cards
+from wholecard.lab.node.node import LabNode, cards
 from wholecard.lab.scenario import views
 
 PORTS = {name: port + 1000 for name, port in PREFERRED.items()}
@@ -32,7 +34,9 @@ exec sh -c "$last"
 """
 
 
-def node(top: Path, *, layout: str = "separate", accelerator: str = "tcg", **more: str) -> LabNode:
+def node(
+    top: Path, *, topology: Topology = Topology.APART, accelerator: str = "tcg", **more: str
+) -> LabNode:
     """A node whose programs are fakes; `more` are programs that it has, by name."""
     programs = {"bwrap": (FAKE_BWRAP, 0o755), "ssh": (FAKE_SSH, 0o755)}
     programs |= {name: (f"#!/bin/sh\n{text}\n", 0o755) for name, text in more.items()}
@@ -40,19 +44,20 @@ def node(top: Path, *, layout: str = "separate", accelerator: str = "tcg", **mor
     path = f"{grow(top / 'programs', programs)}:/usr/bin:/bin"
     environment = {"PATH": path, "CALLS": str(top / "calls")}
     inside = Sandbox(top / "root", environment=environment)
-    return LabNode(inside, top / "lab", top / "node", dict(PORTS), layout, accelerator)
+    spec = replace(GPU_NODE, topology=topology)
+    return LabNode(spec, inside, top / "lab", top / "node", dict(PORTS), accelerator)
 
 
 def option(command: list[str], name: str) -> list[str]:
     return [value for key, value in zip(command, command[1:], strict=False) if key == name]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_node_reaches_the_services_alone(tmp_path: Path, layout: str) -> None:
+@pytest.mark.parametrize("topology", Topology)
+def test_node_reaches_the_services_alone(tmp_path: Path, topology: Topology) -> None:
     """The node's network is restricted to the services of one address, each carried to loopback,
     and to ssh from loopback.
     """
-    (netdev,) = option(node(tmp_path, layout=layout).command(), "-netdev")
+    (netdev,) = option(node(tmp_path, topology=topology).command(), "-netdev")
     words = netdev.split(",")
     assert words[:4] == ["user", "id=net", "ipv6=off", "restrict=on"]
     forwards = words[4:]
@@ -87,36 +92,36 @@ def functions(arguments: list[str]) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("layout", "slots"),
-    [("separate", [("port1", "0x0"), ("port2", "0x0")]),
-     ("bridge", [("bridge", "0x1"), ("bridge", "0x2")])],
+    ("topology", "slots"),
+    [(Topology.APART, [("port1", "0x0"), ("port2", "0x0")]),
+     (Topology.TOGETHER, [("bridge", "0x1"), ("bridge", "0x2")])],
 )  # fmt: skip
-def test_layouts_have_two_whole_cards(
-    tmp_path: Path, layout: str, slots: list[tuple[str, str]]
+def test_topologies_have_two_whole_cards(
+    tmp_path: Path, topology: Topology, slots: list[tuple[str, str]]
 ) -> None:
-    """Each layout has four functions: two slots with a display and its audio function each."""
+    """Each topology has four functions: two slots with a display and its audio function each."""
     expected = [
         (model, bus, f"{slot}.{function}")
         for bus, slot in slots
         for function, model in (("0x0", "ati-vga"), ("0x1", "ich9-intel-hda"))
     ]
-    assert functions(cards(layout)) == expected
-    assert functions(node(tmp_path, layout=layout).command()) == expected
+    assert functions(cards(topology)) == expected
+    assert functions(node(tmp_path, topology=topology).command()) == expected
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_displays_are_multifunction_without_a_bios(layout: str) -> None:
+@pytest.mark.parametrize("topology", Topology)
+def test_displays_are_multifunction_without_a_bios(topology: Topology) -> None:
     """A card's display announces that more functions follow, and has no video BIOS to run."""
-    displays = [each for each in option(cards(layout), "-device") if each.startswith("ati-vga")]
+    displays = [each for each in option(cards(topology), "-device") if each.startswith("ati-vga")]
     assert len(displays) == 2
     for display in displays:
         assert {"multifunction=on", "romfile="} <= set(display.split(","))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_ids_are_given_once(tmp_path: Path, layout: str) -> None:
+@pytest.mark.parametrize("topology", Topology)
+def test_ids_are_given_once(tmp_path: Path, topology: Topology) -> None:
     """No two devices have the same id or the same slot, and every bus that is named is there."""
-    command = node(tmp_path, layout=layout).command()
+    command = node(tmp_path, topology=topology).command()
     devices = [
         dict(w.split("=", 1) for w in each.split(",")[1:]) for each in option(command, "-device")
     ]
@@ -128,21 +133,14 @@ def test_ids_are_given_once(tmp_path: Path, layout: str) -> None:
     assert buses <= {"pcie", *ids}
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_node_has_an_iommu_and_a_display_of_its_own(tmp_path: Path, layout: str) -> None:
+@pytest.mark.parametrize("topology", Topology)
+def test_node_has_an_iommu_and_a_display_of_its_own(tmp_path: Path, topology: Topology) -> None:
     """The node has a VT-d that remaps interrupts, and a display that is no card."""
-    devices = option(node(tmp_path, layout=layout).command(), "-device")
+    devices = option(node(tmp_path, topology=topology).command(), "-device")
     assert [each for each in devices if each.startswith("intel-iommu,")] == [
         "intel-iommu,intremap=on,caching-mode=on"
     ]
     assert len([each for each in devices if each.startswith("VGA,")]) == 1
-
-
-def test_unknown_layout() -> None:
-    """A layout that is not known is an error that names those that are."""
-    with pytest.raises(LabError, match="no such layout: nvlink") as caught:
-        cards("nvlink")
-    assert all(layout in caught.value.resolution for layout in ("separate", "bridge"))
 
 
 AWKWARD = ["a b", "$HOME", "'", '"', "*", "", "a;echo b", "-n", "\\"]
@@ -196,7 +194,7 @@ def test_wait_for_a_node_that_does_not_run(tmp_path: Path) -> None:
 def test_wait_for_a_node_that_does_not_answer(tmp_path: Path, marked: Marked) -> None:
     """A node that runs and does not answer in time is an error with what ssh said last."""
     there = node(tmp_path)
-    marked.start(there.run_folder, SERVICE)
+    marked.start(there.run_folder, GPU_NODE.name)
     (tmp_path / "calls.fail").touch()
     with pytest.raises(LabError, match="did not answer by ssh within 0 s") as caught:
         there.wait_for_ssh(timeout=0.2)
@@ -208,7 +206,7 @@ def test_boot_that_does_not_count(tmp_path: Path, marked: Marked) -> None:
     turn = tmp_path / "turn"
     told = f"[ -e {turn} ] && echo two || echo one; touch {turn}"
     there = node(tmp_path, cat=told, udevadm="true")
-    marked.start(there.run_folder, SERVICE)
+    marked.start(there.run_folder, GPU_NODE.name)
     assert there.wait_for_ssh(timeout=30, other_than="one") == "two"
 
 

@@ -70,7 +70,7 @@ def test_numbers_have_no_evidence() -> None:
     assert numbers == record.numbers()
     assert [step["title"] for step in numbers["steps"]] == [step.title for step in record.steps]
     assert numbers["steps"][15]["seconds"] == 0.0
-    assert numbers["memory_mib"]["node"] == 1536
+    assert numbers["memory_mib"]["gpu-01"] == 1536
     assert demos.LOG not in json.dumps(numbers)
     assert "evidence" not in json.dumps(numbers)
 

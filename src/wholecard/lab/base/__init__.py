@@ -1,1 +1,1 @@
-"""Folder, ports, processes, sandbox, cache: what every part of the lab stands on."""
+"""Folder, ports, processes, sandbox, cache: what every part of the lab uses."""

@@ -1,4 +1,4 @@
-"""The cache: entries that are built once, keyed by what went in, and rebuilt where broken."""
+"""The cache: entries built once, keyed by what they are made from, rebuilt where damaged."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def entry(
 ) -> Path:
     """The folder `cache/KIND-KEY`, built by `build(folder)` where it is not whole.
 
-    It is built under another name and moved into place when complete, so a killed build is never
-    mistaken for a whole one; a lock lets a second process wait. Its `.complete.json` keeps the
-    size of each file of `must_have` (paths in it; `*` is a wildcard): an entry that lacks one,
-    or has it in another size, is built anew. Older entries of the same kind that no process uses
-    are removed.
+    It is built under another name and renamed when complete, so that a killed build is never taken
+    for a whole one; a lock lets a second process wait. Its `.complete.json` has the size of each
+    file of `must_have` (paths in it; `*` is a wildcard): an entry that lacks one, or has it in
+    another size, is built anew. Older entries of the same kind that no process uses are removed.
+    Raises LabError where a damaged entry is in use or the build lacks a file.
     """
     folder = cache / f"{kind}-{key}"
-    with locked(cache / f"{kind}.lock", f"another process builds the lab's {kind}"):
+    with locked(cache / f"{kind}.lock", f"another process is building the lab's {kind}"):
         if is_whole(folder):
             return folder
         partial = cache / f"{kind}-{key}.partial"
@@ -43,7 +43,7 @@ def entry(
                 remove_tree(stale)
             elif stale in (folder, partial):
                 raise LabError(
-                    f"the lab's {kind} is broken and still in use",
+                    f"the lab's {kind} is damaged and in use",
                     str(stale),
                     "End the lab that uses it: wholecard lab down",
                 )
@@ -56,10 +56,10 @@ def entry(
             raise
         sizes = {}
         for pattern in must_have:
-            found = sorted(partial.glob(pattern))
-            if not found:
+            files = sorted(partial.glob(pattern))
+            if not files:
                 raise LabError(f"the lab's {kind} was built without {pattern}", f"in {partial}")
-            sizes.update({str(path.relative_to(partial)): path.lstat().st_size for path in found})
+            sizes.update({str(path.relative_to(partial)): path.lstat().st_size for path in files})
         facts = {"seconds": round(time.monotonic() - started, 1), "sizes": sizes}
         (partial / MARKER).write_text(json.dumps(facts, indent=1))
         partial.rename(folder)
@@ -79,16 +79,16 @@ def is_whole(folder: Path) -> bool:
 def locked(path: Path, waiting_for: str, timeout: float = 900) -> Iterator[None]:
     """Hold a lock file; wait for another holder up to `timeout` seconds, then LabError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    resolution = "End the other process, then run the command again."
+    resolution = "Wait for the other process or end it, then run the command again."
     with locks.locked(path, waiting_for, resolution, timeout=timeout, error=LabError):
         yield
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a folder with all in it, also folders without write permission.
+    """Remove a file or a folder with its content, also folders without write permission.
 
-    Raises LabError, with nothing removed, where something is mounted inside: removal would go on
-    through it into the machine's own files.
+    Raises LabError, with nothing removed, where something is mounted inside: removal would
+    continue through it into the machine's own files.
     """
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
@@ -96,14 +96,14 @@ def remove_tree(path: Path) -> None:
     mounted = mounts_in(path)
     if mounted:
         raise LabError(
-            f"something is mounted in {path}, which was to be removed",
+            f"{path} is not removed: something is mounted in it",
             "\n".join(mounted),
-            "End what mounted it, or `umount` each of these; then run the command again.",
+            "End what mounted it or `umount` each of these, then run the command again.",
         )
     if os.geteuid() != 0:
         path.chmod(0o700)
         for above, names, _ in os.walk(path):
-            # Before os.walk goes into them: what it cannot read it leaves out.
+            # Before os.walk goes into them: it leaves out what it cannot read.
             for folder in (Path(above, name) for name in names):
                 if not folder.is_symlink():
                     folder.chmod(0o700)
@@ -111,7 +111,7 @@ def remove_tree(path: Path) -> None:
 
 
 def in_use(path: Path) -> bool:
-    """Whether a process names this folder in its arguments, as a sandbox does that mounts it."""
+    """Whether a process has this folder in its arguments, as bwrap has the folders it mounts."""
     for process in psutil.process_iter():
         try:
             if any(str(path) in word for word in process.cmdline()):

@@ -1,4 +1,4 @@
-"""What goes wrong in the lab, with where to look."""
+"""The lab's error, and the end of a log for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TAIL_LINES = 15
 
 
 class LabError(WholecardError):
-    """A part of the lab failed; `details` end with the log's last lines where there is a log."""
+    """A part of the lab failed; `details` end with the last lines of its log where there is one."""
 
 
 def log_tail(log: Path, lines: int = TAIL_LINES) -> str:

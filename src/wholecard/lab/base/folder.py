@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LabFolder:
-    """The lab's one folder and the names in it.
+    """The lab's one folder, and the paths in it.
 
     `cache/` holds what is slow to build, each entry named by a key of what went in; a folder of
     the lab's name holds the running lab: configuration, databases, logs, sockets, secrets. All of
@@ -31,9 +31,13 @@ class LabFolder:
         """The running lab."""
         return self.top / self.name
 
+    def node(self, name: str) -> Path:
+        """A node's own folder: its disk, its console, its control socket."""
+        return self.run / name
+
     @property
     def lock(self) -> Path:
-        """Held by who starts this lab."""
+        """The lock of the process that starts this lab."""
         return self.top / f"{self.name}.lock"
 
     @property
@@ -47,7 +51,7 @@ class LabFolder:
         return self.run / "clouds.yaml"
 
 
-def default_place() -> LabFolder:
+def default_folder() -> LabFolder:
     """`$WHOLECARD_LAB`, else `$XDG_CACHE_HOME/wholecard`, else `~/.cache/wholecard`.
 
     `$WHOLECARD_LAB_NAME` names another lab than `lab` in it.

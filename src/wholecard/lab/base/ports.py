@@ -44,19 +44,19 @@ def choose(others: Collection[int] = ()) -> dict[str, int]:
     return ports
 
 
-def load_or_choose(place: LabFolder) -> dict[str, int]:
+def load_or_choose(folder: LabFolder) -> dict[str, int]:
     """The ports that this lab has, kept in its folder as JSON; chosen where there are none yet.
 
-    Labs of other names in the same place have different ones, also while their services do not
+    Labs of other names in the same folder have different ones, also while their services do not
     listen yet.
     """
-    path = place.run / FILE
+    path = folder.run / FILE
     kept = _load(path)
     if kept:
         return kept
-    with cache.locked(place.cache / "ports.lock", "another lab chooses its ports"):
-        others = [_load(each) for each in place.top.glob(f"*/{FILE}")]
-        ports = choose([port for each in others for port in each.values()])
+    with cache.locked(folder.cache / "ports.lock", "another lab chooses its ports"):
+        others = [_load(file) for file in folder.top.glob(f"*/{FILE}")]
+        ports = choose([port for ports in others for port in ports.values()])
         path.write_text(json.dumps(ports, indent=1))
     return ports
 

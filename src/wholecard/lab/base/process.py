@@ -15,8 +15,8 @@ from wholecard.core import RunError, waiting
 from wholecard.lab.base.errors import LabError, log_tail
 from wholecard.lab.base.sandbox import Sandbox
 
-# Every process of a lab carries these: a lab can be ended though its starter was killed before
-# it could write anything down.
+# Every process of a lab has these in its environment, so that it can be ended also where the
+# command that started it was killed before it could write anything.
 MARK_LAB = "WHOLECARD_LAB_RUN"
 MARK_NAME = "WHOLECARD_SERVICE"
 
@@ -29,7 +29,7 @@ class Running:
     processes: tuple[psutil.Process, ...]
 
     def memory(self) -> int:
-        """Bytes of memory that are its own (PSS where the kernel tells, else resident)."""
+        """Bytes of memory: PSS, which divides shared pages, or RSS where the kernel has no PSS."""
         total = 0
         for process in self.processes:
             try:
@@ -65,7 +65,7 @@ def start(
 
 def running(run_folder: Path) -> dict[str, Running]:
     """The lab's services that have living processes, by name."""
-    found: dict[str, dict[int, psutil.Process]] = {}
+    services: dict[str, dict[int, psutil.Process]] = {}
     for process in psutil.process_iter():
         try:
             environment = process.environ()
@@ -73,15 +73,16 @@ def running(run_folder: Path) -> dict[str, Running]:
                 run_folder
             ):
                 continue
-            # A program that sets its own title writes over its environment, and so its mark.
+            # A program that sets its own title overwrites its environment, and with it the mark;
+            # its parent still has it.
             family = [process, *process.children(recursive=True)]
         except (psutil.Error, OSError):
             continue
-        service = found.setdefault(environment.get(MARK_NAME, "?"), {})
+        service = services.setdefault(environment.get(MARK_NAME, "?"), {})
         service.update({member.pid: member for member in family})
     return {
         name: Running(name, tuple(sorted(members.values(), key=_age)))
-        for name, members in sorted(found.items())
+        for name, members in sorted(services.items())
     }
 
 
@@ -95,28 +96,25 @@ def _age(process: psutil.Process) -> tuple[float, int]:
 def stop(run_folder: Path, names: Sequence[str] | None = None, timeout: float = 20) -> list[str]:
     """Kill the processes of these services (all where None) and wait until none is left.
 
-    Nothing in a running lab outlives it, so nothing needs time to put its things in order.
+    By SIGKILL: a lab that ends keeps no data, so no service needs time to end cleanly.
     Returns the names of those that ran; raises LabError where one stays after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     ended: list[str] = []
     while True:
-        left = {
-            name: service
-            for name, service in running(run_folder).items()
-            if names is None or name in names
-        }
+        left = running(run_folder)
+        if names is not None:
+            left = {name: left[name] for name in names if name in left}
         if not left:
             return ended
         if time.monotonic() > deadline:
             raise LabError(
                 f"did not end: {', '.join(left)}",
-                resolution="Look at them with `ps`; end them by their id.",
+                resolution="Find them with `ps -ef` and end them by their process id.",
             )
         ended += [name for name in left if name not in ended]
-        for service in left.values():
-            for process in service.processes:
-                _kill(process)
+        for process in (process for service in left.values() for process in service.processes):
+            _kill(process)
         time.sleep(0.05)
 
 
@@ -137,11 +135,11 @@ def wait_until(
     log: Path | None = None,
     every: float = 0.1,
 ) -> None:
-    """Wait until `condition()` holds; it is asked again every `every` seconds.
+    """Wait until `condition()` holds; it is asked every `every` seconds.
 
-    A program that fails in it (RunError) has not answered yet: a loaded machine's does so. Raises
-    LabError with the log's end when `timeout` seconds pass, or at once when `service` (started by
-    this process) has ended.
+    A program that fails in it (RunError) counts as no answer yet: on a loaded machine one may run
+    into its own time-out. Raises LabError with the log's end when `timeout` seconds have passed,
+    or at once when `service` (started by this process) has ended.
     """
     failed = ""
 
@@ -160,6 +158,6 @@ def wait_until(
     waiting.wait_until(
         what, probe, timeout, interval=every, ended=ended,
         last=lambda: failed + (log_tail(log) if log else ""),
-        resolution="The log may say why. `wholecard lab up` tries again and goes on where it was.",
+        resolution="Read the log; then run `wholecard lab up` again, which continues from here.",
         error=LabError,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 from wholecard.core import Result, run
 from wholecard.lab.base.errors import LabError
 
-# What a program in the root may learn of the machine outside: how to reach a package registry.
+# The only variables of the machine that a program in the root gets: how to reach a registry.
 PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
              "http_proxy", "https_proxy", "no_proxy", "UV_DEFAULT_INDEX", "UV_INDEX",
              "UV_INDEX_URL", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")  # fmt: skip
@@ -34,7 +34,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The private root, read-only unless said otherwise, with what is mounted into it."""
+    """The private root, read-only unless `writable`, with what is mounted into it."""
 
     root: Path
     mounts: tuple[Mount, ...] = ()
@@ -48,8 +48,8 @@ class Sandbox:
     def argv(self, command: Sequence[str], *, workdir: str = "/") -> list[str]:
         """The argument list that runs `command` in the root.
 
-        The processes have their own PID namespace, so that ending its first ends all of them;
-        the network is the machine's, for services on loopback.
+        The processes have a PID namespace of their own: when its first process ends, the kernel
+        kills the others (pid_namespaces(7)). The network is the machine's: services use loopback.
         """
         argv = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
         if is_rootless():
@@ -63,7 +63,7 @@ class Sandbox:
         return [*argv, "--chdir", workdir, "--", *command]
 
     def env(self) -> dict[str, str]:
-        """The whole environment of a program in the root: nothing of the person's leaks in."""
+        """The whole environment of a program in the root; it has nothing of the person's own."""
         base = {
             "PATH": "/opt/openstack/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/tmp",  # noqa: S108 - a tmpfs of its own
@@ -100,7 +100,7 @@ def registry_mounts() -> tuple[Mount, ...]:
 
 
 def require_tools() -> None:
-    """Raise LabError where the machine lacks what the lab itself needs to run."""
+    """Raise LabError where the machine lacks a program or a right that the lab needs."""
     for tool, package in (("bwrap", "bubblewrap"), ("mmdebstrap", "mmdebstrap")):
         if shutil.which(tool) is None:
             raise LabError(
@@ -113,7 +113,7 @@ def require_tools() -> None:
 
 
 def _require_user_namespaces() -> None:
-    """Raise LabError where an ordinary user may not make user namespaces."""
+    """Raise LabError where an ordinary user may not create user namespaces."""
     trial = run(["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"], timeout=10, check=False)
     if trial.status != 0:
         raise LabError(
@@ -125,6 +125,6 @@ def _require_user_namespaces() -> None:
     if shutil.which("newuidmap") is None:
         raise LabError(
             "newuidmap is not installed",
-            "Without root, mmdebstrap unpacks the private root in a user namespace of its own.",
+            "Without root, mmdebstrap needs it to unpack the private root in a user namespace.",
             "Install it: sudo apt-get install uidmap; or run the command as root.",
         )

@@ -1,4 +1,4 @@
-"""The story of a lab: steps with their times, shown as they go, kept for the report."""
+"""The steps of a lab with their times: shown while they run, kept for the report."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-# Where no terminal shows a spinner, a step that takes longer than this says that it goes on.
+# Without a terminal there is no spinner: after each of these seconds a step prints that it runs.
 REMIND_SECONDS = 15.0
 
 
 @dataclass
 class Step:
-    """One step: what, since when (seconds after the story's start), how long, what was seen."""
+    """One step: what, its start (seconds after the story's), how long, and what was seen."""
 
     title: str
     started: float
@@ -30,12 +30,12 @@ class Step:
     evidence: list[tuple[str, str]] = field(default_factory=list)
 
     def saw(self, title: str, text: str) -> None:
-        """Keep raw evidence for the report."""
+        """Keep evidence for the report, as it is."""
         self.evidence.append((title, text))
 
 
 class Story:
-    """Steps that may run side by side, printed when they end, with a spinner while they run."""
+    """Steps that may run in parallel, printed when they end, with a spinner while they run."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -50,7 +50,7 @@ class Story:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """One step; it ends with the block, well or with the exception that leaves it."""
+        """One step; it ends with the block, and has failed where an exception leaves the block."""
         step = Step(title, self.elapsed())
         with self._lock:
             self.steps.append(step)
@@ -64,7 +64,7 @@ class Story:
             self._print_ended(step)
 
     def say(self, text: str, *, title: str = "") -> None:
-        """Tell something in between, above the running steps."""
+        """Print something above the running steps."""
         with self._lock:
             if title:
                 self.console.print(f"\n[bold]{escape(title)}[/bold]")
@@ -79,7 +79,7 @@ class Story:
 
     @contextmanager
     def shown(self) -> Iterator[Story]:
-        """Show what is running, live on a terminal, by a line now and then elsewhere."""
+        """Show what runs: live on a terminal, elsewhere by a line from time to time."""
         if self.console.is_terminal:
             with Live(get_renderable=self._running_table, console=self.console,
                       refresh_per_second=8, transient=True):  # fmt: skip

@@ -1,4 +1,4 @@
-"""The databases as they are before anything happens in the cloud: made once, then copied."""
+"""The databases of a new cloud: made once, then copied into each lab."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from wholecard.lab.control.services import DATABASES, Control
 SECRETS = "secrets.json"
 SERVICE = "mariadb-of-seed"
 PARTS = ("mysql", "keystone")
-# What the schemas are made by; a change of ports or of cards does not make them anew.
+# The code that makes the schemas; a change of other code does not make them anew.
 MADE_BY = ("control/database_seed.py", "control/services.py", "inside/prepare.py")
 
 
-def seed_entry(place: LabFolder, root: Path, environment: Path) -> Path:
+def seed_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
     """The folder with MariaDB's files, keystone's keys and the secrets that belong to them."""
     here = Path(__file__).parents[1]
     key = key_of(root.name, environment.name, key_of_files(*(here / name for name in MADE_BY)))
 
-    def build(folder: Path) -> None:
+    def build(target: Path) -> None:
         values = service_settings.Settings(choose(), service_settings.make_secrets())
-        control = Control(root, environment, folder, place.run, values.ports, SERVICE)
-        service_settings.write_private(folder / SECRETS, json.dumps(dict(values.secrets)))
-        service_settings.write_all(values, folder, environment)
-        (folder / "log").mkdir()
+        control = Control(root, environment, target, folder.run, values.ports, SERVICE)
+        service_settings.write_private(target / SECRETS, json.dumps(dict(values.secrets)))
+        service_settings.write_all(values, target, environment)
+        (target / "log").mkdir()
         for name in (
             "keystone/fernet",
             "keystone/credential",
@@ -38,33 +38,36 @@ def seed_entry(place: LabFolder, root: Path, environment: Path) -> Path:
             "nova",
             "neutron",
         ):
-            (folder / name).mkdir(parents=True, mode=0o700)
+            (target / name).mkdir(parents=True, mode=0o700)
         try:
             _fill(control, values)
             control.stop_mariadb_cleanly()
         finally:
-            process.stop(place.run, [SERVICE])
+            process.stop(folder.run, [SERVICE])
         for scratch in ("etc", "log", "nova", "neutron", "clouds.yaml"):
-            cache.remove_tree(folder / scratch)
+            cache.remove_tree(target / scratch)
 
-    return cache.entry(place.cache, "seed", key, build, (SECRETS, "mysql/ibdata1"))
+    return cache.entry(folder.cache, "seed", key, build, (SECRETS, "mysql/ibdata1"))
 
 
 def _fill(control: Control, values: service_settings.Settings) -> None:
     control.make_databases()
     control.start_mariadb()
     control.sql("".join(f"create database {name} character set utf8mb3;" for name in DATABASES))
-    given = {"admin": values.secrets["admin"], "keystone_url": values.url("keystone")}
-    # nova's migrations take as long as all others together, and there are two cores.
+    secrets = {"admin": values.secrets["admin"], "keystone_url": values.url("keystone")}
+    # nova's migrations take as long as all others together.
     with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(control.prepare, "nova", {}), pool.submit(_fill_others, control, given)]
-        for one in both:
-            one.result()
+        both = [
+            pool.submit(control.prepare, "nova", {}),
+            pool.submit(_fill_others, control, secrets),
+        ]
+        for filled in both:
+            filled.result()
 
 
-def _fill_others(control: Control, given: dict[str, str]) -> None:
+def _fill_others(control: Control, secrets: dict[str, str]) -> None:
     for name in ("keystone", "neutron", "glance", "placement"):
-        control.prepare(name, given)
+        control.prepare(name, secrets)
 
 
 def plant(source: Path, run: Path) -> None:

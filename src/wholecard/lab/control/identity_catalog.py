@@ -22,9 +22,9 @@ SERVICES = (
 
 
 def register(conn: Connection, settings: Settings) -> None:
-    """Make the services' users and endpoints as they should be; what is right stays.
+    """Create or correct the services' users and endpoints; what is right is left alone.
 
-    Public endpoints are on the machine's loopback, internal ones are what the node sees.
+    Public endpoints are on the machine's loopback, internal ones are those that a node reaches.
     Raises CloudError.
     """
     with api_errors(conn, "register the services in Keystone"):
@@ -40,9 +40,9 @@ def _users(conn: Connection, secrets: Mapping[str, str]) -> None:
     roles = {role.name: role for role in identity.roles()}
     if "service" not in roles:
         roles["service"] = identity.create_role(name="service")
-    there = {user.name for user in identity.users()}
+    existing = {user.name for user in identity.users()}
     for name in USERS:
-        if name in there:
+        if name in existing:
             continue
         user = identity.create_user(
             name=name, password=secrets[name], domain_id="default", default_project_id=project.id
@@ -54,7 +54,9 @@ def _users(conn: Connection, secrets: Mapping[str, str]) -> None:
 def _endpoints(conn: Connection, settings: Settings) -> None:
     identity = _identity(conn)
     services = {service.type: service for service in identity.services()}
-    endpoints = {(each.service_id, each.interface): each for each in identity.endpoints()}
+    endpoints = {
+        (endpoint.service_id, endpoint.interface): endpoint for endpoint in identity.endpoints()
+    }
     for name, kind, path in SERVICES:
         service = services.get(kind) or identity.create_service(name=name, type=kind)
         for interface, base in (("public", settings.url(name)), ("internal", node_url(name))):

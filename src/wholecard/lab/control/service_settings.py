@@ -1,4 +1,4 @@
-"""The control plane's configuration files, written from templates into the lab's folder."""
+"""The services' configuration files, written from templates into the lab's folder."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from pathlib import Path
 
 import jinja2
 
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.ports import INNER, LOOPBACK, OUTER_ADDRESS
-from wholecard.lab.parts.root_filesystem import NODE_NAME
 from wholecard.transaction.atomic_files import write_atomically
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 CONTROL_HOST = "lab-control"
-NODE_ADDRESS = "10.0.2.15"
 USERS = ("nova", "glance", "placement", "neutron")
 CLOUD = "wholecard-lab"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every configuration file of a lab needs: its ports and its secrets."""
+    """What every configuration file of a lab is made from: its ports and its secrets."""
 
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
@@ -40,26 +39,27 @@ class Settings:
         )  # fmt: skip
 
     def nova_conf(self, role: str) -> str:
-        """nova.conf without anything about cards: that is Wholecard's own drop-in."""
+        """nova.conf without anything about cards, which is in Wholecard's own drop-in."""
         if role == "compute":
-            here = {
-                "role": role, "host": NODE_NAME, "address": NODE_ADDRESS, "interface": "internal",
+            service = {
+                "role": role, "host": GPU_NODE.name, "address": GPU_NODE.address,
+                "interface": "internal",
                 "state": "/var/lib/nova", "logs": "/var/log/nova",
                 "rabbitmq": f"{OUTER_ADDRESS}:{INNER['rabbitmq']}",
                 "keystone": node_url("keystone"), "glance": node_url("glance"),
             }  # fmt: skip
         else:
-            here = {
+            service = {
                 "role": role, "host": CONTROL_HOST, "address": LOOPBACK, "interface": "public",
                 "state": "/lab/nova", "logs": "/lab/log",
                 "rabbitmq": f"{LOOPBACK}:{self.ports['rabbitmq']}",
                 "keystone": self.url("keystone"), "glance": self.url("glance"),
             }  # fmt: skip
-        return self.render("nova.conf.j2", here=here)
+        return self.render("nova.conf.j2", service=service)
 
 
 def node_url(service: str) -> str:
-    """Where a service answers as the node sees it."""
+    """Where a service answers for a node."""
     return f"http://{OUTER_ADDRESS}:{INNER[service]}"
 
 

@@ -41,10 +41,10 @@ MARIADB = ["mariadbd", "--no-defaults", "--user=root", "--datadir=/lab/mysql",
 
 @dataclass(frozen=True)
 class Control:
-    """The control plane of one lab, all in `run`, which its programs see as `/lab`.
+    """The control plane of one lab, all in the folder `run`, which its programs see as `/lab`.
 
-    `owner` is the run folder by which the lab's processes are known; it differs from `run` only
-    while a set of databases is made for the cache, by a MariaDB of another name (`mariadb`).
+    `owner` is the run folder that marks the lab's processes; it differs from `run` only while a
+    set of databases is made for the cache, by a MariaDB of another name (`mariadb`).
     """
 
     root: Path
@@ -67,8 +67,8 @@ class Control:
             Mount(SCRIPTS, "/opt/tools"),
         ]
         if configuration:
-            where = "nova" if configuration.startswith("nova-") else configuration
-            mounts.append(Mount(self.run / "etc" / configuration, f"/etc/{where}"))
+            package = "nova" if configuration.startswith("nova-") else configuration
+            mounts.append(Mount(self.run / "etc" / configuration, f"/etc/{package}"))
         return Sandbox(self.root, tuple(mounts), environment={"PYTHONDONTWRITEBYTECODE": "1"})
 
     # MariaDB
@@ -117,11 +117,11 @@ class Control:
         return [line.split("\t") for line in answer.stdout.splitlines()]
 
     def stop_mariadb_cleanly(self, timeout: float = 60) -> None:
-        """End MariaDB so that its files are whole without recovery."""
-        found = process.running(self.owner).get(self.mariadb)
-        if found is None:
+        """End MariaDB by SIGTERM, so that its files need no recovery."""
+        service = process.running(self.owner).get(self.mariadb)
+        if service is None:
             return
-        for member in found.processes:
+        for member in service.processes:
             if member.name() == "mariadbd":
                 member.send_signal(signal.SIGTERM)
         process.wait_until(
@@ -129,25 +129,25 @@ class Control:
             timeout=timeout, what="MariaDB ends", log=self.logs / "mariadb.log",
         )  # fmt: skip
 
-    def prepare(self, service: str, given: Mapping[str, str]) -> None:
-        """Fill a service's database; `given` are secrets, passed by standard input."""
+    def prepare(self, service: str, secrets: Mapping[str, str]) -> None:
+        """Fill a service's database; the secrets are passed by standard input, where no `ps` is."""
         configuration = "nova-api" if service == "nova" else service
         try:
             self.inside(configuration).run(
                 [PYTHON, "-W", "ignore", "/opt/tools/prepare.py", service],
-                timeout=300, stdin=json.dumps(dict(given)),
+                timeout=300, stdin=json.dumps(dict(secrets)),
             )  # fmt: skip
         except RunError as error:
             raise LabError(
                 f"{service}'s database could not be made",
                 f"{error.details}\n{log_tail(self.logs / f'{service}.log')}",
-                "`wholecard lab down`, then run the command again.",
+                "Run `wholecard lab down`, then the command again.",
             ) from error  # fmt: skip
 
     # RabbitMQ
 
     def start_rabbitmq(self) -> None:
-        """Start RabbitMQ where it does not run and wait until it speaks AMQP."""
+        """Start RabbitMQ where it does not run and wait until it answers AMQP."""
         log = self.logs / "rabbitmq.log"
         home = self.run / "rabbitmq"
         if "rabbitmq" not in process.running(self.owner):
@@ -168,6 +168,7 @@ class Control:
 
     def _rabbitmq_environment(self) -> dict[str, str]:
         """Everything on loopback: AMQP, Erlang's distribution, epmd (RabbitMQ, "Networking")."""
+        # One scheduler thread, and none of them spins while it waits: two cores run everything.
         beam = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
         return {
             "HOME": "/lab/rabbitmq",
@@ -211,8 +212,8 @@ class Control:
     def start_daemon(self, name: str) -> None:
         """Start nova-conductor or nova-scheduler where it does not run; wait until it takes calls.
 
-        It listens nowhere but on RabbitMQ. Before that it asks Placement, and ends where that does
-        not answer: who is told that it runs must not have to guess.
+        It listens only on RabbitMQ. Before that it asks Placement, and it ends where Placement does
+        not answer: that its process was started does not say that it works.
         """
         command = [f"{INSIDE}/bin/{name}"]
         self._start_and_wait(
@@ -261,14 +262,3 @@ def answers_http(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def require_alive(owner: Path, names: list[str], logs: Path) -> None:
-    """Raise LabError naming the first of these services that has died."""
-    alive = process.running(owner)
-    for name in names:
-        if name not in alive:
-            raise LabError(
-                f"{name} has died", log_tail(logs / f"{name}.out"),
-                "`wholecard lab up` starts it again.",
-            )  # fmt: skip

@@ -30,8 +30,8 @@ def nova() -> None:
 
 
 def keystone() -> None:
-    given = json.load(sys.stdin)
-    os.environ["OS_BOOTSTRAP_PASSWORD"] = given["admin"]
+    secrets = json.load(sys.stdin)
+    os.environ["OS_BOOTSTRAP_PASSWORD"] = secrets["admin"]
     from keystone.cmd import cli
 
     def command(*words: str) -> None:
@@ -56,7 +56,7 @@ def keystone() -> None:
     command("db_sync")
     command("fernet_setup", *owner)
     command("credential_setup", *owner)
-    url = given["keystone_url"] + "/v3"
+    url = secrets["keystone_url"] + "/v3"
     command("bootstrap", "--bootstrap-region-id", "RegionOne", "--bootstrap-public-url", url,
             "--bootstrap-internal-url", url, "--bootstrap-admin-url", url)
 

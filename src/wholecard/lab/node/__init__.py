@@ -1,1 +1,1 @@
-"""The lab's hypervisor virtual machines."""
+"""The lab's nodes: hypervisors that are virtual machines."""

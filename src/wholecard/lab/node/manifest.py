@@ -1,4 +1,4 @@
-"""The files of a node that a plan may touch, by content, mode and owner: is all as it was?"""
+"""The files of a node that a plan may change, by content, mode and owner, to compare later."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from wholecard.lab.node.node import LabNode
 
-# `adjtime` is the clock's, `.part` is ours while a file is on its way to the node, nova's folder
-# is the operator's.
+# Left out: `adjtime` is the clock's, `.part` exists while a file is copied to the node, and nova's
+# folder is the operator's.
 _LIST = r"""
 find /etc /boot /usr/local/bin /usr/lib/dracut /var/lib/initramfs-tools -xdev \
   -not -path '*/.part' -not -name adjtime -not -path '/etc/nova*' \
@@ -23,12 +23,12 @@ class Manifest:
     lines: tuple[str, ...]
 
     def difference(self, other: Manifest) -> list[str]:
-        """The lines that stand in one of the two alone, `-` for this one's, `+` for `other`'s."""
+        """The lines that only one of the two has, `-` before this one's, `+` before `other`'s."""
         gone = [f"- {line}" for line in self.lines if line not in set(other.lines)]
         return gone + [f"+ {line}" for line in other.lines if line not in set(self.lines)]
 
 
 def read_manifest(node: LabNode) -> Manifest:
-    """The node's files now."""
+    """A node's files now."""
     text = node.ssh(["sh", "-c", _LIST], timeout=120).stdout
     return Manifest(tuple(text.splitlines()))

@@ -13,37 +13,31 @@ from pathlib import Path
 from wholecard.core import Result, RunError
 from wholecard.lab.base import process
 from wholecard.lab.base.errors import LabError, log_tail
+from wholecard.lab.base.node_spec import NodeSpec, Topology
 from wholecard.lab.base.ports import INNER, LOOPBACK, OUTER_ADDRESS
 from wholecard.lab.base.sandbox import Mount, Sandbox
 from wholecard.lab.node import qmp
-from wholecard.lab.parts.root_filesystem import NODE_NAME
 
-SERVICE = "node"
-MEMORY_MIB = 2560
-# Emulated CPUs lose interrupts to each other now and then (see _Stalls): one has nobody to lose to.
-CPUS = {"tcg": 1, "kvm": 2}
-
-# What the node's kernel says when a virtual CPU sleeps through its own timer.
+# What the node's kernel prints when a virtual CPU misses its own timer (kernel/rcu/tree_stall.h).
 STALL = b"rcu: Possible timer handling issue"
 RESETS = 3
-# When udev has nothing left to do, devices have their drivers.
+# When udev's queue is empty, devices have their drivers.
 READY = "udevadm settle --timeout=20 && cat /proc/sys/kernel/random/boot_id"
-
-LAYOUTS = {
-    "separate": "each card behind a root port of its own, in an IOMMU group of its own",
-    "bridge": "both cards behind one PCI bridge, in one IOMMU group",
-}
 
 
 @dataclass(frozen=True)
 class LabNode:
-    """Where a node lives and how it is reached. `folder` is its own, seen inside as `/lab`."""
+    """A node on this machine: what it is, where its files are, how it is reached.
 
+    `folder` is its own, which its QEMU sees as `/lab`; `run_folder` is the lab's, by which its
+    process is known. `accelerator` is `kvm` or `tcg`.
+    """
+
+    spec: NodeSpec
     inside: Sandbox
     run_folder: Path
     folder: Path
     ports: dict[str, int]
-    layout: str
     accelerator: str
 
     @property
@@ -63,7 +57,7 @@ class LabNode:
     def start(self, *, incoming: str = "", added: Sequence[str] = ()) -> None:
         """Power on; with `incoming` (a file as the node's QEMU sees it) wake a saved machine.
 
-        `added` are further arguments of QEMU: what a technician put into the machine meanwhile.
+        `added` are further arguments of QEMU: devices that were put into the machine meanwhile.
         """
         mounts = [Mount(self.folder, "/lab", writable=True)]
         if self.accelerator == "kvm":
@@ -73,8 +67,9 @@ class LabNode:
             command += ["-incoming", f"file:{incoming}"]
         self._qmp.unlink(missing_ok=True)
         qemu = process.start(
-            self.inside.with_mounts(*mounts), self.run_folder, SERVICE, command, self.qemu_log
-        )
+            self.inside.with_mounts(*mounts), self.run_folder, self.spec.name, command,
+            self.qemu_log,
+        )  # fmt: skip
         process.wait_until(
             self._qmp.exists, timeout=30, what="QEMU starts", service=qemu, log=self.qemu_log
         )
@@ -92,8 +87,8 @@ class LabNode:
     def command(self) -> list[str]:
         """QEMU's argument list.
 
-        What the node reaches of the world are the services' ports of one address, each connection
-        carried by one socat to loopback outside; `restrict=on` keeps everything else away.
+        The node reaches only the services' ports of one address, each connection carried by a
+        socat to loopback outside; `restrict=on` prevents everything else (qemu(1), -netdev user).
         """
         forwards = "".join(
             f",guestfwd=tcp:{OUTER_ADDRESS}:{inner}-cmd:/usr/bin/socat - "
@@ -101,32 +96,33 @@ class LabNode:
             for name, inner in INNER.items()
         )
         return [
-            "qemu-system-x86_64", "-name", NODE_NAME, "-nodefaults", "-vga", "none",
+            "qemu-system-x86_64", "-name", self.spec.name, "-nodefaults", "-vga", "none",
             "-display", "none", "-machine", "q35,kernel-irqchip=split",
-            *self._cpu(), "-smp", str(CPUS[self.accelerator]), "-m", str(MEMORY_MIB),
+            *self._cpu(), "-smp", str(self.spec.cpus(self.accelerator)),
+            "-m", str(self.spec.memory_mib),
             "-device", "intel-iommu,intremap=on,caching-mode=on",
             "-drive", "file=/lab/disk.qcow2,if=none,id=disk,format=qcow2,cache=unsafe,"
                       "discard=unmap,detect-zeroes=unmap",
             "-device", "virtio-blk-pci,drive=disk,bus=pcie.0,addr=0x2,bootindex=1",
             "-netdev", f"user,id=net,ipv6=off,restrict=on{forwards},"
-                       f"hostfwd=tcp:{LOOPBACK}:{self.ports['ssh']}-:22",
-            "-device", "virtio-net-pci,netdev=net,mac=52:54:00:00:00:01,bus=pcie.0,addr=0x3,"
+                       f"hostfwd=tcp:{LOOPBACK}:{self.ports[self.spec.ssh_port]}-:22",
+            "-device", f"virtio-net-pci,netdev=net,mac={self.spec.mac},bus=pcie.0,addr=0x3,"
                        "romfile=",
             "-object", "rng-random,id=rng,filename=/dev/urandom",
             "-device", "virtio-rng-pci,rng=rng,bus=pcie.0,addr=0x4",
             "-audiodev", "none,id=sound",
             "-serial", "file:/lab/serial.log",
             "-qmp", "unix:/lab/qmp.sock,server=on,wait=off",
-            # The host's own display, as a server's BMC has one: it must never be given.
+            # The host's own display, as a server's BMC has one: it must never go to a guest.
             "-device", "VGA,id=bmc,bus=pcie.0,addr=0x5,vgamem_mb=8",
-            *cards(self.layout),
+            *cards(self.spec.topology),
             # A function that can have VFs and has none: nova reports it as type-PF.
             "-device", "pcie-root-port,id=port3,bus=pcie.0,chassis=3,slot=3,addr=0x12",
             "-device", "igb,bus=port3,id=pf,romfile=",
         ]  # fmt: skip
 
     def _cpu(self) -> list[str]:
-        """TCG emulates AMD's SVM, so the node has a KVM of its own under it."""
+        """TCG emulates AMD's SVM (and no VMX), so that the node has a KVM of its own under it."""
         if self.accelerator == "kvm":
             return ["-accel", "kvm", "-cpu", "host"]
         return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Opteron_G3,+npt"]
@@ -143,15 +139,18 @@ class LabNode:
         self, argv: Sequence[str], *, terminal: bool
     ) -> tuple[list[str], dict[str, str]]:
         """The argument list and environment of an ssh to the node, for a person's terminal."""
-        words = self._ssh()[:-1] + (["-t"] if terminal else []) + self._ssh()[-1:]
-        command = [*words, shlex.join(argv)] if argv else words
+        *options, target = self._ssh()
+        command = [*options, *(["-t"] if terminal else []), target]
+        if argv:
+            command.append(shlex.join(argv))
         env = self.inside.env() | {"TERM": os.environ.get("TERM", "dumb")}
         return self.inside.argv(command), env
 
     def _ssh(self) -> list[str]:
-        return ["ssh", "-F", "none", "-q", "-i", "/root/.ssh/lab", "-p", str(self.ports["ssh"]),
+        return ["ssh", "-F", "none", "-q", "-i", "/root/.ssh/lab",
+                "-p", str(self.ports[self.spec.ssh_port]),
                 "-o", "UserKnownHostsFile=/root/.ssh/known_hosts",
-                "-o", f"HostKeyAlias={NODE_NAME}", "-o", "BatchMode=yes",
+                "-o", f"HostKeyAlias={self.spec.name}", "-o", "BatchMode=yes",
                 "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=10",
                 "-o", "ServerAliveCountMax=6", f"root@{LOOPBACK}"]  # fmt: skip
 
@@ -168,16 +167,16 @@ class LabNode:
         """Wait until the node answers by ssh and its devices have their drivers; its boot's id.
 
         `other_than` is the id of a boot that does not count: the one before a reboot. A boot in
-        which an emulated CPU is stuck is begun again, as a person would press the reset button.
-        Raises LabError with the end of the node's console.
+        which an emulated CPU hangs is reset and begins again. Raises LabError with the end of the
+        node's console.
         """
         deadline = time.monotonic() + timeout
         last = ""
-        watch = _Stalls(self.serial_log)
+        stalls = _Stalls(self.serial_log)
         while time.monotonic() < deadline:
-            if SERVICE not in process.running(self.run_folder):
+            if not self.is_running():
                 raise self._error("the node's QEMU ended")
-            if self.accelerator == "tcg" and watch.seen() and watch.count <= RESETS:
+            if self.accelerator == "tcg" and stalls.seen() and stalls.count <= RESETS:
                 self.reset()
             try:
                 answer = self.ssh(["sh", "-c", READY], timeout=30)
@@ -191,11 +190,15 @@ class LabNode:
             time.sleep(0.5)
         raise self._error(f"the node did not answer by ssh within {timeout:.0f} s", last)
 
+    def is_running(self) -> bool:
+        """Whether its QEMU lives."""
+        return self.spec.name in process.running(self.run_folder)
+
     def _error(self, brief: str, details: str = "") -> LabError:
         text = "\n".join(
             filter(None, [details, log_tail(self.serial_log), log_tail(self.qemu_log)])
         )
-        return LabError(brief, text, "`wholecard lab down` and run the command again.")
+        return LabError(brief, text, "Run `wholecard lab down`, then the command again.")
 
     def reboot(self, boot: str, timeout: float = 300) -> str:
         """Reboot the node by its own means and wait until it is back; returns the new boot's id."""
@@ -210,11 +213,11 @@ class LabNode:
     def power_off(self, timeout: float = 300) -> None:
         """Shut the node down by its own means and wait until its QEMU has ended.
 
-        systemd gives each service 90 s to end.
+        systemd gives each service 90 s to end (DefaultTimeoutStopSec).
         """
         self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
         process.wait_until(
-            lambda: SERVICE not in process.running(self.run_folder),
+            lambda: not self.is_running(),
             timeout=timeout, what="the node powers off", log=self.serial_log,
         )  # fmt: skip
 
@@ -226,17 +229,17 @@ class LabNode:
         state.rename(folder / target)
 
     def resume(self) -> None:
-        """Let a machine that was paused by `save` go on."""
+        """Let a machine run on that `save` has paused."""
         with qmp.session(self._qmp) as control:
             control.command("cont")
 
 
 class _Stalls:
-    """Tells stalls of the node's CPUs from its console, each once.
+    """Finds stalls of the node's CPUs in its console, each once.
 
-    Seen with QEMU 10.0.13 and two emulated CPUs while others used the machine's own: a CPU halts
-    with its timer's interrupt in service (`info lapic`: ISR and IRR have it), the end of which its
-    kernel has written, and never hears of its timer again.
+    Seen with QEMU 10.0.13 and two emulated CPUs on a loaded machine: a CPU halts with its timer's
+    interrupt in service (`info lapic`: it is in ISR and IRR) though its kernel has written the end
+    of the interrupt, and gets no timer interrupt any more.
     """
 
     def __init__(self, log: Path) -> None:
@@ -245,53 +248,54 @@ class _Stalls:
         self.count = 0
 
     def seen(self) -> bool:
-        """Whether the console has told of a stall since this was last asked."""
+        """Whether the console has a stall that no call before has seen."""
         if self._size() <= self._from:
             return False
         with self._log.open("rb") as log:
             log.seek(self._from)
-            found = STALL in log.read()
-        if found:
+            stalled = STALL in log.read()
+        if stalled:
             self._from = self._size()
             self.count += 1
-        return found
+        return stalled
 
     def _size(self) -> int:
         return self._log.stat().st_size if self._log.exists() else 0
 
 
 def newcomer() -> list[str]:
-    """Another card for QEMU's arguments, in a slot before the cards': the buses behind it shift."""
+    """QEMU's arguments for one more card in a slot before the others: their bus numbers shift."""
     return ["-device", "pcie-root-port,id=port9,bus=pcie.0,chassis=9,slot=9,addr=0x8",
             "-device", "nec-usb-xhci,id=newcomer,bus=port9"]  # fmt: skip
 
 
-def cards(layout: str) -> list[str]:
-    """The two stand-in cards for QEMU: an `ati-vga` (1002:5046) and, in the same slot, an HDA
+def cards(topology: Topology) -> list[str]:
+    """QEMU's arguments for two stand-in cards.
 
-    controller with a codec (8086:293e) as the audio function.
+    Each is an `ati-vga` (1002:5046) and, in the same slot, an HDA controller with a codec
+    (8086:293e) as its audio function.
     """
 
     def card(number: int, bus: str, slot: int) -> list[str]:
         return [
-            # Without a video BIOS, as compute cards are: the server's firmware would run it.
+            # Without a video BIOS, as compute cards are: the guest's firmware would run it.
             "-device", f"ati-vga,bus={bus},addr=0x{slot:x}.0x0,multifunction=on,id=gpu{number},"
                        "romfile=",
             "-device", f"ich9-intel-hda,bus={bus},addr=0x{slot:x}.0x1,id=audio{number}",
             "-device", f"hda-output,bus=audio{number}.0,cad=0,audiodev=sound",
         ]  # fmt: skip
 
-    if layout == "separate":
-        devices = []
-        for number in (1, 2):
-            devices += ["-device", f"pcie-root-port,id=port{number},bus=pcie.0,chassis={number},"
-                                   f"slot={number},addr=0x{0xF + number:x}"]  # fmt: skip
-            devices += card(number, f"port{number}", 0)
-        return devices
-    if layout == "bridge":
+    if topology is Topology.TOGETHER:
+        # Behind a conventional bridge requests carry the bridge's id: one group for all
+        # (kernel: drivers/iommu/iommu.c, pci_device_group).
         return [
             "-device", "pcie-root-port,id=port1,bus=pcie.0,chassis=1,slot=1,addr=0x10",
             "-device", "pcie-pci-bridge,id=bridge,bus=port1",
             *card(1, "bridge", 1), *card(2, "bridge", 2),
         ]  # fmt: skip
-    raise LabError(f"no such layout: {layout}", resolution=f"One of: {', '.join(LAYOUTS)}.")
+    devices = []
+    for number in (1, 2):
+        devices += ["-device", f"pcie-root-port,id=port{number},bus=pcie.0,chassis={number},"
+                               f"slot={number},addr=0x{0xF + number:x}"]  # fmt: skip
+        devices += card(number, f"port{number}", 0)
+    return devices

@@ -15,7 +15,7 @@ from wholecard.lab.base.errors import LabError
 
 
 class Qmp:
-    """An open QMP session. Commands answer with what stands under `return`."""
+    """An open QMP session. A command's answer is the value of `return`."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._file = connection.makefile("rw")

@@ -1,1 +1,1 @@
-"""What is slow to build and is cached: root, environment, images, disk."""
+"""What is slow to build and therefore cached: root, environment, images, disk."""

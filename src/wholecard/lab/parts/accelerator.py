@@ -1,4 +1,4 @@
-"""KVM or emulation: tried, not asked, for `/dev/kvm` may be there and still be useless."""
+"""KVM or emulation: decided by a trial, because `/dev/kvm` may exist and not work."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from wholecard.lab.base.sandbox import Mount, Sandbox
 
 KVM = Path("/dev/kvm")
 TRIAL_SECONDS = 8
-# What `timeout` ends with when it had to kill, by its own account and as a shell counts.
+# The status of `timeout` when it had to kill: its own, a shell's, and subprocess's.
 KILLED = (124, 137, -9)
 
 
 def choose(root: Path) -> tuple[str, str]:
-    """`kvm` or `tcg`, and why: the root's kernel is started under KVM and has to say something."""
+    """`kvm` or `tcg`, and why: KVM where the root's kernel, started under it, prints a line."""
     if not KVM.exists():
         return "tcg", "this machine has no /dev/kvm"
     if not os.access(KVM, os.R_OK | os.W_OK):
-        return "tcg", "/dev/kvm may not be opened"
+        return "tcg", "no permission to open /dev/kvm"
     kernel = f"/boot/vmlinuz-{kernel_release(root)}"
     inside = Sandbox(root, (Mount(KVM, str(KVM), device=True),))
     command = ["timeout", "--signal=KILL", str(TRIAL_SECONDS), "qemu-system-x86_64",
@@ -30,10 +30,10 @@ def choose(root: Path) -> tuple[str, str]:
     try:
         answer = inside.run(command, timeout=TRIAL_SECONDS + 10, check=False)
     except RunError as error:
-        return "tcg", f"KVM's trial failed: {error.brief}"
-    # Without a root file system the kernel panics, which ends the trial: it has lived.
+        return "tcg", f"the trial of KVM failed: {error.brief}"
+    # Without a root file system the kernel panics, and panic=-1 ends the trial: KVM works.
     if "Linux version" in answer.stdout:
         return "kvm", "a kernel started under KVM"
     if answer.stderr.strip() and answer.status not in KILLED:
         return "tcg", f"QEMU ended under KVM: {answer.stderr.strip().splitlines()[0]}"
-    return "tcg", f"a kernel under KVM said nothing within {TRIAL_SECONDS} s"
+    return "tcg", f"a kernel under KVM printed nothing within {TRIAL_SECONDS} s"

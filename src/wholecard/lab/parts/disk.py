@@ -10,7 +10,7 @@ from wholecard.lab.parts.root_filesystem import DISK_UUID
 
 GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "normal", "configfile", "linux", "serial",
                 "terminal", "search", "search_fs_uuid", "boot", "echo", "gzio", "test")  # fmt: skip
-# GRUB 2.12 does not read file systems with these.
+# Features of ext4 that GRUB 2.12 cannot read (grub-core/fs/ext2.c).
 NOT_FOR_GRUB = "^metadata_csum_seed,^orphan_file"
 
 
@@ -26,7 +26,7 @@ def bootable_disk(
     """Write a raw, sparse, BIOS-bootable disk at `target` whose one partition holds `tree`.
 
     `tree` is a folder as `inside` sees it, with `/boot/grub/grub.cfg` in it. The boot record and
-    the core image are GRUB's own, put together by grub-mkimage of the root.
+    the core image are GRUB's own, made by the root's grub-mkimage.
     """
     work = inside.with_mounts(Mount(target.parent, "/lab", writable=True))
     core_name = f"{target.name}.core"
@@ -47,7 +47,7 @@ def bootable_disk(
 
 
 def as_qcow2(inside: Sandbox, raw: Path, target: Path) -> None:
-    """Turn a raw disk into the qcow2 that Glance and nova take (they refuse a bare boot sector)."""
+    """Turn a raw disk into qcow2: Glance and nova refuse a raw one with a boot sector."""
     work = inside.with_mounts(Mount(raw.parent, "/lab", writable=True))
     work.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", f"/lab/{raw.name}",
               f"/lab/{target.name}"], timeout=120)  # fmt: skip

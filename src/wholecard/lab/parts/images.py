@@ -22,24 +22,24 @@ GUEST_MIB = 40
 GUEST_UUID = "6b7a1e52-5f0c-4c0e-9d6b-77686f6c6503"
 
 
-def node_entry(place: LabFolder, root: Path, environment: Path) -> Path:
+def node_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
     """The folder with `disk.raw`: the root with nova's environment in it, as a bootable disk."""
     key = key_of(root.name, environment.name, key_of_files(Path(__file__), HERE / "disk.py"))
 
-    def build(folder: Path) -> None:
+    def build(target: Path) -> None:
         tree = (Mount(root, TREE), Mount(environment, TREE + INSIDE))
-        disk.bootable_disk(Sandbox(root, tree), TREE, folder / NODE_DISK, size_mib=NODE_MIB)
+        disk.bootable_disk(Sandbox(root, tree), TREE, target / NODE_DISK, size_mib=NODE_MIB)
 
-    return cache.entry(place.cache, "node", key, build, (NODE_DISK,))
+    return cache.entry(folder.cache, "node", key, build, (NODE_DISK,))
 
 
-def guest_entry(place: LabFolder, root: Path) -> Path:
+def guest_entry(folder: LabFolder, root: Path) -> Path:
     """The folder with `guest.qcow2`: a kernel and `guest/proof/init.sh`, for Glance."""
     guest_room = Path(guest_disk.__file__).parent
     key = key_of(root.name, key_of_files(Path(__file__), HERE / "disk.py", guest_room))
 
-    def build(folder: Path) -> None:
-        tree = folder / "tree"
+    def build(target: Path) -> None:
+        tree = target / "tree"
         boot = tree / "boot"
         (boot / "grub").mkdir(parents=True)
         release = kernel_release(root)
@@ -48,11 +48,11 @@ def guest_entry(place: LabFolder, root: Path) -> Path:
         (boot / "initrd.gz").write_bytes(guest_initramfs.build(root, release))
         (boot / "grub/grub.cfg").write_text(guest_disk.grub_cfg(guest_disk.BootEntry()))
         inside = Sandbox(root, (Mount(tree, TREE),))
-        raw = folder / "guest.raw"
+        raw = target / "guest.raw"
         disk.bootable_disk(inside, TREE, raw, size_mib=GUEST_MIB, filesystem="ext2",
                            uuid=GUEST_UUID)  # fmt: skip
-        disk.as_qcow2(inside, raw, folder / GUEST_DISK)
+        disk.as_qcow2(inside, raw, target / GUEST_DISK)
         raw.unlink()
         cache.remove_tree(tree)
 
-    return cache.entry(place.cache, "guest", key, build, (GUEST_DISK,))
+    return cache.entry(folder.cache, "guest", key, build, (GUEST_DISK,))

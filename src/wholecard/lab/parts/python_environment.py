@@ -18,25 +18,25 @@ MUST_HAVE = ("bin/nova-compute", "bin/privsep-helper", "etc/nova/api-paste.ini",
              "lib/python3.*/site-packages/keystone/__init__.py")  # fmt: skip
 
 
-def environment_entry(place: LabFolder, root: Path) -> Path:
+def environment_entry(folder: LabFolder, root: Path) -> Path:
     """The environment's tree in the cache; it works where it is mounted at `/opt/openstack`.
 
-    Every package is of the version and hash in `openstack.txt`, and byte-compiled once.
-    Raises LabError where the package registry does not answer.
+    Every package has the version and hash in `openstack.txt`, and is byte-compiled once.
+    Raises LabError without uv, RunError where the package registry does not answer.
     """
     key = key_of(RELEASE, key_of_files(LOCK, Path(__file__)))
 
-    def build(folder: Path) -> None:
+    def build(target: Path) -> None:
         uv = shutil.which("uv")
         if uv is None:
-            raise LabError("uv is not on PATH", "", "Run it through make, or install uv.")
-        download = place.cache / "uv"
+            raise LabError("uv is not on PATH", "", "Use `make`, which installs it, or install uv.")
+        download = folder.cache / "uv"
         download.mkdir(exist_ok=True)
         inside = Sandbox(
             root,
             (
                 *registry_mounts(),
-                Mount(folder, INSIDE, writable=True),
+                Mount(target, INSIDE, writable=True),
                 Mount(download, "/opt/cache", writable=True),
                 Mount(Path(uv).resolve().parent, "/opt/tools"),
                 Mount(LOCK.parent, "/lab"),
@@ -45,7 +45,7 @@ def environment_entry(place: LabFolder, root: Path) -> Path:
         )
         _install(inside)
 
-    return cache.entry(place.cache, "openstack", key, build, MUST_HAVE)
+    return cache.entry(folder.cache, "openstack", key, build, MUST_HAVE)
 
 
 def _install(inside: Sandbox) -> None:

@@ -9,6 +9,7 @@ from wholecard.core import RunError, run
 from wholecard.lab.base import cache
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.sandbox import Mount, Sandbox, is_rootless
 
 RELEASE = "trixie"
@@ -28,33 +29,30 @@ NOT_UNPACKED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "
 MOUNT_POINTS = ("lab", "opt/openstack", "opt/tools", "opt/cache", "opt/tree", "etc/nova",
                 "etc/keystone", "etc/glance", "etc/placement", "etc/neutron")  # fmt: skip
 
-# The node's disk, as its GRUB and its fstab name it.
+# The file system of the node's disk, as its GRUB and its fstab name it.
 DISK_UUID = "6b7a1e52-5f0c-4c0e-9d6b-77686f6c6501"
-# nova-compute refuses a host name that it knows with a disk that it does not (compute_id).
-COMPUTE_ID = "6b7a1e52-5f0c-4c0e-9d6b-77686f6c6502"
-NODE_NAME = "gpu-01"
 
 MUST_HAVE = ("usr/bin/qemu-system-x86_64", "usr/sbin/mariadbd", "usr/bin/socat",
              "usr/lib/rabbitmq/bin/rabbitmq-server", "boot/vmlinuz-*", "boot/initrd.img-*",
              "root/.ssh/authorized_keys")  # fmt: skip
 
-# A host as it stands before anybody gave its cards away: the IOMMU off, as Debian's kernel would
-# otherwise turn it on (CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF). The mitigations cost much under
-# emulation and protect nobody here.
+# A host before anything is prepared: its IOMMU is off, which Debian's kernel would otherwise turn
+# on (CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF). Mitigations are slow under emulation and protect
+# nobody here.
 KERNEL_ARGUMENTS = "console=ttyS0,115200 mitigations=off intel_iommu=off"
 
 FILES = {
-    "etc/hostname": f"{NODE_NAME}\n",
-    "etc/hosts": f"127.0.0.1 localhost {NODE_NAME}\n",
+    "etc/hostname": f"{GPU_NODE.name}\n",
+    "etc/hosts": f"127.0.0.1 localhost {GPU_NODE.name}\n",
     "etc/resolv.conf": "",
     "etc/fstab": f"UUID={DISK_UUID} / ext4 defaults,noatime 0 1\n",
     "etc/systemd/network/10-lab.network": (
-        "[Match]\nMACAddress=52:54:00:00:00:01\n[Network]\nAddress=10.0.2.15/24\n"
+        f"[Match]\nMACAddress={GPU_NODE.mac}\n[Network]\nAddress={GPU_NODE.address}/24\n"
         "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
     ),
     # Without PAM no user manager starts at each command: seconds, under emulation.
     "etc/ssh/sshd_config.d/lab.conf": "UseDNS no\nPasswordAuthentication no\nUsePAM no\n",
-    # amdgpu's alias takes any AMD display; it loads 14 MB to find that a Rage 128 is not its own.
+    # amdgpu's alias matches every AMD display: it would load 14 MB and then refuse a Rage 128.
     "etc/modprobe.d/lab.conf": "blacklist amdgpu\nblacklist cfg80211\nblacklist pcspkr\n",
     "etc/default/grub": (
         "GRUB_DEFAULT=0\nGRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\n"
@@ -63,8 +61,8 @@ FILES = {
         "GRUB_TERMINAL=serial\n"
     ),
     "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n",
-    "var/lib/nova/compute_id": f"{COMPUTE_ID}\n",
-    # Starts at boot as soon as the host has a configuration, as an operator's package would.
+    "var/lib/nova/compute_id": f"{GPU_NODE.compute_id}\n",
+    # Starts at boot once the host has a configuration, as a distribution's package does.
     "etc/systemd/system/nova-compute.service": (
         "[Unit]\nDescription=OpenStack Nova compute\n"
         "Wants=libvirtd.service virtlogd.service\n"
@@ -85,13 +83,13 @@ MASKED = ("mariadb.service", "rabbitmq-server.service", "epmd.service", "epmd.so
           "systemd-pstore.service", "getty@tty1.service", "grub-common.service")  # fmt: skip
 
 
-def root_entry(place: LabFolder) -> Path:
+def root_entry(folder: LabFolder) -> Path:
     """The root's tree in the cache, made from Debian's packages where it is not there yet.
 
-    Raises LabError where Debian's packages cannot be had or there is no space.
+    Raises RunError where no mirror has Debian's packages, LabError where the disk is too full.
     """
     key = key_of(RELEASE, PACKAGES, NOT_UNPACKED, is_rootless(), key_of_files(Path(__file__)))
-    return cache.entry(place.cache, "root", key, _build, MUST_HAVE)
+    return cache.entry(folder.cache, "root", key, _build, MUST_HAVE)
 
 
 def _build(folder: Path) -> None:
@@ -184,7 +182,7 @@ def _make_keys(folder: Path, inside: Sandbox) -> None:
                 "/etc/ssh/ssh_host_ed25519_key"], timeout=30)  # fmt: skip
     (ssh / "authorized_keys").write_text((ssh / "lab.pub").read_text())
     host_key = (folder / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
-    (ssh / "known_hosts").write_text(f"{NODE_NAME} {host_key[0]} {host_key[1]}\n")
+    (ssh / "known_hosts").write_text(f"{GPU_NODE.name} {host_key[0]} {host_key[1]}\n")
 
 
 # grub-mkconfig asks these two what the root file system lies on. They answer for the disk that

@@ -78,17 +78,16 @@ def chart(steps: Sequence[Step], total: float) -> Chart:
     end = max([total, *(step.started + (step.seconds or 0.0) for step in ordered), 1.0])
     scale = (WIDTH - LABELS - RIGHT) / end
     bars = tuple(_bar(step, number, scale, end) for number, step in enumerate(ordered))
-    every = tick_seconds(end)
     ticks = tuple(
         Tick(LABELS + seconds * scale, duration(seconds))
-        for seconds in range(0, int(end) + 1, every)
+        for seconds in range(0, int(end) + 1, tick_seconds(end))
     )
     return Chart(WIDTH, TOP + len(bars) * ROW + BOTTOM, bars, ticks)
 
 
 def tick_seconds(end: float) -> int:
-    """How far apart the ticks stand so that there are few of them, at a round time."""
-    return next((every for every in TICKS if end / every <= MOST_TICKS), TICKS[-1])
+    """The distance of the ticks: the smallest round time with which there are few of them."""
+    return next((seconds for seconds in TICKS if end / seconds <= MOST_TICKS), TICKS[-1])
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What a demo leaves: the stations of the way with what was seen there, the servers, the steps."""
+"""What a demo leaves: the stations of the way and what was seen there, the servers, the steps."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from wholecard.core import Finding
 from wholecard.lab.base.steps import Step
 
-# What `explain` says where all cards are given.
+# What `explain` says where servers have all the cards.
 TAKEN = "WC318"
 
 
 @dataclass(frozen=True)
 class Station:
-    """One station of the way of a card, and what was really seen there while the server stood."""
+    """One station of the way of a card, and what was seen there while the server ran."""
 
     key: str  # api, amqp, scheduler, compute, kvm, vfio, card
     name: str
@@ -26,9 +26,9 @@ class Station:
 
 @dataclass(frozen=True)
 class ProofRow:
-    """One function that a server's guest was to have: where it lies on the host and in the guest.
+    """One function that a server's guest must have: its addresses on the host and in the guest.
 
-    `host_address`, `guest_address`, `driver` are empty where it was not seen.
+    `host_address`, `guest_address` and `driver` are empty where it was not seen.
     """
 
     name: str
@@ -41,7 +41,7 @@ class ProofRow:
 
 @dataclass(frozen=True)
 class ServerRecord:
-    """One server: what was asked, how it went, what its guest reported."""
+    """One server: what was asked for, its end, what its guest reported."""
 
     name: str
     flavor: str
@@ -57,16 +57,15 @@ class ServerRecord:
 
     @property
     def as_it_should_be(self) -> bool:
-        """Whether it ended as it was to end: proved, or refused where no card was left.
+        """Whether it ended as it should: proved, or refused where no card was left.
 
-        WC403 is told and counts as an answer: nova chooses the functions of a server one by one
-        and cannot keep those of a card together, so the proof alone knows.
+        WC403 is reported and is no failure: nova chooses the functions of a server one by one and
+        cannot keep those of a card together, so that only the proof can show it.
         """
+        rules = [finding.rule for finding in self.findings]
         if self.refusal_expected:
-            # WC318: the cards are there, and others have them.
-            told = [each.rule for each in self.findings]
-            return self.status == "ERROR" and "No valid host" in self.fault and told == [TAKEN]
-        return self.status == "ACTIVE" and all(each.rule == "WC403" for each in self.findings)
+            return self.status == "ERROR" and "No valid host" in self.fault and rules == [TAKEN]
+        return self.status == "ACTIVE" and set(rules) <= {"WC403"}
 
 
 @dataclass
@@ -75,7 +74,7 @@ class DemoRecord:
 
     started: str
     machine: str
-    layout: str
+    topology: str
     accelerator: str
     accelerator_why: str
     rootless: bool
@@ -91,7 +90,7 @@ class DemoRecord:
     def numbers(self) -> dict[str, Any]:
         """The figures alone, without evidence: for `benchmarks/results/`."""
         return {
-            "started": self.started, "machine": self.machine, "layout": self.layout,
+            "started": self.started, "machine": self.machine, "topology": self.topology,
             "accelerator": self.accelerator, "warm": self.warm,
             "seconds_to_proof": round(self.seconds_to_proof, 1), "seconds": round(self.seconds, 1),
             "memory_mib": {name: size >> 20 for name, size in self.memory_bytes.items()},
@@ -108,5 +107,5 @@ class DemoRecord:
 
 
 def _plain(value: object) -> str:
-    """What JSON has no word for: a finding's severity by its value."""
+    """What JSON has no type for: an enumeration by its value."""
     return str(value.value if isinstance(value, enum.Enum) else value)

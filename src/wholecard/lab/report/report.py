@@ -1,8 +1,9 @@
-"""`report.html`: the demo as one page that needs nothing else, not even a script."""
+"""`report.html`: the demo as one page that loads nothing else and has no script."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """How the demo went: one headline, and a line for each thing that went wrong."""
+    """The demo's result: one headline, and a line for each thing that went wrong."""
 
     good: bool
     headline: str
@@ -35,7 +36,7 @@ class DemoOutcome:
 
 @dataclass(frozen=True)
 class StepResult:
-    """How one server went. `state`: `good`, `refused` (as it should be) or `bad`."""
+    """One server's result. `state`: `good`, `refused` (as it should be) or `bad`."""
 
     state: str
     words: str
@@ -79,14 +80,8 @@ def page(record: DemoRecord) -> str:
 
 def outcome(record: DemoRecord) -> DemoOutcome:
     """Whether everything was proved, and if not what went wrong."""
-    wrong = [f"step failed: {step.title}" for step in record.steps if step.failed]
-    wrong += [f"step unfinished: {step.title}" for step in record.steps if _unfinished(step)]
-    wrong += [
-        f"{server.name}: {verdict(server).words}"
-        for server in record.servers
-        if not server.as_it_should_be
-    ]
     asked = [server for server in record.servers if not server.refusal_expected]
+    wrong = [*_failed_steps(record.steps), *_bad_servers(record.servers)]
     if not asked and not wrong:
         wrong = ["no server was asked to prove anything"]
     if wrong:
@@ -97,6 +92,23 @@ def outcome(record: DemoRecord) -> DemoOutcome:
     )
 
 
+def _failed_steps(steps: Sequence[Step]) -> list[str]:
+    failed = [f"step failed: {step.title}" for step in steps if step.failed]
+    return failed + [
+        f"step unfinished: {step.title}"
+        for step in steps
+        if step.seconds is None and not step.failed
+    ]
+
+
+def _bad_servers(servers: Sequence[ServerRecord]) -> list[str]:
+    return [
+        f"{server.name}: {verdict(server).words}"
+        for server in servers
+        if not server.as_it_should_be
+    ]
+
+
 def verdict(server: ServerRecord) -> StepResult:
     """A server's outcome in words."""
     good = server.as_it_should_be
@@ -105,7 +117,7 @@ def verdict(server: ServerRecord) -> StepResult:
             return StepResult("refused", "Refused, as it should be: no card was left")
         return StepResult("bad", f"It should have been refused and is {server.status or 'unknown'}")
     if good and server.findings:
-        return StepResult("good", "Proved, and told: the functions are of different cards (WC403)")
+        return StepResult("good", "Proved, but the functions are of different cards (WC403)")
     if good:
         return StepResult("good", f"Proved: the guest has {counted(len(server.rows), 'function')}")
     if server.status != "ACTIVE":
@@ -116,14 +128,10 @@ def verdict(server: ServerRecord) -> StepResult:
 def shares(memory_bytes: dict[str, int]) -> list[Share]:
     """Services by the memory they take, the largest first."""
     largest = max([*memory_bytes.values(), 1])
-    ordered = sorted(memory_bytes.items(), key=lambda each: -each[1])
+    ordered = sorted(memory_bytes.items(), key=lambda service: -service[1])
     return [Share(name, size >> 20, round(100 * size / largest, 1)) for name, size in ordered]
 
 
 def plain(text: str) -> str:
-    """Text of a console as a page may hold it: without terminal escapes and control characters."""
+    """A console's text as HTML allows it: without terminal escapes and control characters."""
     return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
-
-
-def _unfinished(step: Step) -> bool:
-    return step.seconds is None and not step.failed

@@ -1,4 +1,4 @@
-"""The way of a card as a picture: stations laid out as in Figure 1 of the talk it comes from. Pure.
+"""The way of a card as a picture: its stations as in Figure 1 of the talk it comes from. Pure.
 
 Lengths are pixels of a canvas of `WIDTH`; the template draws them as SVG and adds nothing.
 """
@@ -25,7 +25,7 @@ COMPUTE_WIDTH = 372
 # 11.5 px of any monospaced face in use is at most this wide.
 CHARACTER = 7.05
 
-# Which stations the picture has, in the order of the way, and what to call one that has no record.
+# The stations in the order of the way, with the name of one that has no record.
 STATIONS = {
     "api": "nova-api", "amqp": "AMQP", "scheduler": "nova-scheduler", "compute": "nova-compute",
     "kvm": "KVM", "vfio": "VFIO", "card": "card",
@@ -39,7 +39,7 @@ _SLOT = re.compile(r"\b((?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2})\.[0-7]\b")
 class Box:
     """A box with a title and lines below it. `kind` is its look: frame, station, bus, guest, card.
 
-    `number` is its place on the way, 0 for none; `reached` is False where nothing was seen.
+    `number` is its position on the way, 0 for none; `reached` is False where nothing was seen.
     """
 
     kind: str
@@ -59,12 +59,12 @@ class Box:
 
     @property
     def middle(self) -> int:
-        """Halfway between its sides."""
+        """The middle between its sides."""
         return self.x + self.width // 2
 
     @property
     def placed_lines(self) -> tuple[tuple[int, int, str], ...]:
-        """Each line with the place of its baseline's beginning."""
+        """Each line with the position where its baseline begins."""
         return tuple(
             (self.x + 12, self.y + HEAD + 12 + number * LINE, line)
             for number, line in enumerate(self.lines)
@@ -181,41 +181,44 @@ def _hypervisor(
 def _cards(
     stations: Mapping[str, Station], server: ServerRecord | None, top: int
 ) -> tuple[Box, ...]:
-    """A box for each card of the host: the server's, else those that the station names.
-
-    A line of the station is about the card whose address stands first in it.
-    """
-    station = stations.get("card")
-    seen = [line for text in (station.seen if station else ()) for line in text.splitlines()]
-    about = [(match[1], line) for line in seen if (match := _SLOT.search(line))]
-    given = {slot: rows for slot, rows in slots(server.rows).items() if slot} if server else {}
-    order = list(given) or list(dict.fromkeys(slot for slot, _ in about))
+    """A box for each card of the host: the server's, else those that the station names."""
+    lines = _lines_by_slot(stations.get("card"))
+    rows = {slot: rows for slot, rows in slots(server.rows).items() if slot} if server else {}
+    order = list(rows or lines)
     if not order:
         return (_station(stations, "card", (MARGIN + PAD, top), INNER, 6, kind="card"),)
     width = (INNER - PAD * (len(order) - 1)) // len(order)
     boxes = []
     for number, slot in enumerate(order):
-        own = [line for named, line in about if named == slot]
-        lines = fold(own or [_on_host(row) for row in given[slot]], 6, width)
+        text = fold(lines.get(slot) or [_on_host(row) for row in rows[slot]], 6, width)
         boxes.append(
-            Box("card", MARGIN + PAD + number * (width + PAD), top, width, _height(lines),
-                f"card {number + 1}  {slot}", 7, lines)
+            Box("card", MARGIN + PAD + number * (width + PAD), top, width, _height(text),
+                f"card {number + 1}  {slot}", 7, text)
         )  # fmt: skip
     height = max(box.height for box in boxes)
     return tuple(_as_high(box, height) for box in boxes)
 
 
+def _lines_by_slot(station: Station | None) -> dict[str, list[str]]:
+    """The station's lines by the slot of the first address in each; lines without one are left."""
+    lines: dict[str, list[str]] = {}
+    for line in "\n".join(station.seen if station else ()).splitlines():
+        if match := _SLOT.search(line):
+            lines.setdefault(match[1], []).append(line)
+    return lines
+
+
 def slots(rows: Sequence[ProofRow]) -> dict[str, list[ProofRow]]:
     """A server's functions by the host's slot they come from, `""` where it was not seen."""
-    found: dict[str, list[ProofRow]] = {}
+    by_slot: dict[str, list[ProofRow]] = {}
     for row in rows:
-        found.setdefault(row.host_address.rpartition(".")[0], []).append(row)
-    return found
+        by_slot.setdefault(row.host_address.rpartition(".")[0], []).append(row)
+    return by_slot
 
 
 def _shown_server(servers: Sequence[ServerRecord]) -> ServerRecord | None:
-    given = [server for server in servers if server.rows and not server.refusal_expected]
-    return max(given, key=lambda server: len(server.rows), default=None)
+    proved = [server for server in servers if server.rows and not server.refusal_expected]
+    return max(proved, key=lambda server: len(server.rows), default=None)
 
 
 def _in_guest(row: ProofRow) -> str:
@@ -228,17 +231,17 @@ def _on_host(row: ProofRow) -> str:
 
 
 def _station(
-    stations: Mapping[str, Station], key: str, at: tuple[int, int], width: int, count: int, *,
+    stations: Mapping[str, Station], key: str, corner: tuple[int, int], width: int, count: int, *,
     kind: str = "station",
 ) -> Box:  # fmt: skip
     station = stations.get(key)
     reached = station is not None and bool(station.seen)
     seen = station.seen if station and reached else (NOT_REACHED,)
-    # A bus is wide: what was seen there stands side by side.
+    # A bus is wide: what was seen there is written in one line.
     lines = fold([" · ".join(seen)] if kind == "bus" else seen, count, width)
     title = station.name if station else STATIONS[key]
     number = list(STATIONS).index(key) + 1
-    return Box(kind, *at, width, _height(lines), title, number, lines, reached)
+    return Box(kind, *corner, width, _height(lines), title, number, lines, reached)
 
 
 def _height(lines: Sequence[str]) -> int:

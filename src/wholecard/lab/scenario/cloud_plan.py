@@ -1,4 +1,4 @@
-"""What the cloud offers of the cards: nova-compute's report, the flavors, the image."""
+"""What the cloud has for the cards: nova-compute's report in Placement, flavors, the image."""
 
 from __future__ import annotations
 
@@ -18,58 +18,61 @@ from wholecard.core.report_text import findings_text
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
-from wholecard.lab.parts.root_filesystem import NODE_NAME
 from wholecard.lab.scenario import emulated_gpu
 from wholecard.lab.scenario.restart import wait_for_consumers
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import SiteFile, read_site
 
+# Units of each resource class that a node has.
 FUNCTIONS = {emulated_gpu.GPU_CLASS: 2, emulated_gpu.AUDIO_CLASS: 2}
 
 
 def offer(lab: Lab, conn: Connection, story: Story) -> None:
-    """The flavors and the image of the lab's site file, made where they are not there yet."""
+    """Create the flavors and the image of the lab's site file that do not exist yet."""
     with story.step("cloud: flavors, image in Glance, from site.yaml") as step:
-        made = offer_site(lab, conn, read_site(site_path(lab)))
-        step.saw("wholecard cloud plan", str(made.plan))
-        step.note = f"{len(made.plan.actions)} changes"
-        if made.findings:
-            raise LabError("the cloud has something else than the site", findings_text(
-                made.findings))  # fmt: skip
+        planned = offer_site(lab, conn, read_site(site_path(lab)))
+        step.saw("wholecard cloud plan", str(planned.plan))
+        step.note = f"{len(planned.plan.actions)} changes"
+        if planned.findings:
+            raise LabError("the cloud differs from the site file", findings_text(planned.findings))
 
 
 def offer_site(lab: Lab, conn: Connection, file: SiteFile) -> CloudPlan:
     """Plan what a site asks of the cloud, apply it, and return what was planned."""
-    asked = wanted(file.site, file.facts(), file.release)
-    ledger = CloudJournal(lab.place.run / "cloud-journal")
-    applying.finish(conn, ledger)
-    made = plan(asked, find(conn, asked, file.path.parent))
-    applying.apply(conn, ledger, made.plan, file.path)
-    return made
+    desired = wanted(file.site, file.facts(), file.release)
+    journal = CloudJournal(lab.folder.run / "cloud-journal")
+    # A `lab up` that was killed here has left a journal entry that is not finished.
+    applying.finish(conn, journal)
+    planned = plan(desired, find(conn, desired, file.path.parent))
+    applying.apply(conn, journal, planned.plan, file.path)
+    return planned
 
 
 def wait_until_listening(lab: Lab, story: Story, timeout: float = 180) -> None:
-    """Until the node's nova-compute listens on this broker.
+    """Wait until the nova-compute of every node listens on this broker.
 
-    Its service may still look alive from before, for its last report is less than a minute old;
-    a request that is sent to a queue which nobody has made yet is lost, and its server stays in
-    BUILD for ever (seen).
+    Its service may seem to be up although it is not: nova calls it up for a minute after its last
+    report (service_down_time). A request to a queue that does not exist yet is lost, and its
+    server stays in BUILD for ever (seen).
     """
     with story.step("cloud: nova-compute listens on RabbitMQ"):
-        wait_for_consumers(lab, f"compute.{NODE_NAME}", some=True, timeout=timeout)
+        for spec in lab.nodes:
+            wait_for_consumers(lab, f"compute.{spec.name}", some=True, timeout=timeout)
 
 
 def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 300) -> None:
-    """Until nova-compute listens and is up, and Placement has every function free."""
+    """Wait until nova-compute listens and is up, and every function is free in Placement."""
     wait_until_listening(lab, story, timeout)
     with story.step("cloud: nova-compute reports the cards to Placement") as step:
-        wait_for_compute(conn, NODE_NAME, timeout)
-        found = wait_for_providers(conn, all_free, timeout)
-        step.saw("Placement's providers", providers_text(found))
+        for spec in lab.nodes:
+            wait_for_compute(conn, spec.name, timeout)
+        step.saw(
+            "Placement's providers", providers_text(wait_for_providers(conn, all_free, timeout))
+        )
 
 
 def all_free(providers: Sequence[ResourceProvider]) -> bool:
-    """Whether Placement has all functions of the lab's cards, and none is allocated."""
+    """Whether Placement has all functions of the lab's cards and none is allocated."""
     return all(
         sum(free_units(provider, name) for provider in providers) == count
         for name, count in FUNCTIONS.items()
@@ -77,6 +80,6 @@ def all_free(providers: Sequence[ResourceProvider]) -> bool:
 
 
 def free_units(provider: ResourceProvider, resource_class: str) -> int:
-    """Units of a resource class that nobody holds; 0 where the provider has none of it."""
+    """Units of a resource class that are not allocated; 0 where the provider has no inventory."""
     inventory = provider.inventory(resource_class)
     return inventory.total - inventory.reserved - inventory.used if inventory else 0

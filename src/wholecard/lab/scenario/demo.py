@@ -1,4 +1,4 @@
-"""`lab demo`: the whole way, told as it goes, and what was seen on it kept for the report."""
+"""`lab demo`: the whole way, printed step by step; what was seen is kept for the report."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from wholecard.lab import lab as labs
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import GPU_NODE, Topology
 from wholecard.lab.base.sandbox import is_rootless
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
@@ -27,24 +28,24 @@ from wholecard.lab.scenario.hypervisor import Agent, roll_back
 from wholecard.lab.scenario.up import bare_to_ready, begin, nothing_half
 
 NUMBERS = "demo.json"
-# With everything in the cache the parts are there in a moment.
+# The parts take longer than this only where one of them is built.
 WARM_SECONDS = 20
 
 
-def demo(place: LabFolder, story: Story, layout: str, report: Path) -> DemoRecord:
+def demo(folder: LabFolder, story: Story, topology: Topology, report: Path) -> DemoRecord:
     """Walk the whole way on a fresh node and fresh databases; write `report` in any case.
 
     Raises LabError when a server did not end as it should, or what a step raised.
     """
     record = DemoRecord(
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        machine=machine(), layout=layout, accelerator="", accelerator_why="",
+        machine=machine(), topology=topology, accelerator="", accelerator_why="",
         rootless=is_rootless(), warm=False,
     )  # fmt: skip
     try:
-        waiting = cache.locked(place.lock, "another `lab up` is at work", timeout=1800)
-        with waiting, nothing_half(place):
-            _walk(place, story, layout, record)
+        lock = cache.locked(folder.lock, "another `lab up` is at work", timeout=1800)
+        with lock, nothing_half(folder):
+            _walk(folder, story, topology, record)
     finally:
         record.steps = story.steps
         record.seconds = story.elapsed()
@@ -53,9 +54,9 @@ def demo(place: LabFolder, story: Story, layout: str, report: Path) -> DemoRecor
     return record
 
 
-def _walk(place: LabFolder, story: Story, layout: str, record: DemoRecord) -> None:
-    lab = begin(place, story, layout)
-    record.accelerator, record.accelerator_why = labs.choose_accelerator(place, lab.parts.root)
+def _walk(folder: LabFolder, story: Story, topology: Topology, record: DemoRecord) -> None:
+    lab = begin(folder, story, topology)
+    record.accelerator, record.accelerator_why = labs.choose_accelerator(folder, lab.parts.root)
     record.warm = story.elapsed() < WARM_SECONDS
     conn, bare = bare_to_ready(lab, story)
     labs.write_state(lab, labs.UP)
@@ -71,20 +72,21 @@ def _walk(place: LabFolder, story: Story, layout: str, record: DemoRecord) -> No
             "The report has the evidence.",
         )
     labs.write_state(lab, labs.ROLLED_BACK)
-    roll_back(lab.node(), Agent(lab.node()), story, bare)
+    node = lab.node(GPU_NODE.name)
+    roll_back(node, Agent(node), story, bare)
 
 
 def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:
-    """A server with both cards; a second one is refused while it stands."""
+    """A server with both cards; a second one is refused while the first has them."""
     flavor = emulated_gpu.CARDS_FLAVOR
     first = prove_cards.boot(conn, story, flavor, "two-cards")
     second = prove_cards.boot(conn, story, flavor, "one-too-many")
-    turned_away = prove_cards.explain(
-        lab, story, prove_cards.refused(flavor, second, expected=True), second
+    refused = prove_cards.explain(
+        lab, story, prove_cards.without_proof(flavor, second, refusal_expected=True), second
     )
-    record.servers.append(turned_away)
-    story.say(f"one-too-many: {turned_away.status}, {turned_away.fault}\n"
-              "That is as it should be: both cards are given.")  # fmt: skip
+    record.servers.append(refused)
+    story.say(f"one-too-many: {refused.status}, {refused.fault}\n"
+              "This is correct: the first server has both cards.")  # fmt: skip
     proved = prove_cards.read_proof(lab, conn, story, flavor, first)
     record.servers.insert(0, proved)
     record.seconds_to_proof = story.elapsed()
@@ -98,7 +100,7 @@ def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> 
 
 
 def _whole_card(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:
-    """A server with one whole card, its audio function given too."""
+    """A server with one whole card, its audio function included."""
     flavor = emulated_gpu.WHOLE_FLAVOR
     booted = prove_cards.boot(conn, story, flavor, "whole-card")
     proved = prove_cards.read_proof(lab, conn, story, flavor, booted)
@@ -109,13 +111,13 @@ def _whole_card(lab: Lab, conn: Connection, story: Story, record: DemoRecord) ->
 
 def _freed(findings: list[Finding]) -> None:
     if findings:
-        raise LabError("cards are not free again", "\n".join(f"{f.subject}: {f.message}"
-                                                             for f in findings))  # fmt: skip
+        lines = [f"{finding.subject}: {finding.message}" for finding in findings]
+        raise LabError("cards are not free again", "\n".join(lines))
 
 
 def memory(lab: Lab) -> dict[str, int]:
     """Bytes of memory of each service of the lab."""
-    return {name: service.memory() for name, service in process.running(lab.place.run).items()}
+    return {name: service.memory() for name, service in process.running(lab.folder.run).items()}
 
 
 def machine() -> str:
@@ -134,16 +136,16 @@ def _processor() -> str:
 
 def versions(lab: Lab) -> dict[str, str]:
     """What the lab runs: packages of the private root and of OpenStack's environment."""
-    found = {}
-    site = next(lab.parts.environment.glob("lib/python3.*/site-packages"))
+    numbers: dict[str, str] = {}
+    packages = next(lab.parts.environment.glob("lib/python3.*/site-packages"))
     for name in ("nova", "keystone", "glance", "neutron", "openstack_placement"):
-        for info in site.glob(f"{name}-*.dist-info"):
+        for info in packages.glob(f"{name}-*.dist-info"):
             version = info.name.removesuffix(".dist-info").rpartition("-")[2]
-            found[name.replace("_", "-")] = version
+            numbers[name.replace("_", "-")] = version
     query = ["dpkg-query", "-W", "-f", "${Package} ${Version}\\n", "qemu-system-x86",
              "libvirt-daemon", "rabbitmq-server", "mariadb-server",
              "linux-image-amd64"]  # fmt: skip
     for line in lab.control.inside().run(query, timeout=30).stdout.splitlines():
         package, _, version = line.partition(" ")
-        found[package] = version
-    return found
+        numbers[package] = version
+    return numbers

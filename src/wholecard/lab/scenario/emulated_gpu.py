@@ -1,4 +1,4 @@
-"""What the lab gives: its stand-in cards as nova knows them, the flavors, the image."""
+"""The lab's stand-in cards as nova has them, its flavors, its image, what a guest must show."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IMAGE = "proof-guest"
 GPU_IN_GUEST = ExpectedFunction(*GPU, driver=None, name="GPU")
 AUDIO_IN_GUEST = ExpectedFunction(*AUDIO, driver="snd_hda_intel", name="audio")
 
-# What each flavor's guest has to show, and which of it has to come from one card.
+# What each flavor's guest must report, and which functions of it must come from one card.
 EXPECTED = {
     CARDS_FLAVOR.name: (GPU_IN_GUEST, GPU_IN_GUEST),
     WHOLE_FLAVOR.name: (GPU_IN_GUEST, AUDIO_IN_GUEST),

@@ -1,4 +1,4 @@
-"""The node's side of the way: from a bare host to one whose cards are ready to be given.
+"""What is done on a node: from a bare host to one whose cards are ready for guests.
 
 Everything on the node is done by the agent, `wholecard-host.pyz`, as an operator would do it.
 """
@@ -16,6 +16,7 @@ from wholecard.host.agent.facts_text import host_text
 from wholecard.host.agent.zipapp import build_agent
 from wholecard.host.facts.host import Host
 from wholecard.lab.base.errors import LabError
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.steps import Step, Story
 from wholecard.lab.lab import IMAGE_INSIDE, Lab
 from wholecard.lab.node.manifest import Manifest, read_manifest
@@ -43,16 +44,17 @@ class Agent:
     def run(self, *words: str, timeout: float = 120) -> Result:
         """Run a command of the agent; status 1 (findings) is an answer, not an error."""
         answer = self.node.ssh([AGENT, *words], timeout=timeout, check=False)
+        # Every command of the agent ends with 0 (all well) or 1 (findings).
         if answer.status not in (0, 1):
             raise LabError(
                 f"wholecard-host {' '.join(words)} failed on the node with {answer.status}",
                 (answer.stderr or answer.stdout).strip(),
-                "`wholecard lab shell` opens the node; run the command there.",
+                "Run it there to see why: wholecard lab shell",
             )
         return answer
 
     def json(self, *words: str, timeout: float = 120) -> dict[str, Any]:
-        """What a command of the agent answers as JSON."""
+        """What a command of the agent answers as JSON; raises LabError where it is not JSON."""
         answer = self.run(*words, "--json", timeout=timeout)
         try:
             data: dict[str, Any] = json.loads(answer.stdout)
@@ -63,20 +65,20 @@ class Agent:
         return data
 
 
-def power_on(lab: Lab, story: Story) -> LabNode:
-    """A fresh node from the image, booted by its own GRUB with its IOMMU off."""
-    node = lab.node()
+def power_on(lab: Lab, story: Story, name: str = GPU_NODE.name) -> LabNode:
+    """The node of this name, new from the image, booted by its own GRUB with its IOMMU off."""
+    node = lab.node(name)
     with story.step("node: power on, boot, ssh") as step:
         disk.overlay(node.inside, f"{IMAGE_INSIDE}/{NODE_DISK}", "raw", node.folder, "disk.qcow2")
         node.start()
         node.wait_for_ssh()
-        step.note = f"{lab.accelerator}, cards: {lab.layout}"
+        step.note = f"{lab.accelerator}, cards: {node.spec.topology}"
         step.saw("QEMU's command line", "\n".join(node.command()))
     return node
 
 
 def look(agent: Agent, story: Story, scratch: Path) -> str:
-    """`inspect` and `check`: what the bare host has, and what keeps its cards from being given.
+    """`inspect` and `check`: what the bare host has, and what prevents passthrough of its cards.
 
     Returns the facts as JSON.
     """
@@ -94,7 +96,7 @@ def look(agent: Agent, story: Story, scratch: Path) -> str:
 
 
 def prepare(agent: Agent, story: Story) -> None:
-    """`plan` and `apply`, with reasons."""
+    """`host plan`, with its reasons, and `host apply`."""
     with story.step("node: host plan") as step:
         planned = agent.run("plan", "--all-cards").stdout
         step.saw("wholecard host plan --all-cards", planned)
@@ -105,9 +107,9 @@ def prepare(agent: Agent, story: Story) -> None:
 
 
 def configure_compute(lab: Lab, node: LabNode) -> None:
-    """Copy nova-compute's files from the lab's folder to the node; they count from its start on."""
-    own, drop_in = conf_paths(lab, "compute")
-    node.write("/etc/nova/nova.conf", own.read_bytes(), 0o600)
+    """Copy nova-compute's files from the lab's folder to a node; its next start reads them."""
+    nova_conf, drop_in = conf_paths(lab, "compute")
+    node.write("/etc/nova/nova.conf", nova_conf.read_bytes(), 0o600)
     node.write(f"/etc/nova/{DROP_IN}", drop_in.read_bytes())
 
 
@@ -117,28 +119,29 @@ def reboot_and_verify(node: LabNode, agent: Agent, story: Story) -> None:
         boot = node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=30).stdout.strip()
         node.reboot(boot)
     with story.step("node: host verify") as step:
-        verdict = agent.json("verify")
-        findings = [Finding.from_json(finding) for finding in verdict["findings"]]
-        shown = agent.run("verify").stdout
-        step.saw("wholecard host verify", shown)
+        verified = agent.json("verify")
+        findings = [Finding.from_json(finding) for finding in verified["findings"]]
+        step.saw("wholecard host verify", agent.run("verify").stdout)
         log = node.ssh(["sh", "-c", "dmesg | grep -E 'wholecard:|vfio|DMAR|iommu' || true"],
                        timeout=30).stdout  # fmt: skip
         step.saw("the node's kernel log", log)
         if findings:
             raise LabError("the node's cards are not ready", findings_text(findings))
-        step.note = f"{len(verdict['evidence'])} functions on vfio-pci since boot"
+        step.note = f"{len(verified['evidence'])} functions on vfio-pci since boot"
     _tell(story, step, only=1)
 
 
 def roll_back(node: LabNode, agent: Agent, story: Story, before: Manifest) -> None:
-    """`rollback`, and every file that a plan may touch compared with what stood there before."""
+    """`host rollback`; every file that a plan may change is compared with `before`."""
     with story.step("node: host rollback, compared byte for byte") as step:
         answer = agent.run("rollback", timeout=APPLY_SECONDS)
         difference = before.difference(read_manifest(node))
         step.saw("wholecard host rollback", answer.stderr + answer.stdout)
         step.saw("files that differ from the bare host's", "\n".join(difference) or "none")
         if answer.status != 0 or difference:
-            raise LabError("the node is not what it was", "\n".join(difference) or answer.stderr)
+            raise LabError(
+                "files of the node differ from before apply", "\n".join(difference) or answer.stderr
+            )
         step.note = f"{len(before.lines)} files and folders as they were"
     _tell(story, step, only=1)
 

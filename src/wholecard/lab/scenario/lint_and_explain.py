@@ -1,4 +1,4 @@
-"""What `nova lint` and `explain` say of a lab: its own files, and a server that was refused."""
+"""What `nova lint` says of a lab's own files, and `explain` of a server that was refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from wholecard.explain.request import ExplainRequest, explain_server
 from wholecard.explain.text import blocks
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
-from wholecard.lab.parts.root_filesystem import NODE_NAME
 from wholecard.lab.scenario.control_plane import conf_paths
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.nova.conf.service_conf import NovaConf
@@ -23,20 +22,20 @@ from wholecard.nova.lint import Facts, Service, lint
 from wholecard.nova.options import ROLES
 from wholecard.site.load import SiteFile, read_site
 
-# As wide as a terminal of the demo.
+# Columns of the text, as in a terminal.
 WIDTH = 100
 
 
 @dataclass(frozen=True)
 class ShownFindings:
-    """Findings, and the text by which a command shows them."""
+    """Findings, and the text that a command prints of them."""
 
     findings: tuple[Finding, ...]
     text: str
 
 
 def linted(lab: Lab, file: SiteFile) -> ShownFindings:
-    """`nova lint` of the files of every role, with the node's facts."""
+    """`nova lint` of the files of every role, with the nodes' facts."""
     facts = tuple(Facts(name, host) for name, host in file.facts().items())
     services = [
         Service(
@@ -45,7 +44,7 @@ def linted(lab: Lab, file: SiteFile) -> ShownFindings:
         )
         for role in ROLES
     ]  # fmt: skip
-    findings = tuple(each.finding for each in lint(services, file.site))
+    findings = tuple(diagnostic.finding for diagnostic in lint(services, file.site))
     return ShownFindings(findings, findings_text(findings))
 
 
@@ -56,12 +55,12 @@ def explained(lab: Lab, server: str) -> ShownFindings:
         api=conf_paths(lab, "api"),
         scheduler=conf_paths(lab, "scheduler"),
         placement=conf_paths(lab, "placement"),
-        computes={NODE_NAME: conf_paths(lab, "compute")},
+        computes={spec.name: conf_paths(lab, "compute") for spec in lab.nodes},
         site=file,
     )
     answer = explain_server(
         ExplainRequest(
-            ServerSelector(server=server), files, service_settings.CLOUD, lab.place.clouds_yaml
+            ServerSelector(server=server), files, service_settings.CLOUD, lab.folder.clouds_yaml
         )
     )
     text = io.StringIO()

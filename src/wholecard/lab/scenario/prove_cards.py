@@ -1,4 +1,4 @@
-"""A server boots with cards, and its guest's own report is held against what was asked."""
+"""A server boots with cards, and its guest's own report is compared with what was asked for."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from wholecard.cloud.operations.flavors import FlavorWish
 from wholecard.core import Finding
 from wholecard.core.units import size_text
 from wholecard.guest.proof import hostdev, record
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.steps import Step, Story
 from wholecard.lab.lab import Lab
 from wholecard.lab.report.record import ProofRow, ServerRecord
@@ -28,7 +29,7 @@ DELETE_SECONDS = 120
 
 @dataclass(frozen=True)
 class Booted:
-    """A server that stands: nova's outcome, and when it was asked for (monotonic seconds)."""
+    """A server that nova was asked for: its outcome, and when it was asked (monotonic seconds)."""
 
     outcome: servers.ServerOutcome
     asked_at: float
@@ -39,7 +40,8 @@ def boot(conn: Connection, story: Story, flavor: FlavorWish, name: str) -> Boote
     with story.step(f"server {name}: {flavor.name} through nova's API") as step:
         asked_at = time.monotonic()
         outcome = servers.boot(conn, name, flavor.name, emulated_gpu.IMAGE, ACTIVE_SECONDS)
-        step.saw("states", "\n".join(f"{s.state:<24} {s.seconds:6.1f} s" for s in outcome.states))
+        step.saw("states", "\n".join(
+            f"{state.state:<24} {state.seconds:6.1f} s" for state in outcome.states))  # fmt: skip
         step.note = f"{outcome.status}" + (f" on {outcome.host}" if outcome.host else "")
         if outcome.fault:
             step.saw("fault", outcome.fault)
@@ -52,41 +54,41 @@ def read_proof(
     """Wait for the guest's report and compare it, card by card, with what the flavor asks."""
     outcome = booted.outcome
     if outcome.status != "ACTIVE":
-        return refused(flavor, booted, expected=False)
+        return without_proof(flavor, booted, refusal_expected=False)
     with story.step(f"server {outcome.name}: the guest's own report") as step:
         text = servers.wait_for_console(
             conn, outcome.id, lambda console: record.parse(console).complete, PROOF_SECONDS
         )
         seconds = time.monotonic() - booted.asked_at
-        record = judge(lab, flavor, booted, text, seconds, step)
-        step.note = verdict(record)
-    return record
+        server = compare(lab, flavor, booted, text, seconds, step)
+        step.note = verdict(server)
+    return server
 
 
-def judge(
+def compare(
     lab: Lab, flavor: FlavorWish, booted: Booted, console: str, seconds: float, step: Step
 ) -> ServerRecord:
     """The record of a server from its console and its domain's XML."""
     outcome = booted.outcome
     report = record.parse(console)
-    xml = views.domain_xml(lab.node(), outcome.id)
-    given = hostdev.parse(xml)
-    located = hostdev.locate(given, report)
+    xml = views.domain_xml(lab.node(outcome.host or ""), outcome.id)
+    hostdevs = hostdev.parse(xml)
+    located = hostdev.locate(hostdevs, report)
     findings = record.compare(emulated_gpu.EXPECTED[flavor.name], report)
     ids = {host: function.id for host, function in located.items()}
-    findings += hostdev.same_card(emulated_gpu.ASKED[flavor.name], given, ids)
+    findings += hostdev.same_card(emulated_gpu.ASKED[flavor.name], hostdevs, ids)
     step.saw("the guest's report on its console", console)
     step.saw("libvirt's XML of the server", xml)
     return dataclasses.replace(
-        refused(flavor, booted, expected=False),
+        without_proof(flavor, booted, refusal_expected=False),
         seconds_to_proof=seconds,
         rows=rows(emulated_gpu.EXPECTED[flavor.name], located),
         findings=tuple(findings),
     )
 
 
-def refused(flavor: FlavorWish, booted: Booted, *, expected: bool) -> ServerRecord:
-    """The record of a server without a proof: nova did not place it, as expected or not."""
+def without_proof(flavor: FlavorWish, booted: Booted, *, refusal_expected: bool) -> ServerRecord:
+    """The record of a server whose guest has not reported, refused by nova or not."""
     outcome = booted.outcome
     return ServerRecord(
         name=outcome.name,
@@ -97,20 +99,20 @@ def refused(flavor: FlavorWish, booted: Booted, *, expected: bool) -> ServerReco
         fault=outcome.fault,
         seconds_to_active=outcome.seconds,
         seconds_to_proof=None,
-        refusal_expected=expected,
+        refusal_expected=refusal_expected,
         rows=(),
         findings=(),
     )
 
 
 def explain(lab: Lab, story: Story, record: ServerRecord, booted: Booted) -> ServerRecord:
-    """Why nova refused a server, in the record and for the story."""
+    """Why nova refused a server, in its record and printed."""
     with story.step(f"server {record.name}: explain, why it was refused") as step:
-        judged = explained(lab, booted.outcome.id)
-        step.saw(f"wholecard explain --server {booted.outcome.id}", judged.text)
-        step.note = ", ".join(each.rule for each in judged.findings) or "no cause found"
-    story.say(judged.text, title=f"$ wholecard explain --server {booted.outcome.id}")
-    return dataclasses.replace(record, findings=judged.findings)
+        shown = explained(lab, booted.outcome.id)
+        step.saw(f"wholecard explain --server {booted.outcome.id}", shown.text)
+        step.note = ", ".join(finding.rule for finding in shown.findings) or "no cause found"
+    story.say(shown.text, title=f"$ wholecard explain --server {booted.outcome.id}")
+    return dataclasses.replace(record, findings=shown.findings)
 
 
 def rows(
@@ -118,25 +120,22 @@ def rows(
 ) -> tuple[ProofRow, ...]:
     """One row for each function asked for, with the host function that became it."""
     left = dict(sorted(located.items()))
-    made = []
-    for want in expected:
-        host = next((address for address, seen in left.items() if seen.id == want.id), "")
-        seen = left.pop(host, None)
-        made.append(
-            ProofRow(
-                name=want.name,
-                ids=want.id,
-                host_address=host,
-                guest_address=seen.address if seen else "",
-                driver=(seen.driver or "none") if seen else "",
-                bars=bars_text(seen.bars) if seen else "",
-            )
-        )
-    return tuple(made)
+    table = []
+    for function in expected:
+        host = next((address for address, seen in left.items() if seen.id == function.id), "")
+        row = ProofRow(function.name, function.id, host, guest_address="", driver="", bars="")
+        if host:
+            seen = left.pop(host)
+            row = dataclasses.replace(
+                row, guest_address=seen.address, driver=seen.driver or "none",
+                bars=bars_text(seen.bars),
+            )  # fmt: skip
+        table.append(row)
+    return tuple(table)
 
 
 def bars_text(sizes: Sequence[int]) -> str:
-    """The sizes of the BARs that are there: `16 MiB, 256 B, 4 KiB`."""
+    """The sizes of the BARs that are in use: `16 MiB, 256 B, 4 KiB`."""
     return ", ".join(size_text(size) for size in sizes if size)
 
 
@@ -154,7 +153,7 @@ def proof_text(record: ServerRecord) -> str:
         f"{row.guest_address or 'not there':<12} driver {row.driver or '-':<14} {row.bars}"
         for row in record.rows
     ]
-    lines += [f"{each.rule} {each.subject}: {each.message}" for each in record.findings]
+    lines += [f"{finding.rule} {finding.subject}: {finding.message}" for finding in record.findings]
     if record.status != "ACTIVE":
         lines.append(f"{record.status}: {record.fault}")
     elif record.as_it_should_be:
@@ -164,24 +163,26 @@ def proof_text(record: ServerRecord) -> str:
 
 
 def delete(lab: Lab, conn: Connection, story: Story, booted: Sequence[Booted]) -> list[Finding]:
-    """Delete servers and see that the cards are free in nova, in Placement and in sysfs."""
+    """Delete servers and check that the cards are free in nova, in Placement and in sysfs."""
     with story.step("servers deleted, cards free again") as step:
-        for one in booted:
-            servers.delete_and_wait(conn, one.outcome.id, DELETE_SECONDS)
-        findings, text = _settled(lab, conn)
+        for server in booted:
+            servers.delete_and_wait(conn, server.outcome.id, DELETE_SECONDS)
+        findings, text = _free_findings_in_time(lab, conn)
         step.saw("the cards as nova, Placement and sysfs see them", text)
         step.note = "free in nova, Placement and sysfs" if not findings else "NOT free"
     return findings
 
 
-def _settled(lab: Lab, conn: Connection, timeout: float = 60) -> tuple[list[Finding], str]:
-    """The views once they agree, or as they are when `timeout` seconds have passed.
+def _free_findings_in_time(
+    lab: Lab, conn: Connection, timeout: float = 60
+) -> tuple[list[Finding], str]:
+    """The views once the cards are free, or as they are when `timeout` seconds have passed.
 
-    nova frees its rows after the server is gone from the API.
+    nova frees its rows of pci_devices after the server is gone from the API.
     """
     deadline = time.monotonic() + timeout
     while True:
-        findings, text = views.free_findings(lab.control, conn, lab.node())
+        findings, text = views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))
         if not findings or time.monotonic() > deadline:
             return findings, text
         time.sleep(0.5)

@@ -1,43 +1,45 @@
-"""The lab's own site file and the node's facts beside it, and what is rendered from the two."""
+"""The lab's own site file and its nodes' facts beside it, and what is rendered from them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from wholecard.host.facts.saved import read_host
+from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
 from wholecard.lab.parts.images import GUEST_DISK
-from wholecard.lab.parts.root_filesystem import NODE_NAME
 from wholecard.nova.desired.pci_config import pci_configs
 from wholecard.nova.render.drop_in_file import PciConfig
 from wholecard.site.load import SiteFile, read_site
 
-FACTS = f"{NODE_NAME}.json"
-
 
 def site_path(lab: Lab) -> Path:
     """The site file; hosts' facts lie in its folder."""
-    return lab.place.run / "site/site.yaml"
+    return lab.folder.run / "site/site.yaml"
 
 
-def facts_path(lab: Lab) -> Path:
-    """The node's facts, as `inspect --json` printed them there."""
-    return lab.place.run / "site" / FACTS
+def facts_file(node: str) -> str:
+    """The name of the file with a node's facts, as `inspect --json` printed them there."""
+    return f"{node}.json"
 
 
-def write_site(lab: Lab, facts: str) -> SiteFile:
-    """Write the site file with the facts (JSON) of its one host, and read it.
+def write_site(lab: Lab, facts: Mapping[str, str]) -> SiteFile:
+    """Write the site file with the facts (JSON) of each node by its name, and read it.
 
-    Raises SiteError where the facts are none.
+    Raises WholecardError where the facts are not those of a host.
     """
-    values = {"host": NODE_NAME, "facts": FACTS, "image": lab.parts.guest / GUEST_DISK}
-    service_settings.write_private(facts_path(lab), facts)
-    service_settings.write_private(site_path(lab), lab.settings.render("site.yaml.j2", **values))
-    read_host(facts_path(lab))
+    files = {node: facts_file(node) for node in facts}
+    for node, text in facts.items():
+        path = site_path(lab).with_name(files[node])
+        service_settings.write_private(path, text)
+        read_host(path)
+    text = lab.settings.render("site.yaml.j2", hosts=files, image=lab.parts.guest / GUEST_DISK)
+    service_settings.write_private(site_path(lab), text)
     return read_site(site_path(lab))
 
 
 def cards_config(file: SiteFile) -> PciConfig:
-    """What nova has to know about the node's cards."""
-    return pci_configs(file.site, file.facts(), file.release)[NODE_NAME]
+    """What nova has to know about the cards of a node; the lab's nodes have the same cards."""
+    return pci_configs(file.site, file.facts(), file.release)[GPU_NODE.name]

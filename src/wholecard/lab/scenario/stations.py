@@ -1,4 +1,4 @@
-"""What is really seen at each station of the way while a server with cards stands."""
+"""What is seen at each station of the way while a server with cards runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from wholecard.cloud.placement.resource_providers import allocations, providers
 from wholecard.core import RunError
 from wholecard.guest.proof import hostdev
 from wholecard.lab.lab import Lab
+from wholecard.lab.node.node import LabNode
 from wholecard.lab.report.record import ServerRecord, Station
 from wholecard.lab.scenario import views
 from wholecard.lab.scenario.prove_cards import Booted
@@ -24,15 +25,15 @@ def seen(lab: Lab, conn: Connection, booted: Booted, record: ServerRecord) -> li
     outcome = booted.outcome
     asked = (f"POST http://127.0.0.1:{lab.settings.ports['nova-api']}/v2.1/servers, "
              f"flavor {record.flavor} ({record.asked})")  # fmt: skip
-    xml = views.domain_xml(lab.node(), outcome.id)
+    node = lab.node(outcome.host or "")
     return [
         Station("api", "nova-api", (asked, f"server {outcome.id}", _answered(outcome.states))),
         Station("amqp", "AMQP (RabbitMQ)", _queues(lab)),
         Station("scheduler", "nova-scheduler, Placement", _claimed(conn, outcome.id)),
         Station("compute", "nova-compute",
-                (f"host {outcome.host}", *_compute_log(lab, outcome.id))),
-        Station("kvm", "KVM (libvirt, QEMU)", _domain(lab, outcome.id, xml)),
-        Station("vfio", "VFIO", _groups(lab, outcome.id)),
+                (f"host {outcome.host}", *_compute_log(node, outcome.id))),
+        Station("kvm", "KVM (libvirt, QEMU)", _domain(node, outcome.id)),
+        Station("vfio", "VFIO", _groups(node, outcome.id)),
         Station("card", "cards", tuple(
             f"{row.host_address} {row.name} {row.ids} is {row.guest_address} in the guest"
             for row in record.rows
@@ -41,39 +42,40 @@ def seen(lab: Lab, conn: Connection, booted: Booted, record: ServerRecord) -> li
 
 
 def _answered(states: Sequence[StateSeconds]) -> str:
-    return "then " + ", ".join(f"{each.state} {each.seconds:.1f} s" for each in states)
+    return "then " + ", ".join(f"{state.state} {state.seconds:.1f} s" for state in states)
 
 
 def _queues(lab: Lab) -> tuple[str, ...]:
     """The queues of nova's services with their consumers, as the broker lists them."""
     try:
-        found = lab.control.queues()
+        consumers = lab.control.queues()
     except RunError as error:
         return (f"not read: {error.brief}",)
-    named = [f"queue {name}: {count} consumers" for name, count in found.items()
+    lines = [f"queue {name}: {count} consumers" for name, count in consumers.items()
              if name.startswith(("conductor", "scheduler", "compute"))
              and "fanout" not in name]  # fmt: skip
-    return tuple(sorted(named)) or ("no queue of nova's services",)
+    return tuple(sorted(lines)) or ("no queue of nova's services",)
 
 
 def _claimed(conn: Connection, server_id: str) -> tuple[str, ...]:
     names = {provider.uuid: provider.name for provider in providers(conn)}
     return tuple(
-        f"allocated {each.amount} {each.resource_class} of {names.get(each.provider_uuid, '?')}"
-        for each in allocations(conn, server_id)
+        f"allocated {row.amount} {row.resource_class} of {names.get(row.provider_uuid, '?')}"
+        for row in allocations(conn, server_id)
     )
 
 
-def _compute_log(lab: Lab, server_id: str) -> tuple[str, ...]:
-    answer = lab.node().ssh(
+def _compute_log(node: LabNode, server_id: str) -> tuple[str, ...]:
+    answer = node.ssh(
         ["grep", "-F", server_id, "/var/log/nova/nova-compute.log"], timeout=30, check=False
     )
-    found = [_CLAIM.search(line) for line in answer.stdout.splitlines()]
-    return tuple(dict.fromkeys(match.group(0)[:90] for match in found if match))
+    matches = [_CLAIM.search(line) for line in answer.stdout.splitlines()]
+    return tuple(dict.fromkeys(match.group(0)[:90] for match in matches if match))
 
 
-def _domain(lab: Lab, server_id: str, xml: str) -> tuple[str, ...]:
-    state = lab.node().ssh(["virsh", "-c", "qemu:///system", "domstate", server_id], timeout=30)
+def _domain(node: LabNode, server_id: str) -> tuple[str, ...]:
+    xml = views.domain_xml(node, server_id)
+    state = node.ssh(["virsh", "-c", "qemu:///system", "domstate", server_id], timeout=30)
     kind = re.search(r"<domain type='(\w+)'", xml)
     name = re.search(r"<name>([^<]+)</name>", xml)
     kind_text = kind.group(1) if kind else "?"
@@ -83,6 +85,6 @@ def _domain(lab: Lab, server_id: str, xml: str) -> tuple[str, ...]:
     )
 
 
-def _groups(lab: Lab, server_id: str) -> tuple[str, ...]:
-    files = views.vfio_files(lab.node(), server_id)
+def _groups(node: LabNode, server_id: str) -> tuple[str, ...]:
+    files = views.vfio_files(node, server_id)
     return tuple(f"QEMU holds {name}" for name in files) or ("no VFIO file is open",)

@@ -1,4 +1,4 @@
-"""`lab up`: to a node with prepared cards and a cloud that answers; saved once, then woken."""
+"""`lab up`: a node with prepared cards and a cloud that answers; saved once, then resumed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +18,12 @@ from wholecard.lab import lab as labs
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import GPU_NODE, Topology
 from wholecard.lab.base.ports import OUTER_ADDRESS
 from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.control.database_seed import SECRETS
-from wholecard.lab.lab import SAVED_INSIDE, Lab, Parts
+from wholecard.lab.lab import SAVED_INSIDE, Lab
 from wholecard.lab.node.manifest import Manifest, read_manifest
 from wholecard.lab.parts import disk
 from wholecard.lab.scenario.cloud_plan import offer, wait_for_cards, wait_until_listening
@@ -42,64 +43,75 @@ from wholecard.lab.scenario.hypervisor import (
     reboot_and_verify,
 )
 from wholecard.lab.scenario.lint_and_explain import linted
-from wholecard.lab.scenario.site_file import FACTS, facts_path, write_site
+from wholecard.lab.scenario.site_file import facts_file, site_path, write_site
 
-NODE_STATE = "node.state"
-SAVED_DISK = "disk.qcow2"
+# A node's files in its own folder and, with its name before them, in a saved lab.
+MEMORY = "memory.state"
+DISK = "disk.qcow2"
 
 
-def up(place: LabFolder, story: Story, layout: str = "separate") -> tuple[Lab, Connection]:
+def up(
+    folder: LabFolder, story: Story, topology: Topology = Topology.APART
+) -> tuple[Lab, Connection]:
     """A lab whose cards are free and prepared, and whose cloud answers. Idempotent.
 
-    A lab that runs whole is left as it is; a service that died is started again; anything else
-    is begun anew from the cache. Raises LabError and what the steps raise.
+    A lab that is whole is left as it is; a service that died is started again; anything else
+    begins anew from the cache. Raises LabError and what the steps raise.
     """
-    with cache.locked(place.lock, "another `lab up` is at work", timeout=1800):
-        found = labs.current(place)
-        if found is not None and found[1] == labs.UP and found[0].layout == layout:
-            lab = found[0]
-            if "node" in process.running(place.run):
-                return lab, _mend(lab, story)
-        with nothing_half(place):
-            lab = begin(place, story, layout)
-            saved = _saved_folder(place, lab.parts, layout, lab.accelerator)
+    with cache.locked(folder.lock, "another `lab up` is at work", timeout=1800):
+        lab = _running_lab(folder, topology)
+        if lab is not None:
+            return lab, _restart_dead_services(lab, story)
+        with nothing_half(folder):
+            lab = begin(folder, story, topology)
+            saved = _saved_folder(lab)
             if cache.is_whole(saved):
                 conn = _wake(lab, story, saved)
             else:
                 conn, _ = bare_to_ready(lab, story)
                 save(lab, story)
-                # It stood still meanwhile.
+                # While it was paused nova-compute may have missed its report.
                 wait_for_cards(lab, conn, story)
             labs.write_state(lab, labs.UP)
         return lab, conn
 
 
-def begin(place: LabFolder, story: Story, layout: str) -> Lab:
-    """An empty lab: what ran is ended, all parts are there, nothing is started yet."""
-    labs.down(place)
-    parts = labs.build_parts(place, story)
+def _running_lab(folder: LabFolder, topology: Topology) -> Lab | None:
+    """The lab that is up with this topology and whose nodes all run; None where there is none."""
+    lab, state = labs.current(folder) or (None, "")
+    if lab is None or state != labs.UP:
+        return None
+    if any(spec.topology != topology or not lab.node(spec.name).is_running() for spec in lab.nodes):
+        return None
+    return lab
+
+
+def begin(folder: LabFolder, story: Story, topology: Topology) -> Lab:
+    """An empty lab: what ran is ended, all parts exist, nothing is started yet."""
+    labs.down(folder)
+    parts = labs.build_parts(folder, story)
     with story.step("how to run the node: KVM or emulation") as step:
-        accelerator, why = labs.choose_accelerator(place, parts.root)
+        accelerator, why = labs.choose_accelerator(folder, parts.root)
         step.note = f"{accelerator}: {why}"
-    lab = labs.new_lab(place, parts, layout, accelerator)
+    lab = labs.new_lab(folder, parts, topology, accelerator)
     labs.write_state(lab, "starting")
     return lab
 
 
 @contextmanager
-def nothing_half(place: LabFolder) -> Iterator[None]:
+def nothing_half(folder: LabFolder) -> Iterator[None]:
     """End every process of the lab when the block fails or is interrupted; its logs stay."""
     try:
         yield
     except BaseException:
-        labs.down(place)
+        labs.down(folder)
         raise
 
 
 def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
-    """The whole way: control plane and bare node side by side, host prepared, cards offered.
+    """The whole way: control plane and bare node in parallel, host prepared, cards in Placement.
 
-    Returns the bare node's files too, to compare with after a rollback.
+    Returns the bare node's files too, to compare them after a rollback.
     """
     write_configuration(lab)
     drop_ins: Future[DropIns] = Future()
@@ -109,7 +121,8 @@ def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
         with _failing_too(drop_ins):
             node = power_on(lab, story)
             agent = Agent(node)
-            drop_ins.set_result(render_from(lab, story, look(agent, story, lab.place.run)))
+            facts = {node.spec.name: look(agent, story, lab.folder.run)}
+            drop_ins.set_result(render_from(lab, story, facts))
         bare.append(read_manifest(node))
         prepare(agent, story)
         configure_compute(lab, node)
@@ -130,17 +143,17 @@ def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
 
 
 @contextmanager
-def _failing_too(waited_for: Future[Any]) -> Iterator[None]:
-    """Who waits for this future fails with the block."""
+def _failing_too(future: Future[Any]) -> Iterator[None]:
+    """When the block fails, the future fails too, and with it the thread that waits for it."""
     try:
         yield
     except BaseException as error:
-        waited_for.set_exception(error)
+        future.set_exception(error)
         raise
 
 
-def render_from(lab: Lab, story: Story, facts: str) -> DropIns:
-    """The site file with these facts of the node (JSON), and every role's drop-in from it."""
+def render_from(lab: Lab, story: Story, facts: Mapping[str, str]) -> DropIns:
+    """The site file with the nodes' facts (JSON, by name), and every role's drop-in from it."""
     with story.step("node: nova.conf.d rendered from site.yaml and its facts") as step:
         file = write_site(lab, facts)
         drop_ins = write_drop_ins(lab, file)
@@ -148,17 +161,17 @@ def render_from(lab: Lab, story: Story, facts: str) -> DropIns:
         for role, text in drop_ins.items():
             step.saw(f"wholecard nova render --role {role}", text)
     with story.step("node: nova lint, before anything starts with it") as step:
-        judged = linted(lab, file)
-        step.saw("wholecard nova lint", judged.text)
-        step.note = f"{len(judged.findings)} findings"
-        if judged.findings:
-            raise LabError("nova lint has something against what was rendered", judged.text)
+        shown = linted(lab, file)
+        step.saw("wholecard nova lint", shown.text)
+        step.note = f"{len(shown.findings)} findings"
+        if shown.findings:
+            raise LabError("nova lint has findings in what was rendered", shown.text)
     return drop_ins
 
 
 def keep_facts(lab: Lab, agent: Agent) -> None:
-    """Read the node's facts anew, as they are since it was prepared, for who asks the site."""
-    write_site(lab, agent.run("inspect", "--json").stdout)
+    """Write the site file with the facts of the node as it is now, prepared."""
+    write_site(lab, {agent.node.spec.name: agent.run("inspect", "--json").stdout})
 
 
 def side_by_side(
@@ -166,23 +179,23 @@ def side_by_side(
 ) -> Connection:
     """Run both sides to their end; the node's may wait for the cloud's.
 
-    When one fails what runs of the lab is ended, so that the other, which waits for a service or
+    When one fails, the lab's processes are ended, so that the other, which waits for a service or
     for the node, fails too; the first error is raised.
     """
     with ThreadPoolExecutor(2) as pool:
         cloud = pool.submit(cloud_side)
         node = pool.submit(node_side, cloud)
         sides: list[Future[Any]] = [cloud, node]
-        for one in wait(sides, return_when=FIRST_EXCEPTION).done:
-            if one.exception() is not None:
-                process.stop(lab.place.run)
-                one.result()
+        for side in wait(sides, return_when=FIRST_EXCEPTION).done:
+            if side.exception() is not None:
+                process.stop(lab.folder.run)
+                side.result()
         return cloud.result()
 
 
-def _mend(lab: Lab, story: Story) -> Connection:
-    """Start again what died of the control plane; with nothing dead only Keystone is asked."""
-    alive = process.running(lab.place.run)
+def _restart_dead_services(lab: Lab, story: Story) -> Connection:
+    """Start what died of the control plane again; where nothing did, only Keystone is asked."""
+    alive = process.running(lab.folder.run)
     if "mariadb" not in alive:
         with story.step("cloud: MariaDB again"):
             lab.control.start_mariadb()
@@ -194,81 +207,86 @@ def _mend(lab: Lab, story: Story) -> Connection:
     return conn
 
 
-def _saved_folder(place: LabFolder, parts: Parts, layout: str, accelerator: str) -> Path:
-    return place.cache / f"saved-{layout}-{parts.key(layout, accelerator)}"
+def _saved_folder(lab: Lab) -> Path:
+    key = lab.parts.key(lab.nodes, lab.accelerator)
+    return lab.folder.cache / f"saved-{lab.nodes[0].topology}-{key}"
 
 
 def save(lab: Lab, story: Story) -> None:
     """Keep this moment in the cache: the node's memory and disk, the databases, the images."""
-    node = lab.node()
-    target = _saved_folder(lab.place, lab.parts, lab.layout, lab.accelerator)
+    node = lab.node(GPU_NODE.name)
+    target = _saved_folder(lab)
     partial = target.with_suffix(".partial")
     with story.step("save the prepared lab for the next `lab up`"):
-        for stale in (partial, *lab.place.cache.glob(f"saved-{lab.layout}-*")):
+        # A saved lab is of one version of the code: older ones of this topology are of no use.
+        for stale in (partial, *lab.folder.cache.glob(f"saved-{node.spec.topology}-*")):
             cache.remove_tree(stale)
-        partial.mkdir(mode=0o700)
+        (partial / node.spec.name).mkdir(mode=0o700, parents=True)
         node.ssh(["sync"], timeout=60)
         _wait_for_report(lab)
-        node.save(NODE_STATE, partial)
+        node.save(MEMORY, partial / node.spec.name)
         try:
-            shutil.copy2(node.folder / "disk.qcow2", partial / SAVED_DISK)
+            shutil.copy2(node.folder / DISK, partial / node.spec.name / DISK)
             _copy_databases(lab, partial)
         finally:
             node.resume()
         for part in ("keystone", "glance"):
-            shutil.copytree(lab.place.run / part, partial / part)
+            shutil.copytree(lab.folder.run / part, partial / part)
         service_settings.write_private(partial / SECRETS, json.dumps(dict(lab.settings.secrets)))
-        shutil.copy2(facts_path(lab), partial / FACTS)
-        sizes = {name: (partial / name).stat().st_size for name in (NODE_STATE, SAVED_DISK)}
+        facts = site_path(lab).with_name(facts_file(node.spec.name))
+        shutil.copy2(facts, partial / facts.name)
+        names = [f"{node.spec.name}/{name}" for name in (MEMORY, DISK)]
+        sizes = {name: (partial / name).stat().st_size for name in names}
         (partial / cache.MARKER).write_text(json.dumps({"sizes": sizes}))
         partial.rename(target)
 
 
 def _wait_for_report(lab: Lab) -> None:
-    """Until nova-compute has just said that it lives, as it does every ten seconds.
+    """Wait until nova-compute has just reported, as it does every ten seconds (report_interval).
 
-    A call of it that is under way when the node is saved is never answered to the node that wakes.
+    A call that is in progress when the node is saved is never answered to the node that resumes.
     """
     query = "select updated_at from nova.services where `binary` = 'nova-compute'"
     before = lab.control.sql(query)
     process.wait_until(
         lambda: lab.control.sql(query) != before,
-        timeout=120, what="nova-compute reports", log=lab.place.logs / "nova-conductor.log",
+        timeout=120, what="nova-compute reports", log=lab.folder.logs / "nova-conductor.log",
     )  # fmt: skip
 
 
 def _copy_databases(lab: Lab, target: Path) -> None:
-    """MariaDB's files of one instant: its log written out, the process stopped for the copy.
+    """MariaDB's files of one moment: its log flushed, the process stopped while they are copied.
 
-    It recovers from such a copy as from a power cut, which InnoDB is made for.
+    It recovers from such a copy as after a power failure (InnoDB crash recovery).
     """
     lab.control.sql("flush tables; flush engine logs;")
-    members = process.running(lab.place.run)["mariadb"].processes
+    members = process.running(lab.folder.run)["mariadb"].processes
     server = [member for member in members if member.name() == "mariadbd"]
     for member in server:
         member.send_signal(signal.SIGSTOP)
     try:
-        shutil.copytree(lab.place.run / "mysql", target / "mysql")
+        shutil.copytree(lab.folder.run / "mysql", target / "mysql")
     finally:
         for member in server:
             member.send_signal(signal.SIGCONT)
 
 
 def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
-    """The saved lab on new databases and a new disk over the saved ones.
+    """The saved lab on a copy of its databases and a new disk over the saved one.
 
-    The node wakes when the cloud is there: what nova-compute says while nobody listens is lost, and
-    it waits for the answer until `rpc_response_timeout`. Its connections of before are cut, for it
-    would not know for a minute that nothing comes over them any more (TCP's keepalive).
+    The node resumes when the cloud is up: what nova-compute sends while no service listens is
+    lost, and it waits for an answer until `rpc_response_timeout`. Its old connections are closed,
+    because it would notice only after a minute that they are dead (TCP keepalive).
     """
     write_configuration(lab)
-    write_drop_ins(lab, write_site(lab, (saved / FACTS).read_text()))
-    node = lab.node(saved)
+    node = lab.node(GPU_NODE.name, saved)
+    facts = (saved / facts_file(node.spec.name)).read_text()
+    write_drop_ins(lab, write_site(lab, {node.spec.name: facts}))
     conn = start_cloud(lab, story, saved)
     with story.step("node: wake from its saved state") as step:
-        disk.overlay(node.inside, f"{SAVED_INSIDE}/{SAVED_DISK}", "qcow2", node.folder,
-                     "disk.qcow2")  # fmt: skip
-        node.start(incoming=f"{SAVED_INSIDE}/{NODE_STATE}")
+        files = f"{SAVED_INSIDE}/{node.spec.name}"
+        disk.overlay(node.inside, f"{files}/{DISK}", "qcow2", node.folder, DISK)
+        node.start(incoming=f"{files}/{MEMORY}")
         node.wait_for_ssh(timeout=120)
         node.ssh(["ss", "--kill", "dst", OUTER_ADDRESS], timeout=30)
         node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=30)

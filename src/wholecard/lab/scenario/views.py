@@ -1,8 +1,9 @@
-"""The cards as four places see them: nova's database, Placement, libvirt and sysfs."""
+"""The four views of the cards: nova's database, Placement, libvirt and sysfs."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from openstack.connection import Connection
@@ -32,7 +33,7 @@ class DeviceRow:
 
 
 def device_rows(control: Control) -> tuple[DeviceRow, ...]:
-    """nova's own view of the functions, read from its database (nova has no API for it)."""
+    """nova's view of the functions, from its database, for nova has no API for it."""
     rows = control.sql(_ROWS)[1:]
     return tuple(
         DeviceRow(row[0], f"{row[1]}:{row[2]}", row[3], row[4], row[5] if len(row) > 5 else "")
@@ -41,37 +42,44 @@ def device_rows(control: Control) -> tuple[DeviceRow, ...]:
 
 
 def drivers(node: LabNode, addresses: list[str]) -> dict[str, str]:
-    """Each function's driver as sysfs says it now; `none` without one."""
+    """Each function's driver in sysfs now; `none` without one."""
     answer = node.ssh(["sh", "-c", _DRIVERS, "sh", *addresses], timeout=30)
     return dict(line.split() for line in answer.stdout.splitlines())
 
 
 def free_findings(control: Control, conn: Connection, node: LabNode) -> tuple[list[Finding], str]:
-    """What is not free again after a server is gone, and the three views as text."""
+    """What is not free again after a server is gone, and three of the views as text."""
     rows = device_rows(control)
     bound = drivers(node, [row.address for row in rows])
-    found = providers(conn)
-    findings = [
-        _held(row.address, f"nova's database has it {row.status} for {row.instance or 'nobody'}")
-        for row in rows
-        if row.status != "available" or row.instance
-    ]
-    findings += [
-        _held(address, f"its driver is {driver}, not vfio-pci")
-        for address, driver in bound.items()
-        if driver != "vfio-pci"
-    ]
-    if not rows:
-        findings.append(_held("cards", "nova's database has no row for any of them"))
-    if not all_free(found):
+    current = providers(conn)
+    findings = [*_rows_in_use(rows), *_not_on_vfio(bound)]
+    if not all_free(current):
         findings.append(_held("Placement", "not every unit of the cards is free"))
     text = "\n".join(
         ["nova.pci_devices:", *(f"  {row.address} {row.ids} {row.dev_type} {row.status}"
                                 for row in rows),
-         "Placement:", *("  " + line for line in providers_text(found).splitlines()),
+         "Placement:", *("  " + line for line in providers_text(current).splitlines()),
          "sysfs:", *(f"  {address} {driver}" for address, driver in bound.items())]
     )  # fmt: skip
     return findings, text
+
+
+def _rows_in_use(rows: Sequence[DeviceRow]) -> list[Finding]:
+    if not rows:
+        return [_held("cards", "nova's database has no row for any of them")]
+    return [
+        _held(row.address, f"nova's database has it {row.status} for {row.instance or 'no server'}")
+        for row in rows
+        if row.status != "available" or row.instance
+    ]
+
+
+def _not_on_vfio(bound: Mapping[str, str]) -> list[Finding]:
+    return [
+        _held(address, f"its driver is {driver}, not vfio-pci")
+        for address, driver in bound.items()
+        if driver != "vfio-pci"
+    ]
 
 
 def domain_xml(node: LabNode, server_id: str) -> str:
