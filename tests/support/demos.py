@@ -91,8 +91,8 @@ TAKEN = Finding(
 )  # fmt: skip
 MISSING = Finding(
     "WC401", "card 2", Severity.ERROR,
-    "card 2 (1002:5046) was given to the server and the guest does not see it",
-    "Compare the server's <hostdev> elements with its flavor; is the whole card in its group?",
+    "the server has card 2 (1002:5046) and its guest does not see it",
+    "Compare the server's <hostdev> elements with its flavor, and check its IOMMU group.",
 )  # fmt: skip
 
 

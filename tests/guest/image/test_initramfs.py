@@ -103,7 +103,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_initramfs(root: Path) -> None:
     """It holds busybox, /init, the modules unpacked, and their order."""
-    data = gzip.decompress(initramfs.build(root, wanted=["snd-hda-core"]))
+    data = gzip.decompress(initramfs.build(root, modules=["snd-hda-core"]))
     for part in (
         b"bin/busybox\0",
         b"#!/bin/busybox sh\n",
@@ -115,9 +115,9 @@ def test_initramfs(root: Path) -> None:
 
 def test_initramfs_is_reproducible(root: Path) -> None:
     """The same root gives the same bytes, at any level the same archive."""
-    once = initramfs.build(root, wanted=["nvme"])
-    assert initramfs.build(root, wanted=["nvme"]) == once
-    fast = initramfs.build(root, wanted=["nvme"], level=1)
+    once = initramfs.build(root, modules=["nvme"])
+    assert initramfs.build(root, modules=["nvme"]) == once
+    fast = initramfs.build(root, modules=["nvme"], level=1)
     assert gzip.decompress(fast) == gzip.decompress(once)
 
 
@@ -145,7 +145,7 @@ def test_busybox_has_to_be_static(root: Path, content: bytes | None) -> None:
     if content is not None:
         (root / "bin/busybox").write_bytes(content)
     with pytest.raises(WholecardError, match="no static busybox"):
-        initramfs.build(root, wanted=[])
+        initramfs.build(root, modules=[])
 
 
 @pytest.mark.parametrize("level", [0, 10])

@@ -155,11 +155,11 @@ def test_wc405_no_report(proof: Proof | None) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the guest's report has not begun"),
-        (REPORT[0] + "\n", "the guest's report is not whole: 0 functions arrived"),
+        ("", "the guest has not begun its report"),
+        (REPORT[0] + "\n", "the guest's report is not complete: 0 functions arrived"),
         (
             "\n".join([*REPORT[:3], REPORT[3].replace('class":', 'class"::'), ""]),
-            "the guest's report is not whole: 2 functions arrived, 1 lines were damaged",
+            "the guest's report is not complete: 2 functions arrived, 1 lines were damaged",
         ),
     ],
 )
@@ -301,9 +301,9 @@ NOT_JSON = '{"boot":}'
         (line(START | {"boot": ""}), "no boot id"),
         (line(START | {"number": "0"}), "no number"),
         (line(START | {"record": "x"}), "an unknown record"),
-        (line(BODY | {"irqs": "many"}), "not as it should be"),
+        (line(BODY | {"irqs": "many"}), "lacks a value"),
         (line(START) + line(START | {"kernel": "6.13"}), "two records have one number"),
-        (line(BODY) + line(BODY | {"number": 2}), "a function stands there twice"),
+        (line(BODY) + line(BODY | {"number": 2}), "a function occurs twice"),
         (line(START) + line(BODY) + line(ENDED), "it counts"),
         (f"{PREFIX}{checksum(NOT_JSON)} {NOT_JSON}\n", "not JSON"),
     ],

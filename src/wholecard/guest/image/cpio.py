@@ -44,31 +44,28 @@ def symlink(path: str, target: str) -> CpioEntry:
 def archive(entries: Sequence[CpioEntry]) -> bytes:
     """The archive of these entries, in their order, owned by root and dated 1970.
 
-    Directories that entries need and nobody named are put before them: the kernel makes no parent
-    by itself. Raises ValueError for a path that is absolute, holds `..` or stands there twice, and
-    for content of 4 GiB and more.
+    Missing parent directories are added before their entries: the kernel creates none by itself.
+    Raises ValueError for a path that is absolute, has `..` or occurs twice, and for content of
+    4 GiB or more.
     """
-    parts = []
-    for number, entry in enumerate(_with_parents(entries), 1):
-        parts.append(_record(entry, number))
-    parts.append(_record(CpioEntry(_TRAILER, 0), 0))
-    return b"".join(parts)
+    records = [_record(entry, inode) for inode, entry in enumerate(_with_parents(entries), 1)]
+    return b"".join([*records, _record(CpioEntry(_TRAILER, 0), 0)])
 
 
 def _with_parents(entries: Iterable[CpioEntry]) -> list[CpioEntry]:
-    done: dict[str, CpioEntry] = {}
-    given: set[str] = set()
+    complete: dict[str, CpioEntry] = {}
+    named: set[str] = set()
     for entry in entries:
         path = PurePosixPath(entry.path)
         if path.is_absolute() or ".." in path.parts or str(path) != entry.path or path.name == "":
             raise ValueError(f"not a path for an archive: {entry.path!r}")
-        if entry.path in given or entry.path == _TRAILER or "\0" in entry.path:
-            raise ValueError(f"a path that cannot stand here (again): {entry.path!r}")
-        given.add(entry.path)
+        if entry.path in named or entry.path == _TRAILER or "\0" in entry.path:
+            raise ValueError(f"the path occurs twice or is reserved: {entry.path!r}")
+        named.add(entry.path)
         for parent in reversed(path.parents[:-1]):
-            done.setdefault(str(parent), directory(str(parent)))
-        done[entry.path] = entry
-    return list(done.values())
+            complete.setdefault(str(parent), directory(str(parent)))
+        complete[entry.path] = entry
+    return list(complete.values())
 
 
 def _record(entry: CpioEntry, inode: int) -> bytes:

@@ -1,6 +1,6 @@
 """The pure pieces of a bootable disk: the master boot record and grub.cfg.
 
-The tools that fill the rest (grub-mkimage, mke2fs, qemu-img) are run by who builds the disk.
+The caller runs the tools that make the rest (grub-mkimage, mke2fs, qemu-img).
 Source: the PC's MBR layout; `boot.img` of GRUB's i386-pc loads what starts at sector 1.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from wholecard.core import UsageError
 
 SECTOR = 512
-# What GRUB and mke2fs agree on everywhere: the first partition at 1 MiB, the gap for core.img.
+# The first partition begins at 1 MiB, as partitioning tools do it; core.img is in the gap.
 FIRST_SECTOR = 2048
 
 _CODE = 440  # bytes of boot code; the disk's signature and the partition table follow
@@ -26,8 +26,8 @@ def mbr(boot_img: bytes | None, start_sector: int, sectors: int, signature: byte
     """The first sector of a disk with one Linux partition, 512 bytes.
 
     `boot_img` is GRUB's, None for a plain partition table; `start_sector` and `sectors` are in
-    units of 512 bytes; `signature` is the disk's, four bytes. Raises UsageError for a boot.img
-    that is none, for another length of the signature and for a partition beyond 2 TiB.
+    units of 512 bytes; `signature` is the disk's, four bytes. Raises UsageError where `boot_img` is
+    not a boot.img, the signature has another length or the partition ends beyond 2 TiB.
     """
     if boot_img is not None and (len(boot_img) != SECTOR or boot_img[-2:] != b"\x55\xaa"):
         raise UsageError("not GRUB's boot.img", resolution="Take usr/lib/grub/i386-pc/boot.img.")
@@ -35,8 +35,8 @@ def mbr(boot_img: bytes | None, start_sector: int, sectors: int, signature: byte
         raise UsageError("a disk's signature has four bytes", resolution="Give four bytes.")
     if start_sector < 1 or sectors < 1 or start_sector + sectors > 1 << 32:
         raise UsageError(
-            f"no room in an MBR for {sectors} sectors from {start_sector}",
-            resolution="An MBR reaches 2 TiB, and the first sector is its own.",
+            f"an MBR cannot describe {sectors} sectors from sector {start_sector}",
+            resolution="Begin at sector 1 or later and end within 2 TiB.",
         )
     code = bytes(_CODE) if boot_img is None else boot_img[:_CODE]
     active = 0 if boot_img is None else _ACTIVE
@@ -60,7 +60,7 @@ def boot_area(boot_img: bytes, core_img: bytes, sectors: int, signature: bytes) 
 
 @dataclass(frozen=True)
 class BootEntry:
-    """What GRUB boots: paths in the partition, and the kernel's command line."""
+    """What GRUB boots: paths in the partition, and the kernel command line."""
 
     kernel: str = "/boot/vmlinuz"
     initrd: str = "/boot/initrd.gz"
@@ -68,7 +68,7 @@ class BootEntry:
 
 
 def grub_cfg(entry: BootEntry) -> str:
-    """grub.cfg that boots at once from the first partition, talking on the first serial port.
+    """grub.cfg that boots at once from the first partition, with the first serial port as console.
 
     The core image needs the modules biosdisk, part_msdos, ext2, linux, normal, configfile,
     serial, terminal and boot.

@@ -9,25 +9,25 @@ from pathlib import Path
 
 from wholecard.core import UsageError, WholecardError
 from wholecard.guest.image import cpio
-from wholecard.guest.image.kernel_modules import WANTED, Module, kernel_release, read_modules
+from wholecard.guest.image.kernel_modules import GUEST_MODULES, Module, kernel_release, read_modules
 
 MODULES_DIR = "lib/wholecard"
 _ELF_INTERPRETER = b"/lib64/ld-linux"
 
 
 def build(
-    root: Path, release: str | None = None, wanted: Sequence[str] = WANTED, level: int = 6
+    root: Path, release: str | None = None, modules: Sequence[str] = GUEST_MODULES, level: int = 6
 ) -> bytes:
     """The gzip-compressed initramfs made of a Debian root's static busybox and kernel modules.
 
-    `release` is the kernel's, None where the root has only one; `level` is gzip's, 1 to 9. The
-    same root gives the same bytes. Raises UsageError for another level, WholecardError when the
-    root lacks busybox, the kernel or a module.
+    `release` is the kernel's, None where the root has only one; `modules` are names; `level` is
+    gzip's, 1 to 9. The same root gives the same bytes. Raises UsageError for another level,
+    WholecardError where the root lacks busybox, the kernel or a module.
     """
     if level not in range(1, 10):
         raise UsageError(f"gzip has no level {level}", resolution="Choose 1 to 9.")
-    modules = read_modules(root, release or kernel_release(root), wanted)
-    content = cpio.archive(entries(static_busybox(root), modules, init_script()))
+    loaded = read_modules(root, release or kernel_release(root), modules)
+    content = cpio.archive(entries(static_busybox(root), loaded, init_script()))
     return gzip.compress(content, compresslevel=level, mtime=0)
 
 

@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from wholecard.core import WholecardError
 
-# A card's functions in the proof guest: graphics (bochs stands in for a DRM driver), HDMI and
-# generic sound codecs before the controller that looks for them, NVMe, and igb's VFs. The codec
-# drivers come first, for there is no modprobe in the guest that the kernel could call.
-WANTED = (
+# Drivers for a card's functions in the proof guest: graphics (bochs as an example of a DRM driver),
+# sound, NVMe, igb's VFs. Codec drivers come before the sound controller that looks for them: the
+# guest has no modprobe that the kernel could call (Documentation/admin-guide/sysctl/kernel.rst).
+GUEST_MODULES = (
     "bochs",
     "snd-hda-codec-generic",
     "snd-hda-codec-hdmi",
@@ -27,7 +27,7 @@ WANTED = (
 
 
 class ModuleError(WholecardError):
-    """The root has no such kernel or module, or it cannot be unpacked."""
+    """The root lacks the kernel or the module, or a module cannot be unpacked."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +54,32 @@ def parse_dep(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def load_order(
-    dep: Mapping[str, Sequence[str]], wanted: Sequence[str], builtin: Collection[str] = ()
+    dep: Mapping[str, Sequence[str]], names: Sequence[str], builtin: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Paths of the wanted modules and of all they need, each after what it needs, none twice.
+    """Paths of these modules and of all that they need, each after its needs, none twice.
 
-    `wanted` are names with `-` or `_`, taken in their order; names in `builtin` need no file.
-    Raises ModuleError when a module is neither there nor built in.
+    `names` have `-` or `_` and are taken in their order; names in `builtin` need no file. Raises
+    ModuleError where a module is neither in `dep` nor built in.
     """
     by_name = {module_name(path): path for path in dep}
-    there = {name.replace("-", "_") for name in builtin}
+    builtin_names = {name.replace("-", "_") for name in builtin}
     order: dict[str, None] = {}
 
     def visit(path: str) -> None:
         if path in order:
             return
-        # modules.dep gives the nearest need first, so the last is to be loaded first.
+        # modules.dep lists the nearest need first, so the last one is loaded first.
         for need in reversed(dep[path]):
             visit(need)
         order[path] = None
 
-    for name in (each.replace("-", "_") for each in wanted):
+    for name in (name.replace("-", "_") for name in names):
         if name in by_name:
             visit(by_name[name])
-        elif name not in there:
+        elif name not in builtin_names:
             raise ModuleError(
                 f"the kernel has no module {name}",
-                resolution="Take Debian's linux-image-amd64; the cloud kernel has no sound or DRM.",
+                resolution="Install linux-image-amd64: the cloud kernel has no sound and no DRM.",
             )
     return tuple(order)
 
@@ -93,11 +93,11 @@ def decompressed(path: str, data: bytes) -> bytes:
             data = gzip.decompress(data)
     except (lzma.LZMAError, OSError, EOFError) as error:
         raise ModuleError(
-            f"cannot unpack {path}", str(error), "Install the kernel anew."
+            f"cannot unpack {path}", str(error), "Install the kernel package again."
         ) from error
     if not data.startswith(b"\x7fELF"):
         raise ModuleError(
-            f"{path} is no kernel module", resolution="Only .ko, .ko.xz and .ko.gz are read."
+            f"{path} is not a kernel module", resolution="Only .ko, .ko.xz and .ko.gz are read."
         )
     return data
 
@@ -105,19 +105,21 @@ def decompressed(path: str, data: bytes) -> bytes:
 def kernel_release(root: Path) -> str:
     """The release of the only kernel of a root (`6.12.107+deb13-amd64`).
 
-    Raises ModuleError when there is none or more than one.
+    Raises ModuleError where it has none or more than one.
     """
-    found = sorted(file.parent.name for file in root.glob("lib/modules/*/modules.dep"))
-    if len(found) != 1:
+    releases = sorted(file.parent.name for file in root.glob("lib/modules/*/modules.dep"))
+    if len(releases) != 1:
         raise ModuleError(
-            f"{root} has {len(found)} kernels: {', '.join(found) or 'none'}",
-            resolution="Name the release.",
+            f"{root} has {len(releases)} kernels: {', '.join(releases) or 'none'}",
+            resolution="Leave one kernel in that root, or name the release.",
         )
-    return found[0]
+    return releases[0]
 
 
-def read_modules(root: Path, release: str, wanted: Sequence[str] = WANTED) -> tuple[Module, ...]:
-    """The wanted modules of a root's kernel and all they need, in the order of loading.
+def read_modules(
+    root: Path, release: str, names: Sequence[str] = GUEST_MODULES
+) -> tuple[Module, ...]:
+    """These modules of a root's kernel and all that they need, in the order of loading.
 
     Raises ModuleError.
     """
@@ -127,7 +129,7 @@ def read_modules(root: Path, release: str, wanted: Sequence[str] = WANTED) -> tu
         builtin = [module_name(line) for line in (base / "modules.builtin").read_text().split()]
         return tuple(
             Module(module_name(path), decompressed(path, (base / path).read_bytes()))
-            for path in load_order(dep, wanted, builtin)
+            for path in load_order(dep, names, builtin)
         )
     except OSError as error:
         raise ModuleError(

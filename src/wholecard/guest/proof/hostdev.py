@@ -1,6 +1,6 @@
 """From the host's function to the guest's: the `<hostdev>` elements of a libvirt domain.
 
-How the XML is read is `pci.libvirt_xml`'s; here is where in the guest a function ends up.
+`pci.libvirt_xml` reads the XML; this module says where in the guest each function is.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from wholecard.pci.libvirt_xml import pci_address, read_xml
 
 @dataclass(frozen=True)
 class Hostdev:
-    """One function given to a domain.
+    """One PCI function that a domain has.
 
     `host` is its address on the host (`0000:01:00.0`), `alias` libvirt's name of it (empty where
     the domain does not run). `path` are the `slot.function` steps from the guest's root bus down
     to it, in hexadecimal (`("02.0", "00.0", "01.0")`): libvirt's bus numbers are indexes of its
-    controllers, and the guest's firmware gives numbers of its own, but slots stay.
+    controllers, and the guest's firmware assigns its own, but slots are the same in both.
     """
 
     host: str
@@ -39,8 +39,8 @@ class Hostdev:
 def parse(xml: str) -> tuple[Hostdev, ...]:
     """The PCI hostdevs of a domain's XML, in its order.
 
-    Raises WholecardError when it is no domain's XML, or when a guest address hangs below a
-    controller that is missing or is an expander bus, whose place in the guest is not its address.
+    Raises WholecardError where it is not a domain's XML, or where a guest address is on a bus whose
+    controller is missing or is an expander bus, whose address is not its position in the guest.
     """
     try:
         return _hostdevs(read_xml(xml))
@@ -53,9 +53,9 @@ def parse(xml: str) -> tuple[Hostdev, ...]:
 
 
 def locate(hostdevs: Sequence[Hostdev], proof: Proof) -> dict[str, ProofFunction]:
-    """Host address to the function that the guest saw at that place, for those that it saw."""
-    seen = {tuple(_step(a) for a in function.path): function for function in proof.functions}
-    return {each.host: seen[each.path] for each in hostdevs if each.path in seen}
+    """Host address to the function that the guest saw at that path, for those that it saw."""
+    seen = {tuple(map(_step, function.path)): function for function in proof.functions}
+    return {hostdev.host: seen[hostdev.path] for hostdev in hostdevs if hostdev.path in seen}
 
 
 @dataclass(frozen=True)
@@ -69,67 +69,65 @@ class AskedCard:
 def same_card(
     asked: Sequence[AskedCard], hostdevs: Sequence[Hostdev], ids: Mapping[str, str]
 ) -> list[Finding]:
-    """WC403 for each asked card whose functions were given, but out of different host slots.
+    """WC403 for each asked card whose functions the domain has from different host slots.
 
-    `ids` maps host addresses to `vendor:device` (from the host, or from `locate`). A card that
-    lacks a function altogether is none of this rule's: the proof says that it is missing.
+    `ids` maps host addresses to `vendor:device` (from the host, or from `locate`). A card of which
+    a function is missing is not reported here: the proof reports the function (WC401).
     """
     slots: dict[str, list[Hostdev]] = {}
-    for each in hostdevs:
-        slots.setdefault(each.host_slot, []).append(each)
-    split = []
-    # Whole cards first: what is left in the slots belongs to the cards that were torn apart.
-    for card in sorted(asked, key=lambda each: -len(each.functions)):
-        if not _take(slots, card, ids):
-            split.append(card)
-    return [finding for card in split if (finding := _torn(slots, card, ids)) is not None]
+    for hostdev in hostdevs:
+        slots.setdefault(hostdev.host_slot, []).append(hostdev)
+    # Whole cards are taken first: what is left in the slots belongs to the cards that are split.
+    by_size = sorted(asked, key=lambda card: -len(card.functions))
+    split = [card for card in by_size if not _take(slots, card, ids)]
+    return [finding for card in split if (finding := _split_card(slots, card, ids)) is not None]
 
 
 def _take(slots: dict[str, list[Hostdev]], card: AskedCard, ids: Mapping[str, str]) -> bool:
-    """Take a card's functions out of one slot that has them all; the best-fitting slot first."""
-    for slot in sorted(slots, key=lambda each: (len(slots[each]), each)):
+    """Take a card's functions out of one slot that has them all; the slot with fewest first."""
+    for slot in sorted(slots, key=lambda slot: (len(slots[slot]), slot)):
         chosen = _choose(slots[slot], card, ids)
         if chosen is not None:
-            slots[slot] = [each for each in slots[slot] if each not in chosen]
+            slots[slot] = [hostdev for hostdev in slots[slot] if hostdev not in chosen]
             return True
     return False
 
 
-def _torn(
+def _split_card(
     slots: dict[str, list[Hostdev]], card: AskedCard, ids: Mapping[str, str]
 ) -> Finding | None:
-    chosen = _choose([each for devices in slots.values() for each in devices], card, ids)
+    chosen = _choose([hostdev for hostdevs in slots.values() for hostdev in hostdevs], card, ids)
     if chosen is None:
         return None
-    for each in chosen:
-        slots[each.host_slot].remove(each)
-    parts = ", ".join(f"{ids[each.host]} from {each.host}" for each in chosen)
+    for hostdev in chosen:
+        slots[hostdev.host_slot].remove(hostdev)
+    parts = ", ".join(f"{ids[hostdev.host]} from {hostdev.host}" for hostdev in chosen)
     return Finding(
         "WC403",
         card.name,
         Severity.ERROR,
         f"the functions of {card.name} come from different cards: {parts}",
-        "nova cannot keep two functions together: give only the main function and bind its "
-        "companions to vfio-pci, or use an alias for each address.",
+        "nova chooses each function on its own and cannot keep a card's functions together. Ask "
+        "only for the main function, or use an alias for each address.",
     )
 
 
 def _choose(
-    devices: Sequence[Hostdev], card: AskedCard, ids: Mapping[str, str]
+    hostdevs: Sequence[Hostdev], card: AskedCard, ids: Mapping[str, str]
 ) -> list[Hostdev] | None:
-    """One device for each function of the card, None where one is missing."""
-    wanted = Counter(card.functions)
+    """One hostdev for each function of the card, None where one is missing."""
+    missing = Counter(card.functions)
     chosen = []
-    for each in devices:
-        if wanted[ids.get(each.host, "")] > 0:
-            wanted[ids[each.host]] -= 1
-            chosen.append(each)
-    return chosen if wanted.total() == 0 else None
+    for hostdev in hostdevs:
+        if missing[ids.get(hostdev.host, "")] > 0:
+            missing[ids[hostdev.host]] -= 1
+            chosen.append(hostdev)
+    return chosen if missing.total() == 0 else None
 
 
 def _hostdevs(domain: ET.Element) -> tuple[Hostdev, ...]:
     if domain.tag != "domain":
-        raise ValueError(f"it is a <{domain.tag}>")
+        raise ValueError(f"it is a <{domain.tag}>, not a <domain>")
     controllers = {
         int(controller.get("index", "-1")): controller
         for controller in domain.findall("./devices/controller[@type='pci']")
@@ -152,9 +150,9 @@ def _hostdev(element: ET.Element, controllers: Mapping[int, ET.Element]) -> Host
 
 
 def _path(address: Address, controllers: Mapping[int, ET.Element]) -> tuple[str, ...]:
-    """The steps from the root bus to an address, climbing from controller to controller."""
+    """The steps from the root bus to an address, from controller to controller upwards."""
     steps: list[str] = []
-    # A bus number is a byte: a longer way goes in a circle.
+    # A bus number is one byte, so a longer path is a loop.
     while len(steps) < 256:
         steps.insert(0, f"{address.slot:02x}.{address.function:x}")
         if address.bus == 0:
@@ -162,9 +160,9 @@ def _path(address: Address, controllers: Mapping[int, ET.Element]) -> tuple[str,
         controller = controllers.get(address.bus)
         parent = None if controller is None else pci_address(controller.find("./address"))
         if controller is None or parent is None or "expander" in controller.get("model", ""):
-            raise ValueError(f"bus {address.bus} of the guest hangs below no bridge that is known")
+            raise ValueError(f"bus {address.bus} of the guest has no known bridge")
         address = parent
-    raise ValueError("the guest's buses go in a circle")
+    raise ValueError("the guest's buses form a loop")
 
 
 def _step(address: str) -> str:

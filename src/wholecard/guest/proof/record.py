@@ -1,13 +1,13 @@
-"""The proof: what the guest says it sees, read from its console and held against what was asked.
+"""The proof: what the guest reports on its console, read and compared with what was asked for.
 
 `init.sh` writes it, one line a record: `WHOLECARD-PROOF <sum> {json}`. `sum` is the first 8
 hexadecimal digits of the MD5 of the JSON text, a checksum against accidents: an emulated serial
-line now and then gains a byte, and what is left may still be JSON. The guest writes the same lines
-several times. Kernel messages may stand before, between and behind them.
+line sometimes gains a byte, and the rest may still be JSON. The guest writes the same lines
+several times. Kernel messages may come before, between and after them.
 
-Each record has `boot`, the first 8 digits of the kernel's boot id, and `number`, its place in the
-report: `begin` is 0, then functions and codecs, `end` is the last. So a report is put together
-from whichever repetition brought a line unharmed, and never from two boots.
+Each record has `boot`, the first 8 digits of the kernel's boot id, and `number`, its position in
+the report: `begin` is 0, then functions and codecs, `end` is the last. So a report is put together
+from the undamaged lines of all repetitions, and never from two boots.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,8 +67,8 @@ class ProofCodec:
 class Proof:
     """A guest's own report. `complete` when nothing of it is missing.
 
-    `damaged` is how many lines of the console were dropped, those of earlier starts among them. It
-    says nothing about the guest, so two proofs that differ in it are equal.
+    `damaged` is the number of lines that were dropped, those of earlier starts included. It says
+    nothing about the guest, so two proofs that differ only in it are equal.
     """
 
     kernel: str
@@ -79,7 +79,7 @@ class Proof:
 
 
 class ProofError(WholecardError):
-    """The guest wrote, undamaged, what cannot be read here: more waiting will not mend it."""
+    """The guest wrote, undamaged, what cannot be read here: waiting longer does not help."""
 
 
 def parse(console_text: str) -> Proof:
@@ -88,8 +88,8 @@ def parse(console_text: str) -> Proof:
     A Proof is not `complete` as long as a record is missing: not written yet, or damaged in every
     repetition so far. A guest that was started again reports anew; the last start counts.
 
-    Raises ProofError when the report has a format that is not known here, or when records whose
-    checksum is right lack a key or contradict each other.
+    Raises ProofError where the report has an unknown format, or where records with a correct
+    checksum lack a key or contradict each other.
     """
     records, damaged = _records(console_text)
     if not records:
@@ -105,66 +105,60 @@ def _last_start(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
     boot = records[-1].get("boot")
     if not isinstance(boot, str) or not _BOOT.fullmatch(boot):
         raise _unreadable(f"a record has no boot id: {records[-1]}")
-    found: dict[int, Mapping[str, Any]] = {}
+    by_number: dict[int, Mapping[str, Any]] = {}
     for record in records:
         if record.get("boot") != boot:
             continue
         number = record.get("number")
         if not isinstance(number, int):
             raise _unreadable(f"a record has no number: {record}")
-        if found.setdefault(number, record) != record:
-            raise _unreadable(f"two records have one number: {found[number]} and {record}")
-    return [found[number] for number in sorted(found)]
+        if by_number.setdefault(number, record) != record:
+            raise _unreadable(f"two records have one number: {by_number[number]} and {record}")
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def _assembled(records: Sequence[Mapping[str, Any]], damaged: int) -> Proof:
-    kernel: str | None = None
-    functions: list[ProofFunction] = []
-    codecs: list[ProofCodec] = []
-    counted: tuple[int, int] | None = None
+    """The proof of one boot's records, each of a kind of READERS."""
+    parts: dict[str, list[Any]] = {kind: [] for kind in READERS}
     for record in records:
+        kind = str(record.get("record"))
+        if kind not in READERS:
+            raise _unreadable(f"an unknown record: {kind}")
         try:
-            kind = record["record"]
-            if kind == "begin":
-                kernel = str(record["kernel"])
-            elif kind == "function":
-                functions.append(_function(record))
-            elif kind == "codec":
-                codecs.append(_codec(record))
-            elif kind == "end":
-                counted = int(record["functions"]), int(record["codecs"])
-            else:
-                raise _unreadable(f"an unknown record: {kind}")
+            parts[kind].append(READERS[kind](record))
         except (KeyError, TypeError, ValueError) as error:
-            raise _unreadable(f"a record is not as it should be: {record}") from error
+            raise _unreadable(f"a record lacks a value or has a wrong one: {record}") from error
+    begin, functions, codecs, end = (parts[kind] for kind in READERS)
     arrived = len(functions), len(codecs)
+    counted = end[-1] if end else None
     if counted is not None and (arrived[0] > counted[0] or arrived[1] > counted[1]):
         raise _unreadable(f"it counts {counted} functions and codecs, and has {arrived}")
     if len({function.address for function in functions}) != len(functions):
-        raise _unreadable("a function stands there twice")
-    complete = kernel is not None and arrived == counted
-    return Proof(kernel or "", tuple(functions), tuple(codecs), complete, damaged)
+        raise _unreadable("a function occurs twice")
+    complete = bool(begin) and arrived == counted
+    kernel = begin[-1] if begin else ""
+    return Proof(kernel, tuple(functions), tuple(codecs), complete, damaged)
 
 
 def _records(text: str) -> tuple[list[Mapping[str, Any]], int]:
-    """The records whose checksum is right, and how many others began.
+    """The records with a correct checksum, and the number of damaged ones.
 
-    The text's last line may still be on its way: it is no damage.
+    The text's last line may not be complete yet: it does not count as damaged.
     """
-    found: list[Mapping[str, Any]] = []
+    records: list[Mapping[str, Any]] = []
     damaged = 0
     parts = text.replace("\r", "").split(PREFIX)[1:]
     for left, part in enumerate(parts, 1 - len(parts)):
         match = _RECORD.match(part)
         if match and checksum(match[2]) == match[1]:
-            found.append(_decoded(match[2]))
+            records.append(_decoded(match[2]))
         elif left or "\n" in part:
             damaged += 1
-    return found, damaged
+    return records, damaged
 
 
 def checksum(text: str) -> str:
-    """The 8 hexadecimal digits that stand before a record's JSON text."""
+    """The 8 hexadecimal digits before a record's JSON text."""
     digest = hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
     return digest.hexdigest()[:8]
 
@@ -203,6 +197,15 @@ def _codec(record: Mapping[str, Any]) -> ProofCodec:
     )
 
 
+# How a record of each kind is read, in the order of a report.
+READERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "begin": lambda record: str(record["kernel"]),
+    "function": _function,
+    "codec": _codec,
+    "end": lambda record: (int(record["functions"]), int(record["codecs"])),
+}
+
+
 def _unreadable(why: str) -> ProofError:
     return ProofError(
         f"the guest's report cannot be read: {why}",
@@ -212,7 +215,7 @@ def _unreadable(why: str) -> ProofError:
 
 @dataclass(frozen=True)
 class ExpectedFunction:
-    """A function that the server was given: ids, the driver it should have, a name to call it by.
+    """A function that the server must have: its ids, the driver it should have, a name for it.
 
     `driver` None: whether a driver binds does not matter (a stand-in card has none).
     """
@@ -229,8 +232,8 @@ class ExpectedFunction:
 
 
 # What QEMU and libvirt put into every q35 machine (QEMU: docs/specs/pci-ids.rst). Left out on
-# purpose: devices that also stand in for cards, 8086:293e (sound), 1b36:0010 (NVMe) and
-# 1234:1111 (display), which nova adds to no server by itself.
+# purpose: devices that are also used as stand-in cards, 8086:293e (sound), 1b36:0010 (NVMe) and
+# 1234:1111 (display); nova adds none of them by itself.
 MACHINE_OWN = frozenset(
     {
         *(f"1af4:{device:04x}" for device in (*range(0x1000, 0x100A), *range(0x1041, 0x1074))),
@@ -263,12 +266,12 @@ def compare(
     proof: Proof | None,
     own: frozenset[str] = MACHINE_OWN,
 ) -> list[Finding]:
-    """What the guest lacks, has too much, or has without its driver; empty when all is as asked.
+    """What the guest lacks, has in addition, or has without its driver; empty where all is right.
 
-    `own` are the `vendor:device` of the virtual machine's own devices, which are let pass. An id
-    that is asked for and `own` as well cannot be told apart by ids: a missing one is then found
-    only when none is left; leave such ids out of `own`. `proof` None, or one that is not complete:
-    the one finding is that the guest did not report.
+    `own` are the `vendor:device` of the virtual machine's own devices, which are ignored. Leave
+    out of it an id that is also asked for: ids alone do not tell such functions apart, and a
+    missing one would be found only when none is left. Where `proof` is None or not complete, the
+    only finding is that the guest did not report.
     """
     if proof is None or not proof.complete:
         return [
@@ -277,25 +280,24 @@ def compare(
                 "guest",
                 Severity.ERROR,
                 _unfinished(proof),
-                "Read the server's console: it did not boot, or it is slow.",
+                "Read the server's console: the guest did not boot, or it is slow.",
             )
         ]
     left = list(proof.functions)
-    given = _matched(expected, left)
     findings = []
-    for want, function in zip(expected, given, strict=True):
+    for required, function in zip(expected, _matched(expected, left), strict=True):
         if function is None:
-            findings.append(_missing(want))
-        elif want.driver is not None and function.driver != want.driver:
-            findings.append(_undriven(want, function))
+            findings.append(_missing(required))
+        elif required.driver is not None and function.driver != required.driver:
+            findings.append(_wrong_driver(required, function))
     findings.extend(_not_asked(function) for function in left if function.id not in own)
     return findings
 
 
 def _unfinished(proof: Proof | None) -> str:
     if proof is None or not (proof.kernel or proof.functions or proof.damaged):
-        return "the guest's report has not begun"
-    arrived = f"the guest's report is not whole: {len(proof.functions)} functions arrived"
+        return "the guest has not begun its report"
+    arrived = f"the guest's report is not complete: {len(proof.functions)} functions arrived"
     return f"{arrived}, {proof.damaged} lines were damaged" if proof.damaged else arrived
 
 
@@ -307,37 +309,40 @@ def _matched(
     Those with the right driver are matched first, so that one card of two without a driver is one
     finding, whatever the order.
     """
-    given: list[ProofFunction | None] = [None] * len(expected)
-    for with_driver in (True, False):
-        for number, want in enumerate(expected):
-            if given[number] is not None or (with_driver and want.driver is None):
-                continue
-            for function in left:
-                if function.id == want.id and (not with_driver or function.driver == want.driver):
-                    given[number] = function
-                    left.remove(function)
-                    break
-    return given
+    matched: list[ProofFunction | None] = [None] * len(expected)
+
+    def match(same: Callable[[ExpectedFunction, ProofFunction], bool]) -> None:
+        for position, required in enumerate(expected):
+            function = next((function for function in left if same(required, function)), None)
+            if matched[position] is None and function is not None:
+                matched[position] = function
+                left.remove(function)
+
+    match(
+        lambda required, function: (required.id, required.driver) == (function.id, function.driver)
+    )
+    match(lambda required, function: required.id == function.id)
+    return matched
 
 
-def _missing(want: ExpectedFunction) -> Finding:
+def _missing(expected: ExpectedFunction) -> Finding:
     return Finding(
         "WC401",
-        want.name,
+        expected.name,
         Severity.ERROR,
-        f"{want.name} ({want.id}) was given to the server and the guest does not see it",
-        "Compare the server's <hostdev> elements with its flavor; is the whole card in its group?",
+        f"the server has {expected.name} ({expected.id}) and its guest does not see it",
+        "Compare the server's <hostdev> elements with its flavor, and check its IOMMU group.",
     )
 
 
-def _undriven(want: ExpectedFunction, function: ProofFunction) -> Finding:
+def _wrong_driver(expected: ExpectedFunction, function: ProofFunction) -> Finding:
     bound = f"is bound to {function.driver}" if function.driver else "has no driver"
     return Finding(
         "WC404",
         function.address,
         Severity.ERROR,
-        f"{want.name} ({want.id}) {bound} in the guest instead of {want.driver}",
-        "Read the guest's kernel messages: the driver is missing in the image or refused the card.",
+        f"{expected.name} ({expected.id}) {bound} in the guest instead of {expected.driver}",
+        "Read the guest's kernel log: the image lacks the driver, or the driver refused the card.",
     )
 
 
@@ -347,5 +352,5 @@ def _not_asked(function: ProofFunction) -> Finding:
         function.address,
         Severity.ERROR,
         f"the guest sees {function.id} (class {function.pci_class}), which was not asked for",
-        "See the server's flavor and its <hostdev> elements: another alias matched it.",
+        "Read the server's flavor and <hostdev> elements: an alias matches this function too.",
     )
