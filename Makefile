@@ -22,11 +22,12 @@ tools: ## install mmdebstrap, bubblewrap and uv where they are missing, and the 
 demo: tools ## the whole way on this machine: lab, host, servers, proof, report.html
 	@$(RUN) wholecard lab demo --report "$(LAB_REPORT)"
 
+# Two workers: one has the lab, in order, the other everything else (tests/conftest.py).
 test: tools lint types ## everything: linters, types, all tests, the lab included
-	@$(RUN) pytest
+	@$(RUN) pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-fast: tools lint types ## all but the tests that need the lab
-	@$(RUN) pytest -m "not lab"
+	@$(RUN) pytest -m "not lab" -n 2 --dist loadfile
 
 test-long: tools ## what takes many minutes: matching against real novas from PyPI, 120,000 files linted
 	@$(RUN) pytest -m long tests/differential

@@ -18,12 +18,20 @@ settings.load_profile(os.environ.get("WHOLECARD_HYPOTHESIS", "same"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests out of a run that does not name them: `pytest -m long` does."""
-    if "long" in config.option.markexpr:
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=long)
-    items[:] = [item for item in items if item not in long]
+    """Leave the long tests out of a run that does not name them: `pytest -m long` does.
+
+    With `--dist loadgroup` one worker runs the tests of the lab in their order, from the start,
+    for they take longest; the others run the other files meanwhile, each file on one worker.
+    """
+    if "long" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+    if config.getoption("dist") == "loadgroup":
+        items.sort(key=lambda item: not item.get_closest_marker("lab"))
+        for item in items:
+            group = "lab" if item.get_closest_marker("lab") else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ class Control:
         """
         command = [f"{INSIDE}/bin/{name}"]
         self._start_and_wait(
-            name, DAEMONS[name], command, lambda: self.queues().get(topic(name), 0) > 0, every=1.0
+            name, DAEMONS[name], command, lambda: self.queues().get(topic(name), 0) > 0, every=2.0
         )
 
     def _start_and_wait(

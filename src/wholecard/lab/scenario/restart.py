@@ -72,6 +72,6 @@ def wait_for_consumers(lab: Lab, queue: str, *, some: bool, timeout: float) -> N
     """Wait until a queue of the broker has consumers (`some`), or has none any more."""
     process.wait_until(
         lambda: (lab.control.queues().get(queue, 0) > 0) == some,
-        timeout=timeout, what=f"queue {queue} has {'a' if some else 'no'} consumer", every=1.0,
+        timeout=timeout, what=f"queue {queue} has {'a' if some else 'no'} consumer", every=2.0,
         log=lab.folder.logs / "rabbitmq.log",
     )  # fmt: skip

@@ -69,9 +69,6 @@ def up(
                 conn = _wake(lab, story, saved)
             else:
                 conn, _ = bare_to_ready(lab, story)
-                save(lab, story)
-                # While it was paused nova-compute may have missed its report.
-                wait_for_cards(lab, conn, story)
             labs.write_state(lab, labs.UP)
         return lab, conn
 
@@ -111,7 +108,8 @@ def nothing_half(folder: LabFolder) -> Iterator[None]:
 def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
     """The whole way: control plane and bare node in parallel, host prepared, cards in Placement.
 
-    Returns the bare node's files too, to compare them after a rollback.
+    The prepared lab is saved for the next `lab up` where it is not yet. Returns the bare node's
+    files too, to compare them after a rollback.
     """
     write_configuration(lab)
     drop_ins: Future[DropIns] = Future()
@@ -139,6 +137,10 @@ def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
 
     conn = side_by_side(lab, node_side, cloud_side)
     wait_for_cards(lab, conn, story)
+    if not cache.is_whole(_saved_folder(lab)):
+        save(lab, story)
+        # While the node was paused nova-compute may have missed its report.
+        wait_for_cards(lab, conn, story)
     return conn, bare[0]
 
 
