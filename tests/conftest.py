@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
-    if config.getoption("dist") == "loadgroup":
+    # In a worker xdist puts it so; `dist` is "no" there (xdist/remote.py, setup_config).
+    if getattr(config.option, "loadgroup", False):
         items.sort(key=lambda item: not item.get_closest_marker("lab"))
         for item in items:
             group = "lab" if item.get_closest_marker("lab") else item.path.stem
