@@ -15,6 +15,7 @@ from wholecard.core import (
     RefusedError,
     RunError,
     Severity,
+    Step,
     UsageError,
     WholecardError,
     exit_status,
@@ -23,14 +24,18 @@ from wholecard.core import (
 from wholecard.core.rules import RULES
 
 
-class Touch:
+class Touch(Operation[None]):
     """An operation of a test."""
+
+    kind = "touch"
 
     def describe(self) -> str:
         return "+ one\n+ two"
 
-    def to_json(self) -> dict[str, Any]:
-        return {"op": "touch"}
+    def do(self, context: None, step: Step) -> dict[str, Any]:
+        return {}
+
+    def undo(self, context: None, step: Step) -> None: ...
 
 
 ACTION = Action("touch", "/x", "because", Touch(), "remove it")
@@ -63,7 +68,7 @@ def test_rules() -> None:
 
 def test_plan_text() -> None:
     """A plan prints each action with why, undo and change; an empty one says so."""
-    assert str(Plan(())) == "Nothing to do: the host is as wished."
+    assert str(Plan(())) == "Nothing to do: everything is as requested."
     assert str(Plan((ACTION,), reboot_needed=True)).splitlines() == [
         "1. touch /x",
         "   why:  because",
@@ -72,7 +77,6 @@ def test_plan_text() -> None:
         "   + two",
         "A reboot is needed for this to take effect.",
     ]
-    assert isinstance(ACTION.do, Operation)
 
 
 def test_plan_json() -> None:

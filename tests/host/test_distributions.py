@@ -17,11 +17,12 @@ from support.golden import compare
 from support.tree import grow, snapshot
 from wholecard.core import UsageError
 from wholecard.host.changing import journal
-from wholecard.host.changing.apply import Outcome, apply
+from wholecard.host.changing.apply import apply
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.desired_state import DesiredState, HugePages, resolve
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.planning.plan import plan
+from wholecard.transaction.engine import Outcome
 
 ASKED = DesiredState((), hugepages=(HugePages("1G", 8),), isolated_cpus="2-3")
 ALL = pytest.mark.parametrize("one", everything(), ids=lambda one: one.name)

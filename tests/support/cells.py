@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
-from wholecard.cloud.operations.operation import HALF, Fields, State, Value, Values
+from wholecard.cloud.operations.operation import Creation, Held, Value
+from wholecard.core import State
+from wholecard.core.plan import HALF
 from wholecard.transaction.atomic_files import write_atomically
 
 
@@ -29,10 +31,10 @@ def connection(
 
 
 @dataclass(frozen=True)
-class SetCells(Values):
+class SetCells(Held):
     """Put values into the file `place`; what is None is not in it."""
 
-    op: ClassVar[str] = "set-cells"
+    kind: ClassVar[str] = "set-cells"
 
     place: str
     changes: tuple[Value, ...]
@@ -59,20 +61,20 @@ class SetCells(Values):
 
 
 @dataclass(frozen=True)
-class MakeCell(Fields):
+class MakeCell(Creation):
     """Make the cell `name`, in two writes: one that has no mark yet, and its mark."""
 
-    op: ClassVar[str] = "make-cell"
+    kind: ClassVar[str] = "make-cell"
 
     place: str
     name: str
 
     @property
-    def before(self) -> State:
+    def state_before(self) -> State:
         return {self.name: None}
 
     @property
-    def after(self) -> State:
+    def state_after(self) -> State:
         return {self.name: "made"}
 
     def describe(self) -> str:
@@ -81,10 +83,6 @@ class MakeCell(Fields):
     def look(self, conn: Connection) -> State:
         found = read(Path(self.place)).get(self.name)
         return {self.name: HALF if found == "bare" else found}
-
-    def put(self, conn: Connection, state: State) -> str | None:
-        self.make(conn)
-        return None
 
     def make(self, conn: Connection) -> str | None:
         for value in ("bare", "made"):

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wholecard.cloud.changing.apply import Outcome, apply, rollback
+from wholecard.cloud.changing.apply import apply, rollback
 from wholecard.cloud.changing.journal import CloudJournal
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.images import SHA256_PROPERTY
 from wholecard.cloud.operations.images import UploadImage, file_sha256
 from wholecard.cloud.operations.operation import CloudOperation
 from wholecard.core import Action, Plan, marks
+from wholecard.transaction.engine import Outcome
 
 if TYPE_CHECKING:
     from support.cloudapi import Answer, Api
@@ -43,7 +44,7 @@ class Cloud:
 
     def apply(self, *changes: CloudOperation) -> Outcome:
         subject = [getattr(each, "name", "") or "x" for each in changes]
-        actions = [Action(do.op, of, "why", do, "") for do, of in zip(changes, subject)]
+        actions = [Action(do.kind, of, "why", do, "") for do, of in zip(changes, subject)]
         conn = connect("test", self.api.clouds, timeout=5)
         return apply(conn, self.ledger, Plan(tuple(actions)), Path("/site.yaml"))
 

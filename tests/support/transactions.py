@@ -16,7 +16,7 @@ from support.nodes import pci_tree, with_groups
 from support.tree import grow, snapshot
 from wholecard.core import Action, Plan
 from wholecard.host.changing import journal
-from wholecard.host.changing.apply import Outcome, apply
+from wholecard.host.changing.apply import apply
 from wholecard.host.changing.status import status
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.inspect import inspect
@@ -25,6 +25,7 @@ from wholecard.host.operations.load_module import LoadModule
 from wholecard.host.operations.run_tool import RunTool
 from wholecard.host.operations.write_file import WriteFile
 from wholecard.transaction import syscalls
+from wholecard.transaction.engine import Outcome
 
 GPU, AUDIO = "0000:01:00.0", "0000:01:00.1"
 LABEL = "security.selinux"

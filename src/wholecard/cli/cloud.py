@@ -12,7 +12,6 @@ import typer
 from openstack.connection import Connection
 
 from wholecard.cloud.changing import apply as applying
-from wholecard.cloud.changing.apply import Outcome
 from wholecard.cloud.changing.journal import CloudJournal, default_folder
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.planning.current import find
@@ -22,6 +21,7 @@ from wholecard.core import Action, exit_status
 from wholecard.core.releases import release
 from wholecard.core.report_text import findings_text, progress_text, table
 from wholecard.site.load import read_site
+from wholecard.transaction.engine import Outcome
 
 # Its help stands in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)

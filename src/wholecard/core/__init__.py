@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wholecard.core.errors import RefusedError, UsageError, WholecardError
     from wholecard.core.finding import Finding, Severity, exit_status
-    from wholecard.core.plan import Action, Operation, Plan
+    from wholecard.core.plan import Action, Operation, Plan, State, Step
     from wholecard.core.program import Programs, Result, RunError, Watch, run
 
 _FILES = {
@@ -25,6 +25,8 @@ _FILES = {
     "Action": "plan",
     "Operation": "plan",
     "Plan": "plan",
+    "State": "plan",
+    "Step": "plan",
     "Programs": "program",
     "Result": "program",
     "RunError": "program",
@@ -42,6 +44,8 @@ __all__ = [
     "Result",
     "RunError",
     "Severity",
+    "State",
+    "Step",
     "UsageError",
     "Watch",
     "WholecardError",

@@ -2,36 +2,139 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Optional, TypeVar
+
+# Values by their names, None for what does not exist.
+State = dict[str, Optional[str]]
+
+# The value of an object whose creation was interrupted.
+HALF = "half made"
+
+Context = TypeVar("Context")
 
 
-@runtime_checkable
-class Operation(Protocol):
+class Operation(ABC, Generic[Context]):
     """One way of changing the world, as plain data: a file written, a tool run, an API called.
 
-    Frozen dataclasses implement it, so that plans compare by equality.
+    Frozen dataclasses implement it, so that plans compare by equality. `transaction.engine` applies
+    and undoes it; `context` is what the operations of one system need: a host's root, a cloud's
+    connection. An operation without values to compare (a tool) keeps the states empty.
     """
 
+    kind: ClassVar[str]
+
+    @abstractmethod
     def describe(self) -> str:
         """What would change, as text: a unified diff for a file, a command line for a tool."""
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary with a key `op` naming the kind of operation."""
+        """The fields, with a key `op` that names the kind."""
+        return {"op": self.kind, **self.__dict__}
+
+    @property
+    def state_before(self) -> State:
+        """What has to be there when it begins; of a name that is not here anything may be."""
+        return {}
+
+    @property
+    def state_after(self) -> State:
+        """What it leaves."""
+        return {}
+
+    def look(self, context: Context) -> State:  # noqa: ARG002 -- for those that have values
+        """The present values of the same names. Raises WholecardError."""
+        return {}
+
+    def begin(self, context: Context, state: State) -> dict[str, Any]:  # noqa: ARG002 -- as above
+        """What the log keeps before it is done for the first time; `state` is what `look` saw."""
+        return {}
+
+    @abstractmethod
+    def do(self, context: Context, step: Step) -> dict[str, Any]:
+        """Do it, also where an interrupted run did half of it; returns what the log keeps.
+
+        Raises WholecardError or OSError.
+        """
+
+    def former(self, context: Context, step: Step) -> State:  # noqa: ARG002 -- as above
+        """The values that undoing gives back, as the log knows them."""
+        return self.state_before
+
+    def is_late(self, context: Context, step: Step) -> bool:  # noqa: ARG002 -- as above
+        """Whether it can be undone only after the earlier actions, on what they give back."""
+        return False
+
+    @abstractmethod
+    def undo(self, context: Context, step: Step) -> str | None:
+        """Undo it, also where half of it was done; a note where something was left as it is.
+
+        Raises WholecardError or OSError.
+        """
+
+    def difference(
+        self,
+        context: Context,  # noqa: ARG002 -- for those that show more
+        state: State,
+        expected: Sequence[State],
+    ) -> str:
+        """How `state` differs from the states that were expected, the most likely one first."""
+        lines = []
+        for name, value in state.items():
+            values = [other[name] for other in expected if name in other]
+            if values and value not in values:
+                allowed = " or ".join(dict.fromkeys(map(shown, values)))
+                lines.append(f"{name} is {shown(value)}, and not {allowed}")
+        return "\n".join(lines)
+
+
+def shown(value: str | None) -> str:
+    """A value as a person reads it."""
+    return "nothing" if value is None else repr(value)
 
 
 @dataclass(frozen=True)
 class Action:
     """One change: what kind, on what, why, how it is done and how it is undone.
 
-    `undo` is a sentence for the person; what stood there before is kept by the journal.
+    `undo` is a sentence for the person; what was there before is kept by the journal.
     """
 
     kind: str
     subject: str
     reason: str
-    do: Operation
+    do: Operation[Any]
     undo: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """An action as a journal plays it: its number, from 0, and what the log has of it.
+
+    `begun` is empty, and `done` None, where the log has no such record. Before it is done,
+    `present` are its values as `look` saw them, and `resumed` is whether an earlier run was
+    interrupted in it. Before it is undone, `late` is what `Operation.is_late` said.
+    """
+
+    number: int
+    action: Action
+    begun: Mapping[str, Any] = field(default_factory=dict)
+    done: Mapping[str, Any] | None = None
+    present: State = field(default_factory=dict)
+    resumed: bool = False
+    late: bool = False
+
+    @property
+    def half(self) -> bool:
+        """Whether it was begun and not done."""
+        return bool(self.begun) and self.done is None
+
+    @property
+    def name(self) -> str:
+        """`write-file /etc/default/grub`."""
+        return f"{self.action.kind} {self.action.subject}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +146,7 @@ class Plan:
 
     def __str__(self) -> str:
         if not self.actions:
-            return "Nothing to do: the host is as wished."
+            return "Nothing to do: everything is as requested."
         parts = []
         for number, action in enumerate(self.actions, 1):
             parts.append(f"{number}. {action.kind} {action.subject}")

@@ -91,6 +91,14 @@ def digest(place: Path) -> str:
     return sum_.hexdigest()
 
 
+def size_of(place: Path) -> int:
+    """The bytes of a file, a link's own; 0 where nothing is."""
+    try:
+        return place.lstat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
 def expand(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
     """The files below `root` that match absolute globs, as absolute paths, sorted.
 

@@ -40,9 +40,7 @@ def unpack(path: Path, build: Callable[[dict[str, Any]], _T], damage: str = DAMA
 
 
 def _checked(data: dict[str, Any]) -> dict[str, Any]:
-    # Older releases wrote no sum.
-    said = data.pop("sum", None)
-    if said is not None and said != _sum(data):
+    if data.pop("sum") != _sum(data):
         raise ValueError("its content is not what was written")
     return data
 

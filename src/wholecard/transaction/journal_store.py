@@ -1,4 +1,4 @@
-"""Numbered folders with a log each: what every journal of ours is made of.
+"""Numbered folders with a log each: what every journal is made of.
 
 A folder appears complete, under the next number, before the first change is made; from then on
 its `log.jsonl` says after every kill how far the run came.
@@ -10,13 +10,14 @@ import contextlib
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, ClassVar, Generic, Protocol, TypeVar
 
-from wholecard.core import WholecardError
+from wholecard.core import Plan, Step, WholecardError
 from wholecard.transaction import syscalls
 from wholecard.transaction.atomic_files import (
     append_line,
@@ -38,15 +39,34 @@ LOG = "log.jsonl"
 
 # The log's events that change a journal's state; the others are about one action.
 _STATES = {"applied": APPLIED, "rollback": ROLLING_BACK, "rolled-back": ROLLED_BACK}
-_OF_ACTIONS = ("begin", "done", "undone", "failed")
+_ACTION_EVENTS = ("begin", "done", "undone", "failed")
+
+
+class Applied(Protocol):
+    """What one apply was about."""
+
+    @property
+    def plan(self) -> Plan:
+        """What was planned."""
+
+    @property
+    def time(self) -> float:
+        """When, in seconds since the epoch."""
+
+    def about(self) -> dict[str, Any]:
+        """What `status` says of it beside the journal's number and state."""
 
 
 @dataclass(frozen=True)
-class JournalEntry:
+class JournalEntry(ABC):
     """One journal, by its number. Everything it says is read from its folder each time."""
 
     number: int
     directory: Path
+
+    @abstractmethod
+    def read(self) -> Applied:
+        """The plan and what it was made for. Raises WholecardError where it cannot be read."""
 
     @property
     def id(self) -> str:
@@ -55,8 +75,8 @@ class JournalEntry:
 
     @property
     def advice(self) -> str:
-        """What can be done where its apply was broken off."""
-        return f"Journal {self.id} is unfinished: mend this and run apply again, or run rollback."
+        """What can be done where its apply was interrupted."""
+        return f"Journal {self.id} is unfinished: fix this and run apply again, or run rollback."
 
     def log(self, event: str, **fields: Any) -> None:
         """Append one record and make it last before returning."""
@@ -75,11 +95,11 @@ class JournalEntry:
             return ()
         except OSError as error:
             raise WholecardError(f"cannot read {path}", str(error), "Run it as root.") from error
-        # A record counts with its end of line; what stands behind the last one is half a record.
-        return tuple(record for line in lines[:-1] for record in _parse(path, line))
+        # A record counts with its end of line; what is behind the last one is half a record.
+        return tuple(_parse(path, line) for line in lines[:-1])
 
     def refuse_strange(self, actions: int) -> None:
-        """Raises WholecardError where the log speaks of an action that a plan of so many lacks."""
+        """Raises WholecardError where the log has an action that a plan of so many lacks."""
         for record in self.records():
             if record.get("n", 0) not in range(actions):
                 raise WholecardError(
@@ -95,26 +115,44 @@ class JournalEntry:
         return state
 
     def actions_with(self, event: str) -> dict[int, dict[str, Any]]:
-        """The last record of `event` for each action that has one, by the action's place."""
-        return {record["n"]: record for record in self.records() if record["event"] == event}
+        """The records of `event` by the action's number; of several, the later ones' values."""
+        actions: dict[int, dict[str, Any]] = {}
+        for record in self.records():
+            if record["event"] == event:
+                actions.setdefault(record["n"], {}).update(record)
+        return actions
 
-    def unfinished(self, actions: int) -> int | None:
-        """The place of the action at which a run that was broken off stopped, None for none."""
-        places = range(actions)
+    def steps(self) -> tuple[Step, ...]:
+        """Each action with what the log has of it, in the plan's order."""
+        begun, done = self.actions_with("begin"), self.actions_with("done")
+        return tuple(
+            Step(number, action, begun.get(number, {}), done.get(number))
+            for number, action in enumerate(self.read().plan.actions)
+        )
+
+    def steps_to_undo(self) -> tuple[Step, ...]:
+        """Those that were begun and are not undone, in the plan's order."""
         undone = self.actions_with("undone")
+        return tuple(step for step in self.steps() if step.begun and step.number not in undone)
+
+    def undo_notes(self) -> list[str]:
+        """What was left as it is, of this rollback and of the interrupted one that it finished."""
+        undone = self.actions_with("undone").values()
+        return [str(record["note"]) for record in undone if "note" in record]
+
+    def unfinished(self) -> Step | None:
+        """The action at which an interrupted run stopped, None for none."""
         if self.state == APPLYING:
-            done = set(self.actions_with("done")) - set(undone)
-            return next((place for place in places if place not in done), None)
+            undone = self.actions_with("undone")
+            return next(
+                (step for step in self.steps() if step.done is None or step.number in undone), None
+            )
         if self.state == ROLLING_BACK:
-            begun = self.actions_with("begin")
-            return next((n for n in reversed(places) if n in begun and n not in undone), None)
+            return next(reversed(self.steps_to_undo()), None)
         return None
 
 
-def _parse(path: Path, line: bytes) -> Iterator[dict[str, Any]]:
-    # An older release ended half a record of a killed run with a new line and went on behind it.
-    if not line or (line.startswith(b'{"event"') and not line.endswith(b"}")):
-        return
+def _parse(path: Path, line: bytes) -> dict[str, Any]:
     try:
         record = json.loads(line)
         whole = _is_record(record)
@@ -122,62 +160,139 @@ def _parse(path: Path, line: bytes) -> Iterator[dict[str, Any]]:
         whole = False
     if not whole:
         raise WholecardError(f"{path} is damaged", f"No record: {line[:80]!r}", DAMAGE)
-    yield record
+    fields: dict[str, Any] = record
+    return fields
 
 
 def _is_record(record: Any) -> bool:
     return (
         isinstance(record, dict)
         and isinstance(record.get("event"), str)
-        and (record["event"] not in _OF_ACTIONS or type(record.get("n")) is int)
+        and (record["event"] not in _ACTION_EVENTS or type(record.get("n")) is int)
         and isinstance(record.get("after", {}), dict)
     )
 
 
-_Kind = TypeVar("_Kind", bound=JournalEntry)
+Entry = TypeVar("Entry", bound=JournalEntry)
 
 
-def entries_in(folder: Path, kind: Callable[[int, Path], _Kind]) -> tuple[_Kind, ...]:
-    """All journals in `folder`, oldest first."""
-    found = folder.glob("[0-9]*")
-    places = (place for place in found if re.fullmatch(r"[0-9]{4,}", place.name))
-    return tuple(
-        sorted((kind(int(place.name), place) for place in places), key=lambda each: each.number)
-    )
+@dataclass(frozen=True)
+class Journal(ABC, Generic[Entry]):
+    """All journals of one system, in `folder`, which may be missing.
 
-
-def begin(folder: Path, kind: Callable[[int, Path], _Kind], fill: Callable[[Path], None]) -> _Kind:
-    """Begin a journal in `folder`: `fill` writes what it is about, then it gets its number.
-
-    What fails before that leaves no trace, for nothing was changed yet.
+    `command` and `system` are for messages: "Finish it: wholecard-host rollback", "on this host".
     """
-    make_directories(folder)
-    made = folder / "new"
-    if made.exists():
-        # A run that was killed here had changed nothing yet.
-        remove_tree(made)
-    try:
-        syscalls.mkdir(made, 0o755)
-        fill(made)
-        write_atomically(made / LOG, b"", 0o644)
-        before = entries_in(folder, kind)
-        number = before[-1].number + 1 if before else 1
-        entry = kind(number, folder / f"{number:04d}")
-        syscalls.rename(made, entry.directory)
-        with explained(entry.advice):
-            sync_directory(folder)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            if made.exists():
-                remove_tree(made)
-        raise
-    return entry
 
+    command: ClassVar[str]
+    system: ClassVar[str]
+    # What a person can do where the journals of another folder were meant.
+    elsewhere: ClassVar[str] = ""
 
-@contextmanager
-def lock(home: Path, brief: str, resolution: str) -> Iterator[int]:
-    """Keep a second apply or rollback out until this one has ended, see `locks.locked`."""
-    with explained():
-        make_directories(home)
-    with locked(home / "lock", brief, resolution) as descriptor:
-        yield descriptor
+    folder: Path
+
+    @property
+    def lock_folder(self) -> Path:
+        """Where the lock is."""
+        return self.folder
+
+    @abstractmethod
+    def entry(self, number: int, directory: Path) -> Entry:
+        """The journal with this number."""
+
+    @abstractmethod
+    def nothing(self) -> dict[str, Any]:
+        """`Applied.about` where nothing is applied."""
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All journals, oldest first."""
+        folders = [
+            folder
+            for folder in self.folder.glob("[0-9]*")
+            if re.fullmatch(r"[0-9]{4,}", folder.name)
+        ]
+        entries = (self.entry(int(folder.name), folder) for folder in folders)
+        return tuple(sorted(entries, key=lambda entry: entry.number))
+
+    def in_effect(self) -> tuple[Entry, ...]:
+        """Those that were not rolled back, oldest first."""
+        return tuple(entry for entry in self.entries() if entry.state != ROLLED_BACK)
+
+    def newest(self) -> Entry | None:
+        """The last one that was not rolled back."""
+        return next(reversed(self.in_effect()), None)
+
+    def add(self, fill: Callable[[Path], None]) -> Entry:
+        """Begin a journal: `fill` writes what it is about into a folder, which gets its number.
+
+        What fails before that leaves no trace, for nothing was changed yet.
+        """
+        make_directories(self.folder)
+        draft = self.folder / "new"
+        if draft.exists():
+            # A run that was killed here had changed nothing yet.
+            remove_tree(draft)
+        try:
+            syscalls.mkdir(draft, 0o755)
+            fill(draft)
+            write_atomically(draft / LOG, b"", 0o644)
+            number = max((entry.number for entry in self.entries()), default=0) + 1
+            entry = self.entry(number, self.folder / f"{number:04d}")
+            syscalls.rename(draft, entry.directory)
+            with explained(entry.advice):
+                sync_directory(self.folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                if draft.exists():
+                    remove_tree(draft)
+            raise
+        return entry
+
+    @contextmanager
+    def lock(self) -> Iterator[int]:
+        """Keep a second apply or rollback out until this one has ended, see `locks.locked`."""
+        with explained():
+            make_directories(self.lock_folder)
+        with locked(
+            self.lock_folder / "lock",
+            f"another apply or rollback is running {self.system}",
+            f"Wait until it has ended; `{self.command} status` says how far it is.",
+        ) as descriptor:
+            yield descriptor
+
+    def status(self) -> dict[str, Any]:
+        """What was applied, as plain data, by the journals alone.
+
+        `{"state", "journal", ..., "done", "actions", "next", "failed", "history"}` with what
+        `Applied.about` has; `state` is `clean` where nothing is applied, `next` names the action
+        at which an unfinished run stopped, and `failed` says why, where it could still say so.
+        """
+        entries = [(entry, entry.state, entry.read()) for entry in self.entries()]
+        history = [
+            {"journal": entry.id, "state": state, **applied.about(), "time": applied.time}
+            for entry, state, applied in entries
+        ]
+        status: dict[str, Any] = {
+            "state": "clean",
+            "journal": None,
+            **self.nothing(),
+            "done": 0,
+            "actions": 0,
+            "next": None,
+            "failed": None,
+        }
+        for entry, state, applied in reversed(entries):
+            if state != ROLLED_BACK:
+                done = set(entry.actions_with("done")) - set(entry.actions_with("undone"))
+                stopped = entry.unfinished()
+                failed = entry.actions_with("failed").get(stopped.number, {}) if stopped else {}
+                status.update(
+                    state=state,
+                    journal=entry.id,
+                    **applied.about(),
+                    done=len(done),
+                    actions=len(applied.plan.actions),
+                    next=stopped.name if stopped else None,
+                    failed=failed.get("brief"),
+                )
+                break
+        return {**status, "history": history}

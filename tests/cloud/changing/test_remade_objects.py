@@ -135,7 +135,7 @@ def test_finishing_on_a_flavor_that_was_made_anew(cloud: Cloud) -> None:
 
 
 def test_values_of_journals_without_ids(cloud: Cloud) -> None:
-    """Journals of older releases know no ids of what they changed: there the mark decides."""
+    """Where the log has no id of what was changed, the mark decides."""
     cloud.flavors = [flavor("f1")]
     cloud.answer(f"POST {FLAVOR}/os-extra_specs", set_specs_of(cloud))
     cloud.apply(SetExtraSpecs("gpu", (("k", None, "v"),)))

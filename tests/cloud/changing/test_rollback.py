@@ -27,6 +27,7 @@ from wholecard.cloud.operations.flavors import CreateFlavor, GiveFlavor, SetExtr
 from wholecard.cloud.operations.images import SetImageProperties
 from wholecard.cloud.operations.quotas import SetQuota
 from wholecard.cloud.operations.traits import SetHostTraits
+from wholecard.core import WholecardError
 
 
 def test_a_zone_stays(cloud: Cloud) -> None:
@@ -197,7 +198,7 @@ def test_a_bare_aggregate_is_seen_as_a_change(cloud: Cloud) -> None:
     """Once ours is whole, a bare one of its name is not half of it: it is not deleted unasked."""
     cloud.apply(CreateAggregate("gpu"))
     cloud.aggregates = [aggregate(2, {})]
-    with pytest.raises(CloudError, match="changed since it was applied"):
+    with pytest.raises(WholecardError, match="changed since it was applied"):
         cloud.rollback()
     assert cloud.writes == []
 
@@ -231,7 +232,7 @@ def test_an_image_that_is_needed_stays(cloud: Cloud, tmp_path: Path, status: int
 
 
 def test_journals_without_ids(cloud: Cloud) -> None:
-    """Journals of older releases know no ids: there the mark decides."""
+    """Where a kill left no id in the log, the mark decides."""
     cloud.apply(CreateFlavor("gpu", 1024, 1, 1))
     log = cloud.ledger.folder / "0001/log.jsonl"
     assert '"id": "f1"' in log.read_text()

@@ -132,5 +132,5 @@ def test_other_content_is_left_alone(api: Api, tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there(api: Api) -> None:
     """Without its file an image cannot be wished for."""
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="does not exist"):
         ensure_image(connect("test", api.clouds), WISH)

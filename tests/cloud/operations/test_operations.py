@@ -45,7 +45,7 @@ def provider_of(api: Api, conflicts: int) -> list[int]:
 def test_traits_keep_others(api: Api, conflicts: int) -> None:
     """Traits are set beside those that others set, read anew after each conflict."""
     provider_of(api, conflicts)
-    SET.put(connect("test", api.clouds), SET.after)
+    SET.put(connect("test", api.clouds), SET.state_after)
     last = [body for key, body in zip(api.asked, api.sent, strict=True) if key == f"PUT {TRAITS}"]
     assert len(last) == conflicts + 1
     assert json.loads(last[-1]) == {
@@ -58,7 +58,7 @@ def test_traits_give_up(api: Api) -> None:
     """A provider that changes each time is given up, in words."""
     provider_of(api, TRIES)
     with pytest.raises(CloudError, match=f"changed {TRIES} times"):
-        SET.put(connect("test", api.clouds), SET.after)
+        SET.put(connect("test", api.clouds), SET.state_after)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_trait_in_use_stays(api: Api, status: int, note: str | None) -> None:
     """A trait that a provider has stays, and that is told; one that is gone is well."""
     api.answers["DELETE /placement/traits/CUSTOM_A"] = (status, {})
     change = CreateTrait("CUSTOM_A")
-    assert change.put(connect("test", api.clouds), change.before) == note
+    assert change.put(connect("test", api.clouds), change.state_before) == note
 
 
 def aggregate(metadata: dict[str, str], *hosts: str) -> dict[str, Any]:
@@ -95,8 +95,7 @@ def test_whose_an_aggregate_is(api: Api, there: dict[str, Any], state: str | Non
 def test_an_aggregate_in_use_stays(api: Api) -> None:
     """What is in an aggregate of ours keeps it, and that is told."""
     api.answers[f"GET {AGGREGATES}"] = (200, aggregate({"wholecard": "made", "k": "v"}, "a"))
-    change = CreateAggregate("g")
-    note = change.put(connect("test", api.clouds), change.before)
+    note = CreateAggregate("g").unmake(connect("test", api.clouds), None, half=False)
     assert note == "aggregate g stays: it has k, a"
     assert not [key for key in api.asked if key.startswith("DELETE")]
 
@@ -108,6 +107,7 @@ def test_a_flavor_that_is_gone(api: Api) -> None:
     change = SetExtraSpecs("f", (("k", "1", "2"),))
     assert change.look(conn) == {"k": None}
     with pytest.raises(GoneError, match="the flavor f is gone"):
-        change.put(conn, change.after)
-    made = CreateFlavor("f", 1, 1, 0)
-    assert (made.look(conn), made.put(conn, made.before)) == (made.before, None)
+        change.put(conn, change.state_after)
+    create = CreateFlavor("f", 1, 1, 0)
+    assert create.look(conn) == create.state_before
+    assert create.unmake(conn, None, half=False) is None

@@ -132,7 +132,7 @@ def test_what_an_old_placement_takes(api: Api) -> None:
     provider_trees(conn, ("a",), 1)
     with_consumers(conn, CARD)
     change = SetHostTraits("a", "u", (("CUSTOM_A", None, "set"),))
-    change.put(conn, change.after)
+    change.put(conn, change.state_after)
     asked = {each.split()[1] for each in api.versions if each.startswith("placement")}
     assert asked == {"1.6", "1.14"}
 

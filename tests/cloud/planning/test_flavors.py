@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ SET_ALIAS = SetExtraSpecs("c2", (("pci_passthrough:alias", "card:1", "card:2"),)
          [SET_ALIAS]),
     ],
 )  # fmt: skip
-def test_plans(existing: Flavor | None, wish: FlavorWish, operations: list[Operation]) -> None:
+def test_plans(existing: Flavor | None, wish: FlavorWish, operations: list[Operation[Any]]) -> None:
     """What is missing is created, what of ours is unfinished is completed, the rest stays."""
     assert [action.do for action in plan_flavor(existing, wish)] == operations
     assert not differences(existing, wish)

@@ -24,7 +24,7 @@ from wholecard.cloud.operations.quotas import (
     SetLimit,
     SetQuota,
 )
-from wholecard.cloud.operations.registry import KINDS, plan_from_json
+from wholecard.cloud.operations.registry import OPERATIONS, plan_from_json
 from wholecard.cloud.operations.traits import CreateTrait, SetHostTraits
 from wholecard.cloud.placement.provider_tree import ResourceProvider
 from wholecard.cloud.planning.current import CurrentCloud, ImageFile, ProjectQuota
@@ -189,12 +189,12 @@ def test_plans_are_kept_whole(
         assert action.do.describe()
         assert action.undo
         assert action.reason
-        assert action.do.before.keys() == action.do.after.keys()
+        assert action.do.state_before.keys() == action.do.state_after.keys()
 
 
 def test_every_kind_is_planned() -> None:
     """The cases have every kind of change that a journal can hold."""
-    assert {change.op for _, _, changes, _ in CASES for change in changes} == set(KINDS)
+    assert {change.kind for _, _, changes, _ in CASES for change in changes} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_image(apart: Path, agent: Any, tmp_path: Path) -> None:
     status, out, _ = agent(apart, "apply", "--card", "0000:01:00.0", "--facts", str(facts))
     assert (status, "softdep snd_hda_intel" in out) == (0, True)
     again = agent(apart, "plan", "--card", "0000:01:00.0", "--facts", str(facts))
-    assert again[:2] == (0, "Nothing to do: the host is as wished.\n")
+    assert again[:2] == (0, "Nothing to do: everything is as requested.\n")
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"schema": 1}', '{"schema": 2}'])
@@ -204,7 +204,7 @@ def test_rollback_to(apart: Path, agent: Any) -> None:
     agent(apart, "apply", "--card", "0000:01:00.0")
     agent(apart, "apply", "--all-cards")
     status, _, err = agent(apart, "rollback", "--to", "3")
-    assert (status, "Those that stand: 0001, 0002." in err) == (2, True)
+    assert (status, "In effect: 0001, 0002." in err) == (2, True)
     status, out, _ = agent(apart, "rollback", "--to", "1", "--json")
     assert (status, json.loads(out)["journals"]) == (0, ["0002"])
     assert agent(apart, "rollback", "--to", "1")[:2] == (

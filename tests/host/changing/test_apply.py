@@ -17,13 +17,14 @@ from support.nodes import APART, RELEASE, TOGETHER, Device, bare, reboot
 from support.tree import grow, snapshot
 from wholecard.core import UsageError, WholecardError
 from wholecard.host.changing import journal
-from wholecard.host.changing.apply import Outcome, apply, finish
+from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.changing.status import status
 from wholecard.host.config_files import HOOK, TABLE
 from wholecard.host.desired_state import resolve
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.planning.plan import plan
+from wholecard.transaction.engine import Outcome
 
 IMAGE = f"boot/initrd.img-{RELEASE}"
 NEW_KERNEL = "boot/initrd.img-6.99"
@@ -47,7 +48,7 @@ def test_applies(apart: Path, calls: Path) -> None:
     assert (apart / HOOK[1:]).stat().st_mode & 0o777 == 0o755
     assert "0000:02:00.1 8086 293e vfio-pci" in (apart / TABLE[1:]).read_text()
     assert "intel_iommu=on" in (apart / "boot/grub/grub.cfg").read_text()
-    assert prepare(apart) == Outcome(None, (), reboot_needed=False)
+    assert prepare(apart) == Outcome()
 
 
 def test_nothing_after_reboot(apart: Path, calls: Path) -> None:
@@ -107,7 +108,7 @@ def test_edited_between(apart: Path, calls: Path) -> None:
     with (apart / "etc/default/grub").open("a") as stream:
         stream.write("GRUB_DEFAULT=1\n")
     before = snapshot(apart)
-    with pytest.raises(WholecardError, match="edited since the plan") as caught:
+    with pytest.raises(WholecardError, match="changed since the plan") as caught:
         apply(apart, host, wish, made)
     assert "+GRUB_DEFAULT=1" in caught.value.details
     assert snapshot(apart) == before
@@ -120,7 +121,7 @@ def test_edited_since(apart: Path) -> None:
     prepare(apart)
     with (apart / "etc/default/grub").open("a") as stream:
         stream.write("GRUB_DEFAULT=1\n")
-    with pytest.raises(WholecardError, match="edited since it was written") as caught:
+    with pytest.raises(WholecardError, match="changed since it was applied") as caught:
         rollback(apart)
     assert "+GRUB_DEFAULT=1" in caught.value.details
     rollback(apart, discard_edits=True)

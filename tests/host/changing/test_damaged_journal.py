@@ -1,18 +1,16 @@
-"""Damaged journals are noticed before anything is touched; those of older releases are read."""
+"""Damaged journals are noticed before anything is touched."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.transactions import PLAN, Node, fast_folder
+from support.transactions import Node, fast_folder
 from support.tree import snapshot
-from wholecard.core import Plan, WholecardError
+from wholecard.core import WholecardError
 from wholecard.host.changing import journal
 from wholecard.host.changing.rollback import rollback
 
@@ -64,30 +62,3 @@ def test_flipped_byte(node: Node, name: str) -> None:
             assert (entry.read(), entry.backup()) == sound
         tried += 1
     assert tried > 100
-
-
-def test_older_journal(node: Node) -> None:
-    """A journal that an older release left, without sums, labels, times and outputs, is undone."""
-    (node.root / "boot/initrd.img").unlink()
-    before = snapshot(node.root)
-    node.plan = Plan(PLAN.actions[:4], reboot_needed=True)
-    node.apply()
-    (entry,) = journal.entries(node.root)
-    make_older(entry.directory / "plan.json", ("timeout", "again"))
-    make_older(entry.directory / "before/index.json", ("link", "label", "mtime_ns", "outputs"))
-    with (entry.directory / "log.jsonl").open("a") as stream:
-        # A kill's half record, which the next record was put below.
-        stream.write('{"event": "do\n')
-    rollback(node.root)
-    assert snapshot(node.root) == before
-
-
-def make_older(place: Path, keys: tuple[str, ...]) -> None:
-    """Take the keys away that older releases did not write, wherever they are."""
-
-    def older(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: older(each) for key, each in value.items() if key not in (*keys, "sum")}
-        return [older(each) for each in value] if isinstance(value, list) else value
-
-    place.write_text(json.dumps(older(json.loads(place.read_text()))))

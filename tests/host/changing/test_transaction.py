@@ -75,7 +75,7 @@ def test_untouched_stays(node: Node) -> None:
     change(node, "welcome\n", "hello\n")
     grow(node.root, {MOTD: ("welcome\n", 0o600)})
     (entry,) = journal.entries(node.root)
-    kept = entry.backup().of(MOTD)
+    kept = entry.backup().file(MOTD)
     os.utime(node.root / MOTD[1:], ns=(0, kept.mtime_ns or 0))
     inode = (node.root / MOTD[1:]).stat().st_ino
     rollback(node.root)
@@ -208,9 +208,9 @@ def test_rollback_to_unknown(node: Node, to: int) -> None:
     rollback(node.root)
     change(node, "one\n", "three\n")
     before = snapshot(node.root, without="-")
-    with pytest.raises(UsageError, match="stands on this host") as caught:
+    with pytest.raises(UsageError, match="is in effect on this host") as caught:
         rollback(node.root, to=to)
-    assert "Those that stand: 0001, 0003." in caught.value.details
+    assert "In effect: 0001, 0003." in caught.value.details
     assert snapshot(node.root, without="-") == before
 
 
@@ -220,7 +220,7 @@ def test_rollback_to_edited(node: Node) -> None:
     change(node, "one\n", "two\n")
     grow(node.root, {MOTD: "by hand\n"})
     before = snapshot(node.root)
-    with pytest.raises(WholecardError, match="was edited since"):
+    with pytest.raises(WholecardError, match="was changed since"):
         rollback(node.root, to=0)
     assert snapshot(node.root) == before
     rollback(node.root, to=0, discard_edits=True)
@@ -322,8 +322,8 @@ def test_refusals_leave_no_trace(node: Node) -> None:
 @pytest.mark.parametrize(
     ("tree", "match"),
     [
-        ({MOTD: "-> ../elsewhere", "elsewhere": ("welcome\n", 0o600)}, "edited since the plan"),
-        ({MOTD: "by hand\n"}, "edited since the plan"),
+        ({MOTD: "-> ../elsewhere", "elsewhere": ("welcome\n", 0o600)}, "changed since the plan"),
+        ({MOTD: "by hand\n"}, "changed since the plan"),
     ],
 )
 def test_edited_before(node: Node, tree: dict[str, Any], match: str) -> None:
@@ -408,7 +408,7 @@ def test_reboot_that_never_came(node: Node) -> None:
 def test_holder(node: Node) -> None:
     """Who is kept out is told which process is in, and since when."""
     with (
-        journal.lock(node.root),
+        journal.journal_of(node.root).lock(),
         pytest.raises(WholecardError, match="another apply or rollback") as caught,
     ):
         node.apply()

@@ -239,7 +239,7 @@ def test_given_away_since(node: Node) -> None:
     kernel.write(place / "driver_override", "other")
     kernel.write(place / "driver" / "unbind", AUDIO)
     kernel.write(node.root / "sys/bus/pci/drivers_probe", AUDIO)
-    with pytest.raises(WholecardError, match=f"{AUDIO} was given to other since"):
+    with pytest.raises(WholecardError, match=f"{AUDIO} was changed since it was applied"):
         rollback(node.root)
     rollback(node.root, discard_edits=True)
     assert driver_of(node.root, AUDIO) == SOUND

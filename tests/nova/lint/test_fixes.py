@@ -237,7 +237,7 @@ def test_an_edit_meanwhile_is_refused_without_its_text(files: Files) -> None:
     """A file that was edited since is not written, and its text is not in the error."""
     plan = plan_of(files.mended(), files.services(), files.root)
     files.path.write_text(f"{SECRET}\n")
-    with pytest.raises(WholecardError, match="was edited since") as caught:
+    with pytest.raises(WholecardError, match="was changed since") as caught:
         apply_files(files.root, plan)
     assert "s3cret" not in str(caught.value)
 

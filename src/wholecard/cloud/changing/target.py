@@ -18,17 +18,14 @@ _PROJECT = re.compile(r"/(AUTH_)?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$")
 
 @dataclass(frozen=True)
 class CloudIdentity:
-    """Keystone's address, the region's name and nova's endpoint; None for what is not known.
-
-    A region of no name is "". Journals of older releases know Keystone's address alone.
-    """
+    """Keystone's address, the region's name ("" for none) and nova's endpoint."""
 
     keystone: str
-    region: str | None = None
-    compute: str | None = None
+    region: str
+    compute: str
 
     def differences(self, here: CloudIdentity) -> list[str]:
-        """How `here` is another place than this one, one line each, as far as both are known.
+        """How `here` is another cloud or region than this one, one line each.
 
         In a region that has a name nova's endpoint may move: to https, to another address, to
         another interface of the catalog. Without one it alone tells one region from another.
@@ -37,19 +34,19 @@ class CloudIdentity:
         if not self.region:
             pairs.append(("compute endpoint", self.compute, here.compute))
         return [
-            f"Its {what} is {said or 'none'}; here it is {now or 'none'}."
-            for what, said, now in pairs
-            if said is not None and said != now
+            f"Its {what} is {its or 'none'}; here it is {now or 'none'}."
+            for what, its, now in pairs
+            if its != now
         ]
 
     def moved(self, here: CloudIdentity) -> str | None:
-        """What to tell where nova is at another address of the same place than it was."""
-        if self.compute in (None, here.compute):
+        """What to tell where nova is at another address of the same region than it was."""
+        if self.compute == here.compute:
             return None
         return f"nova was at {self.compute} and is at {here.compute}, in the same region"
 
 
-def place_of(conn: Connection) -> CloudIdentity:
+def cloud_identity(conn: Connection) -> CloudIdentity:
     """Where this connection leads. Raises CloudError where the catalog has no compute service."""
     auth_url = str((conn.config.config.get("auth") or {}).get("auth_url", ""))
     with api_errors(conn, "look for nova in the catalog"):

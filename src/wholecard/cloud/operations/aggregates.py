@@ -1,4 +1,4 @@
-"""Host aggregates: made with a mark in their metadata, completed, and given hosts."""
+"""Host aggregates: created with a mark in their metadata, completed, and given hosts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import answer_read, words_of
-from wholecard.cloud.operations.operation import (
-    HALF,
-    Fields,
-    State,
-    Value,
-    Values,
-    property_commands,
-)
-from wholecard.cloud.operations.ownership import id_of, required
+from wholecard.cloud.operations.operation import Creation, Held, Value, property_commands
+from wholecard.cloud.operations.ownership import id_of, own_id, required, why_not_ours
+from wholecard.core import State
+from wholecard.core.plan import HALF
 
 # How we know our own aggregates again.
 MARK, MADE = "wholecard", "made"
@@ -42,10 +37,10 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
-class CreateAggregate(Fields):
+class CreateAggregate(Creation):
     """Create an aggregate with our mark; its metadata and hosts are operations of their own."""
 
-    op: ClassVar[str] = "create-aggregate"
+    kind: ClassVar[str] = "create-aggregate"
 
     name: str
     zone: str | None = None
@@ -56,64 +51,55 @@ class CreateAggregate(Fields):
         return f"openstack aggregate create{zone} --property {MARK}={MADE} {_quoted(self.name)}"
 
     @property
-    def before(self) -> State:
+    def state_before(self) -> State:
         """No such aggregate."""
         return {self.name: None}
 
     @property
-    def after(self) -> State:
+    def state_after(self) -> State:
         """An aggregate of ours."""
         return {self.name: MADE}
 
     def look(self, conn: Connection) -> State:
         """Whose the aggregate of this name is; a bare one may be ours without its mark yet."""
-        found = _find(conn, self.name)
-        if found is None or found.ours:
-            return {self.name: None if found is None else MADE}
-        bare = not found.hosts and set(found.metadata) <= {ZONE}
+        aggregate = _find(conn, self.name)
+        if aggregate is None or aggregate.ours:
+            return {self.name: None if aggregate is None else MADE}
+        bare = not aggregate.hosts and set(aggregate.metadata) <= {ZONE}
         return {self.name: HALF if bare else "not ours"}
-
-    def put(self, conn: Connection, state: State) -> str | None:
-        """Create and mark it, or delete it as `unmake` does."""
-        if state[self.name] is None:
-            return self.unmake(conn, None, half=False)
-        self.make(conn)
-        return None
 
     def make(self, conn: Connection) -> str | None:
         """Create and mark it, or mark one that was half made; its id."""
-        found = _find(conn, self.name)
-        made = found.id if found else _create(conn, self.name, self.zone)
-        _set_metadata(conn, made, {MARK: MADE})
-        return made
+        aggregate = id_of(_find(conn, self.name)) or _create(conn, self.name, self.zone)
+        _set_metadata(conn, aggregate, {MARK: MADE})
+        return aggregate
 
     def made(self, conn: Connection) -> str | None:
         """The id of the aggregate of this name that is ours."""
-        found = _find(conn, self.name)
-        return found.id if found is not None and found.ours else None
+        return own_id(_find(conn, self.name))
 
     def unmake(self, conn: Connection, made: str | None, half: bool) -> str | None:
         """Delete it unless it is another one, or has something in it."""
-        found = _find(conn, self.name)
-        if found is None:
+        aggregate = _find(conn, self.name)
+        if aggregate is None:
             return None
-        stays = f"aggregate {self.name} stays: "
-        if not found.ours and not (half and set(found.metadata) <= {ZONE}):
-            return f"{stays}it is not wholecard's"
-        if made not in (None, found.id):
-            return f"{stays}it is {found.id} and not {made}, which was made here"
-        more = sorted({*found.metadata} - {MARK, ZONE}) + list(found.hosts)
-        if more:
-            return f"{stays}it has {', '.join(more)}"
-        _delete(conn, found.id)
+        # Interrupted before its mark was set, and so before its id was logged.
+        unmarked = half and set(aggregate.metadata) <= {ZONE}
+        reason = None if unmarked else why_not_ours(aggregate, made)
+        others = sorted({*aggregate.metadata} - {MARK, ZONE}) + list(aggregate.hosts)
+        if reason is None and others:
+            reason = f"it has {', '.join(others)}"
+        if reason is not None:
+            return f"aggregate {self.name} stays: {reason}"
+        conn.compute.delete_aggregate(aggregate.id, ignore_missing=True)
         return None
 
 
 @dataclass(frozen=True)
-class SetAggregateMetadata(Values):
+class SetAggregateMetadata(Held):
     """Set metadata of an aggregate, by its name; its availability zone is one of them."""
 
-    op: ClassVar[str] = "set-aggregate-metadata"
+    kind: ClassVar[str] = "set-aggregate-metadata"
 
     name: str
     changes: tuple[Value, ...]
@@ -124,8 +110,8 @@ class SetAggregateMetadata(Values):
 
     def look(self, conn: Connection) -> State:
         """These metadata as they are."""
-        found = _find(conn, self.name)
-        metadata: Mapping[str, str] = {} if found is None else found.metadata
+        aggregate = _find(conn, self.name)
+        metadata: Mapping[str, str] = {} if aggregate is None else aggregate.metadata
         return {key: metadata.get(key) for key, _, _ in self.changes}
 
     def holder(self, conn: Connection) -> str | None:
@@ -151,10 +137,10 @@ class SetAggregateMetadata(Values):
 
 
 @dataclass(frozen=True)
-class AddHosts(Values):
+class AddHosts(Held):
     """Put hosts into an aggregate; a value is `member` or None."""
 
-    op: ClassVar[str] = "add-hosts"
+    kind: ClassVar[str] = "add-hosts"
 
     name: str
     changes: tuple[Value, ...]
@@ -169,8 +155,8 @@ class AddHosts(Values):
 
     def look(self, conn: Connection) -> State:
         """Which of the hosts are in it."""
-        found = _find(conn, self.name)
-        hosts = () if found is None else found.hosts
+        aggregate = _find(conn, self.name)
+        hosts = () if aggregate is None else aggregate.hosts
         return {host: "member" if host in hosts else None for host, _, _ in self.changes}
 
     def holder(self, conn: Connection) -> str | None:
@@ -201,18 +187,18 @@ class AddHosts(Values):
 def aggregates(conn: Connection) -> tuple[Aggregate, ...]:
     """The cloud's aggregates, by name. Raises CloudError."""
     with answer_read(conn, "list the aggregates"):
-        return tuple(sorted(_list(conn), key=lambda each: each.name))
+        return tuple(sorted(_list(conn), key=lambda aggregate: aggregate.name))
 
 
 def _list(conn: Connection) -> list[Aggregate]:
     return [
         Aggregate(
-            id=str(each.id),
-            name=str(each.name),
-            metadata={str(key): str(value) for key, value in (each.metadata or {}).items()},
-            hosts=tuple(sorted(map(str, each.hosts or ()))),
+            id=str(row.id),
+            name=str(row.name),
+            metadata={str(key): str(value) for key, value in (row.metadata or {}).items()},
+            hosts=tuple(sorted(map(str, row.hosts or ()))),
         )
-        for each in conn.compute.aggregates()
+        for row in conn.compute.aggregates()
     ]
 
 
@@ -231,10 +217,6 @@ def _set_metadata(conn: Connection, aggregate: str, metadata: State) -> None:
         f"/os-aggregates/{aggregate}/action", json={"set_metadata": {"metadata": metadata}}
     )
     sdk.raise_from_response(answer)
-
-
-def _delete(conn: Connection, aggregate: str) -> None:
-    conn.compute.delete_aggregate(aggregate, ignore_missing=True)
 
 
 def _quoted(name: str) -> str:

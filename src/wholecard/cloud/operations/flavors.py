@@ -1,4 +1,4 @@
-"""Flavors that ask for cards: what has to be made, planned before and applied after."""
+"""Flavors that ask for cards: created, given extra specs, and given to projects."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from openstack import utils
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import NO_PROJECT, answer_read, words_of
-from wholecard.cloud.operations.operation import Fields, State, Value, Values, property_commands
-from wholecard.cloud.operations.ownership import id_of, required
+from wholecard.cloud.operations.operation import Creation, Held, Value, property_commands
+from wholecard.cloud.operations.ownership import id_of, own_id, required, why_not_ours
+from wholecard.core import State
 from wholecard.core.marks import MADE
 
 # nova keeps a description from compute API 2.55 on (Queens); by it we know our own flavors again.
@@ -54,10 +55,10 @@ class Flavor:
 
 
 @dataclass(frozen=True)
-class CreateFlavor(Fields):
+class CreateFlavor(Creation):
     """Create a flavor; its extra specs are an operation of their own, as in nova's API."""
 
-    op: ClassVar[str] = "create-flavor"
+    kind: ClassVar[str] = "create-flavor"
 
     name: str
     ram_mb: int
@@ -74,33 +75,26 @@ class CreateFlavor(Fields):
         )
 
     @property
-    def before(self) -> State:
+    def state_before(self) -> State:
         """No such flavor."""
         return {self.name: None}
 
     @property
-    def after(self) -> State:
+    def state_after(self) -> State:
         """A flavor of ours of this size."""
         return {self.name: _size(self.ram_mb, self.vcpus, self.disk_gb, self.public, ours=True)}
 
     def look(self, conn: Connection) -> State:
         """The size of the flavor that has this name, and whose it is."""
-        found = _find(conn, self.name)
-        if found is None:
+        flavor = _find(conn, self.name)
+        if flavor is None:
             return {self.name: None}
-        size = found.ram_mb, found.vcpus, found.disk_gb, found.public
-        return {self.name: _size(*size, ours=found.ours)}
-
-    def put(self, conn: Connection, state: State) -> str | None:
-        """Create it, or delete it as `unmake` does."""
-        if state[self.name] is None:
-            return self.unmake(conn, None, half=False)
-        self.make(conn)
-        return None
+        size = flavor.ram_mb, flavor.vcpus, flavor.disk_gb, flavor.public
+        return {self.name: _size(*size, ours=flavor.ours)}
 
     def make(self, conn: Connection) -> str | None:
         """Create it; the id that nova gave it."""
-        made = conn.compute.create_flavor(
+        flavor = conn.compute.create_flavor(
             name=self.name,
             ram=self.ram_mb,
             vcpus=self.vcpus,
@@ -108,12 +102,11 @@ class CreateFlavor(Fields):
             is_public=self.public,
             description=MADE,
         )
-        return str(made.id)
+        return str(flavor.id)
 
     def made(self, conn: Connection) -> str | None:
         """The id of the flavor of this name that is ours."""
-        found = _find(conn, self.name)
-        return found.id if found is not None and found.ours else None
+        return own_id(_find(conn, self.name))
 
     def unmake(
         self,
@@ -121,30 +114,30 @@ class CreateFlavor(Fields):
         made: str | None,
         half: bool,  # noqa: ARG002 -- a flavor has its mark from the first
     ) -> str | None:
-        """Delete it unless it is another one, or somebody set something on it or was let in."""
-        found = _find(conn, self.name)
-        if found is None:
+        """Delete it unless it is another one, or others set something on it or may use it."""
+        flavor = _find(conn, self.name)
+        if flavor is None:
             return None
-        stays = f"flavor {self.name} stays: "
-        if not found.ours:
-            return f"{stays}it is not wholecard's"
-        if made not in (None, found.id):
-            return f"{stays}it is {found.id} and not {made}, which was made here"
-        if found.extra_specs:
-            return f"{stays}somebody set {', '.join(sorted(found.extra_specs))} on it"
-        having = () if found.public else _projects(conn, found.id)
-        let_in = [each for each in having if not _is_gone(conn, each)]
-        if let_in:
-            return f"{stays}somebody let {', '.join(let_in)} use it"
-        conn.compute.delete_flavor(found.id)
+        reason = why_not_ours(flavor, made) or self._why_in_use(conn, flavor)
+        if reason:
+            return f"flavor {self.name} stays: {reason}"
+        conn.compute.delete_flavor(flavor.id)
         return None
+
+    @staticmethod
+    def _why_in_use(conn: Connection, flavor: Flavor) -> str | None:
+        if flavor.extra_specs:
+            return f"somebody set {', '.join(sorted(flavor.extra_specs))} on it"
+        having = () if flavor.public else _projects(conn, flavor.id)
+        projects = [project for project in having if not _is_gone(conn, project)]
+        return f"somebody let {', '.join(projects)} use it" if projects else None
 
 
 @dataclass(frozen=True)
-class SetExtraSpecs(Values):
+class SetExtraSpecs(Held):
     """Set extra specs of a flavor, by its name."""
 
-    op: ClassVar[str] = "set-extra-specs"
+    kind: ClassVar[str] = "set-extra-specs"
 
     name: str
     changes: tuple[Value, ...]
@@ -155,8 +148,8 @@ class SetExtraSpecs(Values):
 
     def look(self, conn: Connection) -> State:
         """These extra specs as they are."""
-        found = _find(conn, self.name)
-        specs: Mapping[str, str] = {} if found is None else found.extra_specs
+        flavor = _find(conn, self.name)
+        specs: Mapping[str, str] = {} if flavor is None else flavor.extra_specs
         return {key: specs.get(key) for key, _, _ in self.changes}
 
     def holder(self, conn: Connection) -> str | None:
@@ -166,20 +159,20 @@ class SetExtraSpecs(Values):
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Set those with a value in one call, remove the others."""
         flavor = required(_find(conn, self.name), f"flavor {self.name}", holder)
-        wished = {key: value for key, value in state.items() if value is not None}
-        if wished:
-            conn.compute.create_flavor_extra_specs(flavor.id, wished)
-        for key in sorted(state.keys() - wished.keys()):
+        specs = {key: value for key, value in state.items() if value is not None}
+        if specs:
+            conn.compute.create_flavor_extra_specs(flavor.id, specs)
+        for key in sorted(state.keys() - specs.keys()):
             with contextlib.suppress(sdk.NotFoundException):
                 conn.compute.delete_flavor_extra_specs_property(flavor.id, key)
         return None
 
 
 @dataclass(frozen=True)
-class GiveFlavor(Values):
+class GiveFlavor(Held):
     """Give projects, by their ids, access to a private flavor; a value is `yes` or None."""
 
-    op: ClassVar[str] = "give-flavor"
+    kind: ClassVar[str] = "give-flavor"
 
     name: str
     changes: tuple[Value, ...]
@@ -194,8 +187,8 @@ class GiveFlavor(Values):
 
     def look(self, conn: Connection) -> State:
         """Which of the projects have access."""
-        found = _find(conn, self.name)
-        having = () if found is None else _projects(conn, found.id)
+        flavor = _find(conn, self.name)
+        having = () if flavor is None else _projects(conn, flavor.id)
         return {project: "yes" if project in having else None for project, _, _ in self.changes}
 
     def holder(self, conn: Connection) -> str | None:
@@ -215,11 +208,11 @@ class GiveFlavor(Values):
             except sdk.NotFoundException:
                 continue
             except sdk.BadRequestException as error:
-                # So older novas say of a project that Keystone does not know any more.
-                said = words_of(conn, error)
-                if NO_PROJECT not in said:
+                # So older novas answer for a project that Keystone does not know any more.
+                message = words_of(conn, error)
+                if NO_PROJECT not in message:
                     raise
-                notes.append(f"flavor {self.name} keeps the project {project}: {said}")
+                notes.append(f"flavor {self.name} keeps the project {project}: {message}")
         return "; ".join(notes) or None
 
 
@@ -229,13 +222,13 @@ def flavors(conn: Connection, access: Collection[str] = ()) -> tuple[Flavor, ...
     `access` are the names of those of which it is read, one request each, who has access.
     """
     with answer_read(conn, "list the flavors"):
-        found = [
-            each
-            if each.public or each.name not in access
-            else replace(each, projects=_projects(conn, each.id))
-            for each in _list(conn)
+        listed = [
+            flavor
+            if flavor.public or flavor.name not in access
+            else replace(flavor, projects=_projects(conn, flavor.id))
+            for flavor in _list(conn)
         ]
-    return tuple(sorted(found, key=lambda each: each.name))
+    return tuple(sorted(listed, key=lambda flavor: flavor.name))
 
 
 def _list(conn: Connection, name: str | None = None) -> Iterator[Flavor]:
@@ -246,23 +239,23 @@ def _list(conn: Connection, name: str | None = None) -> Iterator[Flavor]:
     """
     whole = utils.supports_microversion(conn.compute, _LISTED_WITH_SPECS)
     # nova takes the word None for "public or not"; without it private ones are left out.
-    for each in conn.compute.flavors(details=True, is_public="None"):
-        if name is not None and each.name != name:
+    for row in conn.compute.flavors(details=True, is_public="None"):
+        if name is not None and row.name != name:
             continue
         if not whole:
             try:
-                each = conn.compute.fetch_flavor_extra_specs(each)  # noqa: PLW2901 -- the same
+                row = conn.compute.fetch_flavor_extra_specs(row)  # noqa: PLW2901 -- the same
             except sdk.NotFoundException:
                 continue
         yield Flavor(
-            id=str(each.id),
-            name=str(each.name),
-            ram_mb=each.ram,
-            vcpus=each.vcpus,
-            disk_gb=each.disk,
-            extra_specs=dict(each.extra_specs or {}),
-            ours=each.description == MADE,
-            public=each.is_public is not False,
+            id=str(row.id),
+            name=str(row.name),
+            ram_mb=row.ram,
+            vcpus=row.vcpus,
+            disk_gb=row.disk,
+            extra_specs=dict(row.extra_specs or {}),
+            ours=row.description == MADE,
+            public=row.is_public is not False,
         )
 
 

@@ -17,15 +17,9 @@ from openstack.connection import Connection
 from wholecard.cloud.client.errors import CloudError, GoneError, api_errors, words_of
 from wholecard.cloud.client.images import SHA256_PROPERTY, Image, find_images, is_snapshot
 from wholecard.cloud.client.waiting import wait_until
-from wholecard.cloud.operations.operation import (
-    HALF,
-    Fields,
-    State,
-    Value,
-    Values,
-    property_commands,
-)
-from wholecard.core import UsageError, WholecardError
+from wholecard.cloud.operations.operation import Creation, Value, Values, property_commands
+from wholecard.core import State, UsageError, WholecardError
+from wholecard.core.plan import HALF
 
 _CHUNK = 1 << 20
 _ON_ITS_WAY = frozenset({"saving", "importing", "uploading"})
@@ -42,10 +36,10 @@ class ImageWish:
 
 
 @dataclass(frozen=True)
-class UploadImage(Fields):
+class UploadImage(Creation):
     """Upload `file`, whose SHA-256 it is, with sorted properties; `half` where one is begun."""
 
-    op: ClassVar[str] = "upload-image"
+    kind: ClassVar[str] = "upload-image"
 
     name: str
     file: str
@@ -64,45 +58,38 @@ class UploadImage(Fields):
         )
 
     @property
-    def before(self) -> State:
+    def state_before(self) -> State:
         """No such image, or one of ours that was not finished."""
         return {self.name: HALF if self.half else None}
 
     @property
-    def after(self) -> State:
+    def state_after(self) -> State:
         """An image of ours of this content."""
         return {self.name: self.sha256}
 
     def look(self, conn: Connection) -> State:
         """The content of the image of this name that is ours; another one's is `not ours`."""
-        found = [each for each in find_images(conn, self.name) if not each.copied]
-        ours = [each for each in found if each.sha256 == self.sha256]
-        if any(each.status == "active" for each in ours):
+        images = [image for image in find_images(conn, self.name) if not image.copied]
+        ours = [image for image in images if image.sha256 == self.sha256]
+        if any(image.status == "active" for image in ours):
             return {self.name: self.sha256}
-        return {self.name: HALF if ours else "not ours" if found else None}
-
-    def put(self, conn: Connection, state: State) -> str | None:
-        """Upload it, or delete it as `unmake` does."""
-        if state[self.name] != self.sha256:
-            return self.unmake(conn, None, half=False)
-        self.make(conn)
-        return None
+        return {self.name: HALF if ours else "not ours" if images else None}
 
     def make(self, conn: Connection) -> str | None:
         """Upload it; its id, None where another upload of it was there or came to its end."""
-        wish = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
-        if file_sha256(wish.file) != self.sha256:
+        desired = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
+        if file_sha256(desired.file) != self.sha256:
             raise CloudError(
                 f"{self.file} is not what it was when the plan was made",
-                resolution="Plan anew, or roll back.",
+                resolution="Plan again, or roll back.",
             )
-        found, uploaded = ensure_image(conn, wish)
-        return found if uploaded else None
+        image_id, uploaded = ensure_image(conn, desired)
+        return image_id if uploaded else None
 
     def made(self, conn: Connection) -> str | None:
         """The id of the image of this name and content that is ours and whole."""
-        found = [each for each in self._ours(conn) if each.status == "active"]
-        return found[0].id if len(found) == 1 else None
+        images = [image for image in self._ours(conn) if image.status == "active"]
+        return images[0].id if len(images) == 1 else None
 
     def unmake(
         self,
@@ -112,11 +99,11 @@ class UploadImage(Fields):
     ) -> str | None:
         """Delete the image of this name and content that was made, or is the only one of ours."""
         notes = []
-        found = self._ours(conn)
-        if made is None and len(found) > 1:
-            ids = ", ".join(sorted(each.id for each in found))
+        images = self._ours(conn)
+        if made is None and len(images) > 1:
+            ids = ", ".join(sorted(image.id for image in images))
             return f"images {self.name} stay ({ids}): which of them was made here is not known"
-        for image in found:
+        for image in images:
             stays = f"image {self.name} stays ({image.id}): "
             if made not in (None, image.id):
                 notes.append(f"{stays}{made} was made here")
@@ -131,7 +118,7 @@ class UploadImage(Fields):
         return "; ".join(notes) or None
 
     def _ours(self, conn: Connection) -> list[Image]:
-        return [each for each in find_images(conn, self.name) if each.sha256 == self.sha256]
+        return [image for image in find_images(conn, self.name) if image.sha256 == self.sha256]
 
     @staticmethod
     def _protected(conn: Connection, image: Image) -> bool:
@@ -142,7 +129,7 @@ class UploadImage(Fields):
 class SetImageProperties(Values):
     """Set properties of an image of ours, by its id; `name` is for the person."""
 
-    op: ClassVar[str] = "set-image-properties"
+    kind: ClassVar[str] = "set-image-properties"
 
     name: str
     id: str
@@ -155,8 +142,8 @@ class SetImageProperties(Values):
 
     def look(self, conn: Connection) -> State:
         """These properties as they are."""
-        found = [each for each in find_images(conn, self.name) if each.id == self.id]
-        properties: Mapping[str, str] = found[0].properties if found else {}
+        images = [image for image in find_images(conn, self.name) if image.id == self.id]
+        properties: Mapping[str, str] = images[0].properties if images else {}
         return {key: properties.get(key) for key, _, _ in self.changes}
 
     def put(self, conn: Connection, state: State) -> str | None:
@@ -182,66 +169,65 @@ class SetImageProperties(Values):
 
 
 class ImageConflictError(WholecardError):
-    """An image of the wished name is there and differs; it is left alone."""
+    """An image of the desired name exists and differs; it is left alone."""
 
 
 def ensure_image(
     conn: Connection,
-    wish: ImageWish,
+    desired: ImageWish,
     timeout: float = 600,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[str, bool]:
-    """The id of the image, active, and whether it was uploaded here and not there already.
+    """The id of the image, active, and whether it was uploaded here or existed already.
 
-    Known again by its name and the SHA-256 of its content. An upload of ours that was cut off is
-    deleted and made anew. `progress` is called with (bytes sent, bytes in all); `timeout` in
+    Known again by its name and the SHA-256 of its content. An upload of ours that was interrupted
+    is deleted and made again. `progress` is called with (bytes sent, bytes in all); `timeout` in
     seconds is for the time until Glance calls the image active.
 
-    Raises UsageError when the file is not there, ImageConflictError when an image of that name has
-    other content or properties, CloudError, WaitTimeoutError.
+    Raises UsageError when the file does not exist, ImageConflictError when an image of that name
+    has other content or properties, CloudError, WaitTimeoutError.
     """
-    if not wish.file.is_file():
-        raise UsageError(f"{wish.file} is not there", resolution="Build the image first.")
-    sha256 = file_sha256(wish.file)
-    with api_errors(conn, f"look for the image {wish.name}"):
+    if not desired.file.is_file():
+        raise UsageError(f"{desired.file} does not exist", resolution="Build the image first.")
+    sha256 = file_sha256(desired.file)
+    with api_errors(conn, f"look for the image {desired.name}"):
         existing: list[Any] = [
-            each
-            for each in conn.image.images(name=wish.name)
-            if not is_snapshot({**each.to_dict(), **(each.properties or {})})
+            image
+            for image in conn.image.images(name=desired.name)
+            if not is_snapshot({**image.to_dict(), **(image.properties or {})})
         ]
     for image in existing:
-        found = differences(wish, sha256, dict(image.properties or {}), image.to_dict())
-        if found:
+        lines = differences(desired, sha256, dict(image.properties or {}), image.to_dict())
+        if lines:
             raise ImageConflictError(
-                f"the image {wish.name} is there and differs",
-                f"image {image.id}\n" + "\n".join(found),
-                "Wish for another name, or delete that image if nobody uses it.",
+                f"the image {desired.name} exists and differs",
+                f"image {image.id}\n" + "\n".join(lines),
+                "Name the image otherwise, or delete that one if nobody uses it.",
             )
         status = str(image.status)
         if status in _ON_ITS_WAY:
-            status = _settled(conn, str(image.id), wish.name, timeout)
+            status = _settled(conn, str(image.id), desired.name, timeout)
         if status == "active":
             return str(image.id), False
-        with api_errors(conn, f"delete the unfinished image {wish.name}"):
+        with api_errors(conn, f"delete the unfinished image {desired.name}"):
             conn.image.delete_image(image, ignore_missing=True)
-    return _upload(conn, wish, sha256, timeout, progress), True
+    return _upload(conn, desired, sha256, timeout, progress), True
 
 
 def differences(
-    wish: ImageWish, sha256: str, properties: Mapping[str, Any], attributes: Mapping[str, Any]
+    desired: ImageWish, sha256: str, properties: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> list[str]:
-    """How an image differs from the wish, one line each; empty when it is the same.
+    """How an image differs from the desired one, one line each; empty when it is the same.
 
     The SDK keeps properties that it knows by name (`hw_machine_type`) as attributes and the rest
-    as `properties`; further properties that nobody wished do not matter.
+    as `properties`; further properties that nobody asked for do not matter.
     """
-    wished = {SHA256_PROPERTY: sha256, **wish.properties}
     lines = []
-    for key, value in sorted(wished.items()):
+    for key, value in sorted({SHA256_PROPERTY: sha256, **desired.properties}.items()):
         is_ = properties.get(key, attributes.get(key))
         if str(is_) != value:
             lines.append(f"{key}: {is_!r} instead of {value!r}")
-    if attributes.get("disk_format") != wish.disk_format:
+    if attributes.get("disk_format") != desired.disk_format:
         lines.append(f"disk_format: {attributes.get('disk_format')!r}")
     return lines
 
@@ -269,33 +255,33 @@ class ProgressReader(io.BufferedReader):
 
 def _upload(
     conn: Connection,
-    wish: ImageWish,
+    desired: ImageWish,
     sha256: str,
     timeout: float,
     progress: Callable[[int, int], None] | None,
 ) -> str:
     stream: Any  # the SDK takes files, its annotations say bytes
     with (
-        api_errors(conn, f"upload the image {wish.name}"),
-        ProgressReader(wish.file, progress or (lambda _sent, _size: None)) as stream,
+        api_errors(conn, f"upload the image {desired.name}"),
+        ProgressReader(desired.file, progress or (lambda _sent, _size: None)) as stream,
     ):
         image = conn.image.create_image(
-            wish.name,
+            desired.name,
             data=stream,
-            size=wish.file.stat().st_size,
-            disk_format=wish.disk_format,
+            size=desired.file.stat().st_size,
+            disk_format=desired.disk_format,
             container_format="bare",
             disable_vendor_agent=False,
             allow_duplicates=True,
-            meta={SHA256_PROPERTY: sha256, **wish.properties},
+            meta={SHA256_PROPERTY: sha256, **desired.properties},
         )
-    return _wait_active(conn, str(image.id), wish.name, timeout)
+    return _wait_active(conn, str(image.id), desired.name, timeout)
 
 
 def _settled(conn: Connection, image_id: str, name: str, timeout: float) -> str:
-    """What an image becomes that somebody uploads, or uploaded until he was cut off.
+    """What an image becomes whose upload somebody has begun, and may have been interrupted in.
 
-    Glance takes an upload that was cut off back to queued, once it has seen that it was.
+    Glance puts an interrupted upload back to queued, once it has noticed.
     """
 
     def probe() -> str | None:

@@ -1,146 +1,197 @@
-"""One change of a cloud: a few named values, what they are before and what they are after.
+"""One operation on a cloud: a few named values, what they are before and what they are after.
 
-Every operation on a cloud says what it found of its values and puts them as it is told. So doing it
-twice does it once, it is undone by putting what stood there, and what somebody else put there
-meanwhile is seen and left alone.
+Each of them says what it found of its values and puts them as it is told. So doing it twice does it
+once, it is undone by putting what was there, and what somebody else put there meanwhile is seen and
+left alone.
 """
 
 from __future__ import annotations
 
 import shlex
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any
 
 from openstack.connection import Connection
 
-# Values by their names, None for what is not there.
-State = dict[str, str | None]
-
-# The value of an object of ours whose making was cut off.
-HALF = "half made"
+from wholecard.cloud.client.errors import CloudError, GoneError, api_errors
+from wholecard.core import Operation, State, Step
+from wholecard.core.plan import HALF, shown
 
 # Name, before, after.
 Value = tuple[str, str | None, str | None]
 
 
-@runtime_checkable
-class CloudOperation(Protocol):
-    """An operation on a cloud, as plain data; `op` names its kind."""
+class CloudOperation(Operation[Connection]):
+    """An operation on a cloud; what is on an object that does not exist is None."""
 
-    op: ClassVar[str]
+    def begin(self, conn: Connection, state: State) -> dict[str, Any]:  # noqa: ARG002 -- see `Held`
+        """What is given back when it is undone."""
+        return {"found": state}
 
-    @property
-    def before(self) -> State:
-        """What stood there when the plan was made."""
+    def former(self, conn: Connection, step: Step) -> State:  # noqa: ARG002 -- the log has it
+        """What was there when it was begun."""
+        found: State = step.begun["found"]
+        return found
 
-    @property
-    def after(self) -> State:
-        """What it leaves."""
+    def undo(self, conn: Connection, step: Step) -> str | None:
+        """Give back what differs; what is gone or refused for good becomes a note."""
+        try:
+            with api_errors(conn, f"undo {step.name}"):
+                now = self.look(conn)
+                # What of an object was half made is gone with it.
+                wrong = {
+                    name: None if value == HALF else value
+                    for name, value in self.former(conn, step).items()
+                    if now[name] != (None if value == HALF else value)
+                }
+                return self.give_back(conn, step, wrong) if wrong else None
+        except GoneError as gone:
+            return f"{gone.brief}: nothing of it is put back"
+        except CloudError as error:
+            # What may pass keeps the journal for the next rollback; what lasts does not stop it.
+            if not error.lasting:
+                raise
+            reason = " ".join(error.details.split())
+            return f"{step.name} is not undone: {reason or error.brief}"
 
-    def look(self, conn: Connection) -> State:
-        """What stands there of the same names; what is on an object that is not there is None."""
+    @abstractmethod
+    def give_back(self, conn: Connection, step: Step, state: State) -> str | None:
+        """Make these of its values so; a note where something had to be left as it is.
 
-    def put(self, conn: Connection, state: State) -> str | None:
-        """Make these of its values so; returns a note where something had to be left as it is."""
-
-    def describe(self) -> str:
-        """The commands of the openstack client that do the same."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields, with `op`."""
+        Raises GoneError where the object does not exist any more, or is another one.
+        """
 
 
-@runtime_checkable
-class Creation(CloudOperation, Protocol):
-    """A change that makes an object with our mark; `after` of its one value is that it is there."""
+class Creation(CloudOperation):
+    """Makes an object with our mark; its one value after is that it exists."""
 
+    @abstractmethod
     def make(self, conn: Connection) -> str | None:
         """Make it; the id of what was made, None where somebody else had made it meanwhile."""
 
+    @abstractmethod
     def made(self, conn: Connection) -> str | None:
         """The id of the object of this name that has our mark and is whole."""
 
+    @abstractmethod
     def unmake(self, conn: Connection, made: str | None, half: bool) -> str | None:
         """Delete what we made, or return the note why it stays.
 
         `made` is its id where the journal knows it; an object with another is not that one. `half`
-        is whether its making may have been cut off, so that it has no mark yet.
+        is whether its creation may have been interrupted, so that it has no mark yet.
         """
 
+    def do(self, conn: Connection, step: Step) -> dict[str, Any]:
+        """Make it, unless it exists; the log keeps its `id`, or that it is `theirs`."""
+        created = self.make(conn) if step.present != self.state_after else None
+        if created is None and not step.resumed:
+            # What existed before us, or came before we made it, is not ours, though as planned.
+            return {"theirs": True}
+        if created is None and step.begun["found"] != self.state_after:
+            created = self.made(conn)
+        return {} if created is None else {"id": created}
 
-@runtime_checkable
-class Held(CloudOperation, Protocol):
-    """A change of values that an object has, which is found by its name: another may come by it."""
+    def former(self, conn: Connection, step: Step) -> State:
+        """What was there before; what others made stays."""
+        theirs = (step.done or {}).get("theirs")
+        return self.state_after if theirs else super().former(conn, step)
 
-    def holder(self, conn: Connection) -> str | None:
-        """The id of the object, None where it is not there."""
-
-    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
-        """As every change's, on the object with that id, where it is known, and on no other.
-
-        Raises GoneError where that one is not there, or not ours any more.
-        """
-
-
-class Fields:
-    """The part of a Change that follows from its being a dataclass."""
-
-    op: ClassVar[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields, with `op`."""
-        fields: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
-        return {"op": self.op, **fields}
+    def give_back(self, conn: Connection, step: Step, state: State) -> str | None:
+        """Delete it, or leave it where another object was there before."""
+        # What was there before us and went is not made anew, nor is what came for it deleted.
+        if None not in state.values():
+            return None
+        return self.unmake(conn, (step.done or {}).get("id"), step.half)
 
 
-class Values(Fields):
-    """A Change whose field `changes` holds its values."""
+class Assignment(CloudOperation):
+    """Puts values, each of them in one way whether it is done or undone."""
+
+    @abstractmethod
+    def put(self, conn: Connection, state: State) -> str | None:
+        """Make these of its values so; a note where something had to be left as it is."""
+
+    def do(self, conn: Connection, step: Step) -> dict[str, Any]:
+        """Put the values that are not so yet."""
+        missing = {
+            name: value for name, value in self.state_after.items() if step.present[name] != value
+        }
+        if missing:
+            self.give_back(conn, step, missing)
+        return {}
+
+    def give_back(self, conn: Connection, step: Step, state: State) -> str | None:  # noqa: ARG002
+        """Put these values."""
+        return self.put(conn, state)
+
+
+class Values(Assignment):
+    """An operation whose field `changes` holds its values."""
 
     changes: tuple[Value, ...]
 
     @property
-    def before(self) -> State:
-        """What stood there when the plan was made."""
+    def state_before(self) -> State:
+        """What was there when the plan was made."""
         return {name: before for name, before, _ in self.changes}
 
     @property
-    def after(self) -> State:
+    def state_after(self) -> State:
         """What it leaves."""
         return {name: after for name, _, after in self.changes}
 
 
-def values(now: Mapping[str, str], wished: Mapping[str, str | None]) -> tuple[Value, ...]:
-    """What has to change of `now` for `wished` to hold, by name."""
+class Held(Values):
+    """Values of an object that is found by its name: another object may get the same name."""
+
+    @abstractmethod
+    def holder(self, conn: Connection) -> str | None:
+        """The id of the object, None where it does not exist."""
+
+    @abstractmethod
+    def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
+        """As every assignment's, on the object with that id, where it is known, and on no other.
+
+        Raises GoneError where that one does not exist, or is not ours any more.
+        """
+
+    def begin(self, conn: Connection, state: State) -> dict[str, Any]:
+        """The object's `id` too, where it exists."""
+        holder = self.holder(conn)
+        return {"found": state, **({} if holder is None else {"id": holder})}
+
+    def give_back(self, conn: Connection, step: Step, state: State) -> str | None:
+        """Put these values on the object that was there when it was begun."""
+        return self.put(conn, state, step.begun.get("id"))
+
+
+def values(now: Mapping[str, str], desired: Mapping[str, str | None]) -> tuple[Value, ...]:
+    """What has to change of `now` for `desired` to hold, by name."""
     return tuple(
         (name, now.get(name), value)
-        for name, value in sorted(wished.items())
+        for name, value in sorted(desired.items())
         if now.get(name) != value
     )
 
 
-def shown(value: str | None) -> str:
-    """A value as a person reads it."""
-    return "nothing" if value is None else repr(value)
-
-
-def differing(now: Mapping[str, str], wished: Mapping[str, str]) -> list[str]:
-    """One line for each wished value that is not so."""
+def differing(now: Mapping[str, str], desired: Mapping[str, str]) -> list[str]:
+    """One line for each desired value that is not so."""
     return [
         f"{name}: {shown(before)} instead of {shown(after)}"
-        for name, before, after in values(now, wished)
+        for name, before, after in values(now, desired)
     ]
 
 
 def property_commands(what: str, changes: Sequence[Value], which: str) -> list[str]:
     """The openstack client's commands that unset and set these properties of a `what`."""
     commands = []
-    for verb, chosen in (
+    for verb, arguments in (
         ("unset", [name for name, _, after in changes if after is None]),
         ("set", [f"{name}={after}" for name, _, after in changes if after is not None]),
     ):
-        if chosen:
-            properties = " ".join(f"--property {shlex.quote(each)}" for each in chosen)
+        if arguments:
+            properties = " ".join(f"--property {shlex.quote(argument)}" for argument in arguments)
             commands.append(f"openstack {what} {verb} {properties} {which}")
     return commands
 

@@ -19,28 +19,42 @@ class Marked(Protocol):
         """Whether it carries our mark."""
 
 
-Found = TypeVar("Found", bound=Marked)
+Object = TypeVar("Object", bound=Marked)
 
 
-def id_of(found: Marked | None) -> str | None:
+def id_of(marked: Marked | None) -> str | None:
     """Its id, None where there is none."""
-    return None if found is None else found.id
+    return None if marked is None else marked.id
 
 
-def required(found: Found | None, what: str, holder: str | None) -> Found:
+def own_id(marked: Marked | None) -> str | None:
+    """Its id if it is ours."""
+    return id_of(marked) if marked is not None and marked.ours else None
+
+
+def why_not_ours(marked: Marked, made: str | None) -> str | None:
+    """Why it is not the one that was made here; `made` is that one's id, where it is known."""
+    if not marked.ours:
+        return "it is not wholecard's"
+    if made not in (None, marked.id):
+        return f"it is {marked.id} and not {made}, which was made here"
+    return None
+
+
+def required(marked: Object | None, what: str, holder: str | None) -> Object:
     """The object, if it is ours and has the id `holder`: no other one is ever changed.
 
     `what` names it ("flavor gpu"); `holder` is None where the id is not known. Raises GoneError.
     """
-    if found is None:
+    if marked is None:
         raise GoneError(f"the {what} is gone", resolution="See who deleted it.")
-    if not found.ours:
+    if not marked.ours:
         raise GoneError(
-            f"the {what} is not wholecard's any more", resolution="See who made it anew."
+            f"the {what} is not wholecard's any more", resolution="See who made the new one."
         )
-    if holder not in (None, found.id):
+    if holder not in (None, marked.id):
         raise GoneError(
-            f"the {what} is {found.id} and not {holder}, which was changed here",
-            resolution="See who made it anew.",
+            f"the {what} is {marked.id} and not {holder}, which was changed here",
+            resolution="See who made the new one.",
         )
-    return found
+    return marked

@@ -15,7 +15,8 @@ from openstack.identity.v3._proxy import Proxy as Identity
 from requests import Response
 
 from wholecard.cloud.client.errors import NO_PROJECT, CloudError, GoneError, answer_read
-from wholecard.cloud.operations.operation import Fields, State, Value, Values
+from wholecard.cloud.operations.operation import Assignment, Value, Values
+from wholecard.core import State
 from wholecard.core.marks import MADE
 
 UNLIMITED = -1
@@ -48,7 +49,7 @@ class SetQuota(Values):
     quota_destroy_all_by_project): so undone it is set to what it was, and never unset.
     """
 
-    op: ClassVar[str] = "set-quota"
+    kind: ClassVar[str] = "set-quota"
 
     name: str
     project: str
@@ -70,14 +71,14 @@ class SetQuota(Values):
 
     def put(self, conn: Connection, state: State) -> str | None:
         """Set them; what was default is set too when it is undone, which a note says."""
-        wished = {key: int(value) for key, value in state.items() if value is not None}
+        quotas = {key: int(value) for key, value in state.items() if value is not None}
         # force: a quota below what is in use stops new servers and leaves those that run.
-        body = {"quota_set": {**wished, "force": True}}
+        body = {"quota_set": {**quotas, "force": True}}
         answer = conn.compute.put(f"/os-quota-sets/{self.project}", json=body)
         _refuse_gone(answer, self.project)
         sdk.raise_from_response(answer)
-        if self.default and state.items() <= self.before.items():
-            names = ", ".join(sorted(wished))
+        if self.default and state.items() <= self.state_before.items():
+            names = ", ".join(sorted(quotas))
             return f"quotas of {self.name}: {names} set to what the defaults were, and not unset"
         return None
 
@@ -105,10 +106,10 @@ def _refuse_gone(answer: Response, project: str) -> None:
 
 
 @dataclass(frozen=True)
-class RegisterLimit(Fields):
+class RegisterLimit(Assignment):
     """Let Keystone limit a resource of nova's; `default` is for projects without a limit."""
 
-    op: ClassVar[str] = "register-limit"
+    kind: ClassVar[str] = "register-limit"
 
     resource: str
     default: int
@@ -124,22 +125,22 @@ class RegisterLimit(Fields):
         )
 
     @property
-    def before(self) -> State:
+    def state_before(self) -> State:
         """It is not limited."""
         return {self.resource: None}
 
     @property
-    def after(self) -> State:
+    def state_after(self) -> State:
         """It is limited, by us."""
         return {self.resource: f"{self.default}, made by Wholecard"}
 
     def look(self, conn: Connection) -> State:
         """Its default and whose it is."""
-        place = LimitPlace(self.service, self.region)
-        found = read_registered(conn, place).get(self.resource)
-        if found is None:
+        registered = read_registered(conn, LimitPlace(self.service, self.region))
+        limit = registered.get(self.resource)
+        if limit is None:
             return {self.resource: None}
-        return {self.resource: f"{found.default}{', made by Wholecard' if found.ours else ''}"}
+        return {self.resource: f"{limit.default}{', made by Wholecard' if limit.ours else ''}"}
 
     def put(self, conn: Connection, state: State) -> str | None:
         """Register it, or take it back unless somebody limits a project by it."""
@@ -153,10 +154,10 @@ class RegisterLimit(Fields):
             )
             return None
         identity = identity_of(conn)
-        for each in _registered(conn, LimitPlace(self.service, self.region)):
-            if each.resource_name == self.resource and each.description == MADE:
+        for limit in _registered(conn, LimitPlace(self.service, self.region)):
+            if limit.resource_name == self.resource and limit.description == MADE:
                 try:
-                    identity.delete_registered_limit(each.id, ignore_missing=True)
+                    identity.delete_registered_limit(limit.id, ignore_missing=True)
                 except (sdk.ForbiddenException, sdk.ConflictException):
                     return f"registered limit {self.resource} stays: a project has a limit of it"
         return None
@@ -166,7 +167,7 @@ class RegisterLimit(Fields):
 class SetLimit(Values):
     """Set Keystone's limits of a project for nova, by its id; `name` is for the person."""
 
-    op: ClassVar[str] = "set-limit"
+    kind: ClassVar[str] = "set-limit"
 
     name: str
     project: str
@@ -198,8 +199,8 @@ class SetLimit(Values):
         """Create, change or delete them, one call each."""
         identity = identity_of(conn)
         ids = {
-            str(each.resource_name): each.id
-            for each in _limits(conn, self.project, LimitPlace(self.service, self.region))
+            str(limit.resource_name): limit.id
+            for limit in _limits(conn, self.project, LimitPlace(self.service, self.region))
         }
         for resource, value in sorted(state.items()):
             if value is None:
@@ -223,19 +224,17 @@ def limit_place(conn: Connection) -> LimitPlace:
     """Where nova's limits belong: its service and the region of the connection.
 
     nova asks for limits of its endpoint's service and region (oslo.limit's `endpoint_id`, or the
-    region by its name); where all that there is has no region, it is without one. Raises
-    CloudError.
+    region by its name); where every limit so far has no region, it is none. Raises CloudError.
     """
     with answer_read(conn, "look for nova's limits in Keystone"):
-        found = [each for each in identity_of(conn).services() if each.type == "compute"]
-        if not found:
+        services = [each for each in identity_of(conn).services() if each.type == "compute"]
+        if not services:
             raise CloudError(
                 "Keystone has no service of type compute", resolution="Register nova in Keystone."
             )
-        service = str(found[0].id)
-        regions = {
-            each.region_id for each in identity_of(conn).registered_limits(service_id=service)
-        }
+        service = str(services[0].id)
+        limits = identity_of(conn).registered_limits(service_id=service)
+        regions = {limit.region_id for limit in limits}
     region = conn.config.get_region_name()
     return LimitPlace(service, None if regions == {None} or not region else str(region))
 
@@ -244,10 +243,10 @@ def read_registered(conn: Connection, place: LimitPlace) -> dict[str, Registered
     """The resources of nova's that Keystone limits there, by name. Raises CloudError."""
     with answer_read(conn, "list Keystone's registered limits"):
         return {
-            str(each.resource_name): RegisteredLimit(
-                str(each.resource_name), int(each.default_limit), each.description == MADE
+            str(limit.resource_name): RegisteredLimit(
+                str(limit.resource_name), int(limit.default_limit), limit.description == MADE
             )
-            for each in _registered(conn, place)
+            for limit in _registered(conn, place)
         }
 
 
@@ -255,20 +254,21 @@ def read_limits(conn: Connection, project: str, place: LimitPlace) -> Mapping[st
     """A project's own limits there, by resource. Raises CloudError."""
     with answer_read(conn, f"list Keystone's limits of the project {project}"):
         return {
-            str(each.resource_name): int(each.resource_limit)
-            for each in _limits(conn, project, place)
+            str(limit.resource_name): int(limit.resource_limit)
+            for limit in _limits(conn, project, place)
         }
 
 
 def _registered(conn: Connection, place: LimitPlace) -> list[Any]:
-    found = identity_of(conn).registered_limits(service_id=place.service)
-    return [each for each in found if each.region_id == place.region]
+    limits = identity_of(conn).registered_limits(service_id=place.service)
+    return [limit for limit in limits if limit.region_id == place.region]
 
 
 def _limits(conn: Connection, project: str, place: LimitPlace) -> list[Any]:
     # By the URL's own filter: an administrator sees those of every project.
-    found = identity_of(conn).limits(service_id=place.service, project_id=project)
-    return [each for each in found if each.region_id == place.region and each.project_id == project]
+    limits = identity_of(conn).limits(service_id=place.service, project_id=project)
+    mine = (place.region, project)
+    return [limit for limit in limits if (limit.region_id, limit.project_id) == mine]
 
 
 def identity_of(conn: Connection) -> Identity:

@@ -1,4 +1,7 @@
-"""Every kind of change of a cloud by its name in a journal, and plans read back from there."""
+"""Every operation on a cloud by its name in a journal, and plans read back from there.
+
+A new kind of operation is a file beside this one and a line in `OPERATIONS`.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,17 @@ from wholecard.cloud.operations.quotas import RegisterLimit, SetLimit, SetQuota
 from wholecard.cloud.operations.traits import CreateTrait, SetHostTraits
 from wholecard.core import Action, Plan, WholecardError
 
-Kinds = Mapping[str, type[Any]]
+Operations = Mapping[str, type[CloudOperation]]
 
-KINDS: Kinds = {
-    kind.op: kind
-    for kind in (
-        *(CreateFlavor, SetExtraSpecs, GiveFlavor, UploadImage, SetImageProperties),
-        *(CreateAggregate, SetAggregateMetadata, AddHosts, CreateTrait, SetHostTraits),
-        *(SetQuota, RegisterLimit, SetLimit),
-    )
-}
+_CLASSES: tuple[type[CloudOperation], ...] = (
+    *(CreateFlavor, SetExtraSpecs, GiveFlavor, UploadImage, SetImageProperties),
+    *(CreateAggregate, SetAggregateMetadata, AddHosts, CreateTrait, SetHostTraits),
+    *(SetQuota, RegisterLimit, SetLimit),
+)
+OPERATIONS: Operations = {operation.kind: operation for operation in _CLASSES}
 
 
-def change_of(action: Action) -> CloudOperation:
-    """The action's operation, which in a cloud's plan is a change. Raises WholecardError."""
-    if isinstance(action.do, CloudOperation):
-        return action.do
-    raise WholecardError(f"{action.kind} {action.subject} is not a change of a cloud")
-
-
-def plan_from_json(data: dict[str, Any], kinds: Kinds = KINDS) -> Plan:
+def plan_from_json(data: dict[str, Any], operations: Operations = OPERATIONS) -> Plan:
     """The inverse of `Plan.to_json` for a cloud's plan.
 
     Raises WholecardError for an operation that this release does not know, and ValueError,
@@ -46,7 +40,7 @@ def plan_from_json(data: dict[str, Any], kinds: Kinds = KINDS) -> Plan:
             kind=text(row["kind"]),
             subject=text(row["subject"]),
             reason=text(row["reason"]),
-            do=_change(dict(row["do"]), kinds),
+            do=_operation(row["do"], operations),
             undo=text(row["undo"]),
         )
         for row in data["actions"]
@@ -54,11 +48,12 @@ def plan_from_json(data: dict[str, Any], kinds: Kinds = KINDS) -> Plan:
     return Plan(tuple(actions))
 
 
-def _change(data: dict[str, Any], kinds: Kinds) -> CloudOperation:
-    op = data.pop("op")
-    if op not in kinds:
+def _operation(data: dict[str, Any], operations: Operations) -> CloudOperation:
+    fields = {key: value for key, value in data.items() if key != "op"}
+    if data["op"] not in operations:
         raise WholecardError(
-            f"unknown operation {op!r}", resolution="Use the release of Wholecard that wrote it."
+            f"unknown operation {data['op']!r}",
+            resolution="Use the release of Wholecard that wrote it.",
         )
-    made: CloudOperation = TypeAdapter(kinds[op]).validate_python(data)
-    return made
+    operation: CloudOperation = TypeAdapter(operations[data["op"]]).validate_python(fields)
+    return operation

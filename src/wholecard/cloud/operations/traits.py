@@ -1,4 +1,4 @@
-"""Traits of hosts in Placement: custom traits made, and set beside those that are there."""
+"""Traits of hosts in Placement: custom traits created, and set beside those that others set."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import CloudError, GoneError, answer_read
-from wholecard.cloud.operations.operation import Fields, State, Value, Values
+from wholecard.cloud.operations.operation import Assignment, Value, Values
 from wholecard.cloud.placement.resource_providers import TRAITS_VERSION
+from wholecard.core import State
 
-# nova-compute writes the same provider every minute; each of our tries reads it anew.
+# nova-compute writes the same provider every minute; each of our tries reads it again.
 TRIES = 10
 
 
 @dataclass(frozen=True)
-class CreateTrait(Fields):
-    """Make a custom trait known to Placement."""
+class CreateTrait(Assignment):
+    """Create a custom trait in Placement."""
 
-    op: ClassVar[str] = "create-trait"
+    kind: ClassVar[str] = "create-trait"
 
     name: str
 
@@ -29,12 +30,12 @@ class CreateTrait(Fields):
         return f"openstack trait create {self.name}"
 
     @property
-    def before(self) -> State:
+    def state_before(self) -> State:
         """No such trait."""
         return {self.name: None}
 
     @property
-    def after(self) -> State:
+    def state_after(self) -> State:
         """It is known."""
         return {self.name: "known"}
 
@@ -68,7 +69,7 @@ class SetHostTraits(Values):
     set stays, and where the provider changed meanwhile it is read and written again.
     """
 
-    op: ClassVar[str] = "set-host-traits"
+    kind: ClassVar[str] = "set-host-traits"
 
     host: str
     provider: str
@@ -117,7 +118,7 @@ class SetHostTraits(Values):
     def _gone(self) -> GoneError:
         return GoneError(
             f"the provider of {self.host} is gone from Placement",
-            resolution="See whether the host is to come back, and plan anew.",
+            resolution="See whether the host is to come back, and plan again.",
         )
 
     @property

@@ -13,8 +13,9 @@ from wholecard.cloud.operations.flavors import (
     quoted,
     set_command,
 )
-from wholecard.cloud.operations.operation import backwards, differing, shown, values
+from wholecard.cloud.operations.operation import backwards, differing, values
 from wholecard.core import Action
+from wholecard.core.plan import shown
 
 
 def plan_flavor(flavor: Flavor | None, wish: FlavorWish) -> list[Action]:

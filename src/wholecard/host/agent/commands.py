@@ -24,7 +24,6 @@ from wholecard.host.agent import desired_options, results_text
 from wholecard.host.agent.cli import person_command
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply, finish
-from wholecard.host.changing.drift import AS_APPLIED
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.changing.status import status
 from wholecard.host.changing.verify import verify
@@ -34,6 +33,7 @@ from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect, read_boot_id
 from wholecard.host.facts.kernel_log import read_kernel_log
 from wholecard.host.initramfs.claim_script import PARKED, VFIO
+from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.host.planning.bind_now import with_now
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.plan import plan

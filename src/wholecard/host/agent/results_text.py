@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from wholecard.core.report_text import table
-from wholecard.host.changing.apply import Outcome
-from wholecard.host.changing.drift import AS_APPLIED
 from wholecard.host.changing.verify import Evidence
+from wholecard.host.operations.operation import AS_APPLIED
+from wholecard.transaction.engine import Outcome
 
 
 def evidence_text(evidence: Sequence[Evidence]) -> str:

@@ -41,14 +41,15 @@ def find(root: Path, host: Host | None, functions: Iterable[Address]) -> tuple[F
         *_used(root, host, addresses),
         *_consoles(root, host, addresses),
     ]
-    return tuple(sorted(dict.fromkeys(findings), key=lambda each: (each.subject, each.rule)))
+    unique = dict.fromkeys(findings)
+    return tuple(sorted(unique, key=lambda finding: (finding.subject, finding.rule)))
 
 
 def _opened(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
     """WC150 and WC154: processes that have a VFIO file or another of the function's devices."""
     nodes: dict[str, tuple[Address, str]] = {}
     for address in addresses:
-        # A group's file is that of all its functions; it is said of the first.
+        # A group's file is that of all its functions; the finding names the first.
         for node in _vfio_nodes(root, address):
             nodes.setdefault(node, (address, "WC150"))
         for node in _device_nodes(root, address):
@@ -73,11 +74,12 @@ def _opened(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
 
 
 def _vfio_nodes(root: Path, address: Address) -> Iterator[str]:
-    place = root / DEVICES / str(address)
+    device = root / DEVICES / str(address)
     with contextlib.suppress(OSError):
-        yield f"/dev/vfio/{(place / 'iommu_group').readlink().name}"
-    for each in sorted(place.glob("vfio-dev/*")):
-        yield f"/dev/vfio/devices/{each.name}"
+        yield f"/dev/vfio/{(device / 'iommu_group').readlink().name}"
+    # linux: Documentation/driver-api/vfio.rst, "VFIO Device cdev": a file of the function's own.
+    for node in sorted(device.glob("vfio-dev/*")):
+        yield f"/dev/vfio/devices/{node.name}"
 
 
 def _device_nodes(root: Path, address: Address) -> Iterator[str]:
@@ -108,7 +110,7 @@ def _open_files(root: Path) -> Iterator[tuple[str, str]]:
         except OSError as error:
             raise WholecardError(
                 f"cannot see which files process {process} has open: {error.strerror}",
-                "So it cannot be known whether the card is in use.",
+                "So whether the card is in use was not checked.",
                 "Run it as root.",
             ) from error
         for descriptor in descriptors:
@@ -132,7 +134,7 @@ def _domains(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
 
 
 def _used(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterator[Finding]:
-    """WC152 and WC153: disks and links, as they are now and as the facts say they were."""
+    """WC152 and WC153: disks and links, as they are now and as the facts have them."""
     for use in dict.fromkeys((*read_uses(root), *(host.uses if host is not None else ()))):
         if use.address in map(str, addresses):
             yield _disk(use) if use.kind == "disk" else _link(use)
@@ -149,23 +151,22 @@ def _disk(use: KernelUse) -> Finding:
 
 
 def _link(use: KernelUse) -> Finding:
-    way = f"its network link {use.what} is up"
+    reason = f"its network link {use.what} is up"
     if use.kind == "default-route":
-        way = f"the host's default route goes by {use.what}"
+        reason = f"the host's default route goes through {use.what}"
     return Finding(
         "WC153",
         use.address,
         Severity.ERROR,
-        f"{use.address} is in use: {way}.",
+        f"{use.address} is in use: {reason}.",
         "Take the link down (ip link set NAME down), or leave this card to the host.",
     )
 
 
 def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterator[Finding]:
     """WC155: the host's console is drawn on the function."""
-    framebuffers = {
-        (each.address, each.name) for each in (host.framebuffers if host is not None else ())
-    }
+    known = host.framebuffers if host is not None else ()
+    framebuffers = {(framebuffer.address, framebuffer.name) for framebuffer in known}
     bound = any(
         read_text(root / CONSOLES / name / "bind") == "1"
         and "frame buffer" in read_text(root / CONSOLES / name / "name")
@@ -187,12 +188,9 @@ def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> It
             )
 
 
-def _owners(place: Path, addresses: Sequence[Address]) -> Iterator[Address]:
-    """Those of the functions that a device of a class hangs below."""
-    found = [place.resolve()]
-    # linux: drivers/nvme/host/multipath.c: such a disk is virtual; its controllers stand beside.
-    if "nvme-subsystem" in found[0].parts:
-        found = [each.resolve() for each in found[0].parent.glob("nvme*") if each.is_symlink()]
+def _owners(device: Path, addresses: Sequence[Address]) -> Iterator[Address]:
+    """Those of the functions that a device of a class is below."""
+    parents = device.resolve().parts
     for address in addresses:
-        if any(str(address) in each.parts for each in found):
+        if str(address) in parents:
             yield address

@@ -1,4 +1,4 @@
-"""`verify`: after the reboot, whether the host stands as it was wished. Pure."""
+"""`verify`: after the reboot, whether the host is in the desired state. Pure."""
 
 from __future__ import annotations
 
@@ -55,55 +55,57 @@ def verify(host: Host, log: tuple[Record, ...] | None, applied: Applied) -> Veri
     rebooted = host.boot.boot_id != applied.boot_id
     findings = [] if rebooted or not applied.plan.reboot_needed else [_not_rebooted()]
     findings += check_iommu(host)
-    evidence = []
-    found: list[Function] = []
+    functions: list[Function] = []
     for claim in planned:
         function = _find(host, claim)
-        if function is None or (function.vendor, function.device) != (claim.vendor, claim.device):
+        if function is None or function.ids != f"{claim.vendor}:{claim.device}":
             findings.append(_gone(claim, function))
             continue
-        found.append(function)
-        address = str(function.address)
-        if address != claim.address:
+        functions.append(function)
+        if str(function.address) != claim.address:
             findings.append(_moved(claim, function))
         if function.driver != claim.driver:
             findings.append(_not_taken(claim, function, rebooted))
         if rebooted:
             findings += _claimed_at_boot(function, log, claims)
-        evidence.append(
-            Evidence(
-                address, function.ids, function.driver, function.iommu_group, claims.get(address)
-            )
-        )
-    findings += _groups(host, applied, planned, found)
-    return Verification(tuple(sorted(findings, key=lambda each: each.rule)), tuple(evidence))
+    findings += _groups(host, applied, planned, functions)
+    return Verification(
+        tuple(sorted(findings, key=lambda finding: finding.rule)),
+        tuple(_evidence(function, claims) for function in functions),
+    )
+
+
+def _evidence(function: Function, claims: dict[str, float]) -> Evidence:
+    address = str(function.address)
+    claimed = claims.get(address)
+    return Evidence(address, function.ids, function.driver, function.iommu_group, claimed)
 
 
 def _find(host: Host, claim: Claim) -> Function | None:
     """The function at the planned path whatever its address, else the one at the address."""
     at_path = [
-        each
-        for each in host.functions
-        if claim.path and each.physfn is None and slot_path(each) == claim.path
+        function
+        for function in host.functions
+        if claim.path and function.physfn is None and slot_path(function) == claim.path
     ]
     exact = [each for each in at_path if each.ids == f"{claim.vendor}:{claim.device}"]
-    found = [*exact, *at_path]
-    return found[0] if found else host.function(Address.parse(claim.address))
+    function = next(iter([*exact, *at_path]), None)
+    return function or host.function(Address.parse(claim.address))
 
 
 def _groups(
-    host: Host, applied: Applied, planned: list[Claim], found: list[Function]
+    host: Host, applied: Applied, planned: list[Claim], functions: list[Function]
 ) -> list[Finding]:
     """What is wrong with the groups of the cards that were applied, wherever they are now."""
-    of_cards = {claim.path for claim in planned if _slot(claim.address) in applied.cards}
-    slots = {each.address.slot_key for each in found if slot_path(each) in of_cards}
-    slots.update(slot for slot in applied.cards if not of_cards - {""})
+    card_paths = {claim.path for claim in planned if _slot(claim.address) in applied.cards}
+    slots = {each.address.slot_key for each in functions if slot_path(each) in card_paths}
+    # A claim without a path was made for a host whose bridges sysfs does not show.
+    slots.update(slot for slot in applied.cards if not card_paths - {""})
     cards = tuple(card for card in host.cards if card.slot in slots)
-    # Whatever was planned besides the cards is seen to, where it is now.
-    beside = DesiredState(
-        tuple(sorted(slots)), companions=tuple(str(each.address) for each in found)
-    )
-    return [*check_together(host, cards, beside), *check_viable(host, cards)]
+    # What was planned besides the cards is checked too, where it is now.
+    addresses = tuple(str(function.address) for function in functions)
+    desired = DesiredState(tuple(sorted(slots)), companions=addresses)
+    return [*check_together(host, cards, desired), *check_viable(host, cards)]
 
 
 def _slot(address: str) -> str:
@@ -126,13 +128,13 @@ def _not_rebooted() -> Finding:
 
 
 def _gone(claim: Claim, function: Function | None) -> Finding:
-    seen = f"{function.ids} is there now" if function else "nothing is there now"
+    present = f"{function.ids} is there now" if function else "nothing is there now"
     return Finding(
         "WC111",
         claim.address,
         Severity.ERROR,
-        f"{claim.address} was planned as {claim.vendor}:{claim.device}; {seen}.",
-        "See where the card is (inspect), then roll back and apply anew for its new place.",
+        f"{claim.address} was planned as {claim.vendor}:{claim.device}; {present}.",
+        "See where the card is (inspect), then roll back, and apply again for its new slot.",
     )
 
 
@@ -142,9 +144,9 @@ def _moved(claim: Claim, function: Function) -> Finding:
         str(function.address),
         Severity.WARNING,
         f"{claim.address} {function.ids} has the address {function.address} now: buses were "
-        "numbered anew.",
-        "Nothing is to be bound anew. Where nova's device_spec names the address, write the new "
-        "one; then apply again, so that the journal knows it too.",
+        "renumbered.",
+        "Nothing has to be bound again. Where nova's device_spec names the address, write the new "
+        "one; then apply again, so that the journal has it too.",
     )
 
 
@@ -188,14 +190,14 @@ def _claimed_at_boot(
                 "Run it as root.",
             )
         ]
-    said = [record.message for record in log if f"wholecard: {address} " in record.message]
+    messages = [record.message for record in log if f"wholecard: {address} " in record.message]
     return [
         Finding(
             "WC109",
             address,
             Severity.ERROR,
             f"The kernel's log has no claim of {address} at boot"
-            + (f"; it says: {said[-1]}" if said else "."),
+            + (f"; it says: {messages[-1]}" if messages else "."),
             f"{_REBUILD[0].upper()}{_REBUILD[1:]}",
         )
     ]

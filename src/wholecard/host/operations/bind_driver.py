@@ -6,13 +6,24 @@ Source: linux, Documentation/ABI/testing/sysfs-bus-pci (`driver_override`, `unbi
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from wholecard.core import WholecardError
+from wholecard.core import State, Step, UsageError, WholecardError
+from wholecard.host.operations.operation import (
+    AS_APPLIED,
+    CHANGED,
+    GONE,
+    Drift,
+    HostContext,
+    HostOperation,
+)
+from wholecard.pci import Address
 from wholecard.pci.sysfs import DEVICES, read_text
 from wholecard.transaction import syscalls
+from wholecard.transaction.json_fields import optional, text
 from wholecard.transaction.os_errors import naming
 
 DRIVERS = Path("sys/bus/pci/drivers")
@@ -20,12 +31,14 @@ PROBE = Path("sys/bus/pci/drivers_probe")
 
 
 @dataclass(frozen=True)
-class BindDriver:
+class BindDriver(HostOperation):
     """Give the function at `address` to `driver`, if its ids are `vendor` and `device`.
 
     `former_driver` and `former_override` are what it has when the plan is made, None for none.
     The binding lasts until the host goes down; at the next boot the initramfs decides.
     """
+
+    kind: ClassVar[str] = "bind-driver"
 
     address: str
     driver: str
@@ -34,6 +47,18 @@ class BindDriver:
     former_driver: str | None = None
     former_override: str | None = None
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> BindDriver:
+        """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
+        return cls(
+            _address(text(data["address"])),
+            text(data["driver"]),
+            text(data["vendor"]),
+            text(data["device"]),
+            optional(data["former_driver"], str),
+            optional(data["former_override"], str),
+        )
+
     def describe(self) -> str:
         """`0000:01:00.1 8086:293e: snd_hda_intel -> vfio-pci`."""
         return (
@@ -41,65 +66,118 @@ class BindDriver:
             f"{self.former_driver or 'no driver'} -> {self.driver} (driver_override, until reboot)"
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """`{"op": "bind-driver", ...}` with the fields."""
-        return {"op": "bind-driver", **self.__dict__}
+    # No `state_before`: after a reboot, or a driver's reload, an interrupted apply may find any
+    # driver, and takes the function from it unless it is in use.
 
-    def run(self, root: Path) -> None:
+    @property
+    def state_after(self) -> State:
+        """The driver has the function."""
+        return {self.address: self.driver}
+
+    def look(self, context: HostContext) -> State:
+        """The driver that has the function."""
+        return {self.address: driver_of(context.root, self.address)}
+
+    def do(self, context: HostContext, step: Step) -> dict[str, Any]:  # noqa: ARG002 -- once or twice
         """Bind it and read the link back. Raises WholecardError where another driver has it."""
+        root = context.root
         self._refuse_stranger(root)
         set_override(root, self.address, self.driver)
         if driver_of(root, self.address) == self.driver:
-            return
+            return {}
         unbind(root, self.address)
         _tell(root / PROBE, self.address)
-        found = driver_of(root, self.address)
-        if found != self.driver:
+        driver = driver_of(root, self.address)
+        if driver != self.driver:
             raise WholecardError(
-                f"{self.address} is on {found or 'no driver'}, not on {self.driver}",
+                f"{self.address} is on {driver or 'no driver'}, not on {self.driver}",
                 "The kernel was asked to probe it anew and did not bind it.",
                 "See what the kernel says (dmesg).",
             )
+        return {}
 
-    def undo(self, root: Path) -> None:
+    def former(self, context: HostContext, step: Step) -> State:
+        """The former driver, in the boot in which it was taken; at a reboot it was lost."""
+        return {self.address: self.former_driver} if _in_boot(context, step.begun) else {}
+
+    def undo(self, context: HostContext, step: Step) -> str | None:
         """Give it back to what had it. Raises WholecardError where that does not take it."""
+        if not _in_boot(context, step.begun):
+            return f"{self.address} was bound in an earlier boot: nothing to give back"
+        root = context.root
         self._refuse_stranger(root)
         set_override(root, self.address, self.former_override)
         if driver_of(root, self.address) == self.former_driver:
-            return
+            return None
         unbind(root, self.address)
-        if self.former_driver is None:
-            return
-        home = root / DRIVERS / self.former_driver
-        if not home.is_dir():
+        if self.former_driver is not None:
+            self._bind_to_former(root, self.former_driver)
+        return None
+
+    def _bind_to_former(self, root: Path, former: str) -> None:
+        folder = root / DRIVERS / former
+        if not folder.is_dir():
             raise WholecardError(
-                f"{self.address} has no driver now: its former driver {self.former_driver} is not "
-                "loaded",
-                resolution=f"Load it (modprobe {self.former_driver}).",
+                f"{self.address} has no driver now: its former driver {former} is not loaded",
+                resolution=f"Load it (modprobe {former}).",
             )
         # By name, for a probe would ask every driver that knows the ids.
-        _tell(home / "bind", self.address)
-        found = driver_of(root, self.address)
-        if found != self.former_driver:
+        _tell(folder / "bind", self.address)
+        driver = driver_of(root, self.address)
+        if driver != former:
             raise WholecardError(
-                f"{self.address} is on {found or 'no driver'}, not on {self.former_driver} again",
+                f"{self.address} is on {driver or 'no driver'}, not on {former} again",
                 resolution="See what the kernel says (dmesg).",
             )
 
+    def functions_taken(self, root: Path) -> tuple[Address, ...]:
+        """The function, unless the driver has it already."""
+        if driver_of(root, self.address) == self.driver:
+            return ()
+        return (Address.parse(self.address),)
+
+    def functions_given_back(
+        self, context: HostContext, begun: Mapping[str, Any]
+    ) -> tuple[Address, ...]:
+        """The function, unless the former driver, or none, has it already."""
+        driver = driver_of(context.root, self.address)
+        if driver in (self.former_driver, None) or not _in_boot(context, begun):
+            return ()
+        return (Address.parse(self.address),)
+
+    def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:  # noqa: ARG002
+        """The function's driver beside the one that took it."""
+        driver = driver_of(root, self.address)
+        if not (root / DEVICES / self.address).exists():
+            yield Drift("binding", self.address, GONE)
+        elif driver == self.driver:
+            yield Drift("binding", self.address, AS_APPLIED)
+        else:
+            detail = f"on {driver or 'no driver'}, not on {self.driver}"
+            yield Drift("binding", self.address, CHANGED, detail)
+
     def _refuse_stranger(self, root: Path) -> None:
-        place = root / DEVICES / self.address
-        found = [read_text(place / name) for name in ("vendor", "device")]
-        if found != [f"0x{self.vendor}", f"0x{self.device}"]:
+        device = root / DEVICES / self.address
+        ids = [read_text(device / name) for name in ("vendor", "device")]
+        if ids != [f"0x{self.vendor}", f"0x{self.device}"]:
             raise WholecardError(
                 f"{self.address} is not {self.vendor}:{self.device}",
-                f"sysfs says {' '.join(found).strip() or 'nothing'}.",
+                f"sysfs says {' '.join(ids).strip() or 'nothing'}.",
                 "See where the card is (inspect).",
             )
 
 
-def in_root(root: Path, argv: tuple[str, ...]) -> tuple[str, ...]:
-    """The command as it is run for `root`: in it, where that is another tree than `/`."""
-    return argv if root == Path("/") else ("chroot", str(root), *argv)
+def _address(value: str) -> str:
+    """An address in its one way of writing. Raises ValueError."""
+    try:
+        return str(Address.parse(value))
+    except UsageError as error:
+        raise ValueError(error.brief) from error
+
+
+def _in_boot(context: HostContext, begun: Mapping[str, Any]) -> bool:
+    """Whether an action was begun in the boot that the host is in."""
+    return bool(begun.get("boot") == context.boot)
 
 
 def driver_of(root: Path, address: str) -> str | None:

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from wholecard.host.operations.bind_driver import in_root
-from wholecard.transaction import syscalls
+from wholecard.core import Step
+from wholecard.host.operations.operation import HostContext, HostOperation
+from wholecard.host.operations.run_tool import start
+from wholecard.transaction.json_fields import text
 
 _LOAD_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
-class LoadModule:
+class LoadModule(HostOperation):
     """Load a kernel module. It is not unloaded again: others may use it by then."""
 
+    kind: ClassVar[str] = "load-module"
+
     module: str
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> LoadModule:
+        """The inverse of `to_json`. Raises TypeError and KeyError."""
+        return cls(text(data["module"]))
 
     def describe(self) -> str:
         """The command as a person would type it."""
         return f"$ modprobe {self.module}"
 
-    def to_json(self) -> dict[str, Any]:
-        """`{"op": "load-module", "module"}`."""
-        return {"op": "load-module", **self.__dict__}
-
-    def run(self, root: Path, keep: tuple[int, ...] = ()) -> None:
+    def do(self, context: HostContext, step: Step) -> dict[str, Any]:  # noqa: ARG002 -- once or twice
         """Load it; one that is loaded stays so. Raises RunError."""
-        syscalls.start(in_root(root, ("modprobe", self.module)), _LOAD_TIMEOUT, keep)
+        start(context, ("modprobe", self.module), _LOAD_TIMEOUT)
+        return {}
+
+    def undo(self, context: HostContext, step: Step) -> str:  # noqa: ARG002 -- nothing to undo
+        """Leave it."""
+        return f"module {self.module} stays loaded until the host is rebooted"

@@ -1,22 +1,32 @@
-"""The ways in which a host is changed: a file written, a tool run, a driver bound."""
+"""Every operation on a host by its name in a journal, and plans read back from there.
+
+A new kind of operation is a file beside this one and a line in `OPERATIONS`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, Union
+from typing import Any
 
-from wholecard.core import Action, Plan, UsageError, WholecardError
+from wholecard.core import Action, Plan, WholecardError
 from wholecard.host.operations.bind_driver import BindDriver
 from wholecard.host.operations.load_module import LoadModule
-from wholecard.host.operations.run_tool import TOOL_TIMEOUT, RunTool
-from wholecard.host.operations.write_file import WriteFile, encode
-from wholecard.pci import Address
+from wholecard.host.operations.operation import HostOperation
+from wholecard.host.operations.run_tool import RunTool
+from wholecard.host.operations.write_file import WriteFile
+from wholecard.transaction.json_fields import text, typed
 
-HostOperation = Union[WriteFile, RunTool, LoadModule, BindDriver]
+_CLASSES: tuple[type[HostOperation], ...] = (
+    WriteFile,
+    RunTool,
+    LoadModule,
+    BindDriver,
+)
+OPERATIONS = {operation.kind: operation for operation in _CLASSES}
 
 
 def operation_of(action: Action) -> HostOperation:
-    """The action's operation, which in a host's plan is one of ours. Raises WholecardError."""
-    if isinstance(action.do, (WriteFile, RunTool, LoadModule, BindDriver)):
+    """The action's operation, which in a host's plan is a host's. Raises WholecardError."""
+    if isinstance(action.do, HostOperation):
         return action.do
     raise WholecardError(f"{action.kind} {action.subject} is not a change of a host")
 
@@ -29,74 +39,22 @@ def plan_from_json(data: dict[str, Any]) -> Plan:
     """
     actions = (
         Action(
-            kind=_text(entry["kind"]),
-            subject=_text(entry["subject"]),
-            reason=_text(entry["reason"]),
-            do=_operation(dict(entry["do"])),
-            undo=_text(entry["undo"]),
+            kind=text(entry["kind"]),
+            subject=text(entry["subject"]),
+            reason=text(entry["reason"]),
+            do=_operation(entry["do"]),
+            undo=text(entry["undo"]),
         )
         for entry in data["actions"]
     )
-    return Plan(tuple(actions), _is(data["reboot_needed"], bool))
+    return Plan(tuple(actions), typed(data["reboot_needed"], bool))
 
 
 def _operation(data: dict[str, Any]) -> HostOperation:
-    op = data.pop("op")
-    if op == "write-file":
-        data.pop("expect_sha256")
-        _path(data["path"])
-        encode(_text(data["content"]))
-        _is(data["mode"], int)
-        _is(data["before"] or "", str)
-        _is(data["before_mode"] or 0, int)
-        _is(data.get("private", False), bool)
-        return WriteFile(**data)
-    if op == "run-tool":
-        return RunTool(
-            _texts(data["argv"]),
-            tuple(_path(pattern) for pattern in _texts(data["outputs"])),
-            float(data.get("timeout", TOOL_TIMEOUT)),
-            _texts(data.get("again", [])),
+    fields = {key: value for key, value in data.items() if key != "op"}
+    if data["op"] not in OPERATIONS:
+        raise WholecardError(
+            f"unknown operation {data['op']!r}",
+            resolution="Use the release of Wholecard that wrote it.",
         )
-    if op == "load-module":
-        return LoadModule(_text(data["module"]))
-    if op == "bind-driver":
-        for key in ("address", "driver", "vendor", "device"):
-            _text(data[key])
-        for key in ("former_driver", "former_override"):
-            _is(data[key] or "", str)
-        return BindDriver(**{**data, "address": _address(data["address"])})
-    raise WholecardError(
-        f"unknown operation {op!r}", resolution="Use the release of Wholecard that wrote it."
-    )
-
-
-_T = TypeVar("_T")
-
-
-def _is(value: Any, kind: type[_T]) -> _T:
-    if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
-
-
-def _text(value: Any) -> str:
-    return _is(value, str)
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    return tuple(_text(value) for value in _is(values, list))
-
-
-def _address(text: str) -> str:
-    try:
-        return str(Address.parse(text))
-    except UsageError as error:
-        raise ValueError(error.brief) from error
-
-
-def _path(value: Any) -> str:
-    path = _text(value)
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise ValueError(f"{path!r} is no absolute path")
-    return path
+    return OPERATIONS[data["op"]].from_json(fields)

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from wholecard.host.operations.bind_driver import in_root
+from wholecard.core import Step
+from wholecard.host.operations.operation import (
+    AS_APPLIED,
+    CHANGED,
+    GONE,
+    NEW,
+    UNREADABLE,
+    Drift,
+    HostContext,
+    HostOperation,
+)
 from wholecard.transaction import syscalls
+from wholecard.transaction.atomic_files import expand, size_of, state_of, under
+from wholecard.transaction.json_fields import absolute_path, texts
 
 # update-initramfs takes a minute on an emulated processor, and there may be several kernels.
 TOOL_TIMEOUT = 900.0
 
+# Of the tools that run here these alone change the kernel's arguments; others carry files on.
+_KERNEL_ARGS_TOOLS = ("grubby",)
+
 
 @dataclass(frozen=True)
-class RunTool:
+class RunTool(HostOperation):
     """Run `argv`, whose results are the files that match `outputs` (absolute paths or globs).
 
     `timeout` is in seconds; then the tool and all that it started is killed. Undone, the outputs
@@ -24,29 +40,110 @@ class RunTool:
     from files, and wrong for one that edits them.
     """
 
+    kind: ClassVar[str] = "run-tool"
+
     argv: tuple[str, ...]
     outputs: tuple[str, ...]
     timeout: float = TOOL_TIMEOUT
     again: tuple[str, ...] = ()
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RunTool:
+        """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
+        return cls(
+            texts(data["argv"]),
+            tuple(absolute_path(pattern) for pattern in texts(data["outputs"])),
+            float(data["timeout"]),
+            texts(data["again"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"op": "run-tool", "argv": [...], "outputs": [...], "timeout", "again": [...]}`."""
+        lists = {"argv": list(self.argv), "outputs": list(self.outputs), "again": list(self.again)}
+        return {**super().to_json(), **lists}
+
     def describe(self) -> str:
         """The command as a person would type it, and what it makes."""
         return f"$ {shlex.join(self.argv)}   # makes {' '.join(self.outputs)}"
 
-    def to_json(self) -> dict[str, Any]:
-        """`{"op": "run-tool", "argv": [...], "outputs": [...], "timeout", "again": [...]}`."""
+    @property
+    def sets_kernel_args(self) -> bool:
+        """Whether the tool edits boot loader entries itself."""
+        return self.argv[0].endswith(_KERNEL_ARGS_TOOLS)
+
+    def targets(self, root: Path) -> tuple[str, ...]:
+        """The outputs that exist."""
+        return expand(root, self.outputs)
+
+    @property
+    def creates(self) -> tuple[str, ...]:
+        """The outputs that are named outright: the tool makes their directories."""
+        return tuple(path for path in self.outputs if not set(path) & set("*?["))
+
+    def space(self, root: Path) -> Iterator[tuple[Path, int]]:
+        """The largest output once more, for tools write the new one beside it."""
+        outputs = [under(root, path) for path in self.targets(root)]
+        for largest in sorted(outputs, key=size_of)[-1:]:
+            yield largest.parent, size_of(largest)
+
+    def do(self, context: HostContext, step: Step) -> dict[str, Any]:  # noqa: ARG002 -- once or twice
+        """Run it; the log keeps as `after` the states of its outputs. Raises RunError."""
+        start(context, self.argv, self.timeout)
         return {
-            "op": "run-tool",
-            "argv": list(self.argv),
-            "outputs": list(self.outputs),
-            "timeout": self.timeout,
-            "again": list(self.again),
+            "after": {
+                path: state_of(under(context.root, path)) for path in self.targets(context.root)
+            }
         }
 
-    def run(self, root: Path, keep: tuple[int, ...] = ()) -> None:
-        """Run it on the host, or under another root with chroot. Raises RunError."""
-        syscalls.start(in_root(root, self.argv), self.timeout, keep)
+    def is_late(self, context: HostContext, step: Step) -> bool:
+        """Whether its outputs are no longer what it left, so that it must run again."""
+        outputs = self.targets(context.root)
+        former = context.backup.targets.get(step.number, ())
+        if step.done is None:
+            # Killed inside the tool: what it had begun (initrd.img-*.new) goes; another new file
+            # is somebody else's, for example a new kernel's image with our hook in it.
+            return any(path not in former and not path.endswith(".new") for path in outputs)
+        return not all(self._is_ours(context, path, step.done) for path in outputs)
 
-    def run_again(self, root: Path, keep: tuple[int, ...] = ()) -> None:
-        """Run what undoes it on outputs that have changed since. Raises RunError."""
-        syscalls.start(in_root(root, self.again or self.argv), self.timeout, keep)
+    def undo(self, context: HostContext, step: Step) -> str | None:
+        """Put the outputs back; where others changed them, make them anew from the former files."""
+        former = context.backup.targets.get(step.number, ())
+        if not step.late:
+            for path in sorted({*former, *self.targets(context.root)}):
+                context.backup.put_back(context.root, path)
+            return None
+        untouched = [
+            path for path in former if step.done is None or self._is_ours(context, path, step.done)
+        ]
+        start(context, self.again or self.argv, self.timeout)
+        for path in untouched:
+            context.backup.put_back(context.root, path)
+        return f"{step.action.subject} ran again, for its outputs have changed since"
+
+    def _is_ours(self, context: HostContext, path: str, done: Mapping[str, Any]) -> bool:
+        """Whether an output is as the tool left it, or as an interrupted rollback put it back."""
+        left = done.get("after", {}).get(path)
+        return state_of(under(context.root, path)) in (left, context.backup.file(path).state)
+
+    def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:
+        """Each output beside what the tool left."""
+        left: dict[str, str | None] = done.get("after", {})
+        for path in sorted({*left, *self.targets(root)}):
+            try:
+                state = state_of(under(root, path))
+            except OSError as error:
+                yield Drift("output", path, UNREADABLE, str(error.strerror))
+                continue
+            if state == left.get(path):
+                yield Drift("output", path, AS_APPLIED)
+            elif state is None:
+                yield Drift("output", path, GONE)
+            else:
+                yield Drift("output", path, CHANGED if path in left else NEW)
+
+
+def start(context: HostContext, argv: Sequence[str], timeout: float) -> None:
+    """Run a program on the host, or with chroot in another tree. Raises RunError."""
+    root = context.root
+    inside = argv if root == Path("/") else ("chroot", str(root), *argv)
+    syscalls.start(inside, timeout, (context.descriptor,))

@@ -1,21 +1,50 @@
-"""Write or remove a file."""
+"""Write a file."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
+
+from wholecard.core import State, Step
+from wholecard.host.operations.operation import (
+    AS_APPLIED,
+    EDITED,
+    GONE,
+    UNREADABLE,
+    Drift,
+    HostContext,
+    HostOperation,
+)
+from wholecard.transaction.atomic_files import (
+    make_directories,
+    remove,
+    scratch,
+    state_of,
+    traits_of,
+    under,
+    write_atomically,
+)
+from wholecard.transaction.json_fields import absolute_path, optional, text, typed
+
+# Where kernel arguments are kept; what changes there works from the next boot on alone.
+_KERNEL_ARGS = ("/etc/default/grub", "/etc/kernel/cmdline", "/boot/loader", "/etc/sysconfig/grub")
 
 
 @dataclass(frozen=True)
-class WriteFile:
+class WriteFile(HostOperation):
     """Write `content` to `path` with permission bits `mode`.
 
-    `before` is the text that stood there when the plan was made, None for no file; applying is
-    refused where something else stands there by then. A `private` file may hold passwords: its
-    text is shown nowhere, and the journal's copy is for its owner alone.
+    `before` is the text that was there when the plan was made, None for no file; applying is
+    refused where something else is there by then. A `private` file may hold passwords: its text is
+    shown nowhere, and the journal's copy is for its owner alone.
     """
+
+    kind: ClassVar[str] = "write-file"
 
     path: str
     content: str
@@ -24,9 +53,29 @@ class WriteFile:
     before_mode: int | None = None
     private: bool = False
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> WriteFile:
+        """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
+        encode(text(data["content"]))
+        return cls(
+            absolute_path(data["path"]),
+            data["content"],
+            typed(data["mode"], int),
+            optional(data["before"], str),
+            optional(data["before_mode"], int),
+            typed(data.get("private", False), bool),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"op": "write-file", ...}` with the fields and `expect_sha256`."""
+        fields = {**super().to_json(), "expect_sha256": self.expect_sha256}
+        if not self.private:
+            del fields["private"]
+        return fields
+
     @property
     def expect_sha256(self) -> str | None:
-        """The digest of what must stand there before, None for no file."""
+        """The digest of what must be there before, None for no file."""
         return None if self.before is None else text_digest(self.before)
 
     def describe(self) -> str:
@@ -39,12 +88,93 @@ class WriteFile:
         lines.append(diff(self.before, self.content, self.path))
         return "\n".join(lines)
 
-    def to_json(self) -> dict[str, Any]:
-        """`{"op": "write-file", ...}` with the fields and `expect_sha256`."""
-        fields = {**self.__dict__, "expect_sha256": self.expect_sha256}
-        if not self.private:
-            del fields["private"]
-        return {"op": "write-file", **fields}
+    @property
+    def is_private(self) -> bool:
+        """Whether its text may hold passwords."""
+        return self.private
+
+    @property
+    def sets_kernel_args(self) -> bool:
+        """Whether the file holds the kernel's arguments."""
+        return self.path.startswith(_KERNEL_ARGS)
+
+    def targets(self, root: Path) -> tuple[str, ...]:  # noqa: ARG002 -- it may not exist yet
+        """The file, whether it exists or not."""
+        return (self.path,)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The file."""
+        return (self.path,)
+
+    def space(self, root: Path) -> Iterator[tuple[Path, int]]:
+        """The new file beside the old one."""
+        folder = under(root, self.path).parent
+        while not folder.is_dir():
+            folder = folder.parent
+        yield folder, len(encode(self.content))
+
+    @property
+    def state_before(self) -> State:
+        """The file's digest when the plan was made."""
+        return {self.path: self.expect_sha256}
+
+    @property
+    def state_after(self) -> State:
+        """The digest of the content."""
+        return {self.path: text_digest(self.content)}
+
+    def look(self, context: HostContext) -> State:
+        """The file as `state_of` says it."""
+        return {self.path: state_of(under(context.root, self.path))}
+
+    def difference(self, context: HostContext, state: State, expected: Sequence[State]) -> str:
+        """How the file differs from the text that was expected there, as a diff."""
+        if self.private:
+            return "Its text may hold passwords and is not shown."
+        if _is_special(state[self.path]):
+            return f"{self.path} is no plain file: {state[self.path]}"
+        text = self.content if expected[0] == self.state_after else self.before
+        target = under(context.root, self.path)
+        return diff(text, _text(target) if target.is_file() else None, self.path)
+
+    def do(self, context: HostContext, step: Step) -> dict[str, Any]:
+        """Write it unless it is so; the log keeps its digest as `after`, and its `mode`.
+
+        A file system without permission bits (VFAT) shows another mode than was asked for.
+        """
+        target = under(context.root, self.path)
+        if step.present != self.state_after or stat.S_IMODE(target.stat().st_mode) != self.mode:
+            make_directories(target.parent)
+            replaced = traits_of(target) if target.exists() else None
+            write_atomically(target, encode(self.content), self.mode, replaced)
+        return {"after": self.state_after, "mode": stat.S_IMODE(target.stat().st_mode)}
+
+    def undo(self, context: HostContext, step: Step) -> None:  # noqa: ARG002 -- from any state
+        """Put the former file back."""
+        remove(scratch(under(context.root, self.path)))
+        context.backup.put_back(context.root, self.path)
+
+    def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:
+        """The file beside what was written."""
+        try:
+            yield Drift("file", self.path, *self._drift(under(root, self.path), done))
+        except OSError as error:
+            yield Drift("file", self.path, UNREADABLE, str(error.strerror))
+
+    def _drift(self, target: Path, done: Mapping[str, Any]) -> tuple[str, str]:
+        """Its state and the detail. Raises OSError."""
+        state = state_of(target)
+        if state is None:
+            return GONE, ""
+        if _is_special(state):
+            return EDITED, f"no plain file: {state}"
+        if state != text_digest(self.content):
+            return EDITED, diff(self.content, _text(target), self.path)
+        mode, expected = stat.S_IMODE(target.lstat().st_mode), done.get("mode", self.mode)
+        if mode != expected:
+            return EDITED, f"mode {mode:04o}, not {expected:04o}"
+        return AS_APPLIED, ""
 
 
 def text_digest(text: str) -> str:
@@ -68,3 +198,12 @@ def diff(before: str | None, after: str | None, path: str) -> str:
         lineterm="",
     )
     return "\n".join(lines)
+
+
+def _text(target: Path) -> str:
+    return target.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _is_special(state: str | None) -> bool:
+    """Whether `state_of` says a link, a pipe or a device."""
+    return state is not None and (state.startswith("-> ") or state == "special")

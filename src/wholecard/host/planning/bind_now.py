@@ -9,18 +9,13 @@ from wholecard.host.checks.registry import check_iommu
 from wholecard.host.facts.host import Host
 from wholecard.host.operations.bind_driver import BindDriver
 from wholecard.host.operations.load_module import LoadModule
-from wholecard.host.operations.run_tool import RunTool
-from wholecard.host.operations.write_file import WriteFile
+from wholecard.host.operations.registry import operation_of
 from wholecard.host.planning.device_bindings import refuse_nameless
 from wholecard.pci import Function
 
 VFIO = "vfio-pci"
 STUB = "pci-stub"
 _MODULES = {VFIO: ("vfio_pci", "vfio_iommu_type1"), STUB: ("pci_stub",)}
-
-# Where kernel arguments are kept; what changes there works from the next boot on alone.
-_ARGUMENTS = ("/etc/default/grub", "/etc/kernel/cmdline", "/boot/loader", "/etc/sysconfig/grub")
-_ARGUMENT_TOOLS = ("grubby",)
 
 
 def plan_now(
@@ -55,14 +50,8 @@ def with_now(
     """`made` with the bindings behind it; a reboot is needed only for the kernel's arguments."""
     return Plan(
         (*made.actions, *plan_now(host, functions, parked)),
-        reboot_needed=any(_is_of_arguments(action) for action in made.actions),
+        reboot_needed=any(operation_of(action).sets_kernel_args for action in made.actions),
     )
-
-
-def _is_of_arguments(action: Action) -> bool:
-    if isinstance(action.do, WriteFile):
-        return action.do.path.startswith(_ARGUMENTS)
-    return isinstance(action.do, RunTool) and action.do.argv[0].endswith(_ARGUMENT_TOOLS)
 
 
 def _binding(function: Function, driver: str) -> BindDriver:
