@@ -1,4 +1,8 @@
-"""Files changed so that a crash at any point leaves the old one or the new one, never half."""
+"""Files changed so that a crash at any point leaves the old one or the new one, never half.
+
+A file's bytes last when the file is synced, its name when its folder is (man 2 fsync): so a sync of
+the folder follows every rename, link and removal.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,10 @@ _CHUNK = 1 << 20
 _LABEL = "security.selinux"
 # A file system without labels, a file without one.
 _NO_LABEL = (errno.ENOTSUP, errno.ENODATA)
-# What keeps a directory that was made: somebody's file in it, a mount, or it is gone already.
+# A directory that was made stays: somebody's file is in it, it is a mount, or it is gone already.
 _STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY)
 
-# As many symbolic links in a row as the kernel follows.
+# As many symbolic links in a row as the kernel follows (linux: include/linux/namei.h, MAXSYMLINKS).
 _LINKS_LIMIT = 40
 
 
@@ -43,58 +47,58 @@ class Traits:
 
 
 def under(root: Path, path: str) -> Path:
-    """Where the absolute `path` of a host stands below `root`."""
+    """Where the absolute `path` of a host is below `root`."""
     return root / path.lstrip("/")
 
 
-def traits_of(place: Path | int) -> Traits:
-    """The traits of a plain file, by its place or by its descriptor."""
-    status = os.fstat(place) if isinstance(place, int) else place.stat()
+def traits_of(file: Path | int) -> Traits:
+    """The traits of a plain file, by its path or by its descriptor."""
+    status = os.fstat(file) if isinstance(file, int) else file.stat()
     return Traits(
         stat.S_IMODE(status.st_mode),
         status.st_uid,
         status.st_gid,
-        _label_of(place),
+        _label_of(file),
         status.st_mtime_ns,
     )
 
 
-def _label_of(place: Path | int) -> str | None:
+def _label_of(file: Path | int) -> str | None:
     try:
-        return os.getxattr(place, _LABEL).decode(errors="surrogateescape")
+        return os.getxattr(file, _LABEL).decode(errors="surrogateescape")
     except OSError as error:
         if error.errno in _NO_LABEL:
             return None
         raise
 
 
-def state_of(place: Path) -> str | None:
+def state_of(path: Path) -> str | None:
     """A plain file's SHA-256 in hex, `-> target` for a link, `special`, or None for nothing.
 
     Links are not followed, and what would block (a pipe, a device) is not opened.
     """
     try:
-        status = place.lstat()
+        status = path.lstat()
         if stat.S_ISLNK(status.st_mode):
-            return f"-> {place.readlink()}"
-        return digest(place) if stat.S_ISREG(status.st_mode) else "special"
+            return f"-> {path.readlink()}"
+        return digest(path) if stat.S_ISREG(status.st_mode) else "special"
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def digest(place: Path) -> str:
+def digest(path: Path) -> str:
     """The SHA-256 of a file's bytes in hex."""
-    sum_ = hashlib.sha256()
-    with place.open("rb") as stream:
+    sha256 = hashlib.sha256()
+    with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
-            sum_.update(chunk)
-    return sum_.hexdigest()
+            sha256.update(chunk)
+    return sha256.hexdigest()
 
 
-def size_of(place: Path) -> int:
+def size_of(path: Path) -> int:
     """The bytes of a file, a link's own; 0 where nothing is."""
     try:
-        return place.lstat().st_size
+        return path.lstat().st_size
     except (FileNotFoundError, NotADirectoryError):
         return 0
 
@@ -104,24 +108,24 @@ def expand(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
 
     A link counts, and so does the file that it leads to, for a tool writes through it.
     """
-    found = {
+    paths = {
         step
         for pattern in patterns
-        for place in root.glob(pattern.lstrip("/"))
-        if not _is_scratch(place) and (place.is_symlink() or place.is_file())
-        for step in _way(root, "/" + str(place.relative_to(root)))
+        for match in root.glob(pattern.lstrip("/"))
+        if not _is_scratch(match) and (match.is_symlink() or match.is_file())
+        for step in _link_chain(root, "/" + str(match.relative_to(root)))
     }
-    return tuple(sorted(found))
+    return tuple(sorted(paths))
 
 
-def _way(root: Path, path: str) -> Iterator[str]:
-    """The path, and where it is a link each further file on its way, inside `root`."""
+def _link_chain(root: Path, path: str) -> Iterator[str]:
+    """The path, and where it is a link each further file that it leads to, inside `root`."""
     for _ in range(_LINKS_LIMIT):
-        place = under(root, path)
-        if place.is_symlink():
+        target = under(root, path)
+        if target.is_symlink():
             yield path
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), place.readlink()))
-        elif place.is_file():
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target.readlink()))
+        elif target.is_file():
             yield path
             return
         else:
@@ -179,7 +183,7 @@ def write_together(files: Mapping[Path, bytes], mode: int) -> None:
 
 
 def copy_atomically(source: Path, path: Path, traits: Traits | None) -> None:
-    """Put a copy of `source` at `path`; without `traits` it is its maker's and for him alone."""
+    """Put a copy of `source` at `path`; without `traits` only its creator may read it."""
     with source.open("rb") as original, _into_place(path) as descriptor:
         fresh = traits_of(descriptor)
         while chunk := original.read(_CHUNK):
@@ -235,14 +239,14 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _settle(descriptor: int, traits: Traits, fresh: Traits, replaced: Traits | None) -> None:
-    """Give an open file these traits; what is so already is not asked for.
+    """Give an open file these traits; those that it has already are not set.
 
-    `fresh` are those that it was made with. A file system that knows no owner, mode or label (the
+    `fresh` are those that it was created with. A file system that has no owner, mode or label (the
     VFAT of an EFI partition) refuses to set them and shows the same for every file.
     """
     if (traits.uid, traits.gid) != (fresh.uid, fresh.gid):
         syscalls.chown(descriptor, traits.uid, traits.gid)
-    # After chown, which clears the set-id bits.
+    # After chown, which clears the set-id bits (man 2 chown).
     imposed = fresh.mode != syscalls.NEW_MODE
     if traits.mode != fresh.mode and not imposed:
         _set_mode(descriptor, traits.mode, replaced is not None and replaced.mode == fresh.mode)
@@ -262,9 +266,9 @@ def _set_mode(descriptor: int, mode: int, may_be_imposed: bool) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Add a line to a file that is there, and make it last.
+    """Add a line to a file, and make it last.
 
-    What a killed run left of a line is cut off first, for the new one must not join it.
+    What a killed run left of a line is removed first, for the new one must not join it.
     """
     descriptor = syscalls.open_to_append(path)
     try:
@@ -279,7 +283,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file that may be there, and make that last."""
+    """Remove a file if it exists, and make that last."""
     if os.path.lexists(path):
         syscalls.unlink(path)
         sync_directory(path.parent)
@@ -291,8 +295,8 @@ def remove_tree(path: Path) -> None:
         for name in files:
             syscalls.unlink(Path(folder, name))
         for name in names:
-            place = Path(folder, name)
-            (syscalls.unlink if place.is_symlink() else syscalls.rmdir)(place)
+            below = Path(folder, name)
+            (syscalls.unlink if below.is_symlink() else syscalls.rmdir)(below)
     syscalls.rmdir(path)
 
 

@@ -1,4 +1,4 @@
-"""The journal's own files: JSON that carries its sum, so that damage is seen and not acted on."""
+"""The journal's own files: JSON with a checksum, so that a damaged file is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 def pack(data: Mapping[str, Any]) -> bytes:
-    """`data` as JSON with its sum."""
+    """`data` as JSON with its checksum."""
     return json.dumps({**data, "sum": _sum(data)}, indent=1).encode()
 
 

@@ -26,7 +26,7 @@ from wholecard.transaction.journal_store import (
 )
 from wholecard.transaction.os_errors import explained
 
-# Called before an action with None and after it with its seconds: its place (from 1), of how many,
+# Called before an action with None and after it with its seconds: its number (from 1), of how many,
 # the action, the seconds.
 Progress = Callable[[int, int, Action, Optional[float]], None]
 
@@ -101,7 +101,7 @@ class System(ABC, Generic[Entry, Context]):
         """Remove what undone actions left behind that nobody uses."""
 
 
-def silent(place: int, count: int, action: Action, seconds: float | None) -> None:
+def silent(number: int, count: int, action: Action, seconds: float | None) -> None:
     """A `Progress` that says nothing."""
 
 
@@ -239,7 +239,7 @@ def _look(context: Context, step: Step) -> State:
 
 
 def _is_expected(state: State, expected: Sequence[State], step: Step) -> bool:
-    """Whether each value is one of those expected; of a name that the first has not, any is."""
+    """Whether each value is expected; a name that the first state lacks may have any value."""
     return all(
         value in [other.get(name) for other in expected] or (step.half and value == HALF)
         for name, value in state.items()
@@ -324,8 +324,8 @@ def _play_backwards(
     order = [step for step in reversed(steps) if not step.late]
     order += [step for step in steps if step.late]
     seconds: list[float] = []
-    for place, step in enumerate(order, 1):
-        with _timed(progress, place, len(order), step.action, seconds):
+    for number, step in enumerate(order, 1):
+        with _timed(progress, number, len(order), step.action, seconds):
             note = step.action.do.undo(context, step)
             entry.log("undone", n=step.number, **({} if note is None else {"note": note}))
     system.tidy(context)
@@ -335,11 +335,11 @@ def _play_backwards(
 
 @contextmanager
 def _timed(
-    progress: Progress, place: int, count: int, action: Action, seconds: list[float]
+    progress: Progress, number: int, count: int, action: Action, seconds: list[float]
 ) -> Iterator[None]:
     """Tell of an action before and after, and add its seconds."""
-    progress(place, count, action, None)
+    progress(number, count, action, None)
     started = time.monotonic()
     yield
     seconds.append(round(time.monotonic() - started, 2))
-    progress(place, count, action, seconds[-1])
+    progress(number, count, action, seconds[-1])

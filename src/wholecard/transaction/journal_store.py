@@ -59,7 +59,7 @@ class Applied(Protocol):
 
 @dataclass(frozen=True)
 class JournalEntry(ABC):
-    """One journal, by its number. Everything it says is read from its folder each time."""
+    """One journal, by its number. Everything about it is read from its folder each time."""
 
     number: int
     directory: Path

@@ -63,13 +63,13 @@ def locked(
         os.close(descriptor)
 
 
-def _holder(place: Path, said: bytes) -> str:
-    details = f"It holds {place}."
+def _holder(path: Path, line: bytes) -> str:
+    details = f"It holds {path}."
     try:
-        holder = json.loads(said)
+        holder = json.loads(line)
         details += f" It is process {holder['pid']}, since {holder['since']}."
         if not (Path("/proc") / str(holder["pid"])).exists():
             details += " That process has ended, but a tool that it started still runs."
     except (ValueError, KeyError, TypeError):
-        details += " It did not say who it is."
+        details += " It has not written yet which process it is."
     return details

@@ -22,15 +22,15 @@ _RESOLUTIONS = {
 
 
 def as_wholecard_error(error: OSError) -> WholecardError:
-    """The error of ours for one of the operating system's."""
+    """The WholecardError for an error of the operating system's."""
     brief = f"{error.filename or 'the file system'}: {error.strerror or error}"
-    resolution = _RESOLUTIONS.get(error.errno or 0, "See what is there, and fix it.")
+    resolution = _RESOLUTIONS.get(error.errno or 0, "See what is at that path, and fix it.")
     return WholecardError(brief, resolution=resolution)
 
 
 @contextmanager
 def explained(advice: str = "") -> Iterator[None]:
-    """What goes wrong inside is raised as ours, with `advice` behind its resolution."""
+    """What goes wrong inside becomes a WholecardError, with `advice` behind its resolution."""
     try:
         yield
     except WholecardError as error:
@@ -38,9 +38,9 @@ def explained(advice: str = "") -> Iterator[None]:
             error.resolution = f"{error.resolution} {advice}".strip()
         raise
     except OSError as error:
-        ours = as_wholecard_error(error)
-        ours.resolution = f"{ours.resolution} {advice}".strip()
-        raise ours from error
+        wholecard_error = as_wholecard_error(error)
+        wholecard_error.resolution = f"{wholecard_error.resolution} {advice}".strip()
+        raise wholecard_error from error
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Every call that changes a host: one function each, and one changing system call in each.
 
-The rest of the room decides; what it decided reaches the disk, sysfs or another program here and
+The other modules decide; what they decided reaches the disk, sysfs or another program here and
 nowhere else. So the points at which a run can be killed or a call can fail can be counted, and
-each be tried.
+each of them can be tested.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wholecard.core import run
 
-# A new file is its maker's alone until it has been given its own bits.
+# Only the creator can read a new file until it has its own permission bits.
 NEW_MODE = 0o600
 
 # Nothing is written through somebody else's link, and no tool inherits a file by accident.
@@ -23,17 +23,17 @@ _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def create(path: Path) -> int:
-    """Make a file that must not be there, readable by its owner alone, and open it to write."""
+    """Create a file that must not exist, readable by its owner alone, and open it to write."""
     return os.open(path, _NEW, NEW_MODE)
 
 
 def open_to_append(path: Path) -> int:
-    """Open a file to write at its end; it is made where it is missing."""
+    """Open a file to write at its end; it is created where it is missing."""
     return os.open(path, _APPEND, 0o644)
 
 
 def open_lock(path: Path) -> int:
-    """Open the file that is locked; it is made where it is missing and never goes."""
+    """Open the file that is locked; it is created where it is missing and never removed."""
     return os.open(path, _LOCK, 0o644)
 
 
@@ -88,7 +88,7 @@ def unlink(path: Path) -> None:
 
 
 def symlink(path: Path, target: str) -> None:
-    """Make a symbolic link that must not be there."""
+    """Make a symbolic link that must not exist."""
     path.symlink_to(target)
 
 
@@ -107,7 +107,7 @@ def rmdir(path: Path) -> None:
 
 
 def write_sysfs(path: Path, text: str) -> None:
-    """Tell the kernel something through a file that it offers; one write, as it asks for."""
+    """Write to a file of the kernel's in one write: sysfs takes each write as a whole value."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, text.encode())

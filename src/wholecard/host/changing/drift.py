@@ -13,7 +13,7 @@ def drift(root: Path, in_effect: Sequence[HostJournalEntry]) -> list[dict[str, s
     """Everything that the journals in effect, oldest first, left and that is to be so still.
 
     `{"journal", "kind", "subject", "state", "detail"}` each, see `operations.operation.Drift`. What
-    a later journal left anew is compared with that one alone.
+    a later journal changed again is compared with that one alone.
     """
     rows: dict[str, dict[str, str]] = {}
     for entry in in_effect:

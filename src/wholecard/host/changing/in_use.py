@@ -1,6 +1,6 @@
-"""Who uses a function now. Looked up before its driver is changed, for afterwards it looks idle.
+"""Who uses a function now. Read before its driver is changed, for afterwards it looks idle.
 
-Taking a driver away from under its user hangs, or loses data; so every use refuses.
+To unbind a driver that is in use hangs, or loses data; so every use is a finding that refuses it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _CONSOLE = "fb0"
 def find(root: Path, host: Host | None, functions: Iterable[Address]) -> tuple[Finding, ...]:
     """Every use of the functions at these addresses, as findings; none where all are idle.
 
-    The host is looked at anew; what `host` says besides, its facts perhaps older, counts too.
-    Raises WholecardError where it cannot be known, for example without root.
+    The host is read again; what `host` has besides, its facts perhaps older, counts too. Raises
+    WholecardError where it cannot be read, for example without root.
     """
     addresses = sorted(set(functions))
     if not addresses:

@@ -86,7 +86,7 @@ def _find(host: Host, claim: Claim) -> Function | None:
     at_path = [
         function
         for function in host.functions
-        if claim.path and function.physfn is None and slot_path(function) == claim.path
+        if function.physfn is None and slot_path(function) == claim.path
     ]
     exact = [each for each in at_path if each.ids == f"{claim.vendor}:{claim.device}"]
     function = next(iter([*exact, *at_path]), None)
@@ -99,8 +99,6 @@ def _groups(
     """What is wrong with the groups of the cards that were applied, wherever they are now."""
     card_paths = {claim.path for claim in planned if _slot(claim.address) in applied.cards}
     slots = {each.address.slot_key for each in functions if slot_path(each) in card_paths}
-    # A claim without a path was made for a host whose bridges sysfs does not show.
-    slots.update(slot for slot in applied.cards if not card_paths - {""})
     cards = tuple(card for card in host.cards if card.slot in slots)
     # What was planned besides the cards is checked too, where it is now.
     addresses = tuple(str(function.address) for function in functions)

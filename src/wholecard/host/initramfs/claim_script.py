@@ -31,10 +31,7 @@ CLAIMED = re.compile(
 
 @dataclass(frozen=True)
 class Claim:
-    """One function to be bound: where it was planned, by path and address, its ids, its driver.
-
-    `path` is empty in what an early release wrote.
-    """
+    """One function to be bound: where it was planned, by path and address, its ids, its driver."""
 
     path: str
     address: str
@@ -51,17 +48,14 @@ class Claim:
 
     @classmethod
     def parse(cls, line: str) -> Claim:
-        """The inverse of `str`; also `address vendor device`, as early journals have it.
-
-        Raises WholecardError on anything else.
-        """
+        """The inverse of `str`. Raises WholecardError on anything else."""
         fields = line.split()
-        if len(fields) not in (3, 5):
+        if len(fields) != 5:
             raise WholecardError(
                 f"{line!r} is no planned function",
                 resolution="Use the release of Wholecard that wrote the journal.",
             )
-        return cls(*fields) if len(fields) == 5 else cls("", *fields)
+        return cls(*fields)
 
     def __str__(self) -> str:
         return f"{self.path} {self.address} {self.vendor} {self.device} {self.driver}"

@@ -91,7 +91,7 @@ class BindDriver(HostOperation):
         if driver != self.driver:
             raise WholecardError(
                 f"{self.address} is on {driver or 'no driver'}, not on {self.driver}",
-                "The kernel was asked to probe it anew and did not bind it.",
+                "The kernel was asked to probe it again and did not bind it.",
                 "See what the kernel says (dmesg).",
             )
         return {}
@@ -195,7 +195,7 @@ def override_of(root: Path, address: str) -> str | None:
 
 
 def set_override(root: Path, address: str, driver: str | None) -> None:
-    """Set or clear `driver_override`, unless it is so."""
+    """Set or clear `driver_override`, where it is another one."""
     if override_of(root, address) != driver:
         # A newline alone clears it; an empty write would not reach the kernel.
         _tell(root / DEVICES / address / "driver_override", driver or "\n")

@@ -1,4 +1,4 @@
-"""What one kind of change asks of a host: files as they are to be, and the tools behind them."""
+"""What one kind of change asks of a host: the desired files, and the tools that follow them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wholecard.core.record import dataclass
 from wholecard.host.config_files import FileText
 from wholecard.host.operations.run_tool import RunTool
 
-# The first line of each file of ours on a host, behind a script's `#!`.
+# The first line of each file that Wholecard writes on a host, behind a script's `#!`.
 HEAD_LINE = f"# {WRITTEN}; `wholecard-host rollback` takes it back.\n"
 
 

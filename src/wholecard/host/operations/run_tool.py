@@ -36,8 +36,8 @@ class RunTool(HostOperation):
 
     `timeout` is in seconds; then the tool and all that it started is killed. Undone, the outputs
     are put back. Where they are no longer what the tool left, `again` is run instead, on the
-    former files; empty is `argv` itself, which is right for a tool that makes its outputs anew
-    from files, and wrong for one that edits them.
+    former files; empty is `argv` itself, which is right for a tool that rebuilds its outputs from
+    files, and wrong for one that edits them.
     """
 
     kind: ClassVar[str] = "run-tool"
@@ -106,7 +106,7 @@ class RunTool(HostOperation):
         return not all(self._is_ours(context, path, step.done) for path in outputs)
 
     def undo(self, context: HostContext, step: Step) -> str | None:
-        """Put the outputs back; where others changed them, make them anew from the former files."""
+        """Put the outputs back; where others changed them, rebuild them from the former files."""
         former = context.backup.targets.get(step.number, ())
         if not step.late:
             for path in sorted({*former, *self.targets(context.root)}):

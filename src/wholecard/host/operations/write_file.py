@@ -81,7 +81,7 @@ class WriteFile(HostOperation):
     def describe(self) -> str:
         """A unified diff, with the permission bits where they change."""
         if self.private:
-            return f"{self.path} is written anew; its text may hold passwords and is not shown"
+            return f"{self.path} is written again; its text may contain passwords and is not shown"
         lines = []
         if self.before is None or self.mode != self.before_mode:
             lines.append(f"mode {self.mode:04o}")
@@ -131,7 +131,7 @@ class WriteFile(HostOperation):
     def difference(self, context: HostContext, state: State, expected: Sequence[State]) -> str:
         """How the file differs from the text that was expected there, as a diff."""
         if self.private:
-            return "Its text may hold passwords and is not shown."
+            return "Its text may contain passwords and is not shown."
         if _is_special(state[self.path]):
             return f"{self.path} is no plain file: {state[self.path]}"
         text = self.content if expected[0] == self.state_after else self.before
@@ -139,7 +139,7 @@ class WriteFile(HostOperation):
         return diff(text, _text(target) if target.is_file() else None, self.path)
 
     def do(self, context: HostContext, step: Step) -> dict[str, Any]:
-        """Write it unless it is so; the log keeps its digest as `after`, and its `mode`.
+        """Write it unless it is written; the log keeps its digest as `after`, and its `mode`.
 
         A file system without permission bits (VFAT) shows another mode than was asked for.
         """
