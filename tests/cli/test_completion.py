@@ -108,4 +108,4 @@ def test_values_are_current() -> None:
     """The names that completion has of its own are those that the commands take."""
     offered = {option: [word for word, _ in VALUES[option](())] for option in VALUES}
     assert offered["--layout"] == list(LAYOUTS)
-    assert sorted(offered["--loader"]) == sorted(LOADERS)
+    assert sorted(offered["--loader"]) == sorted(loader.name for loader in LOADERS)

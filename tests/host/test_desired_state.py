@@ -13,7 +13,7 @@ import pytest
 from support.nodes import APART, GROUPS_APART, bare, with_groups
 from support.tree import grow
 from wholecard.core import RefusedError, UsageError, WholecardError
-from wholecard.host.desired_state import DesiredState, HugePages, read_wish, resolve
+from wholecard.host.desired_state import DesiredState, HugePages, read_desired_state, resolve
 from wholecard.host.facts.host import Cpu, Host, KernelUse
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.planning.device_bindings import bound_functions, claims
@@ -41,7 +41,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def test_json() -> None:
-    """A wish goes through JSON and comes back; keys may be left out."""
+    """A desired state goes through JSON and comes back; keys may be left out."""
     data = json.loads(json.dumps(WHOLE.to_json()))
     assert data["schema"] == 1
     assert data["hugepages"] == ["1G:64", "2M:512"]
@@ -59,7 +59,7 @@ def test_json() -> None:
         ({"cards": "0000:01:00"}, "cards is '0000:01:00', not a list", '"cards"'),
         ({"parked": [1]}, "not a list of texts", '"parked"'),
         ({"loader": 3}, "loader is 3, not a text", '"loader"'),
-        ({"hugepages": ["64"]}, "says no huge pages", "1G:64"),
+        ({"hugepages": ["64"]}, "is not a size and a count", "1G:64"),
         ({"schema": 2}, "schema 2, not 1", "release"),
     ],
 )
@@ -73,15 +73,15 @@ def test_bad_json(data: Any, brief: str, resolution: str) -> None:
 @pytest.mark.parametrize("text", ["{", "\x00", '{"card": []}', None])
 def test_bad_file(tmp_path: Path, text: str | None) -> None:
     """A file that is none or broken is an error that names it."""
-    path = tmp_path / "wish.json"
+    path = tmp_path / "gpu-01.json"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(UsageError, match=r"wish\.json"):
-        read_wish(path)
+    with pytest.raises(UsageError, match=r"gpu-01\.json"):
+        read_desired_state(path)
 
 
 def test_resolved(host: Host) -> None:
-    """Addresses become cards and full addresses, and the rest of the wish stays."""
+    """Addresses become cards and full addresses, and the rest of the desired state stays."""
     asked = DesiredState((), companions=("00:04.0",), parked=("0000:02:00.1",), isolated_cpus="2-7")
     found = resolve(host, ["0000:01:00.1"], asked=asked)
     assert found == DesiredState(
@@ -93,20 +93,23 @@ BAD: list[tuple[DesiredState, str]] = [
     (DesiredState((), companions=("0000:09:00.0",)), "no function at 0000:09:00.0"),
     (DesiredState((), companions=("0000:00:02.0",)), "0000:00:02.0 is a bridge"),
     (DesiredState((), parked=("0000:00:02.0",)), "0000:00:02.0 is a bridge"),
-    (DesiredState((), parked=("0000:01:00.1",)), "part of the card 0000:01:00 to be given"),
+    (DesiredState((), parked=("0000:01:00.1",)), "part of the selected card 0000:01:00"),
     (
         DesiredState((), companions=("0000:02:00.0",)),
-        "part of the card 0000:02:00, and no companion",
+        "part of the card 0000:02:00 and cannot be a companion",
     ),
-    (DesiredState((), companions=(NETWORK,), parked=(NETWORK,)), "given and to be parked"),
+    (
+        DesiredState((), companions=(NETWORK,), parked=(NETWORK,)),
+        "named as a companion and as parked",
+    ),
     (DesiredState((), loader="grubby"), "no boot loader grubby"),
     (DesiredState((), initramfs="dracut"), "no initramfs tool dracut"),
     (DesiredState((), isolated_cpus="2-8"), "no CPU 8"),
     (DesiredState((), isolated_cpus="0-7"), "every CPU"),
-    (DesiredState((), isolated_cpus="all"), "no list of CPUs"),
+    (DesiredState((), isolated_cpus="all"), "not a list of CPUs"),
     (
         DesiredState((), hugepages=(HugePages("1G", 1), HugePages("1G", 2))),
-        "1G are asked for twice",
+        "1G are requested twice",
     ),
 ]
 
@@ -123,7 +126,7 @@ def test_absent_tool_lists_what_is_there(host: Host) -> None:
     """Naming an absent tool shows the ones that are there."""
     with pytest.raises(UsageError) as caught:
         resolve(host, [FIRST], asked=DesiredState((), loader="systemd-boot"))
-    assert caught.value.details == "There is: grub."
+    assert caught.value.details == "It has: grub."
 
 
 def test_bound(host: Host) -> None:
@@ -146,14 +149,14 @@ def test_bound(host: Host) -> None:
 def test_used(host: Host, asked: DesiredState, kind: str) -> None:
     """A function that the host itself uses is refused (WC131), and not when it is left alone."""
     used = dataclasses.replace(host, uses=(KernelUse(NETWORK, kind, "eth0"),))
-    with pytest.raises(RefusedError, match="cannot give these functions") as caught:
+    with pytest.raises(RefusedError, match="these functions cannot be bound") as caught:
         plan(used, resolve(used, [FIRST], asked=asked))
     assert [finding.rule for finding in caught.value.findings] == ["WC131"]
     assert plan(used, resolve(used, [FIRST])).actions
 
 
 def test_neither_bridge_nor_nothing(host: Host) -> None:
-    """A wish that was not held against the host is refused all the same (WC142)."""
+    """A desired state that was not resolved on the host is refused as well (WC142)."""
     for address in ("0000:00:02.0", "0000:09:00.0"):
         with pytest.raises(RefusedError) as caught:
             bound_functions(host, DesiredState((FIRST,), parked=(address,)))

@@ -30,8 +30,8 @@ ALL = pytest.mark.parametrize("one", everything(), ids=lambda one: one.name)
 
 def prepare(root: Path, asked: DesiredState | None = None) -> Outcome:
     host = inspect(root)
-    wish = resolve(host, [], all_cards=True, asked=asked)
-    return apply(root, host, wish, plan(host, wish))
+    desired = resolve(host, [], all_cards=True, asked=asked)
+    return apply(root, host, desired, plan(host, desired))
 
 
 def called(calls: Path) -> tuple[str, ...]:

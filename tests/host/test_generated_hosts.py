@@ -23,7 +23,7 @@ from wholecard.host import config_files as paths
 from wholecard.host.changing.apply import apply
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.checks.registry import check
-from wholecard.host.desired_state import DesiredState, resolve, wished_cards
+from wholecard.host.desired_state import DesiredState, desired_cards, resolve
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.operations.write_file import WriteFile
@@ -59,8 +59,8 @@ def bound(made: Plan) -> set[str]:
     return {address for text in texts for address in _ADDRESS.findall(text)}
 
 
-def wish_of(host: Host, data: st.DataObject) -> DesiredState | None:
-    """All cards, or some of them; None where the host has none to be wished."""
+def desired_of(host: Host, data: st.DataObject) -> DesiredState | None:
+    """All cards, or some of them; None where the host has none to select."""
     slots = [card.slot for card in host.cards]
     chosen = data.draw(st.sets(st.sampled_from(slots))) if slots else set()
     try:
@@ -69,13 +69,13 @@ def wish_of(host: Host, data: st.DataObject) -> DesiredState | None:
         return None
 
 
-def hold(host: Host, made: MadeHost, wish: DesiredState, plan_: Plan) -> None:
+def hold(host: Host, made: MadeHost, desired: DesiredState, plan_: Plan) -> None:
     """What every plan that was not refused holds to."""
     taken = bound(plan_)
     assert taken, "a plan for a bare host binds its cards"
     assert not taken & made.bridges
     assert not taken & {made.disk, made.link} - {""}
-    for card in wished_cards(host, wish):
+    for card in desired_cards(host, desired):
         for group in host.groups_of(card):
             assert {str(each.address) for each in group.endpoints} <= taken
 
@@ -92,20 +92,20 @@ def _every_host(folder: Path, counts: dict[str, int], made: MadeHost, data: st.D
         }
         check(host, host.cards)
         counts["inspected"] += 1
-        wish = wish_of(host, data)
-        if wish is None:
+        desired = desired_of(host, data)
+        if desired is None:
             return
-        counts["wished"] += 1
+        counts["selected"] += 1
         try:
-            planned = plan(host, wish)
+            planned = plan(host, desired)
         except WholecardError:
             counts["refused"] += 1
             return
-        hold(host, made, wish, planned)
+        hold(host, made, desired, planned)
         counts["planned"] += 1
         before = snapshot(root)
-        apply(root, host, wish, planned)
-        assert plan(inspect(root), wish).actions == ()
+        apply(root, host, desired, planned)
+        assert plan(inspect(root), desired).actions == ()
         rollback(root)
         assert snapshot(root) == before
         counts["rolled back"] += 1
@@ -120,7 +120,7 @@ def test_generated_hosts(folder: Path) -> None:
     No plan binds a bridge, the boot disk's controller or the only network link; every endpoint of
     a given group is bound or the plan is refused; and rollback gives back every byte.
     """
-    counts = dict.fromkeys(("inspected", "wished", "refused", "planned", "rolled back"), 0)
+    counts = dict.fromkeys(("inspected", "selected", "refused", "planned", "rolled back"), 0)
     _every_host(folder, counts)
     print(counts)
     assert counts["inspected"] >= HOSTS

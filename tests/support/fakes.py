@@ -45,6 +45,8 @@ kernel-install)
 		cp "$image" "$root"/boot/efi/*/"$3"/
 	done
 	;;
+systemctl) mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+	ln -s "/etc/systemd/system/$3" "$root/etc/systemd/system/multi-user.target.wants/$3" ;;
 grubby) shift; exec fake-grubby "$root" "$@" ;;
 esac
 """

@@ -96,9 +96,19 @@ def listed(path: str) -> list[str]:
 
 
 def exists(path: str) -> bool:
-    """Whether something is there, links followed."""
+    """Whether the path names something, links followed."""
     try:
         os.stat(path)
     except (OSError, ValueError):
         return False
     return True
+
+
+def has_all(root: Root, *paths: str) -> bool:
+    """Whether all of these exist below `root`; see `has_any`."""
+    return all(has_any(root, path) for path in paths)
+
+
+def has_any(root: Root, *paths: str) -> bool:
+    """Whether one of these exists below `root`; a link counts, whatever it points to."""
+    return any(os.path.lexists(under(root, path)) for path in paths)

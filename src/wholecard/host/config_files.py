@@ -33,8 +33,10 @@ ENTRIES = "boot/loader/entries"
 KERNEL_CMDLINE = "/etc/kernel/cmdline"
 KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
 
-# Where the EFI partition, or the extended boot partition, may be mounted.
-EFI_PLACES = ("/efi", "/boot", "/boot/efi")
+UNITS = "/etc/systemd/system"
+
+# Where the EFI partition, or the extended boot partition, may be mounted: kernel-install(8), $BOOT.
+EFI_FOLDERS = ("/efi", "/boot", "/boot/efi")
 
 IN_INITRAMFS = (TABLE, HOOK, BOOT_SCRIPT, DRACUT_MODULE, DRACUT_HOOK, DRACUT_CONF)
 OURS = (MODULES_LOAD, MODPROBE, *IN_INITRAMFS)
@@ -55,7 +57,7 @@ _FOREIGN_LIMIT = 1 << 20
 class FileText:
     """One file: absolute path, text (None where there is no file) and permission bits.
 
-    Bytes that are no UTF-8 stand in the text as surrogate escapes, so nothing is lost.
+    Bytes that are not UTF-8 are surrogate escapes in the text, so nothing is lost.
     """
 
     path: str
@@ -65,7 +67,7 @@ class FileText:
 
 @dataclass(frozen=True)
 class Settings:
-    """The files a plan may change. GRUB's stand in the order in which grub-mkconfig reads them.
+    """The files a plan may change. GRUB's are in the order in which grub-mkconfig reads them.
 
     `foreign` are module settings that are not ours: checks read them, no plan writes them.
     """
@@ -88,7 +90,7 @@ class Settings:
 
     @property
     def grub(self) -> tuple[FileText, ...]:
-        """`/etc/default/grub` and its parts, those that are there."""
+        """`/etc/default/grub` and its parts, those that exist."""
         return tuple(
             entry
             for entry in self.files
@@ -107,34 +109,38 @@ class Settings:
         """The inverse of `to_json`; raises KeyError or TypeError on anything else."""
         return cls(
             tuple(FileText(**entry) for entry in data["files"]),
-            tuple(FileText(**entry) for entry in data.get("foreign", ())),
+            tuple(FileText(**entry) for entry in data["foreign"]),
         )
 
 
 def read_settings(root: Root) -> Settings:
-    """The files as they stand under `root`.
+    """The present files under `root`.
 
-    Raises WholecardError where one cannot be read or is no plain file: a symbolic link is somebody
-    else's arrangement, which Wholecard does not write through.
+    Raises WholecardError where one cannot be read or is not a plain file: a symbolic link belongs
+    to somebody else, and Wholecard does not write through it.
     """
     # grub-mkconfig sources /etc/default/grub and then the parts in the shell's order of names.
     parts = _matching(root, f"{GRUB_PARTS}/*.cfg")
-    written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE))
+    units = _matching(root, f"{UNITS[1:]}/wholecard-*.service")
+    written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE, *units))
     only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, *_matching(root, f"{ENTRIES}/*.conf"))
     return Settings(
-        (*written, *(_look(root, path) for path in only_read)), tuple(_read_foreign(root))
+        (*written, *(_read_if_possible(root, path) for path in only_read)),
+        tuple(_read_foreign(root)),
     )
 
 
 def _matching(root: Root, pattern: str) -> list[str]:
-    """The absolute paths of a folder's files, in order: `folder/*.suffix`, or one file."""
+    """The absolute paths of a folder's files, in order: `folder/prefix*suffix`, or one file."""
     folder, _, name = pattern.rpartition("/")
-    if not name.startswith("*"):
+    prefix, star, suffix = name.partition("*")
+    if not star:
         return [f"/{pattern}"]
-    return [f"/{folder}/{each}" for each in listed(under(root, folder)) if each.endswith(name[1:])]
+    names = listed(under(root, folder))
+    return [f"/{folder}/{n}" for n in names if n.startswith(prefix) and n.endswith(suffix)]
 
 
-def _look(root: Root, path: str) -> FileText:
+def _read_if_possible(root: Root, path: str) -> FileText:
     """A file that is read and never written by us: one that cannot be read counts as absent."""
     data = read_bytes(under(root, path.lstrip("/")))
     return FileText(path, None if data is None else data.decode("utf-8", "surrogateescape"))
@@ -142,35 +148,38 @@ def _look(root: Root, path: str) -> FileText:
 
 def _read_foreign(root: Root) -> Iterator[FileText]:
     """Other people's module settings, as far as they can be read; never raises for one of them."""
-    for path in (each for pattern in FOREIGN for each in _matching(root, pattern)):
-        place = under(root, path[1:])
-        # A link may lead out of the tree that is looked at.
-        if path in OURS or os.path.islink(place) or not os.path.isfile(place):
-            continue
-        try:
-            with open(place, "rb") as file:
-                text = file.read(_FOREIGN_LIMIT).decode("utf-8", "surrogateescape")
-                yield FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
-        except OSError:
-            continue
+    for pattern in FOREIGN:
+        for path in _matching(root, pattern):
+            source = under(root, path[1:])
+            # A link may lead out of the tree.
+            if path in OURS or os.path.islink(source) or not os.path.isfile(source):
+                continue
+            try:
+                yield _file_text(source, path, _FOREIGN_LIMIT)
+            except OSError:
+                continue
+
+
+def _file_text(source: str, path: str, limit: int = -1) -> FileText:
+    with open(source, "rb") as file:
+        text = file.read(limit).decode("utf-8", "surrogateescape")
+        return FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
 
 
 def _read(root: Root, path: str) -> FileText:
-    place = under(root, path.lstrip("/"))
+    source = under(root, path.lstrip("/"))
     try:
-        target = os.readlink(place)
+        target = os.readlink(source)
     except OSError:
         pass
     else:
         raise WholecardError(
             f"{path} is a symbolic link",
             f"It points to {target}.",
-            "Put a plain file in its place; Wholecard does not write through links.",
+            "Replace it by a plain file; Wholecard does not write through links.",
         )
     try:
-        with open(place, "rb") as file:
-            text = file.read().decode("utf-8", "surrogateescape")
-            return FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
+        return _file_text(source, path)
     except (FileNotFoundError, NotADirectoryError):
         return FileText(path, None)
     except OSError as error:

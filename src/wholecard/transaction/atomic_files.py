@@ -111,11 +111,16 @@ def expand(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
     paths = {
         step
         for pattern in patterns
-        for match in root.glob(pattern.lstrip("/"))
+        for match in _matching(root, pattern)
         if not _is_scratch(match) and (match.is_symlink() or match.is_file())
         for step in _link_chain(root, "/" + str(match.relative_to(root)))
     }
     return tuple(sorted(paths))
+
+
+def _matching(root: Path, pattern: str) -> Iterable[Path]:
+    # `Path.glob` leaves out a named link to nowhere, as systemctl's absolute ones are in an image.
+    return root.glob(pattern.lstrip("/")) if set(pattern) & set("*?[") else [under(root, pattern)]
 
 
 def _link_chain(root: Path, path: str) -> Iterator[str]:

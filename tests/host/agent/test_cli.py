@@ -96,7 +96,7 @@ def test_refused(together: Path, agent: Any) -> None:
     status, out, err = agent(together, "apply", "--card", "0000:02:01.0", "--json")
     data = json.loads(out)
     assert (status, [each["rule"] for each in data["findings"]]) == (1, ["WC107"])
-    assert "Give these cards together" in data["error"]["resolution"]
+    assert "Select these cards together" in data["error"]["resolution"]
     assert err.startswith("error: ")
     assert snapshot(together) == before
 
@@ -105,7 +105,7 @@ def test_refused(together: Path, agent: Any) -> None:
     ("arguments", "brief"),
     [
         (["plan"], "no card named"),
-        (["plan", "--card", "0000:00:04.0"], "0000:00:04.0 is no card"),
+        (["plan", "--card", "0000:00:04.0"], "0000:00:04.0 is not a card"),
         (["plan", "--card", "zz"], "is not a PCI address"),
         (["verify"], "nothing is applied"),
         (["rollback"], "nothing is applied"),
@@ -125,9 +125,9 @@ def test_called_wrongly(apart: Path, agent: Any, arguments: list[str], brief: st
         (["--initramfs", "dracut"], "no initramfs tool dracut"),
         (["--companion", "0000:00:02.0"], "is a bridge"),
         (["--park", "zz"], "is not a PCI address"),
-        (["--hugepages", "64"], "says no huge pages"),
-        (["--isolate-cpus", "x"], "no list of CPUs"),
-        (["--wish", "/nowhere/wish.json"], "cannot read the wish"),
+        (["--hugepages", "64"], "is not a size and a count of huge pages"),
+        (["--isolate-cpus", "x"], "not a list of CPUs"),
+        (["--desired", "/nowhere/gpu-01.json"], "cannot read the desired state"),
         (["--facts", "/nowhere/host.json"], "cannot read a host's facts"),
     ],
 )
@@ -135,17 +135,17 @@ def test_called_wrongly(apart: Path, agent: Any, arguments: list[str], brief: st
 def test_bad_options(
     apart: Path, agent: Any, calls: Path, command: str, arguments: list[str], brief: str
 ) -> None:
-    """A wish that cannot be is called wrongly: status 2, one error, nothing touched."""
+    """An impossible desired state is called wrongly: status 2, one error, nothing touched."""
     before = snapshot(apart)
     status, _, err = agent(apart, command, "--all-cards", *arguments)
     assert (status, brief in err, snapshot(apart) == before) == (2, True, True)
 
 
 def test_wish_file(apart: Path, agent: Any, tmp_path: Path) -> None:
-    """A wish can be written in a file; options add to it."""
-    wish = tmp_path / "wish.json"
-    wish.write_text(json.dumps({"cards": ["0000:01:00"], "hugepages": ["1G:4"]}))
-    status, out, _ = agent(apart, "plan", "--wish", str(wish), "--park", "0000:02:00.1")
+    """A desired state can be written in a file; options add to it."""
+    file = tmp_path / "gpu-01.json"
+    file.write_text(json.dumps({"cards": ["0000:01:00"], "hugepages": ["1G:4"]}))
+    status, out, _ = agent(apart, "plan", "--desired", str(file), "--park", "0000:02:00.1")
     assert status == 0
     assert "hugepagesz=1G hugepages=4" in out
     assert "0000:00/03.0/00.1 0000:02:00.1 8086 293e pci-stub" in out
@@ -209,7 +209,7 @@ def test_rollback_to(apart: Path, agent: Any) -> None:
     assert (status, json.loads(out)["journals"]) == (0, ["0002"])
     assert agent(apart, "rollback", "--to", "1")[:2] == (
         0,
-        "Nothing newer stands: nothing was undone.\n",
+        "No newer journal is applied: nothing was undone.\n",
     )
     assert agent(apart, "rollback", "--to", "0")[:2] == (
         0,
@@ -234,7 +234,7 @@ def test_drift(apart: Path, agent: Any) -> None:
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """--help teaches the way of a host."""
+    """--help teaches how a host is prepared."""
     assert main(["--help"]) == 0
     assert "Exit status: 0 all is well" in capsys.readouterr().out
 

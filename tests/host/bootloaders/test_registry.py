@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -9,13 +10,22 @@ import pytest
 
 from support.distributions import MACHINE, Distribution, everything, leap
 from support.tree import Leaf, grow
-from wholecard.host.bootloaders.registry import next_command_line
+from wholecard.core import WholecardError
+from wholecard.host.bootloaders.registry import LOADERS, BootLoader, BootState, loader_named
 from wholecard.host.config_files import read_settings
 from wholecard.host.facts.boot import find_kernels
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
+from wholecard.host.kernel_args.command_line import KernelArgs
 
 NEW, OLD = "5.14.0-503.11.1.el9_5.x86_64", "5.14.0-427.el9.x86_64"
+
+
+def next_line(root: Path, name: str, running: str = "") -> str | None:
+    """What the loader of that name gives to the next boot."""
+    loader = loader_named(name)
+    assert loader is not None
+    return loader.next_command_line(BootState(read_settings(root), running))
 
 
 def entries(options: dict[str, str], block: str) -> dict[str, Leaf]:
@@ -46,14 +56,14 @@ def test_default_entry(tmp_path: Path, block: str, line: str) -> None:
     """
     options = {NEW: "new", OLD: "old", f"0-rescue-{MACHINE}": "rescue"}
     grow(tmp_path, entries(options, block))
-    assert next_command_line("grubby", read_settings(tmp_path), "") == line
+    assert next_line(tmp_path, "grubby") == line
 
 
 def test_variables(tmp_path: Path) -> None:
     """Variables of the environment block are put in, and unknown ones are nothing."""
     tree = entries({NEW: "a $kernelopts ${other} $none"}, "kernelopts=root=/dev/x ro\nother=b")
     grow(tmp_path, tree)
-    assert next_command_line("grubby", read_settings(tmp_path), "") == "a root=/dev/x ro b "
+    assert next_line(tmp_path, "grubby") == "a root=/dev/x ro b "
 
 
 @pytest.mark.parametrize(
@@ -66,15 +76,23 @@ def test_variables(tmp_path: Path) -> None:
 )
 def test_kernel_install(tmp_path: Path, tree: dict[str, Leaf], line: str) -> None:
     """kernel-install takes the host's file, else the vendor's, else what runs."""
-    settings = read_settings(grow(tmp_path, tree))
     running = "initrd=\\x\\initrd BOOT_IMAGE=/vmlinuz root=1 quiet"
-    assert next_command_line("systemd-boot", settings, running) == line
+    assert next_line(grow(tmp_path, tree), "systemd-boot", running) == line
 
 
-@pytest.mark.parametrize("loader", [None, "lilo"])
-def test_unknown_loader(tmp_path: Path, loader: str | None) -> None:
-    """Of a loader that nobody knows nothing is said."""
-    assert next_command_line(loader, read_settings(tmp_path), "quiet") is None
+@pytest.mark.parametrize("name", [None, "lilo"])
+def test_unknown_loader(name: str | None) -> None:
+    """A name that is in no row gives no loader."""
+    assert loader_named(name) is None
+
+
+@pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.name)
+def test_rows(tmp_path: Path, loader: BootLoader) -> None:
+    """The functions that a row names exist: each reads and plans, or says why it cannot."""
+    state = BootState(read_settings(grow(tmp_path, {"etc/default/grub": ""})), "root=1")
+    assert loader.next_command_line(state) in (None, "", "root=1")
+    with contextlib.suppress(WholecardError):
+        assert loader.change(state, KernelArgs((("iommu", "pt"),))).files
 
 
 def test_settings_that_do_not_tell(tmp_path: Path) -> None:

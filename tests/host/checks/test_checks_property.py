@@ -182,7 +182,7 @@ def test_check_keeps_its_promises(data: st.DataObject) -> None:
     host = data.draw(hosts())
     cards = tuple(card for card in host.cards if data.draw(st.booleans()))
     addresses = st.sampled_from([*(str(each.address) for each in host.functions), "x", "00:1f.7"])
-    wish = DesiredState(
+    desired = DesiredState(
         tuple(card.slot for card in cards),
         companions=tuple(data.draw(st.lists(addresses, max_size=2))),
         parked=tuple(data.draw(st.lists(addresses, max_size=2))),
@@ -190,14 +190,14 @@ def test_check_keeps_its_promises(data: st.DataObject) -> None:
             HugePages(size, 3) for size in data.draw(st.lists(st.sampled_from(["1G", "", "9Q"])))
         ),
     )
-    findings = check(host, cards, wish=wish)
-    assert findings == check(host, cards, wish=wish)
+    findings = check(host, cards, desired=desired)
+    assert findings == check(host, cards, desired=desired)
     assert [each.rule for each in findings] == sorted(each.rule for each in findings)
     assert all(each.fix for each in findings if each.severity is not Severity.NOTE)
     assert all(each.message and each.subject for each in findings)
     assert findings_text(findings)
     json.dumps([each.to_json() for each in findings])
-    # Without the wish nothing is said that needs it, and nothing raises either.
+    # Without a desired state no check raises.
     check(host, cards)
 
 

@@ -12,7 +12,7 @@ from support.nodes import APART, GROUPS_APART, GROUPS_TOGETHER, TOGETHER, Device
 from support.tree import grow
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.host.checks.registry import check
-from wholecard.host.desired_state import DesiredState, resolve, wished_cards
+from wholecard.host.desired_state import DesiredState, desired_cards, resolve
 from wholecard.host.facts.host import Host, Iommu
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.facts.kernel_log import read_kernel_log
@@ -36,7 +36,7 @@ def prepared(
 
 def fired(host: Host, *addresses: str) -> list[tuple[str, str]]:
     """Rules and subjects of the errors and warnings."""
-    cards = wished_cards(host, resolve(host, addresses))
+    cards = desired_cards(host, resolve(host, addresses))
     return [
         (finding.rule, finding.subject)
         for finding in check(host, cards)
@@ -64,7 +64,7 @@ def test_bare(tmp_path: Path) -> None:
 def test_driver_weight(tmp_path: Path) -> None:
     """A native driver is an error, no driver a warning."""
     host = bare_host(tmp_path, APART)
-    findings = check(host, wished_cards(host, DesiredState(("0000:01:00",))))
+    findings = check(host, desired_cards(host, DesiredState(("0000:01:00",))))
     weights = {each.subject: each.severity for each in findings if each.rule == "WC103"}
     assert weights == {"0000:01:00.0": Severity.WARNING, "0000:01:00.1": Severity.ERROR}
 
@@ -124,7 +124,7 @@ def test_companion(tmp_path: Path) -> None:
 def test_not_viable(tmp_path: Path) -> None:
     """WC105 names the endpoint that holds the group and its driver."""
     host = prepared(tmp_path, APART, GROUPS_APART, FIRST[:1])
-    findings = check(host, wished_cards(host, DesiredState(("0000:01:00",))))
+    findings = check(host, desired_cards(host, DesiredState(("0000:01:00",))))
     (finding,) = (each for each in findings if each.rule == "WC105")
     assert "0000:01:00.1 (snd_hda_intel)" in finding.message
 

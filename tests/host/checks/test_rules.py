@@ -29,14 +29,14 @@ ROOT_PORT = function(
 
 
 class Case(NamedTuple):
-    """A host, what is wished of it, and of one rule the severities and a part of the message."""
+    """A host, its desired state, and of one rule the severities and a part of the message."""
 
     rule: str
     name: str
     host: Host
     severities: Sequence[Severity] = ()
     says: str = ""
-    wish: DesiredState = DesiredState(("0000:01:00",))
+    desired: DesiredState = DesiredState(("0000:01:00",))
 
 
 def one(**fields: Any) -> Host:
@@ -141,7 +141,7 @@ BINDING_CASES = [
             settings=foreign("/etc/initramfs-tools/modules", "nvidia\n"),
         ),
         [WARNING],
-        "nothing orders",
+        "nothing loads vfio-pci before",
     ),
     Case(
         "WC108",
@@ -158,8 +158,8 @@ BINDING_CASES = [
         "taken already",
         host(function(GPU, modules=("nouveau",)), boot=boot(builtin=("nouveau",))),
     ),
-    Case("WC113", "one of two", host(*TWINS), [NOTE], "0000:02:00 to stay"),
-    Case("WC113", "both", host(*TWINS), wish=slots(2)),
+    Case("WC113", "one of two", host(*TWINS), [NOTE], "0000:02:00 not selected"),
+    Case("WC113", "both", host(*TWINS), desired=slots(2)),
     Case("WC113", "of other ids", host(function(GPU), function(OTHER, "10de:2331"))),
     Case(
         "WC114",
@@ -169,7 +169,7 @@ BINDING_CASES = [
         OTHER,
     ),
     Case("WC114", "modprobe.d", host(*TWINS, settings=MODPROBE_IDS), [ERROR], OTHER),
-    Case("WC114", "no stranger", host(*TWINS, settings=MODPROBE_IDS), wish=slots(2)),
+    Case("WC114", "no stranger", host(*TWINS, settings=MODPROBE_IDS), desired=slots(2)),
     Case(
         "WC114",
         "another board's maker",
@@ -193,7 +193,7 @@ BINDING_CASES = [
         "built in",
         host(*TWINS, settings=MODPROBE_IDS, boot=boot(builtin=("vfio_pci",))),
         [WARNING],
-        "do not reach it",
+        "no effect",
     ),
     Case("WC115", "a module", host(*TWINS, settings=MODPROBE_IDS)),
     Case(
@@ -265,7 +265,7 @@ KERNEL_CASES = [
 ]  # fmt: skip
 
 DISPLAY_CASES = [
-    Case("WC112", "before 5.15", fb("5.10.0-32-amd64"), [ERROR], "does not take it off"),
+    Case("WC112", "before 5.15", fb("5.10.0-32-amd64"), [ERROR], "does not remove it"),
     Case("WC112", "taken off", fb("6.12.1-amd64"), [NOTE], "goes dark"),
     Case("WC112", "backported?", fb("5.14.0-503.el9.x86_64"), [WARNING], "not known"),
     Case("WC112", "bound and held", fb("6.12.1-amd64", driver="vfio-pci"), [ERROR], "reserve"),
@@ -275,7 +275,7 @@ DISPLAY_CASES = [
     Case("WC118", "Matrox", one(ids="102b:0538", class_code="030000"), [ERROR]),
     Case("WC118", "QEMU", one(ids="1234:1111", class_code="030000"), [ERROR]),
     Case("WC118", "a GPU", one()),
-    Case("WC118", "not among the wished", host(
+    Case("WC118", "not selected", host(
         function(GPU), function(OTHER, "1a03:2000", class_code="030000"))),
 ]  # fmt: skip
 
@@ -283,7 +283,7 @@ FUNCTION_CASES = [
     Case("WC119", "VMD", host(function("10000:01:00.0")), [ERROR], "10000",
         DesiredState(("10000:01:00",))),
     Case("WC119", "the last that nova knows", host(function("ffff:01:00.0")),
-        wish=DesiredState(("ffff:01:00",))),
+        desired=DesiredState(("ffff:01:00",))),
     Case("WC120", "none, on the root bus", one(reset_methods=(), parents=()), [WARNING],
         "no bridge"),
     Case("WC120", "none, a stranger on the bus", host(
@@ -301,11 +301,11 @@ FUNCTION_CASES = [
     Case("WC121", "asleep for good", one(power="error"), [ERROR], "sleep"),
     Case("WC121", "asleep", one(power="suspended", link_width=None)),
     Case("WC121", "well", one(power="active", link_width=16)),
-    Case("WC122", "narrow", one(link_width=8, link_width_max=16), [WARNING], "8 lanes of 16"),
+    Case("WC122", "narrow", one(link_width=8, link_width_max=16), [WARNING], "8 of 16 lanes"),
     Case("WC122", "a narrow slot", host(
         function(GPU, link_width=8, link_width_max=16, parents=(ROOT_PORT.address,)),
-        Function(**{**ROOT_PORT.__dict__, "link_width_max": 8})), [WARNING], "no more than 8"),
-    Case("WC122", "slow", one(link_speed=2.5, link_speed_max=32.0), [NOTE], "2.5 GT/s of 32"),
+        Function(**{**ROOT_PORT.__dict__, "link_width_max": 8})), [WARNING], "only 8"),
+    Case("WC122", "slow", one(link_speed=2.5, link_speed_max=32.0), [NOTE], "2.5 of 32 GT/s"),
     Case("WC122", "full", one(link_width=16, link_width_max=16, link_speed=32.0,
         link_speed_max=32.0)),
     Case("WC122", "down or not read", one(link_width=0, link_width_max=16)),
@@ -322,14 +322,14 @@ MEMORY_CASES = [
     Case("WC123", "one H100", h100s(1), [WARNING], "a window of 256 GiB"),
     Case("WC123", "eight", h100s(8), [WARNING], "All 8 together need 2 TiB", slots(8)),
     Case("WC123", "too many for the host", h100s(8, cpu=Cpu("GenuineIntel", physical_bits=42)),
-        [WARNING], "no more than 42", slots(8)),
+        [WARNING], "at most 42", slots(8)),
     Case("WC123", "small", one(bars=(256 << 20,), bar_starts=(1 << 44,))),
     Case("WC123", "16 GiB each", host(
-        *(function(f"0000:{bus:02x}:00.0", bars=(16 * GIB,)) for bus in (1, 2))), wish=slots(2)),
+        *(function(f"0000:{bus:02x}:00.0", bars=(16 * GIB,)) for bus in (1, 2))), desired=slots(2)),
     Case("WC123", "below 4 GiB", one(bars=(256 << 20, 1 << 30), bar_starts=(0xC0000000, 0))),
     Case("WC123", "AMD's 40 bits are believed", host(
         *(function(f"0000:{bus:02x}:00.0", bars=(32 * GIB,)) for bus in (1, 2, 3, 4)), cpu=AMD),
-        wish=slots(4)),
+        desired=slots(4)),
     Case("WC123", "and on Intel not", host(
         *(function(f"0000:{bus:02x}:00.0", bars=(32 * GIB,)) for bus in (1, 2, 3, 4))),
         [WARNING], "A server with 2 cards", slots(4)),
@@ -342,14 +342,14 @@ MEMORY_CASES = [
     Case("WC125", "without limit", host(function(GPU), memory=Memory(256 * GIB, memlock=-1))),
     Case("WC125", "not known", one()),
     Case("WC126", "too few", huge(pools(4, 4)), [WARNING], "the host has 8", wanting(100)),
-    Case("WC126", "enough", huge(pools(50, 50)), wish=wanting(100)),
+    Case("WC126", "enough", huge(pools(50, 50)), desired=wanting(100)),
     Case("WC126", "more than there is", huge(pools(0, 0), 64), [WARNING, ERROR], "nothing is left",
         wanting(64)),
     Case("WC126", "almost all", huge(pools(31, 31), 64), [WARNING], "2 GiB is left"),
     Case("WC126", "on the other node", huge(pools(8, 0), numa_node=1), [WARNING], "NUMA node 1"),
     Case("WC126", "on its node", huge(pools(8, 0), numa_node=0)),
-    Case("WC126", "no such size", huge(pools(8, 8)), wish=wanting(100, "3 apples")),
-    Case("WC126", "not known", one(), wish=wanting(100)),
+    Case("WC126", "no such size", huge(pools(8, 8)), desired=wanting(100, "3 apples")),
+    Case("WC126", "not known", one(), desired=wanting(100)),
 ]  # fmt: skip
 
 GROUP_CASES = [
@@ -361,20 +361,20 @@ GROUP_CASES = [
         [WARNING], "not on pci-stub", DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
     Case("WC103", "parked", host(function(GPU), function(
         "0000:05:00.0", "8086:1533", class_code="020000", driver="pci-stub")),
-        wish=DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
+        desired=DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
     Case("WC104", "left behind", host(function(GPU), function(
         "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1)), [ERROR], "0000:05:00.0"),
-    Case("WC104", "wished along", host(function(GPU), function(
+    Case("WC104", "selected with it", host(function(GPU), function(
         "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1)),
-        wish=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
+        desired=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
     Case("WC104", "parked", host(function(GPU), function("0000:05:00.0", "8086:1533",
         class_code="020000", iommu_group=1, driver="pci-stub")),
-        wish=DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
+        desired=DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
     Case("WC111", "no such companion", one(), [ERROR], "0000:07:00.0",
         DesiredState(("0000:01:00",), companions=("0000:07:00.0",))),
     Case("WC111", "no address", one(), [ERROR], "x", DesiredState(("0000:01:00",), parked=("x",))),
     Case("WC111", "there", host(function(GPU), function("0000:05:00.0", "8086:1533")),
-        wish=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
+        desired=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
 ]  # fmt: skip
 
 CASES = [
@@ -386,9 +386,11 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.rule} {case.name}" for case in CASES])
 def test_rule(case: Case) -> None:
     """The rule gives the findings of its case and no others."""
-    cards = [card for card in case.host.cards if card.slot in case.wish.cards]
-    assert len(cards) == len(case.wish.cards)
-    findings = [each for each in check(case.host, cards, wish=case.wish) if each.rule == case.rule]
+    cards = [card for card in case.host.cards if card.slot in case.desired.cards]
+    assert len(cards) == len(case.desired.cards)
+    findings = [
+        each for each in check(case.host, cards, desired=case.desired) if each.rule == case.rule
+    ]
     assert [each.severity for each in findings] == list(case.severities)
     assert case.says in " ".join(each.message for each in findings)
 
@@ -404,7 +406,7 @@ def test_each_rule_fires_and_keeps_still() -> None:
 def test_good_host_is_still() -> None:
     """A host in order has no findings at all, not even notes."""
     good = one(reset_methods=("flr",), numa_node=0)
-    assert check(good, good.cards, wish=DesiredState(("0000:01:00",))) == []
+    assert check(good, good.cards, desired=DesiredState(("0000:01:00",))) == []
 
 
 def test_unknown_facts_are_still() -> None:
@@ -468,7 +470,7 @@ def test_missing_package(distribution: str, like: str, package: str) -> None:
 
 
 def test_early_driver_is_ordered() -> None:
-    """WC108 keeps still where a softdep orders vfio-pci before the driver in the initramfs."""
+    """WC108 does not fire where a softdep loads vfio-pci before the driver in the initramfs."""
     early = foreign("/etc/initramfs-tools/modules", "nvidia\n")
     ordered = foreign("/etc/modprobe.d/x.conf", "softdep nvidia pre: vfio-pci\n")
     both = type(early)(foreign=(*early.foreign, *ordered.foreign))

@@ -52,13 +52,13 @@ def test_gpu(root: Path) -> None:
 
 
 def test_sleeping(root: Path) -> None:
-    """What sleeps is left asleep: no link, no serial number, and a word that says so."""
+    """What sleeps is left asleep: no link, no serial number, and a sentence that says so."""
     host = inspect(root)
     audio = at(host, AUDIO)
     assert (audio.power, audio.link_speed, audio.link_width_max, audio.serial) == (
         "suspended", None, None, "",
     )  # fmt: skip
-    assert host.unread == (f"{AUDIO} sleeps and is not woken: its link and serial number",)
+    assert host.unread == (f"{AUDIO} sleeps: reading its link and serial number would wake it",)
 
 
 def test_vf(root: Path) -> None:
@@ -286,7 +286,7 @@ print(chr(10).join(opened), file=sys.stderr)
 
 
 def test_never_read(root: Path) -> None:
-    """No `config` is opened, and the vital product data of nothing that sleeps or is no card."""
+    """No `config` is opened, and the vital product data of nothing that sleeps or is not a card."""
     done = subprocess.run(
         [sys.executable, "-c", SPY, str(root)], capture_output=True, text=True, check=True
     )

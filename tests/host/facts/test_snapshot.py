@@ -117,13 +117,13 @@ def test_redacted(text: str, kept: str) -> None:
 @pytest.mark.parametrize(
     ("name", "brief"),
     [
-        ("there.tar", "is there already"),
+        ("there.tar", "exists already"),
         ("host.zip", "name ends in"),
         ("no/host.tar", "cannot write"),
     ],
 )
 def test_not_saved(tmp_path: Path, name: str, brief: str) -> None:
-    """A file that stands is left alone, a name must say how, and what fails leaves nothing."""
+    """An existing file stays, a name has one of the endings, and what fails leaves nothing."""
     (tmp_path / "there.tar").write_text("mine")
     root = grow(tmp_path / "root", bare(APART))
     with pytest.raises(WholecardError, match=brief):
@@ -174,7 +174,10 @@ def test_refused(
 ) -> None:
     """What would leave its folder, or is no plain thing, is refused and leaves nothing behind."""
     path = packed(tmp_path / "bad.tar", members)
-    with pytest.raises(UsageError, match="is no whole snapshot") as caught, open_snapshot(path):
+    with (
+        pytest.raises(UsageError, match="is not a complete snapshot") as caught,
+        open_snapshot(path),
+    ):
         pass
     assert details in caught.value.details
     assert caught.value.resolution
@@ -204,7 +207,7 @@ def test_broken(
     path = tmp_path / f"host{suffix}"
     save(root, path)
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(UsageError, match="is no whole snapshot"), open_snapshot(path):
+    with pytest.raises(UsageError, match="is not a complete snapshot"), open_snapshot(path):
         pass
     assert list(scratch.iterdir()) == []
 
@@ -225,7 +228,7 @@ def test_bomb(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch, su
     save(root, path)
     monkeypatch.setattr(snapshot_archive, "LIMIT", 1 << 20)
     monkeypatch.setattr("wholecard.host.facts.snapshot.LIMIT", 1 << 20)
-    with pytest.raises(UsageError, match="is no whole snapshot"), open_snapshot(path):
+    with pytest.raises(UsageError, match="is not a complete snapshot"), open_snapshot(path):
         pass
     monkeypatch.undo()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))

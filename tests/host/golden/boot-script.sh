@@ -28,7 +28,7 @@ driver_of() {
 }
 
 # Sets place to the function at a path of slots whose ids are as planned, or to nothing; seen are
-# the ids that are there instead. Bus numbers are not looked at: they change when cards are added.
+# the ids found there instead. Bus numbers do not count: they change when cards are added.
 locate() {
 	root=${1%%/*}
 	rest=${1#*/}

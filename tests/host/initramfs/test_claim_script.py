@@ -97,10 +97,12 @@ def test_table() -> None:
     assert [str(Claim.parse(line)) for line in lines] == lines
 
 
-@pytest.mark.parametrize("line", ["", "0000:01:00.1", "a b c d", "a b c d e f"])
+@pytest.mark.parametrize(
+    "line", ["", "0000:01:00.1", "0000:01:00.1 8086 293e", "a b c d", "a b c d e f"]
+)
 def test_no_claim(line: str) -> None:
-    """What is no planned function is an error, not a traceback."""
-    with pytest.raises(WholecardError, match="no planned function"):
+    """What is not a planned function is an error, not a traceback."""
+    with pytest.raises(WholecardError, match="not a planned function"):
         Claim.parse(line)
 
 

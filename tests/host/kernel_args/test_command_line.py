@@ -65,7 +65,7 @@ def test_others_stay(found: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "wished", "group"),
+    ("present", "requested", "group"),
     [
         ("", "1G:8", "default_hugepagesz=1G hugepagesz=1G hugepages=8"),
         (
@@ -90,11 +90,11 @@ def test_others_stay(found: list[str]) -> None:
         ),
     ],
 )
-def test_hugepages(standing: str, wished: str, group: str) -> None:
-    """The wished size gets its count, pages of other sizes keep theirs, and what fits stays."""
-    found = hugepage_group(standing.split(), [HugePages.parse(wished)])
-    assert found == tuple(group.split())
-    assert hugepage_group(found, [HugePages.parse(wished)]) == found
+def test_hugepages(present: str, requested: str, group: str) -> None:
+    """The requested size gets its count, pages of other sizes keep theirs, and what fits stays."""
+    words = hugepage_group(present.split(), [HugePages.parse(requested)])
+    assert words == tuple(group.split())
+    assert hugepage_group(words, [HugePages.parse(requested)]) == words
 
 
 def test_groups_in_grub() -> None:
@@ -124,13 +124,13 @@ def test_isolation() -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "3-2", "1,,2", "1-", "1;reboot"])
 def test_no_cpus(text: str) -> None:
-    """What is no list of CPUs is called wrong, not written."""
-    with pytest.raises(UsageError, match="no list of CPUs"):
+    """What is not a list of CPUs is called wrong, not written."""
+    with pytest.raises(UsageError, match="not a list of CPUs"):
         parse_cpus(text)
 
 
 @pytest.mark.parametrize("text", ["", "1G", "4K:1", "1G:-1", "1G:1 quiet"])
 def test_no_hugepages(text: str) -> None:
     """What is no size and count is called wrong, not written."""
-    with pytest.raises(UsageError, match="says no huge pages"):
+    with pytest.raises(UsageError, match="is not a size and a count of huge pages"):
         HugePages.parse(text)

@@ -57,7 +57,7 @@ def test_planned(node: Node) -> None:
     ]
     assert str(Plan(actions[3:])) == (
         f"1. bind-driver {AUDIO}\n"
-        "   why:  vfio-pci takes the function now, not at the next boot.\n"
+        "   why:  vfio-pci gets the function now, not at the next boot.\n"
         "   undo: give it back to snd_hda_intel\n"
         f"   {AUDIO} 8086:293e: snd_hda_intel -> vfio-pci (driver_override, until reboot)"
     )
@@ -101,7 +101,7 @@ def test_needs_group(node: Node) -> None:
 
 
 def test_needs_ids(node: Node) -> None:
-    """A function that says no ids is not bound."""
+    """A function without ids is not bound."""
     host = inspect(node.root)
     with pytest.raises(WholecardError, match="no vendor or device id"):
         plan_now(host, [dataclasses.replace(each, device="") for each in card(host)])

@@ -44,11 +44,11 @@ def test_pure(apart: Path) -> None:
     """Planning touches nothing, and the same facts give an equal plan, also through JSON."""
     before = snapshot(apart)
     host = inspect(apart)
-    wish = resolve(host, ["0000:01:00.0"])
-    made = plan(host, wish)
+    desired = resolve(host, ["0000:01:00.0"])
+    made = plan(host, desired)
     assert snapshot(apart) == before
     again = Host.from_json(json.loads(json.dumps(host.to_json())))
-    assert plan(again, wish) == made
+    assert plan(again, desired) == made
     assert plan_from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
@@ -93,7 +93,7 @@ def without(host: Host, **changes: object) -> Host:
 def test_unknown_hosts(apart: Path) -> None:
     """A host without IOMMU, boot loader or initramfs tool, or without the card, is an error."""
     host = inspect(apart)
-    wish = resolve(host, ["0000:01:00.0"])
+    desired = resolve(host, ["0000:01:00.0"])
     no_iommu = dataclasses.replace(host, iommu=Iommu(None, on=False))
     for changed, brief in [
         (no_iommu, "no IOMMU"),
@@ -102,7 +102,7 @@ def test_unknown_hosts(apart: Path) -> None:
         (dataclasses.replace(host, cards=()), "no such card"),
     ]:
         with pytest.raises(WholecardError, match=brief):
-            plan(changed, wish)
+            plan(changed, desired)
 
 
 def test_no_ids(tmp_path: Path) -> None:
@@ -163,18 +163,18 @@ def test_whole_or_nothing(host: Host, data: st.DataObject) -> None:
     if not slots:
         return
     everywhere = st.sets(st.sampled_from([str(each.address) for each in host.functions]))
-    wish = DesiredState(
+    desired = DesiredState(
         tuple(sorted(data.draw(st.sets(st.sampled_from(slots), min_size=1)))),
         companions=tuple(sorted(data.draw(everywhere))),
         parked=tuple(sorted(data.draw(everywhere))) if data.draw(st.booleans()) else (),
     )
     try:
-        addresses = bound(plan(host, wish))
+        addresses = bound(plan(host, desired))
     except WholecardError:
         return
     bridges = {str(each.address) for each in host.functions if each.is_bridge}
     assert not addresses & (bridges | {use.address for use in host.uses})
     for group in host.groups:
         endpoints = {str(each.address) for each in group.endpoints}
-        given = endpoints & addresses - {*wish.parked}
+        given = endpoints & addresses - {*desired.parked}
         assert not given or endpoints <= addresses

@@ -28,7 +28,7 @@ from wholecard.host.changing.rollback import rollback
 from wholecard.host.changing.status import status
 from wholecard.host.changing.verify import verify
 from wholecard.host.checks.registry import check
-from wholecard.host.desired_state import DesiredState, is_left_out, resolve, wished_cards
+from wholecard.host.desired_state import DesiredState, desired_cards, is_left_out, resolve
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect, read_boot_id
 from wholecard.host.facts.kernel_log import read_kernel_log
@@ -49,10 +49,10 @@ def _check(arguments: argparse.Namespace) -> int:
     asked = desired_options.asked(arguments)
     named = bool(arguments.card or asked.cards or arguments.all_cards)
     if named or any(not is_left_out(card) for card in host.cards):
-        wish = resolve(host, arguments.card, arguments.all_cards or not named, asked)
-        findings = check(host, wished_cards(host, wish), wish=wish)
+        desired = resolve(host, arguments.card, arguments.all_cards or not named, asked)
+        findings = check(host, desired_cards(host, desired), desired=desired)
     else:
-        # What is so of the host itself is worth knowing before a card is put in.
+        # The host itself is worth checking before a card is put in.
         findings = check(host, ())
         print("No GPU for passthrough found; only the host is checked.", file=sys.stderr)
     findings = _with_fixes(findings, arguments.called)
@@ -69,24 +69,26 @@ def _with_fixes(findings: Iterable[Finding], called: str) -> list[Finding]:
 def _plan(arguments: argparse.Namespace) -> int:
     host = desired_options.host(arguments)
     asked = desired_options.asked(arguments)
-    made = _made(arguments, host, resolve(host, arguments.card, arguments.all_cards, asked))
-    _print(arguments, made.to_json(), str(made))
+    desired = resolve(host, arguments.card, arguments.all_cards, asked)
+    host_plan = _host_plan(arguments, host, desired)
+    _print(arguments, host_plan.to_json(), str(host_plan))
     return 0
 
 
-def _made(arguments: argparse.Namespace, host: Host, wish: DesiredState) -> Plan:
-    made = plan(host, wish)
+def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState) -> Plan:
+    host_plan = plan(host, desired)
     if not arguments.now:
-        return made
+        return host_plan
     # Another tree may be a copy of a host, whose sysfs is files that bind nothing.
     if host.boot.boot_id != read_boot_id(Path("/")):
         raise UsageError(
             f"--now is for the running host, which {arguments.root} is not",
-            resolution="Leave --now away; the image binds its functions when it boots.",
+            resolution="Leave --now out; the image binds its functions when it boots.",
         )
-    bound = bound_functions(host, wish)
-    given = [function for function, driver in bound if driver == VFIO]
-    return with_now(made, host, given, [each for each, driver in bound if driver == PARKED])
+    bound = bound_functions(host, desired)
+    for_guests = [function for function, driver in bound if driver == VFIO]
+    parked = [function for function, driver in bound if driver == PARKED]
+    return with_now(host_plan, host, for_guests, parked)
 
 
 def _apply(arguments: argparse.Namespace) -> int:
@@ -95,11 +97,11 @@ def _apply(arguments: argparse.Namespace) -> int:
     asked = desired_options.asked(arguments)
     finished = finish(arguments.root, _progress)
     host = desired_options.host(arguments)
-    wish = resolve(host, arguments.card, arguments.all_cards, asked)
-    made = _made(arguments, host, wish)
+    desired = resolve(host, arguments.card, arguments.all_cards, asked)
+    host_plan = _host_plan(arguments, host, desired)
     if not arguments.json:
-        print(made)
-    outcome = apply(arguments.root, host, wish, made, _progress)
+        print(host_plan)
+    outcome = apply(arguments.root, host, desired, host_plan, _progress)
     if outcome.journal is None and finished is not None:
         outcome = finished
     if arguments.json:
@@ -142,9 +144,10 @@ def _status(arguments: argparse.Namespace) -> int:
     report = status(arguments.root, read_boot_id(arguments.root))
     _print(arguments, report, results_text.status_text(report))
     unfinished = report["state"] in (journal.APPLYING, journal.ROLLING_BACK)
-    # A tool's outputs change with every new kernel; files and bindings are ours.
+    # A tool's outputs change with every new kernel; files and bindings should not.
     drifted = any(
-        each["state"] != AS_APPLIED and each["kind"] != "output" for each in report["drift"]
+        difference["state"] != AS_APPLIED and difference["kind"] != "output"
+        for difference in report["drift"]
     )
     return int(unfinished or drifted)
 
@@ -159,12 +162,12 @@ _RUN = {
 }
 
 
-def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> None:
-    print(json.dumps(data, indent=2) if arguments.json else shown)
+def _print(arguments: argparse.Namespace, data: dict[str, Any], text: str) -> None:
+    print(json.dumps(data, indent=2) if arguments.json else text)
 
 
-def _progress(place: int, count: int, action: Action, seconds: float | None) -> None:
-    # Who called may be gone, with the connection; what was begun is finished all the same.
+def _progress(number: int, count: int, action: Action, seconds: float | None) -> None:
+    # The connection, and so the reader, may be gone; the run is finished anyway.
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(report_text.progress_text(place, count, action, seconds))
+        sys.stderr.write(report_text.progress_text(number, count, action, seconds))
         sys.stderr.flush()

@@ -7,7 +7,7 @@ from wholecard.core.units import size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wholecard.host.facts.host import Host
+    from wholecard.host.facts.host import Host, Iommu
     from wholecard.pci import Card, Function
 
 _HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "LINK", "RESET", "POWER", "NAME")
@@ -15,14 +15,9 @@ _HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "LINK", "RESET", "PO
 
 def host_text(host: Host) -> str:
     """The host's own facts, one a line, and a table for each card."""
-    iommu, boot = host.iommu, host.boot
-    remapping = {True: "on", False: "off", None: "unknown"}[iommu.interrupt_remapping]
+    boot = host.boot
     facts = [
-        (
-            "IOMMU",
-            f"{iommu.kind or 'none in the firmware'}, {'on' if iommu.on else 'off'}"
-            f", interrupt remapping {remapping}",
-        ),
+        ("IOMMU", _iommu_text(host.iommu)),
         ("processors", _cpu_text(host)),
         ("memory", _memory_text(host)),
         ("kernel", boot.release),
@@ -30,9 +25,9 @@ def host_text(host: Host) -> str:
         ("boot", _boot_text(host)),
         ("system", boot.distribution + (", read-only root" if boot.read_only_root else "")),
         ("missing", ", ".join(boot.missing)),
-        *(("console", f"{each.name} on {each.address}") for each in host.framebuffers),
-        *(("in use", f"{each.address} {each.kind}: {each.what}") for each in host.uses),
-        *(("not read", each) for each in host.unread),
+        *(("console", f"{console.name} on {console.address}") for console in host.framebuffers),
+        *(("in use", f"{use.address} {use.kind}: {use.what}") for use in host.uses),
+        *(("not read", sentence) for sentence in host.unread),
     ]
     lines = [f"{name + ':':<12}{text}" for name, text in facts if text]
     if not host.cards:
@@ -40,6 +35,12 @@ def host_text(host: Host) -> str:
     for card in host.cards:
         lines += ["", _card_text(host, card)]
     return "\n".join(lines)
+
+
+def _iommu_text(iommu: Iommu) -> str:
+    kind, state = iommu.kind or "none in the firmware", "on" if iommu.on else "off"
+    remapping = {True: "on", False: "off", None: "unknown"}[iommu.interrupt_remapping]
+    return f"{kind}, {state}, interrupt remapping {remapping}"
 
 
 def _cpu_text(host: Host) -> str:
@@ -83,22 +84,26 @@ def _boot_text(host: Host) -> str:
 
 
 def _card_text(host: Host, card: Card) -> str:
+    notes = ", ".join(note for note in _notes(host, card) if note)
+    rows = [_function_row(function, "") for function in card.functions]
+    rows += [_function_row(companion, "companion ") for companion in card.companions]
+    return f"card {card.slot}{notes and f' ({notes})'}\n{table(_HEAD, rows)}"
+
+
+def _notes(host: Host, card: Card) -> list[str]:
+    """What is worth knowing of the whole card; empty texts for what it does not have."""
     node = card.functions[0].numa_node
     memory = sum(size for function in card.functions for size in function.bars)
     serial = next((function.serial for function in card.functions if function.serial), "")
-    notes = [
+    # Of a predicted group it is not known yet whether it will be viable.
+    groups = () if host.groups_predicted else host.groups_of(card)
+    return [
         "boot display" if card.boot_display else "",
         "" if node is None else f"NUMA node {node}",
         f"BARs {size_text(memory)}" if memory else "",
         f"serial {serial}" if serial else "",
+        *(f"{group.name} not viable" for group in groups if not group.viable),
     ]
-    if not host.groups_predicted:
-        notes += [f"{group.name} not viable" for group in host.groups_of(card) if not group.viable]
-    notes = [note for note in notes if note]
-    title = f"card {card.slot}" + (f" ({', '.join(notes)})" if notes else "")
-    rows = [_function_row(each, "") for each in card.functions]
-    rows += [_function_row(each, "companion ") for each in card.companions]
-    return f"{title}\n{table(_HEAD, rows)}"
 
 
 def _function_row(function: Function, prefix: str) -> tuple[str, ...]:
@@ -118,7 +123,7 @@ def _function_row(function: Function, prefix: str) -> tuple[str, ...]:
 
 
 def link_text(function: Function) -> str:
-    """`8.0 GT/s x16 (of 16.0 GT/s x16)`; the second only where it is another, `-` for no link."""
+    """`8.0 GT/s x16 (of 16.0 GT/s x16)`; the second only where it differs, `-` for no link."""
     now = _link(function.link_speed, function.link_width)
     most = _link(function.link_speed_max, function.link_width_max)
     return f"{now} (of {most})" if most not in ("-", now) else now

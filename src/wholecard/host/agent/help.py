@@ -5,38 +5,38 @@ from __future__ import annotations
 # One line for each command, in the order in which a person meets them.
 COMMANDS = {
     "inspect": "print what the host has; change nothing",
-    "check": "say what keeps cards from being given",
+    "check": "list what prevents passthrough of cards",
     "plan": "print what apply would change; change nothing",
-    "apply": "change the host so that it gives these cards, and only these, after a reboot",
-    "verify": "say whether the host stands as applied, after the reboot",
-    "rollback": "undo the last apply that stands",
-    "status": "say what is applied, what differs since, and where an unfinished run stopped",
+    "apply": "prepare these cards, and only these, for passthrough from the next boot on",
+    "verify": "check after the reboot that the host is as applied",
+    "rollback": "undo the last apply",
+    "status": "print what is applied, what changed since, and where a run stopped",
 }
 
 AGENT = """\
-The way of a host, as root:
+How a host is prepared, as root:
   inspect              see the cards, their drivers and their IOMMU groups
-  check --all-cards    see what keeps them from being given
+  check --all-cards    see what prevents passthrough
   plan --all-cards     see every change as a diff; nothing is touched
   apply --all-cards    make the changes, through a journal
   (reboot)
   verify               see that vfio-pci has every function, since boot
-  rollback             put back every byte that apply changed; then reboot
-  status               see what stands applied, and what differs since
+  rollback             restore every byte that apply changed; then reboot
+  status               see what is applied, and what has changed since
 
-A card is given whole: all functions of its slot, and with it every card that
-shares its IOMMU group. A run that was killed is finished by apply or undone by
-rollback; status says where it is.
+A card is bound whole: all functions of its slot, and with it every card that
+shares its IOMMU group. If a run was killed, apply finishes it and rollback
+undoes it; status shows where it stopped.
 
 Exit status: 0 all is well, 1 there are findings, 2 called wrongly, 3 something
 broke.
 """
 
-# argparse puts the command as it was called in the place of %(prog)s; a per cent sign is doubled.
+# argparse replaces %(prog)s by the command as it was called; a per cent sign is doubled.
 _EPILOGS = {
     "inspect": """\
-Reads sysfs, procfs and the boot loader's files. Needs no root for what the
-kernel shows to all, and wakes no sleeping card.
+Reads sysfs, procfs and the boot loader's files. Needs root only for what the
+kernel shows to root alone, and wakes no sleeping card.
 
   %(prog)s
       the cards of this host, function by function
@@ -48,20 +48,20 @@ kernel shows to all, and wakes no sleeping card.
 Exit status: 0 it was read, 2 called wrongly, 3 something broke.
 """,
     "check": """\
-Each finding has a code (WC101), what it is about, and its fix. Without a card's
-name it is about every card but the boot display. Changes nothing.
+Each finding has a code (WC101), its subject, and a fix. Without --card it
+checks every card but the boot display. Changes nothing.
 
   %(prog)s
       all cards
   %(prog)s --card 0000:88:00
       one card, with what shares its IOMMU group
 
-Exit status: 0 nothing keeps them, 1 there are findings, 2 called wrongly,
+Exit status: 0 no findings but notes, 1 there are findings, 2 called wrongly,
 3 something broke.
 """,
     "plan": """\
-Prints each change with why it is made, how it is undone, and as a diff. What
-stands already as wished is not planned again.
+Prints each change with its reason, how it is undone, and a diff. What is
+already as requested is not planned again.
 
   %(prog)s --all-cards
       every card but the boot display and the BMC's
@@ -69,62 +69,63 @@ stands already as wished is not planned again.
       one card; may be repeated
 
 Exit status: 0 planned, 1 refused: something in a card's IOMMU group would not
-be given with it, 2 called wrongly, 3 something broke.
+be bound with it, 2 called wrongly, 3 something broke.
 """,
     "apply": """\
-Makes the changes that plan prints, each written to a journal before and after,
-so that a run that was killed is finished by apply or undone by rollback. Run
-twice it changes nothing more. Afterwards reboot, then run verify. Needs root.
+Makes the changes that plan prints. Each is written to a journal before and
+after it is made: if the run is killed, apply finishes it and rollback undoes
+it. A second apply changes nothing. Reboot afterwards, then run verify. Needs
+root.
 
   %(prog)s --all-cards --dry-run
       print the plan and stop
   %(prog)s --all-cards
       every card but the boot display and the BMC's
   %(prog)s --all-cards --now
-      bind them in this boot too, where the IOMMU is on and nobody uses them
+      bind them in this boot too, if the IOMMU is on and nothing uses them
 
-Exit status: 0 applied, or nothing to do; 1 refused before anything was touched,
-2 called wrongly, 3 something broke: status says where it stopped.
+Exit status: 0 applied, or nothing to do; 1 refused before any change, 2 called
+wrongly, 3 something broke: status shows where it stopped.
 """,
     "verify": """\
-Reads the host anew, and the kernel's log: each function of the cards with its
+Reads the host again, and the kernel's log: each function of the cards with its
 driver, its IOMMU group, and when in the boot it was claimed; then the findings.
 
   %(prog)s
       a row for each function, then the findings
 
-Exit status: 0 all stands as applied, 1 there are findings, 2 nothing is
+Exit status: 0 the host is as applied, 1 there are findings, 2 nothing is
 applied, 3 something broke, or an apply is unfinished.
 """,
     "rollback": """\
-Plays the newest journal backwards: every file gets back its bytes, mode and
-owner. A file that a person edited since stops it before anything is touched.
-Afterwards reboot. Needs root.
+Undoes the newest journal in reverse order: every file gets back its bytes, mode
+and owner. If a file was edited since, nothing is changed. Reboot afterwards.
+Needs root.
 
   %(prog)s
-      undo the last apply that stands
+      undo the last apply
   %(prog)s --discard-edits
       also where files were edited since
   %(prog)s --to 0
       undo every apply; --to 2 leaves the host as journal 0002 left it
 
 Exit status: 0 undone, 2 there is nothing to undo, 3 something broke: status
-says where.
+shows where.
 """,
     "status": """\
-What is applied, whether the host was rebooted since, what a person or a package
-changed since, and where a run that was killed stands. Changes nothing.
+Shows what is applied, whether the host was rebooted since, what a person or a
+package changed since, and where a killed run stopped. Changes nothing.
 
   %(prog)s
       for a person; --json for a program
 
-Exit status: 0 nothing is applied or all of it stands, 1 a run is unfinished
-(apply finishes it and rollback undoes it) or a file differs, 2 called wrongly,
-3 something broke.
+Exit status: 0 nothing is applied or nothing has changed since, 1 a run is
+unfinished (apply finishes it and rollback undoes it) or a file differs,
+2 called wrongly, 3 something broke.
 """,
 }
 
 
 def epilog(command: str) -> str:
-    """What is said below a command's options: what it does, examples, its exit status."""
+    """The text below a command's options: what it does, examples, its exit status."""
     return _EPILOGS.get(command, "")

@@ -15,19 +15,19 @@ def evidence_text(evidence: Sequence[Evidence]) -> str:
     """A row for each function: driver, group, and when it was claimed at boot."""
     rows = [
         (
-            each.address,
-            each.ids,
-            each.driver or "-",
-            "-" if each.group is None else str(each.group),
-            "not seen" if each.claimed is None else f"claimed at {each.claimed:.2f} s",
+            row.address,
+            row.ids,
+            row.driver or "-",
+            "-" if row.group is None else str(row.group),
+            "not seen" if row.claimed is None else f"claimed at {row.claimed:.2f} s",
         )
-        for each in evidence
+        for row in evidence
     ]
     return table(("FUNCTION", "IDS", "DRIVER", "GROUP", "AT BOOT"), rows)
 
 
 def status_text(status: dict[str, Any]) -> str:
-    """Where the host stands, what differs since, and the journals so far."""
+    """What is applied, what has changed since, and the journals so far."""
     if status["state"] == "clean":
         lines = ["Nothing is applied on this host."]
         if status["reboot_pending"]:
@@ -48,7 +48,8 @@ def status_text(status: dict[str, Any]) -> str:
         lines += _drift_lines(status["drift"])
     if status["history"]:
         rows = [
-            (each["journal"], each["state"], ", ".join(each["cards"])) for each in status["history"]
+            (entry["journal"], entry["state"], ", ".join(entry["cards"]))
+            for entry in status["history"]
         ]
         lines += ["", table(("JOURNAL", "STATE", "CARDS"), rows)]
     return "\n".join(lines)
@@ -56,20 +57,20 @@ def status_text(status: dict[str, Any]) -> str:
 
 def _drift_lines(drift: Sequence[dict[str, str]]) -> list[str]:
     """What differs, each with how; one line where all is as it was applied."""
-    differing = [each for each in drift if each["state"] != AS_APPLIED]
-    if not differing:
-        return ["since:       all is as it was applied"] if drift else []
-    lines = [f"since:       {len(differing)} of {len(drift)} things differ"]
-    for each in differing:
-        lines.append(f"  {each['kind']} {each['subject']}: {each['state']}")
-        lines += [f"    {line}" for line in each["detail"].splitlines()]
+    differences = [thing for thing in drift if thing["state"] != AS_APPLIED]
+    if not differences:
+        return ["since:       nothing has changed"] if drift else []
+    lines = [f"since:       {len(differences)} of {len(drift)} things differ"]
+    for thing in differences:
+        lines.append(f"  {thing['kind']} {thing['subject']}: {thing['state']}")
+        lines += [f"    {line}" for line in thing["detail"].splitlines()]
     return lines
 
 
 def rollback_text(outcome: Outcome) -> str:
     """What was undone, and what was left as it is."""
     if not outcome.journals:
-        return "Nothing newer stands: nothing was undone."
-    said = f"Journal {', '.join(outcome.journals)} is rolled back."
-    lines = [f"{said} Reboot." if outcome.reboot_needed else said]
+        return "No newer journal is applied: nothing was undone."
+    summary = f"Journal {', '.join(outcome.journals)} is rolled back."
+    lines = [f"{summary} Reboot." if outcome.reboot_needed else summary]
     return "\n".join([*lines, *(f"note: {note}" for note in outcome.notes)])

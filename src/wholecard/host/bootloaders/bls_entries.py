@@ -10,21 +10,25 @@ import re
 
 from wholecard.host.config_files import GRUBENV, FileText, Settings
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wholecard.host.bootloaders.registry import BootState
+
 _OPTIONS = re.compile(r"^options[ \t]+(.*?)[ \t]*$", re.MULTILINE)
 _ENABLED = re.compile(r"""^\s*(?:export\s+)?GRUB_ENABLE_BLSCFG=["']?(\w+)["']?""", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)\}")
 
 
 def enabled(settings: Settings) -> bool | None:
-    """Whether grub2-mkconfig leaves the menu to entries (GRUB_ENABLE_BLSCFG); None if unsaid."""
-    found = [match for each in settings.grub for match in _ENABLED.findall(each.text or "")]
-    return found[-1] == "true" if found else None
+    """Whether grub2-mkconfig leaves the menu to entries (GRUB_ENABLE_BLSCFG); None if not set."""
+    values = [value for file in settings.grub for value in _ENABLED.findall(file.text or "")]
+    return values[-1] == "true" if values else None
 
 
-def configured_command_line(settings: Settings) -> str | None:
+def configured_command_line(state: BootState) -> str | None:
     """The default entry's arguments; None where the entries cannot be read."""
-    entry = default_entry(settings)
-    return None if entry is None else options(settings, entry)
+    entry = default_entry(state.settings)
+    return None if entry is None else options(state.settings, entry)
 
 
 def options(settings: Settings, entry: FileText) -> str:

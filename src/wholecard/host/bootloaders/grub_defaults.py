@@ -14,9 +14,13 @@ from typing import Callable
 
 from wholecard.core import WholecardError
 from wholecard.core.record import dataclass
-from wholecard.host.config_files import GRUB, FileText, Settings
+from wholecard.host.config_files import GRUB, FileText
 from wholecard.host.kernel_args import command_line
 from wholecard.host.kernel_args.command_line import KernelArgs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wholecard.host.bootloaders.registry import BootState
 
 BOTH = "GRUB_CMDLINE_LINUX"
 DEFAULT = "GRUB_CMDLINE_LINUX_DEFAULT"
@@ -30,7 +34,7 @@ _SELF = re.compile(r"\$(?:GRUB_CMDLINE_LINUX(?:_DEFAULT)?\b|\{GRUB_CMDLINE_LINUX
 
 @dataclass(frozen=True)
 class _Assignment:
-    """Where a value stands in its file's text, without quotes: `text[start:end]`."""
+    """A value and where it is in its file's text, without quotes: `text[start:end]`."""
 
     name: str
     start: int
@@ -39,34 +43,32 @@ class _Assignment:
     value: str
 
 
-def edit(files: Sequence[FileText], wanted: KernelArgs) -> tuple[FileText, ...]:
+def edit(files: Sequence[FileText], kernel_args: KernelArgs) -> tuple[FileText, ...]:
     """The files that change, with their new texts; every other byte stays as it is.
 
-    `files` stand in the order in which they are sourced and have texts. An argument is changed
-    where it stands, in each place; one that is nowhere in effect is appended to the last
-    assignment of GRUB_CMDLINE_LINUX_DEFAULT. Editing twice changes nothing more.
+    `files` are in the order in which they are sourced, and have texts. An argument is changed in
+    every assignment that has it; one that is nowhere in effect is appended to the last assignment
+    of GRUB_CMDLINE_LINUX_DEFAULT. Editing twice changes nothing more.
 
     Raises WholecardError for an assignment that is not one plain value on one line.
     """
-    texts = [
-        _in_each(each.path, each.text or "", partial(command_line.replace, wanted=wanted))
-        for each in files
-    ]
-    for group in wanted.groups:
+    change = partial(command_line.replace, kernel_args=kernel_args)
+    texts = [_with_values_changed(file.path, file.text or "", change) for file in files]
+    for group in kernel_args.groups:
         texts = _with_group(files, texts, group)
-    missing = command_line.missing(_effective(files, texts), wanted)
+    missing = command_line.missing(_effective(files, texts), kernel_args)
     if missing:
         index = _last_with_default(files, texts)
         texts[index] = _append(files[index].path, texts[index], missing)
     return tuple(
-        FileText(each.path, text, each.mode)
-        for each, text in zip(files, texts)
-        if text != each.text
+        FileText(file.path, text, file.mode)
+        for file, text in zip(files, texts)
+        if text != file.text
     )
 
 
 def _assignments(path: str, text: str) -> list[_Assignment]:
-    found = []
+    assignments = []
     for mention in _MENTION.finditer(text):
         value = _VALUE.match(text, mention.end())
         plain = mention["before"] in ("", "export ") and not mention[0].endswith("+=")
@@ -75,10 +77,10 @@ def _assignments(path: str, text: str) -> list[_Assignment]:
             raise WholecardError(
                 f"cannot edit {mention['name']} in {path}, line {line}",
                 text.splitlines()[line - 1].strip(),
-                "Write it as one plain value in quotes on one line of its own; or add the kernel "
-                "arguments there by hand.",
+                "Write it as one plain value in quotes on a line of its own, or add the kernel "
+                "arguments to it by hand.",
             )
-        found.append(
+        assignments.append(
             _Assignment(
                 mention["name"],
                 value.start("text"),
@@ -87,7 +89,7 @@ def _assignments(path: str, text: str) -> list[_Assignment]:
                 value["text"],
             )
         )
-    return found
+    return assignments
 
 
 def _is_literal(quote: str, value: str) -> bool:
@@ -100,11 +102,16 @@ def _is_literal(quote: str, value: str) -> bool:
     return not re.search(r"[$`\\]", rest)
 
 
-def _in_each(path: str, text: str, change: Callable[[str], str]) -> str:
+def _with_values_changed(path: str, text: str, change: Callable[[str], str]) -> str:
     """The text with each assignment's value changed."""
-    for each in reversed(_assignments(path, text)):
-        text = text[: each.start] + _quoted(each, change(each.value)) + text[each.end :]
+    # From the last, so that the positions of those before it stay right.
+    for assignment in reversed(_assignments(path, text)):
+        text = _with_value(text, assignment, change(assignment.value))
     return text
+
+
+def _with_value(text: str, assignment: _Assignment, value: str) -> str:
+    return text[: assignment.start] + _quoted(assignment, value) + text[assignment.end :]
 
 
 def _quoted(assignment: _Assignment, value: str) -> str:
@@ -112,30 +119,31 @@ def _quoted(assignment: _Assignment, value: str) -> str:
 
 
 def _with_group(files: Sequence[FileText], texts: Sequence[str], group: Sequence[str]) -> list[str]:
-    """The group in place where one assignment has it; where several have, in none."""
-    if command_line.of_group(_effective(files, texts), group) == list(group):
+    """The group changed in the one assignment that has words of it; taken out of several."""
+    if command_line.group_words(_effective(files, texts), group) == list(group):
         return list(texts)
     holders = [
-        each
+        assignment
         for file, text in zip(files, texts)
-        for each in _assignments(file.path, text)
-        if command_line.of_group(command_line.words(each.value), group)
+        for assignment in _assignments(file.path, text)
+        if command_line.group_words(command_line.words(assignment.value), group)
     ]
-    change = command_line.set_group if len(holders) == 1 else command_line.drop_group
-    return [
-        _in_each(file.path, text, partial(change, group=group)) for file, text in zip(files, texts)
-    ]
+    edit_group = command_line.set_group if len(holders) == 1 else command_line.drop_group
+    change = partial(edit_group, group=group)
+    return [_with_values_changed(file.path, text, change) for file, text in zip(files, texts)]
 
 
 def _effective(files: Sequence[FileText], texts: Sequence[str]) -> list[str]:
     """The words that grub-mkconfig gives to the kernel, in their order."""
     words: dict[str, list[str]] = {BOTH: [], DEFAULT: []}
     for file, text in zip(files, texts):
-        for each in _assignments(file.path, text):
-            before = [] if each.quote == "'" else _self_references(each.value)
+        for assignment in _assignments(file.path, text):
+            value = assignment.value
+            # In single quotes the shell puts no variable's value in.
+            before = [] if assignment.quote == "'" else _self_references(value)
             inherited = [word for source in before for word in words[source]]
-            own = _SELF.sub("", each.value) if before else each.value
-            words[each.name] = inherited + command_line.words(own)
+            own = _SELF.sub("", value) if before else value
+            words[assignment.name] = inherited + command_line.words(own)
     return words[BOTH] + words[DEFAULT]
 
 
@@ -144,32 +152,31 @@ def _self_references(value: str) -> list[str]:
 
 
 def _last_with_default(files: Sequence[FileText], texts: Sequence[str]) -> int:
-    having = [
+    with_default = [
         index
-        for index, (each, text) in enumerate(zip(files, texts))
-        if any(found.name == DEFAULT for found in _assignments(each.path, text))
+        for index, (file, text) in enumerate(zip(files, texts))
+        if any(assignment.name == DEFAULT for assignment in _assignments(file.path, text))
     ]
-    if having:
-        return having[-1]
-    return next((index for index, each in enumerate(files) if each.path == GRUB), 0)
+    if with_default:
+        return with_default[-1]
+    return next((index for index, file in enumerate(files) if file.path == GRUB), 0)
 
 
 def _append(path: str, text: str, missing: Sequence[str]) -> str:
-    places = [each for each in _assignments(path, text) if each.name == DEFAULT]
-    if not places:
+    defaults = [value for value in _assignments(path, text) if value.name == DEFAULT]
+    if not defaults:
         line_end = "" if not text or text.endswith("\n") else "\n"
         return f'{text}{line_end}{DEFAULT}="{" ".join(missing)}"\n'
-    last = places[-1]
-    value = _quoted(last, command_line.append(last.value, missing))
-    return text[: last.start] + value + text[last.end :]
+    return _with_value(text, defaults[-1], command_line.append(defaults[-1].value, missing))
 
 
-def configured_command_line(settings: Settings) -> str | None:
+def configured_command_line(state: BootState) -> str | None:
     """What the settings give to the kernel, None where they are not plain values.
 
-    `root=` and what grub-mkconfig adds itself is not among it.
+    `root=` and what grub-mkconfig adds itself is not part of it.
     """
+    files = state.settings.grub
     try:
-        return " ".join(_effective(settings.grub, [each.text or "" for each in settings.grub]))
+        return " ".join(_effective(files, [file.text or "" for file in files]))
     except WholecardError:
         return None

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from wholecard.core import WholecardError
 from wholecard.host.bootloaders import bls_entries, grub_defaults
+from wholecard.host.bootloaders.registry import BootState
 from wholecard.host.config_files import (
     ENTRIES,
     GRUB,
@@ -28,46 +29,48 @@ from wholecard.host.operations.config_change import ConfigChange, FollowUp
 from wholecard.host.operations.run_tool import RunTool
 
 
-def change(settings: Settings, wanted: KernelArgs) -> ConfigChange:
-    """One call of grubby for all entries, where any of them lacks what is wanted."""
-    line = bls_entries.configured_command_line(settings)
+def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
+    """One call of grubby for all entries, where any of them lacks an argument."""
+    line = bls_entries.configured_command_line(state)
     if line is None:
         raise WholecardError(
             "cannot read the boot loader entries",
             f"Looked for /{ENTRIES}/*.conf.",
-            "Run it as root; without entries, make them with kernel-install or "
+            "Run this as root. Where there are no entries, make them with kernel-install or "
             "grub2-switch-to-blscfg.",
         )
-    lacking = [each for each in _lines(settings) if command_line.merge([each], wanted) != [each]]
+    lines = _lines(state)
+    lacking = [line for line in lines if command_line.merge([line], kernel_args) != [line]]
     if not lacking:
         return ConfigChange()
-    (after,) = command_line.merge([line], wanted)
-    added, removed = _difference(lacking, after, wanted)
+    (after,) = command_line.merge([line], kernel_args)
+    added, removed = _difference(lacking, after, kernel_args)
     tool = FollowUp(
         "grubby",
-        f"The kernel is told by its arguments, in every entry: {wanted}.",
+        f"The kernel gets these arguments, in every entry: {kernel_args}.",
         RunTool(
             _argv(added, removed),
-            _outputs(settings),
+            _outputs(state.settings),
             again=_argv(*_inverse(line, added, removed)),
         ),
-        "put the former entries back, or take the arguments out where entries changed since",
+        "restore the former entries, or remove the arguments where entries changed since",
     )
     return ConfigChange(tools=(tool,))
 
 
-def _lines(settings: Settings) -> list[str]:
+def _lines(state: BootState) -> list[str]:
     """Every command line that a boot now or after the next kernel's installation may get."""
+    settings = state.settings
     lines = [bls_entries.options(settings, entry) for entry in settings.entries]
-    standing = settings.file(KERNEL_CMDLINE).text
-    if standing is not None:
-        lines.append(" ".join(standing.split()))
-    shown = grub_defaults.configured_command_line(settings)
-    return [*lines, shown] if shown and _in_both(settings) else lines
+    cmdline = settings.file(KERNEL_CMDLINE).text
+    if cmdline is not None:
+        lines.append(" ".join(cmdline.split()))
+    defaults = grub_defaults.configured_command_line(state)
+    return [*lines, defaults] if defaults and _has_grub_cmdline(settings) else lines
 
 
-def _in_both(settings: Settings) -> bool:
-    # grubby leaves an empty GRUB_CMDLINE_LINUX as it is.
+def _has_grub_cmdline(settings: Settings) -> bool:
+    # grubby does not write an empty GRUB_CMDLINE_LINUX.
     return any(
         line.startswith(f"{grub_defaults.BOTH}=") and line.partition("=")[2].strip("\"' ")
         for line in (settings.file(GRUB).text or "").splitlines()
@@ -75,19 +78,20 @@ def _in_both(settings: Settings) -> bool:
 
 
 def _difference(
-    lacking: Iterable[str], after: str, wanted: KernelArgs
+    lacking: Iterable[str], after: str, kernel_args: KernelArgs
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What to add, with every word of each name concerned, and what to remove."""
-    names = {name for name, _ in wanted.present}
-    names.update(command_line.name_of(word) for group in wanted.groups for word in group)
+    names = {name for name, _ in kernel_args.present}
+    names.update(command_line.name_of(word) for group in kernel_args.groups for word in group)
     added = tuple(word for word in command_line.words(after) if command_line.name_of(word) in names)
-    there = {word for line in lacking for word in command_line.words(line)}
-    return added, tuple(word for word in wanted.absent if word in there)
+    present = {word for line in lacking for word in command_line.words(line)}
+    return added, tuple(word for word in kernel_args.absent if word in present)
 
 
 def _inverse(
     line: str, added: tuple[str, ...], removed: tuple[str, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What gives the default entry its former words of the added names: to add, to remove."""
     names = dict.fromkeys(command_line.name_of(word) for word in added)
     before = tuple(word for word in command_line.words(line) if command_line.name_of(word) in names)
     had = {command_line.name_of(word) for word in before}
@@ -104,6 +108,6 @@ def _argv(added: tuple[str, ...], removed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _outputs(settings: Settings) -> tuple[str, ...]:
-    """What grubby writes. The environment block changes at every boot: only where it has to be."""
+    """What grubby writes; the environment block, which changes at every boot, only if it has to."""
     block = any(bls_entries.uses_environment(entry) for entry in settings.entries)
     return (f"/{ENTRIES}/*.conf", GRUB, KERNEL_CMDLINE, *((GRUBENV, GRUBENV_EFI) if block else ()))

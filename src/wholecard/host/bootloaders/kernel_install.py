@@ -9,14 +9,14 @@ written from what is in effect, so that nothing is lost. Source: kernel-install(
 from __future__ import annotations
 
 from wholecard.core import WholecardError
-from wholecard.host.bootloaders.cmdline_file import configured_command_line, lines_of, says
+from wholecard.host.bootloaders.cmdline_file import configured_command_line, has_arguments
+from wholecard.host.bootloaders.registry import BootState
 from wholecard.host.config_files import (
-    EFI_PLACES,
+    EFI_FOLDERS,
     IN_INITRAMFS,
     KERNEL_CMDLINE,
     MODPROBE,
     FileText,
-    Settings,
 )
 from wholecard.host.kernel_args import command_line
 from wholecard.host.kernel_args.command_line import KernelArgs
@@ -24,36 +24,34 @@ from wholecard.host.operations.config_change import ConfigChange, FollowUp
 from wholecard.host.operations.run_tool import RunTool
 
 
-def change(
-    settings: Settings, running: str, kernels: tuple[tuple[str, str], ...], wanted: KernelArgs
-) -> ConfigChange:
-    """The file, and kernel-install for each kernel (version and image).
+def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
+    """The file, and kernel-install for each kernel.
 
-    Raises WholecardError where there is no command line to begin with.
+    Raises WholecardError where there is no command line to start from.
     """
-    after = _merged(settings, running, wanted)
-    standing = settings.file(KERNEL_CMDLINE)
-    reason = f"The kernel is told by its arguments: {wanted}."
+    text = _merged(state, kernel_args)
+    mode = state.settings.file(KERNEL_CMDLINE).mode
+    reason = f"The kernel gets these arguments: {kernel_args}."
     tools = tuple(
         FollowUp(
             f"kernel-install {version}",
             "The next boot reads arguments and initramfs from the entry of this kernel.",
             RunTool(("kernel-install", "add", version, image), outputs(version)),
-            "put the former entry back, or run it again where it has changed since",
-            # The entry's copy of the initramfs is made anew as well.
+            "restore the former entry, or run it again where the entry has changed since",
+            # kernel-install copies the initramfs beside the entry.
             after=(KERNEL_CMDLINE, MODPROBE, *IN_INITRAMFS),
         )
-        for version, image in kernels
+        for version, image in state.kernels
     )
-    return ConfigChange(((FileText(KERNEL_CMDLINE, after, standing.mode), reason),), tools)
+    return ConfigChange(((FileText(KERNEL_CMDLINE, text, mode), reason),), tools)
 
 
 def outputs(version: str) -> tuple[str, ...]:
     """What kernel-install writes for one kernel, as globs."""
     return tuple(
-        f"{place}/{below}"
-        for place in EFI_PLACES
-        for below in (
+        f"{folder}/{pattern}"
+        for folder in EFI_FOLDERS
+        for pattern in (
             f"loader/entries/*{version}*.conf",
             f"*/{version}/*",
             f"EFI/Linux/*{version}*",
@@ -61,19 +59,20 @@ def outputs(version: str) -> tuple[str, ...]:
     )
 
 
-def _merged(settings: Settings, running: str, wanted: KernelArgs) -> str:
-    standing = settings.file(KERNEL_CMDLINE).text
-    if standing is not None and lines_of(standing):
-        lines = standing.splitlines(keepends=True)
-        ours = [place for place, line in enumerate(lines) if says(line)]
-        for place, line in zip(ours, command_line.merge([lines[each] for each in ours], wanted)):
-            lines[place] = line
+def _merged(state: BootState, kernel_args: KernelArgs) -> str:
+    text = state.settings.file(KERNEL_CMDLINE).text
+    lines = (text or "").splitlines(keepends=True)
+    positions = [position for position, line in enumerate(lines) if has_arguments(line)]
+    if positions:
+        merged = command_line.merge([lines[position] for position in positions], kernel_args)
+        for position, line in zip(positions, merged):
+            lines[position] = line
         return "".join(lines)
-    before = configured_command_line(settings, running)
-    if standing is None and before is None:
+    before = configured_command_line(state)
+    if text is None and before is None:
         raise WholecardError(
-            "no command line to begin with",
+            "no kernel command line to start from",
             f"There is no {KERNEL_CMDLINE} and no running kernel in this tree.",
             f"Write {KERNEL_CMDLINE} with at least root=.",
         )
-    return command_line.merge([before or ""], wanted)[0] + "\n"
+    return command_line.merge([before or ""], kernel_args)[0] + "\n"

@@ -1,102 +1,166 @@
-"""The boot loaders that Wholecard knows, one row each."""
+"""The boot loaders that Wholecard knows, one row each: a new one is a file beside this and a row.
+
+inspect imports this file, so a row names its functions (`file.function`): what reads a loader's
+settings needs `re` and is imported where that loader is in use; what plans a change later still.
+"""
 
 from __future__ import annotations
 
-import os
-
-from wholecard.core.small_files import listed, read_bytes, under
-from wholecard.host.config_files import EFI_PLACES, ENTRIES
+from wholecard.core.record import dataclass
+from wholecard.core.small_files import has_all, has_any, listed, read_bytes, under
+from wholecard.host.config_files import EFI_FOLDERS, ENTRIES, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from wholecard.core.small_files import Root
-    from wholecard.host.config_files import Settings
-
-# In the order in which one is chosen where several are there.
-LOADERS = ("grubby", "systemd-boot", "grub", "grub2")
+    from wholecard.host.kernel_args.command_line import KernelArgs
+    from wholecard.host.operations.config_change import ConfigChange
 
 
-# The Boot Loader Interface: the loader that ran says its name here, in UTF-16.
-_LOADER_INFO = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+@dataclass(frozen=True)
+class BootState:
+    """What a loader's next command line comes from: the settings and the running kernel's line.
+
+    `kernels` are the installed ones, by version and image.
+    """
+
+    settings: Settings
+    running: str = ""
+    kernels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class BootLoader:
+    """One boot loader: `is_installed` says whether a root has its tools and settings.
+
+    `reads` is a function from a BootState to the next boot's command line, None where the settings
+    do not say; `plans` one from a BootState and KernelArgs to a ConfigChange. `tools` says what is
+    looked for. `reports_as` is the name by which the loader that ran reports itself, if it does.
+    """
+
+    name: str
+    tools: str
+    is_installed: Callable[[Root, Settings], bool]
+    reads: str
+    plans: str
+    reports_as: str = ""
+
+    def next_command_line(self, state: BootState) -> str | None:
+        """What the loader's settings give to the kernel at the next boot; None if they do not say.
+
+        GRUB's settings do not have `root=`, which grub-mkconfig adds.
+        """
+        line: str | None = _function(self.reads)(state)
+        return line
+
+    def change(self, state: BootState, kernel_args: KernelArgs) -> ConfigChange:
+        """What gives the kernel these arguments from the next boot on. Raises WholecardError."""
+        change: ConfigChange = _function(self.plans)(state, kernel_args)
+        return change
+
+
+def _function(path: str) -> Any:
+    file, _, name = path.partition(".")
+    return getattr(__import__(f"wholecard.host.bootloaders.{file}", fromlist=[name]), name)
+
+
+def loader_named(name: str | None) -> BootLoader | None:
+    """The loader of that name; None where Wholecard knows none."""
+    return next((loader for loader in LOADERS if loader.name == name), None)
 
 
 def find_loaders(root: Root, settings: Settings) -> tuple[str, ...]:
-    """The loaders whose tools and settings are under `root`, the one to be used first.
+    """The names of the loaders under `root`, the one to be used first.
 
-    systemd-boot comes first where it says that it booted the host, or where nothing else is
-    there; being installed beside GRUB it may be no more than a package.
+    A loader that reports itself comes first where it started the host and last where it did not:
+    systemd-boot beside GRUB may be no more than an installed package.
     """
-    there = {
-        "grubby": has_any(root, "usr/sbin/grubby", "usr/bin/grubby") and _has_names(root, settings),
-        "systemd-boot": _systemd_boot(root),
-        "grub": has_all(root, "etc/default/grub", "usr/sbin/update-grub"),
-        "grub2": has_all(root, "etc/default/grub")
-        and has_any(root, "usr/sbin/grub2-mkconfig", "usr/bin/grub2-mkconfig"),
-    }
-    found = [name for name in LOADERS if there[name]]
-    if "systemd-boot" in found and _loader_info(root) != "systemd-boot":
-        found.remove("systemd-boot")
-        found.append("systemd-boot")
-    elif "systemd-boot" in found:
-        found.sort(key=lambda name: name != "systemd-boot")
-    return tuple(found)
+    ran = _loader_info(root)
+    installed = [loader for loader in LOADERS if loader.is_installed(root, settings)]
+    installed.sort(key=lambda loader: (loader.reports_as not in ("", ran), not loader.reports_as))
+    return tuple(loader.name for loader in installed)
 
 
-def next_command_line(loader: str | None, settings: Settings, running: str) -> str | None:
-    """What the loader's settings give to the kernel at the next boot; None where they do not tell.
-
-    `running` is the command line of the kernel that runs, which kernel-install falls back to.
-    GRUB's settings do not have `root=`, which grub-mkconfig adds.
-    """
-    if loader == "grubby":
-        from wholecard.host.bootloaders import bls_entries
-
-        return bls_entries.configured_command_line(settings)
-    if loader == "systemd-boot":
-        from wholecard.host.bootloaders import cmdline_file
-
-        return cmdline_file.configured_command_line(settings, running)
-    if loader in ("grub", "grub2"):
-        from wholecard.host.bootloaders import grub_defaults
-
-        return grub_defaults.configured_command_line(settings)
-    return None
+def _has_grubby(root: Root, settings: Settings) -> bool:
+    return has_any(root, "usr/sbin/grubby", "usr/bin/grubby") and _has_entries(root, settings)
 
 
-def _systemd_boot(root: Root) -> bool:
+def _has_entries(root: Root, settings: Settings) -> bool:
+    entries = bool(listed(under(root, ENTRIES)))
+    if not settings.grub:
+        return entries
+    from wholecard.host.bootloaders import bls_entries
+
+    # Entries may be left from before GRUB_ENABLE_BLSCFG was set to false.
+    enabled = bls_entries.enabled(settings)
+    return entries if enabled is None else enabled
+
+
+def _has_systemd_boot(root: Root, _settings: Settings) -> bool:
     installed = [
-        f"{place[1:]}/{below}"
-        for place in EFI_PLACES
-        for below in ("loader/loader.conf", "EFI/systemd/systemd-bootx64.efi")
+        f"{folder[1:]}/{file}"
+        for folder in EFI_FOLDERS
+        for file in ("loader/loader.conf", "EFI/systemd/systemd-bootx64.efi")
     ]
     return has_all(root, "usr/bin/kernel-install") and (
         _loader_info(root) == "systemd-boot" or has_any(root, *installed)
     )
 
 
+def _has_update_grub(root: Root, _settings: Settings) -> bool:
+    return has_all(root, "etc/default/grub", "usr/sbin/update-grub")
+
+
+def _has_grub2_mkconfig(root: Root, _settings: Settings) -> bool:
+    return has_all(root, "etc/default/grub") and has_any(
+        root, "usr/sbin/grub2-mkconfig", "usr/bin/grub2-mkconfig"
+    )
+
+
+# https://systemd.io/BOOT_LOADER_INTERFACE: the loader that ran writes its name here, in UTF-16.
+_LOADER_INFO = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+
 def _loader_info(root: Root) -> str:
-    """The name of the loader that ran, `systemd-boot` or `GRUB`; empty where it did not say."""
+    """The name of the loader that ran, `systemd-boot` or `GRUB`; empty where it wrote none."""
     data = read_bytes(under(root, _LOADER_INFO)) or b""
-    # Four bytes of attributes come before the text, a version behind the name.
-    said = data[4:].decode("utf-16-le", "replace").partition(" ")[0]
-    return said.strip("\0")
+    # efivarfs puts four bytes of attributes before the text; a version follows the name.
+    name = data[4:].decode("utf-16-le", "replace").partition(" ")[0]
+    return name.strip("\0")
 
 
-def _has_names(root: Root, settings: Settings) -> bool:
-    if not settings.grub:
-        return bool(listed(under(root, ENTRIES)))
-    from wholecard.host.bootloaders import bls_entries
-
-    # Entries may be left from before GRUB_ENABLE_BLSCFG was set to false.
-    enabled = bls_entries.enabled(settings)
-    return bool(listed(under(root, ENTRIES))) if enabled is None else enabled
-
-
-def has_all(root: Root, *paths: str) -> bool:
-    """Whether all are there."""
-    return all(has_any(root, path) for path in paths)
-
-
-def has_any(root: Root, *paths: str) -> bool:
-    """Whether one is there; a link counts, wherever it leads."""
-    return any(os.path.lexists(under(root, path)) for path in paths)
+# In the order in which one is chosen where several are installed.
+LOADERS = (
+    BootLoader(
+        "grubby",
+        "grubby with boot loader entries",
+        _has_grubby,
+        "bls_entries.configured_command_line",
+        "grubby.change",
+    ),
+    BootLoader(
+        "systemd-boot",
+        "kernel-install with systemd-boot",
+        _has_systemd_boot,
+        "cmdline_file.configured_command_line",
+        "kernel_install.change",
+        reports_as="systemd-boot",
+    ),
+    BootLoader(
+        "grub",
+        "update-grub with /etc/default/grub",
+        _has_update_grub,
+        "grub_defaults.configured_command_line",
+        "update_grub.by_update_grub",
+    ),
+    BootLoader(
+        "grub2",
+        "grub2-mkconfig with /etc/default/grub",
+        _has_grub2_mkconfig,
+        "grub_defaults.configured_command_line",
+        "update_grub.by_grub2_mkconfig",
+    ),
+)

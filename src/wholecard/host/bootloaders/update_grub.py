@@ -8,24 +8,32 @@ what lies on the EFI partition is a stub that reads it. Source: grub2-mkconfig(8
 from __future__ import annotations
 
 from wholecard.host.bootloaders.grub_defaults import edit
-from wholecard.host.config_files import Settings
+from wholecard.host.bootloaders.registry import BootState
 from wholecard.host.kernel_args.command_line import KernelArgs
 from wholecard.host.operations.config_change import ConfigChange, FollowUp
 from wholecard.host.operations.run_tool import RunTool
 
-UPDATE_GRUB = RunTool(("update-grub",), ("/boot/grub/grub.cfg",))
-MKCONFIG = RunTool(("grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"), ("/boot/grub2/grub.cfg",))
+
+def by_update_grub(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
+    """The change on Debian and Ubuntu. Raises as `grub_defaults.edit` does."""
+    return _change(state, kernel_args, "/boot/grub/grub.cfg", "update-grub")
 
 
-def change(settings: Settings, wanted: KernelArgs, tool: RunTool) -> ConfigChange:
-    """The settings that change, and the tool where any does. Raises as `grub.edit` does."""
-    reason = f"The kernel is told by its arguments: {wanted}."
-    files = tuple((changed, reason) for changed in edit(settings.grub, wanted))
+def by_grub2_mkconfig(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
+    """The change on SUSE and EL. Raises as `grub_defaults.edit` does."""
+    menu = "/boot/grub2/grub.cfg"
+    return _change(state, kernel_args, menu, "grub2-mkconfig", "-o", menu)
+
+
+def _change(state: BootState, kernel_args: KernelArgs, menu: str, *argv: str) -> ConfigChange:
+    """The settings that change, and the tool that makes `menu` where any does."""
+    reason = f"The kernel gets these arguments: {kernel_args}."
+    files = tuple((file, reason) for file in edit(state.settings.grub, kernel_args))
     run = FollowUp(
-        tool.argv[0],
+        argv[0],
         "The next boot reads the kernel's arguments from grub.cfg.",
-        tool,
-        "put the former grub.cfg back, or run it again where it has changed since",
+        RunTool(argv, (menu,)),
+        "restore the former grub.cfg, or run it again where the file has changed since",
         after=tuple(file.path for file, _ in files),
     )
     return ConfigChange(files, (run,) if files else ())

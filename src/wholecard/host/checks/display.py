@@ -24,8 +24,8 @@ def check_boot_display(cards: Iterable[Card]) -> list[Finding]:
             "WC106",
             card.slot,
             Severity.WARNING,
-            f"Card {card.slot} is the boot display: the host's console goes dark when it is given.",
-            "Make the board's own display the primary one in the firmware's setup, or use a "
+            f"Card {card.slot} is the boot display: in a guest, the host loses its console.",
+            "Make the board's own display the primary one in the firmware setup, or use a "
             "serial console (console=ttyS0).",
         )
         for card in cards
@@ -34,16 +34,16 @@ def check_boot_display(cards: Iterable[Card]) -> list[Finding]:
 
 
 def check_bmc(cards: Iterable[Card]) -> list[Finding]:
-    """WC118: what is to be given is the host's own console display."""
+    """WC118: a selected card is the host's own console display."""
     return [
         Finding(
             "WC118",
             str(function.address),
             Severity.ERROR,
             f"{function.address} {function.ids} is the display of the board's management "
-            "controller or of a hypervisor, no GPU: given away, the host's remote console goes "
-            "with it.",
-            f"Leave it out: name the cards to be given without --card {function.address}.",
+            "controller or of a hypervisor, not a GPU. In a guest, the host loses its remote "
+            "console.",
+            f"Leave it out: name the cards without --card {function.address}.",
         )
         for card in cards
         for function in card.gpu
@@ -52,13 +52,13 @@ def check_bmc(cards: Iterable[Card]) -> list[Finding]:
 
 
 def check_framebuffers(
-    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC112: a console framebuffer holds memory of a function that is to be given."""
-    given = set(given_addresses(cards, wish))
+    """WC112: a console framebuffer uses memory of a selected function."""
+    addresses = set(given_addresses(cards, desired))
     findings = []
     for framebuffer in host.framebuffers:
-        if framebuffer.address in given:
+        if framebuffer.address in addresses:
             function = function_at(host, framebuffer.address)
             if function is not None:
                 findings.append(_held(host, framebuffer, function))
@@ -67,27 +67,27 @@ def check_framebuffers(
 
 def _held(host: Host, framebuffer: Framebuffer, function: Function) -> Finding:
     release = host.boot.release
-    message = f"The console framebuffer {framebuffer.name} holds memory of {function.address}"
+    message = f"The console framebuffer {framebuffer.name} uses memory of {function.address}"
     vga = function.class_code.startswith("0300")
     if function.driver == "vfio-pci":
         severity = Severity.ERROR
-        message += ", which vfio-pci has: no guest can map it (BAR: can't reserve)."
+        message += ", which is on vfio-pci: no guest can map it (BAR: can't reserve)."
     elif vga and surely_has(release, VFIO_EVICTS_CONSOLE):
         severity = Severity.NOTE
-        message += "; vfio-pci takes it off when it binds, and the host's screen goes dark."
+        message += "; vfio-pci removes the framebuffer when it binds, and the screen goes dark."
     elif vga and not surely_older(release, VFIO_EVICTS_CONSOLE):
         severity = Severity.WARNING
-        message += "; whether this kernel's vfio-pci takes it off when it binds is not known."
+        message += "; it is not known whether this kernel's vfio-pci removes it when it binds."
     else:
         severity = Severity.ERROR
-        message += ", and this kernel's vfio-pci does not take it off: no guest can map it."
+        message += ", and this kernel's vfio-pci does not remove it: no guest can map the memory."
     if framebuffer.name in _OLD_DRIVERS and surely_older(release, _SYSFB):
         argument = f"video={framebuffer.name}:off"
     else:
         argument = "initcall_blacklist=sysfb_init"
     fix = (
-        "Make another display the primary one in the firmware's setup. Where there is none, boot "
-        f"with this on the kernel's command line; the host then has a serial console only:\n"
+        "Make another display the primary one in the firmware setup. Without another display, boot "
+        f"with this on the kernel's command line; the host then has only a serial console:\n"
         f"  {argument}"
     )
     return Finding("WC112", str(function.address), severity, message, fix)

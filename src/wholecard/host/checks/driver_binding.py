@@ -1,4 +1,4 @@
-"""Who claims the functions at boot: native drivers, and bindings by ids. Pure."""
+"""What claims the functions at boot: native drivers, and bindings by ids. Pure."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ _ANY = "ffffffff"
 
 @dataclass(frozen=True)
 class IdsEntry:
-    """One entry of vfio-pci's option `ids`, and where it stands.
+    """One entry of vfio-pci's option `ids`, and the file or command line that has it.
 
     `text` is `vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]` in hex (linux:
     drivers/vfio/pci/vfio_pci.c, parameter `ids`).
     """
 
-    place: str
+    source: str
     text: str
 
     @property
     def from_modprobe(self) -> bool:
-        """Whether modprobe gives it, which a driver built into the kernel never sees."""
-        return self.place.startswith("/etc/modprobe.d/")
+        """Whether modprobe passes it on, which a driver built into the kernel never sees."""
+        return self.source.startswith("/etc/modprobe.d/")
 
     def takes(self, function: Function) -> bool:
-        """Whether vfio-pci would claim `function` by this entry, if nothing has it before."""
+        """Whether vfio-pci would claim `function` by this entry, if no driver has it before."""
         fields = self.text.lower().split(":")
         if len(fields) < 2 or not function.vendor or not function.device:
             return False
-        has = (
+        ids = (
             function.vendor,
             function.device,
             function.subsystem_vendor,
             function.subsystem_device,
         )
-        if any(not _same(wanted, is_) for wanted, is_ in zip(fields, has)):
+        if any(not _same_id(field, own) for field, own in zip(fields, ids)):
             return False
         return _same_class(fields[4:], function.class_code)
 
 
-def _same(wanted: str, is_: str) -> bool:
-    return wanted.strip() == _ANY or wanted.strip().zfill(4) == is_
+def _same_id(field: str, own: str) -> bool:
+    return field.strip() == _ANY or field.strip().zfill(4) == own
 
 
 def _same_class(fields: list[str], class_code: str) -> bool:
     try:
-        wanted = int(fields[0], 16) if fields else 0
+        class_field = int(fields[0], 16) if fields else 0
         mask = int(fields[1], 16) if len(fields) > 1 else 0
-        return not (wanted ^ int(class_code, 16)) & mask
+        return not (class_field ^ int(class_code, 16)) & mask
     except ValueError:
         return False
 
@@ -73,60 +73,62 @@ def ids_entries(host: Host) -> tuple[IdsEntry, ...]:
 
 
 def _ids_entries(host: Host) -> Iterator[IdsEntry]:
-    lines = (
-        ("the kernel's command line", host.boot.command_line),
-        ("the next boot's command line", host.boot.next_command_line or ""),
+    sources = (
+        ("the kernel's command line", kernel_arguments(host.boot.command_line)),
+        ("the next boot's command line", kernel_arguments(host.boot.next_command_line or "")),
     )
-    for place, line in lines:
-        for name, value in kernel_arguments(line):
-            if name == "vfio_pci.ids":
-                yield from (IdsEntry(place, text) for text in value.split(",") if text)
+    options = [(source, name, value) for source, line in sources for name, value in line]
     for path, name, value in module_options(host.settings, "vfio_pci"):
-        if name == "ids":
-            yield from (IdsEntry(path, text) for text in value.split(",") if text)
+        options.append((path, f"vfio_pci.{name}", value))
+    for source, name, value in options:
+        if name == "vfio_pci.ids":
+            yield from (IdsEntry(source, text) for text in value.split(",") if text)
 
 
 def check_identical(host: Host, cards: Iterable[Card]) -> list[Finding]:
-    """WC113: several cards of the same ids, of which only some are to be given."""
-    given = {card.slot for card in cards}
-    alike: dict[str, list[Card]] = defaultdict(list)
+    """WC113: several cards of the same ids, of which only some are selected."""
+    slots = {card.slot for card in cards}
+    by_ids: dict[str, list[str]] = defaultdict(list)
     for card in host.cards:
         if card.gpu[0].vendor and card.gpu[0].device:
-            alike[card.gpu[0].ids].append(card)
-    findings = []
-    for ids, members in sorted(alike.items()):
-        staying = [card.slot for card in members if card.slot not in given]
-        going = [card.slot for card in members if card.slot in given]
-        if staying and going:
-            findings.append(
-                Finding(
-                    "WC113",
-                    ids,
-                    Severity.NOTE,
-                    f"{len(members)} cards have the ids {ids}: {', '.join(going)} to be given, "
-                    f"{', '.join(staying)} to stay. Wholecard binds by address, so they are kept "
-                    "apart; a binding by ids would take them all.",
-                )
-            )
-    return findings
+            by_ids[card.gpu[0].ids].append(card.slot)
+    # All of them, or none, are selected: then there is nothing to tell apart.
+    return [
+        _identical(ids, members, slots)
+        for ids, members in sorted(by_ids.items())
+        if slots & {*members} and {*members} - slots
+    ]
 
 
-def check_ids(host: Host, cards: Iterable[Card], wish: DesiredState | None = None) -> list[Finding]:
+def _identical(ids: str, slots: list[str], selected: set[str]) -> Finding:
+    chosen = ", ".join(slot for slot in slots if slot in selected)
+    others = ", ".join(slot for slot in slots if slot not in selected)
+    return Finding(
+        "WC113",
+        ids,
+        Severity.NOTE,
+        f"{len(slots)} cards have the ids {ids}: {chosen} selected, {others} not selected. "
+        "Wholecard binds by address and tells them apart; a binding by ids would take them all.",
+    )
+
+
+def check_ids(
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
+) -> list[Finding]:
     """WC114 and WC115: bindings by ids that take too much, or that nothing reads."""
     built_in = "vfio_pci" in host.boot.builtin
-    given = set(given_addresses(cards, wish))
+    given = set(given_addresses(cards, desired))
     findings = []
     for entry in ids_entries(host):
         if built_in and entry.from_modprobe:
             findings.append(_unread(entry))
             continue
         stray = [
-            each
-            for each in host.functions
-            if entry.takes(each)
-            and not each.is_bridge
-            and str(each.address) not in given
-            and str(each.physfn) not in given
+            function
+            for function in host.functions
+            if entry.takes(function)
+            and not function.is_bridge
+            and not {str(function.address), str(function.physfn)} & given
         ]
         if stray:
             findings.append(_takes_stray(entry, stray))
@@ -139,25 +141,25 @@ def _takes_stray(entry: IdsEntry, stray: list[Function]) -> Finding:
         "WC114",
         entry.text,
         Severity.ERROR,
-        f"vfio-pci is told ids={entry.text} ({entry.place}); that also takes {names}, which the "
-        "host is to keep.",
-        "Take the ids out there, and bind by address: wholecard-host apply --card ADDRESS",
+        f"vfio-pci has the option ids={entry.text} ({entry.source}), which also binds {names}, not "
+        "selected for passthrough.",
+        "Remove the ids there, and bind by address: wholecard-host apply --card ADDRESS",
     )
 
 
 def _unread(entry: IdsEntry) -> Finding:
     return Finding(
         "WC115",
-        entry.place,
+        entry.source,
         Severity.WARNING,
-        f"{entry.place} tells vfio-pci ids={entry.text}, but vfio-pci is built into this kernel "
-        "and modprobe's options do not reach it: nothing is bound by this line.",
-        "Take the line out, and bind by address: wholecard-host apply --card ADDRESS",
+        f"{entry.source} sets ids={entry.text} for vfio-pci, but vfio-pci is built into this "
+        "kernel, where modprobe's options have no effect: this line binds nothing.",
+        "Remove the line, and bind by address: wholecard-host apply --card ADDRESS",
     )
 
 
 def check_native_first(host: Host, cards: Iterable[Card]) -> list[Finding]:
-    """WC108 before the reboot: a native driver that is sure to come before vfio-pci."""
+    """WC108 before the reboot: a native driver that will certainly be loaded before vfio-pci."""
     findings = []
     early = {module: path for path, module in initramfs_modules(host.settings)}
     for card in cards:
@@ -184,7 +186,8 @@ def _natives(function: Function) -> set[str]:
 
 
 def _built_in_native(function: Function, modules: list[str]) -> Finding:
-    # A USB or audio function is taken over without harm; a display driver has drawn on its card.
+    # A USB or audio function changes drivers without harm; a GPU's driver may leave it in a state
+    # from which the guest's driver does not start.
     severity = Severity.WARNING if function.is_display else Severity.NOTE
     return Finding(
         "WC108",
@@ -192,7 +195,7 @@ def _built_in_native(function: Function, modules: list[str]) -> Finding:
         severity,
         f"{', '.join(modules)} is built into the kernel and claims {function.address} "
         f"{function.ids} before anything else runs; vfio-pci takes it over in the initramfs.",
-        "Apply, reboot and see with verify that it was taken over. If the card then misbehaves "
+        "Apply, reboot, and check with verify that it was taken over. If the card then misbehaves "
         "in a guest, boot a kernel that has the driver as a module.",
     )
 
@@ -202,7 +205,7 @@ def _early_native(function: Function, module: str, path: str) -> Finding:
         "WC108",
         str(function.address),
         Severity.WARNING,
-        f"{path} asks for {module} in the initramfs, and nothing orders vfio-pci before it: it "
-        f"may claim {function.address} {function.ids} first.",
-        f"Take {module} out of {path}, or apply: it writes `softdep {module} pre: vfio-pci`.",
+        f"{path} puts {module} into the initramfs, and nothing loads vfio-pci before it: it may "
+        f"claim {function.address} {function.ids} first.",
+        f"Remove {module} from {path}, or run apply: it writes `softdep {module} pre: vfio-pci`.",
     )

@@ -1,4 +1,4 @@
-"""The functions themselves: do they answer, can they be reset, how wide is their link. Pure."""
+"""The functions themselves: do they respond, can they be reset, how wide is their link. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.pci import Card, Function
 
-# A link's width has six bits (PCI Express base specification, Link Status). All ones is what a
-# bus answers for a device that does not.
+# A link's width has six bits (PCI Express base specification, Link Status). A read of a device
+# that does not respond gives all ones.
 _WIDTH_ALL_ONES = 63
 
 
 def check_domain(cards: Iterable[Card]) -> list[Finding]:
-    """WC119: nova has no way to write this address."""
+    """WC119: nova cannot read this address."""
     return [
         Finding(
             "WC119",
             card.slot,
             Severity.ERROR,
-            f"Card {card.slot} is in PCI domain {card.functions[0].address.domain:x}; nova knows "
-            "domains up to ffff and passes the card over without a word.",
-            "Switch off Intel VMD for this slot in the firmware's setup, so that the card comes "
-            "to domain 0000.",
+            f"Card {card.slot} is in PCI domain {card.functions[0].address.domain:x}. nova knows "
+            "domains up to ffff and skips the card without a message.",
+            "Switch off Intel VMD for this slot in the firmware setup; then the card is in domain "
+            "0000.",
         )
         for card in cards
         if card.functions[0].address.in_wide_domain
@@ -33,7 +33,7 @@ def check_domain(cards: Iterable[Card]) -> list[Finding]:
 
 
 def check_alive(cards: Iterable[Card]) -> list[Finding]:
-    """WC121: functions that do not answer, or that runtime power management has given up."""
+    """WC121: functions that do not respond, or that did not wake from a power state."""
     findings = []
     for card in cards:
         for function in card.functions:
@@ -44,9 +44,9 @@ def check_alive(cards: Iterable[Card]) -> list[Finding]:
                         "WC121",
                         str(function.address),
                         Severity.ERROR,
-                        f"{function.address} {function.ids} does not answer: {why}.",
+                        f"{function.address} {function.ids} does not respond: {why}.",
                         "Switch the host off and on: a warm reboot often does not bring such a "
-                        "card back. See what led to it:\n"
+                        "card back. Look for the cause:\n"
                         f"  dmesg | grep -e {function.address} -e 'Unknown header type'",
                     )
                 )
@@ -64,19 +64,17 @@ def _why_dead(function: Function) -> str:
 
 
 def check_reset(
-    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC120: no reset of its own; then VFIO can only reset the whole bus, if it may."""
+    """WC120: no reset of its own; then VFIO can only reset the whole bus, if all of it is given."""
     cards = tuple(cards)
-    given = set(given_addresses(cards, wish))
-    return [
-        _no_reset(
-            function, [each for each in _bus(host, function) if str(each.address) not in given]
-        )
-        for card in cards
-        for function in card.gpu
-        if not _resets_alone(host, function)
-    ]
+    given = set(given_addresses(cards, desired))
+    findings = []
+    for function in (function for card in cards for function in card.gpu):
+        if not _resets_alone(host, function):
+            others = [each for each in _bus(host, function) if str(each.address) not in given]
+            findings.append(_no_reset(function, others))
+    return findings
 
 
 def _resets_alone(host: Host, function: Function) -> bool:
@@ -90,34 +88,38 @@ def _resets_alone(host: Host, function: Function) -> bool:
 
 def _bus(host: Host, function: Function) -> list[Function]:
     """Every function on the function's own bus, which one bus reset resets together."""
-    place = (function.address.domain, function.address.bus)
-    return [each for each in host.functions if (each.address.domain, each.address.bus) == place]
+    bus = (function.address.domain, function.address.bus)
+    return [each for each in host.functions if (each.address.domain, each.address.bus) == bus]
 
 
-def _no_reset(function: Function, strangers: list[Function]) -> Finding:
+def _no_reset(function: Function, others: list[Function]) -> Finding:
+    """`others` are functions on its bus that are not selected."""
     subject = str(function.address)
     message = f"{function.address} {function.ids} has no reset of its own"
-    if function.parents and not strangers:
+    if function.parents and not others:
         return Finding(
             "WC120",
             subject,
             Severity.NOTE,
-            f"{message}; VFIO resets its whole bus instead, which works as long as everything on "
-            "it goes to one server.",
+            f"{message}. VFIO resets its whole bus instead, which works as long as one server has "
+            "everything on that bus.",
         )
-    if strangers:
-        names = ", ".join(str(each.address) for each in strangers)
-        why = f"and a reset of its bus would also reset {names}"
+    if others:
+        why = f"and a reset of its bus would also reset {_names(others)}"
     else:
         why = "and no bridge above it whose bus could be reset"
     return Finding(
         "WC120",
         subject,
         Severity.WARNING,
-        f"{message}, {why}: a server gets the card as the one before left it.",
-        "Put the card into a slot of its own below a root port. Until then switch the host off "
+        f"{message}, {why}: a server gets the card in the state in which the last one left it.",
+        "Put the card into a slot of its own below a root port. Until then, switch the host off "
         "and on when a guest leaves the card in a bad state.",
     )
+
+
+def _names(functions: Iterable[Function]) -> str:
+    return ", ".join(str(function.address) for function in functions)
 
 
 def check_link(host: Host, cards: Iterable[Card]) -> list[Finding]:
@@ -135,29 +137,29 @@ def check_link(host: Host, cards: Iterable[Card]) -> list[Finding]:
                     "WC122",
                     str(function.address),
                     Severity.NOTE,
-                    f"The link of {function.address} runs at {speed:g} GT/s of {speed_max:g}. Many "
-                    "GPUs slow it down while they idle; look again under load.",
+                    f"The link of {function.address} runs at {speed:g} of {speed_max:g} GT/s. Many "
+                    "GPUs slow it down while idle; check again under load.",
                 )
             )
     return findings
 
 
 def _narrow(host: Host, function: Function, width: int, width_max: int) -> Finding:
-    message = f"The link of {function.address} {function.ids} has {width} lanes of {width_max}."
+    message = f"The link of {function.address} {function.ids} has {width} of {width_max} lanes."
     bridge = host.function(function.parents[-1]) if function.parents else None
     if bridge is not None and bridge.link_width_max and bridge.link_width_max < width_max:
-        message += f" The slot below {bridge.address} has no more than {bridge.link_width_max}."
-        fix = "Put the card into a slot with all its lanes, or accept the narrower one."
+        message += f" The slot below {bridge.address} has only {bridge.link_width_max}."
+        fix = "Put the card into a slot with all its lanes, or accept the narrower link."
     else:
         fix = (
-            "Seat the card and its riser anew, and see that the firmware does not split the slot "
+            "Reseat the card and its riser, and check that the firmware does not split the slot "
             "(bifurcation)."
         )
     return Finding("WC122", str(function.address), Severity.WARNING, message, fix)
 
 
 def check_numa(host: Host, cards: Iterable[Card]) -> list[Finding]:
-    """WC132: the host has several NUMA nodes, and nobody says which one a card is on."""
+    """WC132: the host has several NUMA nodes, and the card's node is not known."""
     nodes = max(len(host.cpu.nodes), len(host.memory.nodes))
     if nodes < 2:
         return []
@@ -166,8 +168,8 @@ def check_numa(host: Host, cards: Iterable[Card]) -> list[Finding]:
             "WC132",
             card.slot,
             Severity.NOTE,
-            f"The host has {nodes} NUMA nodes, and the firmware does not say which one card "
-            f"{card.slot} is on: nova cannot place a server's memory beside it.",
+            f"The host has {nodes} NUMA nodes, and the firmware does not say which one has card "
+            f"{card.slot}: nova cannot place a server's memory on the same node.",
         )
         for card in cards
         if all(function.numa_node is None for function in card.gpu)
@@ -175,15 +177,15 @@ def check_numa(host: Host, cards: Iterable[Card]) -> list[Finding]:
 
 
 def check_virtual_functions(cards: Iterable[Card]) -> list[Finding]:
-    """WC135: VFs are in being on a card that is to be given whole."""
+    """WC135: a card that is selected whole has VFs."""
     return [
         Finding(
             "WC135",
             str(function.address),
             Severity.ERROR,
-            f"{function.address} {function.ids} has {function.sriov_vfs} virtual functions in "
-            "being; a card that is given whole has none.",
-            "Take them away, where no server uses them, and what makes them at boot:\n"
+            f"{function.address} {function.ids} has {function.sriov_vfs} virtual functions; a card "
+            "for passthrough as a whole must have none.",
+            "Remove them if no server uses them, and what creates them at boot:\n"
             f"  echo 0 > /sys/bus/pci/devices/{function.address}/sriov_numvfs",
         )
         for card in cards

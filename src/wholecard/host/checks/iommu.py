@@ -1,4 +1,4 @@
-"""The IOMMU: on or off, now and at the next boot, and whether interrupts are kept apart. Pure."""
+"""The IOMMU: on or off, now and at the next boot, and interrupt remapping. Pure."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def check_iommu(host: Host) -> list[Finding]:
                 "WC102",
                 "IOMMU",
                 Severity.WARNING,
-                "The kernel's log knows of no interrupt remapping; VFIO refuses to give cards.",
-                "Switch on x2APIC or interrupt remapping in the firmware's setup, and take "
-                "intremap=off off the kernel's command line.",
+                "The kernel's log shows no interrupt remapping; VFIO then refuses passthrough.",
+                "Switch on x2APIC or interrupt remapping in the firmware setup, and remove "
+                "intremap=off from the kernel's command line.",
             )
         ]
     return []
@@ -43,17 +43,17 @@ def _no_iommu() -> Finding:
         "IOMMU",
         Severity.ERROR,
         "The firmware announces no IOMMU (no ACPI table DMAR or IVRS).",
-        "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware's setup.",
+        "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware setup.",
     )
 
 
 def _unused(host: Host) -> Finding:
     arguments = "intel_iommu=on iommu=pt" if host.iommu.kind == "vt-d" else "iommu=pt"
-    following = host.boot.next_command_line
-    if following is not None and set(arguments.split()) <= set(following.split()):
+    next_line = host.boot.next_command_line
+    if next_line is not None and set(arguments.split()) <= set(next_line.split()):
         fix = f"The next boot has {arguments} on its command line: systemctl reboot"
     else:
-        fix = f"Boot with {arguments} on the kernel's command line; apply sees to it."
+        fix = f"Boot with {arguments} on the kernel's command line; apply adds it."
     return Finding(
         "WC101",
         "IOMMU",
@@ -65,33 +65,38 @@ def _unused(host: Host) -> Finding:
 
 def check_next_boot(host: Host) -> list[Finding]:
     """WC134: the IOMMU is on, and the loader's settings switch it off at the next boot."""
-    following, kind = host.boot.next_command_line, host.iommu.kind
-    if not host.iommu.on or kind is None or following is None:
+    next_line, kind = host.boot.next_command_line, host.iommu.kind
+    if not host.iommu.on or kind is None or next_line is None:
         return []
-    ahead, now = set(kernel_arguments(following)), set(kernel_arguments(host.boot.command_line))
-    # iommu=pt,off is one list; intel_iommu=on,sm_on is another.
-    off = [
-        f"{name}={value}"
-        for name, value in sorted(ahead)
-        if any((name, part) in _OFF[kind] for part in value.split(","))
-    ]
+    at_next, now = set(kernel_arguments(next_line)), set(kernel_arguments(host.boot.command_line))
+    off = _switched_off(kind, at_next)
     if off:
-        severity, what = Severity.ERROR, f"have {' '.join(off)}"
-    elif kind == "vt-d" and _is_on(now) and not _is_on(ahead):
-        # Whether it is on without the argument is the kernel's build: INTEL_IOMMU_DEFAULT_ON.
-        severity, what = Severity.WARNING, "lack the intel_iommu=on that this boot had"
-    else:
-        return []
-    return [
-        Finding(
-            "WC134",
-            "IOMMU",
-            severity,
-            f"The IOMMU is on now, but the boot loader's settings for the next boot {what}.",
-            "Put the argument right where the loader keeps it, or let apply do it, before the "
-            "host is rebooted.",
-        )
-    ]
+        return [_off_at_next_boot(Severity.ERROR, f"have {off}")]
+    if kind == "vt-d" and _is_on(now) and not _is_on(at_next):
+        # Whether it is on without the argument depends on the kernel's INTEL_IOMMU_DEFAULT_ON.
+        lacking = "lack the intel_iommu=on that this boot had"
+        return [_off_at_next_boot(Severity.WARNING, lacking)]
+    return []
+
+
+def _switched_off(kind: str, arguments: set[tuple[str, str]]) -> str:
+    """The arguments that switch the IOMMU off, as words; a value may be a list (`pt,off`)."""
+    return " ".join(
+        f"{name}={value}"
+        for name, value in sorted(arguments)
+        if any((name, part) in _OFF[kind] for part in value.split(","))
+    )
+
+
+def _off_at_next_boot(severity: Severity, what: str) -> Finding:
+    return Finding(
+        "WC134",
+        "IOMMU",
+        severity,
+        f"The IOMMU is on now, but the boot loader's settings for the next boot {what}.",
+        "Correct the argument in the boot loader's settings, or let apply do it, before the host "
+        "is rebooted.",
+    )
 
 
 def _is_on(arguments: set[tuple[str, str]]) -> bool:
@@ -99,7 +104,7 @@ def _is_on(arguments: set[tuple[str, str]]) -> bool:
 
 
 def check_iommu_arguments(host: Host) -> list[Finding]:
-    """WC133: arguments of the other maker's IOMMU, and amd_iommu=on, which is no value of it."""
+    """WC133: arguments of the other maker's IOMMU, and amd_iommu=on, which is not a value of it."""
     own = _OWN_ARGUMENT.get(host.iommu.kind or "")
     if own is None:
         return []
@@ -117,15 +122,15 @@ def check_iommu_arguments(host: Host) -> list[Finding]:
             "IOMMU",
             Severity.NOTE,
             f"{' '.join(idle)} on the command line does nothing: this host has {maker}.",
-            "It can be taken off; it does no harm.",
+            "You can remove it; it does no harm.",
         )
     ]
 
 
 def check_unsafe_interrupts(host: Host) -> list[Finding]:
-    """WC129: somebody allowed VFIO to go without interrupt remapping."""
-    places = list(_unsafe_places(host))
-    if not places:
+    """WC129: VFIO is allowed to work without interrupt remapping."""
+    sources = list(_unsafe_sources(host))
+    if not sources:
         return []
     remapping = {
         True: "Interrupt remapping works here, so nothing needs it",
@@ -137,21 +142,22 @@ def check_unsafe_interrupts(host: Host) -> list[Finding]:
             "WC129",
             "vfio_iommu_type1",
             Severity.WARNING,
-            f"allow_unsafe_interrupts is set ({', '.join(places)}): a guest with a card may then "
+            f"allow_unsafe_interrupts is set ({', '.join(sources)}): a guest with a card may then "
             f"send any interrupt to the host. {remapping}.",
-            "Take it out, switch on interrupt remapping (x2APIC) in the firmware's setup if it "
-            "is off, and reboot.",
+            "Remove it, switch on interrupt remapping (x2APIC) in the firmware setup if it is off, "
+            "and reboot.",
         )
     ]
 
 
-def _unsafe_places(host: Host) -> Iterator[str]:
-    lines = {"/proc/cmdline": host.boot.command_line}
-    if host.boot.next_command_line is not None:
-        lines["the next boot's command line"] = host.boot.next_command_line
-    for place, line in lines.items():
+def _unsafe_sources(host: Host) -> Iterator[str]:
+    lines = {
+        "/proc/cmdline": host.boot.command_line,
+        "the next boot's command line": host.boot.next_command_line or "",
+    }
+    for source, line in lines.items():
         if any(name == _UNSAFE and is_true(value) for name, value in kernel_arguments(line)):
-            yield place
+            yield source
     for path, name, value in module_options(host.settings, "vfio_iommu_type1"):
         if name == "allow_unsafe_interrupts" and is_true(value):
             yield path

@@ -1,4 +1,4 @@
-"""What is given together: drivers, groups, companions, and what the host itself uses. Pure."""
+"""What belongs together: drivers, groups, companions, and what the host itself uses. Pure."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.pci import Address, Card, Function, IommuGroup
 
-_WANTED_DRIVER = "vfio-pci"
+_GUEST_DRIVER = "vfio-pci"
 _PARKING_DRIVER = "pci-stub"
 
 
 def check_drivers(
-    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC103: functions that are not on the driver they are to have; WC111 for one that is gone."""
+    """WC103: functions without the driver that they need; WC111 for one that is gone."""
     findings = [
-        driver_finding(each)
+        driver_finding(function)
         for card in cards
-        for each in card.functions
-        if each.driver != _WANTED_DRIVER
+        for function in card.functions
+        if function.driver != _GUEST_DRIVER
     ]
-    if wish is None:
-        return findings
-    for addresses, wanted in ((wish.companions, _WANTED_DRIVER), (wish.parked, _PARKING_DRIVER)):
-        for text in addresses:
-            function = function_at(host, text)
-            if function is None:
-                findings.append(_not_there(text))
-            elif function.driver != wanted:
-                findings.append(_beside_finding(function, wanted, cards))
+    drivers = dict.fromkeys(desired.companions, _GUEST_DRIVER) if desired else {}
+    drivers.update(dict.fromkeys(desired.parked, _PARKING_DRIVER) if desired else {})
+    for text, driver in drivers.items():
+        function = function_at(host, text)
+        if function is None:
+            findings.append(_gone(text))
+        elif function.driver != driver:
+            findings.append(_beside_finding(function, driver, cards))
     return findings
 
 
@@ -41,89 +40,92 @@ def driver_finding(function: Function) -> Finding:
         "WC103",
         str(function.address),
         Severity.ERROR if function.driver else Severity.WARNING,
-        f"{function.address} {function.ids} {_held(function)}, not on {_WANTED_DRIVER}.",
+        f"{function.address} {function.ids} {_driver_text(function)}, not on {_GUEST_DRIVER}.",
         f"wholecard-host apply --card {function.address.slot_key}.0, then reboot",
     )
 
 
-def _beside_finding(function: Function, wanted: str, cards: Iterable[Card]) -> Finding:
+def _beside_finding(function: Function, driver: str, cards: Iterable[Card]) -> Finding:
+    """WC103 for a companion or a parked function."""
     slots = " ".join(f"--card {card.slot}.0" for card in cards)
     return Finding(
         "WC103",
         str(function.address),
         Severity.ERROR if function.driver else Severity.WARNING,
-        f"{function.address} {function.ids} {_held(function)}, not on {wanted} as the wish says.",
-        f"Apply the same wish (wholecard-host apply {slots} and the rest of it), then reboot.",
+        f"{function.address} {function.ids} {_driver_text(function)}, not on {driver} as desired.",
+        f"wholecard-host apply {slots} with all the other options too, then reboot",
     )
 
 
-def _held(function: Function) -> str:
+def _driver_text(function: Function) -> str:
     return f"is on {function.driver}" if function.driver else "has no driver"
 
 
-def _not_there(text: str) -> Finding:
+def _gone(text: str) -> Finding:
     return Finding(
         "WC111",
         text,
         Severity.ERROR,
-        f"The wish names {text}, and this host has no function there.",
-        "See what the host has (inspect), and name the function by its address of today.",
+        f"The desired state names {text}, but this host has no function at that address.",
+        "See what the host has (inspect), and name the function by its present address.",
     )
 
 
 def check_together(
-    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC104 and WC107: what shares a group with `cards` and is not given with them.
+    """WC104 and WC107: what shares a group with `cards` and is not selected with them.
 
-    What the wish names as a companion or as parked is seen to, and is no finding.
+    A companion or parked function of the desired state is not a finding.
     """
     cards = tuple(cards)
-    given = {card.slot for card in cards}
-    seen_to = {*wish.companions, *wish.parked} if wish else set()
+    slots = {card.slot for card in cards}
+    named = {*desired.companions, *desired.parked} if desired else set()
     findings = []
     for card in cards:
         left = [
-            each
-            for each in card.companions
-            if each.address.slot_key not in given and str(each.address) not in seen_to
+            companion
+            for companion in card.companions
+            if companion.address.slot_key not in slots and str(companion.address) not in named
         ]
-        others = {each.address.slot_key: host.card_of(each.address) for each in left}
-        for other in others.values():
-            if other is not None:
-                findings.append(_shared(host, card, other, given))
-        findings.extend(
-            _left_behind(host, card, each) for each in left if others[each.address.slot_key] is None
-        )
+        findings += _left_out(host, card, left, slots)
     return findings
 
 
-def _shared(host: Host, card: Card, other: Card, given: set[str]) -> Finding:
-    together = " ".join(f"--card {slot}.0" for slot in sorted({*given, other.slot}))
+def _left_out(host: Host, card: Card, left: list[Function], slots: set[str]) -> list[Finding]:
+    """One finding for each other card, then one for each function of no card."""
+    cards = {function.address.slot_key: host.card_of(function.address) for function in left}
+    shared = [_shared(host, card, other, slots) for other in cards.values() if other is not None]
+    alone = [function for function in left if cards[function.address.slot_key] is None]
+    return shared + [_left_behind(host, card, function) for function in alone]
+
+
+def _shared(host: Host, card: Card, other: Card, slots: set[str]) -> Finding:
+    together = " ".join(f"--card {slot}.0" for slot in sorted({*slots, other.slot}))
     return Finding(
         "WC107",
         card.slot,
         Severity.ERROR,
         f"Card {card.slot} shares {_group_names(host, card)} with card {other.slot} "
-        f"({_list(other.functions)}), which is not to be given.",
-        f"Give these cards together: {together}; or put one into another slot.",
+        f"({_list(other.functions)}), which is not selected.",
+        f"Select these cards together: {together}; or put one into another slot.",
     )
 
 
 def _left_behind(host: Host, card: Card, companion: Function) -> Finding:
-    held = f"on {companion.driver}" if companion.driver else "without a driver"
+    driver = f"on {companion.driver}" if companion.driver else "without a driver"
     return Finding(
         "WC104",
         str(companion.address),
         Severity.ERROR,
-        f"{companion.address} {companion.ids} ({held}) shares {_group_names(host, card)} with "
-        f"card {card.slot} and is part of no card.",
-        "Put the card into a slot with a group of its own, or switch on ACS in the firmware.",
+        f"{companion.address} {companion.ids} ({driver}) shares {_group_names(host, card)} with "
+        f"card {card.slot} and is not part of a card.",
+        "Put the card into a slot with a group of its own, or switch on ACS in the firmware setup.",
     )
 
 
 def check_viable(host: Host, cards: Iterable[Card]) -> list[Finding]:
-    """WC105: groups of `cards` that VFIO would not open now. Predicted groups are not judged."""
+    """WC105: groups of `cards` that VFIO would not open now. Predicted groups are not checked."""
     if host.groups_predicted:
         return []
     groups = {group.number: group for card in cards for group in host.groups_of(card)}
@@ -131,57 +133,55 @@ def check_viable(host: Host, cards: Iterable[Card]) -> list[Finding]:
 
 
 def _not_viable(group: IommuGroup) -> Finding:
-    holders = ", ".join(f"{each.address} ({each.driver})" for each in group.blockers)
+    blockers = ", ".join(f"{each.address} ({each.driver})" for each in group.blockers)
     return Finding(
         "WC105",
         group.name,
         Severity.ERROR,
-        f"{group.name} is not viable: held by {holders}.",
+        f"{group.name} is not viable, because of {blockers}.",
         "Bind every endpoint of the group to vfio-pci.",
     )
 
 
 def check_uses(
-    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC131: functions to be given or parked that the host itself has a use for."""
-    taken = set(given_addresses(cards, wish))
-    if wish:
-        taken.update(wish.parked)
+    """WC131: functions to bind that the host itself uses."""
+    addresses = set(given_addresses(cards, desired))
+    if desired:
+        addresses.update(desired.parked)
     return [
         Finding(
             "WC131",
             use.address,
             Severity.ERROR,
-            f"The host uses {use.address}: {_use_text(use.kind)} {use.what}. Given away, it is "
-            "gone from the host.",
+            f"The host itself uses {use.address}: {_USES.get(use.kind, use.kind)} {use.what}. Once "
+            "bound, the host loses it.",
             "Leave this card out, or first move what the host has there to another device "
             "(findmnt and ip route show it).",
         )
         for use in host.uses
-        if use.address in taken
+        if use.address in addresses
     ]
 
 
-def _use_text(kind: str) -> str:
-    known = {
-        "disk": "a disk in use,",
-        "network": "a network link that is up,",
-        "default-route": "the default route goes over",
-    }
-    return known.get(kind, kind)
+_USES = {
+    "disk": "a disk in use,",
+    "network": "a network link that is up,",
+    "default-route": "the default route goes over",
+}
 
 
-def given_addresses(cards: Iterable[Card], wish: DesiredState | None = None) -> Iterator[str]:
-    """The addresses of every function that is given: the cards' and the wish's companions."""
+def given_addresses(cards: Iterable[Card], desired: DesiredState | None = None) -> Iterator[str]:
+    """The addresses of every function for guests: the cards' and the companions'."""
     for card in cards:
-        yield from (str(each.address) for each in card.functions)
-    if wish:
-        yield from wish.companions
+        yield from (str(function.address) for function in card.functions)
+    if desired:
+        yield from desired.companions
 
 
 def function_at(host: Host, text: str) -> Function | None:
-    """The function whose address is written so; None for none and for what is no address."""
+    """The function at the address `text`; None also where the text is not an address."""
     try:
         return host.function(Address.parse(text))
     except UsageError:

@@ -1,4 +1,4 @@
-"""The kernel: has it what the wish needs, and is it asked for what it no longer has. Pure."""
+"""The kernel: does it have what passthrough needs, and is it asked for what it lost. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from wholecard.host.facts.module_parameters import initramfs_modules, loaded_mod
 from wholecard.pci import Card
 
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
-# Enterprise Linux and SUSE carry later features under an older number, so an old number proves
-# nothing there: 5.14.0-503.el9, 6.4.0-150600.21-default. So do NVIDIA's kernels for Ubuntu.
+# Enterprise Linux and SUSE backport features to an older number, so an old number proves nothing
+# there: 5.14.0-503.el9, 6.4.0-150600.21-default. So do NVIDIA's kernels for Ubuntu.
 _BACKPORTING = re.compile(r"\.el[0-9]|-[0-9]{6}\.|-default$|-nvidia")
 
-# The two modules without which VFIO gives nothing on x86.
+# The two modules that VFIO needs on x86.
 _NEEDED = ("vfio_pci", "vfio_iommu_type1")
 
+# linux: "PCI: Introduce new device binding path using pci_dev.driver_override".
 DRIVER_OVERRIDE = (3, 16)
+# linux: "vfio/pci: Remove console drivers"; drivers/vfio/pci/vfio_pci_core.c, vfio_pci_vga_init.
 VFIO_EVICTS_CONSOLE = (6, 0)
+# linux: "vfio: Fold vfio_virqfd.ko into vfio.ko".
 VIRQFD_FOLDED = (6, 2)
 
 Release = tuple[int, int]
@@ -35,8 +38,8 @@ class _Feature:
     ids: frozenset[str]
 
 
-# linux: drivers/vfio/pci/nvgrace-gpu/main.c (6.9). Without this variant driver the GPU's memory,
-# which is no BAR on these boards, does not reach the guest.
+# linux: drivers/vfio/pci/nvgrace-gpu/main.c (6.9). Without this variant driver the guest does not
+# get the GPU's memory, which is not a BAR on these boards.
 _FEATURES = (
     _Feature((6, 9), "the driver nvgrace-gpu-vfio-pci", frozenset({"10de:2342", "10de:2345"})),
 )
@@ -49,7 +52,7 @@ def release_of(text: str) -> Release | None:
 
 
 def surely_older(text: str, release: Release) -> bool:
-    """Whether this kernel lacks what came with `release`; False also where one cannot know."""
+    """Whether this kernel lacks what came with `release`; False also where it is not known."""
     own = release_of(text)
     return own is not None and own < release and not _BACKPORTING.search(text)
 
@@ -60,8 +63,23 @@ def surely_has(text: str, release: Release) -> bool:
     return own is not None and own >= release
 
 
+# By ID and ID_LIKE of os-release(5); Ubuntu is also like Debian, so it comes first.
+_PACKAGES = (
+    ({"ubuntu"}, "apt install linux-modules-extra-{release}"),
+    ({"debian"}, "apt install linux-image-amd64   # the cloud kernel leaves vfio-pci out"),
+    (
+        {"suse", "opensuse-leap", "sles"},
+        "zypper install kernel-default   # kernel-default-base leaves vfio-pci out",
+    ),
+    (
+        {"rhel", "fedora", "centos", "rocky", "almalinux"},
+        "dnf install kernel-modules-{release}",
+    ),
+)
+
+
 def check_modules(host: Host) -> list[Finding]:
-    """WC116 and WC117: vfio-pci is not there, or is built in."""
+    """WC116 and WC117: vfio-pci is missing, or is built in."""
     in_use = any(function.driver == "vfio-pci" for function in host.functions)
     missing = [name for name in _NEEDED if name in host.boot.missing]
     if missing and not in_use:
@@ -71,8 +89,8 @@ def check_modules(host: Host) -> list[Finding]:
                 "vfio-pci",
                 Severity.ERROR,
                 f"The kernel {host.boot.release or 'of this host'} has no "
-                f"{' and no '.join(missing)}, neither built in nor as a module: no card can be "
-                "given.",
+                f"{' and no '.join(missing)}, neither built in nor as a module: no passthrough is "
+                "possible.",
                 _package_fix(host),
             )
         ]
@@ -82,47 +100,33 @@ def check_modules(host: Host) -> list[Finding]:
                 "WC117",
                 "vfio-pci",
                 Severity.NOTE,
-                "vfio-pci is built into the kernel: options and softdeps for it in modprobe.d do "
-                "nothing. Wholecard binds by address in the initramfs, which works all the same.",
+                "vfio-pci is built into the kernel: options and softdeps for it in modprobe.d have "
+                "no effect. Wholecard binds by address in the initramfs, which works anyway.",
             )
         ]
     return []
 
 
 def _package_fix(host: Host) -> str:
-    family = f"{host.boot.distribution} {host.boot.like}".lower().split()
-    if "ubuntu" in family:
-        command = f"apt install linux-modules-extra-{host.boot.release}"
-    elif "debian" in family:
-        command = "apt install linux-image-amd64   # the cloud kernel leaves vfio-pci out"
-    elif "suse" in family or "opensuse-leap" in family or "sles" in family:
-        command = "zypper install kernel-default   # kernel-default-base leaves vfio-pci out"
-    elif {"rhel", "fedora", "centos", "rocky", "almalinux"} & set(family):
-        command = f"dnf install kernel-modules-{host.boot.release}"
-    else:
-        return (
-            "Install the package of this kernel's modules, or boot a kernel with CONFIG_VFIO_PCI."
-        )
-    return f"Install the package that has it, then reboot into that kernel:\n  {command}"
+    family = {*f"{host.boot.distribution} {host.boot.like}".lower().split()}
+    for names, command in _PACKAGES:
+        if names & family:
+            what = "Install the package that has it, then reboot into that kernel:"
+            return f"{what}\n  {command.format(release=host.boot.release)}"
+    return "Install the package of this kernel's modules, or boot a kernel with CONFIG_VFIO_PCI."
 
 
 def check_release(host: Host, cards: Iterable[Card]) -> list[Finding]:
-    """WC127: the kernel is older than what the wish needs."""
+    """WC127: the kernel is too old for binding by address, or for one of the cards."""
     release = host.boot.release
     findings = []
     if surely_older(release, DRIVER_OVERRIDE):
-        findings.append(
-            _too_old(
-                host,
-                Severity.ERROR,
-                "driver_override, by which functions are bound by address",
-                DRIVER_OVERRIDE,
-            )
-        )
+        what = "driver_override, by which functions are bound by address"
+        findings.append(_too_old(host, Severity.ERROR, what, DRIVER_OVERRIDE))
     for feature in _FEATURES:
-        concerned = [card.slot for card in cards if any(g.ids in feature.ids for g in card.gpu)]
-        if concerned and surely_older(release, feature.since):
-            what = f"{feature.name}, which {', '.join(concerned)} needs"
+        slots = [card.slot for card in cards if any(gpu.ids in feature.ids for gpu in card.gpu)]
+        if slots and surely_older(release, feature.since):
+            what = f"{feature.name}, which {', '.join(slots)} needs"
             findings.append(_too_old(host, Severity.WARNING, what, feature.since))
     return findings
 
@@ -139,7 +143,7 @@ def _too_old(host: Host, severity: Severity, what: str, release: Release) -> Fin
 
 
 def check_virqfd(host: Host) -> list[Finding]:
-    """WC130: settings ask for vfio_virqfd, which Linux 6.2 folded into vfio."""
+    """WC130: settings name vfio_virqfd, which Linux 6.2 made a part of vfio."""
     if not surely_has(host.boot.release, VIRQFD_FOLDED):
         return []
     named = (*initramfs_modules(host.settings), *loaded_modules(host.settings))
@@ -150,8 +154,9 @@ def check_virqfd(host: Host) -> list[Finding]:
             path,
             Severity.WARNING,
             f"{path} names vfio_virqfd, which is part of vfio since Linux 6.2; this kernel is "
-            f"{host.boot.release}. Building the initramfs or loading modules at boot fails on it.",
-            f"Take it out:\n  sed -i 's/\\bvfio_virqfd\\b//' {path}",
+            f"{host.boot.release}. Because of it, building the initramfs or loading modules at "
+            "boot fails.",
+            f"Remove it:\n  sed -i 's/\\bvfio_virqfd\\b//' {path}",
         )
         for path in paths
     ]
@@ -166,8 +171,8 @@ def check_secure_boot(host: Host) -> list[Finding]:
             "WC128",
             "secure boot",
             Severity.NOTE,
-            "Secure boot is on: the kernel loads signed modules alone and locks itself down. The "
-            "distribution's vfio-pci is signed, and binding works as ever; a module that was "
+            "Secure boot is on: the kernel loads only signed modules and is in lockdown. The "
+            "distribution's vfio-pci is signed, and binding works as usual. A module that was "
             "built on this host is not loaded until its key is enrolled (mokutil --import).",
         )
     ]

@@ -1,4 +1,4 @@
-"""Memory: the cards' against a guest's address width, huge pages, and what may be locked. Pure."""
+"""Memory: the cards' and a guest's address width, huge pages, and what may be locked. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNITS = {"K": 1 << 10, "M": MIB, "G": GIB}
 
 
 def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
-    """WC123: the cards' memory does not fit into what UEFI takes for it by default."""
+    """WC123: the cards' memory does not fit into the window that UEFI has for it by default."""
     cards = tuple(cards)
     whole = bar_window(cards)
     default = default_window(host)
@@ -36,7 +36,7 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     message = (
         f"A server with {counted(count, 'card')} does not see all of it: {needs} a window of "
         f"{size_text(bar_window(largest[:count]))}, and with QEMU's default of {DEFAULT_BITS} "
-        f"address bits UEFI takes {size_text(default)}."
+        f"address bits UEFI reserves {size_text(default)}."
     )
     bits = window_bits(whole)
     if count < len(cards):
@@ -44,8 +44,8 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     widest = widest_bits(host)
     if bits > widest:
         message += (
-            f" That takes {bits} bits, and no more than {widest} can be had on this host: "
-            "give fewer of them to one server."
+            f" That needs {bits} bits, and a guest on this host has at most {widest}: give fewer "
+            "cards to one server."
         )
     return [
         Finding(
@@ -60,9 +60,10 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
 
 def _width_fix(bits: int) -> str:
     return (
-        "Use q35 and UEFI images and set the width on the flavor (nova 2024.1 or later, libvirt "
-        "8.7 or later); the same names with hw_ on an image. With cpu_mode=host-passthrough, "
-        "passthrough alone does. The server's RAM has to fit beside the window.\n"
+        "Use q35 and UEFI images, and set the width on the flavor (nova 2024.1 or later, libvirt "
+        "8.7 or later), or on an image by the same names with hw_. With "
+        "cpu_mode=host-passthrough, hw:maxphysaddr_mode=passthrough is enough. The server's RAM "
+        "must fit beside the window.\n"
         "  openstack flavor set FLAVOR --property hw:maxphysaddr_mode=emulate "
         f"--property hw:maxphysaddr_bits={bits}\n"
         "  openstack image set IMAGE --property hw_machine_type=q35 "
@@ -71,7 +72,7 @@ def _width_fix(bits: int) -> str:
 
 
 def check_hypertransport(host: Host, cards: Iterable[Card]) -> list[Finding]:
-    """WC124: an AMD host that can start servers with RAM across the hole below 1 TiB."""
+    """WC124: an AMD host with enough RAM for servers whose memory reaches the hole below 1 TiB."""
     if host.cpu.vendor != AMD or host.memory.total <= HYPERTRANSPORT or not tuple(cards):
         return []
     return [
@@ -80,8 +81,8 @@ def check_hypertransport(host: Host, cards: Iterable[Card]) -> list[Finding]:
             "memory",
             Severity.NOTE,
             f"This AMD host has {size_text(host.memory.total)} of RAM. A server with a card and "
-            f"more than about {HYPERTRANSPORT // GIB} GiB reaches the addresses below 1 TiB "
-            "that AMD's IOMMU keeps for itself: Windows then says code 43.",
+            f"more than about {HYPERTRANSPORT // GIB} GiB uses addresses below 1 TiB that AMD's "
+            "IOMMU reserves: Windows then shows code 43.",
             "For such servers use the machine type pc-q35-7.1 or later (hw_machine_type) and more "
             "than 40 address bits (hw:maxphysaddr_mode).",
         )
@@ -99,11 +100,11 @@ def check_memlock(host: Host, cards: Iterable[Card]) -> list[Finding]:
             "memlock",
             Severity.NOTE,
             f"libvirt's service may lock {size_text(limit)} of memory, and a server with a card "
-            "locks all its RAM. libvirt raises the limit for each such server itself, for which "
-            "it needs CAP_SYS_RESOURCE: in a container without it the server does not start "
+            "locks all its RAM. libvirt raises the limit for each such server itself, which needs "
+            "CAP_SYS_RESOURCE: in a container without it the server does not start "
             "(VFIO_MAP_DMA failed).",
-            "Only where that is seen, give the service the limit (virtqemud.service where libvirt "
-            "is modular):\n"
+            "Only if you see that error, raise the service's limit (virtqemud.service where "
+            "libvirt is modular):\n"
             "  mkdir -p /etc/systemd/system/libvirtd.service.d\n"
             "  printf '[Service]\\nLimitMEMLOCK=infinity\\n' "
             "> /etc/systemd/system/libvirtd.service.d/memlock.conf\n"
@@ -113,15 +114,17 @@ def check_memlock(host: Host, cards: Iterable[Card]) -> list[Finding]:
 
 
 def check_hugepages(
-    host: Host, cards: Iterable[Card], wish: DesiredState | None = None
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC126: huge pages against the wish, against RAM, and against the cards' NUMA nodes."""
-    wished = tuple((each, _bytes(each)) for each in (wish.hugepages if wish else ()))
-    findings = [_too_few(host, each, size) for each, size in wished if _lacks(host, each, size)]
-    set_aside = sum(each.count * size for each, size in wished)
+    """WC126: huge pages compared with the request, with RAM, and with the cards' NUMA nodes."""
+    requested = [(pages, _bytes(pages)) for pages in (desired.hugepages if desired else ())]
+    findings = [
+        _too_few(host, pages, size) for pages, size in requested if _lacks(host, pages, size)
+    ]
     sizes = {pool.size for pool in host.memory.hugepages}
-    there = sum(size * (_pool_total(host, size) or 0) for size in sizes)
-    findings += _too_much(host, max(set_aside, there), "The wish" if wished else "The host")
+    present = sum(size * (_pool_total(host, size) or 0) for size in sizes)
+    reserved = max(sum(pages.count * size for pages, size in requested), present)
+    findings += _too_much(host, reserved, "The desired state" if requested else "The host")
     return findings + _elsewhere(host, cards)
 
 
@@ -133,9 +136,9 @@ def _bytes(pages: HugePages) -> int:
 
 def _pool_total(host: Host, size: int) -> int | None:
     """Pages of `size` that the host has, None where nothing is known of that size."""
-    totals = [each for each in host.memory.hugepages if each.size == size]
-    whole = [each.total for each in totals if each.node is None]
-    return whole[0] if whole else sum(each.total for each in totals) if totals else None
+    pools = [pool for pool in host.memory.hugepages if pool.size == size]
+    whole = [pool.total for pool in pools if pool.node is None]
+    return whole[0] if whole else sum(pool.total for pool in pools) if pools else None
 
 
 def _lacks(host: Host, pages: HugePages, size: int) -> bool:
@@ -148,18 +151,18 @@ def _too_few(host: Host, pages: HugePages, size: int) -> Finding:
         "WC126",
         f"huge pages of {pages.size}",
         Severity.WARNING,
-        f"The wish asks for {pages.count} huge pages of {pages.size}; the host has "
+        f"{pages.count} huge pages of {pages.size} are requested; the host has "
         f"{_pool_total(host, size)}.",
-        "Apply and reboot: they are set aside at boot, before memory is in pieces. If it has "
-        "fewer after that, RAM does not reach for them.",
+        "Apply and reboot: they are reserved at boot, before memory is fragmented. If there are "
+        "fewer after that, the host has too little RAM for them.",
     )
 
 
-def _too_much(host: Host, set_aside: int, who: str) -> list[Finding]:
+def _too_much(host: Host, reserved: int, who: str) -> list[Finding]:
     total = host.memory.total
-    if not total or not set_aside:
+    if not total or not reserved:
         return []
-    left = total - set_aside
+    left = total - reserved
     if left >= min(4 * GIB, total // 8):
         return []
     rest = f"{size_text(left)} is left" if left > 0 else "nothing is left"
@@ -168,9 +171,9 @@ def _too_much(host: Host, set_aside: int, who: str) -> list[Finding]:
             "WC126",
             "huge pages",
             Severity.ERROR if left <= 0 else Severity.WARNING,
-            f"{who} sets {size_text(set_aside)} of {size_text(total)} RAM aside as huge pages: "
+            f"{who} reserves {size_text(reserved)} of {size_text(total)} RAM as huge pages: "
             f"{rest} for the host, QEMU's own memory and everything else.",
-            "Ask for fewer: leave the host 4 GiB at least, and what nova keeps for it "
+            "Request fewer: leave the host at least 4 GiB, and what nova reserves for it "
             "(reserved_host_memory_mb).",
         )
     ]
@@ -185,17 +188,17 @@ def _elsewhere(host: Host, cards: Iterable[Card]) -> list[Finding]:
     for card in cards:
         node = card.gpu[0].numa_node
         if node is not None and by_node.get(node) == 0 and any(by_node.values()):
-            having = ", ".join(str(each) for each, size in sorted(by_node.items()) if size)
+            others = ", ".join(str(other) for other, size in sorted(by_node.items()) if size)
             findings.append(
                 Finding(
                     "WC126",
                     card.slot,
                     Severity.WARNING,
                     f"Card {card.slot} is on NUMA node {node}, which has no huge pages; node "
-                    f"{having} has. nova places a server beside its card or not at all, unless "
-                    "the policy says otherwise.",
+                    f"{others} has. nova places a server on its card's node or not at all, unless "
+                    "the NUMA policy allows another.",
                     "Spread the huge pages over the nodes: the kernel does so for hugepages= "
-                    "without a node, where each has RAM enough.",
+                    "without a node, if each node has enough RAM.",
                 )
             )
     return findings

@@ -1,8 +1,12 @@
-"""What keeps cards from being given, or will hurt when they are, as findings. Pure."""
+"""What prevents passthrough of cards, or causes trouble with it, as findings. Pure.
+
+A new check is a function in a file beside this and one row in the table of its arguments.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Callable
 
 from wholecard.core import Finding
 from wholecard.host.checks.display import check_bmc, check_boot_display, check_framebuffers
@@ -47,48 +51,60 @@ from wholecard.pci import Card
 __all__ = ["check", "check_iommu", "check_together", "check_viable", "driver_finding"]
 
 
-def check(host: Host, cards: Iterable[Card], *, wish: DesiredState | None = None) -> list[Finding]:
-    """Everything that stands against giving `cards` together, in the order of the rules' codes.
+Cards = tuple[Card, ...]
 
-    `wish` adds what is asked for besides the cards: companions, parked functions, huge pages.
-    Where a fact is not known a check says nothing. The same facts give the same findings.
+OF_HOST: tuple[Callable[[Host], list[Finding]], ...] = (
+    check_iommu,
+    check_iommu_arguments,
+    check_next_boot,
+    check_unsafe_interrupts,
+    check_modules,
+    check_virqfd,
+    check_secure_boot,
+)
+OF_CARDS: tuple[Callable[[Cards], list[Finding]], ...] = (
+    check_boot_display,
+    check_bmc,
+    check_domain,
+    check_alive,
+    check_virtual_functions,
+)
+OF_HOST_AND_CARDS: tuple[Callable[[Host, Cards], list[Finding]], ...] = (
+    check_viable,
+    check_native_first,
+    check_identical,
+    check_link,
+    check_numa,
+    check_release,
+    check_address_width,
+    check_hypertransport,
+    check_memlock,
+)
+OF_DESIRED_STATE: tuple[Callable[[Host, Cards, DesiredState | None], list[Finding]], ...] = (
+    check_drivers,
+    check_together,
+    check_uses,
+    check_ids,
+    check_framebuffers,
+    check_reset,
+    check_hugepages,
+)
+
+
+def check(
+    host: Host, cards: Iterable[Card], *, desired: DesiredState | None = None
+) -> list[Finding]:
+    """The findings about passing `cards` through together, in the order of the rules' codes.
+
+    `desired` adds what is requested besides the cards: companions, parked functions, huge pages.
+    Where a fact is not known a check gives no finding. The same facts give the same findings.
     """
     cards = tuple(cards)
-    findings = [
-        *_of_the_host(host),
-        *check_drivers(host, cards, wish),
-        *check_together(host, cards, wish),
-        *check_viable(host, cards),
-        *check_uses(host, cards, wish),
-        *check_native_first(host, cards),
-        *check_identical(host, cards),
-        *check_ids(host, cards, wish),
-        *check_boot_display(cards),
-        *check_bmc(cards),
-        *check_framebuffers(host, cards, wish),
-        *check_domain(cards),
-        *check_alive(cards),
-        *check_reset(host, cards, wish),
-        *check_link(host, cards),
-        *check_numa(host, cards),
-        *check_virtual_functions(cards),
-        *check_release(host, cards),
-        *check_address_width(host, cards),
-        *check_hypertransport(host, cards),
-        *check_memlock(host, cards),
-        *check_hugepages(host, cards, wish),
+    results = [
+        *(check_host(host) for check_host in OF_HOST),
+        *(check_cards(cards) for check_cards in OF_CARDS),
+        *(check_both(host, cards) for check_both in OF_HOST_AND_CARDS),
+        *(check_all(host, cards, desired) for check_all in OF_DESIRED_STATE),
     ]
+    findings = [finding for result in results for finding in result]
     return sorted(findings, key=lambda finding: finding.rule)
-
-
-def _of_the_host(host: Host) -> list[Finding]:
-    """What is so whichever cards are given."""
-    return [
-        *check_iommu(host),
-        *check_iommu_arguments(host),
-        *check_next_boot(host),
-        *check_unsafe_interrupts(host),
-        *check_modules(host),
-        *check_virqfd(host),
-        *check_secure_boot(host),
-    ]

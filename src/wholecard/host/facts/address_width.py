@@ -9,52 +9,45 @@ from wholecard.core.units import GIB, TIB
 from wholecard.host.facts.host import Host
 from wholecard.pci import Card, Function
 
-# QEMU shows 40 address bits unless told otherwise. UEFI believes 40 on AMD and takes an eighth of
-# the address space for 64-bit BARs; elsewhere it does not believe them and takes 32 GiB. Above 46
-# it goes no further (edk2: OvmfPkg/Library/PlatformInitLib/MemDetect.c,
-# PlatformAddressWidthFromCpuid and PlatformDynamicMmioWindow; PcdPciMmio64Size).
+# QEMU shows 40 address bits by default. On AMD UEFI trusts them and reserves an eighth of the
+# address space for 64-bit BARs; elsewhere it does not and reserves 32 GiB. It uses at most 46
+# (edk2: OvmfPkg/Library/PlatformInitLib/MemDetect.c, PlatformAddressWidthFromCpuid and
+# PlatformDynamicMmioWindow; PcdPciMmio64Size).
 DEFAULT_BITS = 40
-
-
 _UEFI_BITS = 46
-
-
 _WINDOW_SHARE_BITS = 3
-
-
 _CLASSIC_WINDOW = 32 * GIB
 
-
-# AMD's IOMMU keeps the addresses from here to 1 TiB for HyperTransport (AMD I/O Virtualization
+# AMD's IOMMU reserves the addresses from here to 1 TiB for HyperTransport (AMD I/O Virtualization
 # Technology specification, "Special Address Controls"; qemu: hw/i386/pc.c, AMD_HT_START).
 HYPERTRANSPORT = 0xFD_0000_0000
 
-
+# The vendor_id of /proc/cpuinfo.
 AMD = "AuthenticAMD"
 
 
 def bar_window(cards: Iterable[Card]) -> int:
     """The window, in bytes and a power of two, that UEFI needs for the 64-bit BARs of `cards`.
 
-    In the guest each function sits below a root port of its own. A port's window begins at a
+    In the guest each function is below a root port of its own. A port's window begins at a
     multiple of its largest BAR; the largest come first (edk2: MdeModulePkg/Bus/Pci/PciBusDxe/
-    PciResourceSupport.c, CalculateResourceAperture). 0 where no BAR is surely of 64 bits.
+    PciResourceSupport.c, CalculateResourceAperture). 0 where no BAR is certainly of 64 bits.
     """
     return functions_window(function for card in cards for function in card.functions)
 
 
 def functions_window(functions: Iterable[Function]) -> int:
-    """`bar_window` of what a guest has of the cards: these functions and no other."""
-    sizes = (_bars_above(function) for function in functions)
+    """`bar_window` of the functions that a guest has of its cards."""
+    ports = (_bars_above(function) for function in functions)
     end = 0
-    for bars in sorted((each for each in sizes if each), key=max, reverse=True):
+    for bars in sorted((bars for bars in ports if bars), key=max, reverse=True):
         largest = max(bars)
         end = -(-end // largest) * largest + sum(bars)
     return _power_of_two(end)
 
 
 def _bars_above(function: Function) -> tuple[int, ...]:
-    """Sizes of the BARs that are surely of 64 bits: placed above 4 GiB, or too large below."""
+    """Sizes of the BARs that are certainly of 64 bits: above 4 GiB, or too large for below."""
     starts = function.bar_starts[: len(function.bars)]
     return tuple(
         size
@@ -73,14 +66,14 @@ def window_bits(window: int) -> int:
 
 
 def default_window(host: Host) -> int:
-    """The window in bytes that UEFI takes where nobody says how wide the addresses are."""
+    """The window in bytes that UEFI reserves where no flavor or image sets the address width."""
     return 1 << (DEFAULT_BITS - _WINDOW_SHARE_BITS) if host.cpu.vendor == AMD else _CLASSIC_WINDOW
 
 
 def needed_bits(host: Host, window: int, ram: int) -> int | None:
-    """The address bits of a guest with `ram` bytes and that window; None where the default does.
+    """The address bits of a guest with `ram` bytes and that window; None if the default is enough.
 
-    RAM goes on behind the hole below 4 GiB, and on AMD behind 1 TiB where it would reach into the
+    RAM continues after the hole below 4 GiB, and on AMD after 1 TiB where it would reach into the
     hole there; UEFI's window is the last eighth of the address space.
     """
     end = ram + 2 * GIB
@@ -95,5 +88,5 @@ def needed_bits(host: Host, window: int, ram: int) -> int | None:
 
 
 def widest_bits(host: Host) -> int:
-    """The most address bits that a guest's UEFI makes use of on this host."""
+    """The most address bits that a guest's UEFI can use on this host."""
     return min(host.cpu.physical_bits or _UEFI_BITS, _UEFI_BITS)

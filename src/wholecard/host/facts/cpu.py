@@ -16,30 +16,35 @@ NODES = "sys/devices/system/node"
 
 
 def read_cpu(root: Root) -> Cpu:
-    """The processors of the host; what a processor does not say stays empty."""
+    """The processors of the host; what a processor does not show stays empty."""
     blocks = [_fields(block) for block in read_text(under(root, "proc/cpuinfo")).split("\n\n")]
-    blocks = [block for block in blocks if "processor" in block]
-    first = blocks[0] if blocks else {}
+    threads = [block for block in blocks if "processor" in block]
+    first = threads[0] if threads else {}
     flags = first.get("flags", "").split()
-    bits = first.get("address sizes", "").split(" bits physical")[0]
-    sockets = {block.get("physical id", "0") for block in blocks}
+    # Virtual machines may have no topology: then each processor is a core of one socket.
     cores = {
-        (block.get("physical id", "0"), block.get("core id", block["processor"]))
-        for block in blocks
+        (thread.get("physical id", "0"), thread.get("core id", thread["processor"]))
+        for thread in threads
     }
     return Cpu(
         vendor=first.get("vendor_id", ""),
         model=first.get("model name", ""),
-        sockets=len(sockets),
+        sockets=len({socket for socket, _ in cores}),
         cores=len(cores),
-        threads=len(blocks),
-        physical_bits=int(bits) if bits.isascii() and bits.isdigit() and len(bits) < 4 else None,
+        threads=len(threads),
+        physical_bits=_physical_bits(first.get("address sizes", "")),
         virtualization=next((flag for flag in ("vmx", "svm") if flag in flags), None),
         nodes=tuple(
             (node, read_text(under(root, f"{NODES}/node{node}/cpulist"))) for node in nodes(root)
         ),
         isolated=read_text(under(root, "sys/devices/system/cpu/isolated")),
     )
+
+
+def _physical_bits(text: str) -> int | None:
+    """46, from `46 bits physical, 48 bits virtual`."""
+    bits = text.partition(" bits physical")[0]
+    return int(bits) if bits.isascii() and bits.isdigit() and len(bits) < 4 else None
 
 
 def nodes(root: Root) -> tuple[int, ...]:

@@ -18,24 +18,24 @@ OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 
 
 def read_firmware(root: Root) -> str | None:
-    """`uefi` or `bios`; None in a tree that does not run."""
+    """`uefi` or `bios`; None in a tree that is not a running host."""
     if exists(under(root, EFI)):
         return "uefi"
     return "bios" if exists(under(root, "sys/firmware")) else None
 
 
 def read_secure_boot(root: Root) -> bool | None:
-    """Whether the firmware checked what it started; None where it does not say."""
+    """Whether the firmware checked what it started; None where that cannot be read."""
     value = read_bytes(under(root, SECURE_BOOT))
     return value[4] == 1 if value is not None and len(value) == 5 else None
 
 
 def read_distribution(root: Root) -> tuple[str, str]:
-    """`debian 13` and what it is like (`rhel centos fedora`); empty where it is not said."""
-    said: dict[str, str] = {}
-    texts = (read_text(under(root, each)) for each in OS_RELEASE)
+    """`debian 13` and what it is like (`rhel centos fedora`); empty where os-release lacks it."""
+    values: dict[str, str] = {}
+    texts = (read_text(under(root, path)) for path in OS_RELEASE)
     for line in next(filter(None, texts), "").splitlines():
         name, _, value = line.partition("=")
-        said[name.strip()] = value.strip().strip("\"'")
-    name = f"{said.get('ID', '')} {said.get('VERSION_ID', '')}".strip()
-    return name, said.get("ID_LIKE", "")
+        values[name.strip()] = value.strip().strip("\"'")
+    name = f"{values.get('ID', '')} {values.get('VERSION_ID', '')}".strip()
+    return name, values.get("ID_LIKE", "")

@@ -1,4 +1,4 @@
-"""Console framebuffers of the firmware that still hold a part of a card's memory.
+"""Console framebuffers of the firmware that still use a part of a card's memory.
 
 Sources: linux, drivers/firmware/sysfb_simplefb.c (`BOOTFB`), drivers/video/fbdev/{efifb,vesafb,
 simplefb}.c and drivers/gpu/drm/sysfb for the names in `/proc/iomem` and `/proc/fb`.
@@ -29,27 +29,32 @@ _IN_FB = {
 
 
 def read_framebuffers(root: Root, functions: Iterable[Function]) -> tuple[Framebuffer, ...]:
-    """One for each function whose memory a console of the firmware holds.
+    """One for each function whose memory a console of the firmware uses.
 
-    `/proc/iomem` shows what lies in a function's BAR: by its addresses to root, and to everybody
-    by its indentation. Where it has no framebuffer, `/proc/fb` names one that can only be on the
-    boot display.
+    `/proc/iomem` shows what is in a function's BAR: by its addresses to root, and to everybody by
+    its indentation. Where it has no framebuffer, `/proc/fb` names one that can only be on the boot
+    display.
     """
     functions = tuple(functions)
-    found: dict[str, str] = {}
-    for name, start, above in _regions(read_text(under(root, "proc/iomem"))):
+    in_iomem: dict[str, str] = {}
+    for name, start, around in _regions(read_text(under(root, "proc/iomem"))):
         for function in functions:
-            if str(function.address) in above or _holds(function, start):
-                found.setdefault(str(function.address), name)
-    if not found:
-        names = [_IN_FB[each] for each in _consoles(root) if each in _IN_FB]
-        boot = [function for function in functions if function.boot_vga]
-        found = {str(function.address): names[0] for function in boot if names}
-    return tuple(Framebuffer(name, address) for address, name in sorted(found.items()))
+            if str(function.address) in around or _holds(function, start):
+                in_iomem.setdefault(str(function.address), name)
+    names = in_iomem or _on_boot_display(root, functions)
+    return tuple(Framebuffer(name, address) for address, name in sorted(names.items()))
+
+
+def _on_boot_display(root: Root, functions: Iterable[Function]) -> dict[str, str]:
+    """The first framebuffer of the firmware in `/proc/fb`, by the boot display's address."""
+    lines = read_text(under(root, "proc/fb")).splitlines()
+    consoles = (line.partition(" ")[2].strip() for line in lines)
+    name = next((_IN_FB[console] for console in consoles if console in _IN_FB), None)
+    return {str(function.address): name for function in functions if function.boot_vga and name}
 
 
 def _regions(text: str) -> Iterator[tuple[str, int, tuple[str, ...]]]:
-    """Each framebuffer in iomem: name, first address (0 where hidden) and the regions around it."""
+    """Each framebuffer in iomem: name, first address (0 if hidden) and the regions around it."""
     around: list[str] = []
     for line in text.splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
@@ -67,8 +72,3 @@ def _holds(function: Function, address: int) -> bool:
     return address > 0 and any(
         start <= address < start + size for start, size in zip(function.bar_starts, function.bars)
     )
-
-
-def _consoles(root: Root) -> list[str]:
-    lines = read_text(under(root, "proc/fb")).splitlines()
-    return [line.partition(" ")[2].strip() for line in lines]

@@ -22,7 +22,7 @@ SCHEMA = 2
 class Iommu:
     """`kind` is `vt-d`, `amd-vi` or None, by the firmware's ACPI table and not by the processor.
 
-    `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not tell.
+    `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not show it.
     """
 
     kind: str | None
@@ -32,17 +32,17 @@ class Iommu:
 
 @dataclass(frozen=True)
 class Boot:
-    """How the host came up: kernel, its command line now, this boot's id, and who makes the next.
+    """How the host was started: kernel, command line, this boot's id; and how the next boot is.
 
     `loader` is `grub` (Debian's update-grub), `grub2` (grub2-mkconfig), `grubby` (boot loader
     entries through grubby), `systemd-boot` or None; `initramfs` is `initramfs-tools`, `dracut` or
     None. `next_command_line` is what the loader's settings give to the next boot, None where they
-    do not tell. `builtin` are the modules in question that are built into the kernel, `missing`
-    those that it has neither built in nor as a file. `firmware` is `uefi`, `bios` or None;
-    `secure_boot` is None where it cannot be read. `distribution` is os-release's ID and
-    VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional system.
-    `loaders` and `initramfs_tools` are all that are there, the chosen one first; `kernels` are the
-    installed ones, by version and image.
+    do not say. `builtin` are those of the functions' and VFIO's modules that are built into the
+    kernel, `missing` those that it has neither built in nor as a file. `firmware` is `uefi`,
+    `bios` or None; `secure_boot` is None where it cannot be read. `distribution` is os-release's
+    ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional
+    system. `loaders` and `initramfs_tools` are all that are installed, the chosen one first;
+    `kernels` are the installed ones, by version and image.
     """
 
     release: str
@@ -97,7 +97,7 @@ class Memory:
     """RAM in bytes, in all and for each NUMA node, and its huge pages.
 
     `memlock` is the limit of locked memory that libvirt's own service runs under, in bytes; -1
-    is without limit, None where it cannot be told.
+    is without limit, None where it is not known.
     """
 
     total: int = 0
@@ -108,7 +108,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Framebuffer:
-    """A console framebuffer (`efifb`) that holds part of a BAR of the function at `address`."""
+    """A console framebuffer (`efifb`) that uses part of a BAR of the function at `address`."""
 
     name: str
     address: str
@@ -131,7 +131,7 @@ class KernelUse:
 class Host:
     """The facts of one host. `groups` are predictions while the IOMMU is off.
 
-    `unread` says in words what was there and could not be read, with the reason.
+    `unread` are sentences for a person: what exists and could not be read, with the reason.
     """
 
     functions: tuple[Function, ...]
@@ -158,30 +158,24 @@ class Host:
     def groups_of(self, card: Card) -> tuple[IommuGroup, ...]:
         """The groups that the card's functions are in.
 
-        A VF may have an address in its card's slot, and a group of its own; it is no part of it.
+        A VF may have an address in its card's slot and a group of its own, which does not count.
         """
         own = {function.address for function in card.functions}
-        return tuple(
-            group
-            for group in self.groups
-            if any(function.address in own for function in group.functions)
-        )
+        return tuple(g for g in self.groups if any(f.address in own for f in g.functions))
 
     def to_json(self) -> dict[str, Any]:
         """What `inspect --json` prints; `schema` counts up when a field changes its meaning."""
-        rest = self._rest_of_json()
-        return {
-            "schema": rest.pop("schema"),
-            "functions": [function.to_json() for function in self.functions],
-            "cards": rest.pop("cards"),
-            "groups": [group.to_json() for group in self.groups],
-            **rest,
-        }
-
-    def _rest_of_json(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
+            "functions": [function.to_json() for function in self.functions],
             "cards": [card.to_json() for card in self.cards],
+            "groups": [group.to_json() for group in self.groups],
+            **self._short_members(),
+        }
+
+    def _short_members(self) -> dict[str, Any]:
+        """The members after the long lists: plain dictionaries, lists and values."""
+        return {
             "groups_predicted": self.groups_predicted,
             "iommu": dict(self.iommu.__dict__),
             "boot": {
@@ -198,22 +192,21 @@ class Host:
                 "nodes": [list(node) for node in self.memory.nodes],
                 "hugepages": [dict(pool.__dict__) for pool in self.memory.hugepages],
             },
-            "framebuffers": [dict(each.__dict__) for each in self.framebuffers],
-            "uses": [dict(each.__dict__) for each in self.uses],
+            "framebuffers": [dict(framebuffer.__dict__) for framebuffer in self.framebuffers],
+            "uses": [dict(use.__dict__) for use in self.uses],
             "unread": list(self.unread),
             "settings": self.settings.to_json(),
         }
 
     def to_lines(self) -> Iterator[str]:
         """`to_json` as text in pieces, with one line for each function and each group."""
-        rest = self._rest_of_json()
         return document(
             [
-                ("schema", encode(rest.pop("schema"))),
+                ("schema", encode(SCHEMA)),
                 ("functions", record_lines(self.functions, UNIQUE_FIELDS)),
-                ("cards", (encode(card) for card in rest.pop("cards"))),
+                ("cards", (encode(card.to_json()) for card in self.cards)),
                 ("groups", (encode(group.to_json()) for group in self.groups)),
-                *((name, encode(value)) for name, value in rest.items()),
+                *((name, encode(value)) for name, value in self._short_members().items()),
             ]
         )
 
@@ -259,8 +252,8 @@ class Host:
                     "hugepages": tuple(HugePagePool(**pool) for pool in memory["hugepages"]),
                 }
             ),
-            framebuffers=tuple(Framebuffer(**each) for each in data["framebuffers"]),
-            uses=tuple(KernelUse(**each) for each in data["uses"]),
+            framebuffers=tuple(Framebuffer(**fields) for fields in data["framebuffers"]),
+            uses=tuple(KernelUse(**fields) for fields in data["uses"]),
             unread=tuple(data["unread"]),
         )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from wholecard.core.record import replace
 from wholecard.core.small_files import exists, listed, read_bytes, read_text, under
-from wholecard.host.bootloaders.registry import find_loaders, next_command_line
+from wholecard.host.bootloaders.registry import BootState, find_loaders, loader_named
 from wholecard.host.config_files import read_settings
-from wholecard.host.facts.boot import find_initramfs, find_kernels, is_transactional
+from wholecard.host.facts.boot import find_kernels, is_transactional
 from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
 from wholecard.host.facts.framebuffers import read_framebuffers
@@ -15,6 +15,7 @@ from wholecard.host.facts.kernel_log import LOG, read_kernel_log
 from wholecard.host.facts.kernel_use import read_uses
 from wholecard.host.facts.memory import read_memory
 from wholecard.host.facts.module_aliases import matching_modules, module_name, read_builtin
+from wholecard.host.initramfs.registry import find_initramfs_tools
 from wholecard.pci.cards import find_cards
 from wholecard.pci.groups import predicted_groups, read_groups
 from wholecard.pci.ids import PciNames
@@ -30,25 +31,25 @@ if TYPE_CHECKING:
     from wholecard.host.facts.kernel_log import Record
     from wholecard.pci.function import Function
 
-# linux: drivers/iommu/intel/irq_remapping.c and drivers/iommu/amd/init.c say one of these.
+# linux: drivers/iommu/intel/irq_remapping.c and drivers/iommu/amd/init.c print one of these.
 _REMAPPING_ON = ("DMAR-IR: Enabled IRQ remapping", "AMD-Vi: Interrupt remapping enabled")
 
 # In these states the vital product data can be read without waking anything.
 _AWAKE = frozenset({"active", "unsupported", ""})
 
-# What a plan needs to know of the built-in modules besides the cards' own.
+# The modules that a plan asks about besides the functions' own: are they built in, or missing?
 _VFIO_MODULES = ("vfio", "vfio_pci", "vfio_iommu_type1", "pci_stub")
 
 
 def inspect(
     root: Root = "/", log: tuple[Record, ...] | None = None, processes: int | None = 1
 ) -> Host:
-    """Read the host under `root`; nothing is changed. `log` spares reading the kernel's log twice.
+    """Read the host under `root`; nothing is changed. A caller that has the `log` passes it on.
 
-    `processes` is `read_functions`': None only in a program without threads.
+    `processes` is as for `read_functions`: None only in a program without threads.
 
     Garbled or missing attributes leave fields empty. Raises WholecardError only for settings that
-    are there and cannot be read.
+    exist and cannot be read.
     """
     release = _release(root)
     functions = read_functions(
@@ -84,7 +85,7 @@ def inspect(
 
 
 def read_boot_id(root: Root) -> str:
-    """The id that the kernel makes anew at each boot; empty in a tree that does not run."""
+    """The id that the kernel creates at each boot; empty in a tree that is not a running host."""
     return read_text(under(root, "proc/sys/kernel/random/boot_id"))
 
 
@@ -92,11 +93,13 @@ def _with_serials(
     root: Root, functions: tuple[Function, ...]
 ) -> tuple[tuple[Function, ...], tuple[str, ...]]:
     """The functions, those of cards with their serial numbers; and what could not be read."""
-    found: dict[object, str] = {}
+    serials: dict[object, str] = {}
     unread = []
     for function in _in_cards(functions):
         if function.power in ASLEEP:
-            unread.append(f"{function.address} sleeps and is not woken: its link and serial number")
+            unread.append(
+                f"{function.address} sleeps: reading its link and serial number would wake it"
+            )
         elif function.power in _AWAKE:
             try:
                 serial = read_serial(under(root, f"{DEVICES}/{function.address}/vpd"))
@@ -104,17 +107,19 @@ def _with_serials(
                 unread.append(f"{function.address}: only root may read its serial number")
                 continue
             if serial:
-                found[function.address] = serial
-    if found:
+                serials[function.address] = serial
+    if serials:
         functions = tuple(
-            replace(each, serial=found[each.address]) if each.address in found else each
-            for each in functions
+            replace(function, serial=serials[function.address])
+            if function.address in serials
+            else function
+            for function in functions
         )
     return functions, tuple(unread)
 
 
 def _in_cards(functions: tuple[Function, ...]) -> list[Function]:
-    """The functions of cards, as `find_cards` takes them, without a look at the groups."""
+    """The functions of cards; which groups they are in does not matter here."""
     cards = find_cards(functions, ())
     return [function for card in cards for function in card.functions]
 
@@ -131,30 +136,32 @@ def _remapping(log: tuple[Record, ...] | None) -> bool | None:
         return None
     if any(text in record.message for record in log for text in _REMAPPING_ON):
         return True
-    whole = bool(log) and log[0].sequence == 0
-    return False if whole else None
+    # Only a log from the first record on proves that the kernel did not print it.
+    return False if log and log[0].sequence == 0 else None
 
 
 def _boot(root: Root, release: str, functions: Iterable[Function], settings: Settings) -> Boot:
-    concerned = set(_VFIO_MODULES)
+    modules = set(_VFIO_MODULES)
     for function in functions:
-        concerned.update(function.modules)
+        modules.update(function.modules)
         if function.driver:
-            concerned.add(function.driver_module or module_name(function.driver))
+            modules.add(function.driver_module or module_name(function.driver))
     builtin = read_builtin(root, release)
     distribution, like = read_distribution(root)
-    loaders, tools = find_loaders(root, settings), find_initramfs(root)
+    loaders, tools = find_loaders(root, settings), find_initramfs_tools(root)
     running = read_text(under(root, "proc/cmdline"))
-    loader = loaders[0] if loaders else None
+    loader = loader_named(loaders[0]) if loaders else None
     return Boot(
         release=release,
         command_line=running,
         boot_id=read_boot_id(root),
-        loader=loader,
+        loader=loader.name if loader else None,
         initramfs=tools[0] if tools else None,
-        builtin=tuple(sorted(concerned & builtin)),
+        builtin=tuple(sorted(modules & builtin)),
         missing=_missing(root, release, builtin),
-        next_command_line=next_command_line(loader, settings, running),
+        next_command_line=loader.next_command_line(BootState(settings, running))
+        if loader
+        else None,
         firmware=read_firmware(root),
         secure_boot=read_secure_boot(root),
         distribution=distribution,
@@ -167,7 +174,7 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
 
 
 def _missing(root: Root, release: str, builtin: frozenset[str]) -> tuple[str, ...]:
-    """The modules of VFIO that the kernel has neither built in nor as files, where it tells."""
+    """The modules of VFIO that the kernel has neither built in nor as files; none if not known."""
     data = read_bytes(under(root, f"lib/modules/{release}/modules.dep"))
     if data is None:
         return ()
@@ -179,7 +186,7 @@ def _missing(root: Root, release: str, builtin: frozenset[str]) -> tuple[str, ..
 
 
 def _release(root: Root) -> str:
-    """The running kernel's release; in a tree that does not run, its last kernel by name."""
+    """The running kernel's release; else, in an image, its last kernel by name."""
     running = read_text(under(root, "proc/sys/kernel/osrelease"))
     if running:
         return running

@@ -25,7 +25,7 @@ _RECORD_LIMIT = 65536
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the kernel's log: its number since boot, seconds since boot, and what it says."""
+    """One line of the kernel's log: its number since boot, seconds since boot, and its text."""
 
     sequence: int
     seconds: float
@@ -64,7 +64,7 @@ def _device_records() -> Iterator[str]:
             except BlockingIOError:
                 return
             except BrokenPipeError:
-                # The record was overwritten while we read; the next read goes on behind it.
+                # The record was overwritten while we read; the next read continues after it.
                 continue
             if not data:
                 return
@@ -85,7 +85,7 @@ def _parse(line: str) -> Iterator[Record]:
     """A record: `priority,sequence,microseconds,flags;message`."""
     head, semicolon, message = line.partition(";")
     numbers = head.split(",")
-    if semicolon and len(numbers) > 3 and all(_is_number(each) for each in numbers[:3]):
+    if semicolon and len(numbers) > 3 and all(_is_number(number) for number in numbers[:3]):
         yield Record(int(numbers[1]), int(numbers[2]) / 1e6, message)
 
 

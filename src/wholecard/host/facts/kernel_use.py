@@ -1,4 +1,4 @@
-"""What the host itself uses its functions for: disks, links, the way out.
+"""What the host itself uses its functions for: disks, network links, the default route.
 
 Seen from sysfs and proc alone, so that it needs no root and opens no device. Sources: linux,
 Documentation/ABI/stable/sysfs-block and testing/sysfs-class-net, Documentation/filesystems/
@@ -15,19 +15,21 @@ from wholecard.pci.address import parse_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from wholecard.core.small_files import Root
 
 BLOCK = "sys/class/block"
 NET = "sys/class/net"
+NVME_SUBSYSTEMS = "sys/class/nvme-subsystem"
 
+# linux: include/uapi/linux/if.h, IFF_UP, and the route flag RTF_UP, which has the same value.
 _UP = 0x1
 _REJECT = 0x200
 
 
 def read_uses(root: Root) -> tuple[KernelUse, ...]:
-    """Each use of each function, by address; `what` names the thing as a person would."""
+    """Each use of each function, by address."""
     return tuple(
         sorted(
             {*_disks(root), *_links(root), *_default_routes(root)},
@@ -45,12 +47,15 @@ def _disks(root: Root) -> Iterator[KernelUse]:
         if mapped:
             by_path[f"/dev/mapper/{mapped}"] = name
     for number, source, where in (*_mounts(root), *_swaps(root)):
-        used = by_number.get(number) or by_path.get(source)
-        if used:
-            for name in _with_members(root, used):
-                for disk in _below(root, name):
-                    for address in _addresses(root, disk):
-                        yield KernelUse(address, "disk", f"{source} {where}")
+        device = by_number.get(number) or by_path.get(source)
+        for address in _functions_below(root, device) if device else ():
+            yield KernelUse(address, "disk", f"{source} {where}")
+
+
+def _functions_below(root: Root, device: str) -> set[str]:
+    """The functions that a block device depends on, through btrfs, dm and md."""
+    disks = {disk for name in _with_members(root, device) for disk in _below(root, name)}
+    return {address for disk in disks for address in _addresses(root, disk)}
 
 
 def _mounts(root: Root) -> Iterator[tuple[str, str, str]]:
@@ -67,7 +72,7 @@ def _swaps(root: Root) -> Iterator[tuple[str, str, str]]:
 
 
 def _plain(text: str) -> str:
-    """The kernel writes a space in a name as an octal escape."""
+    """A name as it is: the kernel writes a space in it as an octal escape."""
     for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\134", "\\")):
         text = text.replace(escape, character)
     return text
@@ -83,17 +88,25 @@ def _with_members(root: Root, name: str) -> set[str]:
 
 
 def _below(root: Root, name: str) -> set[str]:
-    """The devices that a device stands on: slaves of dm and md, all the way down."""
+    """The devices that a device is built on: slaves of dm and md, all the way down."""
+
+    def lower(device: str) -> list[str]:
+        disk = _whole_disk(root, device)
+        return listed(under(root, f"{BLOCK}/{device}/slaves")) + ([disk] if disk else [])
+
+    return _closure(name, lower)
+
+
+def _closure(name: str, lower: Callable[[str], list[str]]) -> set[str]:
+    """A device and all below it, where `lower` gives those directly below."""
     seen: set[str] = set()
     waiting = [name]
     while waiting:
-        each = waiting.pop()
-        if each not in seen and "/" not in each:
-            seen.add(each)
-            waiting += listed(under(root, f"{BLOCK}/{each}/slaves"))
-            whole = _whole_disk(root, each)
-            if whole:
-                waiting.append(whole)
+        device = waiting.pop()
+        # A name with a slash would leave the folder that is read.
+        if device not in seen and "/" not in device:
+            seen.add(device)
+            waiting += lower(device)
     return seen
 
 
@@ -104,20 +117,19 @@ def _whole_disk(root: Root, name: str) -> str | None:
 
 
 def _addresses(root: Root, name: str) -> set[str]:
-    """The functions that a block device hangs on, by its place among the devices."""
+    """The functions that a block device belongs to, by its folder among the devices."""
     target = _target(root, f"{BLOCK}/{name}")
     own = _last_address(target)
     if own:
         return {own}
     # With the kernel's own multipath an NVMe disk belongs to a subsystem, not to a controller.
-    found = set()
-    for step in target.split("/"):
-        if step.startswith("nvme-subsys"):
-            place = f"sys/class/nvme-subsystem/{step}"
-            for controller in listed(under(root, place)):
-                address = _last_address(_target(root, f"{place}/{controller}"))
-                found.update({address} - {""})
-    return found
+    subsystems = [step for step in target.split("/") if step.startswith("nvme-subsys")]
+    addresses = {
+        _last_address(_target(root, f"{NVME_SUBSYSTEMS}/{subsystem}/{controller}"))
+        for subsystem in subsystems
+        for controller in listed(under(root, f"{NVME_SUBSYSTEMS}/{subsystem}"))
+    }
+    return addresses - {""}
 
 
 def _links(root: Root) -> Iterator[KernelUse]:
@@ -131,7 +143,7 @@ def _is_up(root: Root, name: str) -> bool:
     state = read_text(under(root, f"{NET}/{name}/operstate"))
     if state not in ("", "unknown"):
         return state == "up"
-    # Some drivers never tell; then what counts is whether a person has brought it up.
+    # Some drivers never report a state; then it counts whether the link was set up.
     return bool(_hex(read_text(under(root, f"{NET}/{name}/flags")).removeprefix("0x")) & _UP)
 
 
@@ -148,40 +160,40 @@ def _default_routes(root: Root) -> Iterator[KernelUse]:
 def _routes(root: Root) -> Iterator[str]:
     for line in read_text(under(root, "proc/net/route")).splitlines()[1:]:
         words = line.split()
-        if len(words) > 7 and words[1] == words[7] == "00000000":
-            flags = _hex(words[3])
-            if flags & _UP and not flags & _REJECT:
-                yield words[0]
+        if len(words) > 7 and words[1] == words[7] == "00000000" and _leads_out(words[3]):
+            yield words[0]
 
 
 def _routes6(root: Root) -> Iterator[str]:
     for line in read_text(under(root, "proc/net/ipv6_route")).splitlines():
         words = line.split()
-        if len(words) == 10 and words[0] == "0" * 32 and words[1] == "00":
-            flags = _hex(words[8])
-            if flags & _UP and not flags & _REJECT and words[9] != "lo":
-                yield words[9]
+        if len(words) == 10 and words[:2] == ["0" * 32, "00"] and words[9] != "lo":
+            yield from words[9:] if _leads_out(words[8]) else ()
+
+
+def _leads_out(flags: str) -> bool:
+    """Whether a route is up and not one that rejects."""
+    number = _hex(flags)
+    return bool(number & _UP) and not number & _REJECT
 
 
 def _lower(root: Root, name: str) -> set[str]:
-    """The links that a link stands on: of a bond, a bridge, a VLAN, Open vSwitch."""
-    every = listed(under(root, NET))
-    masters = {each: link_name(under(root, f"{NET}/{each}/master")) for each in every}
-    seen: set[str] = set()
-    waiting = [name]
-    while waiting:
-        each = waiting.pop()
-        if each in seen or "/" in each:
-            continue
-        seen.add(each)
-        inside = listed(under(root, f"{NET}/{each}"))
-        lower = [entry[6:] for entry in inside if entry.startswith("lower_")]
-        lower += [other for other, master in masters.items() if master == each]
-        # Open vSwitch does not say which of its ports a bridge's own link goes out by.
-        if not lower and "device" not in inside and "ovs-system" in every and each != "ovs-system":
-            lower = [other for other, master in masters.items() if master == "ovs-system"]
-        waiting += lower
-    return seen
+    """The links that a link is built on: of a bond, a bridge, a VLAN, Open vSwitch."""
+    links = listed(under(root, NET))
+    ports: dict[str | None, list[str]] = {}
+    for link in links:
+        ports.setdefault(link_name(under(root, f"{NET}/{link}/master")), []).append(link)
+
+    def lower(link: str) -> list[str]:
+        entries = listed(under(root, f"{NET}/{link}"))
+        names = [entry[6:] for entry in entries if entry.startswith("lower_")]
+        names += ports.get(link, [])
+        # sysfs does not show by which of Open vSwitch's ports a bridge's own link goes out.
+        if not names and "device" not in entries and link != "ovs-system":
+            return ports.get("ovs-system", [])
+        return names
+
+    return _closure(name, lower)
 
 
 def _target(root: Root, path: str) -> str:

@@ -19,17 +19,17 @@ RUNNING = Path("run/libvirt/qemu")
 def running_domains(root: Path) -> Iterator[tuple[str, frozenset[Address]]]:
     """Each running domain's name and the host's functions that it has.
 
-    Raises WholecardError for a state that cannot be read: then nobody knows what it has.
+    Raises WholecardError for a state that cannot be read: then its functions are not known.
     """
-    for place in sorted((root / RUNNING).glob("*.xml")):
+    for state in sorted((root / RUNNING).glob("*.xml")):
         try:
-            yield place.stem, given_functions(read_xml(place.read_bytes()))
+            yield state.stem, given_functions(read_xml(state.read_bytes()))
         except FileNotFoundError:
-            # It ended in the meantime.
+            # The domain ended since the folder was read.
             continue
         except (OSError, ValueError) as error:
             raise WholecardError(
-                f"cannot read the running domain in {place}",
-                f"{error}. So it cannot be known which cards it has.",
-                f"See what virsh dumpxml {place.stem} says.",
+                f"cannot read the running domain in {state}",
+                f"{error}. So it is not known which cards it has.",
+                f"Look at what virsh dumpxml {state.stem} prints.",
             ) from error

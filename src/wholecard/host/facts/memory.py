@@ -24,20 +24,22 @@ _UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system",
 _CONFIGURATION = ("etc/systemd", "run/systemd", "usr/lib/systemd")
 # The modular daemon goes first: where both are installed it is the one that distributions enable.
 _SERVICES = ("virtqemud", "libvirtd")
+# systemd-system.conf(5), DefaultLimitMEMLOCK=.
 _SYSTEMD_DEFAULT = 8 << 20
 _UNITS_OF_SIZE = {"K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 
 
 def read_memory(root: Root) -> Memory:
     """RAM in all and by NUMA node, the pools of huge pages, and libvirt's limit."""
-    by_node = ((node, f"{NODES}/node{node}") for node in nodes(root))
-    found = [(node, _total(read_text(under(root, f"{place}/meminfo")))) for node, place in by_node]
+    sizes = []
     pools = list(_pools(root, POOLS, None))
     for node in nodes(root):
-        pools += _pools(root, f"{NODES}/node{node}/hugepages", node)
+        folder = f"{NODES}/node{node}"
+        sizes.append((node, _total(read_text(under(root, f"{folder}/meminfo")))))
+        pools += _pools(root, f"{folder}/hugepages", node)
     return Memory(
         total=_total(read_text(under(root, "proc/meminfo"))),
-        nodes=tuple(found),
+        nodes=tuple(sizes),
         hugepages=tuple(pools),
         memlock=read_memlock(root),
     )
@@ -46,8 +48,8 @@ def read_memory(root: Root) -> Memory:
 def read_memlock(root: Root) -> int | None:
     """The limit that libvirt's service gives itself, else systemd's default, in bytes.
 
-    -1 is without limit. None where no unit of libvirt is there: it may run in a container, whose
-    limit the host's files do not tell.
+    -1 is without limit. None where the host has no unit of libvirt: it may run in a container, and
+    the container's limit is not in the host's files.
     """
     service = _service(root)
     if service is None:
@@ -73,13 +75,13 @@ def _total(text: str) -> int:
 
 
 def _pools(root: Root, folder: str, node: int | None) -> Iterator[HugePagePool]:
-    sizes = {}
+    folders = {}
     for name in listed(under(root, folder)):
         kib = name[len("hugepages-") : -len("kB")]
         if name.startswith("hugepages-") and kib.isascii() and kib.isdigit():
-            sizes[int(kib) << 10] = under(root, f"{folder}/{name}")
-    for size, place in sorted(sizes.items()):
-        total, free = (_count(read_text(f"{place}/{each}_hugepages")) for each in ("nr", "free"))
+            folders[int(kib) << 10] = under(root, f"{folder}/{name}")
+    for size, pool in sorted(folders.items()):
+        total, free = (_count(read_text(f"{pool}/{name}_hugepages")) for name in ("nr", "free"))
         yield HugePagePool(size=size, total=total, free=free, node=node)
 
 
@@ -88,12 +90,12 @@ def _count(text: str) -> int:
 
 
 def _service(root: Root) -> str | None:
-    there = [f"{name}.service" for name in _SERVICES if _there(root, f"{name}.service")]
-    enabled = [each for each in there if _enabled(root, each)]
-    return next(iter(enabled or there), None)
+    installed = [f"{name}.service" for name in _SERVICES if _installed(root, f"{name}.service")]
+    enabled = [unit for unit in installed if _enabled(root, unit)]
+    return next(iter(enabled or installed), None)
 
 
-def _there(root: Root, unit: str) -> bool:
+def _installed(root: Root, unit: str) -> bool:
     return any(exists(under(root, f"{folder}/{unit}")) for folder in _UNITS)
 
 
@@ -113,22 +115,22 @@ def _first(root: Root, folders: tuple[str, ...], name: str) -> str:
 
 
 def _parts(root: Root, folders: tuple[str, ...], name: str) -> list[str]:
-    places: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for folder in reversed(folders):
-        place = under(root, f"{folder}/{name}")
-        places.update((part, f"{place}/{part}") for part in listed(place) if part.endswith(".conf"))
-    return [read_text(places[part]) for part in sorted(places)]
+        path = under(root, f"{folder}/{name}")
+        paths.update((part, f"{path}/{part}") for part in listed(path) if part.endswith(".conf"))
+    return [read_text(paths[part]) for part in sorted(paths)]
 
 
 def _last(texts: list[str], key: str) -> int | None:
-    """The last assignment that stands; an empty one goes back to the default."""
-    found = None
+    """The last assignment, which is the one in effect; an empty one restores the default."""
+    limit = None
     for text in texts:
         for line in text.splitlines():
             name, equals, value = line.partition("=")
             if equals and name.strip() == key:
-                found = _limit(value.strip())
-    return found
+                limit = _limit(value.strip())
+    return limit
 
 
 def _limit(text: str) -> int | None:

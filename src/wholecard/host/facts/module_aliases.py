@@ -1,7 +1,7 @@
 """Which kernel modules would claim a function if vfio-pci did not.
 
-`modules.alias` has tens of thousands of lines of which a host needs a few: it is cut at the PCI
-patterns once and only those of the vendors that are there are looked at. Source: kmod, depmod(8)
+`modules.alias` has tens of thousands of lines of which a host needs a few: only the PCI patterns of
+the host's vendors are searched for and compared. Source: kmod, depmod(8)
 and modules.alias(5); linux, scripts/mod/file2alias.c, `do_pci_entry`.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wholecard.core.small_files import Root
     from wholecard.pci.function import Function
 
-
+# Bytes that are searched for a driver's next alias before the whole file is.
 _STRETCH = 20_000
 
 
@@ -25,47 +25,47 @@ def matching_modules(
 ) -> dict[str, tuple[str, ...]]:
     """For each modalias the modules that match it, sorted, where there are any.
 
-    A missing file gives none. Variant drivers of VFIO (`vfio_pci:` aliases) are no native drivers
+    A missing file gives none. Variant drivers of VFIO (`vfio_pci:` aliases) are not native drivers
     and are not among them.
     """
-    wanted = {each: each.encode(errors="replace") for each in modaliases if each[:5] == "pci:v"}
-    if not wanted:
+    names = {name: name.encode(errors="replace") for name in modaliases if name[:5] == "pci:v"}
+    if not names:
         return {}
     data = read_bytes(under(root, f"lib/modules/{release}/modules.alias")) or b""
     # Every line is found by the newline before it; depmod's file begins with a note.
     data = data if data.startswith(b"#") else b"\n" + data
     devices: dict[bytes, set[bytes]] = {b"pci:v*": set()}
-    for text in wanted.values():
+    for text in names.values():
         devices.setdefault(text[:14], set()).add(text[14:22])
-    patterns = [each for head, here in devices.items() for each in _starting(data, head, here)]
-    found = {}
-    for modalias in wanted:
-        modules = {module for pattern, module in patterns if _matches(modalias, pattern)}
-        if modules:
-            found[modalias] = tuple(sorted(modules))
-    return found
+    aliases = [alias for head, ids in devices.items() for alias in _aliases(data, head, ids)]
+    by_name = {name: _modules_of(name, aliases) for name in names}
+    return {name: modules for name, modules in by_name.items() if modules}
 
 
-def _starting(data: bytes, head: bytes, devices: set[bytes]) -> list[tuple[str, str]]:
+def _modules_of(modalias: str, aliases: list[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(sorted({module for pattern, module in aliases if _matches(modalias, pattern)}))
+
+
+def _aliases(data: bytes, head: bytes, devices: set[bytes]) -> list[tuple[str, str]]:
     """Pattern and module of each alias that begins with `head` and may be for one of `devices`."""
-    found = []
+    aliases = []
     marker = b"\nalias " + head
-    place = data.find(marker)
-    while place >= 0:
-        start = place + len(marker)
+    position = data.find(marker)
+    while position >= 0:
+        start = position + len(marker)
         device = data[start : start + 8]
         # Nearly all of a vendor's patterns name another device.
         if device in devices or device[:1] == b"*" or head.endswith(b"*"):
             end = data.find(b"\n", start)
-            line = data[place + len(b"\nalias ") : end if end >= 0 else None]
+            line = data[position + len(b"\nalias ") : end if end >= 0 else None]
             pattern, _, module = line.decode(errors="replace").partition(" ")
             if module.strip():
-                found.append((pattern, module.strip()))
-        # A driver's aliases stand together, and a search of a short stretch costs far less to
+                aliases.append((pattern, module.strip()))
+        # A driver's aliases follow each other, and a search of a short stretch costs far less to
         # begin than one of the whole file.
         near = data.find(marker, start, start + _STRETCH)
-        place = near if near >= 0 else data.find(marker, start)
-    return found
+        position = near if near >= 0 else data.find(marker, start)
+    return aliases
 
 
 def _matches(text: str, pattern: str) -> bool:
@@ -80,13 +80,13 @@ def _matches(text: str, pattern: str) -> bool:
         return text == pattern
     if not text.startswith(first):
         return False
-    place = len(first)
+    position = len(first)
     for part in others[:-1]:
-        place = text.find(part, place)
-        if place < 0:
+        position = text.find(part, position)
+        if position < 0:
             return False
-        place += len(part)
-    return len(text) - place >= len(others[-1]) and text.endswith(others[-1])
+        position += len(part)
+    return len(text) - position >= len(others[-1]) and text.endswith(others[-1])
 
 
 def native_modules(

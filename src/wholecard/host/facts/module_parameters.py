@@ -19,11 +19,11 @@ _TRUE = frozenset({"", "1", "y", "Y", "on", "true"})
 
 def kernel_arguments(command_line: str) -> tuple[tuple[str, str], ...]:
     """Names and values in order; names with `_` for `-`, values unquoted, empty without `=`."""
-    found = []
+    arguments = []
     for argument in _ARGUMENT.findall(command_line):
         name, _, value = argument.replace('"', "").partition("=")
-        found.append((module_name(name), value))
-    return tuple(found)
+        arguments.append((module_name(name), value))
+    return tuple(arguments)
 
 
 def is_true(value: str) -> bool:
@@ -43,7 +43,7 @@ def module_options(settings: Settings, module: str) -> Iterator[tuple[str, str, 
 def has_softdep(settings: Settings, module: str) -> bool:
     """Whether modprobe loads vfio-pci before `module`.
 
-    A blacklist is no answer: it stops loading by alias, not a module that is asked for by name.
+    A blacklist does not do that: it stops loading by alias, not of a module that is named.
     """
     for _, words in _modprobe_lines(settings):
         if len(words) < 2 or words[0] != "softdep" or module_name(words[1]) != module:
@@ -55,7 +55,7 @@ def has_softdep(settings: Settings, module: str) -> bool:
 
 
 def initramfs_modules(settings: Settings) -> Iterator[tuple[str, str]]:
-    """`(path, module)` of each module that is asked for in the initramfs by name."""
+    """`(path, module)` of each module that a setting puts into the initramfs by name."""
     for entry in settings.foreign:
         if entry.path == "/etc/initramfs-tools/modules":
             yield from _listed(entry)

@@ -13,7 +13,7 @@ from wholecard.host.facts.snapshot import SUFFIXES, open_snapshot
 
 
 def read_host(path: Path) -> Host:
-    """The host that the file tells of; its name says which of the two it is.
+    """The host whose facts the file has; its name says which of the two kinds it is.
 
     Raises UsageError where the file cannot be read or holds no host.
     """

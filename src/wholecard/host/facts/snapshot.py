@@ -50,32 +50,34 @@ _SECRET = re.compile(
 def save(root: Path, target: Path) -> None:
     """Store the host under `root` as `target`, whose name says how: `.tar.zst`, `.tar.gz`, ….
 
-    The file is there whole or not at all, readable by its owner. Raises UsageError where it
-    stands already or its name says nothing that we know, WholecardError where it cannot be made.
+    The file is written whole or not at all, readable by its owner. Raises UsageError where it
+    exists already or its name has another ending, WholecardError where it cannot be written.
     """
     target = Path(target)
     suffix = _suffix(target)
     if target.exists() or target.is_symlink():
-        raise UsageError(f"{target} is there already", resolution="Name a file that is not.")
+        raise UsageError(f"{target} exists already", resolution="Name a file that does not exist.")
     leaves = _Collection(Path(root)).collect()
     try:
-        with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".snapshot-") as made:
-            packed = Path(made, "packed")
+        with tempfile.TemporaryDirectory(
+            dir=target.absolute().parent, prefix=".snapshot-"
+        ) as folder:
+            packed = Path(folder, "packed")
             _write(packed, suffix, leaves)
             os.link(packed, target)
     except FileExistsError as error:
-        raise UsageError(f"{target} is there already") from error
+        raise UsageError(f"{target} exists already") from error
     except OSError as error:
         raise WholecardError(
-            f"cannot write {target}: {error.strerror}", resolution="Name another place."
+            f"cannot write {target}: {error.strerror}", resolution="Name a file in another folder."
         ) from error
 
 
 @contextlib.contextmanager
 def open_snapshot(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A folder with what the snapshot holds, for as long as the context lasts.
+    """A folder with the snapshot's content, for as long as the context lasts.
 
-    Raises UsageError for a file that is no snapshot, is not whole, is too large, or holds names,
+    Raises UsageError for a file that is not a snapshot, is cut off, is too large, or has names,
     links or kinds of file that no snapshot has.
     """
     path = Path(path)
@@ -94,12 +96,12 @@ def _suffix(path: Path) -> str:
             return suffix
     raise UsageError(
         f"{path}: a snapshot's name ends in {', '.join(SUFFIXES)}",
-        resolution="Name it so, or give a folder to --root.",
+        resolution="Rename the file, or give a folder to --root.",
     )
 
 
 class _Collection:
-    """What is to be stored, by its path; links on the way to a file are stored with it."""
+    """What a snapshot stores, by its path; links on the way to a file are stored with it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -111,7 +113,7 @@ class _Collection:
         self._functions()
         for pattern in paths.LINKS:
             for path in self._matching(pattern):
-                self._place(path, follow=False)
+                self._real_path(path, follow=False)
         for pattern in paths.FILES:
             for path in self._matching(pattern):
                 self._file(path)
@@ -123,15 +125,15 @@ class _Collection:
 
     def _matching(self, pattern: str) -> list[str]:
         """The paths that match, also links to nowhere, which `Path.glob` passes over."""
-        found = [""]
+        paths = [""]
         for step in pattern.split("/"):
             if "*" in step:
-                names = ((path, fnmatch.filter(listed(self._at(path)), step)) for path in found)
-                found = [f"{path}/{name}" for path, matching in names for name in matching]
+                names = ((path, fnmatch.filter(listed(self._at(path)), step)) for path in paths)
+                paths = [f"{path}/{name}" for path, matching in names for name in matching]
             else:
-                found = [f"{path}/{step}" for path in found]
-                found = [path for path in found if os.path.lexists(self._at(path))]
-        return [path.lstrip("/") for path in found]
+                paths = [f"{path}/{step}" for path in paths]
+                paths = [path for path in paths if os.path.lexists(self._at(path))]
+        return [path.lstrip("/") for path in paths]
 
     def _at(self, path: str) -> str:
         return under(self._root, path.lstrip("/"))
@@ -143,18 +145,18 @@ class _Collection:
             for name in paths.ATTRIBUTES if asleep else (*paths.ATTRIBUTES, *paths.WAKING):
                 self._file(f"{function}/{name}")
             for name in paths.FUNCTION_LINKS:
-                self._place(f"{function}/{name}", follow=False)
+                self._real_path(f"{function}/{name}", follow=False)
             if not asleep:
                 self._serial(function)
 
     def _serial(self, function: str) -> None:
         with contextlib.suppress(PermissionError):
             serial = read_serial(under(self._root, f"{function}/vpd")).encode()
-            place = self._place(f"{function}/vpd")
-            if serial and place is not None and len(serial) < 256:
+            path = self._real_path(f"{function}/vpd")
+            if serial and path is not None and len(serial) < 256:
                 value = b"SN" + bytes([len(serial)]) + serial
                 packed = b"\x90" + len(value).to_bytes(2, "little") + value + b"\x78"
-                self._leaves[place] = (packed, 0o600)
+                self._leaves[path] = (packed, 0o600)
 
     def _texts(self) -> None:
         settings = read_settings(self._root)
@@ -171,47 +173,49 @@ class _Collection:
             self._leaves["etc/fstab"] = (redacted("\n".join(lines).encode()), 0o644)
 
     def _file(self, path: str) -> None:
-        place = self._place(path)
-        if place is None:
+        real = self._real_path(path)
+        if real is None:
             return
-        source = self._root / place
+        source = self._root / real
         data = read_bytes(str(source)) if source.is_file() else None
         if data is not None:
             mode = source.stat().st_mode & 0o7777
-            self._leaves[place] = (redacted(data), mode)
+            self._leaves[real] = (redacted(data), mode)
 
     def _name(self, path: str) -> None:
-        place = self._place(path)
-        if place is not None:
-            is_folder = (self._root / place).is_dir()
-            self._leaves.setdefault(place, None if is_folder else (b"", 0o644))
+        real = self._real_path(path)
+        if real is not None:
+            is_folder = (self._root / real).is_dir()
+            self._leaves.setdefault(real, None if is_folder else (b"", 0o644))
         elif (self._root / path).is_symlink():
-            # A link to somewhere else: that it is there is all that is read of it.
+            # A link out of the tree: only its existence is ever read.
             self._leaves.setdefault(path, (b"", 0o644))
 
-    def _place(self, path: str, follow: bool = True, hops: int = 0) -> str | None:
-        """Where `path` really is, the links on the way stored; None for nowhere in the tree."""
+    def _real_path(self, path: str, follow: bool = True, hops: int = 0) -> str | None:
+        """`path` without links, storing those on the way; None where it is not in the tree."""
         if not path:
             return ""
         above, _, name = path.rpartition("/")
         if above not in self._folders:
-            self._folders[above] = self._place(above, hops=hops)
+            self._folders[above] = self._real_path(above, hops=hops)
         folder = self._folders[above]
         if folder is None or name == "..":
             return folder and os.path.dirname(folder)
-        place = f"{folder}/{name}".lstrip("/")
+        real = f"{folder}/{name}".lstrip("/")
         try:
-            target = os.readlink(self._at(place))
+            target = os.readlink(self._at(real))
         except OSError:
-            return place if os.path.lexists(self._at(place)) else None
-        if not _stays_inside(place, target) or hops > _MOST_HOPS:
+            return real if os.path.lexists(self._at(real)) else None
+        if not _stays_inside(real, target) or hops > _MOST_HOPS:
             return None
-        self._leaves[place] = target
-        return self._place(f"{folder}/{target}".strip("/"), hops=hops + 1) if follow else place
+        self._leaves[real] = target
+        if not follow:
+            return real
+        return self._real_path(f"{folder}/{target}".strip("/"), hops=hops + 1)
 
 
-def _stays_inside(place: str, target: str) -> bool:
-    joined = os.path.normpath(os.path.join(os.path.dirname(place), target))
+def _stays_inside(path: str, target: str) -> bool:
+    joined = os.path.normpath(os.path.join(os.path.dirname(path), target))
     return not target.startswith("/") and joined != ".." and not joined.startswith("../")
 
 
@@ -230,7 +234,7 @@ def _write(packed: Path, suffix: str, leaves: dict[str, Leaf]) -> None:
     with tarfile.open(plain, mode) as archive:  # type: ignore[call-overload]
         for path in sorted(leaves):
             archive.addfile(*_member(path, leaves[path]))
-        # The last member says how many came before it: what is cut off is noticed.
+        # The last member has the number of those before it, so a cut-off archive is noticed.
         archive.addfile(*_member("wholecard-snapshot", (f"1 {len(leaves)}\n".encode(), 0o644)))
     if plain != packed:
         argv = ["zstd", "--quiet", "-o", str(packed), str(plain)]
@@ -258,7 +262,7 @@ def _unpacked(path: Path, suffix: str, scratch: Path) -> Iterator[IO[bytes]]:
 
     try:
         if suffix == ".tar.zst":
-            # The limit is the kernel's: a bomb ends zstd and not this machine's disk.
+            # The kernel enforces the limit: an archive that unpacks to more than that stops zstd.
             argv = ["prlimit", f"--fsize={LIMIT}", "zstd", "--decompress", "--quiet", "-o"]
             run([*argv, str(scratch), str(path)], timeout=_TIMEOUT, resolution=_ZSTD)
         openers: dict[str, Any] = {".tar.gz": gzip.open, ".tar.xz": lzma.open}
@@ -269,7 +273,7 @@ def _unpacked(path: Path, suffix: str, scratch: Path) -> Iterator[IO[bytes]]:
         if error.result is None:
             raise
         raise UsageError(
-            f"{path} is no whole snapshot",
+            f"{path} is not a complete snapshot",
             error.result.stderr.strip(),
             "Make it again: inspect --save.",
         ) from error

@@ -1,8 +1,8 @@
-"""Unpacking an archive that anybody may have made.
+"""Unpacking an archive from an untrusted source.
 
-Taken are folders, files and links that stay inside, each once, up to a limit; everything else is
-an error. What a link may say: `..` only at its beginning. Then it is followed as it is written,
-whatever other links it goes through, and cannot leave.
+Accepted are folders, files and links that stay inside, each once, up to a limit; everything else
+is an error. A link's target has `..` only at its beginning: then it cannot lead outside, whatever
+other links it goes through.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIMIT = 512 << 20
 MOST_MEMBERS = 1_000_000
 
 LAST = "wholecard-snapshot"
-_AGAIN = "Ask for it again, made with: inspect --save FILE.tar.gz"
+_AGAIN = "Have it made again with: inspect --save FILE.tar.gz"
 
 
 class _Bounded:
@@ -45,12 +45,12 @@ def members_into(root: Path, stream: IO[bytes], name: str) -> None:
     bounded: Any = _Bounded(stream)
     try:
         with tarfile.open(fileobj=bounded, mode="r|") as archive:
-            _take(root, archive)
+            _unpack(root, archive)
     except (tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, ValueError) as error:
-        raise UsageError(f"{name} is no whole snapshot", str(error), _AGAIN) from error
+        raise UsageError(f"{name} is not a complete snapshot", str(error), _AGAIN) from error
 
 
-def _take(root: Path, archive: tarfile.TarFile) -> None:
+def _unpack(root: Path, archive: tarfile.TarFile) -> None:
     seen: dict[str, bool] = {}
     folders = {""}
     last = ""
@@ -58,7 +58,7 @@ def _take(root: Path, archive: tarfile.TarFile) -> None:
         if len(seen) >= MOST_MEMBERS:
             raise ValueError(f"more than {MOST_MEMBERS} members")
         if last:
-            raise ValueError("something stands behind the end")
+            raise ValueError("there is a member after the last one")
         path = _checked(member.name, seen)
         if path == LAST:
             last = _content(archive, member).decode(errors="replace")
@@ -74,7 +74,7 @@ def _take(root: Path, archive: tarfile.TarFile) -> None:
         else:
             raise ValueError(f"{path} is neither file nor folder nor symbolic link")
     if last.split() != ["1", str(len(seen))]:
-        raise ValueError("its end is missing, or it is not of this release")
+        raise ValueError("its end is missing, or another release made it")
 
 
 def _checked(name: str, seen: dict[str, bool]) -> str:
@@ -100,13 +100,13 @@ def _checked_target(path: str, target: str) -> str:
     return target
 
 
-def _folders(root: Path, path: str, made: set[str]) -> None:
+def _folders(root: Path, path: str, existing: set[str]) -> None:
     """Make the folders of `path`; none of them may be a link, which mkdir does not follow."""
-    if path not in made:
-        _folders(root, os.path.dirname(path), made)
+    if path not in existing:
+        _folders(root, os.path.dirname(path), existing)
         # Raises FileExistsError where a file or link of that name came before.
         os.mkdir(root / path)
-        made.add(path)
+        existing.add(path)
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -119,11 +119,11 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return data
 
 
-def _write(place: Path, data: bytes, mode: int) -> None:
+def _write(path: Path, data: bytes, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    file = os.open(place, flags, 0o600)
+    file = os.open(path, flags, 0o600)
     try:
-        # Ours to read and to remove, whatever it was there.
+        # We must be able to read and remove it, whatever its mode was on the host.
         os.fchmod(file, (mode & 0o777) | 0o400)
         os.write(file, data) if len(data) < 4096 else _write_all(file, data)
     finally:

@@ -1,26 +1,26 @@
-"""What of a host goes into a snapshot: all that `inspect` and `check` read, and nothing else.
+"""What a snapshot has of a host: all that `inspect` and `check` read, and nothing else.
 
-One place for it. What another file of this room begins to read is added to a table here, or, for
-a file that a plan may change, comes along by itself with `read_settings`.
+A path that another file of this folder begins to read is added to a table here. Files that a plan
+may change are not: `read_settings` brings them.
 """
 
 from __future__ import annotations
 
-# An attribute of every function. `config` is not among them; the serial number alone is kept of
-# the vital product data.
+# Attributes of every function. `config` is not among them; of the vital product data only the
+# serial number is stored.
 ATTRIBUTES = (
     "boot_vga", "class", "device", "driver_override", "modalias", "numa_node",
     "power/runtime_status", "reset_method", "resource", "revision", "sriov_numvfs",
     "sriov_totalvfs", "subsystem_device", "subsystem_vendor", "uevent", "vendor",
 )  # fmt: skip
 
-# Reading these wakes a function that sleeps, so they are left alone where it does.
+# Reading these wakes a function that sleeps, so they are not read then.
 WAKING = ("current_link_speed", "current_link_width", "max_link_speed", "max_link_width")
 
-# Links of a function, kept as they are.
+# Links of a function, stored as they are.
 FUNCTION_LINKS = ("driver", "iommu_group", "physfn")
 
-# Files, kept with what is in them.
+# Files, stored with their content.
 FILES = (
     "etc/os-release",
     "usr/lib/os-release",

@@ -1,4 +1,4 @@
-"""What takes the functions at boot, before any other driver is loaded: a table and a script.
+"""What claims the functions at boot, before any other driver is loaded: a table and a script.
 
 Each initramfs has its own frame for the script (`initramfs_tools`, `dracut`); the script is one.
 It is for any shell that an initramfs may have, klibc's and busybox's included, and starts no
@@ -19,10 +19,10 @@ from wholecard.pci import Function, slot_path
 VFIO = "vfio-pci"
 PARKED = "pci-stub"
 
-# The table's first line. A script that finds another one there claims nothing and says so.
+# The table's first line. A script that reads another first line claims nothing and says so.
 HEAD = "# wholecard-bind 2"
 
-# What the script says of a function that it has claimed.
+# What the script writes to the kernel's log for a function that it has claimed.
 CLAIMED = re.compile(
     r"wholecard: (?P<address>\S+) (?P<vendor>[0-9a-f]{4}):(?P<device>[0-9a-f]{4}) "
     r"claimed by (?P<driver>[^\s,]+)(?:, planned at (?P<planned>\S+))?"
@@ -31,7 +31,7 @@ CLAIMED = re.compile(
 
 @dataclass(frozen=True)
 class Claim:
-    """One function to be bound: where it was planned, by path and address, its ids, its driver."""
+    """One function to bind: where it was when planned, by path and address; its ids, its driver."""
 
     path: str
     address: str
@@ -52,7 +52,7 @@ class Claim:
         fields = line.split()
         if len(fields) != 5:
             raise WholecardError(
-                f"{line!r} is no planned function",
+                f"{line!r} is not a planned function",
                 resolution="Use the release of Wholecard that wrote the journal.",
             )
         return cls(*fields)
@@ -89,7 +89,7 @@ driver_of() {
 }
 
 # Sets place to the function at a path of slots whose ids are as planned, or to nothing; seen are
-# the ids that are there instead. Bus numbers are not looked at: they change when cards are added.
+# the ids found there instead. Bus numbers do not count: they change when cards are added.
 locate() {
 	root=${1%%/*}
 	rest=${1#*/}

@@ -1,4 +1,4 @@
-"""dracut (EL, SUSE; also Debian): a module fills the image, a hook in it takes the functions.
+"""dracut (EL, SUSE; also Debian): a module fills the image, a hook in it claims the functions.
 
 The hook runs at `pre-udev`, before systemd-udevd or udevd starts and loads drivers, in images
 with systemd and without. dracut looks for modules in /usr/lib/dracut/modules.d alone. Hooks are
@@ -54,7 +54,7 @@ HOOK_TEXT = (
 
 CONF_TEXT = HEAD_LINE + 'add_dracutmodules+=" wholecard "\n'
 
-# dracut(8): where the image goes depends on which of these folders are there.
+# dracut(8): where the image goes depends on which of these folders exist.
 IMAGES = (
     "/boot/initramfs-*.img",
     "/boot/initrd-*",
@@ -78,7 +78,7 @@ def change() -> ConfigChange:
             ),
             (
                 FileText(DRACUT_HOOK, HOOK_TEXT, 0o755),
-                "vfio-pci takes the functions before udev loads any other driver.",
+                "vfio-pci claims the functions before udev loads any other driver.",
             ),
             (FileText(DRACUT_CONF, CONF_TEXT), "dracut adds the module to every image."),
         ),
@@ -87,7 +87,7 @@ def change() -> ConfigChange:
                 "dracut",
                 "The next boot reads these files from the initramfs.",
                 REGENERATE,
-                "put the former images back, or run it again where they have changed since",
+                "restore the former images, or run it again where they have changed since",
             ),
         ),
     )

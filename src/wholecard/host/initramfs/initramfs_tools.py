@@ -1,4 +1,4 @@
-"""initramfs-tools (Debian, Ubuntu): a hook fills the image, a script in it takes the functions.
+"""initramfs-tools (Debian, Ubuntu): a hook fills the image, a script in it claims the functions.
 
 Source: initramfs-tools(7), "BOOT SCRIPTS" and "HOOK SCRIPTS".
 """
@@ -75,7 +75,7 @@ def change() -> ConfigChange:
             (FileText(HOOK, HOOK_TEXT, 0o755), "The initramfs carries vfio-pci and the table."),
             (
                 FileText(BOOT_SCRIPT, BOOT_SCRIPT_TEXT, 0o755),
-                "vfio-pci takes the functions before udev loads any other driver.",
+                "vfio-pci claims the functions before udev loads any other driver.",
             ),
         ),
         tools=(
@@ -83,7 +83,7 @@ def change() -> ConfigChange:
                 "update-initramfs",
                 "The next boot reads these files from the initramfs.",
                 UPDATE,
-                "put the former images back, or run it again where they have changed since",
+                "restore the former images, or run it again where they have changed since",
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""Kernel arguments: what is wanted is merged into what is there, whichever loader keeps it.
+"""Kernel arguments: the requested ones are merged into a command line, whatever loader keeps it.
 
 Words keep their order, their quoting and the white space between them. Source: linux,
 Documentation/admin-guide/kernel-parameters.rst (quoting, `--`) and kernel-parameters.txt.
@@ -15,11 +15,11 @@ from wholecard.core.record import dataclass
 
 @dataclass(frozen=True)
 class KernelArgs:
-    """Arguments to be there and arguments to be gone.
+    """Arguments that the command line must have and those that it must not have.
 
-    `present` are names and elements of the comma lists behind them: `("intel_iommu", "on")` is
-    there in `intel_iommu=on,sm_on`. `absent` are whole words. `groups` are words that stand
-    together in this order while no other word of their names stands: `hugepagesz=1G hugepages=8`.
+    `present` are names and elements of the comma lists behind them: `("intel_iommu", "on")` is in
+    `intel_iommu=on,sm_on`. `absent` are whole words. `groups` are words that must follow each
+    other in this order, with no other word of their names: `hugepagesz=1G hugepages=8`.
     """
 
     present: tuple[tuple[str, str], ...] = ()
@@ -39,13 +39,13 @@ ARGUMENTS = {
     "amd-vi": KernelArgs((("iommu", "pt"),), ("amd_iommu=off",)),
 }
 
-# Elements of these arguments' comma lists that contradict what is wanted.
+# Elements of these arguments' comma lists that contradict a requested one.
 _CONTRARY = frozenset({"on", "off", "pt", "nopt"})
 
 # A word may have white space in double quotes: dyndbg="file a.c +p".
 _PIECE = re.compile(r"""\s+|(?:"[^"]*"?|[^\s"])+""")
 
-# What stands behind this word is init's and not the kernel's.
+# What follows this word is for init and not for the kernel.
 _END = "--"
 
 
@@ -59,38 +59,38 @@ def name_of(word: str) -> str:
     return word.partition("=")[0]
 
 
-def merge(lines: Sequence[str], wanted: KernelArgs) -> list[str]:
-    """Lines that together make one command line, changed so that it has what is wanted.
+def merge(lines: Sequence[str], kernel_args: KernelArgs) -> list[str]:
+    """Lines that together make one command line, changed so that it has the requested arguments.
 
-    An argument is changed where it stands; what is missing is appended to the last line. Merging
-    twice changes nothing more. `lines` has at least one line.
+    An argument is changed in place; a missing one is appended to the last line. Merging twice
+    changes nothing more. `lines` has at least one line.
     """
-    changed = [replace(line, wanted) for line in lines]
-    for group in wanted.groups:
+    changed = [replace(line, kernel_args) for line in lines]
+    for group in kernel_args.groups:
         changed = _with_group(changed, group)
-    standing = [word for line in changed for word in words(line)]
-    changed[-1] = append(changed[-1], missing(standing, wanted))
+    present = [word for line in changed for word in words(line)]
+    changed[-1] = append(changed[-1], missing(present, kernel_args))
     return changed
 
 
-def replace(text: str, wanted: KernelArgs) -> str:
-    """The text with contrary values changed where they stand and unwanted words gone."""
-    pieces = [_replaced(piece, wanted) for piece in _PIECE.findall(text)]
-    return _without(pieces, lambda word: word in wanted.absent)
+def replace(text: str, kernel_args: KernelArgs) -> str:
+    """The text with contrary values changed in place and unwanted words removed."""
+    pieces = [_replaced(piece, kernel_args) for piece in _PIECE.findall(text)]
+    return _without(pieces, lambda word: word in kernel_args.absent)
 
 
-def missing(standing: Sequence[str], wanted: KernelArgs) -> list[str]:
-    """What of `wanted` is not among the words `standing`, as words to be appended."""
-    given = [word.partition("=") for word in standing]
-    absent = [
+def missing(present: Sequence[str], kernel_args: KernelArgs) -> list[str]:
+    """The requested arguments that are not among the words `present`, as words to append."""
+    pairs = [word.partition("=") for word in present]
+    missing_words = [
         f"{name}={value}"
-        for name, value in wanted.present
-        if not any(found == name and value in has.split(",") for found, _, has in given)
+        for name, value in kernel_args.present
+        if not any(has_name == name and value in values.split(",") for has_name, _, values in pairs)
     ]
-    for group in wanted.groups:
-        if of_group(standing, group) != list(group):
-            absent += group
-    return absent
+    for group in kernel_args.groups:
+        if group_words(present, group) != list(group):
+            missing_words += group
+    return missing_words
 
 
 def append(text: str, added: Sequence[str]) -> str:
@@ -99,63 +99,63 @@ def append(text: str, added: Sequence[str]) -> str:
         return text
     pieces = _PIECE.findall(text)
     if _END in pieces:
-        place = pieces.index(_END)
-        return "".join([*pieces[:place], " ".join(added), " ", *pieces[place:]])
+        position = pieces.index(_END)
+        return "".join([*pieces[:position], " ".join(added), " ", *pieces[position:]])
     body = text.rstrip("\r\n")
     space = " " if body and not body.endswith((" ", "\t")) else ""
     return body + space + " ".join(added) + text[len(body) :]
 
 
-def of_group(standing: Iterable[str], group: Sequence[str]) -> list[str]:
-    """The words among `standing` whose names are those of `group`."""
+def group_words(present: Iterable[str], group: Sequence[str]) -> list[str]:
+    """The words among `present` whose names are those of `group`."""
     names = {name_of(word) for word in group}
-    return [word for word in standing if name_of(word) in names]
+    return [word for word in present if name_of(word) in names]
 
 
 def set_group(text: str, group: Sequence[str]) -> str:
-    """The text with `group` where its first word stood; without any such word it stays."""
-    found = of_group(words(text), group)
-    if not found or found == list(group):
+    """The text with `group` in place of its first word; a text without any stays the same."""
+    group_own = group_words(words(text), group)
+    if not group_own or group_own == list(group):
         return text
     pieces = _PIECE.findall(text)
-    pieces[pieces.index(found[0])] = " ".join(group)
-    return _without(pieces, lambda word: word in found)
+    pieces[pieces.index(group_own[0])] = " ".join(group)
+    return _without(pieces, lambda word: word in group_own)
 
 
 def drop_group(text: str, group: Sequence[str]) -> str:
     """The text without any word of the group's names."""
-    found = of_group(words(text), group)
-    return _without(_PIECE.findall(text), lambda word: word in found)
+    group_own = group_words(words(text), group)
+    return _without(_PIECE.findall(text), lambda word: word in group_own)
 
 
 def _with_group(lines: Sequence[str], group: Sequence[str]) -> list[str]:
-    standing = [word for line in lines for word in words(line)]
-    if of_group(standing, group) == list(group):
+    present = [word for line in lines for word in words(line)]
+    if group_words(present, group) == list(group):
         return list(lines)
-    holders = [line for line in lines if of_group(words(line), group)]
+    holders = [line for line in lines if group_words(words(line), group)]
     if len(holders) == 1:
         return [set_group(line, group) for line in lines]
     return [drop_group(line, group) for line in lines]
 
 
-def _replaced(word: str, wanted: KernelArgs) -> str:
+def _replaced(word: str, kernel_args: KernelArgs) -> str:
     name, equals, value = word.partition("=")
-    for wanted_name, wanted_value in wanted.present:
-        if equals and name == wanted_name:
-            elements = value.split(",")
-            if wanted_value in elements and not _CONTRARY & {*elements} - {wanted_value}:
-                return word
-            kept = [element for element in elements if element and element not in _CONTRARY]
-            return f"{name}=" + ",".join([wanted_value, *kept])
-    return word
+    requested = dict(kernel_args.present).get(name) if equals else None
+    if requested is None:
+        return word
+    elements = value.split(",")
+    if requested in elements and not _CONTRARY & {*elements} - {requested}:
+        return word
+    kept = [element for element in elements if element and element not in _CONTRARY]
+    return f"{name}=" + ",".join([requested, *kept])
 
 
 def _without(pieces: list[str], unwanted: Callable[[str], bool]) -> str:
     """Join words and the white space between them, without words and the space before each."""
     kept = list(pieces)
     while any(unwanted(word) for word in kept):
-        place = next(place for place, word in enumerate(kept) if unwanted(word))
-        # At the beginning the white space behind goes instead of the one before.
-        first = place - 1 if place and kept[place - 1].isspace() else place
+        position = next(position for position, word in enumerate(kept) if unwanted(word))
+        # At the beginning there is no space before the word: the one behind goes.
+        first = position - 1 if position and kept[position - 1].isspace() else position
         del kept[first : first + 2]
     return "".join(kept)

@@ -1,4 +1,4 @@
-"""Huge pages that the kernel sets aside at boot, as kernel arguments.
+"""Huge pages that the kernel reserves at boot, as kernel arguments.
 
 Source: linux, Documentation/admin-guide/mm/hugetlbpage.rst: `hugepagesz` names the size that the
 `hugepages` behind it counts; a count without a size before it is of the default size. Pages of
@@ -22,7 +22,7 @@ _NAMES = frozenset({"default_hugepagesz", "hugepagesz", "hugepages"})
 
 @dataclass(frozen=True)
 class HugePages:
-    """`count` huge pages of `size` (`2M`, `1G`), set aside when the host boots."""
+    """`count` huge pages of `size` (`2M`, `1G`), reserved when the host boots."""
 
     size: str
     count: int
@@ -33,28 +33,26 @@ class HugePages:
         match = _ASKED.fullmatch(text)
         if match is None:
             raise UsageError(
-                f"{text!r} says no huge pages",
+                f"{text!r} is not a size and a count of huge pages",
                 "The sizes of x86-64 are 2M and 1G.",
-                "Write size and count: --hugepages 1G:64",
+                "Write it as SIZE:COUNT: --hugepages 1G:64",
             )
         return cls(match[1].upper(), int(match[2]))
 
 
-def hugepage_group(standing: Sequence[str], wished: Sequence[HugePages]) -> tuple[str, ...]:
-    """The words that ask for the wished pages, and for those of other sizes that are there.
+def hugepage_group(words: Sequence[str], requested: Sequence[HugePages]) -> tuple[str, ...]:
+    """The words for the requested pages, and for those of other sizes that the line has.
 
-    `standing` are the command line's words. The first wished size becomes the default, which is
-    what systemd mounts at /dev/hugepages and libvirt finds without settings of its own.
+    `words` are the command line's. The first requested size becomes the default, which is what
+    systemd mounts at /dev/hugepages and libvirt finds without settings of its own.
     """
-    default, pools = _read(standing)
-    pools.update({each.size: str(each.count) for each in wished})
-    if wished:
-        default = wished[0].size
-    found = tuple(word for word in standing if word.partition("=")[0] in _NAMES)
-    if _read(found) == (default, pools) and _named_default(found):
-        return found
-    first = [each.size for each in wished]
-    sizes = [*first, *(size for size in pools if size not in first)]
+    default, pools = _read(words)
+    counts = {pages.size: str(pages.count) for pages in requested}
+    default, pools = next(iter(counts), default), {**pools, **counts}
+    present = tuple(word for word in words if word.partition("=")[0] in _NAMES)
+    if _read(present) == (default, pools) and _names_default(present):
+        return present
+    sizes = dict.fromkeys([*counts, *pools])
     pairs = [word for size in sizes for word in (f"hugepagesz={size}", f"hugepages={pools[size]}")]
     return (f"default_hugepagesz={default}", *pairs)
 
@@ -80,5 +78,5 @@ def _size(text: str) -> str:
     return text.upper().rstrip("B")
 
 
-def _named_default(words: Sequence[str]) -> bool:
+def _names_default(words: Sequence[str]) -> bool:
     return any(word.startswith("default_hugepagesz=") for word in words)

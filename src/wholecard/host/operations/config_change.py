@@ -1,10 +1,10 @@
-"""What one kind of change asks of a host: the desired files, and the tools that follow them."""
+"""What one kind of change asks of a host: files with their new texts, tools, units at boot."""
 
 from __future__ import annotations
 
 from wholecard.core.marks import WRITTEN
 from wholecard.core.record import dataclass
-from wholecard.host.config_files import FileText
+from wholecard.host.config_files import UNITS, FileText
 from wholecard.host.operations.run_tool import RunTool
 
 # The first line of each file that Wholecard writes on a host, behind a script's `#!`.
@@ -13,9 +13,9 @@ HEAD_LINE = f"# {WRITTEN}; `wholecard-host rollback` takes it back.\n"
 
 @dataclass(frozen=True)
 class FollowUp:
-    """A tool that carries changed files into what the next boot reads.
+    """A tool that brings changed files into what the next boot reads.
 
-    It runs where one of the files `after` changes, or always where it names none. `undo` is a
+    It runs when one of the files `after` changes, or always when `after` is empty. `undo` is a
     sentence for the person.
     """
 
@@ -27,8 +27,44 @@ class FollowUp:
 
 
 @dataclass(frozen=True)
+class BootUnit:
+    """A systemd service that runs at each boot, for what the kernel forgets: VFs, mdevs, MIG.
+
+    `name` is the unit's, `wholecard-*.service`, which `config_files` reads; `text` are its sections
+    but `[Install]`, which names `target`. Source: systemd.unit(5), systemctl(1), "enable".
+    """
+
+    name: str
+    text: str
+    reason: str
+    target: str = "multi-user.target"
+
+    @property
+    def file(self) -> tuple[FileText, str]:
+        """The unit's file and the reason for it."""
+        text = f"{HEAD_LINE}{self.text}\n[Install]\nWantedBy={self.target}\n"
+        return FileText(f"{UNITS}/{self.name}", text), self.reason
+
+    @property
+    def enabling(self) -> FollowUp:
+        """The tool that makes the link by which the target starts the unit."""
+        return FollowUp(
+            f"systemctl enable {self.name}",
+            f"{self.target} starts the unit at each boot.",
+            RunTool(
+                ("systemctl", "enable", self.name),
+                (f"{UNITS}/{self.target}.wants/{self.name}",),
+                again=("systemctl", "disable", self.name),
+            ),
+            "remove the unit's link, or disable the unit where the link has changed since",
+            after=(f"{UNITS}/{self.name}",),
+        )
+
+
+@dataclass(frozen=True)
 class ConfigChange:
-    """Files, each with the reason for it, and tools in the order in which they run."""
+    """Files, each with the reason for it, tools in the order in which they run, and units."""
 
     files: tuple[tuple[FileText, str], ...] = ()
     tools: tuple[FollowUp, ...] = ()
+    units: tuple[BootUnit, ...] = ()

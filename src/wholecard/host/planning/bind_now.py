@@ -1,8 +1,8 @@
-"""Functions given to their drivers in the running boot: what `--now` adds to a plan. Pure."""
+"""Functions bound to their drivers in the running boot: what `--now` adds to a plan. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from wholecard.core import Action, Finding, Plan, RefusedError, Severity
 from wholecard.host.checks.registry import check_iommu
@@ -21,36 +21,36 @@ _MODULES = {VFIO: ("vfio_pci", "vfio_iommu_type1"), STUB: ("pci_stub",)}
 def plan_now(
     host: Host, functions: Iterable[Function], parked: Iterable[Function] = ()
 ) -> tuple[Action, ...]:
-    """What gives `functions` to vfio-pci and `parked` to pci-stub now; empty where all are.
+    """What binds `functions` to vfio-pci and `parked` to pci-stub now; empty where all are bound.
 
     Raises RefusedError where the IOMMU is off, and where an endpoint that shares a group with one
-    of `functions` would stay behind; WholecardError where a function says no ids.
+    of `functions` would not be bound; WholecardError where a function has no ids.
     """
-    wanted = {each.address: (each, VFIO) for each in functions}
-    wanted.update({each.address: (each, STUB) for each in parked})
+    drivers = dict.fromkeys(functions, VFIO)
+    drivers.update(dict.fromkeys(parked, STUB))
     bindings = [
         _binding(function, driver)
-        for _, (function, driver) in sorted(wanted.items())
+        for function, driver in sorted(drivers.items(), key=lambda item: item[0].address)
         if (function.driver, function.driver_override) != (driver, driver)
     ]
     if not bindings:
         return ()
     _refuse_without_iommu(host)
-    _refuse_left_behind(host, [function for function, _ in wanted.values()])
-    drivers = dict.fromkeys(each.driver for each in bindings)
+    _refuse_left_behind(host, drivers)
+    modules = dict.fromkeys(module for b in bindings for module in _MODULES[b.driver])
     return (
-        *(action for driver in drivers for action in _loading(host, driver)),
-        *(_action(each) for each in bindings),
+        *(_loading(module) for module in modules if module not in host.boot.builtin),
+        *(_action(binding) for binding in bindings),
     )
 
 
 def with_now(
-    made: Plan, host: Host, functions: Iterable[Function], parked: Iterable[Function] = ()
+    plan: Plan, host: Host, functions: Iterable[Function], parked: Iterable[Function] = ()
 ) -> Plan:
-    """`made` with the bindings behind it; a reboot is needed only for the kernel's arguments."""
+    """`plan` followed by the bindings; a reboot is needed only for the kernel's arguments."""
     return Plan(
-        (*made.actions, *plan_now(host, functions, parked)),
-        reboot_needed=any(operation_of(action).sets_kernel_args for action in made.actions),
+        (*plan.actions, *plan_now(host, functions, parked)),
+        reboot_needed=any(operation_of(action).sets_kernel_args for action in plan.actions),
     )
 
 
@@ -66,16 +66,14 @@ def _binding(function: Function, driver: str) -> BindDriver:
     )
 
 
-def _loading(host: Host, driver: str) -> Iterator[Action]:
-    for module in _MODULES[driver]:
-        if module not in host.boot.builtin:
-            yield Action(
-                kind="load-module",
-                subject=module,
-                reason=f"{driver} must be there before it can take a function.",
-                do=LoadModule(module),
-                undo="none: it stays loaded until the host is rebooted",
-            )
+def _loading(module: str) -> Action:
+    return Action(
+        kind="load-module",
+        subject=module,
+        reason="A driver must be loaded before it can bind a function.",
+        do=LoadModule(module),
+        undo="none: it stays loaded until the host is rebooted",
+    )
 
 
 def _action(binding: BindDriver) -> Action:
@@ -83,7 +81,7 @@ def _action(binding: BindDriver) -> Action:
     return Action(
         kind="bind-driver",
         subject=binding.address,
-        reason=f"{binding.driver} takes the function now, not at the next boot.",
+        reason=f"{binding.driver} gets the function now, not at the next boot.",
         do=binding,
         undo=f"give it back to {former}" if former else "leave it without a driver",
     )
@@ -98,23 +96,25 @@ def _refuse_without_iommu(host: Host) -> None:
         )
 
 
-def _refuse_left_behind(host: Host, functions: list[Function]) -> None:
-    given = {each.address for each in functions}
+def _refuse_left_behind(host: Host, functions: Iterable[Function]) -> None:
+    bound = {function.address for function in functions}
     findings = tuple(
         Finding(
             "WC104",
-            str(each.address),
+            str(endpoint.address),
             Severity.ERROR,
-            f"{each.address} {each.ids} shares {group.name} with what is to be bound, and would "
-            "stay behind.",
-            "Give everything in the group, or nothing.",
+            f"{endpoint.address} {endpoint.ids} shares {group.name} with a function that would be "
+            "bound, and would not be bound itself.",
+            "Bind every endpoint of the group, or none.",
         )
         for group in host.groups
-        if any(each.address in given for each in group.endpoints)
-        for each in group.endpoints
-        if each.address not in given and not each.is_free_for_vfio
+        if any(endpoint.address in bound for endpoint in group.endpoints)
+        for endpoint in group.endpoints
+        if endpoint.address not in bound and not endpoint.is_free_for_vfio
     )
     if findings:
         raise RefusedError(
-            "every endpoint of an IOMMU group is bound, or none", findings, findings[0].fix
+            "an IOMMU group is bound with all its endpoints or not at all",
+            findings,
+            findings[0].fix,
         )

@@ -1,6 +1,6 @@
 """Module settings: vfio-pci is loaded, and before the drivers that would claim the functions.
 
-A softdep orders without forbidding: cards that are not given keep their drivers. Source: kmod,
+A softdep orders without forbidding: cards that stay with the host keep their drivers. Source: kmod,
 modprobe.d(5); systemd, modules-load.d(5).
 """
 
@@ -25,20 +25,20 @@ def modules_load_text() -> str:
 def modprobe_text(
     functions: Iterable[Function],
     builtin: Iterable[str],
-    standing: str,
+    present: str,
     blacklist: Iterable[str] = (),
 ) -> str:
     """The text of `/etc/modprobe.d/wholecard.conf`.
 
     One softdep for each module that claims a function now or would by its alias; modules built
-    into the kernel are left out, for they are never loaded. `standing` is the file's text now:
-    when vfio-pci holds a function the driver it had before can no longer be seen, so the softdeps
-    that stand are kept. `blacklist` are modules that the site never wants loaded by themselves.
+    into the kernel are left out, for they are never loaded. `present` is the file's text now: when
+    vfio-pci has a function, the driver that it had before can no longer be seen, so the softdeps
+    in the file are kept. `blacklist` are modules that must never be loaded by their aliases.
     """
     functions = tuple(functions)
     natives = {module for function in functions for module in _natives(function)}
     if any(function.driver == "vfio-pci" for function in functions):
-        natives.update(_SOFTDEP.findall(standing))
+        natives.update(_SOFTDEP.findall(present))
     natives -= {*builtin, *_NOT_NATIVE}
     lines = [f"softdep {native} pre: vfio-pci\n" for native in sorted(natives)]
     lines += [f"blacklist {module}\n" for module in sorted({*blacklist})]
