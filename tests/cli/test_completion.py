@@ -13,7 +13,7 @@ from support.nodes import APART, bare
 from support.tree import grow
 from wholecard.cli.completion import VALUES, answer
 from wholecard.host.bootloaders.registry import LOADERS
-from wholecard.nova.layouts.layout import LAYOUTS
+from wholecard.nova.render.layouts.layout import LAYOUTS
 
 # With any of them a person waits at every Tab.
 SLOW = ("openstack", "oslo_config", "pydantic", "rich", "typer", "psutil")

@@ -209,7 +209,7 @@ def test_anothers_file_stops_it(
 
 WRONG = [
     (("render", "--role", "api"), "give either a site file or cards"),
-    (("render", "--alias", "x"), "names no card"),
+    (("render", "--role", "api", "--alias", "x"), "is not a card"),
     (("render", "--alias", "x=10de:2330"), "name a role"),
     (("render", "--alias", "x=10de:2330", "--role", "metal"), "no role 'metal'"),
     (("render", "--alias", "x=10de:2330", "--layout", "puppet"), "no layout 'puppet'"),

@@ -1,8 +1,8 @@
 """The one table of nova's options for cards: under which name, since which release, read by whom.
 
-Numbers are nova's major versions (`wholecard.core.releases`); Placement's options stand under the
-nova of the same release. Source: nova/conf/*.py, placement/conf/*.py at the tags of each release;
-what came to a series by a later fix counts from there only where a published version has it.
+Numbers are nova's major versions (`wholecard.core.releases`); Placement's options have the
+number of the nova of the same release. Source: nova/conf/*.py, placement/conf/*.py at the tags of
+each release; what a later fix added to a series counts only where a published version has it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from wholecard.core import UsageError
 from wholecard.core.capabilities import Capability
 from wholecard.pci import device_types
 
@@ -21,7 +22,7 @@ State = Literal["right", "deprecated", "not-yet", "gone"]
 
 @dataclass(frozen=True)
 class Spelling:
-    """A name of an option: right from `since`, deprecated from `deprecated`, unread from `gone`."""
+    """A name of an option, and since when nova has it, deprecates it, and does not read it."""
 
     section: str
     name: str
@@ -30,7 +31,7 @@ class Spelling:
     gone: int | None = None
 
     def state(self, major: int) -> State:
-        """What this name is to nova of that major version."""
+        """How nova of that major version treats this name."""
         if major < self.since:
             return "not-yet"
         if self.gone is not None and major >= self.gone:
@@ -47,7 +48,7 @@ class Spelling:
 class Option:
     """An option: the roles that read it and its names, the newest first.
 
-    `roles` are all that ever read it; `later` are those of them that began to in a release.
+    `roles` are all that ever read it; `later` are those that began to read it in a later release.
     """
 
     kind: Kind
@@ -58,7 +59,7 @@ class Option:
 
     @property
     def name(self) -> str:
-        """Its newest name, by which we speak of it."""
+        """Its newest name, by which Wholecard's code knows it."""
         return self.spellings[0].name
 
     def spelling(self, major: int) -> Spelling | None:
@@ -66,13 +67,21 @@ class Option:
         return next((each for each in self.spellings if each.state(major) == "right"), None)
 
     def deprecated_spellings(self, major: int) -> tuple[Spelling, ...]:
-        """The names that nova of that release still reads, beside the right one."""
+        """The other names that nova of that release still reads."""
         return tuple(each for each in self.spellings if each.state(major) == "deprecated")
 
     def is_read_by(self, role: Role, major: int) -> bool:
-        """Whether that role of that release reads it, under whatever name."""
+        """Whether that role of that release reads it, under any name."""
         since = dict(self.later).get(role, 13)
         return role in self.roles and major >= since and self.spelling(major) is not None
+
+
+def role_named(name: str) -> Role:
+    """The role of that name. Raises UsageError where nova has none."""
+    for role in ROLES:
+        if name == role:
+            return role
+    raise UsageError(f"nova has no role {name!r}", resolution=f"Choose one of {', '.join(ROLES)}.")
 
 
 def _option(kind: Kind, roles: str, summary: str, *spellings: Spelling, **later: int) -> Option:
@@ -95,7 +104,7 @@ OPTIONS: tuple[Option, ...] = (
         Spelling("DEFAULT", "pci_alias", 13, deprecated=15),
         compute=14,
     ),
-    # No need of ours: a whole card has no types. Its history is told; render never writes it.
+    # A whole card has no mdev types, so render never writes it; lint needs to know its names.
     _option(
         "list", "compute", "which types of mediated devices (vGPUs) may be given",
         Spelling("devices", "enabled_mdev_types", 24),
@@ -105,7 +114,7 @@ OPTIONS: tuple[Option, ...] = (
         "boolean", "compute", "each function becomes a provider in Placement",
         Spelling("pci", "report_in_placement", Capability.REPORT_IN_PLACEMENT.since),
     ),
-    # nova-compute looks at it when it checks its aliases: nova/pci/request.py, from 31.3.1.
+    # nova-compute reads it when it checks its aliases: nova/pci/request.py, since 31.3.1.
     _option(
         "boolean", "api scheduler conductor compute", "cards are chosen and claimed in Placement",
         Spelling("filter_scheduler", "pci_in_placement", Capability.PCI_IN_PLACEMENT.since),
@@ -193,7 +202,7 @@ OPTIONS: tuple[Option, ...] = (
 
 
 def by_name(name: str) -> Option:
-    """The option of that newest name. Raises KeyError where there is none."""
+    """The option of that newest name. Raises KeyError for an unknown one."""
     for option in OPTIONS:
         if option.name == name:
             return option
@@ -201,7 +210,7 @@ def by_name(name: str) -> Option:
 
 
 def find(section: str, name: str) -> tuple[Option, Spelling] | None:
-    """The option that has, or had, this name in this section; None where no option of ours has."""
+    """The option that has, or had, this name in this section; None for any other option."""
     for option in OPTIONS:
         for spelling in option.spellings:
             if (spelling.section, spelling.name) == (section, name):
@@ -209,7 +218,7 @@ def find(section: str, name: str) -> tuple[Option, Spelling] | None:
     return None
 
 
-# The first release in which a key means anything; nova/pci/devspec.py and nova/pci/request.py.
+# The first release that knows the key; nova/pci/devspec.py and nova/pci/request.py.
 DEVICE_SPEC_KEYS: dict[str, int] = {
     "vendor_id": 13,
     "product_id": 13,

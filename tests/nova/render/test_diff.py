@@ -12,17 +12,17 @@ from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, release
 from wholecard.nova.desired.pci_config import pci_configs
 from wholecard.nova.desired.scheduler_filters import default_filters
-from wholecard.nova.layouts.cloud import made_cloud
 from wholecard.nova.options import Role
 from wholecard.nova.render.diff import Diff, as_text, diff
 from wholecard.nova.render.drop_in_file import text
+from wholecard.nova.render.layouts.cloud import cloud_of
 from wholecard.nova.render.managed_files import OURS
 
 
 def new(role: Role, of: str = "34") -> str:
     """The drop-in of the role for eight H100 a host."""
     series = release(of)
-    cloud = made_cloud(pci_configs(site(), FACTS, series), series, default_filters(series.nova))
+    cloud = cloud_of(pci_configs(site(), FACTS, series), series, default_filters(series.nova))
     return text(role, cloud.compute("gpu-01") if role == "compute" else cloud.roles[role], series)
 
 
@@ -74,8 +74,8 @@ def test_spelling_is_no_change(tmp_path: Path) -> None:
     found = diff("compute", standing(tmp_path, old), new("compute"), LATEST)
     assert "[pci] report_in_placement" not in changed(found)
     assert found.warnings == (
-        "[pci] device_spec: another file has 1 more; nova gives what any of them matches: take "
-        "out there what the site says",
+        "[pci] device_spec: another file has 1 more; nova gives what any of them matches: remove "
+        "there what the site file has",
     )
 
 
@@ -118,7 +118,7 @@ def test_the_same_alias_elsewhere(tmp_path: Path) -> None:
     conf = '[pci]\nalias = {"name": "h100", "vendor_id": "10de", "product_id": "2330"}\n'
     found = diff("api", standing(tmp_path, conf), new("api"), LATEST)
     assert len(found.warnings) == 1
-    assert "h100 stands in another file too" in found.warnings[0]
+    assert "h100 is in another file too" in found.warnings[0]
     assert "warning: [pci] alias" in as_text(found)
 
 
@@ -131,7 +131,7 @@ def test_reporting_cannot_be_taken_back(tmp_path: Path) -> None:
 
 def test_two_files_of_ours_are_refused(tmp_path: Path) -> None:
     """Which of two of our files would be replaced is not for us to guess."""
-    with pytest.raises(UsageError, match="two files of Wholecard's"):
+    with pytest.raises(UsageError, match="Wholecard has written two of the files"):
         diff("api", standing(tmp_path, new("api"), new("api")), new("api"), LATEST)
 
 
@@ -147,10 +147,10 @@ SECOND = '{"vendor_id": "10de", "product_id": "2330", "address": "0000:3b:00.0"}
 TAGGED = '{"vendor_id": "10DE", "product_id": "2330", "resource_class": "CUSTOM_H100"}'
 # Name: the release, device_spec before and after, reported or not, the bugs that are named; None
 # where nothing is said.
-TAKEN_OUT: dict[str, tuple[str, list[str], list[str], bool, list[int] | None]] = {
+REMOVED: dict[str, tuple[str, list[str], list[str], bool, list[int] | None]] = {
     "narrower": ("2024.2", [IDS], [FIRST], True, [2115905, 2115729]),
     "not reported": ("2024.2", [IDS], [FIRST], False, [2115729]),
-    "mended": ("2025.2", [IDS], [FIRST], True, []),
+    "fixed": ("2025.2", [IDS], [FIRST], True, []),
     "one of two": ("34", [FIRST, SECOND], [SECOND], True, []),
     "a list of two": ("34", [f"[{FIRST}, {SECOND}]"], [SECOND], True, []),
     "all": ("queens", [IDS], [], False, [1633120, 2115729]),
@@ -162,10 +162,10 @@ TAKEN_OUT: dict[str, tuple[str, list[str], list[str], bool, list[int] | None]] =
 }
 
 
-@pytest.mark.parametrize("name", TAKEN_OUT)
-def test_what_is_given_no_longer(tmp_path: Path, name: str) -> None:
-    """A device that leaves device_spec is told of while its servers can still go first."""
-    series, old, fresh, reported, bugs = TAKEN_OUT[name]
+@pytest.mark.parametrize("name", REMOVED)
+def test_removed_devices(tmp_path: Path, name: str) -> None:
+    """A removed device_spec is a warning while its servers can still be removed first."""
+    series, old, fresh, reported, bugs = REMOVED[name]
     of = release(series)
     key = "device_spec" if of.nova >= 26 else "passthrough_whitelist"
 
@@ -178,18 +178,18 @@ def test_what_is_given_no_longer(tmp_path: Path, name: str) -> None:
     if bugs is None:
         assert found == ()
         return
-    assert "no server may hold a device that is given no longer" in found[0]
+    assert "no server may hold a device that no device_spec matches" in found[0]
     assert [int(re.findall(r"has the bug (\d+)", each)[0]) for each in found[1:]] == bugs
 
 
 def test_the_hand_written_line_of_our_file_is_named(tmp_path: Path) -> None:
-    """A line that somebody added to our file goes with it, and is told of by its words."""
+    """A line that somebody added to our file is removed with it, and is named."""
     added = '{"vendor_id": "10de", "product_id": "2331"}'
     ours = new("compute").replace("[pci]\n", f"[pci]\ndevice_spec = {added}\n", 1)
     found = diff("compute", standing(tmp_path, ours), new("compute"), LATEST)
     assert found.warnings == (
-        f"[pci] device_spec: {added} goes: no server may hold a device that is given no longer. "
-        "Empty those cards of servers before nova-compute is restarted",
+        f"[pci] device_spec: {added} is removed: no server may hold a device that no device_spec "
+        "matches. Remove the servers from those cards before you restart nova-compute",
     )
 
 

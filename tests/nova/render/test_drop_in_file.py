@@ -22,9 +22,9 @@ from wholecard.nova.desired.scheduler_filters import (
     default_filters,
     read_enabled_filters,
 )
-from wholecard.nova.layouts.cloud import made_cloud
 from wholecard.nova.options import ALIAS_KEYS, DEVICE_SPEC_KEYS, OPTIONS, ROLES, Role, find
 from wholecard.nova.render.drop_in_file import PciConfig, render, text
+from wholecard.nova.render.layouts.cloud import cloud_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 WRITTEN = ["mitaka", "ocata", "queens", "xena", "zed", "2023.1", "2025.1", "2025.2", "2026.2"]
@@ -37,7 +37,7 @@ CARDS = PciConfig(
 
 def rendered(of: Release) -> dict[Role, str]:
     """Every role's drop-in for the site of two hosts, the compute's for the one with audio."""
-    cloud = made_cloud(pci_configs(site(), FACTS, of), of, default_filters(of.nova))
+    cloud = cloud_of(pci_configs(site(), FACTS, of), of, default_filters(of.nova))
     return {
         role: text(role, cloud.compute("gpu-02") if role == "compute" else cloud.roles[role], of)
         for role in ROLES
@@ -160,7 +160,7 @@ def test_comments_are_not_too_wide() -> None:
 def test_a_role_that_reads_nothing_is_told_so() -> None:
     """Before 2023.1 and without tuning a conductor has nothing to read about cards."""
     written = render("conductor", CARDS_OLD, (), release("zed"))
-    assert written.endswith("#\n# It reads nothing about cards in this release.\n")
+    assert written.endswith("#\n# This service reads no option about cards in this release.\n")
 
 
 CARDS_OLD = PciConfig((), (PciAlias("card", "1002", "5046", numa_policy=None),))

@@ -16,9 +16,9 @@ from wholecard.core.releases import release
 from wholecard.host.facts.host import Host
 from wholecard.nova.desired.pci_config import pci_configs
 from wholecard.nova.desired.scheduler_filters import default_filters
-from wholecard.nova.layouts.cloud import made_cloud
 from wholecard.nova.options import ROLES
 from wholecard.nova.render.drop_in_file import text
+from wholecard.nova.render.layouts.cloud import cloud_of
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wholecard"
 # Said by nova itself: what each file sets under a name that its release has, and how it is read.
@@ -121,7 +121,7 @@ def test_nova_takes_every_file(
             continue
         hosts = {host: {"facts": f"{host}.json"} for host in facts}
         wish = site(cards, **{"hosts": hosts, **more})
-        cloud = made_cloud(pci_configs(wish, facts, of), of, default_filters(major))
+        cloud = cloud_of(pci_configs(wish, facts, of), of, default_filters(major))
         for role in ROLES:
             if role != "placement":
                 found = cloud.compute(next(iter(facts))) if role == "compute" else cloud.roles[role]

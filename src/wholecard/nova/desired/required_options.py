@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from wholecard.core import UsageError, releases
+from wholecard.core import releases
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.nova.desired.device_selection import OmittedFunction
@@ -28,12 +28,12 @@ from wholecard.nova.options import (
     ALIAS_KEYS,
     DEVICE_SPEC_KEYS,
     NUMA_POLICIES,
-    ROLES,
     UNIFIED_DRIVER,
     Option,
     Role,
     by_name,
     find,
+    role_named,
 )
 
 
@@ -84,10 +84,7 @@ def required_options(
     Raises UsageError for an unknown role, for what the release does not have, and for what nova
     itself refuses at start.
     """
-    if role not in ROLES:
-        raise UsageError(
-            f"nova has no role {role!r}", resolution=f"Choose one of {', '.join(ROLES)}."
-        )
+    role_named(role)
     check_config(pci, release)
     return tuple(
         option

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from wholecard.core import UsageError
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import FIRST
-from wholecard.nova.options import ROLES, by_name
+from wholecard.nova.options import by_name, role_named
 
 # A host with fewer cards of a kind has few ways to choose among them.
 WIDE = 4
@@ -58,10 +58,7 @@ def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[Sett
 
     Raises UsageError for an unknown role, an unknown release, or a number below one.
     """
-    if role not in ROLES:
-        raise UsageError(
-            f"there is no role {role!r}", resolution=f"Choose one of {', '.join(ROLES)}."
-        )
+    role_named(role)
     if major < FIRST.nova or min(cards_per_host, hosts) < 1:
         raise UsageError(
             "there is no tuning for such a cloud",

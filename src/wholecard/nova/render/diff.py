@@ -1,13 +1,12 @@
-"""What a rendered file would change where it goes, option by option, and what to restart. Pure.
+"""What a rendered file would change for a service, option by option, and what to restart. Pure.
 
-The files of a service are read as nova reads them. A file of ours among them is the one that the
-new text takes the place of; without one the new text comes last, as a drop-in does.
+The files of a service are read as nova reads them. The new text replaces our file among them;
+without one it comes last, as a drop-in does.
 """
 
 from __future__ import annotations
 
 import difflib
-import itertools
 import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +39,7 @@ class OptionChange:
 
 @dataclass(frozen=True)
 class Restart:
-    """Services that are restarted together, and why at this place in the order."""
+    """Services that are restarted together, and the reason for their place in the order."""
 
     services: tuple[str, ...]
     reason: str
@@ -54,7 +53,7 @@ class Restart:
 class Diff:
     """What would change for a service: effective values, our file's text, restarts in order.
 
-    `warnings` are what stands in other files and is in the way, and what may no longer be in use.
+    `warnings` are conflicts with other files, and devices that must not be in use any more.
     """
 
     role: Role
@@ -68,51 +67,53 @@ class Diff:
         """The fields by name."""
         return {
             "role": self.role,
-            "changes": [each.to_json() for each in self.changes],
+            "changes": [change.to_json() for change in self.changes],
             "diff": self.text,
-            "restarts": [each.to_json() for each in self.restarts],
+            "restarts": [restart.to_json() for restart in self.restarts],
             "warnings": list(self.warnings),
         }
 
 
-def diff(role: Role, files: Sequence[Path], new: str, of: Release) -> Diff:
+def diff(role: Role, files: Sequence[Path], new: str, release: Release) -> Diff:
     """What the text `new` would change for a service that reads these files, in their order.
 
-    Raises WholecardError where a file cannot be read, UsageError where it would take back what
-    nova-compute cannot take back.
+    Raises WholecardError where a file cannot be read, UsageError where it would turn off what
+    nova-compute cannot turn off.
     """
-    ours = [file for file in files if _is_ours(file)]
-    if len(ours) > 1:
-        raise UsageError(
-            f"two files of Wholecard's: {ours[0]} and {ours[1]}",
-            "nova would add up their repeated options.",
-            "Take one of them away.",
-        )
-    others = [file for file in files if file not in ours]
-    old = read_values(files, of.nova)
+    ours = _our_file(files)
+    others = [file for file in files if file != ours]
+    old = read_values(files, release.nova)
     with tempfile.TemporaryDirectory(prefix="wholecard-") as folder:
-        fresh = Path(folder) / "new.conf"
-        fresh.write_text(new)
-        after = read_values([fresh if file in ours else file for file in files], of.nova)
-        if not ours:
-            after = read_values([*files, fresh], of.nova)
-        mine = read_values([fresh], of.nova)
-    changes = tuple(_changes(role, old, after, of))
-    _refuse_taking_back(changes)
-    where = ours[0] if ours else None
+        new_file = Path(folder) / "new.conf"
+        new_file.write_text(new)
+        replaced = [new_file if file == ours else file for file in files]
+        after = read_values(replaced if ours else [*files, new_file], release.nova)
+        rendered = read_values([new_file], release.nova)
+    changes = tuple(_changes(role, old, after, release))
+    _refuse_to_stop_reporting(changes)
     return Diff(
         role,
-        service(role, of),
+        service(role, release),
         changes,
-        _unified(_text(where) if where else "", new, str(where) if where else "/dev/null"),
-        _restarts(role, changes, of),
-        (*_warnings(read_values(others, of.nova), mine, of), *_taken_out(changes, after, of)),
+        _unified(_text(ours) if ours else "", new, str(ours or "/dev/null")),
+        _restarts(role, changes, release),
+        (
+            *_conflicts(read_values(others, release.nova), rendered, release),
+            *_removed_devices(changes, after, release),
+        ),
     )
 
 
-def _is_ours(file: Path) -> bool:
-    _text(file)
-    return is_ours(file)
+def _our_file(files: Sequence[Path]) -> Path | None:
+    # Reading each one first gives the error that names the file and says what to do.
+    ours = [file for file in files if _text(file) is not None and is_ours(file)]
+    if len(ours) > 1:
+        raise UsageError(
+            f"Wholecard has written two of the files: {ours[0]} and {ours[1]}",
+            "nova would add up their repeated options.",
+            "Remove one of them.",
+        )
+    return ours[0] if ours else None
 
 
 def _text(file: Path) -> str:
@@ -126,37 +127,38 @@ def _text(file: Path) -> str:
         ) from error
 
 
-def _changes(role: Role, old: Values, new: Values, of: Release) -> Iterable[OptionChange]:
+def _changes(role: Role, old: Values, new: Values, release: Release) -> Iterable[OptionChange]:
     for option in OPTIONS:
-        if option.is_read_by(role, of.nova):
+        if option.is_read_by(role, release.nova):
             before, after = old.get(option, ()), new.get(option, ())
-            if _meant(option, before) != _meant(option, after):
-                yield OptionChange(option, str(option.spelling(of.nova)), before, after)
+            if _parsed(option, before) != _parsed(option, after):
+                yield OptionChange(option, str(option.spelling(release.nova)), before, after)
 
 
-def _meant(option: Option, values: tuple[str, ...]) -> object:
-    """Values as nova takes them: JSON without its spelling, truth values as one word."""
+def _parsed(option: Option, values: tuple[str, ...]) -> object:
+    """Values as nova reads them: JSON and truth values without their spelling."""
     if option.kind == "multi":
-        return [_parsed(value) for value in values]
+        return [_json(value) for value in values]
     if option.kind == "boolean":
         return [value.strip().lower() in ("true", "1", "on", "yes") for value in values]
     return list(values)
 
 
-def _parsed(value: str) -> object:
+def _json(value: str) -> object:
     try:
         return json.loads(value)
     except ValueError:
         return value
 
 
-def _refuse_taking_back(changes: Iterable[OptionChange]) -> None:
-    for each in changes:
-        if each.option.name == "report_in_placement" and _meant(each.option, each.old) == [True]:
+def _refuse_to_stop_reporting(changes: Iterable[OptionChange]) -> None:
+    for change in changes:
+        option = change.option
+        if option.name == "report_in_placement" and _parsed(option, change.old) == [True]:
             raise UsageError(
                 "report_in_placement cannot be turned off again on a host",
-                "nova-compute finds its cards in Placement and stops: "
-                "nova/compute/pci_placement_translator.py.",
+                "nova-compute would find its cards in Placement and stop "
+                "(nova/compute/pci_placement_translator.py).",
                 "Leave nova.report_in_placement on in the site file.",
             )
 
@@ -169,100 +171,110 @@ def _unified(old: str, new: str, name: str) -> str:
     )
 
 
-def _restarts(role: Role, changes: Sequence[OptionChange], of: Release) -> tuple[Restart, ...]:
-    """The services in the order in which they have to come up again."""
+def _restarts(role: Role, changes: Sequence[OptionChange], release: Release) -> tuple[Restart, ...]:
+    """The services in the order in which they must be restarted."""
     if not changes:
         return ()
-    own = Restart((service(role, of),), "it reads its configuration at start alone")
+    own = Restart((service(role, release),), "it reads its configuration only when it starts")
     switched = by_name("pci_in_placement")
-    goes_on = any(
-        each.option == switched and _meant(switched, each.new) == [True] for each in changes
+    turned_on = any(
+        change.option == switched and _parsed(switched, change.new) == [True] for change in changes
     )
-    if not goes_on or role == "compute":
+    if not turned_on or role == "compute":
         return (own,)
     return (
         Restart(
             ("nova-compute",),
-            "every compute has to report its cards (report_in_placement) before they are looked "
-            "for in Placement; go on when every host's providers are there",
+            "every compute must report its cards (report_in_placement) before nova looks for them "
+            "in Placement; continue when Placement has the providers of every host",
         ),
         Restart(
             ("nova-api", "nova-scheduler", "nova-conductor"),
-            "they must agree on pci_in_placement: give all three their files, then restart them "
-            "together",
+            "they need the same pci_in_placement: install the files of all three, then restart "
+            "them together",
         ),
     )
 
 
-def _warnings(others: Values, mine: Values, of: Release) -> Iterable[str]:
-    """Repeated options that stand elsewhere too: nova adds them up with ours."""
-    for option, values in mine.items():
-        there = others.get(option, ())
-        if option.kind != "multi" or not there or option.name == "available_filters":
+def _conflicts(others: Values, rendered: Values, release: Release) -> Iterable[str]:
+    """Repeated options that other files set too: nova adds their values to ours."""
+    for option, values in rendered.items():
+        other_values = others.get(option, ())
+        if option.kind != "multi" or not other_values or option.name == "available_filters":
             continue
-        name = option.spelling(of.nova)
+        name = option.spelling(release.nova)
         if option.name == "alias":
-            both = sorted(_names(values) & _names(there))
+            both = sorted(_alias_names(values) & _alias_names(other_values))
             if both:
                 yield (
-                    f"{name}: {', '.join(both)} stands in another file too; nova would have two "
-                    "aliases of one name: take it out there"
+                    f"{name}: {', '.join(both)} is in another file too; nova would have two "
+                    "aliases of one name: remove it there"
                 )
         else:
             yield (
-                f"{name}: another file has {len(there)} more; nova gives what any of them "
-                "matches: take out there what the site says"
+                f"{name}: another file has {len(other_values)} more; nova gives what any of them "
+                "matches: remove there what the site file has"
             )
 
 
-# What of a device_spec says which devices it gives; the rest says what is known of them.
+# The keys of a device_spec that select devices; the others are tags.
 _MATCHING = frozenset({"vendor_id", "product_id", "address", "devname"})
 
 
-def _taken_out(changes: Iterable[OptionChange], after: Values, of: Release) -> Iterable[str]:
-    """What device_spec gives no longer, before a server holds it: later there is less to be done.
+def _removed_devices(
+    changes: Iterable[OptionChange], after: Values, release: Release
+) -> Iterable[str]:
+    """device_specs that are removed, told before a server holds their devices.
 
-    nova, nova/pci/manager.py, `_set_hvdevs`: from Stein on it keeps a device that is held, with a
+    nova, nova/pci/manager.py, `_set_hvdevs`: since Stein it keeps a device that is held, with a
     warning each minute, until the server is gone.
     """
-    for each in changes:
-        if each.option.name != "device_spec":
+    for change in changes:
+        if change.option.name != "device_spec":
             continue
-        left = list(_given(each.new))
-        gone = [one for one in _given(each.old) if not any(_covers(two, one) for two in left)]
-        if not gone:
+        left = list(_device_specs(change.new))
+        removed = [
+            spec
+            for spec in _device_specs(change.old)
+            if not any(_covers(new, spec) for new in left)
+        ]
+        if not removed:
             continue
         yield (
-            f"{each.name}: {'; '.join(map(json.dumps, gone))} "
-            f"{'goes' if len(gone) == 1 else 'go'}: no server may hold a device that is given no "
-            "longer. Empty those cards of servers before nova-compute is restarted"
+            f"{change.name}: {'; '.join(map(json.dumps, removed))} "
+            f"{'is' if len(removed) == 1 else 'are'} removed: no server may hold a device that no "
+            "device_spec matches. Remove the servers from those cards before you restart "
+            "nova-compute"
         )
-        reports = after.get(by_name("report_in_placement"), ())
-        bugs = [1633120, 2115729]
-        if _meant(by_name("report_in_placement"), reports) == [True]:
-            bugs.insert(1, 2115905)
-        for fault in map(by_bug, bugs):
-            if fault.is_in(of.nova):
+        for bug in map(by_bug, _bugs_of_removal(after)):
+            if bug.is_in(release.nova):
                 yield (
-                    f"{each.name}: nova of {of} has the bug {fault.bug} ({fault.link}): "
-                    f"{fault.what}. {fault.do}"
+                    f"{change.name}: nova of {release} has the bug {bug.bug} ({bug.link}): "
+                    f"{bug.what}. {bug.do}"
                 )
 
 
-def _given(specs: Iterable[str]) -> Iterable[object]:
+def _bugs_of_removal(after: Values) -> tuple[int, ...]:
+    reports = by_name("report_in_placement")
+    if _parsed(reports, after.get(reports, ())) == [True]:
+        return (1633120, 2115905, 2115729)
+    return (1633120, 2115729)
+
+
+def _device_specs(values: Iterable[str]) -> Iterable[object]:
     """The objects of device_spec: a value is one, or a list of them."""
-    for value in map(_parsed, specs):
+    for value in map(_json, values):
         yield from value if isinstance(value, list) else (value,)
 
 
-def _covers(one: object, other: object) -> bool:
-    """Whether a device_spec gives all that another gives, as far as their words tell."""
-    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
-        return one == other
+def _covers(spec: object, other: object) -> bool:
+    """Whether a device_spec gives all that another gives, as far as their texts show."""
+    if not isinstance(spec, Mapping) or not isinstance(other, Mapping):
+        return spec == other
     return all(
-        key in other and _folded(one[key]) == _folded(other[key])
-        for key in _MATCHING & one.keys()
-        if one[key] != "*"
+        key in other and _folded(spec[key]) == _folded(other[key])
+        for key in _MATCHING & spec.keys()
+        if spec[key] != "*"
     )
 
 
@@ -270,28 +282,30 @@ def _folded(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _names(aliases: Iterable[str]) -> set[str]:
-    parsed = (_parsed(each) for each in aliases)
-    return {str(each.get("name")) for each in parsed if isinstance(each, Mapping)}
+def _alias_names(values: Iterable[str]) -> set[str]:
+    aliases = map(_json, values)
+    return {str(alias.get("name")) for alias in aliases if isinstance(alias, Mapping)}
 
 
-def as_text(found: Diff) -> str:
+def as_text(diff: Diff) -> str:
     """The difference for a person: values, the file, warnings, then what to restart."""
-    if not found.changes and not found.warnings and not found.text:
-        return f"{found.service}: nothing would change.\n"
-    lines: list[str] = []
-    for each in found.changes:
-        lines.append(each.name)
-        lines += [f"  - {value}" for value in each.old if value not in each.new]
-        lines += [f"  + {value}" for value in each.new if value not in each.old]
-    if not found.changes:
+    if not diff.changes and not diff.warnings and not diff.text:
+        return f"{diff.service}: nothing would change.\n"
+    lines = [line for change in diff.changes for line in _change_lines(change)]
+    if not diff.changes:
         lines.append("No value would change.")
-    lines += ["", *found.text.splitlines()] if found.text else []
-    lines += [f"warning: {each}" for each in found.warnings]
-    if found.restarts:
+    lines += ["", *diff.text.splitlines()] if diff.text else []
+    lines += [f"warning: {warning}" for warning in diff.warnings]
+    if diff.restarts:
         lines += ["", "Restart, in this order:"]
         lines += [
-            f"  {number}. {', '.join(each.services)}: {each.reason}"
-            for number, each in zip(itertools.count(1), found.restarts, strict=False)
+            f"  {number}. {', '.join(restart.services)}: {restart.reason}"
+            for number, restart in enumerate(diff.restarts, 1)
         ]
     return "\n".join([*lines, ""])
+
+
+def _change_lines(change: OptionChange) -> list[str]:
+    removed = [f"  - {value}" for value in change.old if value not in change.new]
+    added = [f"  + {value}" for value in change.new if value not in change.old]
+    return [change.name, *removed, *added]

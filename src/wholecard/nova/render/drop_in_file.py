@@ -24,61 +24,62 @@ def render(
     role: Role,
     pci: PciConfig,
     current_filters: Sequence[str],
-    of: Release = LATEST,
+    release: Release = LATEST,
     filter_class: Sequence[str] = (),
 ) -> str:
     """The text of a file for `nova.conf.d` (or `placement.conf.d`) of one role of that release.
 
-    nova collects the repeated options of all its files, but of `enabled_filters` it takes the
-    last, so the list is written out in full. Parameters and errors are those of `required_options`.
+    nova adds up the repeated options of all its files, but takes the last `enabled_filters`, so
+    the list is written in full. Parameters and errors are those of `required_options`.
     """
-    return text(role, required_options(role, pci, current_filters, of, filter_class), of)
+    return text(role, required_options(role, pci, current_filters, release, filter_class), release)
 
 
-def text(role: Role, found: Iterable[RequiredOption], of: Release) -> str:
-    """The drop-in with these options, each under a comment that says why it is there."""
-    blocks = sections(found, of)
-    head = header(f"for {service(role, of)}", of)
+def text(role: Role, options: Iterable[RequiredOption], release: Release) -> str:
+    """The drop-in with these options, each below a comment with its reason."""
+    blocks = sections(options, release)
+    head = header(f"for {service(role, release)}", release)
     if not blocks:
-        return f"{head}#\n# It reads nothing about cards in this release.\n"
+        return f"{head}#\n# This service reads no option about cards in this release.\n"
     return "\n".join([head, *(f"[{name}]\n{lines}" for name, lines in blocks.items())])
 
 
-def header(what: str, of: Release) -> str:
-    """The first lines of a file of ours; `what` says for whom it is."""
+def header(what: str, release: Release) -> str:
+    """The first lines of a file of ours; `what` says what it is for."""
     return (
-        f"{OURS} {what} ({of}, nova {of.nova}).\n"
-        "# Changes made here by hand are lost when it is rendered again.\n"
+        f"{OURS} {what} ({release}, nova {release.nova}).\n"
+        "# Changes in this file are lost when it is rendered again.\n"
     )
 
 
-def service(role: Role, of: Release) -> str:
-    """The service's name: until Rocky Placement is a part of nova, and reads nova.conf."""
+def service(role: Role, release: Release) -> str:
+    """The service's name; until Rocky Placement is a part of nova and reads nova.conf."""
     return (
         "placement"
-        if role == "placement" and has(of, Capability.PLACEMENT_ALONE)
+        if role == "placement" and has(release, Capability.PLACEMENT_ALONE)
         else f"nova-{role}"
     )
 
 
-def sections(found: Iterable[RequiredOption], of: Release) -> dict[str, str]:
-    """Each section's options as lines, by the section's name, in the order of the needs."""
+def sections(options: Iterable[RequiredOption], release: Release) -> dict[str, str]:
+    """Each section's options as lines, by the section's name, in the options' order."""
     blocks: dict[str, str] = {}
-    for need in found:
-        spelling = need.option.spelling(of.nova)
+    for required in options:
+        spelling = required.option.spelling(release.nova)
         if spelling is None:
-            raise UsageError(f"nova of {of} has no {need.option.name}")
-        lines = [*comment(need.reason), *(f"{spelling.name} = {value}" for value in written(need))]
+            raise UsageError(f"nova of {release} has no {required.option.name}")
+        values = (f"{spelling.name} = {value}" for value in written(required))
+        lines = [*comment(required.reason), *values]
         blocks[spelling.section] = blocks.get(spelling.section, "") + "\n".join([*lines, ""])
     return blocks
 
 
-def written(need: RequiredOption) -> tuple[str, ...]:
-    """The option's values as they stand in a file, one for each line of it.
+def written(required: RequiredOption) -> tuple[str, ...]:
+    """The option's values as a file has them, one for each line.
 
     oslo.config replaces `$name` by another option's value; `$$` is a plain dollar sign.
     """
-    values = (joined(need.values),) if need.option.kind == "list" else need.values
+    values = (joined(required.values),) if required.option.kind == "list" else required.values
     return tuple(value.replace("$", "$$") for value in values)
 
 

@@ -1,4 +1,4 @@
-"""Which files are ours: those that begin with our words."""
+"""The files that Wholecard manages: those that begin with its words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_ours(path: Path) -> bool:
 
 
 def without_ours(files: Iterable[Path]) -> list[Path]:
-    """The files of others; one that cannot be read stays, for its reader to say so."""
+    """The files that are not ours; one that cannot be read stays, and its reader reports it."""
     others = []
     for path in files:
         try:

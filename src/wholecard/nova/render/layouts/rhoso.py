@@ -1,7 +1,7 @@
 """Red Hat OpenStack Services on OpenShift: a patch of the control plane, ConfigMaps for computes.
 
-`customServiceConfig` becomes the service's `02-nova-override.conf` behind the operator's own, which
-enables PciPassthroughFilter already; a ConfigMap's keys become files of the compute's
+`customServiceConfig` becomes the service's `02-nova-override.conf` after the operator's own file,
+which already enables PciPassthroughFilter; a ConfigMap's keys become files in the compute's
 `/etc/nova/nova.conf.d`. A node set has what its services name, so hosts that differ need a service
 for each kind. Source: nova-operator, templates/nova/nova.conf; openstack-operator,
 config/services/dataplane_v1beta1_openstackdataplaneservice_nova.yaml.
@@ -15,18 +15,18 @@ from typing import Any
 from wholecard.core.releases import Release
 from wholecard.nova.desired.required_options import RequiredOption
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER
-from wholecard.nova.layouts.cloud import Cloud
-from wholecard.nova.layouts.drop_in import NAME
-from wholecard.nova.layouts.yaml_text import document
 from wholecard.nova.options import Role
 from wholecard.nova.render.drop_in_file import text
+from wholecard.nova.render.layouts.cloud import Cloud
+from wholecard.nova.render.layouts.drop_in import NAME
+from wholecard.nova.render.layouts.yaml_text import document
 
 _NAMESPACE = "openstack"
-# The name is the operator's own: a ConfigMap of it may be there, with other keys.
+# The operator defines this name, so a ConfigMap may exist already, with other keys.
 _SHARED = """\
-# Where this ConfigMap is there already, with keys of yours, set this key alone:
+# If this ConfigMap exists already, with keys of yours, set only this key:
 #   oc patch configmap nova-extra-config -n openstack --type merge --patch-file FILE
-# Where it is not: oc create -f FILE
+# If it does not exist: oc create -f FILE
 """
 _OPERATORS_FILTERS = (
     "AggregateInstanceExtraSpecsFilter", "ComputeFilter", "ComputeCapabilitiesFilter",
@@ -35,28 +35,30 @@ _OPERATORS_FILTERS = (
 )  # fmt: skip
 
 
-def default_filters(of: Release) -> tuple[str, ...]:  # noqa: ARG001 - the operator has one list
+def default_filters(release: Release) -> tuple[str, ...]:  # noqa: ARG001 - one for all
     """What the operator sets for nova-scheduler."""
     return _OPERATORS_FILTERS
 
 
 def files(cloud: Cloud) -> dict[str, str]:
     """`controlplane-patch.yaml`, and the ConfigMaps of the computes with a service for each."""
-    made = {
+    texts = {
         "controlplane-patch.yaml": document(
-            _control_plane(cloud), "for the OpenStackControlPlane of RHOSO, as a patch", cloud.of
+            _control_plane(cloud),
+            "for the OpenStackControlPlane of RHOSO, as a patch",
+            cloud.release,
         )
     }
     groups = cloud.same_hosts()
     for names, own in groups:
-        conf = text("compute", (*own, *cloud.roles["compute"]), cloud.of)
+        conf = text("compute", (*own, *cloud.roles["compute"]), cloud.release)
         name = "nova-extra-config" if len(groups) == 1 else f"nova-{_label(names[0])}-wholecard"
         whom = "for all computes of RHOSO" if len(groups) == 1 else f"for {', '.join(names)}"
         notes = _SHARED if len(groups) == 1 else ""
-        made[f"{name}.yaml"] = document(_config_map(name, conf), whom, cloud.of, notes)
+        texts[f"{name}.yaml"] = document(_config_map(name, conf), whom, cloud.release, notes)
         if len(groups) > 1:
-            made[f"{name}-service.yaml"] = document(_service(name), whom, cloud.of)
-    return made
+            texts[f"{name}-service.yaml"] = document(_service(name), whom, cloud.release)
+    return texts
 
 
 def _control_plane(cloud: Cloud) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def _control_plane(cloud: Cloud) -> dict[str, Any]:
     if scheduler := _custom(cloud, "scheduler"):
         nova["schedulerServiceTemplate"] = scheduler
     if conductor:
-        # The super conductor schedules; a cell's own checks quotas again.
+        # cell0's conductor is the super conductor and schedules; a cell's own checks quotas again.
         nova["cellTemplates"] = {
             cell: {"conductorServiceTemplate": conductor} for cell in ("cell0", "cell1")
         }
@@ -78,15 +80,15 @@ def _control_plane(cloud: Cloud) -> dict[str, Any]:
 
 
 def _custom(cloud: Cloud, role: Role) -> dict[str, str]:
-    found = tuple(each for each in cloud.roles[role] if not _is_operators(each, cloud))
-    return {"customServiceConfig": text(role, found, cloud.of)} if found else {}
+    options = tuple(option for option in cloud.roles[role] if not _is_operators(option, cloud))
+    return {"customServiceConfig": text(role, options, cloud.release)} if options else {}
 
 
-def _is_operators(need: RequiredOption, cloud: Cloud) -> bool:
-    """The operator's own list has the filter, and its pods have one worker each."""
-    if need.option.name == "workers":
+def _is_operators(option: RequiredOption, cloud: Cloud) -> bool:
+    """Whether the operator sets it: its list has the filter, its pods have one worker each."""
+    if option.option.name == "workers":
         return True
-    return need.option.name == "enabled_filters" and not cloud.filters_known
+    return option.option.name == "enabled_filters" and not cloud.filters_known
 
 
 def _config_map(name: str, conf: str) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def _config_map(name: str, conf: str) -> dict[str, Any]:
 
 
 def _service(name: str) -> dict[str, Any]:
-    """The operator's service `nova` with one more source; a node set names it in its place."""
+    """The operator's service `nova` with one more source; a node set names it instead."""
     return {
         "apiVersion": "dataplane.openstack.org/v1beta1",
         "kind": "OpenStackDataPlaneService",

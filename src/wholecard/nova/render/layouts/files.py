@@ -1,4 +1,4 @@
-"""Files of ours below a folder: written whole or not at all, and never over somebody else's."""
+"""Writes our files below a folder: all or none, and never over somebody else's."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from wholecard.transaction.atomic_files import write_together
 
 
 def write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
-    """Write each text to its path below `folder`; returns what was changed.
+    """Write each text to its path below `folder`; returns the paths that changed.
 
-    A file that has the text already is left as it is. Every text is on disk beside its place
-    before the first takes it. Raises UsageError, with nothing written, where a file is there that
-    we did not write, and WholecardError where the disk does not take it.
+    A file that already has the text is left as it is. All texts are on disk in temporary files
+    before the first one is renamed. Raises UsageError, with nothing written, where a file is not
+    ours, and WholecardError where the disk cannot be written.
     """
     changed = {
         _inside(folder, path): text
         for path, text in files.items()
-        if _stands(_inside(folder, path)) != text
+        if _text_of(_inside(folder, path)) != text
     }
     try:
         write_together({path: text.encode() for path, text in changed.items()}, 0o644)
@@ -36,12 +36,15 @@ def write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
 def _inside(folder: Path, path: str) -> Path:
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts:
-        raise UsageError(f"{path} is not below {folder}", resolution="Name the host otherwise.")
+        raise UsageError(
+            f"{path} is not below {folder}",
+            resolution="Give the host another name in the site file.",
+        )
     return folder / parts
 
 
-def _stands(path: Path) -> str | None:
-    """The text of a file of ours, None where there is none. Raises UsageError for another's."""
+def _text_of(path: Path) -> str | None:
+    """The text of our file, None where there is no file. Raises UsageError for somebody else's."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -50,8 +53,8 @@ def _stands(path: Path) -> str | None:
         raise UsageError(f"cannot read {path}", str(error), "Move it away.") from error
     if not text.startswith(OURS):
         raise UsageError(
-            f"{path} is there, and Wholecard did not write it",
-            f"Files of ours begin with {OURS!r}.",
+            f"{path} exists, and Wholecard did not write it",
+            f"Wholecard's files begin with {OURS!r}.",
             "Move it away, or name another folder with --output.",
         )
     return text

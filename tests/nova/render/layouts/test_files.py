@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wholecard.core import UsageError, WholecardError
-from wholecard.nova.layouts.files import write
+from wholecard.nova.render.layouts.files import write
 from wholecard.nova.render.managed_files import OURS
 
 FIRST, SECOND = f"{OURS} for a test.\none\n", f"{OURS} for a test.\ntwo\n"

@@ -1,4 +1,4 @@
-"""YAML of ours: keys in the order given, several lines as a block, our line at the head."""
+"""Our YAML: keys in the given order, several lines as a block, our comment at the head."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wholecard.nova.render.drop_in_file import header
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as a block, so that a person can read it."""
+    """Writes a text of several lines as a block, so that people can read it."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
-        """Lists stand indented below their key."""
+        """Lists are indented below their key."""
         super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        """A text that stands twice is written twice: a patch is read by a person, part by part."""
+        """A text that is there twice is written twice: people read a patch part by part."""
         return True
 
 
@@ -31,7 +31,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def document(data: Any, what: str, of: Release, notes: str = "") -> str:
+def document(data: Any, what: str, release: Release, notes: str = "") -> str:
     """One YAML document under our header; `notes` are lines of comment."""
     body: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=100000, allow_unicode=True)
-    return f"{header(what, of)}{notes}---\n{body}"
+    return f"{header(what, release)}{notes}---\n{body}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from wholecard.core import UsageError
 from wholecard.core.releases import Release
 from wholecard.nova.desired.scheduler_filters import default_filters
-from wholecard.nova.layouts import charms, drop_in, kolla, openstack_ansible, rhoso
-from wholecard.nova.layouts.cloud import Cloud
+from wholecard.nova.render.layouts import charms, drop_in, kolla, openstack_ansible, rhoso
+from wholecard.nova.render.layouts.cloud import Cloud
 from wholecard.site.model import Site
 
 
@@ -17,8 +17,8 @@ from wholecard.site.model import Site
 class Layout:
     """A deployment tool.
 
-    `files` writes what it reads. `filters` are the `enabled_filters` that it sets where nobody
-    says anything. `placement` is False where the tool cannot switch Placement on for cards.
+    `files` returns the files that it reads. `filters` are the `enabled_filters` that it sets by
+    default. `placement` is False where the tool cannot turn on Placement for cards.
     """
 
     name: str
@@ -27,21 +27,21 @@ class Layout:
     placement: bool = True
 
     def fitted(self, site: Site) -> Site:
-        """The site with `auto` as far as the tool goes. Raises UsageError for what it cannot do."""
+        """The site as the tool can set it. Raises UsageError for what it cannot set."""
         if self.placement:
             return site
-        wish = site.nova
-        if True in (wish.report_in_placement, wish.pci_in_placement):
+        requested = site.nova
+        if True in (requested.report_in_placement, requested.pci_in_placement):
             raise UsageError(
                 f"{self.name} has no option for report_in_placement and pci_in_placement",
-                resolution="Write auto for them in the site file, and the cards stay nova's own.",
+                resolution="Write auto for both in the site file; nova then counts the cards.",
             )
         off = {"report_in_placement": False, "pci_in_placement": False}
-        return site.model_copy(update={"nova": wish.model_copy(update=off)})
+        return site.model_copy(update={"nova": requested.model_copy(update=off)})
 
 
-def _nova(of: Release) -> tuple[str, ...]:
-    return default_filters(of.nova)
+def _nova(release: Release) -> tuple[str, ...]:
+    return default_filters(release.nova)
 
 
 _ALL = (
@@ -51,11 +51,11 @@ _ALL = (
     Layout("charms", charms.files, charms.default_filters, placement=False),
     Layout("rhoso", rhoso.files, rhoso.default_filters),
 )
-LAYOUTS: Mapping[str, Layout] = {each.name: each for each in _ALL}
+LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in _ALL}
 
 
 def layout(name: str) -> Layout:
-    """The layout of that name. Raises UsageError where there is none."""
+    """The layout of that name. Raises UsageError for an unknown one."""
     if name not in LAYOUTS:
         raise UsageError(
             f"there is no layout {name!r}", resolution=f"Choose one of {', '.join(LAYOUTS)}."
