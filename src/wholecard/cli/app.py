@@ -16,6 +16,7 @@ from wholecard.cli import host
 from wholecard.cli.elsewhere import Elsewhere
 from wholecard.cli.error import from_click, report
 from wholecard.core import UsageError
+from wholecard.host.agent.cli import wants_json
 from wholecard.host.agent.ending import exit_status, write_any_text
 
 _HELP = """Whole GPUs for OpenStack servers: from a bare KVM host to a server whose guest proves \
@@ -43,9 +44,8 @@ _COMMANDS = {
 def run_app(argv: Sequence[str]) -> int:
     """Run the command in `argv`; its exit status, also where it failed."""
     write_any_text()
-    as_json = "--json" in argv
     verbose = list(argv[:1]) in (["-v"], ["--verbose"])
-    return exit_status(lambda: _run(argv), lambda error: report(error, as_json), verbose)
+    return exit_status(lambda: _run(argv), lambda error: report(error, wants_json(argv)), verbose)
 
 
 def _run(argv: Sequence[str]) -> int:

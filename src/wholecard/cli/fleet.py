@@ -32,6 +32,7 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     """Run the agent's command `words` on the hosts; return the exit status of them all."""
     # The same parser is there: what is wrong is said before anything is sent.
     arguments = cli.parse(words, prog)
+    as_json = arguments.format == "json"
     _refuse_files(words[0], getattr(arguments, "save", None))
     hosts = read_names(elsewhere.on)
     config = elsewhere.ssh_config
@@ -41,8 +42,8 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     with _terminable(), _watcher(hosts) as watcher:
         answers = fleet.run(words, watcher)
     if len(answers) == 1:
-        _show_one(answers[0], arguments.json, shown=isinstance(watcher, Through))
-    elif arguments.json:
+        _show_one(answers[0], as_json, shown=isinstance(watcher, Through))
+    elif as_json:
         hosts_json = {answer.host: answer.to_json() for answer in answers}
         print(json.dumps({"hosts": hosts_json}, indent=2))
     else:

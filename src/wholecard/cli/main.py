@@ -33,7 +33,7 @@ def main() -> None:
     try:
         _refuse_late_on(words)
     except UsageError as error:
-        cli.report(error, "--json" in words)
+        cli.report(error, cli.wants_json(words))
         leave(error.exit_code)
     leave(cli.main(words, prog))
 

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     write_any_text()
     return exit_status(
         lambda: _run(_plain_inspect(words) or parse(words, prog), called),
-        lambda error: report(error, "--json" in words, called),
+        lambda error: report(error, wants_json(words), called),
         verbose,
     )
 
@@ -66,7 +66,8 @@ class _PlainInspect:
 
     def __init__(self, root: str, as_json: bool) -> None:
         self.root = root
-        self.json = as_json
+        self.format = "json" if as_json else "table"
+        self.column: Sequence[str] = ()
 
 
 def _plain_inspect(words: Sequence[str]) -> Any:
@@ -131,13 +132,27 @@ def _inspect(arguments: Any) -> int:
         gc.disable()
     # A process of its own, without threads: it may share the work.
     host = inspect(arguments.root, processes=None if alone else 1)
-    if arguments.json:
+    if arguments.format == "json" and not arguments.column:
         sys.stdout.writelines(host.to_lines())
         return 0
     from wholecard.host.agent.facts_text import host_text
 
-    print(host_text(host))
+    if arguments.format == "table" and not arguments.column:
+        print(host_text(host))
+        return 0
+    from wholecard.core.output_format import formatted
+
+    print(formatted(arguments.format, arguments.column, "", host.to_json(), "functions"))
     return 0
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether these words, which may be wrong ones, ask for JSON; an error is then JSON too."""
+    return (
+        "--json" in words
+        or "--format=json" in words
+        or any(pair in (("-f", "json"), ("--format", "json")) for pair in zip(words, words[1:]))
+    )
 
 
 def report(error: WholecardError, as_json: bool, called: str = PROG) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,8 +19,10 @@ from wholecard.core import (
     exit_status,
     report_text,
 )
+from wholecard.core.output_format import TEXT_FORMATS, formatted
 from wholecard.host.agent import desired_options, results_text
 from wholecard.host.agent.cli import person_command
+from wholecard.host.agent.options import ROWS
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.rollback import rollback
@@ -99,12 +100,13 @@ def _apply(arguments: argparse.Namespace) -> int:
     host = desired_options.host(arguments)
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
     host_plan = _host_plan(arguments, host, desired)
-    if not arguments.json:
+    for_person = arguments.format == TEXT_FORMATS[0]
+    if for_person:
         print(host_plan)
     outcome = apply(arguments.root, host, desired, host_plan, _progress)
     if outcome.journal is None and finished is not None:
         outcome = finished
-    if arguments.json:
+    if not for_person:
         _print(arguments, outcome.to_json(), "")
     elif outcome.journal is not None:
         then = "Reboot, then run verify." if outcome.reboot_needed else "Run verify."
@@ -162,8 +164,9 @@ _RUN = {
 }
 
 
-def _print(arguments: argparse.Namespace, data: dict[str, Any], text: str) -> None:
-    print(json.dumps(data, indent=2) if arguments.json else text)
+def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> None:
+    rows_name = ROWS.get(arguments.command, "")
+    print(formatted(arguments.format, arguments.column, shown, data, rows_name))
 
 
 def _progress(number: int, count: int, action: Action, seconds: float | None) -> None:

@@ -8,9 +8,18 @@ from typing import NoReturn
 
 from wholecard import __version__
 from wholecard.core import UsageError
+from wholecard.core.output_format import FORMATS, TEXT_FORMATS
 from wholecard.host.agent import desired_options
 from wholecard.host.agent.help import AGENT, COMMANDS, epilog
 
+# The member of a command's answer that is a list, whose fields are its columns.
+ROWS = {
+    "inspect": "functions",
+    "check": "findings",
+    "plan": "actions",
+    "verify": "findings",
+    "status": "history",
+}
 _WITH_CARDS = ("check", "plan", "apply")
 
 
@@ -54,7 +63,22 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         metavar="DIR",
         help="another tree than /; for inspect, check and plan also a snapshot",
     )
-    command.add_argument("--json", action="store_true", help="print JSON on standard output")
+    formats = FORMATS if name in ROWS else TEXT_FORMATS
+    command.add_argument(
+        "-f", "--format", choices=formats, default=formats[0], help="how the answer is printed"
+    )
+    command.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="the same as -f json"
+    )
+    command.set_defaults(column=[])
+    if name in ROWS:
+        command.add_argument(
+            "-c",
+            "--column",
+            action="append",
+            metavar="COLUMN",
+            help=f"only this column of the {ROWS[name]}; may be repeated",
+        )
     if name == "inspect":
         command.add_argument(
             "--save", type=Path, metavar="FILE", help="store what is read as a snapshot"
