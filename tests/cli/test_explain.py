@@ -27,9 +27,9 @@ def files(tmp_path: Path) -> Path:
 
 def explained(files: Path, *more: str) -> tuple[int, list[str]]:
     """The exit status of `explain` on all the files, and its words."""
-    argv = ["explain", "--release", "2025.2", "--api-conf", str(files / "api.conf"),
-            "--scheduler-conf", str(files / "scheduler.conf"),
-            "--compute-conf", f"gpu-01={files / 'gpu-01'}",
+    argv = ["explain", "--release", "2025.2", "--conf", f"api={files / 'api.conf'}",
+            "--conf", f"scheduler={files / 'scheduler.conf'}",
+            "--conf", f"compute@gpu-01={files / 'gpu-01'}",
             "--facts", f"gpu-01={files / 'gpu-01.json'}", *more]  # fmt: skip
     return run_app(argv), argv
 
@@ -73,7 +73,7 @@ def test_flavor_of_the_site(
         "flavors:\n  g1.h100: {ram: 16384, vcpus: 8, cards: {h100: 1}}\n"
     )
     argv = ["explain", "--site", str(tmp_path / "site.yaml"), "--flavor", "g1.h100",
-            "--api-conf", str(files / "api.conf"), "--json"]  # fmt: skip
+            "--conf", f"api={files / 'api.conf'}", "--json"]  # fmt: skip
     assert run_app(argv) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["release"] == "2025.2"
@@ -86,11 +86,13 @@ def test_flavor_of_the_site(
     ("argv", "brief"),
     [
         ([], "explain takes a flavor or a server"),
-        (["--server", "5d1f"], "--server needs --cloud"),
-        (["--flavor", "x", "--facts", "gpu-01"], "--facts 'gpu-01' names no host"),
+        (["--spec", "x=y", "--facts", "/nowhere/gpu-01.json"], "/nowhere/gpu-01.json"),
+        (["--spec", "x=y", "--conf", "api.conf"], "--conf 'api.conf' names no role"),
+        (["--spec", "x=y", "--conf", "apy=api.conf"], "nova has no role 'apy'"),
+        (["--spec", "x=y", "--conf", "api@gpu-01=api.conf"], "a host is for the role compute"),
         (["--flavor", "x", "--spec", "y"], "--spec 'y' has no value"),
         (["--spec", "x=y", "--host", "gpu-09"], "nothing is known of gpu-09"),
-        (["--spec", "x=y", "--api-conf", "/nowhere/api.conf"], "/nowhere/api.conf is no file"),
+        (["--spec", "x=y", "--conf", "api=/nowhere/api.conf"], "/nowhere/api.conf is no file"),
         (["--flavor", "x"], "nothing is known of flavor x"),
         (["--flavor", "x", "--error", "No valid host was found."], "nothing is known of flavor x"),
     ],

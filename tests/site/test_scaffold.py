@@ -174,26 +174,28 @@ def test_commands(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == (here / "site.schema.json").read_text()
     assert run_app(["site", "check"]) == 0
     assert capsys.readouterr().out == (
-        "site.yaml: nothing is wrong with it (train; hosts: 2, with facts: 2; flavors: 4)\n"
+        "site.yaml: no errors (train; hosts: 2, with facts: 2; flavors: 4)\n"
         "  h100-sxm5-80gb: gpu-01 1, gpu-02 8\n"
     )
     (here / "site.yaml").write_text(
         text.replace("release: ", "quotas: {p: {cards: {h100-sxm5-80gb: 8}}}\nrelease: ")
     )
     assert run_app(["site", "check"]) == 0
-    assert "warning: site.yaml:8:14: quotas.p: the limit of" in capsys.readouterr().err
+    assert "warning: site.yaml:8:14: quotas.p: the limit of" in capsys.readouterr().out
     assert run_app(["site", "check", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["warnings"][0]["line"] == 8
+    assert json.loads(capsys.readouterr().out)["issues"][0]["line"] == 8
     (here / "site.yaml").write_text(text.replace("match:", "traits: [CUSTOM_X]\n    match:"))
-    assert run_app(["site", "check"]) == 2
-    assert "cards.h100-sxm5-80gb.traits: nova of train does not have it" in capsys.readouterr().err
+    assert run_app(["site", "check"]) == 1
+    assert "cards.h100-sxm5-80gb.traits: nova of train does not have it" in capsys.readouterr().out
     (here / "site.yaml").write_text(text.replace("match:", "macht:"))
-    assert run_app(["site", "check"]) == 2
-    assert "Did you mean 'match'?" in capsys.readouterr().err
-    assert run_app(["site", "check", "--json", "site.yaml"]) == 2
-    faults = json.loads(capsys.readouterr().out)["faults"]
-    assert {"line", "column", "what", "hint"} == {*faults[0]}
-    assert faults[1]["hint"] == "Did you mean 'match'?"
+    assert run_app(["site", "check"]) == 1
+    assert "Did you mean 'match'?" in capsys.readouterr().out
+    assert run_app(["site", "check", "--json", "--site", "site.yaml"]) == 1
+    issues = json.loads(capsys.readouterr().out)["issues"]
+    assert {"severity", "line", "column", "what", "hint"} == {*issues[0]}
+    assert issues[1]["hint"] == "Did you mean 'match'?"
+    assert run_app(["site", "check", "-f", "csv", "-c", "line", "-c", "severity"]) == 1
+    assert capsys.readouterr().out.startswith("line,severity\n")
 
 
 def test_init_overwrites_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,7 +204,7 @@ def test_init_overwrites_nothing(here: Path, capsys: pytest.CaptureFixture[str])
     (here / "link.yaml").symlink_to("nowhere")
     for name in ("site.yaml", "link.yaml"):
         assert run_app(["site", "init", "--output", name, "facts/gpu-01.json"]) == 2
-        assert f"{name} is there already" in capsys.readouterr().err
+        assert f"{name} already exists" in capsys.readouterr().err
     assert (here / "site.yaml").read_text() == "mine"
     assert not (here / "nowhere").exists()
 

@@ -159,12 +159,12 @@ def explain(
     With `clouds` the running cloud is asked too. A host without cards, where the files or the
     cloud know of it, is told as a note, and left out here.
     """
-    options = [f"--api-conf={file}" for file in files.by_role["api"]]
-    options += [f"--scheduler-conf={file}" for file in files.by_role["scheduler"]]
-    options += [f"--compute-conf={GPU_NODE.name}={file}" for file in files.by_role["compute"]]
-    options += [f"--compute-conf={PLAIN_HOST}={file}" for file in files.plain]
+    options = [f"--conf=api={file}" for file in files.by_role["api"]]
+    options += [f"--conf=scheduler={file}" for file in files.by_role["scheduler"]]
+    options += [f"--conf=compute@{GPU_NODE.name}={file}" for file in files.by_role["compute"]]
+    options += [f"--conf=compute@{PLAIN_HOST}={file}" for file in files.plain]
     if clouds is not None:
-        options += ["--cloud", service_settings.CLOUD, "--clouds", str(clouds)]
+        options += ["--cloud", service_settings.CLOUD, "--clouds-file", str(clouds)]
     ran = wholecard(
         "explain", *request, "--image", emulated_gpu.IMAGE, "--site", str(site), "--json", *options,
         timeout=120,

@@ -15,6 +15,7 @@ from wholecard import __version__
 from wholecard.cli import host
 from wholecard.cli.elsewhere import Elsewhere
 from wholecard.cli.error import from_click, report
+from wholecard.cli.options import CloudCommand
 from wholecard.core import UsageError
 from wholecard.host.agent.cli import wants_json
 from wholecard.host.agent.ending import exit_status, write_any_text
@@ -91,7 +92,9 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
         app.add_typer(group, name=name, help=text, no_args_is_help=True)
     for name, text in _COMMANDS.items():
         if name in argv:
-            app.command(name)(importlib.import_module(f"wholecard.cli.{name}").command)
+            app.command(name, cls=CloudCommand)(
+                importlib.import_module(f"wholecard.cli.{name}").command
+            )
         else:
             app.command(name, help=text)(_nothing)
     return app

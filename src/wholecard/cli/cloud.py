@@ -3,162 +3,196 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from openstack.connection import Connection
 
-from wholecard.cloud.changing import apply as applying
-from wholecard.cloud.changing.journal import CloudJournal, default_folder
-from wholecard.cloud.client.connection import connect
-from wholecard.cloud.planning.current import find
-from wholecard.cloud.planning.desired import wanted
-from wholecard.cloud.planning.plan import CloudPlan, plan
-from wholecard.core import Action, exit_status
-from wholecard.core.releases import release
-from wholecard.core.report_text import findings_text, progress_text, table
-from wholecard.site.load import read_site
-from wholecard.transaction.engine import Outcome
+from wholecard.cli import options
+from wholecard.cli.options import CloudCommand
 
-# Its help stands in cli/app.py, which lists it without importing this file.
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
+    from wholecard.cloud.changing.journal import CloudJournal
+    from wholecard.cloud.planning.plan import CloudPlan
+    from wholecard.core import Action
+    from wholecard.site.load import SiteFile
+
+# Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
 
-SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
-CloudName = Annotated[
-    str, typer.Option("--cloud", metavar="NAME", help="The cloud's name in clouds.yaml.")
-]
-CloudsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--clouds-file", metavar="FILE", help="The clouds.yaml; else the SDK's own search."
-    ),
-]
 ReleaseName = Annotated[
-    str | None, typer.Option("--release", help="Another release than the site file's.")
+    str | None,
+    typer.Option("--release", metavar="RELEASE", help="Another release than the site file's."),
 ]
 State = Annotated[
     Path | None,
     typer.Option("--state", metavar="FOLDER", help="The folder of the journals; "
                  "$XDG_STATE_HOME/wholecard/cloud/CLOUD by default."),
 ]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command("plan")
+@app.command("plan", cls=CloudCommand)
 def plan_command(
-    cloud: CloudName,
-    site: SiteFile = Path("site.yaml"),
-    clouds_file: CloudsFile = None,
+    cloud: options.CloudName = "",
+    site: options.SiteFile = Path("site.yaml"),
+    clouds_file: options.CloudsFile = None,
     release_name: ReleaseName = None,
-    as_json: Json = False,
+    format_name: options.Format = "table",
+    columns: options.Columns = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Print what apply would do, and what is left alone; touches nothing."""
-    made = _made(connect(cloud, clouds_file), site, release_name)
-    if as_json:
-        typer.echo(json.dumps(_plan_json(made), indent=2))
-    else:
-        _show_plan(made)
-    raise typer.Exit(exit_status(made.findings))
+    """Print what apply would do, and what is left alone; changes nothing. Rows are the actions."""
+    from wholecard.core import exit_status
+
+    file = _site(site)
+    plan = _plan(_connect(cloud, clouds_file), file, release_name)
+    options.show(_plan_text(plan), _plan_json(plan), "actions",
+                 as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
+    raise typer.Exit(exit_status(plan.findings))
 
 
-@app.command("apply")
+@app.command("apply", cls=CloudCommand)
 def apply_command(
-    cloud: CloudName,
-    site: SiteFile = Path("site.yaml"),
-    clouds_file: CloudsFile = None,
+    cloud: options.CloudName = "",
+    site: options.SiteFile = Path("site.yaml"),
+    clouds_file: options.CloudsFile = None,
     release_name: ReleaseName = None,
     state: State = None,
-    as_json: Json = False,
+    format_name: options.TextFormat = "text",
+    as_json: options.Json = False,
 ) -> None:
-    """Make the cloud as the site file has it; a run that was broken off is finished first."""
-    conn = connect(cloud, clouds_file)
-    ledger = _ledger(cloud, state)
-    finished = applying.finish(conn, ledger, _progress)
-    made = _made(conn, site, release_name)
-    if not as_json:
-        _show_plan(made)
-    outcome = applying.apply(conn, ledger, made.plan, site.absolute(), _progress)
-    outcomes = [each for each in (finished, outcome) if each is not None and each.journals]
-    done = Outcome(
-        tuple(journal for each in outcomes for journal in each.journals),
-        tuple(second for each in outcomes for second in each.seconds),
-        tuple(note for each in outcomes for note in each.notes),
+    """Make the cloud as the site file has it; an unfinished run is finished first."""
+    from wholecard.cloud.changing import apply as applying
+    from wholecard.core import exit_status
+    from wholecard.transaction.engine import Outcome
+
+    for_person = format_name == "text" and not as_json
+    file = _site(site)
+    name = options.chosen_cloud(cloud, clouds_file)
+    conn, journal = _connect(name, clouds_file), _journal(name, state)
+    finished = applying.finish(conn, journal, _progress)
+    plan = _plan(conn, file, release_name)
+    if for_person:
+        typer.echo(_plan_text(plan))
+    applied = applying.apply(conn, journal, plan.plan, site.absolute(), _progress)
+    outcomes = [outcome for outcome in (finished, applied) if outcome and outcome.journals]
+    total = Outcome(
+        tuple(journal for outcome in outcomes for journal in outcome.journals),
+        tuple(second for outcome in outcomes for second in outcome.seconds),
+        tuple(note for outcome in outcomes for note in outcome.notes),
     )
-    if as_json:
-        findings = [finding.to_json() for finding in made.findings]
-        typer.echo(json.dumps({**done.to_json(), "findings": findings}, indent=2))
-    elif done.journals:
-        typer.echo(f"Applied as journal {', '.join(done.journals)}.")
-        for note in done.notes:
-            typer.echo(f"note: {note}")
-    raise typer.Exit(exit_status(made.findings))
+    if for_person:
+        _show_outcome(f"Applied as journal {', '.join(total.journals)}.", total)
+    else:
+        findings = [finding.to_json() for finding in plan.findings]
+        options.show("", {**total.to_json(), "findings": findings},
+                     as_json=as_json, format_name=format_name)  # fmt: skip
+    raise typer.Exit(exit_status(plan.findings))
 
 
-@app.command("rollback")
+@app.command("rollback", cls=CloudCommand)
 def rollback_command(
-    cloud: CloudName,
-    clouds_file: CloudsFile = None,
+    cloud: options.CloudName = "",
+    clouds_file: options.CloudsFile = None,
     state: State = None,
     to: Annotated[
         int | None,
-        typer.Option("--to", min=0, help="Stand again as after this journal, 0 for none at all."),
+        typer.Option("--to", min=0, metavar="ID", help="Undo all that came after this journal; 0 "
+                     "undoes all."),
     ] = None,
     discard_edits: Annotated[
-        bool, typer.Option("--discard-edits", help="Also put back what was changed since.")
+        bool, typer.Option("--discard-edits", help="Undo also what was changed since.")
     ] = False,
-    as_json: Json = False,
+    format_name: options.TextFormat = "text",
+    as_json: options.Json = False,
+) -> None:  # fmt: skip
+    """Undo the last apply, or several."""
+    from wholecard.cloud.changing import apply as applying
+
+    name = options.chosen_cloud(cloud, clouds_file)
+    conn, journal = _connect(name, clouds_file), _journal(name, state)
+    outcome = applying.rollback(conn, journal, _progress, discard_edits, to)
+    if as_json or format_name != "text":
+        options.show("", outcome.to_json(), as_json=as_json, format_name=format_name)
+    elif outcome.journals:
+        _show_outcome(f"Journal {', '.join(outcome.journals)} is rolled back.", outcome)
+    else:
+        typer.echo("Nothing newer is applied: nothing was undone.")
+
+
+@app.command("status", cls=CloudCommand)
+def status_command(
+    cloud: options.CloudName = "",
+    clouds_file: options.CloudsFile = None,
+    state: State = None,
+    format_name: options.Format = "table",
+    columns: options.Columns = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Put back what stood there before the last apply, or before several."""
-    conn = connect(cloud, clouds_file)
-    done = applying.rollback(conn, _ledger(cloud, state), _progress, discard_edits, to)
-    if as_json:
-        typer.echo(json.dumps(done.to_json(), indent=2))
-        return
-    if not done.journals:
-        typer.echo("Nothing newer stands: nothing was undone.")
-        return
-    typer.echo(f"Journal {', '.join(done.journals)} is rolled back.")
-    for note in done.notes:
-        typer.echo(f"note: {note}")
-
-
-@app.command("status")
-def status_command(cloud: CloudName, state: State = None, as_json: Json = False) -> None:
-    """Where the cloud stands by the journals on this machine; asks the cloud nothing."""
-    status = _ledger(cloud, state).status()
-    typer.echo(json.dumps(status, indent=2) if as_json else _status_text(status))
+    """What is applied by the journals on this machine; asks the cloud nothing. Rows: journals."""
+    status = _journal(options.chosen_cloud(cloud, clouds_file), state).status()
+    options.show(_status_text(status), status, "history",
+                 as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
     raise typer.Exit(int(status["state"] in ("applying", "rolling-back")))
 
 
-def _made(conn: Connection, site: Path, release_name: str | None) -> CloudPlan:
-    file = read_site(site)
-    chosen = file.release if release_name is None else release(release_name)
-    asked = wanted(file.site, file.facts(), chosen)
-    return plan(asked, find(conn, asked, site.parent))
+def _site(path: Path) -> SiteFile:
+    """The site file, read before anything is asked of the cloud."""
+    from wholecard.site.load import read_site
+
+    return read_site(path)
 
 
-def _ledger(cloud: str, state: Path | None) -> CloudJournal:
+def _connect(cloud: str, clouds_file: Path | None) -> Connection:
+    from wholecard.cloud.client.connection import connect
+
+    return connect(options.chosen_cloud(cloud, clouds_file), clouds_file)
+
+
+def _plan(conn: Connection, file: SiteFile, release_name: str | None) -> CloudPlan:
+    from wholecard.cloud.planning.current import find
+    from wholecard.cloud.planning.desired import wanted
+    from wholecard.cloud.planning.plan import plan
+    from wholecard.core.releases import release
+
+    series = file.release if release_name is None else release(release_name)
+    desired = wanted(file.site, file.facts(), series)
+    return plan(desired, find(conn, desired, file.path.parent))
+
+
+def _journal(cloud: str, state: Path | None) -> CloudJournal:
+    from wholecard.cloud.changing.journal import CloudJournal, default_folder
+
     return CloudJournal(default_folder(cloud) if state is None else state.absolute())
 
 
-def _plan_json(made: CloudPlan) -> dict[str, Any]:
-    findings = [finding.to_json() for finding in made.findings]
-    return {"actions": made.plan.to_json()["actions"], "findings": findings}
+def _plan_json(plan: CloudPlan) -> dict[str, Any]:
+    findings = [finding.to_json() for finding in plan.findings]
+    return {"actions": plan.plan.to_json()["actions"], "findings": findings}
 
 
-def _show_plan(made: CloudPlan) -> None:
-    if made.plan.actions:
-        typer.echo(str(made.plan))
-    else:
-        typer.echo("Nothing to do: the cloud is as wished.")
-    if made.findings:
-        typer.echo(f"\n{findings_text(made.findings)}")
+def _plan_text(plan: CloudPlan) -> str:
+    from wholecard.core.report_text import findings_text
+
+    text = (
+        str(plan.plan) if plan.plan.actions else "Nothing to do: already as the site file has it."
+    )
+    return f"{text}\n\n{findings_text(plan.findings)}" if plan.findings else text
+
+
+def _show_outcome(sentence: str, outcome: Any) -> None:
+    if outcome.journals:
+        typer.echo(sentence)
+        for note in outcome.notes:
+            typer.echo(f"note: {note}")
 
 
 def _status_text(status: dict[str, Any]) -> str:
+    from wholecard.core.report_text import table
+
     if status["state"] == "clean":
         lines = ["Nothing is applied to this cloud from here."]
     else:
@@ -173,13 +207,15 @@ def _status_text(status: dict[str, Any]) -> str:
                 lines.append(f"because:     {status['failed']}")
             lines.append("Run apply to finish it or rollback to undo it.")
     if status["history"]:
-        rows = [(each["journal"], each["state"], each["site"]) for each in status["history"]]
+        rows = [(entry["journal"], entry["state"], entry["site"]) for entry in status["history"]]
         lines += ["", table(("JOURNAL", "STATE", "SITE"), rows)]
     return "\n".join(lines)
 
 
-def _progress(place: int, count: int, action: Action, seconds: float | None) -> None:
+def _progress(position: int, count: int, action: Action, seconds: float | None) -> None:
+    from wholecard.core.report_text import progress_text
+
     # Who called may be gone; what was begun is finished all the same.
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(progress_text(place, count, action, seconds))
+        sys.stderr.write(progress_text(position, count, action, seconds))
         sys.stderr.flush()

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from wholecard.core import UsageError, exit_status
-from wholecard.core.json_text import encode
-from wholecard.core.releases import release as release_of
-from wholecard.core.report_text import read_more_text
-from wholecard.explain.evidence.from_files import Files
-from wholecard.explain.evidence.selector import Changes, ServerSelector
-from wholecard.explain.explain import Explanation
-from wholecard.explain.request import ExplainRequest, explain_server
-from wholecard.explain.text import blocks
-from wholecard.site.load import read_site
+from wholecard.cli import options
+from wholecard.core import UsageError
 
-_HOST_FILE = "HOST=FILE"
+if TYPE_CHECKING:
+    from wholecard.explain.explain import Explanation
 
 
 def command(
@@ -36,9 +26,9 @@ def command(
                     "host; may be repeated.")] = None,
     zone: Annotated[str, typer.Option("--zone", help="The availability zone asked for.")] = "",
     cloud: Annotated[str, typer.Option("--cloud", metavar="NAME", help="Ask this cloud of "
-                     "clouds.yaml: its nova, Glance and Placement.")] = "",
-    clouds: Annotated[Path | None, typer.Option("--clouds-file", "--clouds", metavar="FILE",
-                      help="The clouds.yaml, where it is not found by itself.")] = None,
+                     "clouds.yaml: its nova, Glance and Placement. Beside --server $OS_CLOUD or "
+                     "the only cloud there without it.")] = "",
+    clouds_file: options.CloudsFile = None,
     site: Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file: its "
                     "release, flavors, and its hosts' facts.")] = None,
     release: Annotated[str, typer.Option("--release", help="nova's release, where neither site "
@@ -53,21 +43,15 @@ def command(
                    "memory, instead of its own.")] = None,
     disk: Annotated[int | None, typer.Option("--disk", min=0, metavar="GIB", help="The flavor's "
                     "disk, instead of its own.")] = None,
-    api_conf: Annotated[list[Path] | None, typer.Option("--api-conf", metavar="FILE", help="The "
-                        "files or folders that nova-api reads, in their order.")] = None,
-    scheduler_conf: Annotated[list[Path] | None, typer.Option("--scheduler-conf", metavar="FILE",
-                              help="Those of nova-scheduler.")] = None,
-    compute_conf: Annotated[list[str] | None, typer.Option("--compute-conf", metavar=_HOST_FILE,
-                            help="Those of nova-compute on a host.")] = None,
-    placement_conf: Annotated[list[Path] | None, typer.Option("--placement-conf", metavar="FILE",
-                              help="Those of Placement.")] = None,
-    facts: Annotated[list[str] | None, typer.Option("--facts", metavar=_HOST_FILE, help="What "
-                     "`inspect --json` or `--save` wrote on a host.")] = None,
+    conf: options.Conf = None,
+    facts: options.Facts = None,
     error: Annotated[str, typer.Option("--error", metavar="TEXT", help="nova's message when it "
                      "refused, word for word.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Show every check of every host.")]
     = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    format_name: options.Format = "table",
+    columns: options.Columns = None,
+    as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Say why a server with cards finds no host: the first check that fails, and its fix.
 
@@ -80,36 +64,38 @@ def command(
             "explain takes a flavor or a server",
             resolution="Name --flavor NAME, or --server ID of one that failed.",
         )
+    # Late: --help and completion do not wait for what reads files and clouds.
+    from wholecard.core import exit_status
+    from wholecard.core.releases import release as release_of
+    from wholecard.explain.evidence.from_files import Files
+    from wholecard.explain.evidence.selector import Changes, ServerSelector
+    from wholecard.explain.request import ExplainRequest, explain_server
+    from wholecard.site.load import read_site
+
+    conf_files = options.conf_files(conf or ())
     files = Files(
-        api=tuple(api_conf or ()),
-        scheduler=tuple(scheduler_conf or ()),
-        placement=tuple(placement_conf or ()),
-        computes=_by_host(compute_conf or (), "--compute-conf"),
-        facts={name: paths[-1] for name, paths in _by_host(facts or (), "--facts").items()},
+        api=tuple(conf_files.get(("api", ""), ())),
+        scheduler=tuple(conf_files.get(("scheduler", ""), ())),
+        placement=tuple(conf_files.get(("placement", ""), ())),
+        computes={host: paths for (role, host), paths in conf_files.items() if role == "compute"},
+        facts=dict(options.facts_file(text) for text in facts or ()),
         site=read_site(site) if site else None,
     )
+    if server:
+        cloud = options.chosen_cloud(cloud, clouds_file)
     changes = Changes(
         _pairs(spec, "--spec"), _pairs(image_property, "--property"),
         zone=zone, vcpus=vcpus, ram_mb=ram, disk_gb=disk,
     )  # fmt: skip
     selector = ServerSelector(flavor, server, image, tuple(host or ()), changes)
     series = release_of(release) if release else None
-    explanation = explain_server(ExplainRequest(selector, files, cloud, clouds, series, error))
-    _print(explanation, everything, as_json)
+    explanation = explain_server(ExplainRequest(selector, files, cloud, clouds_file, series, error))
+    if as_json or columns or format_name != "table":
+        options.show("", explanation.to_json(), "findings",
+                     as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
+    else:
+        _print(explanation, everything)
     raise typer.Exit(exit_status(explanation.findings))
-
-
-def _by_host(texts: Iterable[str], option: str) -> Mapping[str, list[Path]]:
-    paths: dict[str, list[Path]] = {}
-    for text in texts:
-        name, sign, path = text.partition("=")
-        if not (name and sign and path):
-            raise UsageError(
-                f"{option} {text!r} names no host",
-                resolution=f"Write it as {option} {_HOST_FILE}.",
-            )
-        paths.setdefault(name, []).append(Path(path))
-    return paths
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
@@ -124,10 +110,13 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     return pairs
 
 
-def _print(explanation: Explanation, everything: bool, as_json: bool) -> None:
-    if as_json:
-        typer.echo(encode(explanation.to_json()))
-        return
+def _print(explanation: Explanation, everything: bool) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from wholecard.core.report_text import read_more_text
+    from wholecard.explain.text import blocks
+
     console = Console(highlight=False)
     for block in blocks(explanation, everything):
         console.print(block, crop=False, overflow="ignore" if isinstance(block, Text) else None)

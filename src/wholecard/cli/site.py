@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wholecard.cli import options
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, release
-from wholecard.host.facts.inspect import inspect
-from wholecard.host.facts.saved import read_host
-from wholecard.host.facts.snapshot import SUFFIXES
-from wholecard.nova.desired.site_checks import check_site
-from wholecard.site.card_matching import count_of
-from wholecard.site.load import SiteError, issue_line, read_site
-from wholecard.site.model import LINE_PATTERN, NAME_PATTERN
-from wholecard.site.scaffold import FoundHost, first_site
-from wholecard.site.schema import schema_text
-from wholecard.site.yaml_positions import SiteIssue
 
-# Its help stands in cli/app.py, which lists it without importing this file.
+if TYPE_CHECKING:
+    from wholecard.site.load import SiteFile
+    from wholecard.site.scaffold import FoundHost
+    from wholecard.site.yaml_positions import SiteIssue
+
+# Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
 
 SCHEMA_NAME = "site.schema.json"
@@ -33,33 +28,35 @@ SCHEMA_NAME = "site.schema.json"
 @app.command("init")
 def init_command(
     more: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files of facts.")
+        list[str] | None, typer.Argument(metavar="[[HOST=]FILE]...", help="More files of facts.")
     ] = None,
-    facts: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="A host's facts: what inspect --json or inspect --save "
-                     "wrote there. The file's name is the host's. Without any, this host."),
-    ] = None,
+    facts: options.Facts = None,
     output: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where it goes.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
     ] = Path("site.yaml"),
     release_name: Annotated[
-        str, typer.Option("--release", help="OpenStack's release there, for example 2025.2.")
+        str, typer.Option("--release", metavar="RELEASE", help="OpenStack's release, for example "
+                          "2025.2.")
     ] = str(LATEST),
 ) -> None:  # fmt: skip
     """Write a first site file from inspected hosts, with comments; it overwrites nothing.
 
-    Beside it goes site.schema.json, from which editors complete.
+    Without --facts it is about this host. site.schema.json is written beside it, for editors.
 
       wholecard site init --release 2025.2 --facts facts/*.json
     """
-    wanted = release(release_name)
+    from wholecard.host.facts.inspect import inspect
+    from wholecard.site.scaffold import FoundHost, first_site
+    from wholecard.site.schema import schema_text
+
+    series = release(release_name)
     if output.exists() or output.is_symlink():
-        raise _there(output)
+        raise _exists(output)
     files = [*(facts or ()), *(more or ())]
     hosts = _read(files, output.parent) if files else {os.uname().nodename: FoundHost(inspect())}
-    _write(output, first_site(hosts, wanted, SCHEMA_NAME))
-    typer.echo(f"wrote {output}; look at it, then: wholecard site check {output}")
+    _write(output, first_site(hosts, series, SCHEMA_NAME))
+    at = "" if output == Path("site.yaml") else f" --site {output}"
+    typer.echo(f"wrote {output}; read it, then: wholecard site check{at}")
     schema = output.parent / SCHEMA_NAME
     if not schema.exists():
         _write(schema, schema_text())
@@ -68,102 +65,137 @@ def init_command(
 
 @app.command("check")
 def check_command(
-    file: Annotated[Path, typer.Argument(help="The site file.")] = Path("site.yaml"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    site: options.SiteFile = Path("site.yaml"),
+    format_name: options.Format = "table",
+    columns: options.Columns = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Read a site file and the facts that it names, and say what is wrong with it.
+    """Check a site file and the facts that it names; the rows are its errors and warnings.
 
-    What nova of the site's release does not have, or would refuse, counts too.
+    What nova of the site's release does not have, or would refuse, is an error too.
 
-    Exit status: 0 nothing, 2 there are faults, each with its line and column.
+    Exit status: 0 no errors, 1 there are errors, each with its line and column.
     """
+    from wholecard.nova.desired.site_checks import check_site
+    from wholecard.site.load import SiteError, read_site
+
+    file = None
     try:
-        site_file = read_site(file)
+        file = read_site(site)
+        checked = check_site(file)
+        errors, warnings = checked.errors, checked.warnings
     except SiteError as error:
-        raise _faulty(error, (), as_json) from error
-    found = check_site(site_file)
-    if found.errors:
-        raise _faulty(SiteError(file, found.errors), found.warnings, as_json)
-    if not as_json:
-        _warn(file, found.warnings)
-    site, facts = site_file.site, site_file.facts()
-    counts = {
-        kind: {name: count_of(model, name, host) for name, host in facts.items()}
-        for kind, model in site.cards.items()
+        errors, warnings = error.issues, ()
+    by_severity = {"error": errors, "warning": warnings}
+    counts = _card_counts(file) if file is not None and not errors else {}
+    answer = {
+        "path": str(site),
+        "release": None if file is None else str(file.release),
+        "issues": [
+            _issue_json(severity, issue)
+            for severity, issues in by_severity.items()
+            for issue in issues
+        ],
+        "cards": counts,
     }
-    if as_json:
-        typer.echo(json.dumps({"path": str(file), "release": str(site_file.release),
-                               "faults": [], "warnings": _shown(found.warnings), "cards": counts},
-                              indent=2))  # fmt: skip
-        return
-    typer.echo(f"{file}: nothing is wrong with it ({site_file.release}; hosts: {len(site.hosts)}, "
-               f"with facts: {len(facts)}; flavors: {len(site.flavors)})")  # fmt: skip
+    options.show(_check_text(site, file, by_severity, counts), answer, "issues",
+                 as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
+    raise typer.Exit(int(bool(errors)))
+
+
+def _card_counts(file: SiteFile) -> dict[str, dict[str, int]]:
+    """How many cards of each kind each host with facts has."""
+    from wholecard.site.card_matching import count_of
+
+    facts = file.facts()
+    return {
+        kind: {name: count_of(model, name, host) for name, host in facts.items()}
+        for kind, model in file.site.cards.items()
+    }
+
+
+def _issue_json(severity: str, issue: SiteIssue) -> dict[str, str | int]:
+    return {
+        "severity": severity,
+        "line": issue.position.line,
+        "column": issue.position.column,
+        "what": issue.what,
+        "hint": issue.hint,
+    }
+
+
+def _check_text(
+    path: Path,
+    file: SiteFile | None,
+    by_severity: Mapping[str, Sequence[SiteIssue]],
+    counts: Mapping[str, Mapping[str, int]],
+) -> str:
+    from wholecard.core.units import counted
+    from wholecard.site.load import issue_line
+
+    lines = [
+        f"{severity}: {issue_line(path, issue)}"
+        for severity, issues in by_severity.items()
+        for issue in issues
+    ]
+    if by_severity["error"] or file is None:
+        lines.append(f"{path}: {counted(len(by_severity['error']), 'error')}; all that can be "
+                     "written there: docs/reference/site.md")  # fmt: skip
+        return "\n".join(lines)
+    lines.append(
+        f"{path}: no errors ({file.release}; hosts: {len(file.site.hosts)}, "
+        f"with facts: {len(file.facts())}; flavors: {len(file.site.flavors)})"
+    )
     for kind, by_host in counts.items():
-        having = ", ".join(f"{name} {count}" for name, count in by_host.items() if count)
-        typer.echo(f"  {kind}: {having or 'on no host with facts'}")
-
-
-def _faulty(error: SiteError, warnings: Iterable[SiteIssue], as_json: bool) -> Exception:
-    """What ends `check` where there are faults, once the warnings, or all as JSON, are printed."""
-    if not as_json:
-        _warn(error.path, warnings)
-        return error
-    said = {"faults": _shown(error.issues), "warnings": _shown(warnings)}
-    typer.echo(json.dumps({"path": str(error.path), **said}, indent=2))
-    return typer.Exit(error.exit_code)
-
-
-def _shown(faults: Iterable[SiteIssue]) -> list[dict[str, str | int]]:
-    return [
-        {"line": each.position.line, "column": each.position.column, "what": each.what,
-         "hint": each.hint}
-        for each in faults
-    ]  # fmt: skip
-
-
-def _warn(file: Path, warnings: Iterable[SiteIssue]) -> None:
-    for each in warnings:
-        typer.echo(f"warning: {issue_line(file, each)}", err=True)
+        hosts = ", ".join(f"{name} {count}" for name, count in by_host.items() if count)
+        lines.append(f"  {kind}: {hosts or 'on no host with facts'}")
+    return "\n".join(lines)
 
 
 @app.command("schema")
 def schema_command() -> None:
     """Print the JSON schema of site files, from which editors complete."""
+    from wholecard.site.schema import schema_text
+
     typer.echo(schema_text(), nl=False)
 
 
-def _read(files: list[Path], folder: Path) -> dict[str, FoundHost]:
+def _read(files: Iterable[str], folder: Path) -> dict[str, FoundHost]:
+    """The hosts of these files of facts; a path is written as seen from the site file's folder."""
+    from wholecard.host.facts.saved import read_host
+    from wholecard.site.model import LINE_PATTERN, NAME_PATTERN
+    from wholecard.site.scaffold import FoundHost
+
     hosts: dict[str, FoundHost] = {}
-    for file in files:
-        name = file.name
-        for suffix in (*SUFFIXES, ".json"):
-            name = name.removesuffix(suffix)
-        here = os.path.relpath(file, folder)
-        if not (re.fullmatch(NAME_PATTERN, name) and re.fullmatch(LINE_PATTERN, here)):
+    for text in files:
+        name, file = options.facts_file(text)
+        path = os.path.relpath(file, folder)
+        if not (re.fullmatch(NAME_PATTERN, name) and re.fullmatch(LINE_PATTERN, path)):
             raise UsageError(
-                f"{str(file)!r} names no host",
-                resolution="Name the file as nova-compute names its host.",
+                f"{text!r} names no host",
+                resolution="Write HOST=FILE, with the host's name as nova-compute has it.",
             )
         if name in hosts:
-            raise UsageError(f"two files have the facts of {name}",
-                             resolution="Name each file as its host.")  # fmt: skip
-        hosts[name] = FoundHost(read_host(file), here)
+            raise UsageError(
+                f"two files have the facts of {name}", resolution="Write HOST=FILE for each."
+            )
+        hosts[name] = FoundHost(read_host(file), path)
     return hosts
 
 
-def _there(path: Path) -> UsageError:
-    return UsageError(f"{path} is there already", resolution="Name another file: --output FILE")
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"{path} already exists", resolution="Name another file: --output FILE")
 
 
 def _write(path: Path, text: str) -> None:
-    """The file, new and whole. Raises UsageError where it is there, WholecardError otherwise."""
+    """Write a new file. Raises UsageError where it exists, WholecardError otherwise."""
     try:
         data = text.encode()
         with path.open("xb") as file:
             file.write(data)
     except FileExistsError as error:
-        raise _there(path) from error
+        raise _exists(path) from error
     except (OSError, UnicodeEncodeError) as error:
         raise WholecardError(
-            f"cannot write {path}: {error}", resolution="Name another place: --output FILE"
+            f"cannot write {path}: {error}", resolution="Name another file: --output FILE"
         ) from error

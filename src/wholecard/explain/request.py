@@ -104,7 +104,7 @@ def _limited(evidence: Evidence, names: Iterable[str]) -> Evidence:
         raise UsageError(
             f"nothing is known of {', '.join(missing)}",
             f"Known are: {', '.join(known) or 'none'}",
-            "Tell of it: --facts or --compute-conf HOST=FILE, --site, or --cloud.",
+            "Tell of it: --facts or --conf compute@HOST=FILE, --site, or --cloud.",
         )
     hosts = tuple(known[name] for name in chosen)
     return replace(evidence, hosts=hosts) if chosen else evidence

@@ -43,7 +43,7 @@ def first_site(hosts: Mapping[str, FoundHost], release: Release, schema: str) ->
         f"# yaml-language-server: $schema={schema}",
         "#",
         "# The cards of this cloud. `wholecard site init` wrote this file once; now it is yours to",
-        "# change. Check it after each change: wholecard site check FILE",
+        "# change. Check it after each change: wholecard site check --site FILE",
         "version: 1",
         "",
         "# The release of OpenStack: a series (2025.2), a code name or nova's version (32).",

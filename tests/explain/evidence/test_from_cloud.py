@@ -201,7 +201,7 @@ def test_options_of_the_command_are_asked_about(
     offer(api, spec="h100:16")
     (tmp_path / "api.conf").write_text(f"[pci]\nalias = {chains.ALIAS}\n")
     argv = ["explain", "--cloud", "test", "--clouds-file", str(api.clouds), "--flavor", "g1",
-            "--api-conf", str(tmp_path / "api.conf"), "--vcpus", "48", "--zone", "nova",
+            "--conf", f"api={tmp_path / 'api.conf'}", "--vcpus", "48", "--zone", "nova",
             "--spec", "pci_passthrough:alias=h100:1", "--json"]  # fmt: skip
     assert run_app(argv) == 0
     links = {

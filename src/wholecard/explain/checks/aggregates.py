@@ -118,7 +118,7 @@ def _by_keys(case: HostCase) -> CheckResult | None:
     spec = "{}={}".format(*missing)
     if not enabled:
         return unknown(f"whether {_FILTER} is enabled, by which the flavor asks for {spec}",
-                       "--scheduler-conf FILE")  # fmt: skip
+                       "--conf scheduler=FILE")  # fmt: skip
     if host.aggregates is None:
         return unknown(f"its aggregates are not known, the flavor asks for one with {spec}",
                        "--cloud NAME", enabled[1])  # fmt: skip
@@ -151,7 +151,7 @@ def _by_traits(case: HostCase, required: frozenset[str]) -> CheckResult | None:
         return unknown(
             f"whether nova reserves the aggregate {aggregate.name} for requests with {trait}, "
             "which this one does not have",
-            f"--scheduler-conf FILE ([scheduler] {_ISOLATION})",
+            f"--conf scheduler=FILE ([scheduler] {_ISOLATION})",
         )
     argument = request.flavor_argument
     return failed(

@@ -35,7 +35,7 @@ def filters(case: HostCase) -> CheckResult:
         seen = (refusal.source, *((files(conf),) if conf else ()))
         return failed(MISSING_FILTER, *_missing(case, PCI_FILTER), *seen)
     if conf is None:
-        return unknown("nova's API does not show filters", "--scheduler-conf FILE")
+        return unknown("nova's API does not show filters", "--conf scheduler=FILE")
     unset = ((), f"{files(conf)}: not set, and not among nova's defaults")
     enabled, position = items(conf, "enabled_filters", case.evidence.release) or unset
     if wrong := _wrong(case, conf, enabled):

@@ -10,7 +10,7 @@ from wholecard.explain.evidence.host_devices import HostDevices
 from wholecard.explain.evidence.requested_devices import RequestedDevices, in_placement
 from wholecard.nova.flavor.numa_topology import GuestLayout
 
-ALIAS_UNKNOWN = unknown("what the alias means is not known", "--api-conf FILE")
+ALIAS_UNKNOWN = unknown("what the alias means is not known", "--conf api=FILE")
 PROVIDERS = "Placement's providers"
 FEWER = "Ask for fewer, or use a host with more."
 
@@ -38,4 +38,4 @@ class HostCase:
     @property
     def conf_option(self) -> str:
         """How a person tells what nova-compute reads on this host."""
-        return f"--compute-conf {self.host.name}=FILE (its nova.conf)"
+        return f"--conf compute@{self.host.name}=FILE (its nova.conf)"

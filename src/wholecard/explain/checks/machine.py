@@ -148,7 +148,7 @@ def _without_pcpu(case: HostCase, tree: ProviderTree, amount: int) -> CheckResul
     if result.state == "ok" and case.evidence.scheduler is None:
         return unknown(
             f"{case.host.name} has no PCPU; whether nova asks again, for VCPU",
-            f"--scheduler-conf FILE ([workarounds] {NO_FALLBACK})",
+            f"--conf scheduler=FILE ([workarounds] {NO_FALLBACK})",
             PROVIDERS,
         )
     return result

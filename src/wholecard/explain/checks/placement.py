@@ -21,7 +21,7 @@ from wholecard.nova.match import PciRequest
 # a second, at 16.8 million not within minutes (1 host, openstack-placement 16.0.0, 2 cores).
 _TOO_MANY = 1_000_000
 _ASK = "--cloud NAME, with --host {0} where there are many"
-_IN_PLACEMENT_OPTION = "--api-conf FILE or --scheduler-conf FILE (pci_in_placement)"
+_IN_PLACEMENT_OPTION = "--conf api=FILE or --conf scheduler=FILE (pci_in_placement)"
 _TUNING = (
     "[workarounds] optimize_for_wide_provider_trees = true and [placement] "
     "max_allocation_candidates = 100 in Placement's configuration"
@@ -271,7 +271,7 @@ def _many_ways(case: HostCase, ways: int) -> CheckResult:
     if conf is None:
         return unknown(
             f"{ways:.1e} ways to choose the cards: without tuning Placement takes minutes",
-            "--placement-conf FILE, or --cloud NAME to ask it",
+            "--conf placement=FILE, or --cloud NAME to ask it",
         )
     limited, optimised, position = _tuned(case, conf)
     if limited and optimised:

@@ -175,7 +175,7 @@ def _alias_by_refusal(evidence: Evidence) -> CheckResult:
     """Without nova-api's files its own message may tell."""
     refusal = evidence.refusal
     if refusal is None:
-        return unknown("nova's API does not show aliases", "--api-conf FILE (nova-api's nova.conf)")
+        return unknown("nova's API does not show aliases", "--conf api=FILE (nova-api's nova.conf)")
     kind = kind_of(refusal.message)
     if kind == "alias-not-defined":
         return failed(

@@ -1,0 +1,168 @@
+"""Options that several commands have: one spelling, one meaning and one help each.
+
+Which cloud is meant: `--cloud`, else OS_CLOUD, else the only cloud of clouds.yaml. An option is
+stronger than the site file, and the site file than Wholecard's own default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from wholecard.core import UsageError
+from wholecard.core.near_names import did_you_mean
+from wholecard.core.releases import LATEST
+
+if TYPE_CHECKING:
+    from wholecard.nova.options import Role
+
+SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
+OptionalSite = Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file.")]
+Facts = Annotated[
+    list[str] | None,
+    typer.Option("--facts", metavar="[HOST=]FILE", help="A host's facts: what inspect --json or "
+                 "inspect --save wrote there. Without HOST= the file is named after its host."),
+]  # fmt: skip
+Conf = Annotated[
+    list[str] | None,
+    typer.Option("--conf", metavar="ROLE[@HOST]=PATH", help="A file that a service reads, or a "
+                 "folder of them; repeated in the service's order. ROLE is api, scheduler, "
+                 "conductor, compute or placement; compute@gpu-01 is that host's nova-compute."),
+]  # fmt: skip
+ReleaseName = Annotated[
+    str | None,
+    typer.Option("--release", metavar="RELEASE", help="A series, a code name or nova's version: "
+                 f"2025.2. Without it the site file's, and {LATEST} without a site file."),
+]  # fmt: skip
+CloudName = Annotated[
+    str,
+    typer.Option("--cloud", metavar="NAME", help="The cloud's name in clouds.yaml. Without it "
+                 "$OS_CLOUD, else the only cloud there."),
+]  # fmt: skip
+CloudsFile = Annotated[
+    Path | None,
+    typer.Option("--clouds-file", metavar="FILE", help="The clouds.yaml. Without it that of "
+                 "openstacksdk's own search."),
+]  # fmt: skip
+Format = Annotated[
+    str, typer.Option("--format", "-f", metavar="FORMAT", help="table, json, yaml or csv.")
+]
+TextFormat = Annotated[
+    str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json or yaml.")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--column", "-c", metavar="COLUMN", help="Only this column; may be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="The same as -f json.")]
+
+
+class CloudCommand(TyperCommand):
+    """A command for a cloud, which reads openstackclient's `--os-cloud` as `--cloud`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Spell the option as the help does."""
+        return super().parse_args(ctx, [_respelled(word) for word in args])
+
+
+def _respelled(word: str) -> str:
+    option, sign, value = word.partition("=")
+    return f"--cloud{sign}{value}" if option == "--os-cloud" else word
+
+
+def chosen_cloud(name: str, clouds_file: Path | None) -> str:
+    """The cloud that is meant (see above). Raises UsageError where several could be."""
+    name = name or os.environ.get("OS_CLOUD", "")
+    if name:
+        return name
+    # Late: it is slow to import.
+    from openstack.config import OpenStackConfig
+
+    files = [str(clouds_file)] if clouds_file else None
+    loader = OpenStackConfig(config_files=files, load_envvars=False)
+    # The SDK invents a cloud `defaults` where it finds no file.
+    names = sorted(loader.get_cloud_names()) if loader.config_filename else []
+    if len(names) == 1:
+        return str(names[0])
+    raise UsageError(
+        "no cloud is named" if names else "no clouds.yaml was found",
+        f"clouds.yaml has: {', '.join(names)}" if names else "",
+        "Name one: --cloud NAME or OS_CLOUD=NAME"
+        if names
+        else "Name the file: --clouds-file FILE. Kolla Ansible's is /etc/kolla/clouds.yaml.",
+    )
+
+
+def show(
+    text: str,
+    answer: Mapping[str, Any],
+    rows_name: str = "",
+    *,
+    as_json: bool = False,
+    format_name: str = "",
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Print an answer as the options ask; `rows_name` is its member that has the rows."""
+    from wholecard.core.output_format import formatted
+
+    default = "table" if rows_name else "text"
+    name = "json" if as_json else format_name or default
+    typer.echo(formatted(name, columns or (), text, answer, rows_name))
+
+
+def role_of(text: str) -> Role:
+    """The role of that name. Raises UsageError."""
+    from wholecard.nova.options import ROLES
+
+    for role in ROLES:
+        if text == role:
+            return role
+    raise UsageError(
+        f"nova has no role {text!r}",
+        did_you_mean(text, ROLES),
+        f"Choose one of {', '.join(ROLES)}.",
+    )
+
+
+def conf_files(texts: Iterable[str]) -> dict[tuple[Role, str], list[Path]]:
+    """The files of each `ROLE[@HOST]=PATH`, by role and host, in the order of the command line.
+
+    The host is empty where none is named. Raises UsageError.
+    """
+    files: dict[tuple[Role, str], list[Path]] = {}
+    for text in texts:
+        name, sign, path = text.partition("=")
+        if not (sign and path):
+            raise UsageError(
+                f"--conf {text!r} names no role",
+                resolution="Write it as --conf ROLE=PATH, for example "
+                "--conf compute@gpu-01=/etc/nova/nova.conf",
+            )
+        role_name, at, host = name.partition("@")
+        role = role_of(role_name)
+        if at and (role != "compute" or not host):
+            raise UsageError(
+                f"--conf {text!r}: a host is for the role compute",
+                resolution="Write it as --conf compute@HOST=PATH.",
+            )
+        files.setdefault((role, host), []).append(Path(path))
+    return files
+
+
+def facts_file(text: str) -> tuple[str, Path]:
+    """The host and the file of `[HOST=]FILE`; without HOST= the file is named after its host."""
+    from wholecard.host.facts.snapshot import SUFFIXES
+
+    host, sign, path = text.partition("=")
+    # A file's own name may have a sign of equality.
+    if sign and path and "/" not in host and not Path(text).exists():
+        return host, Path(path)
+    name = Path(text).name
+    for suffix in (*SUFFIXES, ".json"):
+        name = name.removesuffix(suffix)
+    return name, Path(text)
