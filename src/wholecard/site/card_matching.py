@@ -8,10 +8,13 @@ selects VFs, which no other kind does.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from wholecard.host.facts.host import Host
 from wholecard.pci import Address, Card, Function
-from wholecard.site.model import CardKind, Match, Site
+
+if TYPE_CHECKING:
+    from wholecard.site.model import CardKind, Match, Site
 
 
 def meets(match: Match, host_name: str, function: Function) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from oslo_config import cfg
+from typing import TYPE_CHECKING
 
 from wholecard.core import WholecardError
 from wholecard.nova.options import OPTIONS, Option, Spelling
+
+if TYPE_CHECKING:
+    from oslo_config import cfg
 
 # An option's values as texts; what no file sets is not there.
 Values = Mapping[Option, tuple[str, ...]]
@@ -27,6 +29,9 @@ def read_values(files: Sequence[Path], major: int) -> Values:
 
     Raises WholecardError when a file is missing, unreadable or not in oslo.config's format.
     """
+    # Late: lint has a reader of its own, and this library takes longer than all its checks.
+    from oslo_config import cfg  # noqa: PLC0415
+
     conf = cfg.ConfigOpts()
     known = [(option, right) for option in OPTIONS if (right := option.spelling(major))]
     for option, right in known:
@@ -51,6 +56,8 @@ def read_values(files: Sequence[Path], major: int) -> Values:
 
 def _opt(option: Option, right: Spelling, major: int) -> cfg.Opt:
     """oslo.config's option under the right name, without a default, the old names beside it."""
+    from oslo_config import cfg  # noqa: PLC0415 - as above
+
     kind = {"multi": cfg.MultiStrOpt, "list": cfg.ListOpt}.get(option.kind, cfg.StrOpt)
     old = [
         cfg.DeprecatedOpt(each.name, group=each.section)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.hosts_known import Known
 from wholecard.nova.lint.service import Facts, Service
-from wholecard.site.model import Site
+
+if TYPE_CHECKING:
+    from wholecard.site.model import Site
 
 _MOST_NAMES = 8
 

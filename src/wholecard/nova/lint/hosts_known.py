@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from wholecard.nova.lint.service import Facts, GivenDevice, Service
-from wholecard.site.model import Site
+
+if TYPE_CHECKING:
+    from wholecard.site.model import Site
 
 Ids = tuple[str, str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from wholecard.nova.lint.checks import (
     alias,
@@ -21,7 +22,9 @@ from wholecard.nova.lint.checks import (
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.hosts_known import Known
 from wholecard.nova.lint.service import Facts, Service
-from wholecard.site.model import Site
+
+if TYPE_CHECKING:
+    from wholecard.site.model import Site
 
 # Of one rule in one file no more than this is said one by one.
 MOST_OF_A_RULE = 50

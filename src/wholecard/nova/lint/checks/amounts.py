@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from wholecard.core.capabilities import Capability
 from wholecard.nova.conf.conf_file import Position
@@ -14,7 +15,9 @@ from wholecard.nova.lint.diagnostic import NOTE, WARNING, Diagnostic, file_remar
 from wholecard.nova.lint.service import Service
 from wholecard.nova.options import Role
 from wholecard.site.card_matching import functions_of
-from wholecard.site.model import Site
+
+if TYPE_CHECKING:
+    from wholecard.site.model import Site
 
 # The number from which Placement with its own settings does not answer in time.
 MANY = 8
