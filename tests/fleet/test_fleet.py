@@ -209,7 +209,7 @@ def test_interrupted(fleet: FakeFleet, number: int) -> None:
         (("--on", "gpu-01", "inspect", "--no-such"), "unrecognized arguments"),
         (("--on", "gpu-01", "lab", "status"), "cannot be combined with --on"),
         (("--on", "gpu-01", "host", "agent", "x"), "agent writes a file here"),
-        (("--on", "gpu-01", "--ssh-config", "/no/such", "inspect"), "is no file"),
+        (("--on", "gpu-01", "--ssh-config", "/no/such", "inspect"), "file not found"),
         (("--sudo", "inspect"), "go with --on"),
         (("--on", "gpu-01", "inspect", "--save", "x"), "--save"),
     ],

@@ -1,4 +1,4 @@
-"""`wholecard --on …`: a host's command on other hosts, and how their answers are shown."""
+"""`wholecard --on …`: a host's command on other hosts, and how their results are shown."""
 
 from __future__ import annotations
 
@@ -23,32 +23,35 @@ from wholecard.core.units import counted
 from wholecard.fleet import Fleet, HostResult, Ssh, Watcher, read_names, worst
 from wholecard.host.agent import cli
 
-# Where an action failed it stands behind the action's name.
+# Where an action failed, the error follows the action's name on its line.
 _ERROR = re.compile(r"^(?:\[.*\.\.\. )?error: (.*)$", re.MULTILINE)
+_WORDS = {0: "well", 1: "findings", 2: "called wrongly", 3: "broke"}
 _COLOURS = {0: "green", 1: "yellow"}
 
 
 def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     """Run the agent's command `words` on the hosts; return the exit status of them all."""
-    # The same parser is there: what is wrong is said before anything is sent.
+    # The hosts have the same parser: a wrong option is refused before anything is sent.
     arguments = cli.parse(words, prog)
     as_json = arguments.format == "json"
     _refuse_files(words[0], getattr(arguments, "save", None))
     hosts = read_names(elsewhere.on)
     config = elsewhere.ssh_config
     if config is not None and not config.is_file():
-        raise UsageError(f"{config} is no file", resolution="--ssh-config takes a file for ssh -F.")
+        raise UsageError(
+            f"{config} is not a file", resolution="--ssh-config takes a file for ssh -F."
+        )
     fleet = Fleet(hosts, Ssh(config, elsewhere.sudo), elsewhere.jobs or 16, elsewhere.timeout)
     with _terminable(), _watcher(hosts) as watcher:
-        answers = fleet.run(words, watcher)
-    if len(answers) == 1:
-        _show_one(answers[0], as_json, shown=isinstance(watcher, Through))
+        results = fleet.run(words, watcher)
+    if len(results) == 1:
+        _show_one(results[0], as_json, shown=isinstance(watcher, Through))
     elif as_json:
-        hosts_json = {answer.host: answer.to_json() for answer in answers}
+        hosts_json = {result.host: result.to_json() for result in results}
         print(json.dumps({"hosts": hosts_json}, indent=2))
     else:
-        _show_all(Console(highlight=False), words[0], answers)
-    return 130 if fleet.interrupted else worst(answers)
+        _show_all(Console(highlight=False), words[0], results)
+    return 130 if fleet.interrupted else worst(results)
 
 
 def _refuse_files(command: str, save: object) -> None:
@@ -86,58 +89,59 @@ def _watcher(hosts: Sequence[str]) -> Iterator[Watcher]:
         yield Through() if len(hosts) == 1 else Lines()
 
 
-def _show_one(answer: HostResult, as_json: bool, shown: bool) -> None:
-    """As if the command had run here; `shown` when its standard error has been seen."""
+def _show_one(result: HostResult, as_json: bool, shown: bool) -> None:
+    """As if the command had run here; `shown` where its standard error was printed already."""
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
-    for name, text in _in_order(answer):
+    for name, text in _in_order(result):
         if not (shown and name == "stderr"):
             streams[name].write(text)
             streams[name].flush()
-    if answer.error is not None:
-        report(answer.error, as_json)
+    if result.error is not None:
+        report(result.error, as_json)
 
 
-def _show_all(console: Console, command: str, answers: Sequence[HostResult]) -> None:
-    for answer in answers:
-        title = f"{answer.host}: {_word(answer)}, {answer.seconds:.1f} s"
+def _show_all(console: Console, command: str, results: Sequence[HostResult]) -> None:
+    for result in results:
+        title = f"{result.host}: {_word(result)}, {result.seconds:.1f} s"
         console.print(Rule(Text(title), align="left", characters="-"))
-        for _, text in _in_order(answer):
+        for _, text in _in_order(result):
             if text:
                 console.print(Text(plain(text.rstrip("\n"))), soft_wrap=True)
-        if answer.error is not None:
-            console.print(Text(plain(f"error: {answer.error}")), soft_wrap=True)
+        if result.error is not None:
+            console.print(Text(plain(f"error: {result.error}")), soft_wrap=True)
         console.print()
     table = Table("host", "status", "what", box=None, pad_edge=False)
     table.columns[0].no_wrap = True
-    for answer in answers:
-        status = Text(f"{answer.status} {_word(answer)}", _COLOURS.get(answer.status, "red"))
-        table.add_row(Text(answer.host), status, Text(_gist(command, answer)))
+    for result in results:
+        status = Text(f"{result.status} {_word(result)}", _COLOURS.get(result.status, "red"))
+        table.add_row(Text(result.host), status, Text(_summary(command, result)))
     console.print(table)
 
 
-def _in_order(answer: HostResult) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Its progress and what came of it; where it failed, what it had said and then the error."""
-    stdout, stderr = ("stdout", answer.stdout), ("stderr", answer.stderr)
-    return (stderr, stdout) if answer.status == 0 else (stdout, stderr)
+def _in_order(result: HostResult) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The progress and then the result; where it failed, its output and then the error."""
+    stdout, stderr = ("stdout", result.stdout), ("stderr", result.stderr)
+    return (stderr, stdout) if result.status == 0 else (stdout, stderr)
 
 
-def _word(answer: HostResult) -> str:
-    words = {0: "well", 1: "findings", 2: "called wrongly", 3: "broke"}
-    return "no answer" if answer.error is not None else words[answer.status]
+def _word(result: HostResult) -> str:
+    return "no answer" if result.error is not None else _WORDS[result.status]
 
 
-def _gist(command: str, answer: HostResult) -> str:
-    """One line that tells what a host's answer comes to."""
-    if answer.error is not None:
-        return plain(answer.error.brief.removeprefix(f"{answer.host}: "))
-    errors = _ERROR.findall(answer.stderr)
+def _summary(command: str, result: HostResult) -> str:
+    """One line about a host's result."""
+    if result.error is not None:
+        return plain(result.error.brief.removeprefix(f"{result.host}: "))
+    errors = _ERROR.findall(result.stderr)
     if errors:
         return plain(errors[-1])
-    lines = [line for line in answer.stdout.splitlines() if line.strip()]
+    lines = [line for line in result.stdout.splitlines() if line.strip()]
     if command == "inspect":
         return counted(sum(line.startswith("card ") for line in lines), "card")
     codes = [line.split()[0] for line in lines if line.startswith("WC")]
     if codes:
         return f"{len(codes)}: {', '.join(dict.fromkeys(codes))}"
-    said = lines[0] if command == "status" else lines[-1]
-    return plain(said) if lines else ""
+    if not lines:
+        return ""
+    # What status begins with, and what all others end with.
+    return plain(lines[0] if command == "status" else lines[-1])

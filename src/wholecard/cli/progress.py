@@ -29,8 +29,8 @@ _ENDS = {
 
 
 def plain(text: str) -> str:
-    """The text without what could command a terminal: a host's answer is only shown."""
-    return "".join(each if each.isprintable() or each in "\n\t" else "�" for each in text)
+    """The text without what could command a terminal: what a host says is only shown."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
 
 
 def _doing(line: str) -> str:
@@ -57,19 +57,19 @@ class Lines(Watcher):
 
     def state(self, host: str, text: str) -> None:
         """Print what begins."""
-        self._say(host, text)
+        self._print(host, text)
 
     def line(self, host: str, text: str) -> None:
-        """Print an action that begins; what else the agent says stands in the host's block."""
+        """Print an action that begins; the rest of its output is in the host's block."""
         if _ACTION.match(text):
-            self._say(host, _doing(text))
+            self._print(host, _doing(text))
 
     def answer(self, answer: HostResult) -> None:
         """Print how it ended."""
-        said = f"status {answer.status}, {answer.seconds:.1f} s"
-        self._say(answer.host, f"no answer: {said}" if answer.error else said)
+        text = f"status {answer.status}, {answer.seconds:.1f} s"
+        self._print(answer.host, f"no answer: {text}" if answer.error else text)
 
-    def _say(self, host: str, text: str) -> None:
+    def _print(self, host: str, text: str) -> None:
         with self._lock:
             # An action's line comes when it begins and again when it ends.
             if text and self._last.get(host) != text:
@@ -132,16 +132,16 @@ class Live(Watcher):
         with self._lock:
             rows = list(self._rows.items())
             # Where a screen is too small for all, those at work are seen first, then the waiting.
-            room = max(1, self._console.size.height - 2)
-            if len(rows) > room:
-                rows.sort(key=lambda each: (each[1].ended is not None, each[1].began is None))
+            height = max(1, self._console.size.height - 2)
+            if len(rows) > height:
+                rows.sort(key=lambda item: (item[1].ended is not None, item[1].began is None))
             grid = Table.grid(padding=(0, 2), expand=False)
             for _ in range(3):
                 grid.add_column(no_wrap=True)
             grid.add_column(no_wrap=True, overflow="ellipsis")
-            for host, row in rows[:room]:
+            for host, row in rows[:height]:
                 grid.add_row(self._sign(row), Text(host), Text(row.seconds()), Text(row.text))
-            if len(rows) > room:
+            if len(rows) > height:
                 done = sum(row.ended is not None for _, row in rows)
                 grid.add_row("", Text(f"{done} of {len(rows)} done"))
             return grid
