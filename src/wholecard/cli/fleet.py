@@ -38,9 +38,7 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     hosts = read_names(elsewhere.on)
     config = elsewhere.ssh_config
     if config is not None and not config.is_file():
-        raise UsageError(
-            f"{config} is not a file", resolution="--ssh-config takes a file for ssh -F."
-        )
+        raise UsageError(f"file not found: {config}", resolution="Name a file for ssh -F.")
     fleet = Fleet(hosts, Ssh(config, elsewhere.sudo), elsewhere.jobs or 16, elsewhere.timeout)
     with _terminable(), _watcher(hosts) as watcher:
         results = fleet.run(words, watcher)
