@@ -168,12 +168,10 @@ def _interruptible(folder: LabFolder) -> Iterator[None]:
 
 def _facts(folder: LabFolder) -> dict[str, Any]:
     lab, state = labs.current(folder) or (None, "down")
-    nodes = lab.nodes if lab else (GPU_NODE,)
-    ports = {**lab.settings.ports, **{spec.name: lab.settings.ports[spec.ssh_port]
-                                      for spec in nodes}} if lab else {}  # fmt: skip
+    services = lab.services if lab else (*labs.CONTROL_SERVICES, GPU_NODE.name)
+    ports = _ports(lab) if lab else {}
     alive = process.running(folder.run)
-    names = (*labs.CONTROL_SERVICES, *(spec.name for spec in nodes))
-    if state in (labs.UP, labs.ROLLED_BACK) and not set(names) <= set(alive):
+    if state in (labs.UP, labs.ROLLED_BACK) and not set(services) <= set(alive):
         state = "broken"
     return {
         "state": state,
@@ -187,10 +185,16 @@ def _facts(folder: LabFolder) -> dict[str, Any]:
                 "port": ports.get(name),
                 "log": str(folder.logs / f"{name}.out"),
             }
-            for name in names
+            for name in services
         },
         "clouds_yaml": str(folder.clouds_yaml),
     }
+
+
+def _ports(lab: labs.Lab) -> dict[str, int]:
+    """The port of each service that has one; a node's is that of its ssh."""
+    ports = lab.settings.ports
+    return {**ports, **{spec.name: ports[spec.ssh_port] for spec in lab.nodes}}
 
 
 def _process_facts(service: process.Running | None) -> dict[str, Any]:
@@ -211,13 +215,7 @@ def _print_status(facts: dict[str, Any]) -> None:
         return
     for name, node in facts["nodes"].items():
         console.print(f"node {name}: cards {node['topology']}, run by {facts['accelerator']}")
-    table = Table("service", "state", "port on 127.0.0.1", "MiB", "process", box=None)
-    for name, service in facts["services"].items():
-        alive = "[green]alive[/green]" if service["alive"] else "[red]dead[/red]"
-        port = str(service["port"] or "-")
-        first = str(service["pids"][0]) if service["pids"] else "-"
-        table.add_row(name, alive, port, str(service["memory_mib"]), first)
-    console.print(table)
+    _print_services(console, facts["services"])
     total = sum(service["memory_mib"] for service in facts["services"].values())
     console.print(f"memory in all: {total} MiB; logs: {facts['folder']}/lab/log", soft_wrap=True)
     console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)
@@ -228,3 +226,13 @@ def _print_status(facts: dict[str, Any]) -> None:
         )
     if facts["state"] == "broken":
         console.print("Start what died: wholecard lab up")
+
+
+def _print_services(console: Console, services: dict[str, dict[str, Any]]) -> None:
+    table = Table("service", "state", "port on 127.0.0.1", "MiB", "process", box=None)
+    for name, service in services.items():
+        alive = "[green]alive[/green]" if service["alive"] else "[red]dead[/red]"
+        port = str(service["port"] or "-")
+        first = str(service["pids"][0]) if service["pids"] else "-"
+        table.add_row(name, alive, port, str(service["memory_mib"]), first)
+    console.print(table)

@@ -118,26 +118,31 @@ def _last_start(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 
 
 def _assembled(records: Sequence[Mapping[str, Any]], damaged: int) -> Proof:
-    """The proof of one boot's records, each of a kind of READERS."""
+    """The proof of one boot's records."""
     parts: dict[str, list[Any]] = {kind: [] for kind in READERS}
     for record in records:
-        kind = str(record.get("record"))
-        if kind not in READERS:
-            raise _unreadable(f"an unknown record: {kind}")
-        try:
-            parts[kind].append(READERS[kind](record))
-        except (KeyError, TypeError, ValueError) as error:
-            raise _unreadable(f"a record lacks a value or has a wrong one: {record}") from error
+        kind, part = _read_record(record)
+        parts[kind].append(part)
     begin, functions, codecs, end = (parts[kind] for kind in READERS)
-    arrived = len(functions), len(codecs)
-    counted = end[-1] if end else None
-    if counted is not None and (arrived[0] > counted[0] or arrived[1] > counted[1]):
-        raise _unreadable(f"it counts {counted} functions and codecs, and has {arrived}")
     if len({function.address for function in functions}) != len(functions):
         raise _unreadable("a function occurs twice")
-    complete = bool(begin) and arrived == counted
-    kernel = begin[-1] if begin else ""
-    return Proof(kernel, tuple(functions), tuple(codecs), complete, damaged)
+    arrived = len(functions), len(codecs)
+    for counted in end:
+        if arrived[0] > counted[0] or arrived[1] > counted[1]:
+            raise _unreadable(f"it counts {counted} functions and codecs, and has {arrived}")
+    complete = bool(begin) and end == [arrived]
+    return Proof(next(iter(begin), ""), tuple(functions), tuple(codecs), complete, damaged)
+
+
+def _read_record(record: Mapping[str, Any]) -> tuple[str, Any]:
+    """A record's kind, and what it holds as READERS has it."""
+    kind = str(record.get("record"))
+    if kind not in READERS:
+        raise _unreadable(f"an unknown record: {kind}")
+    try:
+        return kind, READERS[kind](record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(f"a record lacks a value or has a wrong one: {record}") from error
 
 
 def _records(text: str) -> tuple[list[Mapping[str, Any]], int]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,14 @@ class Running:
             except psutil.Error:
                 continue
         return total
+
+    def kill(self) -> None:
+        """Send SIGKILL to each of its processes; the caller waits for their end."""
+        for process in self.processes:
+            with suppress(psutil.Error, OSError):
+                process.send_signal(signal.SIGKILL)
+                # A child of this very process stays as a zombie until somebody waits for it.
+                process.wait(timeout=0)
 
 
 def start(
@@ -101,29 +110,19 @@ def stop(run_folder: Path, names: Sequence[str] | None = None, timeout: float = 
     """
     deadline = time.monotonic() + timeout
     ended: list[str] = []
-    while True:
-        left = running(run_folder)
-        if names is not None:
-            left = {name: left[name] for name in names if name in left}
-        if not left:
-            return ended
+    while left := [
+        service for name, service in running(run_folder).items() if names is None or name in names
+    ]:
         if time.monotonic() > deadline:
             raise LabError(
-                f"did not end: {', '.join(left)}",
+                f"did not end: {', '.join(service.name for service in left)}",
                 resolution="Find them with `ps -ef` and end them by their process id.",
             )
-        ended += [name for name in left if name not in ended]
-        for process in (process for service in left.values() for process in service.processes):
-            _kill(process)
+        for service in left:
+            service.kill()
+        ended += [service.name for service in left if service.name not in ended]
         time.sleep(0.05)
-
-
-def _kill(process: psutil.Process) -> None:
-    try:
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=0)
-    except (psutil.Error, OSError):
-        pass
+    return ended
 
 
 def wait_until(

@@ -182,30 +182,34 @@ def _cards(
     stations: Mapping[str, Station], server: ServerRecord | None, top: int
 ) -> tuple[Box, ...]:
     """A box for each card of the host: the server's, else those that the station names."""
-    lines = _lines_by_slot(stations.get("card"))
-    rows = {slot: rows for slot, rows in slots(server.rows).items() if slot} if server else {}
-    order = list(rows or lines)
-    if not order:
+    cards = _lines_by_card(stations.get("card"), server)
+    if not cards:
         return (_station(stations, "card", (MARGIN + PAD, top), INNER, 6, kind="card"),)
-    width = (INNER - PAD * (len(order) - 1)) // len(order)
+    width = (INNER - PAD * (len(cards) - 1)) // len(cards)
     boxes = []
-    for number, slot in enumerate(order):
-        text = fold(lines.get(slot) or [_on_host(row) for row in rows[slot]], 6, width)
+    for number, (slot, text) in enumerate(cards.items()):
+        lines = fold(text, 6, width)
         boxes.append(
-            Box("card", MARGIN + PAD + number * (width + PAD), top, width, _height(text),
-                f"card {number + 1}  {slot}", 7, text)
+            Box("card", MARGIN + PAD + number * (width + PAD), top, width, _height(lines),
+                f"card {number + 1}  {slot}", 7, lines)
         )  # fmt: skip
     height = max(box.height for box in boxes)
     return tuple(_as_high(box, height) for box in boxes)
 
 
-def _lines_by_slot(station: Station | None) -> dict[str, list[str]]:
-    """The station's lines by the slot of the first address in each; lines without one are left."""
-    lines: dict[str, list[str]] = {}
+def _lines_by_card(station: Station | None, server: ServerRecord | None) -> dict[str, list[str]]:
+    """Lines by the slot of the server's cards, else of those that the station names.
+
+    A line of the station is about the card of the first address in it.
+    """
+    seen: dict[str, list[str]] = {}
     for line in "\n".join(station.seen if station else ()).splitlines():
         if match := _SLOT.search(line):
-            lines.setdefault(match[1], []).append(line)
-    return lines
+            seen.setdefault(match[1], []).append(line)
+    cards = slots(server.rows) if server else {}
+    return {
+        slot: seen.get(slot) or list(map(_on_host, cards[slot])) for slot in cards if slot
+    } or seen
 
 
 def slots(rows: Sequence[ProofRow]) -> dict[str, list[ProofRow]]:
