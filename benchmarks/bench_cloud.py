@@ -199,12 +199,12 @@ def wait_for_cards(bench: BenchCloud, hosts: int, cards: int, timeout: float = 3
     deadline = time.monotonic() + timeout
     while True:
         up = [s for s in conn.compute.services(binary="nova-compute") if s.state == "up"]
-        found = card_providers(conn)
+        cards_up = card_providers(conn)
         mapped = len(list(conn.compute.hypervisors()))
-        if min(len(up), mapped) >= hosts and found >= hosts * cards:
+        if min(len(up), mapped) >= hosts and cards_up >= hosts * cards:
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{len(up)} computes and {found} cards after {timeout:.0f} s")
+            raise TimeoutError(f"{len(up)} computes and {cards_up} cards after {timeout:.0f} s")
         time.sleep(1)
 
 

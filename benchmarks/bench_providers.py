@@ -82,10 +82,10 @@ def add_hosts(client: Client, first: int, last: int, cards: int, card_class: str
     """Hosts `first` to `last`, the last one left out."""
     client.put(f"/resource_classes/{card_class}", None)
     with ThreadPoolExecutor(WRITERS) as pool:
-        made = [pool.submit(add_host, client, number, cards, card_class)
+        added = [pool.submit(add_host, client, number, cards, card_class)
                 for number in range(first, last)]  # fmt: skip
-        for one in made:
-            one.result()
+        for host in added:
+            host.result()
 
 
 def query_string(pairs: tuple[tuple[str, str], ...]) -> str:

@@ -41,10 +41,10 @@ class CandidateRow:
 
     def placement(self, cards: int, hosts: int) -> Options:
         """The options for this many cards and hosts."""
-        given = only(rendered("placement", cards, hosts), *self.options)
+        settings = only(rendered("placement", cards, hosts), *self.options)
         return tuple(
             (section, name, str(self.most) if self.most and name == MAX else value)
-            for section, name, value in given
+            for section, name, value in settings
         )
 
 

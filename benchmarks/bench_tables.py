@@ -36,7 +36,7 @@ def _candidates_cell(row: Mapping[str, Any] | None, result: Mapping[str, Any]) -
 
 
 def boots_table(result: Mapping[str, Any]) -> str:
-    """What became of the servers, by settings; each turn of a repeated row stands by itself."""
+    """What became of the servers, by settings; each turn of a repeated row on its own."""
     lines = [
         ["settings", "ACTIVE", "not ACTIVE", "conflicts", "most for one boot", "s"],
         ["---", "---:", "---", "---:", "---:", "---:"],

@@ -6,7 +6,7 @@ nova 34.0.0's api, conductor, scheduler and computes, Placement 16.0.0, Keystone
 RabbitMQ are real processes on loopback, of a cloud that ends with the benchmark; only the
 hypervisor is nova's fake one. Every row restarts nova-scheduler, nova-conductor and Placement with
 its settings, sends all requests in one instant and waits until no server builds any more. It needs
-what `wholecard lab up` needs and builds the same parts where they are not there yet.
+what `wholecard lab up` needs and builds the same parts where they do not exist yet.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
     console = Console()
     chosen = [row for row in BOOT_ROWS if not arguments.rows or row.name in arguments.rows]
     if not chosen:
-        sys.exit(f"no such row; there are: {', '.join(row.name for row in BOOT_ROWS)}")
+        sys.exit(f"no such row; the rows are: {', '.join(row.name for row in BOOT_ROWS)}")
     started = facts()
     console.print("starting the services: about a minute")
     with cloud() as bench:
@@ -212,7 +212,7 @@ def fault(server: dict[str, Any]) -> str:
     """Why a server is not ACTIVE."""
     if server["status"] != "ERROR":
         return f"still {server['status']} at the cut-off"
-    message = server.get("fault", {}).get("message", "no fault given")
+    message = server.get("fault", {}).get("message", "no fault recorded")
     known = {"No valid host": "no valid host", "Exceeded maximum": "out of retries",
              "Exceeded max": "out of retries", "Quota exceeded": "over quota"}  # fmt: skip
     return next((short for text, short in known.items() if text in message), message[:120])

@@ -72,19 +72,19 @@ def main() -> None:
     console = Console()
     chosen = [row for row in CANDIDATE_ROWS if not arguments.rows or row.name in arguments.rows]
     if not chosen:
-        sys.exit(f"no such row; there are: {', '.join(row.name for row in CANDIDATE_ROWS)}")
+        sys.exit(f"no such row; the rows are: {', '.join(row.name for row in CANDIDATE_ROWS)}")
     started = facts()
     measured: list[Measured] = []
     with cloud(LAB_NAME) as bench:
         bench.control.start_mariadb()
         configure(bench, CandidateRow("filling"), 1)
         client = Client(bench.values.ports["placement"])
-        there = 0
+        existing = 0
         for hosts in sorted(arguments.hosts):
             configure(bench, CandidateRow("filling"), hosts)
             console.print(f"{hosts} hosts: making their providers")
-            add_hosts(client, there, hosts, CARDS, CARD_CLASS)
-            there = hosts
+            add_hosts(client, existing, hosts, CARDS, CARD_CLASS)
+            existing = hosts
             for row in chosen:
                 if row.optional and any(one.row == row.name and one.cut_off for one in measured):
                     continue

@@ -50,11 +50,11 @@ def install_driver(cards):
         vcpus, memory_mb, local_gb = 192, 2097152, 20000
 
         def get_available_resource(self, nodename):
-            found = super().get_available_resource(nodename)
-            if found:
-                found["uuid"] = str(uuid.uuid5(uuid.NAMESPACE_DNS, nodename))
-                found["pci_passthrough_devices"] = jsonutils.dumps(devices(cards))
-            return found
+            resources = super().get_available_resource(nodename)
+            if resources:
+                resources["uuid"] = str(uuid.uuid5(uuid.NAMESPACE_DNS, nodename))
+                resources["pci_passthrough_devices"] = jsonutils.dumps(devices(cards))
+            return resources
 
     module = types.ModuleType("nova.virt.gpu_cards")
     CardsDriver.__module__ = module.__name__

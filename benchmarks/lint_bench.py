@@ -142,7 +142,7 @@ def main() -> None:
                 Service(NovaConf.read([path]), LATEST, None, (Facts("gpu-01", facts[0].host),))
             ])  # fmt: skip
 
-        found = lint([Service(NovaConf.read([path]), LATEST, None, facts)])
+        diagnostics = lint([Service(NovaConf.read([path]), LATEST, None, facts)])
         works = {"wholecard nova lint": ours, "oslo.config reads it": lambda: by_oslo(path)}
         walls: dict[str, list[float]] = {name: [] for name in works}
         cpus: dict[str, list[float]] = {name: [] for name in works}
@@ -150,7 +150,7 @@ def main() -> None:
             for name, work in works.items():
                 walls[name].append(timed(work, time.perf_counter))
                 cpus[name].append(timed(work, time.process_time))
-    report(arguments.output, len(found), walls, cpus)
+    report(arguments.output, len(diagnostics), walls, cpus)
 
 
 def report(

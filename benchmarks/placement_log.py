@@ -28,8 +28,10 @@ class Call:
 
 def calls(lines: Iterable[str]) -> list[Call]:
     """The requests of a log, in its order; other lines are left out."""
-    found = (_LINE.search(line) for line in lines)
-    return [Call(one["method"], one["path"], int(one["status"])) for one in found if one]
+    matches = (_LINE.search(line) for line in lines)
+    return [
+        Call(match["method"], match["path"], int(match["status"])) for match in matches if match
+    ]
 
 
 def conflicts(log: Iterable[Call]) -> Counter[str]:

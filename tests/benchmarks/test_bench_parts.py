@@ -117,7 +117,7 @@ FAULTS = [
      "out of retries"),
     ({"status": "ERROR", "fault": {"message": "Quota exceeded for instances"}}, "over quota"),
     ({"status": "ERROR", "fault": {"message": "RemoteError"}}, "RemoteError"),
-    ({"status": "ERROR"}, "no fault given"),
+    ({"status": "ERROR"}, "no fault recorded"),
 ]  # fmt: skip
 
 

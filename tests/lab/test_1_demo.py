@@ -34,12 +34,12 @@ def test_two_cards_are_proved(demo: Demo) -> None:
 
 
 def test_the_second_server_is_refused(demo: Demo) -> None:
-    """While both cards are given a second server gets no valid host."""
+    """While a server has both cards a second server gets no valid host."""
     assert re.search(r"one-too-many: ERROR, No valid host was found", demo.ran.stdout)
 
 
 def test_the_refusal_is_explained(demo: Demo) -> None:
-    """`explain` names one cause for it: the cards are there, and the first server has them."""
+    """`explain` names one cause for it: the cards exist, and the first server has them."""
     assert re.search(r"server one-too-many: explain, why it was refused +[0-9.]+ s  WC318$",
                      demo.ran.stdout, re.MULTILINE)  # fmt: skip
     assert "WC318" in demo.report
@@ -55,8 +55,8 @@ def test_the_configuration_is_rendered_and_linted(demo: Demo, lab_folder: LabFol
         again = wholecard("nova", "render", "--site", str(file.path), "--role", role,
                           *(("--host", GPU_NODE.name) if role == "compute" else ()))  # fmt: skip
         assert again.stdout == drop_in_path(lab, role).read_text()
-    there = lab.node(GPU_NODE.name).ssh(["cat", f"/etc/nova/{DROP_IN}"], timeout=30).stdout
-    assert there == drop_in_path(lab, "compute").read_text()
+    copy = lab.node(GPU_NODE.name).ssh(["cat", f"/etc/nova/{DROP_IN}"], timeout=30).stdout
+    assert copy == drop_in_path(lab, "compute").read_text()
 
 
 def test_every_function_was_claimed_at_boot(demo: Demo) -> None:
@@ -67,9 +67,9 @@ def test_every_function_was_claimed_at_boot(demo: Demo) -> None:
 
 def test_a_whole_card_is_judged(demo: Demo) -> None:
     """g1.whole1 gives a GPU and an audio function; the proof says whether of one card."""
-    told = demo.ran.stdout.partition("the guest's proof: whole-card")[2]
-    assert "snd_hda_intel" in told
-    assert ("proved: 2 functions from 1 card(s)" in told) != ("WC403" in told)
+    proof = demo.ran.stdout.partition("the guest's proof: whole-card")[2]
+    assert "snd_hda_intel" in proof
+    assert ("proved: 2 functions from 1 card(s)" in proof) != ("WC403" in proof)
 
 
 def test_the_host_is_rolled_back(demo: Demo) -> None:
@@ -87,23 +87,23 @@ def test_the_report_stands_alone(demo: Demo) -> None:
 
 
 def test_memory(demo: Demo) -> None:
-    """With a server standing the whole lab takes less than 6 GiB."""
+    """With a server running the whole lab takes less than 6 GiB."""
     assert 0 < sum(demo.numbers["memory_mib"].values()) << 20 < 6 * GIB
 
 
 def listens_on(member: psutil.Process) -> list[Any]:
     """The addresses on which a process listens; none where it has ended as socats do."""
     try:
-        found = member.net_connections(kind="inet")
+        connections = member.net_connections(kind="inet")
     except psutil.Error:
         return []
-    return [each.laddr for each in found if each.status == psutil.CONN_LISTEN]
+    return [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
 
 
 def test_everything_listens_on_loopback(demo: Demo, lab_folder: LabFolder) -> None:
     """Every listening socket of the lab is on loopback, RabbitMQ's three ports too.
 
-    epmd adds ::1 to the address that it is given (erlang.org, epmd).
+    epmd adds ::1 to the address that it gets (erlang.org, epmd).
     """
     listening = [
         (name, address)
@@ -132,7 +132,7 @@ def test_the_openstack_command_works(demo: Demo, lab_folder: LabFolder) -> None:
 
 
 def test_secrets_are_nowhere_to_be_read(demo: Demo, lab_folder: LabFolder) -> None:
-    """No password of the lab stands in a log, in the report or in what the demo printed."""
+    """No password of the lab is in a log, in the report or in what the demo printed."""
     passwords = service_settings.load_secrets(lab_folder.run / "secrets.json").values()
     assert passwords
     texts = {"report": demo.report, "stdout": demo.ran.stdout, "stderr": demo.ran.stderr}

@@ -47,7 +47,7 @@ for address; do
   echo "$address" > /sys/bus/pci/drivers_probe
 done
 """
-# Told as ready when the file is open; systemd-run returns then.
+# Ready when the file is open; systemd-run returns then.
 HOLD = """
 import subprocess, sys, time
 held = open(sys.argv[1], "r+b", buffering=0)
@@ -58,7 +58,7 @@ time.sleep(600)
 
 @pytest.fixture(scope="module")
 def story() -> Story:
-    """Where the steps of this lab are told."""
+    """Where the steps of this lab are printed."""
     return Story(Console(width=110))
 
 
@@ -243,9 +243,9 @@ def test_the_node_by_ssh(lab: Lab, prepared: LabNode, agent: Agent, tmp_path: Pa
     """`wholecard --on` sends the agent to the node and answers what it answers there."""
     config = ssh_config(lab, tmp_path)
     asked = ("--ssh-config", str(config), "--on", GPU_NODE.name)
-    there = wholecard(*asked, "inspect", "--json", timeout=300)
-    assert there.status == 0, there.stderr
-    assert json.loads(there.stdout)["functions"] == agent.json("inspect")["functions"]
+    remote = wholecard(*asked, "inspect", "--json", timeout=300)
+    assert remote.status == 0, remote.stderr
+    assert json.loads(remote.stdout)["functions"] == agent.json("inspect")["functions"]
     checked = wholecard(*asked, "check", timeout=300)
     assert (checked.status, "WC101" in checked.stdout) == (1, True)
 

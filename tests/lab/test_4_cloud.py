@@ -1,4 +1,4 @@
-"""A site file made true in a real OpenStack: planned, applied, killed, finished, rolled back."""
+"""A site file applied to a real OpenStack: planned, applied, killed, finished, rolled back."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ def seen(cloud: Cloud) -> dict[str, Any]:
         if not each["os-flavor-access:is_public"]
     }
     groups = conn.compute.get("/os-aggregates").json()["aggregates"]
-    found = conn.placement.get(f"/resource_providers?name={HOST}", microversion="1.39").json()
-    provider = found["resource_providers"][0]["uuid"]
+    answer = conn.placement.get(f"/resource_providers?name={HOST}", microversion="1.39").json()
+    provider = answer["resource_providers"][0]["uuid"]
     traits = conn.placement.get(f"/resource_providers/{provider}/traits", microversion="1.39")
     return {
         "flavors": sorted(flavors["flavors"], key=lambda each: str(each["name"])),
@@ -174,9 +174,9 @@ def test_plan_apply_rollback(cloud: Cloud, site: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"
     ran = cloud.wholecard("plan", "--site", str(site), "--json", state=state)
     assert (ran.status, seen(cloud)) == (1, before), ran.stderr
-    made = json.loads(ran.stdout)
-    assert [each["rule"] for each in made["findings"]] == ["WC330"]
-    assert len(made["actions"]) == 11
+    planned_json = json.loads(ran.stdout)
+    assert [each["rule"] for each in planned_json["findings"]] == ["WC330"]
+    assert len(planned_json["actions"]) == 11
     ran = cloud.wholecard("apply", "--site", str(site), state=state)
     assert ran.status == 1, ran.stderr
     assert "Applied as journal 0001." in ran.stdout
@@ -205,14 +205,14 @@ def test_plan_apply_rollback(cloud: Cloud, site: Path, tmp_path: Path) -> None:
 
 
 def kill_here(*_arguments: Any, **_more: Any) -> None:
-    """kill -9 in the place of a call."""
+    """kill -9 instead of a call."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def killed_at(cloud: Cloud, run: Callable[[Any], Any], where: tuple[object, str] | int) -> None:
     """Run with a connection of its own in a process that is killed there.
 
-    `where` is the changing call of that number, or a function in whose place the kill comes.
+    `where` is the changing call of that number, or a function that the kill replaces.
     """
 
     def child() -> None:
@@ -230,63 +230,63 @@ def killed_at(cloud: Cloud, run: Callable[[Any], Any], where: tuple[object, str]
 def test_killed_and_finished(cloud: Cloud, site: Path, tmp_path: Path) -> None:
     """Killed again and again, in every half way that an API has, apply is finished by the next."""
     before = seen(cloud)
-    ledger = CloudJournal(tmp_path / "state")
-    made = planned(cloud, site).plan
-    whole = [f"{each.kind} {each.subject}" for each in made.actions]
+    journal = CloudJournal(tmp_path / "state")
+    cloud_plan = planned(cloud, site).plan
+    whole = [f"{each.kind} {each.subject}" for each in cloud_plan.actions]
 
     def apply(conn: Any) -> None:
-        applying.apply(conn, ledger, made, site)
+        applying.apply(conn, journal, cloud_plan, site)
 
     def finish(conn: Any) -> None:
-        applying.finish(conn, ledger)
+        applying.finish(conn, journal)
 
     # An aggregate that has no mark yet.
     killed_at(cloud, apply, (aggregates, "_set_metadata"))
-    assert (ledger.status()["state"], ledger.status()["next"]) == ("applying", whole[2])
+    assert (journal.status()["state"], journal.status()["next"]) == ("applying", whole[2])
     # Half of an image: Glance has its name and waits for its content.
     killed_at(cloud, finish, (images.ProgressReader, "read"))
-    assert ledger.status()["next"] == whole[5]
+    assert journal.status()["next"] == whole[5]
     # The call was made and the log does not say so yet: four actions after each other.
     for number in (5, 6, 7, 8):
         # The lock takes two calls, each record in the log three.
         killed_at(cloud, finish, 4 if number == 5 else 10)
-        assert ledger.status()["next"] == whole[number]
-    outcome = applying.finish(cloud.conn, ledger)
+        assert journal.status()["next"] == whole[number]
+    outcome = applying.finish(cloud.conn, journal)
     assert outcome is not None
     assert planned(cloud, site).plan.actions == ()
     assert [each["name"] for each in seen(cloud)["flavors"]].count("c.card1") == 1
     assert seen(cloud)["images"].count("guest") == 1
 
     def undo(conn: Any) -> None:
-        applying.rollback(conn, ledger)
+        applying.rollback(conn, journal)
 
     # Its flavors are undone when it dies, its image is not.
     killed_at(cloud, undo, (images.UploadImage, "unmake"))
-    assert (ledger.status()["state"], ledger.status()["next"]) == ("rolling-back", whole[5])
-    applying.rollback(cloud.conn, ledger)
+    assert (journal.status()["state"], journal.status()["next"]) == ("rolling-back", whole[5])
+    applying.rollback(cloud.conn, journal)
     assert seen(cloud) == before
 
 
 def test_killed_and_rolled_back(cloud: Cloud, site: Path, tmp_path: Path) -> None:
     """Killed in the middle of making an aggregate, apply is undone and leaves nothing of it."""
     before = seen(cloud)
-    ledger = CloudJournal(tmp_path / "state")
-    made = planned(cloud, site).plan
+    journal = CloudJournal(tmp_path / "state")
+    cloud_plan = planned(cloud, site).plan
     killed_at(
         cloud,
-        lambda conn: applying.apply(conn, ledger, made, site),
+        lambda conn: applying.apply(conn, journal, cloud_plan, site),
         (aggregates, "_set_metadata"),
     )
     assert seen(cloud)["aggregates"] == ["gpu-hosts"]
-    applying.rollback(cloud.conn, ledger)
+    applying.rollback(cloud.conn, journal)
     assert seen(cloud) == before
 
 
 def test_values_become_what_they_were(cloud: Cloud, site: Path, tmp_path: Path) -> None:
     """What an apply changed of what an earlier one made becomes what that one made it."""
     before = seen(cloud)
-    ledger = CloudJournal(tmp_path / "state")
-    applying.apply(cloud.conn, ledger, planned(cloud, site).plan, site)
+    journal = CloudJournal(tmp_path / "state")
+    applying.apply(cloud.conn, journal, planned(cloud, site).plan, site)
     first = seen(cloud)
     text = SITE.replace("hugepages: 2M", "hugepages: 1G").replace("os: windows", "os: linux")
     site.write_text(text.replace(": gpu\n", ": other\n"))
@@ -296,16 +296,16 @@ def test_values_become_what_they_were(cloud: Cloud, site: Path, tmp_path: Path) 
         "set metadata of aggregate",
         "set properties of image",
     ]
-    applying.apply(cloud.conn, ledger, more, site)
+    applying.apply(cloud.conn, journal, more, site)
     assert planned(cloud, site).plan.actions == ()
-    applying.rollback(cloud.conn, ledger)
+    applying.rollback(cloud.conn, journal)
     assert seen(cloud) == first
     site.write_text(SITE)
     assert planned(cloud, site).plan.actions == ()
     # Somebody else puts something on a flavor of ours: it stays, and so does the flavor.
     flavor = cloud.conn.compute.find_flavor("c.card1", ignore_missing=False)
     cloud.conn.compute.create_flavor_extra_specs(flavor, {"mine": "1"})
-    assert applying.rollback(cloud.conn, ledger).notes == (
+    assert applying.rollback(cloud.conn, journal).notes == (
         "flavor c.card1 stays: somebody set mine on it",
     )
     assert cloud.conn.compute.get_flavor(flavor.id).extra_specs == {"mine": "1"}
@@ -318,11 +318,11 @@ def test_quota(cloud: Cloud, tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text(QUOTAS)
     before = quota(cloud)
-    ledger = CloudJournal(tmp_path / "state")
-    applying.apply(cloud.conn, ledger, planned(cloud, site).plan, site)
+    journal = CloudJournal(tmp_path / "state")
+    applying.apply(cloud.conn, journal, planned(cloud, site).plan, site)
     assert quota(cloud) == {**before, "instances": 4, "cores": 8, "ram": 4096}
     assert planned(cloud, site).plan.actions == ()
-    applying.rollback(cloud.conn, ledger)
+    applying.rollback(cloud.conn, journal)
     assert quota(cloud) == before
 
 
@@ -331,10 +331,10 @@ def test_unified_limits(cloud: Cloud, tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text(UNIFIED)
     before = seen(cloud)
-    ledger = CloudJournal(tmp_path / "state")
-    made = planned(cloud, site)
-    assert (len(made.plan.actions), made.findings) == (3, ())
-    applying.apply(cloud.conn, ledger, made.plan, site)
+    journal = CloudJournal(tmp_path / "state")
+    result = planned(cloud, site)
+    assert (len(result.plan.actions), result.findings) == (3, ())
+    applying.apply(cloud.conn, journal, result.plan, site)
     after = seen(cloud)
     resources = ["class:CUSTOM_PCI_1002_5046", "servers"]
     assert (sorted(after["registered"]), sorted(after["limits"])) == (resources, resources)
@@ -343,5 +343,5 @@ def test_unified_limits(cloud: Cloud, tmp_path: Path) -> None:
     assert action.kind == "set limits"
     assert isinstance(action.do, SetLimit)
     assert action.do.changes == (("servers", "4", "5"),)
-    applying.rollback(cloud.conn, ledger)
+    applying.rollback(cloud.conn, journal)
     assert seen(cloud) == before

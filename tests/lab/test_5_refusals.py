@@ -122,12 +122,12 @@ def drive(
     refused = ask(conn, fault.flavor)
     asked = ("--server", refused.server) if refused.server else ("--flavor", fault.flavor)
     try:
-        found = explain(asked, files, site.path, lab.folder.clouds_yaml)
+        rules = explain(asked, files, site.path, lab.folder.clouds_yaml)
     finally:
         if refused.server:
             servers.delete_and_wait(conn, refused.server, prove_cards.DELETE_SECONDS)
-    assert re.search(fault.told, refused.said), refused
-    assert found == [fault.explain]
+    assert re.search(fault.message, refused.message), refused
+    assert rules == [fault.explain]
 
 
 def test_nothing_is_said_against_what_is_rendered(
@@ -148,15 +148,15 @@ def test_a_spec_that_matches_nothing(
 
 
 @pytest.fixture(scope="module")
-def mended(lab: Lab, conn: Connection, good: DropIns) -> DropIns:
+def restored(lab: Lab, conn: Connection, good: DropIns) -> DropIns:
     """The rendered files in force, and every function of the site free in Placement."""
     put(lab, good)
     restart_roles(lab, BOTH)
     wait_for_providers(
         conn,
-        lambda found: (
-            cloud_plan.all_free(found)
-            and sum(cloud_plan.free_units(each, PF_CLASS) for each in found) == 1
+        lambda providers: (
+            cloud_plan.all_free(providers)
+            and sum(cloud_plan.free_units(each, PF_CLASS) for each in providers) == 1
         ),
         60,
     )
@@ -165,40 +165,42 @@ def mended(lab: Lab, conn: Connection, good: DropIns) -> DropIns:
 
 @pytest.mark.parametrize("fault", [MISSING, TYPE, NUMA], ids=["missing", "type-PF", "NUMA"])
 def test_a_fault_in_an_alias(
-    lab: Lab, conn: Connection, site: SiteFile, mended: DropIns, tmp_path: Path, fault: Fault
+    lab: Lab, conn: Connection, site: SiteFile, restored: DropIns, tmp_path: Path, fault: Fault
 ) -> None:
     """An alias that nova-api lacks, that asks for another type, whose policy cannot be met."""
     try:
-        drive(lab, conn, site, mended, fault, tmp_path)
+        drive(lab, conn, site, restored, fault, tmp_path)
     finally:
-        put(lab, mended)
+        put(lab, restored)
 
 
-def test_a_card_of_type_pf_reaches_its_server(lab: Lab, conn: Connection, mended: DropIns) -> None:
+def test_a_card_of_type_pf_reaches_its_server(
+    lab: Lab, conn: Connection, restored: DropIns
+) -> None:
     """With the rendered alias nova finds the card as type-PF and gives it."""
     restart_roles(lab, ("api",))
     rows = {row.ids: row.dev_type for row in views.device_rows(lab.control)}
     assert rows[":".join(PF)] == "type-PF"
     outcome = servers.boot(conn, "pf", "g1.pf1", emulated_gpu.IMAGE, prove_cards.ACTIVE_SECONDS)
     assert outcome.status == "ACTIVE", outcome
-    (given,) = hostdev.parse(views.domain_xml(lab.node(GPU_NODE.name), outcome.id))
-    assert given.host == PF_ADDRESS
+    (card,) = hostdev.parse(views.domain_xml(lab.node(GPU_NODE.name), outcome.id))
+    assert card.host == PF_ADDRESS
     servers.delete_and_wait(conn, outcome.id, prove_cards.DELETE_SECONDS)
 
 
 def test_the_filter_is_not_enabled(
-    lab: Lab, conn: Connection, site: SiteFile, mended: DropIns, tmp_path: Path
+    lab: Lab, conn: Connection, site: SiteFile, restored: DropIns, tmp_path: Path
 ) -> None:
     """Without PciPassthroughFilter a larger host without cards is chosen, and refuses.
 
-    One attempt stands for a cloud with more such hosts than attempts. With the filter the same
+    One attempt is like a cloud with more such hosts than attempts. With the filter the same
     server goes to the node.
     """
     modest: dict[Role, str] = {
         role: edited(text, ((r"pci_in_placement = true", "pci_in_placement = false"),))
         if "pci_in_placement" in text
         else text
-        for role, text in mended.items()
+        for role, text in restored.items()
     }
     modest["conductor"] = edited(
         modest["conductor"], ((r"max_attempts = \d+", "max_attempts = 1"),)

@@ -1,4 +1,4 @@
-"""A lab's folder: made, read back, ended, removed."""
+"""A lab's folder: created, read back, ended, removed."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_clean_follows_the_place(lab_folder: LabFolder) -> None:
 
 
 def test_seed_is_planted(lab_folder: LabFolder) -> None:
-    """Databases and keys are copied with their secrets, private; what stood there before is gone,
+    """Databases and keys are copied with their secrets, private; what was there before is gone,
     and the seed stays as it was.
     """
     before = snapshot(lab_folder.cache)
@@ -247,13 +247,13 @@ def no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_kvm")
 def test_without_kvm_the_node_is_emulated(tmp_path: Path) -> None:
-    """Without /dev/kvm nothing is tried, and the reason is told."""
+    """Without /dev/kvm nothing is tried, and the reason is given."""
     assert accelerator.choose(tmp_path) == ("tcg", "this machine has no /dev/kvm")
 
 
 @pytest.mark.usefixtures("no_kvm")
 def test_trial_of_kvm_is_kept(lab_folder: LabFolder) -> None:
-    """What the trial said is kept until the machine is booted anew or the root changes."""
+    """The result of the trial is kept until the machine is booted anew or the root changes."""
     kept = lab_folder.cache / "accelerator.json"
     root = lab_folder.cache / "root-1"
     assert labs.choose_accelerator(lab_folder, root)[0] == "tcg"

@@ -67,7 +67,9 @@ def control_plane(lab_folder: LabFolder) -> Iterator[Cloud]:
         write_configuration(lab)
         conn = start_cloud(lab, story, parts.seed)
         with fake_compute(lab, conn, HOST):
-            wait_for_providers(conn, lambda found: any(each.name == HOST for each in found), 60)
+            wait_for_providers(
+                conn, lambda providers: any(each.name == HOST for each in providers), 60
+            )
             yield Cloud(lab_folder, conn)
     finally:
         labs.clean(lab_folder, keep_cache=True)

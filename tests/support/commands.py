@@ -35,9 +35,9 @@ def wholecard(*words: str, timeout: float = 1200, name: str = NAME, cwd: Path | 
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         # Bytes, whatever was asked for (bugs.python.org/issue40595, the issue 87597 of cpython).
-        said = b"".join(filter(None, (error.stdout, error.stderr))).decode(errors="replace")
+        output = b"".join(filter(None, (error.stdout, error.stderr))).decode(errors="replace")
         raise AssertionError(
-            f"wholecard {' '.join(words)}: not within {timeout} s\n{said}"
+            f"wholecard {' '.join(words)}: not within {timeout} s\n{output}"
         ) from None
     return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -98,7 +98,7 @@ MISSING = Finding(
 
 def steps() -> list[Step]:
     """Steps of which the node's and the cloud's run side by side."""
-    told = [
+    rows = [
         ("private Debian root (QEMU, RabbitMQ, MariaDB, kernel)", 0.0, 0.1, ""),
         ("OpenStack's locked environment (nova 34 and its peers)", 0.1, 0.1, ""),
         ("OpenStack's databases", 0.2, 0.1, ""),
@@ -117,12 +117,14 @@ def steps() -> list[Step]:
         ("server one-too-many: refused", 229.2, 2.7, "No valid host"),
         ("the servers are deleted, the cards are free again", 231.9, 7.7, ""),
     ]
-    made = [Step(title, started, seconds, note=note) for title, started, seconds, note in told]
-    made[3].saw("QEMU's command line", LONG)
-    made[6].saw("wholecard check --all-cards", "WC101 error IOMMU: <b>off</b> & \x1b[31mred\x1b[0m")
-    made[11].saw("the node's kernel log", LOG)
-    made[14].saw("console", "WHOLECARD-PROOF " + '{"record":"function"} ' * 40)
-    return made
+    taken = [Step(title, started, seconds, note=note) for title, started, seconds, note in rows]
+    taken[3].saw("QEMU's command line", LONG)
+    taken[6].saw(
+        "wholecard check --all-cards", "WC101 error IOMMU: <b>off</b> & \x1b[31mred\x1b[0m"
+    )
+    taken[11].saw("the node's kernel log", LOG)
+    taken[14].saw("console", "WHOLECARD-PROOF " + '{"record":"function"} ' * 40)
+    return taken
 
 
 def demo() -> DemoRecord:

@@ -16,22 +16,22 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.fork() or open(sys.argv[1], "w").close()
 time.sleep(600)
 """
-# Leaves a daemon in a session of its own, as an orphan, and goes on. When the file stands, the
+# Leaves a daemon in a session of its own, as an orphan, and goes on. When the file exists, the
 # process between the two is gone and the file is whole.
 DAEMONISING = """
 import os, sys, time
-told, tell = os.pipe()
+reading, writing = os.pipe()
 if os.fork() == 0:
     os.setsid()
     daemon = os.fork()
     if daemon == 0:
         time.sleep(600)
         os._exit(0)
-    os.write(tell, str(daemon).encode())
+    os.write(writing, str(daemon).encode())
     os._exit(0)
 os.wait()
 with open(sys.argv[1] + ".part", "w") as ready:
-    ready.write(os.read(told, 20).decode())
+    ready.write(os.read(reading, 20).decode())
 os.rename(sys.argv[1] + ".part", sys.argv[1])
 time.sleep(600)
 """
@@ -63,7 +63,7 @@ class Marked:
         return started
 
     def start_python(self, run_folder: Path, name: str, script: str, ready: Path) -> None:
-        """A Python program that writes the file `ready` (its first argument) when it stands."""
+        """A Python program that writes the file `ready` (its first argument) when it runs."""
         self.start(run_folder, name, [sys.executable, "-I", "-S", "-c", script, str(ready)])
         process.wait_until(ready.exists, timeout=20, what=name, every=0.01)
 

@@ -55,22 +55,22 @@ def pci_tree(devices: Iterable[Device]) -> dict[str, Leaf]:
     for address, above, ids, class_code, driver, extra in devices:
         vendor, device = ids.split(":")
         below = "/".join(("devices/pci0000:00", *above, address))
-        place = f"sys/{below}"
+        folder = f"sys/{below}"
         tree[f"sys/bus/pci/devices/{address}"] = f"-> ../../../{below}"
-        tree[f"{place}/vendor"] = f"0x{vendor}\n"
-        tree[f"{place}/device"] = f"0x{device}\n"
-        tree[f"{place}/class"] = f"0x{class_code}\n"
-        tree[f"{place}/driver_override"] = "(null)\n"
-        tree[f"{place}/modalias"] = (
+        tree[f"{folder}/vendor"] = f"0x{vendor}\n"
+        tree[f"{folder}/device"] = f"0x{device}\n"
+        tree[f"{folder}/class"] = f"0x{class_code}\n"
+        tree[f"{folder}/driver_override"] = "(null)\n"
+        tree[f"{folder}/modalias"] = (
             f"pci:v0000{vendor.upper()}d0000{device.upper()}sv00001AF4sd00001100"
             f"bc{class_code[:2]}sc{class_code[2:4]}i{class_code[4:]}\n"
         )
         if driver:
             up = "../" * (len(above) + 3)
-            tree[f"{place}/driver"] = f"-> {up}bus/pci/drivers/{driver}"
+            tree[f"{folder}/driver"] = f"-> {up}bus/pci/drivers/{driver}"
             tree[f"sys/bus/pci/drivers/{driver}/"] = ""
         for name, text in extra.items():
-            tree[f"{place}/{name}"] = f"{text}\n"
+            tree[f"{folder}/{name}"] = f"{text}\n"
     return tree
 
 
@@ -138,7 +138,7 @@ def reboot(
     ]
     tree = with_groups(pci_tree(moved), groups)
     tree["proc/sys/kernel/random/boot_id"] = "boot-two\n"
-    ids = {address: found for address, _, found, _, _, _ in moved}
+    ids = {address: device_ids for address, _, device_ids, _, _, _ in moved}
     lines = ["6,0,0,-;Linux version 6.12", "6,1,700000,-;DMAR-IR: Enabled IRQ remapping in x2apic"]
     lines += [
         f"14,{n},{3200000 + n},-;wholecard: {address} {ids[address]} claimed by vfio-pci"

@@ -52,8 +52,8 @@ class Files:
 class Fault:
     """One fault, and how it shows.
 
-    `edits` are for each role regular expressions and what stands in their places; each has to be
-    found. `restarted` are the roles whose services have to read it to fail. `told` is a regular
+    `edits` are for each role regular expressions and their replacements; each must
+    match. `restarted` are the roles whose services have to read it to fail. `message` is a regular
     expression of what nova says of the server. `lint` are the rules of the fault and of what
     follows from it, `explain` is the one rule of the cause.
     """
@@ -61,17 +61,17 @@ class Fault:
     edits: Edits
     restarted: tuple[Role, ...]
     flavor: str
-    told: str
+    message: str
     lint: frozenset[str]
     explain: str
 
     def put_into(self, drop_ins: DropIns) -> DropIns:
-        """The drop-ins with the fault. Raises LookupError where an edit finds nothing."""
+        """The drop-ins with the fault. Raises LookupError where an edit matches nothing."""
         return {role: edited(text, self.edits.get(role, ())) for role, text in drop_ins.items()}
 
 
 def edited(text: str, edits: tuple[tuple[str, str], ...]) -> str:
-    """The text with every edit made. Raises LookupError where one finds nothing."""
+    """The text with every edit made. Raises LookupError where one matches nothing."""
     for pattern, new in edits:
         text, count = re.subn(pattern, new, text)
         if not count:
@@ -106,22 +106,22 @@ def restart_roles(lab: Lab, roles: tuple[Role, ...]) -> None:
 
 def nova_files(lab: Lab, drop_ins: DropIns, folder: Path) -> Files:
     """The files of each of nova's roles as they are on their hosts, copied below `folder`."""
-    found: dict[Role, tuple[Path, ...]] = {}
+    by_role: dict[Role, tuple[Path, ...]] = {}
     for role, text in drop_ins.items():
         if role != "placement":
             files = (folder / role / "nova.conf", folder / role / DROP_IN)
             service_settings.write_private(files[0], lab.settings.nova_conf(role))
             service_settings.write_private(files[1], text)
-            found[role] = files
-    return Files(found)
+            by_role[role] = files
+    return Files(by_role)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A server that nova refused: its id, empty where the API itself said no, and what was said."""
+    """A server that nova refused: its id, empty where the API refused it, and nova's message."""
 
     server: str
-    said: str
+    message: str
 
 
 def ask(conn: Connection, flavor: str) -> Refused:
@@ -157,7 +157,7 @@ def explain(
     """The rules of what `wholecard explain` says of the hosts for cards, from files and facts.
 
     With `clouds` the running cloud is asked too. A host without cards, where the files or the
-    cloud know of it, is told as a note, and left out here.
+    cloud know of it, is reported as a note and left out here.
     """
     options = [f"--conf=api={file}" for file in files.by_role["api"]]
     options += [f"--conf=scheduler={file}" for file in files.by_role["scheduler"]]
@@ -169,13 +169,13 @@ def explain(
         "explain", *request, "--image", emulated_gpu.IMAGE, "--site", str(site), "--json", *options,
         timeout=120,
     )  # fmt: skip
-    found = _findings(ran)
-    notes = [each for each in found if each["severity"] == "note"]
+    findings = _findings(ran)
+    notes = [each for each in findings if each["severity"] == "note"]
     assert {each["subject"] for each in notes} <= {PLAIN_HOST}, ran.stdout
-    return [each["rule"] for each in found if each not in notes]
+    return [each["rule"] for each in findings if each not in notes]
 
 
 def _findings(ran: Ran) -> list[dict[str, str]]:
     assert ran.status in (0, 1), ran.stdout + ran.stderr
-    found: list[dict[str, str]] = json.loads(ran.stdout)["findings"]
-    return found
+    findings: list[dict[str, str]] = json.loads(ran.stdout)["findings"]
+    return findings

@@ -16,7 +16,7 @@ from wholecard.guest.image import cpio
 
 def read(archive: bytes) -> dict[str, tuple[int, bytes]]:
     """Path to (mode, data) of a newc archive, by the kernel's description of the format."""
-    found: dict[str, tuple[int, bytes]] = {}
+    entries: dict[str, tuple[int, bytes]] = {}
     at = 0
     while True:
         assert archive[at : at + 6] == b"070701"
@@ -26,8 +26,8 @@ def read(archive: bytes) -> dict[str, tuple[int, bytes]]:
         at += (110 + length + 3) // 4 * 4
         if name == "TRAILER!!!":
             assert at == len(archive)
-            return found
-        found[name] = (mode, archive[at : at + size])
+            return entries
+        entries[name] = (mode, archive[at : at + size])
         at += (size + 3) // 4 * 4
 
 
@@ -44,7 +44,7 @@ def test_round_trip(files: dict[str, bytes]) -> None:
 
 
 def test_parents_come_first_and_once() -> None:
-    """The directories that a path needs stand before it, and none stands twice."""
+    """The directories that a path needs come before it, and none occurs twice."""
     entries = [cpio.file("a/b/c", b"1"), cpio.symlink("a/l", "b/c"), cpio.directory("a/b/d")]
     out = read(cpio.archive(entries))
     assert list(out) == ["a", "a/b", "a/b/c", "a/l", "a/b/d"]
@@ -72,7 +72,7 @@ def test_a_path_twice_is_refused() -> None:
         cpio.archive([cpio.file("a", b"1"), cpio.file("a", b"2")])
 
 
-@pytest.mark.skipif(not shutil.which("cpio"), reason="no cpio here; the test's own reader stands")
+@pytest.mark.skipif(not shutil.which("cpio"), reason="no cpio here; the test's own reader is used")
 def test_cpio_reads_it(tmp_path: Path) -> None:
     """The real program unpacks the same files."""
     data = cpio.archive([cpio.file("a/b", b"hello"), cpio.symlink("a/l", "b")])

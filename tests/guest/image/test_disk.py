@@ -14,7 +14,7 @@ BOOT = bytes(range(256))[:218] * 2 + bytes(512 - 2 * 218 - 2) + b"\x55\xaa"
 
 @pytest.mark.parametrize(("boot", "active"), [(None, 0), (BOOT, 0x80)])
 def test_layout(boot: bytes | None, active: int) -> None:
-    """Boot code, signature, one Linux partition and the magic stand where a BIOS looks."""
+    """Boot code, signature, one Linux partition and the magic are where a BIOS looks."""
     sector = mbr(boot, 2048, 63488, b"GST1")
     assert len(sector) == 512
     assert sector[:440] == (bytes(440) if boot is None else boot[:440])

@@ -20,7 +20,7 @@ from wholecard.guest.image.kernel_modules import (
     read_modules,
 )
 
-# As Debian's 6.12 has it, shortened: the nearest need stands first.
+# As Debian's 6.12 has it, shortened: the nearest need comes first.
 DEP = """\
 k/snd.ko.xz: k/soundcore.ko.xz
 k/soundcore.ko.xz:
@@ -33,13 +33,13 @@ k/nvme.ko.xz:
 ELF = b"\x7fELF and the rest"
 
 
-def names(*wanted: str) -> list[str]:
+def names(*modules: str) -> list[str]:
     """The names of what would be loaded for these."""
-    return [module_name(path) for path in load_order(parse_dep(DEP), wanted, ["ext4"])]
+    return [module_name(path) for path in load_order(parse_dep(DEP), modules, ["ext4"])]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "order"),
+    ("modules", "order"),
     [
         ([], []),
         (["nvme"], ["nvme"]),
@@ -52,13 +52,13 @@ def names(*wanted: str) -> list[str]:
         (["nvme", "nvme", "ext4"], ["nvme"]),
     ],
 )  # fmt: skip
-def test_load_order(wanted: list[str], order: list[str]) -> None:
+def test_load_order(modules: list[str], order: list[str]) -> None:
     """Each module comes after what it needs, none twice, built-in ones not at all."""
-    assert names(*wanted) == order
+    assert names(*modules) == order
 
 
 def test_unknown_module() -> None:
-    """A module that is neither there nor built in is an error that names it."""
+    """A module that is neither a file nor built in is an error that names it."""
     with pytest.raises(ModuleError, match="no module nouveau"):
         names("nouveau")
 

@@ -79,8 +79,8 @@ def function(path: str) -> ProofFunction:
 def test_locate_goes_by_slots() -> None:
     """The guest's bus numbers differ from libvirt's indexes; the slots on the way decide."""
     here = function("0000:00:02.0/0000:05:00.0/0000:06:01.0")
-    there = function("0000:00:03.0/0000:07:00.0/0000:08:01.0")
-    proof = Proof("k", (there, here), (), complete=True)
+    other = function("0000:00:03.0/0000:07:00.0/0000:08:01.0")
+    proof = Proof("k", (other, here), (), complete=True)
     assert locate(parse(XML), proof) == {"0000:88:00.0": here}
 
 
@@ -109,7 +109,7 @@ WHOLE = (GPU, AUDIO)
     ],
 )
 def test_wc403(asked: list[tuple[str, ...]], hosts: list[str], torn: int) -> None:
-    """WC403 fires for each card given in pieces and keeps still for whole and missing ones."""
+    """WC403 fires for each card that is split and not for whole and missing ones."""
     cards = [AskedCard(f"card{n}", functions) for n, functions in enumerate(asked)]
     assert [f.rule for f in same_card(cards, devices(*hosts), IDS)] == ["WC403"] * torn
 

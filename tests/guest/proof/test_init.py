@@ -120,7 +120,7 @@ def test_it_says_the_same_again(tmp_path: Path, shell: list[str]) -> None:
     lines = (tmp_path / "console").read_text().splitlines()
     assert lines == lines[: len(lines) // 3] * 3
     records = [each.removeprefix(PREFIX).split(" ", 1) for each in lines[: len(lines) // 3] if each]
-    assert [checksum(text) for _, text in records] == [found for found, _ in records]
+    assert [checksum(text) for _, text in records] == [checked for checked, _ in records]
     decoded = [json.loads(text) for _, text in records]
     assert [(each["boot"], each["number"]) for each in decoded] == [
         ("0123abcd", number) for number in range(6)
@@ -149,7 +149,7 @@ def test_the_kernel_is_made_quiet(tmp_path: Path) -> None:
 
 
 def test_a_half_line_before_the_report(tmp_path: Path) -> None:
-    """What stood half-written on the console does not spoil the first record."""
+    """What was half written on the console does not spoil the first record."""
     sysfs(tmp_path)
     (tmp_path / "console").write_text("[    4.2] igbvf: Copy")
     assert report(tmp_path, SHELLS[0]).complete

@@ -121,7 +121,7 @@ def test_wc402_a_second_card() -> None:
 
 
 def test_own_devices_are_the_callers_choice() -> None:
-    """What counts as the machine's own can be said."""
+    """The caller may say what is the machine's own."""
     every = frozenset(f.id for f in PROOF.functions)
     assert compare([], PROOF, own=every) == []
     assert len(compare([], PROOF, own=frozenset())) == len(PROOF.functions)
@@ -164,7 +164,7 @@ def test_wc405_no_report(proof: Proof | None) -> None:
     ],
 )
 def test_wc405_says_how_far_it_came(text: str, message: str) -> None:
-    """What arrived and what was damaged is said."""
+    """The finding says what arrived and what was damaged."""
     (finding,) = compare(ASKED, parse(text))
     assert finding.message == message
 
@@ -198,7 +198,7 @@ def test_one_unharmed_report_is_enough() -> None:
     ids=["lost", "cut", "gained", "changed", "unclosed", "sum", "mark"],
 )
 def test_a_damaged_line(number: int, harm: Callable[[str], str]) -> None:
-    """A report that lacks a line is not complete; another with another damaged line mends it."""
+    """A report without a line is not complete; one with another damaged line completes it."""
     harmed = harm(REPORT[number])
     first = "\n".join([*REPORT[:number], harmed, *REPORT[number + 1 :], ""])
     assert not parse(first).complete
@@ -226,7 +226,7 @@ EDIT = st.tuples(
 
 
 def edited(text: str, edit: tuple[float, str, str]) -> str:
-    """The text with one character more, less or another, at a place given as a share of it."""
+    """The text with one character more, less or another, at a share of its length."""
     share, kind, char = edit
     at = int(share * len(text))
     return text[:at] + ("" if kind == "delete" else char) + text[at + (kind != "insert") :]
@@ -316,7 +316,7 @@ def test_our_mistakes(text: str, why: str) -> None:
 
 
 def test_the_last_start_counts() -> None:
-    """A guest that was started again is judged by its last report, complete or not."""
+    """A guest that was started again counts by its last report, complete or not."""
     again = lines_of(PROOF, "89abcdef")
     assert parse(CONSOLE + "".join(again)) == PROOF
     assert not parse(CONSOLE + again[0]).complete
@@ -340,7 +340,7 @@ GARBAGE = st.text(st.characters(exclude_characters="\n\r", codec="utf-8"), max_s
 @settings(max_examples=60)
 @given(st.lists(st.tuples(GARBAGE, GARBAGE, GARBAGE), min_size=len(REPORT), max_size=len(REPORT)))
 def test_interleaved_messages(noise: list[tuple[str, str, str]]) -> None:
-    """Whatever stands between the lines, before the prefix and behind the record, is let pass."""
+    """Whatever is between the lines, before the prefix and behind the record, is ignored."""
     text = "".join(
         f"{between}\r\n{before}{each}{after}\r\n"
         for each, (between, before, after) in zip(REPORT, noise, strict=True)

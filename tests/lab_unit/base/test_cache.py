@@ -91,7 +91,7 @@ def test_broken_entry_is_rebuilt(tmp_path: Path, harm: Callable[[Path], None]) -
      b'{"sizes": {"disk.raw": "8"}}', b"\xff\xfe\x00", b'{"sizes": {"\\u0000": 1}}'],
 )  # fmt: skip
 def test_marker_of_garbage_does_not_count(tmp_path: Path, marker: bytes) -> None:
-    """Whatever stands in a marker that the store did not write, the entry is built anew."""
+    """Whatever is in a marker that the store did not write, the entry is built anew."""
     build = Builder()
     folder = cache.entry(tmp_path, "node", "k1", build, MUST_HAVE)
     (folder / cache.MARKER).write_bytes(marker)
@@ -184,7 +184,7 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
 
 
 def test_lock_that_is_held_is_an_error_in_the_end(tmp_path: Path) -> None:
-    """Who waits longer than the time-out for a lock is told for whom and for which file."""
+    """Who waits too long for a lock gets an error that names its holder and its file."""
     lock = tmp_path / "up.lock"
     with (
         cache.locked(lock, "the first"),
@@ -226,7 +226,7 @@ def test_links_are_removed_not_followed(tmp_path: Path) -> None:
 
 
 def test_nothing_is_removed_without_complaint(tmp_path: Path) -> None:
-    """Removing what is not there is no error."""
+    """Removing what does not exist is no error."""
     cache.remove_tree(tmp_path / "none")
 
 

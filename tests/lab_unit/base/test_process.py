@@ -46,7 +46,7 @@ def test_nothing_is_found_where_nothing_runs(tmp_path: Path) -> None:
 
 
 def test_outermost_process_stands_first(tmp_path: Path, marked: Marked) -> None:
-    """A service's processes stand in the order of their start."""
+    """A service's processes are in the order of their start."""
     marked.start_python(tmp_path, "node", DAEMONISING, tmp_path / "ready")
     parent, daemon = ids(tmp_path, "node")
     assert daemon == int((tmp_path / "ready").read_text())
@@ -122,7 +122,7 @@ def test_started_service_has_the_marks_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marked: Marked
 ) -> None:
     """A service has the lab's marks, the sandbox's environment and nothing of the person's; it
-    stands in a session of its own.
+    is in a session of its own.
     """
     monkeypatch.setenv("OS_PASSWORD", "the person's own")
     programs = grow(tmp_path / "programs", {"bwrap": (FAKE_BWRAP, 0o755)})

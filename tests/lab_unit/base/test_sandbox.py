@@ -46,7 +46,7 @@ def be(monkeypatch: pytest.MonkeyPatch, uid: int) -> None:
 def test_argument_list(
     monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, uid: int, middle: list[str]
 ) -> None:
-    """The root is read-only unless said otherwise, mounts come after it in their order, and an
+    """The root is read-only unless `writable`, mounts come after it in their order, and an
     ordinary user is root in a user namespace.
     """
     be(monkeypatch, uid)
@@ -92,7 +92,7 @@ def test_run_passes_the_environment_on_alone(
 
 
 def test_run_raises_as_run_does(tmp_path: Path) -> None:
-    """A program that fails is an error with what it said, unless that is asked for."""
+    """A program that fails is an error with what it printed, unless check is False."""
     programs = grow(tmp_path, {"bwrap": ("#!/bin/sh\necho no such thing >&2\nexit 4\n", 0o755)})
     inside = Sandbox(ROOT, environment={"PATH": f"{programs}:/usr/bin:/bin"})
     with pytest.raises(RunError, match="no such thing"):

@@ -61,7 +61,7 @@ def oslo(run: Path) -> dict[str, Options]:
 
 
 def test_every_file_is_there(run: Path) -> None:
-    """Each service's configuration stands where its package would have it; no part is left."""
+    """Each service's configuration is where its package would have it; no part is left."""
     assert set(files(run)) == {
         "clouds.yaml", "etc/glance/glance-api.conf", "etc/keystone/keystone.conf",
         "etc/neutron/neutron.conf", "etc/neutron/plugins/ml2/ml2_conf.ini",
@@ -142,12 +142,12 @@ def test_each_service_has_its_own_user(run: Path, name: str, user: str) -> None:
 
 def hosts(text: str) -> set[str]:
     """Host and port of each URL; a database's is the path of its socket."""
-    found = set()
+    addresses = set()
     for url in re.findall(r"[\w+]+://[^\s,]+", text):
         parts = urlsplit(url)
         socket = re.search(r"unix_socket=([^&]+)", parts.query)
-        found.add(socket.group(1) if socket else parts.netloc.rpartition("@")[2])
-    return found
+        addresses.add(socket.group(1) if socket else parts.netloc.rpartition("@")[2])
+    return addresses
 
 
 def test_control_plane_is_on_loopback(run: Path) -> None:
@@ -200,8 +200,8 @@ def test_no_file_is_readable_by_others(run: Path) -> None:
 def test_clouds_yaml(run: Path) -> None:
     """openstacksdk finds the administrator in clouds.yaml; its head says how it is used."""
     path = run / "clouds.yaml"
-    found = OpenStackConfig(config_files=[str(path)], secure_files=[], load_envvars=False)
-    cloud = found.get_one(cloud=service_settings.CLOUD).config
+    configuration = OpenStackConfig(config_files=[str(path)], secure_files=[], load_envvars=False)
+    cloud = configuration.get_one(cloud=service_settings.CLOUD).config
     assert cloud["auth"]["auth_url"] == f"http://127.0.0.1:{PORTS['keystone']}/v3"
     assert cloud["auth"]["username"] == "admin"
     assert cloud["auth"]["password"] == SECRETS["admin"]

@@ -48,7 +48,7 @@ def test_api_that_answers(reply: bytes, answers: bool) -> None:
     ("reply", "speaks"), [(b"\x01\x00\x00\x00\x00\x01\xda", True), (b"", False)]
 )
 def test_broker_that_speaks_amqp(reply: bytes, speaks: bool) -> None:
-    """A broker is there when it answers the protocol's header, not when it only listens."""
+    """A broker is up when it answers the protocol's header, not when it only listens."""
     with service(reply) as (port, heard):
         assert speaks_amqp(port) is speaks
     assert heard == [b"AMQP\x00\x00\x09\x01"]

@@ -81,14 +81,14 @@ def test_qemu_listens_on_nothing_else(tmp_path: Path, accelerator: str) -> None:
 
 
 def functions(arguments: list[str]) -> list[tuple[str, str, str]]:
-    """Model, bus and address of each function that stands in a slot of a card."""
-    found = []
+    """Model, bus and address of each function in a slot of a card."""
+    slots = []
     for device in option(arguments, "-device"):
         model, *rest = device.split(",")
         facts = dict(word.split("=", 1) for word in rest)
         if model in ("ati-vga", "ich9-intel-hda"):
-            found.append((model, facts["bus"], facts["addr"]))
-    return found
+            slots.append((model, facts["bus"], facts["addr"]))
+    return slots
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_displays_are_multifunction_without_a_bios(topology: Topology) -> None:
 
 @pytest.mark.parametrize("topology", Topology)
 def test_ids_are_given_once(tmp_path: Path, topology: Topology) -> None:
-    """No two devices have the same id or the same slot, and every bus that is named is there."""
+    """No two devices have the same id or the same slot, and every bus that is named exists."""
     command = node(tmp_path, topology=topology).command()
     devices = [
         dict(w.split("=", 1) for w in each.split(",")[1:]) for each in option(command, "-device")
@@ -147,7 +147,7 @@ AWKWARD = ["a b", "$HOME", "'", '"', "*", "", "a;echo b", "-n", "\\"]
 
 
 def test_ssh_keeps_arguments_apart(tmp_path: Path) -> None:
-    """What the node's shell makes of an argument list is that list, whatever stands in it."""
+    """What the node's shell makes of an argument list is that list, whatever is in it."""
     answer = node(tmp_path).ssh(["printf", "[%s]", *AWKWARD], timeout=20)
     assert answer.stdout == "".join(f"[{word}]" for word in AWKWARD)
 
@@ -165,12 +165,12 @@ def test_ssh_goes_to_loopback_and_knows_the_node(tmp_path: Path) -> None:
 
 def test_ssh_raises_as_run_does(tmp_path: Path) -> None:
     """A program that fails in the node is an error with what it said, unless that is asked for."""
-    there = node(tmp_path)
+    host = node(tmp_path)
     with pytest.raises(RunError, match="broken") as caught:
-        there.ssh(["sh", "-c", "echo broken >&2; exit 3"], timeout=20)
+        host.ssh(["sh", "-c", "echo broken >&2; exit 3"], timeout=20)
     assert caught.value.result is not None
     assert caught.value.result.status == 3
-    assert there.ssh(["false"], timeout=20, check=False).status == 1
+    assert host.ssh(["false"], timeout=20, check=False).status == 1
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o755])
@@ -193,21 +193,21 @@ def test_wait_for_a_node_that_does_not_run(tmp_path: Path) -> None:
 
 def test_wait_for_a_node_that_does_not_answer(tmp_path: Path, marked: Marked) -> None:
     """A node that runs and does not answer in time is an error with what ssh said last."""
-    there = node(tmp_path)
-    marked.start(there.run_folder, GPU_NODE.name)
+    host = node(tmp_path)
+    marked.start(host.run_folder, GPU_NODE.name)
     (tmp_path / "calls.fail").touch()
     with pytest.raises(LabError, match="did not answer by ssh within 0 s") as caught:
-        there.wait_for_ssh(timeout=0.2)
+        host.wait_for_ssh(timeout=0.2)
     assert "Connection refused" in caught.value.details
 
 
 def test_boot_that_does_not_count(tmp_path: Path, marked: Marked) -> None:
     """After a reboot only another boot's id counts as an answer."""
     turn = tmp_path / "turn"
-    told = f"[ -e {turn} ] && echo two || echo one; touch {turn}"
-    there = node(tmp_path, cat=told, udevadm="true")
-    marked.start(there.run_folder, GPU_NODE.name)
-    assert there.wait_for_ssh(timeout=30, other_than="one") == "two"
+    answer = f"[ -e {turn} ] && echo two || echo one; touch {turn}"
+    host = node(tmp_path, cat=answer, udevadm="true")
+    marked.start(host.run_folder, GPU_NODE.name)
+    assert host.wait_for_ssh(timeout=30, other_than="one") == "two"
 
 
 DOMAIN = "6b2f4d7c-0a51-4a7c-9f0e-2f9d6c1b8a11"
@@ -216,11 +216,11 @@ DOMAIN = "6b2f4d7c-0a51-4a7c-9f0e-2f9d6c1b8a11"
 def test_drivers_of_functions(tmp_path: Path) -> None:
     """A function's driver is the name behind its link in sysfs, `none` where there is no link."""
     link = 'case "$1" in *:00.0/driver) echo ../../../bus/pci/drivers/vfio-pci;; *) exit 1;; esac'
-    there = node(tmp_path, readlink=link)
-    assert views.drivers(there, ["0000:01:00.0", "0000:01:00.1"]) == {
+    host = node(tmp_path, readlink=link)
+    assert views.drivers(host, ["0000:01:00.0", "0000:01:00.1"]) == {
         "0000:01:00.0": "vfio-pci", "0000:01:00.1": "none"
     }  # fmt: skip
-    assert views.drivers(there, []) == {}
+    assert views.drivers(host, []) == {}
 
 
 def test_open_vfio_files(tmp_path: Path) -> None:
@@ -228,14 +228,14 @@ def test_open_vfio_files(tmp_path: Path) -> None:
     links = ["0 -> /dev/null", "9 -> /dev/vfio/11", "8 -> /dev/vfio/10", "7 -> /dev/vfio/11",
              "6 -> /dev/vfio/vfio", "5 -> socket:[1]"]  # fmt: skip
     listing = "\n".join(f"lrwx------ 1 root root 64 Nov 22 15:00 {link}" for link in links)
-    there = node(tmp_path, pgrep=f'[ "$*" = "-f -- -uuid {DOMAIN}" ] && echo 77',
+    host = node(tmp_path, pgrep=f'[ "$*" = "-f -- -uuid {DOMAIN}" ] && echo 77',
                  ls=f'[ "$2" = /proc/77/fd ] && cat <<"END"\n{listing}\nEND')  # fmt: skip
-    assert views.vfio_files(there, DOMAIN) == ("/dev/vfio/10", "/dev/vfio/11", "/dev/vfio/vfio")
+    assert views.vfio_files(host, DOMAIN) == ("/dev/vfio/10", "/dev/vfio/11", "/dev/vfio/vfio")
 
 
 def test_xml_of_a_domain(tmp_path: Path) -> None:
     """A server's domain is asked of the system's libvirt by the server's id."""
-    there = node(tmp_path, virsh='echo "<domain>$*</domain>"')
-    assert views.domain_xml(there, DOMAIN) == (
+    host = node(tmp_path, virsh='echo "<domain>$*</domain>"')
+    assert views.domain_xml(host, DOMAIN) == (
         f"<domain>-c qemu:///system dumpxml {DOMAIN}</domain>\n"
     )

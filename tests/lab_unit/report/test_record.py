@@ -50,12 +50,12 @@ def test_a_refusal_has_its_cause() -> None:
     """A refusal is as it should be where `explain` says that the cards are taken, and no more."""
     record = demos.refused()
     assert record.as_it_should_be
-    for told in ((), (demos.MISSING,), (demos.TAKEN, demos.MISSING)):
-        assert not dataclasses.replace(record, findings=told).as_it_should_be
+    for findings in ((), (demos.MISSING,), (demos.TAKEN, demos.MISSING)):
+        assert not dataclasses.replace(record, findings=findings).as_it_should_be
 
 
 def test_functions_of_different_cards_are_told() -> None:
-    """WC403 does not spoil a proof, for nova cannot keep a card together; it stands beside it."""
+    """WC403 does not spoil a proof, for nova cannot keep a card together; it is shown beside it."""
     torn = Finding("WC403", "card 1", Severity.WARNING, "from two slots")
     record = demos.proved((torn,))
     assert record.as_it_should_be
@@ -105,7 +105,7 @@ def test_rows_of_two_cards() -> None:
 
 
 def test_rows_of_what_was_not_seen() -> None:
-    """A function that the guest does not have is a row with empty places, and no row is made of
+    """A function that the guest does not have is a row with empty values, and no row is made of
     one that was not asked for.
     """
     located = {"0000:01:00.1": seen("0000:06:02.0", AUDIO.id, "snd_hda_intel"),
@@ -145,9 +145,9 @@ def test_proof_of_a_whole_card() -> None:
 
 
 def test_proof_with_findings_proves_nothing() -> None:
-    """Where there is a finding it stands there in place of the verdict."""
+    """A finding is shown in place of the verdict."""
     text = proof_text(demos.proved((demos.MISSING,)))
-    assert "guest not there" in text
+    assert "guest not seen" in text
     assert text.splitlines()[-1] == f"WC401 card 2: {demos.MISSING.message}"
     assert "proved" not in text
 
@@ -160,8 +160,8 @@ def test_server_that_never_stood_is_not_proved() -> None:
 
 def provider(name: str, *inventories: tuple[str, int, int, int]) -> ResourceProvider:
     """A provider with inventories of class, total, reserved, used."""
-    made = tuple(Inventory(*each) for each in inventories)
-    return ResourceProvider(name, name, None, "root", inventories=made)
+    inventory_rows = tuple(Inventory(*values) for values in inventories)
+    return ResourceProvider(name, name, None, "root", inventories=inventory_rows)
 
 
 def card(slot: str, used: int = 0) -> list[ResourceProvider]:
@@ -197,8 +197,8 @@ def test_all_free(providers: list[ResourceProvider], free: bool) -> None:
 
 def test_free_units() -> None:
     """What is reserved or used is not free; a provider without the class has none of it."""
-    there = provider("x", ("A", 5, 1, 2))
-    assert (free_units(there, "A"), free_units(there, "B")) == (2, 0)
+    current = provider("x", ("A", 5, 1, 2))
+    assert (free_units(current, "A"), free_units(current, "B")) == (2, 0)
 
 
 def test_providers_as_text() -> None:

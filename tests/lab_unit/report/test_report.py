@@ -93,7 +93,7 @@ def test_evidence_is_escaped() -> None:
 
 
 def test_evidence_is_whole() -> None:
-    """Evidence stands there to its last line, however long."""
+    """Evidence is in the page to its last line, however long."""
     text = page(demos.demo())
     assert demos.LONG in text
     assert "".join(Tags(text).text).count("pci 0000:01:00.0: BAR") == len(demos.LOG.splitlines())
@@ -123,7 +123,7 @@ def test_unwritable_characters_do_not_stop_the_report(tmp_path: Path) -> None:
 
 
 def test_every_station_is_there() -> None:
-    """What was seen at each station stands in the page in full, and in short in the picture."""
+    """What was seen at each station is in the page in full, and in short in the picture."""
     text = unescape(page(demos.demo()))
     for station in demos.STATIONS:
         assert all(seen in text for seen in station.seen)
@@ -141,7 +141,7 @@ def test_station_that_was_not_reached() -> None:
 
 
 def test_cards_are_drawn_on_both_sides() -> None:
-    """Two cards stand on the host and the same two in the guest, each with its addresses."""
+    """Two cards are on the host and the same two in the guest, each with its addresses."""
     record = demos.demo()
     assert [box.title for box in drawn(record, "card")] == [
         "card 1  0000:01:00", "card 2  0000:02:00",
@@ -151,7 +151,7 @@ def test_cards_are_drawn_on_both_sides() -> None:
 
 
 def test_cards_without_a_server() -> None:
-    """Where no server got a card, those that the station names stand on the host."""
+    """Where no server got a card, those that the station names are on the host."""
     record = demos.demo()
     record.servers = []
     assert [box.title[:6] for box in drawn(record, "card")] == ["card 1", "card 2"]
@@ -190,15 +190,15 @@ def test_long_lines_are_folded() -> None:
 
 def test_good_outcome() -> None:
     """Servers that have their cards, and one refused as it should be, are a success."""
-    found = outcome(demos.demo())
-    assert (found.good, found.headline) == (True, "All proved: 4 functions in 2 servers")
+    result = outcome(demos.demo())
+    assert (result.good, result.headline) == (True, "All proved: 4 functions in 2 servers")
 
 
 def test_bad_outcome_says_what_failed() -> None:
     """Failed and unfinished steps and servers that are not as they should be are all named."""
-    found = outcome(demos.failed_demo())
-    assert not found.good
-    assert found.wrong == (
+    result = outcome(demos.failed_demo())
+    assert not result.good
+    assert result.wrong == (
         "step failed: server two-cards: boot, proof",
         "step unfinished: server one-too-many: refused",
         "two-cards: Not proved: 1 finding",
@@ -214,7 +214,7 @@ def test_nothing_proved_is_no_success() -> None:
 
 
 def test_failed_step_is_marked() -> None:
-    """A failed step stands out in the chart, in the table and over its evidence."""
+    """A failed step is marked in the chart, in the table and over its evidence."""
     text = page(demos.failed_demo())
     assert '<tr class="failed"><td>✗ server two-cards: boot, proof (failed)' in text
     assert '<details class="failed" open>' in text
@@ -224,8 +224,8 @@ def test_failed_step_is_marked() -> None:
 
 def test_refused_server_is_as_it_should_be() -> None:
     """The refusal for want of a card is shown as right, with nova's words."""
-    found = verdict(demos.refused())
-    assert (found.state, found.words) == ("refused", "Refused, as it should be: no card was left")
+    result = verdict(demos.refused())
+    assert (result.state, result.words) == ("refused", "Refused, as it should be: no card was left")
     assert "No valid host was found." in page(demos.demo())
 
 
@@ -235,7 +235,7 @@ def test_refusal_for_another_reason_is_not() -> None:
 
 
 def test_missing_function_is_shown() -> None:
-    """A function that the guest lacks is said to be unseen, with the finding and its fix."""
+    """A function that the guest lacks is shown as not seen, with the finding and its fix."""
     text = unescape(page(demos.failed_demo()))
     assert '<span class="absent">not seen</span>' in text
     assert demos.MISSING.message in text
@@ -243,13 +243,16 @@ def test_missing_function_is_shown() -> None:
 
 
 def test_memory_is_sorted() -> None:
-    """The service that takes most memory stands first, and the others as shares of it."""
-    found = shares({"a": 1 << 20, "b": 4 << 20})
-    assert [(each.name, each.mib, each.percent) for each in found] == [("b", 4, 100), ("a", 1, 25)]
+    """The service that takes most memory comes first, and the others as shares of it."""
+    parts = shares({"a": 1 << 20, "b": 4 << 20})
+    assert [(share.name, share.mib, share.percent) for share in parts] == [
+        ("b", 4, 100),
+        ("a", 1, 25),
+    ]
 
 
 def test_steps_that_overlap_are_drawn_over_each_other() -> None:
-    """Bars begin where their steps do, so steps side by side stand over the same stretch."""
+    """Bars begin where their steps do, so parallel steps are over the same stretch."""
     drawn = charts.chart(demos.steps(), 239.6)
     by_label = {bar.label: bar for bar in drawn.bars}
     node = by_label["node: power on, boot, ssh"]

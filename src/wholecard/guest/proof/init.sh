@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The proof guest's first and only program: load the drivers, wait until they have settled, say on
-# the console what is there, say it again, stay. A serial line can gain or lose a byte, therefore
+# The proof guest's first and only program: load the drivers, wait until they have settled, write on
+# the console what is there, write it again, stay. A serial line can gain or lose a byte, therefore
 # each line has a checksum and the report is repeated; wholecard.guest.proof puts it together.
 # POSIX sh. The WHOLECARD_* variables are for tests, which give it a tree of their own. On a
 # kernel's command line they arrive here too.
@@ -157,18 +157,18 @@ lines_of() {
     done
 }
 
-# What stood half-written on the console's line must not become part of ours.
+# What is half written on the console's line must not become part of our record.
 say() { printf '\n%s\n' "$lines" >>"$CONSOLE"; }
 
 report() {
     collect
     lines=$(lines_of "$WORK"/1*)
     say
-    said=1
-    while [ "$said" -lt "$REPEAT" ]; do
+    round=1
+    while [ "$round" -lt "$REPEAT" ]; do
         sleep "$PAUSE"
         say
-        said=$((said + 1))
+        round=$((round + 1))
     done
 }
 

@@ -150,7 +150,7 @@ def proof_text(record: ServerRecord) -> str:
     """A server's proof for a terminal: one line for each function, then the verdict."""
     lines = [
         f"{row.name:<6} {row.ids}  host {row.host_address or '-':<12} -> guest "
-        f"{row.guest_address or 'not there':<12} driver {row.driver or '-':<14} {row.bars}"
+        f"{row.guest_address or 'not seen':<12} driver {row.driver or '-':<14} {row.bars}"
         for row in record.rows
     ]
     lines += [f"{finding.rule} {finding.subject}: {finding.message}" for finding in record.findings]
