@@ -23,11 +23,13 @@ demo: tools ## the whole way on this machine: lab, host, servers, proof, report.
 	@$(RUN) wholecard lab demo --report "$(LAB_REPORT)"
 
 # Two workers: one has the lab, in order, the other everything else (tests/conftest.py).
+SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
+
 test: tools lint types ## everything: linters, types, all tests, the lab included
-	@$(RUN) pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(RUN) pytest $(SIDE_BY_SIDE)
 
 test-fast: tools lint types ## all but the tests that need the lab
-	@$(RUN) pytest -m "not lab" -n 2 --dist loadfile
+	@$(RUN) pytest -m "not lab" $(SIDE_BY_SIDE)
 
 test-long: tools ## what takes many minutes: matching against real novas from PyPI, 120,000 files linted
 	@$(RUN) pytest -m long tests/differential

@@ -21,7 +21,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave the long tests out of a run that does not name them: `pytest -m long` does.
 
     With `--dist loadgroup` one worker runs the tests of the lab in their order, from the start,
-    for they take longest; the others run the other files meanwhile, each file on one worker.
+    for they take longest; the others run the other files meanwhile, each file on one worker, and
+    first those with tests that may take longer than usual (a `timeout` of their own).
     """
     if "long" not in config.option.markexpr:
         long = [item for item in items if item.get_closest_marker("long")]
@@ -29,10 +30,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in long]
     # In a worker xdist puts it so; `dist` is "no" there (xdist/remote.py, setup_config).
     if getattr(config.option, "loadgroup", False):
-        items.sort(key=lambda item: not item.get_closest_marker("lab"))
+        items.sort(key=lambda item: (not item.get_closest_marker("lab"), -_most_seconds(item)))
         for item in items:
             group = "lab" if item.get_closest_marker("lab") else item.path.stem
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _most_seconds(item: pytest.Item) -> float:
+    """The time-out that a test names; 0 where it has the usual one."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0
 
 
 @pytest.fixture
