@@ -13,7 +13,7 @@ from typing import Literal
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.nova.flavor.cpus import cpu_set, pinned_cpus
-from wholecard.nova.flavor.extra_specs import ExtraSpecs, LayoutError
+from wholecard.nova.flavor.extra_specs import ExtraSpecs, LayoutError, different
 from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.nova.options import numa_policies
 
@@ -38,7 +38,7 @@ class GuestCell:
 
 @dataclass(frozen=True)
 class GuestLayout:
-    """The guest's nodes, none where it has no NUMA topology; page size (an int is KiB).
+    """The guest's NUMA nodes, none where it has no NUMA topology; page size (an int is KiB).
 
     `policy` is the flavor's or image's own for its cards, before which the alias's goes.
     """
@@ -63,15 +63,12 @@ def pci_policy(request: ServerRequest, release: Release) -> str | None:
     flavor = request.extra_specs.get("hw:pci_numa_affinity_policy")
     image = request.properties.get("hw_pci_numa_affinity_policy")
     if flavor and image and flavor != image:
-        raise LayoutError(
-            f"the flavor's hw:pci_numa_affinity_policy is {flavor!r}, the image's {image!r}",
-            resolution="Leave one of them out, or let both say the same.",
-        )
+        raise different("hw:pci_numa_affinity_policy", flavor, image)
     policy = flavor or image
     known = numa_policies(release.nova)
     if policy and policy not in known:
         raise LayoutError(
-            f"{policy!r} is no NUMA policy of nova {release}",
+            f"nova {release} has no NUMA policy {policy!r}",
             resolution=f"Choose one of {', '.join(known)}.",
         )
     return policy or None
@@ -82,67 +79,68 @@ def layout(request: ServerRequest, release: Release) -> GuestLayout:
 
     Raises LayoutError where nova refuses the flavor with this image.
     """
-    specs, properties = request.extra_specs, request.properties
+    extra_specs, properties = request.extra_specs, request.properties
     policy = pci_policy(request, release)
     pinned = pinned_cpus(ExtraSpecs(request), release)
-    page = _page(specs, properties)
+    page = _page(extra_specs, properties)
     if has(release, Capability.LOCKED_MEMORY):
-        _locked(ExtraSpecs(request), page, release)
-    nodes = _node_count(specs, properties)
-    memory = has(release, Capability.PERSISTENT_MEMORY) and pmem(specs)
-    if not (nodes or page is not None or memory or pinned is not None):
+        _check_locked(ExtraSpecs(request), page, release)
+    nodes = _node_count(extra_specs, properties)
+    memory = has(release, Capability.PERSISTENT_MEMORY) and pmem(extra_specs)
+    # Any of these gives the guest a NUMA topology, of one node where no number is set.
+    if not (nodes or memory) and page is None and pinned is None:
         return GuestLayout(policy=policy)
-    vcpus, ram = request.vcpus or 0, request.ram_mb or 0
-    pinned = pinned or frozenset()
-    cells = _manual(specs, properties, nodes or 1, vcpus, ram) or _even(nodes or 1, vcpus, ram)
-    return GuestLayout(
-        tuple(GuestCell(len(cpus - pinned), len(cpus & pinned), mb) for cpus, mb in cells),
-        page,
-        policy,
-    )
+    return GuestLayout(_cells(request, nodes or 1, pinned or frozenset()), page, policy)
 
 
-def pmem(specs: Mapping[str, str]) -> list[str]:
+def _cells(request: ServerRequest, nodes: int, pinned: frozenset[int]) -> tuple[GuestCell, ...]:
+    cells = _manual(request, nodes) or _even(request, nodes)
+    return tuple(GuestCell(len(cpus - pinned), len(cpus & pinned), mb) for cpus, mb in cells)
+
+
+def pmem(extra_specs: Mapping[str, str]) -> list[str]:
     """The names of the persistent memory that the flavor asks for; any makes a NUMA node."""
-    return [each.strip() for each in specs.get("hw:pmem", "").split(",") if each.strip()]
+    names = (name.strip() for name in extra_specs.get("hw:pmem", "").split(","))
+    return [name for name in names if name]
 
 
-def _locked(words: ExtraSpecs, page: Page | None, release: Release) -> None:
+def _check_locked(specs: ExtraSpecs, page: Page | None, release: Release) -> None:
     """Locked memory is refused without a page size.
 
-    nova/api/openstack/compute/servers.py catches neither before 2026.2: the one is a 403 by its
-    class. That flavor and image differ it does not catch there either.
+    nova/api/openstack/compute/servers.py catches neither error before 2026.2: the missing page size
+    is a 403 by its class. That flavor and image differ it does not catch in 2026.2 either.
     """
     try:
-        locked = words.flag("locked_memory")
+        locked = specs.flag("locked_memory")
     except LayoutError as error:
         raise LayoutError(error.brief, resolution=error.resolution, http=500) from None
     if locked and page is None:
         raise LayoutError(
             "hw:locked_memory is set, and no page size",
-            resolution="Set hw:mem_page_size on the flavor, or take hw:locked_memory off.",
+            resolution="Set hw:mem_page_size on the flavor, or remove hw:locked_memory.",
             http=400 if has(release, Capability.LOCKED_MEMORY_CAUGHT) else 403,
         )
 
 
-def _page(specs: Mapping[str, str], properties: Mapping[str, str]) -> Page | None:
-    flavor, image = specs.get("hw:mem_page_size"), properties.get("hw_mem_page_size")
+def _page(extra_specs: Mapping[str, str], properties: Mapping[str, str]) -> Page | None:
+    flavor, image = extra_specs.get("hw:mem_page_size"), properties.get("hw_mem_page_size")
     if not flavor and image:
         raise LayoutError(
             "the image asks for a page size and the flavor for none",
-            resolution="Set hw:mem_page_size=large or any on the flavor, or take "
-            "hw_mem_page_size off the image.",
+            resolution="Set hw:mem_page_size=large or any on the flavor, or remove "
+            "hw_mem_page_size from the image.",
         )
     if not flavor:
         return None
     page = _page_size(flavor)
     if not image:
         return page
+    # The image chooses where the flavor leaves a choice (`_numa_get_pagesize_constraints`).
     if page in ("any", "large"):
         return _page_size(image)
     raise LayoutError(
         f"the flavor's hw:mem_page_size is {flavor!r}, the image's {image!r}",
-        resolution="Take hw_mem_page_size off the image.",
+        resolution="Remove hw_mem_page_size from the image.",
     )
 
 
@@ -154,60 +152,74 @@ def _page_size(text: str) -> Page:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise LayoutError(
-            f"{text!r} is no page size",
+            f"{text!r} is not a page size",
             resolution="Write small, large, any, or a size as 2MB or 1GB; a bare number is KiB.",
         )
     return int(match[1]) * _KIB[match[2]]
 
 
-def _node_count(specs: Mapping[str, str], properties: Mapping[str, str]) -> int | None:
-    flavor, image = specs.get("hw:numa_nodes"), properties.get("hw_numa_nodes")
+def _node_count(extra_specs: Mapping[str, str], properties: Mapping[str, str]) -> int | None:
+    flavor, image = extra_specs.get("hw:numa_nodes"), properties.get("hw_numa_nodes")
     if flavor and image:
         raise LayoutError(
-            "flavor and image both say how many NUMA nodes the guest has",
-            resolution="Take hw_numa_nodes off the image.",
+            "flavor and image both set the number of the guest's NUMA nodes",
+            resolution="Remove hw_numa_nodes from the image.",
         )
     text = flavor or image
     if not text:
         return None
     if not re.fullmatch(r"[1-9]\d{0,4}", str(text).strip(), re.ASCII) or int(text) > _MOST_NODES:
-        raise LayoutError(f"{text!r} is no number of NUMA nodes", resolution="Write 1 or more.")
+        raise LayoutError(f"{text!r} is not a number of NUMA nodes", resolution="Write 1 or more.")
     return int(text)
 
 
-def _manual(
-    specs: Mapping[str, str], properties: Mapping[str, str], nodes: int, vcpus: int, ram: int
-) -> list[tuple[frozenset[int], int]]:
-    """The nodes as `hw:numa_cpus.N` and `hw:numa_mem.N` give them, empty where they do not."""
-    found = []
+def _manual(request: ServerRequest, nodes: int) -> list[tuple[frozenset[int], int]]:
+    """CPUs and RAM (MiB) of each node by `hw:numa_cpus.N` and `hw:numa_mem.N`, empty without them.
+
+    The first node tells whether they are set at all.
+    """
+    every = frozenset(range(request.vcpus or _MOST_CPUS))
+    cells = []
     for node in range(nodes):
-        cpus = specs.get(f"hw:numa_cpus.{node}") or properties.get(f"hw_numa_cpus.{node}")
-        memory = specs.get(f"hw:numa_mem.{node}") or properties.get(f"hw_numa_mem.{node}")
+        cpus = _of_node(request, "numa_cpus", node)
+        memory = _of_node(request, "numa_mem", node)
         if cpus is None and memory is None and node == 0:
             return []
-        if cpus is None or memory is None or not str(memory).strip().isdecimal():
+        if cpus is None or memory is None or not memory.strip().isdecimal():
             raise LayoutError(
-                f"the guest's NUMA node {node} has not both CPUs and memory",
-                resolution="Give hw:numa_cpus.N and hw:numa_mem.N for each node, or for none.",
+                f"the guest's NUMA node {node} does not have both CPUs and memory",
+                resolution="Set hw:numa_cpus.N and hw:numa_mem.N for each node, or for none.",
             )
-        found.append((cpu_set(cpus, frozenset(range(vcpus or _MOST_CPUS))), int(memory)))
-    if ram and sum(memory for _, memory in found) != ram:
+        cells.append((cpu_set(cpus, every), int(memory)))
+    _check_total(sum(memory for _, memory in cells), request.ram_mb)
+    return cells
+
+
+def _check_total(total: int, ram_mb: int | None) -> None:
+    if ram_mb and total != ram_mb:
         raise LayoutError(
-            f"the guest's NUMA nodes have {sum(memory for _, memory in found)} MiB in all, the "
-            f"flavor {ram} MiB",
+            f"the guest's NUMA nodes have {total} MiB in all, the flavor {ram_mb} MiB",
             resolution="Let hw:numa_mem.N add up to the flavor's RAM.",
         )
-    return found
 
 
-def _even(nodes: int, vcpus: int, ram: int) -> list[tuple[frozenset[int], int]]:
+def _of_node(request: ServerRequest, key: str, node: int) -> str | None:
+    value = request.extra_specs.get(f"hw:{key}.{node}") or request.properties.get(
+        f"hw_{key}.{node}"
+    )
+    return None if value is None else str(value)
+
+
+def _even(request: ServerRequest, nodes: int) -> list[tuple[frozenset[int], int]]:
+    """CPUs and RAM (MiB) of each node where they are divided evenly."""
+    vcpus, ram = request.vcpus or 0, request.ram_mb or 0
     if vcpus % nodes or ram % nodes:
         raise LayoutError(
             f"{vcpus} CPUs and {ram} MiB do not divide evenly over {nodes} NUMA nodes",
-            resolution="Let both be multiples of hw:numa_nodes, or give hw:numa_cpus.N and "
+            resolution="Let both be multiples of hw:numa_nodes, or set hw:numa_cpus.N and "
             "hw:numa_mem.N.",
         )
-    each = vcpus // nodes
+    share = vcpus // nodes
     return [
-        (frozenset(range(node * each, (node + 1) * each)), ram // nodes) for node in range(nodes)
+        (frozenset(range(node * share, (node + 1) * share)), ram // nodes) for node in range(nodes)
     ]
