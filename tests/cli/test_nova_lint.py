@@ -47,7 +47,7 @@ def test_nothing_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     """Roles that fit together, with the host's facts, end with 0 and one line."""
     words = ["--api", "api.conf", "--compute", "compute.conf", "--scheduler", "scheduler.conf"]
     assert lint(*words, "--release", "flamingo", "--host", "gpu-01.json") == 0
-    assert capsys.readouterr().out == "Nothing to find fault with.\n"
+    assert capsys.readouterr().out == "No findings.\n"
 
 
 def test_findings_end_with_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,9 +55,7 @@ def test_findings_end_with_one(folder: Path, capsys: pytest.CaptureFixture[str])
     assert lint("wrong.conf", "--role", "api") == 1
     out = capsys.readouterr().out
     assert out.startswith("wrong.conf\n  2:10    WC217 error")
-    assert out.endswith(
-        "1 error; --fix mends 1 of them\nNot looked at: hosts (--host or --site).\n"
-    )
+    assert out.endswith("1 error; --fix fixes 1 of them\nNot checked: hosts (--host or --site).\n")
 
 
 @pytest.mark.parametrize(
@@ -81,8 +79,8 @@ def test_what_was_not_looked_at(
     rtx = ALIAS.replace("h100", "rtx").replace("2330", "26b9")
     Path("rtx.conf").write_text(f"[pci]\ndevice_spec = {H100}\nalias = {rtx}\n")
     assert lint(*words) == 0
-    rest = f"Not looked at: {said}.\n" if said else ""
-    assert capsys.readouterr().out == f"Nothing to find fault with.\n{rest}"
+    rest = f"Not checked: {said}.\n" if said else ""
+    assert capsys.readouterr().out == f"No findings.\n{rest}"
     assert lint(*words, "--format", "github") == 0
     assert capsys.readouterr().out == ""
 
@@ -147,7 +145,7 @@ def test_fix_keeps_the_format(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert lint("wrong.conf", "--fix", "--root", str(folder), "--format", "json") == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["findings"] == []
-    assert "Mended" in said.err
+    assert "Fixed wrong.conf" in said.err
 
 
 def test_a_snapshot_is_a_host(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,7 +167,7 @@ def test_what_render_writes_is_clean(
         Path(f"r-{role}.conf").write_text(capsys.readouterr().out)
         words += [f"--{role}", f"r-{role}.conf"]
     status = lint(*words, "--release", series, "--host", "gpu-01.json")
-    assert (status, capsys.readouterr().out) == (0, "Nothing to find fault with.\n")
+    assert (status, capsys.readouterr().out) == (0, "No findings.\n")
 
 
 def test_each_compute_with_its_host(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,6 +86,6 @@ def rules(*services: Service) -> list[str]:
 
 
 def only(*services: Service) -> Diagnostic:
-    """The one remark there is."""
+    """The one diagnostic there is."""
     (found,) = lint(services)
     return found

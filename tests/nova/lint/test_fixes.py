@@ -17,7 +17,7 @@ from wholecard.host.changing.apply import apply_files, finish
 from wholecard.host.changing.rollback import rollback
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Service, lint
-from wholecard.nova.lint.fixes import Mended, mended, plan_of, shown_difference
+from wholecard.nova.lint.fixes import FixedFiles, fixed, plan_of, shown_difference
 from wholecard.nova.options import Role
 
 CASES: list[tuple[str, Role | None, str, str, str]] = [
@@ -76,7 +76,7 @@ CASES: list[tuple[str, Role | None, str, str, str]] = [
                          ids=[case[4] for case in CASES])  # fmt: skip
 def test_mended(series: str, role: Role | None, before: str, after: str) -> None:
     """What is certain is mended, and all else stays as it was, byte for byte."""
-    result = mended([service(before, role, series)], lint)
+    result = fixed([service(before, role, series)], lint)
     assert result.texts == {"nova.conf": after}
     assert rules(*result.services) == []
 
@@ -96,7 +96,7 @@ def test_what_is_not_certain_is_left(text: str) -> None:
     """What could be meant in two ways is a finding, and no mend."""
     found = service(text, None)
     assert lint([found])
-    assert mended([found], lint).texts == {}
+    assert fixed([found], lint).texts == {}
 
 
 OLD_FILTERS = (
@@ -121,7 +121,7 @@ OLD_FILTERS = (
         ("[pci]\npci_passthrough_whitelist = {'vendor_id': '10de'}\n", "WC213", "WC217"),
         ("[pci]\nwhitelist = {}\n", "WC214", "WC229"),
         (f"[pci]\nalias = {ALIAS}\naliases = {ALIAS}\n", "WC214", "of that name"),
-        ("[pci]\npci_alias = $x\n", "WC213", "looked at"),
+        ("[pci]\npci_alias = $x\n", "WC213", "check its value"),
     ],
 )  # fmt: skip
 def test_what_counts_for_nothing_is_not_woken(text: str, rule: str, why: str) -> None:
@@ -130,31 +130,31 @@ def test_what_counts_for_nothing_is_not_woken(text: str, rule: str, why: str) ->
     (said,) = [each.finding for each in lint([found]) if each.finding.rule == rule]
     assert "begins to count: " in said.fix
     assert why in said.fix
-    assert mended([found], lint).texts == {}
+    assert fixed([found], lint).texts == {}
 
 
 def test_of_two_one_is_woken() -> None:
     """Of two wrong names with the same alias one is mended: two would have nova refuse both."""
     found = service(f"[pci]\naliases = {ALIAS}\n[pci_passthrough]\nalias = {ALIAS}\n", None)
-    result = mended([found], lint)
+    result = fixed([found], lint)
     assert result.texts["nova.conf"] == (
         f"[pci]\nalias = {ALIAS}\n[pci_passthrough]\nalias = {ALIAS}\n"
     )
     other = ALIAS.replace('"h100"', '"other"')
     both = service(f"[pci]\naliases = {ALIAS}\n[pci_passthrough]\nalias = {other}\n", None)
-    assert mended([both], lint).texts["nova.conf"].count("\nalias = ") == 2
+    assert fixed([both], lint).texts["nova.conf"].count("\nalias = ") == 2
 
 
 def test_a_device_of_the_hosts_own_is_not_woken() -> None:
     """With facts a wrong name whose devices the host itself uses is left."""
     text = '[pci]\npci_passthrough_whitelist = {"address": "0000:81:00.0"}\n'
-    assert mended([service(text, "compute", "2025.2", "gpu-01")], lint).texts == {}
+    assert fixed([service(text, "compute", "2025.2", "gpu-01")], lint).texts == {}
 
 
 def test_a_deprecated_name_works_and_is_mended() -> None:
     """What nova reads under an old name is mended whatever its value is: it counts already."""
     text = '[pci]\npassthrough_whitelist = {"vendor_id": "10de", "prodct": "2330"}\n'
-    assert "\ndevice_spec = " in mended([service(text, None)], lint).texts["nova.conf"]
+    assert "\ndevice_spec = " in fixed([service(text, None)], lint).texts["nova.conf"]
 
 
 def test_a_host_mends_ids_and_types() -> None:
@@ -163,7 +163,7 @@ def test_a_host_mends_ids_and_types() -> None:
         '[pci]\ndevice_spec = {"vendor_id": "2330", "product_id": "10de"}\n'
         'alias = {"name": "h100", "vendor_id": "2330", "product_id": "10de"}\n'
     )
-    result = mended([service(before, "compute", "2025.2", "gpu-01")], lint)
+    result = fixed([service(before, "compute", "2025.2", "gpu-01")], lint)
     assert result.texts["nova.conf"] == (
         f"[pci]\ndevice_spec = {H100}\n"
         'alias = {"device_type": "type-PF", "name": "h100", "vendor_id": "10de", '
@@ -188,13 +188,13 @@ class Files:
         """The one service of this file."""
         return [Service(NovaConf.read([self.path]), release("2025.2"), "api")]
 
-    def mended(self) -> Mended:
+    def fixed(self) -> FixedFiles:
         """Its mends."""
-        return mended(self.services(), lint)
+        return fixed(self.services(), lint)
 
     def fix(self) -> None:
         """What --fix does."""
-        apply_files(self.root, plan_of(self.mended(), self.services(), self.root))
+        apply_files(self.root, plan_of(self.fixed(), self.services(), self.root))
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_fix_and_rollback(files: Files) -> None:
 
 def test_passwords_stay_where_they_are(files: Files) -> None:
     """No plan or difference shows a password, and the journal's copy is for its owner alone."""
-    result = files.mended()
+    result = files.fixed()
     plan = plan_of(result, files.services(), files.root)
     assert "s3cret" not in str(plan) + shown_difference(result, files.services())
     files.fix()
@@ -235,7 +235,7 @@ def test_passwords_stay_where_they_are(files: Files) -> None:
 
 def test_an_edit_meanwhile_is_refused_without_its_text(files: Files) -> None:
     """A file that was edited since is not written, and its text is not in the error."""
-    plan = plan_of(files.mended(), files.services(), files.root)
+    plan = plan_of(files.fixed(), files.services(), files.root)
     files.path.write_text(f"{SECRET}\n")
     with pytest.raises(WholecardError, match="was changed since") as caught:
         apply_files(files.root, plan)
@@ -247,7 +247,7 @@ def test_a_file_elsewhere_is_refused(files: Files, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     with pytest.raises(UsageError, match="is not below"):
-        plan_of(files.mended(), files.services(), other)
+        plan_of(files.fixed(), files.services(), other)
 
 
 def test_a_link_is_followed(files: Files) -> None:
@@ -255,7 +255,7 @@ def test_a_link_is_followed(files: Files) -> None:
     link = files.root / "etc/link.conf"
     link.symlink_to(files.path)
     services = [Service(NovaConf.read([link]), release("2025.2"), "api")]
-    apply_files(files.root, plan_of(mended(services, lint), services, files.root))
+    apply_files(files.root, plan_of(fixed(services, lint), services, files.root))
     assert link.is_symlink()
     assert b"pci_alias" not in files.path.read_bytes()
 

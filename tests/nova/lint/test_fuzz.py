@@ -20,7 +20,7 @@ from wholecard.core.releases import RELEASES
 from wholecard.nova.conf.conf_file import ConfFile
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Facts, Service, lint
-from wholecard.nova.lint.fixes import mended
+from wholecard.nova.lint.fixes import fixed
 from wholecard.nova.lint.output.github import to_github
 from wholecard.nova.lint.output.plain_json import to_json
 from wholecard.nova.lint.output.sarif import to_sarif
@@ -124,15 +124,15 @@ def judge(data: list[bytes], roles: list[Any], major: int, on: list[str]) -> flo
         Service(NovaConf((ConfFile.parse(each, f"{n}.conf"),)), RELEASES[major], role, facts)
         for n, (each, role) in enumerate(zip(data, roles, strict=True))
     ]
-    remarks = lint(services)
+    diagnostics = lint(services)
     took = time.process_time() - started
     for write in (to_json, to_sarif, to_github):
-        write(remarks).encode()
-    for each in remarks:
+        write(diagnostics).encode()
+    for each in diagnostics:
         file = next(f for s in services for f in s.conf.files if f.path == each.path)
         # The too large one has no lines, and is told of at its beginning.
-        assert 1 <= each.place.line <= max(1, len(file.lines))
-        assert each.place.column >= 1
+        assert 1 <= each.position.line <= max(1, len(file.lines))
+        assert each.position.column >= 1
         assert len(each.finding.message) < 600
     return took
 
@@ -181,8 +181,8 @@ def test_mends_come_to_an_end(data: bytes, role: Any, major: int) -> None:
     """Mends of any file end, and what they leave has none of those that are certain."""
     conf = NovaConf((ConfFile.parse(data),))
     service = Service(conf, RELEASES[major], role)
-    result = mended([service], lint)
-    again = mended(result.services, lint)
+    result = fixed([service], lint)
+    again = fixed(result.services, lint)
     assert again.texts == {}
 
 

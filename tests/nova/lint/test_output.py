@@ -1,4 +1,4 @@
-"""Remarks as JSON, SARIF and GitHub's annotations, and as text for a person."""
+"""Diagnostics as JSON, SARIF and GitHub's annotations, and as text for a person."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def extras(model: BaseModel) -> Iterator[str]:
 
 def test_sarif_is_sarif() -> None:
     """What is written is of SARIF 2.1.0, with no field that it does not have."""
-    remarks = lint([service(WRONG, "compute")])
-    sarif = Sarif.model_validate(json.loads(to_sarif(remarks)))
+    diagnostics = lint([service(WRONG, "compute")])
+    sarif = Sarif.model_validate(json.loads(to_sarif(diagnostics)))
     # SARIF 2.1.0, 3.14.17, which these models lack.
     assert list(extras(sarif)) == ["columnKind"]
-    assert (sarif.version, len(sarif.runs[0].results or [])) == ("2.1.0", len(remarks))
+    assert (sarif.version, len(sarif.runs[0].results or [])) == ("2.1.0", len(diagnostics))
 
 
 def test_sarif_says_where() -> None:
@@ -64,7 +64,7 @@ def test_sarif_says_where() -> None:
 
 
 def test_nothing_wrong_is_a_whole_document() -> None:
-    """Without remarks SARIF and JSON are whole, and GitHub is told nothing."""
+    """Without diagnostics SARIF and JSON are whole, and GitHub is told nothing."""
     assert json.loads(to_sarif([]))["runs"][0]["results"] == []
     assert json.loads(to_json([])) == {
         "findings": [], "counts": {"error": 0, "warning": 0, "note": 0},
@@ -77,9 +77,9 @@ def test_json_has_all_fields() -> None:
     (first, *_) = json.loads(to_json(lint([service(WRONG, "compute")])))["findings"]
     assert list(first) == [
         "rule", "subject", "severity", "message", "fix", "file", "line", "column", "length",
-        "roles", "mendable",
+        "roles", "fixable",
     ]  # fmt: skip
-    assert (first["rule"], first["line"], first["column"], first["mendable"]) == (
+    assert (first["rule"], first["line"], first["column"], first["fixable"]) == (
         "WC217", 2, 16, True,
     )  # fmt: skip
 
@@ -96,10 +96,10 @@ def test_github_is_escaped() -> None:
 @pytest.mark.parametrize("write", [to_json, to_sarif, to_github])
 def test_odd_bytes_can_be_written(write: Any) -> None:
     """Bytes that are no UTF-8 and signs that a terminal obeys come out as a replacement."""
-    remarks = lint(
+    diagnostics = lint(
         [service(b'[pci]\ndevice_spec = {"\xe4\x1b[31m": "x"}\n', path="\udce4\x1b.conf")]
     )
-    text = write(remarks)
+    text = write(diagnostics)
     assert text.encode()
     assert "\x1b" not in text
 
@@ -130,9 +130,9 @@ def test_a_long_line_is_cut_around_the_place() -> None:
 
 
 def test_the_end_counts() -> None:
-    """The last line counts the severities and says how many --fix mends."""
-    assert shown(WRONG).splitlines()[-1] == "2 errors; --fix mends 1 of them"
-    assert shown(b"[pci]\n") == "Nothing to find fault with.\n"
+    """The last line counts the severities and says how many --fix fixes."""
+    assert shown(WRONG).splitlines()[-1] == "2 errors; --fix fixes 1 of them"
+    assert shown(b"[pci]\n") == "No findings.\n"
 
 
 def test_words_are_wrapped() -> None:
@@ -142,9 +142,9 @@ def test_words_are_wrapped() -> None:
     assert all(len(line) <= 80 for line in lines)
     assert lines[1].startswith("  2:37    WC220 warning  [pci] device_spec: nova has no key")
     assert lines[2].startswith("          ")
-    assert " ".join(lines[1].split() + lines[2].split()).endswith("chosen by it (compute)")
+    assert " ".join(lines[1].split() + lines[2].split()).endswith("devices by it (compute)")
     whole = shown(data, width=300).splitlines()
-    assert whole[1].endswith("chosen by it  (compute)")
+    assert whole[1].endswith("devices by it  (compute)")
 
 
 def test_pages_are_named() -> None:

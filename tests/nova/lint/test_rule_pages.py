@@ -27,7 +27,7 @@ class Example:
     besides: frozenset[str]
 
     def lint(self, site: SiteFile | None) -> list[Diagnostic]:
-        """All remarks on it."""
+        """All diagnostics on it."""
         return lint(self.services, site.site if site else None)
 
 

@@ -41,7 +41,7 @@ SCHEDULER = f"[filter_scheduler]\n{FILTERS}\n"
 def test_the_place(text: str, rule: str, line: int, column: int) -> None:
     """A finding stands at the very character, also in a value of several lines."""
     found = only(service(text))
-    assert (found.finding.rule, found.place) == (rule, Position(line, column))
+    assert (found.finding.rule, found.position) == (rule, Position(line, column))
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_the_place(text: str, rule: str, line: int, column: int) -> None:
         ("", "it is empty"),
         ("{'a': 'b'}", "single quotes"),
         ('{"a": "b",}', "comma before the end"),
-        ("'{\n}'", "quotes stand around the whole value"),
+        ("'{\n}'", "quotes around the whole value"),
         ('{"a": True}', "True is Python"),
-        ('{"a": "b"', "it ends where }"),
-        ('[{"a": "b"', "it ends where }]"),
+        ('{"a": "b"', "} is missing at its end"),
+        ('[{"a": "b"', "}] is missing at its end"),
         ('{"a": 10de}', "letters and digits"),
         ("a:10de", "an object begins with {"),
         ('{"a": "b"} # c', "a comment follows"),
@@ -79,7 +79,7 @@ def test_what_is_no_json(text: str, said: str) -> None:
     [
         ("", "delete the line"),
         ("{'a': 'b'}", "Write double quotes."),
-        ('{"a": "b",}', "Take the comma away."),
+        ('{"a": "b",}', "Remove the comma."),
         ('{"a": "b" "c": "d"}', "Write a comma"),
         ('{"a" "b"}', "Write a colon"),
         ('{"a": "b"', "Write } at its end."),
@@ -87,8 +87,8 @@ def test_what_is_no_json(text: str, said: str) -> None:
         ('{a: "b"}', "Put the key in double quotes."),
         ('{"a": True}', 'Write "true".'),
         ('{"a": "b"} ; c', "on a line of its own"),
-        ('{\\"a\\": \\"b\\"}', "Take the backslashes away."),
-        ('{"a": "b"} {"c": "d"}', "stand in a list"),
+        ('{\\"a\\": \\"b\\"}', "Remove the backslashes."),
+        ('{"a": "b"} {"c": "d"}', "need a list"),
     ],
 )
 def test_each_cause_has_its_fix(text: str, fix: str) -> None:
@@ -106,11 +106,11 @@ def test_each_cause_has_its_fix(text: str, fix: str) -> None:
         ('[pci]\ndevice_spec =\n  [\n{"vendor_id": "10de"},\n{"vendor_id": "1002"}]\n', 4, None,
          "Indent lines 4 to 5."),
         ('[pci]\nalias = {\n  "name": "a", "vendor_id": "10de",\n\n  "product_id": "2330"\n  }\n',
-         5, 5, "Take out what is empty or a comment on line 4."),
+         5, 5, "Remove the empty or comment line on line 4."),
         ('[pci]\nalias = {\n# here\n\n  "name": "a", "vendor_id": "10de"}\n', 5, 5,
-         "Take out what is empty or a comment on lines 3 to 4."),
+         "Remove the empty or comment line on lines 3 to 4."),
         ('[pci]\nalias = {\n  "name": "a",\n# here\n"vendor_id": "10de"\n}\n', 5, 6,
-         "Indent lines 5 to 6, and take out what is empty or a comment on line 4."),
+         "Indent lines 5 to 6, and remove the empty or comment line on line 4."),
         ('[pci]\nalias =\n{"name": "a", "vendor_id": "10de", "product_id": "2330"\n}\n', 3, 4,
          "Indent lines 3 to 4."),
         ('[pci]\nalias = {\n"name": "a",\n"vendor_id": "10de",\n"product_id": "2330"\n}\n[x]\n',
@@ -125,11 +125,11 @@ def test_a_value_that_is_broken_off(
     It says whether oslo.config stops at one of its lines, as oslo.config itself has it.
     """
     found = only(service(text))
-    assert (found.finding.rule, found.place.line) == ("WC217", line)
+    assert (found.finding.rule, found.position.line) == ("WC217", line)
     assert found.finding.fix == fix
-    assert "goes on only on indented lines" in found.finding.message
+    assert "only indented lines continue a value" in found.finding.message
     stops = f": oslo.config stops at line {stop}, and no service that reads the file starts"
-    assert found.finding.message.endswith(stops if stop else "for it")
+    assert found.finding.message.endswith(stops if stop else "because of it")
     conf = tmp_path / "nova.conf"
     conf.write_text(text)
     with pytest.raises(WholecardError) if stop else nullcontext() as caught:
@@ -345,7 +345,7 @@ def test_names_far_from_right(text: str, rule: str, right: str) -> None:
 def test_a_template_is_said_to_be_one(line: str) -> None:
     """A template is one finding, and not one for each of its lines."""
     found = only(service(f"[DEFAULT]\n{line}\na = 1\n{line}\n"))
-    assert (found.finding.rule, found.place) == ("WC201", Position(2, 1))
+    assert (found.finding.rule, found.position) == ("WC201", Position(2, 1))
     assert "a template" in found.finding.message
 
 

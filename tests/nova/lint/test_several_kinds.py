@@ -69,11 +69,11 @@ def part(role: Role, text: str, *on: Facts, path: str = "") -> Service:
     return Service(conf, release("2025.2"), role, on)
 
 
-def said(remarks: list[Diagnostic]) -> list[tuple[str, str]]:
+def said(diagnostics: list[Diagnostic]) -> list[tuple[str, str]]:
     """The rules and what they say."""
     return [
         (each.finding.rule, each.finding.message)
-        for each in remarks
+        for each in diagnostics
         if each.finding.rule != "WC215"
     ]
 
@@ -136,8 +136,8 @@ def test_ids_that_no_host_has(ids: tuple[str, str], whole: bool, found: list[str
     one = Site.model_validate(
         {"version": 1, "release": "2025.2", "cards": {}, "hosts": {"h100": {}}}
     )
-    remarks = lint([compute], one if whole else None)
-    assert [rule for rule, _ in said(remarks)] == found
+    diagnostics = lint([compute], one if whole else None)
+    assert [rule for rule, _ in said(diagnostics)] == found
 
 
 def test_two_near_kinds() -> None:

@@ -1,4 +1,4 @@
-"""Values of several lines that are broken off: by a line in column one, a blank line, a comment."""
+"""Values of several lines that end too early: at a line in column one, a blank line, a comment."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from wholecard.nova.conf.conf_file import ConfEntry
 from wholecard.nova.lint.json_positions import depth
 from wholecard.nova.lint.service import Service, Value
 
-# What goes on for longer is not meant for the value above.
+# Longer text is not meant for the value above.
 _MOST_LINES = 200
-# What a line that was meant for the value above it can be to oslo.config's parser.
+# What oslo.config's parser can make of a line that was meant for the value above it.
 SYNTAX = frozenset({"assignment", "name", "continuation", "bracket", "section"})
 _HEADER = re.compile(r"\[[\w.:-]+\]")
 _SIGNS = tuple('{}[]",:')
@@ -29,12 +29,13 @@ class Broken:
     @property
     def stop(self) -> int | None:
         """The first of these lines at which oslo.config stops, so that no service starts."""
-        found = (each.place.line for each in self.entry.file.problems if each.kind in SYNTAX)
-        return next((line for line in found if self.first <= line <= self.last), None)
+        problems = self.entry.file.problems
+        lines = (problem.place.line for problem in problems if problem.kind in SYNTAX)
+        return next((line for line in lines if self.first <= line <= self.last), None)
 
     @property
     def fix(self) -> str:
-        """What makes it one value again: lines to indent, and what ends it taken out."""
+        """What makes it one value again: lines to indent, and lines to remove."""
         lines = self.entry.file.lines
         gaps, flush = [], []
         for number in range(self.entry.line + self.entry.count, self.last + 1):
@@ -45,7 +46,7 @@ class Broken:
                 flush.append(number)
         todo = [f"indent {_lines(flush)}"] if flush else []
         if gaps:
-            todo.append(f"take out what is empty or a comment on {_lines(gaps)}")
+            todo.append(f"remove the empty or comment line on {_lines(gaps)}")
         text = ", and ".join(todo)
         return f"{text[:1].upper()}{text[1:]}."
 
@@ -54,14 +55,15 @@ def broken(service: Service) -> Iterator[Broken]:
     """Every value of device_spec and alias that goes on behind its end."""
     for name in ("device_spec", "alias"):
         for value in service.values(name):
-            found = _goes_on(value) if value.wrong and value.wrong.is_open else None
-            if found is not None:
-                yield found
+            if value.wrong and value.wrong.is_open and (rest := _goes_on(value)):
+                yield rest
 
 
-def broken_lines(found: Iterable[Broken]) -> set[tuple[str, int]]:
+def broken_lines(values: Iterable[Broken]) -> set[tuple[str, int]]:
     """The lines, by path, that belong to a value above them."""
-    return {(each.entry.path, line) for each in found for line in range(each.first, each.last + 1)}
+    return {
+        (value.entry.path, line) for value in values for line in range(value.first, value.last + 1)
+    }
 
 
 def _lines(numbers: list[int]) -> str:

@@ -1,13 +1,13 @@
-"""What was not looked at, because nobody told of the hosts or of who reads a file."""
+"""What was not checked, because the hosts or the reader of a file are not known."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from wholecard.nova.lint.diagnostic import Diagnostic
-from wholecard.nova.lint.hosts_known import Known
-from wholecard.nova.lint.service import Facts, Service
+from wholecard.nova.lint.diagnostic import Diagnostic, listed
+from wholecard.nova.lint.hosts_known import Ids, Known
+from wholecard.nova.lint.service import Facts, ReadAlias, Service
 
 if TYPE_CHECKING:
     from wholecard.site.model import Site
@@ -15,54 +15,70 @@ if TYPE_CHECKING:
 _MOST_NAMES = 8
 
 
-def unseen(
+def not_checked(
     services: Sequence[Service],
-    remarks: Sequence[Diagnostic],
+    diagnostics: Sequence[Diagnostic],
     site: Site | None = None,
     hosts: Sequence[Facts] = (),
 ) -> list[str]:
-    """What was left out, with the options that tell of it; empty where nothing was."""
-    found = []
-    if any(each.role in (None, "api", "compute") for each in services):
-        found += _hosts(services, remarks, site, hosts)
-    if any(each.role is None for each in services):
-        found.append("roles (--role)")
-    return found
+    """What was left out, with the options that would add it; empty where nothing was."""
+    missing: list[str] = []
+    if any(service.role in (None, "api", "compute") for service in services):
+        missing += _hosts(services, diagnostics, Known.of(services, site, hosts))
+    if any(service.role is None for service in services):
+        missing.append("roles (--role)")
+    return missing
 
 
 def _hosts(
-    services: Sequence[Service],
-    remarks: Sequence[Diagnostic],
-    site: Site | None,
-    hosts: Sequence[Facts],
-) -> list[str]:
-    computes = [each for each in services if each.role in (None, "compute")]
-    if not any(each.facts for each in computes):
-        return ["hosts (--host or --site)"]
-    blind = [file.path for each in computes if not each.facts for file in each.conf.files[-1:]]
-    found = [f"the host of {_some(blind)} (--host)"] if blind else []
-    known = Known.of(services, site, hosts)
-    if known.complete or not known.computes:
-        return found
-    told = {(each.path, each.place.line) for each in remarks}
-    names: dict[str, None] = {}
-    for service in services:
-        for alias in service.aliases if service.role in (None, "api", "compute") else ():
-            ids = {
-                (each.get("vendor_id", ""), each.get("product_id", ""))
-                for each in (alias.alias.specs if alias.alias else ())
-            }
-            lines = range(alias.value.entry.line, alias.value.entry.line + alias.value.entry.count)
-            is_told = any((alias.value.entry.path, line) in told for line in lines)
-            if all(all(each) for each in ids) and not ids & (known.there | known.elsewhere):
-                names |= {} if is_told or not ids else {alias.name: None}
+    services: Sequence[Service], diagnostics: Sequence[Diagnostic], known: Known
+) -> Iterator[str]:
+    computes = [service for service in services if service.role in (None, "compute")]
+    if not any(compute.facts for compute in computes):
+        yield "hosts (--host or --site)"
+        return
+    without = [
+        file.path for compute in computes if not compute.facts for file in compute.conf.files[-1:]
+    ]
+    if without:
+        yield f"the host of {listed(without, _MOST_NAMES)} (--host)"
+    names = _unknown_aliases(services, diagnostics, known)
     if names:
         word = "alias" if len(names) == 1 else "aliases"
-        found.append(f"the {word} {_some(list(names))}, whose cards no known host has (--host or "
-                     "--site)")  # fmt: skip
-    return found
+        shown = listed(names, _MOST_NAMES)
+        yield f"the {word} {shown}, whose cards no known host has (--host or --site)"
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+def _unknown_aliases(
+    services: Sequence[Service], diagnostics: Sequence[Diagnostic], known: Known
+) -> list[str]:
+    """The names of the aliases that are for cards of hosts whose facts are missing."""
+    if known.complete or not known.computes:
+        return []
+    lines = {(diagnostic.path, diagnostic.position.line) for diagnostic in diagnostics}
+    readers = [service for service in services if service.role in (None, "api", "compute")]
+    names = {
+        alias.name: None
+        for service in readers
+        for alias in service.aliases
+        if _is_elsewhere(_ids(alias), known) and not _is_reported(alias, lines)
+    }
+    return list(names)
+
+
+def _ids(alias: ReadAlias) -> set[Ids]:
+    specs = alias.alias.specs if alias.alias else ()
+    return {(spec.get("vendor_id", ""), spec.get("product_id", "")) for spec in specs}
+
+
+def _is_elsewhere(ids: set[Ids], known: Known) -> bool:
+    """Whether there are ids, all of them whole, and no known host has any."""
+    is_whole = bool(ids) and all(vendor and product for vendor, product in ids)
+    return is_whole and not ids & (known.covered_ids | known.other_ids)
+
+
+def _is_reported(alias: ReadAlias, lines: set[tuple[str, int]]) -> bool:
+    """Whether a diagnostic is about one of the alias's lines."""
+    entry = alias.value.entry
+    numbers = range(entry.line, entry.line + entry.count)
+    return any((entry.path, number) in lines for number in numbers)

@@ -1,8 +1,8 @@
-"""A finding with its place in a file, and what would mend it there."""
+"""A finding with its position in a file, and the edits that would fix it there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,107 +26,113 @@ class TextEdit:
 class Diagnostic:
     """A finding at a line and column (from 1) of a file, `length` characters long.
 
-    `shown` is the line as it may be shown: empty where it is none of ours, for it may hold a
-    password. `roles` are those whose configuration it is. `mend` are the edits that certainly mend
-    it, none where a person has to decide.
+    `shown` is the line as it may be shown: empty where it belongs to an option that is not for
+    cards, for it may hold a password. `roles` are those whose configuration it is. `edits` are the
+    ones that certainly fix it, none where a person has to decide.
     """
 
     finding: Finding
     path: str
-    place: Position
+    position: Position
     length: int = 1
     shown: str = ""
     roles: tuple[str, ...] = ()
-    mend: tuple[TextEdit, ...] = ()
+    edits: tuple[TextEdit, ...] = ()
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """Remarks stand by file, place and rule."""
-        return self.path, self.place, self.finding.rule, self.finding.message
+        """Diagnostics are listed by file, position and rule."""
+        return self.path, self.position, self.finding.rule, self.finding.message
 
     def to_json(self) -> dict[str, Any]:
-        """The finding's fields, then `file`, `line`, `column`, `length`, `roles`, `mendable`."""
+        """The finding's fields, then `file`, `line`, `column`, `length`, `roles`, `fixable`."""
         return {
             **self.finding.to_json(),
             "file": self.path,
-            "line": self.place.line,
-            "column": self.place.column,
+            "line": self.position.line,
+            "column": self.position.column,
             "length": self.length,
             "roles": list(self.roles),
-            "mendable": bool(self.mend),
+            "fixable": bool(self.edits),
         }
 
 
 def cut(text: str, most: int = 500) -> str:
-    """A text as long as one can read it: names in a file may be of any length."""
+    """A text short enough to read: names in a file may be of any length."""
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def listed(texts: Sequence[str], most: int = 4) -> str:
+    """`a, b, c, d and 3 more`: so many texts as a person reads."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where in an entry something stands: `length` characters from `offset` of its value.
-
-    Without an offset the option's name is meant.
-    """
+    """A part of an entry: `length` characters from `offset` of its value; its name without one."""
 
     entry: ConfEntry
     offset: int | None = None
     length: int = 0
 
     @property
-    def place(self) -> Position:
-        """Line and column."""
+    def position(self) -> Position:
+        """Line and column of its first character."""
         return (
             Position(self.entry.line, 1) if self.offset is None else self.entry.place(self.offset)
         )
 
     def edit(self, text: str) -> TextEdit:
-        """These very characters become `text`."""
-        file, start = self.entry.file, self.entry.file.offset(self.place)
+        """The edit that replaces these characters by `text`."""
+        file, start = self.entry.file, self.entry.file.offset(self.position)
         length = len(self.entry.name) if self.offset is None else self.length
         return TextEdit(file, start, start + length, text)
 
 
-def remark(
+def entry_diagnostic(
     rule: str,
     severity: Severity,
     spot: Spot | ConfEntry,
     message: str,
     fix: str = "",
-    mend: Iterable[TextEdit] = (),
+    edits: Iterable[TextEdit] = (),
 ) -> Diagnostic:
-    """A remark on an entry whose option is one of ours, so that its line may be shown."""
+    """A diagnostic on an option for cards, whose line may be shown."""
     spot = spot if isinstance(spot, Spot) else Spot(spot)
-    entry, place = spot.entry, spot.place
+    entry, position = spot.entry, spot.position
     return Diagnostic(
         finding=Finding(
             rule, f"[{cut(entry.section, 40)}] {cut(entry.name, 60)}", severity, cut(message), fix
         ),
         path=entry.path,
-        place=place,
+        position=position,
         length=max(1, len(entry.name) if spot.offset is None else spot.length),
-        shown=shown_line(entry, place.line),
-        mend=tuple(mend),
+        shown=shown_line(entry, position.line),
+        edits=tuple(edits),
     )
 
 
 def shown_line(entry: ConfEntry, number: int) -> str:
-    """A line of an entry of ours, empty where it may be another option that a blank hides."""
+    """A line of an option for cards; empty where it may be another option that is indented."""
     line = entry.file.lines[number - 1]
     is_own = number == entry.line or line.lstrip()[:1] in set("{}[]\"',:")
     return line if is_own else ""
 
 
-def file_remark(
+def file_diagnostic(
     rule: str,
     severity: Severity,
     file: ConfFile,
-    place: Position,
+    position: Position,
     message: str,
     fix: str = "",
-    mend: Iterable[TextEdit] = (),
+    edits: Iterable[TextEdit] = (),
 ) -> Diagnostic:
-    """A remark on a file, whose line is not shown."""
+    """A diagnostic on a file; the line is not shown, since it may hold anything."""
     return Diagnostic(
-        Finding(rule, file.path, severity, cut(message), fix), file.path, place, mend=tuple(mend)
+        Finding(rule, file.path, severity, cut(message), fix),
+        file.path,
+        position,
+        edits=tuple(edits),
     )

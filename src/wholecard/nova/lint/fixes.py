@@ -1,4 +1,4 @@
-"""The edits that certainly mend, as a plan of files that the host's journal carries out."""
+"""The edits that are certain, as a plan of files for the host's journal."""
 
 from __future__ import annotations
 
@@ -17,73 +17,73 @@ from wholecard.nova.lint.diagnostic import Diagnostic, TextEdit, shown_line
 from wholecard.nova.lint.option_spelling import NEW_SECTION, is_ours
 from wholecard.nova.lint.service import Service
 
-# Each round mends what the one before made visible; two or three are the rule.
+# Each round fixes what the one before made visible; two or three are usual. The limit ends edits
+# that undo each other.
 MOST_ROUNDS = 100
 
-# What brings an option to count that nova passed over.
-_WAKING = frozenset({"WC210", "WC212", "WC213", "WC214"})
+# Rules whose fix makes an option count that nova ignored before.
+_ACTIVATING = frozenset({"WC210", "WC212", "WC213", "WC214"})
 
 Lint = Callable[[Sequence[Service]], list[Diagnostic]]
 
 
 @dataclass(frozen=True)
-class Mended:
-    """Files as they would be: the text of each that changes, by path, and the rules mended."""
+class FixedFiles:
+    """Files as they would be: the new text of each changed one and the fixed rules, by path."""
 
     texts: dict[str, str]
     rules: dict[str, tuple[str, ...]]
     services: tuple[Service, ...]
 
 
-def mended(services: Sequence[Service], lint: Lint) -> Mended:
-    """The services with every certain mend made, and the mends which that makes possible.
+def fixed(services: Sequence[Service], lint: Lint) -> FixedFiles:
+    """The services with every certain edit made, and those edits that this makes possible.
 
-    All characters outside the mends stay as they are.
+    All characters outside the edits stay as they are.
     """
     texts: dict[str, str] = {}
     rules: dict[str, dict[str, None]] = {}
-    now = tuple(services)
     for _ in range(MOST_ROUNDS):
-        chosen = _chosen(lint(now))
+        chosen = _chosen(lint(services))
         if not chosen:
             break
         edits: dict[str, list[TextEdit]] = {}
-        for remark in chosen:
-            for edit in remark.mend:
+        for diagnostic in chosen:
+            for edit in diagnostic.edits:
                 edits.setdefault(edit.file.path, []).append(edit)
-                rules.setdefault(edit.file.path, {})[remark.finding.rule] = None
-        changed = {path: applied(some[0].file.text, some) for path, some in edits.items()}
+                rules.setdefault(edit.file.path, {})[diagnostic.finding.rule] = None
+        changed = {path: applied(in_file[0].file.text, in_file) for path, in_file in edits.items()}
         if all(texts.get(path) == text for path, text in changed.items()):
             break
         texts |= changed
-        now = tuple(_with(service, changed) for service in now)
-    return Mended(texts, {path: tuple(some) for path, some in rules.items()}, now)
+        services = [_with(service, changed) for service in services]
+    return FixedFiles(texts, {path: tuple(codes) for path, codes in rules.items()}, tuple(services))
 
 
-def _chosen(remarks: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Those with mends of which none touches another's; the rest waits for the next round."""
+def _chosen(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Those whose edits do not overlap another's; the rest waits for the next round."""
     taken: dict[str, list[tuple[int, int]]] = {}
-    woken: set[str] = set()
+    activated: set[str] = set()
     chosen = []
-    for remark in remarks:
-        if not remark.mend or any(_meets(edit, taken) for edit in remark.mend):
+    for diagnostic in diagnostics:
+        if not diagnostic.edits or any(_overlaps(edit, taken) for edit in diagnostic.edits):
             continue
-        if remark.finding.rule in _WAKING:
-            # The next one is judged anew, with this one counting: of two, one may be too many.
-            if remark.finding.fix in woken:
+        if diagnostic.finding.rule in _ACTIVATING:
+            # The next one is checked again with this one counting: nova may refuse both together.
+            if diagnostic.finding.fix in activated:
                 continue
-            woken.add(remark.finding.fix)
-        for edit in remark.mend:
+            activated.add(diagnostic.finding.fix)
+        for edit in diagnostic.edits:
             taken.setdefault(edit.file.path, []).append((edit.start, edit.end))
-        chosen.append(remark)
+        chosen.append(diagnostic)
     return chosen
 
 
-def _meets(edit: TextEdit, taken: dict[str, list[tuple[int, int]]]) -> bool:
+def _overlaps(edit: TextEdit, taken: dict[str, list[tuple[int, int]]]) -> bool:
     return any(
         (edit.start < end and start < edit.end) or (edit.start, edit.end) == (start, end)
         for start, end in taken.get(edit.file.path, ())
-        # Lines that are added at one place stand there one after the other.
+        # Lines added at one offset follow each other there.
         if not (edit.start == edit.end == start == end and edit.text.endswith("\n"))
     )
 
@@ -112,11 +112,11 @@ def _with(service: Service, changed: dict[str, str]) -> Service:
         else file
         for file in service.conf.files
     )
-    # A new one, for what it has read is kept in it.
+    # A new NovaConf: the old one caches what it has read.
     return replace(service, conf=NovaConf(files))
 
 
-def plan_of(result: Mended, services: Sequence[Service], root: Path) -> Plan:
+def plan_of(result: FixedFiles, services: Sequence[Service], root: Path) -> Plan:
     """A plan for the host's journal at `root`, below which all files have to be.
 
     Raises UsageError for a file that is elsewhere.
@@ -124,41 +124,41 @@ def plan_of(result: Mended, services: Sequence[Service], root: Path) -> Plan:
     before = {file.path: file.text for service in services for file in service.conf.files}
     actions = []
     for path, text in result.texts.items():
-        place = _below(root, Path(path))
+        target = _below(root, Path(path))
         mode = stat.S_IMODE(Path(path).stat().st_mode)
         rules = ", ".join(result.rules[path])
         actions.append(
             Action(
                 kind="edit",
                 subject=path,
-                reason=f"mends {rules}",
-                do=WriteFile(place, text, mode, before[path], mode, private=True),
-                undo="the file is put back as it was",
+                reason=f"fixes {rules}",
+                do=WriteFile(target, text, mode, before[path], mode, private=True),
+                undo="the file gets its former content",
             )
         )
     return Plan(tuple(actions))
 
 
-def shown_difference(result: Mended, services: Sequence[Service]) -> str:
-    """The changes as a diff, with the lines of our options alone: others may hold passwords."""
+def shown_difference(result: FixedFiles, services: Sequence[Service]) -> str:
+    """The changes as a diff that shows options for cards alone: others may hold passwords."""
     before = {file.path: file for service in services for file in service.conf.files}
     after = {file.path: file for service in result.services for file in service.conf.files}
     parts: list[str] = []
     for path in result.texts:
-        was, is_ = _shown(before[path]), _shown(after[path])
-        parts += difflib.unified_diff(was, is_, path, path, n=1, lineterm="")
+        old, new = _shown(before[path]), _shown(after[path])
+        parts += difflib.unified_diff(old, new, path, path, n=1, lineterm="")
     return "\n".join(parts)
 
 
 def _shown(file: ConfFile) -> list[str]:
-    """A file's lines, those of options that are none of ours without what stands in them."""
-    ours = {header.line for header in file.headers}
+    """A file's lines, with the text of all but the options for cards replaced."""
+    visible = {header.line for header in file.headers}
     for entry in file.entries:
         if is_ours(entry):
             numbers = range(entry.line, entry.line + entry.count)
-            ours.update(number for number in numbers if shown_line(entry, number))
+            visible.update(number for number in numbers if shown_line(entry, number))
     return [
-        line if number in ours or not line else "(a line that is not shown)"
+        line if number in visible or not line else "(a line that is not shown)"
         for number, line in enumerate(file.lines, 1)
     ]
 
@@ -169,7 +169,7 @@ def _below(root: Path, path: Path) -> str:
     if top not in real.parents:
         raise UsageError(
             f"{path} is not below {root}",
-            "The journal by which it can be undone belongs to one root.",
+            "The journal that can undo the change belongs to one root.",
             "Name a folder that holds all of the files: --root FOLDER",
         )
     return f"/{real.relative_to(top)}"

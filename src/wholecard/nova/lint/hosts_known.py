@@ -1,4 +1,4 @@
-"""What is known of the cloud's hosts: on which a compute's file counts, on which none is known."""
+"""What is known of the cloud's hosts: for which a compute's file is known, and for which none."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Ids = tuple[str, str]
 class Known:
     """The computes whose hosts are known, and the hosts for which no file of a compute is known.
 
-    `complete` is whether these are all hosts there are, which only a site file tells. `kinds` are
-    the ids of the site's kinds of card.
+    `complete` is whether these are all hosts of the cloud, which only a site file tells. `kinds`
+    are the ids of the site's kinds of card.
     """
 
     computes: tuple[Service, ...]
@@ -30,56 +30,67 @@ class Known:
 
     @classmethod
     def of(cls, services: Iterable[Service], site: Site | None, hosts: Sequence[Facts]) -> Known:
-        """What the services and the site tell; `hosts` are all whose facts somebody gave."""
-        computes = [each for each in services if each.role in (None, "compute")]
-        met = {facts.name for each in computes for facts in each.hosts}
-        known = {facts.name: facts for each in computes for facts in each.facts}
+        """What the services and the site tell; `hosts` are all whose facts are known."""
+        computes = [service for service in services if service.role in (None, "compute")]
+        covered = {facts.name for compute in computes for facts in compute.hosts}
+        known = {facts.name: facts for compute in computes for facts in compute.facts}
         known |= {facts.name: facts for facts in hosts}
-        others = tuple(facts for name, facts in known.items() if name not in met)
-        matches = [match for kind in site.cards.values() for match in kind.match] if site else []
         return cls(
-            tuple(each for each in computes if each.facts and each.specs),
-            others,
-            site is not None
-            and set(site.hosts) <= set(known)
-            and all(each.facts for each in computes),
-            frozenset((each.vendor or "", each.product or "") for each in matches),
+            tuple(compute for compute in computes if compute.facts and compute.specs),
+            tuple(facts for name, facts in known.items() if name not in covered),
+            _is_complete(site, known.keys(), computes),
+            _kinds(site),
         )
 
     @cached_property
     def given(self) -> list[GivenDevice]:
         """Every device that the computes give on the hosts for which their files are."""
-        return [each for compute in self.computes for each in compute.given]
+        return [device for compute in self.computes for device in compute.given]
 
     @cached_property
-    def met(self) -> list[Facts]:
+    def covered(self) -> list[Facts]:
         """The hosts for which a compute's file is known."""
         return [facts for compute in self.computes for facts in compute.hosts]
 
     @cached_property
-    def there(self) -> frozenset[Ids]:
+    def covered_ids(self) -> frozenset[Ids]:
         """The ids of every function of those hosts."""
-        return _ids(self.met)
+        return _ids(self.covered)
 
     @cached_property
-    def elsewhere(self) -> frozenset[Ids]:
+    def other_ids(self) -> frozenset[Ids]:
         """The ids of every function of the hosts for which no file is known."""
         return _ids(self.others)
 
 
+def _is_complete(site: Site | None, known: Iterable[str], computes: Sequence[Service]) -> bool:
+    if site is None:
+        return False
+    return set(site.hosts) <= set(known) and all(compute.facts for compute in computes)
+
+
+def _kinds(site: Site | None) -> frozenset[Ids]:
+    kinds = site.cards.values() if site else ()
+    return frozenset(
+        (match.vendor or "", match.product or "") for kind in kinds for match in kind.match
+    )
+
+
 def _ids(hosts: Iterable[Facts]) -> frozenset[Ids]:
-    return frozenset((each.vendor_id, each.product_id) for facts in hosts for each in facts.devices)
+    return frozenset(
+        (device.vendor_id, device.product_id) for facts in hosts for device in facts.devices
+    )
 
 
-def is_near(one: Ids, other: Ids) -> bool:
-    """Whether two ids differ as by a slip of the hand: by a digit, or by two that changed places.
+def is_near(ids: Ids, other: Ids) -> bool:
+    """Whether two ids differ by a typing error: one digit, or two neighbours exchanged.
 
     Ids that are the same are not near.
     """
-    first, second = "".join(one), "".join(other)
+    first, second = "".join(ids), "".join(other)
     if len(first) != len(second):
         return False
-    wrong = [place for place in range(len(first)) if first[place] != second[place]]
+    wrong = [index for index in range(len(first)) if first[index] != second[index]]
     if len(wrong) == 2 and wrong[1] == wrong[0] + 1:
         pair = slice(wrong[0], wrong[1] + 1)
         return first[pair] == second[pair][::-1]

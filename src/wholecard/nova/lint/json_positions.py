@@ -1,4 +1,4 @@
-"""Where in a JSON text its keys and values stand, and what nearly is JSON."""
+"""The positions of keys and values in a JSON text, and what is nearly JSON."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Twice:
 
 
 def spans(text: str) -> tuple[dict[Path, Span], list[Twice]]:
-    """The places of every key and value of a text that is JSON, and of the keys that come twice.
+    """The spans of every key and value of a text that is JSON, and the keys that come twice.
 
-    Of such a key the last place counts, as its value does.
+    Of such a key the last span counts, as its value does.
     """
     reader = _Spans()
     for match in _TOKEN.finditer(text):
         reader.take(match)
-    return reader.found, reader.twice
+    return reader.spans, reader.twice
 
 
 @dataclass
 class _Level:
-    """An object or array that is open: where it began, and the key under which it stands."""
+    """An object or array that is open: where it began, and its key."""
 
     sign: str
     start: int
@@ -51,7 +51,7 @@ class _Level:
 
 class _Spans:
     def __init__(self) -> None:
-        self.found: dict[Path, Span] = {}
+        self.spans: dict[Path, Span] = {}
         self.twice: list[Twice] = []
         self.path: list[str | int] = []
         self.levels: list[_Level] = []
@@ -83,11 +83,11 @@ class _Spans:
     def _name(self, piece: str, span: tuple[int, int]) -> None:
         self.path[-1] = json.loads(piece)
         self.key = span
-        if tuple(self.path) in self.found:
+        if tuple(self.path) in self.spans:
             self.twice.append(Twice(tuple(self.path), span))
 
     def _note(self, span: tuple[int, int]) -> None:
-        self.found[tuple(self.path)] = Span(self.key, span)
+        self.spans[tuple(self.path)] = Span(self.key, span)
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,15 @@ class JsonEdit:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What keeps a text from being JSON: where, in words, the changes after which it is.
+    """Why a text is not JSON: where, a message, and the edits after which it is JSON.
 
-    `fix` says what to do; empty where that depends on what is wanted. `is_open` is whether nothing
-    is wrong but that the text ends too early.
+    `fix` says what to do; empty where that depends on what is meant. `is_open` is whether the only
+    error is that the text ends too early.
     """
 
     offset: int
     message: str
-    changes: tuple[JsonEdit, ...] = ()
+    edits: tuple[JsonEdit, ...] = ()
     fix: str = ""
     is_open: bool = False
 
@@ -131,30 +131,34 @@ def diagnose(text: str) -> Diagnosis | None:
 def _diagnosis(text: str, error: json.JSONDecodeError) -> Diagnosis:
     if not text.strip():
         return Diagnosis(0, "it is empty", fix="Write an object, or delete the line.", is_open=True)
-    for message, fix, mends in _MENDS:
-        changes: list[JsonEdit] = []
-        changed = text
-        for mend in mends:
-            step = mend(changed)
-            if step is None:
-                break
-            changes = _together(changes, step)
-            changed = applied(text, changes)
-        else:
-            if changes and _is_json(changed):
-                start = min(each.start for each in changes)
-                return Diagnosis(start, message, tuple(changes), fix)
+    for message, fix, repairs in _REPAIRS:
+        edits = _repaired(text, repairs)
+        if edits:
+            return Diagnosis(min(edit.start for edit in edits), message, tuple(edits), fix)
     return _cause(text, error)
 
 
+def _repaired(text: str, repairs: tuple[Repair, ...]) -> list[JsonEdit]:
+    """The edits of all these repairs, where the text is JSON after them; else none."""
+    edits: list[JsonEdit] = []
+    changed = text
+    for repair in repairs:
+        step = repair(changed)
+        if step is None:
+            return []
+        edits = _together(edits, step)
+        changed = applied(text, edits)
+    return edits if _is_json(changed) else []
+
+
 def _cause(text: str, error: json.JSONDecodeError) -> Diagnosis:
-    """What has no mend that is certain."""
+    """The error of a text for which no repair is certain."""
     if '\\"' in text and _is_json(text.replace('\\"', '"')):
-        message = "backslashes stand before the quotes, as a shell wants them"
-        return Diagnosis(text.index('\\"'), message, fix="Take the backslashes away.")
+        message = "there are backslashes before the quotes, as in a shell"
+        return Diagnosis(text.index('\\"'), message, fix="Remove the backslashes.")
     missing = _closing(text) if error.pos >= len(text.rstrip()) else ""
     if missing:
-        message = f"it ends where {missing} has to stand"
+        message = f"{missing} is missing at its end"
         return Diagnosis(error.pos, message, fix=f"Write {missing} at its end.", is_open=True)
     word = re.compile(r"(True|False|None)\b").match(text, error.pos)
     if word:
@@ -164,7 +168,7 @@ def _cause(text: str, error: json.JSONDecodeError) -> Diagnosis:
     if text.strip()[0] not in "{[":
         return Diagnosis(error.pos, "an object begins with {", fix=_AS_OBJECT)
     if error.msg == "Expecting ',' delimiter" and text[error.pos : error.pos + 1].isalnum():
-        message = "a value of letters and digits has to stand in double quotes"
+        message = "a value of letters and digits needs double quotes"
         return Diagnosis(error.pos, message, fix=_QUOTES)
     words, fix = _WORDS.get(error.msg, (error.msg[:1].lower() + error.msg[1:], ""))
     return Diagnosis(error.pos, words, fix=fix)
@@ -173,7 +177,7 @@ def _cause(text: str, error: json.JSONDecodeError) -> Diagnosis:
 def depth(text: str) -> int:
     """How many more objects and arrays a piece of JSON opens than it closes."""
     signs = [match[0] for match in _TOKEN.finditer(text)]
-    return sum(each in ("{", "[") for each in signs) - sum(each in ("}", "]") for each in signs)
+    return sum((sign in ("{", "[")) - (sign in ("}", "]")) for sign in signs)
 
 
 def _closing(text: str) -> str:
@@ -188,45 +192,45 @@ def _closing(text: str) -> str:
     return "".join(reversed(stack)) if len(stack) < 10 else ""
 
 
-# The standard library's words, said so that one sees what to do.
+# The standard library's messages (json/decoder.py) with what to do.
 _AS_OBJECT = 'Write an object: {"vendor_id": "10de", "product_id": "2330"}'
 _QUOTES = "Put the value in double quotes."
 _WORDS = {
     "Expecting property name enclosed in double quotes": (
-        "a key in double quotes has to stand here", "Put the key in double quotes."),
-    "Expecting value": ("a value has to stand here, a text in double quotes", _QUOTES),
+        "a key in double quotes is missing here", "Put the key in double quotes."),
+    "Expecting value": ("a value is missing here; a text needs double quotes", _QUOTES),
     "Expecting ',' delimiter": (
-        "a comma or the end has to stand here", "Write a comma between the two."),
+        "a comma or the end is missing here", "Write a comma between the two."),
     "Expecting ':' delimiter": (
-        "a colon has to stand here", "Write a colon between key and value."),
+        "a colon is missing here", "Write a colon between key and value."),
     "Extra data": (
         "something follows where the value has ended",
-        "Delete what follows; several objects of a device_spec stand in a list: [{…}, {…}]"),
+        "Delete what follows; several objects of a device_spec need a list: [{…}, {…}]"),
     "Illegal trailing comma before end of object": (
-        "a comma before the end of the object", "Take the comma away."),
+        "a comma before the end of the object", "Remove the comma."),
     "Illegal trailing comma before end of array": (
-        "a comma before the end of the array", "Take the comma away."),
+        "a comma before the end of the array", "Remove the comma."),
     "Unterminated string starting at": (
         "the text that begins here has no end", "Write the double quote at its end."),
 }  # fmt: skip
 
 
-def applied(text: str, changes: list[JsonEdit]) -> str:
-    """The text with all changes made; they do not overlap."""
+def applied(text: str, edits: list[JsonEdit]) -> str:
+    """The text with all edits made; they do not overlap."""
     pieces, last = [], 0
-    for change in sorted(changes, key=lambda each: each.start):
-        pieces += [text[last : change.start], change.text]
-        last = change.end
+    for edit in sorted(edits, key=lambda edit: edit.start):
+        pieces += [text[last : edit.start], edit.text]
+        last = edit.end
     return "".join([*pieces, text[last:]])
 
 
 def _together(first: list[JsonEdit], second: list[JsonEdit]) -> list[JsonEdit]:
-    """Both as changes of the first text. The first keep every character's place but at the ends."""
+    """Both as edits of the first text. The first keep every offset, but for quotes at the ends."""
     if not second:
         return first
     begins = first[0] if first and first[0].start == 0 and not first[0].text else None
     shift = begins.end if begins else 0
-    moved = [JsonEdit(each.start + shift, each.end + shift, each.text) for each in second]
+    moved = [JsonEdit(edit.start + shift, edit.end + shift, edit.text) for edit in second]
     return [*first, *moved]
 
 
@@ -239,7 +243,7 @@ def _is_json(text: str) -> bool:
 
 
 def _without_quotes(text: str) -> list[JsonEdit] | None:
-    """Quotes around a value of several lines, which oslo.config leaves."""
+    """Remove quotes around a value of several lines, which oslo.config keeps."""
     if (
         len(text) > 2
         and text[0] == text[-1]
@@ -254,24 +258,24 @@ _PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\'[^\'"\\]*\'|,(?=\s*[}\]])', re.
 
 
 def _double_quotes(text: str) -> list[JsonEdit] | None:
-    """Double quotes for single ones, where none stands between them."""
-    found = [match for match in _PIECE.finditer(text) if match[0][0] == "'"]
-    changes = [
-        JsonEdit(place, place + 1, '"')
-        for match in found
-        for place in (match.start(), match.end() - 1)
+    """Double quotes instead of single ones, where no other quote is between them."""
+    edits = [
+        JsonEdit(offset, offset + 1, '"')
+        for match in _PIECE.finditer(text)
+        if match[0][0] == "'"
+        for offset in (match.start(), match.end() - 1)
     ]
-    return changes or None
+    return edits or None
 
 
 def _no_last_comma(text: str) -> list[JsonEdit] | None:
     """No comma before the end of an object or array."""
-    found = [match for match in _PIECE.finditer(text) if match[0] == ","]
-    return [JsonEdit(match.start(), match.end(), "") for match in found] or None
+    commas = [match for match in _PIECE.finditer(text) if match[0] == ","]
+    return [JsonEdit(match.start(), match.end(), "") for match in commas] or None
 
 
 def _no_comment(text: str) -> list[JsonEdit] | None:
-    """No comment behind the value, which oslo.config takes for a part of it."""
+    """No comment behind the value; oslo.config reads it as a part of the value."""
     start = len(text) - len(text.lstrip())
     try:
         _, end = json.JSONDecoder().raw_decode(text, start)
@@ -286,21 +290,22 @@ _TYPOGRAPHIC = re.compile("[\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00
 
 
 def _plain_quotes(text: str) -> list[JsonEdit] | None:
-    """Double quotes for those that a word processor sets."""
-    found = [match.start() for match in _TYPOGRAPHIC.finditer(text)]
-    return [JsonEdit(place, place + 1, '"') for place in found] or None
+    """Plain double quotes instead of typographic ones."""
+    offsets = [match.start() for match in _TYPOGRAPHIC.finditer(text)]
+    return [JsonEdit(offset, offset + 1, '"') for offset in offsets] or None
 
 
-Mend = Callable[[str], "list[JsonEdit] | None"]
-_QUOTED = "quotes stand around the whole value, which oslo.config takes off one line alone"
-_SINGLE = "single quotes; JSON has double quotes"
-_COMMA = "a comma before the end; JSON has none there"
-_COMMENT = "a comment follows the value, and nova takes it for a part of it"
-_PRINTED = "typographic quotes; JSON has plain ones"
-_UNQUOTE = "Take the quotes around the whole value away"
+Repair = Callable[[str], "list[JsonEdit] | None"]
+_QUOTED = "quotes around the whole value, which oslo.config removes from a single line only"
+_SINGLE = "single quotes; JSON needs double quotes"
+_COMMA = "a comma before the end; JSON allows none there"
+_COMMENT = "a comment follows the value, and nova reads it as a part of the value"
+_PRINTED = "typographic quotes; JSON needs plain ones"
+_UNQUOTE = "Remove the quotes around the whole value"
 _DOUBLE = "Write double quotes"
-_NO_COMMA = "Take the comma away"
-_MENDS: tuple[tuple[str, str, tuple[Mend, ...]], ...] = (
+_NO_COMMA = "Remove the comma"
+# Message, fix, and the repairs that it needs, the most frequent first.
+_REPAIRS: tuple[tuple[str, str, tuple[Repair, ...]], ...] = (
     (_SINGLE, f"{_DOUBLE}.", (_double_quotes,)),
     (_COMMA, f"{_NO_COMMA}.", (_no_last_comma,)),
     (f"{_SINGLE}, and {_COMMA}", f"{_DOUBLE}. {_NO_COMMA}.", (_double_quotes, _no_last_comma)),

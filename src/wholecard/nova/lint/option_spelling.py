@@ -12,7 +12,7 @@ BY_NAME: dict[str, Option] = {
     spelling.name: option for option in OPTIONS for spelling in option.spellings
 }
 _NEAR = NearNames(BY_NAME)
-# What people write for an option, and is far from it by letters.
+# What people write instead of an option, where letters alone do not tell.
 _MEANT = {
     "aliases": "alias", "pci_aliases": "alias", "whitelist": "device_spec",
     "pci_whitelist": "device_spec", "whitelists": "device_spec", "devices": "device_spec",
@@ -27,26 +27,26 @@ _NEAR_SECTIONS = NearNames(_SECTIONS)
 
 
 def section_meant(name: str) -> str | None:
-    """The section that a wrong name means most probably, None for one that is right or far."""
+    """The section that a wrong name most probably means; None where it is right or far from any."""
     return None if normal(name) in _SECTIONS else _NEAR_SECTIONS.near(name)
 
 
 def series(major: int) -> str:
-    """A nova version as its release is called."""
-    return next((each.series for each in RELEASES if each.nova == major), str(major))
+    """The series of a nova version, as 2025.2."""
+    return next((release.series for release in RELEASES if release.nova == major), str(major))
 
 
 def name_meant(entry: ConfEntry) -> str | None:
-    """The option's name that a wrong one means, None where it may be anybody's."""
+    """The option's name that a wrong one means, None where it may be another service's."""
     meant = _MEANT.get(entry.name) if normal(entry.section) in ("pci", "DEFAULT") else None
     return meant or _NEAR.near(entry.name) or _NEAR.near(entry.name.removeprefix("pci_"))
 
 
 def option_meant(entry: ConfEntry) -> Option | None:
-    """The option that an entry means which stands under no name and section that nova ever had.
+    """The option that an entry means whose name and section nova never had.
 
-    None for one that does, and where it may be anybody's: a name that others have too is ours
-    with the value of a card alone.
+    None where nova had them, and where it may be another service's: a name that others have too is
+    an option for cards only with the value of a card.
     """
     if find(normal(entry.section), entry.name):
         return None
@@ -72,7 +72,7 @@ def is_ours(entry: ConfEntry) -> bool:
 
 
 def moved(entry: ConfEntry, right: Spelling | None) -> tuple[TextEdit, ...]:
-    """The edits by which an entry gets its right name, and stands in its right section."""
+    """The edits that give an entry its right name, and move it to its right section."""
     if right is None:
         return ()
     file, start = entry.file, entry.file.line_starts[entry.line - 1]
@@ -83,9 +83,9 @@ def moved(entry: ConfEntry, right: Spelling | None) -> tuple[TextEdit, ...]:
     end = file.line_starts[last] if last < len(file.line_starts) else len(file.text)
     lines = file.text[begin + len(entry.name) : end]
     target = section_end(file, right.section)
-    where, text = target or (len(file.text), f"{NEW_SECTION}{right.section}]\n")
+    offset, text = target or (len(file.text), f"{NEW_SECTION}{right.section}]\n")
     line = f"{text}{right.name}{lines}" + ("" if lines.endswith(("\n", "\r")) else "\n")
-    return TextEdit(file, begin, end, ""), TextEdit(file, where, where, line)
+    return TextEdit(file, begin, end, ""), TextEdit(file, offset, offset, line)
 
 
 # How a text begins that adds a section at the end of a file.
@@ -93,7 +93,7 @@ NEW_SECTION = "\n["
 
 
 def section_end(file: ConfFile, section: str) -> tuple[int, str] | None:
-    """Where a line can be added to a section: behind its last entry, else behind its header.
+    """The offset at which a line can be added to a section: behind its last entry or its header.
 
     With the text that has to come before it; None where the file has no such section.
     """

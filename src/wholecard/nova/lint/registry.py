@@ -26,10 +26,11 @@ from wholecard.nova.lint.service import Facts, Service
 if TYPE_CHECKING:
     from wholecard.site.model import Site
 
-# Of one rule in one file no more than this is said one by one.
+# Of one rule in one file no more than this is listed one by one.
 MOST_OF_A_RULE = 50
-# Nor does a check look for more: a file with so many is no configuration.
+# A check stops here: a file with so many is no configuration.
 MOST_OF_A_CHECK = 500
+_UNREAD = "WC215"
 
 OF_A_SERVICE: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (
     file.check_format,
@@ -60,7 +61,7 @@ OF_A_SERVICE: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (
     inventory.check_drivers,
     inventory.check_domains,
 )
-# What only the scheduler reads: in another role's file it is WC215, and nothing else.
+# Only the scheduler reads these options: in another role's file they are WC215 and nothing else.
 OF_THE_SCHEDULER: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (
     filters.check_pci_filter,
     filters.check_filter_names,
@@ -73,7 +74,7 @@ OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Diagnostic]], ...] = (
     amounts.check_tuning,
 )
 OF_ALL_AND_THE_HOSTS: tuple[Callable[[Sequence[Service], Known], Iterator[Diagnostic]], ...] = (
-    resource_classes.check_asked_for,
+    resource_classes.check_requested,
     placement_answer.check_answers,
 )
 
@@ -83,73 +84,65 @@ def lint(
 ) -> list[Diagnostic]:
     """Everything that is wrong with the services' configurations, by file, line and rule.
 
-    `hosts` are those whose facts are known, though no file of a compute may be for them.
+    `hosts` are those whose facts are known, even where no file of a compute is for them.
 
-    Nothing is raised for what stands in them. One file that several roles read is looked at for
-    each, and what is the same is said once; what one of them reads is unread by none.
+    Nothing is raised for the content of a file. One file that several roles read is checked for
+    each of them; findings that are the same become one, and an option is unread (WC215) only
+    where no role reads it.
     """
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for service in services:
-        role = (service.role,) if service.role else ()
         checks = OF_A_SERVICE
         if service.role in (None, "scheduler"):
             checks += OF_THE_SCHEDULER
-        found += [
-            replace(each, roles=role)
-            for check in checks
-            for each in islice(check(service), MOST_OF_A_CHECK)
-        ]
+        for check in checks:
+            diagnostics += service.as_own(islice(check(service), MOST_OF_A_CHECK))
     for check_all in OF_ALL:
-        found += islice(check_all(services), MOST_OF_A_CHECK)
+        diagnostics += islice(check_all(services), MOST_OF_A_CHECK)
     known = Known.of(services, site, hosts)
     for check_answers in OF_ALL_AND_THE_HOSTS:
-        found += islice(check_answers(services, known), MOST_OF_A_CHECK)
-    found += amounts.check_wished(services, site)
-    return _limited(_together(found, services))
+        diagnostics += islice(check_answers(services, known), MOST_OF_A_CHECK)
+    diagnostics += amounts.check_site_counts(services, site)
+    return _limited(_merged(diagnostics, services))
 
 
-def _together(found: Iterable[Diagnostic], services: Sequence[Service]) -> list[Diagnostic]:
+def _merged(diagnostics: Iterable[Diagnostic], services: Sequence[Service]) -> list[Diagnostic]:
+    """Diagnostics in their order, those that are the same as one with all of its roles."""
     readers: dict[str, set[str | None]] = {}
     for service in services:
         for conf_file in service.conf.files:
             readers.setdefault(conf_file.path, set()).add(service.role)
-    unread: dict[tuple[object, ...], set[str]] = {}
-    by_order: dict[tuple[object, ...], Diagnostic] = {}
-    for each in found:
-        # What a role does not read differs in its words by role.
-        rule = each.finding.rule
-        key = (each.path, each.place, rule) if rule == "WC215" else each.order
-        unread.setdefault(key, set()).update(each.roles)
-        known = by_order.get(key)
-        by_order[key] = replace(
-            known or each,
-            roles=tuple(dict.fromkeys((*(known.roles if known else ()), *each.roles))),
-        )
+    by_key: dict[tuple[object, ...], Diagnostic] = {}
+    for diagnostic in diagnostics:
+        key = diagnostic.order
+        if diagnostic.finding.rule == _UNREAD:
+            # Its message names the role, so it differs where the finding is the same.
+            key = (diagnostic.path, diagnostic.position, _UNREAD)
+        first = by_key.setdefault(key, diagnostic)
+        roles = dict.fromkeys((*first.roles, *diagnostic.roles))
+        by_key[key] = replace(first, roles=tuple(roles))
     return sorted(
         (
-            each
-            for key, each in by_order.items()
-            if each.finding.rule != "WC215" or unread[key] >= readers[each.path]
+            diagnostic
+            for diagnostic in by_key.values()
+            if diagnostic.finding.rule != _UNREAD
+            or readers[diagnostic.path] <= set(diagnostic.roles)
         ),
-        key=lambda each: each.order,
+        key=lambda diagnostic: diagnostic.order,
     )
 
 
-def _limited(found: list[Diagnostic]) -> list[Diagnostic]:
-    """At most `MOST_OF_A_RULE` of each rule in each file; the last says how many there are."""
-    counts: dict[tuple[str, str], int] = {}
-    for each in found:
-        key = each.path, each.finding.rule
-        counts[key] = counts.get(key, 0) + 1
-    said: dict[tuple[str, str], int] = {}
-    kept = []
-    for each in found:
-        key = each.path, each.finding.rule
-        said[key] = said.get(key, 0) + 1
-        more = counts[key] - MOST_OF_A_RULE
-        if said[key] == MOST_OF_A_RULE and more > 0:
-            message = f"{each.finding.message} (and at least {more} more of this rule)"
-            kept.append(replace(each, finding=replace(each.finding, message=message)))
-        elif said[key] <= MOST_OF_A_RULE:
-            kept.append(each)
-    return kept
+def _limited(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """At most `MOST_OF_A_RULE` of each rule in each file; the last says how many more there are."""
+    by_rule: dict[tuple[str, str], list[Diagnostic]] = {}
+    for diagnostic in diagnostics:
+        by_rule.setdefault((diagnostic.path, diagnostic.finding.rule), []).append(diagnostic)
+    kept: list[Diagnostic] = []
+    for of_rule in by_rule.values():
+        kept += of_rule[:MOST_OF_A_RULE]
+        more = len(of_rule) - MOST_OF_A_RULE
+        if more > 0:
+            finding = kept[-1].finding
+            message = f"{finding.message} (and at least {more} more of this rule)"
+            kept[-1] = replace(kept[-1], finding=replace(finding, message=message))
+    return sorted(kept, key=lambda diagnostic: diagnostic.order[:3])

@@ -30,10 +30,10 @@ from wholecard.nova.match import (
 from wholecard.nova.match.pattern import cost
 from wholecard.nova.options import Option, Role, by_name
 
-# More of either is no configuration, and would take longer than anyone waits for.
+# Larger is no configuration, and would take too long.
 MOST_VALUES = 500
 LONGEST_VALUE = 1 << 16
-# Steps that the regular expressions of one object may take for one device.
+# Steps that the regular expressions of one device_spec may take for one device.
 MOST_STEPS = 200
 
 
@@ -57,9 +57,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Value:
-    """A value that has to be JSON: its text after substitution, and what became of it.
+    """A value that has to be JSON: its text after substitution, and its data.
 
-    `wrong` is set where it is none, and `data` says nothing then.
+    `wrong` says why it is not JSON; `data` is None then.
     """
 
     entry: ConfEntry
@@ -76,9 +76,16 @@ class Value:
         """The keys that come more than once in one object."""
         return self._spans[1]
 
+    def items(self) -> Iterator[tuple[Path, Any]]:
+        """The objects of a device_spec with their paths: of a list each, else the value itself."""
+        if isinstance(self.data, list):
+            yield from (((index,), item) for index, item in enumerate(self.data))
+        else:
+            yield (), self.data
+
     @property
     def is_own_text(self) -> bool:
-        """Whether nothing of another option stands in it, which might be a password."""
+        """Whether it has no other option's value in it, which might be a password."""
         return not self.text.replaced
 
     def spot(self, start: int, end: int) -> Spot:
@@ -107,7 +114,7 @@ class Value:
 
 @dataclass(frozen=True)
 class ReadSpec:
-    """One object of a device_spec: where it stands, and the spec or why nova refuses it."""
+    """One object of a device_spec: its position, and the spec or why nova refuses it."""
 
     value: Value
     path: Path
@@ -120,7 +127,7 @@ class ReadSpec:
         """How many steps matching one device may take."""
         address = self.spec.address if self.spec else None
         patterns = address.patterns if address else ()
-        return sum(cost(each.pattern, 4) for each in patterns) or 1
+        return sum(cost(pattern.pattern, 4) for pattern in patterns) or 1
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ class ReadAlias:
 
 @dataclass(frozen=True)
 class Service:
-    """A service's configuration. `role` None is one of which nobody said what reads it.
+    """A service's configuration. `role` is None where it is not known which service reads it.
 
     `facts` are the hosts that it runs on, where that matters and is known.
     """
@@ -157,7 +164,7 @@ class Service:
         return self.release.nova
 
     def reads(self, name: str) -> bool:
-        """Whether its role reads the option of that newest name; all where nobody said."""
+        """Whether its role reads the option of that newest name; True for a role not known."""
         return self.role is None or by_name(name).is_read_by(self.role, self.major)
 
     def effective(self, name: str) -> Effective:
@@ -183,7 +190,7 @@ class Service:
         return self.facts[0].sysfs if self.facts else DeviceSysfs(())
 
     def values(self, name: str) -> list[Value]:
-        """The values of an option that has to be JSON, wherever the role reads it or not.
+        """The values of an option that has to be JSON, whether the role reads it or not.
 
         Those that are too long or too many are left out; see `overlong`.
         """
@@ -203,7 +210,7 @@ class Service:
     def overlong(self, option: Option) -> Iterator[ConfEntry]:
         """The entries that are not examined."""
         entries = self.conf.effective(option, self.major).entries
-        yield from (each for each in entries[:MOST_VALUES] if len(each.value) > LONGEST_VALUE)
+        yield from (entry for entry in entries[:MOST_VALUES] if len(entry.value) > LONGEST_VALUE)
         yield from entries[MOST_VALUES : MOST_VALUES + 1]
 
     def _value(self, entry: ConfEntry) -> Value:
@@ -215,19 +222,16 @@ class Service:
     def specs(self) -> list[ReadSpec]:
         """Every object of every device_spec, in nova's order.
 
-        Those in which another option's value stands are left out: nothing that is said of them
-        could be sure to hold no password.
+        Those that contain another option's value are left out: a message about them might show a
+        password.
         """
-        found = []
+        specs = []
         for value in self.values("device_spec"):
-            if not value.is_own_text:
-                continue
-            items = value.data if isinstance(value.data, list) else [value.data]
-            for place, conf in enumerate(items):
-                if isinstance(conf, dict):
-                    path = (place,) if isinstance(value.data, list) else ()
-                    found.append(self._spec(value, path, conf))
-        return found[:MOST_VALUES]
+            if value.is_own_text:
+                for path, conf in value.items():
+                    if isinstance(conf, dict):
+                        specs.append(self._spec(value, path, conf))
+        return specs[:MOST_VALUES]
 
     def _spec(self, value: Value, path: Path, conf: dict[str, Any]) -> ReadSpec:
         try:
@@ -237,21 +241,21 @@ class Service:
 
     @cached_property
     def aliases(self) -> list[ReadAlias]:
-        """Every alias by itself, but those in which another option's value stands."""
-        found = []
+        """Every alias by itself, but those that contain another option's value."""
+        read = []
         for value in self.values("alias"):
             if not isinstance(value.data, dict) or not value.is_own_text:
                 continue
             try:
-                made = parse_aliases([value.text.text], self.rules)
-                found.append(ReadAlias(value, value.data, next(iter(made.values())), None))
+                by_name = parse_aliases([value.text.text], self.rules)
+                read.append(ReadAlias(value, value.data, next(iter(by_name.values())), None))
             except AliasError as error:
-                found.append(ReadAlias(value, value.data, None, error))
-        return found
+                read.append(ReadAlias(value, value.data, None, error))
+        return read
 
     @cached_property
     def given(self) -> list[GivenDevice]:
-        """Every device of every host that a device_spec gives, or would give but for another."""
+        """Every device of every host that some device_spec matches."""
         return [
             GivenDevice(facts, device, tuple(specs))
             for facts in self.facts
@@ -267,12 +271,12 @@ class Service:
         if len(self.facts) < 2 or not self.specs:
             return self.facts
         names = {given.facts.name for given in self.given}
-        return tuple(each for each in self.facts if each.name in names) or self.facts
+        return tuple(facts for facts in self.facts if facts.name in names) or self.facts
 
-    def says(self, remarks: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-        """The remarks as those of this service's role."""
+    def as_own(self, diagnostics: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+        """The diagnostics as those of this service's role."""
         roles = (self.role,) if self.role else ()
-        return (replace(each, roles=roles) for each in remarks)
+        return (replace(diagnostic, roles=roles) for diagnostic in diagnostics)
 
 
 @dataclass(frozen=True)
@@ -285,17 +289,18 @@ class GivenDevice:
 
 
 def _matches(facts: Facts, specs: list[ReadSpec]) -> Iterator[tuple[Device, list[ReadSpec]]]:
-    by_ids: dict[str, list[Device]] = {}
+    by_vendor: dict[str, list[Device]] = {"*": list(facts.devices)}
     for device in facts.devices:
-        by_ids.setdefault(device.vendor_id, []).append(device)
-    found: dict[str, list[ReadSpec]] = {}
-    for each in specs:
-        if each.spec is None or each.steps > MOST_STEPS:
+        by_vendor.setdefault(device.vendor_id, []).append(device)
+    matching: dict[str, list[ReadSpec]] = {}
+    for read in specs:
+        spec = read.spec
+        if spec is None or read.steps > MOST_STEPS:
             continue
-        vendor = each.spec.vendor_id
-        for device in facts.devices if vendor == "*" else by_ids.get(vendor, ()):
-            if each.spec.product_id in ("*", device.product_id) and each.spec.match(device):
-                found.setdefault(device.address, []).append(each)
+        for device in by_vendor.get(spec.vendor_id, ()):
+            # The cheap comparison first: `match` reads the whole spec.
+            if spec.product_id in ("*", device.product_id) and spec.match(device):
+                matching.setdefault(device.address, []).append(read)
     for device in facts.devices:
-        if device.address in found:
-            yield device, found[device.address]
+        if device.address in matching:
+            yield device, matching[device.address]

@@ -160,7 +160,7 @@ def test_a_tuning_that_is_none(values: dict[str, str], optimised: str, lines: li
     text = "[placement]\n" + "".join(f"{k} = {v}\n" for k, v in {**TUNED, **values}.items())
     text += f"[workarounds]\noptimize_for_wide_provider_trees = {optimised}\n"
     found = lint([compute, service(text, "placement", "2025.2", path="placement.conf")])
-    assert [(each.path, each.place.line) for each in found] == [
+    assert [(each.path, each.position.line) for each in found] == [
         ("placement.conf", line) for line in lines
     ]
     assert {each.finding.rule for each in found} <= {"WC259"}
@@ -178,7 +178,7 @@ def test_placement_that_cannot_be_tuned(series: str, host: str, fires: bool) -> 
     for on, told in (("true", fires), ("false", False)):
         text = f"[pci]\nalias = {ALIAS}\n[filter_scheduler]\npci_in_placement = {on}\n"
         found = lint([compute, service(text, "api", series, path="api.conf")])
-        assert [(each.path, each.place.line, each.finding.rule) for each in found] == (
+        assert [(each.path, each.position.line, each.finding.rule) for each in found] == (
             [("api.conf", 4, "WC259")] if told else []
         )
 
@@ -205,7 +205,7 @@ def test_several_earlier_specs_together() -> None:
         f"device_spec = {H100}\n"
     )
     found = only(service(text, "compute", "2025.2", "gpu-01"))
-    assert (found.finding.rule, found.place.line) == ("WC251", 4)
+    assert (found.finding.rule, found.position.line) == ("WC251", 4)
     assert "nova.conf:2, nova.conf:3 together give all" in found.finding.message
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from wholecard.core.capabilities import Capability
 from wholecard.core.near_names import NearNames
 from wholecard.nova.lint.checks.device_spec import early_key, unknown_key
-from wholecard.nova.lint.diagnostic import ERROR, Diagnostic, TextEdit, remark
+from wholecard.nova.lint.diagnostic import ERROR, Diagnostic, TextEdit, entry_diagnostic
 from wholecard.nova.lint.option_spelling import series
 from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.match import AliasError, parse_aliases
@@ -16,42 +16,48 @@ from wholecard.nova.options import ALIAS_KEYS, NUMA_POLICIES, numa_policies
 from wholecard.pci.device_types import DEVICE_TYPES
 
 _TYPES = NearNames(DEVICE_TYPES)
-_SHORT_TYPES = {each.removeprefix("type-").lower(): each for each in DEVICE_TYPES}
+_SHORT_TYPES = {name.removeprefix("type-").lower(): name for name in DEVICE_TYPES}
 _POLICIES = NearNames(NUMA_POLICIES)
 _PREFIXED = re.compile(r"\s*(?:0[xX])?([0-9a-fA-F]{4})\s*")
 
 _RULES = {"bad-id": "WC222", "ids-missing": "WC233", "several-specs": "WC232"}
 _AGREEING = {"policy-mismatch": "numa_policy", "device-type-mismatch": "device_type",
              "device-type-missing": "device_type"}  # fmt: skip
-_REFUSED = "nova refuses every alias for it"
+_REFUSED = "nova refuses every alias because of it"
 
 
 def check_aliases(service: Service) -> Iterator[Diagnostic]:
     """What nova refuses of an alias by itself."""
     for alias in service.aliases:
-        early = False
-        for key in alias.conf:
-            since = ALIAS_KEYS.get(key)
-            if since is None:
-                yield unknown_key("alias", alias.value, (key,), alias.conf)
-            elif since > service.major:
-                early = True
-                yield early_key(service, alias.value, (key,), since, ERROR)
-        if alias.error is None and any(sign in alias.name for sign in ":,"):
-            yield remark(
-                "WC261", ERROR, alias.value.at_value(("name",)),
-                "a flavor asks for NAME:COUNT[,NAME:COUNT], and nova splits at these signs: none "
-                "can ask for this alias",
-                "Write another sign, and the same name into the flavors.",
-            )  # fmt: skip
-        if alias.error is None or alias.error.kind == "unknown-key":
-            continue
-        if alias.error.key == "numa_policy":
-            # Before it knows the key nova has refused it already.
-            if not early:
-                yield _policy(service, alias, alias.error)
-        else:
-            yield _refused(service, alias, alias.error)
+        yield from _keys(service, alias)
+        error = alias.error
+        if error is None:
+            if any(separator in alias.name for separator in ":,"):
+                yield _unusable_name(alias)
+        elif error.key == "numa_policy":
+            # A release without the key refuses the key, not the policy.
+            if ALIAS_KEYS["numa_policy"] <= service.major:
+                yield _policy(service, alias, error)
+        elif error.kind != "unknown-key":
+            yield _refused(service, alias, error)
+
+
+def _keys(service: Service, alias: ReadAlias) -> Iterator[Diagnostic]:
+    for key in alias.conf:
+        since = ALIAS_KEYS.get(key)
+        if since is None:
+            yield unknown_key("alias", alias.value, (key,), alias.conf)
+        elif since > service.major:
+            yield early_key(service, alias.value, (key,), since, ERROR)
+
+
+def _unusable_name(alias: ReadAlias) -> Diagnostic:
+    return entry_diagnostic(
+        "WC261", ERROR, alias.value.at_value(("name",)),
+        "a flavor asks for NAME:COUNT[,NAME:COUNT], and nova splits at colon and comma: no flavor "
+        "can ask for this alias",
+        "Use another character, and the same name in the flavors.",
+    )  # fmt: skip
 
 
 def _refused(service: Service, alias: ReadAlias, error: AliasError) -> Diagnostic:
@@ -64,15 +70,15 @@ def _refused(service: Service, alias: ReadAlias, error: AliasError) -> Diagnosti
         + (", or a resource_class." if service.rules.pci_in_placement else "."),
     }
     refused = _REFUSED
-    # In that release aliases have been checked so since a later version.
+    # nova 31.3.1 got the check by a backport (nova/pci/request.py, `_validate_aliases`).
     if service.major == Capability.ALIASES_CHECKED.since and error.kind in (
         "ids-missing",
         "several-specs",
     ):
         refused = f"{_REFUSED}, from 31.3.1 on"
-    return remark(
+    return entry_diagnostic(
         rule, ERROR, spot, f"{' '.join(error.reason.split())[:200]}: {refused}",
-        fixes.get(rule, _advice(error)), _mend(alias, error),
+        fixes.get(rule, _advice(error)), _edits(alias, error),
     )  # fmt: skip
 
 
@@ -86,33 +92,33 @@ def _advice(error: AliasError) -> str:
     return "Give the alias a name of 1 to 256 characters." if error.key == "name" else ""
 
 
-def _mend(alias: ReadAlias, error: AliasError) -> tuple[TextEdit, ...]:
-    given = alias.conf.get(error.key)
+def _edits(alias: ReadAlias, error: AliasError) -> tuple[TextEdit, ...]:
+    value = alias.conf.get(error.key)
     path = (error.key,)
-    if error.kind == "bad-id" and isinstance(given, str):
-        match = _PREFIXED.fullmatch(given)
+    if error.kind == "bad-id" and isinstance(value, str):
+        match = _PREFIXED.fullmatch(value)
         return alias.value.replaced(path, match[1].lower()) if match else ()
-    if error.key == "device_type" and isinstance(given, str):
-        right = _TYPES.same(given) or _SHORT_TYPES.get(given.lower())
+    if error.key == "device_type" and isinstance(value, str):
+        right = _TYPES.same(value) or _SHORT_TYPES.get(value.lower())
         return alias.value.replaced(path, right) if right else ()
-    if error.kind == "not-text" and isinstance(given, bool):
-        return alias.value.replaced(path, str(given).lower())
+    if error.kind == "not-text" and isinstance(value, bool):
+        return alias.value.replaced(path, str(value).lower())
     return ()
 
 
 def _policy(service: Service, alias: ReadAlias, error: AliasError) -> Diagnostic:
-    given = alias.conf.get("numa_policy")
-    since = NUMA_POLICIES.get(given, 0) if isinstance(given, str) else 0
+    policy = alias.conf.get("numa_policy")
+    since = NUMA_POLICIES.get(policy, 0) if isinstance(policy, str) else 0
     allowed = numa_policies(service.major)
     spot = alias.value.at_value(("numa_policy",))
     if since > service.major:
-        return remark(
+        return entry_diagnostic(
             "WC234", ERROR, spot,
-            f"the policy {given} is there from {series(since)} on: {_REFUSED}",
+            f"nova has the policy {policy} since {series(since)}: {_REFUSED}",
             f"Write one of {', '.join(allowed)}.",
         )  # fmt: skip
-    right = _POLICIES.same(given) if isinstance(given, str) else None
-    return remark(
+    right = _POLICIES.same(policy) if isinstance(policy, str) else None
+    return entry_diagnostic(
         "WC230", ERROR, spot, f"{' '.join(error.reason.split())[:200]}: {_REFUSED}",
         f"Write one of {', '.join(allowed)}.",
         alias.value.replaced(("numa_policy",), right) if right in allowed else (),
@@ -120,7 +126,7 @@ def _policy(service: Service, alias: ReadAlias, error: AliasError) -> Diagnostic
 
 
 def check_agreement(service: Service) -> Iterator[Diagnostic]:
-    """Aliases of one name: what has to be the same in all of them, and whether there may be two."""
+    """Aliases of one name: what has to be the same in them, and whether several are allowed."""
     by_name: dict[str, list[ReadAlias]] = {}
     for alias in service.aliases:
         if alias.error is None:
@@ -139,11 +145,11 @@ def _several(service: Service, name: str, aliases: list[ReadAlias]) -> Diagnosti
         if service.rules.has(Capability.ALIASES_CHECKED)
         else "refuses a server that asks"
     )
-    return remark(
+    return entry_diagnostic(
         "WC232", ERROR, aliases[1].value.at_value(("name",)),
-        f"{name!r} is there {len(aliases)} times, and with pci_in_placement an alias has one spec: "
-        f"nova {when}",
-        "Give the device_specs one resource_class, and let one alias name it.",
+        f"{name!r} is defined {len(aliases)} times, and with pci_in_placement an alias has one "
+        f"spec: nova {when}",
+        "Give the device_specs one resource_class, and name it in one alias.",
     )  # fmt: skip
 
 
@@ -157,7 +163,7 @@ def _disagreements(service: Service, aliases: list[ReadAlias]) -> Iterator[Diagn
             if key is None:
                 continue
             value = alias.value
-            yield remark(
+            yield entry_diagnostic(
                 "WC231", ERROR, value.at_value((key,) if key in alias.conf else ()),
                 f"{error.reason}: {_REFUSED}",
                 f"Write the same {key} in every alias of that name.",

@@ -1,4 +1,4 @@
-"""How many cards there are: against the site's wish, and for Placement's settings."""
+"""How many cards are given: compared with the site file, and for Placement's settings."""
 
 from __future__ import annotations
 
@@ -11,73 +11,84 @@ from wholecard.nova.conf.conf_file import Position
 from wholecard.nova.conf.service_conf import as_boolean
 from wholecard.nova.desired.tuning import Setting, is_too_wide, tuning
 from wholecard.nova.lint.checks.inventory import devices_given
-from wholecard.nova.lint.diagnostic import NOTE, WARNING, Diagnostic, file_remark, remark
-from wholecard.nova.lint.service import Service
+from wholecard.nova.lint.diagnostic import (
+    NOTE,
+    WARNING,
+    Diagnostic,
+    entry_diagnostic,
+    file_diagnostic,
+)
+from wholecard.nova.lint.service import Facts, Service
 from wholecard.nova.options import Role
 from wholecard.site.card_matching import functions_of
 
 if TYPE_CHECKING:
     from wholecard.site.model import Site
 
-# The number from which Placement with its own settings does not answer in time.
+# From this number on Placement with its defaults does not answer in time (measured,
+# docs/explanation/placement-tuning.md).
 MANY = 8
 
 
-def check_wished(services: Sequence[Service], site: Site | None) -> Iterator[Diagnostic]:
+def check_site_counts(services: Sequence[Service], site: Site | None) -> Iterator[Diagnostic]:
     """The cards that a host's device_specs give are as many as the site says."""
     if site is None:
         return
     for service in services:
-        for facts in service.hosts if service.role == "compute" else ():
-            wished = site.hosts[facts.name].cards if facts.name in site.hosts else {}
-            given = {
-                device.address: spec
-                for host, device, spec in devices_given(service)
-                if host is facts
-            }
-            for kind, count in wished.items():
-                if kind not in site.cards:
-                    continue
-                meant = functions_of(site.cards[kind], facts.name, facts.host)
-                found = [str(each.address) for each in meant if str(each.address) in given]
-                if len(found) == count or not service.specs:
-                    continue
-                spec = given[found[-1]] if found else service.specs[0]
-                wrong = remark(
-                    "WC252", WARNING, spec.value.at_value(spec.path),
-                    f"{facts.name} gives {len(found)} of the kind {kind}, "
-                    f"and the site wants {count}",
-                    "Name them by address, or change the number in the site file.",
-                )  # fmt: skip
-                yield from service.says([wrong])
+        for facts in service.hosts if service.role == "compute" and service.specs else ():
+            if facts.name in site.hosts:
+                yield from service.as_own(_miscounted(service, facts, site))
+
+
+def _miscounted(service: Service, facts: Facts, site: Site) -> Iterator[Diagnostic]:
+    specs = {device.address: spec for host, device, spec in devices_given(service) if host is facts}
+    for kind, count in site.hosts[facts.name].cards.items():
+        if kind not in site.cards:
+            continue
+        functions = functions_of(site.cards[kind], facts.name, facts.host)
+        given = [str(function.address) for function in functions if str(function.address) in specs]
+        if len(given) != count:
+            spec = specs[given[-1]] if given else service.specs[0]
+            yield entry_diagnostic(
+                "WC252", WARNING, spec.value.at_value(spec.path),
+                f"the device_specs give {len(given)} of the kind {kind} on {facts.name}, and the "
+                f"site file has {count}",
+                "Name them by address, or change the number in the site file.",
+            )  # fmt: skip
 
 
 def check_tuning(services: Sequence[Service]) -> Iterator[Diagnostic]:
     """With many cards of a kind on a host Placement and the scheduler need other settings."""
-    computes = [each for each in services if each.facts and each.role in (None, "compute")]
     counts = Counter(
         (facts.name, device.vendor_id, device.product_id)
-        for service in computes
+        for service in services
+        if service.role in (None, "compute")
         for facts, device, _ in devices_given(service)
     )
-    if not counts:
+    most, hosts = max(counts.values(), default=0), len({name for name, _, _ in counts})
+    if most < MANY:
         return
-    most, hosts = max(counts.values()), len({name for name, _, _ in counts})
-    uses = any(each.boolean("pci_in_placement") for each in services) or not any(
-        each.role in ("api", "scheduler", "conductor") for each in services
-    )
+    uses_placement = _uses_placement(services)
     for service in services:
-        if service.role in ("placement", "scheduler", "conductor") and uses:
-            yield from service.says(_untuned(service, service.role, most, hosts))
-        if most >= MANY and service.reads("pci_in_placement"):
-            yield from service.says(_too_wide(service, most))
+        if service.role in ("placement", "scheduler", "conductor") and uses_placement:
+            yield from service.as_own(_untuned(service, service.role, most, hosts))
+        if service.reads("pci_in_placement"):
+            yield from service.as_own(_too_wide(service, most))
+
+
+def _uses_placement(services: Sequence[Service]) -> bool:
+    """Whether cards are requested from Placement; taken to be so where no file tells."""
+    deciders = [
+        service for service in services if service.role in ("api", "scheduler", "conductor")
+    ]
+    return not deciders or any(service.boolean("pci_in_placement") for service in services)
 
 
 def _too_wide(service: Service, most: int) -> Iterator[Diagnostic]:
-    """Cards are chosen in Placement, and that release's cannot be tuned for so many."""
+    """Cards are chosen in Placement, and in this release it cannot be tuned for so many."""
     if is_too_wide(service.major, most) and service.boolean("pci_in_placement"):
         since = Capability.WIDE_PROVIDER_TREES.series
-        yield remark(
+        yield entry_diagnostic(
             "WC259", WARNING, service.effective("pci_in_placement").entries[-1],
             f"a host gives {most} cards of one kind, and Placement of {service.release} cannot be "
             f"tuned for choosing among them; {since} is the first that can",
@@ -87,37 +98,42 @@ def _too_wide(service: Service, most: int) -> Iterator[Diagnostic]:
 
 
 def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Diagnostic]:
-    if most < MANY:
-        return
     missing = []
     for setting in tuning(role, service.major, most, hosts):
-        found = service.conf.find(setting.section, setting.name)
-        if not found:
+        entries = service.conf.find(setting.section, setting.name)
+        if not entries:
             missing.append(setting)
-        elif not _is_enough(setting, service.conf.substituted(found[-1]).text):
-            yield remark(
-                "WC259", WARNING, found[-1],
+        elif not _is_enough(setting, service.conf.substituted(entries[-1]).text):
+            yield entry_diagnostic(
+                "WC259", WARNING, entries[-1],
                 f"a host gives {most} cards of one kind, and with this value Placement does not "
                 "answer in time for them, or not for all hosts",
                 f"Write {setting.name} = {setting.value}: {setting.reason}.",
             )  # fmt: skip
-    for file in service.conf.files[-1:] if missing else ():
-        shared = [each for each in missing if _is_everybodys(each)]
-        own = [each for each in missing if not _is_everybodys(each)]
-        parts = [f"Write\n{_lines(own)}"] if own else []
-        if shared:
-            lead = "And into" if own else "Write into"
-            parts.append(f"{lead} a file that nova-{role} alone reads\n{_lines(shared)}")
-        yield file_remark(
-            "WC259", WARNING if role == "placement" else NOTE, file, Position(1, 1),
-            f"a host gives {most} cards of one kind, and {role} has its own settings for "
-            f"{', '.join(each.name for each in missing)}",
-            "\n".join(parts),
-        )  # fmt: skip
+    if missing:
+        names = ", ".join(setting.name for setting in missing)
+        for file in service.conf.files[-1:]:
+            yield file_diagnostic(
+                "WC259", WARNING if role == "placement" else NOTE, file, Position(1, 1),
+                f"a host gives {most} cards of one kind, and the file of {role} does not set "
+                f"{names}",
+                _additions(role, missing),
+            )  # fmt: skip
+
+
+def _additions(role: Role, missing: list[Setting]) -> str:
+    """The lines to add, those that other services must not read in a file of their own."""
+    shared = [setting for setting in missing if _is_everybodys(setting)]
+    own = [setting for setting in missing if not _is_everybodys(setting)]
+    parts = [f"Write\n{_lines(own)}"] if own else []
+    if shared:
+        lead = "And into" if own else "Write into"
+        parts.append(f"{lead} a file that nova-{role} alone reads\n{_lines(shared)}")
+    return "\n".join(parts)
 
 
 def _is_enough(setting: Setting, text: str) -> bool:
-    """Whether the value does what the setting is for; others than these are the operator's.
+    """Whether the value does what the setting is for; of other options any value is accepted.
 
     -1 is no limit (placement, conf/placement.py).
     """
@@ -132,12 +148,12 @@ def _is_enough(setting: Setting, text: str) -> bool:
 
 
 def _is_everybodys(setting: Setting) -> bool:
-    """Whether every service would take it, where they share the file.
+    """Whether every service would read it, where they share the file.
 
-    What nova-scheduler alone has in [DEFAULT] (up to Newton) has that in its name.
+    Up to Newton nova-scheduler's own options are in [DEFAULT] and have its name.
     """
     return setting.section == "DEFAULT" and not setting.name.startswith("scheduler_")
 
 
 def _lines(settings: list[Setting]) -> str:
-    return "\n".join(f"    [{each.section}] {each.name} = {each.value}" for each in settings)
+    return "\n".join(f"    [{one.section}] {one.name} = {one.value}" for one in settings)

@@ -1,4 +1,4 @@
-"""The files themselves: what nova cannot read, or reads otherwise than it looks."""
+"""The files themselves: what nova cannot read, or reads differently than it seems."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from wholecard.nova.lint.diagnostic import (
     Diagnostic,
     Spot,
     TextEdit,
-    file_remark,
-    remark,
+    entry_diagnostic,
+    file_diagnostic,
 )
 from wholecard.nova.lint.option_spelling import section_meant
 from wholecard.nova.lint.service import MOST_VALUES, Service
@@ -27,13 +27,13 @@ from wholecard.nova.options import OPTIONS, find
 _INDENTED = re.compile(r"\s+([A-Za-z_][\w.-]*)\s*[=:]")
 _PERCENT = re.compile(r"%\((\w+)\)s")
 
-_MENDS = {
+_FIXES = {
     "assignment": "Write NAME = VALUE, or begin the line with #.",
     "name": "Write the option's name before the sign.",
-    "continuation": "Take the blanks off its beginning, or write it below the value it goes on.",
+    "continuation": "Remove the indentation, or put the line below the value that it continues.",
     "bracket": "Write [NAME] alone on the line.",
     "section": "Write the section's name between the brackets.",
-    "no-section": "Write [DEFAULT], or the section that it belongs to, on a line above.",
+    "no-section": "Write [DEFAULT], or the section it belongs to, on a line above.",
     "encoding": "Store the file as UTF-8: iconv -f LATIN1 -t UTF-8",
     "mark": "Store the file as UTF-8 without a byte order mark.",
     "large": "Name the file that the service reads.",
@@ -42,16 +42,16 @@ _RULES = {"encoding": "WC202", "mark": "WC202", "large": "WC203"}
 
 
 def check_format(service: Service) -> Iterator[Diagnostic]:
-    """What oslo.config stops at when the service starts."""
-    # Of lines that belong to a value above them `check_spec.check_json` tells, and that nova stops.
+    """Lines at which oslo.config stops, so that the service does not start."""
+    # `device_spec.check_json` reports lines that belong to a value above them.
     above = broken_lines(broken(service))
     for file in service.conf.files:
-        template = next((each for each in file.problems if _is_template(file, each)), None)
+        template = next((one for one in file.problems if _is_template(file, one)), None)
         if template is not None:
-            yield file_remark(
+            yield file_diagnostic(
                 "WC201", ERROR, file, template.place,
-                "the file is a template, and not what the service reads",
-                "Lint what is made of it.",
+                "the file is a template, not what the service reads",
+                "Lint the file that is made from it.",
             )  # fmt: skip
             continue
         for problem in file.problems:
@@ -68,20 +68,21 @@ def _is_template(file: ConfFile, problem: Problem) -> bool:
 
 def _problem(file: ConfFile, problem: Problem) -> Diagnostic:
     rule = _RULES.get(problem.kind, "WC201")
-    mend = [TextEdit(file, 0, 1, "")] if problem.kind == "mark" else []
-    return file_remark(rule, ERROR, file, problem.place, problem.text, _MENDS[problem.kind], mend)
+    fix = _FIXES[problem.kind]
+    edits = [TextEdit(file, 0, 1, "")] if problem.kind == "mark" else []
+    return file_diagnostic(rule, ERROR, file, problem.place, problem.text, fix, edits)
 
 
 def check_amount(service: Service) -> Iterator[Diagnostic]:
-    """Values so long or so many that nobody wrote them."""
+    """Values so long or so many that no person wrote them."""
     for option in OPTIONS:
         if option.name in ("device_spec", "alias"):
             for entry in service.overlong(option):
-                yield remark(
+                yield entry_diagnostic(
                     "WC203", WARNING, entry,
                     f"values of more than 64 KiB, and what follows the {MOST_VALUES}th, are not "
                     "examined",
-                    "Look whether a template was repeated.",
+                    "Check whether a template was repeated.",
                 )  # fmt: skip
 
 
@@ -89,30 +90,32 @@ def check_sections(service: Service) -> Iterator[Diagnostic]:
     """Sections of which nova reads nothing, because their name is not quite right."""
     for file in service.conf.files:
         for header in file.headers:
-            name = header.section
-            right = section_meant(name)
-            if right is None:
-                continue
-            place = Position(header.line, 1)
-            start = file.offset(place)
-            same = squeezed(name) == squeezed(right)
-            why = _objection(service, file, header, right) if same else ""
-            mend = (
-                [TextEdit(file, start + 1, start + 1 + len(name), right)]
-                if same and not why
-                else []
-            )
-            by_hand = f" by hand, for then what stands there begins to count: {why}" if why else ""
-            yield file_remark(
-                "WC204", ERROR, file, place,
-                f"nova does not read the section [{name}], and so nothing that stands in it",
-                f"Write [{right}]{by_hand}.", mend,
-            )  # fmt: skip
+            right = section_meant(header.section)
+            if right is not None:
+                yield _unread_section(service, file, header, right)
+
+
+def _unread_section(service: Service, file: ConfFile, header: Header, right: str) -> Diagnostic:
+    name, position = header.section, Position(header.line, 1)
+    is_same = squeezed(name) == squeezed(right)
+    why = _objection(service, file, header, right) if is_same else ""
+    start = file.offset(position) + 1
+    edits = [TextEdit(file, start, start + len(name), right)] if is_same and not why else []
+    return file_diagnostic(
+        "WC204", ERROR, file, position,
+        f"nova does not read the section [{name}], nor any option in it",
+        f"Write [{right}]{_by_hand(why)}.", edits,
+    )  # fmt: skip
+
+
+def _by_hand(why: str) -> str:
+    """What a fix says where an option would begin to count and `why` is against that."""
+    return f" by hand, because it then begins to count: {why}" if why else ""
 
 
 def _objection(service: Service, file: ConfFile, header: Header, right: str) -> str:
     """Why the options below a header may not simply begin to count; empty where they may."""
-    first = bisect_right(file.entries, header.line, key=lambda each: each.line)
+    first = bisect_right(file.entries, header.line, key=lambda entry: entry.line)
     for entry in file.entries[first : first + MOST_VALUES]:
         if entry.section != header.section:
             break
@@ -125,7 +128,7 @@ def _objection(service: Service, file: ConfFile, header: Header, right: str) -> 
 
 
 def check_swallowed(service: Service) -> Iterator[Diagnostic]:
-    """Lines that begin with a blank and so continue a value, though they look like options."""
+    """Indented lines that look like options, and to oslo.config continue a value."""
     for entry in service.conf.entries:
         if entry.count == 1:
             continue
@@ -138,14 +141,12 @@ def check_swallowed(service: Service) -> Iterator[Diagnostic]:
 
 
 def _swallowed(entry: ConfEntry, number: int, match: re.Match[str], why: str) -> Diagnostic:
-    blanks = match.start(1)
-    place = Position(entry.line + number, blanks + 1)
-    by_hand = f" by hand, for then it begins to count: {why}" if why else ""
-    start = entry.file.offset(Position(place.line, 1))
-    return file_remark(
-        "WC205", ERROR, entry.file, place,
-        f"{match[1]} begins with a blank, so nova takes the line for a part of the value above it",
-        f"Take the blanks off the line's beginning{by_hand}.",
+    blanks, line = match.start(1), entry.line + number
+    start = entry.file.offset(Position(line, 1))
+    return file_diagnostic(
+        "WC205", ERROR, entry.file, Position(line, blanks + 1),
+        f"{match[1]} is indented, so nova reads the line as a part of the value above it",
+        f"Remove the indentation{_by_hand(why)}.",
         [] if why else [TextEdit(entry.file, start, start + blanks, "")],
     )  # fmt: skip
 
@@ -160,21 +161,21 @@ def check_twice(service: Service) -> Iterator[Diagnostic]:
                     continue
                 last = entries[-1]
                 for entry in entries[:-1]:
-                    yield remark(
+                    yield entry_diagnostic(
                         "WC206", WARNING, entry,
-                        f"nova takes the {name} of line {last.line} and forgets this one",
+                        f"nova takes the {name} of line {last.line} and ignores this one",
                         "Put all of it on one line, and delete the other.",
                     )  # fmt: skip
 
 
 def check_types(service: Service) -> Iterator[Diagnostic]:
-    """Booleans and numbers that are none."""
+    """Booleans and numbers that oslo.config cannot read."""
     for option in OPTIONS:
         effective = service.effective(option.name)
         for entry in effective.entries:
             wrong = wrong_type(option, entry.value)
             if wrong and "$" not in entry.value:
-                yield remark(
+                yield entry_diagnostic(
                     "WC207", ERROR, Spot(entry, 0, len(entry.value.split("\n")[0])),
                     f"{entry.name} has to be {wrong}: the service does not start",
                     "Write true or false." if option.kind == "boolean" else f"Write {wrong}.",
@@ -189,14 +190,14 @@ def check_dollars(service: Service) -> Iterator[Diagnostic]:
                 continue
             text = service.conf.substituted(entry)
             for name, offset in text.unknown:
-                yield remark(
+                yield entry_diagnostic(
                     "WC208", ERROR, Spot(entry, offset, len(name) + 1),
-                    f"nova replaces ${name} by the option of that name, and the files set none: "
-                    "where nova has no such option either, the service does not start",
+                    f"nova replaces ${name} by the option of that name, and no file sets it: if "
+                    "nova has no such option either, the service does not start",
                     "Write $$ for a dollar sign.",
                 )  # fmt: skip
             if not text.unknown and text.text != entry.value.replace("$$", "$"):
-                yield remark(
+                yield entry_diagnostic(
                     "WC208", NOTE, Spot(entry, entry.value.index("$"), 1),
                     "nova replaces $NAME in this value by another option's value",
                     "Write $$ for a dollar sign.",
@@ -209,8 +210,8 @@ def check_percents(service: Service) -> Iterator[Diagnostic]:
         for entry in service.effective(option.name).entries[:MOST_VALUES]:
             match = _PERCENT.search(entry.value)
             if match:
-                yield remark(
+                yield entry_diagnostic(
                     "WC209", ERROR, Spot(entry, match.start(), len(match[0])),
-                    f"nova does not replace {match[0]}: it stands in the value as it is",
+                    f"nova does not replace {match[0]}: it stays in the value as it is",
                     f"Write ${match[1]} for the option of that name, or the value itself.",
                 )  # fmt: skip

@@ -20,43 +20,43 @@ from wholecard.nova.lint.diagnostic import (
     Diagnostic,
     Spot,
     TextEdit,
-    file_remark,
-    remark,
+    entry_diagnostic,
+    file_diagnostic,
 )
 from wholecard.nova.lint.option_spelling import section_end
 from wholecard.nova.lint.service import Service
 from wholecard.nova.options import by_name
 
-# nova has some twenty; a list that is longer is looked at so far.
+# nova has some twenty filters; of a longer list only these are checked.
 MOST_FILTERS = 200
 
 
 def check_pci_filter(service: Service) -> Iterator[Diagnostic]:
-    """The filter that looks at PCI requests has to be in the list, which by default it is not."""
+    """The filter that checks PCI requests has to be in the list; nova's default lacks it."""
     effective = service.effective("enabled_filters")
     if service.role is None and not effective.is_set:
         return
     if PCI_FILTER in effective.values:
         return
     message = (
-        "is not enabled: a server that asks for a card is sent to hosts that have none free, and "
+        "is not enabled: a server that asks for a card is sent to hosts without a free one and "
         "fails there"
     )
     if not effective.is_set:
         option = by_name("enabled_filters").spelling(service.major)
-        wanted = ",".join((*default_filters(service.major), PCI_FILTER))
+        filters = ",".join((*default_filters(service.major), PCI_FILTER))
         for file in service.conf.files[-1:]:
-            yield file_remark(
+            yield file_diagnostic(
                 "WC236", ERROR, file, Position(1, 1),
-                f"no file sets {option}, and nova's own list has no {PCI_FILTER}: it {message}",
-                f"Write {option} = {wanted}",
+                f"no file sets {option}, and nova's default has no {PCI_FILTER}: it {message}",
+                f"Write {option} = {filters}",
             )  # fmt: skip
         return
     entry = effective.entries[-1]
-    if any(each.right == PCI_FILTER for each in _wrong(service)):
-        # It is there and spelled wrong: that is said of it.
+    if any(wrong.right == PCI_FILTER for wrong in _wrong(service)):
+        # It is misspelled, which is WC237.
         return
-    yield remark(
+    yield entry_diagnostic(
         "WC236", ERROR, entry, f"{PCI_FILTER} {message}", f"Append ,{PCI_FILTER} to the list.",
         _appended(entry),
     )  # fmt: skip
@@ -71,15 +71,15 @@ def _appended(entry: ConfEntry) -> tuple[TextEdit, ...]:
 
 
 def _wrong(service: Service) -> list[WrongFilter]:
-    """The filters that are not there, but for names in which another option's value stands."""
-    texts = service.conf.substituted
-    available = [texts(each).text for each in service.effective("available_filters").entries]
+    """The names that are no filters, without those that contain another option's value."""
+    entries = service.effective("available_filters").entries
+    available = [service.conf.substituted(entry).text for entry in entries]
     names = service.effective("enabled_filters").values[:MOST_FILTERS]
     return [each for each in wrong_filters(names, service.major, available) if "$" not in each.name]
 
 
 def check_filter_names(service: Service) -> Iterator[Diagnostic]:
-    """Filters that are not there: nova-scheduler does not start."""
+    """Filters that do not exist: nova-scheduler does not start."""
     effective = service.effective("enabled_filters")
     if not effective.is_set or len(effective.values) > MOST_FILTERS:
         return
@@ -89,7 +89,7 @@ def check_filter_names(service: Service) -> Iterator[Diagnostic]:
         before = sum(len(item) + 1 for item in items[: wrong.index])
         item = items[wrong.index]
         spot = Spot(entry, before + len(item) - len(item.lstrip()), len(wrong.name))
-        yield remark(
+        yield entry_diagnostic(
             "WC237", ERROR, spot, f"{wrong.problem(service.release)}; nova-scheduler cannot start",
             wrong.resolution, (spot.edit(wrong.right),) if wrong.right else (),
         )  # fmt: skip
@@ -100,29 +100,29 @@ def check_standard_filters(service: Service) -> Iterator[Diagnostic]:
     effective = service.effective("enabled_filters")
     if not effective.is_set:
         return
-    meant = {*effective.values, *(each.right for each in _wrong(service))}
+    meant = {*effective.values, *(wrong.right for wrong in _wrong(service))}
     lost = [name for name in default_filters(service.major) if name not in meant]
     if lost:
-        yield remark(
+        yield entry_diagnostic(
             "WC238", WARNING, effective.entries[-1],
-            f"the list lacks what is in nova's own: {', '.join(lost)}",
+            f"the list lacks filters of nova's default: {', '.join(lost)}",
             f"Add {', '.join(lost)}, unless it was left out on purpose.",
         )  # fmt: skip
 
 
 def check_available(service: Service) -> Iterator[Diagnostic]:
-    """Where the scheduler may take filters from, the PCI filter has to be."""
+    """The PCI filter has to be among the filters that the scheduler may use."""
     effective = service.effective("available_filters")
     if not effective.is_set or {*OWN_FUNCTIONS, PCI_FILTER_CLASS} & set(effective.values):
         return
     entry = effective.entries[-1]
     target = section_end(entry.file, entry.section)
-    mend: tuple[TextEdit, ...] = ()
+    edits: tuple[TextEdit, ...] = ()
     if target is not None and "$" not in entry.value:
-        where, text = target
-        mend = (TextEdit(entry.file, where, where, f"{text}{entry.name} = {ALL_FILTERS}\n"),)
-    yield remark(
+        offset, text = target
+        edits = (TextEdit(entry.file, offset, offset, f"{text}{entry.name} = {ALL_FILTERS}\n"),)
+    yield entry_diagnostic(
         "WC239", ERROR, entry,
         f"{PCI_FILTER} is not among the filters that these lines make available",
-        f"Add a line {entry.name} = {ALL_FILTERS}", mend,
+        f"Add a line {entry.name} = {ALL_FILTERS}", edits,
     )  # fmt: skip

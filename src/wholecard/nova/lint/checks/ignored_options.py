@@ -1,8 +1,8 @@
-"""Options that nova passes over, and what would be wrong with them were they to count.
+"""Options that nova ignores, and what would be wrong with them if they counted.
 
 A right name makes such an option count for the first time, perhaps after years: what nova refuses
-in it then keeps a service from starting, and cards may be given that nobody meant to give. So its
-value is looked at under the right name before the mend is called certain.
+in it then prevents a service from starting, and cards may be given that nobody meant to give. So
+its value is checked under the right name before the edit is called certain.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
 # Switches of the whole cloud; a host that has reported once refuses to start without it.
 _SWITCHES = {
     "report_in_placement": "it cannot be taken back on a host that has reported once",
-    "pci_in_placement": "every compute has to report its cards before",
+    "pci_in_placement": "every compute has to report its cards first",
 }
 
 
 def text_of(entry: ConfEntry) -> str:
-    """What stands in the file behind an entry's name, with its sign and all its lines."""
+    """The text of an entry behind its name, with the sign and all lines."""
     first, *more = entry.lines
     begin = first.find(entry.name) + len(entry.name)
     return "\n".join([first[begin:], *more])
@@ -52,26 +52,26 @@ def text_of(entry: ConfEntry) -> str:
 def objection(service: Service, option: Option, right: Spelling, text: str) -> str:
     """Why an option may not simply begin to count as `right`; empty where it may.
 
-    `text` is what stands behind its name: `= VALUE`, and lines that go on.
+    `text` is what follows its name: `= VALUE`, and continuation lines.
     """
     if option.name in _SWITCHES:
         return _SWITCHES[option.name]
     if option.kind != "multi" and service.effective(option.name).is_set:
         return f"{right} is set already"
     if "$" in text or len(text) > LONGEST_VALUE:
-        return "it has to be looked at"
+        return "check its value first"
     return _of_value(service, option, _alone(service, right, text))
 
 
-def _of_value(service: Service, option: Option, made: Service) -> str:
-    """What is wrong with an option's value in `made`, where it stands under its right name."""
-    values = [entry.value for file in made.conf.files for entry in file.entries]
+def _of_value(service: Service, option: Option, alone: Service) -> str:
+    """What is wrong with an option's value in `alone`, which has it under its right name."""
+    values = [entry.value for file in alone.conf.files for entry in file.entries]
     if values and (wrong := wrong_type(option, values[0])):
         return f"it has to be {wrong}"
-    if option.name == "alias" and _names(made) & _names(service):
-        return "an alias of that name is there already"
-    found = (found for check in _CHECKS.get(option.name, ()) for found in check(made))
-    return next((f"{each.finding.rule}, {each.finding.message}" for each in found), "")
+    if option.name == "alias" and _names(alone) & _names(service):
+        return "an alias of that name exists already"
+    diagnostics = (one for check in _CHECKS.get(option.name, ()) for one in check(alone))
+    return next((f"{one.finding.rule}, {one.finding.message}" for one in diagnostics), "")
 
 
 def _names(service: Service) -> set[str]:
@@ -79,7 +79,7 @@ def _names(service: Service) -> set[str]:
 
 
 def _alone(service: Service, right: Spelling, text: str) -> Service:
-    """A service of which nothing is known but this option, and how it uses Placement."""
+    """A service with nothing but this option, and the same use of Placement."""
     lines = [f"[{right.section}]", f"{right.name}{text}"]
     if service.rules.report_in_placement:
         lines += ["[pci]", "report_in_placement = true"]

@@ -3,62 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from wholecard.core import Severity
 from wholecard.core.capabilities import Capability
-from wholecard.host.facts.host import KernelUse
-from wholecard.nova.lint.diagnostic import ERROR, WARNING, Diagnostic, TextEdit, remark
-from wholecard.nova.lint.service import Facts, GivenDevice, ReadSpec, Service
+from wholecard.nova.lint.diagnostic import (
+    ERROR,
+    WARNING,
+    Diagnostic,
+    TextEdit,
+    entry_diagnostic,
+    listed,
+)
+from wholecard.nova.lint.json_positions import Path
+from wholecard.nova.lint.service import Facts, GivenDevice, ReadSpec, Service, Value
 from wholecard.nova.match import Device, PlacementError, Spec, providers_of
 from wholecard.pci import Card, Function, is_bmc_display
 
-# linux: drivers/vfio/pci/*/Kconfig. Variant drivers carry a function's state from host to host.
+# linux: drivers/vfio/pci/*/Kconfig. Variant drivers transfer a function's state.
 _VARIANTS = frozenset({
     "mlx5_vfio_pci", "mlx5-vfio-pci", "hisi_acc_vfio_pci", "hisi-acc-vfio-pci", "pds_vfio_pci",
     "pds-vfio-pci", "virtiovf_pci", "virtio-vfio-pci", "nvgrace_gpu_vfio_pci",
     "nvgrace-gpu-vfio-pci", "qat_vfio_pci", "qat-vfio-pci", "xe_vfio_pci", "xe-vfio-pci",
 })  # fmt: skip
-# Vendors of what is given away: GPUs, network, disks.
+# Vendors of GPUs, network cards and disks, which are the devices given to guests.
 _VENDORS = frozenset({"10de", "1002", "1022", "8086", "15b3", "14e4", "144d", "1af4", "1ed5"})
 
 
 def check_ids(service: Service) -> Iterator[Diagnostic]:
-    """Vendor and product exchanged: the host has them the other way, or the vendor's is known."""
-    there = {
+    """Vendor and product exchanged, by the host's ids or because the product is a known vendor."""
+    host_ids = {
         (device.vendor_id, device.product_id) for facts in service.facts for device in facts.devices
     }
-    found = [(each.value, each.path, each.conf) for each in service.specs]
-    found += [(each.value, (), each.conf) for each in service.aliases]
-    for value, path, conf in found:
+    read: list[tuple[Value, Path, dict[str, Any]]] = [
+        *((spec.value, spec.path, spec.conf) for spec in service.specs),
+        *((alias.value, (), alias.conf) for alias in service.aliases),
+    ]
+    for value, path, conf in read:
         vendor, product = (str(conf.get(key, "")).lower() for key in ("vendor_id", "product_id"))
-        if not vendor or not product or (vendor, product) in there or vendor == product:
-            continue
-        swapped = (product, vendor) in there
-        if not swapped and (there or product not in _VENDORS or vendor in _VENDORS):
-            continue
-        mend: tuple[TextEdit, ...] = ()
-        if swapped and len(vendor) == len(product) == 4:
-            mend = (
-                *value.replaced((*path, "vendor_id"), product),
-                *value.replaced((*path, "product_id"), vendor),
-            )
-        why = "the host has them the other way" if swapped else f"{product} is a vendor"
-        yield remark(
-            "WC235", ERROR if swapped else WARNING, value.at_value((*path, "vendor_id")),
-            f"vendor_id and product_id seem to be exchanged: {why}",
-            "Write the vendor's id as vendor_id, the product's as product_id.", mend,
-        )  # fmt: skip
+        if vendor and product and vendor != product and (vendor, product) not in host_ids:
+            if (product, vendor) in host_ids:
+                why = "the host has them the other way round"
+                yield _exchanged(ERROR, value, path, why, _exchange(value, path, vendor, product))
+            elif not host_ids and _looks_exchanged(vendor, product):
+                yield _exchanged(WARNING, value, path, f"{product} is a vendor")
 
 
-def is_exchanged(service: Service, ids: tuple[str, str], there: frozenset[tuple[str, str]]) -> bool:
+def _looks_exchanged(vendor: str, product: str) -> bool:
+    return product in _VENDORS and vendor not in _VENDORS
+
+
+def _exchange(value: Value, path: Path, vendor: str, product: str) -> tuple[TextEdit, ...]:
+    # Only whole ids: nova would refuse a shorter one in its new place as well.
+    if len(vendor) != 4 or len(product) != 4:
+        return ()
+    return (
+        *value.replaced((*path, "vendor_id"), product),
+        *value.replaced((*path, "product_id"), vendor),
+    )
+
+
+def _exchanged(
+    severity: Severity, value: Value, path: Path, why: str, edits: tuple[TextEdit, ...] = ()
+) -> Diagnostic:
+    return entry_diagnostic(
+        "WC235", severity, value.at_value((*path, "vendor_id")),
+        f"vendor_id and product_id seem to be exchanged: {why}",
+        "Write the vendor's id as vendor_id, the product's as product_id.", edits,
+    )  # fmt: skip
+
+
+def is_exchanged(
+    service: Service, ids: tuple[str, str], host_ids: frozenset[tuple[str, str]]
+) -> bool:
     """Whether ids of an alias are on a host the other way round, and `check_ids` says so."""
     vendor, product = ids
-    if (product, vendor) not in there or ids in there:
+    if (product, vendor) not in host_ids or ids in host_ids:
         return False
-    return bool(service.facts) or (product in _VENDORS and vendor not in _VENDORS)
+    return bool(service.facts) or _looks_exchanged(vendor, product)
 
 
-# What nova cannot address, no line of nova.conf mends.
+# No option of nova helps with a domain that nova cannot read.
 WITHOUT_VMD = "Switch off VMD for this port in the firmware, or leave the card to the host."
 
 
@@ -66,30 +91,29 @@ def check_nothing(service: Service) -> Iterator[Diagnostic]:
     """A device_spec that matches no device of any host."""
     if not service.facts:
         return
-    used = {id(spec) for given in service.given for spec in given.specs}
-    for spec in service.specs:
-        # Whose function an interface is the facts do not tell.
-        if spec.spec is None or spec.spec.devname or id(spec) in used:
+    matching = {id(spec) for given in service.given for spec in given.specs}
+    for read in service.specs:
+        # The facts do not tell whose function an interface is, so a devname is not checked.
+        if read.spec is None or read.spec.devname or id(read) in matching:
             continue
-        if not _is_swapped(service, spec):
-            why, fix = _why(service, spec.spec)
-            yield remark(
-                "WC246", ERROR, spec.value.at_value(spec.path),
-                f"matches nothing on {_names(service)}: {why}", fix,
+        if not _is_exchanged_spec(service, read.spec):
+            why, fix = _why(service, read.spec)
+            yield entry_diagnostic(
+                "WC246", ERROR, read.value.at_value(read.path),
+                f"matches nothing on {_hosts(service)}: {why}", fix,
             )  # fmt: skip
 
 
-def _is_swapped(service: Service, spec: ReadSpec) -> bool:
-    """Whether the ids are there the other way round, which is said as such."""
-    ids = (spec.spec.product_id, spec.spec.vendor_id) if spec.spec else ("", "")
+def _is_exchanged_spec(service: Service, spec: Spec) -> bool:
+    """Whether a host has the ids the other way round, which is WC235."""
     return any(
-        (device.vendor_id, device.product_id) == ids
+        (device.product_id, device.vendor_id) == (spec.vendor_id, spec.product_id)
         for facts in service.facts
         for device in facts.devices
     )
 
 
-def _names(service: Service) -> str:
+def _hosts(service: Service) -> str:
     names = [facts.name for facts in service.facts]
     return names[0] if len(names) == 1 else f"any of {len(names)} hosts"
 
@@ -100,29 +124,31 @@ _LSPCI = "Write the ids and the address as lspci -Dnn prints them there."
 def _why(service: Service, spec: Spec) -> tuple[str, str]:
     """What is nearest, why it does not match, and what to do."""
     devices = [device for facts in service.facts for device in facts.devices]
-    vendor = [each for each in devices if spec.vendor_id in ("*", each.vendor_id)]
-    if not vendor:
+    of_vendor = [device for device in devices if spec.vendor_id in ("*", device.vendor_id)]
+    if not of_vendor:
         return f"no device there has the vendor {spec.vendor_id}", _LSPCI
-    same = [each for each in vendor if spec.product_id in ("*", each.product_id)]
-    if not same:
-        ids = sorted({f"{each.vendor_id}:{each.product_id}" for each in vendor})
-        return f"of the vendor {spec.vendor_id} there is {_some(ids)}", _LSPCI
+    of_ids = [device for device in of_vendor if spec.product_id in ("*", device.product_id)]
+    if not of_ids:
+        ids = sorted({f"{device.vendor_id}:{device.product_id}" for device in of_vendor})
+        return f"of the vendor {spec.vendor_id} it has {listed(ids)}", _LSPCI
+    return _why_not_of_ids(spec, of_ids)
+
+
+def _why_not_of_ids(spec: Spec, devices: list[Device]) -> tuple[str, str]:
+    """Why devices with the right ids do not match."""
     if (spec.vendor_id, spec.product_id) == ("*", "*"):
         return "no device there has this address", _LSPCI
-    wrong = spec.why_not(same[0])
-    if wrong and wrong.key == "domain":
-        said = f"nova cannot read the address {same[0].address}, whose domain has more than 16 bits"
-        return said, WITHOUT_VMD
-    addresses = [each.address for each in same]
-    return f"with these ids there is {_some(addresses)}" if wrong else "nothing fits", _LSPCI
-
-
-def _some(texts: list[str], most: int = 4) -> str:
-    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+    wrong = spec.why_not(devices[0])
+    if wrong is None:
+        return "no device fits", _LSPCI
+    if wrong.key == "domain":
+        address = devices[0].address
+        return f"nova cannot read the address {address}, its domain has over 16 bits", WITHOUT_VMD
+    return f"with these ids it has {listed([device.address for device in devices])}", _LSPCI
 
 
 def _counting(service: Service) -> Iterator[tuple[GivenDevice, Function, ReadSpec]]:
-    """Every given device with its function, and the device_spec that counts."""
+    """Every given device with its function, and the device_spec that counts for it."""
     functions = {
         (facts.name, str(function.address)): function
         for facts in service.facts
@@ -137,10 +163,10 @@ def check_host_own(service: Service) -> Iterator[Diagnostic]:
     seen: set[tuple[str, int]] = set()
     for given, function, spec in _counting(service):
         for rule, severity, message, fix in _belongs(given.facts, function):
-            # Of a spec that takes the whole host each thing is said once.
+            # A device_spec for the whole host gets each rule once.
             if (rule, id(spec)) not in seen:
                 seen.add((rule, id(spec)))
-                yield remark(
+                yield entry_diagnostic(
                     rule, severity, spec.value.at_value(spec.path),
                     f"gives {function.address} of {given.facts.name}, {message}", fix,
                 )  # fmt: skip
@@ -154,7 +180,8 @@ def _belongs(facts: Facts, function: Function) -> Iterator[tuple[str, Severity, 
     if uses:
         yield (
             "WC247", ERROR,
-            f"which the host itself uses ({_use(uses[0])}): nova takes it away from the host",
+            f"which the host itself uses ({uses[0].kind}: {uses[0].what}): nova takes it "
+            "from the host",
             _NARROW,
         )  # fmt: skip
     if is_bmc_display(function):
@@ -170,143 +197,136 @@ def _belongs(facts: Facts, function: Function) -> Iterator[tuple[str, Severity, 
         )  # fmt: skip
 
 
-def _use(use: KernelUse) -> str:
-    return f"{use.kind}: {use.what}"
-
-
 def check_companions(service: Service) -> Iterator[Diagnostic]:
-    """Functions of a card that are no GPU, handed out by themselves."""
-    for spec, slots in _by_spec(service).items():
-        others = [
+    """Functions of a card that are no GPU, given one by one."""
+    for spec, cards in _cards_by_spec(service):
+        companions = [
             function
-            for card, functions in slots
+            for card, functions in cards
             for function in functions
             if card.gpu and not function.is_display
         ]
-        alone = [card for card, functions in slots if not any(f.is_display for f in functions)]
-        if not others or (alone and len(alone) == len(slots)):
-            # A device_spec for companions alone was meant so.
-            continue
-        read = spec.read
-        named = [f"{each.address} ({each.class_name or each.class_code})" for each in others]
-        yield remark(
-            "WC250", WARNING, read.value.at_value(read.path),
-            f"gives {_some(named)} besides the GPU: nova hands out each by itself, "
-            "and cannot keep a card together",
-            "Name the GPU alone by its product_id or its function (.0), and bind the others to "
-            "vfio-pci.",
-        )  # fmt: skip
+        # A device_spec for companions alone is meant so.
+        has_display = any(function.is_display for _, functions in cards for function in functions)
+        if companions and has_display:
+            names = [f"{one.address} ({one.class_name or one.class_code})" for one in companions]
+            yield entry_diagnostic(
+                "WC250", WARNING, spec.value.at_value(spec.path),
+                f"gives {listed(names)} besides the GPU: nova gives each of them alone, and cannot "
+                "keep a card together",
+                "Name the GPU alone by its product_id or its function (.0), and bind the others to "
+                "vfio-pci.",
+            )  # fmt: skip
 
 
-class _Key:
-    """A device_spec as a key of a mapping: the very one."""
-
-    def __init__(self, read: ReadSpec) -> None:
-        self.read = read
-
-    def __hash__(self) -> int:
-        return id(self.read)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.read is self.read
-
-
-def _by_spec(service: Service) -> dict[_Key, list[tuple[Card, list[Function]]]]:
-    found: dict[_Key, dict[tuple[str, str], tuple[Card, list[Function]]]] = {}
+def _cards_by_spec(
+    service: Service,
+) -> Iterator[tuple[ReadSpec, list[tuple[Card, list[Function]]]]]:
+    """Each device_spec that counts, with the cards of which it gives functions, and these."""
+    # By identity: the same object may be in the file twice.
+    specs: dict[int, ReadSpec] = {}
+    cards: dict[int, dict[tuple[str, str], tuple[Card, list[Function]]]] = {}
     for given, function, spec in _counting(service):
         card = given.facts.host.card_of(function.address)
         if card is not None and function.physfn is None:
-            cards = found.setdefault(_Key(spec), {})
-            cards.setdefault((given.facts.name, card.slot), (card, []))[1].append(function)
-    return {key: list(cards.values()) for key, cards in found.items()}
+            specs[id(spec)] = spec
+            of_spec = cards.setdefault(id(spec), {})
+            of_spec.setdefault((given.facts.name, card.slot), (card, []))[1].append(function)
+    for key, spec in specs.items():
+        yield spec, list(cards[key].values())
 
 
 def check_never(service: Service) -> Iterator[Diagnostic]:
-    """A device_spec all of whose devices earlier ones give."""
+    """A device_spec whose devices all match an earlier one, which counts."""
     first = {id(given.specs[0]) for given in service.given}
-    never: dict[int, ReadSpec] = {}
+    unused: dict[int, ReadSpec] = {}
     before: dict[int, dict[tuple[str, int], GivenDevice]] = {}
     for given in service.given:
         entry = given.specs[0].value.entry
         for spec in given.specs[1:]:
             if id(spec) not in first:
-                never[id(spec)] = spec
+                unused[id(spec)] = spec
                 before.setdefault(id(spec), {}).setdefault((entry.path, entry.line), given)
-    for key, spec in never.items():
+    for key, spec in unused.items():
         lines = [f"{path}:{line}" for path, line in sorted(before[key])]
         example = next(iter(before[key].values())).device.address
         gives = "gives" if len(lines) == 1 else "together give"
-        yield remark(
+        yield entry_diagnostic(
             "WC251", WARNING, spec.value.at_value(spec.path),
-            f"{_some(lines)} {gives} all that this one matches ({example} for one), and the first "
-            "one that matches counts with its tags",
-            "Put the more exact one first, or delete it.",
+            f"{listed(lines)} {gives} all that this one matches (for example {example}), and "
+            "the first that matches counts, with its tags",
+            "Put the more specific one first, or delete it.",
         )  # fmt: skip
 
 
 def check_reported(service: Service) -> Iterator[Diagnostic]:
-    """What nova-compute cannot report to Placement, or cannot give at once."""
-    named = next((each for each in service.specs if each.spec and each.spec.devname), None)
+    """What nova-compute cannot report to Placement, or cannot give at the same time."""
+    named = next((read for read in service.specs if read.spec and read.spec.devname), None)
     if named is not None and service.rules.report_in_placement:
-        yield remark(
+        yield entry_diagnostic(
             "WC255", ERROR, named.value.at_value((*named.path, "devname")),
             "a device_spec by devname cannot be reported to Placement: nova-compute does not start",
             "Name the device by its address.",
         )  # fmt: skip
         return
-    specs = [each.spec for each in service.specs if each.spec is not None]
     for facts in service.hosts:
-        # What no device_spec gives is not reported either.
-        devices = [each.device for each in service.given if each.facts is facts]
-        try:
-            providers_of(facts.name, devices, specs, service.rules)
-        except PlacementError as error:
-            spec = _named_in(service, facts, error)
-            if spec is not None:
-                yield remark(
-                    "WC255", ERROR, spec.value.at_value(spec.path),
-                    f"{error.reason}: nova-compute on {facts.name} does not start",
-                    "Give either the PF or its VFs, the VFs of one PF under the same tags.",
-                )  # fmt: skip
-        else:
+        error = _placement_error(service, facts)
+        if error is None:
             yield from _both_given(service, facts)
+        elif spec := _named_in(service, facts, error):
+            yield entry_diagnostic(
+                "WC255", ERROR, spec.value.at_value(spec.path),
+                f"{error.reason}: nova-compute on {facts.name} does not start",
+                "Give either the PF or its VFs, the VFs of one PF under the same tags.",
+            )  # fmt: skip
+
+
+def _placement_error(service: Service, facts: Facts) -> PlacementError | None:
+    """Why nova-compute cannot report what it gives on a host; None where it can."""
+    specs = [read.spec for read in service.specs if read.spec is not None]
+    # Devices that no device_spec gives are not reported either.
+    devices = [given.device for given in service.given if given.facts is facts]
+    try:
+        providers_of(facts.name, devices, specs, service.rules)
+    except PlacementError as error:
+        return error
+    return None
 
 
 def _named_in(service: Service, facts: Facts, error: PlacementError) -> ReadSpec | None:
     """The device_spec that gives the device of which the error speaks."""
-    mine = [given for given in service.given if given.facts is facts]
-    named = [given for given in mine if given.device.address in error.reason]
-    found = (named or mine)[:1]
-    return found[0].specs[0] if found else None
+    on_host = [given for given in service.given if given.facts is facts]
+    named = [given for given in on_host if given.device.address in error.reason]
+    return next((given.specs[0] for given in named or on_host), None)
 
 
 def _both_given(service: Service, facts: Facts) -> Iterator[Diagnostic]:
-    """Without Placement nova takes both, and a PF whose VF is taken cannot be given any more."""
-    given = {each.device.address: each for each in service.given if each.facts is facts}
-    for each in given.values():
-        parent = each.device.parent_addr
-        if parent in given:
-            spec = each.specs[0]
-            yield remark(
+    """Without Placement nova accepts both, and a PF whose VF is in use cannot be given any more."""
+    on_host = {given.device.address: given for given in service.given if given.facts is facts}
+    for given in on_host.values():
+        parent = given.device.parent_addr
+        if parent in on_host:
+            spec = given.specs[0]
+            yield entry_diagnostic(
                 "WC255", WARNING, spec.value.at_value(spec.path),
-                f"gives the VF {each.device.address} of {facts.name}, and its PF {parent} is given "
-                "too: as soon as one is taken the other cannot be",
+                f"gives the VF {given.device.address} of {facts.name}, and its PF {parent} is "
+                "given too: once a server has one, none can get the other",
                 "Give either the PF or its VFs.",
             )  # fmt: skip
             return
 
 
 def check_drivers(service: Service) -> Iterator[Diagnostic]:
-    """`managed` and `live_migratable` need a driver that is bound already."""
+    """`managed` false and `live_migratable` need a driver that is already bound."""
     if not service.rules.has(Capability.LIVE_MIGRATABLE):
         return
     seen: set[tuple[str, int]] = set()
     for given, function, spec in _counting(service):
         tags = spec.spec.tags if spec.spec else {}
-        for rule, remark_ in _of_driver(given, function, spec, dict(tags)):
+        for rule, diagnostic in _of_driver(given, function, spec, dict(tags)):
             if (rule, id(spec)) not in seen:
                 seen.add((rule, id(spec)))
-                yield remark_
+                yield diagnostic
 
 
 def _of_driver(
@@ -314,17 +334,17 @@ def _of_driver(
 ) -> Iterator[tuple[str, Diagnostic]]:
     driver = function.driver or "no driver"
     if tags.get("managed") == "false" and not _is_vfio(function):
-        yield "WC256", remark(
+        yield "WC256", entry_diagnostic(
             "WC256", ERROR, spec.value.at_value((*spec.path, "managed")),
             f"{function.address} of {given.facts.name} has {driver} bound, and with managed false "
             "libvirt binds nothing: the server does not start",
-            "Bind vfio-pci or the variant driver at boot, or leave managed away.",
+            "Bind vfio-pci or the variant driver at boot, or leave managed out.",
         )  # fmt: skip
     if tags.get("live_migratable") == "true" and not _is_variant(function):
-        yield "WC257", remark(
+        yield "WC257", entry_diagnostic(
             "WC257", WARNING, spec.value.at_value((*spec.path, "live_migratable")),
-            f"{function.address} of {given.facts.name} has {driver} bound, which cannot carry its "
-            "state: a live migration fails",
+            f"{function.address} of {given.facts.name} has {driver} bound, which cannot transfer "
+            "its state: a live migration fails",
             "Bind the vendor's variant of vfio-pci, with managed set to false.",
         )  # fmt: skip
 
@@ -334,21 +354,21 @@ def _is_vfio(function: Function) -> bool:
 
 
 def _is_variant(function: Function) -> bool:
-    # NVIDIA's own driver is one on the VFs of its vGPU cards.
+    # On the VFs of vGPU cards NVIDIA's own driver can migrate (nova, virtual-gpu documentation).
     is_vgpu = function.driver == "nvidia" and function.physfn is not None
     return is_vgpu or function.driver in _VARIANTS
 
 
 def check_domains(service: Service) -> Iterator[Diagnostic]:
-    """Cards in a PCI domain of more than 16 bits, which nova passes over."""
+    """Cards in a PCI domain of more than 16 bits, which nova ignores."""
     for facts in service.hosts:
         wide = [card for card in facts.host.cards if card.functions[0].address.in_wide_domain]
-        spec = next((each for each in service.specs if each.spec is not None), None)
+        spec = next((read for read in service.specs if read.spec is not None), None)
         if wide and spec is not None:
-            yield remark(
+            yield entry_diagnostic(
                 "WC258", WARNING, spec.value.at_value(spec.path),
-                f"{facts.name} has {_some([card.slot for card in wide])} in a domain above ffff: "
-                "no device_spec can name it, and nova passes over it",
+                f"{facts.name} has {listed([card.slot for card in wide])} in a domain above ffff: "
+                "no device_spec can name it, and nova ignores it",
                 WITHOUT_VMD,
             )  # fmt: skip
 

@@ -1,15 +1,22 @@
-"""The names of options: gone, old, not there yet, in another section, spelled wrong, unread."""
+"""The names of options: removed, deprecated, too new, misplaced, misspelled, unread."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from wholecard.nova.conf.conf_file import ConfEntry, normal
 from wholecard.nova.desired.tuning import tuning
 from wholecard.nova.lint.broken_values import broken, broken_lines
 from wholecard.nova.lint.checks.ignored_options import objection, text_of
-from wholecard.nova.lint.diagnostic import ERROR, WARNING, Diagnostic, TextEdit, cut, remark
+from wholecard.nova.lint.diagnostic import (
+    ERROR,
+    WARNING,
+    Diagnostic,
+    TextEdit,
+    cut,
+    entry_diagnostic,
+)
 from wholecard.nova.lint.option_spelling import (
     BY_NAME,
     COMMON,
@@ -40,115 +47,129 @@ def _of_known(
     service: Service, entry: ConfEntry, option: Option, spelling: Spelling
 ) -> Iterator[Diagnostic]:
     state = spelling.state(service.major)
-    if state == "not-yet" and _came_by_a_fix(service, spelling):
-        return
-    right = option.spelling(service.major)
-    is_alone = state != "right" and _is_alone(service, option)
     if state in ("gone", "not-yet"):
-        fix, mend = _counting(service, entry, option, right)
-        mend = mend if is_alone else ()
-    else:
-        mend = moved(entry, right) if is_alone else ()
-    if state == "gone":
-        yield remark(
-            "WC210", ERROR, entry,
-            f"nova reads {spelling} no longer since {series(spelling.gone or 0)}, and says nothing",
-            fix or "Delete it.", mend,
-        )  # fmt: skip
-    elif state == "not-yet":
-        yield remark(
-            "WC212", ERROR, entry,
-            f"nova knows {spelling} from {series(spelling.since)} on: {service.release} passes "
-            "over it and says nothing",
-            fix or "Delete it, or upgrade.", mend,
-        )  # fmt: skip
-    elif state == "deprecated":
-        yield remark(
+        if state == "gone" or not _may_be_backported(service, spelling):
+            yield _ignored(service, entry, option, spelling)
+        return
+    if state == "deprecated":
+        right = option.spelling(service.major)
+        yield entry_diagnostic(
             "WC211", WARNING, entry,
             f"{spelling} is a deprecated name since {series(spelling.deprecated or 0)}",
             f"Write {right}." if right else "",
-            mend,
+            moved(entry, right) if _is_alone(service, option) else (),
         )  # fmt: skip
-    if state in ("right", "deprecated") and not service.reads(option.name):
+    if not service.reads(option.name):
         readers = [role for role in sorted(option.roles) if option.is_read_by(role, service.major)]
-        yield remark(
+        yield entry_diagnostic(
             "WC215", WARNING, entry,
-            f"nova-{service.role} does not read {spelling}; {_list(readers)} "
+            f"nova-{service.role} does not read {spelling}; {_services(readers)} "
             f"{'does' if len(readers) == 1 else 'do'}",
-            f"Write it into the configuration of {_list(readers)}, and delete it here.",
+            f"Write it into the configuration of {_services(readers)}, and delete it here.",
         )  # fmt: skip
 
 
-def _counting(
+def _ignored(service: Service, entry: ConfEntry, option: Option, spelling: Spelling) -> Diagnostic:
+    """An option under a name that this release no longer or not yet has."""
+    fix, edits = _activation(service, entry, option, option.spelling(service.major))
+    edits = edits if _is_alone(service, option) else ()
+    if spelling.state(service.major) == "gone":
+        return entry_diagnostic(
+            "WC210", ERROR, entry,
+            f"nova does not read {spelling} since {series(spelling.gone or 0)}, and ignores it "
+            "without a message",
+            fix or "Delete it.", edits,
+        )  # fmt: skip
+    return entry_diagnostic(
+        "WC212", ERROR, entry,
+        f"nova has {spelling} since {series(spelling.since)}: {service.release} ignores it without "
+        "a message",
+        fix or "Delete it, or upgrade.", edits,
+    )  # fmt: skip
+
+
+def _activation(
     service: Service, entry: ConfEntry, option: Option, right: Spelling | None
 ) -> tuple[str, tuple[TextEdit, ...]]:
-    """What to do so that an option counts which nova passes over, and the mend if it is certain."""
+    """What to do so that an ignored option counts, and the edits where they are certain."""
     if right is None:
         return "", ()
     why = objection(service, option, right, text_of(entry))
     if not why:
         return f"Write {right}.", moved(entry, right)
-    return f"Write {right} by hand, for then it begins to count: {cut(why, 300)}.", ()
+    return f"Write {right} by hand, because it then begins to count: {cut(why, 300)}.", ()
 
 
-def _came_by_a_fix(service: Service, spelling: Spelling) -> bool:
+def _may_be_backported(service: Service, spelling: Spelling) -> bool:
     """Whether a later version of this release may have it, as the tuning says."""
     if service.role not in (None, "placement"):
         return False
+    # Any number of cards that needs tuning.
     settings = tuning("placement", service.major, 16, 16)
-    return (spelling.section, spelling.name) in {(each.section, each.name) for each in settings}
+    names = {(setting.section, setting.name) for setting in settings}
+    return (spelling.section, spelling.name) in names
 
 
 def _is_alone(service: Service, option: Option) -> bool:
     """Whether one name of an option is used: with two, a new name changes which value counts."""
-    used = [each for each in option.spellings if service.conf.find(each.section, each.name)]
-    return len(used) == 1
+    return (
+        sum(
+            bool(service.conf.find(spelling.section, spelling.name))
+            for spelling in option.spellings
+        )
+        == 1
+    )
 
 
-def _list(roles: Sequence[str]) -> str:
+def _services(roles: Sequence[str]) -> str:
     names = ["placement" if role == "placement" else f"nova-{role}" for role in roles]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _of_unknown(service: Service, entry: ConfEntry) -> Iterator[Diagnostic]:
+    # A wrong section has a finding of its own, and its options get none.
     if section_meant(entry.section):
-        # Said of the section.
         return
     option = BY_NAME.get(entry.name)
     if option and (entry.name not in COMMON or _is_near(entry)):
-        right = option.spelling(service.major)
-        if right is None or (right.section, right.name) == (entry.section, entry.name):
-            return
-        yield remark(
-            "WC213", ERROR, entry,
-            f"nova does not look for {entry.name} in [{cut(entry.section, 40)}], and says nothing",
-            *_counting(service, entry, option, right),
-        )  # fmt: skip
+        yield from _in_wrong_section(service, entry, option)
+    elif option is None and entry.name not in COMMON:
+        yield from _misspelled(service, entry)
+
+
+def _in_wrong_section(service: Service, entry: ConfEntry, option: Option) -> Iterator[Diagnostic]:
+    right = option.spelling(service.major)
+    if right is None or (right.section, right.name) == (entry.section, entry.name):
         return
-    if option or entry.name in COMMON:
-        return
+    fix, edits = _activation(service, entry, option, right)
+    yield entry_diagnostic(
+        "WC213", ERROR, entry,
+        f"nova does not read {entry.name} in [{cut(entry.section, 40)}], and ignores it without a "
+        "message",
+        fix, edits,
+    )  # fmt: skip
+
+
+def _misspelled(service: Service, entry: ConfEntry) -> Iterator[Diagnostic]:
     name = name_meant(entry)
     if name in COMMON and normal(entry.section) not in _sections(name):
         name = None
-    if name is None:
-        if normal(entry.section) == "pci" and is_card_object(entry):
-            yield _of_nobody(service, entry)
-        return
-    option = BY_NAME[name]
-    right = option.spelling(service.major)
-    if right is not None:
-        fix, mend = _counting(service, entry, option, right)
-        yield remark("WC214", ERROR, entry, _NO_OPTION.format(entry.name), fix, mend)
+    if name is not None:
+        option = BY_NAME[name]
+        right = option.spelling(service.major)
+        if right is not None:
+            fix, edits = _activation(service, entry, option, right)
+            yield _no_option(entry, fix, edits)
+    elif normal(entry.section) == "pci" and is_card_object(entry):
+        # Its name is near to none, but its value is one for cards.
+        is_alias = re.search("[\"']name[\"']", entry.value[:4096])
+        option = BY_NAME["alias" if is_alias else "device_spec"]
+        yield _no_option(entry, f"Write {option.spelling(service.major)}.")
 
 
-_NO_OPTION = "nova has no option {}, and passes over it in silence"
-
-
-def _of_nobody(service: Service, entry: ConfEntry) -> Diagnostic:
-    """An option of no name that nova has, whose value is an object as those for cards."""
-    name = "alias" if re.search("[\"']name[\"']", entry.value[:4096]) else "device_spec"
-    right = BY_NAME[name].spelling(service.major)
-    return remark("WC214", ERROR, entry, _NO_OPTION.format(entry.name), f"Write {right}.")
+def _no_option(entry: ConfEntry, fix: str, edits: Iterable[TextEdit] = ()) -> Diagnostic:
+    message = f"nova has no option {entry.name}, and ignores it without a message"
+    return entry_diagnostic("WC214", ERROR, entry, message, fix, edits)
 
 
 def _sections(name: str) -> set[str]:
@@ -156,36 +177,50 @@ def _sections(name: str) -> set[str]:
 
 
 def _is_near(entry: ConfEntry) -> bool:
-    """A name that others use too is in the wrong section only beside its own, or with its value."""
-    is_beside = normal(entry.section) in ("DEFAULT", "filter_scheduler")
-    return entry.name == "alias" and (is_beside or is_card_object(entry))
+    """Whether a name that other sections have too is meant for cards, by section or value."""
+    is_neighbor = normal(entry.section) in ("DEFAULT", "filter_scheduler")
+    return entry.name == "alias" and (is_neighbor or is_card_object(entry))
 
 
 def check_both(service: Service) -> Iterator[Diagnostic]:
-    """An option that stands there under its right name and under an old one."""
+    """An option that is set under its right name and under an old one."""
     for option in OPTIONS:
-        entries = service.conf.effective(option, service.major).entries
-        names = {(normal(each.section), each.name) for each in entries}
         right = option.spelling(service.major)
-        if right is None:
-            continue
-        if option.kind == "multi":
-            old = [e for e in entries if (normal(e.section), e.name) != (right.section, right.name)]
-            if len(names) > 1 and old:
-                yield remark(
-                    "WC216", WARNING, old[0],
-                    f"{right} is set as well: nova takes the values under the old name first, "
-                    "wherever they stand in the file",
-                    f"Write all of them as {right}, in the order in which they shall count.",
+        if right is not None:
+            several = option.kind == "multi"
+            yield from (_both_count if several else _one_counts)(service, option, right)
+
+
+def _both_count(service: Service, option: Option, right: Spelling) -> Iterator[Diagnostic]:
+    """Of an option that may be repeated the values under both names count, in an odd order.
+
+    oslo.config, cfg.py, `_Namespace._get_file_value`: it goes by names first, then by lines.
+    """
+    entries = service.conf.effective(option, service.major).entries
+    old = [
+        entry for entry in entries
+        if (normal(entry.section), entry.name) != (right.section, right.name)
+    ]  # fmt: skip
+    if old and len({(normal(entry.section), entry.name) for entry in entries}) > 1:
+        yield entry_diagnostic(
+            "WC216", WARNING, old[0],
+            f"{right} is set as well: nova takes the values under the old name first, wherever "
+            "they are in the file",
+            f"Write all of them as {right}, in the order in which they are to count.",
+        )  # fmt: skip
+
+
+def _one_counts(service: Service, option: Option, right: Spelling) -> Iterator[Diagnostic]:
+    entries = service.conf.effective(option, service.major).entries
+    old_names = [
+        spelling for spelling in option.spellings
+        if entries and spelling.state(service.major) == "deprecated"
+    ]  # fmt: skip
+    for spelling in old_names:
+        for entry in service.conf.find(spelling.section, spelling.name):
+            if entry not in entries:
+                yield entry_diagnostic(
+                    "WC216", WARNING, entry,
+                    f"{right} is set as well, and nova takes that one",
+                    "Delete this line.",
                 )  # fmt: skip
-            continue
-        for spelling in option.spellings:
-            if spelling.state(service.major) != "deprecated" or not entries:
-                continue
-            for entry in service.conf.find(spelling.section, spelling.name):
-                if entry not in entries:
-                    yield remark(
-                        "WC216", WARNING, entry,
-                        f"{right} is set as well, and is what nova takes",
-                        "Delete this line.",
-                    )  # fmt: skip

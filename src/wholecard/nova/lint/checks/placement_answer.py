@@ -1,12 +1,21 @@
-"""Aliases against the devices that the computes give: whether any can answer."""
+"""Aliases against the devices that the computes give: whether any satisfies them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from wholecard.nova.lint.checks.inventory import WITHOUT_VMD, is_exchanged
 from wholecard.nova.lint.checks.resource_classes import Reported, is_reported, misfits, reported_by
-from wholecard.nova.lint.diagnostic import ERROR, WARNING, Diagnostic, TextEdit, remark
+from wholecard.nova.lint.diagnostic import (
+    ERROR,
+    WARNING,
+    Diagnostic,
+    Spot,
+    TextEdit,
+    entry_diagnostic,
+    listed,
+)
 from wholecard.nova.lint.hosts_known import Ids, Known, is_near
 from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.match import Alias, PciRequest, Pools
@@ -17,134 +26,144 @@ from wholecard.pci.device_types import DEVICE_TYPES
 def check_answers(services: Sequence[Service], known: Known) -> Iterator[Diagnostic]:
     """Each alias finds at least one device on some host, were all of them free."""
     computes = known.computes
-    # Where a device_spec is refused nothing can be said of what is given.
-    if not computes or any(spec.error for each in computes for spec in each.specs):
+    # A refused device_spec leaves open what the host gives.
+    if not computes or any(spec.error for compute in computes for spec in compute.specs):
         return
-    pools = [each for compute in computes for each in _pools(compute)]
-    # Else the files are asked: see `check_classes`.
-    is_told = all(each.facts for each in services if each.role == "compute")
-    reported = reported_by(computes) if is_told else []
+    pools = [pools for compute in computes for pools in _pools(compute)]
+    # Where facts are missing `resource_classes.check_requested` reads the files instead.
+    has_facts = all(service.facts for service in services if service.role == "compute")
+    answer = _Answer(known, pools, reported_by(computes) if has_facts else [])
     for service in services:
         if service.role in (None, "api") or service in computes:
-            found = _of_service(service, known, pools, reported)
-            yield from service.says(found)
+            yield from service.as_own(_of_service(service, answer))
 
 
-def _of_service(
-    service: Service, known: Known, pools: list[Pools], reported: list[Reported]
-) -> Iterator[Diagnostic]:
-    read = [(each, each.alias) for each in service.aliases if each.alias is not None]
-    answered = {id(made) for _, made in read if _answered(made, pools)}
-    asked = {ids for _, made in read if id(made) in answered for ids in _ids(made)}
-    for alias, made in read:
-        types = () if id(made) in answered else _types_that_answer(made, pools)
-        if id(made) in answered:
-            yield from _on_no_node(alias, made, known.computes)
-        elif types and (_ids(made) or is_reported(service, alias, reported)):
-            yield _of_type(alias, made, types)
-        elif not types:
-            yield from _unanswered(service, alias, made, known, asked)
-        if id(made) in answered or types:
-            yield from misfits(service, alias, reported, known)
+@dataclass(frozen=True)
+class _Answer:
+    """What the computes give: the pools of each host, and what Placement has of them."""
+
+    known: Known
+    pools: list[Pools]
+    reported: list[Reported]
+
+
+def _of_service(service: Service, answer: _Answer) -> Iterator[Diagnostic]:
+    aliases = [(read, read.alias) for read in service.aliases if read.alias is not None]
+    satisfied = {id(alias) for _, alias in aliases if _is_satisfied(alias, answer.pools)}
+    # The ids for which some alias gets a device.
+    served = {ids for _, alias in aliases if id(alias) in satisfied for ids in _ids(alias)}
+    for read, alias in aliases:
+        if id(alias) in satisfied:
+            yield from _on_no_node(read, alias, answer.known.computes)
+        elif types := _types_that_satisfy(alias, answer.pools):
+            if _ids(alias) or is_reported(service, read, answer.reported):
+                yield _of_type(read, alias, types)
+        else:
+            yield from _unsatisfied(service, read, alias, answer.known, served)
+            continue
+        yield from misfits(service, read, answer.reported, answer.known)
 
 
 def _pools(compute: Service, on_a_node: bool = False) -> list[Pools]:
     """What each host gives; with `on_a_node` only the devices whose NUMA node is known."""
-    found = []
+    pools = []
     for facts in compute.hosts:
-        mine = [
-            each for each in compute.given
-            if each.facts is facts and not (on_a_node and each.device.numa_node is None)
+        given = [
+            device for device in compute.given
+            if device.facts is facts and not (on_a_node and device.device.numa_node is None)
         ]  # fmt: skip
-        specs = {id(each.specs[0]): each.specs[0].spec for each in mine}
-        # In the order of the file, for the first that matches counts.
-        ordered = [
-            each.spec for each in compute.specs if id(each) in specs and each.spec is not None
-        ]
-        found.append(
-            Pools.of([each.device for each in mine], ordered, compute.rules, host_cells=None)
-        )
-    return found
+        counting = {id(device.specs[0]) for device in given}
+        # In the order of the file: the first that matches counts.
+        specs = [read.spec for read in compute.specs if read.spec and id(read) in counting]
+        devices = [device.device for device in given]
+        pools.append(Pools.of(devices, specs, compute.rules, host_cells=None))
+    return pools
 
 
-def _answered(alias: Alias, pools: list[Pools]) -> bool:
+def _is_satisfied(alias: Alias, pools: list[Pools]) -> bool:
     request = PciRequest(alias.name, 1, alias.specs, "preferred")
-    return any(each.supports([request]) for each in pools)
+    return any(of_host.supports([request]) for of_host in pools)
 
 
-def _on_no_node(alias: ReadAlias, made: Alias, computes: Sequence[Service]) -> Iterator[Diagnostic]:
-    """A policy that wants a device's NUMA node, and devices that have none.
+def _on_no_node(read: ReadAlias, alias: Alias, computes: Sequence[Service]) -> Iterator[Diagnostic]:
+    """A policy that needs a device's NUMA node, and devices that have none.
 
     nova, nova/pci/stats.py, `_filter_pools_for_numa_cells`: `legacy` takes such devices, `required`
     and `socket` never do where the guest has NUMA nodes.
     """
-    if made.numa_policy not in ("required", "socket"):
+    if alias.numa_policy not in ("required", "socket"):
         return
-    if any(_answered(made, _pools(compute, on_a_node=True)) for compute in computes):
+    if any(_is_satisfied(alias, _pools(compute, on_a_node=True)) for compute in computes):
         return
-    yield remark(
-        "WC260", WARNING, alias.value.at_value(("numa_policy",)),
-        f"numa_policy {made.numa_policy}, and no device that it asks for has a NUMA node: a server "
-        "with NUMA nodes of its own finds no host",
-        'Write "numa_policy": "legacy", or have the host\'s firmware tell the NUMA node '
+    yield entry_diagnostic(
+        "WC260", WARNING, read.value.at_value(("numa_policy",)),
+        f"numa_policy {alias.numa_policy}, and no device that it asks for has a NUMA node: a "
+        "server with NUMA nodes of its own finds no host",
+        'Write "numa_policy": "legacy", or set up the host\'s firmware to tell the NUMA node '
         "(numa_node in /sys/bus/pci/devices/ADDRESS is -1).",
     )  # fmt: skip
 
 
-def _of_type(alias: ReadAlias, made: Alias, types: Sequence[str]) -> Diagnostic:
-    said = made.specs[0].get("dev_type")
-    spot = alias.value.at_value(("device_type",) if said else ("name",))
-    asks = f"asks for {said}" if said else "has no device_type, and so asks for no PF"
-    return remark(
+def _of_type(read: ReadAlias, alias: Alias, types: Sequence[str]) -> Diagnostic:
+    requested = alias.specs[0].get("dev_type")
+    spot = read.value.at_value(("device_type",) if requested else ("name",))
+    asks = f"asks for {requested}" if requested else "has no device_type, and so asks for no PF"
+    return entry_diagnostic(
         "WC254", ERROR, spot,
         f"{asks}, and nova reports these devices as {' and '.join(types)}: no host has any",
         f'Write "device_type": "{types[0]}".',
-        _typed(alias, types) if len(types) == 1 else (),
+        _typed(read, types) if len(types) == 1 else (),
     )  # fmt: skip
 
 
-def _unanswered(
-    service: Service, alias: ReadAlias, made: Alias, known: Known, asked: set[Ids]
+def _unsatisfied(
+    service: Service, read: ReadAlias, alias: Alias, known: Known, served: set[Ids]
 ) -> Iterator[Diagnostic]:
     """An alias for which the computes give no device, unless it is for another host's.
 
-    `asked` are the ids of the aliases for which they give one. Of the hosts nova-api has all
-    aliases, and so has each compute, for a server may be moved to it.
+    nova-api has the aliases of all hosts, and so has each compute, for a server may be moved to
+    it. `served` are the ids of the aliases that get a device.
     """
-    ids = _ids(made)
-    if any(is_exchanged(service, each, known.there | known.elsewhere) for each in ids):
-        # Said of the ids themselves.
+    ids = _ids(alias)
+    host_ids = known.covered_ids | known.other_ids
+    # Exchanged ids have a rule of their own.
+    if any(is_exchanged(service, pair, host_ids) for pair in ids) or ids & known.other_ids:
         return
-    if ids & known.elsewhere:
-        return
-    near = sorted(other for other in known.there - asked for each in ids if is_near(each, other))
-    meant = bool(ids & known.there) or (bool(near) and not ids & known.kinds) or not ids
-    if not known.complete and not meant:
-        return
-    why, fix = _reason(made, ids, near, known)
-    yield remark(
-        "WC253", ERROR, alias.value.at_value(("name",)),
-        f"no device that the computes give can answer: {why}", fix,
-    )  # fmt: skip
+    near = sorted(
+        other for other in known.covered_ids - served for pair in ids if is_near(pair, other)
+    )
+    if known.complete or _is_meant(ids, near, known):
+        why, fix = _reason(alias, ids, near, known)
+        yield entry_diagnostic(
+            "WC253", ERROR, read.value.at_value(("name",)),
+            f"no device that the computes give satisfies it: {why}", fix,
+        )  # fmt: skip
 
 
-def _ids(made: Alias) -> set[Ids]:
+def _is_meant(ids: set[Ids], near: list[Ids], known: Known) -> bool:
+    """Whether an alias is for a host that is known: by its ids, or by ids that are mistyped."""
+    return not ids or bool(ids & known.covered_ids) or (bool(near) and not ids & known.kinds)
+
+
+def _ids(alias: Alias) -> set[Ids]:
     """The vendor and product of each of its specs that has both."""
     return {
         (spec["vendor_id"], spec["product_id"])
-        for spec in made.specs
+        for spec in alias.specs
         if spec.get("vendor_id") and spec.get("product_id")
     }
 
 
-def _types_that_answer(made: Alias, pools: list[Pools]) -> Sequence[str]:
+def _types_that_satisfy(alias: Alias, pools: list[Pools]) -> Sequence[str]:
     """The device types with which the alias would find something."""
-    found = []
-    for kind in DEVICE_TYPES:
-        specs = tuple({**spec, "dev_type": kind} for spec in made.specs)
-        if _answered(Alias(made.name, made.numa_policy, specs), pools):
-            found.append(kind)
-    return found
+    return [
+        device_type
+        for device_type in DEVICE_TYPES
+        if _is_satisfied(
+            replace(alias, specs=tuple({**spec, "dev_type": device_type} for spec in alias.specs)),
+            pools,
+        )
+    ]
 
 
 def _typed(alias: ReadAlias, types: Sequence[str]) -> tuple[TextEdit, ...]:
@@ -154,51 +173,56 @@ def _typed(alias: ReadAlias, types: Sequence[str]) -> tuple[TextEdit, ...]:
     if "device_type" in alias.conf:
         return value.replaced(("device_type",), types[0])
     spot = value.at_key(("name",))
-    return (type(spot)(spot.entry, spot.offset, 0).edit(f'"device_type": "{types[0]}", '),)
+    return (Spot(spot.entry, spot.offset, 0).edit(f'"device_type": "{types[0]}", '),)
 
 
 _LSPCI = "Write the ids as lspci -nn prints them there, or add a device_spec for these devices."
 
 
-def _reason(made: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple[str, str]:
-    """Why nothing that is given answers, and what to do."""
-    given = {(each.device.vendor_id, each.device.product_id) for each in known.given}
-    for one in sorted(ids & known.there - given):
-        there = [
-            (facts.name, device.address)
-            for facts in known.met
-            for device in facts.devices
-            if (device.vendor_id, device.product_id) == one
-        ]
-        where = f"{there[0][0]} has it at {there[0][1]}"
-        if all(Address.parse(address).in_wide_domain for _, address in there):
-            return f"{where}, in a domain above ffff, which nova passes over", WITHOUT_VMD
-        return (
-            f"{where}, and no device_spec gives it",
-            f'Add device_spec = {{"vendor_id": "{one[0]}", "product_id": "{one[1]}"}} for it.',
-        )
+def _reason(alias: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple[str, str]:
+    """Why nothing that is given satisfies an alias, and what to do."""
+    given = {(device.device.vendor_id, device.device.product_id) for device in known.given}
+    not_given = sorted(ids & known.covered_ids - given)
+    if not_given:
+        return _not_given(not_given[0], known)
     if not given:
         return "no device is given at all", _LSPCI
     if ids & given or not ids:
-        return _of_pools(made, known), "Write the same keys into alias and device_spec."
-    asks = ", ".join(":".join(each) for each in sorted(ids))
-    has = [":".join(each) for each in near or sorted(given)]
-    more = f" and {len(has) - 4} more" if len(has) > 4 else ""
-    return f"it asks for {asks}, and the hosts have {', '.join(has[:4])}{more}", _LSPCI
+        return _of_pools(alias, known), "Write the same keys into alias and device_spec."
+    requested = ", ".join(":".join(pair) for pair in sorted(ids))
+    present = [":".join(pair) for pair in near or sorted(given)]
+    return f"it asks for {requested}, and the hosts have {listed(present)}", _LSPCI
 
 
-def _of_pools(made: Alias, known: Known) -> str:
+def _not_given(ids: Ids, known: Known) -> tuple[str, str]:
+    """Why the devices with these ids, which the hosts have, are not given, and what to do."""
+    devices = [
+        (facts.name, device.address)
+        for facts in known.covered
+        for device in facts.devices
+        if (device.vendor_id, device.product_id) == ids
+    ]
+    where = f"{devices[0][0]} has it at {devices[0][1]}"
+    if all(Address.parse(address).in_wide_domain for _, address in devices):
+        return f"{where}, in a domain above ffff, which nova ignores", WITHOUT_VMD
+    return (
+        f"{where}, and no device_spec gives it",
+        f'Add device_spec = {{"vendor_id": "{ids[0]}", "product_id": "{ids[1]}"}} for it.',
+    )
+
+
+def _of_pools(alias: Alias, known: Known) -> str:
     """In which of its keys an alias differs from what has its ids."""
-    request = PciRequest(made.name, 1, made.specs, "preferred")
-    ids = _ids(made)
+    request = PciRequest(alias.name, 1, alias.specs, "preferred")
+    ids = _ids(alias)
     for compute in known.computes:
         for pools in _pools(compute):
             trail = pools.supports([request]).broken
-            of_ids = any(
-                (each.vendor_id, each.product_id) in ids
+            has_ids = any(
+                (device.vendor_id, device.product_id) in ids
                 for pool in pools.pools
-                for each in pool.devices
+                for device in pool.devices
             )
-            if (of_ids or not ids) and trail and trail.broken and trail.broken.reason:
+            if (has_ids or not ids) and trail and trail.broken and trail.broken.reason:
                 return " ".join(trail.broken.reason.split())[:300]
-    return "what they give differs in other keys"
+    return "the devices differ from it in other keys"

@@ -1,12 +1,13 @@
-"""What has to be the same, or to fit together, in the configurations of several roles."""
+"""What has to be the same, or has to fit, in the configurations of several roles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations, product
 
 from wholecard.core.capabilities import Capability, has
-from wholecard.nova.lint.diagnostic import ERROR, Diagnostic, remark
+from wholecard.nova.conf.service_conf import as_boolean
+from wholecard.nova.lint.diagnostic import ERROR, Diagnostic, entry_diagnostic
 from wholecard.nova.lint.service import ReadAlias, Service
 
 _COMPARED = (
@@ -18,33 +19,36 @@ _DEFAULTS = {"numa_policy": "legacy"}
 
 def check_alias_everywhere(services: Sequence[Service]) -> Iterator[Diagnostic]:
     """Each alias of one role is on each other role that reads aliases, and is the same there."""
-    readers = [each for each in services if each.role in ("api", "compute") and each.reads("alias")]
-    has_api = any(each.role == "api" for each in readers)
-    for service in readers:
-        for other in readers:
-            # Where there is an api, two computes that agree with it agree with each other.
-            between = has_api and service.role == other.role
-            if other is not service and other.conf is not service.conf and not between:
-                yield from service.says(_compared(service, other))
+    apis = [service for service in services if service.role == "api"]
+    computes = [
+        service for service in services if service.role == "compute" and service.reads("alias")
+    ]
+    # Where there is an api, two computes that agree with it agree with each other.
+    pairs = (
+        [*product(apis, computes), *product(computes, apis)] if apis else permutations(computes, 2)
+    )
+    for service, other in pairs:
+        if other.conf is not service.conf:
+            yield from service.as_own(_compared(service, other))
 
 
 def _compared(service: Service, other: Service) -> Iterator[Diagnostic]:
-    there = _by_name(other)
+    others = _by_name(other)
     for name, aliases in _by_name(service).items():
         if not name:
             continue
-        if name not in there:
+        if name not in others:
             yield _missing(service, other, aliases[0])
-        # Said once of each pair, on the side of the api.
+        # Once for each pair, on the side of the api.
         elif service.role in ("api", other.role):
-            yield from _differing(aliases, there[name], other)
+            yield from _differing(aliases, others[name], other)
 
 
 def _by_name(service: Service) -> dict[str, list[ReadAlias]]:
-    found: dict[str, list[ReadAlias]] = {}
+    by_name: dict[str, list[ReadAlias]] = {}
     for alias in service.aliases:
-        found.setdefault(alias.name, []).append(alias)
-    return found
+        by_name.setdefault(alias.name, []).append(alias)
+    return by_name
 
 
 def _missing(service: Service, other: Service, alias: ReadAlias) -> Diagnostic:
@@ -53,9 +57,9 @@ def _missing(service: Service, other: Service, alias: ReadAlias) -> Diagnostic:
     else:
         consequence = "a resize or migration to such a host fails"
     where = other.conf.files[-1].path if other.conf.files else "its files"
-    return remark(
+    return entry_diagnostic(
         "WC240", ERROR, alias.value.at_value(("name",)),
-        f"nova-{service.role} has this alias and nova-{other.role} has not ({where}): "
+        f"nova-{service.role} has this alias and nova-{other.role} does not ({where}): "
         f"{consequence}",
         f"Write the same line into the configuration of nova-{other.role}.",
     )  # fmt: skip
@@ -64,57 +68,62 @@ def _missing(service: Service, other: Service, alias: ReadAlias) -> Diagnostic:
 def _differing(
     aliases: list[ReadAlias], others: list[ReadAlias], other: Service
 ) -> Iterator[Diagnostic]:
-    for alias, there in zip(aliases, others, strict=False):
-        keys = [key for key in _COMPARED if _said(alias, key) != _said(there, key)]
+    for alias, theirs in zip(aliases, others, strict=False):
+        keys = [key for key in _COMPARED if _value(alias, key) != _value(theirs, key)]
         if keys:
-            yield remark(
+            yield entry_diagnostic(
                 "WC241", ERROR, alias.value.at_key((keys[0],))
                 if keys[0] in alias.conf else alias.value.at_value(("name",)),
-                f"{there.value.entry.path}:{there.value.entry.line} has the same alias with "
+                f"{theirs.value.entry.path}:{theirs.value.entry.line} has the same alias with "
                 f"another {', '.join(keys)}",
                 f"Write the same line for nova-{other.role}.",
             )  # fmt: skip
     if len(aliases) != len(others):
-        yield remark(
+        yield entry_diagnostic(
             "WC241", ERROR, aliases[0].value.at_value(("name",)),
-            f"{others[0].value.entry.path} has this alias {len(others)} times, and here it stands "
-            f"{len(aliases)} times",
+            f"{others[0].value.entry.path} has this alias {len(others)} times, and this file has "
+            f"it {len(aliases)} times",
             f"Write the same lines for nova-{other.role}.",
         )  # fmt: skip
 
 
-def _said(alias: ReadAlias, key: str) -> str:
+def _value(alias: ReadAlias, key: str) -> str:
     value = alias.conf.get(key, _DEFAULTS.get(key))
     text = "" if value is None else str(value)
+    # nova compares ids without regard to case.
     return text.lower() if key in ("vendor_id", "product_id") else text
 
 
 def check_in_placement(services: Sequence[Service]) -> Iterator[Diagnostic]:
     """api, scheduler and conductor agree on pci_in_placement, and every compute reports."""
-    deciders = [each for each in services if each.role in ("api", "scheduler", "conductor")]
-    on = [each for each in deciders if each.boolean("pci_in_placement")]
-    for service in on:
-        entry = service.effective("pci_in_placement").entries[-1]
-        for other in deciders:
-            if other not in on and other.conf is not service.conf:
-                found = remark(
-                    "WC242", ERROR, entry,
-                    f"nova-{other.role} has it off: cards would be asked for and claimed by "
-                    "different rules",
-                    f"Set [filter_scheduler] pci_in_placement for nova-{other.role} as well.",
-                )  # fmt: skip
-                yield from service.says([found])
-    computes = [each for each in services if each.role == "compute"]
-    for compute in computes:
-        if on and not compute.boolean("report_in_placement") and compute.conf.files:
-            entry = on[0].effective("pci_in_placement").entries[-1]
-            found = remark(
-                "WC243", ERROR, entry,
+    deciders = [
+        service for service in services if service.role in ("api", "scheduler", "conductor")
+    ]
+    on = [service for service in deciders if service.boolean("pci_in_placement")]
+    off = [service for service in deciders if not service.boolean("pci_in_placement")]
+    for service, other in product(on, off):
+        if other.conf is not service.conf:
+            yield from service.as_own([_decided(
+                "WC242", service,
+                f"nova-{other.role} has it off: cards would be requested and claimed by different "
+                "rules",
+                f"Set [filter_scheduler] pci_in_placement for nova-{other.role} as well.",
+            )])  # fmt: skip
+    for compute in services if on else ():
+        is_silent = compute.role == "compute" and not compute.boolean("report_in_placement")
+        if is_silent and compute.conf.files:
+            yield from on[0].as_own([_decided(
+                "WC243", on[0],
                 f"the compute of {compute.conf.files[-1].path} does not report its cards: "
-                "none of its cards is ever found",
+                "Placement never offers them",
                 "Set [pci] report_in_placement = true on every compute first.",
-            )  # fmt: skip
-            yield from on[0].says([found])
+            )])  # fmt: skip
+
+
+def _decided(rule: str, service: Service, message: str, fix: str) -> Diagnostic:
+    """A diagnostic at the line that turns pci_in_placement on."""
+    entry = service.effective("pci_in_placement").entries[-1]
+    return entry_diagnostic(rule, ERROR, entry, message, fix)
 
 
 def check_turned_off(service: Service) -> Iterator[Diagnostic]:
@@ -123,11 +132,10 @@ def check_turned_off(service: Service) -> Iterator[Diagnostic]:
     if not has(service.major, Capability.REPORT_IN_PLACEMENT):
         return
     for before, after in pairwise(entries):
-        was, is_ = (each.value.strip().lower() for each in (before, after))
-        if was in ("true", "yes", "on", "1") and is_ in ("false", "no", "off", "0"):
-            yield remark(
+        if as_boolean(before.value) is True and as_boolean(after.value) is False:
+            yield entry_diagnostic(
                 "WC244", ERROR, after,
-                f"{before.path}:{before.line} has it on: a host that has reported once refuses to "
-                "start with it off",
+                f"{before.path}:{before.line} has it on: on a host that has reported once "
+                "nova-compute does not start with it off",
                 "Leave it on.",
             )  # fmt: skip

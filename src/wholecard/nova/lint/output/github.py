@@ -11,21 +11,21 @@ from wholecard.nova.lint.diagnostic import Diagnostic
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-def to_github(remarks: Sequence[Diagnostic]) -> str:
+def to_github(diagnostics: Sequence[Diagnostic]) -> str:
     """`::error file=…,line=…,col=…,title=WC236::…`, a line for each.
 
     Escaped as GitHub's runner does it: actions/toolkit, packages/core/src/command.ts.
     """
-    return "".join(f"{_command(each)}\n" for each in remarks)
+    return "".join(f"{_command(each)}\n" for each in diagnostics)
 
 
-def _command(remark: Diagnostic) -> str:
-    finding, place = remark.finding, remark.place
+def _command(diagnostic: Diagnostic) -> str:
+    finding, position = diagnostic.finding, diagnostic.position
     properties = {
-        "file": remark.path,
-        "line": str(place.line),
-        "col": str(place.column),
-        "endColumn": str(place.column + remark.length),
+        "file": diagnostic.path,
+        "line": str(position.line),
+        "col": str(position.column),
+        "endColumn": str(position.column + diagnostic.length),
         "title": f"{finding.rule} {RULES[finding.rule].title}",
     }
     words = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
@@ -43,6 +43,6 @@ def _property(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with what was no UTF-8 in the file, and what a terminal would obey, made visible."""
+    """The text with a replacement for bytes that are not UTF-8 and for control characters."""
     clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(sign if sign.isprintable() or sign in "\n\r" else "\ufffd" for sign in clean)

@@ -19,15 +19,15 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
-def to_sarif(remarks: Sequence[Diagnostic]) -> str:
-    """One run with the rules that were broken and a result for each remark."""
-    codes = sorted({each.finding.rule for each in remarks})
+def to_sarif(diagnostics: Sequence[Diagnostic]) -> str:
+    """One run with the rules that were broken and a result for each diagnostic."""
+    codes = sorted({each.finding.rule for each in diagnostics})
     rules = [_descriptor(RULES[code]) for code in codes]
     driver = {"name": "wholecard", "version": __version__, "rules": rules}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(each, codes.index(each.finding.rule)) for each in remarks],
+        "results": [_result(each, codes.index(each.finding.rule)) for each in diagnostics],
     }
     data = {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
     return printable(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
@@ -49,13 +49,13 @@ def _descriptor(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(remark: Diagnostic, index: int) -> dict[str, Any]:
-    finding, place = remark.finding, remark.place
+def _result(diagnostic: Diagnostic, index: int) -> dict[str, Any]:
+    finding, position = diagnostic.finding, diagnostic.position
     fix = f" {finding.fix}" if finding.fix else ""
     region = {
-        "startLine": place.line,
-        "startColumn": place.column,
-        "endColumn": place.column + remark.length,
+        "startLine": position.line,
+        "startColumn": position.column,
+        "endColumn": position.column + diagnostic.length,
     }
     return {
         "ruleId": finding.rule,
@@ -65,7 +65,7 @@ def _result(remark: Diagnostic, index: int) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(remark.path)},
+                    "artifactLocation": {"uri": _uri(diagnostic.path)},
                     "region": region,
                 }
             }

@@ -1,8 +1,9 @@
-"""Remarks for a person: by file, with the line and a caret under what is meant."""
+"""Diagnostics as text: by file, with the line and a caret below the characters in question."""
 
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -18,63 +19,70 @@ from wholecard.nova.lint.output.github import printable
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "cyan"}
 
 
-# How far what goes on is indented, and what a narrow terminal is taken for.
+# The indentation of continued lines, and the width below which a terminal is not believed.
 _INDENT, _NARROW = 10, 50
 
 
-def show(remarks: Sequence[Diagnostic], console: Console, unseen: Sequence[str] = ()) -> None:
-    """Print them, how many of each severity there are, and what was not looked at."""
-    for path, some in groupby(remarks, key=lambda each: each.path):
+def show(
+    diagnostics: Sequence[Diagnostic], console: Console, unchecked: Sequence[str] = ()
+) -> None:
+    """Print them, how many of each severity there are, and what was not checked."""
+    for path, in_file in groupby(diagnostics, key=lambda each: each.path):
         console.print(Text(printable(path), style="bold underline"))
-        for remark in some:
-            _show(remark, console)
+        for diagnostic in in_file:
+            _show(diagnostic, console)
         console.print()
-    if remarks:
-        more = read_more_text(remarks[0].finding.rule)
+    if diagnostics:
+        more = read_more_text(diagnostics[0].finding.rule)
         console.print(Text(more, style="dim"), soft_wrap=True)
-    console.print(summary(remarks))
-    if unseen:
-        text = printable(f"Not looked at: {', '.join(unseen)}.")
+    console.print(summary(diagnostics))
+    if unchecked:
+        text = printable(f"Not checked: {', '.join(unchecked)}.")
         for line in _wrapped(text, console):
             console.print(Text(line, style="dim"), soft_wrap=True)
 
 
-def summary(remarks: Sequence[Diagnostic]) -> Text:
-    """`2 errors, 1 warning; 2 are mended by --fix`."""
-    counts = [(each, sum(r.finding.severity is each for r in remarks)) for each in Severity]
-    words = [counted(count, each.value) for each, count in counts if count]
-    mendable = sum(bool(each.mend) for each in remarks)
-    fix = f"; --fix mends {mendable} of them" if mendable else ""
+def summary(diagnostics: Sequence[Diagnostic]) -> Text:
+    """`2 errors, 1 warning; --fix fixes 2 of them`."""
+    counts = Counter(diagnostic.finding.severity for diagnostic in diagnostics)
+    words = [counted(counts[severity], severity.value) for severity in Severity if counts[severity]]
+    fixable = sum(bool(each.edits) for each in diagnostics)
+    fix = f"; --fix fixes {fixable} of them" if fixable else ""
     if not words:
-        return Text("Nothing to find fault with.", style="green")
+        return Text("No findings.", style="green")
     return Text(", ".join(words) + fix)
 
 
-def _show(remark: Diagnostic, console: Console) -> None:
-    finding, place = remark.finding, remark.place
-    at, code = f"{place.line}:{place.column}".ljust(8), f"{finding.rule} {finding.severity.value}"
-    roles = f"  ({', '.join(remark.roles)})" if remark.roles else ""
-    said = f"{printable(finding.subject)}: {printable(finding.message)}{roles}"
-    lines = _wrapped(said, console, len(f"  {at}{code}  "))
+def _show(diagnostic: Diagnostic, console: Console) -> None:
+    finding, position = diagnostic.finding, diagnostic.position
+    at = f"{position.line}:{position.column}".ljust(8)
+    code = f"{finding.rule} {finding.severity.value}"
+    roles = f"  ({', '.join(diagnostic.roles)})" if diagnostic.roles else ""
+    message = f"{printable(finding.subject)}: {printable(finding.message)}{roles}"
+    lines = _wrapped(message, console, len(f"  {at}{code}  "))
     head = Text.assemble("  ", (at, "dim"), (code, _STYLES[finding.severity]), "  ", lines[0])
     for text in (head, *(Text(f"{'':{_INDENT}}{each}") for each in lines[1:])):
         if roles and text.plain.endswith(roles.strip()):
             text.stylize("dim", len(text) - len(roles.strip()))
         console.print(text, soft_wrap=True)
-    if remark.shown:
-        _line(remark, console)
-    for number, line in enumerate(printable(finding.fix).splitlines()):
+    if diagnostic.shown:
+        _show_line(diagnostic, console)
+    _show_fix(finding.fix, console)
+
+
+def _show_fix(fix: str, console: Console) -> None:
+    for number, line in enumerate(printable(fix).splitlines()):
         words = f"{'fix: ' if not number else ''}{line}"
-        # A line to be pasted stays whole.
+        # An indented line is to be pasted, so it stays whole.
         parts = [words] if line.startswith(" ") else _wrapped(words, console, _INDENT)
         for part in parts:
             console.print(Text(f"{'':{_INDENT}}{part}", style="green"), soft_wrap=True)
 
 
 def _wrapped(text: str, console: Console, first: int = 0) -> list[str]:
-    """The text in lines; of the first `first` columns are taken, of the others the indentation.
+    """The text in lines that fit beside the indentation; `first` columns of the first are taken.
 
-    No word is cut: a path or a list is copied from here.
+    No word is cut, so that a path or a list can be copied.
     """
     lines = textwrap.wrap(
         text, max(console.width, _NARROW) - (_INDENT if first else 0),
@@ -84,17 +92,17 @@ def _wrapped(text: str, console: Console, first: int = 0) -> list[str]:
     return [line.lstrip() for line in lines] or [""]
 
 
-def _line(remark: Diagnostic, console: Console) -> None:
-    """The line, or the part of a long one that matters, and the caret below it."""
+def _show_line(diagnostic: Diagnostic, console: Console) -> None:
+    """The line, or the part of a long one around the position, and the carets below it."""
     width = max(console.width - 14, 40)
-    line = printable(remark.shown).replace("\r", "\ufffd")
-    column = remark.place.column - 1
+    line = printable(diagnostic.shown).replace("\r", "\ufffd")
+    column = diagnostic.position.column - 1
     start = 0 if len(line) <= width or column < width - 10 else column - width // 2
     part = line[start : start + width]
     before = "…" if start else ""
     after = "…" if start + width < len(line) else ""
-    length = max(1, min(remark.length, len(part) - (column - start)))
+    length = max(1, min(diagnostic.length, len(part) - (column - start)))
     console.print(Text(f"          {before}{part}{after}", style="dim"), soft_wrap=True)
     blanks = " " * (10 + len(before) + column - start)
-    console.print(Text(blanks + "^" * length, style=_STYLES[remark.finding.severity]),
+    console.print(Text(blanks + "^" * length, style=_STYLES[diagnostic.finding.severity]),
                   soft_wrap=True)  # fmt: skip
