@@ -92,24 +92,25 @@ def lint_command(
       wholecard nova lint --api api.conf --scheduler nova.conf \\
         --compute a=a.conf --compute b=b.conf --host a.json --host b.json
     """
-    if format_name not in get_args(Format):
-        raise UsageError(
-            f"there is no format {format_name!r}",
-            resolution=f"Choose one of {', '.join(get_args(Format))}.",
-        )
+    _check_format(format_name)
     if dry_run and not fix:
         raise UsageError("--dry-run goes with --fix", resolution="Leave it out; lint only reads.")
     by_role = {"api": api, "scheduler": scheduler, "conductor": conductor, "placement": placement}
-    linted = read(LintRequest(
-        files or (), role or (), {name: paths or () for name, paths in by_role.items()},
-        compute or (), release_name, host or (), site,
-    ))  # fmt: skip
+    linted = read(LintRequest(files, role, by_role, compute, release_name, host, site))
     if fix:
         linted = _fix(linted, root, dry_run, quiet=format_name != "text")
     diagnostics = linted.diagnostics
     if not dry_run or format_name != "text":
         _print(diagnostics, format_name, linted.not_checked(diagnostics))
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
+
+
+def _check_format(name: str) -> None:
+    if name not in get_args(Format):
+        raise UsageError(
+            f"there is no format {name!r}",
+            resolution=f"Choose one of {', '.join(get_args(Format))}.",
+        )
 
 
 def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wholecard.nova.lint.diagnostic import Diagnostic, listed
@@ -24,29 +24,24 @@ def not_checked(
     """What was left out, with the options that would add it; empty where nothing was."""
     missing: list[str] = []
     if any(service.role in (None, "api", "compute") for service in services):
-        missing += _hosts(services, diagnostics, Known.of(services, site, hosts))
+        missing += _hosts(services)
+        known = Known.of(services, site, hosts)
+        names = _unknown_aliases(services, diagnostics, known)
+        if names:
+            shown = f"{'alias' if len(names) == 1 else 'aliases'} {listed(names, _MOST_NAMES)}"
+            missing.append(f"the {shown}, whose cards no known host has (--host or --site)")
     if any(service.role is None for service in services):
         missing.append("roles (--role)")
     return missing
 
 
-def _hosts(
-    services: Sequence[Service], diagnostics: Sequence[Diagnostic], known: Known
-) -> Iterator[str]:
+def _hosts(services: Sequence[Service]) -> list[str]:
     computes = [service for service in services if service.role in (None, "compute")]
-    if not any(compute.facts for compute in computes):
-        yield "hosts (--host or --site)"
-        return
-    without = [
-        file.path for compute in computes if not compute.facts for file in compute.conf.files[-1:]
-    ]
-    if without:
-        yield f"the host of {listed(without, _MOST_NAMES)} (--host)"
-    names = _unknown_aliases(services, diagnostics, known)
-    if names:
-        word = "alias" if len(names) == 1 else "aliases"
-        shown = listed(names, _MOST_NAMES)
-        yield f"the {word} {shown}, whose cards no known host has (--host or --site)"
+    without = [compute for compute in computes if not compute.facts]
+    if without == computes:
+        return ["hosts (--host or --site)"]
+    paths = [file.path for compute in without for file in compute.conf.files[-1:]]
+    return [f"the host of {listed(paths, _MOST_NAMES)} (--host)"] if paths else []
 
 
 def _unknown_aliases(

@@ -32,13 +32,11 @@ class Known:
     def of(cls, services: Iterable[Service], site: Site | None, hosts: Sequence[Facts]) -> Known:
         """What the services and the site tell; `hosts` are all whose facts are known."""
         computes = [service for service in services if service.role in (None, "compute")]
-        covered = {facts.name for compute in computes for facts in compute.hosts}
-        known = {facts.name: facts for compute in computes for facts in compute.facts}
-        known |= {facts.name: facts for facts in hosts}
+        facts = [*(one for compute in computes for one in compute.facts), *hosts]
         return cls(
             tuple(compute for compute in computes if compute.facts and compute.specs),
-            tuple(facts for name, facts in known.items() if name not in covered),
-            _is_complete(site, known.keys(), computes),
+            _not_covered(facts, computes),
+            _is_complete(site, {one.name for one in facts}, computes),
             _kinds(site),
         )
 
@@ -63,10 +61,16 @@ class Known:
         return _ids(self.others)
 
 
-def _is_complete(site: Site | None, known: Iterable[str], computes: Sequence[Service]) -> bool:
+def _not_covered(facts: Iterable[Facts], computes: Iterable[Service]) -> tuple[Facts, ...]:
+    covered = {one.name for compute in computes for one in compute.hosts}
+    by_name = {one.name: one for one in facts if one.name not in covered}
+    return tuple(by_name.values())
+
+
+def _is_complete(site: Site | None, known: set[str], computes: Sequence[Service]) -> bool:
     if site is None:
         return False
-    return set(site.hosts) <= set(known) and all(compute.facts for compute in computes)
+    return set(site.hosts) <= known and all(compute.facts for compute in computes)
 
 
 def _kinds(site: Site | None) -> frozenset[Ids]:

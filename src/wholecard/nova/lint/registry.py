@@ -71,6 +71,7 @@ OF_THE_SCHEDULER: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (
 OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Diagnostic]], ...] = (
     roles.check_alias_everywhere,
     roles.check_in_placement,
+    roles.check_reporting,
     amounts.check_tuning,
 )
 OF_ALL_AND_THE_HOSTS: tuple[Callable[[Sequence[Service], Known], Iterator[Diagnostic]], ...] = (

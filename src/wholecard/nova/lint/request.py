@@ -31,13 +31,13 @@ class LintRequest:
     and `hosts` are `HOST=FILE` or a file alone; a host may also be named as the site file has it.
     """
 
-    files: Sequence[Path] = ()
-    roles: Sequence[str] = ()
-    by_role: Mapping[str, Sequence[Path]] | None = None
-    computes: Sequence[str] = ()
-    release: str | None = None
-    hosts: Sequence[str] = ()
-    site: Path | None = None
+    files: Sequence[Path] | None
+    roles: Sequence[str] | None
+    by_role: Mapping[str, Sequence[Path] | None]
+    computes: Sequence[str] | None
+    release: str | None
+    hosts: Sequence[str] | None
+    site: Path | None
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,30 @@ def _services(
 ) -> Iterator[Service]:
     if request.files:
         conf = NovaConf.read(list(request.files))
-        readers: list[Role | None] = [_role(name) for name in request.roles] or [None]
-        for role in readers:
+        for role in _readers(request.roles):
             yield _service(conf, series, role, facts)
     elif request.roles:
         raise UsageError("--role says who reads FILE, and no FILE is named")
-    for name, paths in (request.by_role or {}).items():
+    for name, paths in request.by_role.items():
         if paths:
             yield _service(NovaConf.read(list(paths)), series, _role(name), facts)
-    by_host = _paths_by_host(request.computes, site)
-    for host, paths in by_host.items():
-        # A file without a host is for all hosts that have none of their own.
-        own = [one for one in facts if (one.name == host if host else one.name not in by_host)]
-        yield _service(NovaConf.read(paths), series, "compute", tuple(own))
+    for own, files in _computes(request.computes or (), facts, site):
+        yield _service(NovaConf.read(files), series, "compute", own)
+
+
+def _computes(
+    texts: Sequence[str], facts: tuple[Facts, ...], site: SiteFile | None
+) -> Iterator[tuple[tuple[Facts, ...], list[Path]]]:
+    """The files of nova-compute with the facts of the hosts for which they are."""
+    by_host = _paths_by_host(texts, site)
+    # A file without a host is for all hosts that have no file of their own.
+    others = tuple(one for one in facts if one.name not in by_host)
+    for host, files in by_host.items():
+        yield (tuple(one for one in facts if one.name == host) if host else others), files
+
+
+def _readers(roles: Sequence[str] | None) -> list[Role | None]:
+    return [_role(name) for name in roles] if roles else [None]
 
 
 def _paths_by_host(computes: Sequence[str], site: SiteFile | None) -> dict[str, list[Path]]:
@@ -141,7 +152,7 @@ def _release(name: str | None, site: SiteFile | None) -> Release:
     return site.release if site else LATEST
 
 
-def _facts(hosts: Sequence[str], site: SiteFile | None) -> tuple[Facts, ...]:
+def _facts(hosts: Sequence[str] | None, site: SiteFile | None) -> tuple[Facts, ...]:
     of_site = site.facts() if site else {}
     if not hosts:
         return tuple(Facts(name, of_site[name]) for name in of_site)

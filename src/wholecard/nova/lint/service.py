@@ -176,6 +176,15 @@ class Service:
         return self.effective(name).boolean()
 
     @cached_property
+    def host_ids(self) -> frozenset[tuple[str, str]]:
+        """Vendor and product of every device of its hosts."""
+        return frozenset(
+            (device.vendor_id, device.product_id)
+            for facts in self.facts
+            for device in facts.devices
+        )
+
+    @cached_property
     def rules(self) -> Rules:
         """nova's rules for this release and these settings."""
         return rules_for(

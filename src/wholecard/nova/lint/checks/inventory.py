@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wholecard.core import Severity
@@ -32,21 +32,20 @@ _VENDORS = frozenset({"10de", "1002", "1022", "8086", "15b3", "14e4", "144d", "1
 
 def check_ids(service: Service) -> Iterator[Diagnostic]:
     """Vendor and product exchanged, by the host's ids or because the product is a known vendor."""
-    host_ids = {
-        (device.vendor_id, device.product_id) for facts in service.facts for device in facts.devices
-    }
-    read: list[tuple[Value, Path, dict[str, Any]]] = [
-        *((spec.value, spec.path, spec.conf) for spec in service.specs),
-        *((alias.value, (), alias.conf) for alias in service.aliases),
-    ]
-    for value, path, conf in read:
+    for value, path, conf in _objects(service):
         vendor, product = (str(conf.get(key, "")).lower() for key in ("vendor_id", "product_id"))
-        if vendor and product and vendor != product and (vendor, product) not in host_ids:
-            if (product, vendor) in host_ids:
-                why = "the host has them the other way round"
-                yield _exchanged(ERROR, value, path, why, _exchange(value, path, vendor, product))
-            elif not host_ids and _looks_exchanged(vendor, product):
-                yield _exchanged(WARNING, value, path, f"{product} is a vendor")
+        if (vendor, product) in service.host_ids:
+            continue
+        if (product, vendor) in service.host_ids:
+            why = "the host has them the other way round"
+            yield _exchanged(ERROR, value, path, why, _exchange(value, path, vendor, product))
+        elif not service.host_ids and vendor and _looks_exchanged(vendor, product):
+            yield _exchanged(WARNING, value, path, f"{product} is a vendor")
+
+
+def _objects(service: Service) -> Iterator[tuple[Value, Path, dict[str, Any]]]:
+    yield from ((spec.value, spec.path, spec.conf) for spec in service.specs)
+    yield from ((alias.value, (), alias.conf) for alias in service.aliases)
 
 
 def _looks_exchanged(vendor: str, product: str) -> bool:
@@ -96,21 +95,13 @@ def check_nothing(service: Service) -> Iterator[Diagnostic]:
         # The facts do not tell whose function an interface is, so a devname is not checked.
         if read.spec is None or read.spec.devname or id(read) in matching:
             continue
-        if not _is_exchanged_spec(service, read.spec):
+        # Ids that a host has the other way round are WC235.
+        if (read.spec.product_id, read.spec.vendor_id) not in service.host_ids:
             why, fix = _why(service, read.spec)
             yield entry_diagnostic(
                 "WC246", ERROR, read.value.at_value(read.path),
                 f"matches nothing on {_hosts(service)}: {why}", fix,
             )  # fmt: skip
-
-
-def _is_exchanged_spec(service: Service, spec: Spec) -> bool:
-    """Whether a host has the ids the other way round, which is WC235."""
-    return any(
-        (device.product_id, device.vendor_id) == (spec.vendor_id, spec.product_id)
-        for facts in service.facts
-        for device in facts.devices
-    )
 
 
 def _hosts(service: Service) -> str:
@@ -199,41 +190,32 @@ def _belongs(facts: Facts, function: Function) -> Iterator[tuple[str, Severity, 
 
 def check_companions(service: Service) -> Iterator[Diagnostic]:
     """Functions of a card that are no GPU, given one by one."""
-    for spec, cards in _cards_by_spec(service):
+    for spec, given in _of_cards(service):
         companions = [
-            function
-            for card, functions in cards
-            for function in functions
+            f"{function.address} ({function.class_name or function.class_code})"
+            for card, function in given
             if card.gpu and not function.is_display
         ]
         # A device_spec for companions alone is meant so.
-        has_display = any(function.is_display for _, functions in cards for function in functions)
-        if companions and has_display:
-            names = [f"{one.address} ({one.class_name or one.class_code})" for one in companions]
+        if companions and any(function.is_display for _, function in given):
             yield entry_diagnostic(
                 "WC250", WARNING, spec.value.at_value(spec.path),
-                f"gives {listed(names)} besides the GPU: nova gives each of them alone, and cannot "
-                "keep a card together",
+                f"gives {listed(companions)} besides the GPU: nova gives each of them alone, and "
+                "cannot keep a card together",
                 "Name the GPU alone by its product_id or its function (.0), and bind the others to "
                 "vfio-pci.",
             )  # fmt: skip
 
 
-def _cards_by_spec(
-    service: Service,
-) -> Iterator[tuple[ReadSpec, list[tuple[Card, list[Function]]]]]:
-    """Each device_spec that counts, with the cards of which it gives functions, and these."""
+def _of_cards(service: Service) -> Iterable[tuple[ReadSpec, list[tuple[Card, Function]]]]:
+    """Each device_spec that counts, with the functions of cards that it gives, VFs left out."""
     # By identity: the same object may be in the file twice.
-    specs: dict[int, ReadSpec] = {}
-    cards: dict[int, dict[tuple[str, str], tuple[Card, list[Function]]]] = {}
+    by_spec: dict[int, tuple[ReadSpec, list[tuple[Card, Function]]]] = {}
     for given, function, spec in _counting(service):
         card = given.facts.host.card_of(function.address)
         if card is not None and function.physfn is None:
-            specs[id(spec)] = spec
-            of_spec = cards.setdefault(id(spec), {})
-            of_spec.setdefault((given.facts.name, card.slot), (card, []))[1].append(function)
-    for key, spec in specs.items():
-        yield spec, list(cards[key].values())
+            by_spec.setdefault(id(spec), (spec, []))[1].append((card, function))
+    return by_spec.values()
 
 
 def check_never(service: Service) -> Iterator[Diagnostic]:

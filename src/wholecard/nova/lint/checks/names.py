@@ -60,13 +60,17 @@ def _of_known(
             moved(entry, right) if _is_alone(service, option) else (),
         )  # fmt: skip
     if not service.reads(option.name):
-        readers = [role for role in sorted(option.roles) if option.is_read_by(role, service.major)]
-        yield entry_diagnostic(
-            "WC215", WARNING, entry,
-            f"nova-{service.role} does not read {spelling}; {_services(readers)} "
-            f"{'does' if len(readers) == 1 else 'do'}",
-            f"Write it into the configuration of {_services(readers)}, and delete it here.",
-        )  # fmt: skip
+        yield _unread(service, entry, option, spelling)
+
+
+def _unread(service: Service, entry: ConfEntry, option: Option, spelling: Spelling) -> Diagnostic:
+    readers = [role for role in sorted(option.roles) if option.is_read_by(role, service.major)]
+    return entry_diagnostic(
+        "WC215", WARNING, entry,
+        f"nova-{service.role} does not read {spelling}; {_services(readers)} "
+        f"{'does' if len(readers) == 1 else 'do'}",
+        f"Write it into the configuration of {_services(readers)}, and delete it here.",
+    )  # fmt: skip
 
 
 def _ignored(service: Service, entry: ConfEntry, option: Option, spelling: Spelling) -> Diagnostic:

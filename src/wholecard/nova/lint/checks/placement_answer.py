@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from wholecard.nova.lint.checks.inventory import WITHOUT_VMD, is_exchanged
-from wholecard.nova.lint.checks.resource_classes import Reported, is_reported, misfits, reported_by
+from wholecard.nova.lint.checks.resource_classes import (
+    Reported,
+    has_refused_spec,
+    is_reported,
+    misfits,
+    reported_by,
+)
 from wholecard.nova.lint.diagnostic import (
     ERROR,
     WARNING,
@@ -17,7 +24,7 @@ from wholecard.nova.lint.diagnostic import (
     listed,
 )
 from wholecard.nova.lint.hosts_known import Ids, Known, is_near
-from wholecard.nova.lint.service import ReadAlias, Service
+from wholecard.nova.lint.service import GivenDevice, ReadAlias, Service
 from wholecard.nova.match import Alias, PciRequest, Pools
 from wholecard.pci import Address
 from wholecard.pci.device_types import DEVICE_TYPES
@@ -26,14 +33,14 @@ from wholecard.pci.device_types import DEVICE_TYPES
 def check_answers(services: Sequence[Service], known: Known) -> Iterator[Diagnostic]:
     """Each alias finds at least one device on some host, were all of them free."""
     computes = known.computes
-    # A refused device_spec leaves open what the host gives.
-    if not computes or any(spec.error for compute in computes for spec in compute.specs):
+    if not computes or has_refused_spec(computes):
         return
-    pools = [pools for compute in computes for pools in _pools(compute)]
+    pools = list(chain.from_iterable(map(_pools, computes)))
     # Where facts are missing `resource_classes.check_requested` reads the files instead.
     has_facts = all(service.facts for service in services if service.role == "compute")
     answer = _Answer(known, pools, reported_by(computes) if has_facts else [])
     for service in services:
+        # A compute needs the aliases too: a server may be moved to it.
         if service.role in (None, "api") or service in computes:
             yield from service.as_own(_of_service(service, answer))
 
@@ -49,9 +56,9 @@ class _Answer:
 
 def _of_service(service: Service, answer: _Answer) -> Iterator[Diagnostic]:
     aliases = [(read, read.alias) for read in service.aliases if read.alias is not None]
-    satisfied = {id(alias) for _, alias in aliases if _is_satisfied(alias, answer.pools)}
+    satisfied = {id(alias): alias for _, alias in aliases if _is_satisfied(alias, answer.pools)}
     # The ids for which some alias gets a device.
-    served = {ids for _, alias in aliases if id(alias) in satisfied for ids in _ids(alias)}
+    served = set().union(*map(_ids, satisfied.values()))
     for read, alias in aliases:
         if id(alias) in satisfied:
             yield from _on_no_node(read, alias, answer.known.computes)
@@ -66,18 +73,21 @@ def _of_service(service: Service, answer: _Answer) -> Iterator[Diagnostic]:
 
 def _pools(compute: Service, on_a_node: bool = False) -> list[Pools]:
     """What each host gives; with `on_a_node` only the devices whose NUMA node is known."""
-    pools = []
-    for facts in compute.hosts:
-        given = [
-            device for device in compute.given
-            if device.facts is facts and not (on_a_node and device.device.numa_node is None)
-        ]  # fmt: skip
-        counting = {id(device.specs[0]) for device in given}
-        # In the order of the file: the first that matches counts.
-        specs = [read.spec for read in compute.specs if read.spec and id(read) in counting]
-        devices = [device.device for device in given]
-        pools.append(Pools.of(devices, specs, compute.rules, host_cells=None))
-    return pools
+    given = [
+        device for device in compute.given
+        if not on_a_node or device.device.numa_node is not None
+    ]  # fmt: skip
+    return [
+        _pools_of([device for device in given if device.facts is facts], compute)
+        for facts in compute.hosts
+    ]
+
+
+def _pools_of(given: list[GivenDevice], compute: Service) -> Pools:
+    counting = {id(device.specs[0]) for device in given}
+    # In the order of the file: the first that matches counts.
+    specs = [read.spec for read in compute.specs if read.spec and id(read) in counting]
+    return Pools.of([device.device for device in given], specs, compute.rules, host_cells=None)
 
 
 def _is_satisfied(alias: Alias, pools: list[Pools]) -> bool:

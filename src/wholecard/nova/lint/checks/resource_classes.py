@@ -95,12 +95,17 @@ def check_requested(services: Sequence[Service], known: Known) -> Iterator[Diagn
     computes = [service for service in services if service.role == "compute" and service.specs]
     if all(compute.facts for compute in computes):
         return
-    if any(spec.error for compute in computes for spec in compute.specs):
+    if has_refused_spec(computes):
         return
     reported = reported_by(computes)
     for service in services:
         for alias in service.aliases if service.role == "api" else ():
             yield from service.as_own(misfits(service, alias, reported, known))
+
+
+def has_refused_spec(computes: Iterable[Service]) -> bool:
+    """Whether nova refuses a device_spec, so that what the compute gives is not known."""
+    return any(spec.error for compute in computes for spec in compute.specs)
 
 
 def misfits(
@@ -146,7 +151,7 @@ def _misfit(
     of_class = [device for device in reported if device.has_class(group)]
     if of_class:
         key, requested = "traits", f"the traits {', '.join(sorted(group.traits))}"
-        names = {", ".join(sorted(device.traits or ())) or "none" for device in of_class}
+        names = {", ".join(sorted(device.traits or ["none"])) for device in of_class}
     else:
         key = "resource_class" if "resource_class" in alias.conf else "name"
         requested = group.resource_class

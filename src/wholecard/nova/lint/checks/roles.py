@@ -95,12 +95,8 @@ def _value(alias: ReadAlias, key: str) -> str:
 
 
 def check_in_placement(services: Sequence[Service]) -> Iterator[Diagnostic]:
-    """api, scheduler and conductor agree on pci_in_placement, and every compute reports."""
-    deciders = [
-        service for service in services if service.role in ("api", "scheduler", "conductor")
-    ]
-    on = [service for service in deciders if service.boolean("pci_in_placement")]
-    off = [service for service in deciders if not service.boolean("pci_in_placement")]
+    """api, scheduler and conductor agree on pci_in_placement."""
+    on, off = _deciders(services, True), _deciders(services, False)
     for service, other in product(on, off):
         if other.conf is not service.conf:
             yield from service.as_own([_decided(
@@ -109,15 +105,30 @@ def check_in_placement(services: Sequence[Service]) -> Iterator[Diagnostic]:
                 "rules",
                 f"Set [filter_scheduler] pci_in_placement for nova-{other.role} as well.",
             )])  # fmt: skip
-    for compute in services if on else ():
-        is_silent = compute.role == "compute" and not compute.boolean("report_in_placement")
-        if is_silent and compute.conf.files:
-            yield from on[0].as_own([_decided(
-                "WC243", on[0],
-                f"the compute of {compute.conf.files[-1].path} does not report its cards: "
-                "Placement never offers them",
-                "Set [pci] report_in_placement = true on every compute first.",
-            )])  # fmt: skip
+
+
+def check_reporting(services: Sequence[Service]) -> Iterator[Diagnostic]:
+    """Where pci_in_placement is on every compute reports its cards."""
+    for service in _deciders(services, True)[:1]:
+        for compute in services:
+            is_silent = compute.role == "compute" and not compute.boolean("report_in_placement")
+            if is_silent and compute.conf.files:
+                yield from service.as_own([_decided(
+                    "WC243", service,
+                    f"the compute of {compute.conf.files[-1].path} does not report its cards: "
+                    "Placement never offers them",
+                    "Set [pci] report_in_placement = true on every compute first.",
+                )])  # fmt: skip
+
+
+def _deciders(services: Sequence[Service], on: bool) -> list[Service]:
+    """The services that decide with pci_in_placement, those that have it on or those off."""
+    return [
+        service
+        for service in services
+        if service.role in ("api", "scheduler", "conductor")
+        and service.boolean("pci_in_placement") is on
+    ]
 
 
 def _decided(rule: str, service: Service, message: str, fix: str) -> Diagnostic:
