@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Callable, TypeVar
+
+from wholecard.core import Action, Operation, Plan, WholecardError
 
 _T = TypeVar("_T")
 
@@ -35,3 +38,34 @@ def absolute_path(value: Any) -> str:
     if not path.startswith("/") or ".." in path.split("/"):
         raise ValueError(f"{path!r} is no absolute path")
     return path
+
+
+def read_plan(
+    data: dict[str, Any], operations: Mapping[str, Callable[[dict[str, Any]], Operation[Any]]]
+) -> Plan:
+    """The inverse of `Plan.to_json`; `operations` read the fields of each kind.
+
+    Raises WholecardError for an operation that is not among them, and ValueError, TypeError or
+    KeyError for what is no plan.
+    """
+
+    def operation(fields: dict[str, Any]) -> Operation[Any]:
+        kind = fields["op"]
+        if kind not in operations:
+            raise WholecardError(
+                f"unknown operation {kind!r}",
+                resolution="Use the release of Wholecard that wrote it.",
+            )
+        return operations[kind]({key: fields[key] for key in fields if key != "op"})
+
+    actions = (
+        Action(
+            kind=text(row["kind"]),
+            subject=text(row["subject"]),
+            reason=text(row["reason"]),
+            do=operation(row["do"]),
+            undo=text(row["undo"]),
+        )
+        for row in data["actions"]
+    )
+    return Plan(tuple(actions), typed(data["reboot_needed"], bool))

@@ -96,13 +96,22 @@ class CreateAggregate(Creation):
 
 
 @dataclass(frozen=True)
-class SetAggregateMetadata(Held):
-    """Set metadata of an aggregate, by its name; its availability zone is one of them."""
-
-    kind: ClassVar[str] = "set-aggregate-metadata"
+class AggregateValues(Held):
+    """Values of an aggregate, by its name."""
 
     name: str
     changes: tuple[Value, ...]
+
+    def holder(self, conn: Connection) -> str | None:
+        """The aggregate's id."""
+        return id_of(_find(conn, self.name))
+
+
+@dataclass(frozen=True)
+class SetAggregateMetadata(AggregateValues):
+    """Set metadata of an aggregate, by its name; its availability zone is one of them."""
+
+    kind: ClassVar[str] = "set-aggregate-metadata"
 
     def describe(self) -> str:
         """The commands of the openstack client that do the same."""
@@ -113,10 +122,6 @@ class SetAggregateMetadata(Held):
         aggregate = _find(conn, self.name)
         metadata: Mapping[str, str] = {} if aggregate is None else aggregate.metadata
         return {key: metadata.get(key) for key, _, _ in self.changes}
-
-    def holder(self, conn: Connection) -> str | None:
-        """The aggregate's id."""
-        return id_of(_find(conn, self.name))
 
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Set and remove them, the zone by a call of its own: nova may refuse that one.
@@ -137,13 +142,10 @@ class SetAggregateMetadata(Held):
 
 
 @dataclass(frozen=True)
-class AddHosts(Held):
+class AddHosts(AggregateValues):
     """Put hosts into an aggregate; a value is `member` or None."""
 
     kind: ClassVar[str] = "add-hosts"
-
-    name: str
-    changes: tuple[Value, ...]
 
     def describe(self) -> str:
         """The commands of the openstack client that do the same."""
@@ -158,10 +160,6 @@ class AddHosts(Held):
         aggregate = _find(conn, self.name)
         hosts = () if aggregate is None else aggregate.hosts
         return {host: "member" if host in hosts else None for host, _, _ in self.changes}
-
-    def holder(self, conn: Connection) -> str | None:
-        """The aggregate's id."""
-        return id_of(_find(conn, self.name))
 
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Add and remove them, one call each; of a host that has to stay a note says why.

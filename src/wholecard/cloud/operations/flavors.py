@@ -134,13 +134,22 @@ class CreateFlavor(Creation):
 
 
 @dataclass(frozen=True)
-class SetExtraSpecs(Held):
-    """Set extra specs of a flavor, by its name."""
-
-    kind: ClassVar[str] = "set-extra-specs"
+class FlavorValues(Held):
+    """Values of a flavor, by its name."""
 
     name: str
     changes: tuple[Value, ...]
+
+    def holder(self, conn: Connection) -> str | None:
+        """The flavor's id."""
+        return id_of(_find(conn, self.name))
+
+
+@dataclass(frozen=True)
+class SetExtraSpecs(FlavorValues):
+    """Set extra specs of a flavor."""
+
+    kind: ClassVar[str] = "set-extra-specs"
 
     def describe(self) -> str:
         """The command of the openstack client that does the same."""
@@ -151,10 +160,6 @@ class SetExtraSpecs(Held):
         flavor = _find(conn, self.name)
         specs: Mapping[str, str] = {} if flavor is None else flavor.extra_specs
         return {key: specs.get(key) for key, _, _ in self.changes}
-
-    def holder(self, conn: Connection) -> str | None:
-        """The flavor's id."""
-        return id_of(_find(conn, self.name))
 
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Set those with a value in one call, remove the others."""
@@ -169,13 +174,10 @@ class SetExtraSpecs(Held):
 
 
 @dataclass(frozen=True)
-class GiveFlavor(Held):
+class GiveFlavor(FlavorValues):
     """Give projects, by their ids, access to a private flavor; a value is `yes` or None."""
 
     kind: ClassVar[str] = "give-flavor"
-
-    name: str
-    changes: tuple[Value, ...]
 
     def describe(self) -> str:
         """The commands of the openstack client that do the same."""
@@ -190,10 +192,6 @@ class GiveFlavor(Held):
         flavor = _find(conn, self.name)
         having = () if flavor is None else _projects(conn, flavor.id)
         return {project: "yes" if project in having else None for project, _, _ in self.changes}
-
-    def holder(self, conn: Connection) -> str | None:
-        """The flavor's id."""
-        return id_of(_find(conn, self.name))
 
     def put(self, conn: Connection, state: State, holder: str | None = None) -> str | None:
         """Add or remove access; of what could not be taken away a note says why."""

@@ -16,7 +16,8 @@ from wholecard.cloud.operations.images import SetImageProperties, UploadImage
 from wholecard.cloud.operations.operation import CloudOperation
 from wholecard.cloud.operations.quotas import RegisterLimit, SetLimit, SetQuota
 from wholecard.cloud.operations.traits import CreateTrait, SetHostTraits
-from wholecard.core import Action, Plan, WholecardError
+from wholecard.core import Plan
+from wholecard.transaction.json_fields import read_plan
 
 Operations = Mapping[str, type[CloudOperation]]
 
@@ -29,31 +30,6 @@ OPERATIONS: Operations = {operation.kind: operation for operation in _CLASSES}
 
 
 def plan_from_json(data: dict[str, Any], operations: Operations = OPERATIONS) -> Plan:
-    """The inverse of `Plan.to_json` for a cloud's plan.
-
-    Raises WholecardError for an operation that this release does not know, and ValueError,
-    TypeError or KeyError for what is no plan.
-    """
-    text = TypeAdapter(str).validate_python
-    actions = (
-        Action(
-            kind=text(row["kind"]),
-            subject=text(row["subject"]),
-            reason=text(row["reason"]),
-            do=_operation(row["do"], operations),
-            undo=text(row["undo"]),
-        )
-        for row in data["actions"]
-    )
-    return Plan(tuple(actions))
-
-
-def _operation(data: dict[str, Any], operations: Operations) -> CloudOperation:
-    fields = {key: value for key, value in data.items() if key != "op"}
-    if data["op"] not in operations:
-        raise WholecardError(
-            f"unknown operation {data['op']!r}",
-            resolution="Use the release of Wholecard that wrote it.",
-        )
-    operation: CloudOperation = TypeAdapter(operations[data["op"]]).validate_python(fields)
-    return operation
+    """The inverse of `Plan.to_json` for a cloud's plan. Raises as `read_plan` does."""
+    adapters = {kind: TypeAdapter(operation) for kind, operation in operations.items()}
+    return read_plan(data, {kind: each.validate_python for kind, each in adapters.items()})

@@ -13,7 +13,7 @@ from wholecard.host.operations.load_module import LoadModule
 from wholecard.host.operations.operation import HostOperation
 from wholecard.host.operations.run_tool import RunTool
 from wholecard.host.operations.write_file import WriteFile
-from wholecard.transaction.json_fields import text, typed
+from wholecard.transaction.json_fields import read_plan
 
 _CLASSES: tuple[type[HostOperation], ...] = (
     WriteFile,
@@ -32,29 +32,5 @@ def operation_of(action: Action) -> HostOperation:
 
 
 def plan_from_json(data: dict[str, Any]) -> Plan:
-    """The inverse of `Plan.to_json` for a host's plan.
-
-    Raises WholecardError for an operation that this release does not know, and ValueError,
-    TypeError or KeyError for what is no plan.
-    """
-    actions = (
-        Action(
-            kind=text(entry["kind"]),
-            subject=text(entry["subject"]),
-            reason=text(entry["reason"]),
-            do=_operation(entry["do"]),
-            undo=text(entry["undo"]),
-        )
-        for entry in data["actions"]
-    )
-    return Plan(tuple(actions), typed(data["reboot_needed"], bool))
-
-
-def _operation(data: dict[str, Any]) -> HostOperation:
-    fields = {key: value for key, value in data.items() if key != "op"}
-    if data["op"] not in OPERATIONS:
-        raise WholecardError(
-            f"unknown operation {data['op']!r}",
-            resolution="Use the release of Wholecard that wrote it.",
-        )
-    return OPERATIONS[data["op"]].from_json(fields)
+    """The inverse of `Plan.to_json` for a host's plan. Raises as `read_plan` does."""
+    return read_plan(data, {kind: operation.from_json for kind, operation in OPERATIONS.items()})
