@@ -109,18 +109,18 @@ def run(
     when its status is not 0; and what `watch` raised, when the program has been killed for it.
     """
     LOG.debug("%s", shlex.join(argv))
+    inherited = os.environ if inherit else {}
     try:
-        process = _start(argv, {**(os.environ if inherit else {}), **(env or {})}, cwd, keep)
+        process = _start(argv, {**inherited, **(env or {})}, cwd, keep)
     except OSError as error:
         raise _unended(
             f"cannot run {argv[0]}: {error.strerror}",
             argv,
             resolution or f"Install the program that provides {argv[0]}.",
         ) from error
-    data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
         with (programs or Programs()).holding(process):
-            out, err = _communicate(process, data, timeout, watch)
+            out, err = _communicate(process, stdin, timeout, watch)
     except subprocess.TimeoutExpired as error:
         _kill(process)
         raise _unended(
@@ -134,18 +134,18 @@ def run(
     result = Result(
         tuple(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
     )
-    if check and result.status != 0:
-        raise _failed(result, resolution)
-    return result
+    return _checked(result, resolution) if check else result
 
 
 def _unended(brief: str, argv: Sequence[str], resolution: str) -> RunError:
     return RunError(brief, f"command: {shlex.join(argv)}", resolution)
 
 
-def _failed(result: Result, resolution: str) -> RunError:
+def _checked(result: Result, resolution: str) -> Result:
+    if result.status == 0:
+        return result
     output = (result.stderr.strip() or result.stdout.strip())[-DETAILS_LIMIT:]
-    return RunError(
+    raise RunError(
         f"{result.argv[0]} failed with status {result.status}",
         f"command: {shlex.join(result.argv)}\n{output}".strip(),
         resolution or "Run the command by hand to see more.",
@@ -169,18 +169,19 @@ def _start(
 
 
 def _communicate(
-    process: subprocess.Popen[bytes], stdin: bytes, timeout: float, watch: Watch | None
+    process: subprocess.Popen[bytes], stdin: str | bytes, timeout: float, watch: Watch | None
 ) -> tuple[bytes, bytes]:
     """What the program printed to its two outputs. Raises TimeoutExpired after `timeout`."""
+    data = stdin.encode() if isinstance(stdin, str) else stdin
     pipe = process.stderr
     if watch is None or pipe is None:
-        return process.communicate(stdin, timeout=timeout)
+        return process.communicate(data, timeout=timeout)
     deadline = time.monotonic() + timeout
     # Without this communicate() would read standard error too, and the follower would miss lines.
     process.stderr = None
     follower = _Follower(process, pipe, watch)
     follower.start()
-    out, _ = process.communicate(stdin, timeout=timeout)
+    out, _ = process.communicate(data, timeout=timeout)
     follower.join(max(0.0, deadline - time.monotonic()))
     if follower.is_alive():
         raise subprocess.TimeoutExpired(process.args, timeout)

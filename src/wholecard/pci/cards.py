@@ -73,13 +73,19 @@ def find_cards(functions: Iterable[Function], groups: Iterable[IommuGroup]) -> t
         for slot in sorted(slots)
         if any(function.is_display for function in slots[slot])
     ]
-    own = {function.address for members in with_gpu for function in members}
+    shared = _groups_by_address(groups, {f.address for members in with_gpu for f in members})
+    return tuple(_card(tuple(members), shared) for members in with_gpu)
+
+
+def _groups_by_address(
+    groups: Iterable[IommuGroup], addresses: set[Address]
+) -> dict[Address, list[IommuGroup]]:
     shared: dict[Address, list[IommuGroup]] = {}
     for group in groups:
         for function in group.functions:
-            if function.address in own:
+            if function.address in addresses:
                 shared.setdefault(function.address, []).append(group)
-    return tuple(_card(tuple(members), shared) for members in with_gpu)
+    return shared
 
 
 def _slot(function: Function) -> tuple[int, int, int]:

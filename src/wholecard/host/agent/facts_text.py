@@ -84,26 +84,27 @@ def _boot_text(host: Host) -> str:
 
 
 def _card_text(host: Host, card: Card) -> str:
-    notes = ", ".join(note for note in _notes(host, card) if note)
+    notes = ", ".join(_notes(host, card))
     rows = [_function_row(function, "") for function in card.functions]
     rows += [_function_row(companion, "companion ") for companion in card.companions]
     return f"card {card.slot}{notes and f' ({notes})'}\n{table(_HEAD, rows)}"
 
 
 def _notes(host: Host, card: Card) -> list[str]:
-    """What is worth knowing of the whole card; empty texts for what it does not have."""
+    """What is worth knowing of the whole card."""
     node = card.functions[0].numa_node
     memory = sum(size for function in card.functions for size in function.bars)
     serial = next((function.serial for function in card.functions if function.serial), "")
     # Of a predicted group it is not known yet whether it will be viable.
     groups = () if host.groups_predicted else host.groups_of(card)
-    return [
-        "boot display" if card.boot_display else "",
-        "" if node is None else f"NUMA node {node}",
-        f"BARs {size_text(memory)}" if memory else "",
-        f"serial {serial}" if serial else "",
-        *(f"{group.name} not viable" for group in groups if not group.viable),
+    notes = [
+        (card.boot_display, "boot display"),
+        (node is not None, f"NUMA node {node}"),
+        (memory, f"BARs {size_text(memory)}"),
+        (serial, f"serial {serial}"),
+        *((not group.viable, f"{group.name} not viable") for group in groups),
     ]
+    return [note for is_so, note in notes if is_so]
 
 
 def _function_row(function: Function, prefix: str) -> tuple[str, ...]:

@@ -31,15 +31,19 @@ def matching_modules(
     names = {name: name.encode(errors="replace") for name in modaliases if name[:5] == "pci:v"}
     if not names:
         return {}
-    data = read_bytes(under(root, f"lib/modules/{release}/modules.alias")) or b""
-    # Every line is found by the newline before it; depmod's file begins with a note.
-    data = data if data.startswith(b"#") else b"\n" + data
     devices: dict[bytes, set[bytes]] = {b"pci:v*": set()}
     for text in names.values():
         devices.setdefault(text[:14], set()).add(text[14:22])
+    data = _alias_data(root, release)
     aliases = [alias for head, ids in devices.items() for alias in _aliases(data, head, ids)]
     by_name = {name: _modules_of(name, aliases) for name in names}
     return {name: modules for name, modules in by_name.items() if modules}
+
+
+def _alias_data(root: Root, release: str) -> bytes:
+    data = read_bytes(under(root, f"lib/modules/{release}/modules.alias")) or b""
+    # Every line is found by the newline before it; depmod's file begins with a comment.
+    return data if data.startswith(b"#") else b"\n" + data
 
 
 def _modules_of(modalias: str, aliases: list[tuple[str, str]]) -> tuple[str, ...]:

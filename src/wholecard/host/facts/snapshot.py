@@ -196,9 +196,7 @@ class _Collection:
         if not path:
             return ""
         above, _, name = path.rpartition("/")
-        if above not in self._folders:
-            self._folders[above] = self._real_path(above, hops=hops)
-        folder = self._folders[above]
+        folder = self._real_folder(above, hops)
         if folder is None or name == "..":
             return folder and os.path.dirname(folder)
         real = f"{folder}/{name}".lstrip("/")
@@ -209,9 +207,12 @@ class _Collection:
         if not _stays_inside(real, target) or hops > _MOST_HOPS:
             return None
         self._leaves[real] = target
-        if not follow:
-            return real
-        return self._real_path(f"{folder}/{target}".strip("/"), hops=hops + 1)
+        return self._real_path(f"{folder}/{target}".strip("/"), hops=hops + 1) if follow else real
+
+    def _real_folder(self, path: str, hops: int) -> str | None:
+        if path not in self._folders:
+            self._folders[path] = self._real_path(path, hops=hops)
+        return self._folders[path]
 
 
 def _stays_inside(path: str, target: str) -> bool:

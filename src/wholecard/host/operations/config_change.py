@@ -25,6 +25,10 @@ class FollowUp:
     undo: str
     after: tuple[str, ...] = ()
 
+    def runs_after(self, changed: set[str]) -> bool:
+        """Whether it runs when the files of these paths change."""
+        return not self.after or not changed.isdisjoint(self.after)
+
 
 @dataclass(frozen=True)
 class BootUnit:
@@ -68,3 +72,13 @@ class ConfigChange:
     files: tuple[tuple[FileText, str], ...] = ()
     tools: tuple[FollowUp, ...] = ()
     units: tuple[BootUnit, ...] = ()
+
+    @property
+    def all_files(self) -> tuple[tuple[FileText, str], ...]:
+        """The files and the units' files."""
+        return (*self.files, *(unit.file for unit in self.units))
+
+    @property
+    def all_tools(self) -> tuple[FollowUp, ...]:
+        """The tools and those that enable the units."""
+        return (*self.tools, *(unit.enabling for unit in self.units))

@@ -33,9 +33,7 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
         raise WholecardError(
             f"no such card: {', '.join(sorted(gone)) or 'none was named'}", card_lines(host)
         )
-    drivers = {function.address: VFIO for card in cards for function in card.functions}
-    drivers.update({Address.parse(text): VFIO for text in desired.companions})
-    drivers.update({Address.parse(text): PARKED for text in desired.parked})
+    drivers = _drivers(cards, desired)
     _refuse(
         [
             *_unbindable(host, drivers),
@@ -50,6 +48,14 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     refuse_nameless(functions)
     functions.sort(key=lambda function: function.address)
     return tuple((function, drivers[function.address]) for function in functions)
+
+
+def _drivers(cards: tuple[Card, ...], desired: DesiredState) -> dict[Address, str]:
+    """The driver of each function to bind, by address."""
+    drivers = {function.address: VFIO for card in cards for function in card.functions}
+    drivers.update({Address.parse(text): VFIO for text in desired.companions})
+    drivers.update({Address.parse(text): PARKED for text in desired.parked})
+    return drivers
 
 
 def _refuse(findings: Sequence[Finding]) -> None:
@@ -97,20 +103,20 @@ def _split_groups(
     """
     own = {each.address for card in cards for each in (*card.functions, *card.companions)}
     for group in host.groups:
-        given = [each for each in group.endpoints if drivers.get(each.address) == VFIO]
-        if given and not any(each.address in own for each in group.endpoints):
-            for endpoint in group.endpoints:
-                if endpoint.address not in drivers:
-                    yield _left_behind(host, endpoint, group, given[0])
+        endpoints = {endpoint.address: endpoint for endpoint in group.endpoints}
+        given = [address for address in endpoints if drivers.get(address) == VFIO]
+        if given and own.isdisjoint(endpoints):
+            for address in sorted(endpoints.keys() - drivers.keys()):
+                yield _left_behind(host, endpoints[address], group, given[0])
 
 
-def _left_behind(host: Host, endpoint: Function, group: IommuGroup, given: Function) -> Finding:
+def _left_behind(host: Host, endpoint: Function, group: IommuGroup, given: Address) -> Finding:
     return Finding(
         "WC104",
         str(endpoint.address),
         Severity.ERROR,
-        f"{endpoint.address} {endpoint.ids} shares {group.name} with {given.address}, which would "
-        "be bound, and would not be bound itself.",
+        f"{endpoint.address} {endpoint.ids} shares {group.name} with {given}, which would be "
+        "bound, and would not be bound itself.",
         f"Name it too: {_option(host, endpoint)}, or --park {endpoint.address}.",
     )
 

@@ -50,15 +50,12 @@ def plan(host: Host, desired: DesiredState) -> Plan:
 
 def actions_of(host: Host, changes: Sequence[ConfigChange]) -> tuple[Action, ...]:
     """The actions of some changes: files that differ, then the tools that put them into effect."""
-    units = [unit for change in changes for unit in change.units]
-    files = [file for change in changes for file in change.files] + [unit.file for unit in units]
+    files = [file for change in changes for file in change.all_files]
     written = [action for file, reason in files for action in _write(host, file, reason)]
     # Initramfs images contain the files, and a kernel's boot entry may contain its image.
-    tools = [tool for change in reversed(changes) for tool in change.tools]
-    tools += [unit.enabling for unit in units]
-    subjects = {action.subject for action in written}
-    run = [_run(tool) for tool in tools if not tool.after or subjects & set(tool.after)]
-    return (*written, *run)
+    tools = [tool for change in reversed(changes) for tool in change.all_tools]
+    changed = {action.subject for action in written}
+    return (*written, *(_run(tool) for tool in tools if tool.runs_after(changed)))
 
 
 def _desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> KernelArgs:
