@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -93,3 +95,9 @@ def test_main_reads_everywhere(agent: Path) -> None:
     assert text.isascii()
     for newer in ('f"', "f'", ":=", "->", "print ", "annotations"):
         assert newer not in text
+
+
+def test_pages_are_elsewhere(agent: Path, apart: Path) -> None:
+    """The agent has no rule's page, and says where the command for it is."""
+    text = run(sys.executable, agent, "check", "--root", str(apart)).stdout
+    assert re.search(r": wholecard rule WC\d{3}, where wholecard itself is installed\n", text)

@@ -50,6 +50,7 @@ def _unknown_aliases(
     """The names of the aliases that are for cards of hosts whose facts are missing."""
     if known.complete or not known.computes:
         return []
+    # An alias that has a finding was checked.
     lines = {(diagnostic.path, diagnostic.position.line) for diagnostic in diagnostics}
     readers = [service for service in services if service.role in (None, "api", "compute")]
     names = {

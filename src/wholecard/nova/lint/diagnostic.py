@@ -116,6 +116,7 @@ def entry_diagnostic(
 def shown_line(entry: ConfEntry, number: int) -> str:
     """A line of an option for cards; empty where it may be another option that is indented."""
     line = entry.file.lines[number - 1]
+    # A line of JSON begins so; any other continuation may be an option with a secret (WC205).
     is_own = number == entry.line or line.lstrip()[:1] in set("{}[]\"',:")
     return line if is_own else ""
 

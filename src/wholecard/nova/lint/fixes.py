@@ -53,6 +53,7 @@ def fixed(services: Sequence[Service], lint: Lint) -> FixedFiles:
                 edits.setdefault(edit.file.path, []).append(edit)
                 rules.setdefault(edit.file.path, {})[diagnostic.finding.rule] = None
         changed = {path: applied(in_file[0].file.text, in_file) for path, in_file in edits.items()}
+        # Edits that change nothing would repeat for ever.
         if all(texts.get(path) == text for path, text in changed.items()):
             break
         texts |= changed

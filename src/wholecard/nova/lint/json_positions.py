@@ -10,6 +10,7 @@ from dataclasses import dataclass
 # A step into an array is its index, into an object its key.
 Path = tuple[str | int, ...]
 
+# Strings first: brackets, colons and commas within them are no structure.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
 
@@ -189,6 +190,7 @@ def _closing(text: str) -> str:
             stack.append("}" if sign == "{" else "]")
         elif sign in ("}", "]") and (not stack or stack.pop() != sign):
             return ""
+    # With more open brackets the text was cut off, and closing them would not be right.
     return "".join(reversed(stack)) if len(stack) < 10 else ""
 
 

@@ -39,6 +39,7 @@ def series(major: int) -> str:
 def name_meant(entry: ConfEntry) -> str | None:
     """The option's name that a wrong one means, None where it may be another service's."""
     meant = _MEANT.get(entry.name) if normal(entry.section) in ("pci", "DEFAULT") else None
+    # Up to Newton the names began with pci_ (nova/conf/pci.py).
     return meant or _NEAR.near(entry.name) or _NEAR.near(entry.name.removeprefix("pci_"))
 
 

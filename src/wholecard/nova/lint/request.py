@@ -172,5 +172,6 @@ def _other_hosts(facts: tuple[Facts, ...], site: SiteFile | None) -> Iterator[Fa
     of_site = site.facts() if site else {}
     for name in of_site:
         if name not in named:
+            # Only named hosts have to be readable: a site may list hosts not inspected yet.
             with suppress(WholecardError):
                 yield Facts(name, of_site[name])

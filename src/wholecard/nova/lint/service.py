@@ -76,6 +76,7 @@ class Value:
         """The keys that come more than once in one object."""
         return self._spans[1]
 
+    # nova takes a list in device_spec, but not in alias (nova/pci/whitelist.py, request.py).
     def items(self) -> Iterator[tuple[Path, Any]]:
         """The objects of a device_spec with their paths: of a list each, else the value itself."""
         if isinstance(self.data, list):

@@ -21,6 +21,7 @@ _POLICIES = NearNames(NUMA_POLICIES)
 _PREFIXED = re.compile(r"\s*(?:0[xX])?([0-9a-fA-F]{4})\s*")
 
 _RULES = {"bad-id": "WC222", "ids-missing": "WC233", "several-specs": "WC232"}
+# Aliases of one name may differ in their ids alone (nova/pci/request.py).
 _AGREEING = {"policy-mismatch": "numa_policy", "device-type-mismatch": "device_type",
              "device-type-missing": "device_type"}  # fmt: skip
 _REFUSED = "nova refuses every alias because of it"

@@ -157,6 +157,7 @@ def check_twice(service: Service) -> Iterator[Diagnostic]:
         for section, names in file.sections.items():
             for name, entries in names.items():
                 known = find(section, name)
+                # Values add up only for MultiOpt (oslo.config, cfg.py); of others the last counts.
                 if known is None or known[0].kind == "multi" or len(entries) < 2:
                     continue
                 last = entries[-1]

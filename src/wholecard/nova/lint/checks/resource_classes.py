@@ -52,6 +52,7 @@ class Reported:
     def is_near(self, group: RequestGroup) -> bool:
         """Whether its class differs from the requested one by a letter."""
         mine = self.resource_class
+        # Placement allows names of up to 255 characters (placement, schemas/resource_class.py).
         return mine is not None and NearNames([mine]).near(group.resource_class, 255) == mine
 
 

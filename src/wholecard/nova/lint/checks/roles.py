@@ -10,6 +10,8 @@ from wholecard.nova.conf.service_conf import as_boolean
 from wholecard.nova.lint.diagnostic import ERROR, Diagnostic, entry_diagnostic
 from wholecard.nova.lint.service import ReadAlias, Service
 
+# nova-compute translates the alias again when a server moves to it
+# (nova/compute/resource_tracker.py, `_move_claim`), so these have to be the same there.
 _COMPARED = (
     "vendor_id", "product_id", "device_type", "numa_policy", "resource_class", "traits",
     "live_migratable",

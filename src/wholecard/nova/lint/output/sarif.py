@@ -52,6 +52,7 @@ def _descriptor(rule: Rule) -> dict[str, Any]:
 def _result(diagnostic: Diagnostic, index: int) -> dict[str, Any]:
     finding, position = diagnostic.finding, diagnostic.position
     fix = f" {finding.fix}" if finding.fix else ""
+    # `endColumn` is the column behind the last character (SARIF 2.1.0, 3.30).
     region = {
         "startLine": position.line,
         "startColumn": position.column,
