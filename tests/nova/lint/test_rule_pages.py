@@ -97,3 +97,11 @@ def test_severity_on_the_page(code: str, tmp_path: Path) -> None:
     page = (PAGES / f"{code}.md").read_text().splitlines()[2]
     assert page.startswith("Severity: ")
     assert {word for word in found if word not in page} == set()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_record_says_whether_it_is_fixable(code: str, tmp_path: Path) -> None:
+    """A rule whose example --fix fixes is fixable by its record."""
+    diagnostics = example(code, "wrong").lint(site_of(code, tmp_path))
+    fixed = {each.finding.rule for each in diagnostics if each.edits}
+    assert {rule for rule in fixed if not RULES[rule].fixable} == set()
