@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from oslo_config import cfg
 
 from wholecard.core import UsageError
-from wholecard.nova.conf.conf_file import LARGEST, MOST_LINES, ConfFile, Position, Problem
+from wholecard.core.position import Position
+from wholecard.nova.conf.conf_file import LARGEST, MOST_LINES, ConfFile, Problem
 from wholecard.nova.conf.service_conf import NovaConf, default_paths
 from wholecard.nova.options import OPTIONS, Option
 
@@ -138,7 +139,7 @@ def test_a_folder_is_read_by_name(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     """A path where nothing is was a wrong call."""
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="is not a file"):
         NovaConf.read([tmp_path / "nova.conf"])
 
 
@@ -246,7 +247,7 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     """A pipe that nobody may ever write to is refused, not waited for."""
     pipe = tmp_path / "nova.conf"
     os.mkfifo(pipe)
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="is not a file"):
         NovaConf.read([pipe])
 
 

@@ -10,8 +10,9 @@ import pytest
 from support.nova_lint_hosts import ALIAS, FILTERS, H100, only, rules, service
 from wholecard.core import Severity, WholecardError
 from wholecard.core.near_names import NearNames
+from wholecard.core.position import Position
 from wholecard.core.releases import RELEASES, release
-from wholecard.nova.conf.conf_file import ConfFile, Position
+from wholecard.nova.conf.conf_file import ConfFile
 from wholecard.nova.conf.oslo_values import read_values
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER, default_filters

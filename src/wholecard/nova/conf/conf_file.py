@@ -1,6 +1,6 @@
-"""One file of nova's configuration with the place of everything: oslo.config's own parser.
+"""One file of nova's configuration with the position of everything: oslo.config's own parser.
 
-What oslo.config stops at is a `Problem` here, and reading goes on behind it. Source: oslo.config
+Where oslo.config stops, this notes a `Problem` and reads on. Source: oslo.config
 10, `iniparser.py`, and `cfg.py` (`ConfigParser`).
 """
 
@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, NoReturn
 from oslo_config import iniparser
 
 from wholecard.core import UsageError, WholecardError
+from wholecard.core.position import Position
 
 # nova's own sample with every option and its help has 600 KiB and 17,000 lines.
 LARGEST = 4 << 20
@@ -29,16 +30,9 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
 
 
-class Position(NamedTuple):
-    """A line and a column of a file, both from 1; columns count characters."""
-
-    line: int
-    column: int
-
-
 @dataclass(frozen=True)
 class Problem:
-    """What nova would stop at, or read otherwise than it looks. `text` holds no value."""
+    """Where nova would stop, or read something else than it seems. `text` has no option's value."""
 
     kind: ProblemKind
     path: str
@@ -48,10 +42,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ConfEntry:
-    """One assignment. `value` is oslo.config's: its lines joined, quotes around a single one gone.
+    """One assignment. `value` is oslo.config's: lines joined, without quotes around a single one.
 
-    `line` is the name's, `count` how many lines the value has, `start` where on the first of them
-    it begins (from 0).
+    `line` is the name's, `count` how many lines the value has, `start` the column on the first of
+    them where it begins (from 0).
     """
 
     file: ConfFile = field(repr=False, compare=False)
@@ -69,11 +63,11 @@ class ConfEntry:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines as they stand in the file, without their ends."""
+        """The lines as they are in the file, without their ends."""
         return tuple(self.file.lines[self.line - 1 : self.line - 1 + self.count])
 
     def place(self, offset: int = 0) -> Position:
-        """Where the character `offset` (from 0) of the value stands, or its end."""
+        """The position of the character `offset` (from 0) of the value, or of its end."""
         line, column = self.line, self.start
         for number, text in enumerate(self.value.split("\n")):
             if number:
@@ -97,7 +91,7 @@ class Header(NamedTuple):
 
 @dataclass(eq=False)
 class ConfFile:
-    """One file. `text` keeps its line ends, and bytes that are no UTF-8 as lone surrogates.
+    """One file. `text` keeps its line ends, and bytes that are not UTF-8 as lone surrogates.
 
     A file that is too large has a problem that says so, and nothing else.
     """
@@ -111,8 +105,8 @@ class ConfFile:
 
     @classmethod
     def read(cls, path: Path) -> ConfFile:
-        """The file at `path`. Raises UsageError where none is, WholecardError where unreadable."""
-        # A pipe would make us wait for who writes to it; a shell's own is written.
+        """The file at `path`. Raises UsageError for a missing file, WholecardError otherwise."""
+        # Opening a pipe waits until somebody writes to it; a shell's (/dev/fd) has a writer.
         if path.is_fifo() and path.parent != Path("/dev/fd"):
             raise _no_file(path)
         try:
@@ -150,25 +144,26 @@ class ConfFile:
     @cached_property
     def sections(self) -> dict[str, dict[str, list[ConfEntry]]]:
         """Entries by section and name; section names as oslo.config compares them."""
-        found: dict[str, dict[str, list[ConfEntry]]] = {}
+        sections: dict[str, dict[str, list[ConfEntry]]] = {}
         for entry in self.entries:
-            found.setdefault(normal(entry.section), {}).setdefault(entry.name, []).append(entry)
-        return found
+            section = sections.setdefault(normal(entry.section), {})
+            section.setdefault(entry.name, []).append(entry)
+        return sections
 
     @cached_property
     def section_ends(self) -> dict[str, int]:
         """For each section its last line (from 1): of an entry, or of a header without any."""
-        found: dict[str, int] = {}
+        ends: dict[str, int] = {}
         for header in self.headers:
-            found[normal(header.section)] = header.line
+            ends[normal(header.section)] = header.line
         for entry in self.entries:
             section, last = normal(entry.section), entry.line - 1 + entry.count
-            found[section] = max(last, found.get(section, 0))
-        return found
+            ends[section] = max(last, ends.get(section, 0))
+        return ends
 
-    def offset(self, place: Position) -> int:
-        """Where `place` is in `text`."""
-        return self.line_starts[place.line - 1] + place.column - 1
+    def offset(self, position: Position) -> int:
+        """The index of `position` in `text`."""
+        return self.line_starts[position.line - 1] + position.column - 1
 
     def _note_encoding(self) -> None:
         if self.text.startswith("\ufeff"):
@@ -177,29 +172,29 @@ class ConfFile:
                 "begins with a byte order mark, which nova takes for a part of the first line",
             ))  # fmt: skip
             self.lines[0] = self.lines[0][1:]
-        bad = _BAD_BYTE.search(self.text)
-        if bad is None:
+        byte = _BAD_BYTE.search(self.text)
+        if byte is None:
             return
-        line = sum(1 for _ in _LINE_END.finditer(self.text, 0, bad.start())) + 1
+        line = sum(1 for _ in _LINE_END.finditer(self.text, 0, byte.start())) + 1
         start = self.line_starts[line - 1]
         self.problems.append(Problem(
-            "encoding", self.path, Position(line, bad.start() - start + 1),
-            f"byte 0x{ord(bad[0]) - 0xDC00:02x} is no UTF-8: nova stops at it when it starts",
+            "encoding", self.path, Position(line, byte.start() - start + 1),
+            f"byte 0x{ord(byte[0]) - 0xDC00:02x} is no UTF-8: nova stops at it when it starts",
         ))  # fmt: skip
 
 
 def _no_file(path: Path) -> UsageError:
-    return UsageError(f"{path} is no file", resolution="Name the files that the service reads.")
+    return UsageError(f"{path} is not a file", resolution="Name the files that the service reads.")
 
 
 class _Parser(iniparser.BaseParser):
-    """oslo.config's parser, which notes what it would raise and goes on."""
+    """oslo.config's parser, which notes what it would raise and reads on."""
 
     def __init__(self, file: ConfFile) -> None:
         super().__init__()
         self.file = file
         self.section = ""
-        self.begun = Position(0, 0)
+        self.value_start = Position(0, 0)
         self.empty_noted = False
 
     def _get_section(self, line: str) -> str:
@@ -222,7 +217,7 @@ class _Parser(iniparser.BaseParser):
         if value and value[0] == value[-1] and value.startswith(('"', "'")):
             value = value[1:-1]
             start += 1
-        self.begun = Position(self.lineno, start)
+        self.value_start = Position(self.lineno, start)
         return key.strip(), [value]
 
     def new_section(self, section: str) -> None:
@@ -230,7 +225,7 @@ class _Parser(iniparser.BaseParser):
         self.file.headers.append(Header(section, self.lineno))
 
     def assignment(self, key: str, value: list[str]) -> None:
-        line, start = self.begun
+        line, start = self.value_start
         if not self.section:
             self._note("no-section", f"{shown_name(key)} stands before the first section", line)
         self.file.entries.append(
@@ -238,10 +233,10 @@ class _Parser(iniparser.BaseParser):
         )
 
     def _note(self, kind: ProblemKind, text: str, line: int = 0) -> None:
-        place = Position(line or self.lineno, 1)
-        self.file.problems.append(Problem(kind, self.file.path, place, text))
+        position = Position(line or self.lineno, 1)
+        self.file.problems.append(Problem(kind, self.file.path, position, text))
 
-    # The base class says that these never return, and copes with it where they do.
+    # The base class declares that these never return, and continues where they do.
     def error_empty_key(self, line: str) -> NoReturn:  # type: ignore[misc]  # noqa: ARG002
         if not self.empty_noted:
             self._note("name", "a value without a name")
@@ -251,7 +246,7 @@ class _Parser(iniparser.BaseParser):
 
 
 def _split(line: str) -> tuple[str, str, str]:
-    """Name, sign and the rest, at whichever of ':' and '=' is first."""
+    """Name, sign and the rest, split at the first of ':' and '='."""
     colon, equal = line.find(":"), line.find("=")
     if colon < 0 or 0 <= equal < colon:
         return line.partition("=")
@@ -259,10 +254,10 @@ def _split(line: str) -> tuple[str, str, str]:
 
 
 def shown_name(name: str) -> str:
-    """A name as far as it can be shown: what stands there by mistake may be a secret."""
+    """A name as far as it can be shown: a text that is there by mistake may be a secret."""
     return name if re.fullmatch(r"[\w.-]{1,64}", name, re.ASCII) else "what"
 
 
 def normal(section: str) -> str:
-    """A section's name as oslo.config compares it: only DEFAULT has to be written as it is."""
+    """A section's name as oslo.config compares it: only in DEFAULT does case matter."""
     return section if section == "DEFAULT" else section.lower()

@@ -1,7 +1,7 @@
 """What nova of a release makes of its configuration files, for the options of our table.
 
-Read by oslo.config itself: the last file wins, repeated options add up, old names are honoured as
-long as that release honours them, `$name` is replaced.
+Read by oslo.config itself: the last file counts, repeated options add up, old names count as long
+as that release reads them, `$name` is replaced.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from wholecard.nova.options import OPTIONS, Option, Spelling
 if TYPE_CHECKING:
     from oslo_config import cfg
 
-# An option's values as texts; what no file sets is not there.
+# An option's values as texts; an option that no file sets is missing.
 Values = Mapping[Option, tuple[str, ...]]
 
 
 def read_values(files: Sequence[Path], major: int) -> Values:
     """The values that the files set, in the order in which nova reads them.
 
-    A list's values are its items; a single value is one. Types are not checked: what nova would
-    refuse is read as it stands.
+    A list's values are its items; a single value is one. Types are not checked: a value that nova
+    would refuse is read as it is.
 
     Raises WholecardError when a file is missing, unreadable or not in oslo.config's format.
     """
@@ -37,12 +37,12 @@ def read_values(files: Sequence[Path], major: int) -> Values:
     for option, right in known:
         group = None if right.section == "DEFAULT" else right.section
         conf.register_opt(_opt(option, right, major), group=group)
-    # A deprecated name is a finding of lint; oslo.config's log line would come out unasked.
+    # A deprecated name is a finding of lint; without this oslo.config would log a line for it.
     logger = logging.getLogger("oslo_config.cfg")
-    was, logger.disabled = logger.disabled, True
+    was_disabled, logger.disabled = logger.disabled, True
     try:
         conf(args=[], default_config_files=[str(file) for file in files], default_config_dirs=[])
-        found = {option: _value(conf, right) for option, right in known}
+        values = {option: _value(conf, right) for option, right in known}
     except (cfg.Error, OSError, UnicodeError, ValueError) as error:
         raise WholecardError(
             "cannot read nova's configuration",
@@ -50,25 +50,25 @@ def read_values(files: Sequence[Path], major: int) -> Values:
             "Name the files that the service itself reads, in their order.",
         ) from error
     finally:
-        logger.disabled = was
-    return {option: given for option, given in found.items() if given is not None}
+        logger.disabled = was_disabled
+    return {option: value for option, value in values.items() if value is not None}
 
 
 def _opt(option: Option, right: Spelling, major: int) -> cfg.Opt:
-    """oslo.config's option under the right name, without a default, the old names beside it."""
+    """oslo.config's option with the right name and the old ones, without a default."""
     from oslo_config import cfg  # noqa: PLC0415 - as above
 
     kind = {"multi": cfg.MultiStrOpt, "list": cfg.ListOpt}.get(option.kind, cfg.StrOpt)
     old = [
-        cfg.DeprecatedOpt(each.name, group=each.section)
-        for each in option.deprecated_spellings(major)
+        cfg.DeprecatedOpt(spelling.name, group=spelling.section)
+        for spelling in option.deprecated_spellings(major)
     ]
-    made: cfg.Opt = kind(right.name, deprecated_opts=old)
-    return made
+    opt: cfg.Opt = kind(right.name, deprecated_opts=old)
+    return opt
 
 
 def _value(conf: cfg.ConfigOpts, right: Spelling) -> tuple[str, ...] | None:
-    found = conf[right.name] if right.section == "DEFAULT" else conf[right.section][right.name]
-    if found is None:
+    value = conf[right.name] if right.section == "DEFAULT" else conf[right.section][right.name]
+    if value is None:
         return None
-    return (found,) if isinstance(found, str) else tuple(found)
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,4 +1,4 @@
-"""The files of one service as nova reads them together, each value with its place.
+"""The files of one service as nova reads them together, each value with its position.
 
 Merged as oslo.config does it. Source: oslo.config 10, `cfg.py` (`_Namespace._get_file_value`,
 `find_config_files`).
@@ -19,9 +19,9 @@ _TRUE, _FALSE = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", 
 
 @dataclass(frozen=True)
 class Effective:
-    """What nova reads for an option: its entries in the order of their values, the last wins.
+    """What nova reads for an option: its entries in the order of their values, the last counts.
 
-    Of an option that is no `multi` there is one entry, of one that is set nowhere none.
+    An option that is not a `multi` has one entry, one that is not set has none.
     """
 
     option: Option
@@ -46,8 +46,8 @@ class Effective:
 
     def boolean(self, default: bool = False) -> bool:
         """A boolean's value; the default also where nova would refuse it."""
-        found = as_boolean(self.value or "")
-        return default if found is None else found
+        value = as_boolean(self.value or "")
+        return default if value is None else value
 
 
 def split_list(value: str) -> tuple[str, ...]:
@@ -72,9 +72,9 @@ class NovaConf:
     def read(cls, paths: Sequence[Path]) -> NovaConf:
         """Files, and of folders (`nova.conf.d`) every `*.conf` by name, as `--config-dir` does.
 
-        Raises UsageError for a path where nothing is, WholecardError for what cannot be read.
+        Raises UsageError for a missing path, WholecardError for one that cannot be read.
         """
-        return cls(tuple(ConfFile.read(path) for given in paths for path in _files(given)))
+        return cls(tuple(ConfFile.read(file) for path in paths for file in _files(path)))
 
     @property
     def entries(self) -> Iterator[ConfEntry]:
@@ -84,7 +84,7 @@ class NovaConf:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What the files could not be read for."""
+        """What could not be read in the files."""
         return tuple(problem for file in self.files for problem in file.problems)
 
     def find(self, section: str, name: str) -> tuple[ConfEntry, ...]:
@@ -96,44 +96,44 @@ class NovaConf:
         )
 
     def effective(self, option: Option, major: int | None = None) -> Effective:
-        """What nova (of that major version) reads for `option`, by whichever of its names.
+        """What nova (of that major version) reads for `option`, by any of its names.
 
         As oslo.config does it: a later file's values come after an earlier one's, and within one
-        file those under a deprecated name before those under the right one, wherever they stand.
+        file those under a deprecated name before those under the right one, whatever their order.
         """
         names = [
-            (each.section, each.name)
-            for each in option.spellings
-            if major is None or each.state(major) in ("right", "deprecated")
+            (spelling.section, spelling.name)
+            for spelling in option.spellings
+            if major is None or spelling.state(major) in ("right", "deprecated")
         ]
-        found: list[ConfEntry] = []
+        in_order: list[ConfEntry] = []
         for file in reversed(self.files):
             for section, name in names:
                 entries = file.sections.get(normal(section), {}).get(name, [])
                 if entries and option.kind != "multi":
                     return Effective(option, (entries[-1],))
-                found = [*entries, *found]
-        return Effective(option, tuple(found))
+                in_order = [*entries, *in_order]
+        return Effective(option, tuple(in_order))
 
     def substituted(self, entry: ConfEntry) -> Substituted:
         """The entry's value with `$name` replaced, as far as these files know the names."""
         return substituted(entry.value, lambda name: self._lookup(entry, name))
 
     def _lookup(self, entry: ConfEntry, name: str) -> str | None:
-        """The value to which `$name` in this entry leads."""
+        """The value that replaces `$name` in this entry."""
         section, dot, option = name.partition(".")
         # A name of the entry's own section counts where nova has such an option there.
         own = [(normal(entry.section), name)] if find(normal(entry.section), name) else []
-        for place in [(section, option)] if dot else [*own, ("DEFAULT", name)]:
-            found = self.find(*place)
-            if found:
-                return found[-1].value
+        for names in [(section, option)] if dot else [*own, ("DEFAULT", name)]:
+            entries = self.find(*names)
+            if entries:
+                return entries[-1].value
         return None
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(each for each in path.glob("*.conf") if not each.name.startswith("."))
+        return sorted(file for file in path.glob("*.conf") if not file.name.startswith("."))
     return [path]
 
 
@@ -147,17 +147,17 @@ PROGRAMS = {
 
 
 def default_paths(root: Path, role: str) -> tuple[Path, ...]:
-    """What the service of that role reads where nobody tells it otherwise: files, then folders.
+    """What the service of that role reads by default: files, then folders.
 
-    oslo.config's `find_config_files` and `find_config_dirs`, without the user's home. Only what is
-    there is named.
+    oslo.config's `find_config_files` and `find_config_dirs`, without the user's home. Only paths
+    that exist are named.
     """
     project, programs = ("placement", []) if role == "placement" else ("nova", [PROGRAMS[role]])
     etc = root / "etc"
     names = [project, *programs]
-    found = [
+    paths = [
         next((path for path in (etc / project / name, etc / name) if path.exists()), None)
         for ending in (".conf", ".conf.d")
-        for name in (each + ending for each in names)
+        for name in (stem + ending for stem in names)
     ]
-    return tuple(path for path in found if path)
+    return tuple(path for path in paths if path)

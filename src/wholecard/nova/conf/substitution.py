@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# A text in which one long value stands often is not put together beyond this.
+# A text that repeats one long value many times is not built beyond this.
 LONGEST = 4 << 20
 # cfg.ConfigOpts.Template: string.Template with dots in names, case ignored. oslo.config makes \$ a
 # $$ before, and both are one plain dollar sign after.
@@ -25,7 +25,7 @@ class Substituted:
 
     `unknown` are the names, with their offset in the entry's value, that no file sets: nova takes
     the option's default, and where it has no such option either it refuses to start. `replaced`
-    are the names whose values stand in the text.
+    are the names whose values are in the text.
     """
 
     text: str
@@ -54,12 +54,13 @@ def substituted(value: str, lookup: Callable[[str], str | None]) -> Substituted:
     length = last = 0
     for match in _DOLLAR.finditer(value):
         name = match["named"] or match["braced"]
-        known = lookup(name) if name else None
-        if name and known is None:
+        # An escaped dollar sign has no name.
+        text = lookup(name) if name else "$"
+        if text is None:
             unknown.append((name, match.start()))
+            text = match[0]
         elif name:
             replaced.append(name)
-        text = "$" if not name else known if known is not None else match[0]
         pieces += [value[last : match.start()], text]
         length += match.start() - last + len(text)
         last = match.end()

@@ -29,12 +29,12 @@ def specs_on_host(
     Raises UnsupportedError where nova of that release cannot be told to give just these.
     """
     for ids in dict.fromkeys(_ids(function) for function in functions):
-        same_ids = [function for function in functions if _ids(function) == ids]
-        addresses = {function.address for function in same_ids}
+        same_ids = _with_ids(ids, functions)
+        addresses = [function.address for function in same_ids]
         others = [
             function
-            for function in host.functions
-            if _ids(function) == ids and function.address not in addresses
+            for function in _with_ids(ids, host.functions)
+            if function.address not in addresses
         ]
         _refuse_vfs(name, host_name, same_ids, others)
         if _is_by_ids(name, kind, host_name, others):
@@ -46,6 +46,10 @@ def specs_on_host(
 
 def _ids(function: Function) -> tuple[str, str]:
     return function.vendor, function.device
+
+
+def _with_ids(ids: tuple[str, str], functions: Iterable[Function]) -> list[Function]:
+    return [function for function in functions if _ids(function) == ids]
 
 
 def _is_by_ids(name: str, kind: CardKind, host_name: str, others: list[Function]) -> bool:

@@ -116,17 +116,13 @@ def _ids(
     name: str, kind: CardKind, selected: tuple[SelectedDevices, ...], without_facts: tuple[str, ...]
 ) -> tuple[Ids, ...]:
     """All ids that the kind has, those that its matches name first, in their order."""
-    ids: dict[Ids, None] = {}
-    for match in kind.match:
-        for host in without_facts:
-            if not match.hosts or host in match.hosts:
-                ids[ids_of(name, match, host)] = None
-    in_facts = {
-        (function.vendor, function.device)
-        for devices in selected
-        if devices.kind == name
-        for function in devices.functions
-    }
+    ids = dict.fromkeys(
+        ids_of(name, match, host)
+        for match in kind.match
+        for host in without_facts
+        if not match.hosts or host in match.hosts
+    )
+    in_facts = _ids_in_facts(name, selected)
     named = [(match.vendor, match.product) for match in kind.match]
     ids.update(dict.fromkeys(pair for pair in named if pair in in_facts))
     ids.update(dict.fromkeys(sorted(in_facts)))
@@ -138,3 +134,8 @@ def _ids(
             "Compare the match with `wholecard-host inspect` on a host that has the card.",
         )
     return tuple(ids)
+
+
+def _ids_in_facts(name: str, selected: tuple[SelectedDevices, ...]) -> set[Ids]:
+    of_kind = (devices.functions for devices in selected if devices.kind == name)
+    return {(function.vendor, function.device) for functions in of_kind for function in functions}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wholecard.core import Finding, Severity
-from wholecard.nova.conf.conf_file import ConfEntry, ConfFile, Position
+from wholecard.core.position import Position
+from wholecard.nova.conf.conf_file import ConfEntry, ConfFile
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 

@@ -17,8 +17,8 @@
 What nova refuses is raised as SpecError, AliasError, RequestError or PlacementError, each with a
 stable `kind` (its class's `kinds` has them all), the JSON `key` and a `reason`. `Rules` holds what
 differs between releases. Nothing here reads a file or knows a host: what nova looks up in sysfs
-comes in as `Sysfs`. The truth of all this is nova's own code, with which `tests/differential`
-compares it; docs/explanation/matching.md says how, and what is different on purpose.
+comes in as `Sysfs`. `tests/differential` compares all of it with nova's own code;
+docs/explanation/matching.md says how, and what is different on purpose.
 
 files: rules, errors, device, functions (from sysfs' functions), words, pattern (which regular
 expressions are safe), fields, address, spec, alias, request, pool, stages, pools, verdict,

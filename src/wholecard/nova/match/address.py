@@ -28,11 +28,11 @@ _ANY_PATTERN = ".*"
 
 @dataclass(frozen=True)
 class AddressRule:
-    """What an address says of a device.
+    """Which devices an address matches.
 
-    `fields` are what stands in the configuration, normalised; `patterns` the same compiled where
-    they are regular expressions. `exact` takes `*` for nothing special. `is_pf`: it is the single
-    address of a function that can have VFs, and matches those too.
+    `fields` are those of the configuration, normalised; `patterns` the same compiled where they
+    are regular expressions. With `exact` a `*` is not special. `is_pf`: it is the single address
+    of a function that can have VFs, and matches those too; without `pf_itself` only those.
     """
 
     fields: Fields
@@ -42,19 +42,19 @@ class AddressRule:
     pf_itself: bool = True
 
     def matches(self, device: Device) -> bool:
-        """Whether it matches; raises UnreadableAddressError where nova could not say."""
+        """Whether it matches; raises UnreadableAddressError where nova cannot read the address."""
         if self.is_pf and not self.pf_itself:
             return bool(device.parent_addr) and str(self.fields) == device.parent_addr
         parent = device.parent_fields if self.is_pf else None
         return (parent is not None and self._fits(parent)) or self._fits(device.fields)
 
-    def _fits(self, found: Fields) -> bool:
+    def _fits(self, address: Fields) -> bool:
         if self.patterns:
-            pairs = zip(self.patterns, found, strict=True)
+            pairs = zip(self.patterns, address, strict=True)
             return all(pattern.match(field) for pattern, field in pairs)
         if self.exact:
-            return self.fields == found
-        return all(want in (ANY, field) for want, field in zip(self.fields, found, strict=True))
+            return self.fields == address
+        return all(glob in (ANY, field) for glob, field in zip(self.fields, address, strict=True))
 
 
 def read_address(value: Any, rules: Rules, sysfs: Sysfs) -> AddressRule:
@@ -99,7 +99,7 @@ def interface_rule(address: str, is_pf: bool, rules: Rules, sysfs: Sysfs) -> Add
 
 
 def _glob_fields(text: str) -> Fields:
-    """The fields of a glob; what is left out on the left is `*`, so is an empty field."""
+    """The fields of a glob; those that are missing on the left are `*`, and so are empty ones."""
     fields = dict.fromkeys(Fields._fields, ANY)
     left, _, function = text.partition(".")
     if function:
@@ -138,7 +138,7 @@ def _glob_field(name: str, word: str) -> str:
 
 
 def _regex_rule(value: Mapping[str, Any]) -> AddressRule:
-    """The rule of an object with regular expressions; other keys than the four say nothing."""
+    """The rule of an object with regular expressions; nova ignores other keys than the four."""
     fields = Fields(*(value.get(name, _ANY_PATTERN) for name in Fields._fields))
     patterns = []
     for name, pattern in zip(Fields._fields, fields, strict=True):

@@ -22,7 +22,7 @@ _LONGEST_NAME = 256
 
 @dataclass(frozen=True)
 class Alias:
-    """All aliases of one name. A device answers when it has all that one of `specs` asks for.
+    """All aliases of one name. A device matches when it has all that one of `specs` asks for.
 
     A spec has the keys of the alias but its name and policy, and `dev_type` for `device_type`.
     """
@@ -56,7 +56,7 @@ def parse_aliases(texts: Iterable[str], rules: Rules) -> dict[str, Alias]:
 
 
 def _read(text: str, rules: Rules) -> dict[str, str]:
-    """The object of one value, held against nova's schema for this release."""
+    """The object of one value, checked against nova's schema for this release."""
     try:
         value = read_json(text)
     except ValueError as error:
@@ -94,18 +94,18 @@ def _check_value(key: str, value: Any, rules: Rules) -> None:
 
 
 def _boolean(name: str, value: str) -> str:
-    found = truth(value)
-    if found is None:
+    is_true = truth(value)
+    if is_true is None:
         raise AliasError(
             "bad-boolean",
             f"live_migratable {shown(value)} of alias {shown(name)} is no truth value",
             "live_migratable",
         )
-    return "true" if found else "false"
+    return "true" if is_true else "false"
 
 
 def _check_same(known: Alias, policy: str, spec: Mapping[str, str]) -> None:
-    """What nova asks of a further alias of a name."""
+    """What nova requires of another alias of the same name."""
     name = known.name
     if known.numa_policy != policy:
         raise AliasError(
@@ -129,26 +129,34 @@ def _check_same(known: Alias, policy: str, spec: Mapping[str, str]) -> None:
 
 
 def _check_specs(aliases: Mapping[str, Alias], rules: Rules) -> None:
-    """What nova asks of all aliases from 2025.2 on, when the api and the compute start."""
+    """What nova requires of all aliases since 2025.2, when the api and the compute start.
+
+    Source: nova, nova/pci/request.py, `_validate_aliases`, which counts the specs first.
+    """
     if rules.pci_in_placement:
         for alias in aliases.values():
-            if len(alias.specs) > 1:
-                raise AliasError(
-                    "several-specs",
-                    f"alias {shown(alias.name)} is given {len(alias.specs)} times; "
-                    "with pci_in_placement an alias has one spec",
-                    "name",
-                )
+            _check_single(alias)
     for alias in aliases.values():
         for spec in alias.specs:
-            if "vendor_id" in spec and "product_id" in spec:
-                continue
-            if rules.pci_in_placement and "resource_class" in spec:
-                continue
-            missing = "product_id" if "vendor_id" in spec else "vendor_id"
-            other = " or a resource_class" if rules.pci_in_placement else ""
-            raise AliasError(
-                "ids-missing",
-                f"alias {shown(alias.name)} needs vendor_id and product_id{other}",
-                missing,
-            )
+            _check_ids(alias, spec, rules)
+
+
+def _check_single(alias: Alias) -> None:
+    if len(alias.specs) > 1:
+        raise AliasError(
+            "several-specs",
+            f"alias {shown(alias.name)} is given {len(alias.specs)} times; "
+            "with pci_in_placement an alias has one spec",
+            "name",
+        )
+
+
+def _check_ids(alias: Alias, spec: Mapping[str, str], rules: Rules) -> None:
+    has_ids = "vendor_id" in spec and "product_id" in spec
+    if has_ids or (rules.pci_in_placement and "resource_class" in spec):
+        return
+    missing = "product_id" if "vendor_id" in spec else "vendor_id"
+    other = " or a resource_class" if rules.pci_in_placement else ""
+    raise AliasError(
+        "ids-missing", f"alias {shown(alias.name)} needs vendor_id and product_id{other}", missing
+    )

@@ -60,12 +60,12 @@ class Sysfs(Protocol):
 class DeviceSysfs:
     """A host known by its devices and, where it matters, its network interfaces by address.
 
-    `DeviceSysfs(())` is a host of which nothing is known: no address is a PF's there, and a PF's
-    address then matches the PF and not its VFs.
+    `DeviceSysfs(())` is a host of which nothing is known: it has no PFs, so a PF's address matches
+    the PF and not its VFs.
     """
 
     def __init__(self, devices: Iterable[Device], interfaces: Mapping[str, str] | None = None):
-        self._pfs = frozenset(each.address for each in devices if each.dev_type == "type-PF")
+        self._pfs = frozenset(pf.address for pf in devices if pf.dev_type == "type-PF")
         self._interfaces = dict(interfaces or {})
 
     def is_physical_function(self, address: str) -> bool:

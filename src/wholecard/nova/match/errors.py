@@ -1,4 +1,4 @@
-"""Why nova refuses a value: one error a kind of value, each with a stable `kind`."""
+"""Why nova refuses a value: one error for each kind of value, each with a stable `kind`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SpecError(MatchError):
         "regex-not-text": "a regular expression is not a string",
         "bad-regex": "a regular expression does not compile",
         "dangerous-regex": "a regular expression could take hours to match",
-        "bad-boolean": "a truth value is none",
+        "bad-boolean": "a truth value is not valid",
         "one-time-use-needs-placement": "one_time_use needs report_in_placement",
         "remote-managed-absent": "a remote_managed network device is not there",
         "remote-managed-pf": "remote_managed on a PF",
@@ -48,7 +48,7 @@ class SpecError(MatchError):
 
 
 class AliasError(MatchError):
-    """nova-api (and from 2025.2 on nova-compute) refuses all aliases because of this one."""
+    """nova-api (and since 2025.2 nova-compute) refuses all aliases because of this one."""
 
     kinds: ClassVar[dict[str, str]] = {
         "bad-json": "the value is not JSON",
@@ -59,7 +59,7 @@ class AliasError(MatchError):
         "not-text": "a value is not a string",
         "bad-id": "an id is not four hexadecimal digits",
         "bad-value": "a value that is not one of those allowed",
-        "bad-boolean": "a truth value is none",
+        "bad-boolean": "a truth value is not valid",
         "policy-mismatch": "two aliases of one name differ in their NUMA policy",
         "device-type-mismatch": "two aliases of one name differ in their device type",
         "device-type-missing": "an alias that is given twice has to name its device type each time",
@@ -73,9 +73,9 @@ class RequestError(MatchError):
 
     kinds: ClassVar[dict[str, str]] = {
         "malformed": "it is not name:count[,name:count...]",
-        "bad-count": "a count is no number",
+        "bad-count": "a count is not a number",
         "alias-not-defined": "there is no such alias",
-        "bad-policy": "the flavor's NUMA policy is none",
+        "bad-policy": "the flavor's NUMA policy does not exist",
         "several-specs": "Placement cannot be asked for an alias with several specs",
         "too-many": "Placement cannot be asked for so many devices",
     }

@@ -1,4 +1,4 @@
-"""Regular expressions of strangers: which may be matched without fear of never coming back."""
+"""Regular expressions from configuration files: which ones can be matched in a short time."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 
 
 class DangerousPatternError(Exception):
-    """Matching or compiling this pattern could take longer than anyone waits."""
+    """Matching or compiling this pattern could take hours."""
 
 
 def compiled(pattern: str, longest_subject: int) -> re.Pattern[str]:
-    """`pattern` compiled, once it is known that matching it comes to an end soon.
+    """`pattern` compiled, after a check that matching it ends soon.
 
     `longest_subject` is the length of the longest text it will be matched against. Raises
-    re.error where Python cannot compile it and DangerousPatternError where it had better not.
+    re.error where Python cannot compile it and DangerousPatternError where it must not.
     A pattern that compiles means what it means to nova: nothing about it is changed.
     """
     if len(pattern) > LONGEST:
         raise DangerousPatternError(f"it is {len(pattern)} characters long")
     with warnings.catch_warnings():
-        # Python's doubts about a pattern are not ours to print; nova's log has them.
+        # Python's warnings about a pattern are in nova's log already.
         warnings.simplefilter("ignore")
         try:
             tree = _parser.parse(pattern)
@@ -50,7 +50,7 @@ def cost(pattern: str, longest_subject: int) -> int:
 
 
 def _paths(tree: Any, length: int) -> int:
-    """An upper bound of the ways to match `tree` from one place of a text of `length`."""
+    """An upper bound of the ways to match `tree` from one position of a text of `length`."""
     paths = 1
     for operation, argument in tree:
         paths *= _paths_of(str(operation), argument, length)
@@ -64,7 +64,7 @@ def _paths_of(name: str, argument: Any, length: int) -> int:
         least, most, body = argument
         return _repeat_paths(least, most, body, length)
     if name == "BRANCH":
-        return sum(_paths(each, length) for each in argument[1])
+        return sum(_paths(branch, length) for branch in argument[1])
     if name == "GROUPREF_EXISTS":
         _, yes, no = argument
         return _paths(yes, length) + (_paths(no, length) if no else 1)
@@ -78,10 +78,10 @@ def _paths_of(name: str, argument: Any, length: int) -> int:
 
 
 def _repeat_paths(least: int, most: int, body: Any, length: int) -> int:
-    """Ways of a repeat: the sum over how often it goes round.
+    """Ways of a repeat: the sum over its numbers of rounds.
 
     Beyond its least number a round that matches nothing ends the repeat, so at most `length`
-    rounds come on top; rounds that each take a character are no more than the text has.
+    rounds follow; rounds that each take a character are at most as many as the text has.
     """
     rounds = min(most, least + length)
     if body.getwidth()[0] > 0:
@@ -94,7 +94,7 @@ def _repeat_paths(least: int, most: int, body: Any, length: int) -> int:
         total += once**count
         if total > MOST_PATHS:
             break
-    # Rounds that take nothing are all made, even where there is one way only.
+    # Python makes all rounds that take nothing, even where there is only one way.
     return max(total, min(least, rounds))
 
 

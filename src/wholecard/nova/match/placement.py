@@ -94,13 +94,7 @@ def providers_of(
     """
     if not rules.report_in_placement:
         return ()
-    named = next((spec.devname for spec in specs if spec.devname), None)
-    if named is not None:
-        raise PlacementError(
-            "devname",
-            f"the device_spec with devname {shown(named)} needs an address instead",
-            "devname",
-        )
+    _refuse_devname(specs)
     providers: dict[str, PciResourceProvider] = {}
     for device in sorted(devices, key=lambda device: device.address):
         spec = assign(device, specs)
@@ -116,6 +110,21 @@ def providers_of(
     )
 
 
+def _refuse_devname(specs: Iterable[Spec]) -> None:
+    for spec in specs:
+        if spec.devname:
+            raise PlacementError(
+                "devname",
+                f"the device_spec with devname {shown(spec.devname)} needs an address instead",
+                "devname",
+            )
+
+
+def _is_child(device: Device) -> bool:
+    """Whether the device is reported by its PF's provider."""
+    return device.parent_addr is not None and device.dev_type in ("type-VF", "vdpa")
+
+
 def _with(
     provider: PciResourceProvider | None, name: str, device: Device, spec: Spec, rules: Rules
 ) -> PciResourceProvider:
@@ -123,7 +132,7 @@ def _with(
 
     Source: nova, nova/compute/pci_placement_translator.py, `PciResourceProvider.add_child`.
     """
-    is_child = device.parent_addr is not None and device.dev_type in ("type-VF", "vdpa")
+    is_child = _is_child(device)
     if provider and (not is_child or provider.devices[0].parent_addr is None):
         others = ", ".join(other.address for other in provider.devices)
         raise PlacementError(

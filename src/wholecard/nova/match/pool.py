@@ -1,4 +1,4 @@
-"""A pool: devices that nova cannot tell apart, counted together."""
+"""A pool: devices that nova cannot distinguish, counted together."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from wholecard.nova.match.device import Device
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
 
-__all__ = ["PLACEMENT_TAGS", "Pool", "pools_of", "reported"]
+__all__ = ["PLACEMENT_TAGS", "Pool", "count_of", "pools_of", "reported"]
 
 _KEYS = ("product_id", "vendor_id", "numa_node", "dev_type")
-# nova/pci/stats.py: Placement has compared these already, they make no pool of their own.
+# nova/pci/stats.py: Placement has compared these already, so they do not make a separate pool.
 PLACEMENT_TAGS = frozenset({"resource_class", "traits", "rp_uuids", "rp_uuid"})
 # What nova writes into a pool itself, over a tag of that name.
 _OWN = frozenset({"count", "devices"})
@@ -27,8 +27,8 @@ class Pool:
 
     `keys` are what a request is compared with: ids, `numa_node`, `dev_type` and the spec's tags.
     `provider` is the Placement provider of its devices, where they are reported. The count is
-    kept apart from the devices, for nova takes devices of a pool by number when it schedules and
-    by name only when nova-compute claims them.
+    separate from the devices, because nova takes a number of devices out of a pool when it
+    schedules, and devices by name only when nova-compute claims them.
     """
 
     keys: Mapping[str, Any]
@@ -48,11 +48,16 @@ class Pool:
     @property
     def free(self) -> tuple[str, ...]:
         """The addresses of as many devices as are counted."""
-        return tuple(each.address for each in self.devices[: max(self.count, 0)])
+        return tuple(device.address for device in self.devices[: max(self.count, 0)])
+
+
+def count_of(pools: Iterable[Pool]) -> int:
+    """How many devices are free in all these pools."""
+    return sum(pool.count for pool in pools)
 
 
 def _same(keys: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """nova's comparison, for which a key that is null is as good as another that is missing."""
+    """nova's comparison, in which a key that is null equals one that is missing."""
     return len(keys) == len(others) and all(value == keys.get(key) for key, value in others.items())
 
 
@@ -64,13 +69,13 @@ def pools_of(devices: Iterable[Device], specs: Sequence[Spec], rules: Rules) -> 
         if spec is None:
             continue
         keys = _keys(device, spec, rules)
-        # A tag named count or devices is overwritten by nova's own; no pool is ever found again.
-        lost = keys.keys() & _OWN
-        pool = None if lost else next((each for each in pools if _same(each.keys, keys)), None)
+        # nova overwrites a tag named count or devices, and then never finds the same pool again.
+        overwritten = keys.keys() & _OWN
+        pool = None if overwritten else next((one for one in pools if _same(one.keys, keys)), None)
         if pool is None:
             pool = Pool(keys, 0, ())
             pools.append(pool)
-            pools.sort(key=lambda each: each.width)
+            pools.sort(key=lambda pool: pool.width)
         pool.count += 1
         pool.devices = (*pool.devices, device)
     return pools
@@ -92,7 +97,7 @@ def reported(pool: Pool) -> Pool:
 
 
 def _number(value: Any) -> Any:
-    """A NUMA node that a tag of that name put in the place of the device's own."""
+    """A NUMA node, which a tag of that name may have replaced by anything."""
     try:
         return None if value is None else int(value)
     except (TypeError, ValueError, OverflowError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wholecard.core.capabilities import Capability
 from wholecard.nova.match.device import Device
-from wholecard.nova.match.pool import Pool, pools_of, reported
+from wholecard.nova.match.pool import Pool, count_of, pools_of, reported
 from wholecard.nova.match.request import PciRequest
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec
@@ -43,14 +43,14 @@ class Pools:
         """
         pools = pools_of(devices, specs, rules)
         for pool in pools:
-            # What is Neutron's is not reported, even where the PF of these VFs is.
+            # A device for Neutron is not reported, even where the PF of these VFs is.
             if not pool.keys.get("physical_network"):
                 pool.provider = (providers or {}).get(pool.devices[0].provider_address)
-        # nova-compute counts what it has; the scheduler reads that from the database and sorts it
-        # again, with the provider as one more key.
-        seen = sorted((reported(pool) for pool in pools), key=lambda pool: pool.width)
+        # nova-compute writes its pools into the database; the scheduler reads them from there and
+        # sorts them again, with the provider as one more key.
+        stored = sorted((reported(pool) for pool in pools), key=lambda pool: pool.width)
         cells = None if host_cells is None else tuple(host_cells)
-        return cls(tuple(seen), rules, cells)
+        return cls(tuple(stored), rules, cells)
 
     def supports(
         self,
@@ -99,16 +99,16 @@ def _chosen(request: PciRequest, mapping: Mapping[str, Sequence[str]] | None) ->
 
 def _apply(pools: list[Pool], demand: Demand) -> Trail:
     """Filter, then take the devices out of `pools`, which changes them."""
-    wanted = demand.request.count
+    requested = demand.request.count
     left: Sequence[Pool] = pools
     stages = []
     for name, apply in filters(demand.rules):
         came, (left, reason) = left, apply(left, demand)
-        stage = _stage(name, came, left, reason, wanted)
+        stage = _stage(name, came, left, reason, requested)
         stages.append(stage)
         if not stage.enough:
             return Trail(demand.request, tuple(stages))
-    before = sum(pool.count for pool in left)
+    before = count_of(left)
     split = _split_provider(pools, demand)
     if split is None:
         _consume(pools, left, demand)
@@ -116,7 +116,7 @@ def _apply(pools: list[Pool], demand: Demand) -> Trail:
         Stage(
             "consume",
             before,
-            before - wanted if split is None else before,
+            before - requested if split is None else before,
             reason="" if split is None else f"provider {split} has its devices in two pools",
             enough=split is None,
         )
@@ -125,39 +125,41 @@ def _apply(pools: list[Pool], demand: Demand) -> Trail:
 
 
 def _stage(
-    name: str, came: Sequence[Pool], left: Sequence[Pool], reason: str, wanted: int
+    name: str, came: Sequence[Pool], left: Sequence[Pool], reason: str, requested: int
 ) -> Stage:
     kept = {id(pool) for pool in left}
     dropped = [pool for pool in came if id(pool) not in kept]
-    count = sum(pool.count for pool in left)
+    count = count_of(left)
+    if not dropped:
+        reason = "" if count >= requested else f"the host has {count} of {requested}"
     return Stage(
         name,
-        sum(pool.count for pool in came),
+        count_of(came),
         count,
         tuple(address for pool in dropped for address in pool.free),
-        reason if dropped else "" if count >= wanted else f"the host has {count} of {wanted}",
+        reason,
         # A request for none still needs a pool: nova takes an empty list for a refusal.
-        enough=bool(left) and count >= wanted,
+        enough=bool(left) and count >= requested,
     )
 
 
 def _split_provider(pools: Sequence[Pool], demand: Demand) -> str | None:
-    """The first provider with devices in two pools, where nova follows Placement and minds it."""
+    """The first provider with devices in two pools, where nova follows Placement and refuses it."""
     if not demand.providers or not demand.rules.has(Capability.ONE_POOL_PER_PROVIDER):
         return None
-    seen = Counter(pool.provider for pool in pools if pool.provider is not None)
-    return next((provider for provider, pools_of_it in seen.items() if pools_of_it > 1), None)
+    counts = Counter(pool.provider for pool in pools if pool.provider is not None)
+    return next((provider for provider, count in counts.items() if count > 1), None)
 
 
 def _consume(pools: list[Pool], left: Sequence[Pool], demand: Demand) -> None:
     if demand.providers:
-        wanted = Counter(demand.providers)
+        taken = Counter(demand.providers)
         for pool in left:
-            pool.count -= wanted[pool.provider or ""]
+            pool.count -= taken[pool.provider or ""]
             if pool.count == 0:
                 pools.remove(pool)
             if demand.rules.has(Capability.ONE_POOL_PER_PROVIDER):
-                del wanted[pool.provider or ""]
+                del taken[pool.provider or ""]
         return
     count = demand.request.count
     for pool in left:

@@ -17,7 +17,7 @@ __all__ = ["PciRequest", "parse_request"]
 class PciRequest:
     """`count` devices of which each has all that one of `specs` asks for.
 
-    `request_id` is unlike every other one's start; Placement's groups are named after it.
+    No other `request_id` begins with this one; Placement's groups are named after it.
     A spec's `rp_uuids` are the providers Placement chose, as nova keeps them after scheduling.
     """
 

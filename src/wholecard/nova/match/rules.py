@@ -20,8 +20,8 @@ class Rules:
     `[filter_scheduler] pci_in_placement` of the service whose aliases are read.
 
     Source: nova's `nova/pci/` and `nova/compute/pci_placement_translator.py` at each release's
-    tags; 27, 30, 32 and 34 are compared with the real thing, the others were read. A mend that
-    reached older series counts from the series whose last release has it.
+    tags; 27, 30, 32 and 34 are compared with the real thing, the others were read. A fix that
+    reached older series counts since the first series whose last release has it.
     """
 
     major: int

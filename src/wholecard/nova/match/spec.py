@@ -16,16 +16,16 @@ from wholecard.nova.match.words import ANY, kind_of, read_json, shown, truth
 
 __all__ = ["Mismatch", "Spec", "assign"]
 
-# What is no tag: nova takes these out, everything else stays and is compared with requests.
+# nova takes these keys out; all others stay as tags and are compared with requests.
 _MATCHED_KEYS = ("vendor_id", "product_id", "devname", "address")
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Why a device does not match: the key of the spec, what it asks for, what the device has.
+    """Why a device does not match: the key of the spec, its value there, and what the device has.
 
     `key` is `vendor_id`, `product_id`, `address`, `devname` or `remote_managed`; it is `domain`
-    where nova passes the device over because it cannot read its address.
+    where nova ignores the device because it cannot read its address.
     """
 
     key: str
@@ -79,17 +79,7 @@ class Spec:
         """The spec that a decoded object makes. Raises SpecError."""
         vendor_id = _id("vendor_id", conf.get("vendor_id", ANY), strip=True)
         product_id = _id("product_id", conf.get("product_id", ANY))
-        devname, address = conf.get("devname"), conf.get("address")
-        if address and devname:
-            raise SpecError(
-                "address-and-devname", "address and devname exclude each other", "devname"
-            )
-        rule: AddressRule | None
-        if devname:
-            found = sysfs.function_of(str(devname))
-            rule = interface_rule(*found, rules, sysfs) if found else None
-        else:
-            rule = read_address(address or "*:*:*.*", rules, sysfs)
+        rule = _address_rule(conf, rules, sysfs)
         tags = {key: value for key, value in conf.items() if key not in _MATCHED_KEYS}
         _normalise_booleans(tags, rules)
         remote = rules.has(Capability.REMOTE_MANAGED) and truth(tags.get("remote_managed")) is True
@@ -98,7 +88,7 @@ class Spec:
         return cls(
             vendor_id=vendor_id,
             product_id=product_id,
-            devname=str(devname) if devname else None,
+            devname=str(conf["devname"]) if conf.get("devname") else None,
             address=rule,
             remote_managed=remote,
             tags=tags,
@@ -106,7 +96,7 @@ class Spec:
         )
 
     def match(self, device: Device) -> bool:
-        """Whether nova would give this device because of this spec."""
+        """Whether nova would give this device to servers because of this spec."""
         try:
             return self.fits(device)
         except UnreadableAddressError:
@@ -126,7 +116,7 @@ class Spec:
         )
 
     def why_not(self, device: Device) -> Mismatch | None:
-        """The first thing that keeps the device from matching; None where it matches."""
+        """The first thing that prevents a match; None where the device matches."""
         if self.address is None:
             return Mismatch("devname", self.devname or "", "no such interface")
         try:
@@ -154,12 +144,22 @@ class Spec:
 def assign(device: Device, specs: Sequence[Spec]) -> Spec | None:
     """The spec under which nova gives the device: the first that matches, None without one.
 
-    nova passes a device over as soon as a spec cannot read its address, whatever follows.
+    nova ignores a device as soon as a spec cannot read its address, whatever specs follow.
     """
     try:
         return next((spec for spec in specs if spec.fits(device)), None)
     except UnreadableAddressError:
         return None
+
+
+def _address_rule(conf: Mapping[str, Any], rules: Rules, sysfs: Sysfs) -> AddressRule | None:
+    devname, address = conf.get("devname"), conf.get("address")
+    if address and devname:
+        raise SpecError("address-and-devname", "address and devname exclude each other", "devname")
+    if not devname:
+        return read_address(address or "*:*:*.*", rules, sysfs)
+    function = sysfs.function_of(str(devname))
+    return interface_rule(*function, rules, sysfs) if function else None
 
 
 def _id(key: str, value: Any, strip: bool = False) -> str:

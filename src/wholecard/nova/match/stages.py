@@ -1,4 +1,4 @@
-"""nova's filters over pools, one function each: what is left, and why the rest is not."""
+"""nova's filters over pools, one function for each: what is left, and why the rest is not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wholecard.core.capabilities import Capability
-from wholecard.nova.match.pool import PLACEMENT_TAGS, Pool
+from wholecard.nova.match.pool import PLACEMENT_TAGS, Pool, count_of
 from wholecard.nova.match.request import PciRequest
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import truth
@@ -26,7 +26,7 @@ class HostCell:
 
 @dataclass(frozen=True)
 class Demand:
-    """A request with all that the filters look at besides the pools.
+    """A request with everything that the filters need besides the pools.
 
     `cells` are the host's NUMA nodes the guest sits on, empty for a guest without NUMA.
     `host_cells` is None for a host that reports no NUMA topology. `providers` are those that
@@ -65,31 +65,23 @@ def by_spec(pools: Sequence[Pool], demand: Demand) -> Left:
         {key: value for key, value in spec.items() if key not in ignored}
         for spec in demand.request.specs
     ]
-    left, differences = [], Counter[str]()
+    left, counts = [], Counter[str]()
     for pool in pools:
-        missing = [_missing(pool, spec, demand.rules) for spec in specs]
-        if any(not each for each in missing):
+        differences = [_differences(pool, spec, demand.rules) for spec in specs]
+        if [] in differences:
             left.append(pool)
-        elif missing:
-            differences[", ".join(_shortest(missing))] += max(pool.count, 0)
-    return left, "; ".join(text for text, _ in differences.most_common(3))
+        elif differences:
+            counts[", ".join(sorted(differences, key=len)[0])] += max(pool.count, 0)
+    return left, "; ".join(text for text, _ in counts.most_common(3))
 
 
-def _missing(pool: Pool, spec: Mapping[str, Any], rules: Rules) -> list[str]:
-    """What of `spec` the pool has not, as `key found, not wanted`."""
+def _differences(pool: Pool, spec: Mapping[str, Any], rules: Rules) -> list[str]:
+    """The keys of `spec` in which the pool differs, each with both values."""
     return [
         f"{key} is {pool.keys.get(key)}, not {value}"
         for key, value in spec.items()
         if _word(pool.keys.get(key), rules) != _word(value, rules)
     ]
-
-
-def _length(missing: list[str]) -> int:
-    return len(missing)
-
-
-def _shortest(missing: Sequence[Sequence[str]]) -> Sequence[str]:
-    return sorted(missing, key=len)[0]
 
 
 def _word(value: Any, rules: Rules) -> Any:
@@ -99,11 +91,11 @@ def _word(value: Any, rules: Rules) -> Any:
 
 
 def by_numa(pools: Sequence[Pool], demand: Demand) -> Left:
-    """Pools on the NUMA nodes that the policy allows; the strictest that gives enough.
+    """Pools on the NUMA nodes that the policy allows; the strictest choice with enough devices.
 
-    nova tries the guest's own nodes first, whatever the policy. `required` ends there, `socket`
-    goes on to the nodes of the same sockets, `legacy` to devices without a node, `preferred` to
-    all devices.
+    nova tries the guest's own nodes first, whatever the policy. `required` stops there, `socket`
+    continues with the nodes of the same sockets, `legacy` with devices without a node,
+    `preferred` with all devices.
     """
     if not demand.cells:
         return list(pools), ""
@@ -112,12 +104,12 @@ def by_numa(pools: Sequence[Pool], demand: Demand) -> Left:
     near = _on(pools, cells)
     reason = f"they are not on the guest's NUMA nodes {_listed(cells)} (policy {policy})"
     strict = bool(demand.rules.numa_policies)
-    if strict and (policy == "required" or _count(near) >= demand.request.count):
+    if strict and (policy == "required" or count_of(near) >= demand.request.count):
         return near, reason
     if policy == "socket":
         return _by_socket(pools, demand)
     near_or_nowhere = _on(pools, (*cells, None))
-    if policy == "legacy" or _count(near_or_nowhere) >= demand.request.count:
+    if policy == "legacy" or count_of(near_or_nowhere) >= demand.request.count:
         return near_or_nowhere, reason
     return sorted(pools, key=lambda pool: pool.keys.get("numa_node") not in (*cells, None)), ""
 
@@ -135,10 +127,6 @@ def _by_socket(pools: Sequence[Pool], demand: Demand) -> Left:
 
 def _on(pools: Sequence[Pool], nodes: Sequence[int | None]) -> list[Pool]:
     return [pool for pool in pools if pool.keys.get("numa_node") in nodes]
-
-
-def _count(pools: Iterable[Pool]) -> int:
-    return sum(pool.count for pool in pools)
 
 
 def _listed(values: Iterable[Any]) -> str:
@@ -175,18 +163,16 @@ def by_provider(pools: Sequence[Pool], demand: Demand) -> Left:
     """Pools of providers that Placement chose, with as many devices as it took there."""
     if not demand.providers:
         return list(pools), ""
-    wanted = Counter[str | None](demand.providers)
-    left = [
-        pool for pool in pools if pool.provider in wanted and pool.count >= wanted[pool.provider]
-    ]
+    taken = Counter[str | None](demand.providers)
+    left = [pool for pool in pools if pool.provider in taken and pool.count >= taken[pool.provider]]
     return left, "Placement's allocation is of other providers, or of more than they have free"
 
 
 def by_live_migratable(pools: Sequence[Pool], demand: Demand) -> Left:
-    """Where all specs say live_migratable, only pools that say the same."""
-    said = {spec.get("live_migratable") for spec in demand.request.specs}
+    """Where all specs have live_migratable, only pools with the same value."""
+    values = {spec.get("live_migratable") for spec in demand.request.specs}
     for word in ("true", "false"):
-        if said <= {word}:
+        if values <= {word}:
             left = [pool for pool in pools if pool.keys.get("live_migratable") == word]
             return left, f"their device_spec does not say live_migratable={word}"
     return list(pools), ""

@@ -1,4 +1,4 @@
-"""What came of a server's requests on a host, and the way there."""
+"""Whether a host can take a server's requests, and what each filter left."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ STAGES = {
 class Stage:
     """One step of nova's filtering: `name` is a key of STAGES.
 
-    `came` and `left` are how many free devices came in and were left, `dropped` the addresses of
-    those that went here, `reason` says why, "" where none went. `enough` is False where fewer are
-    left than the request wants: that request fails, whether nova counts here or further on.
+    `came` and `left` are how many free devices there were before and after, `dropped` the
+    addresses of those that it removed, `reason` says why, "" where it removed none. `enough` is
+    False where fewer are left than the request needs: then the request fails, whether nova counts
+    at this step or later.
     """
 
     name: str
@@ -40,22 +41,22 @@ class Stage:
 
 @dataclass(frozen=True)
 class Trail:
-    """A request and the stages it came through, up to and with the first that broke it."""
+    """A request and its stages, up to and with the first that failed."""
 
     request: PciRequest
     stages: tuple[Stage, ...]
 
     @property
     def broken(self) -> Stage | None:
-        """The first stage that left too few devices; None where the request is met."""
+        """The first stage that left too few devices; None where the host has enough."""
         return next((stage for stage in self.stages if not stage.enough), None)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the host can take all requests (its truth), and each request's trail.
+    """Each request's trail; it is true where the host can take all requests.
 
-    nova stops at the first request it cannot meet, and so do the trails.
+    nova stops at the first request that fails, and so do the trails.
     """
 
     trails: tuple[Trail, ...]
@@ -65,5 +66,5 @@ class Verdict:
 
     @property
     def broken(self) -> Trail | None:
-        """The trail of the request that failed; None where there is none."""
+        """The trail of the request that failed; None where all succeed."""
         return next((trail for trail in self.trails if trail.broken is not None), None)

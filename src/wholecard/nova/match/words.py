@@ -1,4 +1,4 @@
-"""nova's small readings of a word, and how a stranger's value is quoted in a message."""
+"""How nova reads truth values and JSON, and how messages quote a value."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ANY = "*"
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
 
-# Python reads some thousand levels, and then stumbles over comparing or printing them.
+# Python reads some thousand levels, and then fails when it compares or prints them.
 DEEPEST = 200
 _LONGEST_SHOWN = 80
 
 
 def truth(value: Any) -> bool | None:
-    """The truth value of a JSON value as oslo.utils reads it; None for a word that is none."""
+    """The truth value of a JSON value as oslo.utils reads it; None for any other word."""
     word = str(value).strip().lower()
     if word in _TRUE:
         return True
@@ -53,9 +53,11 @@ def read_json(text: str) -> Any:
 def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(DEEPEST):
-        inner = [each for each in level if isinstance(each, (list, dict))]
+        nested = [value for value in level if isinstance(value, (list, dict))]
         level = [
-            item for each in inner for item in (each.values() if isinstance(each, dict) else each)
+            item
+            for value in nested
+            for item in (value.values() if isinstance(value, dict) else value)
         ]
         if not level:
             return

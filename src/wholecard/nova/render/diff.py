@@ -296,13 +296,19 @@ def as_text(diff: Diff) -> str:
         lines.append("No value would change.")
     lines += ["", *diff.text.splitlines()] if diff.text else []
     lines += [f"warning: {warning}" for warning in diff.warnings]
-    if diff.restarts:
-        lines += ["", "Restart, in this order:"]
-        lines += [
-            f"  {number}. {', '.join(restart.services)}: {restart.reason}"
-            for number, restart in enumerate(diff.restarts, 1)
-        ]
+    lines += _restart_lines(diff.restarts) if diff.restarts else []
     return "\n".join([*lines, ""])
+
+
+def _restart_lines(restarts: Iterable[Restart]) -> list[str]:
+    return [
+        "",
+        "Restart, in this order:",
+        *(
+            f"  {number}. {', '.join(restart.services)}: {restart.reason}"
+            for number, restart in enumerate(restarts, 1)
+        ),
+    ]
 
 
 def _change_lines(change: OptionChange) -> list[str]:

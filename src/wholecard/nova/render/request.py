@@ -33,6 +33,13 @@ _CARD = re.compile(r"(?P<name>[^=]+)=(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-f
                    r"(?:,(?P<type>type-(?:PCI|PF|VF)))?")  # fmt: skip
 
 
+_DEFAULT_FILTERS = (
+    "enabled_filters is nova's own list of {release} with the filter for cards, and replaces the "
+    "list that nova-scheduler has now; to keep yours, give its files with --conf, or write it as "
+    "nova.enabled_filters into the site file"
+)
+
+
 @dataclass(frozen=True)
 class RenderRequest:
     """The cards, from a site file or by ids, and what they are rendered for.
@@ -95,29 +102,31 @@ def _cloud(request: RenderRequest, role: Role | None) -> tuple[Cloud, tuple[str,
         )
     tool = layout(request.layout)
     file = read_site(request.site) if request.site else None
-    chosen = release(request.release) if request.release else file.release if file else LATEST
+    chosen = _release(request, file)
     # Our own file has what was rendered before, and is about to be replaced.
     others = without_ours(request.conf)
     values = read_values(others, chosen.nova)
+    configs: Mapping[str, PciConfig] = {"": _config_by_ids(request.cards, chosen, tool)}
     warnings: list[str] = []
     if file:
         site, available = tool.fitted(file.site), available_filters(values)
         configs = site_checks.configs(file, chosen, site, available)
         issues = site_checks.warnings(file, chosen, site, role, available)
         warnings += [issue_line(file.path, issue) for issue in issues]
-    else:
-        configs = {"": _config_by_ids(request.cards, chosen, tool)}
     filters, are_known = _filters(request, file, values, tool, chosen)
     if role in (None, "scheduler"):
         if file is None or file.site.nova.enabled_filters is None:
             refuse_wrong_filters(others, values, chosen)
+        # The other tools add the filter to their own list, or set a list of their own.
         if not are_known and tool.name in ("drop-in", "kolla"):
-            warnings.append(
-                f"enabled_filters is nova's own list of {chosen} with the filter for cards, and "
-                "replaces the list that nova-scheduler has now; to keep yours, give its files "
-                "with --conf, or write it as nova.enabled_filters into the site file"
-            )
+            warnings.append(_DEFAULT_FILTERS.format(release=chosen))
     return cloud_of(configs, chosen, filters, missing_class(values), are_known), tuple(warnings)
+
+
+def _release(request: RenderRequest, file: SiteFile | None) -> Release:
+    if request.release:
+        return release(request.release)
+    return file.release if file else LATEST
 
 
 def _filters(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wholecard.core.capabilities import Capability
-from wholecard.nova.conf.conf_file import Position
+from wholecard.core.position import Position
 from wholecard.nova.conf.service_conf import as_boolean
 from wholecard.nova.desired.tuning import Setting, is_too_wide, tuning
 from wholecard.nova.lint.checks.inventory import devices_given

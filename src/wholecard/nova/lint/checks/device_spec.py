@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from wholecard.core import Severity
 from wholecard.core.near_names import NearNames
-from wholecard.nova.conf.conf_file import Position
+from wholecard.core.position import Position
 from wholecard.nova.lint.broken_values import Broken, broken
 from wholecard.nova.lint.diagnostic import (
     ERROR,

@@ -7,7 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from wholecard.core.near_names import squeezed
-from wholecard.nova.conf.conf_file import ConfEntry, ConfFile, Header, Position, Problem, normal
+from wholecard.core.position import Position
+from wholecard.nova.conf.conf_file import ConfEntry, ConfFile, Header, Problem, normal
 from wholecard.nova.lint.broken_values import SYNTAX, broken, broken_lines
 from wholecard.nova.lint.checks.ignored_options import objection, text_of, wrong_type
 from wholecard.nova.lint.diagnostic import (

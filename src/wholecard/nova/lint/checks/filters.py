@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wholecard.nova.conf.conf_file import ConfEntry, Position
+from wholecard.core.position import Position
+from wholecard.nova.conf.conf_file import ConfEntry
 from wholecard.nova.desired.scheduler_filters import (
     ALL_FILTERS,
     OWN_FUNCTIONS,
