@@ -73,7 +73,7 @@ KINDS = [
      "product: \"2330\"}]"),
     ("{a: {match: []}}", "2:13: cards.a.match is a list: expected at least one entry"),
     ("{a: {match: {vendor: 10de}}}", "2:13: cards.a.match is a mapping: expected a list"),
-    ("{a: {match: [{}]}}", "2:21: an empty match would select every function of a host; "
+    ("{a: {match: [{}]}}", "2:21: an empty match would match every function of a host; "
      "give vendor and product"),
     ("{a: {match: [{vendor: 10DE}]}}", "2:30: cards.a.match[0].vendor is '10DE': expected four "
      "lower-case "
@@ -108,18 +108,18 @@ KINDS = [
      "none is defined"),
     # Two kinds of which one holds wherever the other does, in either order, on a host of both.
     ("{a: {match: [{vendor: 10de}]}, b: {match: [{vendor: 10de, product: 2330}]}}",
-     "2:51: selects functions that cards.a selects too (line 2); a function belongs to one kind"),
+     "2:51: matches functions that cards.a matches too (line 2); a function belongs to one kind"),
     ("{a: {match: [{vendor: 10de, product: 2330}]}, b: {match: [{product: 2330}]}}",
-     "2:66: selects functions that cards.a selects too (line 2); a function belongs to one kind"),
+     "2:66: matches functions that cards.a matches too (line 2); a function belongs to one kind"),
     ("{a: {match: [{vendor: 10de}], companion: true}, b: {match: [{vendor: 10de}]}}", ""),
     ("{a: {match: [{vendor: 10de}], device_type: type-VF}, b: {match: [{vendor: 10de}]}}", ""),
     ("{a: {match: [{vendor: 10de}, {vendor: 10de, product: 2330}]}}", ""),
 ]  # fmt: skip
 ON_HOSTS = [
-    ("a, b", "b, c", "3:22: selects functions that cards.x selects too (line 2); a function "
+    ("a, b", "b, c", "3:22: matches functions that cards.x matches too (line 2); a function "
      "belongs to one "
      "kind"),
-    ("", "c", "3:22: selects functions that cards.x selects too (line 2); a function belongs to "
+    ("", "c", "3:22: matches functions that cards.x matches too (line 2); a function belongs to "
      "one kind"),
     ("a", "b, c", ""),
 ]  # fmt: skip

@@ -139,21 +139,21 @@ SECOND = "cards: {{h100: {{match: [{{vendor: 10de, product: 2330}}]}}, second: {
         # Another kind means the same function, told by the facts alone.
         (
             "{match: [{address: '0000:41:00.0'}]}", "",
-            "2:66: 0000:41:00.0 on gpu-01 is selected by cards.h100 too; a function belongs to "
+            "2:66: 0000:41:00.0 on gpu-01 is matched by cards.h100 too; a function belongs to "
             "one kind",
         ),
         # The audio function is a companion's, and the GPU is none.
         ("{match: [{address: '0000:41:00.1'}], companion: true}", "", ""),
         ("{match: [{address: '0000:41:00.1'}]}", "",
-         "2:66: cards.second selects nothing on gpu-01: 0000:41:00.1 (10de:22ba) is Audio device; "
-         "to select a function that is given beside a GPU, write companion: true"),
+         "2:66: cards.second matches nothing on gpu-01: 0000:41:00.1 (10de:22ba) is Audio device; "
+         "to match a function that is given beside a GPU, write companion: true"),
         ("{match: [{vendor: 10de, product: 2330}], companion: true}", "",
-         "2:66: cards.second selects nothing on gpu-01: 0000:41:00.0 (10de:2330) is 3D controller; "
+         "2:66: cards.second matches nothing on gpu-01: 0000:41:00.0 (10de:2330) is 3D controller; "
          "a GPU or accelerator is not a companion: leave companion out"),
         ("{match: [{product: 101e}]}", "",
-         "2:66: cards.second selects nothing on gpu-01: 0000:61:00.2 (15b3:101e) is of class "
+         "2:66: cards.second matches nothing on gpu-01: 0000:61:00.2 (15b3:101e) is of class "
          "020000; "
-         "to select VFs, write device_type: type-VF"),
+         "to match VFs, write device_type: type-VF"),
         # How many there are.
         ("{match: [{product: 5046}]}", "cards: {h100: 1, second: 0}", ""),
         ("{match: [{product: 5046}]}", "cards: {h100: 8}",

@@ -1,8 +1,8 @@
-"""Which functions of a host a kind of card selects. Pure.
+"""Which functions of a host a kind of card matches. Pure.
 
-nova gives a card by its display or accelerator function, so a kind selects those alone. A kind
-with `companion: true` selects the other endpoints instead, and one with `device_type: type-VF`
-selects VFs, which no other kind does.
+nova gives a card by its display or accelerator function, so a kind matches those alone. A kind
+with `companion: true` matches the other endpoints instead, and one with `device_type: type-VF`
+matches VFs, which no other kind does.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ def matched_functions(kind: CardKind, host_name: str, host: Host) -> tuple[Funct
 
 
 def functions_of(kind: CardKind, host_name: str, host: Host) -> tuple[Function, ...]:
-    """The functions of the host that the kind selects, by address."""
+    """The functions of the host that the kind matches, by address."""
     return tuple(
         function
         for function in matched_functions(kind, host_name, host)
-        if can_select(kind, function)
+        if can_match(kind, function)
     )
 
 
-def can_select(kind: CardKind, function: Function) -> bool:
-    """Whether a function is of the type that the kind selects: see the head of this file."""
+def can_match(kind: CardKind, function: Function) -> bool:
+    """Whether a function is of the type that the kind matches: see the head of this file."""
     if function.is_bridge or (function.physfn is not None) != (kind.device_type == "type-VF"):
         return False
     return function.is_display != kind.companion
@@ -69,8 +69,8 @@ def count_of(kind: CardKind, host_name: str, host: Host) -> int:
     return len({function.address.slot_key for function in functions})
 
 
-def selected_twice(site: Site, host_name: str, host: Host) -> Iterator[tuple[Function, str, str]]:
-    """Functions of the host that two kinds select, with both kinds' names in the site's order."""
+def matched_twice(site: Site, host_name: str, host: Host) -> Iterator[tuple[Function, str, str]]:
+    """Functions of the host that two kinds match, with both kinds' names in the site's order."""
     kinds: dict[Address, str] = {}
     for name, kind in site.cards.items():
         for function in functions_of(kind, host_name, host):

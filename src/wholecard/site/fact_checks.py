@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wholecard.host.facts.host import Host
-from wholecard.site.card_matching import can_select, count_of, matched_functions
+from wholecard.site.card_matching import can_match, count_of, matched_functions
 from wholecard.site.load import SiteError, SiteFile
 from wholecard.site.yaml_positions import SiteIssue
 
@@ -25,7 +25,7 @@ def fact_issues(file: SiteFile) -> list[SiteIssue]:
             continue
         issues.update(_wrong_counts(file, name, hosts[name]))
     for kind in file.site.cards:
-        issues.update(_selects_nothing(file, kind, hosts))
+        issues.update(_matches_nothing(file, kind, hosts))
     return sorted(issues)
 
 
@@ -40,7 +40,7 @@ def _wrong_counts(file: SiteFile, name: str, host: Host) -> Iterator[SiteIssue]:
             )
 
 
-def _selects_nothing(
+def _matches_nothing(
     file: SiteFile, kind_name: str, hosts: Mapping[str, Host]
 ) -> Iterator[SiteIssue]:
     """A kind whose matches fit functions, but no function that the kind could give."""
@@ -51,18 +51,18 @@ def _selects_nothing(
         for function in matched_functions(kind, name, host)
         if not function.is_bridge
     ]
-    if not matched or any(can_select(kind, function) for _, function in matched):
+    if not matched or any(can_match(kind, function) for _, function in matched):
         return
     name, first = matched[0]
     device = first.class_name or f"of class {first.class_code}"
     if first.physfn is not None:
-        hint = "to select VFs, write device_type: type-VF"
+        hint = "to match VFs, write device_type: type-VF"
     elif first.is_display:
         hint = "a GPU or accelerator is not a companion: leave companion out"
     else:
-        hint = "to select a function that is given beside a GPU, write companion: true"
+        hint = "to match a function that is given beside a GPU, write companion: true"
     yield SiteIssue(
         file.position("cards", kind_name, "match"),
-        f"cards.{kind_name} selects nothing on {name}: {first.address} ({first.ids}) is {device}",
+        f"cards.{kind_name} matches nothing on {name}: {first.address} ({first.ids}) is {device}",
         hint,
     )

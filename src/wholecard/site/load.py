@@ -16,7 +16,7 @@ from wholecard.core.releases import Release, release
 from wholecard.core.units import counted
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.saved import read_host
-from wholecard.site.card_matching import selected_twice
+from wholecard.site.card_matching import matched_twice
 from wholecard.site.error_words import Nearest, model_issues
 from wholecard.site.model import Site
 from wholecard.site.reference_checks import reference_issues, release_issues
@@ -82,7 +82,7 @@ class SiteFile:
     def facts(self) -> Mapping[str, Host]:
         """The facts of the hosts that name a facts file, each read when it is first used.
 
-        Reading raises SiteError where the file cannot be read, or where two kinds of card select
+        Reading raises SiteError where the file cannot be read, or where two kinds of card match
         the same function of that host.
         """
         return self._facts
@@ -126,10 +126,10 @@ class HostFacts(Mapping[str, Host]):
         twice = [
             SiteIssue(
                 file.position("cards", second, "match"),
-                f"{function.address} on {name} is selected by cards.{first} too",
+                f"{function.address} on {name} is matched by cards.{first} too",
                 "a function belongs to one kind",
             )
-            for function, first, second in selected_twice(file.site, name, host)
+            for function, first, second in matched_twice(file.site, name, host)
         ]
         if twice:
             raise SiteError(file.path, twice)

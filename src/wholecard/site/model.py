@@ -64,7 +64,7 @@ class Model(BaseModel):
 
 
 class Match(Model):
-    """Which functions are selected: everything that is given has to be true of the function."""
+    """Which functions match: everything that is given has to be true of the function."""
 
     vendor: HexId | None = None
     """The vendor's id, as `lspci -nn` prints it: `10de`."""
@@ -104,7 +104,7 @@ class CardKind(Model):
     """
 
     match: Annotated[tuple[Match, ...], Field(min_length=1)]
-    """Which functions are of this kind: those that one entry of the list selects."""
+    """Which functions are of this kind: those that one entry of the list matches."""
     give: Give = Whole(policy="whole")
     """How servers get the card: a policy's name, or a mapping with the policy and its settings. The
     one policy today, and the default, is `whole`."""

@@ -86,14 +86,14 @@ def _empty_matches(site: Site) -> Iterator[tuple[Keys, str, str]]:
     for name, kind in site.cards.items():
         for number, match in enumerate(kind.match):
             if not _conditions(match):
-                what = "an empty match would select every function of a host"
+                what = "an empty match would match every function of a host"
                 yield ("cards", name, "match", number), what, "give vendor and product"
 
 
 def _overlapping(site: Site, root: YamlNode) -> Iterator[tuple[Keys, str, str]]:
-    """Matches of two kinds where one selects, on some host, all that the other selects.
+    """Matches of two kinds where one matches, on some host, all that the other matches.
 
-    Other overlaps show in the hosts' facts alone: `card_matching.selected_twice`.
+    Other overlaps show in the hosts' facts alone: `card_matching.matched_twice`.
     """
     matches = [
         _KindMatch(number, name, index, (kind.companion, kind.device_type == "type-VF"), match)
@@ -106,19 +106,19 @@ def _overlapping(site: Site, root: YamlNode) -> Iterator[tuple[Keys, str, str]]:
         for wide in conditions.as_wide(narrow):
             first, second = sorted((narrow, wide), key=lambda match: match.number)
             line = root.position_of(("cards", first.name, "match", first.index)).line
-            what = f"selects functions that cards.{first.name} selects too (line {line})"
+            what = f"matches functions that cards.{first.name} matches too (line {line})"
             keys = ("cards", second.name, "match", second.index)
             yield keys, what, "a function belongs to one kind"
 
 
 @dataclass(frozen=True)
 class _KindMatch:
-    """A match with its kind's number and name, its index there, and what the kind can select."""
+    """A match with its kind's number and name, its index there, and the types that it can match."""
 
     number: int
     name: str
     index: int
-    selects: tuple[bool, bool]
+    types: tuple[bool, bool]
     match: Match
 
 
@@ -130,7 +130,7 @@ class _Index:
         for match in matches:
             conditions = frozenset(_conditions(match.match).items())
             for host in (*(match.match.hosts or (None,)), _ANY):
-                same = self._matches.setdefault((match.selects, conditions, host), [])
+                same = self._matches.setdefault((match.types, conditions, host), [])
                 # Two kinds are enough for an issue of any third, and keep large files quick.
                 if len(same) < 2 and match.number not in [other.number for other in same]:
                     same.append(match)
@@ -142,7 +142,7 @@ class _Index:
         for count in range(1, len(conditions) + 1):
             for part in combinations(conditions, count):
                 for host in hosts:
-                    same = self._matches.get((narrow.selects, frozenset(part), host), ())
+                    same = self._matches.get((narrow.types, frozenset(part), host), ())
                     yield from (match for match in same if match.number != narrow.number)
 
 
