@@ -1,14 +1,13 @@
-"""nova.conf for cards: what has to stand in it, what is wrong with it, and what nova makes of it.
+"""nova.conf for cards: what it must say, what is wrong with it, and what nova does with it.
 
 tables      `options`: every option and key, under which name, since which release, read by whom;
-            `filters`: nova-scheduler's own list; `tuning`: what many cards need; `faults`: nova's
-            own, by release.
-wanting     `given` says which functions of a host a site gives, `specs` and `tags` how they are
-            named there, `wanted` puts a role's `needs` together; `cards` are the two JSON values.
-            `desired` decides for nova and cloud alike: `resource_classes`, `card_quotas`.
-writing     `render` makes a role's drop-in, `layouts` what a deployment tool wants; `ours` knows
-            our files again; `diff` says what would change and what to restart.
-reading     `conf_file` has one file with the place of everything, `conf` (with `substitution`) a
-            service's files together; `effective` has oslo.config's own values, without places.
-judging     `match` is nova's matching, standard library only; `lint` holds files against it.
+            `known_bugs`: nova's own, by release. `release_page` makes a page of them.
+match/      nova's matching of devices, compared with nova itself.
+flavor/     what a flavor and an image ask for, as nova reads them.
+conf/       files of nova's configuration, with the position of each value, and as oslo.config
+            reads them.
+desired/    what a site asks nova for, decided once for nova, the cloud and the lab: devices, tags,
+            `required_options` of each role, resource classes, quotas, filters, tuning.
+render/     `request` is its entry; a role's drop-in, the files of a deployment tool, the diff.
+lint/       checks the files of a service, or of several.
 """

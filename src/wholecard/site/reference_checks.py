@@ -24,10 +24,10 @@ def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteI
     """Every issue of a site that its models accept, with its position in the tree `root`."""
     unknown = release_issues(root)
     socket = () if unknown else _socket_policy(site)
-    found = (
+    issues = (
         *socket, *_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)
     )  # fmt: skip
-    return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in found]
+    return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in issues]
 
 
 def release_issues(root: YamlNode) -> list[SiteIssue]:

@@ -273,7 +273,7 @@ def test_all_that_the_file_tells_is_said_at_once() -> None:
     card = {**GPU, "one_time_use": True, "resource_class": "CUSTOM_X", "numa_policy": "socket"}
     with pytest.raises(UnsupportedError) as caught:
         configs({"h": card}, of="victoria", nova={"report_in_placement": True})
-    assert [each.keys for each in caught.value.found] == [
+    assert [each.keys for each in caught.value.requests] == [
         ("nova", "report_in_placement"),
         ("cards", "h", "resource_class"),
         ("cards", "h", "one_time_use"),

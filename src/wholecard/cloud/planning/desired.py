@@ -275,7 +275,7 @@ def _quotas(
     try:
         classes = limited_classes(site, facts, release)
     except UnsupportedError as error:
-        first = error.found[0]
+        first = error.requests[0]
         why, mend = f"their resource class is not known, for {first.what}.", first.resolution
     quotas = []
     for project, quota in site.quotas.items():

@@ -26,7 +26,7 @@ def specs_on_host(
 ) -> Iterator[PciDeviceSpec]:
     """The device_specs that match exactly `functions` on a host whose facts are known.
 
-    Raises UnsupportedError where nova of that release cannot be told to give just these.
+    Raises UnsupportedError where no device_spec of that release matches just these.
     """
     for ids in dict.fromkeys(_ids(function) for function in functions):
         same_ids = _with_ids(ids, functions)

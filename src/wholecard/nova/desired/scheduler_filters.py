@@ -149,7 +149,7 @@ def refuse_wrong_filters(files: Sequence[Path], values: Values, release: Release
     where = f"{entries[-1].path}:{entries[-1].line}: " if entries else ""
     raise UsageError(
         f"{where}nova-scheduler of {release} does not start with these enabled_filters",
-        "\n".join(f"{each.problem(release)}. {each.resolution}" for each in wrong),
+        "\n".join(f"{name.problem(release)}. {name.resolution}" for name in wrong),
         "Correct the list there first; render keeps it as it is and adds the filter for cards.",
     )
 

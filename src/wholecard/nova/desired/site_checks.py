@@ -57,7 +57,7 @@ def configs(
     try:
         return pci_configs(site or file.site, file.facts(), release, available)
     except UnsupportedError as error:
-        raise SiteError(file.path, _issues(file, error.found)) from error
+        raise SiteError(file.path, _issues(file, error.requests)) from error
 
 
 def warnings(
@@ -103,7 +103,7 @@ def _unsupported_kinds(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsup
     try:
         pci_configs(site, file.facts(), file.release)
     except UnsupportedError as error:
-        return list(error.found)
+        return list(error.requests)
     return []
 
 

@@ -31,17 +31,17 @@ class Unsupported:
 
 
 class UnsupportedError(UsageError):
-    """A site that nova of a release does not support; `found` has every request that it is."""
+    """A site that nova of a release does not support; `requests` has each of them."""
 
-    def __init__(self, found: Iterable[Unsupported]) -> None:
-        self.found = tuple(found)
-        first, *more = self.found
+    def __init__(self, requests: Iterable[Unsupported]) -> None:
+        self.requests = tuple(requests)
+        first, *more = self.requests
         if not more:
             super().__init__(first.what, first.why, first.resolution)
             return
         super().__init__(
-            f"nova does not support {len(self.found)} things that the site asks for",
-            "\n".join(f"{request.what}; {request.hint}" for request in self.found),
+            f"nova does not support {len(self.requests)} things that the site asks for",
+            "\n".join(f"{request.what}; {request.hint}" for request in self.requests),
             "Change each of them in the site file.",
         )
 

@@ -45,7 +45,7 @@ def text(role: Role, options: Iterable[RequiredOption], release: Release) -> str
 
 
 def header(what: str, release: Release) -> str:
-    """The first lines of a file of ours; `what` says what it is for."""
+    """The first lines of each managed file; `what` says what it is for."""
     return (
         f"{OURS} {what} ({release}, nova {release.nova}).\n"
         "# Changes in this file are lost when it is rendered again.\n"

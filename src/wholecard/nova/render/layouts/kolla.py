@@ -18,7 +18,7 @@ _JINJA = ("{{", "{%", "{#")
 
 
 def files(cloud: Cloud) -> dict[str, str]:
-    """A file for each service that reads options of ours, and one for each host.
+    """A file for each service that reads an option for cards, and one for each host.
 
     Raises UsageError where Jinja would read a part of a text as its own.
     """
