@@ -57,6 +57,7 @@ def can_match(kind: CardKind, function: Function) -> bool:
 
 def cards_of(kind: CardKind, host_name: str, host: Host) -> tuple[Card, ...]:
     """The cards of the host that have a function of the kind."""
+    # A card with two GPUs in one slot is one card.
     slots = {function.address.slot_key for function in functions_of(kind, host_name, host)}
     return tuple(card for card in host.cards if card.slot in slots)
 

@@ -56,6 +56,7 @@ def _on_host(name: str, kind: CardKind, host_name: str, host: Host) -> SelectedD
     reasons = {function.address: _reason_to_omit(function, host) for function in matching}
     functions = tuple(function for function in matching if not reasons[function.address])
     for function in functions:
+        # nova/pci/devspec.py, MAX_DOMAIN: it cannot read the address, so no device_spec matches.
         if function.address.in_wide_domain:
             raise unsupported(
                 ("cards", name),
@@ -78,6 +79,7 @@ def _reason_to_omit(function: Function, host: Host) -> str:
     """Why a function must not be given, empty where it may be."""
     if is_bmc_display(function):
         return "it is the display of the BMC, which shows the host's remote console"
+    # Given to a guest, the boot display takes the host's console with it.
     card = host.card_of(function.address)
     if function.boot_vga or (card is not None and card.boot_display):
         return "it is the host's boot display"
@@ -140,7 +142,7 @@ def _refuse_empty(
 def refuse_pf_with_vf(selected: Iterable[SelectedDevices]) -> None:
     """Raises UnsupportedError for a PF that is given together with a VF of it.
 
-    Source: nova, nova/compute/pci_placement_translator.py, `PciResourceProvider.add_child`.
+    Source: nova, nova/compute/pci_placement_translator.py, `add_child` and `add_parent`.
     """
     selected = tuple(selected)
     kinds = {

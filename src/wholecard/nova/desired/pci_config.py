@@ -81,6 +81,7 @@ def pci_configs(
         )
         for host, device_specs in specs.items()
     }
+    # Most hosts have the same config, so a large site has few to check.
     for config in dict.fromkeys(configs.values()):
         check_config(config, release)
     return configs
@@ -126,6 +127,7 @@ def _device_type(name: str, kind: CardKind, selected: tuple[SelectedDevices, ...
 def _aliases(
     tags: PlacementTags, ids: tuple[Ids, ...], device_type: DeviceType
 ) -> Iterator[PciAlias]:
+    # With pci_in_placement nova refuses a second alias of one name.
     if tags.use.choose and len(ids) > 1:
         yield tags.alias(None, device_type)
         return

@@ -31,6 +31,7 @@ def placement_use(site: Site, release: Release, cards_per_host: int = 0) -> Plac
         has(release, Capability.REPORT_IN_PLACEMENT) and requested.report_in_placement is not False
     )
     can_choose = has(release, Capability.PCI_IN_PLACEMENT)
+    # Written as true it stays on, with a warning: the operator may have tuned Placement alone.
     if requested.pci_in_placement is True:
         return PlacementUse(report, can_choose)
     choose = report and can_choose and requested.pci_in_placement is not False

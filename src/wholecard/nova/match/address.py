@@ -45,6 +45,7 @@ class AddressRule:
         """Whether it matches; raises UnreadableAddressError where nova cannot read the address."""
         if self.is_pf and not self.pf_itself:
             return bool(device.parent_addr) and str(self.fields) == device.parent_addr
+        # A PF's address matches its VFs too: nova/pci/devspec.py, `WhitelistPciAddress.match`.
         parent = device.parent_fields if self.is_pf else None
         return (parent is not None and self._fits(parent)) or self._fits(device.fields)
 

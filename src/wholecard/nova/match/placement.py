@@ -75,6 +75,7 @@ def resource_class_of(device: Device, spec: Spec) -> str:
 
 def traits_of(device: Device, spec: Spec, rules: Rules) -> frozenset[str]:
     """The traits of the device's provider. Raises PlacementError."""
+    # nova's own trait marks the provider as one that nova-compute manages: `_get_traits_for_dev`.
     traits = _traits(_text(spec.tags, "traits")) | {"COMPUTE_MANAGED_PCI_DEVICE"}
     if rules.has(Capability.MARKED_PROVIDERS) and truth(spec.tags.get("live_migratable", "false")):
         traits |= {"HW_PCI_LIVE_MIGRATABLE"}
@@ -98,6 +99,7 @@ def providers_of(
     providers: dict[str, PciResourceProvider] = {}
     for device in sorted(devices, key=lambda device: device.address):
         spec = assign(device, specs)
+        # With a physical network a device is Neutron's, for SR-IOV ports: nova does not report it.
         if spec is None or spec.tags.get("physical_network"):
             continue
         name = f"{hostname}_{device.provider_address.upper()}"
@@ -111,6 +113,7 @@ def providers_of(
 
 
 def _refuse_devname(specs: Iterable[Spec]) -> None:
+    # nova refuses it whether or not the interface exists: `ensure_no_dev_spec_with_devname`.
     for spec in specs:
         if spec.devname:
             raise PlacementError(
@@ -130,7 +133,7 @@ def _with(
 ) -> PciResourceProvider:
     """The provider with one device more, checked in the order in which nova does.
 
-    Source: nova, nova/compute/pci_placement_translator.py, `PciResourceProvider.add_child`.
+    Source: nova, nova/compute/pci_placement_translator.py, `add_child` and `add_parent`.
     """
     is_child = _is_child(device)
     if provider and (not is_child or provider.devices[0].parent_addr is None):

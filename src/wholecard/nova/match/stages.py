@@ -45,7 +45,7 @@ Filter = Callable[[Sequence[Pool], Demand], Left]
 
 
 def filters(rules: Rules) -> tuple[tuple[str, Filter], ...]:
-    """The stages of this release, in nova's order."""
+    """The stages of this release, in the order of nova/pci/stats.py, `_filter_pools`."""
     stages: list[tuple[str, Filter]] = [("spec", by_spec), ("numa", by_numa), ("pf", by_pf)]
     if rules.has(Capability.VDPA):
         stages.append(("vdpa", by_vdpa))
@@ -97,6 +97,7 @@ def by_numa(pools: Sequence[Pool], demand: Demand) -> Left:
     continues with the nodes of the same sockets, `legacy` with devices without a node,
     `preferred` with all devices.
     """
+    # nova/pci/stats.py, `_filter_pools_for_numa_cells`: a guest without NUMA may take any device.
     if not demand.cells:
         return list(pools), ""
     policy = demand.request.numa_policy if demand.rules.numa_policies else "legacy"

@@ -83,6 +83,7 @@ def diff(role: Role, files: Sequence[Path], new: str, release: Release) -> Diff:
     ours = _our_file(files)
     others = [file for file in files if file != ours]
     old = read_values(files, release.nova)
+    # oslo.config reads only files, so the new text has to be one.
     with tempfile.TemporaryDirectory(prefix="wholecard-") as folder:
         new_file = Path(folder) / "new.conf"
         new_file.write_text(new)

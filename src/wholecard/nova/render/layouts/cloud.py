@@ -75,6 +75,7 @@ def cloud_of(
     filters_known: bool = True,
 ) -> Cloud:
     """The cloud of these hosts' configs. Raises UsageError for what nova would refuse."""
+    # All but the options of one host are the same in every config.
     first = next(iter(configs.values()))
     hosts = {
         host: tuple(
