@@ -54,8 +54,8 @@ def test_silent_nova_times_out(api: Api) -> None:
     [
         (400, "the request was refused"),
         (403, "it is not allowed"),
-        (404, "there is no such thing"),
-        (409, "it is in conflict"),
+        (404, "it does not exist"),
+        (409, "it conflicts"),
         (413, "too large, or over quota"),
         (418, "HTTP 418"),
         (500, r"the service failed \(HTTP 500\)"),
@@ -107,7 +107,7 @@ def test_nobody_there(tmp_path: Path) -> None:
 
 def test_missing_file_and_cloud(api: Api, tmp_path: Path) -> None:
     """A file that is missing, or that lacks the cloud, is the caller's error."""
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="does not exist"):
         connect("test", tmp_path / "none.yaml")
     with pytest.raises(UsageError, match="has no cloud other") as caught:
         connect("other", api.clouds)

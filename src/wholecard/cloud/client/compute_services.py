@@ -15,7 +15,7 @@ from wholecard.cloud.client.errors import answer_read
 from wholecard.cloud.client.waiting import wait_until
 
 # From compute API 2.88 on the list has each host's uptime, for which nova-api asks each compute by
-# RPC: one that does not listen (it is listed before it does) holds the list up until the RPC's
+# RPC: one that does not listen (it is listed before it does) delays the list until the RPC's
 # time-out (nova/api/openstack/compute/hypervisors.py, nova/service.py).
 _WITHOUT_UPTIME = "2.87"
 
@@ -45,51 +45,52 @@ class Hypervisor:
 def compute_services(conn: Connection) -> tuple[ComputeService, ...]:
     """All nova services, by binary and host. Raises CloudError."""
     with answer_read(conn, "list nova's services"):
-        found = [
+        services = [
             ComputeService(
-                str(each.binary),
-                str(each.host),
-                str(each.state),
-                str(each.status),
-                each.disabled_reason,
+                str(service.binary),
+                str(service.host),
+                str(service.state),
+                str(service.status),
+                service.disabled_reason,
             )
-            for each in conn.compute.services()
+            for service in conn.compute.services()
         ]
-    return tuple(sorted(found, key=lambda each: (each.binary, each.host)))
+    return tuple(sorted(services, key=lambda service: (service.binary, service.host)))
 
 
 def hypervisors(conn: Connection) -> tuple[Hypervisor, ...]:
-    """All hypervisor hosts, by name; no nova-compute is asked for it. Raises CloudError.
+    """All hypervisor hosts, by name, without a call to any nova-compute. Raises CloudError.
 
-    From compute API 2.33 on nova gives them in pages, of 1000 each by default.
+    From compute API 2.33 on nova returns them in pages, of 1000 each by default.
     """
     with answer_read(conn, "list the hypervisors"):
-        found = [
+        listed = [
             Hypervisor(
-                str(each["id"]),
-                str(each["hypervisor_hostname"]),
-                str(each["service"]["host"]),
-                str(each["state"]),
-                str(each["status"]),
+                str(row["id"]),
+                str(row["hypervisor_hostname"]),
+                str(row["service"]["host"]),
+                str(row["state"]),
+                str(row["status"]),
             )
-            for each in _hypervisor_rows(conn)
+            for row in _hypervisor_rows(conn)
         ]
-    return tuple(sorted(found, key=lambda each: each.hostname))
+    return tuple(sorted(listed, key=lambda hypervisor: hypervisor.hostname))
 
 
 def _hypervisor_rows(conn: Connection) -> Iterator[dict[str, Any]]:
     version = utils.maximum_supported_microversion(conn.compute, _WITHOUT_UPTIME)
     query: dict[str, str] | None = {}
-    asked: list[dict[str, str]] = []
-    while query is not None and query not in asked:
-        asked.append(query)
-        answer = conn.compute.get("/os-hypervisors/detail", params=query, microversion=version)
-        sdk.raise_from_response(answer)
-        body = answer.json()
+    sent: list[dict[str, str]] = []
+    # A page that names itself as the next one would never end.
+    while query is not None and query not in sent:
+        sent.append(query)
+        response = conn.compute.get("/os-hypervisors/detail", params=query, microversion=version)
+        sdk.raise_from_response(response)
+        body = response.json()
         yield from body["hypervisors"]
         links = body.get("hypervisors_links", ())
-        following = next((each["href"] for each in links if each["rel"] == "next"), None)
-        # Its query alone: behind a proxy nova may not know its own address.
+        following = next((link["href"] for link in links if link["rel"] == "next"), None)
+        # Only its query: behind a proxy nova may not know its own address.
         query = None if following is None else dict(parse_qsl(urlsplit(following).query))
 
 
@@ -97,24 +98,21 @@ def wait_for_compute(conn: Connection, host: str, timeout: float) -> Hypervisor:
     """Wait until nova-compute on `host` is up and its hypervisor is listed, and return that.
 
     The service says "up" before the inventory exists: wait for the providers as well
-    (`placement.wait_for_providers`). `timeout` in seconds. Raises WaitTimeoutError or CloudError.
+    (`resource_providers.wait_for_providers`). `timeout` in seconds. Raises WaitTimeoutError or
+    CloudError.
     """
     seen = "nova has no such service"
 
     def probe() -> Hypervisor | None:
         nonlocal seen
-        mine = [
-            each
-            for each in compute_services(conn)
-            if each.binary == "nova-compute" and each.host == host
-        ]
-        if not mine:
+        services = (row for row in compute_services(conn) if row.binary == "nova-compute")
+        service = next((row for row in services if row.host == host), None)
+        if service is None:
             return None
-        seen = f"the service is {mine[0].state} and {mine[0].status}, no hypervisor is listed"
-        if mine[0].state != "up":
+        seen = f"the service is {service.state} and {service.status}, no hypervisor is listed"
+        if service.state != "up":
             return None
-        listed = [each for each in hypervisors(conn) if each.service_host == host]
-        return listed[0] if listed else None
+        return next((row for row in hypervisors(conn) if row.service_host == host), None)
 
     return wait_until(
         f"nova-compute on {host} up with its hypervisor",

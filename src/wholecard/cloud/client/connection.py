@@ -22,21 +22,21 @@ def connect(
     """An authenticated connection to the cloud of that name.
 
     `config_file` is one clouds.yaml; without it the SDK's own search is used (the current folder,
-    `~/.config/openstack`, `/etc/openstack`). `OS_*` variables are not looked at: which cloud is
-    meant stands in the command, and `OS_COMPUTE_API_VERSION` would break the SDK. `timeout` is in
-    seconds and holds for each API call.
+    `~/.config/openstack`, `/etc/openstack`). `OS_*` variables are not read here: the caller names
+    the cloud, and `OS_COMPUTE_API_VERSION` would break the SDK. `timeout` is in seconds, for each
+    API call.
 
     Raises UsageError when the file or the cloud's entry is missing, CloudError when Keystone does
     not answer or refuses.
     """
     if config_file is not None and not config_file.is_file():
-        raise UsageError(f"{config_file} is not there", resolution="Name the cloud's clouds.yaml.")
+        raise UsageError(f"{config_file} does not exist", resolution="Name a clouds.yaml.")
     files = [str(config_file)] if config_file is not None else None
     with _quiet_loader(), api_errors(None, f"read the entry of the cloud {cloud}"):
         loader = OpenStackConfig(config_files=files, load_envvars=False)
         if config_file is not None and loader.config_filename is None:
             raise UsageError(
-                f"{config_file} is not a clouds.yaml", resolution="Mend its YAML syntax."
+                f"{config_file} is not a clouds.yaml", resolution="Correct its YAML syntax."
             )
         if cloud not in loader.get_cloud_names():
             raise UsageError(
@@ -47,18 +47,18 @@ def connect(
         region = loader.get_one(cloud=cloud, api_timeout=timeout)
     conn = Connection(config=region)
     with api_errors(conn, f"log in to the cloud {cloud}"):
-        # Not conn.authorize(), which makes one exception of time-out, refusal and all the rest.
+        # Not conn.authorize(): its exception does not tell a time-out from a refusal.
         if not conn.session.get_token():
             raise CloudError(
-                f"cannot log in to the cloud {cloud}: no token came",
-                resolution="Look at the cloud's entry in clouds.yaml.",
+                f"cannot log in to the cloud {cloud}: Keystone returned no token",
+                resolution="Check the cloud's entry in clouds.yaml.",
             )
     return conn
 
 
 @contextmanager
 def _quiet_loader() -> Iterator[None]:
-    """Keep the loader's warnings back: on a YAML error they quote the line, password and all."""
+    """Suppress the loader's warnings: for a YAML error they quote the line, with its password."""
     log = logging.getLogger("openstack.config")
     before = log.disabled
     log.disabled = True

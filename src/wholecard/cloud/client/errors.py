@@ -1,4 +1,4 @@
-"""What the cloud's errors become: one type, in our words, with nothing secret in it."""
+"""The cloud's errors as one type, in our words, with nothing secret in them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from openstack.connection import Connection
 
 from wholecard.core import WholecardError
 
-# Up to the last @: a password may have / and @ in it, as it was typed. Too much is cut rather.
+# Up to the last @: a password may contain / and @. Rather too much is cut than too little.
 _URL_SECRET = re.compile(r"://\S*@")
-# What nova's 400 says of a project (nova/api/openstack/identity.py): that Keystone does not know
-# it, or that Keystone could not be asked, which passes and should have been a 503.
+# nova's 400 about a project (nova/api/openstack/identity.py): Keystone does not know it, or
+# Keystone could not be asked, which is temporary and should have been a 503.
 NO_PROJECT = "is not a valid project"
 _NO_KEYSTONE = "unable to find Keystone service endpoint"
-# What an API says where an object is gone, or holds something that keeps it as it is. 401 and 403
-# are not among them: another user may be allowed what this one is not.
+# The answers where an object is gone, or where something prevents its change. 401 and 403 are not
+# among them: another user may be allowed what this one is not.
 _LASTING = frozenset({400, 404, 409})
 _SECRET_KEY = re.compile(r"password|secret|token|passcode", re.IGNORECASE)
 
 
 class CloudError(WholecardError):
-    """An OpenStack API said no, or said nothing. `http_status` is None where none came.
+    """An OpenStack API refused, or did not answer. `http_status` is None where none came.
 
-    `lasting` is whether a change was refused and will be, however often it is asked for.
+    `lasting` tells whether a change was refused and will be refused again.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CloudError(WholecardError):
 
 
 class GoneError(CloudError):
-    """An object that was to be changed is not there any more."""
+    """An object that was to be changed does not exist any more."""
 
 
 @contextmanager
@@ -53,8 +53,8 @@ def api_errors(conn: Connection | None, doing: str, resolution: str = "") -> Ite
     """Turn whatever the SDK raises inside the block into CloudError.
 
     `doing` completes the sentence "cannot ..." ("list the flavors"). The secrets of the
-    connection and the userinfo of URLs are cut out of the text; the SDK's own exception stays out
-    of the chain's printed form, for its text is not ours to clean.
+    connection and the userinfo of URLs are cut out of the text; the SDK's own exception is not
+    chained, because its text may still have them.
     """
     try:
         yield
@@ -70,10 +70,10 @@ def api_errors(conn: Connection | None, doing: str, resolution: str = "") -> Ite
 
 @contextmanager
 def answer_read(conn: Connection | None, doing: str, resolution: str = "") -> Iterator[None]:
-    """`api_errors` for a block that reads an answer itself: a strange one is CloudError too.
+    """`api_errors` for a block that reads an answer itself: a malformed one is CloudError too.
 
-    A proxy's page with status 200, half an answer or one without its keys is the service's doing
-    and no bug of ours. Nothing else belongs into the block.
+    A proxy's page with status 200, half an answer or one without its keys is the service's fault
+    and not our bug. Nothing else belongs in the block.
     """
     with api_errors(conn, doing, resolution):
         try:
@@ -83,9 +83,9 @@ def answer_read(conn: Connection | None, doing: str, resolution: str = "") -> It
             raise
         except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise CloudError(
-                f"cannot {doing}: the answer is not what the API gives",
+                f"cannot {doing}: the answer does not have the API's format",
                 redact(f"{type(error).__name__}: {error}", secrets_of(conn)),
-                resolution or "See what stands before the service: a proxy, another program.",
+                resolution or "Check what answers at the service's URL: a proxy, another program.",
             ) from None
 
 
@@ -93,15 +93,15 @@ def answer_read(conn: Connection | None, doing: str, resolution: str = "") -> It
 _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
     (
         (keystone.ConnectTimeout, requests.exceptions.Timeout),
-        ("no answer in time", "See whether the service runs and is not overloaded."),
+        ("no answer in time", "Check that the service runs and is not overloaded."),
     ),
     (
         (keystone.ConnectFailure, requests.exceptions.ConnectionError),
-        ("nobody answers there", "See whether the service runs and its address is right."),
+        ("nothing answers there", "Check that the service runs and its address is right."),
     ),
     (
         (keystone.DiscoveryFailure,),
-        ("nothing that speaks this API answers there", "See whether the service runs at its URL."),
+        ("no service with this API answers there", "Check that the service runs at its URL."),
     ),
     (
         (keystone.MissingRequiredOptions, keystone.MissingAuthPlugin),
@@ -114,11 +114,11 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
 )
 
 _BY_STATUS = {
-    400: ("the request was refused", "The details name what it did not like."),
-    401: ("the credentials were refused", "Look at the cloud's entry in clouds.yaml."),
+    400: ("the request was refused", "The details have the reason."),
+    401: ("the credentials were refused", "Check the cloud's entry in clouds.yaml."),
     403: ("it is not allowed", "Use a user with the role for it, or raise the quota."),
-    404: ("there is no such thing", "It was deleted meanwhile, or its name or id is wrong."),
-    409: ("it is in conflict with what is there", "Look at what is there and try again."),
+    404: ("it does not exist", "It was deleted meanwhile, or its name or id is wrong."),
+    409: ("it conflicts with the current state", "Look at that state and try again."),
     413: ("it is too large, or over quota", "Raise the quota or ask for less."),
 }
 
@@ -130,22 +130,22 @@ def _explain(error: Exception) -> tuple[str, str, int | None]:
             return reason, advice, None
     status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
     if not isinstance(status, int):
-        return "it failed", "The details are the service's or the SDK's own words.", None
+        return "it failed", "The details are the message of the service or the SDK.", None
     if status >= 500:
         return f"the service failed (HTTP {status})", "Its own log has the reason.", status
-    other = (f"HTTP {status}", "The details are the service's own words.")
+    other = (f"HTTP {status}", "The details are the service's message.")
     return (*_BY_STATUS.get(status, other), status)
 
 
 def _lasts(error: Exception, status: int | None) -> bool:
-    """Whether an API refused a change for good; that it cannot be read is a proxy's doing."""
+    """Whether an API refused a change for good; a refused read comes from a proxy."""
     request = getattr(getattr(error, "response", None), "request", None)
     reading = getattr(request, "method", None) in ("GET", "HEAD")
     return status in _LASTING and not reading and _NO_KEYSTONE not in str(error)
 
 
 def secrets_of(conn: Connection | None) -> tuple[str, ...]:
-    """The secret values of the cloud's entry, to be cut out of any text. Empty without one."""
+    """The secret values of the cloud's entry, to be cut out of any text; empty without one."""
     if conn is None:
         return ()
     auth = conn.config.config.get("auth") or {}
@@ -153,7 +153,7 @@ def secrets_of(conn: Connection | None) -> tuple[str, ...]:
 
 
 def words_of(conn: Connection, error: sdk.HttpException) -> str:
-    """What the service itself said of a refusal, in one line with nothing secret in it."""
+    """The service's own message of a refusal, in one line with nothing secret in it."""
     return " ".join(redact(str(error.details or error), secrets_of(conn)).split())
 
 

@@ -1,4 +1,4 @@
-"""A server that failed: its flavor and image as it had them, nova's fault, and who refused it."""
+"""A server that failed: its flavor and image, nova's fault, and the hosts that refused it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import api_errors
 
-# The last line of a traceback: the exception and its words.
+# The last line of a traceback: the exception and its message.
 _LAST_LINE = re.compile(r"^[\w.]+(?:_Remote)?: (.*)", re.MULTILINE)
 # With it a server shows the zone that it is pinned to (2.96) and its image's properties as nova
 # keeps them (2.98): nova/api/openstack/compute/views/servers.py.
@@ -21,13 +21,13 @@ _VERSION = "2.98"
 # The actions in which nova chooses a host (nova/compute/instance_actions.py).
 _CHOOSING = frozenset({"create", "rebuild", "resize", "migrate", "evacuate", "unshelve"})
 _MOVES = frozenset({"resize", "migrate"})
-# nova-compute's events that claim, and hand the server on when the claim fails: they end in
-# "Success" all the same (nova/compute/manager.py of 27 to 34, `_do_build_and_run_instance` and
+# nova-compute's events that claim, and pass the server on when the claim fails: they end in
+# "Success" even so (nova/compute/manager.py of 27 to 34, `_do_build_and_run_instance` and
 # `prep_resize`).
-_HANDING_ON = frozenset({"compute__do_build_and_run_instance", "compute_prep_resize"})
-# With those that end in "Error" where a host cannot take or start the server; the other events are
-# a source's, or have nothing to do with where a server is.
-_STARTING = _HANDING_ON | {
+_PASSING_ON = frozenset({"compute__do_build_and_run_instance", "compute_prep_resize"})
+# With those that end in "Error" where a host cannot take or start the server; other events are of
+# the source host, or do not concern the host at all.
+_STARTING = _PASSING_ON | {
     "compute_prep_snapshot_based_resize_at_dest",
     "compute_finish_resize",
     "compute_finish_snapshot_based_resize_at_dest",
@@ -53,10 +53,10 @@ class FailedServer:
 
     `fault` is nova's message, empty where it has none. `action` is the last action in which nova
     chose a host, and `failures` its errors, which only an administrator sees in full. `tried` are
-    the hosts that were given the server in it and do not have it: one that refuses a claim leaves
-    no error behind. `properties` are its image's as nova keeps them, None where its API is older.
-    `zone_known` tells whether `zone` is what was asked for: before compute API 2.96 the zone of a
-    server that was given to a host is the host's.
+    the hosts that were chosen in it and do not have the server: one that refuses a claim records
+    no error. `properties` are its image's as nova stored them, None where its API is older.
+    `zone_known` tells whether `zone` is what was asked for: before compute API 2.96 it is the zone
+    of the host, once one was chosen.
     """
 
     id: str
@@ -91,55 +91,63 @@ class FailedServer:
         return self.action in _MOVES
 
     @property
-    def said(self) -> dict[str, tuple[str, ...]]:
-        """What each nova-compute said that was given the server; "" where nothing is recorded."""
-        found: dict[str, tuple[str, ...]] = {}
+    def answers(self) -> dict[str, tuple[str, ...]]:
+        """The errors of each nova-compute that was chosen, by host; "" where none is recorded."""
+        messages: dict[str, tuple[str, ...]] = {}
         for failure in self.failures:
-            # The conductor's and the scheduler's events bear their own hosts' names.
+            # The conductor's and the scheduler's events have their own hosts' names.
             if failure.event in _STARTING and failure.host:
-                found[failure.host] = (*found.get(failure.host, ()), failure.message)
+                messages[failure.host] = (*messages.get(failure.host, ()), failure.message)
         for host in self.tried:
-            found.setdefault(host, ("",))
-        return found
+            messages.setdefault(host, ("",))
+        return messages
 
 
 def failed_server(conn: Connection, server: str) -> FailedServer:
-    """The server of that id or name. Raises CloudError, also where there is none.
+    """The server of that id or name. Raises CloudError, also where it does not exist.
 
-    The flavor is the one that the server was made with, extra specs included (compute API 2.47).
+    The flavor is that of the server's creation, with its extra specs (compute API 2.47).
     """
     with api_errors(conn, f"read the server {server}"):
         row = _row(conn, server)
         action, events = _last_action(conn, str(row["id"]))
-    flavor = row.get("flavor") or {}
-    image = row.get("image") or {}
-    sizes = [int(flavor.get(key) or 0) for key in ("disk", "ephemeral", "swap")]
-    specs, properties = flavor.get("extra_specs") or {}, image.get("properties")
+    image, properties = row.get("image") or {}, (row.get("image") or {}).get("properties")
     zone, zone_known = _zone(row, events)
     return FailedServer(
         id=str(row["id"]),
         name=str(row["name"]),
         status=str(row["status"]),
-        flavor=str(flavor.get("original_name") or flavor.get("name") or flavor.get("id") or ""),
-        vcpus=int(flavor.get("vcpus") or 0),
-        ram_mb=int(flavor.get("ram") or 0),
-        disk_gb=disk_asked(*sizes, on_volume=not image),
-        extra_specs={str(key): str(value) for key, value in specs.items()},
+        **_flavor(row.get("flavor") or {}, on_volume=not image),
         image_id=image.get("id"),
-        properties=None
-        if properties is None
-        else {str(key): str(value) for key, value in properties.items()},
+        properties=None if properties is None else _texts(properties),
         zone=zone,
         zone_known=zone_known,
         fault=str((row.get("fault") or {}).get("message") or ""),
         action=action,
-        failures=tuple(_failure(each) for each in events if each.result == "Error"),
+        failures=tuple(_failure(event) for event in events if event.result == "Error"),
         tried=_tried(row, action, events),
     )
 
 
+def _flavor(flavor: Mapping[str, Any], *, on_volume: bool) -> dict[str, Any]:
+    """The fields of FailedServer about its flavor; an API before 2.47 shows its id alone."""
+    names = (flavor.get(key) for key in ("original_name", "name", "id"))
+    sizes = [int(flavor.get(key) or 0) for key in ("disk", "ephemeral", "swap")]
+    return {
+        "flavor": str(next(filter(None, names), "")),
+        "vcpus": int(flavor.get("vcpus") or 0),
+        "ram_mb": int(flavor.get("ram") or 0),
+        "disk_gb": disk_asked(*sizes, on_volume=on_volume),
+        "extra_specs": _texts(flavor.get("extra_specs") or {}),
+    }
+
+
+def _texts(row: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in row.items()}
+
+
 def disk_asked(root_gb: int, ephemeral_gb: int, swap_mb: int, *, on_volume: bool = False) -> int:
-    """How much DISK_GB nova asks Placement for: swap in whole GiB, a root on a volume not at all.
+    """How much DISK_GB nova asks Placement for: swap in whole GiB, without a root on a volume.
 
     nova, nova/scheduler/utils.py, `ResourceRequest.from_request_spec`.
     """
@@ -147,15 +155,15 @@ def disk_asked(root_gb: int, ephemeral_gb: int, swap_mb: int, *, on_volume: bool
 
 
 def _row(conn: Connection, server: str) -> dict[str, Any]:
-    """The server as the API shows it; a missing key and an empty one are two things here."""
+    """The server as the API shows it, for a missing key and an empty one differ."""
     try:
-        found = conn.compute.find_server(server, ignore_missing=False, all_projects=True)
+        listed = conn.compute.find_server(server, ignore_missing=False, all_projects=True)
     except sdk.ForbiddenException:
-        found = conn.compute.find_server(server, ignore_missing=False)
+        listed = conn.compute.find_server(server, ignore_missing=False)
     version = utils.maximum_supported_microversion(conn.compute, _VERSION)
-    answer = conn.compute.get(f"/servers/{found.id}", microversion=version)
-    sdk.raise_from_response(answer)
-    row: dict[str, Any] = answer.json()["server"]
+    response = conn.compute.get(f"/servers/{listed.id}", microversion=version)
+    sdk.raise_from_response(response)
+    row: dict[str, Any] = response.json()["server"]
     return row
 
 
@@ -173,46 +181,52 @@ def _last_action(conn: Connection, server_id: str) -> tuple[str, list[Any]]:
 
 
 def _newest_first(rows: Iterable[Any]) -> list[Any]:
-    """As nova lists them, which is by when they were recorded, whatever a cell's order was."""
-    return sorted(rows, key=lambda each: str(each.start_time or ""), reverse=True)
+    """In the order in which nova lists them: by start, whatever a cell's order was."""
+    return sorted(rows, key=lambda row: str(row.start_time or ""), reverse=True)
 
 
 def _zone(row: Mapping[str, Any], events: Iterable[Any]) -> tuple[str | None, bool]:
     """The zone that was asked for, and whether that is known.
 
     nova writes the chosen host's zone into the server (nova/conductor/manager.py,
-    `schedule_and_build_instances`) and takes it out when the host refuses; before that it is what
+    `schedule_and_build_instances`) and removes it when the host refuses; before that it is what
     was asked for.
     """
     if "pinned_availability_zone" in row:
         return row["pinned_availability_zone"] or None, True
-    given = (
+    had_host = (
         row.get("OS-EXT-SRV-ATTR:host")
         or row.get("hostId")
         or row.get("OS-SRV-USG:launched_at")
-        or any(str(each.event).startswith("compute_") for each in events)
+        or any(str(event.event).startswith("compute_") for event in events)
     )
-    return (None, False) if given else (row.get("OS-EXT-AZ:availability_zone") or None, True)
+    return (None, False) if had_host else (row.get("OS-EXT-AZ:availability_zone") or None, True)
 
 
 def _tried(row: Mapping[str, Any], action: str, events: Iterable[Any]) -> tuple[str, ...]:
-    """The hosts that claimed the server and handed it on, the newest first.
+    """The hosts that claimed the server and passed it on, the newest first.
 
-    The last one kept it where the server was started, or where its move went on after the claim.
+    The last one has it where the server was started, or where its move went on after the claim.
     """
     events = list(events)
     hosts = [
-        str(each.host) for each in events if each.host and each.result and each.event in _HANDING_ON
+        str(event.host)
+        for event in events
+        if event.host and event.result and event.event in _PASSING_ON
     ]
-    kept: set[Any] = set()
-    if action in _MOVES:
-        went_on = any(each.event in _AFTER_CLAIM for each in events)
-        if went_on or not any(each.result == "Error" for each in events):
-            kept = set(hosts[:1])
-    else:
-        kept = {row.get("OS-EXT-SRV-ATTR:host")}
-        kept |= set(hosts[:1]) if row.get("OS-SRV-USG:launched_at") else set()
-    return tuple(host for host in dict.fromkeys(hosts) if host not in kept)
+    having: set[Any] = set()
+    if action not in _MOVES:
+        having = {row.get("OS-EXT-SRV-ATTR:host")}
+    stays = _moved_on(events) if action in _MOVES else row.get("OS-SRV-USG:launched_at")
+    if stays:
+        having |= set(hosts[:1])
+    return tuple(host for host in dict.fromkeys(hosts) if host not in having)
+
+
+def _moved_on(events: Iterable[Any]) -> bool:
+    """Whether a move went on after its claim, or nothing of it failed."""
+    went_on = any(event.event in _AFTER_CLAIM for event in events)
+    return went_on or not any(event.result == "Error" for event in events)
 
 
 def _failure(event: Any) -> Failure:

@@ -1,4 +1,4 @@
-"""Servers: boot one and say how it went, read its console, delete it for good."""
+"""Servers: boot one and report the outcome, read its console, delete it and wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wholecard.cloud.client.waiting import WaitTimeoutError, wait_until
 
 @dataclass(frozen=True)
 class StateSeconds:
-    """How long a server stood in one state, in seconds, as seen by polling."""
+    """How long a server was in one state, in seconds, as seen by polling."""
 
     state: str
     seconds: float
@@ -26,9 +26,9 @@ class StateSeconds:
 class ServerOutcome:
     """How a boot ended: `status` is ACTIVE or ERROR.
 
-    `host` (nova-compute's) and `hypervisor_hostname` are None where no host was found and for who
-    is not an administrator. `fault` is nova's message of an ERROR, else empty. `states` stand in
-    the order in which they were seen, `STATUS` or `STATUS/task`.
+    `host` (nova-compute's) and `hypervisor_hostname` are None where no host was found, and for a
+    user who is not an administrator. `fault` is nova's message of an ERROR, else empty. `states`
+    are in the order in which they were seen, `STATUS` or `STATUS/task`.
     """
 
     id: str
@@ -42,11 +42,11 @@ class ServerOutcome:
     @property
     def seconds(self) -> float:
         """From the request to the end."""
-        return sum(each.seconds for each in self.states)
+        return sum(state.seconds for state in self.states)
 
 
 class ServerTimeoutError(WaitTimeoutError):
-    """A server was neither ACTIVE nor ERROR in time; `server_id` is there to be deleted."""
+    """A server was neither ACTIVE nor ERROR in time; it still exists as `server_id`."""
 
     def __init__(self, brief: str, details: str, resolution: str, server_id: str) -> None:
         super().__init__(brief, details, resolution)
@@ -65,18 +65,18 @@ def boot(
     """Create a server without networks and wait until it is ACTIVE or ERROR.
 
     `flavor` and `image` are names or ids, `timeout` is in seconds. `on_state` is called with each
-    new state and the seconds since the request. An ERROR is an outcome, not an exception: that a
-    server is refused may be what was to be shown. `networks: none` needs compute API 2.37; the
-    SDK takes the newest that both sides know.
+    new state and the seconds since the request. An ERROR is an outcome, not an exception: a test
+    may expect that a server is refused. `networks: none` needs compute API 2.37; the SDK uses the
+    newest that both sides know.
 
-    Raises ServerTimeoutError, which leaves the server there, or CloudError.
+    Raises ServerTimeoutError, which does not delete the server, or CloudError.
     """
     start = time.monotonic()
     with api_errors(conn, f"create the server {name}"):
-        found_flavor = conn.compute.find_flavor(flavor, ignore_missing=False)
-        found_image = conn.image.find_image(image, ignore_missing=False)
+        flavor_row = conn.compute.find_flavor(flavor, ignore_missing=False)
+        image_row = conn.image.find_image(image, ignore_missing=False)
         created = conn.compute.create_server(
-            name=name, flavor_id=found_flavor.id, image_id=found_image.id, networks="none"
+            name=name, flavor_id=flavor_row.id, image_id=image_row.id, networks="none"
         )
     server_id = str(created.id)
     entered: list[tuple[str, float]] = [("REQUEST", 0.0)]
@@ -112,7 +112,7 @@ def boot(
 
 
 def durations(entered: list[tuple[str, float]], end: float) -> tuple[StateSeconds, ...]:
-    """Seconds in each state, from when each was entered and when the last was left."""
+    """Seconds in each state, from the time of entry of each and the end of the last."""
     leaving = [*(at for _, at in entered[1:]), end]
     return tuple(
         StateSeconds(state, left - at) for (state, at), left in zip(entered, leaving, strict=True)
@@ -122,13 +122,13 @@ def durations(entered: list[tuple[str, float]], end: float) -> tuple[StateSecond
 def console(conn: Connection, server_id: str) -> str:
     """What the server has printed on its serial console; empty while it has none.
 
-    nova keeps the last 100 KiB. Raises CloudError when the server is not there.
+    nova keeps the last 100 KiB. Raises CloudError when the server does not exist.
     """
     with api_errors(conn, f"read the console of {server_id}"):
         try:
             return str(conn.compute.get_server_console_output(server_id)["output"] or "")
         except (sdk.ConflictException, sdk.NotFoundException):
-            # Both also mean "its console is not there yet"; only a missing server is an error.
+            # Both also mean that it has no console yet; only a missing server is an error.
             conn.compute.get_server(server_id)
             return ""
 
@@ -165,7 +165,7 @@ def wait_for_console(
         return None
 
     return wait_until(
-        f"the awaited text on the console of {server_id}",
+        f"the expected text on the console of {server_id}",
         probe,
         timeout,
         interval=1.0,
@@ -175,7 +175,7 @@ def wait_for_console(
 
 
 def delete_and_wait(conn: Connection, server_id: str, timeout: float) -> None:
-    """Delete a server and wait until nova knows it no more; one that is gone is well.
+    """Delete a server and wait until nova does not know it; one that is gone is no error.
 
     `timeout` in seconds. Raises WaitTimeoutError, or CloudError when the deletion ended in ERROR.
     """
@@ -198,12 +198,12 @@ def delete_and_wait(conn: Connection, server_id: str, timeout: float) -> None:
         probe,
         timeout,
         last=lambda: seen,
-        resolution="See nova-compute's log; a compute that is down deletes when it is back.",
+        resolution="See nova-compute's log; a compute that is down deletes it when it is up again.",
     )
 
 
 def _refuse_broken(conn: Connection, server_id: str) -> None:
-    """Raise CloudError when waiting for the server has become pointless."""
+    """Raise CloudError where the server is in ERROR: no text will come."""
     with api_errors(conn, f"read the server {server_id}"):
         server = conn.compute.get_server(server_id)
     if server.status == "ERROR":

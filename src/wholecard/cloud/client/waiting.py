@@ -1,4 +1,4 @@
-"""Waiting for a cloud, which is asked no faster than does it good."""
+"""Waiting for a cloud, without asking it too often."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from wholecard.core import waiting
 
 T = TypeVar("T")
 
-# A list call of nova takes some tens of milliseconds; faster polling only heats the API.
+# A list call of nova takes some tens of milliseconds; faster polling only loads the API.
 MIN_INTERVAL = 0.3
 
 
 class WaitTimeoutError(CloudError):
-    """A condition did not come true in time."""
+    """A condition was not met in time."""
 
 
 def wait_until(

@@ -1,6 +1,6 @@
-"""What the cloud should have of the site: flavors, images, aggregates, traits, quotas. Pure.
+"""The desired state of a site's cloud: flavors, images, aggregates, traits, quotas. Pure.
 
-Only what the release has is written; what it lacks is told as a finding.
+It has only what the release has; what the release lacks is a finding.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class DesiredFlavor:
 
 @dataclass(frozen=True)
 class DesiredImage:
-    """An image's properties, and the file that is uploaded where there is none."""
+    """An image's properties, and the file that is uploaded where the cloud has no such image."""
 
     name: str
     properties: Mapping[str, str]
@@ -80,8 +80,8 @@ class DesiredQuota:
 class DesiredCloud:
     """All that the cloud should have. `traits` are by host.
 
-    `driver` is nova's quota driver, `auto` where the site leaves the release's own. `findings` tell
-    what the release does not have, and what the cards need and cannot get.
+    `driver` is nova's quota driver, `auto` where the site leaves the release's own. `findings` are
+    about what the release does not have, and what the cards need and cannot get.
     """
 
     release: Release
@@ -95,7 +95,7 @@ class DesiredCloud:
 
 
 def wanted(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
-    """What the site asks of a cloud of that release; `facts` are its hosts', as far as known."""
+    """The desired state for a cloud of that release; `facts` are its hosts', as far as known."""
     findings: list[Finding] = []
     flavors = [
         _flavor(site, name, flavor, facts, release, findings)
@@ -113,7 +113,7 @@ def wanted(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCl
         release=release,
         flavors=tuple(flavors),
         images=tuple(images),
-        aggregates=tuple(_aggregate(*each) for each in site.aggregates.items()),
+        aggregates=tuple(_aggregate(*pair) for pair in site.aggregates.items()),
         traits=_host_traits(site),
         quotas=_quotas(site, facts, release, findings),
         driver=_driver(site, release),
@@ -131,8 +131,8 @@ def _flavor(
 ) -> DesiredFlavor:
     specs = {f"{_TRAIT}{trait}": "required" for trait in flavor.required_traits}
     if flavor.cards:
-        asked = ",".join(f"{kind}:{count}" for kind, count in flavor.cards.items())
-        specs["pci_passthrough:alias"] = asked
+        pairs = (f"{kind}:{count}" for kind, count in flavor.cards.items())
+        specs["pci_passthrough:alias"] = ",".join(pairs)
     for key, value in (
         ("hw:cpu_policy", flavor.cpu_policy),
         ("hw:cpu_dedicated_mask", flavor.cpu_dedicated_mask),
@@ -142,18 +142,16 @@ def _flavor(
     ):
         if value is not None:
             specs[key] = str(value)
-    wide = width(site, name, flavor, facts, release)
-    findings += wide.findings
-    specs.update(wide.specs)
-    kept = {}
-    for key, text in specs.items():
+    addresses = width(site, name, flavor, facts, release)
+    findings += addresses.findings
+    specs.update(addresses.specs)
+    for key, text in tuple(specs.items()):
         since = _since(key, text)
-        if release.nova >= since:
-            kept[key] = text
-        else:
+        if release.nova < since:
+            del specs[key]
             findings.append(_lacking(f"flavor {name}", f"{key}={text}", since, release))
-    kept.update(flavor.extra_specs)
-    specs = dict(sorted(kept.items()))
+    # The site file's own extra specs win over what is derived from it.
+    specs = dict(sorted({**specs, **flavor.extra_specs}.items()))
     return DesiredFlavor(name, flavor.ram, flavor.vcpus, flavor.disk, specs, flavor.projects)
 
 
@@ -199,7 +197,7 @@ def _has_consumer_card(site: Site, facts: Mapping[str, Host]) -> bool:
     """Whether a card is NVIDIA's GeForce or TITAN, by its name.
 
     Under Windows their driver before R465 (2021) ends with code 43 where it sees a hypervisor
-    (NVIDIA, "GeForce GPU Passthrough for Windows Virtual Machine"); on Linux it never did, and
+    (NVIDIA, "GeForce GPU Passthrough for Windows Virtual Machine"); it never did on Linux, and
     data centre cards never had that check.
     """
     return any(
@@ -213,9 +211,9 @@ def _has_consumer_card(site: Site, facts: Mapping[str, Host]) -> bool:
 
 def _narrow_images(flavors: list[DesiredFlavor], images: list[DesiredImage]) -> list[Finding]:
     """WC338: images without q35 and UEFI beside flavors with wide addresses."""
-    wide = [each.name for each in flavors if "hw:maxphysaddr_mode" in each.extra_specs]
+    wide = [flavor.name for flavor in flavors if "hw:maxphysaddr_mode" in flavor.extra_specs]
     needed = {"hw_machine_type": "q35", "hw_firmware_type": "uefi"}
-    found = []
+    findings = []
     for image in images if wide else ():
         lacks = [
             f"{key}={image.properties.get(key)}"
@@ -223,17 +221,17 @@ def _narrow_images(flavors: list[DesiredFlavor], images: list[DesiredImage]) -> 
             if value not in image.properties.get(key, "")
         ]
         if lacks:
-            found.append(
+            findings.append(
                 Finding(
                     "WC338",
                     f"image {image.name}",
                     Severity.WARNING,
                     f"It has {' and '.join(lacks)}; with the cards of {', '.join(wide)} its guest "
                     "does not see all of their memory.",
-                    "Make it machine: q35 and firmware: uefi, for a guest that boots so.",
+                    "Set machine: q35 and firmware: uefi for it, if its guest can boot so.",
                 )
             )
-    return found
+    return findings
 
 
 def _aggregate(name: str, aggregate: SiteAggregate) -> DesiredAggregate:
@@ -246,17 +244,17 @@ def _aggregate(name: str, aggregate: SiteAggregate) -> DesiredAggregate:
 def _host_traits(site: Site) -> Mapping[str, tuple[str, ...]]:
     """Custom traits that an aggregate requires (`trait:CUSTOM_X: required`), for its hosts.
 
-    A host in such an aggregate takes only servers that ask for the trait, and has to have it
-    (nova, "Isolate aggregates"). Other traits are the driver's to report.
+    A host in such an aggregate takes only servers that ask for the trait, and must have it (nova,
+    "Isolate aggregates"). nova-compute reports the traits that are not custom.
     """
-    found: dict[str, set[str]] = {}
+    by_host: dict[str, set[str]] = {}
     for aggregate in site.aggregates.values():
         for key, value in aggregate.metadata.items():
             trait = key.removeprefix(_TRAIT)
             if key != trait and trait.startswith("CUSTOM_") and value == "required":
                 for host in aggregate.hosts:
-                    found.setdefault(host, set()).add(trait)
-    return {host: tuple(sorted(traits)) for host, traits in sorted(found.items())}
+                    by_host.setdefault(host, set()).add(trait)
+    return {host: tuple(sorted(traits)) for host, traits in sorted(by_host.items())}
 
 
 def _driver(site: Site, release: Release) -> Literal["auto", "db", "unified"]:
@@ -270,17 +268,17 @@ def _driver(site: Site, release: Release) -> Literal["auto", "db", "unified"]:
 def _quotas(
     site: Site, facts: Mapping[str, Host], release: Release, findings: list[Finding]
 ) -> tuple[DesiredQuota, ...]:
-    why, mend = why_uncounted(site, release), _UNTIL_COUNTED
+    reason, fix = why_uncounted(site, release), _UNTIL_COUNTED
     classes: Mapping[str, str] = {}
     try:
         classes = limited_classes(site, facts, release)
     except UnsupportedError as error:
         first = error.requests[0]
-        why, mend = f"their resource class is not known, for {first.what}.", first.resolution
+        reason, fix = f"their resource class is not known, for {first.what}.", first.resolution
     quotas = []
     for project, quota in site.quotas.items():
-        if quota.cards and why:
-            findings.append(_uncounted(project, quota.cards, why, mend))
+        if quota.cards and reason:
+            findings.append(_uncounted(project, quota.cards, reason, fix))
         values = {"instances": quota.instances, "cores": quota.cores, "ram": quota.ram}
         quotas.append(
             DesiredQuota(
@@ -292,24 +290,24 @@ def _quotas(
     return tuple(quotas)
 
 
-def _uncounted(project: str, kinds: Iterable[str], why: str, mend: str) -> Finding:
+def _uncounted(project: str, kinds: Iterable[str], reason: str, fix: str) -> Finding:
     """WC336: a limit of cards that nothing enforces."""
     return Finding(
         "WC336",
         f"quota of {project}",
         Severity.WARNING,
-        f"Its limit of {', '.join(kinds)} holds nothing back: {why}",
-        mend,
+        f"Its limit of {', '.join(kinds)} has no effect: {reason}",
+        fix,
     )
 
 
 def _lacking(subject: str, what: str, since: int, release: Release) -> Finding:
-    first = next(each for each in RELEASES if each.nova >= since)
+    first = next(row for row in RELEASES if row.nova >= since)
     return Finding(
         "WC332",
         subject,
         Severity.WARNING,
         f"It asks for {what}, which nova has since {str(first).capitalize()}; this cloud is "
         f"{str(release).capitalize()}. It is left out.",
-        f"Leave it out of the site file, or go to {str(first).capitalize()}.",
+        f"Remove it from the site file, or upgrade to {str(first).capitalize()}.",
     )

@@ -1,8 +1,8 @@
-"""From what is wanted and what is found to a plan, and to what is left alone. Pure."""
+"""From desired and current state to a plan, and to what is not changed. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wholecard.cloud.client.images import Image
@@ -31,155 +31,148 @@ from wholecard.core import Action, Finding, Plan, Severity
 
 @dataclass(frozen=True)
 class CloudPlan:
-    """What to do, and what a person has to know of what is left as it is."""
+    """What to do, and what a person must know of what is not changed."""
 
     plan: Plan
     findings: tuple[Finding, ...]
 
 
-def plan(wanted: DesiredCloud, found: CurrentCloud) -> CloudPlan:
-    """What brings the cloud to what is wanted; touches nothing.
+def plan(desired: DesiredCloud, current: CurrentCloud) -> CloudPlan:
+    """What brings the cloud to its desired state; changes nothing.
 
     Nothing is ever deleted, and what others made is never changed: where it differs that is a
     finding. The order is that in which one thing needs another.
     """
     actions: list[Action] = []
-    findings = list(wanted.findings)
-    _plan_traits(wanted, found, actions, findings)
-    for aggregate in wanted.aggregates:
-        _plan_aggregate(aggregate, found, actions, findings)
-    for image in wanted.images:
-        _plan_image(image, found, actions, findings)
-    for flavor in wanted.flavors:
-        _plan_flavor(flavor, found, actions, findings)
-    _plan_quotas(wanted, found, actions, findings)
+    findings = list(desired.findings)
+    _plan_traits(desired, current, actions, findings)
+    for aggregate in desired.aggregates:
+        _plan_aggregate(aggregate, current, actions, findings)
+    for image in desired.images:
+        _plan_image(image, current, actions, findings)
+    for flavor in desired.flavors:
+        _plan_flavor(flavor, current, actions, findings)
+    _plan_quotas(desired, current, actions, findings)
     return CloudPlan(Plan(tuple(actions)), tuple(findings))
 
 
 def _plan_traits(
-    wanted: DesiredCloud, found: CurrentCloud, actions: list[Action], findings: list[Finding]
+    desired: DesiredCloud, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
-    by_host = wanted.traits or {}
-    reason = "an aggregate takes only servers that ask for it, and its hosts have to have it"
-    known = [host for host in by_host if host in found.providers]
-    needed = sorted({trait for host in known for trait in by_host[host]} - found.traits)
-    actions += [
-        Action("create trait", trait, reason, CreateTrait(trait), f"openstack trait delete {trait}")
-        for trait in needed
-    ]
+    by_host = desired.traits or {}
+    reason = "an aggregate takes only servers that ask for it, and its hosts must have it"
+    known = [host for host in by_host if host in current.providers]
+    missing = {trait for host in known for trait in by_host[host]} - current.traits
+    for trait in sorted(missing):
+        command = f"openstack trait delete {trait}"
+        actions.append(Action("create trait", trait, reason, CreateTrait(trait), command))
     for host, traits in by_host.items():
-        provider = found.providers.get(host)
+        provider = current.providers.get(host)
         if provider is None:
             findings.append(_unknown(f"host {host}", "Placement has no provider of it"))
             continue
-        having = {trait: "set" for trait in traits if trait in provider.traits}
-        changes = values(having, dict.fromkeys(traits, "set"))
+        present = dict.fromkeys(provider.traits & set(traits), "set")
+        changes = values(present, dict.fromkeys(traits, "set"))
         if changes:
+            operation = SetHostTraits(host, provider.uuid, changes)
             undo = SetHostTraits(host, provider.uuid, backwards(changes))
-            do = SetHostTraits(host, provider.uuid, changes)
-            actions.append(_action("set traits of host", host, reason, do, undo))
+            actions.append(_action("set traits of host", host, reason, operation, undo))
 
 
 def _plan_aggregate(
-    wished: DesiredAggregate, found: CurrentCloud, actions: list[Action], findings: list[Finding]
+    desired: DesiredAggregate,
+    current: CurrentCloud,
+    actions: list[Action],
+    findings: list[Finding],
 ) -> None:
-    there = next((each for each in found.aggregates if each.name == wished.name), None)
-    hosts = {host: "member" for host in wished.hosts if host in found.hosts}
-    having = {} if there is None else dict.fromkeys(there.hosts, "member")
-    if there is not None and not there.ours:
-        lines = differing(there.metadata, wished.metadata) + differing(having, hosts)
+    name = desired.name
+    aggregate = next((row for row in current.aggregates if row.name == name), None)
+    hosts = {host: "member" for host in desired.hosts if host in current.hosts}
+    members = {} if aggregate is None else dict.fromkeys(aggregate.hosts, "member")
+    if aggregate is not None and not aggregate.ours:
+        lines = differing(aggregate.metadata, desired.metadata) + differing(members, hosts)
         if lines:
-            findings.append(_others("aggregate", wished.name, lines))
+            findings.append(_others("aggregate", name, lines))
         return
-    for host in sorted(set(wished.hosts) - set(hosts)):
+    for host in sorted(set(desired.hosts) - set(hosts)):
         findings.append(_unknown(f"host {host}", "nova has no compute service of it"))
-    zone = wished.metadata.get(ZONE)
-    if there is None:
-        actions.append(
-            Action(
-                "create aggregate",
-                wished.name,
-                "the cloud has no aggregate of that name",
-                CreateAggregate(wished.name, zone),
-                f"openstack aggregate delete {wished.name!r}",
-            )
+    metadata = _create_aggregate(desired, actions) if aggregate is None else aggregate.metadata
+    changes = values(metadata, desired.metadata)
+    if changes:
+        reason = "the scheduler uses it"
+        operation = SetAggregateMetadata(name, changes)
+        undo = SetAggregateMetadata(name, backwards(changes))
+        actions.append(_action("set metadata of aggregate", name, reason, operation, undo))
+    joining = values(members, hosts)
+    if joining:
+        reason = "the site file has them in it"
+        add, remove = AddHosts(name, joining), AddHosts(name, backwards(joining))
+        actions.append(_action("add hosts to aggregate", name, reason, add, remove))
+
+
+def _create_aggregate(desired: DesiredAggregate, actions: list[Action]) -> Mapping[str, str]:
+    """The action that creates it; the metadata that it has then: its zone alone."""
+    zone = desired.metadata.get(ZONE)
+    actions.append(
+        Action(
+            "create aggregate",
+            desired.name,
+            "the cloud has no aggregate of that name",
+            CreateAggregate(desired.name, zone),
+            f"openstack aggregate delete {desired.name!r}",
         )
-    # A new aggregate has its zone already.
-    now = ({} if zone is None else {ZONE: zone}) if there is None else there.metadata
-    metadata = values(now, wished.metadata)
-    if metadata:
-        actions.append(
-            _action(
-                "set metadata of aggregate",
-                wished.name,
-                "the scheduler goes by it",
-                SetAggregateMetadata(wished.name, metadata),
-                SetAggregateMetadata(wished.name, backwards(metadata)),
-            )
-        )
-    members = values(having, hosts)
-    if members:
-        actions.append(
-            _action(
-                "add hosts to aggregate",
-                wished.name,
-                "they are to belong to it",
-                AddHosts(wished.name, members),
-                AddHosts(wished.name, backwards(members)),
-            )
-        )
+    )
+    return {} if zone is None else {ZONE: zone}
 
 
 def _plan_image(
-    wished: DesiredImage, found: CurrentCloud, actions: list[Action], findings: list[Finding]
+    desired: DesiredImage, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
-    # A server's snapshot that has our properties by inheritance is neither ours nor in the way.
-    there = [each for each in found.images.get(wished.name, ()) if not each.copied]
-    file = found.files.get(wished.name)
-    ours = [each for each in there if each.sha256 is not None]
-    others = [each for each in there if each.sha256 is None]
-    for image in others:
-        lines = differing(image.properties, wished.properties)
-        if lines:
-            findings.append(_others("image", wished.name, [f"image {image.id}", *lines]))
+    # A server's snapshot that inherited our properties is neither ours nor another's.
+    images = [row for row in current.images.get(desired.name, ()) if not row.copied]
+    others = [image for image in images if image.sha256 is None]
     if others:
+        for image in others:
+            lines = differing(image.properties, desired.properties)
+            if lines:
+                findings.append(_others("image", desired.name, [f"image {image.id}", *lines]))
         return
-    whole = [each for each in ours if each.status not in {"queued", "killed"}]
-    if not whole:
-        _plan_upload(wished, file, ours, actions, findings)
-        return
-    for image in whole:
-        if file is not None and (image.sha256, image.disk_format) != (
-            file.sha256,
-            file.disk_format,
-        ):
-            findings.append(
-                Finding(
-                    "WC331",
-                    f"image {wished.name}",
-                    Severity.WARNING,
-                    f"Glance has it with other content than {file.path}, and an image's content "
-                    "cannot be changed.",
-                    "Give the new one another name, or delete the old one: servers that were made "
-                    f"from it may need it to be rebuilt.\n  openstack image delete {image.id}",
-                )
-            )
+    file = current.files.get(desired.name)
+    complete = [image for image in images if image.status not in {"queued", "killed"}]
+    if not complete:
+        _plan_upload(desired, file, images, actions, findings)
+    for image in complete:
+        if file is not None and _other_content(image, file):
+            findings.append(_unchangeable_image(image, file))
             continue
-        changes = values(image.properties, wished.properties)
+        changes = values(image.properties, desired.properties)
         if changes:
+            operation = SetImageProperties(desired.name, image.id, changes)
+            undo = SetImageProperties(desired.name, image.id, backwards(changes))
+            reason = "they define the guest's machine"
             actions.append(
-                _action(
-                    "set properties of image",
-                    wished.name,
-                    "the guest's machine is made by them",
-                    SetImageProperties(wished.name, image.id, changes),
-                    SetImageProperties(wished.name, image.id, backwards(changes)),
-                )
+                _action("set properties of image", desired.name, reason, operation, undo)
             )
+
+
+def _other_content(image: Image, file: ImageFile) -> bool:
+    return (image.sha256, image.disk_format) != (file.sha256, file.disk_format)
+
+
+def _unchangeable_image(image: Image, file: ImageFile) -> Finding:
+    return Finding(
+        "WC331",
+        f"image {image.name}",
+        Severity.WARNING,
+        f"Glance has it with other content than {file.path}, and an image's content cannot be "
+        "changed.",
+        "Give the new one another name, or delete the old one: servers that were created from it "
+        f"may need it to be rebuilt.\n  openstack image delete {image.id}",
+    )
 
 
 def _plan_upload(
-    wished: DesiredImage,
+    desired: DesiredImage,
     file: ImageFile | None,
     begun: Sequence[Image],
     actions: list[Action],
@@ -189,102 +182,107 @@ def _plan_upload(
         findings.append(
             Finding(
                 "WC334",
-                f"image {wished.name}",
+                f"image {desired.name}",
                 Severity.WARNING,
                 "Glance has no image of that name, and the site file names no file for it.",
                 "Name its file, or upload it yourself with the properties of the site file.",
             )
         )
         return
-    half = any(each.sha256 == file.sha256 for each in begun)
-    properties = tuple(sorted(wished.properties.items()))
-    do = UploadImage(wished.name, file.path, file.sha256, properties, file.disk_format, half=half)
+    half = any(image.sha256 == file.sha256 for image in begun)
+    properties = tuple(sorted(desired.properties.items()))
+    operation = UploadImage(
+        desired.name, file.path, file.sha256, properties, file.disk_format, half=half
+    )
     reason = "its upload was cut off" if half else "Glance has no image of that name"
-    undo = f"openstack image delete {wished.name!r}"
-    actions.append(Action("upload image", wished.name, reason, do, undo))
+    undo = f"openstack image delete {desired.name!r}"
+    actions.append(Action("upload image", desired.name, reason, operation, undo))
 
 
 def _plan_flavor(
-    wished: DesiredFlavor, found: CurrentCloud, actions: list[Action], findings: list[Finding]
+    desired: DesiredFlavor, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
-    for project in wished.projects:
-        if project not in found.projects:
+    for project in desired.projects:
+        if project not in current.projects:
             findings.append(_unknown(f"project {project}", "Keystone has none of that name"))
     projects = tuple(
-        sorted(found.projects[each] for each in wished.projects if each in found.projects)
+        sorted(current.projects[name] for name in desired.projects if name in current.projects)
     )
-    if wished.projects and not projects:
-        # Public it would be everybody's, and private nobody's.
+    if desired.projects and not projects:
+        # A public one would be everybody's, a private one nobody's.
         return
-    wish = FlavorWish(
-        wished.name, wished.ram_mb, wished.vcpus, wished.disk_gb, wished.extra_specs, projects
+    full = FlavorWish(
+        desired.name, desired.ram_mb, desired.vcpus, desired.disk_gb, desired.extra_specs, projects
     )
-    there = next((each for each in found.flavors if each.name == wished.name), None)
-    lines = flavors.differences(there, wish)
-    if there is None or not lines:
-        actions += flavors.plan_flavor(there, wish)
-        findings += _surplus(there, wish)
-    elif there.ours and flavors.size_differences(there, wish):
-        findings.append(
-            Finding(
-                "WC331",
-                f"flavor {wished.name}",
-                Severity.WARNING,
-                f"{'; '.join(lines)}. nova cannot change that of a flavor.",
-                "Give the new one another name, or delete the old one: its servers keep a copy.\n"
-                f"  openstack flavor delete {there.id}",
-            )
-        )
+    flavor = next((row for row in current.flavors if row.name == desired.name), None)
+    lines = flavors.differences(flavor, full)
+    if flavor is None or not lines:
+        actions += flavors.plan_flavor(flavor, full)
+        findings += _surplus(flavor, full)
+    elif flavor.ours and flavors.size_differences(flavor, full):
+        findings.append(_unchangeable_flavor(flavor, lines))
     else:
-        findings.append(_others("flavor", wished.name, lines))
+        findings.append(_others("flavor", desired.name, lines))
 
 
-def _surplus(there: Flavor | None, wish: FlavorWish) -> Iterable[Finding]:
-    """WC339: what stays of a flavor of ours that the site file does not have."""
-    lines = flavors.surplus(there, wish)
-    if there is None or not lines:
+def _unchangeable_flavor(flavor: Flavor, lines: Iterable[str]) -> Finding:
+    return Finding(
+        "WC331",
+        f"flavor {flavor.name}",
+        Severity.WARNING,
+        f"{'; '.join(lines)}. nova cannot change that of a flavor.",
+        "Give the new one another name, or delete the old one: its servers have a copy.\n"
+        f"  openstack flavor delete {flavor.id}",
+    )
+
+
+def _surplus(flavor: Flavor | None, desired: FlavorWish) -> Iterable[Finding]:
+    """WC339: what a flavor of ours has that the site file does not have."""
+    lines = flavors.surplus(flavor, desired)
+    if flavor is None or not lines:
         return
-    more, projects = flavors.beyond(there, wish)
-    mends = [
-        *(f"openstack flavor unset --property {quoted(key)} {there.id}" for key in more),
-        *(f"openstack flavor unset --project {project} {there.id}" for project in projects),
+    keys, projects = flavors.beyond(flavor, desired)
+    commands = [
+        *(f"openstack flavor unset --property {quoted(key)} {flavor.id}" for key in keys),
+        *(f"openstack flavor unset --project {project} {flavor.id}" for project in projects),
     ]
     yield Finding(
         "WC339",
-        f"flavor {wish.name}",
+        f"flavor {desired.name}",
         Severity.WARNING,
-        f"{'; '.join(lines)}. It stays, for somebody else may have set it.",
-        "Write it into the site file, or take it away yourself:\n  " + "\n  ".join(mends),
+        f"{'; '.join(lines)}. It is not changed, because another person may have set it.",
+        "Write it into the site file, or remove it yourself:\n  " + "\n  ".join(commands),
     )
 
 
 def _plan_quotas(
-    wanted: DesiredCloud, found: CurrentCloud, actions: list[Action], findings: list[Finding]
+    desired: DesiredCloud, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
-    for quota in wanted.quotas:
-        if quota.project not in found.projects:
+    for quota in desired.quotas:
+        if quota.project not in current.projects:
             findings.append(_unknown(f"project {quota.project}", "Keystone has none of that name"))
-    if found.limit_place is not None:
-        plan_limits(wanted, found, actions, findings)
+    if current.limit_place is not None:
+        plan_limits(desired, current, actions, findings)
         return
-    for quota in wanted.quotas:
-        now = found.quotas.get(quota.project)
-        if now is None:
+    for quota in desired.quotas:
+        own = current.quotas.get(quota.project)
+        if own is None:
             continue
-        wished = {key: str(value) for key, value in quota.values.items()}
-        changes = values({key: str(value) for key, value in now.values.items()}, wished)
+        texts = {key: str(value) for key, value in own.values.items()}
+        changes = values(texts, {key: str(value) for key, value in quota.values.items()})
         if changes:
-            project = found.projects[quota.project]
-            default = now.values == now.defaults
+            project = current.projects[quota.project]
+            default = own.values == own.defaults
+            operation = SetQuota(quota.project, project, default, changes)
             undo = SetQuota(quota.project, project, default, backwards(changes))
-            do = SetQuota(quota.project, project, default, changes)
-            actions.append(_action("set quota", quota.project, "the site limits it", do, undo))
+            reason = "the site limits it"
+            actions.append(_action("set quota", quota.project, reason, operation, undo))
 
 
 def _action(
-    kind: str, subject: str, reason: str, do: CloudOperation, undo: CloudOperation
+    kind: str, subject: str, reason: str, operation: CloudOperation, undo: CloudOperation
 ) -> Action:
-    return Action(kind, subject, reason, do, undo.describe().replace("\n", "; "))
+    return Action(kind, subject, reason, operation, undo.describe().replace("\n", "; "))
 
 
 def _others(kind: str, name: str, lines: Iterable[str]) -> Finding:
@@ -292,8 +290,8 @@ def _others(kind: str, name: str, lines: Iterable[str]) -> Finding:
         "WC330",
         f"{kind} {name}",
         Severity.WARNING,
-        f"It is there, differs, and is not wholecard's: {'; '.join(lines)}.",
-        "It is left alone. Wish for another name, or make it so yourself.",
+        f"It exists, differs, and was not created by wholecard: {'; '.join(lines)}.",
+        "wholecard does not change it. Use another name in the site file, or change it yourself.",
     )
 
 
@@ -302,6 +300,6 @@ def _unknown(subject: str, what: str) -> Finding:
         "WC333",
         subject,
         Severity.WARNING,
-        f"{what}; what the site wants of it is left out.",
-        "Mend the name in the site file, or plan again when it is there.",
+        f"{what}; what the site file wants of it is left out.",
+        "Correct the name in the site file, or plan again when it exists.",
     )

@@ -18,40 +18,37 @@ RESOURCES = {"instances": "servers", "cores": "class:VCPU", "ram": "class:MEMORY
 
 
 def plan_limits(
-    wanted: DesiredCloud, found: CurrentCloud, actions: list[Action], findings: list[Finding]
+    desired: DesiredCloud, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
     """Register what the site limits, without a limit for all others, and limit its projects."""
-    place = found.limit_place
+    place = current.limit_place
     if place is None:
         return
-    wished = {
-        quota.project: _wished(quota) for quota in wanted.quotas if quota.project in found.projects
+    by_project = {
+        quota.project: _limits(quota)
+        for quota in desired.quotas
+        if quota.project in current.projects
     }
-    named = {resource for each in wished.values() for resource in each}
-    for resource in sorted(named - found.registered.keys()):
+    resources = {resource for limits in by_project.values() for resource in limits}
+    for resource in sorted(resources - current.registered.keys()):
         actions.append(_register(resource, place))
-    for project, limits in wished.items():
-        now = {name: str(value) for name, value in found.limits.get(project, {}).items()}
-        changes = values(now, limits)
+    for project, limits in by_project.items():
+        own = current.limits.get(project, {})
+        changes = values({name: str(value) for name, value in own.items()}, limits)
         if changes:
-            here = (project, found.projects[project], place.service, place.region)
-            undo = "; ".join(
-                f"the limit of {name} is {before} again" if before else f"no limit of {name}"
-                for name, before, _ in changes
-            )
-            actions.append(
-                Action(
-                    "set limits",
-                    project,
-                    "the site limits it",
-                    SetLimit(*here, changes),
-                    undo,
-                )
-            )
-    _missing(wanted, named | found.registered.keys(), findings)
+            keystone = (project, current.projects[project], place.service, place.region)
+            undo = "; ".join(_undo_text(name, before) for name, before, _ in changes)
+            reason = "the site limits it"
+            operation = SetLimit(*keystone, changes)
+            actions.append(Action("set limits", project, reason, operation, undo))
+    _missing(desired, resources | current.registered.keys(), findings)
 
 
-def _wished(quota: DesiredQuota) -> dict[str, str | None]:
+def _undo_text(name: str, before: str | None) -> str:
+    return f"the limit of {name} is {before} again" if before else f"no limit of {name}"
+
+
+def _limits(quota: DesiredQuota) -> dict[str, str | None]:
     """The limits of a project by Keystone's names."""
     return {
         **{RESOURCES[key]: str(value) for key, value in quota.values.items()},
@@ -60,24 +57,24 @@ def _wished(quota: DesiredQuota) -> dict[str, str | None]:
 
 
 def _register(resource: str, place: LimitPlace) -> Action:
-    do = RegisterLimit(resource, UNLIMITED, place.service, place.region)
+    operation = RegisterLimit(resource, UNLIMITED, place.service, place.region)
     return Action(
         "register limit",
         resource,
-        "a project's limit needs one; others stay without a limit (-1)",
-        do,
+        "a project's limit needs one; other projects have no limit (-1)",
+        operation,
         f"openstack registered limit delete ID  # that of {resource}",
     )
 
 
-def _missing(wanted: DesiredCloud, registered: set[str], findings: list[Finding]) -> None:
-    """WC335: what nova counts of the site's flavors and takes for a limit of 0."""
+def _missing(desired: DesiredCloud, registered: set[str], findings: list[Finding]) -> None:
+    """WC335: what nova counts of the site's flavors, and takes as a limit of 0."""
     counted = {"servers"}
-    if not has(wanted.release, Capability.LENIENT_LIMITS):
+    if not has(desired.release, Capability.LENIENT_LIMITS):
         counted |= {"class:VCPU", "class:MEMORY_MB"}
-        if any(flavor.disk_gb for flavor in wanted.flavors):
+        if any(flavor.disk_gb for flavor in desired.flavors):
             counted.add("class:DISK_GB")
-        policies = {flavor.extra_specs.get("hw:cpu_policy") for flavor in wanted.flavors}
+        policies = {flavor.extra_specs.get("hw:cpu_policy") for flavor in desired.flavors}
         if policies & {"dedicated", "mixed"}:
             counted.add("class:PCPU")
     for resource in sorted(counted - registered):
@@ -86,7 +83,7 @@ def _missing(wanted: DesiredCloud, registered: set[str], findings: list[Finding]
                 "WC335",
                 resource,
                 Severity.ERROR,
-                "Keystone has no registered limit of it for nova, and nova takes that for a limit "
+                "Keystone has no registered limit of it for nova, and nova takes that as a limit "
                 "of 0: no server starts.",
                 "Register it, -1 for no limit:\n"
                 "  openstack registered limit create --service nova --region REGION "

@@ -148,7 +148,7 @@ def _hosts(
     read_trees = partial(provider_trees, hypervisor_hosts=[row.hostname for row in chosen])
     trees = reader.read("Placement", read_trees) or {}
     requested = requested_devices(evidence)
-    answers = server.said if server else {}
+    answers = server.answers if server else {}
     hosts = []
     for hypervisor in chosen:
         tree = trees.get(hypervisor.hostname)
