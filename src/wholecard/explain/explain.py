@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -180,12 +180,15 @@ def _answer(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[str, tup
     if takers:
         return f"{_listed(takers)} would take it.", notes
     if possible:
-        unknown = _unknown_names(result for host in hosts for result in host.unknown)
-        says = f"No check fails for {_listed(possible)}; not known: {unknown}."
-        return says, notes
+        return _not_known(possible, hosts), notes
     if not hosts and evidence.forbidden:
         return "No host is known: the cloud shows its hosts to administrators.", ()
     return _refused(hosts), tuple(_host_findings(hosts, Severity.ERROR))
+
+
+def _not_known(names: list[str], hosts: Iterable[HostAnswer]) -> str:
+    unknown = _unknown_names(result for host in hosts for result in host.unknown)
+    return f"No check fails for {_listed(names)}; not known: {unknown}."
 
 
 def _unknown_names(results: Iterable[CheckResult]) -> str:
@@ -201,12 +204,17 @@ def _refused(hosts: tuple[HostAnswer, ...]) -> str:
     if able:
         return f"{_listed(able)} could take it, and nova may choose another host (WC327)."
     names = [host.name for host in hosts if host.for_cards] or list(failures)
+    return _common_cause(len(hosts), names, failures)
+
+
+def _common_cause(count: int, names: list[str], failures: Mapping[str, CheckResult]) -> str:
+    """The sentence for these hosts of so many, with the rule where it is the same for all."""
     causes = list(dict.fromkeys(failures[name].rule for name in names))
     if len(names) == 1:
         return f"{names[0]} would not take it ({causes[0]})."
     if len(causes) == 1:
-        return f"None of the {len(hosts)} hosts would take it, all for one reason ({causes[0]})."
-    return f"None of the {len(hosts)} hosts would take it."
+        return f"None of the {count} hosts would take it, all for one reason ({causes[0]})."
+    return f"None of the {count} hosts would take it."
 
 
 def _host_findings(hosts: Iterable[HostAnswer], severity: Severity) -> Iterator[Finding]:

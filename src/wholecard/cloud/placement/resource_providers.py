@@ -43,14 +43,19 @@ def provider_trees(
     """The trees of these hosts, of the first `at_most` that Placement knows. Raises CloudError."""
     listed = _list(conn)
     roots = {provider.name: provider for provider in listed if provider.uuid == provider.root_uuid}
-    trees = {}
-    for host in [host for host in hypervisor_hosts if host in roots][:at_most]:
-        root = roots[host]
-        tree = _read(conn, (provider for provider in listed if provider.root_uuid == root.uuid))
-        own = next((provider for provider in tree if provider.uuid == root.uuid), None)
-        if own is not None:
-            trees[host] = ProviderTree(own, tuple(row for row in tree if row is not own))
-    return trees
+    hosts = [host for host in hypervisor_hosts if host in roots][:at_most]
+    trees = {host: _tree(conn, roots[host], listed) for host in hosts}
+    return {host: tree for host, tree in trees.items() if tree is not None}
+
+
+def _tree(
+    conn: Connection, root: ResourceProvider, listed: Iterable[ResourceProvider]
+) -> ProviderTree | None:
+    """The root with those of the list that are below it; None where it is deleted meanwhile."""
+    below = [row for row in listed if row.root_uuid == root.uuid and row.uuid != root.uuid]
+    for own in _read(conn, (root,)):
+        return ProviderTree(own, _read(conn, below))
+    return None
 
 
 def host_provider(conn: Connection, hypervisor_host: str) -> ResourceProvider | None:

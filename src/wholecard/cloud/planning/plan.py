@@ -144,15 +144,17 @@ def _plan_image(
     for image in complete:
         if file is not None and _other_content(image, file):
             findings.append(_unchangeable_image(image, file))
-            continue
-        changes = values(image.properties, desired.properties)
-        if changes:
-            operation = SetImageProperties(desired.name, image.id, changes)
-            undo = SetImageProperties(desired.name, image.id, backwards(changes))
-            reason = "they define the guest's machine"
-            actions.append(
-                _action("set properties of image", desired.name, reason, operation, undo)
-            )
+        else:
+            actions += _set_properties(image, desired)
+
+
+def _set_properties(image: Image, desired: DesiredImage) -> Iterable[Action]:
+    changes = values(image.properties, desired.properties)
+    if changes:
+        operation = SetImageProperties(desired.name, image.id, changes)
+        undo = SetImageProperties(desired.name, image.id, backwards(changes))
+        reason = "they define the guest's machine"
+        yield _action("set properties of image", desired.name, reason, operation, undo)
 
 
 def _other_content(image: Image, file: ImageFile) -> bool:

@@ -69,6 +69,18 @@ def _spec_for(case: HostCase, request: PciRequest) -> CheckResult | None:
     if not alike or len(selected) >= min(request.count, len(alike)):
         return None
     omitted = next(device for device in alike if device not in selected)
+    what = (
+        f"selects {len(selected)} of the {len(alike)} cards of {request.alias}, {request.count} "
+        "are requested"
+        if selected
+        else f"matches none of the {len(alike)} cards of {request.alias}"
+    )
+    return _omitted(case, omitted, what)
+
+
+def _omitted(case: HostCase, omitted: Device, what: str) -> CheckResult:
+    """Why no spec selects the device: its domain, swapped ids, or what the nearest spec needs."""
+    devices = case.devices
     mismatches = [spec.why_not(omitted) for spec in devices.specs]
     if all(mismatch is not None and mismatch.key == "domain" for mismatch in mismatches):
         return _wide_domain(case, omitted)
@@ -82,12 +94,6 @@ def _spec_for(case: HostCase, request: PciRequest) -> CheckResult | None:
     reason = "" if nearest is None else (
         f" The nearest needs {nearest.key} {nearest.wanted}, the card has {nearest.found}."
     )  # fmt: skip
-    what = (
-        f"selects {len(selected)} of the {len(alike)} cards of {request.alias}, {request.count} "
-        "are requested"
-        if selected
-        else f"matches none of the {len(alike)} cards of {request.alias}"
-    )
     return failed(
         "WC310",
         f"device_spec on {case.host.name} {what}; not selected is {_title(omitted)}.{reason}",

@@ -42,6 +42,15 @@ def extra_spec(evidence: Evidence) -> CheckResult:
             + (f"; it has {', '.join(similar)}, which nova does not read" if similar else "")
             + ": its servers start without a card.",
         )
+    return (
+        _wrong_text(request, text)
+        or _refused_layout(evidence)
+        or ok(f"{EXTRA_SPEC}={text}", request.source)
+    )
+
+
+def _wrong_text(request: ServerRequest, text: str) -> CheckResult | None:
+    """The failure of a text that is not name:count, or that asks for no card; None without."""
     pairs = [part.split(":") for part in text.split(",")]
     if any(len(pair) != 2 or not _is_count(pair[1]) for pair in pairs):
         says = f"{EXTRA_SPEC}={text!r} is not name:count[,name:count]: nova-api answers 500."
@@ -56,7 +65,7 @@ def extra_spec(evidence: Evidence) -> CheckResult:
             f"The flavor {request.flavor_text} asks for no card at all, by {EXTRA_SPEC}={text}: "
             "its servers start without one.",
         )
-    return _refused_layout(evidence) or ok(f"{EXTRA_SPEC}={text}", request.source)
+    return None
 
 
 def _wrong_spec(request: ServerRequest, rule: str, says: str) -> CheckResult:
