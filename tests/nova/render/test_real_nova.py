@@ -14,6 +14,7 @@ import pytest
 from support.novasites import FACTS, H100_SECOND, eight, site
 from wholecard.core.releases import release
 from wholecard.host.facts.host import Host
+from wholecard.lab.base import cache
 from wholecard.nova.desired.pci_config import pci_configs
 from wholecard.nova.desired.scheduler_filters import default_filters
 from wholecard.nova.options import ROLES
@@ -67,8 +68,10 @@ def pythons() -> list[tuple[int, list[str], dict[str, str]]]:
         (int(python.parents[1].name.split("-")[1]), [str(python)], {})
         for python in sorted(CACHE.glob("nova-[0-9][0-9]-*/bin/python"))
     ]
+    # The lab's tests, which may build these meanwhile, leave only whole ones under this name.
+    roots = [root for root in sorted(CACHE.glob("cache/root-*")) if cache.is_whole(root)]
     for packages in sorted(CACHE.glob("cache/openstack-*/lib/python3.*/site-packages")):
-        for root in sorted(CACHE.glob("cache/root-*")):
+        for root in roots:
             python = root / "usr/bin" / packages.parent.name
             loader = root / "lib64/ld-linux-x86-64.so.2"
             if python.exists() and loader.exists() and (packages / "nova").is_dir():
@@ -114,6 +117,8 @@ def test_nova_takes_every_file(
     tmp_path: Path, major: int, command: list[str], environment: dict[str, str]
 ) -> None:
     """Real nova parses every device_spec and alias, and knows each option by the name written."""
+    if not Path(command[0]).exists():
+        pytest.skip("the lab's tests have removed this environment to build another")
     of = release(str(major))
     files: dict[str, str] = {}
     for name, since, cards, facts, more in SITES:

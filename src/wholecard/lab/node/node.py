@@ -21,6 +21,8 @@ from wholecard.lab.node import qmp
 # What the node's kernel prints when a virtual CPU misses its own timer (kernel/rcu/tree_stall.h).
 STALL = b"rcu: Possible timer handling issue"
 RESETS = 3
+# An emulated boot takes a minute of CPU, and five and more where other programs have the CPUs.
+BOOT_SECONDS = 600
 # When udev's queue is empty, devices have their drivers.
 READY = "udevadm settle --timeout=20 && cat /proc/sys/kernel/random/boot_id"
 
@@ -163,7 +165,7 @@ class LabNode:
         self.ssh(["sh", "-c", script, "sh", path, f"{mode:o}"],
                  timeout=60, stdin=base64.b64encode(data).decode())  # fmt: skip
 
-    def wait_for_ssh(self, timeout: float = 300, other_than: str = "") -> str:
+    def wait_for_ssh(self, timeout: float = BOOT_SECONDS, other_than: str = "") -> str:
         """Wait until the node answers by ssh and its devices have their drivers; its boot's id.
 
         `other_than` is the id of a boot that does not count: the one before a reboot. A boot in
@@ -200,7 +202,7 @@ class LabNode:
         )
         return LabError(brief, text, "Run `wholecard lab down`, then the command again.")
 
-    def reboot(self, boot: str, timeout: float = 300) -> str:
+    def reboot(self, boot: str, timeout: float = BOOT_SECONDS) -> str:
         """Reboot the node by its own means and wait until it is back; returns the new boot's id."""
         self.ssh(["systemctl", "reboot"], timeout=30, check=False)
         return self.wait_for_ssh(timeout, other_than=boot)

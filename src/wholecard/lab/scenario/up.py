@@ -289,7 +289,7 @@ def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
         files = f"{SAVED_INSIDE}/{node.spec.name}"
         disk.overlay(node.inside, f"{files}/{DISK}", "qcow2", node.folder, DISK)
         node.start(incoming=f"{files}/{MEMORY}")
-        node.wait_for_ssh(timeout=120)
+        node.wait_for_ssh()
         node.ssh(["ss", "--kill", "dst", OUTER_ADDRESS], timeout=30)
         node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=30)
         step.note = "prepared and rebooted when it was saved"
