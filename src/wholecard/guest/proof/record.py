@@ -222,7 +222,7 @@ def _unreadable(why: str) -> ProofError:
 class ExpectedFunction:
     """A function that the server must have: its ids, the driver it should have, a name for it.
 
-    `driver` None: whether a driver binds does not matter (a stand-in card has none).
+    `driver` None: whether a driver binds does not matter (an emulated card has none).
     """
 
     vendor: str
@@ -237,7 +237,7 @@ class ExpectedFunction:
 
 
 # What QEMU and libvirt put into every q35 machine (QEMU: docs/specs/pci-ids.rst). Left out on
-# purpose: devices that are also used as stand-in cards, 8086:293e (sound), 1b36:0010 (NVMe) and
+# purpose: devices that are also used as emulated cards, 8086:293e (sound), 1b36:0010 (NVMe) and
 # 1234:1111 (display); nova adds none of them by itself.
 MACHINE_OWN = frozenset(
     {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class Topology(enum.StrEnum):
-    """How a node's two stand-in cards are connected to it."""
+    """How a node's two emulated cards are connected to it."""
 
     APART = "apart"
     TOGETHER = "together"

@@ -1,4 +1,4 @@
-"""The node: a QEMU machine with an emulated VT-d and two stand-in graphics cards."""
+"""The node: a QEMU machine with an emulated VT-d and two emulated graphics cards."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def newcomer() -> list[str]:
 
 
 def cards(topology: Topology) -> list[str]:
-    """QEMU's arguments for two stand-in cards.
+    """QEMU's arguments for two emulated cards.
 
     Each is an `ati-vga` (1002:5046) and, in the same slot, an HDA controller with a codec
     (8086:293e) as its audio function.

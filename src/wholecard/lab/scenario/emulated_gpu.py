@@ -1,4 +1,4 @@
-"""The lab's stand-in cards as nova has them, its flavors, its image, what a guest must show."""
+"""The lab's emulated cards as nova has them, its flavors, its image, what a guest must show."""
 
 from __future__ import annotations
 
