@@ -130,12 +130,12 @@ class LabNode:
         return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Opteron_G3,+npt"]
 
     def ssh(
-        self, argv: Sequence[str], *, timeout: float, stdin: str = "", check: bool = True
-    ) -> Result:
+        self, argv: Sequence[str], *, timeout: float, stdin: str = "", check: bool = True,
+        connect_seconds: int = 30,
+    ) -> Result:  # fmt: skip
         """Run a program in the node as root; raises RunError as `run` does."""
-        return self.inside.run(
-            [*self._ssh(), shlex.join(argv)], timeout=timeout, stdin=stdin, check=check
-        )
+        command = [*self._ssh(connect_seconds), shlex.join(argv)]
+        return self.inside.run(command, timeout=timeout, stdin=stdin, check=check)
 
     def ssh_command(
         self, argv: Sequence[str], *, terminal: bool
@@ -148,12 +148,12 @@ class LabNode:
         env = self.inside.env() | {"TERM": os.environ.get("TERM", "dumb")}
         return self.inside.argv(command), env
 
-    def _ssh(self) -> list[str]:
+    def _ssh(self, connect_seconds: int = 30) -> list[str]:
         return ["ssh", "-F", "none", "-q", "-i", "/root/.ssh/lab",
                 "-p", str(self.ports[self.spec.ssh_port]),
                 "-o", "UserKnownHostsFile=/root/.ssh/known_hosts",
                 "-o", f"HostKeyAlias={self.spec.name}", "-o", "BatchMode=yes",
-                "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=10",
+                "-o", f"ConnectTimeout={connect_seconds}", "-o", "ServerAliveInterval=10",
                 "-o", "ServerAliveCountMax=6", f"root@{LOOPBACK}"]  # fmt: skip
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
@@ -181,7 +181,8 @@ class LabNode:
             if self.accelerator == "tcg" and stalls.seen() and stalls.count <= RESETS:
                 self.reset()
             try:
-                answer = self.ssh(["sh", "-c", READY], timeout=30)
+                # While a node boots a connection may hang: a new one is tried soon.
+                answer = self.ssh(["sh", "-c", READY], timeout=30, connect_seconds=5)
             except RunError as error:
                 last = error.details
                 time.sleep(0.5)
