@@ -74,7 +74,7 @@ def test_filters_of_files(capsys: pytest.CaptureFixture[str], file: str, tmp_pat
     conf = tmp_path / "nova.conf"
     conf.write_text("[filter_scheduler]\nenabled_filters = Mine\navailable_filters = my.Mine\n")
     status, out, _ = called(
-        capsys, "render", "--site", file, "--role", "scheduler", "--conf", str(conf)
+        capsys, "render", "--site", file, "--role", "scheduler", "--conf", f"scheduler={conf}"
     )
     assert status == 0
     assert "enabled_filters = Mine,PciPassthroughFilter\n" in out
@@ -88,7 +88,7 @@ def test_a_list_that_keeps_the_scheduler_from_starting(
     conf = tmp_path / "nova.conf"
     conf.write_text("[filter_scheduler]\nenabled_filters = AvailabilityZoneFilter,ComputFilter\n")
     words = ("render", "--site", file, "--role", "scheduler")
-    status, out, err = called(capsys, *words, "--conf", str(conf))
+    status, out, err = called(capsys, *words, "--conf", f"scheduler={conf}")
     assert (status, out) == (2, "")
     assert f"{conf}:2: nova-scheduler of 2025.2 does not start" in err
     assert (
@@ -117,7 +117,7 @@ def test_a_filter_that_conf_makes_available(
     if in_site:
         with Path(file).open("a") as site:
             site.write("nova: {enabled_filters: [AvailabilityZoneFilter]}\n")
-    words = ("render", "--site", file, "--role", "scheduler", "--conf", str(conf))
+    words = ("render", "--site", file, "--role", "scheduler", "--conf", f"scheduler={conf}")
     status, out, err = called(capsys, *words)
     assert (status, err) == (0, "")
     assert "enabled_filters = AvailabilityZoneFilter,PciPassthroughFilter\n" in out
@@ -143,7 +143,7 @@ def test_nobody_told_of_any_filters(
     """nova's own list is said to be nova's own: in the file, and beside it on standard error."""
     conf = tmp_path / "nova.conf"
     conf.write_text("[filter_scheduler]\nenabled_filters = ComputeFilter\n")
-    given = (str(conf),) if words else ()
+    given = (f"scheduler={conf}",) if words else ()
     status, out, err = called(capsys, "render", "--site", file, "--role", role, *words, *given)
     assert status == 0
     assert out.startswith(OURS)
@@ -249,13 +249,13 @@ def test_diff_then_none(capsys: pytest.CaptureFixture[str], file: str, tmp_path:
     conf.write_text("[filter_scheduler]\nenabled_filters = Mine\navailable_filters = my.Mine\n")
     for role in ("scheduler", "compute"):
         words = ("--site", file, "--role", role, "--host", "gpu-01")
-        files = ("--conf", str(conf))
+        files = ("--conf", f"{role}={conf}")
         status, out, _ = called(capsys, "diff", *words, *files)
         assert status == 1
         assert "Restart, in this order:\n  1. nova-compute: " in out
         status, text, _ = called(capsys, "render", *words, *(files if role == "scheduler" else ()))
         ours.write_text(text)
-        status, out, _ = called(capsys, "diff", *words, *files, "--conf", str(ours))
+        status, out, _ = called(capsys, "diff", *words, *files, "--conf", f"{role}={ours}")
         assert (status, out) == (0, f"nova-{role}: nothing would change.\n")
         ours.unlink()
 
@@ -265,7 +265,7 @@ def test_diff_as_json(capsys: pytest.CaptureFixture[str], file: str, tmp_path: P
     conf = tmp_path / "nova.conf"
     conf.write_text("[pci]\nreport_in_placement = true\n")
     status, out, _ = called(
-        capsys, "diff", "--site", file, "--role", "compute", "--conf", str(conf), "--json"
+        capsys, "diff", "--site", file, "--role", "compute", "--conf", f"compute={conf}", "--json"
     )
     assert status == 1
     assert [each["option"] for each in json.loads(out)["changes"]] == [

@@ -15,7 +15,6 @@ import typer
 from typer.core import TyperCommand
 
 from wholecard.core import UsageError
-from wholecard.core.near_names import did_you_mean
 from wholecard.core.releases import LATEST
 
 if TYPE_CHECKING:
@@ -34,6 +33,14 @@ Conf = Annotated[
                  "folder of them; repeated in the service's order. ROLE is api, scheduler, "
                  "conductor, compute or placement; compute@gpu-01 is that host's nova-compute."),
 ]  # fmt: skip
+RoleName = Annotated[
+    str | None,
+    typer.Option("--role", metavar="ROLE", help="api, scheduler, conductor, compute or placement."),
+]
+HostName = Annotated[
+    str | None,
+    typer.Option("--host", metavar="NAME", help="A host of the site file, for the role compute."),
+]
 ReleaseName = Annotated[
     str | None,
     typer.Option("--release", metavar="RELEASE", help="A series, a code name or nova's version: "
@@ -115,25 +122,13 @@ def show(
     typer.echo(formatted(name, columns or (), text, answer, rows_name))
 
 
-def role_of(text: str) -> Role:
-    """The role of that name. Raises UsageError."""
-    from wholecard.nova.options import ROLES
-
-    for role in ROLES:
-        if text == role:
-            return role
-    raise UsageError(
-        f"nova has no role {text!r}",
-        did_you_mean(text, ROLES),
-        f"Choose one of {', '.join(ROLES)}.",
-    )
-
-
 def conf_files(texts: Iterable[str]) -> dict[tuple[Role, str], list[Path]]:
     """The files of each `ROLE[@HOST]=PATH`, by role and host, in the order of the command line.
 
     The host is empty where none is named. Raises UsageError.
     """
+    from wholecard.nova.options import role_named
+
     files: dict[tuple[Role, str], list[Path]] = {}
     for text in texts:
         name, sign, path = text.partition("=")
@@ -144,7 +139,7 @@ def conf_files(texts: Iterable[str]) -> dict[tuple[Role, str], list[Path]]:
                 "--conf compute@gpu-01=/etc/nova/nova.conf",
             )
         role_name, at, host = name.partition("@")
-        role = role_of(role_name)
+        role = role_named(role_name)
         if at and (role != "compute" or not host):
             raise UsageError(
                 f"--conf {text!r}: a host is for the role compute",
