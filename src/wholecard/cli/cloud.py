@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wholecard.cloud.planning.plan import CloudPlan
     from wholecard.core import Action
     from wholecard.site.load import SiteFile
+    from wholecard.transaction.engine import Outcome
 
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
@@ -183,7 +184,7 @@ def _plan_text(plan: CloudPlan) -> str:
     return f"{text}\n\n{findings_text(plan.findings)}" if plan.findings else text
 
 
-def _show_outcome(sentence: str, outcome: Any) -> None:
+def _show_outcome(sentence: str, outcome: Outcome) -> None:
     if outcome.journals:
         typer.echo(sentence)
         for note in outcome.notes:
