@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
@@ -62,10 +62,7 @@ def verify(host: Host, log: tuple[Record, ...] | None, applied: Applied) -> Veri
             findings.append(_gone(claim, function))
             continue
         functions.append(function)
-        if str(function.address) != claim.address:
-            findings.append(_moved(claim, function))
-        if function.driver != claim.driver:
-            findings.append(_not_taken(claim, function, rebooted))
+        findings += _placed_and_bound(claim, function, rebooted)
         if rebooted:
             findings += _claimed_at_boot(function, log, claims)
     findings += _groups(host, applied, planned, functions)
@@ -73,6 +70,14 @@ def verify(host: Host, log: tuple[Record, ...] | None, applied: Applied) -> Veri
         tuple(sorted(findings, key=lambda finding: finding.rule)),
         tuple(_evidence(function, claims) for function in functions),
     )
+
+
+def _placed_and_bound(claim: Claim, function: Function, rebooted: bool) -> Iterator[Finding]:
+    """WC140 for another address than planned; WC103 and WC108 for another driver."""
+    if str(function.address) != claim.address:
+        yield _moved(claim, function)
+    if function.driver != claim.driver:
+        yield _not_taken(claim, function, rebooted)
 
 
 def _evidence(function: Function, claims: dict[str, float]) -> Evidence:
