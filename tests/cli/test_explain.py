@@ -92,7 +92,7 @@ def test_flavor_of_the_site(
         (["--spec", "x=y", "--conf", "api@gpu-01=api.conf"], "a host is for the role compute"),
         (["--flavor", "x", "--spec", "y"], "--spec 'y' has no value"),
         (["--spec", "x=y", "--host", "gpu-09"], "nothing is known of gpu-09"),
-        (["--spec", "x=y", "--conf", "api=/nowhere/api.conf"], "/nowhere/api.conf is no file"),
+        (["--spec", "x=y", "--conf", "api=/nowhere/api.conf"], "/nowhere/api.conf is not a file"),
         (["--flavor", "x"], "nothing is known of flavor x"),
         (["--flavor", "x", "--error", "No valid host was found."], "nothing is known of flavor x"),
     ],
