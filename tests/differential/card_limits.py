@@ -16,7 +16,7 @@ from differential.environments import python_of
 from support.novasites import FACTS, H100_SECOND, eight, site
 from wholecard.cloud.operations.quotas import LimitPlace, RegisterLimit, SetLimit
 from wholecard.cloud.planning.current import CurrentCloud
-from wholecard.cloud.planning.desired import wanted
+from wholecard.cloud.planning.desired import desired_cloud
 from wholecard.cloud.planning.plan import plan
 from wholecard.core.capabilities import Capability
 from wholecard.core.releases import release
@@ -111,7 +111,7 @@ def _question(made: Site, facts: Mapping[str, Host]) -> dict[str, Any]:
         each.option.name: list(each.values) for each in required_options("api", config, (), of)
     }
     found = CurrentCloud(projects={"p": "p"}, limit_place=LimitPlace("nova", None))
-    asked = wanted(made, facts, of)
+    asked = desired_cloud(made, facts, of)
     actions = [action.do for action in plan(asked, found).plan.actions]
     registers = [each for each in actions if isinstance(each, RegisterLimit)]
     limits = {

@@ -21,7 +21,7 @@ from wholecard.cloud.client.connection import connect
 from wholecard.cloud.operations import aggregates, images
 from wholecard.cloud.operations.quotas import SetLimit, identity_of, read_quota
 from wholecard.cloud.planning.current import find
-from wholecard.cloud.planning.desired import wanted
+from wholecard.cloud.planning.desired import desired_cloud
 from wholecard.cloud.planning.plan import CloudPlan, plan
 from wholecard.lab.base.folder import LabFolder, default_folder
 from wholecard.lab.control import service_settings
@@ -152,7 +152,7 @@ def seen(cloud: Cloud) -> dict[str, Any]:
 def planned(cloud: Cloud, site: Path) -> CloudPlan:
     """What a plan of the site says now."""
     file = read_site(site)
-    asked = wanted(file.site, file.facts(), file.release)
+    asked = desired_cloud(file.site, file.facts(), file.release)
     return plan(asked, find(cloud.conn, asked, site.parent))
 
 

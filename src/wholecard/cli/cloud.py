@@ -155,12 +155,12 @@ def _connect(cloud: str, clouds_file: Path | None) -> Connection:
 
 def _plan(conn: Connection, file: SiteFile, release_name: str | None) -> CloudPlan:
     from wholecard.cloud.planning.current import find
-    from wholecard.cloud.planning.desired import wanted
+    from wholecard.cloud.planning.desired import desired_cloud
     from wholecard.cloud.planning.plan import plan
     from wholecard.core.releases import release
 
     series = file.release if release_name is None else release(release_name)
-    desired = wanted(file.site, file.facts(), series)
+    desired = desired_cloud(file.site, file.facts(), series)
     return plan(desired, find(conn, desired, file.path.parent))
 
 

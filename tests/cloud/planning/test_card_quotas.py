@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.novasites import FACTS, H100_SECOND, eight, site
 from wholecard.cloud.operations.quotas import LimitPlace, RegisterLimit, SetLimit
 from wholecard.cloud.planning.current import CurrentCloud
-from wholecard.cloud.planning.desired import DesiredCloud, wanted
+from wholecard.cloud.planning.desired import DesiredCloud, desired_cloud
 from wholecard.cloud.planning.plan import plan
 from wholecard.cloud.planning.unified_limits import RESOURCES
 from wholecard.core import UsageError
@@ -63,7 +63,7 @@ def check_agreed(made: Site, facts: Mapping[str, Host], of: Release) -> tuple[st
     Raises UsageError where nova's configuration is refused.
     """
     config = next(iter(pci_configs(made, facts, of).values()))
-    asked = wanted(made, facts, of)
+    asked = desired_cloud(made, facts, of)
     driver = DRIVERS.get(config.quota_driver or "", "auto")
     unknown = made.quota_driver == "unified" and driver == "auto"
     assert asked.driver == ("db" if unknown else driver)
@@ -115,7 +115,7 @@ def test_both_sides_agree(
 def test_classes_that_are_not_known() -> None:
     """Where nova cannot be configured for want of facts, WC336 says which facts are missing."""
     made = site({"gpu": {"match": [{"vendor": "10de"}]}}, quotas=QUOTA)
-    asked = wanted(made, {}, release("2026.2"))
+    asked = desired_cloud(made, {}, release("2026.2"))
     (finding,) = asked.findings
     assert (finding.rule, asked.quotas[0].cards) == ("WC336", {})
     assert "which ids its cards have is not known for gpu-01" in finding.message

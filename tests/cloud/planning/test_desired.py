@@ -9,7 +9,12 @@ import pytest
 
 from support import hosts
 from support.hosts import GIB
-from wholecard.cloud.planning.desired import DesiredAggregate, DesiredCloud, DesiredFlavor, wanted
+from wholecard.cloud.planning.desired import (
+    DesiredAggregate,
+    DesiredCloud,
+    DesiredFlavor,
+    desired_cloud,
+)
 from wholecard.core import Severity
 from wholecard.core.releases import release
 from wholecard.host.facts.host import Cpu, Host
@@ -47,7 +52,7 @@ def asked(
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """The extra specs of one flavor, and each finding's rule and severity."""
     whole = {"ram": 1024, "vcpus": 4, **flavor}
-    found = wanted(site(flavors={"f": whole}), facts or {}, release(series))
+    found = desired_cloud(site(flavors={"f": whole}), facts or {}, release(series))
     rules = [(each.rule, each.severity.value) for each in found.findings]
     return dict(found.flavors[0].extra_specs), rules
 
@@ -139,7 +144,7 @@ def test_address_width(
 def properties(image: dict[str, Any], series: str = "2026.2", name: str = "") -> dict[str, str]:
     """An image's properties in a site whose card has that name."""
     facts = {"a": host(1, device_name=name)}
-    found = wanted(site(images={"i": image}), facts, release(series))
+    found = desired_cloud(site(images={"i": image}), facts, release(series))
     return dict(found.images[0].properties)
 
 
@@ -185,7 +190,7 @@ def test_image_properties(
 def test_narrow_images(image: dict[str, Any], flavor: dict[str, Any], rules: list[str]) -> None:
     """WC338 names an image that cannot use the width that a flavor asks for."""
     made = site(flavors={"f": {"ram": 1024, "vcpus": 1, **flavor}}, images={"i": image})
-    found = wanted(made, {"a": host()}, release("2026.2"))
+    found = desired_cloud(made, {"a": host()}, release("2026.2"))
     assert [each.rule for each in found.findings] == rules
 
 
@@ -201,7 +206,7 @@ def test_aggregates_and_traits() -> None:
             }
         },
     )
-    found = wanted(made, {}, release("2026.2"))
+    found = desired_cloud(made, {}, release("2026.2"))
     metadata = {
         "availability_zone": "z",
         "k": "v",
@@ -215,10 +220,10 @@ def test_aggregates_and_traits() -> None:
 def test_unified_before_2023_2() -> None:
     """Unified limits before 2023.2 are a finding, and nova's own quotas are set instead."""
     made = site(quota_driver="unified", quotas={"p": {"cores": 8}})
-    found = wanted(made, {}, release("2023.1"))
+    found = desired_cloud(made, {}, release("2023.1"))
     assert found.driver == "db"
     assert [(each.rule, each.severity) for each in found.findings] == [("WC332", Severity.WARNING)]
-    assert wanted(made, {}, release("2023.2")).findings == ()
+    assert desired_cloud(made, {}, release("2023.2")).findings == ()
 
 
 def test_wanted_is_compared_whole() -> None:
@@ -226,4 +231,4 @@ def test_wanted_is_compared_whole() -> None:
     made = site(flavors={"f": {"ram": 1, "vcpus": 2, "disk": 3, "projects": ["p"]}})
     empty = DesiredCloud(release("2026.2"), traits={})
     flavor = DesiredFlavor("f", 1, 2, 3, {}, ("p",))
-    assert wanted(made, {}, release("2026.2")) == replace(empty, flavors=(flavor,))
+    assert desired_cloud(made, {}, release("2026.2")) == replace(empty, flavors=(flavor,))

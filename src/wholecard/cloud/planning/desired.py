@@ -94,7 +94,7 @@ class DesiredCloud:
     findings: tuple[Finding, ...] = ()
 
 
-def wanted(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
+def desired_cloud(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
     """The desired state for a cloud of that release; `facts` are its hosts', as far as known."""
     findings: list[Finding] = []
     flavors = [

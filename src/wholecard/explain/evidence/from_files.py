@@ -85,9 +85,9 @@ def image_properties(site: SiteFile, name: str) -> Mapping[str, str]:
 
 def _desired(site: SiteFile) -> DesiredCloud:
     # Late: a call that names no site file does not pay for it.
-    from wholecard.cloud.planning.desired import wanted  # noqa: PLC0415
+    from wholecard.cloud.planning.desired import desired_cloud  # noqa: PLC0415
 
-    return wanted(site.site, site.facts(), site.release)
+    return desired_cloud(site.site, site.facts(), site.release)
 
 
 def _named(site: SiteFile, kind: str, named: Mapping[str, Thing], name: str) -> Thing:

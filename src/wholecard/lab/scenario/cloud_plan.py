@@ -12,7 +12,7 @@ from wholecard.cloud.client.compute_services import wait_for_compute
 from wholecard.cloud.placement.provider_tree import ResourceProvider
 from wholecard.cloud.placement.resource_providers import providers_text, wait_for_providers
 from wholecard.cloud.planning.current import find
-from wholecard.cloud.planning.desired import wanted
+from wholecard.cloud.planning.desired import desired_cloud
 from wholecard.cloud.planning.plan import CloudPlan, plan
 from wholecard.core.report_text import findings_text
 from wholecard.lab.base.errors import LabError
@@ -39,7 +39,7 @@ def offer(lab: Lab, conn: Connection, story: Story) -> None:
 
 def offer_site(lab: Lab, conn: Connection, file: SiteFile) -> CloudPlan:
     """Plan what a site asks of the cloud, apply it, and return what was planned."""
-    desired = wanted(file.site, file.facts(), file.release)
+    desired = desired_cloud(file.site, file.facts(), file.release)
     journal = CloudJournal(lab.folder.run / "cloud-journal")
     # A `lab up` that was killed here has left a journal entry that is not finished.
     applying.finish(conn, journal)
