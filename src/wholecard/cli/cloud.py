@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,7 +69,6 @@ def apply_command(
     """Make the cloud as the site file has it; an unfinished run is finished first."""
     from wholecard.cloud.changing import apply as applying
     from wholecard.core import exit_status
-    from wholecard.transaction.engine import Outcome
 
     for_person = format_name == "text" and not as_json
     file = _site(site)
@@ -79,12 +79,7 @@ def apply_command(
     if for_person:
         typer.echo(_plan_text(plan))
     applied = applying.apply(conn, journal, plan.plan, site.absolute(), _progress)
-    outcomes = [outcome for outcome in (finished, applied) if outcome and outcome.journals]
-    total = Outcome(
-        tuple(journal for outcome in outcomes for journal in outcome.journals),
-        tuple(second for outcome in outcomes for second in outcome.seconds),
-        tuple(note for outcome in outcomes for note in outcome.notes),
-    )
+    total = _total(outcome for outcome in (finished, applied) if outcome)
     if for_person:
         _show_outcome(f"Applied as journal {', '.join(total.journals)}.", total)
     else:
@@ -182,6 +177,21 @@ def _plan_text(plan: CloudPlan) -> str:
         str(plan.plan) if plan.plan.actions else "Nothing to do: already as the site file has it."
     )
     return f"{text}\n\n{findings_text(plan.findings)}" if plan.findings else text
+
+
+def _total(outcomes: Iterable[Outcome]) -> Outcome:
+    """What several runs did, as one."""
+    from wholecard.transaction.engine import Outcome
+
+    total = Outcome()
+    for outcome in outcomes:
+        if outcome.journals:
+            total = Outcome(
+                total.journals + outcome.journals,
+                total.seconds + outcome.seconds,
+                total.notes + outcome.notes,
+            )
+    return total
 
 
 def _show_outcome(sentence: str, outcome: Outcome) -> None:

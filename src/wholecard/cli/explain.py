@@ -11,6 +11,7 @@ from wholecard.cli import options
 from wholecard.core import UsageError
 
 if TYPE_CHECKING:
+    from wholecard.explain.evidence.from_files import Files
     from wholecard.explain.explain import Explanation
 
 
@@ -67,20 +68,10 @@ def command(
     # Late: --help and completion do not wait for what reads files and clouds.
     from wholecard.core import exit_status
     from wholecard.core.releases import release as release_of
-    from wholecard.explain.evidence.from_files import Files
     from wholecard.explain.evidence.selector import Changes, ServerSelector
     from wholecard.explain.request import ExplainRequest, explain_server
-    from wholecard.site.load import read_site
 
-    conf_files = options.conf_files(conf or ())
-    files = Files(
-        api=tuple(conf_files.get(("api", ""), ())),
-        scheduler=tuple(conf_files.get(("scheduler", ""), ())),
-        placement=tuple(conf_files.get(("placement", ""), ())),
-        computes={host: paths for (role, host), paths in conf_files.items() if role == "compute"},
-        facts=dict(options.facts_file(text) for text in facts or ()),
-        site=read_site(site) if site else None,
-    )
+    files = _files(conf, facts, site)
     if server:
         cloud = options.chosen_cloud(cloud, clouds_file)
     changes = Changes(
@@ -90,12 +81,29 @@ def command(
     selector = ServerSelector(flavor, server, image, tuple(host or ()), changes)
     series = release_of(release) if release else None
     explanation = explain_server(ExplainRequest(selector, files, cloud, clouds_file, series, error))
-    if as_json or columns or format_name != "table":
+    format_name = "json" if as_json else format_name
+    if columns or format_name != "table":
         options.show("", explanation.to_json(), "findings",
-                     as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
+                     format_name=format_name, columns=columns)  # fmt: skip
     else:
         _print(explanation, everything)
     raise typer.Exit(exit_status(explanation.findings))
+
+
+def _files(conf: list[str] | None, facts: list[str] | None, site: Path | None) -> Files:
+    """The files that the options name."""
+    from wholecard.explain.evidence.from_files import Files
+    from wholecard.site.load import read_site
+
+    conf_files = options.conf_files(conf or ())
+    return Files(
+        api=tuple(conf_files.get(("api", ""), ())),
+        scheduler=tuple(conf_files.get(("scheduler", ""), ())),
+        placement=tuple(conf_files.get(("placement", ""), ())),
+        computes={host: paths for (role, host), paths in conf_files.items() if role == "compute"},
+        facts=dict(options.facts_file(text) for text in facts or ()),
+        site=read_site(site) if site else None,
+    )
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:

@@ -133,7 +133,11 @@ def _summary(command: str, result: HostResult) -> str:
     errors = _ERROR.findall(result.stderr)
     if errors:
         return plain(errors[-1])
-    lines = [line for line in result.stdout.splitlines() if line.strip()]
+    return _output_summary(command, result.stdout)
+
+
+def _output_summary(command: str, output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
     if command == "inspect":
         return counted(sum(line.startswith("card ") for line in lines), "card")
     codes = [line.split()[0] for line in lines if line.startswith("WC")]

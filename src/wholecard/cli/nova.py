@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -53,40 +53,52 @@ def render_command(
     ] = None,
 ) -> None:  # fmt: skip
     """Print nova.conf for cards: a role's drop-in, or all that a deployment tool reads."""
-    from wholecard.nova.options import ROLES, role_named
-    from wholecard.nova.render.layouts.files import write
+    from wholecard.nova.options import role_named
     from wholecard.nova.render.request import RenderRequest, render_drop_in, render_files
 
-    request = RenderRequest(site, tuple(alias or ()), release_name or "",
-                            tuple(_conf_of("scheduler", conf)), layout_name)  # fmt: skip
+    _refuse_mixed(role, host, layout_name, output)
+    paths = _conf_of("scheduler", conf)
+    request = RenderRequest(site, tuple(alias or ()), release_name or "", paths, layout_name)
     if role is not None:
-        chosen = role_named(role)
-        if layout_name != "drop-in" or output is not None:
-            raise UsageError(
-                "--role prints one drop-in; --layout and --output are for all roles",
-                resolution="Take --role away.",
-            )
-        drop_in = render_drop_in(request, chosen, host or "")
+        drop_in = render_drop_in(request, role_named(role), host or "")
         _warn(drop_in.warnings)
         # As bytes: a file of nova is UTF-8, whatever the terminal's encoding is.
         typer.echo(drop_in.text.encode(), nl=False)
         return
-    if host is not None:
-        raise UsageError("--host goes with --role", resolution="Name a role: --role compute")
-    if output is None and layout_name == "drop-in":
-        raise UsageError(
-            "name a role, or a folder for the files of all",
-            resolution=f"--role {'|'.join(ROLES)}, or --output FOLDER",
-        )
     rendered = render_files(request)
     _warn(rendered.warnings)
     if output is None:
         texts = (f"==> {path} <==\n{text}" for path, text in rendered.files.items())
         typer.echo("\n".join(texts).encode(), nl=False)
-        return
-    changed = write(output, rendered.files)
-    for path in rendered.files:
-        typer.echo(f"{'written' if output / path in changed else 'unchanged'}: {output / path}")
+    else:
+        _write(output, rendered.files)
+
+
+def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path | None) -> None:
+    """One role's drop-in is printed, or all roles' files are: the options of both exclude."""
+    from wholecard.nova.options import ROLES
+
+    is_layout = layout != "drop-in" or output is not None
+    if role is not None and is_layout:
+        raise UsageError(
+            "--role prints one drop-in; --layout and --output are for all roles",
+            resolution="Leave --role out.",
+        )
+    if role is None and host is not None:
+        raise UsageError("--host goes with --role", resolution="Name a role: --role compute")
+    if role is None and not is_layout:
+        raise UsageError(
+            "name a role, or a folder for the files of all",
+            resolution=f"--role {'|'.join(ROLES)}, or --output FOLDER",
+        )
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    from wholecard.nova.render.layouts.files import write
+
+    changed = write(folder, files)
+    for path in files:
+        typer.echo(f"{'written' if folder / path in changed else 'unchanged'}: {folder / path}")
 
 
 def _warn(warnings: Iterable[str]) -> None:
@@ -94,7 +106,7 @@ def _warn(warnings: Iterable[str]) -> None:
         typer.echo(f"warning: {warning}", err=True)
 
 
-def _conf_of(role: str, texts: Iterable[str] | None) -> list[Path]:
+def _conf_of(role: str, texts: Iterable[str] | None) -> tuple[Path, ...]:
     """The files of `--conf ROLE=PATH`, which have to be this role's. Raises UsageError."""
     paths = []
     for (name, _), files in options.conf_files(texts or ()).items():
@@ -103,7 +115,7 @@ def _conf_of(role: str, texts: Iterable[str] | None) -> list[Path]:
                 f"the files of {name} are not read here", resolution=f"Write --conf {role}=PATH."
             )
         paths += files
-    return paths
+    return tuple(paths)
 
 
 @app.command("diff")
@@ -137,7 +149,7 @@ def diff_command(
     chosen = role_named(role)
     files = _conf_of(chosen, conf)
     # Only the scheduler's own files tell which filters it has.
-    scheduler_files = tuple(files) if chosen == "scheduler" else ()
+    scheduler_files = files if chosen == "scheduler" else ()
     request = RenderRequest(site, tuple(alias or ()), release_name or "", scheduler_files)
     difference, warnings = diff_drop_in(request, chosen, files, host or "")
     _warn(warnings)

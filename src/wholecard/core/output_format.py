@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from wholecard.core.errors import UsageError
@@ -34,6 +35,24 @@ def formatted(
     of it that is a list of objects of one kind. Raises UsageError for an unknown format or column,
     and for columns of an answer without rows.
     """
+    _check_options(format_name, columns, rows_name)
+    if not columns and format_name != "csv":
+        return text if format_name in ("text", "table") else _document(format_name, answer)
+    rows: Sequence[Mapping[str, Any]] = answer[rows_name]
+    heads = columns or list(dict.fromkeys(chain.from_iterable(rows)))
+    if columns:
+        rows = [_selected(row, columns) for row in rows]
+    if format_name in ("json", "yaml"):
+        return _document(format_name, rows)
+    cells = [_cells(row, heads) for row in rows]
+    return _csv(heads, cells) if format_name == "csv" else table(list(map(str.upper, heads)), cells)
+
+
+def _document(format_name: str, data: Any) -> str:
+    return json.dumps(data, indent=2) if format_name == "json" else "\n".join(_yaml(data))
+
+
+def _check_options(format_name: str, columns: Sequence[str], rows_name: str) -> None:
     formats = FORMATS if rows_name else TEXT_FORMATS
     if format_name not in formats:
         raise UsageError(
@@ -43,19 +62,6 @@ def formatted(
         )
     if columns and not rows_name:
         raise UsageError("--column is for answers with rows", resolution="Leave --column out.")
-    rows: Sequence[Mapping[str, Any]] = answer[rows_name] if rows_name else ()
-    if columns:
-        rows = [_selected(row, columns) for row in rows]
-    if format_name in ("json", "yaml"):
-        data = rows if columns else answer
-        return json.dumps(data, indent=2) if format_name == "json" else "\n".join(_yaml(data))
-    heads = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
-    if format_name == "csv":
-        return _csv(heads, rows)
-    if columns:
-        cells = ([_cell(row[head]) for head in heads] for row in rows)
-        return table([head.upper() for head in heads], cells)
-    return text
 
 
 def _selected(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
@@ -69,12 +75,14 @@ def _selected(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
     return {column: row[column] for column in columns}
 
 
-def _csv(heads: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def _csv(heads: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows([_cell(row.get(head)) for head in heads] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([heads, *cells])
     return text.getvalue().rstrip("\n")
+
+
+def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
+    return [_cell(row.get(head)) for head in heads]
 
 
 def _cell(value: Any) -> str:
