@@ -45,8 +45,15 @@ def lint(*words: str) -> int:
 
 def test_nothing_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Roles that fit together, with the host's facts, end with 0 and one line."""
-    words = ["--api", "api.conf", "--compute", "compute.conf", "--scheduler", "scheduler.conf"]
-    assert lint(*words, "--release", "flamingo", "--host", "gpu-01.json") == 0
+    words = [
+        "--conf",
+        "api=api.conf",
+        "--conf",
+        "compute=compute.conf",
+        "--conf",
+        "scheduler=scheduler.conf",
+    ]
+    assert lint(*words, "--release", "flamingo", "--facts", "gpu-01.json") == 0
     assert capsys.readouterr().out == "No findings.\n"
 
 
@@ -55,21 +62,21 @@ def test_findings_end_with_one(folder: Path, capsys: pytest.CaptureFixture[str])
     assert lint("wrong.conf", "--role", "api") == 1
     out = capsys.readouterr().out
     assert out.startswith("wrong.conf\n  2:10    WC217 error")
-    assert out.endswith("1 error; --fix fixes 1 of them\nNot checked: hosts (--host or --site).\n")
+    assert out.endswith("1 error; --fix fixes 1 of them\nNot checked: hosts (--facts or --site).\n")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["scheduler.conf", "--role", "scheduler"], ""),
-        (["compute.conf", "--role", "compute"], "hosts (--host or --site)"),
-        (["compute.conf"], "hosts (--host or --site), roles (--role)"),
-        (["compute.conf", "--host", "gpu-01.json"], "roles (--role)"),
-        (["--compute", "gpu-01=compute.conf", "--compute", "gpu-02=compute.conf", "--host",
-          "gpu-01.json"], "the host of compute.conf (--host)"),
-        (["--compute", "rtx.conf", "--host", "gpu-01.json"],
-         "the alias rtx, whose cards no known host has (--host or --site)"),
-        (["--compute", "compute.conf", "--site", "site.yaml"], ""),
+        (["compute.conf", "--role", "compute"], "hosts (--facts or --site)"),
+        (["compute.conf"], "hosts (--facts or --site), roles (--role)"),
+        (["compute.conf", "--facts", "gpu-01.json"], "roles (--role)"),
+        (["--conf", "compute@gpu-01=compute.conf", "--conf", "compute@gpu-02=compute.conf",
+          "--facts", "gpu-01.json"], "the host of compute.conf (--facts)"),
+        (["--conf", "compute=rtx.conf", "--facts", "gpu-01.json"],
+         "the alias rtx, whose cards no known host has (--facts or --site)"),
+        (["--conf", "compute=compute.conf", "--site", "site.yaml"], ""),
     ],
 )  # fmt: skip
 def test_what_was_not_looked_at(
@@ -95,9 +102,9 @@ def test_what_was_not_looked_at(
         (["api.conf", "--format", "xml"], "no format 'xml'"),
         (["api.conf", "--dry-run"], "goes with --fix"),
         (["--role", "api"], "no FILE is named"),
-        (["--compute", "gpu-09=compute.conf", "--site", "site.yaml"], "has no host 'gpu-09'"),
-        (["--compute", "gpu-01=nothing.conf"], "nothing.conf is no file"),
-        (["api.conf", "--host", "api.conf"], "cannot read a host's facts"),
+        (["--conf", "compute@gpu-09=compute.conf", "--site", "site.yaml"], "has no host 'gpu-09'"),
+        (["--conf", "compute@gpu-01=nothing.conf"], "nothing.conf is no file"),
+        (["api.conf", "--facts", "api.conf"], "cannot read a host's facts"),
         (["wrong.conf", "--fix", "--root", "nowhere"], "is not below"),
     ],
 )
@@ -151,7 +158,7 @@ def test_fix_keeps_the_format(folder: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_snapshot_is_a_host(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Facts that are no host are refused as what they are."""
     Path("host.tar.gz").write_bytes(b"no archive")
-    assert lint("compute.conf", "--host", "host.tar.gz") in (2, WholecardError.exit_code)
+    assert lint("compute.conf", "--facts", "host.tar.gz") in (2, WholecardError.exit_code)
     assert "host.tar.gz" in capsys.readouterr().err
 
 
@@ -165,29 +172,29 @@ def test_what_render_writes_is_clean(
         card = ["--alias", "h100=10de:2330,type-PF", "--release", series]
         assert run_app(["nova", "render", "--role", role, *card]) == 0
         Path(f"r-{role}.conf").write_text(capsys.readouterr().out)
-        words += [f"--{role}", f"r-{role}.conf"]
-    status = lint(*words, "--release", series, "--host", "gpu-01.json")
+        words += ["--conf", f"{role}=r-{role}.conf"]
+    status = lint(*words, "--release", series, "--facts", "gpu-01.json")
     assert (status, capsys.readouterr().out) == (0, "No findings.\n")
 
 
 def test_each_compute_with_its_host(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--compute HOST=FILE pairs files with facts; a file without a host is the others'."""
+    """--conf compute@HOST=FILE pairs files with facts; a file without a host is the others'."""
     disk = '{"vendor_id": "144d", "product_id": "a80a"}'
     Path("other.conf").write_text(f"[pci]\ndevice_spec = {disk}\nalias = {ALIAS}\n")
     Path("gpu-02.json").write_text(Path("gpu-01.json").read_text())
-    words = ["--compute", "gpu-01=compute.conf", "--host", "gpu-01.json", "--format", "json"]
+    words = ["--conf", "compute@gpu-01=compute.conf", "--facts", "gpu-01.json", "--format", "json"]
     for compute, host in (
-        ("gpu-02=other.conf", "gpu-02.json"),
-        ("b=other.conf", "b=gpu-02.json"),
-        ("other.conf", "gpu-02.json"),
+        ("compute@gpu-02=other.conf", "gpu-02.json"),
+        ("compute@b=other.conf", "b=gpu-02.json"),
+        ("compute=other.conf", "gpu-02.json"),
     ):
-        assert lint(*words, "--compute", compute, "--host", host) == 1
+        assert lint(*words, "--conf", compute, "--facts", host) == 1
         found = json.loads(capsys.readouterr().out)["findings"]
         said = [(each["file"], each["rule"]) for each in found]
         assert said == [("other.conf", "WC247")]
         assert f"of {host.replace('=', '.').split('.')[0]}, which" in found[0]["message"]
     Path("a=b.conf").write_text(f"[pci]\ndevice_spec = {H100}\nalias = {ALIAS}\n")
-    assert lint("--compute", "a=b.conf", "--host", "gpu-01.json") == 0
+    assert lint("--conf", "compute=a=b.conf", "--facts", "gpu-01.json") == 0
 
 
 def test_a_site_of_several_kinds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,8 +213,8 @@ def test_a_site_of_several_kinds(folder: Path, capsys: pytest.CaptureFixture[str
     )  # fmt: skip
     Path("site.yaml").write_text(text)
     Path("rtx-01.json").write_text(json.dumps(hosts()["gpu-01"].to_json()))
-    words = ["--api", "api.conf", "--site", "site.yaml"]
-    assert lint(*words, "--compute", "gpu-01=compute.conf") == 0, capsys.readouterr().out
-    assert lint(*words, "--compute", "compute.conf", "--host", "gpu-01") == 0
+    words = ["--conf", "api=api.conf", "--site", "site.yaml"]
+    assert lint(*words, "--conf", "compute@gpu-01=compute.conf") == 0, capsys.readouterr().out
+    assert lint(*words, "--conf", "compute=compute.conf", "--host", "gpu-01") == 0
     Path("rtx-01.json").write_text("{")
-    assert lint(*words, "--compute", "compute.conf", "--host", "gpu-01") == 0
+    assert lint(*words, "--conf", "compute=compute.conf", "--host", "gpu-01") == 0

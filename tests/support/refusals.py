@@ -146,7 +146,7 @@ def ask(conn: Connection, flavor: str) -> Refused:
 
 def lint(files: Files, site: Path) -> set[str]:
     """The rules of what `wholecard nova lint` finds in the files of all roles."""
-    options = [f"--{role}={file}" for role, paths in files.by_role.items() for file in paths]
+    options = [f"--conf={role}={file}" for role, paths in files.by_role.items() for file in paths]
     ran = wholecard("nova", "lint", "--site", str(site), "--format", "json", *options, timeout=60)
     return {each["rule"] for each in _findings(ran)}
 

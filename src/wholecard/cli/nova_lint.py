@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
-from rich.console import Console
 
+from wholecard.cli import options
 from wholecard.core import UsageError
-from wholecard.core.finding import exit_status
-from wholecard.core.releases import LATEST
-from wholecard.host.changing import journal
-from wholecard.host.changing.apply import apply_files, finish
-from wholecard.nova.lint import Diagnostic
-from wholecard.nova.lint.fixes import fixed, plan_of, shown_difference
-from wholecard.nova.lint.output.github import printable, to_github
-from wholecard.nova.lint.output.plain_json import to_json
-from wholecard.nova.lint.output.sarif import to_sarif
-from wholecard.nova.lint.output.text import show
-from wholecard.nova.lint.request import Linted, LintRequest, read
+
+if TYPE_CHECKING:
+    from wholecard.nova.lint import Diagnostic
+    from wholecard.nova.lint.request import Linted
+    from wholecard.nova.options import Role
 
 Format = Literal["text", "json", "sarif", "github"]
 
@@ -32,45 +26,20 @@ def lint_command(
     ] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", help="Who reads FILE: api, scheduler, conductor, compute or "
-                     "placement. Repeat it for a shared file."),
+        typer.Option("--role", metavar="ROLE", help="Who reads FILE: api, scheduler, conductor, "
+                     "compute or placement. Repeat it for a shared file."),
     ] = None,
-    api: Annotated[
-        list[Path] | None, typer.Option("--api", metavar="FILE", help="nova-api's files.")
-    ] = None,
-    scheduler: Annotated[
-        list[Path] | None,
-        typer.Option("--scheduler", metavar="FILE", help="nova-scheduler's files."),
-    ] = None,
-    conductor: Annotated[
-        list[Path] | None,
-        typer.Option("--conductor", metavar="FILE", help="nova-conductor's files."),
-    ] = None,
-    compute: Annotated[
-        list[str] | None,
-        typer.Option("--compute", metavar="[HOST=]FILE", help="nova-compute's files: of one host "
-                     "with HOST=, else of all hosts without files of their own."),
-    ] = None,
-    placement: Annotated[
-        list[Path] | None,
-        typer.Option("--placement", metavar="FILE", help="placement.conf."),
-    ] = None,
-    release_name: Annotated[
-        str | None,
-        typer.Option("--release", help="A series, a code name or nova's version: 2025.2. The "
-                     f"site's without it, {LATEST} without a site."),
-    ] = None,
+    conf: options.Conf = None,
+    facts: options.Facts = None,
     host: Annotated[
         list[str] | None,
-        typer.Option("--host", metavar="[HOST=]FILE", help="A compute's facts: a file of inspect "
-                     "--json or --save, named after the host without HOST=, or with --site a "
-                     "host's name. Without it all hosts of the site."),
+        typer.Option("--host", metavar="NAME", help="A host of the site file whose facts count. "
+                     "Without --host and --facts all hosts of the site do."),
     ] = None,
-    site: Annotated[
-        Path | None, typer.Option("--site", metavar="FILE", help="The site file.")
-    ] = None,
+    site: options.OptionalSite = None,
+    release_name: options.ReleaseName = None,
     format_name: Annotated[
-        str, typer.Option("--format", help="text, json, sarif or github.")
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, sarif or github.")
     ] = "text",
     fix: Annotated[
         bool, typer.Option("--fix", help="Fix findings that have exactly one safe fix.")
@@ -88,15 +57,27 @@ def lint_command(
 
     One role, or all at once:
 
-      wholecard nova lint nova.conf --role compute --release 2025.2 --host gpu-01.json
-      wholecard nova lint --api api.conf --scheduler nova.conf \\
-        --compute a=a.conf --compute b=b.conf --host a.json --host b.json
+      wholecard nova lint nova.conf --role compute --release 2025.2 --facts gpu-01.json
+      wholecard nova lint --conf api=api.conf --conf scheduler=nova.conf \\
+        --conf compute@a=a.conf --conf compute@b=b.conf --facts a.json --facts b.json
     """
     _check_format(format_name)
     if dry_run and not fix:
         raise UsageError("--dry-run goes with --fix", resolution="Leave it out; lint only reads.")
-    by_role = {"api": api, "scheduler": scheduler, "conductor": conductor, "placement": placement}
-    linted = read(LintRequest(files, role, by_role, compute, release_name, host, site))
+    from wholecard.core.finding import exit_status
+    from wholecard.nova.lint.request import LintRequest, read
+
+    conf_files = options.conf_files(conf or ())
+    by_role: dict[Role, list[Path]] = {
+        role: paths for (role, host), paths in conf_files.items() if role != "compute"
+    }
+    computes = {host: paths for (role, host), paths in conf_files.items() if role == "compute"}
+    hosts_facts = [options.facts_file(text) for text in facts or ()]
+    linted = read(
+        LintRequest(
+            files or (), role or (), by_role, computes, release_name, hosts_facts, host or (), site
+        )
+    )
     if fix:
         linted = _fix(linted, root, dry_run, quiet=format_name != "text")
     diagnostics = linted.diagnostics
@@ -115,6 +96,12 @@ def _check_format(name: str) -> None:
 
 def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
     """Fix, or show how; what is to be linted then. `quiet` keeps standard output for the result."""
+    from rich.console import Console
+
+    from wholecard.host.changing.apply import apply_files
+    from wholecard.nova.lint.fixes import fixed, plan_of, shown_difference
+    from wholecard.nova.lint.output.github import printable
+
     console = Console(stderr=quiet, highlight=False)
     if not dry_run:
         _finish(root)
@@ -136,6 +123,9 @@ def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
 
 def _finish(root: Path) -> None:
     """Finish a run of --fix that was killed; an apply of the host is left to `host apply`."""
+    from wholecard.host.changing import journal
+    from wholecard.host.changing.apply import finish
+
     entry = journal.newest(root)
     if entry is None or entry.state != journal.APPLYING:
         return
@@ -145,10 +135,18 @@ def _finish(root: Path) -> None:
 
 def _print(diagnostics: list[Diagnostic], format_name: str, unchecked: list[str]) -> None:
     if format_name == "text":
+        from rich.console import Console
+
+        from wholecard.nova.lint.output.text import show
+
         show(diagnostics, Console(highlight=False), unchecked)
-    else:
-        write = {"json": to_json, "sarif": to_sarif, "github": to_github}[format_name]
-        typer.echo(write(diagnostics), nl=False)
+        return
+    from wholecard.nova.lint.output.github import to_github
+    from wholecard.nova.lint.output.plain_json import to_json
+    from wholecard.nova.lint.output.sarif import to_sarif
+
+    write = {"json": to_json, "sarif": to_sarif, "github": to_github}[format_name]
+    typer.echo(write(diagnostics), nl=False)
 
 
 def add(app: typer.Typer) -> None:

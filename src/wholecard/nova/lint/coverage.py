@@ -29,7 +29,7 @@ def not_checked(
         names = _unknown_aliases(services, diagnostics, known)
         if names:
             shown = f"{'alias' if len(names) == 1 else 'aliases'} {listed(names, _MOST_NAMES)}"
-            missing.append(f"the {shown}, whose cards no known host has (--host or --site)")
+            missing.append(f"the {shown}, whose cards no known host has (--facts or --site)")
     if any(service.role is None for service in services):
         missing.append("roles (--role)")
     return missing
@@ -39,9 +39,9 @@ def _hosts(services: Sequence[Service]) -> list[str]:
     computes = [service for service in services if service.role in (None, "compute")]
     without = [compute for compute in computes if not compute.facts]
     if without == computes:
-        return ["hosts (--host or --site)"]
+        return ["hosts (--facts or --site)"]
     paths = [file.path for compute in without for file in compute.conf.files[-1:]]
-    return [f"the host of {listed(paths, _MOST_NAMES)} (--host)"] if paths else []
+    return [f"the host of {listed(paths, _MOST_NAMES)} (--facts)"] if paths else []
 
 
 def _unknown_aliases(

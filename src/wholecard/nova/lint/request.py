@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, Release, release
@@ -18,26 +19,30 @@ from wholecard.nova.lint.coverage import not_checked
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.registry import lint
 from wholecard.nova.lint.service import Facts, Service
-from wholecard.nova.options import ROLES, Role
-from wholecard.site.load import SiteFile, read_site
-from wholecard.site.model import Site
+from wholecard.nova.options import Role, role_named
+
+if TYPE_CHECKING:
+    from wholecard.site.load import SiteFile
+    from wholecard.site.model import Site
 
 
 @dataclass(frozen=True)
 class LintRequest:
     """What a person names.
 
-    `files` are read by the services of `roles`, `by_role` has files of one role each, `computes`
-    and `hosts` are `HOST=FILE` or a file alone; a host may also be named as the site file has it.
+    `files` are read by the services of `roles`; `by_role` has files of one role each, `computes`
+    those of nova-compute by host, under an empty name for all other hosts. `facts` are hosts with
+    their files, and `hosts` are hosts of the site file.
     """
 
-    files: Sequence[Path] | None
-    roles: Sequence[str] | None
-    by_role: Mapping[str, Sequence[Path] | None]
-    computes: Sequence[str] | None
-    release: str | None
-    hosts: Sequence[str] | None
-    site: Path | None
+    files: Sequence[Path] = ()
+    roles: Sequence[str] = ()
+    by_role: Mapping[Role, Sequence[Path]] = field(default_factory=dict)
+    computes: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    release: str | None = None
+    facts: Sequence[tuple[str, Path]] = ()
+    hosts: Sequence[str] = ()
+    site: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,13 @@ class Linted:
 
 def read(request: LintRequest) -> Linted:
     """Read every file of a request. Raises UsageError for a request that cannot be meant so."""
-    site = read_site(request.site) if request.site else None
-    facts = _facts(request.hosts, site)
+    site = None
+    if request.site:
+        # Late: the site's models take longer to import than a lint without them.
+        from wholecard.site.load import read_site  # noqa: PLC0415
+
+        site = read_site(request.site)
+    facts = _facts(request, site)
     services = list(_services(request, _release(request.release, site), facts, site))
     if not services:
         raise UsageError(
@@ -91,46 +101,33 @@ def _services(
         raise UsageError("--role says who reads FILE, and no FILE is named")
     for name, paths in request.by_role.items():
         if paths:
-            yield _service(NovaConf.read(list(paths)), series, _role(name), facts)
-    for own, files in _computes(request.computes or (), facts, site):
+            yield _service(NovaConf.read(list(paths)), series, name, facts)
+    for own, files in _computes(request.computes, facts, site):
         yield _service(NovaConf.read(files), series, "compute", own)
 
 
 def _computes(
-    texts: Sequence[str], facts: tuple[Facts, ...], site: SiteFile | None
+    by_host: Mapping[str, Sequence[Path]], facts: tuple[Facts, ...], site: SiteFile | None
 ) -> Iterator[tuple[tuple[Facts, ...], list[Path]]]:
     """The files of nova-compute with the facts of the hosts for which they are."""
-    by_host = _paths_by_host(texts, site)
     # A file without a host is for all hosts that have no file of their own.
     others = tuple(one for one in facts if one.name not in by_host)
     for host, files in by_host.items():
-        yield (tuple(one for one in facts if one.name == host) if host else others), files
+        if host and site:
+            _require_host(host, site)
+        yield (tuple(one for one in facts if one.name == host) if host else others), list(files)
+
+
+def _require_host(host: str, site: SiteFile) -> None:
+    if host not in site.site.hosts:
+        raise UsageError(
+            f"{site.path} has no host {host!r}",
+            resolution=f"It has: {', '.join(site.site.hosts) or 'none'}.",
+        )
 
 
 def _readers(roles: Sequence[str] | None) -> list[Role | None]:
-    return [_role(name) for name in roles] if roles else [None]
-
-
-def _paths_by_host(computes: Sequence[str], site: SiteFile | None) -> dict[str, list[Path]]:
-    """The files by their host, those without one under an empty name."""
-    by_host: dict[str, list[Path]] = {}
-    for text in computes:
-        host, path = _host_and_path(text)
-        if host and site and host not in site.site.hosts:
-            raise UsageError(
-                f"{site.path} has no host {host!r}",
-                resolution=f"It has: {', '.join(site.site.hosts) or 'none'}.",
-            )
-        by_host.setdefault(host, []).append(Path(path))
-    return by_host
-
-
-def _host_and_path(text: str) -> tuple[str, str]:
-    """`HOST=FILE`, or a file alone, whose name may have an equals sign too."""
-    host, sign, path = text.partition("=")
-    if not sign or not path or "/" in host or Path(text).exists():
-        return "", text
-    return host, path
+    return [role_named(name) for name in roles] if roles else [None]
 
 
 def _service(
@@ -139,31 +136,26 @@ def _service(
     return Service(conf, series, role, facts if role in (None, "compute") else ())
 
 
-def _role(text: str) -> Role:
-    for role in ROLES:
-        if text == role:
-            return role
-    raise UsageError(f"nova has no role {text!r}", resolution=f"Choose one of {', '.join(ROLES)}.")
-
-
 def _release(name: str | None, site: SiteFile | None) -> Release:
     if name is not None:
         return release(name)
     return site.release if site else LATEST
 
 
-def _facts(hosts: Sequence[str] | None, site: SiteFile | None) -> tuple[Facts, ...]:
+def _facts(request: LintRequest, site: SiteFile | None) -> tuple[Facts, ...]:
+    """The hosts that are named, or all of the site file where none is."""
     of_site = site.facts() if site else {}
-    if not hosts:
+    if not request.facts and not request.hosts:
         return tuple(Facts(name, of_site[name]) for name in of_site)
-    facts = []
-    for text in hosts:
-        if text in of_site:
-            facts.append(Facts(text, of_site[text]))
-        else:
-            name, path = _host_and_path(text)
-            facts.append(Facts(name or Path(path).name.split(".")[0], read_host(Path(path))))
-    return tuple(facts)
+    read_facts = [Facts(name, read_host(path)) for name, path in request.facts]
+    for name in request.hosts:
+        if name not in of_site:
+            raise UsageError(
+                f"no facts of host {name!r} are known",
+                resolution="Name a host of a site file (--site), or its facts: --facts HOST=FILE",
+            )
+        read_facts.append(Facts(name, of_site[name]))
+    return tuple(read_facts)
 
 
 def _other_hosts(facts: tuple[Facts, ...], site: SiteFile | None) -> Iterator[Facts]:
