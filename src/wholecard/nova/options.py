@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from wholecard.core import UsageError
 from wholecard.core.capabilities import Capability
+from wholecard.core.near_names import did_you_mean
 from wholecard.pci import device_types
 
 Role = Literal["api", "scheduler", "conductor", "compute", "placement"]
@@ -81,7 +82,11 @@ def role_named(name: str) -> Role:
     for role in ROLES:
         if name == role:
             return role
-    raise UsageError(f"nova has no role {name!r}", resolution=f"Choose one of {', '.join(ROLES)}.")
+    raise UsageError(
+        f"nova has no role {name!r}",
+        did_you_mean(name, ROLES),
+        f"Choose one of {', '.join(ROLES)}.",
+    )
 
 
 def _option(kind: Kind, roles: str, summary: str, *spellings: Spelling, **later: int) -> Option:

@@ -32,7 +32,7 @@ def test_a_values_characters_have_places() -> None:
     """A character of a value of several lines is found at its own line and column."""
     entry = conf('[pci]\nalias = {"a": 1,\n      "b": 2}\n').files[0].entries[0]
     assert entry.value == '{"a": 1,\n"b": 2}'
-    assert [entry.place(0), entry.place(7), entry.place(9), entry.place(15)] == [
+    assert [entry.position(0), entry.position(7), entry.position(9), entry.position(15)] == [
         Position(2, 9),
         Position(2, 16),
         Position(3, 7),
@@ -43,7 +43,7 @@ def test_a_values_characters_have_places() -> None:
 def test_quotes_around_one_line_do_not_count() -> None:
     """oslo.config takes quotes off a value of one line, and leaves those around several."""
     file = conf("[pci]\nalias = '{}'\nalias = '{\n  }'\n").files[0]
-    assert [(entry.value, entry.place(0)) for entry in file.entries] == [
+    assert [(entry.value, entry.position(0)) for entry in file.entries] == [
         ("{}", Position(2, 10)),
         ("'{\n}'", Position(3, 9)),
     ]
@@ -67,7 +67,7 @@ def test_quotes_around_one_line_do_not_count() -> None:
 def test_what_nova_stops_at_is_a_problem(data: bytes, kind: str, place: Position) -> None:
     """Each thing at which oslo.config stops is one problem at its place."""
     problems = ConfFile.parse(data, "nova.conf").problems
-    assert [(each.kind, each.place) for each in problems] == [(kind, place)]
+    assert [(each.kind, each.position) for each in problems] == [(kind, place)]
 
 
 def test_reading_goes_on_behind_a_problem() -> None:
@@ -88,8 +88,8 @@ def test_a_problem_holds_no_value() -> None:
 def test_line_ends_of_every_system_count(ends: str) -> None:
     """Lines end as Python's text files have them, and offsets lead back into the file's text."""
     file = ConfFile.parse(ends.join(["[pci]", "", "alias = {}", ""]).encode())
-    assert file.entries[0].place() == Position(3, 9)
-    assert file.text[file.offset(file.entries[0].place()) :].startswith("{}")
+    assert file.entries[0].position() == Position(3, 9)
+    assert file.text[file.offset(file.entries[0].position()) :].startswith("{}")
 
 
 def test_old_names_come_before_new_ones() -> None:

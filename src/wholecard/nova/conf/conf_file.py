@@ -36,7 +36,7 @@ class Problem:
 
     kind: ProblemKind
     path: str
-    place: Position
+    position: Position
     text: str
 
 
@@ -66,7 +66,7 @@ class ConfEntry:
         """The lines as they are in the file, without their ends."""
         return tuple(self.file.lines[self.line - 1 : self.line - 1 + self.count])
 
-    def place(self, offset: int = 0) -> Position:
+    def position(self, offset: int = 0) -> Position:
         """The position of the character `offset` (from 0) of the value, or of its end."""
         line, column = self.line, self.start
         for number, text in enumerate(self.value.split("\n")):

@@ -30,7 +30,7 @@ class Broken:
     def stop(self) -> int | None:
         """The first of these lines at which oslo.config stops, so that no service starts."""
         problems = self.entry.file.problems
-        lines = (problem.place.line for problem in problems if problem.kind in SYNTAX)
+        lines = (problem.position.line for problem in problems if problem.kind in SYNTAX)
         return next((line for line in lines if self.first <= line <= self.last), None)
 
     @property

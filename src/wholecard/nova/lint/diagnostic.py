@@ -81,7 +81,9 @@ class Spot:
     def position(self) -> Position:
         """Line and column of its first character."""
         return (
-            Position(self.entry.line, 1) if self.offset is None else self.entry.place(self.offset)
+            Position(self.entry.line, 1)
+            if self.offset is None
+            else self.entry.position(self.offset)
         )
 
     def edit(self, text: str) -> TextEdit:

@@ -50,13 +50,13 @@ def check_format(service: Service) -> Iterator[Diagnostic]:
         template = next((one for one in file.problems if _is_template(file, one)), None)
         if template is not None:
             yield file_diagnostic(
-                "WC201", ERROR, file, template.place,
+                "WC201", ERROR, file, template.position,
                 "the file is a template, not what the service reads",
                 "Lint the file that is made from it.",
             )  # fmt: skip
             continue
         for problem in file.problems:
-            if problem.kind not in SYNTAX or (file.path, problem.place.line) not in above:
+            if problem.kind not in SYNTAX or (file.path, problem.position.line) not in above:
                 yield _problem(file, problem)
 
 
@@ -64,14 +64,14 @@ def _is_template(file: ConfFile, problem: Problem) -> bool:
     """Whether nova would stop at a line of Jinja or of Go's templates."""
     if problem.kind not in ("assignment", "continuation"):
         return False
-    return file.lines[problem.place.line - 1].strip().startswith(("{%", "{{"))
+    return file.lines[problem.position.line - 1].strip().startswith(("{%", "{{"))
 
 
 def _problem(file: ConfFile, problem: Problem) -> Diagnostic:
     rule = _RULES.get(problem.kind, "WC201")
     fix = _FIXES[problem.kind]
     edits = [TextEdit(file, 0, 1, "")] if problem.kind == "mark" else []
-    return file_diagnostic(rule, ERROR, file, problem.place, problem.text, fix, edits)
+    return file_diagnostic(rule, ERROR, file, problem.position, problem.text, fix, edits)
 
 
 def check_amount(service: Service) -> Iterator[Diagnostic]:
