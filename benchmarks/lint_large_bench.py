@@ -12,8 +12,8 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from support.nova_lint_hosts import hosts
-from support.nova_lint_large import LARGE
+from support.lint_hosts import hosts
+from support.lint_large_files import LARGE
 from wholecard.core.releases import LATEST
 from wholecard.nova.conf.conf_file import ConfFile
 from wholecard.nova.conf.service_conf import NovaConf

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.chains import ALIAS, FILTERS, SPEC, facts
+from support.small_cloud import ALIAS, FILTERS, SPEC, facts
 from wholecard.cli.app import run_app
 
 

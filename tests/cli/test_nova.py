@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.novasites import FACTS
+from support.sites import FACTS
 from wholecard.cli.app import run_app
 from wholecard.nova.render.managed_files import OURS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.nova_lint_hosts import ALIAS, FILTERS, H100, hosts
+from support.lint_hosts import ALIAS, FILTERS, H100, hosts
 from wholecard.cli.app import run_app
 from wholecard.core import WholecardError
 from wholecard.core.releases import RELEASES

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.cloudapi import Api, serving
-from support.cloudobjects import Cloud, cloud_of
+from support.openstack_api import Api, serving
+from support.openstack_objects import Cloud, cloud_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from differential.environments import python_of
-from support.novasites import FACTS, H100_SECOND, eight, site
+from support.sites import FACTS, H100_SECOND, eight, site
 from wholecard.cloud.operations.quotas import LimitPlace, RegisterLimit, SetLimit
 from wholecard.cloud.planning.current import CurrentCloud
 from wholecard.cloud.planning.desired import desired_cloud

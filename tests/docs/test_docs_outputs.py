@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from support.chains import cloud, host, provider, request, tree
+from support.placement import provider, tree
+from support.small_cloud import cloud, host, request
 from wholecard.explain.evidence.evidence import Refusal
 from wholecard.explain.explain import explain
 from wholecard.explain.text import blocks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.cloudapi import Api, serving
+from support.openstack_api import Api, serving
 
 
 @pytest.fixture

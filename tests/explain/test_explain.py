@@ -1,4 +1,4 @@
-"""`explain` on the small cloud of `chains.py`: what breaks, and nothing else."""
+"""`explain` on the small cloud of `small_cloud.py`: what breaks, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from support.chains import (
+from support.nova_conf import conf
+from support.placement import CLASS, provider, tree
+from support.small_cloud import (
     ALIAS,
     CARDS,
-    CLASS,
     SPEC,
     api,
     card,
     cloud,
     compute,
-    conf,
     facts,
     host,
-    provider,
     request,
     scheduler,
-    tree,
 )
 from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
 from wholecard.core import exit_status

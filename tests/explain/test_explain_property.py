@@ -9,7 +9,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.chains import api, card, cloud, compute, conf, facts, host, provider, request, tree
+from support.nova_conf import conf
+from support.placement import provider, tree
+from support.small_cloud import api, card, cloud, compute, facts, host, request
 from wholecard.cloud.placement.provider_tree import Inventory
 from wholecard.core.releases import RELEASES
 from wholecard.explain.evidence.evidence import (

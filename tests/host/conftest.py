@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.fakes import fake_tools
+from support.fakes_on_path import fake_tools
 from support.nodes import APART, TOGETHER, bare
 from support.tree import grow
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.fakes import fake_tools
+from support.fakes_on_path import fake_tools
 from support.generated import MadeHost, base, made_hosts, tree_of
 from support.nodes import APART, bare
 from support.tree import grow, snapshot

@@ -14,7 +14,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from support.commands import Ran
-from support.fakes import FAKE_CHROOT
+from support.fakes_on_path import FAKE_CHROOT
 from support.tree import grow
 from wholecard.cli.app import run_app
 

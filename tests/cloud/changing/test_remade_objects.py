@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.cloudobjects import (
+from support.openstack_objects import (
     COMPUTE,
     FLAVOR,
     IMAGES,
@@ -29,7 +29,7 @@ from wholecard.cloud.operations.images import UploadImage, file_sha256
 from wholecard.cloud.operations.quotas import SetQuota
 
 if TYPE_CHECKING:
-    from support.cloudapi import Answer
+    from support.openstack_api import Answer
 
 NO_KEYSTONE = {
     "badRequest": {"code": 400, "message": "Nova was unable to find Keystone service endpoint."}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.cloudobjects import (
+from support.openstack_objects import (
     AGGREGATES,
     COMPUTE,
     FLAVOR,

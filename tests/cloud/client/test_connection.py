@@ -15,7 +15,7 @@ from wholecard.cloud.client.errors import CloudError, api_errors, redact, secret
 from wholecard.core import UsageError
 
 if TYPE_CHECKING:
-    from support.cloudapi import Api
+    from support.openstack_api import Api
 
 
 def test_login(api: Api) -> None:

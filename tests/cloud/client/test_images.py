@@ -22,7 +22,7 @@ from wholecard.cloud.operations.images import (
 from wholecard.core import UsageError
 
 if TYPE_CHECKING:
-    from support.cloudapi import Api
+    from support.openstack_api import Api
 
 WISH = ImageWish("guest", Path("guest.qcow2"), {"hw_machine_type": "q35"})
 SAME = {SHA256_PROPERTY: "abc"}

@@ -29,7 +29,7 @@ from wholecard.cloud.placement.resource_providers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.cloudapi import Answer, Api
+    from support.openstack_api import Answer, Api
 
 SERVER = "/compute/v2.1/servers/s1"
 MISSING: Answer = (404, {"itemNotFound": {"message": "no", "code": 404}})

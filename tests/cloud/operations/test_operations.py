@@ -14,7 +14,7 @@ from wholecard.cloud.operations.flavors import CreateFlavor, SetExtraSpecs
 from wholecard.cloud.operations.traits import TRIES, CreateTrait, SetHostTraits
 
 if TYPE_CHECKING:
-    from support.cloudapi import Answer, Api
+    from support.openstack_api import Answer, Api
 
 TRAITS = "/placement/resource_providers/u/traits"
 SET = SetHostTraits("h", "u", (("CUSTOM_A", None, "set"), ("CUSTOM_B", "set", None)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.cloudapi import Api
+from support.openstack_api import Api
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.errors import CloudError
 from wholecard.cloud.client.failed_servers import disk_asked, failed_server

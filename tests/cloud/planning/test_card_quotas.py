@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.novasites import FACTS, H100_SECOND, eight, site
+from support.sites import FACTS, H100_SECOND, eight, site
 from wholecard.cloud.operations.quotas import LimitPlace, RegisterLimit, SetLimit
 from wholecard.cloud.planning.current import CurrentCloud
 from wholecard.cloud.planning.desired import DesiredCloud, desired_cloud

@@ -32,7 +32,7 @@ from wholecard.cloud.planning.desired import DesiredCloud
 from wholecard.core.releases import release
 
 if TYPE_CHECKING:
-    from support.cloudapi import Answer, Api
+    from support.openstack_api import Answer, Api
 
 COMPUTE = "/compute/v2.1"
 FLAVORS = f"{COMPUTE}/flavors"

@@ -8,18 +8,9 @@ from typing import Any
 
 import pytest
 
-from support.chains import (
-    ALIAS,
-    FILTERS,
-    cloud,
-    compute,
-    conf,
-    host,
-    provider,
-    request,
-    scheduler,
-    tree,
-)
+from support.nova_conf import conf
+from support.placement import provider, tree
+from support.small_cloud import ALIAS, FILTERS, cloud, compute, host, request, scheduler
 from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
 from wholecard.explain.check_result import first_failed
 from wholecard.explain.checks.aggregates import matches

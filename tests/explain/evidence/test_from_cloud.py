@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from support import chains
-from support.chains import CLASS
-from support.cloudapi import Api
+from support import small_cloud
+from support.openstack_api import Api
+from support.placement import CLASS
 from wholecard.cli.app import run_app
 from wholecard.core import UsageError
 from wholecard.core.releases import release
@@ -148,8 +148,8 @@ def known(api_conf: bool = True, **fields: Any) -> Evidence:
         request=ServerRequest("of the options", "the options", {}),
         release=release("2026.2"),
         release_known=True,
-        api=chains.api(placement=True) if api_conf else None,
-        scheduler=chains.scheduler(placement=True),
+        api=small_cloud.api(placement=True) if api_conf else None,
+        scheduler=small_cloud.scheduler(placement=True),
     )
     return replace(full, **fields)
 
@@ -199,7 +199,7 @@ def test_options_of_the_command_are_asked_about(
 ) -> None:
     """`explain --cloud` takes its own options into the question, not only into the verdict."""
     offer(api, spec="h100:16")
-    (tmp_path / "api.conf").write_text(f"[pci]\nalias = {chains.ALIAS}\n")
+    (tmp_path / "api.conf").write_text(f"[pci]\nalias = {small_cloud.ALIAS}\n")
     argv = ["explain", "--cloud", "test", "--clouds-file", str(api.clouds), "--flavor", "g1",
             "--conf", f"api={tmp_path / 'api.conf'}", "--vcpus", "48", "--zone", "nova",
             "--spec", "pci_passthrough:alias=h100:1", "--json"]  # fmt: skip
@@ -228,8 +228,8 @@ def test_another_services_provider_is_no_card(api: Api) -> None:
         for n in (1, 2)
     ]  # fmt: skip
     api.answers[f"{COMPUTE}/servers/detail"] = (200, {"servers": held})
-    bare = replace(chains.host(), service=None, provider_tree=None, taken=None, zones=None)
-    files = known(api=chains.api(), scheduler=chains.scheduler(), hosts=(bare,))
+    bare = replace(small_cloud.host(), service=None, provider_tree=None, taken=None, zones=None)
+    files = known(api=small_cloud.api(), scheduler=small_cloud.scheduler(), hosts=(bare,))
     evidence, answer = ask(api, G1, files)
     assert evidence.hosts[0].taken is None
     assert rules(answer) == {"gpu-01": "WC318"}
@@ -363,7 +363,7 @@ def test_a_claim_that_failed_for_want_of_the_filter(api: Api) -> None:
     offer(api, cards=0)
     said = {"message": "Insufficient compute resources: Claim pci failed.", "code": 500}
     fail(api, ("create", [event(BUILD, "gpu-01")]), fault=said)
-    files = known(api=chains.api(), scheduler=chains.scheduler("ComputeFilter"))
+    files = known(api=small_cloud.api(), scheduler=small_cloud.scheduler("ComputeFilter"))
     _, answer = ask(api, S1, files)
     assert rules(answer) == {"gpu-01": "WC327"}
 
@@ -417,7 +417,7 @@ def test_who_is_no_administrator_is_told_what_can_be_told(api: Api) -> None:
     """The alias that nova-api does not know is a cause that needs nobody's leave."""
     offer(api)
     api.answers |= dict.fromkeys(ADMINS, NOT_ALLOWED)
-    _, answer = ask(api, G1, known(api=chains.api(chains.ALIAS.replace("h100", "other"))))
+    _, answer = ask(api, G1, known(api=small_cloud.api(small_cloud.ALIAS.replace("h100", "other"))))
     assert rules(answer) == {"g1": "WC303"}
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from support.chains import cloud, conf, host, request
-from support.cloudapi import Api
+from support.nova_conf import conf
+from support.openstack_api import Api
+from support.small_cloud import cloud, host, request
 from wholecard.cloud.client.connection import connect
 from wholecard.explain.evidence.evidence import CandidatesQuery, Evidence
 from wholecard.explain.evidence.placement import queries

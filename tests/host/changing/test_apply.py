@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.fakes import fake_tools
+from support.fakes_on_path import fake_tools
 from support.nodes import APART, RELEASE, TOGETHER, Device, bare, reboot
 from support.tree import grow, snapshot
 from wholecard.core import UsageError, WholecardError

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.fakes import fake_tools
+from support.fakes_on_path import fake_tools
 from support.faults import WRITES, Fault, counted, die, die_half_way, killed, points_of, refuse
 from support.nodes import APART, bare
 from support.transactions import Node, fast_folder, without_times

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from differential import card_limits
-from support.novasites import FACTS, site
+from support.sites import FACTS, site
 from wholecard.core.releases import release
 from wholecard.nova.desired.card_quotas import (
     lacks_unified_limits,

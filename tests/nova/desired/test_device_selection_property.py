@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.novasites import AUDIO, BMC, H100, H100_SECOND, NVME, RTX, function, host, site
+from support.sites import AUDIO, BMC, H100, H100_SECOND, NVME, RTX, function, host, site
 from wholecard.core import UsageError
 from wholecard.core.releases import RELEASES, Release
 from wholecard.host.facts.host import Host

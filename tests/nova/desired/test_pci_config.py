@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.novasites import (
+from support.sites import (
     AUDIO,
     BMC,
     FACTS,

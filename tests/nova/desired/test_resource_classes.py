@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.novasites import FACTS, H100_SECOND, RTX, eight, site
+from support.sites import FACTS, H100_SECOND, RTX, eight, site
 from wholecard.nova.desired.device_selection import select_devices
 from wholecard.nova.desired.placement_tags import PlacementUse
 from wholecard.nova.desired.resource_classes import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.novasites import FACTS, eight
+from support.sites import FACTS, eight
 from wholecard.nova.desired.site_checks import check_site, configs, warnings
 from wholecard.site.load import SiteError, SiteFile, issue_line, read_site
 from wholecard.site.yaml_positions import SiteIssue

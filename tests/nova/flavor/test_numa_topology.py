@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.chains import cloud, request
+from support.small_cloud import cloud, request
 from wholecard.core.releases import release
 from wholecard.explain.explain import explain
 from wholecard.nova.flavor.extra_specs import LayoutError

@@ -6,7 +6,7 @@ import pytest
 
 from differential import placement
 from differential.environments import RELEASES
-from support.chains import request
+from support.small_cloud import request
 from wholecard.core.releases import release
 from wholecard.nova.flavor.resource_request import resource_request
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.faults import die, killed, points_of
-from support.nova_lint_hosts import ALIAS, FILTERS, H100, rules, service
+from support.lint_hosts import ALIAS, FILTERS, H100, rules, service
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import release
 from wholecard.host.changing import journal

@@ -16,11 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.nova_lint_hosts import ALIAS, FILTERS, H100, hosts
-from support.nova_lint_large import LARGE, Large
+from support.lint_hosts import ALIAS, FILTERS, H100, hosts
+from support.lint_large_files import LARGE, Large
+from support.nova_conf import parsed
 from wholecard.core.releases import RELEASES
-from wholecard.nova.conf.conf_file import ConfFile
-from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Facts, Service, lint
 from wholecard.nova.lint.fixes import fixed
 from wholecard.nova.lint.output.github import to_github
@@ -118,7 +117,7 @@ def check(data: list[bytes], roles: list[Any], major: int, on: list[str]) -> Non
     """Lint these files for these roles, write every format, and check each diagnostic."""
     facts = tuple(Facts(name, hosts()[name]) for name in on)
     services = [
-        Service(NovaConf((ConfFile.parse(text, f"{n}.conf"),)), RELEASES[major], role, facts)
+        Service(parsed(text, f"{n}.conf"), RELEASES[major], role, facts)
         for n, (text, role) in enumerate(zip(data, roles, strict=True))
     ]
     diagnostics = lint(services)
@@ -166,7 +165,7 @@ def test_any_file_is_answered() -> None:
 @given(files(), st.sampled_from([None, *ROLES]), st.integers(0, len(RELEASES) - 1))
 def test_fixes_come_to_an_end(data: bytes, role: Any, major: int) -> None:
     """Fixes of any file end, and leave nothing that has a certain fix."""
-    conf = NovaConf((ConfFile.parse(data),))
+    conf = parsed(data)
     service = Service(conf, RELEASES[major], role)
     result = fixed([service], lint)
     again = fixed(result.services, lint)
@@ -195,7 +194,7 @@ def calls(data: bytes) -> int:
     # Facts are derived once and kept; the first file would pay for the second.
     facts = (Facts("gpu-01", hosts()["gpu-01"]),)
     assert facts[0].devices
-    service = Service(NovaConf((ConfFile.parse(data),)), RELEASES[-1], "compute", facts)
+    service = Service(parsed(data), RELEASES[-1], "compute", facts)
     before = sys.getprofile()
     sys.setprofile(note)
     try:

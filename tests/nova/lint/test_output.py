@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from sarif_pydantic import Sarif
 
-from support.nova_lint_hosts import service
+from support.lint_hosts import service
 from wholecard.nova.lint import lint
 from wholecard.nova.lint.output.github import to_github
 from wholecard.nova.lint.output.plain_json import to_json

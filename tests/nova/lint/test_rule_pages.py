@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.nova_lint_hosts import service
+from support.lint_hosts import service
 from wholecard.core.rules import RULES
 from wholecard.nova.lint import Diagnostic, Service, lint
 from wholecard.nova.options import ROLES, Role

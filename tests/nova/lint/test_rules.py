@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from support.nova_lint_hosts import ALIAS, FILTERS, H100, only, rules, service
+from support.lint_hosts import ALIAS, FILTERS, H100, only, rules, service
+from support.nova_conf import parsed
 from wholecard.core import Severity, WholecardError
 from wholecard.core.near_names import NearNames
 from wholecard.core.position import Position
 from wholecard.core.releases import RELEASES, release
-from wholecard.nova.conf.conf_file import ConfFile
 from wholecard.nova.conf.oslo_values import read_values
-from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER, default_filters
 from wholecard.nova.lint import Service, lint
 from wholecard.nova.lint.json_positions import diagnose, spans
@@ -187,7 +186,7 @@ def test_near_names(name: str, near: str | None) -> None:
 
 def test_one_file_for_all_roles() -> None:
     """A file that several roles share has nothing that is unread where one of them reads it."""
-    conf = NovaConf((ConfFile.parse(f"[pci]\nalias = {ALIAS}\n{SCHEDULER}".encode()),))
+    conf = parsed(f"[pci]\nalias = {ALIAS}\n{SCHEDULER}".encode())
     services = [Service(conf, release("2025.2"), role) for role in ("api", "scheduler", "compute")]
     assert rules(*services) == []
     assert rules(services[0]) == ["WC215"]
@@ -222,7 +221,7 @@ def test_filters_of_somebody_elses(available: str, item: str, found: list[str]) 
 
 def test_what_is_the_same_is_said_once() -> None:
     """A finding that two roles have in one file is one finding of both."""
-    conf = NovaConf((ConfFile.parse(b"[pci]\nalias = {}\n"),))
+    conf = parsed(b"[pci]\nalias = {}\n")
     roles = [Service(conf, release("2025.2"), role) for role in ("api", "compute")]
     assert [each.roles for each in lint(roles)] == [("api", "compute")]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.nova_lint_hosts import function, h100, host, rules, service
+from support.lint_hosts import function, h100, host, rules, service
+from support.nova_conf import parsed
 from wholecard.core.releases import release
-from wholecard.nova.conf.conf_file import ConfFile
-from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Diagnostic, Facts, Service, lint
 from wholecard.nova.options import Role
 from wholecard.site.model import Site
@@ -65,7 +64,7 @@ def spec(name: str) -> str:
 
 def part(role: Role, text: str, *on: Facts, path: str = "") -> Service:
     """A service with Placement, on these hosts."""
-    conf = NovaConf((ConfFile.parse((PLACEMENT + text).encode(), path or f"{role}.conf"),))
+    conf = parsed((PLACEMENT + text).encode(), path or f"{role}.conf")
     return Service(conf, release("2025.2"), role, on)
 
 
@@ -81,8 +80,8 @@ def said(diagnostics: list[Diagnostic]) -> list[tuple[str, str]]:
 def api(text: str = ALIASES) -> Service:
     """nova-api with the aliases of all hosts."""
     return Service(
-        NovaConf((ConfFile.parse(
-            f"[filter_scheduler]\npci_in_placement = true\n[pci]\n{text}".encode(), "api.conf"),)),
+        parsed(
+            f"[filter_scheduler]\npci_in_placement = true\n[pci]\n{text}".encode(), "api.conf"),
         release("2025.2"), "api",
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.nova_match_hosts import ASKING, NEW
+from support.match_hosts import ASKING, NEW
 from wholecard.nova.match import (
     AliasError,
     RequestError,

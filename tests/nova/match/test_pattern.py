@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.nova_match_hosts import EXAMPLES
+from support.match_hosts import EXAMPLES
 from wholecard.nova.match.pattern import DangerousPatternError, compiled
 
 SAFE = [".*", "[0-2]", "4[12]|c1", "(?i)A0", "^00$", "(a+)+$", "(0|00)*x", "0{4}", "a{4000000000}",

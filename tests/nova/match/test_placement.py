@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.nova_match_hosts import ALL, ASKING, CARD, NEW, PLAIN, REPORTING, VF, spec, specs
+from support.match_hosts import ALL, ASKING, CARD, NEW, PLAIN, REPORTING, VF, spec, specs
 from wholecard.nova.match import (
     Device,
     PciRequest,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.nova_match_hosts import (
+from support.match_hosts import (
     ALL,
     CARD,
     FAR_CARD,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.nova_match_hosts import ALL, CARD, EXAMPLES, FAR_CARD, PLAIN, SYSFS
+from support.match_hosts import ALL, CARD, EXAMPLES, FAR_CARD, PLAIN, SYSFS
 from wholecard.nova.match import (
     AliasError,
     Device,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.novasites import FACTS, site
+from support.sites import FACTS, site
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, release
 from wholecard.nova.desired.pci_config import pci_configs

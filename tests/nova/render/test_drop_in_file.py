@@ -11,7 +11,7 @@ import pytest
 from oslo_config import cfg
 
 from support.golden import compare
-from support.novasites import FACTS, site
+from support.sites import FACTS, site
 from wholecard.core import UsageError
 from wholecard.core.releases import RELEASES, Release, release
 from wholecard.nova.conf.oslo_values import read_values

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.novasites import FACTS, H100_SECOND, eight, site
+from support.sites import FACTS, H100_SECOND, eight, site
 from wholecard.core.releases import release
 from wholecard.host.facts.host import Host
 from wholecard.lab.base import cache

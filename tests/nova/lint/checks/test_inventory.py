@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from support.nova_lint_hosts import ALIAS, FILTERS, H100, function, h100, host, only, rules, service
+from support.lint_hosts import ALIAS, FILTERS, H100, function, h100, host, only, rules, service
+from support.nova_conf import parsed
 from wholecard.core import Severity
 from wholecard.core.releases import release
-from wholecard.nova.conf.conf_file import ConfFile
-from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Facts, Service, lint
 
 REPORT = "[pci]\nreport_in_placement = true\n"
@@ -16,7 +15,7 @@ REPORT = "[pci]\nreport_in_placement = true\n"
 
 def on(text: str, *hosts: Facts) -> Service:
     """A compute with this text on these hosts."""
-    conf = NovaConf((ConfFile.parse(text.encode(), "compute.conf"),))
+    conf = parsed(text.encode(), "compute.conf")
     return Service(conf, release("2025.2"), "compute", hosts)
 
 

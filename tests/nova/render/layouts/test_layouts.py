@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from support.golden import compare
-from support.novasites import FACTS, RTX, eight, function, host, own, site
+from support.sites import FACTS, RTX, eight, function, host, own, site
 from wholecard.core import UsageError
 from wholecard.core.releases import RELEASES, Release, release
 from wholecard.nova.conf.oslo_values import read_values

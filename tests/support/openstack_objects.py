@@ -18,7 +18,7 @@ from wholecard.core import Action, Plan, marks
 from wholecard.transaction.engine import Outcome
 
 if TYPE_CHECKING:
-    from support.cloudapi import Answer, Api
+    from support.openstack_api import Answer, Api
 
 COMPUTE = "/compute/v2.1"
 FLAVOR = f"{COMPUTE}/flavors/f1"

@@ -8,7 +8,8 @@ from typing import Any
 
 from support import hosts
 from support.hosts import GIB
-from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
+from support.nova_conf import conf
+from support.placement import tree
 from wholecard.core.releases import release
 from wholecard.explain.evidence.evidence import (
     ComputeService,
@@ -16,27 +17,14 @@ from wholecard.explain.evidence.evidence import (
     HostEvidence,
 )
 from wholecard.host.facts.host import Cpu, Host, HugePagePool, Memory
-from wholecard.nova.conf.conf_file import ConfFile
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.pci import Function
 
 H100 = ("10de", "2330")
-CLASS = "CUSTOM_PCI_10DE_2330"
 ALIAS = '{"name": "h100", "vendor_id": "10de", "product_id": "2330", "device_type": "type-PF"}'
 SPEC = '{"vendor_id": "10de", "product_id": "2330"}'
 FILTERS = "ComputeFilter,PciPassthroughFilter,NUMATopologyFilter"
-
-
-def conf(path: str, **sections: Mapping[str, str | Iterable[str]]) -> NovaConf:
-    """A service's file: sections of options, one with several values written several times."""
-    lines = []
-    for section, options in sections.items():
-        lines.append(f"[{section}]")
-        for name, value in options.items():
-            values = [value] if isinstance(value, str) else value
-            lines += [f"{name} = {each}" for each in values]
-    return NovaConf((ConfFile.parse("\n".join(lines).encode(), path),))
 
 
 def api(alias: str | Iterable[str] = ALIAS, placement: bool = False) -> NovaConf:
@@ -97,41 +85,6 @@ def facts(
         *functions,
         cpu=Cpu(sockets=sockets, nodes=cpus),
         memory=Memory(gib * len(cpus) * GIB, memory, pages),
-    )
-
-
-def provider(address: str, used: int = 0, **fields: Any) -> ResourceProvider:
-    """A card in Placement. `resource_class`, `reserved`, `traits` and `consumers` as given."""
-    inventory = Inventory(
-        fields.get("resource_class", CLASS), fields.get("total", 1), fields.get("reserved", 0), used
-    )
-    traits = frozenset({"COMPUTE_MANAGED_PCI_DEVICE", *fields.get("traits", ())})
-    return ResourceProvider(
-        f"gpu-01_{address.upper()}",
-        inventories=(inventory,),
-        traits=traits,
-        consumers=fields.get("consumers"),
-    )
-
-
-def tree(
-    below: Iterable[ResourceProvider] | None = None,
-    traits: Iterable[str] = (),
-    **inventories: Inventory,
-) -> ProviderTree:
-    """What Placement has of the host: 32 VCPU, 256 GiB, 1,000 GB of disk, and two cards."""
-    machine = {
-        "VCPU": Inventory("VCPU", 32, 0, 0, 4.0, 32),
-        "PCPU": Inventory("PCPU", 16, 0, 0, 1.0, 16),
-        "MEMORY_MB": Inventory("MEMORY_MB", 262144, 512, 0, 1.0, 262144),
-        "DISK_GB": Inventory("DISK_GB", 1000, 0, 0, 1.0, 1000),
-    } | inventories
-    cards = (provider("0000:41:00.0"), provider("0000:c1:00.0")) if below is None else below
-    return ProviderTree(
-        ResourceProvider(
-            "gpu-01", "u1", inventories=tuple(machine.values()), traits=frozenset(traits)
-        ),
-        tuple(cards),
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 from support.hosts import by_slot, function, host
+from support.nova_conf import parsed
 from wholecard.core.releases import release
 from wholecard.host.facts.host import Host, KernelUse
-from wholecard.nova.conf.conf_file import ConfFile
-from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Diagnostic, Facts, Service, lint
 from wholecard.nova.options import Role
 from wholecard.pci import Function
@@ -77,7 +76,7 @@ def service(
     """A service with one file of this text, on the hosts of these names."""
     data = text.encode() if isinstance(text, str) else text
     facts = tuple(Facts(name, hosts()[name]) for name in on)
-    return Service(NovaConf((ConfFile.parse(data, path),)), release(series), role, facts)
+    return Service(parsed(data, path), release(series), role, facts)
 
 
 def rules(*services: Service) -> list[str]:

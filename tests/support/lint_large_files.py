@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from support.nova_lint_hosts import ALIAS, H100
+from support.lint_hosts import ALIAS, H100
 
 _REGEX = b'device_spec = {"address": {"bus": "(a?b?c?d?){9}[0-9a-f]*"}}\n'
 
