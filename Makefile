@@ -23,7 +23,7 @@ demo: tools ## the whole way on this machine: lab, host, servers, proof, report.
 	@$(RUN) wholecard lab demo --report "$(LAB_REPORT)"
 
 # Two workers: one has the lab, in order, the other everything else (tests/conftest.py).
-SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 
 test: tools lint types ## everything: linters, types, all tests, the lab included
 	@$(RUN) pytest $(SIDE_BY_SIDE)

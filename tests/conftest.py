@@ -8,6 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+LAB = "tests/lab/"
 
 # Trees are made on disk, and how long that takes is not ours to say. A run has the examples of the
 # run before it, so that what fails for one person fails for all; `make test-long` looks for others.
@@ -20,20 +24,28 @@ settings.load_profile(os.environ.get("WHOLECARD_HYPOTHESIS", "same"))
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tests out of a run that does not name them: `pytest -m long` does.
 
-    With `--dist loadgroup` one worker runs the tests of the lab in their order, from the start,
-    for they take longest; the others run the other files meanwhile, each file on one worker, and
-    first those with tests that may take longer than usual (a `timeout` of their own).
+    On several workers the lab's tests come first, for they take longest, and then the files with
+    tests that may take longer than usual (a `timeout` of their own).
     """
     if "long" not in config.option.markexpr:
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
-    # In a worker xdist puts it so; `dist` is "no" there (xdist/remote.py, setup_config).
-    if getattr(config.option, "loadgroup", False):
+    if os.environ.get("PYTEST_XDIST_WORKER"):
         items.sort(key=lambda item: (not item.get_closest_marker("lab"), -_most_seconds(item)))
-        for item in items:
-            group = "lab" if item.get_closest_marker("lab") else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """One worker runs the whole of tests/lab in its order, the others a file at a time."""
+    return _LabOnOneWorker(config, log)
+
+
+class _LabOnOneWorker(LoadScopeScheduling):  # type: ignore[misc]
+    # xdist's own loadgroup (3.8) writes groups into the names of tests where pytest 9.2 no longer
+    # reads them, and both workers started a lab.
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, _ = nodeid.partition("::")
+        return LAB if path.startswith(LAB) else path
 
 
 def _most_seconds(item: pytest.Item) -> float:

@@ -44,4 +44,6 @@ def from_click(error: Exception) -> WholecardError | None:
         return UsageError("")
     context = getattr(source, "ctx", None)
     command = context.command_path if context else "wholecard"
-    return UsageError(source.format_message(), resolution=f"See {command} --help")
+    # typer checks a value by pydantic, which begins so.
+    message = source.format_message().replace(": Value error, ", ": ")
+    return UsageError(message, resolution=f"See {command} --help")

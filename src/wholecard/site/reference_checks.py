@@ -14,7 +14,7 @@ from wholecard.site.error_words import Nearest, shown
 from wholecard.site.model import Match, Site
 from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
-# Stands for every host: no host's name has a space at its ends.
+# It means every host: no host's name has a space at its ends.
 _ANY = " any"
 
 Keys = tuple[str | int, ...]

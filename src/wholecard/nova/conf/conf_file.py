@@ -227,7 +227,7 @@ class _Parser(iniparser.BaseParser):
     def assignment(self, key: str, value: list[str]) -> None:
         line, start = self.value_start
         if not self.section:
-            self._note("no-section", f"{shown_name(key)} stands before the first section", line)
+            self._note("no-section", f"{shown_name(key)} is before the first section", line)
         self.file.entries.append(
             ConfEntry(self.file, self.section, key, "\n".join(value), line, len(value), start)
         )
