@@ -1,3 +1,1 @@
 """Emulated GPU hosts and a real OpenStack on one machine, in one folder, on loopback."""
-
-from __future__ import annotations

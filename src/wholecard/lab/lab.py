@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -75,10 +75,7 @@ class Lab:
         return (*CONTROL_SERVICES, *(spec.name for spec in self.nodes))
 
     def node(self, name: str, saved: Path | None = None) -> LabNode:
-        """The node of this name; `saved` is the folder of a saved lab that it wakes from.
-
-        Raises LabError where the lab has no such node.
-        """
+        """The node of this name, or LabError; it wakes from `saved`, the folder of a saved lab."""
         spec = next((spec for spec in self.nodes if spec.name == name), None)
         if spec is None:
             raise LabError(
@@ -99,27 +96,24 @@ def build_parts(folder: LabFolder, story: Story) -> Parts:
     require_tools()
     folder.top.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.cache.mkdir(exist_ok=True, mode=0o700)
-    with story.step("private Debian root (QEMU, RabbitMQ, MariaDB, kernel)"):
-        root = root_entry(folder)
-    with story.step("OpenStack's locked environment (nova 34 and its peers)"):
-        environment = environment_entry(folder, root)
 
-    def node() -> Path:
-        with story.step("the node's disk"):
-            return node_entry(folder, root, environment)
+    def build(title: str, entry: Callable[..., Path], *parts: Path) -> Path:
+        with story.step(title):
+            return entry(folder, *parts)
 
-    def guest() -> Path:
-        with story.step("the proof guest's image"):
-            return guest_entry(folder, root)
-
-    def seed() -> Path:
-        with story.step("OpenStack's databases"):
-            return seed_entry(folder, root, environment)
+    root = build("private Debian root (QEMU, RabbitMQ, MariaDB, kernel)", root_entry)
+    environment = build(
+        "OpenStack's locked environment (nova 34 and its peers)", environment_entry, root
+    )
 
     with ThreadPoolExecutor(3) as pool:
-        builds = [pool.submit(build) for build in (seed, node, guest)]
-        seed_path, node_path, guest_path = (build.result() for build in builds)
-    return Parts(root, environment, node_path, guest_path, seed_path)
+        builds = [
+            pool.submit(build, "OpenStack's databases", seed_entry, root, environment),
+            pool.submit(build, "the node's disk", node_entry, root, environment),
+            pool.submit(build, "the proof guest's image", guest_entry, root),
+        ]
+        seed, node, guest = (part.result() for part in builds)
+    return Parts(root, environment, node, guest, seed)
 
 
 def choose_accelerator(folder: LabFolder, root: Path) -> tuple[str, str]:
@@ -147,13 +141,6 @@ def new_lab(folder: LabFolder, parts: Parts, topology: Topology, accelerator: st
     for spec in nodes:
         folder.node(spec.name).mkdir()
     secrets = service_settings.load_secrets(parts.seed / SECRETS)
-    return _lab(folder, parts, nodes, accelerator, secrets)
-
-
-def _lab(
-    folder: LabFolder, parts: Parts, nodes: tuple[NodeSpec, ...], accelerator: str,
-    secrets: dict[str, str],
-) -> Lab:  # fmt: skip
     settings = service_settings.Settings(load_or_choose(folder), secrets)
     return Lab(folder, parts, settings, nodes, accelerator)
 
@@ -178,7 +165,8 @@ def current(folder: LabFolder) -> tuple[Lab, str] | None:
             NodeSpec(**values | {"topology": Topology(values["topology"])})
             for values in facts["nodes"]
         )
-        lab = _lab(folder, parts, nodes, facts["accelerator"], secrets)
+        settings = service_settings.Settings(load_or_choose(folder), secrets)
+        lab = Lab(folder, parts, settings, nodes, facts["accelerator"])
         return lab, str(facts["state"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -27,13 +27,9 @@ def build(
     if level not in range(1, 10):
         raise UsageError(f"gzip has no level {level}", resolution="Choose 1 to 9.")
     loaded = read_modules(root, release or kernel_release(root), modules)
-    content = cpio.archive(entries(static_busybox(root), loaded, init_script()))
+    init = resources.files("wholecard.guest.proof").joinpath("init.sh").read_bytes()
+    content = cpio.archive(entries(static_busybox(root), loaded, init))
     return gzip.compress(content, compresslevel=level, mtime=0)
-
-
-def init_script() -> bytes:
-    """The guest's `/init`."""
-    return resources.files("wholecard.guest.proof").joinpath("init.sh").read_bytes()
 
 
 def entries(busybox: bytes, modules: Sequence[Module], init: bytes) -> tuple[cpio.CpioEntry, ...]:

@@ -16,14 +16,8 @@ from wholecard.core import WholecardError
 # Drivers for a card's functions in the proof guest: graphics (bochs as an example of a DRM driver),
 # sound, NVMe, igb's VFs. Codec drivers come before the sound controller that looks for them: the
 # guest has no modprobe that the kernel could call (Documentation/admin-guide/sysctl/kernel.rst).
-GUEST_MODULES = (
-    "bochs",
-    "snd-hda-codec-generic",
-    "snd-hda-codec-hdmi",
-    "snd-hda-intel",
-    "nvme",
-    "igbvf",
-)
+GUEST_MODULES = ("bochs", "snd-hda-codec-generic", "snd-hda-codec-hdmi", "snd-hda-intel", "nvme",
+                 "igbvf")  # fmt: skip
 
 
 class ModuleError(WholecardError):
@@ -45,12 +39,8 @@ def module_name(path: str) -> str:
 
 def parse_dep(text: str) -> dict[str, tuple[str, ...]]:
     """modules.dep as a mapping of each module's path to the paths that it needs."""
-    table = {}
-    for line in text.splitlines():
-        path, colon, needs = line.partition(":")
-        if colon:
-            table[path.strip()] = tuple(needs.split())
-    return table
+    lines = (line.partition(":") for line in text.splitlines())
+    return {path.strip(): tuple(needs.split()) for path, colon, needs in lines if colon}
 
 
 def load_order(
@@ -103,10 +93,7 @@ def decompressed(path: str, data: bytes) -> bytes:
 
 
 def kernel_release(root: Path) -> str:
-    """The release of the only kernel of a root (`6.12.107+deb13-amd64`).
-
-    Raises ModuleError where it has none or more than one.
-    """
+    """The release (`6.12.107+deb13-amd64`) of a root's one kernel; ModuleError for none or more."""
     releases = sorted(file.parent.name for file in root.glob("lib/modules/*/modules.dep"))
     if len(releases) != 1:
         raise ModuleError(
@@ -119,10 +106,7 @@ def kernel_release(root: Path) -> str:
 def read_modules(
     root: Path, release: str, names: Sequence[str] = GUEST_MODULES
 ) -> tuple[Module, ...]:
-    """These modules of a root's kernel and all that they need, in the order of loading.
-
-    Raises ModuleError.
-    """
+    """These modules and all that they need, in the order of loading. Raises ModuleError."""
     base = root / "lib/modules" / release
     try:
         dep = parse_dep((base / "modules.dep").read_text())

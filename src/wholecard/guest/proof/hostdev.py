@@ -142,11 +142,8 @@ def _hostdev(element: ET.Element, controllers: Mapping[int, ET.Element]) -> Host
     if host is None or guest is None:
         raise ValueError("a <hostdev> has no address")
     alias = element.find("./alias")
-    return Hostdev(
-        host=str(host),
-        alias="" if alias is None else alias.get("name", ""),
-        path=_path(guest, controllers),
-    )
+    name = "" if alias is None else alias.get("name", "")
+    return Hostdev(str(host), name, _path(guest, controllers))
 
 
 def _path(address: Address, controllers: Mapping[int, ET.Element]) -> tuple[str, ...]:

@@ -156,7 +156,10 @@ def _records(text: str) -> tuple[list[Mapping[str, Any]], int]:
     for left, part in enumerate(parts, 1 - len(parts)):
         match = _RECORD.match(part)
         if match and checksum(match[2]) == match[1]:
-            records.append(_decoded(match[2]))
+            try:
+                records.append(json.loads(match[2]))
+            except ValueError as error:
+                raise _unreadable(f"a record is not JSON: {match[2]}") from error
         elif left or "\n" in part:
             damaged += 1
     return records, damaged
@@ -166,14 +169,6 @@ def checksum(text: str) -> str:
     """The 8 hexadecimal digits before a record's JSON text."""
     digest = hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
     return digest.hexdigest()[:8]
-
-
-def _decoded(text: str) -> Mapping[str, Any]:
-    try:
-        record: dict[str, Any] = json.loads(text)
-    except ValueError as error:
-        raise _unreadable(f"a record is not JSON: {text}") from error
-    return record
 
 
 def _function(record: Mapping[str, Any]) -> ProofFunction:
@@ -253,23 +248,15 @@ MACHINE_OWN = frozenset(
         "8086:2918",  # ICH9 LPC
         "8086:2922",  # ICH9 AHCI
         "8086:2930",  # ICH9 SMBus
-        "8086:2934",  # ICH9 UHCI 1 to 6 and EHCI 1 and 2
-        "8086:2935",
-        "8086:2936",
-        "8086:2937",
-        "8086:2938",
-        "8086:2939",
-        "8086:293a",
-        "8086:293c",
+        # ICH9 UHCI 1 to 6 and EHCI 1 and 2
+        *(f"8086:{device:04x}" for device in (*range(0x2934, 0x293B), 0x293C)),
         "8086:29c0",  # q35 host bridge
     }
 )
 
 
 def compare(
-    expected: Sequence[ExpectedFunction],
-    proof: Proof | None,
-    own: frozenset[str] = MACHINE_OWN,
+    expected: Sequence[ExpectedFunction], proof: Proof | None, own: frozenset[str] = MACHINE_OWN
 ) -> list[Finding]:
     """What the guest lacks, has in addition, or has without its driver; empty where all is right.
 

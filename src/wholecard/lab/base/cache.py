@@ -19,11 +19,7 @@ MARKER = ".complete.json"
 
 
 def entry(
-    cache: Path,
-    kind: str,
-    key: str,
-    build: Callable[[Path], None],
-    must_have: Sequence[str] = (),
+    cache: Path, kind: str, key: str, build: Callable[[Path], None], must_have: Sequence[str] = ()
 ) -> Path:
     """The folder `cache/KIND-KEY`, built by `build(folder)` where it is not whole.
 
@@ -124,9 +120,6 @@ def in_use(path: Path) -> bool:
 def mounts_in(path: Path) -> list[str]:
     """The mount points below a folder, the folder itself included (proc(5), mountinfo)."""
     top = str(path.resolve())
-    points = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = line.split()[4].encode().decode("unicode_escape")
-        if point == top or point.startswith(top + "/"):
-            points.append(point)
-    return points
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point in points if point == top or point.startswith(top + "/")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 from wholecard.lab.base import cache
@@ -17,13 +17,9 @@ FILE = "ports.json"
 # As the node sees them, whatever they are outside; below the ports that Linux gives to clients.
 OUTER_ADDRESS = "10.0.2.100"
 INNER = {
-    "keystone": 15000,
-    "glance": 19292,
-    "nova-api": 18774,
-    "placement": 18778,
-    "neutron": 19696,
-    "rabbitmq": 15682,
-}
+    "keystone": 15000, "glance": 19292, "nova-api": 18774, "placement": 18778,
+    "neutron": 19696, "rabbitmq": 15682,
+}  # fmt: skip
 PREFERRED = INNER | {"rabbitmq-dist": 15683, "epmd": 14369, "ssh": 12222}
 # Others come from here: Linux gives clients the ports from 32768 on, and a connection of somebody's
 # could hold one of those when the service wants it.
@@ -36,7 +32,7 @@ def choose(others: Collection[int] = ()) -> dict[str, int]:
     held: list[socket.socket] = []
     try:
         for name, preferred in PREFERRED.items():
-            held.append(_first_free(_candidates(preferred), others))
+            held.append(_first_free(preferred, others))
             ports[name] = held[-1].getsockname()[1]
     finally:
         for listener in held:
@@ -93,14 +89,8 @@ def _bind(port: int) -> socket.socket | None:
     return listener
 
 
-def _candidates(preferred: int) -> Iterator[int]:
-    """The preferred port, then the others in any order."""
-    yield preferred
-    yield from random.sample(OTHERS, len(OTHERS))
-
-
-def _first_free(ports: Iterable[int], others: Collection[int]) -> socket.socket:
-    for port in ports:
+def _first_free(preferred: int, others: Collection[int]) -> socket.socket:
+    for port in (preferred, *random.sample(OTHERS, len(OTHERS))):
         listener = None if port in others else _bind(port)
         if listener is not None:
             return listener

@@ -50,26 +50,16 @@ class Running:
 
 
 def start(
-    inside: Sandbox,
-    run_folder: Path,
-    name: str,
-    command: Sequence[str],
-    log: Path,
-    *,
-    workdir: str = "/",
+    inside: Sandbox, run_folder: Path, name: str, command: Sequence[str], log: Path
 ) -> subprocess.Popen[bytes]:
     """Start a service that outlives this process; what it prints goes to `log`."""
     marks = {MARK_LAB: str(run_folder), MARK_NAME: name}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         return subprocess.Popen(
-            inside.argv(command, workdir=workdir),
-            env=inside.env() | marks,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+            inside.argv(command), env=inside.env() | marks, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
 
 
 def running(run_folder: Path) -> dict[str, Running]:
@@ -78,9 +68,8 @@ def running(run_folder: Path) -> dict[str, Running]:
     for process in psutil.process_iter():
         try:
             environment = process.environ()
-            if process.status() == psutil.STATUS_ZOMBIE or environment.get(MARK_LAB) != str(
-                run_folder
-            ):
+            ours = environment.get(MARK_LAB) == str(run_folder)
+            if process.status() == psutil.STATUS_ZOMBIE or not ours:
                 continue
             # A program that sets its own title overwrites its environment, and with it the mark;
             # its parent still has it.

@@ -108,12 +108,8 @@ def require_tools() -> None:
                 "The lab runs its programs in a private Debian root.",
                 f"Install it: sudo apt-get install {package} (`make tools` does).",
             )
-    if is_rootless():
-        _require_user_namespaces()
-
-
-def _require_user_namespaces() -> None:
-    """Raise LabError where an ordinary user may not create user namespaces."""
+    if not is_rootless():
+        return
     trial = run(["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"], timeout=10, check=False)
     if trial.status != 0:
         raise LabError(

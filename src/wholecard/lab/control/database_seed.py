@@ -31,13 +31,8 @@ def seed_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
         service_settings.write_private(target / SECRETS, json.dumps(dict(values.secrets)))
         service_settings.write_all(values, target, environment)
         (target / "log").mkdir()
-        for name in (
-            "keystone/fernet",
-            "keystone/credential",
-            "keystone/receipts",
-            "nova",
-            "neutron",
-        ):
+        keys = [f"keystone/{kind}" for kind in ("fernet", "credential", "receipts")]
+        for name in (*keys, "nova", "neutron"):
             (target / name).mkdir(parents=True, mode=0o700)
         try:
             _fill(control, values)

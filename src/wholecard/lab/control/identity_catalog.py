@@ -28,12 +28,15 @@ def register(conn: Connection, settings: Settings) -> None:
     Raises CloudError.
     """
     with api_errors(conn, "register the services in Keystone"):
-        _users(conn, settings.secrets)
-        _endpoints(conn, settings)
+        identity = conn.identity
+        # clouds.yaml names v3; the SDK types it as either version.
+        if not isinstance(identity, Identity):
+            raise TypeError("clouds.yaml does not name identity API version 3")
+        _users(identity, settings.secrets)
+        _endpoints(identity, settings)
 
 
-def _users(conn: Connection, secrets: Mapping[str, str]) -> None:
-    identity = _identity(conn)
+def _users(identity: Identity, secrets: Mapping[str, str]) -> None:
     project = identity.find_project("service") or identity.create_project(
         name="service", domain_id="default"
     )
@@ -51,8 +54,7 @@ def _users(conn: Connection, secrets: Mapping[str, str]) -> None:
             identity.assign_project_role_to_user(project, user, roles[role])
 
 
-def _endpoints(conn: Connection, settings: Settings) -> None:
-    identity = _identity(conn)
+def _endpoints(identity: Identity, settings: Settings) -> None:
     services = {service.type: service for service in identity.services()}
     endpoints = {
         (endpoint.service_id, endpoint.interface): endpoint for endpoint in identity.endpoints()
@@ -68,11 +70,3 @@ def _endpoints(conn: Connection, settings: Settings) -> None:
                 )
             elif endpoint.url != url:
                 identity.update_endpoint(endpoint, url=url)
-
-
-def _identity(conn: Connection) -> Identity:
-    """Keystone's v3 API, which clouds.yaml names; the SDK types it as either version."""
-    identity = conn.identity
-    if not isinstance(identity, Identity):
-        raise TypeError("clouds.yaml does not name identity API version 3")
-    return identity

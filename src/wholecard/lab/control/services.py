@@ -8,8 +8,8 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wholecard.core import RunError
@@ -150,17 +150,15 @@ class Control:
         """Start RabbitMQ where it does not run and wait until it answers AMQP."""
         log = self.logs / "rabbitmq.log"
         home = self.run / "rabbitmq"
+        service = None
         if "rabbitmq" not in process.running(self.owner):
             if home.exists():
                 shutil.rmtree(home)
             home.mkdir(mode=0o700)
             (home / "enabled_plugins").write_text("[].\n")
-            inside = self.inside()
-            inside = Sandbox(inside.root, inside.mounts, environment=self._rabbitmq_environment())
+            inside = replace(self.inside(), environment=self._rabbitmq_environment())
             service = process.start(inside, self.owner, "rabbitmq",
                                     ["/usr/lib/rabbitmq/bin/rabbitmq-server"], log)  # fmt: skip
-        else:
-            service = None
         process.wait_until(
             lambda: speaks_amqp(self.ports["rabbitmq"]), timeout=90, what="RabbitMQ answers",
             service=service, log=log,
@@ -187,16 +185,12 @@ class Control:
             "RABBITMQ_LOG_BASE": "/lab/rabbitmq/log",
         }  # fmt: skip
 
-    def rabbitmqctl(self, words: Sequence[str]) -> str:
-        """What `rabbitmqctl WORDS` prints; raises RunError."""
-        inside = self.inside()
-        inside = Sandbox(inside.root, inside.mounts, environment=self._rabbitmq_environment())
-        command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", *words]
-        return inside.run(command, timeout=60).stdout
-
     def queues(self) -> dict[str, int]:
         """Each queue of the broker with the number of its consumers; raises RunError."""
-        rows = self.rabbitmqctl(["list_queues", "name", "consumers", "--silent"]).splitlines()
+        inside = replace(self.inside(), environment=self._rabbitmq_environment())
+        command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "list_queues", "name", "consumers",
+                   "--silent"]  # fmt: skip
+        rows = inside.run(command, timeout=60).stdout.splitlines()
         return {name: int(count) for name, _, count in (row.partition("\t") for row in rows)
                 if count.isdigit()}  # fmt: skip
 
@@ -221,13 +215,9 @@ class Control:
         )
 
     def _start_and_wait(
-        self,
-        name: str,
-        configuration: str,
-        command: list[str],
-        ready: Callable[[], bool],
+        self, name: str, configuration: str, command: list[str], ready: Callable[[], bool],
         every: float = 0.1,
-    ) -> None:
+    ) -> None:  # fmt: skip
         log = self.logs / f"{name}.out"
         service = None
         if name not in process.running(self.owner):

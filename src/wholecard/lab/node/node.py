@@ -79,11 +79,8 @@ class LabNode:
             with qmp.session(self._qmp) as control:
                 process.wait_until(
                     lambda: control.command("query-status")["status"] in ("paused", "running"),
-                    timeout=120,
-                    what="the saved node wakes",
-                    service=qemu,
-                    log=self.qemu_log,
-                )
+                    timeout=120, what="the saved node wakes", service=qemu, log=self.qemu_log,
+                )  # fmt: skip
                 control.command("cont")
 
     def command(self) -> list[str]:
@@ -183,11 +180,9 @@ class LabNode:
             try:
                 # While a node boots a connection may hang: a new one is tried soon.
                 answer = self.ssh(["sh", "-c", READY], timeout=30, connect_seconds=5)
+                boot = answer.stdout.strip()
             except RunError as error:
-                last = error.details
-                time.sleep(0.5)
-                continue
-            boot = answer.stdout.strip()
+                last, boot = error.details, ""
             if boot and boot != other_than:
                 return boot
             time.sleep(0.5)
@@ -198,9 +193,8 @@ class LabNode:
         return self.spec.name in process.running(self.run_folder)
 
     def _error(self, brief: str, details: str = "") -> LabError:
-        text = "\n".join(
-            filter(None, [details, log_tail(self.serial_log), log_tail(self.qemu_log)])
-        )
+        parts = [details, log_tail(self.serial_log), log_tail(self.qemu_log)]
+        text = "\n".join(filter(None, parts))
         return LabError(brief, text, "Run `wholecard lab down`, then the command again.")
 
     def reboot(self, boot: str, timeout: float = BOOT_SECONDS) -> str:
@@ -214,10 +208,7 @@ class LabNode:
             control.command("system_reset")
 
     def power_off(self, timeout: float = 300) -> None:
-        """Shut the node down by its own means and wait until its QEMU has ended.
-
-        systemd gives each service 90 s to end (DefaultTimeoutStopSec).
-        """
+        """Shut the node down; systemd gives each service 90 s to end (DefaultTimeoutStopSec)."""
         self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
         process.wait_until(
             lambda: not self.is_running(),

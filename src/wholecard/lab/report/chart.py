@@ -70,24 +70,18 @@ class Chart:
 
 
 def chart(steps: Sequence[Step], total: float) -> Chart:
-    """The chart of `steps`; `total` (seconds) is how long the story was.
-
-    A step without an end is drawn to the end of the story.
-    """
+    """The chart of a story of `total` seconds; a step without an end is drawn to the story's."""
     ordered = sorted(steps, key=lambda step: step.started)
     end = max([total, *(step.started + (step.seconds or 0.0) for step in ordered), 1.0])
     scale = (WIDTH - LABELS - RIGHT) / end
     bars = tuple(_bar(step, number, scale, end) for number, step in enumerate(ordered))
+    # The smallest round time with which there are few ticks.
+    distance = next((seconds for seconds in TICKS if end / seconds <= MOST_TICKS), TICKS[-1])
     ticks = tuple(
         Tick(LABELS + seconds * scale, duration(seconds))
-        for seconds in range(0, int(end) + 1, tick_seconds(end))
+        for seconds in range(0, int(end) + 1, distance)
     )
     return Chart(WIDTH, TOP + len(bars) * ROW + BOTTOM, bars, ticks)
-
-
-def tick_seconds(end: float) -> int:
-    """The distance of the ticks: the smallest round time with which there are few of them."""
-    return next((seconds for seconds in TICKS if end / seconds <= MOST_TICKS), TICKS[-1])
 
 
 def duration(seconds: float) -> str:

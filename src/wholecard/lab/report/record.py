@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wholecard.core import Finding
@@ -103,7 +102,7 @@ class DemoRecord:
 
     def to_json(self) -> str:
         """Everything, as JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=1, default=_plain)
+        return json.dumps(asdict(self), indent=1, default=_plain)
 
 
 def _plain(value: object) -> str:

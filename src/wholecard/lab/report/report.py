@@ -59,37 +59,31 @@ def write_report(record: DemoRecord, target: Path) -> None:
 def page(record: DemoRecord) -> str:
     """The page's text."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined,
+        autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     environment.filters |= {"plain": plain, "duration": duration}
     return environment.get_template(TEMPLATE).render(
-        title=TITLE,
-        record=record,
-        outcome=outcome(record),
-        way=way(record),
+        title=TITLE, record=record, outcome=outcome(record), way=way(record),
         chart=chart(record.steps, record.seconds),
         steps=sorted(record.steps, key=lambda step: step.started),
         servers=[(server, verdict(server)) for server in record.servers],
         memory=shares(record.memory_bytes),
-    )
+    )  # fmt: skip
 
 
 def outcome(record: DemoRecord) -> DemoOutcome:
     """Whether everything was proved, and if not what went wrong."""
     asked = [server for server in record.servers if not server.refusal_expected]
-    wrong = [*_failed_steps(record.steps), *_bad_servers(record.servers)]
+    bad = [server for server in record.servers if not server.as_it_should_be]
+    wrong = _failed_steps(record.steps)
+    wrong += [f"{server.name}: {verdict(server).words}" for server in bad]
     if not asked and not wrong:
         wrong = ["no server was asked to prove anything"]
     if wrong:
         return DemoOutcome(False, "Not proved", tuple(wrong))
-    count = sum(len(server.rows) for server in asked)
-    return DemoOutcome(
-        True, f"All proved: {counted(count, 'function')} in {counted(len(asked), 'server')}"
-    )
+    functions = counted(sum(len(server.rows) for server in asked), "function")
+    return DemoOutcome(True, f"All proved: {functions} in {counted(len(asked), 'server')}")
 
 
 def _failed_steps(steps: Sequence[Step]) -> list[str]:
@@ -98,14 +92,6 @@ def _failed_steps(steps: Sequence[Step]) -> list[str]:
         f"step unfinished: {step.title}"
         for step in steps
         if step.seconds is None and not step.failed
-    ]
-
-
-def _bad_servers(servers: Sequence[ServerRecord]) -> list[str]:
-    return [
-        f"{server.name}: {verdict(server).words}"
-        for server in servers
-        if not server.as_it_should_be
     ]
 
 

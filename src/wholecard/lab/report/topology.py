@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wholecard.lab.report.record import DemoRecord, ProofRow, ServerRecord, Station
 
@@ -119,10 +119,7 @@ def way(record: DemoRecord) -> Picture:
     cards = _cards(stations, server, vfio.bottom + GAP)
     host_bottom = max(card.bottom for card in cards) + PAD
     name = f"hypervisor host {server.host}" if server and server.host else "hypervisor host"
-    frames = (
-        _frame("control plane", MARGIN, plane_bottom),
-        _frame(name, host_top, host_bottom),
-    )
+    frames = (_frame("control plane", MARGIN, plane_bottom), _frame(name, host_top, host_bottom))
     arrows = (
         Arrow(api.middle, api.bottom, api.middle, bus.y, _kind(bus)),
         Arrow(scheduler.middle, bus.y, scheduler.middle, scheduler.bottom, _kind(scheduler)),
@@ -150,7 +147,7 @@ def _control_plane(stations: Mapping[str, Station]) -> tuple[Box, Box, Box]:
     api = _station(stations, "api", (MARGIN + PAD, top), HALF, 7)
     scheduler = _station(stations, "scheduler", (MARGIN + 2 * PAD + HALF, top), HALF, 7)
     height = max(api.height, scheduler.height)
-    api, scheduler = _as_high(api, height), _as_high(scheduler, height)
+    api, scheduler = replace(api, height=height), replace(scheduler, height=height)
     bus = _station(stations, "amqp", (MARGIN + PAD, api.bottom + GAP), INNER, 4, kind="bus")
     return api, scheduler, bus
 
@@ -174,8 +171,8 @@ def _hypervisor(
         )  # fmt: skip
     inside = max((chip.height for chip in chips), default=0)
     height = max(compute.height, kvm.height + inside + (PAD if chips else 0))
-    compute, kvm = _as_high(compute, height), _as_high(kvm, height)
-    return compute, kvm, tuple(_as_high(chip, inside) for chip in chips)
+    compute, kvm = replace(compute, height=height), replace(kvm, height=height)
+    return compute, kvm, tuple(replace(chip, height=inside) for chip in chips)
 
 
 def _cards(
@@ -194,7 +191,7 @@ def _cards(
                 f"card {number + 1}  {slot}", 7, lines)
         )  # fmt: skip
     height = max(box.height for box in boxes)
-    return tuple(_as_high(box, height) for box in boxes)
+    return tuple(replace(box, height=height) for box in boxes)
 
 
 def _lines_by_card(station: Station | None, server: ServerRecord | None) -> dict[str, list[str]]:
@@ -250,7 +247,3 @@ def _station(
 
 def _height(lines: Sequence[str]) -> int:
     return HEAD + len(lines) * LINE + FOOT
-
-
-def _as_high(box: Box, height: int) -> Box:
-    return Box(**{**box.__dict__, "height": height})

@@ -66,9 +66,8 @@ def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 30
     with story.step("cloud: nova-compute reports the cards to Placement") as step:
         for spec in lab.nodes:
             wait_for_compute(conn, spec.name, timeout)
-        step.saw(
-            "Placement's providers", providers_text(wait_for_providers(conn, all_free, timeout))
-        )
+        providers = wait_for_providers(conn, all_free, timeout)
+        step.saw("Placement's providers", providers_text(providers))
 
 
 def all_free(providers: Sequence[ResourceProvider]) -> bool:

@@ -46,10 +46,7 @@ def write_configuration(lab: Lab) -> None:
 
 
 def write_drop_ins(lab: Lab, file: SiteFile) -> DropIns:
-    """Render every role's drop-in from the site and write it into the lab's folder.
-
-    Raises UsageError for what nova would refuse.
-    """
+    """Write every role's drop-in, rendered from the site; UsageError for what nova would refuse."""
     config = cards_config(file)
     filters = read_enabled_filters([lab.folder.run / "etc/nova-scheduler/nova.conf"])
     texts = {role: render(role, config, filters, file.release) for role in ROLES}
@@ -61,10 +58,7 @@ def write_drop_ins(lab: Lab, file: SiteFile) -> DropIns:
 def start_cloud(
     lab: Lab, story: Story, seed: Path, drop_ins: Future[DropIns] | None = None
 ) -> Connection:
-    """Start the control plane on a copy of the databases in `seed`; wait until everything answers.
-
-    `drop_ins` is as for `start_services`.
-    """
+    """Start everything on a copy of the databases in `seed`; `drop_ins` as for `start_services`."""
     control = lab.control
     with story.step("cloud: databases, RabbitMQ"):
         database_seed.plant(seed, lab.folder.run)
@@ -91,9 +85,8 @@ def start_services(lab: Lab, story: Story, drop_ins: Future[DropIns] | None = No
         # A daemon asks Placement when it starts, and may end where that does not answer yet.
         _start(lab, tuple(APIS))
         _start(lab, tuple(DAEMONS))
-        step.saw(
-            "listening", "\n".join(f"127.0.0.1:{lab.settings.ports[name]} {name}" for name in APIS)
-        )
+        listening = [f"127.0.0.1:{lab.settings.ports[name]} {name}" for name in APIS]
+        step.saw("listening", "\n".join(listening))
     # A token has the catalog of the moment it was made: only a new one has the new endpoints.
     return connect(service_settings.CLOUD, lab.folder.clouds_yaml)
 

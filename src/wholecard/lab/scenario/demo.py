@@ -95,7 +95,8 @@ def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> 
         record.stations = stations.seen(lab, conn, first, proved)
         for station in record.stations:
             step.saw(station.name, "\n".join(station.seen))
-        record.memory_bytes = memory(lab)
+        services = process.running(lab.folder.run).items()
+        record.memory_bytes = {name: service.memory() for name, service in services}
     _freed(prove_cards.delete(lab, conn, story, [first, second]))
 
 
@@ -115,23 +116,14 @@ def _freed(findings: list[Finding]) -> None:
         raise LabError("cards are not free again", "\n".join(lines))
 
 
-def memory(lab: Lab) -> dict[str, int]:
-    """Bytes of memory of each service of the lab."""
-    return {name: service.memory() for name, service in process.running(lab.folder.run).items()}
-
-
 def machine() -> str:
     """This machine in a line: processor, cores, memory, system."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = models[0] if models else platform.machine()
     total = psutil.virtual_memory().total
-    return (f"{_processor()}, {os.cpu_count()} cores, {total / (1 << 30):.0f} GiB, "
+    return (f"{processor}, {os.cpu_count()} cores, {total / (1 << 30):.0f} GiB, "
             f"{platform.freedesktop_os_release().get('PRETTY_NAME', 'Linux')}")  # fmt: skip
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def versions(lab: Lab) -> dict[str, str]:

@@ -78,10 +78,7 @@ def power_on(lab: Lab, story: Story, name: str = GPU_NODE.name) -> LabNode:
 
 
 def look(agent: Agent, story: Story, scratch: Path) -> str:
-    """`inspect` and `check`: what the bare host has, and what prevents passthrough of its cards.
-
-    Returns the facts as JSON.
-    """
+    """`inspect` and `check` of the bare host, both printed; returns the facts as JSON."""
     with story.step("node: inspect and check") as step:
         agent.install(scratch)
         facts = agent.run("inspect", "--json").stdout

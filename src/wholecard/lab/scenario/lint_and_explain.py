@@ -52,17 +52,14 @@ def explained(lab: Lab, server: str) -> ShownFindings:
     """`explain --server` of one that nova refused: files, facts and the running cloud."""
     file = read_site(site_path(lab))
     files = Files(
-        api=conf_paths(lab, "api"),
-        scheduler=conf_paths(lab, "scheduler"),
+        api=conf_paths(lab, "api"), scheduler=conf_paths(lab, "scheduler"),
         placement=conf_paths(lab, "placement"),
-        computes={spec.name: conf_paths(lab, "compute") for spec in lab.nodes},
-        site=file,
+        computes={spec.name: conf_paths(lab, "compute") for spec in lab.nodes}, site=file,
+    )  # fmt: skip
+    request = ExplainRequest(
+        ServerSelector(server=server), files, service_settings.CLOUD, lab.folder.clouds_yaml
     )
-    answer = explain_server(
-        ExplainRequest(
-            ServerSelector(server=server), files, service_settings.CLOUD, lab.folder.clouds_yaml
-        )
-    )
+    answer = explain_server(request)
     text = io.StringIO()
     out = Console(file=text, width=WIDTH, highlight=False, color_system=None)
     for block in blocks(answer):

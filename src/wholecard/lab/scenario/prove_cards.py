@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openstack.connection import Connection
 
@@ -15,7 +14,7 @@ from wholecard.core import Finding
 from wholecard.core.units import size_text
 from wholecard.guest.proof import hostdev, record
 from wholecard.lab.base.node_spec import GPU_NODE
-from wholecard.lab.base.steps import Step, Story
+from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
 from wholecard.lab.report.record import ProofRow, ServerRecord
 from wholecard.lab.scenario import emulated_gpu, views
@@ -25,6 +24,7 @@ from wholecard.lab.scenario.lint_and_explain import explained
 ACTIVE_SECONDS = 240
 PROOF_SECONDS = 300
 DELETE_SECONDS = 120
+FREE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -56,53 +56,37 @@ def read_proof(
     if outcome.status != "ACTIVE":
         return without_proof(flavor, booted, refusal_expected=False)
     with story.step(f"server {outcome.name}: the guest's own report") as step:
-        text = servers.wait_for_console(
-            conn, outcome.id, lambda console: record.parse(console).complete, PROOF_SECONDS
+        console = servers.wait_for_console(
+            conn, outcome.id, lambda text: record.parse(text).complete, PROOF_SECONDS
         )
         seconds = time.monotonic() - booted.asked_at
-        server = compare(lab, flavor, booted, text, seconds, step)
+        report = record.parse(console)
+        xml = views.domain_xml(lab.node(outcome.host or ""), outcome.id)
+        hostdevs = hostdev.parse(xml)
+        located = hostdev.locate(hostdevs, report)
+        expected = emulated_gpu.EXPECTED[flavor.name]
+        findings = record.compare(expected, report)
+        ids = {host: function.id for host, function in located.items()}
+        findings += hostdev.same_card(emulated_gpu.ASKED[flavor.name], hostdevs, ids)
+        step.saw("the guest's report on its console", console)
+        step.saw("libvirt's XML of the server", xml)
+        server = replace(
+            without_proof(flavor, booted, refusal_expected=False), seconds_to_proof=seconds,
+            rows=rows(expected, located), findings=tuple(findings),
+        )  # fmt: skip
         step.note = verdict(server)
     return server
-
-
-def compare(
-    lab: Lab, flavor: FlavorWish, booted: Booted, console: str, seconds: float, step: Step
-) -> ServerRecord:
-    """The record of a server from its console and its domain's XML."""
-    outcome = booted.outcome
-    report = record.parse(console)
-    xml = views.domain_xml(lab.node(outcome.host or ""), outcome.id)
-    hostdevs = hostdev.parse(xml)
-    located = hostdev.locate(hostdevs, report)
-    findings = record.compare(emulated_gpu.EXPECTED[flavor.name], report)
-    ids = {host: function.id for host, function in located.items()}
-    findings += hostdev.same_card(emulated_gpu.ASKED[flavor.name], hostdevs, ids)
-    step.saw("the guest's report on its console", console)
-    step.saw("libvirt's XML of the server", xml)
-    return dataclasses.replace(
-        without_proof(flavor, booted, refusal_expected=False),
-        seconds_to_proof=seconds,
-        rows=rows(emulated_gpu.EXPECTED[flavor.name], located),
-        findings=tuple(findings),
-    )
 
 
 def without_proof(flavor: FlavorWish, booted: Booted, *, refusal_expected: bool) -> ServerRecord:
     """The record of a server whose guest has not reported, refused by nova or not."""
     outcome = booted.outcome
     return ServerRecord(
-        name=outcome.name,
-        flavor=flavor.name,
-        asked=flavor.extra_specs["pci_passthrough:alias"],
-        status=outcome.status,
-        host=outcome.host or "",
-        fault=outcome.fault,
-        seconds_to_active=outcome.seconds,
-        seconds_to_proof=None,
-        refusal_expected=refusal_expected,
-        rows=(),
-        findings=(),
-    )
+        name=outcome.name, flavor=flavor.name, asked=flavor.extra_specs["pci_passthrough:alias"],
+        status=outcome.status, host=outcome.host or "", fault=outcome.fault,
+        seconds_to_active=outcome.seconds, seconds_to_proof=None,
+        refusal_expected=refusal_expected, rows=(), findings=(),
+    )  # fmt: skip
 
 
 def explain(lab: Lab, story: Story, record: ServerRecord, booted: Booted) -> ServerRecord:
@@ -112,7 +96,7 @@ def explain(lab: Lab, story: Story, record: ServerRecord, booted: Booted) -> Ser
         step.saw(f"wholecard explain --server {booted.outcome.id}", shown.text)
         step.note = ", ".join(finding.rule for finding in shown.findings) or "no cause found"
     story.say(shown.text, title=f"$ wholecard explain --server {booted.outcome.id}")
-    return dataclasses.replace(record, findings=shown.findings)
+    return replace(record, findings=shown.findings)
 
 
 def rows(
@@ -126,7 +110,7 @@ def rows(
         row = ProofRow(function.name, function.id, host, guest_address="", driver="", bars="")
         if host:
             seen = left.pop(host)
-            row = dataclasses.replace(
+            row = replace(
                 row, guest_address=seen.address, driver=seen.driver or "none",
                 bars=bars_text(seen.bars),
             )  # fmt: skip
@@ -167,22 +151,12 @@ def delete(lab: Lab, conn: Connection, story: Story, booted: Sequence[Booted]) -
     with story.step("servers deleted, cards free again") as step:
         for server in booted:
             servers.delete_and_wait(conn, server.outcome.id, DELETE_SECONDS)
-        findings, text = _free_findings_in_time(lab, conn)
+        node, deadline = lab.node(GPU_NODE.name), time.monotonic() + FREE_SECONDS
+        findings, text = views.free_findings(lab.control, conn, node)
+        # nova frees its rows of pci_devices after the server is gone from the API.
+        while findings and time.monotonic() <= deadline:
+            time.sleep(0.5)
+            findings, text = views.free_findings(lab.control, conn, node)
         step.saw("the cards as nova, Placement and sysfs see them", text)
         step.note = "free in nova, Placement and sysfs" if not findings else "NOT free"
     return findings
-
-
-def _free_findings_in_time(
-    lab: Lab, conn: Connection, timeout: float = 60
-) -> tuple[list[Finding], str]:
-    """The views once the cards are free, or as they are when `timeout` seconds have passed.
-
-    nova frees its rows of pci_devices after the server is gone from the API.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        findings, text = views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))
-        if not findings or time.monotonic() > deadline:
-            return findings, text
-        time.sleep(0.5)

@@ -26,10 +26,7 @@ def facts_file(node: str) -> str:
 
 
 def write_site(lab: Lab, facts: Mapping[str, str]) -> SiteFile:
-    """Write the site file with the facts (JSON) of each node by its name, and read it.
-
-    Raises WholecardError where the facts are not those of a host.
-    """
+    """Write nodes' facts (JSON, by name) and the site file, and read it; raises WholecardError."""
     files = {node: facts_file(node) for node in facts}
     for node, text in facts.items():
         path = site_path(lab).with_name(files[node])

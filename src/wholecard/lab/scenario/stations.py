@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from openstack.connection import Connection
 
-from wholecard.cloud.client.servers import StateSeconds
 from wholecard.cloud.placement.resource_providers import allocations, providers
 from wholecard.core import RunError
 from wholecard.guest.proof import hostdev
@@ -25,9 +23,10 @@ def seen(lab: Lab, conn: Connection, booted: Booted, record: ServerRecord) -> li
     outcome = booted.outcome
     asked = (f"POST http://127.0.0.1:{lab.settings.ports['nova-api']}/v2.1/servers, "
              f"flavor {record.flavor} ({record.asked})")  # fmt: skip
+    states = ", ".join(f"{state.state} {state.seconds:.1f} s" for state in outcome.states)
     node = lab.node(outcome.host or "")
     return [
-        Station("api", "nova-api", (asked, f"server {outcome.id}", _answered(outcome.states))),
+        Station("api", "nova-api", (asked, f"server {outcome.id}", f"then {states}")),
         Station("amqp", "AMQP (RabbitMQ)", _queues(lab)),
         Station("scheduler", "nova-scheduler, Placement", _claimed(conn, outcome.id)),
         Station("compute", "nova-compute",
@@ -39,10 +38,6 @@ def seen(lab: Lab, conn: Connection, booted: Booted, record: ServerRecord) -> li
             for row in record.rows
         )),
     ]  # fmt: skip
-
-
-def _answered(states: Sequence[StateSeconds]) -> str:
-    return "then " + ", ".join(f"{state.state} {state.seconds:.1f} s" for state in states)
 
 
 def _queues(lab: Lab) -> tuple[str, ...]:
@@ -78,10 +73,9 @@ def _domain(node: LabNode, server_id: str) -> tuple[str, ...]:
     state = node.ssh(["virsh", "-c", "qemu:///system", "domstate", server_id], timeout=30)
     kind = re.search(r"<domain type='(\w+)'", xml)
     name = re.search(r"<name>([^<]+)</name>", xml)
-    kind_text = kind.group(1) if kind else "?"
     return (
-        f"domain {name.group(1) if name else '?'} is {state.stdout.strip()}",
-        f"type {kind_text}, {len(hostdev.parse(xml))} <hostdev> elements",
+        f"domain {name[1] if name else '?'} is {state.stdout.strip()}",
+        f"type {kind[1] if kind else '?'}, {len(hostdev.parse(xml))} <hostdev> elements",
     )
 
 

@@ -26,22 +26,9 @@ from wholecard.lab.control.database_seed import SECRETS
 from wholecard.lab.lab import SAVED_INSIDE, Lab
 from wholecard.lab.node.manifest import Manifest, read_manifest
 from wholecard.lab.parts import disk
+from wholecard.lab.scenario import control_plane, hypervisor
 from wholecard.lab.scenario.cloud_plan import offer, wait_for_cards, wait_until_listening
-from wholecard.lab.scenario.control_plane import (
-    DropIns,
-    start_cloud,
-    start_services,
-    write_configuration,
-    write_drop_ins,
-)
-from wholecard.lab.scenario.hypervisor import (
-    Agent,
-    configure_compute,
-    look,
-    power_on,
-    prepare,
-    reboot_and_verify,
-)
+from wholecard.lab.scenario.control_plane import DropIns
 from wholecard.lab.scenario.lint_and_explain import linted
 from wholecard.lab.scenario.site_file import facts_file, site_path, write_site
 
@@ -111,27 +98,32 @@ def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
     The prepared lab is saved for the next `lab up` where it is not yet. Returns the bare node's
     files too, to compare them after a rollback.
     """
-    write_configuration(lab)
+    control_plane.write_configuration(lab)
     drop_ins: Future[DropIns] = Future()
     bare: list[Manifest] = []
 
     def node_side(cloud: Future[Connection]) -> None:
-        with _failing_too(drop_ins):
-            node = power_on(lab, story)
-            agent = Agent(node)
-            facts = {node.spec.name: look(agent, story, lab.folder.run)}
+        try:
+            node = hypervisor.power_on(lab, story)
+            agent = hypervisor.Agent(node)
+            facts = {node.spec.name: hypervisor.look(agent, story, lab.folder.run)}
             drop_ins.set_result(render_from(lab, story, facts))
+        except BaseException as error:
+            # The thread that waits for them fails too.
+            drop_ins.set_exception(error)
+            raise
         bare.append(read_manifest(node))
-        prepare(agent, story)
-        configure_compute(lab, node)
+        hypervisor.prepare(agent, story)
+        hypervisor.configure_compute(lab, node)
         # nova-compute starts with this boot. One that finds no Placement in the catalog never
         # looks again (seen with nova 34).
         cloud.result()
-        reboot_and_verify(node, agent, story)
-        keep_facts(lab, agent)
+        hypervisor.reboot_and_verify(node, agent, story)
+        # The facts of the node as it is now, prepared.
+        write_site(lab, {node.spec.name: agent.run("inspect", "--json").stdout})
 
     def cloud_side() -> Connection:
-        conn = start_cloud(lab, story, lab.parts.seed, drop_ins)
+        conn = control_plane.start_cloud(lab, story, lab.parts.seed, drop_ins)
         offer(lab, conn, story)
         return conn
 
@@ -144,21 +136,11 @@ def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
     return conn, bare[0]
 
 
-@contextmanager
-def _failing_too(future: Future[Any]) -> Iterator[None]:
-    """When the block fails, the future fails too, and with it the thread that waits for it."""
-    try:
-        yield
-    except BaseException as error:
-        future.set_exception(error)
-        raise
-
-
 def render_from(lab: Lab, story: Story, facts: Mapping[str, str]) -> DropIns:
     """The site file with the nodes' facts (JSON, by name), and every role's drop-in from it."""
     with story.step("node: nova.conf.d rendered from site.yaml and its facts") as step:
         file = write_site(lab, facts)
-        drop_ins = write_drop_ins(lab, file)
+        drop_ins = control_plane.write_drop_ins(lab, file)
         step.saw("site.yaml", file.path.read_text())
         for role, text in drop_ins.items():
             step.saw(f"wholecard nova render --role {role}", text)
@@ -169,11 +151,6 @@ def render_from(lab: Lab, story: Story, facts: Mapping[str, str]) -> DropIns:
         if shown.findings:
             raise LabError("nova lint has findings in what was rendered", shown.text)
     return drop_ins
-
-
-def keep_facts(lab: Lab, agent: Agent) -> None:
-    """Write the site file with the facts of the node as it is now, prepared."""
-    write_site(lab, {agent.node.spec.name: agent.run("inspect", "--json").stdout})
 
 
 def side_by_side(
@@ -204,7 +181,7 @@ def _restart_dead_services(lab: Lab, story: Story) -> Connection:
     if "rabbitmq" not in alive:
         with story.step("cloud: RabbitMQ again"):
             lab.control.start_rabbitmq()
-    conn = start_services(lab, story)
+    conn = control_plane.start_services(lab, story)
     wait_until_listening(lab, story)
     return conn
 
@@ -280,11 +257,11 @@ def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
     lost, and it waits for an answer until `rpc_response_timeout`. Its old connections are closed,
     because it would notice only after a minute that they are dead (TCP keepalive).
     """
-    write_configuration(lab)
+    control_plane.write_configuration(lab)
     node = lab.node(GPU_NODE.name, saved)
     facts = (saved / facts_file(node.spec.name)).read_text()
-    write_drop_ins(lab, write_site(lab, {node.spec.name: facts}))
-    conn = start_cloud(lab, story, saved)
+    control_plane.write_drop_ins(lab, write_site(lab, {node.spec.name: facts}))
+    conn = control_plane.start_cloud(lab, story, saved)
     with story.step("node: wake from its saved state") as step:
         files = f"{SAVED_INSIDE}/{node.spec.name}"
         disk.overlay(node.inside, f"{files}/{DISK}", "qcow2", node.folder, DISK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openstack.connection import Connection
@@ -52,7 +52,12 @@ def free_findings(control: Control, conn: Connection, node: LabNode) -> tuple[li
     rows = device_rows(control)
     bound = drivers(node, [row.address for row in rows])
     current = providers(conn)
-    findings = [*_rows_in_use(rows), *_not_on_vfio(bound)]
+    findings = _rows_in_use(rows)
+    findings += [
+        _held(address, f"its driver is {driver}, not vfio-pci")
+        for address, driver in bound.items()
+        if driver != "vfio-pci"
+    ]
     if not all_free(current):
         findings.append(_held("Placement", "not every unit of the cards is free"))
     text = "\n".join(
@@ -71,14 +76,6 @@ def _rows_in_use(rows: Sequence[DeviceRow]) -> list[Finding]:
         _held(row.address, f"nova's database has it {row.status} for {row.instance or 'no server'}")
         for row in rows
         if row.status != "available" or row.instance
-    ]
-
-
-def _not_on_vfio(bound: Mapping[str, str]) -> list[Finding]:
-    return [
-        _held(address, f"its driver is {driver}, not vfio-pci")
-        for address, driver in bound.items()
-        if driver != "vfio-pci"
     ]
 
 
