@@ -91,27 +91,17 @@ def answer_read(conn: Connection | None, doing: str, resolution: str = "") -> It
 
 # The first class that fits counts; reason and advice.
 _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
-    (
-        (keystone.ConnectTimeout, requests.exceptions.Timeout),
-        ("no answer in time", "Check that the service runs and is not overloaded."),
-    ),
-    (
-        (keystone.ConnectFailure, requests.exceptions.ConnectionError),
-        ("nothing answers there", "Check that the service runs and its address is right."),
-    ),
-    (
-        (keystone.DiscoveryFailure,),
-        ("no service with this API answers there", "Check that the service runs at its URL."),
-    ),
-    (
-        (keystone.MissingRequiredOptions, keystone.MissingAuthPlugin),
-        ("the credentials are incomplete", "Complete the cloud's entry in clouds.yaml."),
-    ),
-    (
-        (sdk.EndpointNotFound, keystone.EndpointNotFound),
-        ("the catalog has no such service", "Register its endpoint in Keystone."),
-    ),
-)
+    ((keystone.ConnectTimeout, requests.exceptions.Timeout),
+     ("no answer in time", "Check that the service runs and is not overloaded.")),
+    ((keystone.ConnectFailure, requests.exceptions.ConnectionError),
+     ("nothing answers there", "Check that the service runs and its address is right.")),
+    ((keystone.DiscoveryFailure,),
+     ("no service with this API answers there", "Check that the service runs at its URL.")),
+    ((keystone.MissingRequiredOptions, keystone.MissingAuthPlugin),
+     ("the credentials are incomplete", "Complete the cloud's entry in clouds.yaml.")),
+    ((sdk.EndpointNotFound, keystone.EndpointNotFound),
+     ("the catalog has no such service", "Register its endpoint in Keystone.")),
+)  # fmt: skip
 
 _BY_STATUS = {
     400: ("the request was refused", "The details have the reason."),

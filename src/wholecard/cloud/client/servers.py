@@ -161,7 +161,14 @@ def wait_for_console(
         seen = text
         if predicate(text):
             return text
-        _refuse_broken(conn, server_id)
+        with api_errors(conn, f"read the server {server_id}"):
+            server = conn.compute.get_server(server_id)
+        if server.status == "ERROR":
+            # No text will come.
+            fault = str((server.fault or {}).get("message", ""))
+            raise CloudError(
+                f"the server {server_id} is in ERROR", fault, "See nova-compute's log."
+            )
         return None
 
     return wait_until(
@@ -200,15 +207,3 @@ def delete_and_wait(conn: Connection, server_id: str, timeout: float) -> None:
         last=lambda: seen,
         resolution="See nova-compute's log; a compute that is down deletes it when it is up again.",
     )
-
-
-def _refuse_broken(conn: Connection, server_id: str) -> None:
-    """Raise CloudError where the server is in ERROR: no text will come."""
-    with api_errors(conn, f"read the server {server_id}"):
-        server = conn.compute.get_server(server_id)
-    if server.status == "ERROR":
-        raise CloudError(
-            f"the server {server_id} is in ERROR",
-            str((server.fault or {}).get("message", "")),
-            "See nova-compute's log.",
-        )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, ClassVar
 
 from openstack import exceptions as sdk
@@ -47,13 +47,8 @@ class CreateAggregate(Creation):
 
     def describe(self) -> str:
         """The command of the openstack client that does the same."""
-        zone = f" --zone {shlex.quote(self.zone)}" if self.zone else ""
-        return f"openstack aggregate create{zone} --property {MARK}={MADE} {_quoted(self.name)}"
-
-    @property
-    def state_before(self) -> State:
-        """No such aggregate."""
-        return {self.name: None}
+        zone = f" --zone {quote(self.zone)}" if self.zone else ""
+        return f"openstack aggregate create{zone} --property {MARK}={MADE} {quote(self.name)}"
 
     @property
     def state_after(self) -> State:
@@ -70,7 +65,10 @@ class CreateAggregate(Creation):
 
     def make(self, conn: Connection) -> str | None:
         """Create and mark it, or mark one that was half made; its id."""
-        aggregate = id_of(_find(conn, self.name)) or _create(conn, self.name, self.zone)
+        aggregate = id_of(_find(conn, self.name))
+        if aggregate is None:
+            fields: dict[str, Any] = {"name": self.name, **({ZONE: self.zone} if self.zone else {})}
+            aggregate = str(conn.compute.create_aggregate(**fields).id)
         _set_metadata(conn, aggregate, {MARK: MADE})
         return aggregate
 
@@ -115,7 +113,7 @@ class SetAggregateMetadata(AggregateValues):
 
     def describe(self) -> str:
         """The commands of the openstack client that do the same."""
-        return "\n".join(property_commands("aggregate", self.changes, _quoted(self.name)))
+        return "\n".join(property_commands("aggregate", self.changes, quote(self.name)))
 
     def look(self, conn: Connection) -> State:
         """These metadata as they are."""
@@ -151,7 +149,7 @@ class AddHosts(AggregateValues):
         """The commands of the openstack client that do the same."""
         return "\n".join(
             f"openstack aggregate {'remove' if after is None else 'add'} host "
-            f"{_quoted(self.name)} {_quoted(host)}"
+            f"{quote(self.name)} {quote(host)}"
             for host, _, after in self.changes
         )
 
@@ -204,18 +202,9 @@ def _find(conn: Connection, name: str) -> Aggregate | None:
     return next((each for each in _list(conn) if each.name == name), None)
 
 
-def _create(conn: Connection, name: str, zone: str | None) -> str:
-    fields: dict[str, Any] = {"name": name, **({ZONE: zone} if zone else {})}
-    return str(conn.compute.create_aggregate(**fields).id)
-
-
 def _set_metadata(conn: Connection, aggregate: str, metadata: State) -> None:
     # Not the SDK's call, which takes keys as Python keywords. None removes a key.
     answer = conn.compute.post(
         f"/os-aggregates/{aggregate}/action", json={"set_metadata": {"metadata": metadata}}
     )
     sdk.raise_from_response(answer)
-
-
-def _quoted(name: str) -> str:
-    return shlex.quote(name)

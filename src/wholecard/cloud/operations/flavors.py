@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import ClassVar
 
 from keystoneauth1 import exceptions as keystone
@@ -71,13 +71,8 @@ class CreateFlavor(Creation):
         private = "" if self.public else " --private"
         return (
             f"openstack flavor create --ram {self.ram_mb} --vcpus {self.vcpus}"
-            f" --disk {self.disk_gb} --description {MADE!r}{private} {quoted(self.name)}"
+            f" --disk {self.disk_gb} --description {MADE!r}{private} {quote(self.name)}"
         )
-
-    @property
-    def state_before(self) -> State:
-        """No such flavor."""
-        return {self.name: None}
 
     @property
     def state_after(self) -> State:
@@ -108,29 +103,19 @@ class CreateFlavor(Creation):
         """The id of the flavor of this name that is ours."""
         return own_id(_find(conn, self.name))
 
-    def unmake(
-        self,
-        conn: Connection,
-        made: str | None,
-        half: bool,  # noqa: ARG002 -- a flavor has its mark from the first
-    ) -> str | None:
-        """Delete it unless it is another one, or others set something on it or may use it."""
+    def unmake(self, conn: Connection, made: str | None, half: bool) -> str | None:  # noqa: ARG002
+        """Delete it unless it is another one, or others set something on it or may use it.
+
+        `half` does not matter: a flavor has its mark from the first.
+        """
         flavor = _find(conn, self.name)
         if flavor is None:
             return None
-        reason = why_not_ours(flavor, made) or self._why_in_use(conn, flavor)
+        reason = why_not_ours(flavor, made) or _why_in_use(conn, flavor)
         if reason:
             return f"flavor {self.name} stays: {reason}"
         conn.compute.delete_flavor(flavor.id)
         return None
-
-    @staticmethod
-    def _why_in_use(conn: Connection, flavor: Flavor) -> str | None:
-        if flavor.extra_specs:
-            return f"somebody set {', '.join(sorted(flavor.extra_specs))} on it"
-        having = () if flavor.public else _projects(conn, flavor.id)
-        projects = [project for project in having if not _is_gone(conn, project)]
-        return f"somebody let {', '.join(projects)} use it" if projects else None
 
 
 @dataclass(frozen=True)
@@ -183,7 +168,7 @@ class GiveFlavor(FlavorValues):
         """The commands of the openstack client that do the same."""
         return "\n".join(
             f"openstack flavor {'unset' if after is None else 'set'} --project {project}"
-            f" {quoted(self.name)}"
+            f" {quote(self.name)}"
             for project, _, after in self.changes
         )
 
@@ -257,6 +242,14 @@ def _list(conn: Connection, name: str | None = None) -> Iterator[Flavor]:
         )
 
 
+def _why_in_use(conn: Connection, flavor: Flavor) -> str | None:
+    if flavor.extra_specs:
+        return f"somebody set {', '.join(sorted(flavor.extra_specs))} on it"
+    having = () if flavor.public else _projects(conn, flavor.id)
+    projects = [project for project in having if not _is_gone(conn, project)]
+    return f"somebody let {', '.join(projects)} use it" if projects else None
+
+
 def _projects(conn: Connection, flavor_id: str) -> tuple[str, ...]:
     """Who has access to a private flavor; nobody where it is gone."""
     try:
@@ -281,15 +274,10 @@ def _find(conn: Connection, name: str) -> Flavor | None:
 
 def set_command(name: str, changes: tuple[Value, ...]) -> str:
     """The openstack client's commands for a flavor's extra specs."""
-    return "; ".join(property_commands("flavor", changes, quoted(name)))
+    return "; ".join(property_commands("flavor", changes, quote(name)))
 
 
 def _size(ram_mb: int, vcpus: int, disk_gb: int, public: bool, ours: bool) -> str:
     whose = "" if ours else ", not made by Wholecard"
     kind = "public" if public else "private"
     return f"{ram_mb} MiB, {vcpus} vCPU, {disk_gb} GiB, {kind}{whose}"
-
-
-def quoted(name: str) -> str:
-    """A name as a shell takes it."""
-    return shlex.quote(name)

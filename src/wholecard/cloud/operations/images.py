@@ -22,6 +22,7 @@ from wholecard.core import State, UsageError, WholecardError
 from wholecard.core.plan import HALF
 
 _CHUNK = 1 << 20
+_LOG = "Glance's log has the reason."
 _ON_ITS_WAY = frozenset({"saving", "importing", "uploading"})
 
 
@@ -79,10 +80,8 @@ class UploadImage(Creation):
         """Upload it; its id, None where another upload of it was there or came to its end."""
         desired = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
         if file_sha256(desired.file) != self.sha256:
-            raise CloudError(
-                f"{self.file} is not what it was when the plan was made",
-                resolution="Plan again, or roll back.",
-            )
+            brief = f"{self.file} is not what it was when the plan was made"
+            raise CloudError(brief, resolution="Plan again, or roll back.")
         image_id, uploaded = ensure_image(conn, desired)
         return image_id if uploaded else None
 
@@ -91,13 +90,11 @@ class UploadImage(Creation):
         images = [image for image in self._ours(conn) if image.status == "active"]
         return images[0].id if len(images) == 1 else None
 
-    def unmake(
-        self,
-        conn: Connection,
-        made: str | None,
-        half: bool,  # noqa: ARG002 -- an image has its mark before its content
-    ) -> str | None:
-        """Delete the image of this name and content that was made, or is the only one of ours."""
+    def unmake(self, conn: Connection, made: str | None, half: bool) -> str | None:  # noqa: ARG002
+        """Delete the image of this name and content that was made, or is the only one of ours.
+
+        `half` does not matter: an image has its mark before its content.
+        """
         notes = []
         images = self._ours(conn)
         if made is None and len(images) > 1:
@@ -112,17 +109,14 @@ class UploadImage(Creation):
                 conn.image.delete_image(image.id, ignore_missing=True)
             except (sdk.ForbiddenException, sdk.ConflictException) as error:
                 # 403 of one that is protected, 409 of one that a back end still needs.
-                if isinstance(error, sdk.ForbiddenException) and not self._protected(conn, image):
+                refused = isinstance(error, sdk.ForbiddenException)
+                if refused and not conn.image.get_image(image.id).is_protected:
                     raise
                 notes.append(f"{stays}{words_of(conn, error)}")
         return "; ".join(notes) or None
 
     def _ours(self, conn: Connection) -> list[Image]:
         return [image for image in find_images(conn, self.name) if image.sha256 == self.sha256]
-
-    @staticmethod
-    def _protected(conn: Connection, image: Image) -> bool:
-        return bool(conn.image.get_image(image.id).is_protected)
 
 
 @dataclass(frozen=True)
@@ -157,11 +151,8 @@ class SetImageProperties(Values):
                 patch.append({"op": verb, "path": path, "value": value})
             elif now[key] is not None:
                 patch.append({"op": "remove", "path": path})
-        answer = conn.image.patch(
-            f"/images/{self.id}",
-            data=json.dumps(patch),
-            headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
-        )
+        headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        answer = conn.image.patch(f"/images/{self.id}", data=json.dumps(patch), headers=headers)
         if answer.status_code == 404:
             raise GoneError(f"the image {self.name} is gone", resolution="See who deleted it.")
         sdk.raise_from_response(answer)
@@ -300,15 +291,9 @@ def _wait_active(conn: Connection, image_id: str, name: str, timeout: float) -> 
         with api_errors(conn, f"read the image {name}"):
             status = str(conn.image.get_image(image_id).status)
         if status in {"killed", "deleted"}:
-            raise CloudError(
-                f"the image {name} became {status}", resolution="Glance's log has the reason."
-            )
+            raise CloudError(f"the image {name} became {status}", resolution=_LOG)
         return image_id if status == "active" else None
 
     return wait_until(
-        f"the image {name} active",
-        probe,
-        timeout,
-        last=lambda: f"It is {status}.",
-        resolution="Glance's log has the reason.",
+        f"the image {name} active", probe, timeout, last=lambda: f"It is {status}.", resolution=_LOG
     )

@@ -66,6 +66,13 @@ class CloudOperation(Operation[Connection]):
 class Creation(CloudOperation):
     """Makes an object with our mark; its one value after is that it exists."""
 
+    name: str
+
+    @property
+    def state_before(self) -> State:
+        """No such object."""
+        return {self.name: None}
+
     @abstractmethod
     def make(self, conn: Connection) -> str | None:
         """Make it; the id of what was made, None where somebody else had made it meanwhile."""
@@ -114,9 +121,8 @@ class Assignment(CloudOperation):
 
     def do(self, conn: Connection, step: Step) -> dict[str, Any]:
         """Put the values that are not so yet."""
-        missing = {
-            name: value for name, value in self.state_after.items() if step.present[name] != value
-        }
+        after, present = self.state_after, step.present
+        missing = {name: value for name, value in after.items() if present[name] != value}
         if missing:
             self.give_back(conn, step, missing)
         return {}
@@ -175,7 +181,7 @@ def values(now: Mapping[str, str], desired: Mapping[str, str | None]) -> tuple[V
     )
 
 
-def differing(now: Mapping[str, str], desired: Mapping[str, str]) -> list[str]:
+def differing(now: Mapping[str, str], desired: Mapping[str, str | None]) -> list[str]:
     """One line for each desired value that is not so."""
     return [
         f"{name}: {shown(before)} instead of {shown(after)}"

@@ -48,13 +48,9 @@ def required(marked: Object | None, what: str, holder: str | None) -> Object:
     """
     if marked is None:
         raise GoneError(f"the {what} is gone", resolution="See who deleted it.")
-    if not marked.ours:
-        raise GoneError(
-            f"the {what} is not wholecard's any more", resolution="See who made the new one."
-        )
-    if holder not in (None, marked.id):
-        raise GoneError(
-            f"the {what} is {marked.id} and not {holder}, which was changed here",
-            resolution="See who made the new one.",
-        )
+    wrong = "" if marked.ours else "not wholecard's any more"
+    if marked.ours and holder not in (None, marked.id):
+        wrong = f"{marked.id} and not {holder}, which was changed here"
+    if wrong:
+        raise GoneError(f"the {what} is {wrong}", resolution="See who made the new one.")
     return marked

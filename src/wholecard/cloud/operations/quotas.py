@@ -190,18 +190,13 @@ class SetLimit(Values):
     def look(self, conn: Connection) -> State:
         """These limits as they are."""
         now = read_limits(conn, self.project, LimitPlace(self.service, self.region))
-        return {
-            resource: str(now[resource]) if resource in now else None
-            for resource, _, _ in self.changes
-        }
+        return {key: str(now[key]) if key in now else None for key, _, _ in self.changes}
 
     def put(self, conn: Connection, state: State) -> str | None:
         """Create, change or delete them, one call each."""
         identity = identity_of(conn)
-        ids = {
-            str(limit.resource_name): limit.id
-            for limit in _limits(conn, self.project, LimitPlace(self.service, self.region))
-        }
+        limits = _limits(conn, self.project, LimitPlace(self.service, self.region))
+        ids = {str(limit.resource_name): limit.id for limit in limits}
         for resource, value in sorted(state.items()):
             if value is None:
                 if resource in ids:
@@ -227,16 +222,16 @@ def limit_place(conn: Connection) -> LimitPlace:
     region by its name); where every limit so far has no region, it is none. Raises CloudError.
     """
     with answer_read(conn, "look for nova's limits in Keystone"):
-        services = [each for each in identity_of(conn).services() if each.type == "compute"]
+        identity = identity_of(conn)
+        services = [str(row.id) for row in identity.services() if row.type == "compute"]
         if not services:
             raise CloudError(
                 "Keystone has no service of type compute", resolution="Register nova in Keystone."
             )
-        service = str(services[0].id)
-        limits = identity_of(conn).registered_limits(service_id=service)
+        limits = identity.registered_limits(service_id=services[0])
         regions = {limit.region_id for limit in limits}
     region = conn.config.get_region_name()
-    return LimitPlace(service, None if regions == {None} or not region else str(region))
+    return LimitPlace(services[0], None if regions == {None} or not region else str(region))
 
 
 def read_registered(conn: Connection, place: LimitPlace) -> dict[str, RegisteredLimit]:

@@ -77,17 +77,14 @@ class SetHostTraits(Values):
 
     def describe(self) -> str:
         """The commands of the openstack client (osc-placement) that do the same."""
-        lines = []
-        added = [name for name, _, after in self.changes if after is not None]
-        removed = [name for name, _, after in self.changes if after is None]
-        for names, comment in ((added, "beside those it has"), (removed, "without these")):
-            if names:
-                words = " ".join(f"--trait {name}" for name in names)
-                lines.append(
-                    f"openstack resource provider trait set {words} {self.provider}"
-                    f"  # {self.host}, {comment}"
-                )
-        return "\n".join(lines)
+        added = [f"--trait {name}" for name, _, after in self.changes if after is not None]
+        removed = [f"--trait {name}" for name, _, after in self.changes if after is None]
+        return "\n".join(
+            f"openstack resource provider trait set {' '.join(words)} {self.provider}"
+            f"  # {self.host}, {comment}"
+            for words, comment in ((added, "beside those it has"), (removed, "without these"))
+            if words
+        )
 
     def look(self, conn: Connection) -> State:
         """Which of them the provider has; none where it is gone, as after its host."""

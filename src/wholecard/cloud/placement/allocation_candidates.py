@@ -94,12 +94,9 @@ def candidates(conn: Connection, query: str) -> AllocationCandidates:
     except sdk.BadRequestException as refused:
         # An unknown class or trait is 400: no provider has it.
         count, error = 0, str(refused.details or refused)
-    except sdk.HttpException as failure:
-        if failure.status_code is None or failure.status_code < 500:
+    except (keystone.ClientException, sdk.SDKException) as failure:
+        if (getattr(failure, "status_code", None) or 0) < 500:
             with api_errors(conn, "ask Placement for candidates"):
                 raise
         error = redact(str(failure), secrets_of(conn))
-    except (keystone.ClientException, sdk.SDKException):
-        with api_errors(conn, "ask Placement for candidates"):
-            raise
     return AllocationCandidates(count, time.monotonic() - start, error)

@@ -52,9 +52,8 @@ class ResourceProvider:
 
     def inventory(self, resource_class: str) -> Inventory | None:
         """The inventory of that class, None where the provider has none."""
-        return next(
-            (row for row in self.inventories or () if row.resource_class == resource_class), None
-        )
+        rows = self.inventories or ()
+        return next((row for row in rows if row.resource_class == resource_class), None)
 
 
 @dataclass(frozen=True)
@@ -66,15 +65,10 @@ class ProviderTree:
 
     def below_of_class(self, resource_class: str) -> tuple[Inventory, ...]:
         """The inventories of that class below the host's own provider."""
-        return _of_class(self.below, resource_class)
+        inventories = (provider.inventory(resource_class) for provider in self.below)
+        return tuple(row for row in inventories if row is not None)
 
     def of_class(self, resource_class: str) -> tuple[Inventory, ...]:
         """The inventories of that class at the host and below it."""
-        return _of_class((self.root, *self.below), resource_class)
-
-
-def _of_class(
-    providers: tuple[ResourceProvider, ...], resource_class: str
-) -> tuple[Inventory, ...]:
-    inventories = (provider.inventory(resource_class) for provider in providers)
-    return tuple(inventory for inventory in inventories if inventory is not None)
+        own, below = self.root.inventory(resource_class), self.below_of_class(resource_class)
+        return below if own is None else (own, *below)

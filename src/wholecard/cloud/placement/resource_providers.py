@@ -148,13 +148,8 @@ def _read(conn: Connection, listed: Iterable[ResourceProvider]) -> tuple[Resourc
     for provider in listed:
         with answer_read(conn, f"read the provider {provider.name}"):
             try:
-                read.append(
-                    replace(
-                        provider,
-                        inventories=_inventories(conn, provider),
-                        traits=_traits(conn, provider),
-                    )
-                )
+                inventories, traits = _inventories(conn, provider), _traits(conn, provider)
+                read.append(replace(provider, inventories=inventories, traits=traits))
             except sdk.NotFoundException:
                 continue
     return tuple(sorted(read, key=lambda provider: provider.name))

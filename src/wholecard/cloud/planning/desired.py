@@ -5,7 +5,7 @@ It has only what the release has; what the release lacks is a finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,12 +14,7 @@ from wholecard.core import Finding, Severity
 from wholecard.core.capabilities import Capability
 from wholecard.core.releases import RELEASES, Release
 from wholecard.host.facts.host import Host
-from wholecard.nova.desired.card_quotas import (
-    lacks_unified_limits,
-    limited_classes,
-    quota_driver,
-    why_uncounted,
-)
+from wholecard.nova.desired import card_quotas
 from wholecard.nova.desired.unsupported import UnsupportedError
 from wholecard.nova.options import FLAVOR_KEYS, IMAGE_KEYS, NUMA_POLICIES, UNIFIED_DRIVER
 from wholecard.site.card_matching import functions_of
@@ -97,18 +92,13 @@ class DesiredCloud:
 def desired_cloud(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
     """The desired state for a cloud of that release; `facts` are its hosts', as far as known."""
     findings: list[Finding] = []
-    flavors = [
-        _flavor(site, name, flavor, facts, release, findings)
-        for name, flavor in site.flavors.items()
-    ]
-    images = [
-        _image(site, name, image, facts, release, findings) for name, image in site.images.items()
-    ]
+    about = (facts, release, findings)
+    flavors = [_flavor(site, name, flavor, *about) for name, flavor in site.flavors.items()]
+    images = [_image(site, name, image, *about) for name, image in site.images.items()]
     findings += _narrow_images(flavors, images)
-    if lacks_unified_limits(site, release):
-        findings.append(
-            _lacking("quotas", "unified limits", Capability.UNIFIED_LIMITS.since, release)
-        )
+    if card_quotas.lacks_unified_limits(site, release):
+        since = Capability.UNIFIED_LIMITS.since
+        findings.append(_lacking("quotas", "unified limits", since, release))
     return DesiredCloud(
         release=release,
         flavors=tuple(flavors),
@@ -209,11 +199,10 @@ def _has_consumer_card(site: Site, facts: Mapping[str, Host]) -> bool:
     )
 
 
-def _narrow_images(flavors: list[DesiredFlavor], images: list[DesiredImage]) -> list[Finding]:
+def _narrow_images(flavors: list[DesiredFlavor], images: list[DesiredImage]) -> Iterator[Finding]:
     """WC338: images without q35 and UEFI beside flavors with wide addresses."""
     wide = [flavor.name for flavor in flavors if "hw:maxphysaddr_mode" in flavor.extra_specs]
     needed = {"hw_machine_type": "q35", "hw_firmware_type": "uefi"}
-    findings = []
     for image in images if wide else ():
         lacks = [
             f"{key}={image.properties.get(key)}"
@@ -221,17 +210,14 @@ def _narrow_images(flavors: list[DesiredFlavor], images: list[DesiredImage]) -> 
             if value not in image.properties.get(key, "")
         ]
         if lacks:
-            findings.append(
-                Finding(
-                    "WC338",
-                    f"image {image.name}",
-                    Severity.WARNING,
-                    f"It has {' and '.join(lacks)}; with the cards of {', '.join(wide)} its guest "
-                    "does not see all of their memory.",
-                    "Set machine: q35 and firmware: uefi for it, if its guest can boot so.",
-                )
+            yield Finding(
+                "WC338",
+                f"image {image.name}",
+                Severity.WARNING,
+                f"It has {' and '.join(lacks)}; with the cards of {', '.join(wide)} its guest "
+                "does not see all of their memory.",
+                "Set machine: q35 and firmware: uefi for it, if its guest can boot so.",
             )
-    return findings
 
 
 def _aggregate(name: str, aggregate: SiteAggregate) -> DesiredAggregate:
@@ -259,8 +245,8 @@ def _host_traits(site: Site) -> Mapping[str, tuple[str, ...]]:
 
 def _driver(site: Site, release: Release) -> Literal["auto", "db", "unified"]:
     """The quota driver that nova's configuration is rendered with."""
-    driver = quota_driver(site, release)
-    if driver is None and not lacks_unified_limits(site, release):
+    driver = card_quotas.quota_driver(site, release)
+    if driver is None and not card_quotas.lacks_unified_limits(site, release):
         return "auto"
     return "unified" if driver == UNIFIED_DRIVER else "db"
 
@@ -268,37 +254,24 @@ def _driver(site: Site, release: Release) -> Literal["auto", "db", "unified"]:
 def _quotas(
     site: Site, facts: Mapping[str, Host], release: Release, findings: list[Finding]
 ) -> tuple[DesiredQuota, ...]:
-    reason, fix = why_uncounted(site, release), _UNTIL_COUNTED
+    reason, fix = card_quotas.why_uncounted(site, release), _UNTIL_COUNTED
     classes: Mapping[str, str] = {}
     try:
-        classes = limited_classes(site, facts, release)
+        classes = card_quotas.limited_classes(site, facts, release)
     except UnsupportedError as error:
         first = error.requests[0]
         reason, fix = f"their resource class is not known, for {first.what}.", first.resolution
     quotas = []
     for project, quota in site.quotas.items():
         if quota.cards and reason:
-            findings.append(_uncounted(project, quota.cards, reason, fix))
-        values = {"instances": quota.instances, "cores": quota.cores, "ram": quota.ram}
-        quotas.append(
-            DesiredQuota(
-                project,
-                {key: value for key, value in values.items() if value is not None},
-                {classes[kind]: count for kind, count in quota.cards.items() if kind in classes},
-            )
-        )
+            message = f"Its limit of {', '.join(quota.cards)} has no effect: {reason}"
+            subject = f"quota of {project}"
+            findings.append(Finding("WC336", subject, Severity.WARNING, message, fix))
+        limits = {"instances": quota.instances, "cores": quota.cores, "ram": quota.ram}
+        values = {key: value for key, value in limits.items() if value is not None}
+        cards = {classes[kind]: count for kind, count in quota.cards.items() if kind in classes}
+        quotas.append(DesiredQuota(project, values, cards))
     return tuple(quotas)
-
-
-def _uncounted(project: str, kinds: Iterable[str], reason: str, fix: str) -> Finding:
-    """WC336: a limit of cards that nothing enforces."""
-    return Finding(
-        "WC336",
-        f"quota of {project}",
-        Severity.WARNING,
-        f"Its limit of {', '.join(kinds)} has no effect: {reason}",
-        fix,
-    )
 
 
 def _lacking(subject: str, what: str, since: int, release: Release) -> Finding:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
-from wholecard.cloud.operations.flavors import (
-    CreateFlavor,
-    Flavor,
-    FlavorWish,
-    GiveFlavor,
-    SetExtraSpecs,
-    quoted,
-    set_command,
-)
+from wholecard.cloud.operations import flavors as operations
+from wholecard.cloud.operations.flavors import Flavor, FlavorWish
 from wholecard.cloud.operations.operation import backwards, differing, values
 from wholecard.core import Action
 from wholecard.core.plan import shown
@@ -20,38 +14,26 @@ from wholecard.core.plan import shown
 
 def plan_flavor(flavor: Flavor | None, desired: FlavorWish) -> list[Action]:
     """What makes or completes a flavor that has no `differences`."""
+    name = desired.name
     actions: list[Action] = []
+    delete = f"openstack flavor delete {quote(name)}"
     if flavor is None:
-        actions.append(_create(desired))
+        size = (desired.ram_mb, desired.vcpus, desired.disk_gb)
+        create = operations.CreateFlavor(name, *size, not desired.projects)
+        reason = "the cloud has no flavor of that name"
+        actions.append(Action("create flavor", name, reason, create, delete))
     specs = values({} if flavor is None else flavor.extra_specs, desired.extra_specs)
     if specs:
-        undo = f"openstack flavor delete {quoted(desired.name)}"
-        if flavor is not None:
-            undo = set_command(desired.name, backwards(specs))
-        actions.append(
-            Action(
-                kind="set extra specs of flavor",
-                subject=desired.name,
-                reason="they ask for the card and define the guest's layout",
-                do=SetExtraSpecs(desired.name, specs),
-                undo=undo
-                if flavor is not None
-                else f"openstack flavor delete {quoted(desired.name)}",
-            )
-        )
+        undo = delete if flavor is None else operations.set_command(name, backwards(specs))
+        reason = "they ask for the card and define the guest's layout"
+        set_specs = operations.SetExtraSpecs(name, specs)
+        actions.append(Action("set extra specs of flavor", name, reason, set_specs, undo))
     allowed = {} if flavor is None else dict.fromkeys(flavor.projects, "yes")
     access = values(allowed, dict.fromkeys(desired.projects, "yes"))
     if access:
-        give = GiveFlavor(desired.name, access)
-        actions.append(
-            Action(
-                kind="give flavor",
-                subject=desired.name,
-                reason="it is private to its projects",
-                do=give,
-                undo=GiveFlavor(desired.name, backwards(access)).describe().replace("\n", "; "),
-            )
-        )
+        give = operations.GiveFlavor(name, access)
+        take = operations.GiveFlavor(name, backwards(access)).describe().replace("\n", "; ")
+        actions.append(Action("give flavor", name, "it is private to its projects", give, take))
     return actions
 
 
@@ -65,10 +47,8 @@ def differences(flavor: Flavor | None, desired: FlavorWish) -> list[str]:
     lines = size_differences(flavor, desired)
     if flavor.ours:
         return lines
-    for key in sorted({*flavor.extra_specs, *desired.extra_specs}):
-        value, target = flavor.extra_specs.get(key), desired.extra_specs.get(key)
-        if value != target:
-            lines.append(f"{key}: {shown(value)} instead of {shown(target)}")
+    none = dict.fromkeys(flavor.extra_specs)
+    lines += differing(flavor.extra_specs, {**none, **desired.extra_specs})
     if desired.projects:
         access = dict.fromkeys(flavor.projects, "yes")
         lines += differing(access, dict.fromkeys(desired.projects, "yes"))
@@ -104,15 +84,3 @@ def size_differences(flavor: Flavor, desired: FlavorWish) -> list[str]:
     return [
         f"{label}: {value} instead of {target}" for label, value, target in pairs if value != target
     ]
-
-
-def _create(desired: FlavorWish) -> Action:
-    return Action(
-        kind="create flavor",
-        subject=desired.name,
-        reason="the cloud has no flavor of that name",
-        do=CreateFlavor(
-            desired.name, desired.ram_mb, desired.vcpus, desired.disk_gb, not desired.projects
-        ),
-        undo=f"openstack flavor delete {quoted(desired.name)}",
-    )

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from wholecard.cloud.client.images import Image
-from wholecard.cloud.operations.aggregates import (
-    ZONE,
-    AddHosts,
-    CreateAggregate,
-    SetAggregateMetadata,
-)
-from wholecard.cloud.operations.flavors import Flavor, FlavorWish, quoted
+from wholecard.cloud.operations import aggregates
+from wholecard.cloud.operations.flavors import Flavor, FlavorWish
 from wholecard.cloud.operations.images import SetImageProperties, UploadImage
 from wholecard.cloud.operations.operation import CloudOperation, backwards, differing, values
 from wholecard.cloud.operations.quotas import SetQuota
@@ -80,10 +76,7 @@ def _plan_traits(
 
 
 def _plan_aggregate(
-    desired: DesiredAggregate,
-    current: CurrentCloud,
-    actions: list[Action],
-    findings: list[Finding],
+    desired: DesiredAggregate, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
     name = desired.name
     aggregate = next((row for row in current.aggregates if row.name == name), None)
@@ -100,29 +93,25 @@ def _plan_aggregate(
     changes = values(metadata, desired.metadata)
     if changes:
         reason = "the scheduler uses it"
-        operation = SetAggregateMetadata(name, changes)
-        undo = SetAggregateMetadata(name, backwards(changes))
+        operation = aggregates.SetAggregateMetadata(name, changes)
+        undo = aggregates.SetAggregateMetadata(name, backwards(changes))
         actions.append(_action("set metadata of aggregate", name, reason, operation, undo))
     joining = values(members, hosts)
     if joining:
         reason = "the site file has them in it"
-        add, remove = AddHosts(name, joining), AddHosts(name, backwards(joining))
+        add = aggregates.AddHosts(name, joining)
+        remove = aggregates.AddHosts(name, backwards(joining))
         actions.append(_action("add hosts to aggregate", name, reason, add, remove))
 
 
 def _create_aggregate(desired: DesiredAggregate, actions: list[Action]) -> Mapping[str, str]:
     """The action that creates it; the metadata that it has then: its zone alone."""
-    zone = desired.metadata.get(ZONE)
-    actions.append(
-        Action(
-            "create aggregate",
-            desired.name,
-            "the cloud has no aggregate of that name",
-            CreateAggregate(desired.name, zone),
-            f"openstack aggregate delete {desired.name!r}",
-        )
-    )
-    return {} if zone is None else {ZONE: zone}
+    name, zone = desired.name, desired.metadata.get(aggregates.ZONE)
+    operation = aggregates.CreateAggregate(name, zone)
+    reason = "the cloud has no aggregate of that name"
+    undo = f"openstack aggregate delete {name!r}"
+    actions.append(Action("create aggregate", name, reason, operation, undo))
+    return {} if zone is None else {aggregates.ZONE: zone}
 
 
 def _plan_image(
@@ -131,18 +120,19 @@ def _plan_image(
     # A server's snapshot that inherited our properties is neither ours nor another's.
     images = [row for row in current.images.get(desired.name, ()) if not row.copied]
     others = [image for image in images if image.sha256 is None]
+    for image in others:
+        lines = differing(image.properties, desired.properties)
+        if lines:
+            findings.append(_others("image", desired.name, [f"image {image.id}", *lines]))
     if others:
-        for image in others:
-            lines = differing(image.properties, desired.properties)
-            if lines:
-                findings.append(_others("image", desired.name, [f"image {image.id}", *lines]))
         return
     file = current.files.get(desired.name)
     complete = [image for image in images if image.status not in {"queued", "killed"}]
     if not complete:
         _plan_upload(desired, file, images, actions, findings)
     for image in complete:
-        if file is not None and _other_content(image, file):
+        content = (image.sha256, image.disk_format)
+        if file is not None and content != (file.sha256, file.disk_format):
             findings.append(_unchangeable_image(image, file))
         else:
             actions += _set_properties(image, desired)
@@ -157,15 +147,10 @@ def _set_properties(image: Image, desired: DesiredImage) -> Iterable[Action]:
         yield _action("set properties of image", desired.name, reason, operation, undo)
 
 
-def _other_content(image: Image, file: ImageFile) -> bool:
-    return (image.sha256, image.disk_format) != (file.sha256, file.disk_format)
-
-
 def _unchangeable_image(image: Image, file: ImageFile) -> Finding:
-    return Finding(
+    return _warning(
         "WC331",
         f"image {image.name}",
-        Severity.WARNING,
         f"Glance has it with other content than {file.path}, and an image's content cannot be "
         "changed.",
         "Give the new one another name, or delete the old one: servers that were created from it "
@@ -181,15 +166,9 @@ def _plan_upload(
     findings: list[Finding],
 ) -> None:
     if file is None:
-        findings.append(
-            Finding(
-                "WC334",
-                f"image {desired.name}",
-                Severity.WARNING,
-                "Glance has no image of that name, and the site file names no file for it.",
-                "Name its file, or upload it yourself with the properties of the site file.",
-            )
-        )
+        message = "Glance has no image of that name, and the site file names no file for it."
+        fix = "Name its file, or upload it yourself with the properties of the site file."
+        findings.append(_warning("WC334", f"image {desired.name}", message, fix))
         return
     half = any(image.sha256 == file.sha256 for image in begun)
     properties = tuple(sorted(desired.properties.items()))
@@ -222,20 +201,17 @@ def _plan_flavor(
         actions += flavors.plan_flavor(flavor, full)
         findings += _surplus(flavor, full)
     elif flavor.ours and flavors.size_differences(flavor, full):
-        findings.append(_unchangeable_flavor(flavor, lines))
+        findings.append(
+            _warning(
+                "WC331",
+                f"flavor {flavor.name}",
+                f"{'; '.join(lines)}. nova cannot change that of a flavor.",
+                "Give the new one another name, or delete the old one: its servers have a copy.\n"
+                f"  openstack flavor delete {flavor.id}",
+            )
+        )
     else:
         findings.append(_others("flavor", desired.name, lines))
-
-
-def _unchangeable_flavor(flavor: Flavor, lines: Iterable[str]) -> Finding:
-    return Finding(
-        "WC331",
-        f"flavor {flavor.name}",
-        Severity.WARNING,
-        f"{'; '.join(lines)}. nova cannot change that of a flavor.",
-        "Give the new one another name, or delete the old one: its servers have a copy.\n"
-        f"  openstack flavor delete {flavor.id}",
-    )
 
 
 def _surplus(flavor: Flavor | None, desired: FlavorWish) -> Iterable[Finding]:
@@ -245,16 +221,12 @@ def _surplus(flavor: Flavor | None, desired: FlavorWish) -> Iterable[Finding]:
         return
     keys, projects = flavors.beyond(flavor, desired)
     commands = [
-        *(f"openstack flavor unset --property {quoted(key)} {flavor.id}" for key in keys),
+        *(f"openstack flavor unset --property {quote(key)} {flavor.id}" for key in keys),
         *(f"openstack flavor unset --project {project} {flavor.id}" for project in projects),
     ]
-    yield Finding(
-        "WC339",
-        f"flavor {desired.name}",
-        Severity.WARNING,
-        f"{'; '.join(lines)}. It is not changed, because another person may have set it.",
-        "Write it into the site file, or remove it yourself:\n  " + "\n  ".join(commands),
-    )
+    message = f"{'; '.join(lines)}. It is not changed, because another person may have set it."
+    fix = "Write it into the site file, or remove it yourself:\n  " + "\n  ".join(commands)
+    yield _warning("WC339", f"flavor {desired.name}", message, fix)
 
 
 def _plan_quotas(
@@ -288,20 +260,16 @@ def _action(
 
 
 def _others(kind: str, name: str, lines: Iterable[str]) -> Finding:
-    return Finding(
-        "WC330",
-        f"{kind} {name}",
-        Severity.WARNING,
-        f"It exists, differs, and was not created by wholecard: {'; '.join(lines)}.",
-        "wholecard does not change it. Use another name in the site file, or change it yourself.",
-    )
+    message = f"It exists, differs, and was not created by wholecard: {'; '.join(lines)}."
+    fix = "wholecard does not change it. Use another name in the site file, or change it yourself."
+    return _warning("WC330", f"{kind} {name}", message, fix)
 
 
 def _unknown(subject: str, what: str) -> Finding:
-    return Finding(
-        "WC333",
-        subject,
-        Severity.WARNING,
-        f"{what}; what the site file wants of it is left out.",
-        "Correct the name in the site file, or plan again when it exists.",
-    )
+    message = f"{what}; what the site file wants of it is left out."
+    fix = "Correct the name in the site file, or plan again when it exists."
+    return _warning("WC333", subject, message, fix)
+
+
+def _warning(rule: str, subject: str, message: str, fix: str) -> Finding:
+    return Finding(rule, subject, Severity.WARNING, message, fix)

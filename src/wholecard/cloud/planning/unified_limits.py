@@ -6,8 +6,10 @@ What has no registered limit counts as a limit of 0 before 2025.1, and later whe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wholecard.cloud.operations.operation import values
-from wholecard.cloud.operations.quotas import UNLIMITED, LimitPlace, RegisterLimit, SetLimit
+from wholecard.cloud.operations.quotas import UNLIMITED, RegisterLimit, SetLimit
 from wholecard.cloud.planning.current import CurrentCloud
 from wholecard.cloud.planning.desired import DesiredCloud, DesiredQuota
 from wholecard.core import Action, Finding, Severity
@@ -31,7 +33,10 @@ def plan_limits(
     }
     resources = {resource for limits in by_project.values() for resource in limits}
     for resource in sorted(resources - current.registered.keys()):
-        actions.append(_register(resource, place))
+        register = RegisterLimit(resource, UNLIMITED, place.service, place.region)
+        reason = "a project's limit needs one; other projects have no limit (-1)"
+        undo = f"openstack registered limit delete ID  # that of {resource}"
+        actions.append(Action("register limit", resource, reason, register, undo))
     for project, limits in by_project.items():
         own = current.limits.get(project, {})
         changes = values({name: str(value) for name, value in own.items()}, limits)
@@ -41,7 +46,7 @@ def plan_limits(
             reason = "the site limits it"
             operation = SetLimit(*keystone, changes)
             actions.append(Action("set limits", project, reason, operation, undo))
-    _missing(desired, resources | current.registered.keys(), findings)
+    findings += _missing(desired, resources | current.registered.keys())
 
 
 def _undo_text(name: str, before: str | None) -> str:
@@ -56,18 +61,7 @@ def _limits(quota: DesiredQuota) -> dict[str, str | None]:
     }
 
 
-def _register(resource: str, place: LimitPlace) -> Action:
-    operation = RegisterLimit(resource, UNLIMITED, place.service, place.region)
-    return Action(
-        "register limit",
-        resource,
-        "a project's limit needs one; other projects have no limit (-1)",
-        operation,
-        f"openstack registered limit delete ID  # that of {resource}",
-    )
-
-
-def _missing(desired: DesiredCloud, registered: set[str], findings: list[Finding]) -> None:
+def _missing(desired: DesiredCloud, registered: set[str]) -> Iterator[Finding]:
     """WC335: what nova counts of the site's flavors, and takes as a limit of 0."""
     counted = {"servers"}
     if not has(desired.release, Capability.LENIENT_LIMITS):
@@ -78,15 +72,12 @@ def _missing(desired: DesiredCloud, registered: set[str], findings: list[Finding
         if policies & {"dedicated", "mixed"}:
             counted.add("class:PCPU")
     for resource in sorted(counted - registered):
-        findings.append(
-            Finding(
-                "WC335",
-                resource,
-                Severity.ERROR,
-                "Keystone has no registered limit of it for nova, and nova takes that as a limit "
-                "of 0: no server starts.",
-                "Register it, -1 for no limit:\n"
-                "  openstack registered limit create --service nova --region REGION "
-                f"--default-limit -1 {resource}",
-            )
+        yield Finding(
+            "WC335",
+            resource,
+            Severity.ERROR,
+            "Keystone has no registered limit of it for nova, and nova takes that as a limit of 0: "
+            "no server starts.",
+            "Register it, -1 for no limit:\n  openstack registered limit create --service nova "
+            f"--region REGION --default-limit -1 {resource}",
         )
