@@ -54,8 +54,7 @@ def run_checks(
     """The results of the checks in their order, run up to the first one that fails."""
     results: list[CheckResult] = []
     for name, check in checks.items():
-        stopped = first_failed(results) is not None
-        result = CheckResult("not run") if stopped else check(subject)
+        result = CheckResult("not run") if first_failed(results) else check(subject)
         results.append(replace(result, name=name))
     return tuple(results)
 
@@ -63,8 +62,3 @@ def run_checks(
 def first_failed(results: tuple[CheckResult, ...] | list[CheckResult]) -> CheckResult | None:
     """The check that failed, None where all passed or are not known."""
     return next((result for result in results if result.state == "failed"), None)
-
-
-def unknown_results(results: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
-    """The checks without the facts that they need."""
-    return tuple(result for result in results if result.state == "unknown")

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from wholecard.core import Finding, Severity
 from wholecard.core.releases import release
-from wholecard.explain.check_result import CheckResult, first_failed, run_checks, unknown_results
+from wholecard.explain.check_result import CheckResult, first_failed, run_checks
 from wholecard.explain.checks.filters import MISSING_FILTER
 from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.checks.registry import CHECKS, REQUEST_CHECKS
 from wholecard.explain.evidence.card_providers import card_providers
-from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Refusal
+from wholecard.explain.evidence.evidence import Evidence, Refusal
 from wholecard.explain.evidence.host_devices import devices_on
 from wholecard.explain.evidence.requested_devices import in_placement, requested_devices
 from wholecard.explain.refusals import kind_of
@@ -41,7 +41,7 @@ class HostAnswer:
     @property
     def unknown(self) -> tuple[CheckResult, ...]:
         """The checks without the facts that they need."""
-        return unknown_results(self.checks)
+        return tuple(result for result in self.checks if result.state == "unknown")
 
     @property
     def answer(self) -> Literal["yes", "no", "unknown"]:
@@ -131,11 +131,7 @@ def _for_cards(case: HostCase) -> bool:
     if devices.devices is not None and requests and not any(map(devices.alike, requests)):
         return False
     elsewhere = any(card_providers(host.provider_tree) for host in case.evidence.hosts)
-    return not (elsewhere and _without_cards(host))
-
-
-def _without_cards(host: HostEvidence) -> bool:
-    return host.provider_tree is not None and not card_providers(host.provider_tree)
+    return not (elsewhere and host.provider_tree and not card_providers(host.provider_tree))
 
 
 # A host that fails here is not among those that the scheduler could choose.
@@ -212,9 +208,8 @@ def _common_cause(count: int, names: list[str], failures: Mapping[str, CheckResu
     causes = list(dict.fromkeys(failures[name].rule for name in names))
     if len(names) == 1:
         return f"{names[0]} would not take it ({causes[0]})."
-    if len(causes) == 1:
-        return f"None of the {count} hosts would take it, all for one reason ({causes[0]})."
-    return f"None of the {count} hosts would take it."
+    reason = f", all for one reason ({causes[0]})" if len(causes) == 1 else ""
+    return f"None of the {count} hosts would take it{reason}."
 
 
 def _host_findings(hosts: Iterable[HostAnswer], severity: Severity) -> Iterator[Finding]:
@@ -237,10 +232,7 @@ _HINTS: dict[str | None, tuple[str, frozenset[str]]] = {
         "the scheduler's filters left no host then",
         frozenset({"device_spec", "device type", "NUMA", "free", "service", "zone"}),
     ),
-    "hosts-refused": (
-        "each host that the scheduler chose refused it then",
-        frozenset(CHECKS),
-    ),
+    "hosts-refused": ("each host that the scheduler chose refused it then", frozenset(CHECKS)),
 }  # fmt: skip
 
 
@@ -263,13 +255,8 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
         rest = f"Not known: {_unknown_names(results)}."
     else:
         rest = "The state was another then: full, or a host down. Try again."
-    return Finding(
-        "WC329",
-        evidence.request.flavor_text,
-        Severity.ERROR,
-        f"Nothing that is known explains it now; {hint} ({message}). {rest}",
-        fix,
-    )
+    says = f"Nothing that is known explains it now; {hint} ({message}). {rest}"
+    return Finding("WC329", evidence.request.flavor_text, Severity.ERROR, says, fix)
 
 
 def _bug_in(evidence: Evidence, message: str) -> KnownBug | None:

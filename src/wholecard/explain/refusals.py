@@ -10,19 +10,9 @@ import re
 from typing import Literal
 
 Kind = Literal[
-    "alias-not-defined",
-    "alias-refused",
-    "quota",
-    "scheduler-found-no-card",
-    "no-candidate",
-    "filtered",
-    "hosts-refused",
-    "claim-cards",
-    "claim-numa",
-    "not-viable",
-    "attach",
-    "no-host",
-]
+    "alias-not-defined", "alias-refused", "quota", "scheduler-found-no-card", "no-candidate",
+    "filtered", "hosts-refused", "claim-cards", "claim-numa", "not-viable", "attach", "no-host",
+]  # fmt: skip
 
 _MESSAGES: tuple[tuple[Kind, str], ...] = (
     ("alias-not-defined", r"PCI alias .* is not defined"),
@@ -45,7 +35,4 @@ _MESSAGES: tuple[tuple[Kind, str], ...] = (
 
 def kind_of(message: str) -> Kind | None:
     """Which of nova's messages this is, None where it is none that we know."""
-    for kind, pattern in _MESSAGES:
-        if re.search(pattern, message):
-            return kind
-    return None
+    return next((kind for kind, pattern in _MESSAGES if re.search(pattern, message)), None)

@@ -66,11 +66,11 @@ def _alike(hosts: tuple[HostAnswer, ...]) -> list[list[HostAnswer]]:
             tuple((result.name, result.state) for result in host.checks),
         )
         groups.setdefault(key, []).append(host)
-    return sorted(groups.values(), key=lambda group: _passed(group[0]), reverse=True)
-
-
-def _passed(host: HostAnswer) -> int:
-    return sum(result.state in ("ok", "unknown") for result in host.checks)
+    return sorted(
+        groups.values(),
+        key=lambda group: sum(row.state in ("ok", "unknown") for row in group[0].checks),
+        reverse=True,
+    )
 
 
 def _head(hosts: list[HostAnswer]) -> Text:
@@ -121,10 +121,8 @@ def _joined(results: Iterable[CheckResult]) -> list[CheckResult]:
     for result in results:
         same = result.name if result.warning else result.says
         groups.setdefault((result.state, same), []).append(result)
-    return [
-        replace(group[0], name=", ".join(result.name for result in group))
-        for group in groups.values()
-    ]
+    named = ((group[0], ", ".join(row.name for row in group)) for group in groups.values())
+    return [replace(result, name=names) for result, names in named]
 
 
 def _table(results: list[CheckResult]) -> Iterator[Padding]:

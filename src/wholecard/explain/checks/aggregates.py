@@ -95,15 +95,8 @@ def isolated(
     return None
 
 
-def aggregates(case: HostCase, required: frozenset[str]) -> CheckResult | None:
-    """How the host's aggregates keep the request out, or may; None where they do not.
-
-    `required` are the traits that the request needs of any provider.
-    """
-    return _by_keys(case) or _by_traits(case, required)
-
-
-def _by_keys(case: HostCase) -> CheckResult | None:
+def by_keys(case: HostCase) -> CheckResult | None:
+    """How the host's aggregates keep the request out by their metadata, or may; None if not."""
     request, host, conf = case.evidence.request, case.host, case.evidence.scheduler
     enabled = items(conf, "enabled_filters", case.evidence.release) if conf else None
     if conf and (not enabled or _FILTER not in enabled[0]):
@@ -132,8 +125,11 @@ def _by_keys(case: HostCase) -> CheckResult | None:
     )
 
 
-def _by_traits(case: HostCase, required: frozenset[str]) -> CheckResult | None:
-    """Isolation by traits, which is a cause where the scheduler's files turn it on."""
+def by_traits(case: HostCase, required: frozenset[str]) -> CheckResult | None:
+    """How they do by the traits that they are reserved for; None if not.
+
+    `required` are the traits that the request needs of any provider.
+    """
     request, host, conf = case.evidence.request, case.host, case.evidence.scheduler
     if not has(case.evidence.release, Capability.ISOLATED_AGGREGATES):
         return None
@@ -153,11 +149,10 @@ def _by_traits(case: HostCase, required: frozenset[str]) -> CheckResult | None:
             "which this one does not have",
             f"--conf scheduler=FILE ([scheduler] {_ISOLATION})",
         )
-    argument = request.flavor_argument
     return failed(
         "WC326",
         f"{host.name} is in the aggregate {aggregate.name}, which is reserved for requests with "
         f"the trait {trait}; the flavor {request.flavor_text} does not ask for it.",
-        f"openstack flavor set {argument} --property {_TRAIT}{trait}=required",
+        f"openstack flavor set {request.flavor_argument} --property {_TRAIT}{trait}=required",
         setting.position,
     )

@@ -5,15 +5,8 @@ from __future__ import annotations
 from wholecard.core.capabilities import Capability, has
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
 from wholecard.explain.checks.host_case import HostCase
+from wholecard.explain.evidence import requested_devices
 from wholecard.explain.evidence.conf_values import files
-from wholecard.explain.evidence.requested_devices import (
-    EXTRA_SPEC,
-    Aliases,
-    aliases_of,
-    host_rules,
-    names_in,
-)
-from wholecard.nova.conf.service_conf import NovaConf
 
 _SERVICES = "openstack compute service list"
 _NOT_NEEDED = "not needed to create a server"
@@ -29,15 +22,26 @@ def alias_on_compute(case: HostCase) -> CheckResult:
     conf = case.host.conf
     if conf is None:
         return unknown("nova's API does not show aliases", case.conf_option)
-    aliases = aliases_of(conf, host_rules(case.evidence, case.host), case.evidence.release)
+    moves = case.evidence.request.operation != "create"
+    rules = requested_devices.host_rules(case.evidence, case.host)
+    aliases = requested_devices.aliases_of(conf, rules, case.evidence.release)
     if aliases.error is not None:
-        return _refused(case, conf, aliases, aliases.error.reason)
-    names = dict.fromkeys(names_in(case.evidence.request.extra_specs[EXTRA_SPEC]))
+        # A wrong alias: from 2025.2 (and 31.3.1) nova-compute does not start, before a move fails
+        # (nova, nova/compute/manager.py, `init_host`).
+        says = f"nova-compute refuses its aliases: {aliases.error.reason}"
+        at_start = has(case.evidence.release, Capability.ALIASES_CHECKED)
+        if not (at_start or moves):
+            return ok(_NOT_NEEDED, files(conf), warning=says)
+        says = f"{says}.{' It will not start again.' if at_start else ''}"
+        fix = f"Correct that line, and restart nova-compute on {case.host.name}."
+        return failed("WC304", says, fix, aliases.error_position or files(conf))
+    text = case.evidence.request.extra_specs[requested_devices.EXTRA_SPEC]
+    names = dict.fromkeys(requested_devices.names_in(text))
     missing = [name for name in names if name not in aliases.by_name]
     if not missing:
         return ok("defined", *dict.fromkeys(aliases.positions.values()))
     says = f"nova-compute knows no alias {', '.join(missing)}"
-    if _moves(case):
+    if moves:
         return failed(
             "WC306",
             f"{says}: the move fails there, PCI alias {missing[0]} is not defined.",
@@ -46,27 +50,6 @@ def alias_on_compute(case: HostCase) -> CheckResult:
         )
     warning = f"{says}: a resize or migration to this host will fail (WC306)"
     return ok(_NOT_NEEDED, files(conf), warning=warning)
-
-
-def _refused(case: HostCase, conf: NovaConf, aliases: Aliases, reason: str) -> CheckResult:
-    """A wrong alias: from 2025.2 (and 31.3.1) nova-compute does not start, before a move fails.
-
-    nova, nova/compute/manager.py, `init_host`.
-    """
-    says = f"nova-compute refuses its aliases: {reason}"
-    at_start = has(case.evidence.release, Capability.ALIASES_CHECKED)
-    if not (at_start or _moves(case)):
-        return ok(_NOT_NEEDED, files(conf), warning=says)
-    return failed(
-        "WC304",
-        f"{says}.{' It will not start again.' if at_start else ''}",
-        f"Correct that line, and restart nova-compute on {case.host.name}.",
-        aliases.error_position or files(conf),
-    )
-
-
-def _moves(case: HostCase) -> bool:
-    return case.evidence.request.operation != "create"
 
 
 def configuration(case: HostCase) -> CheckResult:
@@ -79,12 +62,9 @@ def configuration(case: HostCase) -> CheckResult:
     if case.host.conf is None:
         return unknown("nova's API does not show device_spec", case.conf_option)
     if devices.error is not None:
-        return failed(
-            "WC308",
-            f"nova-compute does not start: {devices.error.reason}.",
-            f"Correct that device_spec, and start nova-compute on {case.host.name}.",
-            devices.error_position,
-        )
+        says = f"nova-compute does not start: {devices.error.reason}."
+        fix = f"Correct that device_spec, and start nova-compute on {case.host.name}."
+        return failed("WC308", says, fix, devices.error_position)
     return ok(f"{len(devices.specs)} device_spec", *devices.spec_positions)
 
 
@@ -99,18 +79,11 @@ def service(case: HostCase) -> CheckResult:
     if state is None:
         return unknown("nova was not asked", "--cloud NAME")
     if not state.up:
-        return failed(
-            "WC307",
-            f"nova-compute on {name} is down: it did not report to nova in time.",
-            f"Look at its log and start it:\n    systemctl status nova-compute  # on {name}",
-            _SERVICES,
-        )
+        says = f"nova-compute on {name} is down: it did not report to nova in time."
+        fix = f"Look at its log and start it:\n    systemctl status nova-compute  # on {name}"
+        return failed("WC307", says, fix, _SERVICES)
     if not state.enabled:
         reason = f" ({state.reason})" if state.reason else ""
-        return failed(
-            "WC307",
-            f"nova-compute on {name} is disabled{reason}.",
-            f"openstack compute service set --enable {name} nova-compute",
-            _SERVICES,
-        )
+        fix = f"openstack compute service set --enable {name} nova-compute"
+        return failed("WC307", f"nova-compute on {name} is disabled{reason}.", fix, _SERVICES)
     return ok("up and enabled", _SERVICES)

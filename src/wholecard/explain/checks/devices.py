@@ -15,6 +15,7 @@ from wholecard.nova.match import Device, PciRequest, Stage
 # The keys of a device_spec from the first that nova compares on: the further a spec comes, the
 # nearer it was to the device.
 _ORDER = ("vendor_id", "product_id", "address", "devname", "remote_managed", "domain")
+_IN_PLACEMENT = ok("Placement has cards of this host", PROVIDERS)
 
 
 def device_spec(case: HostCase) -> CheckResult:
@@ -37,16 +38,12 @@ def device_spec(case: HostCase) -> CheckResult:
         return ALIAS_UNKNOWN
     if host.conf is None:
         if card_providers(host.provider_tree):
-            return _in_placement()
+            return _IN_PLACEMENT
         return unknown("device_spec is not known", case.conf_option)
     if devices.devices is None:
         return _spec_without_facts(case)
     results = (_spec_for(case, request) for request in case.requested.requests)
     return next((result for result in results if result is not None), _selects(case))
-
-
-def _in_placement() -> CheckResult:
-    return ok("Placement has cards of this host", PROVIDERS)
 
 
 def _selects(case: HostCase) -> CheckResult:
@@ -69,12 +66,10 @@ def _spec_for(case: HostCase, request: PciRequest) -> CheckResult | None:
     if not alike or len(selected) >= min(request.count, len(alike)):
         return None
     omitted = next(device for device in alike if device not in selected)
-    what = (
-        f"selects {len(selected)} of the {len(alike)} cards of {request.alias}, {request.count} "
-        "are requested"
-        if selected
-        else f"matches none of the {len(alike)} cards of {request.alias}"
-    )
+    cards = f"of the {len(alike)} cards of {request.alias}"
+    what = f"matches none {cards}"
+    if selected:
+        what = f"selects {len(selected)} {cards}, {request.count} are requested"
     return _omitted(case, omitted, what)
 
 
@@ -83,7 +78,9 @@ def _omitted(case: HostCase, omitted: Device, what: str) -> CheckResult:
     devices = case.devices
     mismatches = [spec.why_not(omitted) for spec in devices.specs]
     if all(mismatch is not None and mismatch.key == "domain" for mismatch in mismatches):
-        return _wide_domain(case, omitted)
+        says = f"{omitted.address} is in a PCI domain above ffff: nova ignores it without a word."
+        fix = "Turn off what creates the domain (Intel VMD for this slot, in the firmware's setup)."
+        return failed("WC313", says, fix, case.host.facts_source)
     for number, spec in enumerate(devices.specs):
         if swapped(omitted, spec.vendor_id, spec.product_id):
             return _swapped(case, "device_spec", devices.positions[number], omitted)
@@ -94,11 +91,12 @@ def _omitted(case: HostCase, omitted: Device, what: str) -> CheckResult:
     reason = "" if nearest is None else (
         f" The nearest needs {nearest.key} {nearest.wanted}, the card has {nearest.found}."
     )  # fmt: skip
+    ids = json.dumps({"vendor_id": omitted.vendor_id, "product_id": omitted.product_id})
     return failed(
         "WC310",
         f"device_spec on {case.host.name} {what}; not selected is {_title(omitted)}.{reason}",
         f"Let device_spec match it and restart nova-compute on {case.host.name}:\n"
-        f"    {spelled('device_spec', devices.release).name} = {_spec_text(omitted)}",
+        f"    {spelled('device_spec', devices.release).name} = {ids}",
         devices.positions[number],
         case.host.facts_source,
     )
@@ -111,21 +109,18 @@ def _spec_without_facts(case: HostCase) -> CheckResult:
         if any(could_select(spec, request) for spec in devices.specs):
             continue
         ids = [(spec.get("vendor_id", "*"), spec.get("product_id", "*")) for spec in request.specs]
-        reverse = any((spec.product_id, spec.vendor_id) in ids for spec in devices.specs)
+        rule, which = "WC310", f" ({', '.join(':'.join(pair) for pair in ids)})."
+        if any((spec.product_id, spec.vendor_id) in ids for spec in devices.specs):
+            rule, which = "WC311", ": they are swapped in one of the two."
         return failed(
-            "WC311" if reverse else "WC310",
-            f"device_spec on {case.host.name} has other ids than the alias {request.alias}"
-            + (
-                ": they are swapped in one of the two."
-                if reverse
-                else f" ({', '.join(':'.join(pair) for pair in ids)})."
-            ),
+            rule,
+            f"device_spec on {case.host.name} has other ids than the alias {request.alias}{which}",
             "Write the card's ids in both, as `lspci -nn` prints them.",
             *devices.spec_positions,
             case.requested.position(request.alias),
         )
     if card_providers(case.host.provider_tree):
-        return _in_placement()
+        return _IN_PLACEMENT
     return unknown(
         "the ids fit; the host's devices are not known", case.facts_option, *devices.spec_positions
     )
@@ -184,16 +179,12 @@ def _too_few(case: HostCase, request: PciRequest, alike: tuple[Device, ...]) -> 
     ids = ", ".join(
         f"{spec.get('vendor_id', '*')}:{spec.get('product_id', '*')}" for spec in request.specs
     )
-    has = f"{len(alike)} of the {request.count} requested cards" if alike else "no card"
-    return failed(
-        "WC312",
-        f"{case.host.name} has {has} with the ids {ids} of {request.alias}.",
-        FEWER
-        if alike
-        else "Use a host that has the card, or correct the alias's ids: `lspci -nn` prints them.",
-        case.host.facts_source,
-        position,
-    )
+    has, fix = f"{len(alike)} of the {request.count} requested cards", FEWER
+    if not alike:
+        has = "no card"
+        fix = "Use a host that has the card, or correct the alias's ids: `lspci -nn` prints them."
+    says = f"{case.host.name} has {has} with the ids {ids} of {request.alias}."
+    return failed("WC312", says, fix, case.host.facts_source, position)
 
 
 def device_type(case: HostCase) -> CheckResult:
@@ -222,12 +213,8 @@ def _misfit(case: HostCase, request: PciRequest, stage: Stage) -> CheckResult:
     if stage.name == "pf" or (stage.name == "spec" and "dev_type" in stage.reason):
         return _other_type(case, request)
     if stage.name == "consume":
-        return failed(
-            "WC312",
-            f"{host.name} has not enough cards for {case.requested.names} at once.",
-            FEWER,
-            host.facts_source,
-        )
+        says = f"{host.name} has not enough cards for {case.requested.names} at once."
+        return failed("WC312", says, FEWER, host.facts_source)
     return failed(
         "WC315",
         f"Of the cards on {host.name} {stage.left} are left for {request.alias}: "
@@ -242,11 +229,8 @@ def _misfit(case: HostCase, request: PciRequest, stage: Stage) -> CheckResult:
 def _other_type(case: HostCase, request: PciRequest) -> CheckResult:
     types = sorted({device.dev_type for device in case.devices.alike(request)})
     requested = sorted({spec["dev_type"] for spec in request.specs if "dev_type" in spec})
-    asks = (
-        f"asks for {', '.join(requested)}"
-        if requested
-        else "has no device_type, which means type-PCI"
-    )
+    none = "has no device_type, which means type-PCI"
+    asks = f"asks for {', '.join(requested)}" if requested else none
     return failed(
         "WC314",
         f"The cards on {case.host.name} are {', '.join(types)}; the alias {request.alias} {asks}. "
@@ -259,27 +243,10 @@ def _other_type(case: HostCase, request: PciRequest) -> CheckResult:
 
 
 def _swapped(case: HostCase, owner: str, position: str, device: Device) -> CheckResult:
-    return failed(
-        "WC311",
-        f"{owner} has vendor and product swapped: {case.host.name} has {_title(device)}.",
-        f'Write "vendor_id": "{device.vendor_id}", "product_id": "{device.product_id}".',
-        position,
-        case.host.facts_source,
-    )
-
-
-def _wide_domain(case: HostCase, device: Device) -> CheckResult:
-    return failed(
-        "WC313",
-        f"{device.address} is in a PCI domain above ffff: nova ignores it without a word.",
-        "Turn off what creates the domain (Intel VMD for this slot, in the firmware's setup).",
-        case.host.facts_source,
-    )
+    says = f"{owner} has vendor and product swapped: {case.host.name} has {_title(device)}."
+    fix = f'Write "vendor_id": "{device.vendor_id}", "product_id": "{device.product_id}".'
+    return failed("WC311", says, fix, position, case.host.facts_source)
 
 
 def _title(device: Device) -> str:
     return f"{device.address} ({device.vendor_id}:{device.product_id})"
-
-
-def _spec_text(device: Device) -> str:
-    return json.dumps({"vendor_id": device.vendor_id, "product_id": device.product_id})

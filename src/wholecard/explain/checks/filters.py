@@ -39,14 +39,10 @@ def filters(case: HostCase) -> CheckResult:
     unset = ((), f"{files(conf)}: not set, and not among nova's defaults")
     enabled, position = items(conf, "enabled_filters", case.evidence.release) or unset
     if wrong := _wrong(case, conf, enabled):
-        return failed(
-            "WC237",
-            "nova-scheduler does not start with these enabled_filters: "
-            + ", ".join(row.problem(case.evidence.release) for row in wrong)
-            + ".",
-            "\n".join(f"{row.name}: {row.resolution}" for row in wrong),
-            position,
-        )
+        problems = ", ".join(row.problem(case.evidence.release) for row in wrong)
+        says = f"nova-scheduler does not start with these enabled_filters: {problems}."
+        fix = "\n".join(f"{row.name}: {row.resolution}" for row in wrong)
+        return failed("WC237", says, fix, position)
     needed = (PCI_FILTER, *((NUMA_FILTER,) if case.layout.cells else ()))
     for name in needed:
         if name not in enabled:
@@ -121,9 +117,5 @@ def hypervisor(case: HostCase) -> CheckResult:
     if kind in claims:
         rule, fix = claims[kind]
         return failed(rule, f"nova-compute on {name} refused: {message}", fix, _EVENTS)
-    return failed(
-        "WC328",
-        f"{name} could not start the server: {message}",
-        f"Check what the host lacks:\n    wholecard --on {name} check",
-        _EVENTS,
-    )
+    fix = f"Check what the host lacks:\n    wholecard --on {name} check"
+    return failed("WC328", f"{name} could not start the server: {message}", fix, _EVENTS)

@@ -12,6 +12,7 @@ from wholecard.nova.flavor.numa_topology import GuestLayout
 
 ALIAS_UNKNOWN = unknown("what the alias means is not known", "--conf api=FILE")
 PROVIDERS = "Placement's providers"
+ASK_CLOUD = "--cloud NAME, with --host {} where there are many"
 FEWER = "Ask for fewer, or use a host with more."
 
 

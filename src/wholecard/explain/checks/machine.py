@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
-from wholecard.explain.checks.aggregates import aggregates
-from wholecard.explain.checks.host_case import PROVIDERS, HostCase
-from wholecard.explain.evidence.requested_devices import traits_of
-from wholecard.explain.evidence.second_query import NO_FALLBACK, no_second_query
+from wholecard.explain.checks import aggregates
+from wholecard.explain.checks.host_case import ASK_CLOUD, PROVIDERS, HostCase
+from wholecard.explain.evidence.requested_devices import NO_FALLBACK, no_second_query, traits_of
 from wholecard.nova.flavor.resource_request import Demand, ResourceRequest, resource_request
 
 _ZONES = "openstack availability zone list"
@@ -31,10 +30,7 @@ def machine(case: HostCase) -> CheckResult:
     """Whether the host has what nova asks Placement for besides cards."""
     tree, request = case.host.provider_tree, _request(case)
     if tree is None:
-        return unknown(
-            "Placement was not asked",
-            f"--cloud NAME, with --host {case.host.name} where there are many",
-        )
+        return unknown("Placement was not asked", ASK_CLOUD.format(case.host.name))
     pcpu = request.machine.resources.get("PCPU")
     if request.pinned and pcpu and not tree.of_class("PCPU"):
         return _without_pcpu(case, tree, pcpu)
@@ -86,12 +82,8 @@ def _too_little(case: HostCase, tree: ProviderTree, demand: Demand) -> CheckResu
             most = max(inventories, key=lambda row: row.free)
             left = f"{most.free} of {most.total} left"
             fix = "Use a smaller flavor, free some there, or look at the allocation ratio."
-        return failed(
-            "WC324",
-            f"{case.host.name} has too little {resource}: {left}, {amount} are requested.",
-            fix,
-            PROVIDERS,
-        )
+        says = f"{case.host.name} has too little {resource}: {left}, {amount} are requested."
+        return failed("WC324", says, fix, PROVIDERS)
     return None
 
 
@@ -124,12 +116,8 @@ def _traits(case: HostCase, tree: ProviderTree, request: ResourceRequest) -> Che
         fix = "Enable its nova-compute, or remove the trait from the request."
         if present == ["HW_CPU_HYPERTHREADING"]:
             fix = "Remove hw:cpu_thread_policy=isolate, or use a host without hyperthreading."
-        return failed(
-            "WC325",
-            f"{name} has the trait {', '.join(present)}, which the request forbids.",
-            fix,
-            PROVIDERS,
-        )
+        says = f"{name} has the trait {', '.join(present)}, which the request forbids."
+        return failed("WC325", says, fix, PROVIDERS)
     return None
 
 
@@ -146,22 +134,15 @@ def _without_pcpu(case: HostCase, tree: ProviderTree, amount: int) -> CheckResul
     if result.state == "failed" and result.rule == "WC324":
         return _no_pcpu(case, amount)
     if result.state == "ok" and case.evidence.scheduler is None:
-        return unknown(
-            f"{case.host.name} has no PCPU; whether nova asks again, for VCPU",
-            f"--conf scheduler=FILE ([workarounds] {NO_FALLBACK})",
-            PROVIDERS,
-        )
+        says = f"{case.host.name} has no PCPU; whether nova asks again, for VCPU"
+        return unknown(says, f"--conf scheduler=FILE ([workarounds] {NO_FALLBACK})", PROVIDERS)
     return result
 
 
 def _no_pcpu(case: HostCase, amount: int, *seen: str) -> CheckResult:
-    return failed(
-        "WC324",
-        f"{case.host.name} has no PCPU, and the guest needs {amount} pinned CPUs.",
-        "Set [compute] cpu_dedicated_set on that host and restart nova-compute.",
-        *seen,
-        PROVIDERS,
-    )
+    says = f"{case.host.name} has no PCPU, and the guest needs {amount} pinned CPUs."
+    fix = "Set [compute] cpu_dedicated_set on that host and restart nova-compute."
+    return failed("WC324", says, fix, *seen, PROVIDERS)
 
 
 def _asking(case: HostCase, traits: list[str]) -> str:
@@ -181,20 +162,21 @@ def zone(case: HostCase) -> CheckResult:
     host, requested = case.host, case.evidence.request.zone
     cards = case.requested.requests if case.asks_placement else ()
     required = _request(case).required.union(*map(traits_of, cards))
-    result = aggregates(case, required)
+    result = aggregates.by_keys(case) or aggregates.by_traits(case, required)
     if result and result.state == "failed":
         return result
-    if requested is not None and host.zones is not None and requested not in host.zones:
-        return failed(
-            "WC326",
-            f"{host.name} is in the zone {', '.join(host.zones) or 'of no name'}, "
-            f"{requested} was asked for.",
-            "Ask for another zone, or add the host to an aggregate of it:\n    openstack "
-            f"aggregate add host AGGREGATE {host.name}",
-            _ZONES,
-        )
-    if requested is not None and host.zones is None:
-        return unknown(f"its zone is not known, {requested} was asked for", "--cloud NAME")
+    if requested is not None:
+        if host.zones is None:
+            return unknown(f"its zone is not known, {requested} was asked for", "--cloud NAME")
+        if requested not in host.zones:
+            zones = ", ".join(host.zones) or "of no name"
+            return failed(
+                "WC326",
+                f"{host.name} is in the zone {zones}, {requested} was asked for.",
+                "Ask for another zone, or add the host to an aggregate of it:\n    openstack "
+                f"aggregate add host AGGREGATE {host.name}",
+                _ZONES,
+            )
     if result is not None:
         return result
     if not case.evidence.request.zone_known:

@@ -42,11 +42,8 @@ def numa(case: HostCase) -> CheckResult:
             host.facts_source,
         )
     if not requests or case.devices.devices is None:
-        return unknown(
-            "the guest's layout fits; the cards' NUMA nodes are not known",
-            case.facts_option,
-            host.facts_source,
-        )
+        says = "the guest's layout fits; the cards' NUMA nodes are not known"
+        return unknown(says, case.facts_option, host.facts_source)
     verdict = _verdict(case, (), nodes, seats)
     if verdict:
         says = f"the guest's {_nodes_text(count)} fit with the cards"
@@ -59,17 +56,13 @@ def _too_far(case: HostCase, request: PciRequest, nodes: NumaNodes) -> CheckResu
     """The failure of the request whose cards are on other NUMA nodes than its policy needs."""
     name = case.host.name
     if request.numa_policy == "socket" and any(cell.socket is None for cell in nodes.cells):
-        return unknown(
-            "the policy is socket, and the host's facts do not tell its NUMA nodes' sockets",
-            f"lscpu -e=NODE,SOCKET  # on {name}",
-        )
+        says = "the policy is socket, and the host's facts do not tell its NUMA nodes' sockets"
+        return unknown(says, f"lscpu -e=NODE,SOCKET  # on {name}")
     alike = case.devices.alike(request)
     card_nodes = sorted({str(device.numa_node) for device in alike if device.numa_node is not None})
-    where = (
-        f"its cards are on node {', '.join(card_nodes)}"
-        if card_nodes
-        else "its firmware does not tell the cards' NUMA nodes"
-    )
+    where = "its firmware does not tell the cards' NUMA nodes"
+    if card_nodes:
+        where = f"its cards are on node {', '.join(card_nodes)}"
     verb = "is" if request.count == 1 else "are"
     return failed(
         "WC316",
@@ -117,7 +110,7 @@ def _free_by_address(case: HostCase, taken: Mapping[str, str]) -> CheckResult:
     host, requests = case.host, case.requested.requests
     nodes = nodes_of(host)
     seats = tuple(fits(nodes, case.layout)) if nodes and case.layout.cells else ()
-    verdict = _verdict(case, tuple(taken), nodes, seats)
+    verdict = _verdict(case, taken, nodes, seats)
     addresses = sorted(
         {device.address for request in requests for device in case.devices.alike(request)}
         & taken.keys()
@@ -127,12 +120,8 @@ def _free_by_address(case: HostCase, taken: Mapping[str, str]) -> CheckResult:
         return ok(f"{len(addresses)} of {count} in use", "Placement")
     near = " where the guest's NUMA nodes could be" if seats else ""
     holders = ", ".join(f"{address} by {taken[address]}" for address in addresses)
-    return failed(
-        "WC318",
-        f"Not enough cards are free on {host.name}{near}; in use: {holders}.",
-        f"{_WAIT}:\n    openstack server list --all-projects --host {host.name}",
-        "Placement",
-    )
+    says = f"Not enough cards are free on {host.name}{near}; in use: {holders}."
+    return failed("WC318", says, _wait_on(host.name), "Placement")
 
 
 def _free_by_inventory(case: HostCase, tree: ProviderTree) -> CheckResult:
@@ -150,7 +139,7 @@ def _free_by_inventory(case: HostCase, tree: ProviderTree) -> CheckResult:
                 "WC318",
                 f"Placement has {total} {class_name} of {name}, {used} are in use; "
                 f"{request.count} are requested.",
-                f"{_WAIT}:\n    openstack server list --all-projects --host {name}",
+                _wait_on(name),
                 PROVIDERS,
             )
     return ok("Placement has enough left of its class", PROVIDERS)
@@ -178,21 +167,18 @@ def _free_by_flavors(case: HostCase) -> CheckResult:
 
 
 def _verdict(
-    case: HostCase,
-    taken: tuple[str, ...],
-    nodes: NumaNodes | None,
-    seats: Iterable[tuple[int, ...]],
+    case: HostCase, taken: Iterable[str], nodes: NumaNodes | None, seats: Iterable[tuple[int, ...]]
 ) -> Verdict:
     """nova's verdict on the first seat that works, on the first one where none does."""
     requests = case.requested.requests
-    pools = case.devices.pools(taken, nodes.cells if nodes else None)
-    first = None
-    for seat in seats if nodes and case.layout.cells else ():
-        verdict = pools.supports(requests, seat)
-        if verdict:
-            return verdict
-        first = verdict if first is None else first
-    return pools.supports(requests) if first is None else first
+    pools = case.devices.pools(tuple(taken), nodes.cells if nodes else None)
+    verdicts = (pools.supports(requests, seat) for seat in seats)
+    first = next(verdicts, pools.supports(requests))
+    return first or next(filter(None, verdicts), first)
+
+
+def _wait_on(host: str) -> str:
+    return f"{_WAIT}:\n    openstack server list --all-projects --host {host}"
 
 
 def _nodes_text(count: int) -> str:

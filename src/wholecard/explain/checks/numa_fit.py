@@ -71,15 +71,9 @@ def nodes_of(host: HostEvidence) -> NumaNodes | None:
             for pool in facts.memory.hugepages
             if pool.node == node and pool.total
         )
-        nodes.append(
-            NumaNode(
-                node,
-                len(cpus if shared is None else cpus & shared),
-                len(cpus if pinned is None else cpus & pinned),
-                ram.get(node, 0) // _MIB,
-                pages,
-            )
-        )
+        floating = len(cpus if shared is None else cpus & shared)
+        dedicated = len(cpus if pinned is None else cpus & pinned)
+        nodes.append(NumaNode(node, floating, dedicated, ram.get(node, 0) // _MIB, pages))
     unsure = "" if host.conf is not None else "which CPUs nova-compute pins to is not known"
     return NumaNodes(tuple(nodes), _cells(facts.cpu.sockets, [node.id for node in nodes]), unsure)
 
@@ -117,12 +111,8 @@ def _cells(sockets: int, nodes: list[int]) -> tuple[HostCell, ...]:
 def fits(nodes: NumaNodes, guest: GuestLayout) -> Iterator[tuple[int, ...]]:
     """The sets of host nodes on which the guest's fit, by id."""
     cells = guest.cells
-    fitting = {
-        (node.id, cell)
-        for node in nodes.nodes
-        for cell in set(cells)
-        if not _lack(node, cell, guest)
-    }
+    pairs = itertools.product(nodes.nodes, set(cells))
+    fitting = {(node.id, cell) for node, cell in pairs if not _lack(node, cell, guest)}
     every = itertools.combinations([node.id for node in nodes.nodes], len(cells))
     for chosen in itertools.islice(every, _MOST):
         if _seated(chosen, cells, fitting):

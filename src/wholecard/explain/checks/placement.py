@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
 from wholecard.core.capabilities import Capability, has
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
-from wholecard.explain.checks.host_case import ALIAS_UNKNOWN, FEWER, PROVIDERS, HostCase
+from wholecard.explain.checks.host_case import ALIAS_UNKNOWN, ASK_CLOUD, FEWER, PROVIDERS, HostCase
 from wholecard.explain.evidence.card_providers import address_in, card_providers
 from wholecard.explain.evidence.conf_values import boolean, files, other
-from wholecard.explain.evidence.evidence import CandidatesQuery
 from wholecard.explain.evidence.requested_devices import class_of, in_placement, traits_of
 from wholecard.nova.conf.service_conf import NovaConf, as_boolean
 from wholecard.nova.match import PciRequest
@@ -20,7 +19,6 @@ from wholecard.nova.match import PciRequest
 # Candidates that Placement goes through without its optimisation: at 4,096 it answers in a third of
 # a second, at 16.8 million not within minutes (1 host, openstack-placement 16.0.0, 2 cores).
 _TOO_MANY = 1_000_000
-_ASK = "--cloud NAME, with --host {0} where there are many"
 _IN_PLACEMENT_OPTION = "--conf api=FILE or --conf scheduler=FILE (pci_in_placement)"
 _TUNING = (
     "[workarounds] optimize_for_wide_provider_trees = true and [placement] "
@@ -28,37 +26,19 @@ _TUNING = (
 )
 # What a query without candidates shows by the demand that it adds: rule, cause, fix.
 _DEMANDS = {
-    "machine": (
-        "WC324",
-        "too little of a class in the query is left",
-        "Use a smaller flavor, or free some there.",
-    ),
-    "traits": (
-        "WC325",
-        "the host lacks a trait that the request needs",
-        "Compare `openstack resource provider trait list` with the query.",
-    ),
-    "groups": (
-        "WC324",
-        "no provider has all that a group of the flavor asks for",
-        "Compare the flavor's resourcesN and traitN with the host's providers.",
-    ),
-    "class": (
-        "WC320",
-        "no card of that resource class is left",
-        "Compare `openstack resource provider inventory list` with the query.",
-    ),
-    "card traits": (
-        "WC321",
-        "no card of that class has the traits",
-        "Add the alias's traits to device_spec too.",
-    ),
-    "count": (
-        "WC318",
-        "too few of the requested cards are left",
-        "Wait, delete or move a server, or ask for fewer.",
-    ),
-}
+    "machine": ("WC324", "too little of a class in the query is left",
+                "Use a smaller flavor, or free some there."),
+    "traits": ("WC325", "the host lacks a trait that the request needs",
+               "Compare `openstack resource provider trait list` with the query."),
+    "groups": ("WC324", "no provider has all that a group of the flavor asks for",
+               "Compare the flavor's resourcesN and traitN with the host's providers."),
+    "class": ("WC320", "no card of that resource class is left",
+              "Compare `openstack resource provider inventory list` with the query."),
+    "card traits": ("WC321", "no card of that class has the traits",
+                    "Add the alias's traits to device_spec too."),
+    "count": ("WC318", "too few of the requested cards are left",
+              "Wait, delete or move a server, or ask for fewer."),
+}  # fmt: skip
 
 
 def _tree(case: HostCase) -> ProviderTree | None:
@@ -86,11 +66,9 @@ def report(case: HostCase) -> CheckResult:
     host = case.host
     if case.asks_placement is False:
         return _not_asked(case)
-    reports, position = (
-        (None, "")
-        if host.conf is None
-        else boolean(host.conf, "report_in_placement", case.evidence.release)
-    )
+    reports, position = None, ""
+    if host.conf is not None:
+        reports, position = boolean(host.conf, "report_in_placement", case.evidence.release)
     if reports is False and case.asks_placement:
         return failed(
             "WC319",
@@ -104,7 +82,7 @@ def report(case: HostCase) -> CheckResult:
         return _reported(case)
     if reports:
         return ok("report_in_placement is set", position)
-    return unknown("Placement was not asked", _ASK.format(host.name))
+    return unknown("Placement was not asked", ASK_CLOUD.format(host.name))
 
 
 def _reported(case: HostCase) -> CheckResult:
@@ -121,11 +99,8 @@ def _reported(case: HostCase) -> CheckResult:
             "nova-compute; its log names what it refuses.",
             PROVIDERS,
         )
-    return unknown(
-        "Placement has no card of this host, a cause only where nova asks it for cards",
-        _IN_PLACEMENT_OPTION,
-        PROVIDERS,
-    )
+    says = "Placement has no card of this host, a cause only where nova asks it for cards"
+    return unknown(says, _IN_PLACEMENT_OPTION, PROVIDERS)
 
 
 def resource_class(case: HostCase) -> CheckResult:
@@ -152,8 +127,7 @@ def resource_class(case: HostCase) -> CheckResult:
             _source(case),
         )
         return _if_asked(case, result)
-    names = dict.fromkeys(class_of(request) for request in case.requested.requests)
-    return ok(", ".join(names), _source(case))
+    return ok(", ".join(dict.fromkeys(map(class_of, case.requested.requests))), _source(case))
 
 
 def traits(case: HostCase) -> CheckResult:
@@ -213,12 +187,8 @@ def _too_few(
     name, class_name = case.host.name, class_of(request)
     total = sum(row.total for _, row in cards)
     if total < request.count:
-        return failed(
-            "WC312",
-            f"Placement has {total} {class_name} of {name}, {request.count} are requested.",
-            FEWER,
-            _source(case),
-        )
+        says = f"Placement has {total} {class_name} of {name}, {request.count} are requested."
+        return failed("WC312", says, FEWER, _source(case))
     if total - sum(row.used for _, row in cards) >= request.count:
         return failed(
             "WC322",
@@ -259,10 +229,10 @@ def candidates(case: HostCase) -> CheckResult:
     ways = _ways(case)
     if case.asks_placement is None and ways:
         return unknown("a cause only where nova asks Placement for cards", _IN_PLACEMENT_OPTION)
-    if ways < _TOO_MANY:
-        word = "way" if ways == 1 else "ways"
-        return ok(f"{ways} {word} to choose the cards" if ways else "no card is requested of it")
-    return _many_ways(case, ways)
+    if ways >= _TOO_MANY:
+        return _many_ways(case, ways)
+    word = "way" if ways == 1 else "ways"
+    return ok(f"{ways} {word} to choose the cards" if ways else "no card is requested of it")
 
 
 def _many_ways(case: HostCase, ways: int) -> CheckResult:
@@ -323,11 +293,9 @@ def _ways(case: HostCase) -> int:
     ways = 1
     for request in case.requested.requests:
         ids = {(spec.get("vendor_id"), spec.get("product_id")) for spec in request.specs}
-        cards = (
-            len(_of_class(case, request))
-            if _tree(case)
-            else sum((function.vendor, function.device) in ids for function in functions)
-        )
+        cards = sum((function.vendor, function.device) in ids for function in functions)
+        if _tree(case):
+            cards = len(_of_class(case, request))
         ways *= max(cards, 1) ** min(request.count, 64)
     return ways if case.requested.requests else 0
 
@@ -339,19 +307,11 @@ def _queried(case: HostCase) -> CheckResult:
     if last is None:
         return ok(f"found in {queries[-1].seconds:.2f} s", queries[-1].text)
     if last.has_candidates is None:
-        return failed(
-            "WC323",
-            f"Placement did not answer in {math.ceil(last.seconds)} s: {last.error}.",
-            _tuning_fix(case),
-            last.text,
-        )
-    return _no_candidate(case, last)
-
-
-def _no_candidate(case: HostCase, query: CandidatesQuery) -> CheckResult:
-    rule, cause, fix = _DEMANDS[query.demand]
+        says = f"Placement did not answer in {math.ceil(last.seconds)} s: {last.error}."
+        return failed("WC323", says, _tuning_fix(case), last.text)
+    rule, cause, fix = _DEMANDS[last.demand]
     says = f"Placement has no candidate on {case.host.name}: {cause}."
-    return failed(rule, says, fix, query.text)
+    return failed(rule, says, fix, last.text)
 
 
 def _skipped(case: HostCase) -> CheckResult | None:
@@ -359,7 +319,7 @@ def _skipped(case: HostCase) -> CheckResult | None:
     if case.asks_placement is False:
         return _not_asked(case)
     if _tree(case) is None:
-        return unknown("Placement was not asked", _ASK.format(case.host.name))
+        return unknown("Placement was not asked", ASK_CLOUD.format(case.host.name))
     if not case.requested.requests:
         return ALIAS_UNKNOWN
     if not card_providers(_tree(case)):
@@ -371,11 +331,8 @@ def _if_asked(case: HostCase, result: CheckResult) -> CheckResult:
     """A failure that is one only where nova asks Placement for cards, which may not be known."""
     if case.asks_placement:
         return result
-    return unknown(
-        f"{result.says} That is a cause only where nova asks Placement for cards",
-        _IN_PLACEMENT_OPTION,
-        *result.seen,
-    )
+    says = f"{result.says} That is a cause only where nova asks Placement for cards"
+    return unknown(says, _IN_PLACEMENT_OPTION, *result.seen)
 
 
 def _of_class(case: HostCase, request: PciRequest) -> tuple[ResourceProvider, ...]:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.near_names import NearNames, meant
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
+from wholecard.explain.evidence import requested_devices
 from wholecard.explain.evidence.conf_values import files, misnamed, spelled
 from wholecard.explain.evidence.evidence import Evidence
-from wholecard.explain.evidence.requested_devices import (
-    EXTRA_SPEC,
-    Aliases,
-    aliases_of,
-    api_rules,
-    names_in,
-)
+from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, Aliases, aliases_of, names_in
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.extra_specs import LayoutError
@@ -34,19 +29,12 @@ def extra_spec(evidence: Evidence) -> CheckResult:
     request = evidence.request
     text = request.extra_specs.get(EXTRA_SPEC)
     if not text:
-        similar = [key for key in request.extra_specs if "passthrough" in key.lower()]
-        return _wrong_spec(
-            request,
-            "WC301",
-            f"The flavor {request.flavor_text} has no {EXTRA_SPEC}"
-            + (f"; it has {', '.join(similar)}, which nova does not read" if similar else "")
-            + ": its servers start without a card.",
-        )
-    return (
-        _wrong_text(request, text)
-        or _refused_layout(evidence)
-        or ok(f"{EXTRA_SPEC}={text}", request.source)
-    )
+        similar = ", ".join(key for key in request.extra_specs if "passthrough" in key.lower())
+        has_it = f"; it has {similar}, which nova does not read" if similar else ""
+        without = f"The flavor {request.flavor_text} has no {EXTRA_SPEC}{has_it}"
+        return _wrong_spec(request, "WC301", f"{without}: its servers start without a card.")
+    wrong = _wrong_text(request, text) or _refused_layout(evidence)
+    return wrong or ok(f"{EXTRA_SPEC}={text}", request.source)
 
 
 def _wrong_text(request: ServerRequest, text: str) -> CheckResult | None:
@@ -93,13 +81,9 @@ def _refused_layout(evidence: Evidence) -> CheckResult | None:
             read(request, evidence.release)
         except LayoutError as error:
             status = f" (HTTP {error.http})" if read is layout else ""
-            return failed(
-                "WC302",
-                f"{service} refuses the flavor {request.flavor_text}{image}{status}: "
-                f"{error.brief}.",
-                error.resolution,
-                request.source,
-            )
+            refused = f"the flavor {request.flavor_text}{image}{status}"
+            says = f"{service} refuses {refused}: {error.brief}."
+            return failed("WC302", says, error.resolution, request.source)
     return None
 
 
@@ -113,8 +97,8 @@ def alias_on_api(evidence: Evidence) -> CheckResult:
     """
     if evidence.api is None:
         return _alias_by_refusal(evidence)
-    text = evidence.request.extra_specs[EXTRA_SPEC]
-    aliases = aliases_of(evidence.api, api_rules(evidence), evidence.release)
+    text, rules = evidence.request.extra_specs[EXTRA_SPEC], requested_devices.api_rules(evidence)
+    aliases = aliases_of(evidence.api, rules, evidence.release)
     if aliases.error is not None:
         at_start = has(evidence.release, Capability.ALIASES_CHECKED)
         start = ", and nova-api will not start again" if at_start else ""
@@ -127,7 +111,7 @@ def alias_on_api(evidence: Evidence) -> CheckResult:
         )
     names = tuple(dict.fromkeys(names_in(text)))
     try:
-        groups_of(parse_request(text, aliases.by_name), api_rules(evidence))
+        groups_of(parse_request(text, aliases.by_name), rules)
     except RequestError as error:
         if error.kind == "alias-not-defined":
             return _not_defined(evidence, evidence.api, aliases, error.key)
@@ -145,13 +129,12 @@ def alias_on_api(evidence: Evidence) -> CheckResult:
 
 def _not_defined(evidence: Evidence, api: NovaConf, aliases: Aliases, alias: str) -> CheckResult:
     """nova-api does not know the alias: a computes' own, a name much like it, or nobody's."""
-    release = evidence.release
+    release, rules = evidence.release, requested_devices.api_rules(evidence)
     known = ", ".join(aliases.by_name) or "none"
     having = [
         host.name
         for host in evidence.hosts
-        if host.conf is not None
-        and alias in aliases_of(host.conf, api_rules(evidence), release).positions
+        if host.conf and alias in aliases_of(host.conf, rules, release).positions
     ]
     near = None if having else NearNames(aliases.by_name).near(alias)
     hint = f" nova-compute on {', '.join(having[:3])} has it." if having else ""
@@ -185,22 +168,17 @@ def _alias_by_refusal(evidence: Evidence) -> CheckResult:
     refusal = evidence.refusal
     if refusal is None:
         return unknown("nova's API does not show aliases", "--conf api=FILE (nova-api's nova.conf)")
-    kind = kind_of(refusal.message)
+    kind, says = kind_of(refusal.message), f"nova-api answered: {refusal.message.strip()}"
     if kind == "alias-not-defined":
         return failed(
             "WC303",
-            f"nova-api answered: {refusal.message.strip()}",
+            says,
             "Add [pci] alias to nova-api's configuration, the same line as on the computes, and "
             "restart nova-api.",
             refusal.source,
         )
     if kind == "alias-refused":
-        return failed(
-            "WC304",
-            f"nova-api answered: {refusal.message.strip()}",
-            f"Correct that alias {_EVERYWHERE}",
-            refusal.source,
-        )
+        return failed("WC304", says, f"Correct that alias {_EVERYWHERE}", refusal.source)
     return ok("nova-api accepted the request: the server was created", refusal.source)
 
 
@@ -213,13 +191,10 @@ def quota(evidence: Evidence) -> CheckResult:
     """
     refusal = evidence.refusal
     if refusal and kind_of(refusal.message) == "quota":
-        return failed(
-            "WC305",
-            f"nova answered: {refusal.message.strip()}",
-            "Raise the limit, or delete what is not used:\n"
-            "    openstack quota show PROJECT --usage",
-            refusal.source,
+        fix = (
+            "Raise the limit, or delete what is not used:\n    openstack quota show PROJECT --usage"
         )
+        return failed("WC305", f"nova answered: {refusal.message.strip()}", fix, refusal.source)
     if refusal:
         return ok("nova's message is not about quota", refusal.source)
     return ok("no message of nova's is about quota")

@@ -24,7 +24,7 @@ class Setting:
 def settings(conf: NovaConf, name: str, release: Release) -> tuple[Setting, ...]:
     """The values of one of `OPTIONS`, by the option's newest name; empty where it is not set."""
     entries = conf.effective(_BY_NAME[name], release.nova).entries
-    return tuple(_setting(conf, entry) for entry in entries)
+    return tuple(Setting(conf.substituted(entry).text, _position(entry)) for entry in entries)
 
 
 def spelled(name: str, release: Release) -> Spelling:
@@ -64,16 +64,14 @@ def items(conf: NovaConf, name: str, release: Release) -> tuple[tuple[str, ...],
 def other(conf: NovaConf, section: str, name: str) -> Setting | None:
     """An option that is not about cards; the last value wins. None where it is not set."""
     entries = conf.find(section, name)
-    return _setting(conf, entries[-1]) if entries else None
+    if not entries:
+        return None
+    return Setting(conf.substituted(entries[-1]).text, _position(entries[-1]))
 
 
 def files(conf: NovaConf) -> str:
     """The files' names, as the position of what they do not set."""
     return ", ".join(file.path for file in conf.files) or "no file"
-
-
-def _setting(conf: NovaConf, entry: ConfEntry) -> Setting:
-    return Setting(conf.substituted(entry).text, _position(entry))
 
 
 def _position(entry: ConfEntry) -> str:

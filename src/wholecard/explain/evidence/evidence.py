@@ -16,6 +16,8 @@ from wholecard.host.facts.host import Host
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
 
+Demand = Literal["machine", "traits", "groups", "class", "card traits", "count"]
+
 
 @dataclass(frozen=True)
 class ComputeService:
@@ -34,7 +36,7 @@ class CandidatesQuery:
     did not answer; `error` is its own, or that no answer came in time.
     """
 
-    demand: Literal["machine", "traits", "groups", "class", "card traits", "count"]
+    demand: Demand
     text: str
     has_candidates: bool | None
     seconds: float = 0.0
@@ -108,17 +110,8 @@ class Evidence:
 
 def merged(first: HostEvidence, second: HostEvidence) -> HostEvidence:
     """One host's evidence of two sources; where both know something, the first counts."""
-    return replace(
-        first,
-        **{
-            name: getattr(second, name)
-            for name in (
-                "conf", "facts", "facts_source", "service", "provider_tree", "taken", "guests",
-                "zones", "aggregates", "queries", "refused",
-            )
-            if getattr(first, name) in (None, (), "")
-        },
-    )  # fmt: skip
+    lacking = [name for name, value in first.__dict__.items() if value in (None, (), "")]
+    return replace(first, **{name: getattr(second, name) for name in lacking})
 
 
 def merged_hosts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
@@ -59,15 +59,13 @@ class CloudReader:
         except CloudError as error:
             if error.http_status != HTTPStatus.FORBIDDEN:
                 raise
-            self.forbidden.append(what)
+            if what not in self.forbidden:
+                self.forbidden.append(what)
             return None
 
 
 def with_cloud(
-    reader: CloudReader,
-    selector: ServerSelector,
-    known: Evidence,
-    release: Release | None = None,
+    reader: CloudReader, selector: ServerSelector, known: Evidence, release: Release | None = None
 ) -> Evidence:
     """`known` from files, completed by what the cloud tells of the request and of the hosts.
 
@@ -86,7 +84,7 @@ def with_cloud(
         refusal=known.refusal or _refusal(server),
     )
     hosts = merged_hosts(known.hosts, _hosts(reader, evidence, selector, server))
-    return replace(evidence, hosts=hosts, forbidden=_names(reader))
+    return replace(evidence, hosts=hosts, forbidden=tuple(reader.forbidden))
 
 
 def with_queries(reader: CloudReader, evidence: Evidence) -> Evidence:
@@ -106,11 +104,7 @@ def with_queries(reader: CloudReader, evidence: Evidence) -> Evidence:
         answered = unanswered or reader.read("Placement's candidates", ask) or ()
         unanswered = tuple(query for query in answered if query.has_candidates is None)
         hosts.append(replace(host, queries=answered))
-    return replace(evidence, hosts=tuple(hosts), forbidden=_names(reader))
-
-
-def _names(reader: CloudReader) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(reader.forbidden))
+    return replace(evidence, hosts=tuple(hosts), forbidden=tuple(reader.forbidden))
 
 
 def release_of(conn: Connection) -> Release | None:
@@ -131,10 +125,7 @@ def _refusal(server: FailedServer | None) -> Refusal | None:
 
 
 def _hosts(
-    reader: CloudReader,
-    evidence: Evidence,
-    selector: ServerSelector,
-    server: FailedServer | None,
+    reader: CloudReader, evidence: Evidence, selector: ServerSelector, server: FailedServer | None
 ) -> tuple[HostEvidence, ...]:
     """The hypervisor hosts, or those of them that a person named, with what the APIs tell."""
     name_of = partial(_name, evidence=evidence, selector=selector)
@@ -201,9 +192,8 @@ def _with_guests(
     hosts: tuple[HostEvidence, ...],
 ) -> tuple[HostEvidence, ...]:
     """Where Placement has no such cards, the flavors of the servers there tell what is taken."""
-    if EXTRA_SPEC not in evidence.request.extra_specs or all(
-        host.taken is not None for host in hosts
-    ):
+    known = all(host.taken is not None for host in hosts)
+    if known or EXTRA_SPEC not in evidence.request.extra_specs:
         return hosts
     guests = reader.read("servers of all projects", _guests)
     if guests is None:
@@ -221,15 +211,15 @@ def _guests(conn: Connection) -> dict[str, list[Guest]]:
     guests: dict[str, list[Guest]] = {}
     with api_errors(conn, "list the servers"):
         for server in conn.compute.servers(details=True, all_projects=True):
-            cards = _cards(dict((server.flavor or {}).get("extra_specs") or {}))
+            specs = (server.flavor or {}).get("extra_specs") or {}
+            cards = _cards(str(specs.get(EXTRA_SPEC, "")))
             if server.compute_host and cards:
                 guests.setdefault(str(server.compute_host), []).append(Guest(str(server.id), cards))
     return guests
 
 
-def _cards(specs: Mapping[str, str]) -> dict[str, int]:
+def _cards(text: str) -> dict[str, int]:
     """How many of each alias an extra spec requests; what cannot be read is none."""
-    text = str(specs.get(EXTRA_SPEC, ""))
     counts: dict[str, int] = {}
     for part, name in zip(text.split(","), names_in(text), strict=True):
         count = part.rpartition(":")[2].strip()

@@ -67,7 +67,7 @@ def flavor_of(site: SiteFile, name: str, image: str = "") -> ServerRequest:
     flavor = _named(site, "flavor", flavors, name)
     return ServerRequest(
         flavor=name,
-        source=_position(site, "flavors", name),
+        source=f"{site.path}:{site.position('flavors', name)[0]}",
         extra_specs=flavor.extra_specs,
         vcpus=flavor.vcpus,
         ram_mb=flavor.ram_mb,
@@ -101,7 +101,6 @@ def _named(site: SiteFile, kind: str, named: Mapping[str, Thing], name: str) -> 
 
 
 def _hosts(files: Files) -> tuple[HostEvidence, ...]:
-    names = sorted({*files.computes, *files.facts})
     return tuple(
         HostEvidence(
             name,
@@ -109,7 +108,7 @@ def _hosts(files: Files) -> tuple[HostEvidence, ...]:
             facts=read_host(files.facts[name]) if name in files.facts else None,
             facts_source=str(files.facts.get(name, "")),
         )
-        for name in names
+        for name in sorted({*files.computes, *files.facts})
     )
 
 
@@ -135,17 +134,8 @@ def _site_hosts(site: SiteFile, files: Files) -> tuple[HostEvidence, ...]:
 
 
 def _conf(paths: Sequence[Path]) -> NovaConf | None:
+    """A service's files; a folder as the service reads it: its files, then its drop-in folders."""
     if not paths:
         return None
-    return NovaConf.read([file for path in paths for file in _with_drop_ins(path)])
-
-
-def _with_drop_ins(path: Path) -> list[Path]:
-    """A service's folder as the service reads it: its files first, then its drop-in folders."""
-    folders = sorted(path.glob("*.conf.d")) if path.is_dir() else []
-    return [path, *folders]
-
-
-def _position(site: SiteFile, *keys: str) -> str:
-    line, _ = site.position(*keys)
-    return f"{site.path}:{line}"
+    drop_ins = {path: sorted(path.glob("*.conf.d")) if path.is_dir() else [] for path in paths}
+    return NovaConf.read([file for path in paths for file in (path, *drop_ins[path])])

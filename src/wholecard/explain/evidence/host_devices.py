@@ -10,20 +10,8 @@ from wholecard.core.releases import Release
 from wholecard.explain.evidence.conf_values import Setting, settings
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence
 from wholecard.explain.evidence.requested_devices import RequestedDevices, host_rules
-from wholecard.nova.match import (
-    Device,
-    DeviceSysfs,
-    HostCell,
-    PciRequest,
-    PlacementError,
-    Pools,
-    Rules,
-    Spec,
-    SpecError,
-    assign,
-    devices_of,
-    providers_of,
-)
+from wholecard.nova import match
+from wholecard.nova.match import Device, HostCell, PciRequest, PlacementError, Spec, SpecError
 
 _ANY = "*"
 
@@ -38,7 +26,7 @@ class HostDevices:
     """
 
     release: Release
-    rules: Rules
+    rules: match.Rules
     devices: tuple[Device, ...] | None
     specs: tuple[Spec, ...] = ()
     spec_positions: tuple[str, ...] = ()
@@ -53,17 +41,17 @@ class HostDevices:
 
     def selected(self, device: Device) -> bool:
         """Whether device_spec selects the device."""
-        return assign(device, self.specs) is not None
+        return match.assign(device, self.specs) is not None
 
     def count_selected(self, requests: Sequence[PciRequest]) -> int:
         """How many selected devices have the ids of any of the requests."""
         alike = {device.address: device for request in requests for device in self.alike(request)}
         return sum(map(self.selected, alike.values()))
 
-    def pools(self, taken: Sequence[str], host_cells: Sequence[HostCell] | None) -> Pools:
+    def pools(self, taken: Sequence[str], host_cells: Sequence[HostCell] | None) -> match.Pools:
         """nova's pools of all devices but those that are taken."""
         free = [device for device in self.devices or () if device.address not in taken]
-        return Pools.of(free, self.specs, self.rules, host_cells=host_cells)
+        return match.Pools.of(free, self.specs, self.rules, host_cells=host_cells)
 
 
 def devices_on(evidence: Evidence, host: HostEvidence, requested: RequestedDevices) -> HostDevices:
@@ -72,27 +60,22 @@ def devices_on(evidence: Evidence, host: HostEvidence, requested: RequestedDevic
     What nova-compute refuses is the `error`, and leaves it without specs.
     """
     rules = host_rules(evidence, host)
-    devices = None if host.facts is None else devices_of(host.facts.functions)
+    devices = None if host.facts is None else match.devices_of(host.facts.functions)
     bare = HostDevices(evidence.release, rules, devices)
     if host.conf is None:
-        return replace(bare, specs=_assumed_specs(requested, rules, DeviceSysfs(devices or ())))
+        sysfs, ids = match.DeviceSysfs(devices or ()), ("vendor_id", "product_id")
+        specs = (
+            Spec.of({key: spec[key] for key in ids if key in spec}, rules, sysfs)
+            for request in requested.requests
+            for spec in request.specs
+        )
+        return replace(bare, specs=tuple(specs))
     return _with_specs(bare, host.name, settings(host.conf, "device_spec", evidence.release))
-
-
-def _assumed_specs(
-    requested: RequestedDevices, rules: Rules, sysfs: DeviceSysfs
-) -> tuple[Spec, ...]:
-    ids = ("vendor_id", "product_id")
-    return tuple(
-        Spec.of({key: spec[key] for key in ids if key in spec}, rules, sysfs)
-        for request in requested.requests
-        for spec in request.specs
-    )
 
 
 def _with_specs(bare: HostDevices, name: str, values: Sequence[Setting]) -> HostDevices:
     """The devices of the host of that name, with the specs of these values of device_spec."""
-    sysfs = DeviceSysfs(bare.devices or ())
+    sysfs = match.DeviceSysfs(bare.devices or ())
     specs: list[Spec] = []
     positions: dict[int, str] = {}
     for value in values:
@@ -107,22 +90,16 @@ def _with_specs(bare: HostDevices, name: str, values: Sequence[Setting]) -> Host
     if bare.devices is None:
         return full
     try:
-        return replace(full, providers=_providers(name, bare.devices, specs, bare.rules))
+        rows = match.providers_of(name, bare.devices, specs, bare.rules)
     except PlacementError as error:
         return replace(full, error=error, error_position=every[0] if every else "")
-
-
-def _providers(
-    name: str, devices: Sequence[Device], specs: Sequence[Spec], rules: Rules
-) -> tuple[ResourceProvider, ...]:
-    return tuple(
+    providers = (
         ResourceProvider(
-            provider.name,
-            inventories=(Inventory(provider.resource_class, provider.total),),
-            traits=provider.traits,
+            row.name, inventories=(Inventory(row.resource_class, row.total),), traits=row.traits
         )
-        for provider in providers_of(name, devices, specs, rules)
+        for row in rows
     )
+    return replace(full, providers=tuple(providers))
 
 
 def _has_ids(device: Device, specs: Sequence[Mapping[str, str]]) -> bool:

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from openstack.connection import Connection
 
 from wholecard.cloud.placement import allocation_candidates, resource_providers
 from wholecard.cloud.placement.allocation_candidates import RequestGroup
 from wholecard.cloud.placement.provider_tree import ProviderTree
+from wholecard.explain.evidence import requested_devices
 from wholecard.explain.evidence.card_providers import address_in, card_providers
-from wholecard.explain.evidence.evidence import CandidatesQuery, Evidence, HostEvidence
-from wholecard.explain.evidence.requested_devices import (
-    RequestedDevices,
-    class_of,
-    in_placement,
-    traits_of,
-)
-from wholecard.explain.evidence.second_query import asks_again
+from wholecard.explain.evidence.evidence import CandidatesQuery, Demand, Evidence, HostEvidence
+from wholecard.explain.evidence.requested_devices import RequestedDevices, class_of, traits_of
 from wholecard.nova.flavor.resource_request import resource_request
 from wholecard.nova.match import PciRequest
 
@@ -27,8 +21,6 @@ from wholecard.nova.match import PciRequest
 MOST_HOSTS = 32
 # With more groups than this Placement does not answer in time anyway: a query stays readable.
 _MOST_GROUPS = 64
-
-Demand = Literal["machine", "traits", "groups", "class", "card traits", "count"]
 
 
 def queries(
@@ -44,10 +36,13 @@ def queries(
         return ()
     steps = _steps(evidence, requested)
     whole = _ask(conn, steps[-1], uuid)
-    if whole.has_candidates is False and asks_again(evidence):
-        again = _ask(conn, _steps(evidence, requested, second=True)[-1], uuid)
-        if again.has_candidates is not False:
-            return (again,)
+    # nova asks again, for VCPU instead of PCPU, where the first query finds no candidate.
+    pinned = resource_request(evidence.request, evidence.release).pinned
+    again = pinned and not requested_devices.no_second_query(evidence)
+    if whole.has_candidates is False and again:
+        second = _ask(conn, _steps(evidence, requested, second=True)[-1], uuid)
+        if second.has_candidates is not False:
+            return (second,)
     if whole.has_candidates is not False:
         return (whole,)
     parts = []
@@ -83,7 +78,7 @@ def _steps(evidence: Evidence, requested: RequestedDevices, second: bool = False
     )
     if groups:
         steps.append(_Step("groups", machine, groups))
-    if in_placement(evidence)[0] and requested.requests:
+    if requested_devices.in_placement(evidence)[0] and requested.requests:
         steps += _card_steps(machine, groups, requested.requests)
     return steps
 
@@ -118,7 +113,6 @@ def provider_trees(conn: Connection, hypervisor_hosts: Iterable[str]) -> Mapping
 
 
 def _with_holders(conn: Connection, tree: ProviderTree) -> ProviderTree:
-    """The tree, with who holds each card that is used."""
     below = (
         resource_providers.with_consumers(conn, provider)
         if address_in(provider) and any(row.used for row in provider.inventories or ())

@@ -7,26 +7,25 @@ from dataclasses import dataclass, field, replace
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import LATEST, Release
-from wholecard.explain.evidence.conf_values import Setting, boolean, settings
+from wholecard.explain.evidence.conf_values import Setting, boolean, other, settings
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence
-from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova import match
+from wholecard.nova.conf.service_conf import NovaConf, as_boolean
 from wholecard.nova.flavor.extra_specs import LayoutError
 from wholecard.nova.flavor.numa_topology import pci_policy
 from wholecard.nova.match import (
-    Alias,
     AliasError,
     PciRequest,
     RequestError,
     RequestGroup,
     Rules,
-    groups_of,
-    parse_aliases,
-    parse_request,
     rules_for,
 )
 from wholecard.nova.match.words import read_json
 
 EXTRA_SPEC = "pci_passthrough:alias"
+# nova/conf/workarounds.py
+NO_FALLBACK = "disable_fallback_pcpu_query"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class RequestedDevices:
 class Aliases:
     """The aliases of one service by name, with their positions; or why nova refuses them."""
 
-    by_name: Mapping[str, Alias]
+    by_name: Mapping[str, match.Alias]
     positions: Mapping[str, str]
     error: AliasError | None = None
     error_position: str = ""
@@ -81,7 +80,8 @@ def requested_devices(evidence: Evidence) -> RequestedDevices:
             continue
         aliases = aliases_of(conf, api_rules(evidence), evidence.release)
         try:
-            return RequestedDevices(parse_request(text, aliases.by_name, policy), aliases.positions)
+            requests = match.parse_request(text, aliases.by_name, policy)
+            return RequestedDevices(requests, aliases.positions)
         except RequestError:
             continue
     return RequestedDevices()
@@ -101,6 +101,13 @@ def in_placement(evidence: Evidence) -> tuple[bool | None, str]:
     return None, ""
 
 
+def no_second_query(evidence: Evidence) -> str:
+    """Where nova's second query, for VCPU instead of PCPU, is turned off; empty where it is not."""
+    conf = evidence.scheduler
+    setting = other(conf, "workarounds", NO_FALLBACK) if conf else None
+    return setting.position if setting and as_boolean(setting.text) else ""
+
+
 def api_rules(evidence: Evidence) -> Rules:
     """How nova-api reads aliases."""
     return rules_for(evidence.release.nova, pci_in_placement=bool(in_placement(evidence)[0]))
@@ -108,14 +115,10 @@ def api_rules(evidence: Evidence) -> Rules:
 
 def host_rules(evidence: Evidence, host: HostEvidence) -> Rules:
     """How nova-compute reads device_spec on this host."""
-    report = (
-        host.conf is not None and boolean(host.conf, "report_in_placement", evidence.release)[0]
-    )
-    return rules_for(
-        evidence.release.nova,
-        report_in_placement=report,
-        pci_in_placement=bool(in_placement(evidence)[0]),
-    )
+    release, conf = evidence.release, host.conf
+    report = conf is not None and boolean(conf, "report_in_placement", release)[0]
+    asks = bool(in_placement(evidence)[0])
+    return rules_for(release.nova, report_in_placement=report, pci_in_placement=asks)
 
 
 def aliases_of(conf: NovaConf, rules: Rules, release: Release) -> Aliases:
@@ -123,7 +126,7 @@ def aliases_of(conf: NovaConf, rules: Rules, release: Release) -> Aliases:
     values = settings(conf, "alias", release)
     positions = {name: value.position for value in values for name in _names(value.text)}
     try:
-        return Aliases(parse_aliases([value.text for value in values], rules), positions)
+        return Aliases(match.parse_aliases([value.text for value in values], rules), positions)
     except AliasError as error:
         return Aliases({}, positions, error, _first_refused(values, rules))
 
@@ -142,7 +145,7 @@ def _first_refused(values: tuple[Setting, ...], rules: Rules) -> str:
     """The position of the first value at which nova stops: the shortest beginning it refuses."""
     for number in range(1, len(values) + 1):
         try:
-            parse_aliases([value.text for value in values[:number]], rules)
+            match.parse_aliases([value.text for value in values[:number]], rules)
         except AliasError:
             return values[number - 1].position
     return ""
@@ -163,6 +166,6 @@ def traits_of(request: PciRequest) -> frozenset[str]:
 def _group(request: PciRequest) -> RequestGroup | None:
     rules = rules_for(LATEST.nova, pci_in_placement=True)
     try:
-        return groups_of([replace(request, count=1)], rules)[0]
+        return match.groups_of([replace(request, count=1)], rules)[0]
     except RequestError:
         return None

@@ -58,30 +58,24 @@ def _of_flavor(conn: Connection, name: str, *, on_volume: bool = False) -> Serve
 def _of_server(conn: Connection, selector: ServerSelector, server: FailedServer) -> ServerRequest:
     _require_failed(selector, server)
     name, properties = _image(conn, server)
-    request = ServerRequest(
-        flavor=server.flavor,
-        source=f"openstack server show {server.id}",
-        extra_specs=server.extra_specs,
-        vcpus=server.vcpus,
-        ram_mb=server.ram_mb,
-        disk_gb=server.disk_gb,
+    if selector.flavor:
+        request = _of_flavor(conn, selector.flavor, on_volume=server.image_id is None)
+    else:
+        request = ServerRequest(
+            flavor=server.flavor,
+            source=f"openstack server show {server.id}",
+            extra_specs=server.extra_specs,
+            vcpus=server.vcpus,
+            ram_mb=server.ram_mb,
+            disk_gb=server.disk_gb,
+        )
+    return replace(
+        request,
         image=name,
         properties=properties,
         zone=server.zone,
         zone_known=server.zone_known,
         operation="resize" if server.moved else "create",
-    )
-    if not selector.flavor:
-        return request
-    new = _of_flavor(conn, selector.flavor, on_volume=server.image_id is None)
-    return replace(
-        request,
-        flavor=new.flavor,
-        source=new.source,
-        extra_specs=new.extra_specs,
-        vcpus=new.vcpus,
-        ram_mb=new.ram_mb,
-        disk_gb=new.disk_gb,
     )
 
 
