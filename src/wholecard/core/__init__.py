@@ -16,48 +16,23 @@ if TYPE_CHECKING:
     from wholecard.core.program import Programs, Result, RunError, Watch, run
 
 _FILES = {
-    "RefusedError": "errors",
-    "UsageError": "errors",
-    "WholecardError": "errors",
-    "Finding": "finding",
-    "Severity": "finding",
-    "exit_status": "finding",
-    "Action": "plan",
-    "Operation": "plan",
-    "Plan": "plan",
-    "State": "plan",
-    "Step": "plan",
-    "Programs": "program",
-    "Result": "program",
-    "RunError": "program",
-    "Watch": "program",
-    "run": "program",
+    "errors": ("RefusedError", "UsageError", "WholecardError"),
+    "finding": ("Finding", "Severity", "exit_status"),
+    "plan": ("Action", "Operation", "Plan", "State", "Step"),
+    "program": ("Programs", "Result", "RunError", "Watch", "run"),
 }
 
 __all__ = [
-    "Action",
-    "Finding",
-    "Operation",
-    "Plan",
-    "Programs",
-    "RefusedError",
-    "Result",
-    "RunError",
-    "Severity",
-    "State",
-    "Step",
-    "UsageError",
-    "Watch",
-    "WholecardError",
-    "exit_status",
-    "run",
-]
+    "Action", "Finding", "Operation", "Plan", "Programs", "RefusedError", "Result", "RunError",
+    "Severity", "State", "Step", "UsageError", "Watch", "WholecardError", "exit_status", "run",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
-    if name not in _FILES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = __import__(f"{__name__}.{_FILES[name]}", fromlist=[name])
-    value: object = getattr(module, name)
-    globals()[name] = value
-    return value
+    for file, names in _FILES.items():
+        if name in names:
+            module = __import__(f"{__name__}.{file}", fromlist=[name])
+            value: object = getattr(module, name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,6 +30,10 @@ class WholecardError(Exception):
             lines.append(f"Resolution: {self.resolution}")
         return "\n".join(lines)
 
+    def to_json(self) -> dict[str, str]:
+        """`{"brief", "details", "resolution"}`."""
+        return {"brief": self.brief, "details": self.details, "resolution": self.resolution}
+
 
 class UsageError(WholecardError):
     """The command or its input was wrong; nothing was touched (exit code 2)."""

@@ -31,24 +31,13 @@ class Finding:
 
     def to_json(self) -> dict[str, str]:
         """A plain dictionary with the five fields, in their order."""
-        return {
-            "rule": self.rule,
-            "subject": self.subject,
-            "severity": self.severity.value,
-            "message": self.message,
-            "fix": self.fix,
-        }
+        return {**self.__dict__, "severity": self.severity.value}
 
     @classmethod
     def from_json(cls, data: dict[str, str]) -> Finding:
         """The inverse of `to_json`; raises KeyError or ValueError on anything else."""
-        return cls(
-            rule=data["rule"],
-            subject=data["subject"],
-            severity=Severity(data["severity"]),
-            message=data["message"],
-            fix=data["fix"],
-        )
+        severity = Severity(data["severity"])
+        return cls(data["rule"], data["subject"], severity, data["message"], data["fix"])
 
 
 def exit_status(findings: Iterable[Finding]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -44,8 +44,12 @@ def formatted(
         rows = [_selected(row, columns) for row in rows]
     if format_name in ("json", "yaml"):
         return _document(format_name, rows)
-    cells = [_cells(row, heads) for row in rows]
-    return _csv(heads, cells) if format_name == "csv" else table(list(map(str.upper, heads)), cells)
+    cells = [[_cell(row.get(head)) for head in heads] for row in rows]
+    if format_name != "csv":
+        return table(list(map(str.upper, heads)), cells)
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows([heads, *cells])
+    return lines.getvalue().rstrip("\n")
 
 
 def _document(format_name: str, data: Any) -> str:
@@ -73,16 +77,6 @@ def _selected(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
                 f"Choose from {', '.join(row)}.",
             )
     return {column: row[column] for column in columns}
-
-
-def _csv(heads: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([heads, *cells])
-    return text.getvalue().rstrip("\n")
-
-
-def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
-    return [_cell(row.get(head)) for head in heads]
 
 
 def _cell(value: Any) -> str:

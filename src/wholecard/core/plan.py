@@ -150,8 +150,7 @@ class Plan:
         parts = []
         for number, action in enumerate(self.actions, 1):
             parts.append(f"{number}. {action.kind} {action.subject}")
-            parts.append(f"   why:  {action.reason}")
-            parts.append(f"   undo: {action.undo}")
+            parts += [f"   why:  {action.reason}", f"   undo: {action.undo}"]
             parts.extend("   " + line for line in action.do.describe().splitlines())
         if self.reboot_needed:
             parts.append("A reboot is needed for this to take effect.")
@@ -160,15 +159,6 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """`{"actions": [...], "reboot_needed": bool}`."""
         return {
-            "actions": [
-                {
-                    "kind": action.kind,
-                    "subject": action.subject,
-                    "reason": action.reason,
-                    "do": action.do.to_json(),
-                    "undo": action.undo,
-                }
-                for action in self.actions
-            ],
+            "actions": [{**action.__dict__, "do": action.do.to_json()} for action in self.actions],
             "reboot_needed": self.reboot_needed,
         }

@@ -111,7 +111,16 @@ def run(
     LOG.debug("%s", shlex.join(argv))
     inherited = os.environ if inherit else {}
     try:
-        process = _start(argv, {**inherited, **(env or {})}, cwd, keep)
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**inherited, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+            pass_fds=tuple(keep),
+        )
     except OSError as error:
         raise _unended(
             f"cannot run {argv[0]}: {error.strerror}",
@@ -150,21 +159,6 @@ def _checked(result: Result, resolution: str) -> Result:
         f"command: {shlex.join(result.argv)}\n{output}".strip(),
         resolution or "Run the command by hand to see more.",
         result,
-    )
-
-
-def _start(
-    argv: Sequence[str], env: Mapping[str, str], cwd: str | Path | None, keep: Sequence[int]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        list(argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=env,
-        cwd=cwd,
-        start_new_session=True,
-        pass_fds=tuple(keep),
     )
 
 

@@ -32,29 +32,15 @@ def _release(nova: int, name: str, series: str = "") -> Release:
 
 
 RELEASES: tuple[Release, ...] = (
-    _release(13, "mitaka"),
-    _release(14, "newton"),
-    _release(15, "ocata"),
-    _release(16, "pike"),
-    _release(17, "queens"),
-    _release(18, "rocky"),
-    _release(19, "stein"),
-    _release(20, "train"),
-    _release(21, "ussuri"),
-    _release(22, "victoria"),
-    _release(23, "wallaby"),
-    _release(24, "xena"),
-    _release(25, "yoga"),
-    _release(26, "zed"),
-    _release(27, "antelope", "2023.1"),
-    _release(28, "bobcat", "2023.2"),
-    _release(29, "caracal", "2024.1"),
-    _release(30, "dalmatian", "2024.2"),
-    _release(31, "epoxy", "2025.1"),
-    _release(32, "flamingo", "2025.2"),
-    _release(33, "gazpacho", "2026.1"),
-    _release(34, "2026.2"),
-)
+    _release(13, "mitaka"), _release(14, "newton"), _release(15, "ocata"), _release(16, "pike"),
+    _release(17, "queens"), _release(18, "rocky"), _release(19, "stein"), _release(20, "train"),
+    _release(21, "ussuri"), _release(22, "victoria"), _release(23, "wallaby"),
+    _release(24, "xena"), _release(25, "yoga"), _release(26, "zed"),
+    _release(27, "antelope", "2023.1"), _release(28, "bobcat", "2023.2"),
+    _release(29, "caracal", "2024.1"), _release(30, "dalmatian", "2024.2"),
+    _release(31, "epoxy", "2025.1"), _release(32, "flamingo", "2025.2"),
+    _release(33, "gazpacho", "2026.1"), _release(34, "2026.2"),
+)  # fmt: skip
 FIRST, LATEST = RELEASES[0], RELEASES[-1]
 
 _VERSION = re.compile(r"(?:nova[ =]*)?(\d\d)(?:\.\d+)*")

@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 from wholecard.core import Programs, Result, RunError, WholecardError, run
@@ -34,25 +33,6 @@ class Watcher:
         """A host's command has ended."""
 
 
-@dataclass(frozen=True)
-class Package:
-    """The agent as it travels: its bytes and, as its name on a host, a digest of them."""
-
-    data: bytes
-    digest: str
-
-    @classmethod
-    def build(cls) -> Package:
-        """Made from this installation of Wholecard."""
-        data = agent_bytes()
-        return cls(data, hashlib.sha256(data).hexdigest())
-
-    @property
-    def name(self) -> str:
-        """`wholecard-host-` and 16 hex digits."""
-        return f"wholecard-host-{self.digest[:16]}"
-
-
 class Fleet:
     """Hosts on which one command is run, `jobs` of them at a time."""
 
@@ -64,7 +44,10 @@ class Fleet:
         self._jobs = jobs
         self._timeout = timeout
         self._programs = Programs()
-        self._package = Package.build()
+        # The agent of this installation; on a host it is named by a digest of its bytes.
+        self._agent = agent_bytes()
+        self._digest = hashlib.sha256(self._agent).hexdigest()
+        self._name = f"wholecard-host-{self._digest[:16]}"
 
     def run(self, words: Sequence[str], watcher: Watcher) -> tuple[HostResult, ...]:
         """The results of the agent's command `words` on all hosts, in the hosts' order.
@@ -108,8 +91,8 @@ class Fleet:
         if result.status == NO_AGENT and not self.interrupted:
             watcher.state(host, "sending the agent")
             result = self._ssh_once(host, words, watcher, send=True)
-        stdout, started = _after(self._package.name, result.stdout)
-        stderr, _ = _after(self._package.name, result.stderr)
+        stdout, started = _after(self._name, result.stdout)
+        stderr, _ = _after(self._name, result.stderr)
         if started and 0 <= result.status <= 3:
             return result.status, stdout, stderr
         if self.interrupted:
@@ -123,16 +106,15 @@ class Fleet:
     def _ssh_once(
         self, host: str, words: tuple[str, ...], watcher: Watcher, *, send: bool
     ) -> Result:
-        package = self._package
         limit = READING_SECONDS if words[0] in READING else CHANGING_SECONDS
         try:
             return run(
-                self._ssh.argv(host, package.digest, package.name, words, send),
+                self._ssh.argv(host, self._digest, self._name, words, send),
                 timeout=self._timeout or limit,
-                stdin=package.data if send else b"",
+                stdin=self._agent if send else b"",
                 check=False,
                 resolution="Install OpenSSH's client (openssh-client, openssh-clients).",
-                watch=_Listener(host, words[0], package.name, watcher).hear,
+                watch=_Listener(host, words[0], self._name, watcher).hear,
                 programs=self._programs,
             )
         except RunError as error:

@@ -33,11 +33,7 @@ class HostResult:
             output = self.stdout or None
         error = output.get("error") if isinstance(output, dict) else None
         if self.error is not None:
-            error = {
-                "brief": self.error.brief,
-                "details": self.error.details,
-                "resolution": self.error.resolution,
-            }
+            error = self.error.to_json()
         return {"status": self.status, "output": output, "error": error}
 
 

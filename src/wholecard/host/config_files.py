@@ -82,20 +82,16 @@ class Settings:
     @property
     def entries(self) -> tuple[FileText, ...]:
         """The boot loader entries of `/boot/loader/entries` that could be read."""
-        return tuple(
-            entry
-            for entry in self.files
-            if entry.text is not None and entry.path.startswith(f"/{ENTRIES}/")
-        )
+        return self._present(f"/{ENTRIES}/")
 
     @property
     def grub(self) -> tuple[FileText, ...]:
         """`/etc/default/grub` and its parts, those that exist."""
-        return tuple(
-            entry
-            for entry in self.files
-            if entry.text is not None and entry.path.startswith("/etc/default/")
-        )
+        return self._present("/etc/default/")
+
+    def _present(self, folder: str) -> tuple[FileText, ...]:
+        files = (file for file in self.files if file.path.startswith(folder))
+        return tuple(file for file in files if file.text is not None)
 
     def to_json(self) -> dict[str, Any]:
         """`{"files": [{"path", "text", "mode"}], "foreign": [...]}`."""
@@ -168,14 +164,10 @@ def _file_text(source: str, path: str, limit: int = -1) -> FileText:
 
 def _read(root: Root, path: str) -> FileText:
     source = under(root, path.lstrip("/"))
-    try:
-        target = os.readlink(source)
-    except OSError:
-        pass
-    else:
+    if os.path.islink(source):
         raise WholecardError(
             f"{path} is a symbolic link",
-            f"It points to {target}.",
+            f"It points to {os.readlink(source)}.",
             "Replace it by a plain file; Wholecard does not write through links.",
         )
     try:

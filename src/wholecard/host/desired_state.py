@@ -17,14 +17,9 @@ from wholecard.host.kernel_args.hugepages import HugePages
 from wholecard.pci import Address, Card, Function, is_bmc_display
 
 __all__ = [
-    "HugePages",
-    "DesiredState",
-    "card_lines",
-    "desired_cards",
-    "is_left_out",
-    "read_desired_state",
-    "resolve",
-]
+    "HugePages", "DesiredState", "card_lines", "desired_cards", "is_left_out",
+    "read_desired_state", "resolve",
+]  # fmt: skip
 
 # Counts up when a key changes its meaning or goes.
 SCHEMA = 1
@@ -233,8 +228,7 @@ def _require_once(hugepages: Sequence[HugePages]) -> None:
     repeated = [size for size in sizes if sizes.count(size) > 1]
     if repeated:
         raise UsageError(
-            f"huge pages of {repeated[0]} are requested twice",
-            resolution="Request each size once.",
+            f"huge pages of {repeated[0]} are requested twice", resolution="Request each size once."
         )
 
 

@@ -11,7 +11,7 @@ from wholecard.pci.function import Function
 # Vendors and devices whose functions of class 03 are such displays. Sources: the id tables of the
 # kernel's drivers named beside them, and https://pci-ids.ucw.cz where none is named. An empty set
 # means every device of the vendor.
-_BMC: dict[str, frozenset[str]] = {
+_CONSOLES: dict[str, frozenset[str]] = {
     "1a03": frozenset(),  # ASPEED makes BMCs alone: drivers/gpu/drm/ast
     "102b": frozenset(  # Matrox G200 in server boards: drivers/gpu/drm/mgag200
         {"0522", "0524", "0530", "0532", "0533", "0534", "0536", "0538"}
@@ -19,8 +19,7 @@ _BMC: dict[str, frozenset[str]] = {
     "19e5": frozenset({"1711"}),  # HiSilicon Hi1710: drivers/gpu/drm/hisilicon/hibmc
     "126f": frozenset({"0750"}),  # Silicon Motion SM750: drivers/staging/sm750fb
     "18ca": frozenset({"0020", "0021"}),  # XGI Z7/Z9 in older server boards: pci.ids
-}
-_VIRTUAL: dict[str, frozenset[str]] = {
+    # Of hypervisors.
     "1234": frozenset({"1111"}),  # QEMU's standard VGA: drivers/gpu/drm/tiny/bochs.c
     "1013": frozenset({"00b8"}),  # Cirrus 5446, by QEMU: drivers/gpu/drm/tiny/cirrus-qemu.c
     "1b36": frozenset({"0100"}),  # QXL: drivers/gpu/drm/qxl
@@ -38,8 +37,5 @@ def is_bmc_display(function: Function) -> bool:
     """
     if not function.class_code.startswith("03"):
         return False
-    for table in (_BMC, _VIRTUAL):
-        devices = table.get(function.vendor)
-        if devices is not None and (not devices or function.device in devices):
-            return True
-    return False
+    devices = _CONSOLES.get(function.vendor)
+    return devices is not None and (not devices or function.device in devices)

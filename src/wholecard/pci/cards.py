@@ -43,10 +43,9 @@ class Card:
     @property
     def title(self) -> str:
         """Slot and the GPU's name or ids, by which a person recognises the card."""
-        first = self.gpu[0]
-        return f"{self.slot} {first.vendor_name} {first.device_name or first.ids}".replace(
-            "  ", " "
-        )
+        gpu = self.gpu[0]
+        title = f"{self.slot} {gpu.vendor_name} {gpu.device_name or gpu.ids}"
+        return title.replace("  ", " ")
 
     def to_json(self) -> dict[str, Any]:
         """`{"slot", "functions", "gpu", "companions", "boot_display"}`, functions by address."""
@@ -67,7 +66,9 @@ def find_cards(functions: Iterable[Function], groups: Iterable[IommuGroup]) -> t
     slots: dict[tuple[int, int, int], list[Function]] = {}
     for function in functions:
         if function.physfn is None and not function.is_bridge:
-            slots.setdefault(_slot(function), []).append(function)
+            address = function.address
+            slot = (address.domain, address.bus, address.slot)
+            slots.setdefault(slot, []).append(function)
     with_gpu = [
         sorted(slots[slot], key=lambda function: function.address.function)
         for slot in sorted(slots)
@@ -86,11 +87,6 @@ def _groups_by_address(
             if function.address in addresses:
                 shared.setdefault(function.address, []).append(group)
     return shared
-
-
-def _slot(function: Function) -> tuple[int, int, int]:
-    address = function.address
-    return address.domain, address.bus, address.slot
 
 
 def _card(functions: tuple[Function, ...], shared: dict[Address, list[IommuGroup]]) -> Card:

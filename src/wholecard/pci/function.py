@@ -96,15 +96,13 @@ class Function:
 
     def to_json(self) -> dict[str, Any]:
         """The fields under their own names; addresses as text."""
-        data: dict[str, Any] = dict(self.__dict__)
+        data = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self.__dict__.items()
+        }
         data["address"] = str(self.address)
-        data["modules"] = list(self.modules)
-        data["bars"] = list(self.bars)
         data["parents"] = [str(parent) for parent in self.parents]
         data["physfn"] = None if self.physfn is None else str(self.physfn)
-        data["bar_starts"] = list(self.bar_starts)
-        if self.reset_methods is not None:
-            data["reset_methods"] = list(self.reset_methods)
         return data
 
     @classmethod
@@ -112,11 +110,25 @@ class Function:
         """The inverse of `to_json`; raises UsageError on a bad address, TypeError on a bad key."""
         fields = dict(data)
         fields["address"] = Address.parse(data["address"])
-        fields["modules"] = tuple(data["modules"])
-        fields["bars"] = tuple(data["bars"])
+        for name in ("modules", "bars", "bar_starts"):
+            fields[name] = tuple(data[name])
         fields["parents"] = tuple(Address.parse(parent) for parent in data["parents"])
         fields["physfn"] = None if data["physfn"] is None else Address.parse(data["physfn"])
-        fields["bar_starts"] = tuple(data["bar_starts"])
         if data["reset_methods"] is not None:
             fields["reset_methods"] = tuple(data["reset_methods"])
         return cls(**fields)
+
+
+def slot_path(function: Function) -> str:
+    """`0000:00/02.0/00.0`: the root bus, each bridge's device and function, and its own.
+
+    It stays the same when other devices renumber the buses: bus numbers are assigned at boot, in
+    the order in which bridges are found; the slot of a bridge on its bus is wiring. Behind Intel
+    VMD the root bus is that of the domain which the VMD makes (`10000:e0`).
+    """
+    if function.path:
+        return function.path
+    address = function.address
+    chain = [*(parent for parent in function.parents if parent.domain == address.domain), address]
+    root = f"{address.domain:04x}:{chain[0].bus:02x}"
+    return "/".join([root, *(f"{step.slot:02x}.{step.function:x}" for step in chain)])

@@ -88,15 +88,14 @@ def read_groups(root: Root, functions: Iterable[Function]) -> tuple[IommuGroup, 
 
 
 def _listed(root: Root) -> list[tuple[int, tuple[int, int, int, int]]]:
-    members = []
     folder = under(root, GROUPS)
-    for number in listed(folder):
-        if number.isascii() and number.isdigit():
-            for name in listed(f"{folder}/{number}/devices"):
-                numbers = parse_numbers(name)
-                if numbers is not None:
-                    members.append((int(number), numbers))
-    return members
+    return [
+        (int(number), numbers)
+        for number in listed(folder)
+        if number.isascii() and number.isdigit()
+        for numbers in map(parse_numbers, listed(f"{folder}/{number}/devices"))
+        if numbers is not None
+    ]
 
 
 def predicted_groups(functions: Iterable[Function]) -> tuple[IommuGroup, ...]:

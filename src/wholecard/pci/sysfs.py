@@ -275,22 +275,11 @@ class _Reader:
         driver = uevent.get("DRIVER") or (
             None if is_complete(uevent) else link_name("driver", folder)
         )
-        names = self._names
-        return Kind(
-            *ids,
-            class_code,
-            modalias,
-            driver,
-            self._driver_modules[driver],
-            (
-                names.vendor(ids[0]),
-                names.device(ids[0], ids[1]),
-                names.class_name(class_code),
-                names.subsystem(*ids),
-            )
-            if names
-            else ("", "", "", ""),
-        )
+        names, texts = self._names, ("", "", "", "")
+        if names:
+            vendor_name, device_name = names.vendor(ids[0]), names.device(ids[0], ids[1])
+            texts = (vendor_name, device_name, names.class_name(class_code), names.subsystem(*ids))
+        return Kind(*ids, class_code, modalias, driver, self._driver_modules[driver], texts)
 
     def _parents_and_path(self, name: str, address: Address) -> tuple[tuple[Address, ...], str]:
         """The bridges above and the path of slots, from the link in `bus/pci/devices`."""
@@ -322,8 +311,9 @@ class _Reader:
         slot = name[:-2]
         if shared and self._link_of_slot[0] == slot:
             return self._link_of_slot[1]
-        values = [self._links[read_attribute(attribute, folder)] for attribute in _LINK]
-        speed, width, speed_max, width_max = values
+        speed, width, speed_max, width_max = (
+            self._links[read_attribute(attribute, folder)] for attribute in _LINK
+        )
         link = (speed, width, speed_max, width_max)
         if shared and None not in link:
             self._link_of_slot = (slot, link)

@@ -23,18 +23,14 @@ def read_serial(path: str) -> str:
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return _serial(_read_only(file))
+        finally:
+            os.close(file)
     except PermissionError:
         raise
     except OSError:
         return ""
-    try:
-        return _serial(_read_only(file))
-    except PermissionError:
-        raise
-    except OSError:
-        return ""
-    finally:
-        os.close(file)
 
 
 def _read_only(file: int) -> bytes:

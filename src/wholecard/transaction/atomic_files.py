@@ -54,13 +54,8 @@ def under(root: Path, path: str) -> Path:
 def traits_of(file: Path | int) -> Traits:
     """The traits of a plain file, by its path or by its descriptor."""
     status = os.fstat(file) if isinstance(file, int) else file.stat()
-    return Traits(
-        stat.S_IMODE(status.st_mode),
-        status.st_uid,
-        status.st_gid,
-        _label_of(file),
-        status.st_mtime_ns,
-    )
+    mode = stat.S_IMODE(status.st_mode)
+    return Traits(mode, status.st_uid, status.st_gid, _label_of(file), status.st_mtime_ns)
 
 
 def _label_of(file: Path | int) -> str | None:
@@ -256,8 +251,7 @@ def _settle(descriptor: int, traits: Traits, fresh: Traits, replaced: Traits | N
     if traits.mode != fresh.mode and not imposed:
         _set_mode(descriptor, traits.mode, replaced is not None and replaced.mode == fresh.mode)
     if traits.label is not None and traits.label != fresh.label:
-        label = traits.label.encode(errors="surrogateescape")
-        syscalls.set_attribute(descriptor, _LABEL, label)
+        syscalls.set_attribute(descriptor, _LABEL, traits.label.encode(errors="surrogateescape"))
     if traits.mtime_ns is not None:
         syscalls.set_times(descriptor, traits.mtime_ns)
 

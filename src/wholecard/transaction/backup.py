@@ -8,19 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import WholecardError
-from wholecard.transaction import syscalls
-from wholecard.transaction.atomic_files import (
-    Traits,
-    copy_atomically,
-    digest,
-    link_atomically,
-    make_directories,
-    remove,
-    state_of,
-    traits_of,
-    under,
-    write_atomically,
-)
+from wholecard.transaction import atomic_files, syscalls
+from wholecard.transaction.atomic_files import Traits, state_of, traits_of, under
 from wholecard.transaction.checksummed import DAMAGE, pack, unpack
 from wholecard.transaction.json_fields import optional, text, texts, typed
 
@@ -83,13 +72,13 @@ class Backup:
         ):
             return
         if former.state is None:
-            remove(target)
+            atomic_files.remove(target)
             return
-        make_directories(target.parent)
+        atomic_files.make_directories(target.parent)
         if former.link is not None:
-            link_atomically(target, former.link)
+            atomic_files.link_atomically(target, former.link)
         else:
-            copy_atomically(self.store / str(former.blob), target, former.traits)
+            atomic_files.copy_atomically(self.store / str(former.blob), target, former.traits)
 
     def refuse_damaged(self) -> None:
         """Raises WholecardError where a copy is no longer what was put into the store."""
@@ -116,13 +105,12 @@ def take_backup(
     paths = dict.fromkeys(path for paths in targets.values() for path in paths)
     index = {
         "files": [
-            dict(_keep(root, path, store, f"{number:03d}").__dict__)
-            for number, path in enumerate(paths)
+            _keep(root, path, store, f"{number:03d}").__dict__ for number, path in enumerate(paths)
         ],
         "created": _missing_directories(root, created),
         "targets": {str(number): list(paths) for number, paths in targets.items()},
     }
-    write_atomically(store / INDEX, pack(index), 0o600)
+    atomic_files.write_atomically(store / INDEX, pack(index), 0o600)
 
 
 def read_backup(store: Path) -> Backup:
@@ -163,15 +151,10 @@ def _keep(root: Path, path: str, store: Path, blob: str) -> FormerFile:
     if not source.is_file():
         return FormerFile(path)
     traits = traits_of(source)
-    copy_atomically(source, store / blob, None)
-    return FormerFile(path, blob, digest(store / blob), **traits.__dict__)
+    atomic_files.copy_atomically(source, store / blob, None)
+    return FormerFile(path, blob, atomic_files.digest(store / blob), **traits.__dict__)
 
 
 def _missing_directories(root: Path, paths: Iterable[str]) -> list[str]:
-    missing = {
-        str(parent)
-        for path in paths
-        for parent in Path(path).parents
-        if not under(root, str(parent)).exists()
-    }
-    return sorted(missing)
+    parents = {str(parent) for path in paths for parent in Path(path).parents}
+    return sorted(parent for parent in parents if not under(root, parent).exists())

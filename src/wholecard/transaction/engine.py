@@ -17,13 +17,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar
 
 from wholecard.core import Action, Plan, State, Step, UsageError, WholecardError
 from wholecard.core.plan import HALF
-from wholecard.transaction.journal_store import (
-    APPLIED,
-    ROLLING_BACK,
-    Applied,
-    Entry,
-    Journal,
-)
+from wholecard.transaction.journal_store import APPLIED, ROLLING_BACK, Applied, Entry, Journal
 from wholecard.transaction.os_errors import explained
 
 # Called before an action with None and after it with its seconds: its number (from 1), of how many,

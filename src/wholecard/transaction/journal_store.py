@@ -18,14 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, ClassVar, Generic, Protocol, TypeVar
 
 from wholecard.core import Plan, Step, WholecardError
-from wholecard.transaction import syscalls
-from wholecard.transaction.atomic_files import (
-    append_line,
-    make_directories,
-    remove_tree,
-    sync_directory,
-    write_atomically,
-)
+from wholecard.transaction import atomic_files, syscalls
 from wholecard.transaction.checksummed import DAMAGE
 from wholecard.transaction.locks import locked
 from wholecard.transaction.os_errors import explained
@@ -81,7 +74,7 @@ class JournalEntry(ABC):
     def log(self, event: str, **fields: Any) -> None:
         """Append one record and make it last before returning."""
         record = {"event": event, "time": round(time.time(), 3), **fields}
-        append_line(self.directory / LOG, json.dumps(record).encode())
+        atomic_files.append_line(self.directory / LOG, json.dumps(record).encode())
 
     def records(self) -> tuple[dict[str, Any], ...]:
         """The log so far, oldest first; half a line that a kill left is passed over.
@@ -205,12 +198,11 @@ class Journal(ABC, Generic[Entry]):
 
     def entries(self) -> tuple[Entry, ...]:
         """All journals, oldest first."""
-        folders = [
-            folder
+        entries = (
+            self.entry(int(folder.name), folder)
             for folder in self.folder.glob("[0-9]*")
             if re.fullmatch(r"[0-9]{4,}", folder.name)
-        ]
-        entries = (self.entry(int(folder.name), folder) for folder in folders)
+        )
         return tuple(sorted(entries, key=lambda entry: entry.number))
 
     def in_effect(self) -> tuple[Entry, ...]:
@@ -226,24 +218,24 @@ class Journal(ABC, Generic[Entry]):
 
         What fails before that leaves no trace, for nothing was changed yet.
         """
-        make_directories(self.folder)
+        atomic_files.make_directories(self.folder)
         draft = self.folder / "new"
         if draft.exists():
             # A run that was killed here had changed nothing yet.
-            remove_tree(draft)
+            atomic_files.remove_tree(draft)
         try:
             syscalls.mkdir(draft, 0o755)
             fill(draft)
-            write_atomically(draft / LOG, b"", 0o644)
+            atomic_files.write_atomically(draft / LOG, b"", 0o644)
             number = max((entry.number for entry in self.entries()), default=0) + 1
             entry = self.entry(number, self.folder / f"{number:04d}")
             syscalls.rename(draft, entry.directory)
             with explained(entry.advice):
-                sync_directory(self.folder)
+                atomic_files.sync_directory(self.folder)
         except BaseException:
             with contextlib.suppress(OSError):
                 if draft.exists():
-                    remove_tree(draft)
+                    atomic_files.remove_tree(draft)
             raise
         return entry
 
@@ -251,7 +243,7 @@ class Journal(ABC, Generic[Entry]):
     def lock(self) -> Iterator[int]:
         """Keep a second apply or rollback out until this one has ended, see `locks.locked`."""
         with explained():
-            make_directories(self.lock_folder)
+            atomic_files.make_directories(self.lock_folder)
         with locked(
             self.lock_folder / "lock",
             f"another apply or rollback is running {self.system}",

@@ -163,13 +163,7 @@ def report(error: WholecardError, as_json: bool, called: str = PROG) -> None:
     if as_json:
         import json
 
-        data: dict[str, Any] = {
-            "error": {
-                "brief": error.brief,
-                "details": error.details,
-                "resolution": error.resolution,
-            }
-        }
+        data: dict[str, Any] = {"error": error.to_json()}
         if isinstance(error, RefusedError):
             data["findings"] = [finding.to_json() for finding in error.findings]
         print(json.dumps(data, indent=2))

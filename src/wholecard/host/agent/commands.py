@@ -10,16 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wholecard.core import (
-    Action,
-    Finding,
-    Plan,
-    UsageError,
-    WholecardError,
-    exit_status,
-    report_text,
-)
+from wholecard.core import Action, Finding, Plan, UsageError, WholecardError, exit_status
 from wholecard.core.output_format import TEXT_FORMATS, formatted
+from wholecard.core.report_text import findings_text, progress_text
 from wholecard.host.agent import desired_options, results_text
 from wholecard.host.agent.cli import person_command
 from wholecard.host.agent.options import ROWS
@@ -58,7 +51,7 @@ def _check(arguments: argparse.Namespace) -> int:
         print("No GPU for passthrough found; only the host is checked.", file=sys.stderr)
     findings = _with_fixes(findings, arguments.called)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
-    _print(arguments, data, report_text.findings_text(findings))
+    _print(arguments, data, findings_text(findings))
     return exit_status(findings)
 
 
@@ -131,8 +124,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         "evidence": [row.to_json() for row in verdict.evidence],
     }
     evidence = results_text.evidence_text(verdict.evidence)
-    shown = f"{evidence}\n\n{report_text.findings_text(findings)}"
-    _print(arguments, data, shown)
+    _print(arguments, data, f"{evidence}\n\n{findings_text(findings)}")
     return exit_status(verdict.findings)
 
 
@@ -172,5 +164,5 @@ def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> N
 def _progress(number: int, count: int, action: Action, seconds: float | None) -> None:
     # The connection, and so the reader, may be gone; the run is finished anyway.
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(report_text.progress_text(number, count, action, seconds))
+        sys.stderr.write(progress_text(number, count, action, seconds))
         sys.stderr.flush()

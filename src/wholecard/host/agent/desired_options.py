@@ -73,17 +73,16 @@ def host(arguments: argparse.Namespace) -> Host:
     if arguments.facts is None:
         return in_root
     hardware = read_json(arguments.facts)
-    return _with_modules(
-        dataclasses.replace(hardware, boot=in_root.boot, settings=in_root.settings), arguments.root
-    )
-
-
-def _with_modules(host: Host, root: Path) -> Host:
-    """The facts with the native modules of the kernel that is in the image."""
-    modules = native_modules(root, host.boot.release, host.functions)
+    # The native modules are those of the kernel that is in the image.
+    modules = native_modules(arguments.root, in_root.boot.release, hardware.functions)
     functions = tuple(
         dataclasses.replace(function, modules=modules.get(function.modalias, function.modules))
-        for function in host.functions
+        for function in hardware.functions
     )
-    cards = find_cards(functions, host.groups)
-    return dataclasses.replace(host, functions=functions, cards=cards)
+    return dataclasses.replace(
+        hardware,
+        boot=in_root.boot,
+        settings=in_root.settings,
+        functions=functions,
+        cards=find_cards(functions, hardware.groups),
+    )

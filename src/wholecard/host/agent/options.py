@@ -55,7 +55,6 @@ def parser(prog: str) -> argparse.ArgumentParser:
 
 
 def _add_options(command: argparse.ArgumentParser, name: str) -> None:
-    """The options of the command `name`."""
     command.add_argument(
         "--root",
         type=Path,
@@ -92,9 +91,7 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             help="a card, by the PCI address of any of its functions; may be repeated",
         )
         command.add_argument(
-            "--all-cards",
-            action="store_true",
-            help="every card but the boot display and the BMC's",
+            "--all-cards", action="store_true", help="every card but the boot display and the BMC's"
         )
         desired_options.add(command)
     if name in ("plan", "apply"):

@@ -40,10 +40,10 @@ def build_agent(target: Path) -> Path:
 def agent_bytes() -> bytes:
     """The agent as one file. The same sources give the same bytes: sorted names, one fixed time."""
     source = Path(wholecard.__file__).parent
-    files = {"__main__.py": _MAIN.encode(), "wholecard/__init__.py": _bytes(source / "__init__.py")}
-    for room in _ROOMS:
-        for path in (source / room).rglob("*.py"):
-            files[f"wholecard/{path.relative_to(source)}"] = _bytes(path)
+    files = {"__main__.py": _MAIN.encode()}
+    rooms = (path for room in _ROOMS for path in (source / room).rglob("*.py"))
+    for path in (source / "__init__.py", *rooms):
+        files[f"wholecard/{path.relative_to(source)}"] = path.read_bytes()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -52,7 +52,3 @@ def agent_bytes() -> bytes:
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name])
     return b"#!/usr/bin/env python3\n" + packed.getvalue()
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from wholecard.host.config_files import GRUBENV, FileText, Settings
+from wholecard.host.config_files import ENTRIES, GRUBENV, FileText, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,13 +57,9 @@ def default_entry(settings: Settings) -> FileText | None:
     if saved.isdigit() and int(saved) < len(entries):
         return entries[int(saved)]
     for entry in entries:
-        if _name(entry) == saved or f"\ntitle {saved}\n" in f"\n{entry.text}":
+        if entry.path == f"/{ENTRIES}/{saved}.conf" or f"\ntitle {saved}\n" in f"\n{entry.text}":
             return entry
     return entries[0] if entries else None
-
-
-def _name(entry: FileText) -> str:
-    return entry.path.rpartition("/")[2][: -len(".conf")]
 
 
 def _version(path: str) -> tuple[tuple[int, int, str], ...]:

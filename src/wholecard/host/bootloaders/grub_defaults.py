@@ -81,13 +81,7 @@ def _assignments(path: str, text: str) -> list[_Assignment]:
                 "arguments to it by hand.",
             )
         assignments.append(
-            _Assignment(
-                mention["name"],
-                value.start("text"),
-                value.end("text"),
-                value["quote"],
-                value["text"],
-            )
+            _Assignment(mention["name"], *value.span("text"), value["quote"], value["text"])
         )
     return assignments
 
@@ -103,7 +97,6 @@ def _is_literal(quote: str, value: str) -> bool:
 
 
 def _with_values_changed(path: str, text: str, change: Callable[[str], str]) -> str:
-    """The text with each assignment's value changed."""
     # From the last, so that the positions of those before it stay right.
     for assignment in reversed(_assignments(path, text)):
         text = _with_value(text, assignment, change(assignment.value))
@@ -111,11 +104,8 @@ def _with_values_changed(path: str, text: str, change: Callable[[str], str]) -> 
 
 
 def _with_value(text: str, assignment: _Assignment, value: str) -> str:
-    return text[: assignment.start] + _quoted(assignment, value) + text[assignment.end :]
-
-
-def _quoted(assignment: _Assignment, value: str) -> str:
-    return f'"{value}"' if not assignment.quote and " " in value else value
+    quoted = f'"{value}"' if not assignment.quote and " " in value else value
+    return text[: assignment.start] + quoted + text[assignment.end :]
 
 
 def _with_group(files: Sequence[FileText], texts: Sequence[str], group: Sequence[str]) -> list[str]:
@@ -140,15 +130,11 @@ def _effective(files: Sequence[FileText], texts: Sequence[str]) -> list[str]:
         for assignment in _assignments(file.path, text):
             value = assignment.value
             # In single quotes the shell puts no variable's value in.
-            before = [] if assignment.quote == "'" else _self_references(value)
-            inherited = [word for source in before for word in words[source]]
+            before = [] if assignment.quote == "'" else _SELF.findall(value)
+            inherited = [word for source in before for word in words[source.strip("${}")]]
             own = _SELF.sub("", value) if before else value
             words[assignment.name] = inherited + command_line.words(own)
     return words[BOTH] + words[DEFAULT]
-
-
-def _self_references(value: str) -> list[str]:
-    return [match[0].strip("${}") for match in _SELF.finditer(value)]
 
 
 def _last_with_default(files: Sequence[FileText], texts: Sequence[str]) -> int:

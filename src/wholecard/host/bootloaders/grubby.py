@@ -15,14 +15,7 @@ from collections.abc import Iterable
 from wholecard.core import WholecardError
 from wholecard.host.bootloaders import bls_entries, grub_defaults
 from wholecard.host.bootloaders.registry import BootState
-from wholecard.host.config_files import (
-    ENTRIES,
-    GRUB,
-    GRUBENV,
-    GRUBENV_EFI,
-    KERNEL_CMDLINE,
-    Settings,
-)
+from wholecard.host.config_files import ENTRIES, GRUB, GRUBENV, GRUBENV_EFI, KERNEL_CMDLINE
 from wholecard.host.kernel_args import command_line
 from wholecard.host.kernel_args.command_line import KernelArgs
 from wholecard.host.operations.config_change import ConfigChange, FollowUp
@@ -49,9 +42,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         "grubby",
         f"The kernel gets these arguments, in every entry: {kernel_args}.",
         RunTool(
-            _argv(added, removed),
-            _outputs(state.settings),
-            again=_argv(*_inverse(line, added, removed)),
+            _argv(added, removed), _outputs(state), again=_argv(*_inverse(line, added, removed))
         ),
         "restore the former entries, or remove the arguments where entries changed since",
     )
@@ -66,15 +57,12 @@ def _lines(state: BootState) -> list[str]:
     if cmdline is not None:
         lines.append(" ".join(cmdline.split()))
     defaults = grub_defaults.configured_command_line(state)
-    return [*lines, defaults] if defaults and _has_grub_cmdline(settings) else lines
-
-
-def _has_grub_cmdline(settings: Settings) -> bool:
     # grubby does not write an empty GRUB_CMDLINE_LINUX.
-    return any(
+    has_grub_cmdline = any(
         line.startswith(f"{grub_defaults.BOTH}=") and line.partition("=")[2].strip("\"' ")
         for line in (settings.file(GRUB).text or "").splitlines()
     )
+    return [*lines, defaults] if defaults and has_grub_cmdline else lines
 
 
 def _difference(
@@ -107,7 +95,7 @@ def _argv(added: tuple[str, ...], removed: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(argv)
 
 
-def _outputs(settings: Settings) -> tuple[str, ...]:
+def _outputs(state: BootState) -> tuple[str, ...]:
     """What grubby writes; the environment block, which changes at every boot, only if it has to."""
-    block = any(bls_entries.uses_environment(entry) for entry in settings.entries)
+    block = any(bls_entries.uses_environment(entry) for entry in state.settings.entries)
     return (f"/{ENTRIES}/*.conf", GRUB, KERNEL_CMDLINE, *((GRUBENV, GRUBENV_EFI) if block else ()))

@@ -9,15 +9,10 @@ written from what is in effect, so that nothing is lost. Source: kernel-install(
 from __future__ import annotations
 
 from wholecard.core import WholecardError
+from wholecard.core.record import replace
 from wholecard.host.bootloaders.cmdline_file import configured_command_line, has_arguments
 from wholecard.host.bootloaders.registry import BootState
-from wholecard.host.config_files import (
-    EFI_FOLDERS,
-    IN_INITRAMFS,
-    KERNEL_CMDLINE,
-    MODPROBE,
-    FileText,
-)
+from wholecard.host.config_files import EFI_FOLDERS, IN_INITRAMFS, KERNEL_CMDLINE, MODPROBE
 from wholecard.host.kernel_args import command_line
 from wholecard.host.kernel_args.command_line import KernelArgs
 from wholecard.host.operations.config_change import ConfigChange, FollowUp
@@ -29,8 +24,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
 
     Raises WholecardError where there is no command line to start from.
     """
-    text = _merged(state, kernel_args)
-    mode = state.settings.file(KERNEL_CMDLINE).mode
+    file = replace(state.settings.file(KERNEL_CMDLINE), text=_merged(state, kernel_args))
     reason = f"The kernel gets these arguments: {kernel_args}."
     tools = tuple(
         FollowUp(
@@ -43,7 +37,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         )
         for version, image in state.kernels
     )
-    return ConfigChange(((FileText(KERNEL_CMDLINE, text, mode), reason),), tools)
+    return ConfigChange(((file, reason),), tools)
 
 
 def outputs(version: str) -> tuple[str, ...]:

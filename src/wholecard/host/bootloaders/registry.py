@@ -134,33 +134,12 @@ def _loader_info(root: Root) -> str:
 
 # In the order in which one is chosen where several are installed.
 LOADERS = (
-    BootLoader(
-        "grubby",
-        "grubby with boot loader entries",
-        _has_grubby,
-        "bls_entries.configured_command_line",
-        "grubby.change",
-    ),
-    BootLoader(
-        "systemd-boot",
-        "kernel-install with systemd-boot",
-        _has_systemd_boot,
-        "cmdline_file.configured_command_line",
-        "kernel_install.change",
-        reports_as="systemd-boot",
-    ),
-    BootLoader(
-        "grub",
-        "update-grub with /etc/default/grub",
-        _has_update_grub,
-        "grub_defaults.configured_command_line",
-        "update_grub.by_update_grub",
-    ),
-    BootLoader(
-        "grub2",
-        "grub2-mkconfig with /etc/default/grub",
-        _has_grub2_mkconfig,
-        "grub_defaults.configured_command_line",
-        "update_grub.by_grub2_mkconfig",
-    ),
-)
+    BootLoader("grubby", "grubby with boot loader entries", _has_grubby,
+               "bls_entries.configured_command_line", "grubby.change"),
+    BootLoader("systemd-boot", "kernel-install with systemd-boot", _has_systemd_boot,
+               "cmdline_file.configured_command_line", "kernel_install.change", "systemd-boot"),
+    BootLoader("grub", "update-grub with /etc/default/grub", _has_update_grub,
+               "grub_defaults.configured_command_line", "update_grub.by_update_grub"),
+    BootLoader("grub2", "grub2-mkconfig with /etc/default/grub", _has_grub2_mkconfig,
+               "grub_defaults.configured_command_line", "update_grub.by_grub2_mkconfig"),
+)  # fmt: skip

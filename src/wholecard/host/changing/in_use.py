@@ -137,30 +137,20 @@ def _used(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterat
     """WC152 and WC153: disks and links, as they are now and as the facts have them."""
     for use in dict.fromkeys((*read_uses(root), *(host.uses if host is not None else ()))):
         if use.address in map(str, addresses):
-            yield _disk(use) if use.kind == "disk" else _link(use)
+            rule, reason, remedy = _used_for(use)
+            message = f"{use.address} is in use: {reason}."
+            fix = f"{remedy}, or leave this card to the host."
+            yield Finding(rule, use.address, Severity.ERROR, message, fix)
 
 
-def _disk(use: KernelUse) -> Finding:
-    return Finding(
-        "WC152",
-        use.address,
-        Severity.ERROR,
-        f"{use.address} is in use: a disk below it, {use.what}.",
-        "Unmount it (umount, swapoff), or leave this card to the host.",
-    )
-
-
-def _link(use: KernelUse) -> Finding:
+def _used_for(use: KernelUse) -> tuple[str, str, str]:
+    """The rule, what the use is, and how to end it."""
+    if use.kind == "disk":
+        return "WC152", f"a disk below it, {use.what}", "Unmount it (umount, swapoff)"
     reason = f"its network link {use.what} is up"
     if use.kind == "default-route":
         reason = f"the host's default route goes through {use.what}"
-    return Finding(
-        "WC153",
-        use.address,
-        Severity.ERROR,
-        f"{use.address} is in use: {reason}.",
-        "Take the link down (ip link set NAME down), or leave this card to the host.",
-    )
+    return "WC153", reason, "Take the link down (ip link set NAME down)"
 
 
 def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterator[Finding]:
@@ -173,9 +163,8 @@ def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> It
         for name in listed(under(root, str(CONSOLES)))
     )
     if bound:
-        framebuffers |= {
-            (str(address), _CONSOLE) for address in _owners(root / GRAPHICS / _CONSOLE, addresses)
-        }
+        above = (root / GRAPHICS / _CONSOLE).resolve().parts
+        framebuffers |= {(address, _CONSOLE) for address in map(str, addresses) if address in above}
     for address, name in sorted(framebuffers):
         if address in map(str, addresses):
             yield Finding(
@@ -186,11 +175,3 @@ def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> It
                 "Apply without --now and reboot; or take the console away (echo 0 into the bind "
                 "file of its vtconsole).",
             )
-
-
-def _owners(device: Path, addresses: Sequence[Address]) -> Iterator[Address]:
-    """Those of the functions that a device of a class is below."""
-    parents = device.resolve().parts
-    for address in addresses:
-        if str(address) in parents:
-            yield address

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wholecard.host.changing.drift import drift
 from wholecard.host.changing.journal import HostJournalEntry, journal_of
+from wholecard.host.operations.registry import operation_of
 from wholecard.transaction.journal_store import ROLLED_BACK
 
 
@@ -16,7 +17,7 @@ def status(root: Path, boot_id: str) -> dict[str, Any]:
     `{"state", "journal", "cards", "done", "actions", "next", "failed", "rebooted",
     "reboot_pending", "drift", "history"}`, see `Journal.status`. `rebooted` is None where nothing
     is applied; `reboot_pending` is whether the last apply or rollback waits for the next boot;
-    `drift` is `drift.drift`'s.
+    `drift` is what the function `drift` returns.
     """
     journal = journal_of(root)
     data = journal.status()
@@ -29,6 +30,21 @@ def status(root: Path, boot_id: str) -> dict[str, Any]:
         "drift": drift(root, journal.in_effect()),
         "history": history,
     }
+
+
+def drift(root: Path, in_effect: Sequence[HostJournalEntry]) -> list[dict[str, str]]:
+    """Everything that the journals in effect, oldest first, left and that is to be so still.
+
+    `{"journal", "kind", "subject", "state", "detail"}` each, see `operations.operation.Drift`. What
+    a later journal changed again is compared with that one alone.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for entry in in_effect:
+        for step in entry.steps_to_undo():
+            if step.done is not None:
+                for drift in operation_of(step.action).drift(root, step.done):
+                    rows[drift.subject] = {"journal": entry.id, **drift.__dict__}
+    return [rows[subject] for subject in sorted(rows)]
 
 
 def _waits_for_boot(entry: HostJournalEntry, boot_id: str) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
 from wholecard.host.changing.journal import Applied
-from wholecard.host.checks.registry import check_iommu, check_together, check_viable, driver_finding
+from wholecard.host.checks.iommu import check_iommu
+from wholecard.host.checks.iommu_group import check_together, check_viable, driver_finding
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.kernel_log import Record
@@ -81,9 +82,9 @@ def _placed_and_bound(claim: Claim, function: Function, rebooted: bool) -> Itera
 
 
 def _evidence(function: Function, claims: dict[str, float]) -> Evidence:
-    address = str(function.address)
-    claimed = claims.get(address)
-    return Evidence(address, function.ids, function.driver, function.iommu_group, claimed)
+    claimed = claims.get(str(function.address))
+    group = function.iommu_group
+    return Evidence(str(function.address), function.ids, function.driver, group, claimed)
 
 
 def _find(host: Host, claim: Claim) -> Function | None:
@@ -102,17 +103,14 @@ def _groups(
     host: Host, applied: Applied, planned: list[Claim], functions: list[Function]
 ) -> list[Finding]:
     """What is wrong with the groups of the cards that were applied, wherever they are now."""
-    card_paths = {claim.path for claim in planned if _slot(claim.address) in applied.cards}
+    slot_of = {claim: Address.parse(claim.address).slot_key for claim in planned}
+    card_paths = {claim.path for claim in planned if slot_of[claim] in applied.cards}
     slots = {each.address.slot_key for each in functions if slot_path(each) in card_paths}
     cards = tuple(card for card in host.cards if card.slot in slots)
     # What was planned besides the cards is checked too, where it is now.
     addresses = tuple(str(function.address) for function in functions)
     desired = DesiredState(tuple(sorted(slots)), companions=addresses)
     return [*check_together(host, cards, desired), *check_viable(host, cards)]
-
-
-def _slot(address: str) -> str:
-    return Address.parse(address).slot_key
 
 
 def _claims(log: Iterable[Record]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
@@ -19,6 +19,8 @@ from wholecard.host.facts.module_parameters import (
 )
 from wholecard.pci import Card, Function
 
+NOT_NATIVE = frozenset({"vfio_pci", "pci_stub"})
+
 _ANY = "ffffffff"
 
 
@@ -33,29 +35,16 @@ class IdsEntry:
     source: str
     text: str
 
-    @property
-    def from_modprobe(self) -> bool:
-        """Whether modprobe passes it on, which a driver built into the kernel never sees."""
-        return self.source.startswith("/etc/modprobe.d/")
-
     def takes(self, function: Function) -> bool:
         """Whether vfio-pci would claim `function` by this entry, if no driver has it before."""
         fields = self.text.lower().split(":")
         if len(fields) < 2 or not function.vendor or not function.device:
             return False
-        ids = (
-            function.vendor,
-            function.device,
-            function.subsystem_vendor,
-            function.subsystem_device,
-        )
-        if any(not _same_id(field, own) for field, own in zip(fields, ids)):
-            return False
+        subsystem = (function.subsystem_vendor, function.subsystem_device)
+        for field, own in zip(fields, (function.vendor, function.device, *subsystem)):
+            if field.strip() != _ANY and field.strip().zfill(4) != own:
+                return False
         return _same_class(fields[4:], function.class_code)
-
-
-def _same_id(field: str, own: str) -> bool:
-    return field.strip() == _ANY or field.strip().zfill(4) == own
 
 
 def _same_class(fields: list[str], class_code: str) -> bool:
@@ -69,10 +58,6 @@ def _same_class(fields: list[str], class_code: str) -> bool:
 
 def ids_entries(host: Host) -> tuple[IdsEntry, ...]:
     """Every entry of `vfio-pci.ids`: the command line's, the next boot's and modprobe.d's."""
-    return tuple(dict.fromkeys(_ids_entries(host)))
-
-
-def _ids_entries(host: Host) -> Iterator[IdsEntry]:
     sources = (
         ("the kernel's command line", kernel_arguments(host.boot.command_line)),
         ("the next boot's command line", kernel_arguments(host.boot.next_command_line or "")),
@@ -80,9 +65,9 @@ def _ids_entries(host: Host) -> Iterator[IdsEntry]:
     options = [(source, name, value) for source, line in sources for name, value in line]
     for path, name, value in module_options(host.settings, "vfio_pci"):
         options.append((path, f"vfio_pci.{name}", value))
-    for source, name, value in options:
-        if name == "vfio_pci.ids":
-            yield from (IdsEntry(source, text) for text in value.split(",") if text)
+    ids = ((source, value) for source, name, value in options if name == "vfio_pci.ids")
+    entries = (IdsEntry(source, text) for source, value in ids for text in value.split(",") if text)
+    return tuple(dict.fromkeys(entries))
 
 
 def check_identical(host: Host, cards: Iterable[Card]) -> list[Finding]:
@@ -120,7 +105,8 @@ def check_ids(
     given = set(given_addresses(cards, desired))
     findings = []
     for entry in ids_entries(host):
-        if built_in and entry.from_modprobe:
+        # What modprobe passes on, a driver built into the kernel never sees.
+        if built_in and entry.source.startswith("/etc/modprobe.d/"):
             findings.append(_unread(entry))
             continue
         stray = [
@@ -166,23 +152,24 @@ def check_native_first(host: Host, cards: Iterable[Card]) -> list[Finding]:
         for function in card.functions:
             if function.driver == "vfio-pci":
                 continue
-            natives = _natives(function)
-            built_in = sorted(natives & set(host.boot.builtin))
+            modules = natives(function)
+            built_in = sorted(modules & set(host.boot.builtin))
             if built_in:
                 findings.append(_built_in_native(function, built_in))
             findings += [
                 _early_native(function, module, early[module])
-                for module in sorted(natives & set(early))
+                for module in sorted(modules & set(early))
                 if not has_softdep(host.settings, module)
             ]
     return findings
 
 
-def _natives(function: Function) -> set[str]:
-    natives = set(function.modules)
+def natives(function: Function) -> set[str]:
+    """The modules that have the function now or would claim it, but those for guests."""
+    modules = set(function.modules)
     if function.driver:
-        natives.add(module_name(function.driver_module or function.driver))
-    return natives - {"vfio_pci", "pci_stub"}
+        modules.add(module_name(function.driver_module or function.driver))
+    return modules - NOT_NATIVE
 
 
 def _built_in_native(function: Function, modules: list[str]) -> Finding:

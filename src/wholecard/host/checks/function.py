@@ -105,7 +105,8 @@ def _no_reset(function: Function, others: list[Function]) -> Finding:
             "everything on that bus.",
         )
     if others:
-        why = f"and a reset of its bus would also reset {_names(others)}"
+        names = ", ".join(str(other.address) for other in others)
+        why = f"and a reset of its bus would also reset {names}"
     else:
         why = "and no bridge above it whose bus could be reset"
     return Finding(
@@ -116,10 +117,6 @@ def _no_reset(function: Function, others: list[Function]) -> Finding:
         "Put the card into a slot of its own below a root port. Until then, switch the host off "
         "and on when a guest leaves the card in a bad state.",
     )
-
-
-def _names(functions: Iterable[Function]) -> str:
-    return ", ".join(str(function.address) for function in functions)
 
 
 def check_link(host: Host, cards: Iterable[Card]) -> list[Finding]:

@@ -22,7 +22,7 @@ def check_iommu(host: Host) -> list[Finding]:
     """WC101 and WC102: the IOMMU and its interrupt remapping."""
     iommu = host.iommu
     if not iommu.on:
-        return [_no_iommu() if iommu.kind is None else _unused(host)]
+        return [_no_iommu(host)]
     if iommu.interrupt_remapping is False:
         return [
             Finding(
@@ -37,30 +37,18 @@ def check_iommu(host: Host) -> list[Finding]:
     return []
 
 
-def _no_iommu() -> Finding:
-    return Finding(
-        "WC101",
-        "IOMMU",
-        Severity.ERROR,
-        "The firmware announces no IOMMU (no ACPI table DMAR or IVRS).",
-        "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware setup.",
-    )
-
-
-def _unused(host: Host) -> Finding:
+def _no_iommu(host: Host) -> Finding:
+    message = "The firmware has an IOMMU, but the kernel does not use it."
     arguments = "intel_iommu=on iommu=pt" if host.iommu.kind == "vt-d" else "iommu=pt"
     next_line = host.boot.next_command_line
-    if next_line is not None and set(arguments.split()) <= set(next_line.split()):
+    if host.iommu.kind is None:
+        message = "The firmware announces no IOMMU (no ACPI table DMAR or IVRS)."
+        fix = "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware setup."
+    elif next_line is not None and set(arguments.split()) <= set(next_line.split()):
         fix = f"The next boot has {arguments} on its command line: systemctl reboot"
     else:
         fix = f"Boot with {arguments} on the kernel's command line; apply adds it."
-    return Finding(
-        "WC101",
-        "IOMMU",
-        Severity.ERROR,
-        "The firmware has an IOMMU, but the kernel does not use it.",
-        fix,
-    )
+    return Finding("WC101", "IOMMU", Severity.ERROR, message, fix)
 
 
 def check_next_boot(host: Host) -> list[Finding]:

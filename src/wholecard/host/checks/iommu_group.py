@@ -102,12 +102,13 @@ def _left_out(host: Host, card: Card, left: list[Function], slots: set[str]) -> 
 
 def _shared(host: Host, card: Card, other: Card, slots: set[str]) -> Finding:
     together = " ".join(f"--card {slot}.0" for slot in sorted({*slots, other.slot}))
+    addresses = ", ".join(str(function.address) for function in other.functions)
     return Finding(
         "WC107",
         card.slot,
         Severity.ERROR,
         f"Card {card.slot} shares {_group_names(host, card)} with card {other.slot} "
-        f"({_list(other.functions)}), which is not selected.",
+        f"({addresses}), which is not selected.",
         f"Select these cards together: {together}; or put one into another slot.",
     )
 
@@ -190,7 +191,3 @@ def function_at(host: Host, text: str) -> Function | None:
 
 def _group_names(host: Host, card: Card) -> str:
     return " and ".join(group.name for group in host.groups_of(card))
-
-
-def _list(functions: Iterable[Function]) -> str:
-    return ", ".join(str(function.address) for function in functions)

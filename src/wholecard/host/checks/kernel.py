@@ -71,10 +71,7 @@ _PACKAGES = (
         {"suse", "opensuse-leap", "sles"},
         "zypper install kernel-default   # kernel-default-base leaves vfio-pci out",
     ),
-    (
-        {"rhel", "fedora", "centos", "rocky", "almalinux"},
-        "dnf install kernel-modules-{release}",
-    ),
+    ({"rhel", "fedora", "centos", "rocky", "almalinux"}, "dnf install kernel-modules-{release}"),
 )
 
 

@@ -8,15 +8,8 @@ from collections.abc import Iterable
 from wholecard.core import Finding, Severity
 from wholecard.core.units import GIB, MIB, counted, size_text
 from wholecard.host.desired_state import DesiredState, HugePages
-from wholecard.host.facts.address_width import (
-    AMD,
-    DEFAULT_BITS,
-    HYPERTRANSPORT,
-    bar_window,
-    default_window,
-    widest_bits,
-    window_bits,
-)
+from wholecard.host.facts import address_width
+from wholecard.host.facts.address_width import AMD, DEFAULT_BITS, HYPERTRANSPORT, bar_window
 from wholecard.host.facts.host import Host
 from wholecard.pci import Card
 
@@ -27,7 +20,7 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     """WC123: the cards' memory does not fit into the window that UEFI has for it by default."""
     cards = tuple(cards)
     whole = bar_window(cards)
-    default = default_window(host)
+    default = address_width.default_window(host)
     if whole <= default:
         return []
     largest = sorted(cards, key=lambda card: bar_window([card]), reverse=True)
@@ -38,10 +31,10 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
         f"{size_text(bar_window(largest[:count]))}, and with QEMU's default of {DEFAULT_BITS} "
         f"address bits UEFI reserves {size_text(default)}."
     )
-    bits = window_bits(whole)
+    bits = address_width.window_bits(whole)
     if count < len(cards):
         message += f" All {len(cards)} together need {size_text(whole)}."
-    widest = widest_bits(host)
+    widest = address_width.widest_bits(host)
     if bits > widest:
         message += (
             f" That needs {bits} bits, and a guest on this host has at most {widest}: give fewer "
@@ -118,9 +111,7 @@ def check_hugepages(
 ) -> list[Finding]:
     """WC126: huge pages compared with the request, with RAM, and with the cards' NUMA nodes."""
     requested = [(pages, _bytes(pages)) for pages in (desired.hugepages if desired else ())]
-    findings = [
-        _too_few(host, pages, size) for pages, size in requested if _lacks(host, pages, size)
-    ]
+    findings = _too_few(host, requested)
     sizes = {pool.size for pool in host.memory.hugepages}
     present = sum(size * (_pool_total(host, size) or 0) for size in sizes)
     reserved = max(sum(pages.count * size for pages, size in requested), present)
@@ -141,21 +132,20 @@ def _pool_total(host: Host, size: int) -> int | None:
     return whole[0] if whole else sum(pool.total for pool in pools) if pools else None
 
 
-def _lacks(host: Host, pages: HugePages, size: int) -> bool:
-    total = _pool_total(host, size)
-    return size > 0 and total is not None and total < pages.count
-
-
-def _too_few(host: Host, pages: HugePages, size: int) -> Finding:
-    return Finding(
-        "WC126",
-        f"huge pages of {pages.size}",
-        Severity.WARNING,
-        f"{pages.count} huge pages of {pages.size} are requested; the host has "
-        f"{_pool_total(host, size)}.",
-        "Apply and reboot: they are reserved at boot, before memory is fragmented. If there are "
-        "fewer after that, the host has too little RAM for them.",
-    )
+def _too_few(host: Host, requested: Iterable[tuple[HugePages, int]]) -> list[Finding]:
+    totals = ((pages, _pool_total(host, size)) for pages, size in requested if size > 0)
+    return [
+        Finding(
+            "WC126",
+            f"huge pages of {pages.size}",
+            Severity.WARNING,
+            f"{pages.count} huge pages of {pages.size} are requested; the host has {total}.",
+            "Apply and reboot: they are reserved at boot, before memory is fragmented. If there "
+            "are fewer after that, the host has too little RAM for them.",
+        )
+        for pages, total in totals
+        if total is not None and total < pages.count
+    ]
 
 
 def _too_much(host: Host, reserved: int, who: str) -> list[Finding]:

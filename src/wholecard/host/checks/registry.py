@@ -9,85 +9,56 @@ from collections.abc import Iterable
 from typing import Callable
 
 from wholecard.core import Finding
-from wholecard.host.checks.display import check_bmc, check_boot_display, check_framebuffers
-from wholecard.host.checks.driver_binding import check_identical, check_ids, check_native_first
-from wholecard.host.checks.function import (
-    check_alive,
-    check_domain,
-    check_link,
-    check_numa,
-    check_reset,
-    check_virtual_functions,
-)
-from wholecard.host.checks.iommu import (
-    check_iommu,
-    check_iommu_arguments,
-    check_next_boot,
-    check_unsafe_interrupts,
-)
-from wholecard.host.checks.iommu_group import (
-    check_drivers,
-    check_together,
-    check_uses,
-    check_viable,
-    driver_finding,
-)
-from wholecard.host.checks.kernel import (
-    check_modules,
-    check_release,
-    check_secure_boot,
-    check_virqfd,
-)
-from wholecard.host.checks.memory import (
-    check_address_width,
-    check_hugepages,
-    check_hypertransport,
-    check_memlock,
+from wholecard.host.checks import (
+    display,
+    driver_binding,
+    function,
+    iommu,
+    iommu_group,
+    kernel,
+    memory,
 )
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.pci import Card
 
-__all__ = ["check", "check_iommu", "check_together", "check_viable", "driver_finding"]
-
-
 Cards = tuple[Card, ...]
 
 OF_HOST: tuple[Callable[[Host], list[Finding]], ...] = (
-    check_iommu,
-    check_iommu_arguments,
-    check_next_boot,
-    check_unsafe_interrupts,
-    check_modules,
-    check_virqfd,
-    check_secure_boot,
+    iommu.check_iommu,
+    iommu.check_iommu_arguments,
+    iommu.check_next_boot,
+    iommu.check_unsafe_interrupts,
+    kernel.check_modules,
+    kernel.check_virqfd,
+    kernel.check_secure_boot,
 )
 OF_CARDS: tuple[Callable[[Cards], list[Finding]], ...] = (
-    check_boot_display,
-    check_bmc,
-    check_domain,
-    check_alive,
-    check_virtual_functions,
+    display.check_boot_display,
+    display.check_bmc,
+    function.check_domain,
+    function.check_alive,
+    function.check_virtual_functions,
 )
 OF_HOST_AND_CARDS: tuple[Callable[[Host, Cards], list[Finding]], ...] = (
-    check_viable,
-    check_native_first,
-    check_identical,
-    check_link,
-    check_numa,
-    check_release,
-    check_address_width,
-    check_hypertransport,
-    check_memlock,
+    iommu_group.check_viable,
+    driver_binding.check_native_first,
+    driver_binding.check_identical,
+    function.check_link,
+    function.check_numa,
+    kernel.check_release,
+    memory.check_address_width,
+    memory.check_hypertransport,
+    memory.check_memlock,
 )
 OF_DESIRED_STATE: tuple[Callable[[Host, Cards, DesiredState | None], list[Finding]], ...] = (
-    check_drivers,
-    check_together,
-    check_uses,
-    check_ids,
-    check_framebuffers,
-    check_reset,
-    check_hugepages,
+    iommu_group.check_drivers,
+    iommu_group.check_together,
+    iommu_group.check_uses,
+    driver_binding.check_ids,
+    display.check_framebuffers,
+    function.check_reset,
+    memory.check_hugepages,
 )
 
 

@@ -43,7 +43,7 @@ def functions_window(functions: Iterable[Function]) -> int:
     for bars in sorted((bars for bars in ports if bars), key=max, reverse=True):
         largest = max(bars)
         end = -(-end // largest) * largest + sum(bars)
-    return _power_of_two(end)
+    return 1 << (end - 1).bit_length() if end > 0 else 0
 
 
 def _bars_above(function: Function) -> tuple[int, ...]:
@@ -54,10 +54,6 @@ def _bars_above(function: Function) -> tuple[int, ...]:
         for size, start in zip_longest(function.bars, starts, fillvalue=0)
         if size > 0 and (start >= 4 * GIB or size >= 2 * GIB)
     )
-
-
-def _power_of_two(size: int) -> int:
-    return 1 << (size - 1).bit_length() if size > 0 else 0
 
 
 def window_bits(window: int) -> int:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 # Counts up when a field changes its meaning or goes; new fields leave it.
 SCHEMA = 2
 
+_SHORT_MEMBERS = (
+    "groups_predicted", "iommu", "boot", "cpu", "memory", "framebuffers", "uses", "unread",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Iommu:
@@ -175,28 +179,8 @@ class Host:
 
     def _short_members(self) -> dict[str, Any]:
         """The members after the long lists: plain dictionaries, lists and values."""
-        return {
-            "groups_predicted": self.groups_predicted,
-            "iommu": dict(self.iommu.__dict__),
-            "boot": {
-                **self.boot.__dict__,
-                "builtin": list(self.boot.builtin),
-                "missing": list(self.boot.missing),
-                "loaders": list(self.boot.loaders),
-                "initramfs_tools": list(self.boot.initramfs_tools),
-                "kernels": [list(kernel) for kernel in self.boot.kernels],
-            },
-            "cpu": {**self.cpu.__dict__, "nodes": [list(node) for node in self.cpu.nodes]},
-            "memory": {
-                **self.memory.__dict__,
-                "nodes": [list(node) for node in self.memory.nodes],
-                "hugepages": [dict(pool.__dict__) for pool in self.memory.hugepages],
-            },
-            "framebuffers": [dict(framebuffer.__dict__) for framebuffer in self.framebuffers],
-            "uses": [dict(use.__dict__) for use in self.uses],
-            "unread": list(self.unread),
-            "settings": self.settings.to_json(),
-        }
+        members = {name: _plain(getattr(self, name)) for name in _SHORT_MEMBERS}
+        return {**members, "settings": self.settings.to_json()}
 
     def to_lines(self) -> Iterator[str]:
         """`to_json` as text in pieces, with one line for each function and each group."""
@@ -221,41 +205,38 @@ class Host:
         functions = tuple(Function.from_json(entry) for entry in data["functions"])
         by_address = {str(function.address): function for function in functions}
         groups = tuple(
-            IommuGroup(
-                entry["number"], tuple(by_address[address] for address in entry["functions"])
-            )
+            IommuGroup(entry["number"], tuple(map(by_address.__getitem__, entry["functions"])))
             for entry in data["groups"]
         )
-        boot, cpu, memory = data["boot"], data["cpu"], data["memory"]
+        boot = {**data["boot"], "kernels": _pairs(data["boot"]["kernels"])}
+        for name in ("builtin", "missing", "loaders", "initramfs_tools"):
+            boot[name] = tuple(boot[name])
+        cpu = {**data["cpu"], "nodes": _pairs(data["cpu"]["nodes"])}
+        memory = {**data["memory"], "nodes": _pairs(data["memory"]["nodes"])}
+        memory["hugepages"] = tuple(HugePagePool(**pool) for pool in memory["hugepages"])
         return cls(
             functions=functions,
             cards=find_cards(functions, groups),
             groups=groups,
             groups_predicted=data["groups_predicted"],
             iommu=Iommu(**data["iommu"]),
-            boot=Boot(
-                **{
-                    **boot,
-                    "builtin": tuple(boot["builtin"]),
-                    "missing": tuple(boot["missing"]),
-                    "loaders": tuple(boot["loaders"]),
-                    "initramfs_tools": tuple(boot["initramfs_tools"]),
-                    "kernels": _pairs(boot["kernels"]),
-                }
-            ),
+            boot=Boot(**boot),
             settings=Settings.from_json(data["settings"]),
-            cpu=Cpu(**{**cpu, "nodes": _pairs(cpu["nodes"])}),
-            memory=Memory(
-                **{
-                    **memory,
-                    "nodes": _pairs(memory["nodes"]),
-                    "hugepages": tuple(HugePagePool(**pool) for pool in memory["hugepages"]),
-                }
-            ),
+            cpu=Cpu(**cpu),
+            memory=Memory(**memory),
             framebuffers=tuple(Framebuffer(**fields) for fields in data["framebuffers"]),
             uses=tuple(KernelUse(**fields) for fields in data["uses"]),
             unread=tuple(data["unread"]),
         )
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: tuples are lists, records are objects."""
+    if isinstance(value, tuple):
+        return [_plain(member) for member in value]
+    if hasattr(value, "__dict__"):
+        return {name: _plain(member) for name, member in value.__dict__.items()}
+    return value
 
 
 def _pairs(items: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:

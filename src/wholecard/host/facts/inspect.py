@@ -95,7 +95,8 @@ def _with_serials(
     """The functions, those of cards with their serial numbers; and what could not be read."""
     serials: dict[object, str] = {}
     unread = []
-    for function in _in_cards(functions):
+    # Which groups they are in does not matter here.
+    for function in (function for card in find_cards(functions, ()) for function in card.functions):
         if function.power in ASLEEP:
             unread.append(
                 f"{function.address} sleeps: reading its link and serial number would wake it"
@@ -116,12 +117,6 @@ def _with_serials(
             for function in functions
         )
     return functions, tuple(unread)
-
-
-def _in_cards(functions: tuple[Function, ...]) -> list[Function]:
-    """The functions of cards; which groups they are in does not matter here."""
-    cards = find_cards(functions, ())
-    return [function for card in cards for function in card.functions]
 
 
 def _iommu_kind(root: Root) -> str | None:
@@ -151,6 +146,7 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
     loaders, tools = find_loaders(root, settings), find_initramfs_tools(root)
     running = read_text(under(root, "proc/cmdline"))
     loader = loader_named(loaders[0]) if loaders else None
+    next_line = loader.next_command_line(BootState(settings, running)) if loader else None
     return Boot(
         release=release,
         command_line=running,
@@ -159,9 +155,7 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         initramfs=tools[0] if tools else None,
         builtin=tuple(sorted(modules & builtin)),
         missing=_missing(root, release, builtin),
-        next_command_line=loader.next_command_line(BootState(settings, running))
-        if loader
-        else None,
+        next_command_line=next_line,
         firmware=read_firmware(root),
         secure_boot=read_secure_boot(root),
         distribution=distribution,

@@ -85,9 +85,6 @@ def _parse(line: str) -> Iterator[Record]:
     """A record: `priority,sequence,microseconds,flags;message`."""
     head, semicolon, message = line.partition(";")
     numbers = head.split(",")
-    if semicolon and len(numbers) > 3 and all(_is_number(number) for number in numbers[:3]):
+    is_record = semicolon and len(numbers) > 3
+    if is_record and all(number.isascii() and number.isdigit() for number in numbers[:3]):
         yield Record(int(numbers[1]), int(numbers[2]) / 1e6, message)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

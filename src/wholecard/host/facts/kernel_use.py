@@ -30,12 +30,8 @@ _REJECT = 0x200
 
 def read_uses(root: Root) -> tuple[KernelUse, ...]:
     """Each use of each function, by address."""
-    return tuple(
-        sorted(
-            {*_disks(root), *_links(root), *_default_routes(root)},
-            key=lambda use: (use.address, use.kind, use.what),
-        )
-    )
+    uses = {*_disks(root), *_links(root), *_default_routes(root)}
+    return tuple(sorted(uses, key=lambda use: (use.address, use.kind, use.what)))
 
 
 def _disks(root: Root) -> Iterator[KernelUse]:
@@ -152,9 +148,8 @@ def _default_routes(root: Root) -> Iterator[KernelUse]:
         for lower in _lower(root, name):
             address = _last_address(_target(root, f"{NET}/{lower}"))
             if address:
-                yield KernelUse(
-                    address, "default-route", name if name == lower else f"{name} on {lower}"
-                )
+                what = name if name == lower else f"{name} on {lower}"
+                yield KernelUse(address, "default-route", what)
 
 
 def _routes(root: Root) -> Iterator[str]:

@@ -54,14 +54,9 @@ def read_memlock(root: Root) -> int | None:
     service = _service(root)
     if service is None:
         return None
-    texts = [_first(root, _UNITS, service), *_parts(root, _UNITS, f"{service}.d")]
-    limit = _last(texts, "LimitMEMLOCK")
+    limit = _last(_texts(root, _UNITS, service), "LimitMEMLOCK")
     if limit is None:
-        texts = [
-            _first(root, _CONFIGURATION, "system.conf"),
-            *_parts(root, _CONFIGURATION, "system.conf.d"),
-        ]
-        limit = _last(texts, "DefaultLimitMEMLOCK")
+        limit = _last(_texts(root, _CONFIGURATION, "system.conf"), "DefaultLimitMEMLOCK")
     return _SYSTEMD_DEFAULT if limit is None else limit
 
 
@@ -90,36 +85,31 @@ def _count(text: str) -> int:
 
 
 def _service(root: Root) -> str | None:
-    installed = [f"{name}.service" for name in _SERVICES if _installed(root, f"{name}.service")]
+    installed = [
+        f"{name}.service"
+        for name in _SERVICES
+        if any(exists(under(root, f"{folder}/{name}.service")) for folder in _UNITS)
+    ]
     enabled = [unit for unit in installed if _enabled(root, unit)]
     return next(iter(enabled or installed), None)
 
 
-def _installed(root: Root, unit: str) -> bool:
-    return any(exists(under(root, f"{folder}/{unit}")) for folder in _UNITS)
-
-
 def _enabled(root: Root, unit: str) -> bool:
     name = unit.partition(".")[0]
-    wants = ((target, kind) for target, kind in
-             (("multi-user", "service"), ("sockets", "socket")))  # fmt: skip
     return any(
         f"{name}.{kind}" in listed(under(root, f"etc/systemd/system/{target}.target.wants"))
-        for target, kind in wants
+        for target, kind in (("multi-user", "service"), ("sockets", "socket"))
     )
 
 
-def _first(root: Root, folders: tuple[str, ...], name: str) -> str:
-    texts = (read_text(under(root, f"{folder}/{name}")) for folder in folders)
-    return next((text for text in texts if text), "")
-
-
-def _parts(root: Root, folders: tuple[str, ...], name: str) -> list[str]:
+def _texts(root: Root, folders: tuple[str, ...], name: str) -> list[str]:
+    """The file of that name that is in effect, then its drop-ins."""
+    files = (read_text(under(root, f"{folder}/{name}")) for folder in folders)
     paths: dict[str, str] = {}
     for folder in reversed(folders):
-        path = under(root, f"{folder}/{name}")
+        path = under(root, f"{folder}/{name}.d")
         paths.update((part, f"{path}/{part}") for part in listed(path) if part.endswith(".conf"))
-    return [read_text(paths[part]) for part in sorted(paths)]
+    return [next(filter(None, files), ""), *(read_text(paths[part]) for part in sorted(paths))]
 
 
 def _last(texts: list[str], key: str) -> int | None:

@@ -22,104 +22,55 @@ FUNCTION_LINKS = ("driver", "iommu_group", "physfn")
 
 # Files, stored with their content.
 FILES = (
-    "etc/os-release",
-    "usr/lib/os-release",
-    "proc/cmdline",
-    "proc/cpuinfo",
-    "proc/fb",
-    "proc/iomem",
-    "proc/meminfo",
-    "proc/mounts",
-    "proc/net/ipv6_route",
-    "proc/net/route",
-    "proc/self/mountinfo",
-    "proc/swaps",
-    "proc/sys/kernel/osrelease",
-    "proc/sys/kernel/random/boot_id",
-    "lib/modules/*/modules.alias",
-    "lib/modules/*/modules.builtin",
-    "lib/modules/*/modules.dep",
-    "usr/share/hwdata/pci.ids",
-    "usr/share/misc/pci.ids",
-    "usr/share/pci.ids",
-    "sys/class/block/*/dev",
-    "sys/class/block/*/dm/name",
-    "sys/class/net/*/flags",
-    "sys/class/net/*/operstate",
+    "etc/os-release", "usr/lib/os-release",
+    "proc/cmdline", "proc/cpuinfo", "proc/fb", "proc/iomem", "proc/meminfo", "proc/mounts",
+    "proc/net/ipv6_route", "proc/net/route", "proc/self/mountinfo", "proc/swaps",
+    "proc/sys/kernel/osrelease", "proc/sys/kernel/random/boot_id",
+    "lib/modules/*/modules.alias", "lib/modules/*/modules.builtin", "lib/modules/*/modules.dep",
+    "usr/share/hwdata/pci.ids", "usr/share/misc/pci.ids", "usr/share/pci.ids",
+    "sys/class/block/*/dev", "sys/class/block/*/dm/name",
+    "sys/class/net/*/flags", "sys/class/net/*/operstate",
     "sys/devices/system/cpu/isolated",
-    "sys/devices/system/node/node*/cpulist",
-    "sys/devices/system/node/node*/meminfo",
+    "sys/devices/system/node/node*/cpulist", "sys/devices/system/node/node*/meminfo",
     "sys/devices/system/node/node*/hugepages/*/free_hugepages",
     "sys/devices/system/node/node*/hugepages/*/nr_hugepages",
-    "sys/firmware/efi/efivars/LoaderInfo-*",
-    "sys/firmware/efi/efivars/SecureBoot-*",
-    "sys/kernel/mm/hugepages/*/free_hugepages",
-    "sys/kernel/mm/hugepages/*/nr_hugepages",
-    *(
-        f"{folder}/{name}"
-        for folder in (
-            "etc/systemd/system",
-            "run/systemd/system",
-            "usr/lib/systemd/system",
-            "lib/systemd/system",
-        )
-        for unit in ("libvirtd", "virtqemud")
-        for name in (f"{unit}.service", f"{unit}.service.d/*.conf")
-    ),
-    *(
-        f"{folder}/{name}"
-        for folder in ("etc/systemd", "run/systemd", "usr/lib/systemd")
-        for name in ("system.conf", "system.conf.d/*.conf")
-    ),
-)
+    "sys/firmware/efi/efivars/LoaderInfo-*", "sys/firmware/efi/efivars/SecureBoot-*",
+    "sys/kernel/mm/hugepages/*/free_hugepages", "sys/kernel/mm/hugepages/*/nr_hugepages",
+    *(f"{folder}/systemd/system/{unit}.service{drop_ins}"
+      for folder in ("etc", "run", "usr/lib", "lib")
+      for unit in ("libvirtd", "virtqemud")
+      for drop_ins in ("", ".d/*.conf")),
+    *(f"{folder}/systemd/system.conf{drop_ins}"
+      for folder in ("etc", "run", "usr/lib")
+      for drop_ins in ("", ".d/*.conf")),
+)  # fmt: skip
 
 # Links, kept as they are: what they point to tells where a thing hangs.
 LINKS = (
     "sys/bus/pci/drivers/*/module",
     "sys/class/block/*",
-    "sys/class/net/*",
-    "sys/class/net/*/master",
+    "sys/class/net/*", "sys/class/net/*/master",
     "sys/class/nvme-subsystem/*/*",
     "sys/kernel/iommu_groups/*/devices/*",
-)
+)  # fmt: skip
 
 # Whether they are there is all that is read: kept as empty files or folders.
 NAMES = (
-    "boot/efi/EFI/systemd/systemd-bootx64.efi",
-    "boot/efi/loader/loader.conf",
-    "boot/loader/entries/*",
-    "boot/loader/loader.conf",
-    "boot/vmlinuz-*",
-    "efi/EFI/systemd/systemd-bootx64.efi",
-    "efi/loader/loader.conf",
-    "etc/default/grub.d/*",
-    "etc/initramfs-tools",
-    "etc/systemd/system/multi-user.target.wants/*",
-    "etc/systemd/system/sockets.target.wants/*",
-    "lib/modules/*",
-    "lib/modules/*/vmlinuz",
-    "sys/class/block/*/slaves/*",
-    "sys/class/iommu/*",
-    "sys/class/net/*/device",
-    "sys/class/net/*/lower_*",
-    "sys/firmware",
-    "sys/firmware/acpi/tables/DMAR",
-    "sys/firmware/acpi/tables/IVRS",
-    "sys/firmware/efi",
-    "sys/fs/btrfs/*/devices/*",
-    "usr/bin/dracut",
-    "usr/bin/grub2-mkconfig",
-    "usr/bin/grubby",
-    "usr/bin/kernel-install",
+    "boot/efi/EFI/systemd/systemd-bootx64.efi", "boot/efi/loader/loader.conf",
+    "boot/loader/entries/*", "boot/loader/loader.conf", "boot/vmlinuz-*",
+    "efi/EFI/systemd/systemd-bootx64.efi", "efi/loader/loader.conf",
+    "etc/default/grub.d/*", "etc/initramfs-tools",
+    "etc/systemd/system/multi-user.target.wants/*", "etc/systemd/system/sockets.target.wants/*",
+    "lib/modules/*", "lib/modules/*/vmlinuz",
+    "sys/class/block/*/slaves/*", "sys/class/iommu/*",
+    "sys/class/net/*/device", "sys/class/net/*/lower_*",
+    "sys/firmware", "sys/firmware/acpi/tables/DMAR", "sys/firmware/acpi/tables/IVRS",
+    "sys/firmware/efi", "sys/fs/btrfs/*/devices/*",
+    "usr/bin/dracut", "usr/bin/grub2-mkconfig", "usr/bin/grubby", "usr/bin/kernel-install",
     "usr/bin/transactional-update",
-    "usr/sbin/dracut",
-    "usr/sbin/grub2-mkconfig",
-    "usr/sbin/grubby",
-    "usr/sbin/mkinitramfs",
-    "usr/sbin/transactional-update",
-    "usr/sbin/update-grub",
-    "usr/sbin/update-initramfs",
-)
+    "usr/sbin/dracut", "usr/sbin/grub2-mkconfig", "usr/sbin/grubby", "usr/sbin/mkinitramfs",
+    "usr/sbin/transactional-update", "usr/sbin/update-grub", "usr/sbin/update-initramfs",
+)  # fmt: skip
 
 # A word of a command line with one of these in its name loses its value.
 SECRET = ("password", "passwd", "secret", "token")

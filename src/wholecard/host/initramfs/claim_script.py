@@ -63,13 +63,8 @@ class Claim:
 
 def table_text(claims: Iterable[Claim]) -> str:
     """The text of `/etc/wholecard/bind`: a function a line, in the order of `claims`."""
-    lines = [
-        HEAD,
-        HEAD_LINE.rstrip("\n"),
-        "# path address vendor device driver",
-        *(str(claim) for claim in claims),
-    ]
-    return "\n".join(lines) + "\n"
+    head = f"{HEAD}\n{HEAD_LINE}# path address vendor device driver\n"
+    return head + "".join(f"{claim}\n" for claim in claims)
 
 
 SCRIPT = r"""

@@ -10,12 +10,8 @@ from wholecard.host.initramfs.claim_script import SCRIPT
 from wholecard.host.operations.config_change import HEAD_LINE, ConfigChange, FollowUp
 from wholecard.host.operations.run_tool import RunTool
 
-HOOK_TEXT = (
-    "#!/bin/sh\n"
-    + HEAD_LINE
-    + r"""# Puts the drivers and the table of functions into the initramfs.
-set -e
-
+# What both kinds of script answer when they are asked which others go first.
+_PREREQS = r"""
 PREREQS=""
 prereqs() { echo "$PREREQS"; }
 case "${1:-}" in
@@ -24,7 +20,16 @@ prereqs)
 	exit 0
 	;;
 esac
+"""
 
+HOOK_TEXT = (
+    "#!/bin/sh\n"
+    + HEAD_LINE
+    + r"""# Puts the drivers and the table of functions into the initramfs.
+set -e
+"""
+    + _PREREQS
+    + r"""
 . /usr/share/initramfs-tools/hook-functions
 
 modules="vfio-pci vfio_iommu_type1"
@@ -49,16 +54,8 @@ BOOT_SCRIPT_TEXT = (
     + HEAD_LINE
     + r"""# Gives the functions in /etc/wholecard/bind to their driver before udev loads any other.
 # init-top runs in tsort's order, which takes scripts without needs by name: 00- is before udev.
-
-PREREQS=""
-prereqs() { echo "$PREREQS"; }
-case "${1:-}" in
-prereqs)
-	prereqs
-	exit 0
-	;;
-esac
 """
+    + _PREREQS
     + SCRIPT
     + "exit 0\n"
 )

@@ -50,7 +50,8 @@ def hugepage_group(words: Sequence[str], requested: Sequence[HugePages]) -> tupl
     counts = {pages.size: str(pages.count) for pages in requested}
     default, pools = next(iter(counts), default), {**pools, **counts}
     present = tuple(word for word in words if word.partition("=")[0] in _NAMES)
-    if _read(present) == (default, pools) and _names_default(present):
+    names_default = any(word.startswith("default_hugepagesz=") for word in present)
+    if names_default and _read(present) == (default, pools):
         return present
     sizes = dict.fromkeys([*counts, *pools])
     pairs = [word for size in sizes for word in (f"hugepagesz={size}", f"hugepages={pools[size]}")]
@@ -76,7 +77,3 @@ def _read(words: Sequence[str]) -> tuple[str, dict[str, str]]:
 def _size(text: str) -> str:
     # The kernel takes 1G, 1g and, leaving the last letter unread, 1GB.
     return text.upper().rstrip("B")
-
-
-def _names_default(words: Sequence[str]) -> bool:
-    return any(word.startswith("default_hugepagesz=") for word in words)

@@ -12,14 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wholecard.core import State, Step, UsageError, WholecardError
-from wholecard.host.operations.operation import (
-    AS_APPLIED,
-    CHANGED,
-    GONE,
-    Drift,
-    HostContext,
-    HostOperation,
-)
+from wholecard.host.operations import operation
+from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.pci import Address
 from wholecard.pci.sysfs import DEVICES, read_text
 from wholecard.transaction import syscalls
@@ -149,12 +143,12 @@ class BindDriver(HostOperation):
         """The function's driver beside the one that took it."""
         driver = driver_of(root, self.address)
         if not (root / DEVICES / self.address).exists():
-            yield Drift("binding", self.address, GONE)
+            yield Drift("binding", self.address, operation.GONE)
         elif driver == self.driver:
-            yield Drift("binding", self.address, AS_APPLIED)
+            yield Drift("binding", self.address, operation.AS_APPLIED)
         else:
             detail = f"on {driver or 'no driver'}, not on {self.driver}"
-            yield Drift("binding", self.address, CHANGED, detail)
+            yield Drift("binding", self.address, operation.CHANGED, detail)
 
     def _refuse_stranger(self, root: Path) -> None:
         device = root / DEVICES / self.address

@@ -15,12 +15,7 @@ from wholecard.host.operations.run_tool import RunTool
 from wholecard.host.operations.write_file import WriteFile
 from wholecard.transaction.json_fields import read_plan
 
-_CLASSES: tuple[type[HostOperation], ...] = (
-    WriteFile,
-    RunTool,
-    LoadModule,
-    BindDriver,
-)
+_CLASSES: tuple[type[HostOperation], ...] = (WriteFile, RunTool, LoadModule, BindDriver)
 OPERATIONS = {operation.kind: operation for operation in _CLASSES}
 
 

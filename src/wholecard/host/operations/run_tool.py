@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wholecard.core import Step
-from wholecard.host.operations.operation import (
-    AS_APPLIED,
-    CHANGED,
-    GONE,
-    NEW,
-    UNREADABLE,
-    Drift,
-    HostContext,
-    HostOperation,
-)
+from wholecard.host.operations import operation
+from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.transaction import syscalls
 from wholecard.transaction.atomic_files import expand, size_of, state_of, under
 from wholecard.transaction.json_fields import absolute_path, texts
@@ -89,11 +81,8 @@ class RunTool(HostOperation):
     def do(self, context: HostContext, step: Step) -> dict[str, Any]:  # noqa: ARG002 -- once or twice
         """Run it; the log keeps as `after` the states of its outputs. Raises RunError."""
         start(context, self.argv, self.timeout)
-        return {
-            "after": {
-                path: state_of(under(context.root, path)) for path in self.targets(context.root)
-            }
-        }
+        root = context.root
+        return {"after": {path: state_of(under(root, path)) for path in self.targets(root)}}
 
     def is_late(self, context: HostContext, step: Step) -> bool:
         """Whether its outputs are no longer what it left, so that it must run again."""
@@ -132,14 +121,14 @@ class RunTool(HostOperation):
             try:
                 state = state_of(under(root, path))
             except OSError as error:
-                yield Drift("output", path, UNREADABLE, str(error.strerror))
+                yield Drift("output", path, operation.UNREADABLE, str(error.strerror))
                 continue
             if state == left.get(path):
-                yield Drift("output", path, AS_APPLIED)
+                yield Drift("output", path, operation.AS_APPLIED)
             elif state is None:
-                yield Drift("output", path, GONE)
+                yield Drift("output", path, operation.GONE)
             else:
-                yield Drift("output", path, CHANGED if path in left else NEW)
+                yield Drift("output", path, operation.CHANGED if path in left else operation.NEW)
 
 
 def start(context: HostContext, argv: Sequence[str], timeout: float) -> None:

@@ -11,24 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wholecard.core import State, Step
-from wholecard.host.operations.operation import (
-    AS_APPLIED,
-    EDITED,
-    GONE,
-    UNREADABLE,
-    Drift,
-    HostContext,
-    HostOperation,
-)
-from wholecard.transaction.atomic_files import (
-    make_directories,
-    remove,
-    scratch,
-    state_of,
-    traits_of,
-    under,
-    write_atomically,
-)
+from wholecard.host.operations import operation
+from wholecard.host.operations.operation import Drift, HostContext, HostOperation
+from wholecard.transaction import atomic_files
+from wholecard.transaction.atomic_files import state_of, traits_of, under
 from wholecard.transaction.json_fields import absolute_path, optional, text, typed
 
 # Where kernel arguments are kept; what changes there works from the next boot on alone.
@@ -145,14 +131,14 @@ class WriteFile(HostOperation):
         """
         target = under(context.root, self.path)
         if step.present != self.state_after or stat.S_IMODE(target.stat().st_mode) != self.mode:
-            make_directories(target.parent)
+            atomic_files.make_directories(target.parent)
             replaced = traits_of(target) if target.exists() else None
-            write_atomically(target, encode(self.content), self.mode, replaced)
+            atomic_files.write_atomically(target, encode(self.content), self.mode, replaced)
         return {"after": self.state_after, "mode": stat.S_IMODE(target.stat().st_mode)}
 
     def undo(self, context: HostContext, step: Step) -> None:  # noqa: ARG002 -- from any state
         """Put the former file back."""
-        remove(scratch(under(context.root, self.path)))
+        atomic_files.remove(atomic_files.scratch(under(context.root, self.path)))
         context.backup.put_back(context.root, self.path)
 
     def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:
@@ -160,21 +146,21 @@ class WriteFile(HostOperation):
         try:
             yield Drift("file", self.path, *self._drift(under(root, self.path), done))
         except OSError as error:
-            yield Drift("file", self.path, UNREADABLE, str(error.strerror))
+            yield Drift("file", self.path, operation.UNREADABLE, str(error.strerror))
 
     def _drift(self, target: Path, done: Mapping[str, Any]) -> tuple[str, str]:
         """Its state and the detail. Raises OSError."""
         state = state_of(target)
         if state is None:
-            return GONE, ""
+            return operation.GONE, ""
         if _is_special(state):
-            return EDITED, f"no plain file: {state}"
+            return operation.EDITED, f"no plain file: {state}"
         if state != text_digest(self.content):
-            return EDITED, diff(self.content, _text(target), self.path)
+            return operation.EDITED, diff(self.content, _text(target), self.path)
         mode, expected = stat.S_IMODE(target.lstat().st_mode), done.get("mode", self.mode)
         if mode != expected:
-            return EDITED, f"mode {mode:04o}, not {expected:04o}"
-        return AS_APPLIED, ""
+            return operation.EDITED, f"mode {mode:04o}, not {expected:04o}"
+        return operation.AS_APPLIED, ""
 
 
 def text_digest(text: str) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wholecard.core import Action, Finding, Plan, RefusedError, Severity
-from wholecard.host.checks.registry import check_iommu
+from wholecard.host.checks.iommu import check_iommu
 from wholecard.host.facts.host import Host
+from wholecard.host.initramfs.claim_script import PARKED, VFIO
 from wholecard.host.operations.bind_driver import BindDriver
 from wholecard.host.operations.load_module import LoadModule
 from wholecard.host.operations.registry import operation_of
 from wholecard.host.planning.device_bindings import refuse_nameless
 from wholecard.pci import Function
 
-VFIO = "vfio-pci"
-STUB = "pci-stub"
-_MODULES = {VFIO: ("vfio_pci", "vfio_iommu_type1"), STUB: ("pci_stub",)}
+_MODULES = {VFIO: ("vfio_pci", "vfio_iommu_type1"), PARKED: ("pci_stub",)}
 
 
 def plan_now(
@@ -27,7 +26,7 @@ def plan_now(
     of `functions` would not be bound; WholecardError where a function has no ids.
     """
     drivers = dict.fromkeys(functions, VFIO)
-    drivers.update(dict.fromkeys(parked, STUB))
+    drivers.update(dict.fromkeys(parked, PARKED))
     bindings = [
         _binding(function, driver)
         for function, driver in sorted(drivers.items(), key=lambda item: item[0].address)
@@ -35,7 +34,12 @@ def plan_now(
     ]
     if not bindings:
         return ()
-    _refuse_without_iommu(host)
+    if not host.iommu.on:
+        raise RefusedError(
+            "nothing can be given before the IOMMU is on",
+            tuple(check_iommu(host)),
+            "Apply without --now, reboot, and bind then.",
+        )
     _refuse_left_behind(host, drivers)
     modules = dict.fromkeys(module for b in bindings for module in _MODULES[b.driver])
     return (
@@ -87,15 +91,6 @@ def _action(binding: BindDriver) -> Action:
     )
 
 
-def _refuse_without_iommu(host: Host) -> None:
-    if not host.iommu.on:
-        raise RefusedError(
-            "nothing can be given before the IOMMU is on",
-            tuple(check_iommu(host)),
-            "Apply without --now, reboot, and bind then.",
-        )
-
-
 def _refuse_left_behind(host: Host, functions: Iterable[Function]) -> None:
     bound = {function.address for function in functions}
     findings = tuple(
@@ -113,8 +108,5 @@ def _refuse_left_behind(host: Host, functions: Iterable[Function]) -> None:
         if endpoint.address not in bound and not endpoint.is_free_for_vfio
     )
     if findings:
-        raise RefusedError(
-            "an IOMMU group is bound with all its endpoints or not at all",
-            findings,
-            findings[0].fix,
-        )
+        brief = "an IOMMU group is bound with all its endpoints or not at all"
+        raise RefusedError(brief, findings, findings[0].fix)

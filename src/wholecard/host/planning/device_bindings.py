@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from wholecard.core import Finding, RefusedError, Severity, WholecardError
 from wholecard.host.checks.display import check_bmc
 from wholecard.host.checks.function import check_virtual_functions
-from wholecard.host.checks.iommu_group import check_uses
-from wholecard.host.checks.registry import check_together
+from wholecard.host.checks.iommu_group import check_together, check_uses
 from wholecard.host.desired_state import DesiredState, card_lines, desired_cards
 from wholecard.host.facts.host import Host
 from wholecard.host.initramfs.claim_script import PARKED, VFIO, Claim
@@ -111,16 +110,13 @@ def _split_groups(
 
 
 def _left_behind(host: Host, endpoint: Function, group: IommuGroup, given: Address) -> Finding:
+    card = host.card_of(endpoint.address)
+    option = f"--card {card.slot}.0" if card else f"--companion {endpoint.address}"
     return Finding(
         "WC104",
         str(endpoint.address),
         Severity.ERROR,
         f"{endpoint.address} {endpoint.ids} shares {group.name} with {given}, which would be "
         "bound, and would not be bound itself.",
-        f"Name it too: {_option(host, endpoint)}, or --park {endpoint.address}.",
+        f"Name it too: {option}, or --park {endpoint.address}.",
     )
-
-
-def _option(host: Host, function: Function) -> str:
-    card = host.card_of(function.address)
-    return f"--card {card.slot}.0" if card else f"--companion {function.address}"

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from wholecard.host.facts.module_aliases import module_name
+from wholecard.host.checks.driver_binding import NOT_NATIVE, natives
 from wholecard.host.operations.config_change import HEAD_LINE
 from wholecard.pci import Function
 
-_NOT_NATIVE = frozenset({"vfio_pci", "pci_stub"})
 _SOFTDEP = re.compile(r"^softdep (\S+) pre: vfio-pci$", re.MULTILINE)
 
 
@@ -36,16 +35,10 @@ def modprobe_text(
     in the file are kept. `blacklist` are modules that must never be loaded by their aliases.
     """
     functions = tuple(functions)
-    natives = {module for function in functions for module in _natives(function)}
+    modules = {module for function in functions for module in natives(function)}
     if any(function.driver == "vfio-pci" for function in functions):
-        natives.update(_SOFTDEP.findall(present))
-    natives -= {*builtin, *_NOT_NATIVE}
-    lines = [f"softdep {native} pre: vfio-pci\n" for native in sorted(natives)]
+        modules.update(_SOFTDEP.findall(present))
+    modules -= {*builtin, *NOT_NATIVE}
+    lines = [f"softdep {module} pre: vfio-pci\n" for module in sorted(modules)]
     lines += [f"blacklist {module}\n" for module in sorted({*blacklist})]
     return HEAD_LINE + "".join(lines)
-
-
-def _natives(function: Function) -> Iterable[str]:
-    yield from function.modules
-    if function.driver:
-        yield module_name(function.driver_module or function.driver)

@@ -130,10 +130,7 @@ def _modules(host: Host, desired: DesiredState, bound: _Bound) -> ConfigChange:
                 FileText(MODPROBE, modprobe),
                 "vfio-pci is loaded before the drivers that would claim the functions.",
             ),
-            (
-                FileText(TABLE, table),
-                f"The functions to bind, by slots and ids: {count}.",
-            ),
+            (FileText(TABLE, table), f"The functions to bind, by slots and ids: {count}."),
         )
     )
 
