@@ -20,14 +20,12 @@ differs between releases. Nothing here reads a file or knows a host: what nova l
 comes in as `Sysfs`. `tests/differential` compares all of it with nova's own code;
 docs/explanation/matching.md says how, and what is different on purpose.
 
-files: rules, errors, device, functions (from sysfs' functions), words, pattern (which regular
-expressions are safe), fields, address, spec, alias, request, pool, stages, pools, verdict,
-free (what is left of devices in use), placement.
+files: rules, errors, device, words, pattern (which regular expressions are safe), fields, address,
+spec, alias, request, pool, stages, pools, verdict, placement.
 """
 
-from wholecard.nova.match.address import AddressRule
 from wholecard.nova.match.alias import Alias, parse_aliases
-from wholecard.nova.match.device import Device, DeviceSysfs, Sysfs
+from wholecard.nova.match.device import Device, DeviceSysfs, Sysfs, devices_of, free_devices
 from wholecard.nova.match.errors import (
     AliasError,
     MatchError,
@@ -36,66 +34,30 @@ from wholecard.nova.match.errors import (
     SpecError,
 )
 from wholecard.nova.match.fields import ADDRESS_BOUNDS, Fields
-from wholecard.nova.match.free import free_devices
-from wholecard.nova.match.functions import devices_of
 from wholecard.nova.match.placement import (
     PciResourceProvider,
     RequestGroup,
     custom_name,
     groups_of,
-    is_class_of_ids,
-    is_resource_class,
     providers_of,
     resource_class_for,
     resource_class_of,
     traits_of,
 )
-from wholecard.nova.match.pool import Pool
 from wholecard.nova.match.pools import Pools
 from wholecard.nova.match.request import PciRequest, parse_request
 from wholecard.nova.match.rules import Rules, rules_for
 from wholecard.nova.match.spec import Mismatch, Spec, assign
 from wholecard.nova.match.stages import HostCell
-from wholecard.nova.match.verdict import STAGES, Stage, Trail, Verdict
+from wholecard.nova.match.verdict import STAGES, Stage, Verdict
 
 __all__ = [
-    "Rules",
-    "rules_for",
-    "Device",
-    "devices_of",
-    "free_devices",
-    "Sysfs",
-    "DeviceSysfs",
-    "Spec",
-    "Mismatch",
-    "assign",
-    "AddressRule",
-    "Fields",
-    "ADDRESS_BOUNDS",
-    "Alias",
-    "parse_aliases",
-    "PciRequest",
-    "parse_request",
-    "Pool",
-    "Pools",
-    "HostCell",
-    "Verdict",
-    "Trail",
-    "Stage",
-    "STAGES",
-    "PciResourceProvider",
-    "providers_of",
-    "resource_class_of",
-    "traits_of",
-    "RequestGroup",
-    "groups_of",
-    "resource_class_for",
-    "is_class_of_ids",
-    "is_resource_class",
-    "custom_name",
-    "MatchError",
-    "SpecError",
-    "AliasError",
-    "RequestError",
-    "PlacementError",
-]
+    "Rules", "rules_for",
+    "Device", "devices_of", "free_devices", "Sysfs", "DeviceSysfs",
+    "Spec", "Mismatch", "assign", "Fields", "ADDRESS_BOUNDS",
+    "Alias", "parse_aliases", "PciRequest", "parse_request",
+    "Pools", "HostCell", "Verdict", "Stage", "STAGES",
+    "PciResourceProvider", "providers_of", "resource_class_of", "traits_of",
+    "RequestGroup", "groups_of", "resource_class_for", "custom_name",
+    "MatchError", "SpecError", "AliasError", "RequestError", "PlacementError",
+]  # fmt: skip

@@ -21,8 +21,6 @@ from wholecard.nova.match.pattern import DangerousPatternError, compiled
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import ANY, kind_of, shown
 
-__all__ = ["AddressRule", "interface_rule", "read_address"]
-
 _ANY_PATTERN = ".*"
 
 
@@ -67,18 +65,13 @@ def read_address(value: Any, rules: Rules, sysfs: Sysfs) -> AddressRule:
         rule = AddressRule(_glob_fields(value), pf_itself=rules.has(Capability.PF_BY_ADDRESS))
     elif isinstance(value, dict):
         if not rules.has(Capability.ADDRESS_REGEX):
-            raise SpecError(
-                "regex-unsupported",
-                f"an address may be regular expressions from {Capability.ADDRESS_REGEX.series} on",
-                "address",
-            )
+            since = Capability.ADDRESS_REGEX.series
+            reason = f"an address may be regular expressions from {since} on"
+            raise SpecError("regex-unsupported", reason, "address")
         rule = _regex_rule(value)
     else:
-        raise SpecError(
-            "bad-address",
-            f"the address is {kind_of(value)}, not a string or an object",
-            "address",
-        )
+        reason = f"the address is {kind_of(value)}, not a string or an object"
+        raise SpecError("bad-address", reason, "address")
     if rule.fields.is_single and sysfs.is_physical_function(str(rule.fields)):
         return AddressRule(rule.fields, rule.patterns, is_pf=True, pf_itself=rule.pf_itself)
     return rule
@@ -91,12 +84,10 @@ def interface_rule(address: str, is_pf: bool, rules: Rules, sysfs: Sysfs) -> Add
     try:
         fields = device_fields(address)
     except UnreadableAddressError:
-        raise SpecError(
-            "field-too-large", f"nova cannot read the interface's address {address}", "devname"
-        ) from None
-    return AddressRule(
-        fields, exact=True, is_pf=True, pf_itself=rules.has(Capability.PF_BY_ADDRESS)
-    )
+        reason = f"nova cannot read the interface's address {address}"
+        raise SpecError("field-too-large", reason, "devname") from None
+    pf_itself = rules.has(Capability.PF_BY_ADDRESS)
+    return AddressRule(fields, exact=True, is_pf=True, pf_itself=pf_itself)
 
 
 def _glob_fields(text: str) -> Fields:
@@ -131,11 +122,8 @@ def _glob_field(name: str, word: str) -> str:
             "address",
         ) from None
     except ValueError:
-        raise SpecError(
-            "field-not-hex",
-            f"the {name} {shown(word)} of the address is neither * nor hexadecimal",
-            "address",
-        ) from None
+        reason = f"the {name} {shown(word)} of the address is neither * nor hexadecimal"
+        raise SpecError("field-not-hex", reason, "address") from None
 
 
 def _regex_rule(value: Mapping[str, Any]) -> AddressRule:
@@ -149,11 +137,8 @@ def _regex_rule(value: Mapping[str, Any]) -> AddressRule:
         try:
             patterns.append(compiled(pattern, ADDRESS_BOUNDS[name][1]))
         except re.error as error:
-            raise SpecError(
-                "bad-regex",
-                f"the {name} of the address is no regular expression: {error.msg}",
-                key,
-            ) from None
+            reason = f"the {name} of the address is no regular expression: {error.msg}"
+            raise SpecError("bad-regex", reason, key) from None
         except DangerousPatternError as error:
             raise SpecError(
                 "dangerous-regex",

@@ -13,8 +13,6 @@ from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import kind_of, read_json, shown, truth
 from wholecard.pci.device_types import DEVICE_TYPES
 
-__all__ = ["Alias", "parse_aliases"]
-
 # nova/pci/utils.py PCI_VENDOR_PATTERN. As there, any script's digits and a last newline pass.
 _ID = re.compile(r"^([\da-fA-F]{4})$")
 _LONGEST_NAME = 256
@@ -65,9 +63,8 @@ def _read(text: str, rules: Rules) -> dict[str, str]:
         raise AliasError("not-an-object", "the value is not an object")
     for key in value:
         if key not in rules.alias_keys:
-            raise AliasError(
-                "unknown-key", f"aliases have no key {shown(key)} in this release", key
-            )
+            reason = f"aliases have no key {shown(key)} in this release"
+            raise AliasError("unknown-key", reason, key)
     if "name" not in value:
         raise AliasError("no-name", "the alias has no name", "name")
     for key, content in value.items():
@@ -79,9 +76,8 @@ def _check_value(key: str, value: Any, rules: Rules) -> None:
     if not isinstance(value, str):
         raise AliasError("not-text", f"{key} is {kind_of(value)}, not a string", key)
     if key == "name" and not 1 <= len(value) <= _LONGEST_NAME:
-        raise AliasError(
-            "bad-name", f"the name has {len(value)} characters, not 1 to {_LONGEST_NAME}", key
-        )
+        reason = f"the name has {len(value)} characters, not 1 to {_LONGEST_NAME}"
+        raise AliasError("bad-name", reason, key)
     if key in ("vendor_id", "product_id") and not _ID.search(value):
         raise AliasError("bad-id", f"{key} {shown(value)} is not four hexadecimal digits", key)
     allowed: Iterable[str] | None = {
@@ -96,11 +92,8 @@ def _check_value(key: str, value: Any, rules: Rules) -> None:
 def _boolean(name: str, value: str) -> str:
     is_true = truth(value)
     if is_true is None:
-        raise AliasError(
-            "bad-boolean",
-            f"live_migratable {shown(value)} of alias {shown(name)} is no truth value",
-            "live_migratable",
-        )
+        reason = f"live_migratable {shown(value)} of alias {shown(name)} is no truth value"
+        raise AliasError("bad-boolean", reason, "live_migratable")
     return "true" if is_true else "false"
 
 
@@ -108,11 +101,8 @@ def _check_same(known: Alias, policy: str, spec: Mapping[str, str]) -> None:
     """What nova requires of another alias of the same name."""
     name = known.name
     if known.numa_policy != policy:
-        raise AliasError(
-            "policy-mismatch",
-            f"alias {shown(name)} has two NUMA policies, {known.numa_policy} and {policy}",
-            "numa_policy",
-        )
+        reason = f"alias {shown(name)} has two NUMA policies, {known.numa_policy} and {policy}"
+        raise AliasError("policy-mismatch", reason, "numa_policy")
     first = known.specs[0]
     if "dev_type" not in first or "dev_type" not in spec:
         raise AliasError(
@@ -133,22 +123,17 @@ def _check_specs(aliases: Mapping[str, Alias], rules: Rules) -> None:
 
     Source: nova, nova/pci/request.py, `_validate_aliases`, which counts the specs first.
     """
-    if rules.pci_in_placement:
-        for alias in aliases.values():
-            _check_single(alias)
+    for alias in aliases.values() if rules.pci_in_placement else ():
+        if len(alias.specs) > 1:
+            raise AliasError(
+                "several-specs",
+                f"alias {shown(alias.name)} is given {len(alias.specs)} times; "
+                "with pci_in_placement an alias has one spec",
+                "name",
+            )
     for alias in aliases.values():
         for spec in alias.specs:
             _check_ids(alias, spec, rules)
-
-
-def _check_single(alias: Alias) -> None:
-    if len(alias.specs) > 1:
-        raise AliasError(
-            "several-specs",
-            f"alias {shown(alias.name)} is given {len(alias.specs)} times; "
-            "with pci_in_placement an alias has one spec",
-            "name",
-        )
 
 
 def _check_ids(alias: Alias, spec: Mapping[str, str], rules: Rules) -> None:

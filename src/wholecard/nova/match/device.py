@@ -1,16 +1,15 @@
-"""A device as nova's libvirt driver reports it, and the host as nova's parser asks about it."""
+"""Devices as nova's libvirt driver reports them, and the host as nova's parser asks about it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 from wholecard.nova.match.fields import Fields, device_fields
+from wholecard.pci import Function
 from wholecard.pci.device_types import PciDeviceType
-
-__all__ = ["Device", "DeviceSysfs", "Sysfs"]
 
 
 @dataclass(frozen=True)
@@ -76,3 +75,53 @@ class DeviceSysfs:
         """The address behind a network interface and whether it is a PF; None without one."""
         address = self._interfaces.get(interface)
         return None if address is None else (address, address in self._pfs)
+
+
+def devices_of(functions: Iterable[Function]) -> tuple[Device, ...]:
+    """The devices that libvirt would report to nova, in the same order.
+
+    A function with an SR-IOV capability is `type-PF` even without VFs: libvirt shows the
+    `virt_functions` capability from its highest possible number of VFs (`sriov_totalvfs`). A VF
+    is `type-VF` under its PF, all else is `type-PCI`, bridges too. A VF without a serial number
+    of its own has its PF's. sysfs does not show vDPA: a VF with a vDPA device is `vdpa` to nova,
+    and `type-VF` here. A function without ids is left out, because libvirt does not list it.
+
+    Source: nova `nova/virt/libvirt/host.py` `_get_pcidev_info` (up to Victoria in `driver.py`),
+    the same from Mitaka to 2026.2; libvirt `src/conf/node_device_conf.c`
+    `virNodeDeviceGetPCISRIOVCaps`.
+    """
+    functions = tuple(functions)
+    serials = {function.address: function.serial for function in functions}
+    devices = []
+    for function in functions:
+        if not function.vendor or not function.device:
+            continue
+        dev_type: PciDeviceType = "type-PF" if function.sriov_total > 0 else "type-PCI"
+        parent, serial = None, function.serial
+        if function.physfn is not None:
+            dev_type, parent = "type-VF", str(function.physfn)
+            serial = serial or serials.get(function.physfn, "")
+        device = Device(
+            address=str(function.address),
+            vendor_id=function.vendor,
+            product_id=function.device,
+            dev_type=dev_type,
+            parent_addr=parent,
+            numa_node=function.numa_node,
+            serial=serial,
+        )
+        devices.append(device)
+    return tuple(devices)
+
+
+def free_devices(devices: Iterable[Device], taken: Collection[str]) -> tuple[Device, ...]:
+    """The devices nova counts as free when those at the addresses `taken` are claimed, in order.
+
+    With a PF its VFs are not free either, with a VF its PF; other VFs of the PF stay free.
+
+    Source: nova `nova/objects/pci_device.py`, `claim`. Read, not compared with the real thing.
+    """
+    devices = tuple(devices)
+    parents = {device.parent_addr for device in devices if device.address in taken}
+    gone = parents.union(taken)
+    return tuple(one for one in devices if one.address not in gone and one.parent_addr not in taken)

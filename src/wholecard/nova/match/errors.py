@@ -6,8 +6,6 @@ from typing import ClassVar
 
 from wholecard.core import UsageError
 
-__all__ = ["AliasError", "MatchError", "PlacementError", "RequestError", "SpecError"]
-
 
 class MatchError(UsageError):
     """nova would refuse this. `kind` is one of `kinds` and stable; `key` is the JSON key, or ""."""

@@ -8,8 +8,6 @@ from typing import NamedTuple
 from wholecard.nova.match.words import ANY
 from wholecard.pci.address import NOVA_MAX_DOMAIN
 
-__all__ = ["ADDRESS_BOUNDS", "Fields", "UnreadableAddressError", "device_fields", "hex_word"]
-
 _HEX = frozenset(string.hexdigits)
 
 

@@ -7,8 +7,6 @@ import warnings
 from re import _parser  # type: ignore[attr-defined]  # the only parser that reads what re reads
 from typing import Any
 
-__all__ = ["DangerousPatternError", "compiled"]
-
 # A pattern for a field of four digits at most. Reading one this long takes some milliseconds.
 LONGEST = 2000
 # The most paths a match may have; Python tries some ten million a second.
@@ -68,10 +66,8 @@ def _paths_of(name: str, argument: Any, length: int) -> int:
     if name == "GROUPREF_EXISTS":
         _, yes, no = argument
         return _paths(yes, length) + (_paths(no, length) if no else 1)
-    if name in {"SUBPATTERN", "ASSERT", "ASSERT_NOT"}:
-        return _paths(argument[-1], length)
-    if name == "ATOMIC_GROUP":
-        return _paths(argument, length)
+    if name in {"SUBPATTERN", "ASSERT", "ASSERT_NOT", "ATOMIC_GROUP"}:
+        return _paths(argument if name == "ATOMIC_GROUP" else argument[-1], length)
     if name == "IN":
         _check_set(argument)
     return 1
@@ -99,9 +95,7 @@ def _repeat_paths(least: int, most: int, body: Any, length: int) -> int:
 
 
 def _check_set(items: Any) -> None:
-    size = 0
-    for operation, argument in items:
-        if str(operation) == "RANGE":
-            size += argument[1] - argument[0] + 1
+    ranges = [argument for operation, argument in items if str(operation) == "RANGE"]
+    size = sum(last - first + 1 for first, last in ranges)
     if size > LARGEST_SET:
         raise DangerousPatternError(f"a set of it has {size} characters")

@@ -17,19 +17,6 @@ from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
 from wholecard.nova.match.words import kind_of, shown, truth
 
-__all__ = [
-    "RequestGroup",
-    "PciResourceProvider",
-    "custom_name",
-    "groups_of",
-    "is_class_of_ids",
-    "is_resource_class",
-    "providers_of",
-    "resource_class_for",
-    "resource_class_of",
-    "traits_of",
-]
-
 # More than any host has; nova would build them all, and a flavor may ask for a thousand million.
 MOST_GROUPS = 10_000
 
@@ -95,7 +82,11 @@ def providers_of(
     """
     if not rules.report_in_placement:
         return ()
-    _refuse_devname(specs)
+    # nova refuses it whether or not the interface exists: `ensure_no_dev_spec_with_devname`.
+    devname = next((spec.devname for spec in specs if spec.devname), None)
+    if devname:
+        reason = f"the device_spec with devname {shown(devname)} needs an address instead"
+        raise PlacementError("devname", reason, "devname")
     providers: dict[str, PciResourceProvider] = {}
     for device in sorted(devices, key=lambda device: device.address):
         spec = assign(device, specs)
@@ -104,28 +95,9 @@ def providers_of(
             continue
         name = f"{hostname}_{device.provider_address.upper()}"
         providers[name] = _with(providers.get(name), name, device, spec, rules)
-    if not rules.has(Capability.MARKED_PROVIDERS):
-        return tuple(provider for _, provider in sorted(providers.items()))
-    return tuple(
-        replace(provider, traits=provider.traits | {"OWNER_NOVA"})
-        for _, provider in sorted(providers.items())
-    )
-
-
-def _refuse_devname(specs: Iterable[Spec]) -> None:
-    # nova refuses it whether or not the interface exists: `ensure_no_dev_spec_with_devname`.
-    for spec in specs:
-        if spec.devname:
-            raise PlacementError(
-                "devname",
-                f"the device_spec with devname {shown(spec.devname)} needs an address instead",
-                "devname",
-            )
-
-
-def _is_child(device: Device) -> bool:
-    """Whether the device is reported by its PF's provider."""
-    return device.parent_addr is not None and device.dev_type in ("type-VF", "vdpa")
+    marks = {"OWNER_NOVA"} if rules.has(Capability.MARKED_PROVIDERS) else frozenset[str]()
+    ordered = [providers[name] for name in sorted(providers)]
+    return tuple(replace(provider, traits=provider.traits | marks) for provider in ordered)
 
 
 def _with(
@@ -135,7 +107,7 @@ def _with(
 
     Source: nova, nova/compute/pci_placement_translator.py, `add_child` and `add_parent`.
     """
-    is_child = _is_child(device)
+    is_child = device.parent_addr is not None and device.dev_type in ("type-VF", "vdpa")
     if provider and (not is_child or provider.devices[0].parent_addr is None):
         others = ", ".join(other.address for other in provider.devices)
         raise PlacementError(
@@ -147,11 +119,8 @@ def _with(
     if provider:
         _check_alike(provider, device, resource_class, traits)
     if is_child and rules.has(Capability.ONE_TIME_USE) and "one_time_use" in spec.tags:
-        raise PlacementError(
-            "one-time-use-on-vf",
-            f"{device.address} is a VF, which cannot have one_time_use, not even false",
-            "one_time_use",
-        )
+        reason = f"{device.address} is a VF, which cannot have one_time_use, not even false"
+        raise PlacementError("one-time-use-on-vf", reason, "one_time_use")
     earlier = provider.devices if provider else ()
     return PciResourceProvider(name, resource_class, traits, (*earlier, device))
 
@@ -168,11 +137,8 @@ def _check_alike(
         )
     if provider.traits != traits:
         odd = ", ".join(sorted(provider.traits ^ traits))
-        raise PlacementError(
-            "mixed-traits",
-            f"{device.address} differs from other VFs of its PF in the traits {odd}",
-            "traits",
-        )
+        reason = f"{device.address} differs from other VFs of its PF in the traits {odd}"
+        raise PlacementError("mixed-traits", reason, "traits")
 
 
 def groups_of(requests: Iterable[PciRequest], rules: Rules) -> tuple[RequestGroup, ...]:
@@ -192,9 +158,8 @@ def groups_of(requests: Iterable[PciRequest], rules: Rules) -> tuple[RequestGrou
                 request.alias,
             )
         if request.count > MOST_GROUPS:
-            raise RequestError(
-                "too-many", f"no Placement answers for {request.count} devices", request.alias
-            )
+            reason = f"no Placement answers for {request.count} devices"
+            raise RequestError("too-many", reason, request.alias)
         spec = request.specs[0]
         resource_class = resource_class_for(
             spec.get("resource_class"), spec.get("vendor_id"), spec.get("product_id")

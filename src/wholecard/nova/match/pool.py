@@ -11,8 +11,6 @@ from wholecard.nova.match.device import Device
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec, assign
 
-__all__ = ["PLACEMENT_TAGS", "Pool", "count_of", "pools_of", "reported"]
-
 _KEYS = ("product_id", "vendor_id", "numa_node", "dev_type")
 # nova/pci/stats.py: Placement has compared these already, so they do not make a separate pool.
 PLACEMENT_TAGS = frozenset({"resource_class", "traits", "rp_uuids", "rp_uuid"})

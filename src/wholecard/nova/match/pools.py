@@ -15,8 +15,6 @@ from wholecard.nova.match.spec import Spec
 from wholecard.nova.match.stages import Demand, HostCell, filters
 from wholecard.nova.match.verdict import Stage, Trail, Verdict
 
-__all__ = ["Pools"]
-
 
 @dataclass(frozen=True)
 class Pools:
@@ -70,15 +68,10 @@ class Pools:
         for request in requests:
             if self.rules.has(Capability.SHARED_BETWEEN_REQUESTS):
                 pools = [pool.copy() for pool in self.pools]
-            demand = Demand(
-                request,
-                self.rules,
-                tuple(numa_cells or ()),
-                self.host_cells,
-                _chosen(request, provider_mapping)
-                if self.rules.has(Capability.PCI_IN_PLACEMENT)
-                else (),
-            )
+            asks_placement = self.rules.has(Capability.PCI_IN_PLACEMENT)
+            chosen = _chosen(request, provider_mapping) if asks_placement else ()
+            cells = tuple(numa_cells or ())
+            demand = Demand(request, self.rules, cells, self.host_cells, chosen)
             trails.append(_apply(pools, demand))
             if trails[-1].broken is not None:
                 break
@@ -88,11 +81,8 @@ class Pools:
 def _chosen(request: PciRequest, mapping: Mapping[str, Sequence[str]] | None) -> tuple[str, ...]:
     """The providers that give the request's devices, each as often as it gives one."""
     if mapping:
-        return tuple(
-            providers[0]
-            for group, providers in mapping.items()
-            if group.startswith(request.request_id)
-        )
+        own = [group for group in mapping if group.startswith(request.request_id)]
+        return tuple(mapping[group][0] for group in own)
     stored = request.specs[0].get("rp_uuids") if request.specs else None
     return tuple(stored.split(",")) if stored else ()
 
@@ -112,15 +102,9 @@ def _apply(pools: list[Pool], demand: Demand) -> Trail:
     split = _split_provider(pools, demand)
     if split is None:
         _consume(pools, left, demand)
-    stages.append(
-        Stage(
-            "consume",
-            before,
-            before - requested if split is None else before,
-            reason="" if split is None else f"provider {split} has its devices in two pools",
-            enough=split is None,
-        )
-    )
+    reason = "" if split is None else f"provider {split} has its devices in two pools"
+    after = before - requested if split is None else before
+    stages.append(Stage("consume", before, after, reason=reason, enough=split is None))
     return Trail(demand.request, tuple(stages))
 
 
@@ -132,15 +116,10 @@ def _stage(
     count = count_of(left)
     if not dropped:
         reason = "" if count >= requested else f"the host has {count} of {requested}"
-    return Stage(
-        name,
-        count_of(came),
-        count,
-        tuple(address for pool in dropped for address in pool.free),
-        reason,
-        # A request for none still needs a pool: nova takes an empty list for a refusal.
-        enough=bool(left) and count >= requested,
-    )
+    # A request for none still needs a pool: nova takes an empty list for a refusal.
+    enough = bool(left) and count >= requested
+    addresses = tuple(address for pool in dropped for address in pool.free)
+    return Stage(name, count_of(came), count, addresses, reason, enough)
 
 
 def _split_provider(pools: Sequence[Pool], demand: Demand) -> str | None:

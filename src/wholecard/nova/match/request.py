@@ -10,8 +10,6 @@ from wholecard.nova.match.errors import RequestError
 from wholecard.nova.match.words import shown
 from wholecard.pci.device_types import NUMA_POLICIES
 
-__all__ = ["PciRequest", "parse_request"]
-
 
 @dataclass(frozen=True)
 class PciRequest:

@@ -8,8 +8,6 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import FIRST, LATEST
 from wholecard.nova.options import ALIAS_KEYS, numa_policies
 
-__all__ = ["Rules", "rules_for"]
-
 
 @dataclass(frozen=True)
 class Rules:

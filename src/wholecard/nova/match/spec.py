@@ -14,8 +14,6 @@ from wholecard.nova.match.fields import UnreadableAddressError, hex_word
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import ANY, kind_of, read_json, shown, truth
 
-__all__ = ["Mismatch", "Spec", "assign"]
-
 # nova takes these keys out; all others stay as tags and are compared with requests.
 _MATCHED_KEYS = ("vendor_id", "product_id", "devname", "address")
 
@@ -123,22 +121,16 @@ class Spec:
             at_address = self.address.matches(device)
         except UnreadableAddressError:
             return Mismatch("domain", "at most ffff", device.address)
-        checks = (
-            (self.vendor_id in (ANY, device.vendor_id), "vendor_id"),
-            (self.product_id in (ANY, device.product_id), "product_id"),
-            (at_address, "address"),
-            (not self.remote_managed or bool(device.serial), "remote_managed"),
-        )
-        failed = next((key for fits, key in checks if not fits), None)
-        wanted = {
-            "vendor_id": self.vendor_id,
-            "product_id": self.product_id,
-            "address": str(self.address.fields),
-            "remote_managed": "a serial number in the VPD",
-        }
-        if failed is None:
-            return None
-        return Mismatch(failed, wanted[failed], getattr(device, failed, "none"))
+        has_serial = not self.remote_managed or bool(device.serial)
+        for fits, key, wanted in (
+            (self.vendor_id in (ANY, device.vendor_id), "vendor_id", self.vendor_id),
+            (self.product_id in (ANY, device.product_id), "product_id", self.product_id),
+            (at_address, "address", str(self.address.fields)),
+            (has_serial, "remote_managed", "a serial number in the VPD"),
+        ):
+            if not fits:
+                return Mismatch(key, wanted, getattr(device, key, "none"))
+        return None
 
 
 def assign(device: Device, specs: Sequence[Spec]) -> Spec | None:
@@ -186,11 +178,8 @@ def _normalise_booleans(tags: dict[str, Any], rules: Rules) -> None:
         tags[key] = "true" if value else "false"
     once = rules.has(Capability.ONE_TIME_USE) and tags.get("one_time_use") == "true"
     if once and not rules.report_in_placement:
-        raise SpecError(
-            "one-time-use-needs-placement",
-            "one_time_use needs [pci] report_in_placement",
-            "one_time_use",
-        )
+        reason = "one_time_use needs [pci] report_in_placement"
+        raise SpecError("one-time-use-needs-placement", reason, "one_time_use")
 
 
 def _check_remote_managed(rule: AddressRule | None) -> None:
@@ -200,12 +189,8 @@ def _check_remote_managed(rule: AddressRule | None) -> None:
     `product` that no sysfs has (`nova/pci/utils.py`, `get_pci_ids_by_pci_addr`): it always fails.
     """
     if rule is None:
-        raise SpecError(
-            "remote-managed-absent",
-            "remote_managed is set on a network interface that is not there",
-            "devname",
-        )
+        reason = "remote_managed is set on a network interface that is not there"
+        raise SpecError("remote-managed-absent", reason, "devname")
     if rule.is_pf:
-        raise SpecError(
-            "remote-managed-pf", "remote_managed is set on the address of a PF", "remote_managed"
-        )
+        reason = "remote_managed is set on the address of a PF"
+        raise SpecError("remote-managed-pf", reason, "remote_managed")

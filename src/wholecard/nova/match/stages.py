@@ -13,8 +13,6 @@ from wholecard.nova.match.request import PciRequest
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.words import truth
 
-__all__ = ["Demand", "HostCell", "filters"]
-
 
 @dataclass(frozen=True)
 class HostCell:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from wholecard.nova.match.request import PciRequest
 
-__all__ = ["Stage", "Trail", "Verdict", "STAGES"]
-
 # In nova's order (nova/pci/stats.py, _filter_pools, _apply_request).
 STAGES = {
     "spec": "the devices that have what the alias asks for",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["ANY", "kind_of", "read_json", "shown", "truth"]
-
 ANY = "*"
 
 # oslo.utils, oslo_utils/strutils.py.
