@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
@@ -65,8 +66,13 @@ def pinned_cpus(specs: ExtraSpecs, release: Release) -> frozenset[int] | None:
     if policy == "dedicated":
         return _every(specs)
     if policy == "mixed":
-        _require_one_mask(masked, realtime)
-        return mixed_cpus(specs)
+        if bool(masked) == bool(realtime):
+            which = "two masks say" if masked else "nothing says"
+            raise LayoutError(
+                f"the CPU policy is mixed, and {which} which CPUs are dedicated",
+                resolution="Set either hw:cpu_dedicated_mask or hw:cpu_realtime on the flavor.",
+            )
+        return masked or realtime
     _refuse_without_pinning(threads, emulator, realtime)
     return None
 
@@ -85,15 +91,6 @@ def _refuse_without_pinning(
                 f"{what} needs pinned CPUs, and the CPU policy pins none",
                 resolution="Set hw:cpu_policy=dedicated, or remove the other.",
             )
-
-
-def _require_one_mask(masked: frozenset[int], realtime: frozenset[int]) -> None:
-    if bool(masked) == bool(realtime):
-        masks = "two masks say" if masked else "nothing says"
-        raise LayoutError(
-            f"the CPU policy is mixed, and {masks} which CPUs are dedicated",
-            resolution="Set either hw:cpu_dedicated_mask or hw:cpu_realtime on the flavor.",
-        )
 
 
 def mixed_cpus(specs: ExtraSpecs) -> frozenset[int]:
@@ -116,22 +113,16 @@ def _by_resources(specs: ExtraSpecs, policy: str | None, emulator: str | None) -
             f"the flavor's {' and '.join(names)} exclude each other",
             resolution="Keep one of them.",
         )
-    if pcpu:
-        _require_pcpu(pcpu, specs.request.vcpus, emulator)
-        return "dedicated"
-    return "shared" if vcpu else policy
-
-
-def _require_pcpu(pcpu: int, vcpus: int | None, emulator: str | None) -> None:
-    """The amount of PCPU must be that of the CPUs, and one more for isolated emulator threads."""
-    if vcpus is None:
-        return
-    needed = vcpus + (emulator == "isolate")
-    if pcpu != needed:
+    if not pcpu:
+        return "shared" if vcpu else policy
+    # Isolated emulator threads need one more.
+    needed = (specs.request.vcpus or 0) + (emulator == "isolate")
+    if specs.request.vcpus is not None and pcpu != needed:
         raise LayoutError(
             f"the flavor's resources:PCPU is {pcpu}, its CPUs with the emulator's are {needed}",
             resolution=f"Set resources:PCPU={needed}.",
         )
+    return "dedicated"
 
 
 def _amount(extra_specs: Mapping[str, str], resource: str) -> int:
@@ -139,10 +130,8 @@ def _amount(extra_specs: Mapping[str, str], resource: str) -> int:
     total = 0
     for key, value in extra_specs.items():
         if re.match(rf"resources([1-9][0-9]*)?:{resource}", key):
-            try:
+            with suppress(ValueError):
                 total += int(value)
-            except ValueError:
-                continue
     return total
 
 

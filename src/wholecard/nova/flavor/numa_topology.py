@@ -13,7 +13,7 @@ from typing import Literal
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.nova.flavor.cpus import cpu_set, pinned_cpus
-from wholecard.nova.flavor.extra_specs import ExtraSpecs, LayoutError, different
+from wholecard.nova.flavor.extra_specs import ExtraSpecs, LayoutError
 from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.nova.options import numa_policies
 
@@ -60,18 +60,14 @@ def pci_policy(request: ServerRequest, release: Release) -> str | None:
     """
     if not has(release, Capability.FLAVOR_NUMA_POLICY):
         return None
-    flavor = request.extra_specs.get("hw:pci_numa_affinity_policy")
-    image = request.properties.get("hw_pci_numa_affinity_policy")
-    if flavor and image and flavor != image:
-        raise different("hw:pci_numa_affinity_policy", flavor, image)
-    policy = flavor or image
+    policy = ExtraSpecs(request).either("pci_numa_affinity_policy")
     known = numa_policies(release.nova)
     if policy and policy not in known:
         raise LayoutError(
             f"nova {release} has no NUMA policy {policy!r}",
             resolution=f"Choose one of {', '.join(known)}.",
         )
-    return policy or None
+    return policy
 
 
 def layout(request: ServerRequest, release: Release) -> GuestLayout:
@@ -191,22 +187,18 @@ def _manual(request: ServerRequest, nodes: int) -> list[tuple[frozenset[int], in
                 resolution="Set hw:numa_cpus.N and hw:numa_mem.N for each node, or for none.",
             )
         cells.append((cpu_set(cpus, every), int(memory)))
-    _check_total(sum(memory for _, memory in cells), request.ram_mb)
+    total = sum(memory for _, memory in cells)
+    if request.ram_mb and total != request.ram_mb:
+        raise LayoutError(
+            f"the guest's NUMA nodes have {total} MiB in all, the flavor {request.ram_mb} MiB",
+            resolution="Let hw:numa_mem.N add up to the flavor's RAM.",
+        )
     return cells
 
 
-def _check_total(total: int, ram_mb: int | None) -> None:
-    if ram_mb and total != ram_mb:
-        raise LayoutError(
-            f"the guest's NUMA nodes have {total} MiB in all, the flavor {ram_mb} MiB",
-            resolution="Let hw:numa_mem.N add up to the flavor's RAM.",
-        )
-
-
 def _of_node(request: ServerRequest, key: str, node: int) -> str | None:
-    value = request.extra_specs.get(f"hw:{key}.{node}") or request.properties.get(
-        f"hw_{key}.{node}"
-    )
+    image = request.properties.get(f"hw_{key}.{node}")
+    value = request.extra_specs.get(f"hw:{key}.{node}") or image
     return None if value is None else str(value)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from wholecard.core.capabilities import Capability, has
@@ -72,14 +73,9 @@ class _Groups:
 
     def add(self, resource: str, amount: str | int, suffix: str = "") -> None:
         """Set an amount, of which the last counts; what is no class or no amount is ignored."""
-        if not is_resource_class(resource):
-            return
-        try:
-            number = int(amount)
-        except ValueError:
-            return
-        if number >= 0:
-            self.resources.setdefault(suffix, {})[resource] = number
+        with suppress(ValueError):
+            if is_resource_class(resource) and int(amount) >= 0:
+                self.resources.setdefault(suffix, {})[resource] = int(amount)
 
     def trait(self, name: str, value: str = "required", suffix: str = "") -> None:
         """Add a trait; a value that is neither required nor forbidden is ignored."""
@@ -117,8 +113,10 @@ def resource_request(
     specs = ExtraSpecs(request)
     groups = _Groups()
     policy = _from_extra_specs(groups, request, release)
-    if has(release, Capability.IMAGE_TRAITS):
-        _image_traits(groups, request)
+    # An image can require traits and cannot forbid any.
+    for key, value in request.properties.items() if has(release, Capability.IMAGE_TRAITS) else ():
+        if key.startswith("trait:") and value == "required":
+            groups.trait(key.removeprefix("trait:"))
     asks_pcpu = has(release, Capability.PINNED_CPU_CLASS) and not second
     pinned = asks_pcpu and _pinning(groups, specs, release)
     _sizes(groups, request)
@@ -180,13 +178,6 @@ def _pinning(groups: _Groups, specs: ExtraSpecs, release: Release) -> bool:
     return policy == "dedicated"
 
 
-def _image_traits(groups: _Groups, request: ServerRequest) -> None:
-    """The traits that the image requires; it cannot forbid any."""
-    for key, value in request.properties.items():
-        if key.startswith("trait:") and value == "required":
-            groups.trait(key.removeprefix("trait:"))
-
-
 def _numa_policy(groups: _Groups, specs: ExtraSpecs, release: Release) -> None:
     if pci_policy(specs.request, release) == "socket":
         groups.trait("COMPUTE_SOCKET_PCI_NUMA_AFFINITY")
@@ -206,7 +197,11 @@ def _memory(groups: _Groups, specs: ExtraSpecs, release: Release) -> None:
     if has(release, Capability.MEMORY_ENCRYPTION) and specs.flag("mem_encryption"):
         groups.add("MEM_ENCRYPTION_CONTEXT", 1)
         if has(release, Capability.ENCRYPTION_MODELS):
-            groups.trait(f"HW_CPU_X86_{_model(specs, release).upper().replace('-', '_')}")
+            models: tuple[str, ...] = ("amd-sev", "amd-sev-es")
+            if has(release, Capability.CONFIDENTIAL_VMS):
+                models += ("amd-sev-snp", "intel-tdx")
+            model = specs.one("mem_encryption_model", models) or "amd-sev"
+            groups.trait(f"HW_CPU_X86_{model.upper().replace('-', '_')}")
     if has(release, Capability.PERSISTENT_MEMORY):
         # os_resource_classes.normalize_name.
         names = [re.sub(r"[^A-Z0-9_]", "_", name.upper())
@@ -231,11 +226,8 @@ def _tpm(groups: _Groups, specs: ExtraSpecs, release: Release) -> None:
 
 def _firmware(groups: _Groups, specs: ExtraSpecs, release: Release) -> None:
     """Secure boot, and firmware that keeps no state."""
-    secure = ("required", "disabled", "optional")
-    if (
-        has(release, Capability.SECURE_BOOT)
-        and specs.one("secure_boot", secure, "os") == "required"
-    ):
+    known, secure = has(release, Capability.SECURE_BOOT), ("required", "disabled", "optional")
+    if known and specs.one("secure_boot", secure, "os") == "required":
         groups.trait("COMPUTE_SECURITY_UEFI_SECURE_BOOT")
     if has(release, Capability.STATELESS_FIRMWARE) and _stateless(specs, release):
         groups.trait("COMPUTE_SECURITY_STATELESS_FIRMWARE")
@@ -254,13 +246,6 @@ def _stateless(specs: ExtraSpecs, release: Release) -> bool:
     return uefi
 
 
-def _model(specs: ExtraSpecs, release: Release) -> str:
-    models: tuple[str, ...] = ("amd-sev", "amd-sev-es")
-    if has(release, Capability.CONFIDENTIAL_VMS):
-        models += ("amd-sev-snp", "intel-tdx")
-    return specs.one("mem_encryption_model", models) or "amd-sev"
-
-
 def _filters(specs: ExtraSpecs, release: Release) -> Iterator[str]:
     """The traits of the host's own provider by nova's request filters that no option turns on.
 
@@ -268,9 +253,8 @@ def _filters(specs: ExtraSpecs, release: Release) -> Iterator[str]:
     each nova-compute's service version is 73, which nova's API does not show. From then on all
     of nova's providers have it, so that it tells them from other services' alone.
     """
-    if has(release, Capability.ACCELERATORS) and specs.request.extra_specs.get(
-        "accel:device_profile"
-    ):
+    accelerator = specs.request.extra_specs.get("accel:device_profile")
+    if accelerator and has(release, Capability.ACCELERATORS):
         yield "COMPUTE_ACCELERATORS"
     if has(release, Capability.EPHEMERAL_ENCRYPTION) and specs.flag("ephemeral_encryption"):
         yield "COMPUTE_EPHEMERAL_ENCRYPTION"
