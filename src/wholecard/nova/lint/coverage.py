@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wholecard.nova.lint.diagnostic import Diagnostic, listed
-from wholecard.nova.lint.hosts_known import Ids, Known
+from wholecard.nova.lint.hosts_known import Known
 from wholecard.nova.lint.service import Facts, ReadAlias, Service
 
 if TYPE_CHECKING:
@@ -52,29 +52,19 @@ def _unknown_aliases(
         return []
     # An alias that has a finding was checked.
     lines = {(diagnostic.path, diagnostic.position.line) for diagnostic in diagnostics}
-    readers = [service for service in services if service.role in (None, "api", "compute")]
-    names = {
-        alias.name: None
-        for service in readers
-        for alias in service.aliases
-        if _is_elsewhere(_ids(alias), known) and not _is_reported(alias, lines)
-    }
+    names: dict[str, None] = {}
+    for service in services:
+        for alias in service.aliases if service.role in (None, "api", "compute") else ():
+            entry = alias.value.entry
+            own = {(entry.path, entry.line + number) for number in range(entry.count)}
+            if _is_elsewhere(alias, known) and not lines & own:
+                names[alias.name] = None
     return list(names)
 
 
-def _ids(alias: ReadAlias) -> set[Ids]:
-    specs = alias.alias.specs if alias.alias else ()
-    return {(spec.get("vendor_id", ""), spec.get("product_id", "")) for spec in specs}
-
-
-def _is_elsewhere(ids: set[Ids], known: Known) -> bool:
+def _is_elsewhere(alias: ReadAlias, known: Known) -> bool:
     """Whether there are ids, all of them whole, and no known host has any."""
+    specs = alias.alias.specs if alias.alias else ()
+    ids = {(spec.get("vendor_id", ""), spec.get("product_id", "")) for spec in specs}
     is_whole = bool(ids) and all(vendor and product for vendor, product in ids)
     return is_whole and not ids & (known.covered_ids | known.other_ids)
-
-
-def _is_reported(alias: ReadAlias, lines: set[tuple[str, int]]) -> bool:
-    """Whether a diagnostic is about one of the alias's lines."""
-    entry = alias.value.entry
-    numbers = range(entry.line, entry.line + entry.count)
-    return any((entry.path, number) in lines for number in numbers)

@@ -8,9 +8,8 @@ from typing import Any
 
 from wholecard.core import Finding, Severity
 from wholecard.core.position import Position
+from wholecard.core.rules import RULES
 from wholecard.nova.conf.conf_file import ConfEntry, ConfFile
-
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,8 @@ class Spot:
     @property
     def position(self) -> Position:
         """Line and column of its first character."""
-        return (
-            Position(self.entry.line, 1)
-            if self.offset is None
-            else self.entry.position(self.offset)
-        )
+        offset = self.offset
+        return Position(self.entry.line, 1) if offset is None else self.entry.position(offset)
 
     def edit(self, text: str) -> TextEdit:
         """The edit that replaces these characters by `text`."""
@@ -95,25 +91,20 @@ class Spot:
 
 def entry_diagnostic(
     rule: str,
-    severity: Severity,
     spot: Spot | ConfEntry,
     message: str,
     fix: str = "",
     edits: Iterable[TextEdit] = (),
+    severity: Severity | None = None,
 ) -> Diagnostic:
-    """A diagnostic on an option for cards, whose line may be shown."""
+    """A diagnostic on an option for cards, whose line may be shown; the severity is the rule's."""
     spot = spot if isinstance(spot, Spot) else Spot(spot)
     entry, position = spot.entry, spot.position
-    return Diagnostic(
-        finding=Finding(
-            rule, f"[{cut(entry.section, 40)}] {cut(entry.name, 60)}", severity, cut(message), fix
-        ),
-        path=entry.path,
-        position=position,
-        length=max(1, len(entry.name) if spot.offset is None else spot.length),
-        shown=shown_line(entry, position.line),
-        edits=tuple(edits),
-    )
+    subject = f"[{cut(entry.section, 40)}] {cut(entry.name, 60)}"
+    finding = Finding(rule, subject, severity or RULES[rule].severity, cut(message), fix)
+    length = max(1, len(entry.name) if spot.offset is None else spot.length)
+    shown = shown_line(entry, position.line)
+    return Diagnostic(finding, entry.path, position, length, shown, edits=tuple(edits))
 
 
 def shown_line(entry: ConfEntry, number: int) -> str:
@@ -126,17 +117,13 @@ def shown_line(entry: ConfEntry, number: int) -> str:
 
 def file_diagnostic(
     rule: str,
-    severity: Severity,
     file: ConfFile,
     position: Position,
     message: str,
     fix: str = "",
     edits: Iterable[TextEdit] = (),
+    severity: Severity | None = None,
 ) -> Diagnostic:
     """A diagnostic on a file; the line is not shown, since it may hold anything."""
-    return Diagnostic(
-        Finding(rule, file.path, severity, cut(message), fix),
-        file.path,
-        position,
-        edits=tuple(edits),
-    )
+    finding = Finding(rule, file.path, severity or RULES[rule].severity, cut(message), fix)
+    return Diagnostic(finding, file.path, position, edits=tuple(edits))

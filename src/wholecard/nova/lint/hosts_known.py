@@ -33,10 +33,12 @@ class Known:
         """What the services and the site tell; `hosts` are all whose facts are known."""
         computes = [service for service in services if service.role in (None, "compute")]
         facts = [*(one for compute in computes for one in compute.facts), *hosts]
+        by_name = {one.name: one for one in facts}
+        covered = {one.name for compute in computes for one in compute.hosts}
         return cls(
             tuple(compute for compute in computes if compute.facts and compute.specs),
-            _not_covered(facts, computes),
-            _is_complete(site, {one.name for one in facts}, computes),
+            tuple(by_name[name] for name in by_name if name not in covered),
+            _is_complete(site, set(by_name), computes),
             _kinds(site),
         )
 
@@ -59,12 +61,6 @@ class Known:
     def other_ids(self) -> frozenset[Ids]:
         """The ids of every function of the hosts for which no file is known."""
         return _ids(self.others)
-
-
-def _not_covered(facts: Iterable[Facts], computes: Iterable[Service]) -> tuple[Facts, ...]:
-    covered = {one.name for compute in computes for one in compute.hosts}
-    by_name = {one.name: one for one in facts if one.name not in covered}
-    return tuple(by_name.values())
 
 
 def _is_complete(site: Site | None, known: set[str], computes: Sequence[Service]) -> bool:
@@ -96,6 +92,5 @@ def is_near(ids: Ids, other: Ids) -> bool:
         return False
     wrong = [index for index in range(len(first)) if first[index] != second[index]]
     if len(wrong) == 2 and wrong[1] == wrong[0] + 1:
-        pair = slice(wrong[0], wrong[1] + 1)
-        return first[pair] == second[pair][::-1]
+        return (first[wrong[0]], first[wrong[1]]) == (second[wrong[1]], second[wrong[0]])
     return len(wrong) == 1

@@ -232,8 +232,7 @@ def _together(first: list[JsonEdit], second: list[JsonEdit]) -> list[JsonEdit]:
         return first
     begins = first[0] if first and first[0].start == 0 and not first[0].text else None
     shift = begins.end if begins else 0
-    moved = [JsonEdit(edit.start + shift, edit.end + shift, edit.text) for edit in second]
-    return [*first, *moved]
+    return first + [JsonEdit(edit.start + shift, edit.end + shift, edit.text) for edit in second]
 
 
 def _is_json(text: str) -> bool:
@@ -246,12 +245,8 @@ def _is_json(text: str) -> bool:
 
 def _without_quotes(text: str) -> list[JsonEdit] | None:
     """Remove quotes around a value of several lines, which oslo.config keeps."""
-    if (
-        len(text) > 2
-        and text[0] == text[-1]
-        and text[0] in "'\""
-        and text[1:-1].strip()[:1] in "{["
-    ):
+    is_quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "'\""
+    if is_quoted and text[1:-1].strip()[:1] in "{[":
         return [JsonEdit(0, 1, ""), JsonEdit(len(text) - 1, len(text), "")]
     return None
 

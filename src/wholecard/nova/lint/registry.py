@@ -122,15 +122,11 @@ def _merged(diagnostics: Iterable[Diagnostic], services: Sequence[Service]) -> l
         first = by_key.setdefault(key, diagnostic)
         roles = dict.fromkeys((*first.roles, *diagnostic.roles))
         by_key[key] = replace(first, roles=tuple(roles))
-    return sorted(
-        (
-            diagnostic
-            for diagnostic in by_key.values()
-            if diagnostic.finding.rule != _UNREAD
-            or readers[diagnostic.path] <= set(diagnostic.roles)
-        ),
-        key=lambda diagnostic: diagnostic.order,
-    )
+    merged = [
+        one for one in by_key.values()
+        if one.finding.rule != _UNREAD or readers[one.path] <= set(one.roles)
+    ]  # fmt: skip
+    return sorted(merged, key=lambda diagnostic: diagnostic.order)
 
 
 def _limited(diagnostics: list[Diagnostic]) -> list[Diagnostic]:

@@ -80,7 +80,10 @@ def read(request: LintRequest) -> Linted:
 
         site = read_site(request.site)
     facts = _facts(request, site)
-    services = list(_services(request, _release(request.release, site), facts, site))
+    series = site.release if site else LATEST
+    if request.release is not None:
+        series = release(request.release)
+    services = list(_services(request, series, facts, site))
     if not services:
         raise UsageError(
             "no file is named",
@@ -95,51 +98,35 @@ def _services(
 ) -> Iterator[Service]:
     if request.files:
         conf = NovaConf.read(list(request.files))
-        for role in _readers(request.roles):
-            yield _service(conf, series, role, facts)
+        roles: list[Role | None] = [role_named(name) for name in request.roles]
+        for role in roles or [None]:
+            yield Service(conf, series, role, facts if role in (None, "compute") else ())
     elif request.roles:
         raise UsageError("--role says who reads FILE, and no FILE is named")
     for name, paths in request.by_role.items():
         if paths:
-            yield _service(NovaConf.read(list(paths)), series, name, facts)
-    for own, files in _computes(request.computes, facts, site):
-        yield _service(NovaConf.read(files), series, "compute", own)
+            conf = NovaConf.read(list(paths))
+            yield Service(conf, series, name, facts if name == "compute" else ())
+    yield from _computes(request.computes, series, facts, site)
 
 
 def _computes(
-    by_host: Mapping[str, Sequence[Path]], facts: tuple[Facts, ...], site: SiteFile | None
-) -> Iterator[tuple[tuple[Facts, ...], list[Path]]]:
-    """The files of nova-compute with the facts of the hosts for which they are."""
+    by_host: Mapping[str, Sequence[Path]],
+    series: Release,
+    facts: tuple[Facts, ...],
+    site: SiteFile | None,
+) -> Iterator[Service]:
+    """The services of nova-compute with the facts of the hosts for which their files are."""
     # A file without a host is for all hosts that have no file of their own.
     others = tuple(one for one in facts if one.name not in by_host)
     for host, files in by_host.items():
-        if host and site:
-            _require_host(host, site)
-        yield (tuple(one for one in facts if one.name == host) if host else others), list(files)
-
-
-def _require_host(host: str, site: SiteFile) -> None:
-    if host not in site.site.hosts:
-        raise UsageError(
-            f"{site.path} has no host {host!r}",
-            resolution=f"It has: {', '.join(site.site.hosts) or 'none'}.",
-        )
-
-
-def _readers(roles: Sequence[str] | None) -> list[Role | None]:
-    return [role_named(name) for name in roles] if roles else [None]
-
-
-def _service(
-    conf: NovaConf, series: Release, role: Role | None, facts: tuple[Facts, ...]
-) -> Service:
-    return Service(conf, series, role, facts if role in (None, "compute") else ())
-
-
-def _release(name: str | None, site: SiteFile | None) -> Release:
-    if name is not None:
-        return release(name)
-    return site.release if site else LATEST
+        if host and site and host not in site.site.hosts:
+            raise UsageError(
+                f"{site.path} has no host {host!r}",
+                resolution=f"It has: {', '.join(site.site.hosts) or 'none'}.",
+            )
+        own = tuple(one for one in facts if one.name == host) if host else others
+        yield Service(NovaConf.read(list(files)), series, "compute", own)
 
 
 def _facts(request: LintRequest, site: SiteFile | None) -> tuple[Facts, ...]:

@@ -10,23 +10,12 @@ from typing import Any
 
 from wholecard.core.releases import Release
 from wholecard.host.facts.host import Host
+from wholecard.nova import match
 from wholecard.nova.conf.conf_file import ConfEntry
 from wholecard.nova.conf.service_conf import Effective, NovaConf
 from wholecard.nova.conf.substitution import Substituted
 from wholecard.nova.lint.diagnostic import Diagnostic, Spot, TextEdit
 from wholecard.nova.lint.json_positions import Diagnosis, Path, Span, Twice, diagnose, spans
-from wholecard.nova.match import (
-    Alias,
-    AliasError,
-    Device,
-    DeviceSysfs,
-    Rules,
-    Spec,
-    SpecError,
-    devices_of,
-    parse_aliases,
-    rules_for,
-)
 from wholecard.nova.match.pattern import cost
 from wholecard.nova.options import Option, Role, by_name
 
@@ -45,14 +34,14 @@ class Facts:
     host: Host
 
     @cached_property
-    def devices(self) -> tuple[Device, ...]:
+    def devices(self) -> tuple[match.Device, ...]:
         """Every function as nova's libvirt driver reports it."""
-        return devices_of(self.host.functions)
+        return match.devices_of(self.host.functions)
 
     @cached_property
-    def sysfs(self) -> DeviceSysfs:
+    def sysfs(self) -> match.DeviceSysfs:
         """What nova looks up on the host while it reads a device_spec."""
-        return DeviceSysfs(self.devices)
+        return match.DeviceSysfs(self.devices)
 
 
 @dataclass(frozen=True)
@@ -120,8 +109,8 @@ class ReadSpec:
     value: Value
     path: Path
     conf: dict[str, Any]
-    spec: Spec | None
-    error: SpecError | None
+    spec: match.Spec | None
+    error: match.SpecError | None
 
     @cached_property
     def steps(self) -> int:
@@ -137,8 +126,8 @@ class ReadAlias:
 
     value: Value
     conf: dict[str, Any]
-    alias: Alias | None
-    error: AliasError | None
+    alias: match.Alias | None
+    error: match.AliasError | None
 
     @property
     def name(self) -> str:
@@ -179,25 +168,22 @@ class Service:
     @cached_property
     def host_ids(self) -> frozenset[tuple[str, str]]:
         """Vendor and product of every device of its hosts."""
-        return frozenset(
-            (device.vendor_id, device.product_id)
-            for facts in self.facts
-            for device in facts.devices
-        )
+        devices = [device for facts in self.facts for device in facts.devices]
+        return frozenset((device.vendor_id, device.product_id) for device in devices)
 
     @cached_property
-    def rules(self) -> Rules:
+    def rules(self) -> match.Rules:
         """nova's rules for this release and these settings."""
-        return rules_for(
+        return match.rules_for(
             self.major,
             report_in_placement=self.boolean("report_in_placement"),
             pci_in_placement=self.boolean("pci_in_placement"),
         )
 
     @cached_property
-    def sysfs(self) -> DeviceSysfs:
+    def sysfs(self) -> match.DeviceSysfs:
         """The first host's, or that of a host of which nothing is known."""
-        return self.facts[0].sysfs if self.facts else DeviceSysfs(())
+        return self.facts[0].sysfs if self.facts else match.DeviceSysfs(())
 
     def values(self, name: str) -> list[Value]:
         """The values of an option that has to be JSON, whether the role reads it or not.
@@ -208,25 +194,20 @@ class Service:
 
     @cached_property
     def _values(self) -> dict[str, list[Value]]:
-        return {
-            name: [
-                self._value(entry)
-                for entry in self.effective(name).entries[:MOST_VALUES]
-                if len(entry.value) <= LONGEST_VALUE
-            ]
-            for name in ("device_spec", "alias")
-        }
+        values: dict[str, list[Value]] = {"device_spec": [], "alias": []}
+        for name, read in values.items():
+            for entry in self.effective(name).entries[:MOST_VALUES]:
+                if len(entry.value) <= LONGEST_VALUE:
+                    text = self.conf.substituted(entry)
+                    wrong = diagnose(text.text)
+                    read.append(Value(entry, text, wrong, None if wrong else json.loads(text.text)))
+        return values
 
     def overlong(self, option: Option) -> Iterator[ConfEntry]:
         """The entries that are not examined."""
         entries = self.conf.effective(option, self.major).entries
         yield from (entry for entry in entries[:MOST_VALUES] if len(entry.value) > LONGEST_VALUE)
         yield from entries[MOST_VALUES : MOST_VALUES + 1]
-
-    def _value(self, entry: ConfEntry) -> Value:
-        text = self.conf.substituted(entry)
-        wrong = diagnose(text.text)
-        return Value(entry, text, wrong, None if wrong else json.loads(text.text))
 
     @cached_property
     def specs(self) -> list[ReadSpec]:
@@ -237,17 +218,15 @@ class Service:
         """
         specs = []
         for value in self.values("device_spec"):
-            if value.is_own_text:
-                for path, conf in value.items():
-                    if isinstance(conf, dict):
-                        specs.append(self._spec(value, path, conf))
+            for path, conf in value.items() if value.is_own_text else ():
+                if not isinstance(conf, dict):
+                    continue
+                try:
+                    spec = match.Spec.of(conf, self.rules, self.sysfs)
+                    specs.append(ReadSpec(value, path, conf, spec, None))
+                except match.SpecError as error:
+                    specs.append(ReadSpec(value, path, conf, None, error))
         return specs[:MOST_VALUES]
-
-    def _spec(self, value: Value, path: Path, conf: dict[str, Any]) -> ReadSpec:
-        try:
-            return ReadSpec(value, path, conf, Spec.of(conf, self.rules, self.sysfs), None)
-        except SpecError as error:
-            return ReadSpec(value, path, conf, None, error)
 
     @cached_property
     def aliases(self) -> list[ReadAlias]:
@@ -257,9 +236,9 @@ class Service:
             if not isinstance(value.data, dict) or not value.is_own_text:
                 continue
             try:
-                by_name = parse_aliases([value.text.text], self.rules)
+                by_name = match.parse_aliases([value.text.text], self.rules)
                 read.append(ReadAlias(value, value.data, next(iter(by_name.values())), None))
-            except AliasError as error:
+            except match.AliasError as error:
                 read.append(ReadAlias(value, value.data, None, error))
         return read
 
@@ -294,12 +273,12 @@ class GivenDevice:
     """A device and the device_specs that match it; the first is the one that counts."""
 
     facts: Facts
-    device: Device
+    device: match.Device
     specs: tuple[ReadSpec, ...]
 
 
-def _matches(facts: Facts, specs: list[ReadSpec]) -> Iterator[tuple[Device, list[ReadSpec]]]:
-    by_vendor: dict[str, list[Device]] = {"*": list(facts.devices)}
+def _matches(facts: Facts, specs: list[ReadSpec]) -> Iterator[tuple[match.Device, list[ReadSpec]]]:
+    by_vendor: dict[str, list[match.Device]] = {"*": list(facts.devices)}
     for device in facts.devices:
         by_vendor.setdefault(device.vendor_id, []).append(device)
     matching: dict[str, list[ReadSpec]] = {}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from wholecard.core.capabilities import Capability
 from wholecard.core.near_names import NearNames
-from wholecard.nova.lint.checks.device_spec import early_key, unknown_key
-from wholecard.nova.lint.diagnostic import ERROR, Diagnostic, TextEdit, entry_diagnostic
+from wholecard.nova.lint.checks.device_spec import wrong_keys
+from wholecard.nova.lint.diagnostic import Diagnostic, TextEdit, entry_diagnostic
 from wholecard.nova.lint.option_spelling import series
 from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.match import AliasError, parse_aliases
@@ -30,35 +30,22 @@ _REFUSED = "nova refuses every alias because of it"
 def check_aliases(service: Service) -> Iterator[Diagnostic]:
     """What nova refuses of an alias by itself."""
     for alias in service.aliases:
-        yield from _keys(service, alias)
+        yield from wrong_keys(service, "alias", alias.value, (), alias.conf)
         error = alias.error
         if error is None:
             if any(separator in alias.name for separator in ":,"):
-                yield _unusable_name(alias)
+                yield entry_diagnostic(
+                    "WC261", alias.value.at_value(("name",)),
+                    "a flavor asks for NAME:COUNT[,NAME:COUNT], and nova splits at colon and "
+                    "comma: no flavor can ask for this alias",
+                    "Use another character, and the same name in the flavors.",
+                )  # fmt: skip
         elif error.key == "numa_policy":
             # A release without the key refuses the key, not the policy.
             if ALIAS_KEYS["numa_policy"] <= service.major:
                 yield _policy(service, alias, error)
         elif error.kind != "unknown-key":
             yield _refused(service, alias, error)
-
-
-def _keys(service: Service, alias: ReadAlias) -> Iterator[Diagnostic]:
-    for key in alias.conf:
-        since = ALIAS_KEYS.get(key)
-        if since is None:
-            yield unknown_key("alias", alias.value, (key,), alias.conf)
-        elif since > service.major:
-            yield early_key(service, alias.value, (key,), since, ERROR)
-
-
-def _unusable_name(alias: ReadAlias) -> Diagnostic:
-    return entry_diagnostic(
-        "WC261", ERROR, alias.value.at_value(("name",)),
-        "a flavor asks for NAME:COUNT[,NAME:COUNT], and nova splits at colon and comma: no flavor "
-        "can ask for this alias",
-        "Use another character, and the same name in the flavors.",
-    )  # fmt: skip
 
 
 def _refused(service: Service, alias: ReadAlias, error: AliasError) -> Diagnostic:
@@ -72,13 +59,11 @@ def _refused(service: Service, alias: ReadAlias, error: AliasError) -> Diagnosti
     }
     refused = _REFUSED
     # nova 31.3.1 got the check by a backport (nova/pci/request.py, `_validate_aliases`).
-    if service.major == Capability.ALIASES_CHECKED.since and error.kind in (
-        "ids-missing",
-        "several-specs",
-    ):
+    is_late = error.kind in ("ids-missing", "several-specs")
+    if is_late and service.major == Capability.ALIASES_CHECKED.since:
         refused = f"{_REFUSED}, from 31.3.1 on"
     return entry_diagnostic(
-        rule, ERROR, spot, f"{' '.join(error.reason.split())[:200]}: {refused}",
+        rule, spot, f"{' '.join(error.reason.split())[:200]}: {refused}",
         fixes.get(rule, _advice(error)), _edits(alias, error),
     )  # fmt: skip
 
@@ -108,22 +93,17 @@ def _edits(alias: ReadAlias, error: AliasError) -> tuple[TextEdit, ...]:
 
 
 def _policy(service: Service, alias: ReadAlias, error: AliasError) -> Diagnostic:
-    policy = alias.conf.get("numa_policy")
+    policy, path = alias.conf.get("numa_policy"), ("numa_policy",)
     since = NUMA_POLICIES.get(policy, 0) if isinstance(policy, str) else 0
-    allowed = numa_policies(service.major)
-    spot = alias.value.at_value(("numa_policy",))
+    allowed, spot = numa_policies(service.major), alias.value.at_value(path)
+    fix = f"Write one of {', '.join(allowed)}."
     if since > service.major:
-        return entry_diagnostic(
-            "WC234", ERROR, spot,
-            f"nova has the policy {policy} since {series(since)}: {_REFUSED}",
-            f"Write one of {', '.join(allowed)}.",
-        )  # fmt: skip
+        message = f"nova has the policy {policy} since {series(since)}: {_REFUSED}"
+        return entry_diagnostic("WC234", spot, message, fix)
     right = _POLICIES.same(policy) if isinstance(policy, str) else None
-    return entry_diagnostic(
-        "WC230", ERROR, spot, f"{' '.join(error.reason.split())[:200]}: {_REFUSED}",
-        f"Write one of {', '.join(allowed)}.",
-        alias.value.replaced(("numa_policy",), right) if right in allowed else (),
-    )  # fmt: skip
+    edits = alias.value.replaced(path, right) if right in allowed else ()
+    message = f"{' '.join(error.reason.split())[:200]}: {_REFUSED}"
+    return entry_diagnostic("WC230", spot, message, fix, edits)
 
 
 def check_agreement(service: Service) -> Iterator[Diagnostic]:
@@ -136,22 +116,15 @@ def check_agreement(service: Service) -> Iterator[Diagnostic]:
         if len(aliases) < 2:
             continue
         if service.rules.pci_in_placement:
-            yield _several(service, name, aliases)
+            is_early = service.rules.has(Capability.ALIASES_CHECKED)
+            when = "refuses to start" if is_early else "refuses a server that asks"
+            yield entry_diagnostic(
+                "WC232", aliases[1].value.at_value(("name",)),
+                f"{name!r} is defined {len(aliases)} times, and with pci_in_placement an alias has "
+                f"one spec: nova {when}",
+                "Give the device_specs one resource_class, and name it in one alias.",
+            )  # fmt: skip
         yield from _disagreements(service, aliases)
-
-
-def _several(service: Service, name: str, aliases: list[ReadAlias]) -> Diagnostic:
-    when = (
-        "refuses to start"
-        if service.rules.has(Capability.ALIASES_CHECKED)
-        else "refuses a server that asks"
-    )
-    return entry_diagnostic(
-        "WC232", ERROR, aliases[1].value.at_value(("name",)),
-        f"{name!r} is defined {len(aliases)} times, and with pci_in_placement an alias has one "
-        f"spec: nova {when}",
-        "Give the device_specs one resource_class, and name it in one alias.",
-    )  # fmt: skip
 
 
 def _disagreements(service: Service, aliases: list[ReadAlias]) -> Iterator[Diagnostic]:
@@ -165,7 +138,7 @@ def _disagreements(service: Service, aliases: list[ReadAlias]) -> Iterator[Diagn
                 continue
             value = alias.value
             yield entry_diagnostic(
-                "WC231", ERROR, value.at_value((key,) if key in alias.conf else ()),
+                "WC231", value.at_value((key,) if key in alias.conf else ()),
                 f"{error.reason}: {_REFUSED}",
                 f"Write the same {key} in every alias of that name.",
             )  # fmt: skip

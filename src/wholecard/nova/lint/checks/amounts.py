@@ -6,18 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from wholecard.core import Severity
 from wholecard.core.capabilities import Capability
 from wholecard.core.position import Position
 from wholecard.nova.conf.service_conf import as_boolean
 from wholecard.nova.desired.tuning import Setting, is_too_wide, tuning
 from wholecard.nova.lint.checks.inventory import devices_given
-from wholecard.nova.lint.diagnostic import (
-    NOTE,
-    WARNING,
-    Diagnostic,
-    entry_diagnostic,
-    file_diagnostic,
-)
+from wholecard.nova.lint.diagnostic import Diagnostic, entry_diagnostic, file_diagnostic
 from wholecard.nova.lint.service import Facts, Service
 from wholecard.nova.options import Role
 from wholecard.site.card_matching import functions_of
@@ -50,7 +45,7 @@ def _miscounted(service: Service, facts: Facts, site: Site) -> Iterator[Diagnost
         if len(given) != count:
             spec = specs[given[-1]] if given else service.specs[0]
             yield entry_diagnostic(
-                "WC252", WARNING, spec.value.at_value(spec.path),
+                "WC252", spec.value.at_value(spec.path),
                 f"the device_specs give {len(given)} of the kind {kind} on {facts.name}, and the "
                 f"site file has {count}",
                 "Name them by address, or change the number in the site file.",
@@ -78,9 +73,7 @@ def check_tuning(services: Sequence[Service]) -> Iterator[Diagnostic]:
 
 def _uses_placement(services: Sequence[Service]) -> bool:
     """Whether cards are requested from Placement; taken to be so where no file tells."""
-    deciders = [
-        service for service in services if service.role in ("api", "scheduler", "conductor")
-    ]
+    deciders = [one for one in services if one.role in ("api", "scheduler", "conductor")]
     return not deciders or any(service.boolean("pci_in_placement") for service in services)
 
 
@@ -89,7 +82,7 @@ def _too_wide(service: Service, most: int) -> Iterator[Diagnostic]:
     if is_too_wide(service.major, most) and service.boolean("pci_in_placement"):
         since = Capability.WIDE_PROVIDER_TREES.series
         yield entry_diagnostic(
-            "WC259", WARNING, service.effective("pci_in_placement").entries[-1],
+            "WC259", service.effective("pci_in_placement").entries[-1],
             f"a host gives {most} cards of one kind, and Placement of {service.release} cannot be "
             f"tuned for choosing among them; {since} is the first that can",
             "Write pci_in_placement = false for nova-api, nova-scheduler and nova-conductor, and "
@@ -105,7 +98,7 @@ def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Di
             missing.append(setting)
         elif not _is_enough(setting, service.conf.substituted(entries[-1]).text):
             yield entry_diagnostic(
-                "WC259", WARNING, entries[-1],
+                "WC259", entries[-1],
                 f"a host gives {most} cards of one kind, and with this value Placement does not "
                 "answer in time for them, or not for all hosts",
                 f"Write {setting.name} = {setting.value}: {setting.reason}.",
@@ -114,10 +107,10 @@ def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Di
         names = ", ".join(setting.name for setting in missing)
         for file in service.conf.files[-1:]:
             yield file_diagnostic(
-                "WC259", WARNING if role == "placement" else NOTE, file, Position(1, 1),
+                "WC259", file, Position(1, 1),
                 f"a host gives {most} cards of one kind, and the file of {role} does not set "
                 f"{names}",
-                _additions(role, missing),
+                _additions(role, missing), severity=None if role == "placement" else Severity.NOTE,
             )  # fmt: skip
 
 
@@ -142,9 +135,7 @@ def _is_enough(setting: Setting, text: str) -> bool:
         return as_boolean(text) is not False
     if setting.name == "max_allocation_candidates":
         return text != "-1"
-    if setting.name == "allocation_candidates_generation_strategy":
-        return text == setting.value
-    return True
+    return setting.name != "allocation_candidates_generation_strategy" or text == setting.value
 
 
 def _is_everybodys(setting: Setting) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
@@ -10,27 +9,23 @@ from wholecard.core import Severity
 from wholecard.core.near_names import NearNames
 from wholecard.core.position import Position
 from wholecard.nova.lint.broken_values import Broken, broken
-from wholecard.nova.lint.diagnostic import (
-    ERROR,
-    WARNING,
-    Diagnostic,
-    Spot,
-    TextEdit,
-    entry_diagnostic,
-    listed,
-)
+from wholecard.nova.lint.diagnostic import Diagnostic, Spot, cut, entry_diagnostic, listed
 from wholecard.nova.lint.json_positions import Diagnosis, Path
 from wholecard.nova.lint.option_spelling import series
 from wholecard.nova.lint.service import MOST_STEPS, ReadSpec, Service, Value
-from wholecard.nova.match import ADDRESS_BOUNDS, SpecError
+from wholecard.nova.match import ADDRESS_BOUNDS
 from wholecard.nova.options import ALIAS_KEYS, DEVICE_SPEC_KEYS
 
 _KEYS = {"device_spec": DEVICE_SPEC_KEYS, "alias": ALIAS_KEYS}
+_SEVERITIES = {"device_spec": Severity.WARNING, "alias": Severity.ERROR}
 _UNKNOWN_KEY = {
-    "device_spec": (
-        "nova has no key {}: it takes it as a tag, and does not choose devices by it", WARNING),
-    "alias": ("aliases have no key {}: nova refuses every alias because of it", ERROR),
-}  # fmt: skip
+    "device_spec": "nova has no key {}: it takes it as a tag, and does not choose devices by it",
+    "alias": "aliases have no key {}: nova refuses every alias because of it",
+}
+_EARLY_KEY = {
+    "device_spec": "it is a tag that has no effect",
+    "alias": "nova refuses every alias",
+}
 _NEAR_KEYS = {
     "device_spec": NearNames([*DEVICE_SPEC_KEYS, "dev_type"]),
     "alias": NearNames(ALIAS_KEYS),
@@ -78,7 +73,7 @@ def check_json(service: Service) -> Iterator[Diagnostic]:
                 yield _not_json(value, value.wrong)
             for twice in value.twice if value.is_own_text else ():
                 yield entry_diagnostic(
-                    "WC219", WARNING, value.spot(*twice.key),
+                    "WC219", value.spot(*twice.key),
                     f"the object has {twice.path[-1]} twice: nova takes the last",
                     "Delete one of them.",
                 )  # fmt: skip
@@ -94,7 +89,7 @@ def _broken_off(value: Broken) -> Diagnostic:
         else f"nova refuses every {entry.name} because of it"
     )
     diagnostic = entry_diagnostic(
-        "WC217", ERROR, entry,
+        "WC217", entry,
         f"the object that begins on line {entry.line} goes on here: only indented lines continue a "
         f"value, and an empty line or a comment ends it: {effect}",
         value.fix,
@@ -103,14 +98,13 @@ def _broken_off(value: Broken) -> Diagnostic:
 
 
 def _not_json(value: Value, wrong: Diagnosis) -> Diagnostic:
-    edits: list[TextEdit] = []
-    if value.is_own_text:
-        edits = [value.spot(edit.start, edit.end).edit(edit.text) for edit in wrong.edits]
+    edits = wrong.edits if value.is_own_text else ()
     return entry_diagnostic(
-        "WC217", ERROR, value.spot(wrong.offset, wrong.offset + 1),
+        "WC217", value.spot(wrong.offset, wrong.offset + 1),
         f"the value is not JSON: {wrong.message}. nova refuses every {value.entry.name} because of "
         "it",
-        wrong.fix or "Write an object with double quotes around keys and values.", edits,
+        wrong.fix or "Write an object with double quotes around keys and values.",
+        [value.spot(edit.start, edit.end).edit(edit.text) for edit in edits],
     )  # fmt: skip
 
 
@@ -127,7 +121,7 @@ def check_form(service: Service) -> Iterator[Diagnostic]:
 
 def _no_object(value: Value, path: Path, needed: str) -> Diagnostic:
     return entry_diagnostic(
-        "WC218", ERROR, Spot(value.entry, value.at_value(path).offset, 1),
+        "WC218", Spot(value.entry, value.at_value(path).offset, 1),
         f"the value has to be {needed}", _FIXES["WC218"],
     )  # fmt: skip
 
@@ -135,12 +129,7 @@ def _no_object(value: Value, path: Path, needed: str) -> Diagnostic:
 def check_keys(service: Service) -> Iterator[Diagnostic]:
     """Keys of a device_spec that nova does not know and takes as tags."""
     for spec in service.specs:
-        for key in spec.conf:
-            since = DEVICE_SPEC_KEYS.get(key)
-            if since is None:
-                yield unknown_key("device_spec", spec.value, (*spec.path, key), spec.conf)
-            elif since > service.major:
-                yield early_key(service, spec.value, (*spec.path, key), since, WARNING)
+        yield from wrong_keys(service, "device_spec", spec.value, spec.path, spec.conf)
         address = spec.conf.get("address")
         if isinstance(address, dict):
             for key in address:
@@ -148,17 +137,31 @@ def check_keys(service: Service) -> Iterator[Diagnostic]:
                     yield _unknown_field(spec, key, address)
 
 
-def unknown_key(option: str, value: Value, path: Path, conf: dict[str, object]) -> Diagnostic:
-    """A key that the option's objects do not have, with the one that is probably meant."""
+def wrong_keys(
+    service: Service, option: str, value: Value, path: Path, conf: dict[str, object]
+) -> Iterator[Diagnostic]:
+    """The keys of an object of device_spec or alias that nova does not have, or has later."""
+    for key in conf:
+        since = _KEYS[option].get(key)
+        if since is None:
+            yield _unknown_key(option, value, (*path, key), conf)
+        elif since > service.major:
+            yield entry_diagnostic(
+                "WC221", value.at_key((*path, key)),
+                f"nova has {key} since {series(since)}; in {service.release} {_EARLY_KEY[option]}",
+                "Delete the key, or upgrade.", severity=_SEVERITIES[option],
+            )  # fmt: skip
+
+
+def _unknown_key(option: str, value: Value, path: Path, conf: dict[str, object]) -> Diagnostic:
     key = str(path[-1])
     known = _KEYS[option]
     right = _key_meant(key, _NEAR_KEYS[option], known, conf)
     is_certain = key.lower() in _CERTAIN or _NEAR_KEYS[option].same(key) == right
-    message, severity = _UNKNOWN_KEY[option]
     return entry_diagnostic(
-        "WC220", severity, value.at_key(path), message.format(_shown(key)),
+        "WC220", value.at_key(path), _UNKNOWN_KEY[option].format(_shown(key)),
         f"Write {right}." if right else f"Valid keys are {', '.join(known)}.",
-        value.renamed(path, right) if right and is_certain else (),
+        value.renamed(path, right) if right and is_certain else (), _SEVERITIES[option],
     )  # fmt: skip
 
 
@@ -174,25 +177,11 @@ def _shown(key: str) -> str:
     return repr(key) if len(key) <= 64 else "this name"
 
 
-def early_key(
-    service: Service, value: Value, path: Path, since: int, severity: Severity
-) -> Diagnostic:
-    """A key that a later release introduces."""
-    consequence = (
-        "it is a tag that has no effect" if severity is WARNING else "nova refuses every alias"
-    )
-    return entry_diagnostic(
-        "WC221", severity, value.at_key(path),
-        f"nova has {path[-1]} since {series(since)}; in {service.release} {consequence}",
-        "Delete the key, or upgrade.",
-    )  # fmt: skip
-
-
 def _unknown_field(spec: ReadSpec, key: str, address: dict[str, object]) -> Diagnostic:
     right = _key_meant(key, _NEAR_FIELDS, ADDRESS_BOUNDS, address)
     path = (*spec.path, "address", key)
     return entry_diagnostic(
-        "WC220", WARNING, spec.value.at_key(path),
+        "WC220", spec.value.at_key(path),
         f"an address has no field {_shown(key)}: nova ignores it, and that part of the address may "
         "be anything",
         f"Write {right}." if right else f"Valid fields are {', '.join(ADDRESS_BOUNDS)}.",
@@ -203,23 +192,14 @@ def _unknown_field(spec: ReadSpec, key: str, address: dict[str, object]) -> Diag
 def check_refused(service: Service) -> Iterator[Diagnostic]:
     """What nova refuses of a device_spec: nova-compute does not start."""
     for spec in service.specs:
-        if spec.error is not None:
-            yield _refused(spec, spec.error)
-
-
-def _refused(spec: ReadSpec, error: SpecError) -> Diagnostic:
-    value = spec.value
-    path = (*spec.path, *error.key.split(".")) if error.key else spec.path
-    rule = _RULES.get(error.kind, "WC227")
-    return entry_diagnostic(
-        rule, ERROR, value.at_value(path), f"{_short(error.reason)}: nova-compute does not start",
-        _FIXES.get(rule, ""),
-    )  # fmt: skip
-
-
-def _short(text: str, most: int = 200) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[:most]}…"
+        if error := spec.error:
+            path = (*spec.path, *error.key.split(".")) if error.key else spec.path
+            rule = _RULES.get(error.kind, "WC227")
+            reason = cut(" ".join(error.reason.split()), 200)
+            yield entry_diagnostic(
+                rule, spec.value.at_value(path), f"{reason}: nova-compute does not start",
+                _FIXES.get(rule, ""),
+            )  # fmt: skip
 
 
 def check_prefixes(service: Service) -> Iterator[Diagnostic]:
@@ -229,10 +209,14 @@ def check_prefixes(service: Service) -> Iterator[Diagnostic]:
         if address is None or not address.patterns or spec.steps > MOST_STEPS:
             continue
         for name, pattern in zip(ADDRESS_BOUNDS, address.patterns, strict=True):
-            more = _more_than_whole(name, pattern) if name in spec.conf["address"] else []
+            # The values that it takes by their beginning alone.
+            more = [
+                value for value in _VALUES[name]
+                if pattern.match(value) and not pattern.fullmatch(value)
+            ]  # fmt: skip
             if more:
                 yield entry_diagnostic(
-                    "WC226", WARNING, spec.value.at_value((*spec.path, "address", name)),
+                    "WC226", spec.value.at_value((*spec.path, "address", name)),
                     f"nova compares the beginning only: this {name} also matches "
                     f"{listed(more, 3)}",
                     "Write $$ at its end, which is a plain $ to nova, or all digits.",
@@ -249,13 +233,6 @@ _VALUES = {
 }
 
 
-def _more_than_whole(name: str, pattern: re.Pattern[str]) -> list[str]:
-    """The values that it takes by their beginning alone."""
-    return [
-        value for value in _VALUES[name] if pattern.match(value) and not pattern.fullmatch(value)
-    ]
-
-
 def check_everything(service: Service) -> Iterator[Diagnostic]:
     """A device_spec without ids and address, which matches every device of the host."""
     for read in service.specs:
@@ -265,7 +242,7 @@ def check_everything(service: Service) -> Iterator[Diagnostic]:
         fields = (spec.vendor_id, spec.product_id, *spec.address.fields)
         if all(field in ("*", ".*") for field in fields):
             yield entry_diagnostic(
-                "WC229", ERROR, read.value.at_value(read.path),
+                "WC229", read.value.at_value(read.path),
                 "this matches every PCI device of the host: its disks, network and bridges",
                 "Name the cards by vendor_id and product_id, or by address.",
             )  # fmt: skip

@@ -6,15 +6,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from wholecard.core import Severity
 from wholecard.core.near_names import squeezed
 from wholecard.core.position import Position
-from wholecard.nova.conf.conf_file import ConfEntry, ConfFile, Header, Problem, normal
+from wholecard.nova.conf.conf_file import ConfFile, Header, Problem, normal
 from wholecard.nova.lint.broken_values import SYNTAX, broken, broken_lines
 from wholecard.nova.lint.checks.ignored_options import objection, text_of, wrong_type
 from wholecard.nova.lint.diagnostic import (
-    ERROR,
-    NOTE,
-    WARNING,
     Diagnostic,
     Spot,
     TextEdit,
@@ -23,7 +21,7 @@ from wholecard.nova.lint.diagnostic import (
 )
 from wholecard.nova.lint.option_spelling import section_meant
 from wholecard.nova.lint.service import MOST_VALUES, Service
-from wholecard.nova.options import OPTIONS, find
+from wholecard.nova.options import OPTIONS, by_name, find
 
 _INDENTED = re.compile(r"\s+([A-Za-z_][\w.-]*)\s*[=:]")
 _PERCENT = re.compile(r"%\((\w+)\)s")
@@ -50,14 +48,18 @@ def check_format(service: Service) -> Iterator[Diagnostic]:
         template = next((one for one in file.problems if _is_template(file, one)), None)
         if template is not None:
             yield file_diagnostic(
-                "WC201", ERROR, file, template.position,
+                "WC201", file, template.position,
                 "the file is a template, not what the service reads",
                 "Lint the file that is made from it.",
             )  # fmt: skip
             continue
         for problem in file.problems:
             if problem.kind not in SYNTAX or (file.path, problem.position.line) not in above:
-                yield _problem(file, problem)
+                yield file_diagnostic(
+                    _RULES.get(problem.kind, "WC201"), file, problem.position, problem.text,
+                    _FIXES[problem.kind],
+                    [TextEdit(file, 0, 1, "")] if problem.kind == "mark" else (),
+                )  # fmt: skip
 
 
 def _is_template(file: ConfFile, problem: Problem) -> bool:
@@ -67,46 +69,35 @@ def _is_template(file: ConfFile, problem: Problem) -> bool:
     return file.lines[problem.position.line - 1].strip().startswith(("{%", "{{"))
 
 
-def _problem(file: ConfFile, problem: Problem) -> Diagnostic:
-    rule = _RULES.get(problem.kind, "WC201")
-    fix = _FIXES[problem.kind]
-    edits = [TextEdit(file, 0, 1, "")] if problem.kind == "mark" else []
-    return file_diagnostic(rule, ERROR, file, problem.position, problem.text, fix, edits)
-
-
 def check_amount(service: Service) -> Iterator[Diagnostic]:
     """Values so long or so many that no person wrote them."""
-    for option in OPTIONS:
-        if option.name in ("device_spec", "alias"):
-            for entry in service.overlong(option):
-                yield entry_diagnostic(
-                    "WC203", WARNING, entry,
-                    f"values of more than 64 KiB, and what follows the {MOST_VALUES}th, are not "
-                    "examined",
-                    "Check whether a template was repeated.",
-                )  # fmt: skip
+    for option in (by_name("device_spec"), by_name("alias")):
+        for entry in service.overlong(option):
+            yield entry_diagnostic(
+                "WC203", entry,
+                f"values of more than 64 KiB, and what follows the {MOST_VALUES}th, are not "
+                "examined",
+                "Check whether a template was repeated.", severity=Severity.WARNING,
+            )  # fmt: skip
 
 
 def check_sections(service: Service) -> Iterator[Diagnostic]:
     """Sections of which nova reads nothing, because their name is not quite right."""
     for file in service.conf.files:
         for header in file.headers:
-            right = section_meant(header.section)
-            if right is not None:
-                yield _unread_section(service, file, header, right)
-
-
-def _unread_section(service: Service, file: ConfFile, header: Header, right: str) -> Diagnostic:
-    name, position = header.section, Position(header.line, 1)
-    is_same = squeezed(name) == squeezed(right)
-    why = _objection(service, file, header, right) if is_same else ""
-    start = file.offset(position) + 1
-    edits = [TextEdit(file, start, start + len(name), right)] if is_same and not why else []
-    return file_diagnostic(
-        "WC204", ERROR, file, position,
-        f"nova does not read the section [{name}], nor any option in it",
-        f"Write [{right}]{_by_hand(why)}.", edits,
-    )  # fmt: skip
+            name, position = header.section, Position(header.line, 1)
+            right = section_meant(name)
+            if right is None:
+                continue
+            is_same = squeezed(name) == squeezed(right)
+            why = _objection(service, file, header, right) if is_same else ""
+            start = file.offset(position) + 1
+            edits = [TextEdit(file, start, start + len(name), right)] if is_same and not why else []
+            yield file_diagnostic(
+                "WC204", file, position,
+                f"nova does not read the section [{name}], nor any option in it",
+                f"Write [{right}]{_by_hand(why)}.", edits,
+            )  # fmt: skip
 
 
 def _by_hand(why: str) -> str:
@@ -131,25 +122,19 @@ def _objection(service: Service, file: ConfFile, header: Header, right: str) -> 
 def check_swallowed(service: Service) -> Iterator[Diagnostic]:
     """Indented lines that look like options, and to oslo.config continue a value."""
     for entry in service.conf.entries:
-        if entry.count == 1:
-            continue
-        for number, line in enumerate(entry.lines[1:], 1):
+        for number, line in enumerate(entry.lines[1:], entry.line + 1):
             match = _INDENTED.match(line)
             known = find(normal(entry.section), match[1]) if match else None
             if match and known:
                 why = objection(service, *known, line[match.end(1) :])
-                yield _swallowed(entry, number, match, why)
-
-
-def _swallowed(entry: ConfEntry, number: int, match: re.Match[str], why: str) -> Diagnostic:
-    blanks, line = match.start(1), entry.line + number
-    start = entry.file.offset(Position(line, 1))
-    return file_diagnostic(
-        "WC205", ERROR, entry.file, Position(line, blanks + 1),
-        f"{match[1]} is indented, so nova reads the line as a part of the value above it",
-        f"Remove the indentation{_by_hand(why)}.",
-        [] if why else [TextEdit(entry.file, start, start + blanks, "")],
-    )  # fmt: skip
+                start = entry.file.offset(Position(number, 1))
+                yield file_diagnostic(
+                    "WC205", entry.file, Position(number, match.start(1) + 1),
+                    f"{match[1]} is indented, so nova reads the line as a part of the value above "
+                    "it",
+                    f"Remove the indentation{_by_hand(why)}.",
+                    [] if why else [TextEdit(entry.file, start, start + match.start(1), "")],
+                )  # fmt: skip
 
 
 def check_twice(service: Service) -> Iterator[Diagnostic]:
@@ -164,7 +149,7 @@ def check_twice(service: Service) -> Iterator[Diagnostic]:
                 last = entries[-1]
                 for entry in entries[:-1]:
                     yield entry_diagnostic(
-                        "WC206", WARNING, entry,
+                        "WC206", entry,
                         f"nova takes the {name} of line {last.line} and ignores this one",
                         "Put all of it on one line, and delete the other.",
                     )  # fmt: skip
@@ -178,7 +163,7 @@ def check_types(service: Service) -> Iterator[Diagnostic]:
             wrong = wrong_type(option, entry.value)
             if wrong and "$" not in entry.value:
                 yield entry_diagnostic(
-                    "WC207", ERROR, Spot(entry, 0, len(entry.value.split("\n")[0])),
+                    "WC207", Spot(entry, 0, len(entry.value.split("\n")[0])),
                     f"{entry.name} has to be {wrong}: the service does not start",
                     "Write true or false." if option.kind == "boolean" else f"Write {wrong}.",
                 )  # fmt: skip
@@ -193,16 +178,16 @@ def check_dollars(service: Service) -> Iterator[Diagnostic]:
             text = service.conf.substituted(entry)
             for name, offset in text.unknown:
                 yield entry_diagnostic(
-                    "WC208", ERROR, Spot(entry, offset, len(name) + 1),
+                    "WC208", Spot(entry, offset, len(name) + 1),
                     f"nova replaces ${name} by the option of that name, and no file sets it: if "
                     "nova has no such option either, the service does not start",
                     "Write $$ for a dollar sign.",
                 )  # fmt: skip
             if not text.unknown and text.text != entry.value.replace("$$", "$"):
                 yield entry_diagnostic(
-                    "WC208", NOTE, Spot(entry, entry.value.index("$"), 1),
+                    "WC208", Spot(entry, entry.value.index("$"), 1),
                     "nova replaces $NAME in this value by another option's value",
-                    "Write $$ for a dollar sign.",
+                    "Write $$ for a dollar sign.", severity=Severity.NOTE,
                 )  # fmt: skip
 
 
@@ -213,7 +198,7 @@ def check_percents(service: Service) -> Iterator[Diagnostic]:
             match = _PERCENT.search(entry.value)
             if match:
                 yield entry_diagnostic(
-                    "WC209", ERROR, Spot(entry, match.start(), len(match[0])),
+                    "WC209", Spot(entry, match.start(), len(match[0])),
                     f"nova does not replace {match[0]}: it stays in the value as it is",
                     f"Write ${match[1]} for the option of that name, or the value itself.",
                 )  # fmt: skip

@@ -6,18 +6,9 @@ from collections.abc import Iterator
 
 from wholecard.core.position import Position
 from wholecard.nova.conf.conf_file import ConfEntry
-from wholecard.nova.desired.scheduler_filters import (
-    ALL_FILTERS,
-    OWN_FUNCTIONS,
-    PCI_FILTER,
-    PCI_FILTER_CLASS,
-    WrongFilter,
-    default_filters,
-    wrong_filters,
-)
+from wholecard.nova.desired import scheduler_filters
+from wholecard.nova.desired.scheduler_filters import PCI_FILTER, default_filters
 from wholecard.nova.lint.diagnostic import (
-    ERROR,
-    WARNING,
     Diagnostic,
     Spot,
     TextEdit,
@@ -35,9 +26,7 @@ MOST_FILTERS = 200
 def check_pci_filter(service: Service) -> Iterator[Diagnostic]:
     """The filter that checks PCI requests has to be in the list; nova's default lacks it."""
     effective = service.effective("enabled_filters")
-    if service.role is None and not effective.is_set:
-        return
-    if PCI_FILTER in effective.values:
+    if (service.role is None and not effective.is_set) or PCI_FILTER in effective.values:
         return
     message = (
         "is not enabled: a server that asks for a card is sent to hosts without a free one and "
@@ -48,19 +37,17 @@ def check_pci_filter(service: Service) -> Iterator[Diagnostic]:
         filters = ",".join((*default_filters(service.major), PCI_FILTER))
         for file in service.conf.files[-1:]:
             yield file_diagnostic(
-                "WC236", ERROR, file, Position(1, 1),
+                "WC236", file, Position(1, 1),
                 f"no file sets {option}, and nova's default has no {PCI_FILTER}: it {message}",
                 f"Write {option} = {filters}",
             )  # fmt: skip
-        return
-    entry = effective.entries[-1]
-    if any(wrong.right == PCI_FILTER for wrong in _wrong(service)):
-        # It is misspelled, which is WC237.
-        return
-    yield entry_diagnostic(
-        "WC236", ERROR, entry, f"{PCI_FILTER} {message}", f"Append ,{PCI_FILTER} to the list.",
-        _appended(entry),
-    )  # fmt: skip
+    # A misspelled one is WC237.
+    elif all(wrong.right != PCI_FILTER for wrong in _wrong(service)):
+        entry = effective.entries[-1]
+        yield entry_diagnostic(
+            "WC236", entry, f"{PCI_FILTER} {message}", f"Append ,{PCI_FILTER} to the list.",
+            _appended(entry),
+        )  # fmt: skip
 
 
 def _appended(entry: ConfEntry) -> tuple[TextEdit, ...]:
@@ -71,12 +58,13 @@ def _appended(entry: ConfEntry) -> tuple[TextEdit, ...]:
     return (Spot(entry, len(text), 0).edit(f"{comma}{PCI_FILTER}"),)
 
 
-def _wrong(service: Service) -> list[WrongFilter]:
+def _wrong(service: Service) -> list[scheduler_filters.WrongFilter]:
     """The names that are no filters, without those that contain another option's value."""
     entries = service.effective("available_filters").entries
     available = [service.conf.substituted(entry).text for entry in entries]
     names = service.effective("enabled_filters").values[:MOST_FILTERS]
-    return [each for each in wrong_filters(names, service.major, available) if "$" not in each.name]
+    wrong = scheduler_filters.wrong_filters(names, service.major, available)
+    return [each for each in wrong if "$" not in each.name]
 
 
 def check_filter_names(service: Service) -> Iterator[Diagnostic]:
@@ -91,7 +79,7 @@ def check_filter_names(service: Service) -> Iterator[Diagnostic]:
         item = items[wrong.index]
         spot = Spot(entry, before + len(item) - len(item.lstrip()), len(wrong.name))
         yield entry_diagnostic(
-            "WC237", ERROR, spot, f"{wrong.problem(service.release)}; nova-scheduler cannot start",
+            "WC237", spot, f"{wrong.problem(service.release)}; nova-scheduler cannot start",
             wrong.resolution, (spot.edit(wrong.right),) if wrong.right else (),
         )  # fmt: skip
 
@@ -105,7 +93,7 @@ def check_standard_filters(service: Service) -> Iterator[Diagnostic]:
     lost = [name for name in default_filters(service.major) if name not in meant]
     if lost:
         yield entry_diagnostic(
-            "WC238", WARNING, effective.entries[-1],
+            "WC238", effective.entries[-1],
             f"the list lacks filters of nova's default: {', '.join(lost)}",
             f"Add {', '.join(lost)}, unless it was left out on purpose.",
         )  # fmt: skip
@@ -114,16 +102,17 @@ def check_standard_filters(service: Service) -> Iterator[Diagnostic]:
 def check_available(service: Service) -> Iterator[Diagnostic]:
     """The PCI filter has to be among the filters that the scheduler may use."""
     effective = service.effective("available_filters")
-    if not effective.is_set or {*OWN_FUNCTIONS, PCI_FILTER_CLASS} & set(effective.values):
+    right = {*scheduler_filters.OWN_FUNCTIONS, scheduler_filters.PCI_FILTER_CLASS}
+    if not effective.is_set or right & set(effective.values):
         return
     entry = effective.entries[-1]
+    line = f"{entry.name} = {scheduler_filters.ALL_FILTERS}"
     target = section_end(entry.file, entry.section)
     edits: tuple[TextEdit, ...] = ()
     if target is not None and "$" not in entry.value:
         offset, text = target
-        edits = (TextEdit(entry.file, offset, offset, f"{text}{entry.name} = {ALL_FILTERS}\n"),)
+        edits = (TextEdit(entry.file, offset, offset, f"{text}{line}\n"),)
     yield entry_diagnostic(
-        "WC239", ERROR, entry,
-        f"{PCI_FILTER} is not among the filters that these lines make available",
-        f"Add a line {entry.name} = {ALL_FILTERS}", edits,
+        "WC239", entry, f"{PCI_FILTER} is not among the filters that these lines make available",
+        f"Add a line {line}", edits,
     )  # fmt: skip

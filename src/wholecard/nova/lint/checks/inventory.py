@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from wholecard.core import Severity
 from wholecard.core.capabilities import Capability
-from wholecard.nova.lint.diagnostic import (
-    ERROR,
-    WARNING,
-    Diagnostic,
-    TextEdit,
-    entry_diagnostic,
-    listed,
-)
+from wholecard.nova.lint.diagnostic import Diagnostic, TextEdit, entry_diagnostic, listed
 from wholecard.nova.lint.json_positions import Path
 from wholecard.nova.lint.service import Facts, GivenDevice, ReadSpec, Service, Value
 from wholecard.nova.match import Device, PlacementError, Spec, providers_of
@@ -32,20 +24,26 @@ _VENDORS = frozenset({"10de", "1002", "1022", "8086", "15b3", "14e4", "144d", "1
 
 def check_ids(service: Service) -> Iterator[Diagnostic]:
     """Vendor and product exchanged, by the host's ids or because the product is a known vendor."""
-    for value, path, conf in _objects(service):
+    objects = [
+        *((spec.value, spec.path, spec.conf) for spec in service.specs),
+        *((alias.value, (), alias.conf) for alias in service.aliases),
+    ]
+    for value, path, conf in objects:
         vendor, product = (str(conf.get(key, "")).lower() for key in ("vendor_id", "product_id"))
         if (vendor, product) in service.host_ids:
             continue
-        if (product, vendor) in service.host_ids:
-            why = "the host has them the other way round"
-            yield _exchanged(ERROR, value, path, why, _exchange(value, path, vendor, product))
-        elif not service.host_ids and vendor and _looks_exchanged(vendor, product):
-            yield _exchanged(WARNING, value, path, f"{product} is a vendor")
-
-
-def _objects(service: Service) -> Iterator[tuple[Value, Path, dict[str, Any]]]:
-    yield from ((spec.value, spec.path, spec.conf) for spec in service.specs)
-    yield from ((alias.value, (), alias.conf) for alias in service.aliases)
+        is_certain = (product, vendor) in service.host_ids
+        if is_certain or (not service.host_ids and vendor and _looks_exchanged(vendor, product)):
+            why = (
+                "the host has them the other way round" if is_certain else f"{product} is a vendor"
+            )
+            yield entry_diagnostic(
+                "WC235", value.at_value((*path, "vendor_id")),
+                f"vendor_id and product_id seem to be exchanged: {why}",
+                "Write the vendor's id as vendor_id, the product's as product_id.",
+                _exchange(value, path, vendor, product) if is_certain else (),
+                None if is_certain else Severity.WARNING,
+            )  # fmt: skip
 
 
 def _looks_exchanged(vendor: str, product: str) -> bool:
@@ -60,16 +58,6 @@ def _exchange(value: Value, path: Path, vendor: str, product: str) -> tuple[Text
         *value.replaced((*path, "vendor_id"), product),
         *value.replaced((*path, "product_id"), vendor),
     )
-
-
-def _exchanged(
-    severity: Severity, value: Value, path: Path, why: str, edits: tuple[TextEdit, ...] = ()
-) -> Diagnostic:
-    return entry_diagnostic(
-        "WC235", severity, value.at_value((*path, "vendor_id")),
-        f"vendor_id and product_id seem to be exchanged: {why}",
-        "Write the vendor's id as vendor_id, the product's as product_id.", edits,
-    )  # fmt: skip
 
 
 def is_exchanged(
@@ -98,15 +86,11 @@ def check_nothing(service: Service) -> Iterator[Diagnostic]:
         # Ids that a host has the other way round are WC235.
         if (read.spec.product_id, read.spec.vendor_id) not in service.host_ids:
             why, fix = _why(service, read.spec)
+            names = [facts.name for facts in service.facts]
+            hosts = names[0] if len(names) == 1 else f"any of {len(names)} hosts"
             yield entry_diagnostic(
-                "WC246", ERROR, read.value.at_value(read.path),
-                f"matches nothing on {_hosts(service)}: {why}", fix,
-            )  # fmt: skip
-
-
-def _hosts(service: Service) -> str:
-    names = [facts.name for facts in service.facts]
-    return names[0] if len(names) == 1 else f"any of {len(names)} hosts"
+                "WC246", read.value.at_value(read.path), f"matches nothing on {hosts}: {why}", fix
+            )
 
 
 _LSPCI = "Write the ids and the address as lspci -Dnn prints them there."
@@ -129,13 +113,13 @@ def _why_not_of_ids(spec: Spec, devices: list[Device]) -> tuple[str, str]:
     """Why devices with the right ids do not match."""
     if (spec.vendor_id, spec.product_id) == ("*", "*"):
         return "no device there has this address", _LSPCI
-    wrong = spec.why_not(devices[0])
+    wrong, addresses = spec.why_not(devices[0]), [device.address for device in devices]
     if wrong is None:
         return "no device fits", _LSPCI
     if wrong.key == "domain":
-        address = devices[0].address
-        return f"nova cannot read the address {address}, its domain has over 16 bits", WITHOUT_VMD
-    return f"with these ids it has {listed([device.address for device in devices])}", _LSPCI
+        problem = f"nova cannot read the address {addresses[0]}, its domain has over 16 bits"
+        return problem, WITHOUT_VMD
+    return f"with these ids it has {listed(addresses)}", _LSPCI
 
 
 def _counting(service: Service) -> Iterator[tuple[GivenDevice, Function, ReadSpec]]:
@@ -153,39 +137,29 @@ def check_host_own(service: Service) -> Iterator[Diagnostic]:
     """Devices that belong to the host: its disk, its link, its remote console, its display."""
     seen: set[tuple[str, int]] = set()
     for given, function, spec in _counting(service):
-        for rule, severity, message, fix in _belongs(given.facts, function):
+        for rule, message in _belongs(given.facts, function):
             # A device_spec for the whole host gets each rule once.
             if (rule, id(spec)) not in seen:
                 seen.add((rule, id(spec)))
                 yield entry_diagnostic(
-                    rule, severity, spec.value.at_value(spec.path),
-                    f"gives {function.address} of {given.facts.name}, {message}", fix,
+                    rule, spec.value.at_value(spec.path),
+                    f"gives {function.address} of {given.facts.name}, {message}",
+                    "Name the cards by their address, or by ids that nothing else has.",
                 )  # fmt: skip
 
 
-_NARROW = "Name the cards by their address, or by ids that nothing else has."
-
-
-def _belongs(facts: Facts, function: Function) -> Iterator[tuple[str, Severity, str, str]]:
+def _belongs(facts: Facts, function: Function) -> Iterator[tuple[str, str]]:
+    """The rules by which a function is the host's, and why it is."""
     uses = [use for use in facts.host.uses if use.address == str(function.address)]
     if uses:
-        yield (
-            "WC247", ERROR,
-            f"which the host itself uses ({uses[0].kind}: {uses[0].what}): nova takes it "
-            "from the host",
-            _NARROW,
-        )  # fmt: skip
+        use = f"{uses[0].kind}: {uses[0].what}"
+        yield "WC247", f"which the host itself uses ({use}): nova takes it from the host"
     if is_bmc_display(function):
-        yield (
-            "WC248", ERROR,
-            f"{function.ids}, the display of the board's management controller: a tenant gets it, "
-            "and the remote console goes dark",
-            _NARROW,
-        )  # fmt: skip
+        display = "the display of the board's management controller"
+        effect = "a tenant gets it, and the remote console goes dark"
+        yield "WC248", f"{function.ids}, {display}: {effect}"
     elif function.boot_vga:
-        yield (
-            "WC249", WARNING, "on which the firmware and the console draw", _NARROW,
-        )  # fmt: skip
+        yield "WC249", "on which the firmware and the console draw"
 
 
 def check_companions(service: Service) -> Iterator[Diagnostic]:
@@ -199,7 +173,7 @@ def check_companions(service: Service) -> Iterator[Diagnostic]:
         # A device_spec for companions alone is meant so.
         if companions and any(function.is_display for _, function in given):
             yield entry_diagnostic(
-                "WC250", WARNING, spec.value.at_value(spec.path),
+                "WC250", spec.value.at_value(spec.path),
                 f"gives {listed(companions)} besides the GPU: nova gives each of them alone, and "
                 "cannot keep a card together",
                 "Name the GPU alone by its product_id or its function (.0), and bind the others to "
@@ -234,7 +208,7 @@ def check_never(service: Service) -> Iterator[Diagnostic]:
         example = next(iter(before[key].values())).device.address
         gives = "gives" if len(lines) == 1 else "together give"
         yield entry_diagnostic(
-            "WC251", WARNING, spec.value.at_value(spec.path),
+            "WC251", spec.value.at_value(spec.path),
             f"{listed(lines)} {gives} all that this one matches (for example {example}), and "
             "the first that matches counts, with its tags",
             "Put the more specific one first, or delete it.",
@@ -246,54 +220,47 @@ def check_reported(service: Service) -> Iterator[Diagnostic]:
     named = next((read for read in service.specs if read.spec and read.spec.devname), None)
     if named is not None and service.rules.report_in_placement:
         yield entry_diagnostic(
-            "WC255", ERROR, named.value.at_value((*named.path, "devname")),
+            "WC255", named.value.at_value((*named.path, "devname")),
             "a device_spec by devname cannot be reported to Placement: nova-compute does not start",
             "Name the device by its address.",
         )  # fmt: skip
         return
     for facts in service.hosts:
-        error = _placement_error(service, facts)
-        if error is None:
-            yield from _both_given(service, facts)
-        elif spec := _named_in(service, facts, error):
-            yield entry_diagnostic(
-                "WC255", ERROR, spec.value.at_value(spec.path),
-                f"{error.reason}: nova-compute on {facts.name} does not start",
-                "Give either the PF or its VFs, the VFs of one PF under the same tags.",
-            )  # fmt: skip
+        # Devices that no device_spec gives are not reported either.
+        on_host = [given for given in service.given if given.facts is facts]
+        yield from _refused_by_placement(service, facts.name, on_host) or _both_given(on_host)
 
 
-def _placement_error(service: Service, facts: Facts) -> PlacementError | None:
-    """Why nova-compute cannot report what it gives on a host; None where it can."""
+def _refused_by_placement(
+    service: Service, host: str, on_host: list[GivenDevice]
+) -> list[Diagnostic]:
+    """Why nova-compute cannot report what it gives on a host."""
     specs = [read.spec for read in service.specs if read.spec is not None]
-    # Devices that no device_spec gives are not reported either.
-    devices = [given.device for given in service.given if given.facts is facts]
     try:
-        providers_of(facts.name, devices, specs, service.rules)
+        providers_of(host, [given.device for given in on_host], specs, service.rules)
     except PlacementError as error:
-        return error
-    return None
+        named = [given for given in on_host if given.device.address in error.reason]
+        spec = (named or on_host)[0].specs[0]
+        return [entry_diagnostic(
+            "WC255", spec.value.at_value(spec.path),
+            f"{error.reason}: nova-compute on {host} does not start",
+            "Give either the PF or its VFs, the VFs of one PF under the same tags.",
+        )]  # fmt: skip
+    return []
 
 
-def _named_in(service: Service, facts: Facts, error: PlacementError) -> ReadSpec | None:
-    """The device_spec that gives the device of which the error speaks."""
-    on_host = [given for given in service.given if given.facts is facts]
-    named = [given for given in on_host if given.device.address in error.reason]
-    return next((given.specs[0] for given in named or on_host), None)
-
-
-def _both_given(service: Service, facts: Facts) -> Iterator[Diagnostic]:
+def _both_given(on_host: list[GivenDevice]) -> Iterator[Diagnostic]:
     """Without Placement nova accepts both, and a PF whose VF is in use cannot be given any more."""
-    on_host = {given.device.address: given for given in service.given if given.facts is facts}
-    for given in on_host.values():
+    addresses = {given.device.address for given in on_host}
+    for given in on_host:
         parent = given.device.parent_addr
-        if parent in on_host:
+        if parent in addresses:
             spec = given.specs[0]
             yield entry_diagnostic(
-                "WC255", WARNING, spec.value.at_value(spec.path),
-                f"gives the VF {given.device.address} of {facts.name}, and its PF {parent} is "
-                "given too: once a server has one, none can get the other",
-                "Give either the PF or its VFs.",
+                "WC255", spec.value.at_value(spec.path),
+                f"gives the VF {given.device.address} of {given.facts.name}, and its PF {parent} "
+                "is given too: once a server has one, none can get the other",
+                "Give either the PF or its VFs.", severity=Severity.WARNING,
             )  # fmt: skip
             return
 
@@ -304,41 +271,30 @@ def check_drivers(service: Service) -> Iterator[Diagnostic]:
         return
     seen: set[tuple[str, int]] = set()
     for given, function, spec in _counting(service):
-        tags = spec.spec.tags if spec.spec else {}
-        for rule, diagnostic in _of_driver(given, function, spec, dict(tags)):
-            if (rule, id(spec)) not in seen:
-                seen.add((rule, id(spec)))
+        for diagnostic in _of_driver(given, function, spec):
+            if (diagnostic.finding.rule, id(spec)) not in seen:
+                seen.add((diagnostic.finding.rule, id(spec)))
                 yield diagnostic
 
 
-def _of_driver(
-    given: GivenDevice, function: Function, spec: ReadSpec, tags: dict[str, object]
-) -> Iterator[tuple[str, Diagnostic]]:
-    driver = function.driver or "no driver"
-    if tags.get("managed") == "false" and not _is_vfio(function):
-        yield "WC256", entry_diagnostic(
-            "WC256", ERROR, spec.value.at_value((*spec.path, "managed")),
-            f"{function.address} of {given.facts.name} has {driver} bound, and with managed false "
-            "libvirt binds nothing: the server does not start",
-            "Bind vfio-pci or the variant driver at boot, or leave managed out.",
-        )  # fmt: skip
-    if tags.get("live_migratable") == "true" and not _is_variant(function):
-        yield "WC257", entry_diagnostic(
-            "WC257", WARNING, spec.value.at_value((*spec.path, "live_migratable")),
-            f"{function.address} of {given.facts.name} has {driver} bound, which cannot transfer "
-            "its state: a live migration fails",
-            "Bind the vendor's variant of vfio-pci, with managed set to false.",
-        )  # fmt: skip
-
-
-def _is_vfio(function: Function) -> bool:
-    return function.driver == "vfio-pci" or _is_variant(function)
-
-
-def _is_variant(function: Function) -> bool:
+def _of_driver(given: GivenDevice, function: Function, spec: ReadSpec) -> Iterator[Diagnostic]:
+    tags = spec.spec.tags if spec.spec else {}
+    bound = f"{function.address} of {given.facts.name} has {function.driver or 'no driver'} bound"
     # On the VFs of vGPU cards NVIDIA's own driver can migrate (nova, virtual-gpu documentation).
     is_vgpu = function.driver == "nvidia" and function.physfn is not None
-    return is_vgpu or function.driver in _VARIANTS
+    is_variant = is_vgpu or function.driver in _VARIANTS
+    if tags.get("managed") == "false" and not (is_variant or function.driver == "vfio-pci"):
+        yield entry_diagnostic(
+            "WC256", spec.value.at_value((*spec.path, "managed")),
+            f"{bound}, and with managed false libvirt binds nothing: the server does not start",
+            "Bind vfio-pci or the variant driver at boot, or leave managed out.",
+        )  # fmt: skip
+    if tags.get("live_migratable") == "true" and not is_variant:
+        yield entry_diagnostic(
+            "WC257", spec.value.at_value((*spec.path, "live_migratable")),
+            f"{bound}, which cannot transfer its state: a live migration fails",
+            "Bind the vendor's variant of vfio-pci, with managed set to false.",
+        )  # fmt: skip
 
 
 def check_domains(service: Service) -> Iterator[Diagnostic]:
@@ -348,7 +304,7 @@ def check_domains(service: Service) -> Iterator[Diagnostic]:
         spec = next((read for read in service.specs if read.spec is not None), None)
         if wide and spec is not None:
             yield entry_diagnostic(
-                "WC258", WARNING, spec.value.at_value(spec.path),
+                "WC258", spec.value.at_value(spec.path),
                 f"{facts.name} has {listed([card.slot for card in wide])} in a domain above ffff: "
                 "no device_spec can name it, and nova ignores it",
                 WITHOUT_VMD,

@@ -9,14 +9,7 @@ from wholecard.nova.conf.conf_file import ConfEntry, normal
 from wholecard.nova.desired.tuning import tuning
 from wholecard.nova.lint.broken_values import broken, broken_lines
 from wholecard.nova.lint.checks.ignored_options import objection, text_of
-from wholecard.nova.lint.diagnostic import (
-    ERROR,
-    WARNING,
-    Diagnostic,
-    TextEdit,
-    cut,
-    entry_diagnostic,
-)
+from wholecard.nova.lint.diagnostic import Diagnostic, TextEdit, cut, entry_diagnostic
 from wholecard.nova.lint.option_spelling import (
     BY_NAME,
     COMMON,
@@ -54,23 +47,19 @@ def _of_known(
     if state == "deprecated":
         right = option.spelling(service.major)
         yield entry_diagnostic(
-            "WC211", WARNING, entry,
+            "WC211", entry,
             f"{spelling} is a deprecated name since {series(spelling.deprecated or 0)}",
             f"Write {right}." if right else "",
             moved(entry, right) if _is_alone(service, option) else (),
         )  # fmt: skip
     if not service.reads(option.name):
-        yield _unread(service, entry, option, spelling)
-
-
-def _unread(service: Service, entry: ConfEntry, option: Option, spelling: Spelling) -> Diagnostic:
-    readers = [role for role in sorted(option.roles) if option.is_read_by(role, service.major)]
-    return entry_diagnostic(
-        "WC215", WARNING, entry,
-        f"nova-{service.role} does not read {spelling}; {_services(readers)} "
-        f"{'does' if len(readers) == 1 else 'do'}",
-        f"Write it into the configuration of {_services(readers)}, and delete it here.",
-    )  # fmt: skip
+        roles = [role for role in sorted(option.roles) if option.is_read_by(role, service.major)]
+        readers, do = _services(roles), "does" if len(roles) == 1 else "do"
+        yield entry_diagnostic(
+            "WC215", entry,
+            f"nova-{service.role} does not read {spelling}; {readers} {do}",
+            f"Write it into the configuration of {readers}, and delete it here.",
+        )  # fmt: skip
 
 
 def _ignored(service: Service, entry: ConfEntry, option: Option, spelling: Spelling) -> Diagnostic:
@@ -79,13 +68,13 @@ def _ignored(service: Service, entry: ConfEntry, option: Option, spelling: Spell
     edits = edits if _is_alone(service, option) else ()
     if spelling.state(service.major) == "gone":
         return entry_diagnostic(
-            "WC210", ERROR, entry,
+            "WC210", entry,
             f"nova does not read {spelling} since {series(spelling.gone or 0)}, and ignores it "
             "without a message",
             fix or "Delete it.", edits,
         )  # fmt: skip
     return entry_diagnostic(
-        "WC212", ERROR, entry,
+        "WC212", entry,
         f"nova has {spelling} since {series(spelling.since)}: {service.release} ignores it without "
         "a message",
         fix or "Delete it, or upgrade.", edits,
@@ -116,13 +105,8 @@ def _may_be_backported(service: Service, spelling: Spelling) -> bool:
 
 def _is_alone(service: Service, option: Option) -> bool:
     """Whether one name of an option is used: with two, a new name changes which value counts."""
-    return (
-        sum(
-            bool(service.conf.find(spelling.section, spelling.name))
-            for spelling in option.spellings
-        )
-        == 1
-    )
+    used = [name for name in option.spellings if service.conf.find(name.section, name.name)]
+    return len(used) == 1
 
 
 def _services(roles: Sequence[str]) -> str:
@@ -135,35 +119,30 @@ def _of_unknown(service: Service, entry: ConfEntry) -> Iterator[Diagnostic]:
     if section_meant(entry.section):
         return
     option = BY_NAME.get(entry.name)
-    if option and (entry.name not in COMMON or _is_near(entry)):
-        yield from _in_wrong_section(service, entry, option)
-    elif option is None and entry.name not in COMMON:
-        yield from _misspelled(service, entry)
-
-
-def _in_wrong_section(service: Service, entry: ConfEntry, option: Option) -> Iterator[Diagnostic]:
-    right = option.spelling(service.major)
-    if right is None or (right.section, right.name) == (entry.section, entry.name):
-        return
-    fix, edits = _activation(service, entry, option, right)
-    yield entry_diagnostic(
-        "WC213", ERROR, entry,
-        f"nova does not read {entry.name} in [{cut(entry.section, 40)}], and ignores it without a "
-        "message",
-        fix, edits,
-    )  # fmt: skip
+    if option is None:
+        yield from _misspelled(service, entry) if entry.name not in COMMON else ()
+    elif entry.name not in COMMON or _is_near(entry):
+        right = option.spelling(service.major)
+        if right and (right.section, right.name) != (entry.section, entry.name):
+            fix, edits = _activation(service, entry, option, right)
+            yield entry_diagnostic(
+                "WC213", entry,
+                f"nova does not read {entry.name} in [{cut(entry.section, 40)}], and ignores it "
+                "without a message",
+                fix, edits,
+            )  # fmt: skip
 
 
 def _misspelled(service: Service, entry: ConfEntry) -> Iterator[Diagnostic]:
     name = name_meant(entry)
-    if name in COMMON and normal(entry.section) not in _sections(name):
-        name = None
+    if name in COMMON:
+        sections = {spelling.section for spelling in BY_NAME[name].spellings}
+        name = name if normal(entry.section) in sections else None
     if name is not None:
         option = BY_NAME[name]
         right = option.spelling(service.major)
         if right is not None:
-            fix, edits = _activation(service, entry, option, right)
-            yield _no_option(entry, fix, edits)
+            yield _no_option(entry, *_activation(service, entry, option, right))
     elif normal(entry.section) == "pci" and is_card_object(entry):
         # Its name is near to none, but its value is one for cards.
         is_alias = re.search("[\"']name[\"']", entry.value[:4096])
@@ -173,11 +152,7 @@ def _misspelled(service: Service, entry: ConfEntry) -> Iterator[Diagnostic]:
 
 def _no_option(entry: ConfEntry, fix: str, edits: Iterable[TextEdit] = ()) -> Diagnostic:
     message = f"nova has no option {entry.name}, and ignores it without a message"
-    return entry_diagnostic("WC214", ERROR, entry, message, fix, edits)
-
-
-def _sections(name: str) -> set[str]:
-    return {spelling.section for spelling in BY_NAME[name].spellings}
+    return entry_diagnostic("WC214", entry, message, fix, edits)
 
 
 def _is_near(entry: ConfEntry) -> bool:
@@ -207,7 +182,7 @@ def _both_count(service: Service, option: Option, right: Spelling) -> Iterator[D
     ]  # fmt: skip
     if old and len({(normal(entry.section), entry.name) for entry in entries}) > 1:
         yield entry_diagnostic(
-            "WC216", WARNING, old[0],
+            "WC216", old[0],
             f"{right} is set as well: nova takes the values under the old name first, wherever "
             "they are in the file",
             f"Write all of them as {right}, in the order in which they are to count.",
@@ -216,15 +191,12 @@ def _both_count(service: Service, option: Option, right: Spelling) -> Iterator[D
 
 def _one_counts(service: Service, option: Option, right: Spelling) -> Iterator[Diagnostic]:
     entries = service.conf.effective(option, service.major).entries
-    old_names = [
-        spelling for spelling in option.spellings
-        if entries and spelling.state(service.major) == "deprecated"
-    ]  # fmt: skip
-    for spelling in old_names:
-        for entry in service.conf.find(spelling.section, spelling.name):
+    for spelling in option.spellings if entries else ():
+        is_old = spelling.state(service.major) == "deprecated"
+        for entry in service.conf.find(spelling.section, spelling.name) if is_old else ():
             if entry not in entries:
                 yield entry_diagnostic(
-                    "WC216", WARNING, entry,
+                    "WC216", entry,
                     f"{right} is set as well, and nova takes that one",
                     "Delete this line.",
                 )  # fmt: skip

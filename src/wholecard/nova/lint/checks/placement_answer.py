@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
+from wholecard.nova.lint.checks import resource_classes
 from wholecard.nova.lint.checks.inventory import WITHOUT_VMD, is_exchanged
-from wholecard.nova.lint.checks.resource_classes import (
-    Reported,
-    has_refused_spec,
-    is_reported,
-    misfits,
-    reported_by,
-)
-from wholecard.nova.lint.diagnostic import (
-    ERROR,
-    WARNING,
-    Diagnostic,
-    Spot,
-    TextEdit,
-    entry_diagnostic,
-    listed,
-)
+from wholecard.nova.lint.diagnostic import Diagnostic, Spot, TextEdit, entry_diagnostic, listed
 from wholecard.nova.lint.hosts_known import Ids, Known, is_near
-from wholecard.nova.lint.service import GivenDevice, ReadAlias, Service
+from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.match import Alias, PciRequest, Pools
 from wholecard.pci import Address
 from wholecard.pci.device_types import DEVICE_TYPES
@@ -33,61 +19,50 @@ from wholecard.pci.device_types import DEVICE_TYPES
 def check_answers(services: Sequence[Service], known: Known) -> Iterator[Diagnostic]:
     """Each alias finds at least one device on some host, were all of them free."""
     computes = known.computes
-    if not computes or has_refused_spec(computes):
+    if not computes or resource_classes.has_refused_spec(computes):
         return
     pools = list(chain.from_iterable(map(_pools, computes)))
     # Where facts are missing `resource_classes.check_requested` reads the files instead.
     has_facts = all(service.facts for service in services if service.role == "compute")
-    answer = _Answer(known, pools, reported_by(computes) if has_facts else [])
+    reported = resource_classes.reported_by(computes) if has_facts else []
     for service in services:
         # A compute needs the aliases too: a server may be moved to it.
         if service.role in (None, "api") or service in computes:
-            yield from service.as_own(_of_service(service, answer))
+            yield from service.as_own(_of_service(service, known, pools, reported))
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What the computes give: the pools of each host, and what Placement has of them."""
-
-    known: Known
-    pools: list[Pools]
-    reported: list[Reported]
-
-
-def _of_service(service: Service, answer: _Answer) -> Iterator[Diagnostic]:
+def _of_service(
+    service: Service, known: Known, pools: list[Pools], reported: list[resource_classes.Reported]
+) -> Iterator[Diagnostic]:
+    """What is wrong with a service's aliases, by the pools of each host and what Placement has."""
     aliases = [(read, read.alias) for read in service.aliases if read.alias is not None]
-    satisfied = {id(alias): alias for _, alias in aliases if _is_satisfied(alias, answer.pools)}
+    satisfied = {id(alias): alias for _, alias in aliases if _is_satisfied(alias, pools)}
     # The ids for which some alias gets a device.
     served = set().union(*map(_ids, satisfied.values()))
     for read, alias in aliases:
         if id(alias) in satisfied:
-            yield from _on_no_node(read, alias, answer.known.computes)
-        elif types := _types_that_satisfy(alias, answer.pools):
-            if _ids(alias) or is_reported(service, read, answer.reported):
+            yield from _on_no_node(read, alias, known.computes)
+        elif types := _types_that_satisfy(alias, pools):
+            if _ids(alias) or resource_classes.is_reported(service, read, reported):
                 yield _of_type(read, alias, types)
         else:
-            yield from _unsatisfied(service, read, alias, answer.known, served)
+            yield from _unsatisfied(service, read, alias, known, served)
             continue
-        yield from misfits(service, read, answer.reported, answer.known)
+        yield from resource_classes.misfits(service, read, reported, known)
 
 
 def _pools(compute: Service, on_a_node: bool = False) -> list[Pools]:
     """What each host gives; with `on_a_node` only the devices whose NUMA node is known."""
-    given = [
-        device for device in compute.given
-        if not on_a_node or device.device.numa_node is not None
-    ]  # fmt: skip
-    return [
-        _pools_of([device for device in given if device.facts is facts], compute)
-        for facts in compute.hosts
-    ]
-
-
-def _pools_of(given: list[GivenDevice], compute: Service) -> Pools:
-    counting = {id(device.specs[0]) for device in given}
-    # In the order of the file: the first that matches counts.
-    specs = [read.spec for read in compute.specs if read.spec and id(read) in counting]
-    return Pools.of([device.device for device in given], specs, compute.rules, host_cells=None)
+    pools = []
+    for facts in compute.hosts:
+        given = [one for one in compute.given if one.facts is facts]
+        given = [one for one in given if not on_a_node or one.device.numa_node is not None]
+        counting = {id(one.specs[0]) for one in given}
+        # In the order of the file: the first that matches counts.
+        specs = [read.spec for read in compute.specs if read.spec and id(read) in counting]
+        devices = [one.device for one in given]
+        pools.append(Pools.of(devices, specs, compute.rules, host_cells=None))
+    return pools
 
 
 def _is_satisfied(alias: Alias, pools: list[Pools]) -> bool:
@@ -101,17 +76,16 @@ def _on_no_node(read: ReadAlias, alias: Alias, computes: Sequence[Service]) -> I
     nova, nova/pci/stats.py, `_filter_pools_for_numa_cells`: `legacy` takes such devices, `required`
     and `socket` never do where the guest has NUMA nodes.
     """
-    if alias.numa_policy not in ("required", "socket"):
-        return
-    if any(_is_satisfied(alias, _pools(compute, on_a_node=True)) for compute in computes):
-        return
-    yield entry_diagnostic(
-        "WC260", WARNING, read.value.at_value(("numa_policy",)),
-        f"numa_policy {alias.numa_policy}, and no device that it asks for has a NUMA node: a "
-        "server with NUMA nodes of its own finds no host",
-        'Write "numa_policy": "legacy", or set up the host\'s firmware to tell the NUMA node '
-        "(numa_node in /sys/bus/pci/devices/ADDRESS is -1).",
-    )  # fmt: skip
+    if alias.numa_policy in ("required", "socket") and not any(
+        _is_satisfied(alias, _pools(compute, on_a_node=True)) for compute in computes
+    ):
+        yield entry_diagnostic(
+            "WC260", read.value.at_value(("numa_policy",)),
+            f"numa_policy {alias.numa_policy}, and no device that it asks for has a NUMA node: a "
+            "server with NUMA nodes of its own finds no host",
+            'Write "numa_policy": "legacy", or set up the host\'s firmware to tell the NUMA node '
+            "(numa_node in /sys/bus/pci/devices/ADDRESS is -1).",
+        )  # fmt: skip
 
 
 def _of_type(read: ReadAlias, alias: Alias, types: Sequence[str]) -> Diagnostic:
@@ -119,7 +93,7 @@ def _of_type(read: ReadAlias, alias: Alias, types: Sequence[str]) -> Diagnostic:
     spot = read.value.at_value(("device_type",) if requested else ("name",))
     asks = f"asks for {requested}" if requested else "has no device_type, and so asks for no PF"
     return entry_diagnostic(
-        "WC254", ERROR, spot,
+        "WC254", spot,
         f"{asks}, and nova reports these devices as {' and '.join(types)}: no host has any",
         f'Write "device_type": "{types[0]}".',
         _typed(read, types) if len(types) == 1 else (),
@@ -145,7 +119,7 @@ def _unsatisfied(
     if known.complete or _is_meant(ids, near, known):
         why, fix = _reason(alias, ids, near, known)
         yield entry_diagnostic(
-            "WC253", ERROR, read.value.at_value(("name",)),
+            "WC253", read.value.at_value(("name",)),
             f"no device that the computes give satisfies it: {why}", fix,
         )  # fmt: skip
 
@@ -166,14 +140,11 @@ def _ids(alias: Alias) -> set[Ids]:
 
 def _types_that_satisfy(alias: Alias, pools: list[Pools]) -> Sequence[str]:
     """The device types with which the alias would find something."""
-    return [
-        device_type
+    typed = {
+        device_type: tuple({**spec, "dev_type": device_type} for spec in alias.specs)
         for device_type in DEVICE_TYPES
-        if _is_satisfied(
-            replace(alias, specs=tuple({**spec, "dev_type": device_type} for spec in alias.specs)),
-            pools,
-        )
-    ]
+    }
+    return [name for name in typed if _is_satisfied(replace(alias, specs=typed[name]), pools)]
 
 
 def _typed(alias: ReadAlias, types: Sequence[str]) -> tuple[TextEdit, ...]:

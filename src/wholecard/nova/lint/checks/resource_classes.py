@@ -6,20 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wholecard.core.near_names import NearNames
-from wholecard.nova.lint.diagnostic import ERROR, Diagnostic, entry_diagnostic, listed
+from wholecard.nova.lint.diagnostic import Diagnostic, entry_diagnostic, listed
 from wholecard.nova.lint.hosts_known import Ids, Known
 from wholecard.nova.lint.service import ReadAlias, Service
-from wholecard.nova.match import (
-    Device,
-    PciRequest,
-    PlacementError,
-    RequestGroup,
-    Spec,
-    groups_of,
-    is_class_of_ids,
-    resource_class_of,
-    traits_of,
-)
+from wholecard.nova.match import Device, PciRequest, PlacementError, Spec, placement
+from wholecard.nova.match.placement import RequestGroup
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,7 @@ class Reported:
 
     def has_class(self, group: RequestGroup) -> bool:
         """Whether it is, or may be, of the class."""
-        is_made = self.resource_class is None and is_class_of_ids(group.resource_class)
+        is_made = self.resource_class is None and placement.is_class_of_ids(group.resource_class)
         return is_made or self.resource_class == group.resource_class
 
     def may_have(self, ids: Ids | None) -> bool:
@@ -80,8 +71,8 @@ def _devices(compute: Service) -> Iterator[tuple[Device, Spec]]:
 def _reported(device: Device, spec: Spec, compute: Service) -> Reported:
     ids = (device.vendor_id, device.product_id)
     try:
-        resource_class = resource_class_of(device, spec)
-        traits = traits_of(device, spec, compute.rules)
+        resource_class = placement.resource_class_of(device, spec)
+        traits = placement.traits_of(device, spec, compute.rules)
     except PlacementError:
         return Reported(ids, None, None)
     is_open = "*" in ids and not spec.tags.get("resource_class")
@@ -94,9 +85,7 @@ def check_requested(services: Sequence[Service], known: Known) -> Iterator[Diagn
     Where the facts of every compute are known `placement_answer` checks the devices themselves.
     """
     computes = [service for service in services if service.role == "compute" and service.specs]
-    if all(compute.facts for compute in computes):
-        return
-    if has_refused_spec(computes):
+    if all(compute.facts for compute in computes) or has_refused_spec(computes):
         return
     reported = reported_by(computes)
     for service in services:
@@ -117,29 +106,20 @@ def misfits(
     if group is None or not reported or any(device.satisfies(group) for device in reported):
         return
     of_ids = [device for device in reported if device.may_have(_ids(alias))]
-    if known.complete and not known.others:
-        is_meant = True
-    else:
-        is_meant = _is_meant(service, alias, group, of_ids, reported)
-    if is_meant:
+    if (known.complete and not known.others) or _is_meant(service, alias, group, reported):
         yield _misfit(alias, group, of_ids, reported)
 
 
 def _is_meant(
-    service: Service,
-    alias: ReadAlias,
-    group: RequestGroup,
-    of_ids: list[Reported],
-    reported: list[Reported],
+    service: Service, alias: ReadAlias, group: RequestGroup, reported: list[Reported]
 ) -> bool:
     """Whether an alias is for something reported here, where it may be for an unknown host.
 
     It is by its ids, or without ids by a class that is nearly reported, where no other alias asks
     for the same.
     """
-    candidates = of_ids
-    if _ids(alias) is None:
-        candidates = [device for device in reported if device.is_near(group)]
+    ids = _ids(alias)
+    candidates = [one for one in reported if (one.may_have(ids) if ids else one.is_near(group))]
     groups = [request_group(service, other) for other in service.aliases if other is not alias]
     return any(
         not any(device.satisfies(other) for other in groups if other) for device in candidates
@@ -155,12 +135,10 @@ def _misfit(
         names = {", ".join(sorted(device.traits or ["none"])) for device in of_class}
     else:
         key = "resource_class" if "resource_class" in alias.conf else "name"
-        requested = group.resource_class
-        names = {
-            device.resource_class or "a class made of the ids" for device in of_ids or reported
-        }
+        requested, open_class = group.resource_class, "a class made of the ids"
+        names = {device.resource_class or open_class for device in of_ids or reported}
     return entry_diagnostic(
-        "WC245", ERROR, alias.value.at_value((key,)),
+        "WC245", alias.value.at_value((key,)),
         f"the alias asks Placement for {requested}, and the computes report "
         f"{listed(sorted(names))}: no host is found",
         "Write the same resource_class and traits into alias and device_spec.",
@@ -178,8 +156,8 @@ def request_group(service: Service, read: ReadAlias) -> RequestGroup | None:
     alias = read.alias
     if alias is None or len(alias.specs) != 1:
         return None
-    groups = groups_of([PciRequest(alias.name, 1, alias.specs, "legacy", "0")], service.rules)
-    return groups[0] if groups else None
+    request = PciRequest(alias.name, 1, alias.specs, "legacy", "0")
+    return next(iter(placement.groups_of([request], service.rules)), None)
 
 
 def _ids(read: ReadAlias) -> Ids | None:

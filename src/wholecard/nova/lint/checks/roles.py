@@ -7,7 +7,7 @@ from itertools import pairwise, permutations, product
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.nova.conf.service_conf import as_boolean
-from wholecard.nova.lint.diagnostic import ERROR, Diagnostic, entry_diagnostic
+from wholecard.nova.lint.diagnostic import Diagnostic, entry_diagnostic
 from wholecard.nova.lint.service import ReadAlias, Service
 
 # nova-compute translates the alias again when a server moves to it
@@ -22,13 +22,9 @@ _DEFAULTS = {"numa_policy": "legacy"}
 def check_alias_everywhere(services: Sequence[Service]) -> Iterator[Diagnostic]:
     """Each alias of one role is on each other role that reads aliases, and is the same there."""
     apis = [service for service in services if service.role == "api"]
-    computes = [
-        service for service in services if service.role == "compute" and service.reads("alias")
-    ]
+    computes = [one for one in services if one.role == "compute" and one.reads("alias")]
     # Where there is an api, two computes that agree with it agree with each other.
-    pairs = (
-        [*product(apis, computes), *product(computes, apis)] if apis else permutations(computes, 2)
-    )
+    pairs = [*product(apis, computes), *product(computes, apis)] or permutations(computes, 2)
     for service, other in pairs:
         if other.conf is not service.conf:
             yield from service.as_own(_compared(service, other))
@@ -60,7 +56,7 @@ def _missing(service: Service, other: Service, alias: ReadAlias) -> Diagnostic:
         consequence = "a resize or migration to such a host fails"
     where = other.conf.files[-1].path if other.conf.files else "its files"
     return entry_diagnostic(
-        "WC240", ERROR, alias.value.at_value(("name",)),
+        "WC240", alias.value.at_value(("name",)),
         f"nova-{service.role} has this alias and nova-{other.role} does not ({where}): "
         f"{consequence}",
         f"Write the same line into the configuration of nova-{other.role}.",
@@ -74,7 +70,7 @@ def _differing(
         keys = [key for key in _COMPARED if _value(alias, key) != _value(theirs, key)]
         if keys:
             yield entry_diagnostic(
-                "WC241", ERROR, alias.value.at_key((keys[0],))
+                "WC241", alias.value.at_key((keys[0],))
                 if keys[0] in alias.conf else alias.value.at_value(("name",)),
                 f"{theirs.value.entry.path}:{theirs.value.entry.line} has the same alias with "
                 f"another {', '.join(keys)}",
@@ -82,7 +78,7 @@ def _differing(
             )  # fmt: skip
     if len(aliases) != len(others):
         yield entry_diagnostic(
-            "WC241", ERROR, aliases[0].value.at_value(("name",)),
+            "WC241", aliases[0].value.at_value(("name",)),
             f"{others[0].value.entry.path} has this alias {len(others)} times, and this file has "
             f"it {len(aliases)} times",
             f"Write the same lines for nova-{other.role}.",
@@ -136,18 +132,17 @@ def _deciders(services: Sequence[Service], on: bool) -> list[Service]:
 def _decided(rule: str, service: Service, message: str, fix: str) -> Diagnostic:
     """A diagnostic at the line that turns pci_in_placement on."""
     entry = service.effective("pci_in_placement").entries[-1]
-    return entry_diagnostic(rule, ERROR, entry, message, fix)
+    return entry_diagnostic(rule, entry, message, fix)
 
 
 def check_turned_off(service: Service) -> Iterator[Diagnostic]:
     """`report_in_placement` that was on and is off in a later line."""
-    entries = service.conf.find("pci", "report_in_placement")
     if not has(service.major, Capability.REPORT_IN_PLACEMENT):
         return
-    for before, after in pairwise(entries):
+    for before, after in pairwise(service.conf.find("pci", "report_in_placement")):
         if as_boolean(before.value) is True and as_boolean(after.value) is False:
             yield entry_diagnostic(
-                "WC244", ERROR, after,
+                "WC244", after,
                 f"{before.path}:{before.line} has it on: on a host that has reported once "
                 "nova-compute does not start with it off",
                 "Leave it on.",

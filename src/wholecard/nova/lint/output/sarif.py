@@ -53,24 +53,15 @@ def _result(diagnostic: Diagnostic, index: int) -> dict[str, Any]:
     finding, position = diagnostic.finding, diagnostic.position
     fix = f" {finding.fix}" if finding.fix else ""
     # `endColumn` is the column behind the last character (SARIF 2.1.0, 3.30).
-    region = {
-        "startLine": position.line,
-        "startColumn": position.column,
-        "endColumn": position.column + diagnostic.length,
-    }
+    end = position.column + diagnostic.length
+    region = {"startLine": position.line, "startColumn": position.column, "endColumn": end}
+    location = {"artifactLocation": {"uri": _uri(diagnostic.path)}, "region": region}
     return {
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": _LEVELS[finding.severity],
         "message": {"text": f"{finding.subject}: {finding.message}.{fix}"},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(diagnostic.path)},
-                    "region": region,
-                }
-            }
-        ],
+        "locations": [{"physicalLocation": location}],
     }
 
 

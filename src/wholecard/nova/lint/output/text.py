@@ -17,8 +17,6 @@ from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.output.github import printable
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "cyan"}
-
-
 # The indentation of continued lines, and the width below which a terminal is not believed.
 _INDENT, _NARROW = 10, 50
 
@@ -36,10 +34,9 @@ def show(
         more = read_more_text(diagnostics[0].finding.rule)
         console.print(Text(more, style="dim"), soft_wrap=True)
     console.print(summary(diagnostics))
-    if unchecked:
-        text = printable(f"Not checked: {', '.join(unchecked)}.")
-        for line in _wrapped(text, console):
-            console.print(Text(line, style="dim"), soft_wrap=True)
+    text = printable(f"Not checked: {', '.join(unchecked)}.")
+    for line in _wrapped(text, console) if unchecked else ():
+        console.print(Text(line, style="dim"), soft_wrap=True)
 
 
 def summary(diagnostics: Sequence[Diagnostic]) -> Text:
@@ -48,9 +45,7 @@ def summary(diagnostics: Sequence[Diagnostic]) -> Text:
     words = [counted(counts[severity], severity.value) for severity in Severity if counts[severity]]
     fixable = sum(bool(each.edits) for each in diagnostics)
     fix = f"; --fix fixes {fixable} of them" if fixable else ""
-    if not words:
-        return Text("No findings.", style="green")
-    return Text(", ".join(words) + fix)
+    return Text(", ".join(words) + fix) if words else Text("No findings.", style="green")
 
 
 def _show(diagnostic: Diagnostic, console: Console) -> None:
