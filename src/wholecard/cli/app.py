@@ -13,9 +13,8 @@ from typer.main import get_command
 
 from wholecard import __version__
 from wholecard.cli import host
-from wholecard.cli.elsewhere import Elsewhere
 from wholecard.cli.error import from_click, report
-from wholecard.cli.options import CloudCommand
+from wholecard.cli.options import CloudCommand, Elsewhere
 from wholecard.core import UsageError
 from wholecard.host.agent.cli import wants_json
 from wholecard.host.agent.ending import exit_status, write_any_text
@@ -73,13 +72,9 @@ def _run(argv: Sequence[str]) -> int:
 
 def build_app(argv: Sequence[str]) -> typer.Typer:
     """The whole command, with those groups filled that `argv` may call."""
-    app = typer.Typer(
-        name="wholecard",
-        help=_HELP,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
+    app = typer.Typer(name="wholecard", help=_HELP, no_args_is_help=True,
+                      pretty_exceptions_enable=False,
+                      context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
     app.callback()(_options)
     host.add_alone(app)
     app.add_typer(host.build_group(), name="host", help=host.HELP, no_args_is_help=True)
@@ -92,9 +87,8 @@ def build_app(argv: Sequence[str]) -> typer.Typer:
         app.add_typer(group, name=name, help=text, no_args_is_help=True)
     for name, text in _COMMANDS.items():
         if name in argv:
-            app.command(name, cls=CloudCommand)(
-                importlib.import_module(f"wholecard.cli.{name}").command
-            )
+            command = importlib.import_module(f"wholecard.cli.{name}").command
+            app.command(name, cls=CloudCommand)(command)
         else:
             app.command(name, help=text)(_nothing)
     return app
@@ -112,59 +106,36 @@ def _version(requested: bool) -> None:
 
 def _options(
     context: typer.Context,
-    on: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--on",
-            metavar="HOSTS",
-            help="Run a host's command there: a,b, repeated, or @FILE with a host per line.",
-        ),
-    ] = None,
-    sudo: Annotated[
-        bool, typer.Option("--sudo", help="Use sudo -n on the remote host.")
-    ] = False,
-    ssh_config: Annotated[
-        Path | None, typer.Option("--ssh-config", metavar="FILE", help="As ssh -F FILE.")
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", min=1, metavar="N", help="Hosts handled in parallel; 16 without it.")
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option("--timeout", min=1, metavar="SECONDS", help="Time limit per host; without it "
-                     "300 s to read and 3600 s to change."),
-    ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log each external command so that you can "
-                           "copy it; print the traceback of an unexpected error.")
-    ] = False,
+    on: Annotated[list[str] | None, typer.Option("--on", metavar="HOSTS", help="Run a host's "
+                  "command there: a,b, repeated, or @FILE with a host per line.")] = None,
+    sudo: Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the remote host.")] = False,
+    ssh_config: Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE",
+                          help="As ssh -F FILE.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Hosts handled in "
+                    "parallel; 16 without it.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="Time"
+                       " limit per host; without it 300 s to read and 3600 s to change.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log each external command so "
+                       "that you can copy it; print the traceback of an unexpected error.")]
+    = False,
     version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:  # fmt: skip
     if verbose:
-        _log_programs()
+        import logging
+
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        handler = RichHandler(console=Console(stderr=True), show_path=False)
+        logging.getLogger("wholecard").addHandler(handler)
+        logging.getLogger("wholecard").setLevel(logging.DEBUG)
     if on is not None:
         if context.invoked_subcommand in (*_GROUPS, *_COMMANDS):
-            raise UsageError(
-                f"{context.invoked_subcommand} commands cannot be combined with --on",
-                resolution="--on goes with inspect, check and host.",
-            )
+            what = f"{context.invoked_subcommand} commands cannot be combined with --on"
+            raise UsageError(what, resolution="--on goes with inspect, check and host.")
         context.obj = Elsewhere(tuple(on), sudo, ssh_config, jobs, timeout)
     elif sudo or ssh_config or jobs or timeout:
-        raise UsageError(
-            "--sudo, --ssh-config, --jobs and --timeout go with --on",
-            resolution="Name the hosts: wholecard --on gpu-01 …",
-        )
-
-
-def _log_programs() -> None:
-    import logging
-
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    handler = RichHandler(console=Console(stderr=True), show_path=False)
-    logging.getLogger("wholecard").addHandler(handler)
-    logging.getLogger("wholecard").setLevel(logging.DEBUG)
+        what = "--sudo, --ssh-config, --jobs and --timeout go with --on"
+        raise UsageError(what, resolution="Name the hosts: wholecard --on gpu-01 …")

@@ -25,15 +25,11 @@ if TYPE_CHECKING:
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
 
-ReleaseName = Annotated[
-    str | None,
-    typer.Option("--release", metavar="RELEASE", help="Another release than the site file's."),
-]
-State = Annotated[
-    Path | None,
-    typer.Option("--state", metavar="FOLDER", help="The folder of the journals; "
-                 "$XDG_STATE_HOME/wholecard/cloud/CLOUD by default."),
-]  # fmt: skip
+ReleaseName = Annotated[str | None, typer.Option(
+    "--release", metavar="RELEASE", help="Another release than the site file's.")]  # fmt: skip
+State = Annotated[Path | None, typer.Option(
+    "--state", metavar="FOLDER", help="The folder of the journals; "
+    "$XDG_STATE_HOME/wholecard/cloud/CLOUD by default.")]  # fmt: skip
 
 
 @app.command("plan", cls=CloudCommand)
@@ -48,10 +44,13 @@ def plan_command(
 ) -> None:
     """Print what apply would do, and what is left alone; changes nothing. Rows are the actions."""
     from wholecard.core import exit_status
+    from wholecard.site.load import read_site
 
-    file = _site(site)
+    file = read_site(site)
     plan = _plan(_connect(cloud, clouds_file), file, release_name)
-    options.show(_plan_text(plan), _plan_json(plan), "actions",
+    findings = [finding.to_json() for finding in plan.findings]
+    answer = {"actions": plan.plan.to_json()["actions"], "findings": findings}
+    options.show(_plan_text(plan), answer, "actions",
                  as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
     raise typer.Exit(exit_status(plan.findings))
 
@@ -69,9 +68,11 @@ def apply_command(
     """Make the cloud as the site file has it; an unfinished run is finished first."""
     from wholecard.cloud.changing import apply as applying
     from wholecard.core import exit_status
+    from wholecard.site.load import read_site
 
     for_person = format_name == "text" and not as_json
-    file = _site(site)
+    # Before anything is asked of the cloud.
+    file = read_site(site)
     name = options.chosen_cloud(cloud, clouds_file)
     conn, journal = _connect(name, clouds_file), _journal(name, state)
     finished = applying.finish(conn, journal, _progress)
@@ -94,14 +95,10 @@ def rollback_command(
     cloud: options.CloudName = "",
     clouds_file: options.CloudsFile = None,
     state: State = None,
-    to: Annotated[
-        int | None,
-        typer.Option("--to", min=0, metavar="ID", help="Undo all that came after this journal; 0 "
-                     "undoes all."),
-    ] = None,
-    discard_edits: Annotated[
-        bool, typer.Option("--discard-edits", help="Undo also what was changed since.")
-    ] = False,
+    to: Annotated[int | None, typer.Option("--to", min=0, metavar="ID", help="Undo all that came "
+                  "after this journal; 0 undoes all.")] = None,
+    discard_edits: Annotated[bool, typer.Option("--discard-edits", help="Undo also what was "
+                             "changed since.")] = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
@@ -135,13 +132,6 @@ def status_command(
     raise typer.Exit(int(status["state"] in ("applying", "rolling-back")))
 
 
-def _site(path: Path) -> SiteFile:
-    """The site file, read before anything is asked of the cloud."""
-    from wholecard.site.load import read_site
-
-    return read_site(path)
-
-
 def _connect(cloud: str, clouds_file: Path | None) -> Connection:
     from wholecard.cloud.client.connection import connect
 
@@ -165,17 +155,11 @@ def _journal(cloud: str, state: Path | None) -> CloudJournal:
     return CloudJournal(default_folder(cloud) if state is None else state.absolute())
 
 
-def _plan_json(plan: CloudPlan) -> dict[str, Any]:
-    findings = [finding.to_json() for finding in plan.findings]
-    return {"actions": plan.plan.to_json()["actions"], "findings": findings}
-
-
 def _plan_text(plan: CloudPlan) -> str:
     from wholecard.core.report_text import findings_text
 
-    text = (
-        str(plan.plan) if plan.plan.actions else "Nothing to do: already as the site file has it."
-    )
+    nothing = "Nothing to do: already as the site file has it."
+    text = str(plan.plan) if plan.plan.actions else nothing
     return f"{text}\n\n{findings_text(plan.findings)}" if plan.findings else text
 
 
@@ -184,13 +168,10 @@ def _total(outcomes: Iterable[Outcome]) -> Outcome:
     from wholecard.transaction.engine import Outcome
 
     total = Outcome()
-    for outcome in outcomes:
-        if outcome.journals:
-            total = Outcome(
-                total.journals + outcome.journals,
-                total.seconds + outcome.seconds,
-                total.notes + outcome.notes,
-            )
+    for run in outcomes:
+        if run.journals:
+            total = Outcome(total.journals + run.journals, total.seconds + run.seconds,
+                            total.notes + run.notes)  # fmt: skip
     return total
 
 

@@ -136,22 +136,14 @@ def _roles(_words: Sequence[str]) -> Iterable[Candidate]:
     return ((role, "") for role in ROLES)
 
 
-def _conf(_words: Sequence[str]) -> Iterable[Candidate]:
-    return ((f"{role}=", text) for role, text in _roles(()))
-
-
 def _releases(_words: Sequence[str]) -> Iterable[Candidate]:
     from wholecard.core.releases import RELEASES
 
     return ((entry.series, entry.name) for entry in reversed(RELEASES))
 
 
-def _hosts(words: Sequence[str]) -> Iterable[Candidate]:
-    return _in_yaml(Path(_value("--site", words) or "site.yaml"), "hosts")
-
-
-def _flavors(words: Sequence[str]) -> Iterable[Candidate]:
-    return _in_yaml(Path(_value("--site", words) or "site.yaml"), "flavors")
+def _of_site(section: str) -> Callable[[Sequence[str]], Iterable[Candidate]]:
+    return lambda words: _in_yaml(Path(_value("--site", words) or "site.yaml"), section)
 
 
 def _clouds(words: Sequence[str]) -> Iterable[Candidate]:
@@ -176,7 +168,6 @@ def _in_yaml(path: Path, section: str) -> list[Candidate]:
 
 
 def _value(option: str, words: Sequence[str]) -> str | None:
-    """What the line has as the option's value."""
     return words[words.index(option) + 1] if option in words[:-1] else None
 
 
@@ -192,10 +183,10 @@ VALUES: Mapping[str, Callable[[Sequence[str]], Iterable[Candidate]]] = {
     "--loader": _one_of("grub", "grub2", "grubby", "systemd-boot"),
     "--initramfs": _one_of("initramfs-tools", "dracut"),
     "--role": _roles,
-    "--conf": _conf,
+    "--conf": lambda words: ((f"{role}=", text) for role, text in _roles(words)),
     "--release": _releases,
-    "--host": _hosts,
-    "--flavor": _flavors,
+    "--host": _of_site("hosts"),
+    "--flavor": _of_site("flavors"),
     "--cloud": _clouds,
     "--layout": _one_of("drop-in", "kolla", "openstack-ansible", "charms", "rhoso"),
 }

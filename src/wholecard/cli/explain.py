@@ -61,10 +61,8 @@ def command(
     It reads files, a cloud's APIs, or both, and names what it does not know.
     """
     if not (flavor or spec or server):
-        raise UsageError(
-            "explain takes a flavor or a server",
-            resolution="Name --flavor NAME, or --server ID of one that failed.",
-        )
+        resolution = "Name --flavor NAME, or --server ID of one that failed."
+        raise UsageError("explain takes a flavor or a server", resolution=resolution)
     # Late: --help and completion do not wait for what reads files and clouds.
     from wholecard.core import exit_status
     from wholecard.core.releases import release as release_of
@@ -74,10 +72,8 @@ def command(
     files = _files(conf, facts, site)
     if server:
         cloud = options.chosen_cloud(cloud, clouds_file)
-    changes = Changes(
-        _pairs(spec, "--spec"), _pairs(image_property, "--property"),
-        zone=zone, vcpus=vcpus, ram_mb=ram, disk_gb=disk,
-    )  # fmt: skip
+    changes = Changes(_pairs(spec, "--spec"), _pairs(image_property, "--property"),
+                      zone=zone, vcpus=vcpus, ram_mb=ram, disk_gb=disk)  # fmt: skip
     selector = ServerSelector(flavor, server, image, tuple(host or ()), changes)
     series = release_of(release) if release else None
     explanation = explain_server(ExplainRequest(selector, files, cloud, clouds_file, series, error))
@@ -91,16 +87,15 @@ def command(
 
 
 def _files(conf: list[str] | None, facts: list[str] | None, site: Path | None) -> Files:
-    """The files that the options name."""
     from wholecard.explain.evidence.from_files import Files
     from wholecard.site.load import read_site
 
-    conf_files = options.conf_files(conf or ())
+    conf_files = options.conf_files(conf)
     return Files(
         api=tuple(conf_files.get(("api", ""), ())),
         scheduler=tuple(conf_files.get(("scheduler", ""), ())),
         placement=tuple(conf_files.get(("placement", ""), ())),
-        computes={host: paths for (role, host), paths in conf_files.items() if role == "compute"},
+        computes=options.of_computes(conf_files),
         facts=dict(options.facts_file(text) for text in facts or ()),
         site=read_site(site) if site else None,
     )
@@ -111,9 +106,8 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     for text in texts or ():
         key, sign, value = text.partition("=")
         if not (key and sign):
-            raise UsageError(
-                f"{option} {text!r} has no value", resolution=f"Write it as {option} KEY=VALUE."
-            )
+            what = f"{option} {text!r} has no value"
+            raise UsageError(what, resolution=f"Write it as {option} KEY=VALUE.")
         pairs[key] = value
     return pairs
 

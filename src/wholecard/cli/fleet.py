@@ -15,8 +15,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from wholecard.cli.elsewhere import Elsewhere
 from wholecard.cli.error import report
+from wholecard.cli.options import Elsewhere
 from wholecard.cli.progress import Lines, Live, Through, plain
 from wholecard.core import UsageError
 from wholecard.core.units import counted
@@ -34,7 +34,12 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     # The hosts have the same parser: a wrong option is refused before anything is sent.
     arguments = cli.parse(words, prog)
     as_json = arguments.format == "json"
-    _refuse_files(words[0], getattr(arguments, "save", None))
+    if getattr(arguments, "save", None) is not None:
+        raise UsageError(
+            "--save would write the file on the host, not here",
+            resolution=f"Run `wholecard {words[0]} --save FILE` on the host and copy the file, or "
+            f"keep the JSON here: wholecard --on HOST {words[0]} --json > FILE",
+        )
     hosts = read_names(elsewhere.on)
     config = elsewhere.ssh_config
     if config is not None and not config.is_file():
@@ -50,15 +55,6 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     else:
         _show_all(Console(highlight=False), words[0], results)
     return 130 if fleet.interrupted else worst(results)
-
-
-def _refuse_files(command: str, save: object) -> None:
-    if save is not None:
-        raise UsageError(
-            "--save would write the file on the host, not here",
-            resolution=f"Run `wholecard {command} --save FILE` on the host and copy the file, or "
-            f"keep the JSON here: wholecard --on HOST {command} --json > FILE",
-        )
 
 
 @contextmanager
@@ -127,7 +123,6 @@ def _word(result: HostResult) -> str:
 
 
 def _summary(command: str, result: HostResult) -> str:
-    """One line about a host's result."""
     if result.error is not None:
         return plain(result.error.brief.removeprefix(f"{result.host}: "))
     errors = _ERROR.findall(result.stderr)

@@ -60,10 +60,9 @@ def _pass_on(context: typer.Context) -> None:
 
 def write_agent(
     context: typer.Context,
-    file: Annotated[
-        Path, typer.Argument(help="The file to write, for example wholecard-host.pyz.")
-    ],
-) -> None:
+    file: Annotated[Path, typer.Argument(help="The file to write, for example "
+                                         "wholecard-host.pyz.")],
+) -> None:  # fmt: skip
     """Build a single-file version of these commands to copy to a host.
 
     It needs Python 3.9 or newer on the host, and nothing else:
@@ -77,7 +76,6 @@ def write_agent(
     try:
         build_agent(file)
     except OSError as error:
-        raise WholecardError(
-            f"cannot write {file}: {error.strerror}", resolution="Name a file in a folder of yours."
-        ) from error
+        what = f"cannot write {file}: {error.strerror}"
+        raise WholecardError(what, resolution="Name a file in a folder of yours.") from error
     typer.echo(f"wrote {file}; on a host: python3 {file.name} --help")

@@ -25,15 +25,9 @@ from wholecard.lab.base.steps import Story
 
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
-TopologyOption = Annotated[
-    Topology,
-    typer.Option(
-        "--topology",
-        help="How the cards are connected; "
-        + "; ".join(f"{topology}: {topology.meaning}" for topology in Topology)
-        + ".",
-    ),
-]
+_TOPOLOGIES = "; ".join(f"{topology}: {topology.meaning}" for topology in Topology)
+TopologyOption = Annotated[Topology, typer.Option(
+    "--topology", help=f"How the cards are connected; {_TOPOLOGIES}.")]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 MIB = 1 << 20
 
@@ -59,10 +53,9 @@ def up_command(topology: TopologyOption = Topology.APART) -> None:
 @app.command("demo")
 def demo_command(
     topology: TopologyOption = Topology.APART,
-    report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")] = Path(
-        "report.html"
-    ),
-) -> None:
+    report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")]
+    = Path("report.html"),
+) -> None:  # fmt: skip
     """Show the whole way: a bare node, its host prepared, servers with cards, their proof.
 
     At the end the node is rolled back and compared byte for byte with the bare host. A lab that
@@ -108,11 +101,8 @@ def shell(context: typer.Context) -> None:
 
 @app.command()
 def restart(
-    services: Annotated[
-        list[str],
-        typer.Argument(help="Services whose files you changed: nova-api, nova-scheduler, "
-                       "nova-conductor, placement, nova-compute, ..."),
-    ],
+    services: Annotated[list[str], typer.Argument(help="Services whose files you changed: "
+                        "nova-api, nova-scheduler, nova-conductor, placement, nova-compute, ...")],
 ) -> None:  # fmt: skip
     """Restart services of the lab with the configuration that is now in its folder etc/.
 
@@ -133,10 +123,9 @@ def down() -> None:
 
 @app.command()
 def clean(
-    keep_cache: Annotated[
-        bool, typer.Option("--keep-cache", help="Keep what was slow to build.")
-    ] = False,
-) -> None:
+    keep_cache: Annotated[bool, typer.Option("--keep-cache", help="Keep what was slow to build.")]
+    = False,
+) -> None:  # fmt: skip
     """End the lab and remove all its files, the cache included."""
     folder = default_folder()
     labs.clean(folder, keep_cache)
@@ -207,32 +196,27 @@ def _process_facts(service: process.Running | None) -> dict[str, Any]:
 def _print_status(facts: dict[str, Any]) -> None:
     console = Console()
     who = "as an ordinary user, in user namespaces" if facts["rootless"] else "as root"
-    console.print(
-        f"lab: [bold]{facts['state']}[/bold], {who}, in {facts['folder']}", soft_wrap=True
-    )
-    if facts["state"] == "down":
+    state = facts["state"]
+    console.print(f"lab: [bold]{state}[/bold], {who}, in {facts['folder']}", soft_wrap=True)
+    if state == "down":
         console.print("Start it: wholecard lab up")
         return
     for name, node in facts["nodes"].items():
         console.print(f"node {name}: cards {node['topology']}, run by {facts['accelerator']}")
-    _print_services(console, facts["services"])
-    total = sum(service["memory_mib"] for service in facts["services"].values())
-    console.print(f"memory in all: {total} MiB; logs: {facts['folder']}/lab/log", soft_wrap=True)
-    console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)
-    if facts["state"] == labs.ROLLED_BACK:
-        console.print(
-            "The node is rolled back; servers get its cards until its next boot.\n"
-            "For a lab with a prepared node: wholecard lab up"
-        )
-    if facts["state"] == "broken":
-        console.print("Start what died: wholecard lab up")
-
-
-def _print_services(console: Console, services: dict[str, dict[str, Any]]) -> None:
     table = Table("service", "state", "port on 127.0.0.1", "MiB", "process", box=None)
-    for name, service in services.items():
+    for name, service in facts["services"].items():
         alive = "[green]alive[/green]" if service["alive"] else "[red]dead[/red]"
         port = str(service["port"] or "-")
         first = str(service["pids"][0]) if service["pids"] else "-"
         table.add_row(name, alive, port, str(service["memory_mib"]), first)
     console.print(table)
+    total = sum(service["memory_mib"] for service in facts["services"].values())
+    console.print(f"memory in all: {total} MiB; logs: {facts['folder']}/lab/log", soft_wrap=True)
+    console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)
+    if state == labs.ROLLED_BACK:
+        console.print(
+            "The node is rolled back; servers get its cards until its next boot.\n"
+            "For a lab with a prepared node: wholecard lab up"
+        )
+    if state == "broken":
+        console.print("Start what died: wholecard lab up")

@@ -65,10 +65,8 @@ def agent_call(argv: Sequence[str]) -> tuple[list[str], str] | None:
 def _refuse_late_on(words: Sequence[str]) -> None:
     for word in words:
         if word == "--on" or word.startswith("--on="):
-            raise UsageError(
-                "--on goes before the command",
-                resolution="Write it as: wholecard --on HOST inspect",
-            )
+            resolution = "Write it as: wholecard --on HOST inspect"
+            raise UsageError("--on goes before the command", resolution=resolution)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +14,10 @@ from wholecard.core import UsageError
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
 
-AliasOption = Annotated[
-    list[str] | None,
-    typer.Option("--alias", metavar="CARD", help="Without a site file, a card by its ids: "
-                 "NAME=VENDOR:PRODUCT[,type-PF]. type-PF is for cards with an SR-IOV capability, "
-                 "also where it is unused."),
-]  # fmt: skip
+AliasOption = Annotated[list[str] | None, typer.Option(
+    "--alias", metavar="CARD", help="Without a site file, a card by its ids: "
+    "NAME=VENDOR:PRODUCT[,type-PF]. type-PF is for cards with an SR-IOV capability, also where it "
+    "is unused.")]  # fmt: skip
 
 
 @app.callback()
@@ -37,23 +35,18 @@ def render_command(
     host: options.HostName = None,
     release_name: options.ReleaseName = None,
     alias: AliasOption = None,
-    conf: Annotated[
-        list[str] | None,
-        typer.Option("--conf", metavar="scheduler=PATH", help="A file that nova-scheduler reads "
-                     "now; repeated in its order."),
-    ] = None,
-    layout_name: Annotated[
-        str, typer.Option("--layout", metavar="LAYOUT", help="drop-in, kolla, openstack-ansible, "
-                          "charms or rhoso: whose files are written.")
-    ] = "drop-in",
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Write the files of the whole layout "
-                     "below this folder. A file there that is not Wholecard's is never touched."),
-    ] = None,
+    conf: Annotated[list[str] | None, typer.Option("--conf", metavar="scheduler=PATH", help="A "
+                    "file that nova-scheduler reads now; repeated in its order.")] = None,
+    layout_name: Annotated[str, typer.Option("--layout", metavar="LAYOUT", help="drop-in, kolla, "
+                           "openstack-ansible, charms or rhoso: whose files are written.")]
+    = "drop-in",
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write "
+                      "the files of the whole layout below this folder. A file there that is not "
+                      "Wholecard's is never touched.")] = None,
 ) -> None:  # fmt: skip
     """Print nova.conf for cards: a role's drop-in, or all that a deployment tool reads."""
     from wholecard.nova.options import role_named
+    from wholecard.nova.render.layouts.files import write
     from wholecard.nova.render.request import RenderRequest, render_drop_in, render_files
 
     _refuse_mixed(role, host, layout_name, output)
@@ -70,8 +63,10 @@ def render_command(
     if output is None:
         texts = (f"==> {path} <==\n{text}" for path, text in rendered.files.items())
         typer.echo("\n".join(texts).encode(), nl=False)
-    else:
-        _write(output, rendered.files)
+        return
+    changed = write(output, rendered.files)
+    for path in rendered.files:
+        typer.echo(f"{'written' if output / path in changed else 'unchanged'}: {output / path}")
 
 
 def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path | None) -> None:
@@ -80,25 +75,13 @@ def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path 
 
     is_layout = layout != "drop-in" or output is not None
     if role is not None and is_layout:
-        raise UsageError(
-            "--role prints one drop-in; --layout and --output are for all roles",
-            resolution="Leave --role out.",
-        )
+        what = "--role prints one drop-in; --layout and --output are for all roles"
+        raise UsageError(what, resolution="Leave --role out.")
     if role is None and host is not None:
         raise UsageError("--host goes with --role", resolution="Name a role: --role compute")
     if role is None and not is_layout:
-        raise UsageError(
-            "name a role, or a folder for the files of all",
-            resolution=f"--role {'|'.join(ROLES)}, or --output FOLDER",
-        )
-
-
-def _write(folder: Path, files: Mapping[str, str]) -> None:
-    from wholecard.nova.render.layouts.files import write
-
-    changed = write(folder, files)
-    for path in files:
-        typer.echo(f"{'written' if folder / path in changed else 'unchanged'}: {folder / path}")
+        resolution = f"--role {'|'.join(ROLES)}, or --output FOLDER"
+        raise UsageError("name a role, or a folder for the files of all", resolution=resolution)
 
 
 def _warn(warnings: Iterable[str]) -> None:
@@ -109,27 +92,21 @@ def _warn(warnings: Iterable[str]) -> None:
 def _conf_of(role: str, texts: Iterable[str] | None) -> tuple[Path, ...]:
     """The files of `--conf ROLE=PATH`, which have to be this role's. Raises UsageError."""
     paths = []
-    for (name, _), files in options.conf_files(texts or ()).items():
+    for (name, _), files in options.conf_files(texts).items():
         if name != role:
-            raise UsageError(
-                f"the files of {name} are not read here", resolution=f"Write --conf {role}=PATH."
-            )
+            what = f"the files of {name} are not read here"
+            raise UsageError(what, resolution=f"Write --conf {role}=PATH.")
         paths += files
     return tuple(paths)
 
 
 @app.command("diff")
 def diff_command(
-    role: Annotated[
-        str,
-        typer.Option("--role", metavar="ROLE", help="api, scheduler, conductor, compute or "
-                     "placement."),
-    ],
-    conf: Annotated[
-        list[str],
-        typer.Option("--conf", metavar="ROLE=PATH", help="A file that the service reads now, "
-                     "Wholecard's own included; repeated in the service's order."),
-    ],
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="api, scheduler, conductor, "
+                    "compute or placement.")],
+    conf: Annotated[list[str], typer.Option("--conf", metavar="ROLE=PATH", help="A file that the "
+                    "service reads now, Wholecard's own included; repeated in the service's "
+                    "order.")],
     site: options.OptionalSite = None,
     host: options.HostName = None,
     release_name: options.ReleaseName = None,

@@ -19,39 +19,27 @@ Format = Literal["text", "json", "sarif", "github"]
 
 
 def lint_command(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="The files that the service reads, in its order; "
-                       "of a folder every *.conf."),
-    ] = None,
-    role: Annotated[
-        list[str] | None,
-        typer.Option("--role", metavar="ROLE", help="Who reads FILE: api, scheduler, conductor, "
-                     "compute or placement. Repeat it for a shared file."),
-    ] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files that "
+                     "the service reads, in its order; of a folder every *.conf.")] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="Who reads FILE: "
+                    "api, scheduler, conductor, compute or placement. Repeat it for a shared "
+                    "file.")] = None,
     conf: options.Conf = None,
     facts: options.Facts = None,
-    host: Annotated[
-        list[str] | None,
-        typer.Option("--host", metavar="NAME", help="A host of the site file whose facts count. "
-                     "Without --host and --facts all hosts of the site do."),
-    ] = None,
+    host: Annotated[list[str] | None, typer.Option("--host", metavar="NAME", help="A host of the "
+                    "site file whose facts count. Without --host and --facts all hosts of the site "
+                    "do.")] = None,
     site: options.OptionalSite = None,
     release_name: options.ReleaseName = None,
-    format_name: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, sarif or github.")
-    ] = "text",
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Fix findings that have exactly one safe fix.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --fix: show the difference, change nothing.")
-    ] = False,
-    root: Annotated[
-        Path,
-        typer.Option("--root", metavar="FOLDER", help="With --fix: the folder above the files "
-                     "whose var/lib/wholecard keeps the journal; / on a host."),
-    ] = Path("/"),
+    format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, "
+                           "sarif or github.")] = "text",
+    fix: Annotated[bool, typer.Option("--fix", help="Fix findings that have exactly one safe fix.")]
+    = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: show the difference, "
+                       "change nothing.")] = False,
+    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="With --fix: the folder "
+                    "above the files whose var/lib/wholecard keeps the journal; / on a host.")]
+    = Path("/"),
 ) -> None:  # fmt: skip
     """Find what is wrong in nova.conf: by nova's own rules, the release, the role and the host.
 
@@ -61,37 +49,27 @@ def lint_command(
       wholecard nova lint --conf api=api.conf --conf scheduler=nova.conf \\
         --conf compute@a=a.conf --conf compute@b=b.conf --facts a.json --facts b.json
     """
-    _check_format(format_name)
+    if format_name not in get_args(Format):
+        resolution = f"Choose one of {', '.join(get_args(Format))}."
+        raise UsageError(f"there is no format {format_name!r}", resolution=resolution)
     if dry_run and not fix:
         raise UsageError("--dry-run goes with --fix", resolution="Leave it out; lint only reads.")
     from wholecard.core.finding import exit_status
     from wholecard.nova.lint.request import LintRequest, read
 
-    conf_files = options.conf_files(conf or ())
+    conf_files = options.conf_files(conf)
     by_role: dict[Role, list[Path]] = {
         role: paths for (role, host), paths in conf_files.items() if role != "compute"
     }
-    computes = {host: paths for (role, host), paths in conf_files.items() if role == "compute"}
     hosts_facts = [options.facts_file(text) for text in facts or ()]
-    linted = read(
-        LintRequest(
-            files or (), role or (), by_role, computes, release_name, hosts_facts, host or (), site
-        )
-    )
+    linted = read(LintRequest(files or (), role or (), by_role, options.of_computes(conf_files),
+                              release_name, hosts_facts, host or (), site))  # fmt: skip
     if fix:
         linted = _fix(linted, root, dry_run, quiet=format_name != "text")
     diagnostics = linted.diagnostics
     if not dry_run or format_name != "text":
         _print(diagnostics, format_name, linted.not_checked(diagnostics))
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
-
-
-def _check_format(name: str) -> None:
-    if name not in get_args(Format):
-        raise UsageError(
-            f"there is no format {name!r}",
-            resolution=f"Choose one of {', '.join(get_args(Format))}.",
-        )
 
 
 def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
@@ -114,10 +92,8 @@ def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
     outcome = apply_files(root, plan)
     if outcome.journal:
         files = ", ".join(printable(action.subject) for action in plan.actions)
-        console.print(
-            f"Fixed {files}. To undo it: wholecard host rollback --root {root}",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+        text = f"Fixed {files}. To undo it: wholecard host rollback --root {root}"
+        console.print(text, markup=False, soft_wrap=True)
     return linted.with_services(result.services)
 
 

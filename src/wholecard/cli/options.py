@@ -7,7 +7,9 @@ stronger than the site file, and the site file than Wholecard's own default.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,51 +24,44 @@ if TYPE_CHECKING:
 
 SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
 OptionalSite = Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file.")]
-Facts = Annotated[
-    list[str] | None,
-    typer.Option("--facts", metavar="[HOST=]FILE", help="A host's facts: what inspect --json or "
-                 "inspect --save wrote there. Without HOST= the file is named after its host."),
-]  # fmt: skip
-Conf = Annotated[
-    list[str] | None,
-    typer.Option("--conf", metavar="ROLE[@HOST]=PATH", help="A file that a service reads, or a "
-                 "folder of them; repeated in the service's order. ROLE is api, scheduler, "
-                 "conductor, compute or placement; compute@gpu-01 is that host's nova-compute."),
-]  # fmt: skip
-RoleName = Annotated[
-    str | None,
-    typer.Option("--role", metavar="ROLE", help="api, scheduler, conductor, compute or placement."),
-]
-HostName = Annotated[
-    str | None,
-    typer.Option("--host", metavar="NAME", help="A host of the site file, for the role compute."),
-]
-ReleaseName = Annotated[
-    str | None,
-    typer.Option("--release", metavar="RELEASE", help="A series, a code name or nova's version: "
-                 f"2025.2. Without it the site file's, and {LATEST} without a site file."),
-]  # fmt: skip
-CloudName = Annotated[
-    str,
-    typer.Option("--cloud", metavar="NAME", help="The cloud's name in clouds.yaml. Without it "
-                 "$OS_CLOUD, else the only cloud there."),
-]  # fmt: skip
-CloudsFile = Annotated[
-    Path | None,
-    typer.Option("--clouds-file", metavar="FILE", help="The clouds.yaml. Without it that of "
-                 "openstacksdk's own search."),
-]  # fmt: skip
-Format = Annotated[
-    str, typer.Option("--format", "-f", metavar="FORMAT", help="table, json, yaml or csv.")
-]
-TextFormat = Annotated[
-    str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json or yaml.")
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option("--column", "-c", metavar="COLUMN", help="Only this column; may be repeated."),
-]
+Facts = Annotated[list[str] | None, typer.Option(
+    "--facts", metavar="[HOST=]FILE", help="A host's facts: what inspect --json or inspect --save "
+    "wrote there. Without HOST= the file is named after its host.")]  # fmt: skip
+Conf = Annotated[list[str] | None, typer.Option(
+    "--conf", metavar="ROLE[@HOST]=PATH", help="A file that a service reads, or a folder of them; "
+    "repeated in the service's order. ROLE is api, scheduler, conductor, compute or placement; "
+    "compute@gpu-01 is that host's nova-compute.")]  # fmt: skip
+RoleName = Annotated[str | None, typer.Option(
+    "--role", metavar="ROLE", help="api, scheduler, conductor, compute or placement.")]  # fmt: skip
+HostName = Annotated[str | None, typer.Option(
+    "--host", metavar="NAME", help="A host of the site file, for the role compute.")]  # fmt: skip
+ReleaseName = Annotated[str | None, typer.Option(
+    "--release", metavar="RELEASE", help="A series, a code name or nova's version: 2025.2. Without "
+    f"it the site file's, and {LATEST} without a site file.")]  # fmt: skip
+CloudName = Annotated[str, typer.Option(
+    "--cloud", metavar="NAME", help="The cloud's name in clouds.yaml. Without it $OS_CLOUD, else "
+    "the only cloud there.")]  # fmt: skip
+CloudsFile = Annotated[Path | None, typer.Option(
+    "--clouds-file", metavar="FILE", help="The clouds.yaml. Without it that of openstacksdk's own "
+    "search.")]  # fmt: skip
+Format = Annotated[str, typer.Option(
+    "--format", "-f", metavar="FORMAT", help="table, json, yaml or csv.")]  # fmt: skip
+TextFormat = Annotated[str, typer.Option(
+    "--format", "-f", metavar="FORMAT", help="text, json or yaml.")]  # fmt: skip
+Columns = Annotated[list[str] | None, typer.Option(
+    "--column", "-c", metavar="COLUMN", help="Only this column; may be repeated.")]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="The same as -f json.")]
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """`--on` and the options that go with it."""
+
+    on: tuple[str, ...]
+    sudo: bool
+    ssh_config: Path | None
+    jobs: int | None
+    timeout: float | None
 
 
 class CloudCommand(TyperCommand):
@@ -74,12 +69,8 @@ class CloudCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Spell the option as the help does."""
-        return super().parse_args(ctx, [_respelled(word) for word in args])
-
-
-def _respelled(word: str) -> str:
-    option, sign, value = word.partition("=")
-    return f"--cloud{sign}{value}" if option == "--os-cloud" else word
+        words = [re.sub(r"^--os-cloud(?==|$)", "--cloud", word) for word in args]
+        return super().parse_args(ctx, words)
 
 
 def chosen_cloud(name: str, clouds_file: Path | None) -> str:
@@ -96,13 +87,11 @@ def chosen_cloud(name: str, clouds_file: Path | None) -> str:
     names = sorted(loader.get_cloud_names()) if loader.config_filename else []
     if len(names) == 1:
         return str(names[0])
-    raise UsageError(
-        "no cloud is named" if names else "no clouds.yaml was found",
-        f"clouds.yaml has: {', '.join(names)}" if names else "",
-        "Name one: --cloud NAME or OS_CLOUD=NAME"
-        if names
-        else "Name the file: --clouds-file FILE. Kolla Ansible's is /etc/kolla/clouds.yaml.",
-    )
+    if names:
+        details = f"clouds.yaml has: {', '.join(names)}"
+        raise UsageError("no cloud is named", details, "Name one: --cloud NAME or OS_CLOUD=NAME")
+    resolution = "Name the file: --clouds-file FILE. Kolla Ansible's is /etc/kolla/clouds.yaml."
+    raise UsageError("no clouds.yaml was found", resolution=resolution)
 
 
 def show(
@@ -117,12 +106,11 @@ def show(
     """Print an answer as the options ask; `rows_name` is its member that has the rows."""
     from wholecard.core.output_format import formatted
 
-    default = "table" if rows_name else "text"
-    name = "json" if as_json else format_name or default
+    name = "json" if as_json else format_name or ("table" if rows_name else "text")
     typer.echo(formatted(name, columns or (), text, answer, rows_name))
 
 
-def conf_files(texts: Iterable[str]) -> dict[tuple[Role, str], list[Path]]:
+def conf_files(texts: Iterable[str] | None) -> dict[tuple[Role, str], list[Path]]:
     """The files of each `ROLE[@HOST]=PATH`, by role and host, in the order of the command line.
 
     The host is empty where none is named. Raises UsageError.
@@ -130,23 +118,24 @@ def conf_files(texts: Iterable[str]) -> dict[tuple[Role, str], list[Path]]:
     from wholecard.nova.options import role_named
 
     files: dict[tuple[Role, str], list[Path]] = {}
-    for text in texts:
+    for text in texts or ():
         name, sign, path = text.partition("=")
         if not (sign and path):
-            raise UsageError(
-                f"--conf {text!r} names no role",
-                resolution="Write it as --conf ROLE=PATH, for example "
-                "--conf compute@gpu-01=/etc/nova/nova.conf",
-            )
+            example = "--conf compute@gpu-01=/etc/nova/nova.conf"
+            resolution = f"Write it as --conf ROLE=PATH, for example {example}"
+            raise UsageError(f"--conf {text!r} names no role", resolution=resolution)
         role_name, at, host = name.partition("@")
         role = role_named(role_name)
         if at and (role != "compute" or not host):
-            raise UsageError(
-                f"--conf {text!r}: a host is for the role compute",
-                resolution="Write it as --conf compute@HOST=PATH.",
-            )
+            what = f"--conf {text!r}: a host is for the role compute"
+            raise UsageError(what, resolution="Write it as --conf compute@HOST=PATH.")
         files.setdefault((role, host), []).append(Path(path))
     return files
+
+
+def of_computes(files: Mapping[tuple[Role, str], list[Path]]) -> dict[str, list[Path]]:
+    """The files of nova-compute by host; the host is empty where none is named."""
+    return {host: paths for (role, host), paths in files.items() if role == "compute"}
 
 
 def facts_file(text: str) -> tuple[str, Path]:

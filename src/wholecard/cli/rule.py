@@ -44,13 +44,10 @@ def find_rule(text: str) -> Rule:
     words = NearNames(by_word)
     word = words.same(text)
     if word is None:
-        near = words.near(text)
-        raise UsageError(
-            f"there is no rule {text!r}",
-            resolution=meant(f"{by_word[near].code} ({by_word[near].title})")
-            if near
-            else "wholecard rule lists all rules.",
-        )
+        resolution = "wholecard rule lists all rules."
+        if near := words.near(text):
+            resolution = meant(f"{by_word[near].code} ({by_word[near].title})")
+        raise UsageError(f"there is no rule {text!r}", resolution=resolution)
     return by_word[word]
 
 

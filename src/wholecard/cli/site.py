@@ -27,17 +27,13 @@ SCHEMA_NAME = "site.schema.json"
 
 @app.command("init")
 def init_command(
-    more: Annotated[
-        list[str] | None, typer.Argument(metavar="[[HOST=]FILE]...", help="More files of facts.")
-    ] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="[[HOST=]FILE]...", help="More files "
+                    "of facts.")] = None,
     facts: options.Facts = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
-    ] = Path("site.yaml"),
-    release_name: Annotated[
-        str, typer.Option("--release", metavar="RELEASE", help="OpenStack's release, for example "
-                          "2025.2.")
-    ] = str(LATEST),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to "
+                      "write.")] = Path("site.yaml"),
+    release_name: Annotated[str, typer.Option("--release", metavar="RELEASE", help="OpenStack's "
+                            "release, for example 2025.2.")] = str(LATEST),
 ) -> None:  # fmt: skip
     """Write a first site file from inspected hosts, with comments; it overwrites nothing.
 
@@ -92,9 +88,9 @@ def check_command(
         "path": str(site),
         "release": None if file is None else str(file.release),
         "issues": [
-            _issue_json(severity, issue)
+            {"severity": severity, **position._asdict(), "what": what, "hint": hint}
             for severity, issues in by_severity.items()
-            for issue in issues
+            for position, what, hint in issues
         ],
         "cards": counts,
     }
@@ -111,16 +107,6 @@ def _card_counts(file: SiteFile) -> dict[str, dict[str, int]]:
     return {
         kind: {name: count_of(model, name, host) for name, host in facts.items()}
         for kind, model in file.site.cards.items()
-    }
-
-
-def _issue_json(severity: str, issue: SiteIssue) -> dict[str, str | int]:
-    return {
-        "severity": severity,
-        "line": issue.position.line,
-        "column": issue.position.column,
-        "what": issue.what,
-        "hint": issue.hint,
     }
 
 
@@ -171,14 +157,11 @@ def _read(files: Iterable[str], folder: Path) -> dict[str, FoundHost]:
         name, file = options.facts_file(text)
         path = os.path.relpath(file, folder)
         if not (re.fullmatch(NAME_PATTERN, name) and re.fullmatch(LINE_PATTERN, path)):
-            raise UsageError(
-                f"{text!r} names no host",
-                resolution="Write HOST=FILE, with the host's name as nova-compute has it.",
-            )
+            resolution = "Write HOST=FILE, with the host's name as nova-compute has it."
+            raise UsageError(f"{text!r} names no host", resolution=resolution)
         if name in hosts:
-            raise UsageError(
-                f"two files have the facts of {name}", resolution="Write HOST=FILE for each."
-            )
+            what = f"two files have the facts of {name}"
+            raise UsageError(what, resolution="Write HOST=FILE for each.")
         hosts[name] = FoundHost(read_host(file), path)
     return hosts
 
@@ -196,6 +179,5 @@ def _write(path: Path, text: str) -> None:
     except FileExistsError as error:
         raise _exists(path) from error
     except (OSError, UnicodeEncodeError) as error:
-        raise WholecardError(
-            f"cannot write {path}: {error}", resolution="Name another file: --output FILE"
-        ) from error
+        resolution = "Name another file: --output FILE"
+        raise WholecardError(f"cannot write {path}: {error}", resolution=resolution) from error
