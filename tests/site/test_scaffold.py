@@ -23,7 +23,7 @@ from wholecard.core.releases import release
 from wholecard.host.desired_state import is_left_out
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
-from wholecard.site.card_matching import cards_of, functions_of
+from wholecard.site.card_matching import functions_of
 from wholecard.site.fact_checks import fact_issues
 from wholecard.site.load import SiteFile, read_site
 from wholecard.site.scaffold import FoundHost, first_site
@@ -110,7 +110,12 @@ def test_round_trip(made: list[MadeHost]) -> None:
         assert fact_issues(file) == []
         for name, host in hosts.items():
             kinds = file.site.cards.values()
-            given_slots = [card.slot for kind in kinds for card in cards_of(kind, name, host)]
+            of_kinds = [functions_of(kind, name, host) for kind in kinds]
+            given_slots = [
+                slot
+                for functions in of_kinds
+                for slot in {function.address.slot_key for function in functions}
+            ]
             wanted = [
                 card.slot
                 for card in host.cards

@@ -50,74 +50,53 @@ class KnownBug:
 
 KNOWN_BUGS: tuple[KnownBug, ...] = (
     # nova/pci/manager.py, `_set_hvdevs`: "remove the device by force".
-    KnownBug(
-        1633120, 19,
+    KnownBug(1633120, 19,
         "nova-compute deletes its rows of devices that no device_spec matches any more, also those "
         "in use: all of them where it finds no device_spec, for example under a wrong name",
         "Before you remove a device_spec, remove the servers from its cards, and check the names "
         "with `wholecard nova lint`. Afterwards: correct device_spec, delete the servers that had "
         "such cards and create them again",
-        "Trying to remove device with … ownership … because of",
-    ),
+        "Trying to remove device with … ownership … because of"),
     # A claim takes a PF's VFs out of their pool, which has only the available ones.
-    KnownBug(
-        1969496, 26,
+    KnownBug(1969496, 26,
         "after an error a PF is available and its VFs are not: nova chooses it and cannot claim it",
         "If no server uses a VF of that PF: stop nova-compute, set the status of the VFs' rows in "
         "nova's table pci_devices to available, start nova-compute again",
-        "Attempt to consume PCI device … from empty pool",
-    ),
-    KnownBug(
-        1986838, 26,
+        "Attempt to consume PCI device … from empty pool"),
+    KnownBug(1986838, 26,
         "nova-compute cannot claim a device, logs that, and the server is ACTIVE without it",
         "Ask for cards of one kind with one alias and a count, not with two aliases. Delete a "
         "server that has started without its card and create it again",
-        "Failed to allocate PCI devices for instance",
-    ),
-    KnownBug(
-        1941005, 26,
+        "Failed to allocate PCI devices for instance"),
+    KnownBug(1941005, 26,
         "a resize asks for the cards of the old flavor",
-        "Resize only to flavors that ask for the same cards, or create a new server",
-    ),
+        "Resize only to flavors that ask for the same cards, or create a new server"),
     # nova released the claim, but did not clear the server's list of devices.
-    KnownBug(
-        1860555, 30,
+    KnownBug(1860555, 30,
         "a server that is tried on another host keeps the devices that it had claimed on the first "
         "host in its list",
         "Delete the server and create it again. With PciPassthroughFilter, or with cards in "
-        "Placement, nova tries fewer hosts without a free card",
-    ),
-    KnownBug(
-        2098496, 32,
+        "Placement, nova tries fewer hosts without a free card"),
+    KnownBug(2098496, 32,
         "with pci_in_placement a server may get more VFs than it asked for",
         "Give whole cards, or VFs without pci_in_placement; compare `virsh dumpxml` with the "
-        "flavor",
-    ),
+        "flavor"),
     # What to do is in the commit's message; nova/compute/pci_placement_translator.py.
-    KnownBug(
-        2115905, 32,
+    KnownBug(2115905, 32,
         "with report_in_placement a server whose device has left device_spec cannot be deleted",
         "Before you remove a device_spec, remove the servers from its cards. Afterwards: put the "
         "device_spec back, restart nova-compute, delete the server, then remove the device_spec",
-        "Failed to delete resource provider … Resource provider has allocations",
-    ),
-    KnownBug(
-        2115729, 32,
+        "Failed to delete resource provider … Resource provider has allocations"),
+    KnownBug(2115729, 32,
         "nova-compute deletes only half of the removed devices from the database each time",
-        "Wait: each run of nova-compute's periodic task deletes half of the rest",
-    ),
-    KnownBug(
-        2140631, Capability.CARDS_COUNTED.since,
+        "Wait: each run of nova-compute's periodic task deletes half of the rest"),
+    KnownBug(2140631, Capability.CARDS_COUNTED.since,
         "with unified limits a quota does not count what an alias asks for",
-        "Make the flavors with cards private and add projects one by one: `openstack "
-        "flavor set --project`",
-    ),
+        "Make the flavors with cards private and add projects one by one: `openstack flavor set "
+        "--project`"),
 )  # fmt: skip
 
 
 def by_bug(number: int) -> KnownBug:
     """The bug of that number in nova's tracker. Raises KeyError where the table has none."""
-    for bug in KNOWN_BUGS:
-        if bug.bug == number:
-            return bug
-    raise KeyError(number)
+    return {bug.bug: bug for bug in KNOWN_BUGS}[number]

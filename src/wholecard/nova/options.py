@@ -82,127 +82,84 @@ def role_named(name: str) -> Role:
     for role in ROLES:
         if name == role:
             return role
-    raise UsageError(
-        f"nova has no role {name!r}",
-        did_you_mean(name, ROLES),
-        f"Choose one of {', '.join(ROLES)}.",
-    )
+    resolution = f"Choose one of {', '.join(ROLES)}."
+    raise UsageError(f"nova has no role {name!r}", did_you_mean(name, ROLES), resolution)
 
 
 def _option(kind: Kind, roles: str, summary: str, *spellings: Spelling, **later: int) -> Option:
-    chosen: tuple[Role, ...] = tuple(role for role in ROLES if role in roles.split())
-    since = tuple((role, later[role]) for role in chosen if role in later)
-    return Option(kind, frozenset(chosen), spellings, summary, since)
+    readers = frozenset(role for role in ROLES if role in roles.split())
+    since = tuple((role, later[role]) for role in ROLES if role in later)
+    return Option(kind, readers, spellings, summary, since)
 
 
 OPTIONS: tuple[Option, ...] = (
-    _option(
-        "multi", "compute", "which functions of the host may be given",
-        Spelling("pci", "device_spec", 26),
-        Spelling("pci", "passthrough_whitelist", 15, deprecated=26),
-        Spelling("DEFAULT", "pci_passthrough_whitelist", 13, deprecated=15),
-    ),
+    _option("multi", "compute", "which functions of the host may be given",
+            Spelling("pci", "device_spec", 26),
+            Spelling("pci", "passthrough_whitelist", 15, deprecated=26),
+            Spelling("DEFAULT", "pci_passthrough_whitelist", 13, deprecated=15)),
     # nova-compute: nova/compute/resource_tracker.py, for a resize.
-    _option(
-        "multi", "api compute", "what a flavor may ask for",
-        Spelling("pci", "alias", 15),
-        Spelling("DEFAULT", "pci_alias", 13, deprecated=15),
-        compute=14,
-    ),
+    _option("multi", "api compute", "what a flavor may ask for",
+            Spelling("pci", "alias", 15),
+            Spelling("DEFAULT", "pci_alias", 13, deprecated=15),
+            compute=14),
     # A whole card has no mdev types, so render never writes it; lint needs to know its names.
-    _option(
-        "list", "compute", "which types of mediated devices (vGPUs) may be given",
-        Spelling("devices", "enabled_mdev_types", 24),
-        Spelling("devices", "enabled_vgpu_types", 17, deprecated=24),
-    ),
-    _option(
-        "boolean", "compute", "each function becomes a provider in Placement",
-        Spelling("pci", "report_in_placement", Capability.REPORT_IN_PLACEMENT.since),
-    ),
+    _option("list", "compute", "which types of mediated devices (vGPUs) may be given",
+            Spelling("devices", "enabled_mdev_types", 24),
+            Spelling("devices", "enabled_vgpu_types", 17, deprecated=24)),
+    _option("boolean", "compute", "each function becomes a provider in Placement",
+            Spelling("pci", "report_in_placement", Capability.REPORT_IN_PLACEMENT.since)),
     # nova-compute reads it when it checks its aliases: nova/pci/request.py, since 31.3.1.
-    _option(
-        "boolean", "api scheduler conductor compute", "cards are chosen and claimed in Placement",
-        Spelling("filter_scheduler", "pci_in_placement", Capability.PCI_IN_PLACEMENT.since),
-        compute=Capability.ALIASES_CHECKED.since,
-    ),
-    _option(
-        "list", "scheduler", "the filters that a host has to pass",
-        Spelling("filter_scheduler", "enabled_filters", 15),
-        Spelling("DEFAULT", "scheduler_default_filters", 13, deprecated=15, gone=24),
-    ),
-    _option(
-        "multi", "scheduler", "where the scheduler finds filters",
-        Spelling("filter_scheduler", "available_filters", 15),
-        Spelling("DEFAULT", "scheduler_available_filters", 13, deprecated=15, gone=24),
-    ),
-    _option(
-        "integer", "scheduler", "among how many of the best hosts one is drawn",
-        Spelling("filter_scheduler", "host_subset_size", 15),
-        Spelling("DEFAULT", "scheduler_host_subset_size", 13, deprecated=15, gone=24),
-    ),
-    _option(
-        "boolean", "scheduler", "hosts of equal weight are shuffled",
-        Spelling("filter_scheduler", "shuffle_best_same_weighed_hosts", 17),
-    ),
-    _option(
-        "real", "scheduler", "how much servers without cards avoid hosts with cards",
-        Spelling("filter_scheduler", "pci_weight_multiplier", 16),
-    ),
+    _option("boolean", "api scheduler conductor compute",
+            "cards are chosen and claimed in Placement",
+            Spelling("filter_scheduler", "pci_in_placement", Capability.PCI_IN_PLACEMENT.since),
+            compute=Capability.ALIASES_CHECKED.since),
+    _option("list", "scheduler", "the filters that a host has to pass",
+            Spelling("filter_scheduler", "enabled_filters", 15),
+            Spelling("DEFAULT", "scheduler_default_filters", 13, deprecated=15, gone=24)),
+    _option("multi", "scheduler", "where the scheduler finds filters",
+            Spelling("filter_scheduler", "available_filters", 15),
+            Spelling("DEFAULT", "scheduler_available_filters", 13, deprecated=15, gone=24)),
+    _option("integer", "scheduler", "among how many of the best hosts one is drawn",
+            Spelling("filter_scheduler", "host_subset_size", 15),
+            Spelling("DEFAULT", "scheduler_host_subset_size", 13, deprecated=15, gone=24)),
+    _option("boolean", "scheduler", "hosts of equal weight are shuffled",
+            Spelling("filter_scheduler", "shuffle_best_same_weighed_hosts", 17)),
+    _option("real", "scheduler", "how much servers without cards avoid hosts with cards",
+            Spelling("filter_scheduler", "pci_weight_multiplier", 16)),
     # nova-conductor counts the tries: nova/scheduler/utils.py, populate_retry.
-    _option(
-        "integer", "scheduler conductor", "how many hosts a boot may try",
-        Spelling("scheduler", "max_attempts", 15),
-        Spelling("DEFAULT", "scheduler_max_attempts", 13, deprecated=15, gone=24),
-    ),
-    _option(
-        "integer", "scheduler", "how many processes nova-scheduler has",
-        Spelling("scheduler", "workers", 18),
-    ),
+    _option("integer", "scheduler conductor", "how many hosts a boot may try",
+            Spelling("scheduler", "max_attempts", 15),
+            Spelling("DEFAULT", "scheduler_max_attempts", 13, deprecated=15, gone=24)),
+    _option("integer", "scheduler", "how many processes nova-scheduler has",
+            Spelling("scheduler", "workers", 18)),
     # oslo.messaging's, so every service with RPC reads them.
-    _option(
-        "integer", "api scheduler conductor compute", "how many requests a process takes at once",
-        Spelling("DEFAULT", "executor_thread_pool_size"),
-    ),
-    _option(
-        "integer", "api scheduler conductor compute", "how many seconds an answer is waited for",
-        Spelling("DEFAULT", "rpc_response_timeout"),
-    ),
-    _option(
-        "integer", "scheduler", "how many candidates the scheduler asks Placement for",
-        Spelling("scheduler", "max_placement_results", 17),
-    ),
-    _option(
-        "text", "api conductor", "who counts quotas",
-        Spelling("quota", "driver", 15),
-        Spelling("DEFAULT", "quota_driver", 13, deprecated=15, gone=18),
-    ),
-    _option(
-        "list", "api conductor", "resources whose missing limit is a limit of 0",
-        Spelling("quota", "unified_limits_resource_list", Capability.LENIENT_LIMITS.since),
-    ),
+    _option("integer", "api scheduler conductor compute",
+            "how many requests a process takes at once",
+            Spelling("DEFAULT", "executor_thread_pool_size")),
+    _option("integer", "api scheduler conductor compute",
+            "how many seconds an answer is waited for",
+            Spelling("DEFAULT", "rpc_response_timeout")),
+    _option("integer", "scheduler", "how many candidates the scheduler asks Placement for",
+            Spelling("scheduler", "max_placement_results", 17)),
+    _option("text", "api conductor", "who counts quotas",
+            Spelling("quota", "driver", 15),
+            Spelling("DEFAULT", "quota_driver", 13, deprecated=15, gone=18)),
+    _option("list", "api conductor", "resources whose missing limit is a limit of 0",
+            Spelling("quota", "unified_limits_resource_list", Capability.LENIENT_LIMITS.since)),
     # placement.conf; in Queens and Rocky it is nova's own placement that reads it from nova.conf.
-    _option(
-        "boolean", "placement", "candidates beyond the limit are drawn at random",
-        Spelling("placement", "randomize_allocation_candidates", 17),
-    ),
-    _option(
-        "integer", "placement", "how often a claim is tried again after a conflict",
-        Spelling("placement", "allocation_conflict_retry_count", 21),
-    ),
-    _option(
-        "integer", "placement", "how many candidates are made at most",
-        Spelling("placement", "max_allocation_candidates", Capability.LIMITED_CANDIDATES.since),
-    ),
-    _option(
-        "text", "placement", "in which order candidates are made",
-        Spelling("placement", "allocation_candidates_generation_strategy", 28),
-    ),
-    _option(
-        "boolean", "placement", "hosts with many providers are searched without every combination",
-        Spelling(
-            "workarounds", "optimize_for_wide_provider_trees", Capability.WIDE_PROVIDER_TREES.since
-        ),
-    ),
+    _option("boolean", "placement", "candidates beyond the limit are drawn at random",
+            Spelling("placement", "randomize_allocation_candidates", 17)),
+    _option("integer", "placement", "how often a claim is tried again after a conflict",
+            Spelling("placement", "allocation_conflict_retry_count", 21)),
+    _option("integer", "placement", "how many candidates are made at most",
+            Spelling("placement", "max_allocation_candidates",
+                     Capability.LIMITED_CANDIDATES.since)),
+    _option("text", "placement", "in which order candidates are made",
+            Spelling("placement", "allocation_candidates_generation_strategy", 28)),
+    _option("boolean", "placement",
+            "hosts with many providers are searched without every combination",
+            Spelling("workarounds", "optimize_for_wide_provider_trees",
+                     Capability.WIDE_PROVIDER_TREES.since)),
 )  # fmt: skip
 
 
@@ -225,11 +182,7 @@ def find(section: str, name: str) -> tuple[Option, Spelling] | None:
 
 # The first release that knows the key; nova/pci/devspec.py and nova/pci/request.py.
 DEVICE_SPEC_KEYS: dict[str, int] = {
-    "vendor_id": 13,
-    "product_id": 13,
-    "address": 13,
-    "devname": 13,
-    "physical_network": 13,
+    **dict.fromkeys(("vendor_id", "product_id", "address", "devname", "physical_network"), 13),
     "trusted": 18,
     "remote_managed": Capability.REMOTE_MANAGED.since,
     "resource_class": Capability.REPORT_IN_PLACEMENT.since,
@@ -239,11 +192,7 @@ DEVICE_SPEC_KEYS: dict[str, int] = {
     "one_time_use": Capability.ONE_TIME_USE.since,
 }
 ALIAS_KEYS: dict[str, int] = {
-    "name": 13,
-    "capability_type": 13,
-    "vendor_id": 13,
-    "product_id": 13,
-    "device_type": 13,
+    **dict.fromkeys(("name", "capability_type", "vendor_id", "product_id", "device_type"), 13),
     "numa_policy": Capability.ALIAS_NUMA_POLICY.since,
     "resource_class": Capability.PCI_IN_PLACEMENT.since,
     "traits": Capability.PCI_IN_PLACEMENT.since,
@@ -253,18 +202,15 @@ DB_DRIVER = "nova.quota.DbQuotaDriver"
 UNIFIED_DRIVER = "nova.quota.UnifiedLimitsDriver"
 QUOTA_DRIVERS: dict[str, int] = {DB_DRIVER: 13, UNIFIED_DRIVER: Capability.UNIFIED_LIMITS.since}
 NUMA_POLICIES: dict[str, int] = {
-    policy: Capability.SOCKET_POLICY.since
-    if policy == "socket"
-    else Capability.ALIAS_NUMA_POLICY.since
-    for policy in device_types.NUMA_POLICIES
+    **dict.fromkeys(device_types.NUMA_POLICIES, Capability.ALIAS_NUMA_POLICY.since),
+    "socket": Capability.SOCKET_POLICY.since,
 }
 # Extra specs and image properties that we write; nova/api/validation/extra_specs, and
 # nova/objects/image_meta.py.
 FLAVOR_KEYS: dict[str, int] = {
-    "pci_passthrough:alias": 13,
-    "hw:numa_nodes": 13,
-    "hw:mem_page_size": 13,
-    "hw:cpu_policy": 13,
+    **dict.fromkeys(
+        ("pci_passthrough:alias", "hw:numa_nodes", "hw:mem_page_size", "hw:cpu_policy"), 13
+    ),
     "trait:": 17,
     "hw:pci_numa_affinity_policy": Capability.FLAVOR_NUMA_POLICY.since,
     "hw:cpu_dedicated_mask": Capability.MIXED_CPUS.since,
@@ -272,9 +218,7 @@ FLAVOR_KEYS: dict[str, int] = {
     "hw:maxphysaddr_bits": Capability.GUEST_ADDRESS_WIDTH.since,
 }
 IMAGE_KEYS: dict[str, int] = {
-    "hw_machine_type": 13,
-    "hw_firmware_type": 13,
-    "os_type": 13,
+    **dict.fromkeys(("hw_machine_type", "hw_firmware_type", "os_type"), 13),
     "img_hide_hypervisor_id": 16,
 }
 

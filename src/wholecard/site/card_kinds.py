@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wholecard.host.facts.host import Host
@@ -27,11 +27,6 @@ class FoundKind:
     cards: Mapping[str, tuple[Card, ...]]
     by_address: tuple[str, ...]
     limited: bool
-
-    @property
-    def most(self) -> int:
-        """The number of cards on the host that has most of them."""
-        return max(len(cards) for cards in self.cards.values())
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,10 @@ def find_kinds(hosts: Mapping[str, Host]) -> tuple[tuple[FoundKind, ...], tuple[
     kinds = []
     for ids, cards in by_ids.items():
         first = next(iter(cards.values()))[0].gpu[0]
-        name = _unique(_slug(first), ids, names)
+        slug = _slug(first)
+        longer = (f"{slug}-{ids.partition(':')[2]}", f"{slug}-{ids.replace(':', '-')}")
+        name = next(name for name in (slug, *longer) if name not in names)
+        names.add(name)
         shared = [host for host in hosts if _others_have(ids, hosts[host], cards.get(host, []))]
         by_address = tuple(host for host in cards if host in shared)
         by_host = {host: tuple(on_host) for host, on_host in cards.items()}
@@ -96,15 +94,3 @@ def _slug(function: Function) -> str:
     name = (product[1] if product else function.device_name).partition("/")[0].lower()
     slug = re.sub(r"[^a-z0-9.]+", "-", name).strip("-.")[:40].strip("-.")
     return slug or f"card-{function.ids.replace(':', '-')}"
-
-
-def _unique(slug: str, ids: str, names: set[str]) -> str:
-    name = next(name for name in _candidates(slug, ids) if name not in names)
-    names.add(name)
-    return name
-
-
-def _candidates(slug: str, ids: str) -> Iterator[str]:
-    yield slug
-    yield f"{slug}-{ids.partition(':')[2]}"
-    yield f"{slug}-{ids.replace(':', '-')}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wholecard.host.facts.host import Host
-from wholecard.pci import Address, Card, Function
+from wholecard.pci import Address, Function
 
 if TYPE_CHECKING:
     from wholecard.site.model import CardKind, Match, Site
@@ -41,11 +41,8 @@ def matched_functions(kind: CardKind, host_name: str, host: Host) -> tuple[Funct
 
 def functions_of(kind: CardKind, host_name: str, host: Host) -> tuple[Function, ...]:
     """The functions of the host that the kind matches, by address."""
-    return tuple(
-        function
-        for function in matched_functions(kind, host_name, host)
-        if can_match(kind, function)
-    )
+    matched = matched_functions(kind, host_name, host)
+    return tuple(function for function in matched if can_match(kind, function))
 
 
 def can_match(kind: CardKind, function: Function) -> bool:
@@ -55,18 +52,12 @@ def can_match(kind: CardKind, function: Function) -> bool:
     return function.is_display != kind.companion
 
 
-def cards_of(kind: CardKind, host_name: str, host: Host) -> tuple[Card, ...]:
-    """The cards of the host that have a function of the kind."""
-    # A card with two GPUs in one slot is one card.
-    slots = {function.address.slot_key for function in functions_of(kind, host_name, host)}
-    return tuple(card for card in host.cards if card.slot in slots)
-
-
 def count_of(kind: CardKind, host_name: str, host: Host) -> int:
     """How many of the kind the host has: cards by slot, companions and VFs by function."""
     functions = functions_of(kind, host_name, host)
     if kind.companion or kind.device_type == "type-VF":
         return len(functions)
+    # A card with two GPUs in one slot is one card.
     return len({function.address.slot_key for function in functions})
 
 

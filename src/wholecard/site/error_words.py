@@ -134,14 +134,10 @@ def _choices(error: Any) -> list[str]:
 # By pydantic's type of error, filled in from the error's own context.
 _EXPECTED = {
     "string_type": "expected a text",
-    "int_type": "expected a whole number",
-    "int_parsing": "expected a whole number",
-    "int_from_float": "expected a whole number",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "expected a whole number"),
     "int_parsing_size": "the number is too large",
     "tuple_type": "expected a list",
-    "dict_type": "expected a mapping",
-    "model_type": "expected a mapping",
-    "model_attributes_type": "expected a mapping",
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "expected a mapping"),
     "too_short": "expected at least one entry",
     "greater_than_equal": "expected {ge} or more",
     "less_than_equal": "expected {le} or less",
@@ -171,10 +167,6 @@ _EXAMPLES: Mapping[str, str] = {
 }
 
 
-def _right_id(text: str) -> str:
-    return text.lower().removeprefix("0x")
-
-
 def _right_address(text: str) -> str:
     match = _ADDRESS.fullmatch(text.lower().strip())
     if match is None:
@@ -188,20 +180,19 @@ def _right_custom(text: str) -> str:
     return name if name.startswith("CUSTOM_") else f"CUSTOM_{name}"
 
 
-def _right_name(text: str) -> str:
-    return re.sub(r"[:,\s]+", "-", text.strip())
-
-
 # What each pattern of the models expects, in words, and what corrects the usual mistakes.
 PATTERNS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     model.ID_PATTERN: (
-        "expected four lower-case hexadecimal digits, as lspci -nn prints them", _right_id),
+        "expected four lower-case hexadecimal digits, as lspci -nn prints them",
+        lambda text: text.lower().removeprefix("0x")),
     model.IDS_PATTERN: (
-        "expected both ids of the subsystem, as in 10de:16c1", _right_id),
+        "expected both ids of the subsystem, as in 10de:16c1",
+        lambda text: text.lower().removeprefix("0x")),
     model.ADDRESS_PATTERN: (
         "expected an address, as lspci -D prints it: 0000:41:00.0", _right_address),
     model.CARD_PATTERN: (
-        "a card's name has 1 to 255 characters without ':' and ','", _right_name),
+        "a card's name has 1 to 255 characters without ':' and ','",
+        lambda text: re.sub(r"[:,\s]+", "-", text.strip())),
     model.CUSTOM_PATTERN: (
         "expected CUSTOM_ and then capitals, digits and _", _right_custom),
     model.TRAIT_PATTERN: (
@@ -224,11 +215,7 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
-        kind = _without_metadata(kind)
+        kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return list(kind.model_fields)
     return []
-
-
-def _without_metadata(kind: Any) -> Any:
-    return getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind

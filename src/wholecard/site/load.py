@@ -178,9 +178,8 @@ def _text(path: Path) -> str:
             "Name the site file; the facts of hosts are separate files.",
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SiteError(
-            path, [SiteIssue(Position(1, 1), "UTF-16 and not UTF-8", "save the file as UTF-8")]
-        )
+        issue = SiteIssue(Position(1, 1), "UTF-16 and not UTF-8", "save the file as UTF-8")
+        raise SiteError(path, [issue])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

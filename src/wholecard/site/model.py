@@ -85,15 +85,11 @@ class Whole(Model):
     """`whole`: a server gets the whole card."""
 
 
-def _as_mapping(give: Any) -> Any:
-    return {"policy": give} if isinstance(give, str) else give
-
-
 # What a kind of card is given as, told apart by `policy`. With a second policy this becomes
 # `Annotated[Whole | Second, Field(discriminator="policy")]`: pydantic takes no union of one.
-Give = Annotated[
-    Whole, BeforeValidator(_as_mapping, json_schema_input_type=Literal["whole"] | Whole)
-]
+Give = Annotated[Whole, BeforeValidator(
+    lambda give: {"policy": give} if isinstance(give, str) else give,
+    json_schema_input_type=Literal["whole"] | Whole)]  # fmt: skip
 
 
 class CardKind(Model):
@@ -235,15 +231,11 @@ class Quota(Model):
     """How many cards, by kind; nova counts them with unified limits only (since 2026.2)."""
 
 
-def _version(value: Any) -> Any:
-    """The number that the file's text says: every value of the file is read as text."""
-    return 1 if value == "1" else value
-
-
 class Site(Model):
     """The whole of `site.yaml`: what is asked for the cards of a cloud."""
 
-    version: Annotated[Literal[1], BeforeValidator(_version)] = 1
+    # Every value of the file is read as text.
+    version: Annotated[Literal[1], BeforeValidator(lambda text: 1 if text == "1" else text)] = 1
     """The version of the file format. It increases when a key changes its meaning or is removed."""
     release: Line
     """OpenStack's release: a series (`2025.2`), a code name (`flamingo`) or nova's version

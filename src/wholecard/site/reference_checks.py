@@ -23,10 +23,8 @@ Keys = tuple[str | int, ...]
 def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteIssue]:
     """Every issue of a site that its models accept, with its position in the tree `root`."""
     unknown = release_issues(root)
-    socket = () if unknown else _socket_policy(site)
-    issues = (
-        *socket, *_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)
-    )  # fmt: skip
+    issues = [] if unknown else list(_socket_policy(site))
+    issues += [*_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)]
     return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in issues]
 
 
@@ -59,11 +57,8 @@ def _undefined(site: Site, nearest: Nearest) -> Iterator[tuple[Keys, str, str]]:
     defined: dict[str, Iterable[str]] = {"card": site.cards, "host": site.hosts}
     for keys, what, name in (*_card_names(site), *_host_names(site)):
         if name not in defined[what]:
-            yield (
-                keys,
-                f"there is no {what} {shown(name)} in {what}s",
-                nearest(name, partial(iter, defined[what])),
-            )
+            hint = nearest(name, partial(iter, defined[what]))
+            yield keys, f"there is no {what} {shown(name)} in {what}s", hint
 
 
 def _card_names(site: Site) -> Iterator[tuple[Keys, str, str]]:

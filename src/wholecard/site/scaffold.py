@@ -182,24 +182,15 @@ def _flavors(
     yield "# host's own part."
     yield "flavors:" if kinds else "flavors: {}"
     for kind in kinds:
-        for count in (size for size in _SIZES if size <= kind.most):
-            yield from _flavor(kind, count, hosts, cards, release)
-
-
-def _flavor(
-    kind: FoundKind,
-    count: int,
-    hosts: Mapping[str, Host],
-    cards: Mapping[str, int],
-    release: Release,
-) -> Iterator[str]:
-    having = {name: hosts[name] for name in kind.cards if len(kind.cards[name]) >= count}
-    shares = [_share(host, count, cards[name]) for name, host in having.items()]
-    yield f"  {_scalar(f'{kind.name}-x{count}')}:"
-    yield f"    ram: {min(ram for ram, _ in shares)}  # MiB"
-    yield f"    vcpus: {min(vcpus for _, vcpus in shares)}"
-    yield f"    cards: {{{_scalar(kind.name)}: {count}}}"
-    yield from _hints(kind, count, having, release)
+        most = max(map(len, kind.cards.values()))
+        for count in (size for size in _SIZES if size <= most):
+            having = {name: hosts[name] for name in kind.cards if len(kind.cards[name]) >= count}
+            shares = [_share(host, count, cards[name]) for name, host in having.items()]
+            yield f"  {_scalar(f'{kind.name}-x{count}')}:"
+            yield f"    ram: {min(ram for ram, _ in shares)}  # MiB"
+            yield f"    vcpus: {min(vcpus for _, vcpus in shares)}"
+            yield f"    cards: {{{_scalar(kind.name)}: {count}}}"
+            yield from _hints(kind, count, having, release)
 
 
 def _share(host: Host, count: int, cards: int) -> tuple[int, int]:
@@ -259,10 +250,8 @@ def _nodes_needed(cards: tuple[Card, ...], count: int) -> int:
 
 
 def _huge_pages(host: Host) -> int:
-    pools = [
-        pool.total for pool in host.memory.hugepages if pool.size == _GIB and pool.node is None
-    ]
-    return sum(pools)
+    pools = host.memory.hugepages
+    return sum(pool.total for pool in pools if pool.size == _GIB and pool.node is None)
 
 
 _IMAGES = (

@@ -19,18 +19,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ALWAYS_TEXT = frozenset({model.CUSTOM_PATTERN, model.TRAIT_PATTERN})
 
 
-def site_schema() -> dict[str, Any]:
-    """The schema, draft 2020-12, as plain data."""
+def schema_text() -> str:
+    """The schema, draft 2020-12, as its file has it."""
     from_models = _adapted(Site.model_json_schema())
     schema = {"$schema": DIALECT, "title": "Wholecard: site.yaml, version 1", **from_models}
     names = [name for known in RELEASES for name in dict.fromkeys((known.series, known.name))]
     schema["properties"]["release"]["examples"] = names
-    return schema
-
-
-def schema_text() -> str:
-    """The schema as its file has it."""
-    return json.dumps(site_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _adapted(schema: dict[str, Any]) -> dict[str, Any]:

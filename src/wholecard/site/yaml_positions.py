@@ -129,11 +129,6 @@ class _Open:
     key_position: Position
     key: str | None = None
 
-    @property
-    def awaits_key(self) -> bool:
-        """Whether the next value is a key."""
-        return self.node.fields is not None and self.key is None
-
 
 class _Composer:
     """Builds the tree from the parser's events."""
@@ -157,7 +152,11 @@ class _Composer:
             ended = self._open.pop()
             self._add(ended.node, ended.anchor)
         elif kind is yaml.AliasEvent:
-            self._take_alias(event.anchor, position)
+            aliased = self._anchors.get(event.anchor)
+            if aliased is None:
+                what = f"*{event.anchor}: there is no complete anchor &{event.anchor} above"
+                raise BrokenError(position, what)
+            self._take_value(aliased, None, aliased.text, position)
         elif issubclass(kind, yaml.NodeEvent):
             self._begin(event, position)
         elif kind is yaml.DocumentStartEvent and self.root is not None:
@@ -167,14 +166,7 @@ class _Composer:
         if event.tag is not None:
             raise BrokenError(position, "a tag (!) is not supported", "leave it out")
 
-    def _take_alias(self, anchor: str, position: Position) -> None:
-        if anchor not in self._anchors:
-            raise BrokenError(position, f"*{anchor}: there is no complete anchor &{anchor} above")
-        node = self._anchors[anchor]
-        self._take_value(node, None, node.text, position)
-
     def _begin(self, event: Any, position: Position) -> None:
-        """Begin a mapping or a list."""
         self._refuse_tag(event, position)
         if len(self._open) >= MOST_DEPTH:
             raise BrokenError(position, f"nested deeper than {MOST_DEPTH} levels")
@@ -185,7 +177,8 @@ class _Composer:
 
     def _awaits_key(self) -> bool:
         """Whether a mapping is open, and the next value in it is a key."""
-        return bool(self._open) and self._open[-1].awaits_key
+        last = self._open[-1] if self._open else None
+        return last is not None and last.node.fields is not None and last.key is None
 
     def _refuse_key(self, position: Position) -> None:
         if self._awaits_key():

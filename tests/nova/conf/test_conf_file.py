@@ -15,7 +15,7 @@ from oslo_config import cfg
 from wholecard.core import UsageError
 from wholecard.core.position import Position
 from wholecard.nova.conf.conf_file import LARGEST, MOST_LINES, ConfFile, Problem
-from wholecard.nova.conf.service_conf import NovaConf, default_paths
+from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.options import OPTIONS, Option
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
@@ -141,18 +141,6 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     """A path where nothing is was a wrong call."""
     with pytest.raises(UsageError, match="is not a file"):
         NovaConf.read([tmp_path / "nova.conf"])
-
-
-def test_default_paths_are_those_of_the_service(tmp_path: Path) -> None:
-    """Files come before folders, the project's before the program's."""
-    etc = tmp_path / "etc/nova"
-    for name in ("nova.conf.d", "nova-compute.conf.d"):
-        (etc / name).mkdir(parents=True)
-    for name in ("nova.conf", "nova-compute.conf", "nova-api.conf"):
-        (etc / name).touch()
-    assert [path.name for path in default_paths(tmp_path, "compute")] == [
-        "nova.conf", "nova-compute.conf", "nova.conf.d", "nova-compute.conf.d",
-    ]  # fmt: skip
 
 
 LINES = st.lists(

@@ -11,7 +11,6 @@ from wholecard.core.releases import release
 from wholecard.nova.conf.oslo_values import read_values
 from wholecard.nova.desired.scheduler_filters import (
     ALL_FILTERS,
-    NOVA_DEFAULT_FILTERS,
     PCI_FILTER_CLASS,
     WrongFilter,
     default_filters,
@@ -55,7 +54,7 @@ def conf(folder: Path, *texts: str) -> list[Path]:
 
 def test_default_stands_where_no_file_sets_it(tmp_path: Path) -> None:
     """Without the option in any file the list is nova's own."""
-    assert read_enabled_filters(conf(tmp_path, "[DEFAULT]\n")) == NOVA_DEFAULT_FILTERS
+    assert read_enabled_filters(conf(tmp_path, "[DEFAULT]\n")) == default_filters(34)
 
 
 def test_the_last_file_wins(tmp_path: Path) -> None:

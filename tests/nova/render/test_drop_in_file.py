@@ -17,11 +17,7 @@ from wholecard.core.releases import RELEASES, Release, release
 from wholecard.nova.conf.oslo_values import read_values
 from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
 from wholecard.nova.desired.pci_config import pci_configs
-from wholecard.nova.desired.scheduler_filters import (
-    NOVA_DEFAULT_FILTERS,
-    default_filters,
-    read_enabled_filters,
-)
+from wholecard.nova.desired.scheduler_filters import default_filters, read_enabled_filters
 from wholecard.nova.options import ALIAS_KEYS, DEVICE_SPEC_KEYS, OPTIONS, ROLES, Role, find
 from wholecard.nova.render.drop_in_file import PciConfig, render, text
 from wholecard.nova.render.layouts.cloud import cloud_of
@@ -188,7 +184,7 @@ def test_a_dollar_sign_survives(tmp_path: Path) -> None:
 def test_rendering_again_changes_nothing(tmp_path: Path) -> None:
     """The scheduler's drop-in, read back and rendered anew, is the same text."""
     file = tmp_path / "nova.conf"
-    file.write_text(render("scheduler", CARDS, NOVA_DEFAULT_FILTERS))
+    file.write_text(render("scheduler", CARDS, default_filters(34)))
     assert render("scheduler", CARDS, read_enabled_filters([file])) == file.read_text()
 
 

@@ -125,10 +125,8 @@ class ConfFile:
         """A file's content, however broken: what cannot be read becomes problems."""
         count = data.count(b"\n") + data.count(b"\r")
         if len(data) > LARGEST or count > MOST_LINES:
-            text = (
-                f"more than {LARGEST >> 20} MiB or {MOST_LINES:,} lines: this is no nova.conf, "
-                "and it is not read"
-            )
+            size = f"more than {LARGEST >> 20} MiB or {MOST_LINES:,} lines"
+            text = f"{size}: this is no nova.conf, and it is not read"
             return cls(path, "", problems=[Problem("large", path, Position(1, 1), text)])
         file = cls(path, data.decode("utf-8", "surrogateescape"))
         file.lines = _LINE_END.split(file.text)
@@ -207,7 +205,9 @@ class _Parser(iniparser.BaseParser):
         return line[1:].partition("]")[0].strip()
 
     def _split_key_value(self, line: str) -> tuple[str, list[str]]:
-        key, sign, rest = _split(line)
+        # At the first of the two signs.
+        colon, equal = line.find(":"), line.find("=")
+        key, sign, rest = line.partition("=" if colon < 0 or 0 <= equal < colon else ":")
         self.empty_noted = not sign
         if not sign:
             self._note("assignment", "neither '=' nor ':' on this line")
@@ -227,7 +227,9 @@ class _Parser(iniparser.BaseParser):
     def assignment(self, key: str, value: list[str]) -> None:
         line, start = self.value_start
         if not self.section:
-            self._note("no-section", f"{shown_name(key)} is before the first section", line)
+            # A text that is there by mistake may be a secret: only what can be a name is shown.
+            name = key if re.fullmatch(r"[\w.-]{1,64}", key, re.ASCII) else "what"
+            self._note("no-section", f"{name} is before the first section", line)
         self.file.entries.append(
             ConfEntry(self.file, self.section, key, "\n".join(value), line, len(value), start)
         )
@@ -243,19 +245,6 @@ class _Parser(iniparser.BaseParser):
 
     def error_unexpected_continuation(self, line: str) -> NoReturn:  # type: ignore[misc]  # noqa: ARG002
         self._note("continuation", "an indented line that continues no value")
-
-
-def _split(line: str) -> tuple[str, str, str]:
-    """Name, sign and the rest, split at the first of ':' and '='."""
-    colon, equal = line.find(":"), line.find("=")
-    if colon < 0 or 0 <= equal < colon:
-        return line.partition("=")
-    return line.partition(":")
-
-
-def shown_name(name: str) -> str:
-    """A name as far as it can be shown: a text that is there by mistake may be a secret."""
-    return name if re.fullmatch(r"[\w.-]{1,64}", name, re.ASCII) else "what"
 
 
 def normal(section: str) -> str:

@@ -35,8 +35,13 @@ def read_values(files: Sequence[Path], major: int) -> Values:
     conf = cfg.ConfigOpts()
     known = [(option, right) for option in OPTIONS if (right := option.spelling(major))]
     for option, right in known:
+        kind = {"multi": cfg.MultiStrOpt, "list": cfg.ListOpt}.get(option.kind, cfg.StrOpt)
+        old = [
+            cfg.DeprecatedOpt(spelling.name, group=spelling.section)
+            for spelling in option.deprecated_spellings(major)
+        ]
         group = None if right.section == "DEFAULT" else right.section
-        conf.register_opt(_opt(option, right, major), group=group)
+        conf.register_opt(kind(right.name, deprecated_opts=old), group=group)
     # A deprecated name is a finding of lint; without this oslo.config would log a line for it.
     logger = logging.getLogger("oslo_config.cfg")
     was_disabled, logger.disabled = logger.disabled, True
@@ -52,19 +57,6 @@ def read_values(files: Sequence[Path], major: int) -> Values:
     finally:
         logger.disabled = was_disabled
     return {option: value for option, value in values.items() if value is not None}
-
-
-def _opt(option: Option, right: Spelling, major: int) -> cfg.Opt:
-    """oslo.config's option with the right name and the old ones, without a default."""
-    from oslo_config import cfg  # noqa: PLC0415 - as above
-
-    kind = {"multi": cfg.MultiStrOpt, "list": cfg.ListOpt}.get(option.kind, cfg.StrOpt)
-    old = [
-        cfg.DeprecatedOpt(spelling.name, group=spelling.section)
-        for spelling in option.deprecated_spellings(major)
-    ]
-    opt: cfg.Opt = kind(right.name, deprecated_opts=old)
-    return opt
 
 
 def _value(conf: cfg.ConfigOpts, right: Spelling) -> tuple[str, ...] | None:

@@ -1,7 +1,6 @@
 """The files of one service as nova reads them together, each value with its position.
 
-Merged as oslo.config does it. Source: oslo.config 10, `cfg.py` (`_Namespace._get_file_value`,
-`find_config_files`).
+Merged as oslo.config does it. Source: oslo.config 10, `cfg.py` (`_Namespace._get_file_value`).
 """
 
 from __future__ import annotations
@@ -120,7 +119,6 @@ class NovaConf:
         return substituted(entry.value, lambda name: self._lookup(entry, name))
 
     def _lookup(self, entry: ConfEntry, name: str) -> str | None:
-        """The value that replaces `$name` in this entry."""
         section, dot, option = name.partition(".")
         # A name of the entry's own section counts where nova has such an option there.
         own = [(normal(entry.section), name)] if find(normal(entry.section), name) else []
@@ -135,29 +133,3 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(file for file in path.glob("*.conf") if not file.name.startswith("."))
     return [path]
-
-
-# nova's packages and unit files; devstack and Kolla name their files on the command line.
-PROGRAMS = {
-    "api": "nova-api",
-    "scheduler": "nova-scheduler",
-    "conductor": "nova-conductor",
-    "compute": "nova-compute",
-}
-
-
-def default_paths(root: Path, role: str) -> tuple[Path, ...]:
-    """What the service of that role reads by default: files, then folders.
-
-    oslo.config's `find_config_files` and `find_config_dirs`, without the user's home. Only paths
-    that exist are named.
-    """
-    project, programs = ("placement", []) if role == "placement" else ("nova", [PROGRAMS[role]])
-    etc = root / "etc"
-    names = [project, *programs]
-    paths = [
-        next((path for path in (etc / project / name, etc / name) if path.exists()), None)
-        for ending in (".conf", ".conf.d")
-        for name in (stem + ending for stem in names)
-    ]
-    return tuple(path for path in paths if path)

@@ -57,9 +57,8 @@ def limited_classes(site: Site, facts: Mapping[str, Host], release: Release) -> 
         return {}
     without_facts = tuple(hosts_without_facts(site, facts))
     # Every release that counts cards can tune Placement for as many as a host has.
-    classes = card_classes(
-        site, select_devices(site, facts), without_facts, placement_use(site, release)
-    )
+    selected, use = select_devices(site, facts), placement_use(site, release)
+    classes = card_classes(site, selected, without_facts, use)
     # Chosen in Placement, a kind has one class.
     return {name: classes.of_kind(name)[0] for name in names}
 

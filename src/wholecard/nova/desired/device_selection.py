@@ -65,14 +65,8 @@ def _on_host(name: str, kind: CardKind, host_name: str, host: Host) -> SelectedD
                 "Turn VMD off for this slot in the firmware setup, or leave the card out.",
             )
     _check_type(name, kind, host_name, functions)
-    return SelectedDevices(
-        name,
-        host_name,
-        functions,
-        tuple(
-            OmittedFunction(str(address), reason) for address, reason in reasons.items() if reason
-        ),
-    )
+    omitted = [OmittedFunction(str(each), reason) for each, reason in reasons.items() if reason]
+    return SelectedDevices(name, host_name, functions, tuple(omitted))
 
 
 def _reason_to_omit(function: Function, host: Host) -> str:
@@ -121,21 +115,18 @@ def _refuse_empty(
             f"It is left out: {first.reason}.",
             "Make the BMC's display the primary one in the firmware setup, or match another card.",
         )
-    matched = [
-        (host, function)
-        for host in facts
-        for function in matched_functions(kind, host, facts[host])
-    ]
+    matched = [(name, each) for name in facts
+               for each in matched_functions(kind, name, facts[name])]  # fmt: skip
     if matched:
         host, function = matched[0]
         is_a = "a card's own function" if kind.companion else "not a display or accelerator"
+        change = "remove" if kind.companion else "write"
         raise unsupported(
             ("cards", name),
             f"cards.{name} gives nothing: {function.address} {function.ids} on {host} is {is_a}",
             "nova gives a card by its display or accelerator function; the card's other functions "
             "are bound to vfio-pci and are not in device_spec.",
-            f"If you want to give this function, "
-            f"{'remove companion: true' if kind.companion else 'write companion: true'}.",
+            f"If you want to give this function, {change} companion: true.",
         )
 
 

@@ -42,17 +42,7 @@ class PciDeviceSpec:
 
     def to_json(self) -> str:
         """The value of one `[pci] device_spec` line."""
-        return json.dumps(
-            {
-                "vendor_id": self.vendor_id,
-                "product_id": self.product_id,
-                **({"address": self.address} if self.address else {}),
-                **_placement_keys(self.resource_class, self.traits),
-                **_yes_or_no("managed", self.managed),
-                **_yes_or_no("live_migratable", self.live_migratable),
-                **({"one_time_use": "yes"} if self.one_time_use else {}),
-            }
-        )
+        return _as_json(vars(self) | {"one_time_use": self.one_time_use or None})
 
 
 @dataclass(frozen=True)
@@ -82,30 +72,16 @@ class PciAlias:
         if self.vendor_id is not None and self.product_id is not None:
             _check_ids(self.vendor_id, self.product_id)
         elif (self.vendor_id, self.product_id) != (None, None) or self.resource_class is None:
-            raise UsageError(
-                f"the PCI alias {self.name!r} has nothing that nova can look for",
-                resolution="Give it both ids, or a resource class.",
-            )
+            what = f"the PCI alias {self.name!r} has nothing that nova can look for"
+            raise UsageError(what, resolution="Give it both ids, or a resource class.")
         # `name:count[,name:count]` is how a flavor writes it, so a name has neither sign.
         if not self.name.strip() or len(self.name) > 256 or set(self.name) & set(":,"):
-            raise UsageError(
-                f"{self.name!r} cannot be the name of a PCI alias",
-                resolution="Use 1 to 256 characters without ':' and ','.",
-            )
+            what = f"{self.name!r} cannot be the name of a PCI alias"
+            raise UsageError(what, resolution="Use 1 to 256 characters without ':' and ','.")
 
     def to_json(self) -> str:
         """The value of one `[pci] alias` line."""
-        ids = {"vendor_id": self.vendor_id, "product_id": self.product_id}
-        return json.dumps(
-            {
-                "name": self.name,
-                **(ids if self.vendor_id is not None else {}),
-                "device_type": self.device_type,
-                **({"numa_policy": self.numa_policy} if self.numa_policy else {}),
-                **_placement_keys(self.resource_class, self.traits),
-                **_yes_or_no("live_migratable", self.live_migratable),
-            }
-        )
+        return _as_json(vars(self))
 
 
 def _check_ids(vendor_id: str, product_id: str) -> None:
@@ -117,16 +93,15 @@ def _check_ids(vendor_id: str, product_id: str) -> None:
             )
 
 
-def _placement_keys(resource_class: str | None, traits: tuple[str, ...]) -> dict[str, str]:
-    """The tags that go to Placement; nova takes traits as one comma-separated string."""
-    keys = {}
-    if resource_class:
-        keys["resource_class"] = resource_class
-    if traits:
-        keys["traits"] = ",".join(traits)
-    return keys
+def _as_json(fields: dict[str, str | bool | tuple[str, ...] | None]) -> str:
+    """The fields that have a value, by nova's keys, which are their names, each as a text.
 
-
-def _yes_or_no(key: str, value: bool | None) -> dict[str, str]:
-    """nova needs a string here: the schema of an alias refuses JSON's own true."""
-    return {} if value is None else {key: "yes" if value else "no"}
+    The schema of an alias refuses JSON's own true, and traits are one comma-separated string.
+    """
+    texts = {}
+    for key, value in fields.items():
+        if isinstance(value, bool):
+            texts[key] = "yes" if value else "no"
+        elif value:
+            texts[key] = ",".join(value) if isinstance(value, tuple) else value
+    return json.dumps(texts)

@@ -8,7 +8,7 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
@@ -27,7 +27,7 @@ from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
 from wholecard.nova.desired.placement_tags import PlacementTags, placement_use
 from wholecard.nova.desired.release_support import unsupported_requests
 from wholecard.nova.desired.required_options import PciConfig, check_config
-from wholecard.nova.desired.resource_classes import Ids, card_classes, refuse_alike
+from wholecard.nova.desired.resource_classes import card_classes, refuse_alike
 from wholecard.nova.desired.unsupported import UnsupportedError, unsupported
 from wholecard.pci.device_types import DeviceType
 from wholecard.site.model import CardKind, Site
@@ -60,17 +60,17 @@ def pci_configs(
         name: PlacementTags(name, kind, use, classes.own[name], migrates)
         for name, kind in site.cards.items()
     }
-    aliases = tuple(
-        alias
-        for name, ids in classes.ids.items()
-        for alias in _aliases(tags[name], ids, types[name])
-    )
+    aliases: list[PciAlias] = []
+    for name, ids in classes.ids.items():
+        # With pci_in_placement nova refuses a second alias of one name.
+        pairs = (None,) if use.choose and len(ids) > 1 else ids
+        aliases += [tags[name].alias(pair, types[name]) for pair in pairs]
     driver, limited = quota_driver(site, release), limited_classes(site, facts, release)
     specs = _specs(site, facts, tags, selected, without_facts, release)
     configs = {
         host: PciConfig(
             device_specs=device_specs,
-            aliases=aliases,
+            aliases=tuple(aliases),
             report_in_placement=use.report,
             pci_in_placement=use.choose,
             cards_per_host=most,
@@ -124,16 +124,6 @@ def _device_type(name: str, kind: CardKind, selected: tuple[SelectedDevices, ...
     return next(iter(types))
 
 
-def _aliases(
-    tags: PlacementTags, ids: tuple[Ids, ...], device_type: DeviceType
-) -> Iterator[PciAlias]:
-    # With pci_in_placement nova refuses a second alias of one name.
-    if tags.use.choose and len(ids) > 1:
-        yield tags.alias(None, device_type)
-        return
-    yield from (tags.alias(pair, device_type) for pair in ids)
-
-
 def _specs(
     site: Site,
     facts: Mapping[str, Host],
@@ -167,7 +157,6 @@ def _card_counts(
     counts = {(devices.host, devices.kind): len(devices.functions) for devices in selected}
     for host in without_facts:
         if host:
-            for kind, count in site.hosts[host].cards.items():
-                counts[host, kind] = count
+            counts |= {(host, kind): count for kind, count in site.hosts[host].cards.items()}
     having = {host for (host, _), count in counts.items() if count}
     return max(counts.values(), default=0), len(having)

@@ -8,7 +8,7 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
 from wholecard.nova.desired.tuning import is_too_wide
-from wholecard.pci.device_types import DeviceType, NumaPolicy
+from wholecard.pci.device_types import DeviceType
 from wholecard.site.model import CardKind, Site
 
 
@@ -27,9 +27,8 @@ def placement_use(site: Site, release: Release, cards_per_host: int = 0) -> Plac
     Placement cannot be tuned for so many, `auto` does not choose there.
     """
     requested = site.nova
-    report = (
-        has(release, Capability.REPORT_IN_PLACEMENT) and requested.report_in_placement is not False
-    )
+    can_report = has(release, Capability.REPORT_IN_PLACEMENT)
+    report = can_report and requested.report_in_placement is not False
     can_choose = has(release, Capability.PCI_IN_PLACEMENT)
     # Written as true it stays on, with a warning: the operator may have tuned Placement alone.
     if requested.pci_in_placement is True:
@@ -67,13 +66,12 @@ class PlacementTags:
 
     def alias(self, ids: tuple[str, str] | None, device_type: DeviceType) -> PciAlias:
         """The kind's alias for these ids; without ids it asks for the resource class alone."""
-        policy: NumaPolicy | None = self.kind.numa_policy
         return PciAlias(
             name=self.name,
             vendor_id=ids[0] if ids else None,
             product_id=ids[1] if ids else None,
             device_type=device_type,
-            numa_policy=policy,
+            numa_policy=self.kind.numa_policy,
             resource_class=self.resource_class if self.use.choose else None,
             traits=self.kind.traits if self.use.choose else (),
             live_migratable=self._live_migratable,

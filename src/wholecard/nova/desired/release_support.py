@@ -11,7 +11,7 @@ from wholecard.nova.desired.card_quotas import uncounted
 from wholecard.nova.desired.placement_tags import PlacementUse, placement_use
 from wholecard.nova.desired.scheduler_filters import wrong_filters
 from wholecard.nova.desired.tuning import is_too_wide
-from wholecard.nova.desired.unsupported import Keys, Unsupported
+from wholecard.nova.desired.unsupported import UNREPORTED, Keys, Unsupported
 from wholecard.nova.options import DEVICE_SPEC_KEYS, NUMA_POLICIES
 from wholecard.site.model import CardKind, Site
 
@@ -21,28 +21,19 @@ def untuned_placement(site: Site, release: Release, cards_per_host: int) -> tupl
     requested = site.nova
     if requested.pci_in_placement is False or not is_too_wide(release.nova, cards_per_host):
         return ()
-    keys: Keys = ("nova", "pci_in_placement")
     since = Capability.WIDE_PROVIDER_TREES.series
     why = f"{since} is the first whose Placement can be tuned for {cards_per_host} cards on a host."
     if requested.pci_in_placement is True:
-        return (
-            Unsupported(
-                keys,
-                "nova.pci_in_placement: requests for several cards may find no host",
-                why,
-                f"Write auto or false, so that nova counts cards itself, or upgrade to {since}.",
-            ),
+        what = "nova.pci_in_placement: requests for several cards may find no host"
+        resolution = (
+            f"Write auto or false, so that nova counts cards itself, or upgrade to {since}."
         )
-    if not placement_use(site, release).choose:
+    elif placement_use(site, release).choose:
+        what = "nova.pci_in_placement: auto means off here, and nova counts cards itself"
+        resolution = "Write false to turn this warning off."
+    else:
         return ()
-    return (
-        Unsupported(
-            keys,
-            "nova.pci_in_placement: auto means off here, and nova counts cards itself",
-            why,
-            "Write false to turn this warning off.",
-        ),
-    )
+    return (Unsupported(("nova", "pci_in_placement"), what, why, resolution),)
 
 
 def unsupported_requests(
@@ -53,15 +44,10 @@ def unsupported_requests(
     `available` is what nova-scheduler's `available_filters` names, as far as it is known. An
     unknown filter counts as nova's where nova has one of a similar name, or once had it.
     """
-    return (
-        *_placement(site, release),
-        *(
-            request
-            for name, kind in site.cards.items()
-            for request in _card(name, kind, placement_use(site, release), release)
-        ),
-        *_filters(site, release, available, are_novas=True),
-    )
+    requests = list(_placement(site, release))
+    for name, kind in site.cards.items():
+        requests += _card(name, kind, placement_use(site, release), release)
+    return (*requests, *_filters(site, release, available, are_novas=True))
 
 
 def ignored_requests(
@@ -81,12 +67,7 @@ def _placement(site: Site, release: Release) -> Iterator[Unsupported]:
         if requested_use is True and not has(release, capability):
             yield _too_old(("nova", name), f"nova.{name}", capability.since, release)
     if requested.pci_in_placement is True and requested.report_in_placement is False:
-        yield Unsupported(
-            ("nova", "pci_in_placement"),
-            "pci_in_placement needs report_in_placement",
-            "Without it the scheduler looks in Placement for cards that no compute has reported.",
-            "Set report_in_placement on every compute first.",
-        )
+        yield UNREPORTED
 
 
 def _too_old(keys: Keys, what: str, since: int, release: Release) -> Unsupported:

@@ -23,7 +23,7 @@ from wholecard.nova.desired.device_selection import OmittedFunction
 from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER, default_filters, with_pci_filter
 from wholecard.nova.desired.tuning import is_too_wide, tuning
-from wholecard.nova.desired.unsupported import unsupported
+from wholecard.nova.desired.unsupported import UNREPORTED, UnsupportedError, unsupported
 from wholecard.nova.options import (
     ALIAS_KEYS,
     DEVICE_SPEC_KEYS,
@@ -86,11 +86,8 @@ def required_options(
     """
     role_named(role)
     check_config(pci, release)
-    return tuple(
-        option
-        for option in _all(role, pci, current_filters, release, filter_class)
-        if option.option.is_read_by(role, release.nova)
-    )
+    options = _all(role, pci, current_filters, release, filter_class)
+    return tuple(each for each in options if each.option.is_read_by(role, release.nova))
 
 
 def _all(
@@ -101,20 +98,13 @@ def _all(
     filter_class: Sequence[str],
 ) -> Iterator[RequiredOption]:
     yield from _cards(pci)
-    yield RequiredOption(
-        by_name("enabled_filters"), with_pci_filter(filters), _filters_reason(filters, release)
-    )
+    reason = _filters_reason(filters, release)
+    yield RequiredOption(by_name("enabled_filters"), with_pci_filter(filters), reason)
     if filter_class:
-        yield RequiredOption(
-            by_name("available_filters"),
-            tuple(filter_class),
-            "The scheduler finds only filters of this list, and the PCI filter was not in it.",
-        )
-    yield RequiredOption(
-        by_name("pci_in_placement"),
-        (_boolean(pci.pci_in_placement),),
-        _placement_reason(role, pci, release),
-    )
+        reason = "The scheduler finds only filters of this list, and the PCI filter was not in it."
+        yield RequiredOption(by_name("available_filters"), tuple(filter_class), reason)
+    chosen, reason = _boolean(pci.pci_in_placement), _placement_reason(role, pci, release)
+    yield RequiredOption(by_name("pci_in_placement"), (chosen,), reason)
     yield from _quotas(pci)
     if pci.cards_per_host:
         yield from _tuning(role, pci, release)
@@ -219,12 +209,7 @@ def check_config(pci: PciConfig, release: Release) -> None:
     chosen = pci.pci_in_placement and has(release, Capability.PCI_IN_PLACEMENT)
     reported = pci.report_in_placement and has(release, Capability.REPORT_IN_PLACEMENT)
     if chosen and not reported:
-        raise unsupported(
-            ("nova", "pci_in_placement"),
-            "pci_in_placement needs report_in_placement",
-            "Without it the scheduler looks in Placement for cards that no compute has reported.",
-            "Set report_in_placement on every compute first.",
-        )
+        raise UnsupportedError([UNREPORTED])
     if not reported and any(spec.one_time_use for spec in pci.device_specs):
         raise unsupported(
             ("nova", "report_in_placement"),

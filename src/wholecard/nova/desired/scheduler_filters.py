@@ -70,11 +70,8 @@ class WrongFilter:
         """What to do about it."""
         if self.removed_in:
             return "Delete it from the list."
-        return (
-            f"Write {self.right}."
-            if self.right
-            else "Name its class in available_filters, or delete it from the list."
-        )
+        other = "Name its class in available_filters, or delete it from the list."
+        return f"Write {self.right}." if self.right else other
 
     def problem(self, release: Release) -> str:
         """What is wrong with it in that release."""
@@ -160,16 +157,11 @@ def default_filters(major: int) -> tuple[str, ...]:
     return tuple(name for name in _OLDEST if name not in removed)
 
 
-NOVA_DEFAULT_FILTERS = default_filters(34)
-
-
 def read_enabled_filters(files: Sequence[Path], major: int = 34) -> tuple[str, ...]:
-    """The `enabled_filters` that nova of that release would read from these files.
+    """The `enabled_filters` that nova of that release would read from these files, in nova's order.
 
-    `files` are in the order in which nova reads them: the last one that sets the option counts,
-    and nova's default where none does. Parsed by oslo.config, as in nova.
-
-    Raises WholecardError when a file is missing, unreadable or not in oslo.config's format.
+    The last file that sets the option counts, and nova's default where none does. Raises
+    WholecardError when a file is missing, unreadable or not in oslo.config's format.
     """
     return filters_of(read_values(files, major), major)
 

@@ -95,52 +95,37 @@ def _setting(
 
 
 def _placement(major: int, cards: int, hosts: int) -> tuple[Setting, ...]:
-    shuffled = _setting(
-        "randomize_allocation_candidates", "true",
+    shuffled = _setting("randomize_allocation_candidates", "true",
         "nova tries one candidate of each host: in a fixed order all servers try the same cards",
-        major, Capability.PCI_IN_PLACEMENT,
-    )  # fmt: skip
+        major, Capability.PCI_IN_PLACEMENT)  # fmt: skip
     if cards < WIDE:
         return (shuffled,)
     most = min(max(CANDIDATES_MIN, hosts * cards), CANDIDATES_MAX)
     return (
-        _setting(
-            "max_allocation_candidates", str(most),
+        _setting("max_allocation_candidates", str(most),
             f"{cards} of {cards} cards can be chosen in {cards}! orders on each host; "
-            "a few on each are enough (in placement 10.0.1, 11.0.1, 12.0.1 and later)", major,
-        ),
-        _setting(
-            "allocation_candidates_generation_strategy", "breadth-first",
-            "the candidates that are kept come from all hosts, not from the first few", major,
-        ),
+            "a few on each are enough (in placement 10.0.1, 11.0.1, 12.0.1 and later)", major),
+        _setting("allocation_candidates_generation_strategy", "breadth-first",
+            "the candidates that are kept come from all hosts, not from the first few", major),
         shuffled,
-        _setting(
-            "optimize_for_wide_provider_trees", "true",
+        _setting("optimize_for_wide_provider_trees", "true",
             f"drops impossible choices early instead of walking all {cards}^{cards} "
-            "(bug 2126751; in placement 12.0.2, 15.0.0, and stable/2025.1 and 2025.2)", major,
-        ),
+            "(bug 2126751; in placement 12.0.2, 15.0.0, and stable/2025.1 and 2025.2)", major),
     )  # fmt: skip
 
 
 def _scheduler(major: int, hosts: int) -> tuple[Setting, ...]:
-    subset = _setting(
-        "host_subset_size", str(min(hosts, SUBSET_MAX)),
-        "servers requested at once begin on different hosts, not all on the best one", major,
-    )  # fmt: skip
-    equal = _setting(
-        "shuffle_best_same_weighed_hosts", "true",
-        "hosts of equal weight are in another order each time", major,
-    )  # fmt: skip
-    one_at_a_time = _setting(
-        "executor_thread_pool_size", "1",
+    subset = _setting("host_subset_size", str(min(hosts, SUBSET_MAX)),
+        "servers requested at once begin on different hosts, not all on the best one",
+        major)  # fmt: skip
+    equal = _setting("shuffle_best_same_weighed_hosts", "true",
+        "hosts of equal weight are in another order each time", major)  # fmt: skip
+    one_at_a_time = _setting("executor_thread_pool_size", "1",
         "64 requests at once see the same free cards; one at a time there is no race",
-        major, Capability.PCI_IN_PLACEMENT,
-    )  # fmt: skip
-    workers = _setting(
-        "workers", str(SCHEDULER_WORKERS),
+        major, Capability.PCI_IN_PLACEMENT)  # fmt: skip
+    workers = _setting("workers", str(SCHEDULER_WORKERS),
         "one for each core would again be as many requests at once",
-        major, Capability.PCI_IN_PLACEMENT,
-    )  # fmt: skip
+        major, Capability.PCI_IN_PLACEMENT)  # fmt: skip
     choosing = (equal, _attempts(major)) if hosts > 1 else ()
     # A subset of hosts overrides the weighers, also the one that sends servers without cards to
     # hosts without cards. So only where Placement does not prevent the race.
@@ -150,17 +135,13 @@ def _scheduler(major: int, hosts: int) -> tuple[Setting, ...]:
 
 
 def _conductor(major: int) -> tuple[Setting, ...]:
-    timeout = _setting(
-        "rpc_response_timeout", str(QUEUE_SECONDS),
-        "a request that waits for its turn in nova-scheduler does not answer until then",
-        major, Capability.PCI_IN_PLACEMENT,
-    )  # fmt: skip
+    reason = "a request that waits for its turn in nova-scheduler does not answer until then"
+    only = Capability.PCI_IN_PLACEMENT
+    timeout = _setting("rpc_response_timeout", str(QUEUE_SECONDS), reason, major, only)
     return (timeout, _attempts(major))
 
 
 def _attempts(major: int) -> Setting:
     """For nova-scheduler (how many alternate hosts) and nova-conductor (when to give up)."""
-    return _setting(
-        "max_attempts", str(ATTEMPTS),
-        "a server that one host refuses is tried on more than two other hosts", major,
-    )  # fmt: skip
+    reason = "a server that one host refuses is tried on more than two other hosts"
+    return _setting("max_attempts", str(ATTEMPTS), reason, major)

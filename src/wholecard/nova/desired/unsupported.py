@@ -30,6 +30,14 @@ class Unsupported:
         return ": ".join(text[:1].lower() + text[1:].rstrip(".") for text in sentences if text)
 
 
+UNREPORTED = Unsupported(
+    ("nova", "pci_in_placement"),
+    "pci_in_placement needs report_in_placement",
+    "Without it the scheduler looks in Placement for cards that no compute has reported.",
+    "Set report_in_placement on every compute first.",
+)
+
+
 class UnsupportedError(UsageError):
     """A site that nova of a release does not support; `requests` has each of them."""
 

@@ -65,13 +65,10 @@ class Diff:
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
-        return {
-            "role": self.role,
-            "changes": [change.to_json() for change in self.changes],
-            "diff": self.text,
-            "restarts": [restart.to_json() for restart in self.restarts],
-            "warnings": list(self.warnings),
-        }
+        changes = [change.to_json() for change in self.changes]
+        restarts = [restart.to_json() for restart in self.restarts]
+        return {"role": self.role, "changes": changes, "diff": self.text, "restarts": restarts,
+                "warnings": list(self.warnings)}  # fmt: skip
 
 
 def diff(role: Role, files: Sequence[Path], new: str, release: Release) -> Diff:
@@ -92,17 +89,14 @@ def diff(role: Role, files: Sequence[Path], new: str, release: Release) -> Diff:
         rendered = read_values([new_file], release.nova)
     changes = tuple(_changes(role, old, after, release))
     _refuse_to_stop_reporting(changes)
-    return Diff(
-        role,
-        service(role, release),
-        changes,
-        _unified(_text(ours) if ours else "", new, str(ours or "/dev/null")),
-        _restarts(role, changes, release),
-        (
-            *_conflicts(read_values(others, release.nova), rendered, release),
-            *_removed_devices(changes, after, release),
-        ),
+    before = _text(ours).splitlines(keepends=True) if ours else []
+    lines = difflib.unified_diff(
+        before, new.splitlines(keepends=True), str(ours or "/dev/null"), "rendered"
     )
+    restarts = _restarts(role, changes, release)
+    conflicts = _conflicts(read_values(others, release.nova), rendered, release)
+    warnings = (*conflicts, *_removed_devices(changes, after, release))
+    return Diff(role, service(role, release), changes, "".join(lines), restarts, warnings)
 
 
 def _our_file(files: Sequence[Path]) -> Path | None:
@@ -162,14 +156,6 @@ def _refuse_to_stop_reporting(changes: Iterable[OptionChange]) -> None:
                 "(nova/compute/pci_placement_translator.py).",
                 "Leave nova.report_in_placement on in the site file.",
             )
-
-
-def _unified(old: str, new: str, name: str) -> str:
-    return "".join(
-        difflib.unified_diff(
-            old.splitlines(keepends=True), new.splitlines(keepends=True), name, "rendered"
-        )
-    )
 
 
 def _restarts(role: Role, changes: Sequence[OptionChange], release: Release) -> tuple[Restart, ...]:
@@ -233,12 +219,8 @@ def _removed_devices(
     for change in changes:
         if change.option.name != "device_spec":
             continue
-        left = list(_device_specs(change.new))
-        removed = [
-            spec
-            for spec in _device_specs(change.old)
-            if not any(_covers(new, spec) for new in left)
-        ]
+        left, before = list(_device_specs(change.new)), _device_specs(change.old)
+        removed = [spec for spec in before if not any(_covers(new, spec) for new in left)]
         if not removed:
             continue
         yield (
@@ -247,19 +229,14 @@ def _removed_devices(
             "device_spec matches. Remove the servers from those cards before you restart "
             "nova-compute"
         )
-        for bug in map(by_bug, _bugs_of_removal(after)):
+        reports = by_name("report_in_placement")
+        is_reported = _parsed(reports, after.get(reports, ())) == [True]
+        for bug in map(by_bug, (1633120, 2115905, 2115729) if is_reported else (1633120, 2115729)):
             if bug.is_in(release.nova):
                 yield (
                     f"{change.name}: nova of {release} has the bug {bug.bug} ({bug.link}): "
                     f"{bug.what}. {bug.do}"
                 )
-
-
-def _bugs_of_removal(after: Values) -> tuple[int, ...]:
-    reports = by_name("report_in_placement")
-    if _parsed(reports, after.get(reports, ())) == [True]:
-        return (1633120, 2115905, 2115729)
-    return (1633120, 2115729)
 
 
 def _device_specs(values: Iterable[str]) -> Iterable[object]:
@@ -297,19 +274,10 @@ def as_text(diff: Diff) -> str:
         lines.append("No value would change.")
     lines += ["", *diff.text.splitlines()] if diff.text else []
     lines += [f"warning: {warning}" for warning in diff.warnings]
-    lines += _restart_lines(diff.restarts) if diff.restarts else []
+    lines += ["", "Restart, in this order:"] if diff.restarts else []
+    for number, restart in enumerate(diff.restarts, 1):
+        lines.append(f"  {number}. {', '.join(restart.services)}: {restart.reason}")
     return "\n".join([*lines, ""])
-
-
-def _restart_lines(restarts: Iterable[Restart]) -> list[str]:
-    return [
-        "",
-        "Restart, in this order:",
-        *(
-            f"  {number}. {', '.join(restart.services)}: {restart.reason}"
-            for number, restart in enumerate(restarts, 1)
-        ),
-    ]
 
 
 def _change_lines(change: OptionChange) -> list[str]:

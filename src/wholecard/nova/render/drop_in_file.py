@@ -54,11 +54,8 @@ def header(what: str, release: Release) -> str:
 
 def service(role: Role, release: Release) -> str:
     """The service's name; until Rocky Placement is a part of nova and reads nova.conf."""
-    return (
-        "placement"
-        if role == "placement" and has(release, Capability.PLACEMENT_ALONE)
-        else f"nova-{role}"
-    )
+    is_alone = role == "placement" and has(release, Capability.PLACEMENT_ALONE)
+    return "placement" if is_alone else f"nova-{role}"
 
 
 def sections(options: Iterable[RequiredOption], release: Release) -> dict[str, str]:

@@ -96,13 +96,13 @@ def diff_drop_in(
 def _cloud(request: RenderRequest, role: Role | None) -> tuple[Cloud, tuple[str, ...]]:
     """The cloud that is asked for, with the warnings for a role or for all."""
     if (request.site is None) == (not request.cards):
-        raise UsageError(
-            "give either a site file or cards",
-            resolution="--site site.yaml, or --alias NAME=VENDOR:PRODUCT[,type-PF]",
-        )
+        resolution = "--site site.yaml, or --alias NAME=VENDOR:PRODUCT[,type-PF]"
+        raise UsageError("give either a site file or cards", resolution=resolution)
     tool = layout(request.layout)
     file = read_site(request.site) if request.site else None
-    chosen = _release(request, file)
+    chosen = file.release if file else LATEST
+    if request.release:
+        chosen = release(request.release)
     # Our own file has what was rendered before, and is about to be replaced.
     others = without_ours(request.conf)
     values = read_values(others, chosen.nova)
@@ -123,12 +123,6 @@ def _cloud(request: RenderRequest, role: Role | None) -> tuple[Cloud, tuple[str,
     return cloud_of(configs, chosen, filters, missing_class(values), are_known), tuple(warnings)
 
 
-def _release(request: RenderRequest, file: SiteFile | None) -> Release:
-    if request.release:
-        return release(request.release)
-    return file.release if file else LATEST
-
-
 def _filters(
     request: RenderRequest, file: SiteFile | None, values: Values, tool: Layout, release: Release
 ) -> tuple[Sequence[str], bool]:
@@ -147,19 +141,11 @@ def _config_by_ids(cards: Sequence[str], release: Release, tool: Layout) -> PciC
     for card in cards:
         match = _CARD.fullmatch(card)
         if match is None:
-            raise UsageError(
-                f"{card!r} is not a card",
-                resolution="Write it as NAME=VENDOR:PRODUCT with the ids of `lspci -nn`, for "
-                "example h100=10de:2330,type-PF.",
-            )
+            how = "Write it as NAME=VENDOR:PRODUCT with the ids of `lspci -nn`"
+            example = "for example h100=10de:2330,type-PF"
+            raise UsageError(f"{card!r} is not a card", resolution=f"{how}, {example}.")
         device_type: DeviceType = match["type"] or "type-PCI"  # type: ignore[assignment]  # by the pattern
-        specs.append(PciDeviceSpec(match["vendor"], match["product"]))
-        aliases.append(
-            PciAlias(match["name"], match["vendor"], match["product"], device_type, policy)
-        )
-    return PciConfig(
-        tuple(specs),
-        tuple(aliases),
-        report_in_placement=tool.placement,
-        pci_in_placement=tool.placement,
-    )
+        ids = match["vendor"], match["product"]
+        specs.append(PciDeviceSpec(*ids))
+        aliases.append(PciAlias(match["name"], *ids, device_type, policy))
+    return PciConfig(tuple(specs), tuple(aliases), tool.placement, tool.placement)

@@ -15,13 +15,15 @@ from typing import Any
 from wholecard.core import UsageError
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
-from wholecard.nova.desired.required_options import RequiredOption, joined
+from wholecard.nova.desired.required_options import joined
 from wholecard.nova.render.drop_in_file import comment
 from wholecard.nova.render.layouts.cloud import Cloud
 from wholecard.nova.render.layouts.yaml_text import document
 
 _SETTABLE = frozenset({"device_spec", "alias", "enabled_filters", "host_subset_size"})
 _TUNING = frozenset({"DEFAULT", "placement", "workarounds", "scheduler", "filter_scheduler"})
+# Without these servers with cards do not work, though they are in sections of tuning.
+_SWITCHES = frozenset({"pci_in_placement", "available_filters", "driver"})
 # The charm sets each before this major version of nova.
 _UNTIL = {"RetryFilter": 22, "AvailabilityZoneFilter": 28,
           "CoreFilter": 16, "RamFilter": 16, "DiskFilter": 16}  # fmt: skip
@@ -48,16 +50,13 @@ def files(cloud: Cloud) -> dict[str, str]:
             "Write select: ids, or deploy an application for each kind of host, and render each "
             "from its own site file.",
         )
-    data = {
-        "applications": {
-            "nova-compute": {"options": _compute(cloud)},
-            "nova-cloud-controller": {"options": _cloud_controller(cloud)},
-        }
+    applications = {
+        "nova-compute": {"options": _compute(cloud)},
+        "nova-cloud-controller": {"options": _cloud_controller(cloud)},
     }
     notes = "".join(f"{line}\n" for line in _unsettable(cloud))
-    return {
-        "wholecard-overlay.yaml": document(data, "for the Canonical charms", cloud.release, notes)
-    }
+    what, data = "for the Canonical charms", {"applications": applications}
+    return {"wholecard-overlay.yaml": document(data, what, cloud.release, notes)}
 
 
 def _compute(cloud: Cloud) -> dict[str, str]:
@@ -97,7 +96,7 @@ def _unsettable(cloud: Cloud) -> list[str]:
             spelling = option.option.spelling(cloud.release.nova)
             if option.option.name in _SETTABLE or option.values == ("false",) or spelling is None:
                 continue
-            if spelling.section not in _TUNING or _is_switch(option):
+            if spelling.section not in _TUNING or option.option.name in _SWITCHES:
                 raise UsageError(
                     f"the charms have no option for {spelling}",
                     "Their config-flags sets only [DEFAULT].",
@@ -105,11 +104,4 @@ def _unsettable(cloud: Cloud) -> list[str]:
                     "--layout.",
                 )
             missing[f"{spelling} = {joined(option.values)}"] = None
-    if not missing:
-        return []
-    return comment(f"The charms have no option for {', '.join(missing)}.")
-
-
-def _is_switch(option: RequiredOption) -> bool:
-    """Whether servers with cards do not work without it, though it is in a section of tuning."""
-    return option.option.name in ("pci_in_placement", "available_filters", "driver")
+    return comment(f"The charms have no option for {', '.join(missing)}.") if missing else []

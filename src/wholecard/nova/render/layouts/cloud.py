@@ -52,15 +52,12 @@ class Cloud:
         if host in self.hosts:
             return self.hosts[host]
         if host:
-            raise UsageError(
-                f"the site has no host {host!r}", resolution=f"Choose one of {_some(self.hosts)}."
-            )
+            resolution = f"Choose one of {_some(self.hosts)}."
+            raise UsageError(f"the site has no host {host!r}", resolution=resolution)
         if self.hosts_agree:
             return next(iter(self.hosts.values()))
-        raise UsageError(
-            "the hosts have different device_specs",
-            resolution=f"Name one with --host: {_some(self.hosts)}.",
-        )
+        resolution = f"Name one with --host: {_some(self.hosts)}."
+        raise UsageError("the hosts have different device_specs", resolution=resolution)
 
     def required(self, role: Role, name: str) -> RequiredOption | None:
         """The role's option of that newest name, None where the role does not need it."""
@@ -77,22 +74,13 @@ def cloud_of(
     """The cloud of these hosts' configs. Raises UsageError for what nova would refuse."""
     # All but the options of one host are the same in every config.
     first = next(iter(configs.values()))
-    hosts = {
-        host: tuple(
-            option
-            for option in required_options("compute", config, filters, release)
-            if option.option.name in _OF_HOSTS
-        )
-        for host, config in configs.items()
-    }
-    roles = {
-        role: tuple(
-            option
-            for option in required_options(role, first, filters, release, filter_class)
-            if option.option.name not in _OF_HOSTS
-        )
-        for role in ROLES
-    }
+    hosts, roles = {}, {}
+    for host, config in configs.items():
+        options = required_options("compute", config, filters, release)
+        hosts[host] = tuple(each for each in options if each.option.name in _OF_HOSTS)
+    for role in ROLES:
+        options = required_options(role, first, filters, release, filter_class)
+        roles[role] = tuple(each for each in options if each.option.name not in _OF_HOSTS)
     return Cloud(release, roles, hosts, filters_known)
 
 

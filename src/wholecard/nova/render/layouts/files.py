@@ -26,9 +26,7 @@ def write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
         write_together({path: text.encode() for path, text in changed.items()}, 0o644)
     except OSError as error:
         raise WholecardError(
-            f"cannot write below {folder}",
-            str(error),
-            "Name another folder with --output.",
+            f"cannot write below {folder}", str(error), "Name another folder with --output."
         ) from error
     return tuple(changed)
 
@@ -36,10 +34,8 @@ def write(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
 def _inside(folder: Path, path: str) -> Path:
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts:
-        raise UsageError(
-            f"{path} is not below {folder}",
-            resolution="Give the host another name in the site file.",
-        )
+        resolution = "Give the host another name in the site file."
+        raise UsageError(f"{path} is not below {folder}", resolution=resolution)
     return folder / parts
 
 

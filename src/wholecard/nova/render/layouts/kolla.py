@@ -22,7 +22,18 @@ def files(cloud: Cloud) -> dict[str, str]:
 
     Raises UsageError where Jinja would read a part of a text as its own.
     """
-    options = {path: (role, cloud.roles[role]) for path, role in _paths(cloud).items()}
+    # Until Rocky Kolla's placement-api is a service of its role nova.
+    folder = "placement" if has(cloud.release, Capability.PLACEMENT_ALONE) else "nova"
+    roles: dict[str, Role] = {
+        "nova/nova-api.conf": "api",
+        "nova/nova-scheduler.conf": "scheduler",
+        "nova/nova-conductor.conf": "conductor",
+        # In a cloud with several cells the super conductor does the scheduling.
+        "nova/nova-super-conductor.conf": "conductor",
+        "nova/nova-compute.conf": "compute",
+        f"{folder}/placement-api.conf": "placement",
+    }
+    options = {path: (role, cloud.roles[role]) for path, role in roles.items()}
     for host, own in cloud.hosts.items():
         if host:
             options[f"nova/{host}/nova.conf"] = ("compute", own)
@@ -41,17 +52,3 @@ def files(cloud: Cloud) -> dict[str, str]:
                 "Give the card another name.",
             )
     return texts
-
-
-def _paths(cloud: Cloud) -> dict[str, Role]:
-    """The role of each file; until Rocky Kolla's placement-api is a service of its role nova."""
-    folder = "placement" if has(cloud.release, Capability.PLACEMENT_ALONE) else "nova"
-    return {
-        "nova/nova-api.conf": "api",
-        "nova/nova-scheduler.conf": "scheduler",
-        "nova/nova-conductor.conf": "conductor",
-        # In a cloud with several cells the super conductor does the scheduling.
-        "nova/nova-super-conductor.conf": "conductor",
-        "nova/nova-compute.conf": "compute",
-        f"{folder}/placement-api.conf": "placement",
-    }

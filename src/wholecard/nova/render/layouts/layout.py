@@ -18,12 +18,13 @@ class Layout:
     """A deployment tool.
 
     `files` returns the files that it reads. `filters` are the `enabled_filters` that it sets by
-    default. `placement` is False where the tool cannot turn on Placement for cards.
+    default, nova's own where it sets none. `placement` is False where it cannot turn on Placement
+    for cards.
     """
 
     name: str
     files: Callable[[Cloud], dict[str, str]]
-    filters: Callable[[Release], tuple[str, ...]]
+    filters: Callable[[Release], tuple[str, ...]] = lambda release: default_filters(release.nova)
     placement: bool = True
 
     def fitted(self, site: Site) -> Site:
@@ -40,14 +41,10 @@ class Layout:
         return site.model_copy(update={"nova": requested.model_copy(update=off)})
 
 
-def _nova(release: Release) -> tuple[str, ...]:
-    return default_filters(release.nova)
-
-
 _ALL = (
-    Layout("drop-in", drop_in.files, _nova),
-    Layout("kolla", kolla.files, _nova),
-    Layout("openstack-ansible", openstack_ansible.files, _nova),
+    Layout("drop-in", drop_in.files),
+    Layout("kolla", kolla.files),
+    Layout("openstack-ansible", openstack_ansible.files),
     Layout("charms", charms.files, charms.default_filters, placement=False),
     Layout("rhoso", rhoso.files, rhoso.default_filters),
 )
@@ -57,7 +54,6 @@ LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in _ALL}
 def layout(name: str) -> Layout:
     """The layout of that name. Raises UsageError for an unknown one."""
     if name not in LAYOUTS:
-        raise UsageError(
-            f"there is no layout {name!r}", resolution=f"Choose one of {', '.join(LAYOUTS)}."
-        )
+        resolution = f"Choose one of {', '.join(LAYOUTS)}."
+        raise UsageError(f"there is no layout {name!r}", resolution=resolution)
     return LAYOUTS[name]

@@ -48,13 +48,12 @@ def files(cloud: Cloud) -> dict[str, str]:
         variables["placement_placement_conf_overrides"] = placement
     texts: dict[str, str] = {}
     for host, own in cloud.hosts.items():
+        specs = _specs(own, cloud.release)
         if host and own:
             what = f"for OpenStack-Ansible, the host {host}"
-            texts[f"host_vars/{host}/wholecard.yml"] = document(
-                _specs(own, cloud.release), what, cloud.release
-            )
+            texts[f"host_vars/{host}/wholecard.yml"] = document(specs, what, cloud.release)
         else:
-            variables.update(_specs(own, cloud.release))
+            variables.update(specs)
     notes = _NOTES + "".join(f"{line}\n" for line in _unwritten(cloud, apart))
     texts["user_wholecard.yml"] = document(variables, "for OpenStack-Ansible", cloud.release, notes)
     return texts
@@ -71,25 +70,19 @@ def _shared_and_apart(cloud: Cloud) -> tuple[list[RequiredOption], list[Required
     for options in nova.values():
         for option in options:
             readers = {role for role in nova if option.option.is_read_by(role, cloud.release.nova)}
-            needing = {role for role in nova if _has(nova[role], option)}
+            same = (option.option, option.values)
+            needing = {
+                role for role in nova if same in [(each.option, each.values) for each in nova[role]]
+            }
             (shared if readers == needing else apart).append(option)
     return shared, apart
 
 
-def _has(options: tuple[RequiredOption, ...], wanted: RequiredOption) -> bool:
-    return any((each.option, each.values) == (wanted.option, wanted.values) for each in options)
-
-
 def _unwritten(cloud: Cloud, apart: list[RequiredOption]) -> list[str]:
-    names = dict.fromkeys(
-        f"{option.option.spelling(cloud.release.nova)} = {joined(option.values)}"
-        for option in apart
-    )
-    if not names:
-        return []
-    return comment(
-        f"Not set, because all nova services of a host read this nova.conf: {', '.join(names)}."
-    )
+    nova = cloud.release.nova
+    names = dict.fromkeys(f"{each.option.spelling(nova)} = {joined(each.values)}" for each in apart)
+    why = "because all nova services of a host read this nova.conf"
+    return comment(f"Not set, {why}: {', '.join(names)}.") if names else []
 
 
 def _specs(own: tuple[RequiredOption, ...], release: Release) -> dict[str, Any]:
@@ -117,12 +110,9 @@ def _filters(cloud: Cloud) -> dict[str, Any]:
                 "Write its present list as nova.enabled_filters into the site file.",
             )
         return {"nova_scheduler_default_filters": joined(filters)}
+    extra = {"nova_scheduler_extra_filters": [PCI_FILTER]}
     own = [name for name in filters if name != PCI_FILTER]
-    variables: dict[str, Any] = (
-        {"nova_scheduler_default_filters": own} if cloud.filters_known else {}
-    )
-    variables["nova_scheduler_extra_filters"] = [PCI_FILTER]
-    return variables
+    return {"nova_scheduler_default_filters": own, **extra} if cloud.filters_known else extra
 
 
 def _overrides(cloud: Cloud, options: list[RequiredOption]) -> dict[str, dict[str, Any]]:
@@ -132,8 +122,7 @@ def _overrides(cloud: Cloud, options: list[RequiredOption]) -> dict[str, dict[st
         spelling = option.option.spelling(cloud.release.nova)
         if option.option.name in _OWN or spelling is None:
             continue
-        value: Any = joined(option.values)
-        if option.option.kind == "multi":
-            value = dict.fromkeys(option.values)
+        is_multi = option.option.kind == "multi"
+        value = dict.fromkeys(option.values) if is_multi else joined(option.values)
         sections.setdefault(spelling.section, {})[spelling.name] = value
     return sections

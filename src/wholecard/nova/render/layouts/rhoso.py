@@ -42,37 +42,34 @@ def default_filters(release: Release) -> tuple[str, ...]:  # noqa: ARG001 - one 
 
 def files(cloud: Cloud) -> dict[str, str]:
     """`controlplane-patch.yaml`, and the ConfigMaps of the computes with a service for each."""
-    texts = {
-        "controlplane-patch.yaml": document(
-            _control_plane(cloud),
-            "for the OpenStackControlPlane of RHOSO, as a patch",
-            cloud.release,
-        )
-    }
+    what = "for the OpenStackControlPlane of RHOSO, as a patch"
+    texts = {"controlplane-patch.yaml": document(_control_plane(cloud), what, cloud.release)}
     groups = cloud.same_hosts()
     for names, own in groups:
         conf = text("compute", (*own, *cloud.roles["compute"]), cloud.release)
         name = "nova-extra-config" if len(groups) == 1 else f"nova-{_label(names[0])}-wholecard"
         whom = "for all computes of RHOSO" if len(groups) == 1 else f"for {', '.join(names)}"
         notes = _SHARED if len(groups) == 1 else ""
-        texts[f"{name}.yaml"] = document(_config_map(name, conf), whom, cloud.release, notes)
+        metadata = {"name": name, "namespace": _NAMESPACE}
+        config_map = {
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {NAME: conf},
+        }  # fmt: skip
+        texts[f"{name}.yaml"] = document(config_map, whom, cloud.release, notes)
         if len(groups) > 1:
             texts[f"{name}-service.yaml"] = document(_service(name), whom, cloud.release)
     return texts
 
 
 def _control_plane(cloud: Cloud) -> dict[str, Any]:
-    conductor = _custom(cloud, "conductor")
     nova: dict[str, Any] = {}
     if api := _custom(cloud, "api"):
         nova["apiServiceTemplate"] = api
     if scheduler := _custom(cloud, "scheduler"):
         nova["schedulerServiceTemplate"] = scheduler
-    if conductor:
+    if conductor := _custom(cloud, "conductor"):
         # cell0's conductor is the super conductor and schedules; a cell's own checks quotas again.
-        nova["cellTemplates"] = {
-            cell: {"conductorServiceTemplate": conductor} for cell in ("cell0", "cell1")
-        }
+        template = {"conductorServiceTemplate": conductor}
+        nova["cellTemplates"] = dict.fromkeys(("cell0", "cell1"), template)
     spec: dict[str, Any] = {"nova": {"template": nova}}
     if placement := _custom(cloud, "placement"):
         spec["placement"] = {"template": placement}
@@ -89,15 +86,6 @@ def _is_operators(option: RequiredOption, cloud: Cloud) -> bool:
     if option.option.name == "workers":
         return True
     return option.option.name == "enabled_filters" and not cloud.filters_known
-
-
-def _config_map(name: str, conf: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": _NAMESPACE},
-        "data": {NAME: conf},
-    }
 
 
 def _service(name: str) -> dict[str, Any]:
