@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from wholecard.lab.base import cache
@@ -89,8 +89,14 @@ def _bind(port: int) -> socket.socket | None:
     return listener
 
 
+def _candidates(preferred: int) -> Iterator[int]:
+    yield preferred
+    # Twelve thousand numbers are shuffled only where the usual port is taken.
+    yield from random.sample(OTHERS, len(OTHERS))
+
+
 def _first_free(preferred: int, others: Collection[int]) -> socket.socket:
-    for port in (preferred, *random.sample(OTHERS, len(OTHERS))):
+    for port in _candidates(preferred):
         listener = None if port in others else _bind(port)
         if listener is not None:
             return listener
