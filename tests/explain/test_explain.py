@@ -406,7 +406,7 @@ CASES: dict[str, Case] = {
         ),
         "gpu-01 WC323 error",
     ),
-    "question-names-the-class": (
+    "query-names-the-class": (
         lambda: cloud(
             True,
             **one(
@@ -550,7 +550,7 @@ CASES: dict[str, Case] = {
         ),
         "g1.h100 WC329 error",
     ),
-    "fault-of-novas-own": (
+    "known-bug-of-nova": (
         lambda: cloud(
             series="yoga",
             refusal=said(EMPTY_POOL),
@@ -558,7 +558,7 @@ CASES: dict[str, Case] = {
         ),
         "g1.h100 WC329 error",
     ),
-    "fault-that-is-mended": (
+    "known-bug-that-is-fixed": (
         lambda: cloud(series="zed", refusal=said(EMPTY_POOL)),
         "g1.h100 WC329 error",
     ),

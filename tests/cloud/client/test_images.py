@@ -13,7 +13,7 @@ from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.images import SHA256_PROPERTY
 from wholecard.cloud.operations.images import (
     ImageConflictError,
-    ImageWish,
+    ImageSpec,
     ProgressReader,
     differences,
     ensure_image,
@@ -24,7 +24,7 @@ from wholecard.core import UsageError
 if TYPE_CHECKING:
     from support.openstack_api import Api
 
-WISH = ImageWish("guest", Path("guest.qcow2"), {"hw_machine_type": "q35"})
+WISH = ImageSpec("guest", Path("guest.qcow2"), {"hw_machine_type": "q35"})
 SAME = {SHA256_PROPERTY: "abc"}
 ATTRIBUTES = {"disk_format": "qcow2", "hw_machine_type": "q35", "name": "guest"}
 
@@ -72,10 +72,10 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 IMAGES = "/image/v2/images"
 
 
-def wish_for(folder: Path) -> ImageWish:
+def wish_for(folder: Path) -> ImageSpec:
     """A wish for a small file in that folder."""
     (folder / "guest.qcow2").write_bytes(CONTENT)
-    return ImageWish("guest", folder / "guest.qcow2", {"hw_machine_type": "q35"})
+    return ImageSpec("guest", folder / "guest.qcow2", {"hw_machine_type": "q35"})
 
 
 def image(status: str, sha256: str = SHA256) -> dict[str, Any]:

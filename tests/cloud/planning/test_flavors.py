@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from wholecard.cloud.operations.flavors import CreateFlavor, Flavor, FlavorWish, SetExtraSpecs
+from wholecard.cloud.operations.flavors import CreateFlavor, Flavor, FlavorSpec, SetExtraSpecs
 from wholecard.cloud.planning.flavors import differences, plan_flavor, surplus
 from wholecard.core import Operation
 
 SPECS = {"pci_passthrough:alias": "card:2", "hw:maxphysaddr_mode": "passthrough"}
-WISH = FlavorWish("c2", 512, 1, 0, SPECS)
+WISH = FlavorSpec("c2", 512, 1, 0, SPECS)
 CREATE = CreateFlavor("c2", 512, 1, 0)
 SET = SetExtraSpecs(
     "c2",
@@ -35,7 +35,7 @@ SET_ALIAS = SetExtraSpecs("c2", (("pci_passthrough:alias", "card:1", "card:2"),)
          [SET_ALIAS]),
     ],
 )  # fmt: skip
-def test_plans(existing: Flavor | None, wish: FlavorWish, operations: list[Operation[Any]]) -> None:
+def test_plans(existing: Flavor | None, wish: FlavorSpec, operations: list[Operation[Any]]) -> None:
     """What is missing is created, what of ours is unfinished is completed, the rest stays."""
     assert [action.do for action in plan_flavor(existing, wish)] == operations
     assert not differences(existing, wish)

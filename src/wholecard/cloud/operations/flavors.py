@@ -25,7 +25,7 @@ _LISTED_WITH_SPECS = "2.61"
 
 
 @dataclass(frozen=True)
-class FlavorWish:
+class FlavorSpec:
     """A flavor to have: memory in MiB, root disk in GiB (0: the image's size).
 
     `projects` are the ids of the only projects that may use it; without any it is public.

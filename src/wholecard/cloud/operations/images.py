@@ -27,7 +27,7 @@ _ON_ITS_WAY = frozenset({"saving", "importing", "uploading"})
 
 
 @dataclass(frozen=True)
-class ImageWish:
+class ImageSpec:
     """An image to have: a qcow2 file, and properties such as `hw_machine_type`."""
 
     name: str
@@ -78,7 +78,7 @@ class UploadImage(Creation):
 
     def make(self, conn: Connection) -> str | None:
         """Upload it; its id, None where another upload of it was there or came to its end."""
-        desired = ImageWish(self.name, Path(self.file), dict(self.properties), self.disk_format)
+        desired = ImageSpec(self.name, Path(self.file), dict(self.properties), self.disk_format)
         if file_sha256(desired.file) != self.sha256:
             brief = f"{self.file} is not what it was when the plan was made"
             raise CloudError(brief, resolution="Plan again, or roll back.")
@@ -165,7 +165,7 @@ class ImageConflictError(WholecardError):
 
 def ensure_image(
     conn: Connection,
-    desired: ImageWish,
+    desired: ImageSpec,
     timeout: float = 600,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[str, bool]:
@@ -206,7 +206,7 @@ def ensure_image(
 
 
 def differences(
-    desired: ImageWish, sha256: str, properties: Mapping[str, Any], attributes: Mapping[str, Any]
+    desired: ImageSpec, sha256: str, properties: Mapping[str, Any], attributes: Mapping[str, Any]
 ) -> list[str]:
     """How an image differs from the desired one, one line each; empty when it is the same.
 
@@ -246,7 +246,7 @@ class ProgressReader(io.BufferedReader):
 
 def _upload(
     conn: Connection,
-    desired: ImageWish,
+    desired: ImageSpec,
     sha256: str,
     timeout: float,
     progress: Callable[[int, int], None] | None,

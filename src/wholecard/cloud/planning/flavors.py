@@ -6,13 +6,13 @@ from shlex import quote
 from typing import Any
 
 from wholecard.cloud.operations import flavors as operations
-from wholecard.cloud.operations.flavors import Flavor, FlavorWish
+from wholecard.cloud.operations.flavors import Flavor, FlavorSpec
 from wholecard.cloud.operations.operation import backwards, differing, values
 from wholecard.core import Action
 from wholecard.core.plan import shown
 
 
-def plan_flavor(flavor: Flavor | None, desired: FlavorWish) -> list[Action]:
+def plan_flavor(flavor: Flavor | None, desired: FlavorSpec) -> list[Action]:
     """What makes or completes a flavor that has no `differences`."""
     name = desired.name
     actions: list[Action] = []
@@ -37,7 +37,7 @@ def plan_flavor(flavor: Flavor | None, desired: FlavorWish) -> list[Action]:
     return actions
 
 
-def differences(flavor: Flavor | None, desired: FlavorWish) -> list[str]:
+def differences(flavor: Flavor | None, desired: FlavorSpec) -> list[str]:
     """How an existing flavor differs in what we cannot or must not change, one line each.
 
     What a flavor of ours has in surplus is not among it, see `surplus`.
@@ -55,14 +55,14 @@ def differences(flavor: Flavor | None, desired: FlavorWish) -> list[str]:
     return lines
 
 
-def beyond(flavor: Flavor, desired: FlavorWish) -> tuple[list[str], list[str]]:
+def beyond(flavor: Flavor, desired: FlavorSpec) -> tuple[list[str], list[str]]:
     """The extra specs, and the projects that may use it, of a flavor beyond the desired."""
     keys = sorted(flavor.extra_specs.keys() - desired.extra_specs.keys())
     projects = sorted(set(flavor.projects) - set(desired.projects)) if desired.projects else []
     return keys, projects
 
 
-def surplus(flavor: Flavor | None, desired: FlavorWish) -> list[str]:
+def surplus(flavor: Flavor | None, desired: FlavorSpec) -> list[str]:
     """What a flavor of ours has in surplus, one line each: it is not changed, whoever set it."""
     if flavor is None or not flavor.ours:
         return []
@@ -73,7 +73,7 @@ def surplus(flavor: Flavor | None, desired: FlavorWish) -> list[str]:
     ]
 
 
-def size_differences(flavor: Flavor, desired: FlavorWish) -> list[str]:
+def size_differences(flavor: Flavor, desired: FlavorSpec) -> list[str]:
     """What nova cannot change of a flavor, one line each."""
     pairs: tuple[tuple[str, Any, Any], ...] = (
         ("ram", flavor.ram_mb, desired.ram_mb),

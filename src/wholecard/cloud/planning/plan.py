@@ -8,7 +8,7 @@ from shlex import quote
 
 from wholecard.cloud.client.images import Image
 from wholecard.cloud.operations import aggregates
-from wholecard.cloud.operations.flavors import Flavor, FlavorWish
+from wholecard.cloud.operations.flavors import Flavor, FlavorSpec
 from wholecard.cloud.operations.images import SetImageProperties, UploadImage
 from wholecard.cloud.operations.operation import CloudOperation, backwards, differing, values
 from wholecard.cloud.operations.quotas import SetQuota
@@ -192,7 +192,7 @@ def _plan_flavor(
     if desired.projects and not projects:
         # A public one would be everybody's, a private one nobody's.
         return
-    full = FlavorWish(
+    full = FlavorSpec(
         desired.name, desired.ram_mb, desired.vcpus, desired.disk_gb, desired.extra_specs, projects
     )
     flavor = next((row for row in current.flavors if row.name == desired.name), None)
@@ -214,7 +214,7 @@ def _plan_flavor(
         findings.append(_others("flavor", desired.name, lines))
 
 
-def _surplus(flavor: Flavor | None, desired: FlavorWish) -> Iterable[Finding]:
+def _surplus(flavor: Flavor | None, desired: FlavorSpec) -> Iterable[Finding]:
     """WC339: what a flavor of ours has that the site file does not have."""
     lines = flavors.surplus(flavor, desired)
     if flavor is None or not lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wholecard.cloud.operations.flavors import FlavorWish
+from wholecard.cloud.operations.flavors import FlavorSpec
 from wholecard.guest.proof.hostdev import AskedCard
 from wholecard.guest.proof.record import ExpectedFunction
 from wholecard.nova.desired.resource_classes import class_of_ids
@@ -15,11 +15,11 @@ GPU_CLASS = class_of_ids(GPU)
 AUDIO_CLASS = class_of_ids(AUDIO)
 
 GUEST_MEMORY_MIB = 256
-CARDS_FLAVOR = FlavorWish(
+CARDS_FLAVOR = FlavorSpec(
     name="g1.card2", ram_mb=GUEST_MEMORY_MIB, vcpus=1, disk_gb=0,
     extra_specs={"pci_passthrough:alias": f"{GPU_ALIAS}:2"},
 )  # fmt: skip
-WHOLE_FLAVOR = FlavorWish(
+WHOLE_FLAVOR = FlavorSpec(
     name="g1.whole1", ram_mb=GUEST_MEMORY_MIB, vcpus=1, disk_gb=0,
     extra_specs={"pci_passthrough:alias": f"{GPU_ALIAS}:1,{AUDIO_ALIAS}:1"},
 )  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from openstack.connection import Connection
 
 from wholecard.cloud.client import servers
-from wholecard.cloud.operations.flavors import FlavorWish
+from wholecard.cloud.operations.flavors import FlavorSpec
 from wholecard.core import Finding
 from wholecard.core.units import size_text
 from wholecard.guest.proof import hostdev, record
@@ -35,7 +35,7 @@ class Booted:
     asked_at: float
 
 
-def boot(conn: Connection, story: Story, flavor: FlavorWish, name: str) -> Booted:
+def boot(conn: Connection, story: Story, flavor: FlavorSpec, name: str) -> Booted:
     """Ask nova for a server of this flavor and wait until it is ACTIVE or ERROR."""
     with story.step(f"server {name}: {flavor.name} through nova's API") as step:
         asked_at = time.monotonic()
@@ -49,7 +49,7 @@ def boot(conn: Connection, story: Story, flavor: FlavorWish, name: str) -> Boote
 
 
 def read_proof(
-    lab: Lab, conn: Connection, story: Story, flavor: FlavorWish, booted: Booted
+    lab: Lab, conn: Connection, story: Story, flavor: FlavorSpec, booted: Booted
 ) -> ServerRecord:
     """Wait for the guest's report and compare it, card by card, with what the flavor asks."""
     outcome = booted.outcome
@@ -78,7 +78,7 @@ def read_proof(
     return server
 
 
-def without_proof(flavor: FlavorWish, booted: Booted, *, refusal_expected: bool) -> ServerRecord:
+def without_proof(flavor: FlavorSpec, booted: Booted, *, refusal_expected: bool) -> ServerRecord:
     """The record of a server whose guest has not reported, refused by nova or not."""
     outcome = booted.outcome
     return ServerRecord(
