@@ -111,8 +111,12 @@ class RunTool(HostOperation):
 
     def _is_ours(self, context: HostContext, path: str, done: Mapping[str, Any]) -> bool:
         """Whether an output is as the tool left it, or as an interrupted rollback put it back."""
+        target = under(context.root, path)
+        if target.is_symlink() and not target.exists():
+            # Nobody boots from a link that leads nowhere: it is put back, not made again.
+            return True
         left = done.get("after", {}).get(path)
-        return state_of(under(context.root, path)) in (left, context.backup.file(path).state)
+        return state_of(target) in (left, context.backup.file(path).state)
 
     def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:
         """Each output beside what the tool left."""
