@@ -57,7 +57,7 @@ class BenchCloud:
 
     folder: LabFolder
     control: Control
-    values: service_settings.Settings
+    values: service_settings.ServiceSettings
 
     @property
     def run(self) -> Path:
@@ -164,7 +164,7 @@ def cloud(name: str = LAB_NAME) -> Iterator[BenchCloud]:
         folder.run.mkdir(mode=0o700)
         folder.logs.mkdir()
         ports = own_ports()
-        values = service_settings.Settings(
+        values = service_settings.ServiceSettings(
             ports, service_settings.load_secrets(planted / database_seed.SECRETS)
         )
         control = Control(root, environment, folder.run, folder.run, ports)

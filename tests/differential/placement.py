@@ -20,9 +20,9 @@ from differential.environments import RELEASES, python_of
 from wholecard.cloud.client.failed_servers import disk_asked
 from wholecard.core.releases import RELEASES as SERIES
 from wholecard.explain.checks.aggregates import unmet
-from wholecard.explain.evidence.evidence import Aggregate
+from wholecard.explain.evidence.evidence import HostAggregate
 from wholecard.nova.flavor.extra_specs import LayoutError
-from wholecard.nova.flavor.resource_request import Demand, ResourceRequest, resource_request
+from wholecard.nova.flavor.resource_request import ResourceDemand, ResourceRequest, resource_request
 from wholecard.nova.flavor.server_request import ServerRequest
 
 __all__ = ["COUNT", "KINDS", "Outcome", "compared", "digest", "nova_answers", "recorded"]
@@ -167,7 +167,7 @@ def answer(case: Case, major: int) -> Any:
         ]
     except LayoutError:
         asked = {"refused": "LayoutError"}
-    there = [Aggregate("a", metadata) for metadata in case["aggregates"]]
+    there = [HostAggregate("a", metadata) for metadata in case["aggregates"]]
     return {"asked": asked, "passes": unmet(there, case["wishes"]) is None}
 
 
@@ -182,7 +182,7 @@ def _plain(asked: ResourceRequest) -> dict[str, Any]:
     }
 
 
-def _group(demand: Demand) -> list[Any]:
+def _group(demand: ResourceDemand) -> list[Any]:
     return [dict(demand.resources), sorted(demand.required), sorted(demand.forbidden)]
 
 

@@ -29,11 +29,11 @@ from support.small_cloud import (
 from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
 from wholecard.core import exit_status
 from wholecard.explain.evidence.evidence import (
-    Aggregate,
     CandidatesQuery,
-    ComputeService,
+    ComputeServiceState,
     Evidence,
     Guest,
+    HostAggregate,
     HostEvidence,
     Refusal,
 )
@@ -163,9 +163,9 @@ CASES: dict[str, Case] = {
         ),
         "",
     ),
-    "down": (lambda: cloud(**one(service=ComputeService(False, True))), "gpu-01 WC307 error"),
+    "down": (lambda: cloud(**one(service=ComputeServiceState(False, True))), "gpu-01 WC307 error"),
     "disabled": (
-        lambda: cloud(True, **one(True, service=ComputeService(True, False, "new board"))),
+        lambda: cloud(True, **one(True, service=ComputeServiceState(True, False, "new board"))),
         "gpu-01 WC307 error",
     ),
     "spec-not-json": (
@@ -445,14 +445,14 @@ CASES: dict[str, Case] = {
         lambda: cloud(
             request=request(specs={"aggregate_instance_extra_specs:gpu": "h100"}),
             scheduler=scheduler("PciPassthroughFilter,AggregateInstanceExtraSpecsFilter"),
-            **one(aggregates=(Aggregate("a100", {"gpu": "a100"}),)),
+            **one(aggregates=(HostAggregate("a100", {"gpu": "a100"}),)),
         ),
         "gpu-01 WC326 error",
     ),
     "aggregate-of-no-filter": (
         lambda: cloud(
             request=request(specs={"aggregate_instance_extra_specs:gpu": "h100"}),
-            **one(aggregates=(Aggregate("a100", {"gpu": "a100"}),)),
+            **one(aggregates=(HostAggregate("a100", {"gpu": "a100"}),)),
         ),
         "",
     ),
@@ -573,7 +573,7 @@ CASES: dict[str, Case] = {
                 host("gpu-01", taken={"0000:41:00.0": "5d1f"}),
                 host("gpu-02", taken={"0000:c1:00.0": "77aa"}),
                 *(
-                    host(f"gpu-{number:02}", service=ComputeService(False, True))
+                    host(f"gpu-{number:02}", service=ComputeServiceState(False, True))
                     for number in range(3, 15)
                 ),
                 plain(),

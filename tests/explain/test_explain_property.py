@@ -16,7 +16,7 @@ from wholecard.cloud.placement.provider_tree import Inventory
 from wholecard.core.releases import RELEASES
 from wholecard.explain.evidence.evidence import (
     CandidatesQuery,
-    ComputeService,
+    ComputeServiceState,
     Evidence,
     Refusal,
 )
@@ -172,7 +172,9 @@ def odd_hosts(draw: st.DrawFn):  # type: ignore[no-untyped-def]
     return host(
         conf=draw(confs),
         facts=None if cards_there is None else facts(cards_there, cpus=cpus),
-        service=draw(st.one_of(st.none(), st.builds(ComputeService, st.booleans(), st.booleans()))),
+        service=draw(
+            st.one_of(st.none(), st.builds(ComputeServiceState, st.booleans(), st.booleans()))
+        ),
         provider_tree=draw(st.one_of(st.none(), st.just(tree(below)))),
         taken=draw(st.one_of(st.none(), st.dictionaries(words, words, max_size=2))),
         zones=draw(st.one_of(st.none(), st.tuples(words))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wholecard.core import Finding, Severity
-from wholecard.lab.base.steps import Step
+from wholecard.lab.base.steps import LabStep
 from wholecard.lab.report.record import DemoRecord, ProofRow, ServerRecord, Station
 
 MIB = 1 << 20
@@ -96,7 +96,7 @@ MISSING = Finding(
 )  # fmt: skip
 
 
-def steps() -> list[Step]:
+def steps() -> list[LabStep]:
     """Steps of which the node's and the cloud's run side by side."""
     rows = [
         ("private Debian root (QEMU, RabbitMQ, MariaDB, kernel)", 0.0, 0.1, ""),
@@ -117,7 +117,7 @@ def steps() -> list[Step]:
         ("server one-too-many: refused", 229.2, 2.7, "No valid host"),
         ("the servers are deleted, the cards are free again", 231.9, 7.7, ""),
     ]
-    taken = [Step(title, started, seconds, note=note) for title, started, seconds, note in rows]
+    taken = [LabStep(title, started, seconds, note=note) for title, started, seconds, note in rows]
     taken[3].saw("QEMU's command line", LONG)
     taken[6].saw(
         "wholecard check --all-cards", "WC101 error IOMMU: <b>off</b> & \x1b[31mred\x1b[0m"

@@ -11,11 +11,7 @@ from support.hosts import GIB
 from support.nova_conf import conf
 from support.placement import tree
 from wholecard.core.releases import release
-from wholecard.explain.evidence.evidence import (
-    ComputeService,
-    Evidence,
-    HostEvidence,
-)
+from wholecard.explain.evidence.evidence import ComputeServiceState, Evidence, HostEvidence
 from wholecard.host.facts.host import Cpu, Host, HugePagePool, Memory
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
@@ -96,7 +92,7 @@ def host(name: str = "gpu-01", **fields: Any) -> HostEvidence:
         conf=compute(report=placement),
         facts=facts(),
         facts_source=f"{name}.json",
-        service=ComputeService(True, True),
+        service=ComputeServiceState(True, True),
         provider_tree=tree(None if placement else ()),
         taken={},
         zones=("nova",),

@@ -59,7 +59,7 @@ class Lab:
 
     folder: LabFolder
     parts: Parts
-    settings: service_settings.Settings
+    settings: service_settings.ServiceSettings
     nodes: tuple[NodeSpec, ...]
     accelerator: str
 
@@ -141,7 +141,7 @@ def new_lab(folder: LabFolder, parts: Parts, topology: Topology, accelerator: st
     for spec in nodes:
         folder.node(spec.name).mkdir()
     secrets = service_settings.load_secrets(parts.seed / SECRETS)
-    settings = service_settings.Settings(load_or_choose(folder), secrets)
+    settings = service_settings.ServiceSettings(load_or_choose(folder), secrets)
     return Lab(folder, parts, settings, nodes, accelerator)
 
 
@@ -165,7 +165,7 @@ def current(folder: LabFolder) -> tuple[Lab, str] | None:
             NodeSpec(**values | {"topology": Topology(values["topology"])})
             for values in facts["nodes"]
         )
-        settings = service_settings.Settings(load_or_choose(folder), secrets)
+        settings = service_settings.ServiceSettings(load_or_choose(folder), secrets)
         lab = Lab(folder, parts, settings, nodes, facts["accelerator"])
         return lab, str(facts["state"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

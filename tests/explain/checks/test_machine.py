@@ -15,9 +15,9 @@ from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, Res
 from wholecard.explain.check_result import first_failed
 from wholecard.explain.checks.aggregates import matches
 from wholecard.explain.evidence.evidence import (
-    Aggregate,
     CandidatesQuery,
     Evidence,
+    HostAggregate,
     HostEvidence,
 )
 from wholecard.explain.explain import explain
@@ -193,7 +193,9 @@ def isolating(on: str = "true") -> NovaConf:
 
 def within(*metadata: Mapping[str, str]) -> tuple[HostEvidence, ...]:
     """The host in aggregates with this metadata; in none without."""
-    return (host(aggregates=tuple(Aggregate(f"a{at}", each) for at, each in enumerate(metadata))),)
+    return (
+        host(aggregates=tuple(HostAggregate(f"a{at}", each) for at, each in enumerate(metadata))),
+    )
 
 
 KEPT = {"trait:CUSTOM_GPU": "required"}

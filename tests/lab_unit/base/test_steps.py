@@ -10,7 +10,7 @@ from rich.console import Console
 
 from wholecard.lab.base import steps
 from wholecard.lab.base.process import wait_until
-from wholecard.lab.base.steps import Step, Story
+from wholecard.lab.base.steps import LabStep, Story
 
 
 def new_story(*, terminal: bool = False) -> tuple[Story, io.StringIO]:
@@ -43,7 +43,7 @@ def test_running_step_has_no_time() -> None:
     """A step that goes on has no time yet and has not failed."""
     story, _ = new_story()
     with story.step("boot") as step:
-        assert story.steps == [Step("boot", step.started, None, False, "", [])]
+        assert story.steps == [LabStep("boot", step.started, None, False, "", [])]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

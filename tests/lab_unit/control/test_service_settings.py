@@ -17,12 +17,12 @@ from oslo_config import cfg
 from support.tree import grow
 from wholecard.lab.base.ports import INNER, PREFERRED
 from wholecard.lab.control import service_settings
-from wholecard.lab.control.service_settings import Settings, make_secrets
+from wholecard.lab.control.service_settings import ServiceSettings, make_secrets
 
 # No port is the one that the node sees, so that the two cannot be mixed up.
 PORTS = {name: port + 1000 for name, port in PREFERRED.items()}
 SECRETS = make_secrets()
-GIVEN = Settings(PORTS, SECRETS)
+GIVEN = ServiceSettings(PORTS, SECRETS)
 # Templates that are no configuration file of their own.
 OTHER = {"parts.j2", "report.html.j2", "site.yaml.j2"}
 # What the node gets.
@@ -81,9 +81,9 @@ def test_every_template_is_rendered(run: Path) -> None:
 def test_missing_value_is_an_error() -> None:
     """A template that lacks a port or a secret is an error, not an empty value."""
     with pytest.raises(jinja2.UndefinedError):
-        Settings(PORTS, {}).render("rabbitmq.conf.j2")
+        ServiceSettings(PORTS, {}).render("rabbitmq.conf.j2")
     with pytest.raises(jinja2.UndefinedError):
-        Settings({"keystone": 1}, SECRETS).render("rabbitmq.conf.j2")
+        ServiceSettings({"keystone": 1}, SECRETS).render("rabbitmq.conf.j2")
     with pytest.raises(jinja2.UndefinedError):
         GIVEN.render("clouds.yaml.j2")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support import demos
-from wholecard.lab.base.steps import Step
+from wholecard.lab.base.steps import LabStep
 from wholecard.lab.report import chart as charts
 from wholecard.lab.report.record import DemoRecord
 from wholecard.lab.report.report import TITLE, outcome, page, plain, shares, verdict, write_report
@@ -265,7 +265,7 @@ def test_steps_that_overlap_are_drawn_over_each_other() -> None:
 @pytest.mark.parametrize("seconds", [0.0, 0.4, 30, 239.6, 719, 5000])
 def test_chart_stays_on_its_canvas(seconds: float) -> None:
     """Whatever the time, bars and their figures end before the right edge and ticks are few."""
-    drawn = charts.chart([Step("all", 0.0, seconds), Step("late", seconds, None)], seconds)
+    drawn = charts.chart([LabStep("all", 0.0, seconds), LabStep("late", seconds, None)], seconds)
     assert all(
         bar.x + bar.width <= charts.WIDTH - charts.RIGHT + charts.THINNEST for bar in drawn.bars
     )

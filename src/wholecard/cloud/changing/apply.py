@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openstack.connection import Connection
 
-from wholecard.cloud.changing.journal import Applied, CloudJournal, CloudJournalEntry
+from wholecard.cloud.changing.journal import AppliedCloudPlan, CloudJournal, CloudJournalEntry
 from wholecard.cloud.changing.target import cloud_identity
 from wholecard.cloud.client.errors import api_errors
 from wholecard.core import Plan, WholecardError
@@ -30,7 +30,7 @@ class CloudSystem(engine.System[CloudJournalEntry, Connection]):
         """The connection, whatever is done with it."""
         return self.conn
 
-    def begin(self, applied: Applied) -> CloudJournalEntry:
+    def begin(self, applied: AppliedCloudPlan) -> CloudJournalEntry:
         """Begin a journal."""
         return self.journal.begin(applied)
 
@@ -60,7 +60,7 @@ def apply(
     """Apply `plan`, which was made from the file `site`, see `engine.apply`."""
     if not plan.actions:
         return Outcome()
-    applied = Applied(plan, cloud_identity(conn), str(site), round(time.time(), 3))
+    applied = AppliedCloudPlan(plan, cloud_identity(conn), str(site), round(time.time(), 3))
     return engine.apply(CloudSystem(journal, conn), applied, progress)
 
 

@@ -31,7 +31,7 @@ DAMAGE = (
 
 
 @dataclass(frozen=True)
-class Applied:
+class AppliedCloudPlan:
     """What one apply was about: the plan, the cloud, the site file, the time."""
 
     plan: Plan
@@ -50,11 +50,11 @@ class CloudJournalEntry(JournalEntry):
 
     operations: Operations
 
-    def read(self) -> Applied:
+    def read(self) -> AppliedCloudPlan:
         """The plan and what it was made for. Raises WholecardError where it cannot be read."""
 
-        def build(data: dict[str, Any]) -> Applied:
-            return Applied(
+        def build(data: dict[str, Any]) -> AppliedCloudPlan:
+            return AppliedCloudPlan(
                 plan=plan_from_json(data["plan"], self.operations),
                 cloud=TypeAdapter(CloudIdentity).validate_python(data["cloud"]),
                 site=TypeAdapter(str).validate_python(data["site"]),
@@ -84,7 +84,7 @@ class CloudJournal(journal_store.Journal[CloudJournalEntry]):
         """No site file."""
         return {"site": None}
 
-    def begin(self, applied: Applied) -> CloudJournalEntry:
+    def begin(self, applied: AppliedCloudPlan) -> CloudJournalEntry:
         """Begin a journal; its folder appears whole, before anything is changed."""
         plan, cloud = applied.plan.to_json(), applied.cloud.__dict__
         data = pack({**applied.__dict__, "plan": plan, "cloud": cloud})

@@ -9,7 +9,7 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.explain.check_result import CheckResult, failed, unknown
 from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.evidence.conf_values import items, other
-from wholecard.explain.evidence.evidence import Aggregate
+from wholecard.explain.evidence.evidence import HostAggregate
 from wholecard.nova.conf.service_conf import as_boolean
 
 _FILTER = "AggregateInstanceExtraSpecsFilter"
@@ -60,7 +60,7 @@ def _compared(compare: Callable[[float, float], bool], value: str, requested: st
         return False
 
 
-def unmet(aggregates: Iterable[Aggregate], specs: Mapping[str, str]) -> tuple[str, str] | None:
+def unmet(aggregates: Iterable[HostAggregate], specs: Mapping[str, str]) -> tuple[str, str] | None:
     """The first extra spec about aggregates, key and value, that those of a host do not meet.
 
     nova, nova/scheduler/filters/aggregate_instance_extra_specs.py: keys of the scope, and those
@@ -81,8 +81,8 @@ def unmet(aggregates: Iterable[Aggregate], specs: Mapping[str, str]) -> tuple[st
 
 
 def isolated(
-    aggregates: Iterable[Aggregate], traits: frozenset[str]
-) -> tuple[Aggregate, str] | None:
+    aggregates: Iterable[HostAggregate], traits: frozenset[str]
+) -> tuple[HostAggregate, str] | None:
     """The first aggregate that is reserved for requests with a trait that is not among these.
 
     nova, nova/scheduler/request_filter.py, `isolate_aggregates` (Train).

@@ -7,7 +7,7 @@ from wholecard.explain.check_result import CheckResult, failed, ok, unknown
 from wholecard.explain.checks import aggregates
 from wholecard.explain.checks.host_case import ASK_CLOUD, PROVIDERS, HostCase
 from wholecard.explain.evidence.requested_devices import NO_FALLBACK, no_second_query, traits_of
-from wholecard.nova.flavor.resource_request import Demand, ResourceRequest, resource_request
+from wholecard.nova.flavor.resource_request import ResourceDemand, ResourceRequest, resource_request
 
 _ZONES = "openstack availability zone list"
 # What in the request asks for a trait, by the beginning of its name (nova/scheduler/utils.py and
@@ -64,7 +64,7 @@ def _groups_found(case: HostCase, request: ResourceRequest) -> bool:
     return whole and bool(last) and last[0].has_candidates is True
 
 
-def _too_little(case: HostCase, tree: ProviderTree, demand: Demand) -> CheckResult | None:
+def _too_little(case: HostCase, tree: ProviderTree, demand: ResourceDemand) -> CheckResult | None:
     """The failure by an amount. Any one provider of the host may have a class of it.
 
     Where none has DISK_GB, the host's disks may be another provider's that it shares.

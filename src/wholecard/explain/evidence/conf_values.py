@@ -14,17 +14,17 @@ _BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
 
 
 @dataclass(frozen=True)
-class Setting:
+class ConfValue:
     """A value as nova reads it, and its position as `file:line`."""
 
     text: str
     position: str
 
 
-def settings(conf: NovaConf, name: str, release: Release) -> tuple[Setting, ...]:
+def settings(conf: NovaConf, name: str, release: Release) -> tuple[ConfValue, ...]:
     """The values of one of `OPTIONS`, by the option's newest name; empty where it is not set."""
     entries = conf.effective(_BY_NAME[name], release.nova).entries
-    return tuple(Setting(conf.substituted(entry).text, _position(entry)) for entry in entries)
+    return tuple(ConfValue(conf.substituted(entry).text, _position(entry)) for entry in entries)
 
 
 def spelled(name: str, release: Release) -> Spelling:
@@ -61,12 +61,12 @@ def items(conf: NovaConf, name: str, release: Release) -> tuple[tuple[str, ...],
     return (split_list(values[-1].text), values[-1].position) if values else None
 
 
-def other(conf: NovaConf, section: str, name: str) -> Setting | None:
+def other(conf: NovaConf, section: str, name: str) -> ConfValue | None:
     """An option that is not about cards; the last value wins. None where it is not set."""
     entries = conf.find(section, name)
     if not entries:
         return None
-    return Setting(conf.substituted(entries[-1]).text, _position(entries[-1]))
+    return ConfValue(conf.substituted(entries[-1]).text, _position(entries[-1]))
 
 
 def files(conf: NovaConf) -> str:

@@ -20,7 +20,7 @@ Demand = Literal["machine", "traits", "groups", "class", "card traits", "count"]
 
 
 @dataclass(frozen=True)
-class ComputeService:
+class ComputeServiceState:
     """nova-compute on a host, as `openstack compute service list` shows it."""
 
     up: bool
@@ -52,7 +52,7 @@ class Guest:
 
 
 @dataclass(frozen=True)
-class Aggregate:
+class HostAggregate:
     """A host aggregate that the host is in."""
 
     name: str
@@ -72,12 +72,12 @@ class HostEvidence:
     conf: NovaConf | None = None
     facts: Host | None = None
     facts_source: str = ""
-    service: ComputeService | None = None
+    service: ComputeServiceState | None = None
     provider_tree: ProviderTree | None = None
     taken: Mapping[str, str] | None = None
     guests: tuple[Guest, ...] | None = None
     zones: tuple[str, ...] | None = None
-    aggregates: tuple[Aggregate, ...] | None = None
+    aggregates: tuple[HostAggregate, ...] | None = None
     queries: tuple[CandidatesQuery, ...] = ()
     refused: tuple[str, ...] = ()
 

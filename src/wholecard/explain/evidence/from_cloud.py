@@ -13,16 +13,15 @@ from openstack.connection import Connection
 from wholecard.cloud.client.compute_services import Hypervisor, compute_services, hypervisors
 from wholecard.cloud.client.errors import CloudError, api_errors
 from wholecard.cloud.client.failed_servers import FailedServer, failed_server
-from wholecard.cloud.operations.aggregates import Aggregate as CloudAggregate
-from wholecard.cloud.operations.aggregates import aggregates
+from wholecard.cloud.operations.aggregates import Aggregate, aggregates
 from wholecard.core.releases import RELEASES, Release
 from wholecard.explain.evidence.card_providers import has_cards
 from wholecard.explain.evidence.evidence import (
-    Aggregate,
     CandidatesQuery,
-    ComputeService,
+    ComputeServiceState,
     Evidence,
     Guest,
+    HostAggregate,
     HostEvidence,
     Refusal,
     merged_hosts,
@@ -154,10 +153,10 @@ def _hosts(
     return _with_guests(reader, evidence, chosen, tuple(hosts))
 
 
-def _services(reader: CloudReader) -> dict[str, ComputeService]:
+def _services(reader: CloudReader) -> dict[str, ComputeServiceState]:
     """The state of each nova-compute by its host."""
     return {
-        service.host: ComputeService(
+        service.host: ComputeServiceState(
             service.state == "up", service.status == "enabled", service.disabled_reason or ""
         )
         for service in reader.read("services", compute_services) or ()
@@ -166,7 +165,7 @@ def _services(reader: CloudReader) -> dict[str, ComputeService]:
 
 
 def _with_aggregates(
-    host: HostEvidence, hypervisor: Hypervisor, groups: Iterable[CloudAggregate]
+    host: HostEvidence, hypervisor: Hypervisor, groups: Iterable[Aggregate]
 ) -> HostEvidence:
     """The host with its aggregates, and with the zones that they make."""
     joined = [group for group in groups if hypervisor.service_host in group.hosts]
@@ -174,7 +173,7 @@ def _with_aggregates(
     return replace(
         host,
         zones=tuple(dict.fromkeys(zone for zone in zones if zone)) or (_NO_ZONE,),
-        aggregates=tuple(Aggregate(group.name, group.metadata) for group in joined),
+        aggregates=tuple(HostAggregate(group.name, group.metadata) for group in joined),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
 from wholecard.core.releases import Release
-from wholecard.explain.evidence.conf_values import Setting, settings
+from wholecard.explain.evidence.conf_values import ConfValue, settings
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence
 from wholecard.explain.evidence.requested_devices import RequestedDevices, host_rules
 from wholecard.nova import match
@@ -73,7 +73,7 @@ def devices_on(evidence: Evidence, host: HostEvidence, requested: RequestedDevic
     return _with_specs(bare, host.name, settings(host.conf, "device_spec", evidence.release))
 
 
-def _with_specs(bare: HostDevices, name: str, values: Sequence[Setting]) -> HostDevices:
+def _with_specs(bare: HostDevices, name: str, values: Sequence[ConfValue]) -> HostDevices:
     """The devices of the host of that name, with the specs of these values of device_spec."""
     sysfs = match.DeviceSysfs(bare.devices or ())
     specs: list[Spec] = []

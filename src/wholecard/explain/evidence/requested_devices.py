@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import LATEST, Release
-from wholecard.explain.evidence.conf_values import Setting, boolean, other, settings
+from wholecard.explain.evidence.conf_values import ConfValue, boolean, other, settings
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence
 from wholecard.nova import match
 from wholecard.nova.conf.service_conf import NovaConf, as_boolean
@@ -141,7 +141,7 @@ def _names(text: str) -> Iterable[str]:
     return (name.strip(),) if isinstance(name, str) else ()
 
 
-def _first_refused(values: tuple[Setting, ...], rules: Rules) -> str:
+def _first_refused(values: tuple[ConfValue, ...], rules: Rules) -> str:
     """The position of the first value at which nova stops: the shortest beginning it refuses."""
     for number in range(1, len(values) + 1):
         try:

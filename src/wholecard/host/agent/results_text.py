@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from wholecard.core.report_text import table
-from wholecard.host.changing.verify import Evidence
+from wholecard.host.changing.verify import BindingEvidence
 from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.transaction.engine import Outcome
 
 
-def evidence_text(evidence: Sequence[Evidence]) -> str:
+def evidence_text(evidence: Sequence[BindingEvidence]) -> str:
     """A row for each function: driver, group, and when it was claimed at boot."""
     rows = [
         (

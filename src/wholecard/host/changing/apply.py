@@ -11,7 +11,7 @@ from typing import Any
 from wholecard.core import Finding, Plan, RefusedError, Step, WholecardError
 from wholecard.host.changing import in_use, journal
 from wholecard.host.changing.free_space import refuse_without_room
-from wholecard.host.changing.journal import Applied, HostJournal, HostJournalEntry
+from wholecard.host.changing.journal import AppliedHostPlan, HostJournal, HostJournalEntry
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import read_boot_id
@@ -42,7 +42,7 @@ class HostSystem(engine.System[HostJournalEntry, HostContext]):
         backup.refuse_damaged()
         return HostContext(self.root, descriptor, read_boot_id(self.root), backup)
 
-    def begin(self, applied: Applied) -> HostJournalEntry:
+    def begin(self, applied: AppliedHostPlan) -> HostJournalEntry:
         """Begin a journal, with the backups."""
         return self.journal.begin(applied)
 
@@ -93,7 +93,7 @@ def apply(
     Raises as `engine.apply` does; the host refuses where there is no room, and with RefusedError
     where a function to be bound is in use.
     """
-    applied = Applied(
+    applied = AppliedHostPlan(
         plan=plan,
         cards=desired.cards,
         functions=tuple(str(claim) for claim in claims(host, desired)),
@@ -110,7 +110,7 @@ def apply_files(root: Path, plan: Plan, progress: Progress = silent) -> Outcome:
     """
     newest = journal.newest(root)
     before = newest.read() if newest is not None else None
-    applied = Applied(
+    applied = AppliedHostPlan(
         plan=plan,
         cards=before.cards if before else (),
         functions=before.functions if before else (),

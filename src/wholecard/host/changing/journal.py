@@ -33,7 +33,7 @@ __all__ = ["APPLIED", "APPLYING", "ROLLED_BACK", "ROLLING_BACK"]
 
 
 @dataclass(frozen=True)
-class Applied:
+class AppliedHostPlan:
     """What one apply was about: the plan, the cards by slot, the functions, the boot, the time."""
 
     plan: Plan
@@ -50,7 +50,7 @@ class Applied:
 class HostJournalEntry(JournalEntry):
     """One journal of a host."""
 
-    def read(self) -> Applied:
+    def read(self) -> AppliedHostPlan:
         """The plan and what it was made for. Raises WholecardError where it cannot be read."""
         applied = unpack(self.directory / "plan.json", _applied)
         self.refuse_strange(len(applied.plan.actions))
@@ -61,8 +61,8 @@ class HostJournalEntry(JournalEntry):
         return read_backup(self.directory / "before")
 
 
-def _applied(data: dict[str, Any]) -> Applied:
-    return Applied(
+def _applied(data: dict[str, Any]) -> AppliedHostPlan:
+    return AppliedHostPlan(
         plan=plan_from_json(data["plan"]),
         cards=texts(data["cards"]),
         functions=texts(data["functions"]),
@@ -93,7 +93,7 @@ class HostJournal(journal_store.Journal[HostJournalEntry]):
         """No cards."""
         return {"cards": []}
 
-    def begin(self, applied: Applied) -> HostJournalEntry:
+    def begin(self, applied: AppliedHostPlan) -> HostJournalEntry:
         """Begin a journal: the plan and the backups are written, then the folder gets its name.
 
         What fails before that leaves no trace, for nothing was changed yet.

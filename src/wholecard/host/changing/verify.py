@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
-from wholecard.host.changing.journal import Applied
+from wholecard.host.changing.journal import AppliedHostPlan
 from wholecard.host.checks.iommu import check_iommu
 from wholecard.host.checks.iommu_group import check_together, check_viable, driver_finding
 from wholecard.host.desired_state import DesiredState
@@ -22,7 +22,7 @@ _REBUILD = (
 
 
 @dataclass(frozen=True)
-class Evidence:
+class BindingEvidence:
     """What was seen of one function. `claimed` is in seconds since boot, None where not seen."""
 
     address: str
@@ -41,10 +41,10 @@ class Verification:
     """Findings, none where all is well, and what was seen of each function."""
 
     findings: tuple[Finding, ...]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[BindingEvidence, ...]
 
 
-def verify(host: Host, log: tuple[Record, ...] | None, applied: Applied) -> Verification:
+def verify(host: Host, log: tuple[Record, ...] | None, applied: AppliedHostPlan) -> Verification:
     """Compare the host as it is now with what was applied.
 
     A function is looked for at its path of slots, which stays when buses are renumbered. `log` is
@@ -81,10 +81,10 @@ def _placed_and_bound(claim: Claim, function: Function, rebooted: bool) -> Itera
         yield _not_taken(claim, function, rebooted)
 
 
-def _evidence(function: Function, claims: dict[str, float]) -> Evidence:
+def _evidence(function: Function, claims: dict[str, float]) -> BindingEvidence:
     claimed = claims.get(str(function.address))
     group = function.iommu_group
-    return Evidence(str(function.address), function.ids, function.driver, group, claimed)
+    return BindingEvidence(str(function.address), function.ids, function.driver, group, claimed)
 
 
 def _find(host: Host, claim: Claim) -> Function | None:
@@ -100,7 +100,7 @@ def _find(host: Host, claim: Claim) -> Function | None:
 
 
 def _groups(
-    host: Host, applied: Applied, planned: list[Claim], functions: list[Function]
+    host: Host, applied: AppliedHostPlan, planned: list[Claim], functions: list[Function]
 ) -> list[Finding]:
     """What is wrong with the groups of the cards that were applied, wherever they are now."""
     slot_of = {claim: Address.parse(claim.address).slot_key for claim in planned}

@@ -19,7 +19,7 @@ REMIND_SECONDS = 15.0
 
 
 @dataclass
-class Step:
+class LabStep:
     """One step: what, its start (seconds after the story's), how long, and what was seen."""
 
     title: str
@@ -39,7 +39,7 @@ class Story:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.steps: list[Step] = []
+        self.steps: list[LabStep] = []
         self._began = time.monotonic()
         self._lock = threading.Lock()
         self._reminded: dict[int, float] = {}
@@ -49,9 +49,9 @@ class Story:
         return time.monotonic() - self._began
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
+    def step(self, title: str) -> Iterator[LabStep]:
         """One step; it ends with the block, and has failed where an exception leaves the block."""
-        step = Step(title, self.elapsed())
+        step = LabStep(title, self.elapsed())
         with self._lock:
             self.steps.append(step)
         try:
@@ -70,7 +70,7 @@ class Story:
                 self.console.print(f"\n[bold]{escape(title)}[/bold]")
             self.console.print(Text(text), soft_wrap=True)
 
-    def _print_ended(self, step: Step) -> None:
+    def _print_ended(self, step: LabStep) -> None:
         mark = "[red]✗[/red]" if step.failed else "[green]✓[/green]"
         note = f"  [dim]{escape(step.note)}[/dim]" if step.note else ""
         line = f"{mark} {escape(f'{step.title:<58}')} {step.seconds:6.1f} s{note}"

@@ -26,7 +26,7 @@ def seed_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
     key = key_of(root.name, environment.name, key_of_files(*(here / name for name in MADE_BY)))
 
     def build(target: Path) -> None:
-        values = service_settings.Settings(choose(), service_settings.make_secrets())
+        values = service_settings.ServiceSettings(choose(), service_settings.make_secrets())
         control = Control(root, environment, target, folder.run, values.ports, SERVICE)
         service_settings.write_private(target / SECRETS, json.dumps(dict(values.secrets)))
         service_settings.write_all(values, target, environment)
@@ -45,7 +45,7 @@ def seed_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
     return cache.entry(folder.cache, "seed", key, build, (SECRETS, "mysql/ibdata1"))
 
 
-def _fill(control: Control, values: service_settings.Settings) -> None:
+def _fill(control: Control, values: service_settings.ServiceSettings) -> None:
     control.make_databases()
     control.start_mariadb()
     control.sql("".join(f"create database {name} character set utf8mb3;" for name in DATABASES))

@@ -8,7 +8,7 @@ from openstack.connection import Connection
 from openstack.identity.v3._proxy import Proxy as Identity
 
 from wholecard.cloud.client.errors import api_errors
-from wholecard.lab.control.service_settings import USERS, Settings, node_url
+from wholecard.lab.control.service_settings import USERS, ServiceSettings, node_url
 
 REGION = "RegionOne"
 # Service, its type in the catalog, the path behind its address.
@@ -21,7 +21,7 @@ SERVICES = (
 )
 
 
-def register(conn: Connection, settings: Settings) -> None:
+def register(conn: Connection, settings: ServiceSettings) -> None:
     """Create or correct the services' users and endpoints; what is right is left alone.
 
     Public endpoints are on the machine's loopback, internal ones are those that a node reaches.
@@ -54,7 +54,7 @@ def _users(identity: Identity, secrets: Mapping[str, str]) -> None:
             identity.assign_project_role_to_user(project, user, roles[role])
 
 
-def _endpoints(identity: Identity, settings: Settings) -> None:
+def _endpoints(identity: Identity, settings: ServiceSettings) -> None:
     services = {service.type: service for service in identity.services()}
     endpoints = {
         (endpoint.service_id, endpoint.interface): endpoint for endpoint in identity.endpoints()

@@ -21,7 +21,7 @@ CLOUD = "wholecard-lab"
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServiceSettings:
     """What every configuration file of a lab is made from: its ports and its secrets."""
 
     ports: Mapping[str, int]
@@ -84,7 +84,7 @@ def write_private(path: Path, text: str) -> None:
     write_atomically(path, text.encode(), 0o600)
 
 
-def write_all(settings: Settings, run: Path, environment: Path) -> None:
+def write_all(settings: ServiceSettings, run: Path, environment: Path) -> None:
     """Write every service's configuration below `run/etc`, as its package would in `/etc`."""
     etc = run / "etc"
     for service, name in (("keystone", "keystone.conf"), ("placement", "placement.conf"),

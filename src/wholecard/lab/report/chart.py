@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wholecard.lab.base.steps import Step
+from wholecard.lab.base.steps import LabStep
 
 WIDTH = 1000
 LABELS = 396
@@ -69,7 +69,7 @@ class Chart:
         return tuple(side for side in SIDES if any(bar.side == side for bar in self.bars))
 
 
-def chart(steps: Sequence[Step], total: float) -> Chart:
+def chart(steps: Sequence[LabStep], total: float) -> Chart:
     """The chart of a story of `total` seconds; a step without an end is drawn to the story's."""
     ordered = sorted(steps, key=lambda step: step.started)
     end = max([total, *(step.started + (step.seconds or 0.0) for step in ordered), 1.0])
@@ -93,14 +93,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
-def side_of(step: Step) -> str:
+def side_of(step: LabStep) -> str:
     """Whose step it is: its title begins with `node:`, `cloud:` or `server NAME:`."""
     head, colon, _ = step.title.partition(":")
     side = head.partition(" ")[0]
     return side if colon and side in SIDES else ""
 
 
-def _bar(step: Step, number: int, scale: float, end: float) -> Bar:
+def _bar(step: LabStep, number: int, scale: float, end: float) -> Bar:
     seconds = end - step.started if step.seconds is None else step.seconds
     label = step.title
     if len(label) > LABEL_CHARACTERS:

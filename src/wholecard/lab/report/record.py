@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wholecard.core import Finding
-from wholecard.lab.base.steps import Step
+from wholecard.lab.base.steps import LabStep
 
 # What `explain` says where servers have all the cards.
 TAKEN = "WC318"
@@ -81,7 +81,7 @@ class DemoRecord:
     versions: dict[str, str] = field(default_factory=dict)
     stations: list[Station] = field(default_factory=list)
     servers: list[ServerRecord] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[LabStep] = field(default_factory=list)
     seconds_to_proof: float = 0.0
     seconds: float = 0.0
     memory_bytes: dict[str, int] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 
 from wholecard.core.units import counted
-from wholecard.lab.base.steps import Step
+from wholecard.lab.base.steps import LabStep
 from wholecard.lab.report.chart import chart, duration
 from wholecard.lab.report.record import DemoRecord, ServerRecord
 from wholecard.lab.report.topology import way
@@ -86,7 +86,7 @@ def outcome(record: DemoRecord) -> DemoOutcome:
     return DemoOutcome(True, f"All proved: {functions} in {counted(len(asked), 'server')}")
 
 
-def _failed_steps(steps: Sequence[Step]) -> list[str]:
+def _failed_steps(steps: Sequence[LabStep]) -> list[str]:
     failed = [f"step failed: {step.title}" for step in steps if step.failed]
     return failed + [
         f"step unfinished: {step.title}"

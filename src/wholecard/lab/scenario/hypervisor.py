@@ -17,7 +17,7 @@ from wholecard.host.agent.zipapp import build_agent
 from wholecard.host.facts.host import Host
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.node_spec import GPU_NODE
-from wholecard.lab.base.steps import Step, Story
+from wholecard.lab.base.steps import LabStep, Story
 from wholecard.lab.lab import IMAGE_INSIDE, Lab
 from wholecard.lab.node.manifest import Manifest, read_manifest
 from wholecard.lab.node.node import LabNode
@@ -143,6 +143,6 @@ def roll_back(node: LabNode, agent: Agent, story: Story, before: Manifest) -> No
     _tell(story, step, only=1)
 
 
-def _tell(story: Story, step: Step, only: int | None = None) -> None:
+def _tell(story: Story, step: LabStep, only: int | None = None) -> None:
     for title, text in step.evidence[:only]:
         story.say(text, title=f"$ {title}")

@@ -35,7 +35,7 @@ QUEUE_SECONDS = 300
 
 
 @dataclass(frozen=True)
-class Setting:
+class TuningSetting:
     """One option: its section, name and value as in the file, and the reason for it.
 
     `since` is the first nova major whose nova.conf or placement.conf has it. Placement has numbers
@@ -49,7 +49,7 @@ class Setting:
     since: int
 
 
-def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[Setting, ...]:
+def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[TuningSetting, ...]:
     """What one role's file should set, by section; empty where the defaults are right.
 
     `major` is nova's (13 is Mitaka, 34 is 2026.2). `cards_per_host` is the largest number of cards
@@ -86,15 +86,15 @@ def is_too_wide(major: int, cards_per_host: int) -> bool:
 
 def _setting(
     name: str, value: str, reason: str, major: int, only: Capability | None = None
-) -> Setting:
+) -> TuningSetting:
     """The option by its name in that release, or its newest; `only`: it helps since then."""
     option = by_name(name)
     spelling = option.spelling(major) or option.spellings[0]
     since = max(spelling.since, only.since if only else 0)
-    return Setting(spelling.section, spelling.name, value, reason, since)
+    return TuningSetting(spelling.section, spelling.name, value, reason, since)
 
 
-def _placement(major: int, cards: int, hosts: int) -> tuple[Setting, ...]:
+def _placement(major: int, cards: int, hosts: int) -> tuple[TuningSetting, ...]:
     shuffled = _setting("randomize_allocation_candidates", "true",
         "nova tries one candidate of each host: in a fixed order all servers try the same cards",
         major, Capability.PCI_IN_PLACEMENT)  # fmt: skip
@@ -114,7 +114,7 @@ def _placement(major: int, cards: int, hosts: int) -> tuple[Setting, ...]:
     )  # fmt: skip
 
 
-def _scheduler(major: int, hosts: int) -> tuple[Setting, ...]:
+def _scheduler(major: int, hosts: int) -> tuple[TuningSetting, ...]:
     subset = _setting("host_subset_size", str(min(hosts, SUBSET_MAX)),
         "servers requested at once begin on different hosts, not all on the best one",
         major)  # fmt: skip
@@ -134,14 +134,14 @@ def _scheduler(major: int, hosts: int) -> tuple[Setting, ...]:
     return (one_at_a_time, *choosing, workers)
 
 
-def _conductor(major: int) -> tuple[Setting, ...]:
+def _conductor(major: int) -> tuple[TuningSetting, ...]:
     reason = "a request that waits for its turn in nova-scheduler does not answer until then"
     only = Capability.PCI_IN_PLACEMENT
     timeout = _setting("rpc_response_timeout", str(QUEUE_SECONDS), reason, major, only)
     return (timeout, _attempts(major))
 
 
-def _attempts(major: int) -> Setting:
+def _attempts(major: int) -> TuningSetting:
     """For nova-scheduler (how many alternate hosts) and nova-conductor (when to give up)."""
     reason = "a server that one host refuses is tried on more than two other hosts"
     return _setting("max_attempts", str(ATTEMPTS), reason, major)

@@ -30,7 +30,7 @@ _OLD_KEY = re.compile(r"(resources|trait)([1-9][0-9]*)?:(.*)")
 
 
 @dataclass(frozen=True)
-class Demand:
+class ResourceDemand:
     """What providers must have: amounts by class, required traits, and forbidden ones."""
 
     resources: Mapping[str, int] = field(default_factory=dict)
@@ -47,8 +47,8 @@ class ResourceRequest:
     Where it is `pinned`, nova asks a second time, for VCPU instead of PCPU.
     """
 
-    machine: Demand
-    groups: Mapping[str, Demand] = field(default_factory=dict)
+    machine: ResourceDemand
+    groups: Mapping[str, ResourceDemand] = field(default_factory=dict)
     root_required: frozenset[str] = frozenset()
     root_forbidden: frozenset[str] = frozenset()
     group_policy: str = ""
@@ -87,10 +87,10 @@ class _Groups:
         """Whether any group names one of these classes, even with an amount of 0."""
         return any(name in amounts for amounts in self.resources.values() for name in resources)
 
-    def demand(self, suffix: str) -> Demand:
+    def demand(self, suffix: str) -> ResourceDemand:
         """The group as it is sent: without amounts of 0."""
         amounts = self.resources.get(suffix, {})
-        return Demand(
+        return ResourceDemand(
             {name: amount for name, amount in amounts.items() if amount},
             frozenset(self.required.get(suffix, ())),
             frozenset(self.forbidden.get(suffix, ())),
@@ -99,7 +99,7 @@ class _Groups:
     def suffixes(self) -> tuple[str, ...]:
         """The groups that have a suffix and ask for anything."""
         names = dict.fromkeys((*self.resources, *self.required, *self.forbidden))
-        return tuple(name for name in names if name and self.demand(name) != Demand())
+        return tuple(name for name in names if name and self.demand(name) != ResourceDemand())
 
 
 def resource_request(

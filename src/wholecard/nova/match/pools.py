@@ -12,7 +12,7 @@ from wholecard.nova.match.pool import Pool, count_of, pools_of, reported
 from wholecard.nova.match.request import PciRequest
 from wholecard.nova.match.rules import Rules
 from wholecard.nova.match.spec import Spec
-from wholecard.nova.match.stages import Demand, HostCell, filters
+from wholecard.nova.match.stages import DeviceDemand, HostCell, filters
 from wholecard.nova.match.verdict import Stage, Trail, Verdict
 
 
@@ -71,7 +71,7 @@ class Pools:
             asks_placement = self.rules.has(Capability.PCI_IN_PLACEMENT)
             chosen = _chosen(request, provider_mapping) if asks_placement else ()
             cells = tuple(numa_cells or ())
-            demand = Demand(request, self.rules, cells, self.host_cells, chosen)
+            demand = DeviceDemand(request, self.rules, cells, self.host_cells, chosen)
             trails.append(_apply(pools, demand))
             if trails[-1].broken is not None:
                 break
@@ -87,7 +87,7 @@ def _chosen(request: PciRequest, mapping: Mapping[str, Sequence[str]] | None) ->
     return tuple(stored.split(",")) if stored else ()
 
 
-def _apply(pools: list[Pool], demand: Demand) -> Trail:
+def _apply(pools: list[Pool], demand: DeviceDemand) -> Trail:
     """Filter, then take the devices out of `pools`, which changes them."""
     requested = demand.request.count
     left: Sequence[Pool] = pools
@@ -122,7 +122,7 @@ def _stage(
     return Stage(name, count_of(came), count, addresses, reason, enough)
 
 
-def _split_provider(pools: Sequence[Pool], demand: Demand) -> str | None:
+def _split_provider(pools: Sequence[Pool], demand: DeviceDemand) -> str | None:
     """The first provider with devices in two pools, where nova follows Placement and refuses it."""
     if not demand.providers or not demand.rules.has(Capability.ONE_POOL_PER_PROVIDER):
         return None
@@ -130,7 +130,7 @@ def _split_provider(pools: Sequence[Pool], demand: Demand) -> str | None:
     return next((provider for provider, count in counts.items() if count > 1), None)
 
 
-def _consume(pools: list[Pool], left: Sequence[Pool], demand: Demand) -> None:
+def _consume(pools: list[Pool], left: Sequence[Pool], demand: DeviceDemand) -> None:
     if demand.providers:
         taken = Counter(demand.providers)
         for pool in left:

@@ -23,7 +23,7 @@ class HostCell:
 
 
 @dataclass(frozen=True)
-class Demand:
+class DeviceDemand:
     """A request with everything that the filters need besides the pools.
 
     `cells` are the host's NUMA nodes the guest sits on, empty for a guest without NUMA.
@@ -39,7 +39,7 @@ class Demand:
 
 
 Left = tuple[list[Pool], str]
-Filter = Callable[[Sequence[Pool], Demand], Left]
+Filter = Callable[[Sequence[Pool], DeviceDemand], Left]
 
 
 def filters(rules: Rules) -> tuple[tuple[str, Filter], ...]:
@@ -56,7 +56,7 @@ def filters(rules: Rules) -> tuple[tuple[str, Filter], ...]:
     return tuple(stages)
 
 
-def by_spec(pools: Sequence[Pool], demand: Demand) -> Left:
+def by_spec(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     """Pools that have every key of one of the request's specs."""
     ignored = PLACEMENT_TAGS if demand.rules.has(Capability.PCI_IN_PLACEMENT) else frozenset[str]()
     specs = [
@@ -88,7 +88,7 @@ def _word(value: Any, rules: Rules) -> Any:
     )
 
 
-def by_numa(pools: Sequence[Pool], demand: Demand) -> Left:
+def by_numa(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     """Pools on the NUMA nodes that the policy allows; the strictest choice with enough devices.
 
     nova tries the guest's own nodes first, whatever the policy. `required` stops there, `socket`
@@ -113,7 +113,7 @@ def by_numa(pools: Sequence[Pool], demand: Demand) -> Left:
     return sorted(pools, key=lambda pool: pool.keys.get("numa_node") not in (*cells, None)), ""
 
 
-def _by_socket(pools: Sequence[Pool], demand: Demand) -> Left:
+def _by_socket(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     host = demand.host_cells
     if host is None:
         return [], "the host reports no NUMA topology (policy socket)"
@@ -132,25 +132,25 @@ def _listed(values: Iterable[Any]) -> str:
     return ", ".join(str(value) for value in sorted(values, key=str)) or "none"
 
 
-def by_pf(pools: Sequence[Pool], demand: Demand) -> Left:
+def by_pf(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     """No PFs, unless one of the specs asks for them."""
     return _without(
         pools, demand, "type-PF", "they are PFs, which the alias does not ask for by device_type"
     )
 
 
-def by_vdpa(pools: Sequence[Pool], demand: Demand) -> Left:
+def by_vdpa(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     """No vDPA devices, unless one of the specs asks for them, as an alias cannot."""
     return _without(pools, demand, "vdpa", "they are vDPA devices, which aliases never get")
 
 
-def _without(pools: Sequence[Pool], demand: Demand, dev_type: str, reason: str) -> Left:
+def _without(pools: Sequence[Pool], demand: DeviceDemand, dev_type: str, reason: str) -> Left:
     if any(spec.get("dev_type") == dev_type for spec in demand.request.specs):
         return list(pools), ""
     return [pool for pool in pools if pool.keys.get("dev_type") != dev_type], reason
 
 
-def by_remote_managed(pools: Sequence[Pool], demand: Demand) -> Left:
+def by_remote_managed(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     """No remote-managed devices, unless one of the specs asks for them, as an alias cannot."""
     if any(truth(spec.get("remote_managed")) for spec in demand.request.specs):
         return list(pools), ""
@@ -158,7 +158,7 @@ def by_remote_managed(pools: Sequence[Pool], demand: Demand) -> Left:
     return left, "they are remote_managed, which aliases never get"
 
 
-def by_provider(pools: Sequence[Pool], demand: Demand) -> Left:
+def by_provider(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     """Pools of providers that Placement chose, with as many devices as it took there."""
     if not demand.providers:
         return list(pools), ""
@@ -167,7 +167,7 @@ def by_provider(pools: Sequence[Pool], demand: Demand) -> Left:
     return left, "Placement's allocation is of other providers, or of more than they have free"
 
 
-def by_live_migratable(pools: Sequence[Pool], demand: Demand) -> Left:
+def by_live_migratable(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     """Where all specs have live_migratable, only pools with the same value."""
     values = {spec.get("live_migratable") for spec in demand.request.specs}
     for word in ("true", "false"):

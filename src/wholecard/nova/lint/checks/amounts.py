@@ -10,7 +10,7 @@ from wholecard.core import Severity
 from wholecard.core.capabilities import Capability
 from wholecard.core.position import Position
 from wholecard.nova.conf.service_conf import as_boolean
-from wholecard.nova.desired.tuning import Setting, is_too_wide, tuning
+from wholecard.nova.desired.tuning import TuningSetting, is_too_wide, tuning
 from wholecard.nova.lint.checks.inventory import devices_given
 from wholecard.nova.lint.diagnostic import Diagnostic, entry_diagnostic, file_diagnostic
 from wholecard.nova.lint.service import Facts, Service
@@ -114,7 +114,7 @@ def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Di
             )  # fmt: skip
 
 
-def _additions(role: Role, missing: list[Setting]) -> str:
+def _additions(role: Role, missing: list[TuningSetting]) -> str:
     """The lines to add, those that other services must not read in a file of their own."""
     shared = [setting for setting in missing if _is_everybodys(setting)]
     own = [setting for setting in missing if not _is_everybodys(setting)]
@@ -125,7 +125,7 @@ def _additions(role: Role, missing: list[Setting]) -> str:
     return "\n".join(parts)
 
 
-def _is_enough(setting: Setting, text: str) -> bool:
+def _is_enough(setting: TuningSetting, text: str) -> bool:
     """Whether the value does what the setting is for; of other options any value is accepted.
 
     -1 is no limit (placement, conf/placement.py).
@@ -138,7 +138,7 @@ def _is_enough(setting: Setting, text: str) -> bool:
     return setting.name != "allocation_candidates_generation_strategy" or text == setting.value
 
 
-def _is_everybodys(setting: Setting) -> bool:
+def _is_everybodys(setting: TuningSetting) -> bool:
     """Whether every service would read it, where they share the file.
 
     Up to Newton nova-scheduler's own options are in [DEFAULT] and have its name.
@@ -146,5 +146,5 @@ def _is_everybodys(setting: Setting) -> bool:
     return setting.section == "DEFAULT" and not setting.name.startswith("scheduler_")
 
 
-def _lines(settings: list[Setting]) -> str:
+def _lines(settings: list[TuningSetting]) -> str:
     return "\n".join(f"    [{one.section}] {one.name} = {one.value}" for one in settings)
