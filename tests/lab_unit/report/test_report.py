@@ -225,7 +225,7 @@ def test_failed_step_is_marked() -> None:
 def test_refused_server_is_as_it_should_be() -> None:
     """The refusal for want of a card is shown as right, with nova's words."""
     result = verdict(demos.refused())
-    assert (result.state, result.words) == ("refused", "Refused, as it should be: no card was left")
+    assert (result.state, result.words) == ("refused", "Refused, as expected: no card was free")
     assert "No valid host was found." in page(demos.demo())
 
 

@@ -36,7 +36,7 @@ class DemoOutcome:
 
 @dataclass(frozen=True)
 class StepResult:
-    """One server's result. `state`: `good`, `refused` (as it should be) or `bad`."""
+    """One server's result. `state`: `good`, `refused` (as expected) or `bad`."""
 
     state: str
     words: str
@@ -100,7 +100,7 @@ def verdict(server: ServerRecord) -> StepResult:
     good = server.as_it_should_be
     if server.refusal_expected:
         if good:
-            return StepResult("refused", "Refused, as it should be: no card was left")
+            return StepResult("refused", "Refused, as expected: no card was free")
         return StepResult("bad", f"It should have been refused and is {server.status or 'unknown'}")
     if good and server.findings:
         return StepResult("good", "Proved, but the functions are of different cards (WC403)")
