@@ -183,21 +183,12 @@ def _show_outcome(sentence: str, outcome: Outcome) -> None:
 
 
 def _status_text(status: dict[str, Any]) -> str:
-    from wholecard.core.report_text import table
+    from wholecard.core.report_text import journal_lines, table
 
     if status["state"] == "clean":
         lines = ["Nothing is applied to this cloud from here."]
     else:
-        lines = [
-            f"journal {status['journal']}: {status['state']}, "
-            f"{status['done']} of {status['actions']} actions in effect",
-            f"site:        {status['site']}",
-        ]
-        if status["next"]:
-            lines.append(f"stopped at:  {status['next']}")
-            if status["failed"]:
-                lines.append(f"because:     {status['failed']}")
-            lines.append("Run apply to finish it or rollback to undo it.")
+        lines = journal_lines(status, f"site:        {status['site']}")
     if status["history"]:
         rows = [(entry["journal"], entry["state"], entry["site"]) for entry in status["history"]]
         lines += ["", table(("JOURNAL", "STATE", "SITE"), rows)]

@@ -7,7 +7,8 @@ from wholecard.core.units import counted
 # `inspect` prints a table and no findings, so the finding's own imports are not paid for here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from wholecard.core import Action, Finding
 
@@ -78,3 +79,21 @@ def progress_text(number: int, count: int, action: Action, seconds: float | None
     if seconds is None:
         return f"[{number}/{count}] {action.kind} {action.subject} ... "
     return f"{seconds:.1f} s\n"
+
+
+def journal_lines(status: Mapping[str, Any], about: str) -> list[str]:
+    """The newest journal in effect, a line on what it is about, and where a run of it stopped.
+
+    `status` is `transaction.journal_store`'s, of a host or of a cloud.
+    """
+    lines = [
+        f"journal {status['journal']}: {status['state']}, "
+        f"{status['done']} of {status['actions']} actions in effect",
+        about,
+    ]
+    if status["next"]:
+        lines.append(f"stopped at:  {status['next']}")
+        if status["failed"]:
+            lines.append(f"because:     {status['failed']}")
+        lines.append("Run apply to finish it or rollback to undo it.")
+    return lines

@@ -128,7 +128,7 @@ def alias_on_api(evidence: Evidence) -> CheckResult:
 
 
 def _not_defined(evidence: Evidence, api: NovaConf, aliases: Aliases, alias: str) -> CheckResult:
-    """nova-api does not know the alias: a computes' own, a name much like it, or nobody's."""
+    """nova-api does not know the alias: only computes have it, a similar name exists, or none."""
     release, rules = evidence.release, requested_devices.api_rules(evidence)
     known = ", ".join(aliases.by_name) or "none"
     having = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wholecard.core.report_text import table
+from wholecard.core.report_text import journal_lines, table
 from wholecard.host.changing.verify import BindingEvidence
 from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.transaction.engine import Outcome
@@ -33,17 +33,8 @@ def status_text(status: dict[str, Any]) -> str:
         if status["reboot_pending"]:
             lines.append("Not rebooted since the rollback.")
     else:
-        lines = [
-            f"journal {status['journal']}: {status['state']}, "
-            f"{status['done']} of {status['actions']} actions in effect",
-            f"cards:       {', '.join(status['cards'])}",
-        ]
-        if status["next"]:
-            lines.append(f"stopped at:  {status['next']}")
-            if status["failed"]:
-                lines.append(f"because:     {status['failed']}")
-            lines.append("Run apply to finish it or rollback to undo it.")
-        elif status["reboot_pending"]:
+        lines = journal_lines(status, f"cards:       {', '.join(status['cards'])}")
+        if status["reboot_pending"] and not status["next"]:
             lines.append("Not rebooted since.")
         lines += _drift_lines(status["drift"])
     if status["history"]:
