@@ -53,8 +53,8 @@ def up_command(topology: TopologyOption = Topology.APART) -> None:
 @app.command("demo")
 def demo_command(
     topology: TopologyOption = Topology.APART,
-    report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")]
-    = Path("report.html"),
+    report: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the report "
+                      "goes.")] = Path("report.html"),
 ) -> None:  # fmt: skip
     """Show the whole way: a bare node, its host prepared, servers with cards, their proof.
 

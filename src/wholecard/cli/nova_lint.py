@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from wholecard.nova.lint.request import Linted
     from wholecard.nova.options import Role
 
-Format = Literal["text", "json", "sarif", "github"]
+Format = Literal["table", "json", "yaml", "csv", "sarif", "github"]
 
 
 def lint_command(
@@ -31,8 +32,9 @@ def lint_command(
                     "do.")] = None,
     site: options.OptionalSite = None,
     release_name: options.ReleaseName = None,
-    format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, "
-                           "sarif or github.")] = "text",
+    format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table, "
+                           "json, yaml, csv, sarif or github.")] = "table",
+    columns: options.Columns = None,
     fix: Annotated[bool, typer.Option("--fix", help="Fix findings that have exactly one safe fix.")]
     = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: show the difference, "
@@ -52,6 +54,8 @@ def lint_command(
     if format_name not in get_args(Format):
         resolution = f"Choose one of {', '.join(get_args(Format))}."
         raise UsageError(f"there is no format {format_name!r}", resolution=resolution)
+    if columns and format_name in ("sarif", "github"):
+        raise UsageError(f"--format {format_name} has no columns", resolution="Leave --column out.")
     if dry_run and not fix:
         raise UsageError("--dry-run goes with --fix", resolution="Leave it out; lint only reads.")
     from wholecard.core.finding import exit_status
@@ -65,10 +69,10 @@ def lint_command(
     linted = read(LintRequest(files or (), role or (), by_role, options.of_computes(conf_files),
                               release_name, hosts_facts, host or (), site))  # fmt: skip
     if fix:
-        linted = _fix(linted, root, dry_run, quiet=format_name != "text")
+        linted = _fix(linted, root, dry_run, quiet=format_name != "table")
     diagnostics = linted.diagnostics
-    if not dry_run or format_name != "text":
-        _print(diagnostics, format_name, linted.not_checked(diagnostics))
+    if not dry_run or format_name != "table":
+        _print(diagnostics, format_name, columns or (), linted.not_checked(diagnostics))
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
 
 
@@ -109,8 +113,10 @@ def _finish(root: Path) -> None:
         finish(root)
 
 
-def _print(diagnostics: list[Diagnostic], format_name: str, unchecked: list[str]) -> None:
-    if format_name == "text":
+def _print(
+    diagnostics: list[Diagnostic], format_name: str, columns: Sequence[str], unchecked: list[str]
+) -> None:
+    if format_name == "table" and not columns:
         from rich.console import Console
 
         from wholecard.nova.lint.output.text import show
@@ -118,11 +124,14 @@ def _print(diagnostics: list[Diagnostic], format_name: str, unchecked: list[str]
         show(diagnostics, Console(highlight=False), unchecked)
         return
     from wholecard.nova.lint.output.github import to_github
-    from wholecard.nova.lint.output.plain_json import to_json
+    from wholecard.nova.lint.output.plain_data import to_text
     from wholecard.nova.lint.output.sarif import to_sarif
 
-    write = {"json": to_json, "sarif": to_sarif, "github": to_github}[format_name]
-    typer.echo(write(diagnostics), nl=False)
+    if format_name in ("sarif", "github"):
+        text = (to_sarif if format_name == "sarif" else to_github)(diagnostics)
+    else:
+        text = to_text(diagnostics, format_name, columns)
+    typer.echo(text, nl=False)
 
 
 def add(app: typer.Typer) -> None:
