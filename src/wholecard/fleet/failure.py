@@ -74,6 +74,6 @@ def _what_next(host: str, words: Sequence[str]) -> str:
     if words[0] in READING:
         return "Nothing was changed; run it again."
     return (
-        f"The command may still run on the host. See how far it is: wholecard --on {host} host "
-        "status. Where it is unfinished, apply finishes it and rollback undoes it."
+        f"The command may still run on the host. To see its progress: wholecard --on {host} host "
+        "status. If it is unfinished, apply finishes it and rollback undoes it."
     )

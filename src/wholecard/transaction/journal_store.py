@@ -247,7 +247,7 @@ class Journal(ABC, Generic[Entry]):
         with locked(
             self.lock_folder / "lock",
             f"another apply or rollback is running {self.system}",
-            f"Wait until it has ended; `{self.command} status` says how far it is.",
+            f"Wait until it has ended; `{self.command} status` shows its progress.",
         ) as descriptor:
             yield descriptor
 

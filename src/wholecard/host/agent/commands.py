@@ -76,8 +76,8 @@ def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState)
     # Another tree may be a copy of a host, whose sysfs is files that bind nothing.
     if host.boot.boot_id != read_boot_id(Path("/")):
         raise UsageError(
-            f"--now is for the running host, which {arguments.root} is not",
-            resolution="Leave --now out; the image binds its functions when it boots.",
+            f"--now works only on the running host, not with --root {arguments.root}",
+            resolution="Remove --now: the image binds its functions when it boots.",
         )
     bound = bound_functions(host, desired)
     for_guests = [function for function, driver in bound if driver == VFIO]

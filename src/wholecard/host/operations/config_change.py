@@ -60,7 +60,7 @@ class BootUnit:
                 (f"{UNITS}/{self.target}.wants/{self.name}",),
                 again=("systemctl", "disable", self.name),
             ),
-            "remove the unit's link, or disable the unit where the link has changed since",
+            "remove the unit's link, or disable the unit if the link has changed since",
             after=(f"{UNITS}/{self.name}",),
         )
 
