@@ -85,11 +85,14 @@ def test_flavor_of_the_site(
 @pytest.mark.parametrize(
     ("argv", "brief"),
     [
-        ([], "explain takes a flavor or a server"),
+        ([], "explain needs a flavor or a server"),
         (["--spec", "x=y", "--facts", "/nowhere/gpu-01.json"], "/nowhere/gpu-01.json"),
         (["--spec", "x=y", "--conf", "api.conf"], "--conf 'api.conf' names no role"),
         (["--spec", "x=y", "--conf", "apy=api.conf"], "nova has no role 'apy'"),
-        (["--spec", "x=y", "--conf", "api@gpu-01=api.conf"], "a host is for the role compute"),
+        (
+            ["--spec", "x=y", "--conf", "api@gpu-01=api.conf"],
+            "only the role compute can have a host",
+        ),
         (["--flavor", "x", "--spec", "y"], "--spec 'y' has no value"),
         (["--spec", "x=y", "--host", "gpu-09"], "nothing is known of gpu-09"),
         (["--spec", "x=y", "--conf", "api=/nowhere/api.conf"], "/nowhere/api.conf is not a file"),

@@ -102,7 +102,7 @@ def test_what_was_not_looked_at(
         (["api.conf", "--format", "xml"], "no format 'xml'"),
         (["api.conf", "-f", "sarif", "-c", "rule"], "has no columns"),
         (["wrong.conf", "-c", "ruel"], "no column 'ruel'"),
-        (["api.conf", "--dry-run"], "goes with --fix"),
+        (["api.conf", "--dry-run"], "works only with --fix"),
         (["--role", "api"], "no FILE is named"),
         (["--conf", "compute@gpu-09=compute.conf", "--site", "site.yaml"], "has no host 'gpu-09'"),
         (["--conf", "compute@gpu-01=nothing.conf"], "nothing.conf is not a file"),

@@ -21,15 +21,16 @@ Format = Literal["table", "json", "yaml", "csv", "sarif", "github"]
 
 def lint_command(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files that "
-                     "the service reads, in its order; of a folder every *.conf.")] = None,
-    role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="Who reads FILE: "
-                    "api, scheduler, conductor, compute or placement. Repeat it for a shared "
-                    "file.")] = None,
+        "the service reads, in the order in which it reads them; a folder means all its "
+        "*.conf.")] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="The role that "
+        "reads FILE: api, scheduler, conductor, compute or placement. Repeat it for a shared "
+        "file.")] = None,
     conf: options.Conf = None,
     facts: options.Facts = None,
-    host: Annotated[list[str] | None, typer.Option("--host", metavar="NAME", help="A host of the "
-                    "site file whose facts count. Without --host and --facts all hosts of the site "
-                    "do.")] = None,
+    host: Annotated[list[str] | None, typer.Option("--host", metavar="NAME", help="Check against "
+        "the facts of this host of the site file. Default: all its hosts, if --facts is not used "
+        "either.")] = None,
     site: options.OptionalSite = None,
     release_name: options.ReleaseName = None,
     format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table, "
@@ -37,13 +38,13 @@ def lint_command(
     columns: options.Columns = None,
     fix: Annotated[bool, typer.Option("--fix", help="Fix findings that have exactly one safe fix.")]
     = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: show the difference, "
-                       "change nothing.")] = False,
-    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="With --fix: the folder "
-                    "above the files whose var/lib/wholecard keeps the journal; / on a host.")]
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: show the diff and change "
+        "nothing.")] = False,
+    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="With --fix: a folder "
+        "that contains all the files. The journal is in var/lib/wholecard below it.")]
     = Path("/"),
 ) -> None:  # fmt: skip
-    """Find what is wrong in nova.conf: by nova's own rules, the release, the role and the host.
+    """Find errors in nova.conf: by nova's own rules, for the release, the role and the host.
 
     One role, or all at once:
 
@@ -55,9 +56,12 @@ def lint_command(
         resolution = f"Choose one of {', '.join(get_args(Format))}."
         raise UsageError(f"there is no format {format_name!r}", resolution=resolution)
     if columns and format_name in ("sarif", "github"):
-        raise UsageError(f"--format {format_name} has no columns", resolution="Leave --column out.")
+        raise UsageError(f"--format {format_name} has no columns", resolution="Remove --column.")
     if dry_run and not fix:
-        raise UsageError("--dry-run goes with --fix", resolution="Leave it out; lint only reads.")
+        raise UsageError(
+            "--dry-run works only with --fix",
+            resolution="Remove --dry-run: without --fix lint changes nothing.",
+        )
     from wholecard.core.finding import exit_status
     from wholecard.nova.lint.request import LintRequest, read
 
