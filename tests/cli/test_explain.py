@@ -94,10 +94,10 @@ def test_flavor_of_the_site(
             "only the role compute can have a host",
         ),
         (["--flavor", "x", "--spec", "y"], "--spec 'y' has no value"),
-        (["--spec", "x=y", "--host", "gpu-09"], "nothing is known of gpu-09"),
+        (["--spec", "x=y", "--host", "gpu-09"], "not a known host: gpu-09"),
         (["--spec", "x=y", "--conf", "api=/nowhere/api.conf"], "/nowhere/api.conf is not a file"),
-        (["--flavor", "x"], "nothing is known of flavor x"),
-        (["--flavor", "x", "--error", "No valid host was found."], "nothing is known of flavor x"),
+        (["--flavor", "x"], "no flavor x is known"),
+        (["--flavor", "x", "--error", "No valid host was found."], "no flavor x is known"),
     ],
 )
 def test_called_wrongly(argv: list[str], brief: str, capsys: pytest.CaptureFixture[str]) -> None:

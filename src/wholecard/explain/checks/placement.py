@@ -26,18 +26,18 @@ _TUNING = (
 )
 # What a query without candidates shows by the demand that it adds: rule, cause, fix.
 _DEMANDS = {
-    "machine": ("WC324", "too little of a class in the query is left",
-                "Use a smaller flavor, or free some there."),
+    "machine": ("WC324", "a resource class of the query has too little free",
+                "Use a smaller flavor, or delete or move servers there."),
     "traits": ("WC325", "the host lacks a trait that the request needs",
                "Compare `openstack resource provider trait list` with the query."),
-    "groups": ("WC324", "no provider has all that a group of the flavor asks for",
+    "groups": ("WC324", "no provider has everything that one request group of the flavor needs",
                "Compare the flavor's resourcesN and traitN with the host's providers."),
-    "class": ("WC320", "no card of that resource class is left",
+    "class": ("WC320", "no card of that resource class is free",
               "Compare `openstack resource provider inventory list` with the query."),
     "card traits": ("WC321", "no card of that class has the traits",
                     "Add the alias's traits to device_spec too."),
-    "count": ("WC318", "too few of the requested cards are left",
-              "Wait, delete or move a server, or ask for fewer."),
+    "count": ("WC318", "too few of the requested cards are free",
+              "Wait, delete or move a server, or request fewer cards."),
 }  # fmt: skip
 
 
@@ -72,8 +72,8 @@ def report(case: HostCase) -> CheckResult:
     if reports is False and case.asks_placement:
         return failed(
             "WC319",
-            f"nova asks Placement for the cards, and nova-compute on {host.name} does not report "
-            "them.",
+            f"nova requests the cards from Placement, but nova-compute on {host.name} does not "
+            "report them.",
             "Set [pci] report_in_placement = true there and restart nova-compute; nova does not "
             "let you turn it off again.",
             position,
@@ -94,12 +94,15 @@ def _reported(case: HostCase) -> CheckResult:
         return failed(
             "WC319",
             f"Placement has no card of {case.host.name}: nova-compute does not report them, or "
-            "its device_spec matches none.",
-            "Set [pci] report_in_placement = true there, let device_spec match, restart "
-            "nova-compute; its log names what it refuses.",
+            "its device_spec matches no card.",
+            "Set [pci] report_in_placement = true there, correct device_spec so that it matches "
+            "the cards, and restart nova-compute; its log says what it refuses.",
             PROVIDERS,
         )
-    says = "Placement has no card of this host, a cause only where nova asks it for cards"
+    says = (
+        "Placement has no card of this host; this is a cause only if nova requests cards from "
+        "Placement"
+    )
     return unknown(says, _IN_PLACEMENT_OPTION, PROVIDERS)
 
 
@@ -177,7 +180,7 @@ def inventory(case: HostCase) -> CheckResult:
         ]
         if sum(max(row.free, 0) for _, row in cards) < request.count:
             return _if_asked(case, _too_few(case, request, cards))
-    return ok("enough is left", _source(case))
+    return ok("enough is free", _source(case))
 
 
 def _too_few(
@@ -194,7 +197,7 @@ def _too_few(
             "WC322",
             f"Cards of {name} are reserved in Placement: "
             f"{_addresses(card for card, row in cards if row.reserved)}.",
-            "A one-time-use card is reserved after a server had it. Clean it, then:\n"
+            "A one-time-use card is reserved after a server has used it. Clean the card, then:\n"
             "    openstack resource provider inventory set --resource "
             f"{class_name}:reserved=0 --amend PROVIDER",
             _source(case),
@@ -204,8 +207,8 @@ def _too_few(
     by = f" by {', '.join(holders)}" if holders else ""
     return failed(
         "WC318",
-        f"Placement has no {class_name} left on {name}: {_addresses(used)} are allocated{by}.",
-        "Wait, delete or move a server. A deleted server that still holds one is an orphan:"
+        f"Placement has no free {class_name} on {name}: {_addresses(used)} are allocated{by}.",
+        "Wait, or delete or move a server. To find allocations of deleted servers:"
         "\n    nova-manage placement audit --verbose",
         _source(case),
     )
@@ -228,11 +231,13 @@ def candidates(case: HostCase) -> CheckResult:
         return _not_asked(case)
     ways = _ways(case)
     if case.asks_placement is None and ways:
-        return unknown("a cause only where nova asks Placement for cards", _IN_PLACEMENT_OPTION)
+        return unknown("a cause only if nova requests cards from Placement", _IN_PLACEMENT_OPTION)
     if ways >= _TOO_MANY:
         return _many_ways(case, ways)
     word = "way" if ways == 1 else "ways"
-    return ok(f"{ways} {word} to choose the cards" if ways else "no card is requested of it")
+    return ok(
+        f"{ways} {word} to choose the cards" if ways else "no card is requested from Placement"
+    )
 
 
 def _many_ways(case: HostCase, ways: int) -> CheckResult:
@@ -240,7 +245,7 @@ def _many_ways(case: HostCase, ways: int) -> CheckResult:
     conf, fix = case.evidence.placement, _tuning_fix(case)
     if conf is None:
         return unknown(
-            f"{ways:.1e} ways to choose the cards: without tuning Placement takes minutes",
+            f"{ways:.1e} ways to choose the cards: without tuning Placement needs minutes",
             "--conf placement=FILE, or --cloud NAME to ask it",
         )
     limited, optimised, position = _tuned(case, conf)
@@ -248,8 +253,10 @@ def _many_ways(case: HostCase, ways: int) -> CheckResult:
         return ok(f"{ways:.1e} ways, and Placement is tuned for it", position)
     if limited and len(case.evidence.hosts) == 1:
         # Measured: 3.5 s on one host, 29 s on ten (docs/explanation/placement-tuning.md).
-        slow = f"with one host it takes seconds, with more minutes: {fix}"
-        return ok(f"{ways:.1e} ways, of which Placement lists few", position, warning=slow)
+        slow = f"Placement needs seconds with one host, minutes with more: {fix}"
+        return ok(
+            f"{ways:.1e} ways, but Placement lists only a few of them", position, warning=slow
+        )
     return failed(
         "WC323",
         f"Placement would try {ways:.1e} ways to choose the cards of {case.host.name} and not "
@@ -331,7 +338,7 @@ def _if_asked(case: HostCase, result: CheckResult) -> CheckResult:
     """A failure that is one only where nova asks Placement for cards, which may not be known."""
     if case.asks_placement:
         return result
-    says = f"{result.says} That is a cause only where nova asks Placement for cards"
+    says = f"{result.says} This is a cause only if nova requests cards from Placement"
     return unknown(says, _IN_PLACEMENT_OPTION, *result.seen)
 
 
