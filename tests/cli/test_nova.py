@@ -208,7 +208,7 @@ def test_anothers_file_stops_it(
 
 
 WRONG = [
-    (("render", "--role", "api"), "give either a site file or cards"),
+    (("render", "--role", "api"), "use either a site file or --alias"),
     (("render", "--role", "api", "--alias", "x"), "is not a card"),
     (("render", "--alias", "x=10de:2330"), "neither a role"),
     (("render", "--alias", "x=10de:2330", "--role", "metal"), "no role 'metal'"),
