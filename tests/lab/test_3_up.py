@@ -83,7 +83,7 @@ def test_killed_and_taken_up_again(lab_is_up: Lab, lab_folder: LabFolder, tmp_pa
     half.wait(timeout=30)
     ran = wholecard("lab", "up")
     assert ran.status == 0, ran.stdout + ran.stderr
-    assert "wake from its saved state" in ran.stdout
+    assert "restore from its saved state" in ran.stdout
 
 
 def test_a_woken_lab_gives_cards(lab_is_up: Lab, lab_folder: LabFolder) -> None:

@@ -89,7 +89,7 @@ def steps() -> list[LabStep]:
     """Steps of which the node's and the cloud's run side by side."""
     rows = [
         ("private Debian root (QEMU, RabbitMQ, MariaDB, kernel)", 0.0, 0.1, ""),
-        ("OpenStack's locked environment (nova 34 and its peers)", 0.1, 0.1, ""),
+        ("OpenStack's locked environment (nova 34 and other services)", 0.1, 0.1, ""),
         ("OpenStack's databases", 0.2, 0.1, ""),
         ("node: power on, boot, ssh", 0.6, 29.5, "tcg, cards: apart"),
         ("cloud: databases, RabbitMQ", 0.6, 7.2, ""),

@@ -41,7 +41,7 @@ def demo(folder: LabFolder, story: Story, topology: Topology, report: Path) -> D
         rootless=is_rootless(), warm=False,
     )  # fmt: skip
     try:
-        lock = cache.locked(folder.lock, "another `lab up` is at work", timeout=1800)
+        lock = cache.locked(folder.lock, "another `lab up` is running", timeout=1800)
         with lock, nothing_half(folder):
             _walk(folder, story, topology, record)
     finally:
@@ -63,7 +63,7 @@ def _walk(folder: LabFolder, story: Story, topology: Topology, record: DemoRecor
     wrong = [server for server in record.servers if not server.as_it_should_be]
     if wrong:
         raise LabError(
-            f"{wrong[0].name} did not end as it should",
+            f"{wrong[0].name} did not end as expected",
             "\n".join(prove_cards.proof_text(server) for server in wrong),
             "The report has the evidence.",
         )
@@ -87,7 +87,7 @@ def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> 
     record.servers.insert(0, proved)
     record.seconds_to_proof = story.elapsed()
     story.say(prove_cards.proof_text(proved), title="the guest's proof: two-cards")
-    with story.step("what was seen at each station of the way") as step:
+    with story.step("what was seen at each step") as step:
         record.stations = stations.seen(lab, conn, first, proved)
         for station in record.stations:
             step.saw(station.name, "\n".join(station.seen))
