@@ -212,7 +212,7 @@ WRONG = [
     (("render", "--role", "api", "--alias", "x"), "is not a card"),
     (("render", "--alias", "x=10de:2330"), "neither a role"),
     (("render", "--alias", "x=10de:2330", "--role", "metal"), "no role 'metal'"),
-    (("render", "--alias", "x=10de:2330", "--layout", "puppet"), "no layout 'puppet'"),
+    (("render", "--alias", "x=10de:2330", "--layout", "puppet"), "unknown layout 'puppet'"),
     (("render", "--alias", "x=10de:2330", "--role", "api", "--layout", "kolla"), "--role prints"),
     (("render", "--alias", "x=10de:2330", "--host", "a", "--layout", "kolla"), "--host works only"),
     (

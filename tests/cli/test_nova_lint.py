@@ -95,7 +95,7 @@ def test_what_was_not_looked_at(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "no file is named"),
+        ([], "no file to check"),
         (["nothing.conf"], "nothing.conf is not a file"),
         (["api.conf", "--role", "ape"], "no role 'ape'"),
         (["api.conf", "--release", "2052.1"], "knows no OpenStack release"),
@@ -103,7 +103,7 @@ def test_what_was_not_looked_at(
         (["api.conf", "-f", "sarif", "-c", "rule"], "has no columns"),
         (["wrong.conf", "-c", "ruel"], "no column 'ruel'"),
         (["api.conf", "--dry-run"], "works only with --fix"),
-        (["--role", "api"], "no FILE is named"),
+        (["--role", "api"], "no FILE is given"),
         (["--conf", "compute@gpu-09=compute.conf", "--site", "site.yaml"], "has no host 'gpu-09'"),
         (["--conf", "compute@gpu-01=nothing.conf"], "nothing.conf is not a file"),
         (["api.conf", "--facts", "api.conf"], "cannot read a host's facts"),

@@ -25,7 +25,7 @@ from wholecard.host.agent import cli
 
 # Where an action failed, the error follows the action's name on its line.
 _ERROR = re.compile(r"^(?:\[.*\.\.\. )?error: (.*)$", re.MULTILINE)
-_WORDS = {0: "well", 1: "findings", 2: "called wrongly", 3: "broke"}
+_WORDS = {0: "ok", 1: "findings", 2: "called wrongly", 3: "failed"}
 _COLOURS = {0: "green", 1: "yellow"}
 
 

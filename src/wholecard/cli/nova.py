@@ -94,7 +94,7 @@ def _conf_of(role: str, texts: Iterable[str] | None) -> tuple[Path, ...]:
     paths = []
     for (name, _), files in options.conf_files(texts).items():
         if name != role:
-            what = f"the role {name} is not used here"
+            what = f"--conf {name}: only the files of the role {role} are used here"
             raise UsageError(what, resolution=f"Write --conf {role}=PATH.")
         paths += files
     return tuple(paths)
