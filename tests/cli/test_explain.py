@@ -130,7 +130,7 @@ def test_image_of_the_site_beside_words(tmp_path: Path, capsys: pytest.CaptureFi
     argv = ["explain", "--site", str(tmp_path / "site.yaml"),
             "--spec", "pci_passthrough:alias=h100:1", "--image"]  # fmt: skip
     assert run_app([*argv, "odd"]) == 1
-    assert "the image asks for a page size" in " ".join(capsys.readouterr().out.split())
+    assert "the image requests a page size" in " ".join(capsys.readouterr().out.split())
     assert run_app([*argv, "other"]) == 2
     assert f"{tmp_path / 'site.yaml'} has no image other" in capsys.readouterr().err
 

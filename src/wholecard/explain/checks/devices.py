@@ -186,7 +186,10 @@ def _too_few(case: HostCase, request: PciRequest, alike: tuple[Device, ...]) -> 
     has, fix = f"{len(alike)} of the {request.count} requested cards", FEWER
     if not alike:
         has = "no card"
-        fix = "Use a host that has the card, or correct the alias's ids: `lspci -nn` prints them."
+        fix = (
+            "Use a host that has the card, or correct the ids in the alias: `lspci -nn` prints a "
+            "card's ids."
+        )
     says = f"{case.host.name} has {has} with the ids {ids} of {request.alias}."
     return failed("WC312", says, fix, case.host.facts_source, position)
 
@@ -234,7 +237,7 @@ def _other_type(case: HostCase, request: PciRequest) -> CheckResult:
     types = sorted({device.dev_type for device in case.devices.alike(request)})
     requested = sorted({spec["dev_type"] for spec in request.specs if "dev_type" in spec})
     none = "has no device_type, which means type-PCI"
-    asks = f"asks for {', '.join(requested)}" if requested else none
+    asks = f"requests {', '.join(requested)}" if requested else none
     return failed(
         "WC314",
         f"The cards on {case.host.name} are {', '.join(types)}; the alias {request.alias} {asks}. "

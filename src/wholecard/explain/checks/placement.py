@@ -50,11 +50,11 @@ def _tree(case: HostCase) -> ProviderTree | None:
 
 
 def _source(case: HostCase) -> str:
-    return PROVIDERS if case.host.provider_tree else "what nova-compute there would report"
+    return PROVIDERS if case.host.provider_tree else "what nova-compute on the host would report"
 
 
 def _not_asked(case: HostCase) -> CheckResult:
-    return ok("Placement is not asked for cards", in_placement(case.evidence)[1])
+    return ok("nova does not request cards from Placement", in_placement(case.evidence)[1])
 
 
 def report(case: HostCase) -> CheckResult:
@@ -74,8 +74,8 @@ def report(case: HostCase) -> CheckResult:
             "WC319",
             f"nova requests the cards from Placement, but nova-compute on {host.name} does not "
             "report them.",
-            "Set [pci] report_in_placement = true there and restart nova-compute; nova does not "
-            "let you turn it off again.",
+            "Set [pci] report_in_placement = true there and restart nova-compute; it cannot be "
+            "turned off again.",
             position,
         )
     if host.provider_tree is not None:
@@ -150,8 +150,8 @@ def traits(case: HostCase) -> CheckResult:
         having = sorted(frozenset[str]().union(*(card.traits for card in cards)))
         result = failed(
             "WC321",
-            f"The alias {request.alias} asks for the traits {', '.join(sorted(required))}; no card "
-            f"of {case.host.name} has them all. They have {', '.join(having) or 'none'}.",
+            f"The alias {request.alias} requests the traits {', '.join(sorted(required))}; no card "
+            f"of {case.host.name} has them all. Their traits are: {', '.join(having) or 'none'}.",
             "Add the alias's traits to device_spec too, and restart nova-compute.",
             case.requested.position(request.alias),
             _source(case),
@@ -289,8 +289,8 @@ def _tuning_fix(case: HostCase) -> str:
     since = Capability.WIDE_PROVIDER_TREES.series
     return (
         "Set [filter_scheduler] pci_in_placement = false for nova-api, nova-scheduler and "
-        f"nova-conductor, and nova counts the cards itself; or upgrade to {since}, the first "
-        "whose Placement can be tuned for it."
+        f"nova-conductor, so that nova counts the cards itself; or upgrade to {since}, the first "
+        "release in which Placement can be tuned for it."
     )
 
 
@@ -322,7 +322,8 @@ def _queried(case: HostCase) -> CheckResult:
 
 
 def _skipped(case: HostCase) -> CheckResult | None:
-    """The result where Placement is not asked for cards, or where it is not known what it has."""
+    """The result where nova requests no cards from Placement, or where it is not known what it "
+    "has."""
     if case.asks_placement is False:
         return _not_asked(case)
     if _tree(case) is None:
