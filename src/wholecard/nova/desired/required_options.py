@@ -149,7 +149,9 @@ def _filters_reason(filters: Sequence[str], release: Release) -> str:
 
 
 def _cards(pci: PciConfig) -> Iterator[RequiredOption]:
-    omitted = "".join(f" {each.address} is left out: {each.reason}." for each in pci.omitted)
+    omitted = "".join(
+        f" {each.address} is not in this list: {each.reason}." for each in pci.omitted
+    )
     if pci.device_specs:
         yield RequiredOption(
             by_name("device_spec"),

@@ -164,7 +164,7 @@ def check_types(service: Service) -> Iterator[Diagnostic]:
             if wrong and "$" not in entry.value:
                 yield entry_diagnostic(
                     "WC207", Spot(entry, 0, len(entry.value.split("\n")[0])),
-                    f"{entry.name} has to be {wrong}: the service does not start",
+                    f"{entry.name} must be {wrong}: the service does not start",
                     "Write true or false." if option.kind == "boolean" else f"Write {wrong}.",
                 )  # fmt: skip
 

@@ -91,7 +91,7 @@ def check_nothing(service: Service) -> Iterator[Diagnostic]:
             )
 
 
-_LSPCI = "Write the ids and the address as lspci -Dnn prints them there."
+_LSPCI = "Write the ids and the address as lspci -Dnn prints them on the host."
 
 
 def _why(service: Service, spec: Spec) -> tuple[str, str]:
@@ -151,7 +151,7 @@ def _belongs(facts: Facts, function: Function) -> Iterator[tuple[str, str]]:
     uses = [use for use in facts.host.uses if use.address == str(function.address)]
     if uses:
         use = f"{uses[0].kind}: {uses[0].what}"
-        yield "WC247", f"which the host itself uses ({use}): nova takes it from the host"
+        yield "WC247", f"which the host itself uses ({use}): if a guest gets it, the host loses it"
     if is_bmc_display(function):
         display = "the display of the board's management controller"
         effect = "if a guest gets it, the host loses its remote console"
@@ -174,8 +174,8 @@ def check_companions(service: Service) -> Iterator[Diagnostic]:
                 "WC250", spec.value.at_value(spec.path),
                 f"gives {listed(companions)} besides the GPU: nova gives each of them to guests "
                 "separately, and cannot keep a card together",
-                "Name the GPU alone by its product_id or its function (.0), and bind the others to "
-                "vfio-pci.",
+                "Name only the GPU, by its product_id or its function (.0), and bind the other "
+                "functions to vfio-pci.",
             )  # fmt: skip
 
 

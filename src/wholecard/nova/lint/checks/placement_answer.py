@@ -91,7 +91,7 @@ def _on_no_node(read: ReadAlias, alias: Alias, computes: Sequence[Service]) -> I
 def _of_type(read: ReadAlias, alias: Alias, types: Sequence[str]) -> Diagnostic:
     requested = alias.specs[0].get("dev_type")
     spot = read.value.at_value(("device_type",) if requested else ("name",))
-    asks = f"asks for {requested}" if requested else "has no device_type and requests no PFs"
+    asks = f"requests {requested}" if requested else "has no device_type and requests no PFs"
     return entry_diagnostic(
         "WC254", spot,
         f"{asks}, and nova reports these devices as {' and '.join(types)}: no host has any",
@@ -157,7 +157,9 @@ def _typed(alias: ReadAlias, types: Sequence[str]) -> tuple[TextEdit, ...]:
     return (Spot(spot.entry, spot.offset, 0).edit(f'"device_type": "{types[0]}", '),)
 
 
-_LSPCI = "Write the ids as lspci -nn prints them there, or add a device_spec for these devices."
+_LSPCI = (
+    "Write the ids as lspci -nn prints them on the host, or add a device_spec for these devices."
+)
 
 
 def _reason(alias: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple[str, str]:
@@ -172,7 +174,7 @@ def _reason(alias: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple
         return _of_pools(alias, known), "Write the same keys into alias and device_spec."
     requested = ", ".join(":".join(pair) for pair in sorted(ids))
     present = [":".join(pair) for pair in near or sorted(given)]
-    return f"it asks for {requested}, and the hosts have {listed(present)}", _LSPCI
+    return f"it requests {requested}, but the hosts have {listed(present)}", _LSPCI
 
 
 def _not_given(ids: Ids, known: Known) -> tuple[str, str]:

@@ -51,7 +51,7 @@ def _by_name(service: Service) -> dict[str, list[ReadAlias]]:
 
 def _missing(service: Service, other: Service, alias: ReadAlias) -> Diagnostic:
     if other.role == "api":
-        consequence = "a flavor that asks for it is refused: PCI alias is not defined"
+        consequence = "nova-api refuses a flavor that requests it: PCI alias is not defined"
     else:
         consequence = "a resize or migration to such a host fails"
     where = other.conf.files[-1].path if other.conf.files else "its files"
