@@ -17,8 +17,8 @@ def not_started(host: str, result: Result) -> WholecardError:
     reasons = {
         NO_CONNECTION: (
             f"{host}: ssh does not reach it",
-            f"Make `ssh -o BatchMode=yes {host} true` work (with -F FILE where --ssh-config is "
-            "used): check the name, your key, and the host's key in known_hosts.",
+            f"Make `ssh -o BatchMode=yes {host} true` work (with -F FILE if you use "
+            "--ssh-config): check the name, your key, and the host's key in known_hosts.",
         ),
         NO_PYTHON: (
             f"{host}: no Python 3.9 or newer there",

@@ -280,7 +280,7 @@ def _lacking(subject: str, what: str, since: int, release: Release) -> Finding:
         "WC332",
         subject,
         Severity.WARNING,
-        f"It asks for {what}, which nova has since {str(first).capitalize()}; this cloud is "
+        f"It requests {what}, which nova has since {str(first).capitalize()}; this cloud has "
         f"{str(release).capitalize()}. It is skipped.",
         f"Remove it from the site file, or upgrade to {str(first).capitalize()}.",
     )

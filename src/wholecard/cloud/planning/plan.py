@@ -153,8 +153,8 @@ def _unchangeable_image(image: Image, file: ImageFile) -> Finding:
         f"image {image.name}",
         f"Glance has it with other content than {file.path}, and an image's content cannot be "
         "changed.",
-        "Give the new one another name, or delete the old one: servers that were created from it "
-        f"may need it to be rebuilt.\n  openstack image delete {image.id}",
+        "Give the new image another name, or delete the old one. Servers that were created from "
+        f"the old image may need it for a rebuild.\n  openstack image delete {image.id}",
     )
 
 
@@ -206,7 +206,8 @@ def _plan_flavor(
                 "WC331",
                 f"flavor {flavor.name}",
                 f"{'; '.join(lines)}. nova cannot change these values of a flavor.",
-                "Give the new one another name, or delete the old one: its servers have a copy.\n"
+                "Give the new flavor another name, or delete the old one; its servers keep a copy "
+                "of it.\n"
                 f"  openstack flavor delete {flavor.id}",
             )
         )

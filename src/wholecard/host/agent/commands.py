@@ -110,7 +110,10 @@ def _apply(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     entry = journal.newest(arguments.root)
     if entry is None:
-        raise UsageError("nothing is applied on this host", resolution="Run apply first.")
+        raise UsageError(
+            "nothing is applied on this host",
+            resolution="Run apply first, then reboot, then run verify.",
+        )
     if entry.state != journal.APPLIED:
         raise WholecardError(
             f"journal {entry.id} is unfinished ({entry.state})",

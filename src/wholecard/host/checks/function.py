@@ -108,7 +108,7 @@ def _no_reset(function: Function, others: list[Function]) -> Finding:
         names = ", ".join(str(other.address) for other in others)
         why = f"and a reset of its bus would also reset {names}"
     else:
-        why = "and no bridge above it whose bus could be reset"
+        why = "and there is no bridge above it to reset its bus"
     return Finding(
         "WC120",
         subject,

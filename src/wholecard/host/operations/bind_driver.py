@@ -157,7 +157,7 @@ class BindDriver(HostOperation):
             raise WholecardError(
                 f"{self.address} is not {self.vendor}:{self.device}",
                 f"sysfs says {' '.join(ids).strip() or 'nothing'}.",
-                "See where the card is (inspect).",
+                "Find the card's present address with inspect.",
             )
 
 
