@@ -216,7 +216,7 @@ class Journal(ABC, Generic[Entry]):
     def add(self, fill: Callable[[Path], None]) -> Entry:
         """Begin a journal: `fill` writes what it is about into a folder, which gets its number.
 
-        What fails before that leaves no trace, for nothing was changed yet.
+        What fails before that leaves no trace, because nothing was changed yet.
         """
         atomic_files.make_directories(self.folder)
         draft = self.folder / "new"
