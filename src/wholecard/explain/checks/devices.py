@@ -30,7 +30,7 @@ def device_spec(case: HostCase) -> CheckResult:
             "WC309",
             f"nova-compute on {host.name} has no device_spec: nova uses no card of this host."
             + misnamed(host.conf, "device_spec", devices.release),
-            "Add one, and restart nova-compute:\n"
+            "Add the device_spec that this command prints, and restart nova-compute:\n"
             f"    wholecard nova render --role compute --host {host.name}",
             files(host.conf),
         )
@@ -54,8 +54,8 @@ def _selects(case: HostCase) -> CheckResult:
         if any(spec.match(device) for request in requests for device in devices.alike(request))
     )
     if not matching:
-        return ok("the host has no such card")
-    return ok(f"selects {devices.count_selected(requests)} of them", *matching)
+        return ok("the host has no card that fits the alias")
+    return ok(f"selects {devices.count_selected(requests)} cards that fit the alias", *matching)
 
 
 def _spec_for(case: HostCase, request: PciRequest) -> CheckResult | None:

@@ -62,15 +62,15 @@ def _too_far(case: HostCase, request: PciRequest, nodes: NumaNodes) -> CheckResu
         return unknown(says, f"lscpu -e=NODE,SOCKET  # on {name}")
     alike = case.devices.alike(request)
     card_nodes = sorted({str(device.numa_node) for device in alike if device.numa_node is not None})
-    where = "its firmware does not report the cards' NUMA nodes"
+    where = "the host's firmware does not report the cards' NUMA nodes"
     if card_nodes:
-        where = f"its cards are on node {', '.join(card_nodes)}"
+        where = f"the host's cards are on NUMA node {', '.join(card_nodes)}"
     verb = "is" if request.count == 1 else "are"
     return failed(
         "WC316",
         f"The policy {request.numa_policy} cannot be met on {name}: the guest has "
         f"{_nodes_text(len(case.layout.cells))}, and {where}; {request.count} {verb} requested "
-        "near it.",
+        "near the guest.",
         _policy_fix(case, request, bool(card_nodes)),
         case.evidence.request.source
         if case.layout.policy

@@ -195,4 +195,4 @@ def quota(evidence: Evidence) -> CheckResult:
         return failed("WC305", f"nova answered: {refusal.message.strip()}", fix, refusal.source)
     if refusal:
         return ok("nova's message is not about quota", refusal.source)
-    return ok("no message of nova's is about quota")
+    return ok("nova gave no message about quota")

@@ -60,7 +60,7 @@ def _beside_finding(function: Function, driver: str, cards: Iterable[Card]) -> F
 
 
 def _driver_text(function: Function) -> str:
-    return f"is on {function.driver}" if function.driver else "has no driver"
+    return f"is on {function.driver}" if function.driver else "is without a driver"
 
 
 def _gone(text: str) -> Finding:
