@@ -52,16 +52,7 @@ def lint_command(
       wholecard nova lint --conf api=api.conf --conf scheduler=nova.conf \\
         --conf compute@a=a.conf --conf compute@b=b.conf --facts a.json --facts b.json
     """
-    if format_name not in get_args(Format):
-        resolution = f"Choose one of {', '.join(get_args(Format))}."
-        raise UsageError(f"there is no format {format_name!r}", resolution=resolution)
-    if columns and format_name in ("sarif", "github"):
-        raise UsageError(f"--format {format_name} has no columns", resolution="Remove --column.")
-    if dry_run and not fix:
-        raise UsageError(
-            "--dry-run works only with --fix",
-            resolution="Remove --dry-run: without --fix lint changes nothing.",
-        )
+    _check_options(format_name, columns or (), fix, dry_run)
     from wholecard.core.finding import exit_status
     from wholecard.nova.lint.request import LintRequest, read
 
@@ -78,6 +69,20 @@ def lint_command(
     if not dry_run or format_name != "table":
         _print(diagnostics, format_name, columns or (), linted.not_checked(diagnostics))
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
+
+
+def _check_options(format_name: str, columns: Sequence[str], fix: bool, dry_run: bool) -> None:
+    """Refuse options that do not go together, before any file is read."""
+    if format_name not in get_args(Format):
+        resolution = f"Choose one of {', '.join(get_args(Format))}."
+        raise UsageError(f"there is no format {format_name!r}", resolution=resolution)
+    if columns and format_name in ("sarif", "github"):
+        raise UsageError(f"--format {format_name} has no columns", resolution="Remove --column.")
+    if dry_run and not fix:
+        raise UsageError(
+            "--dry-run works only with --fix",
+            resolution="Remove --dry-run: without --fix lint changes nothing.",
+        )
 
 
 def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
