@@ -22,11 +22,11 @@ Format = Literal["table", "json", "yaml", "csv", "sarif", "github"]
 
 def lint_command(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files that "
-                     "the service reads, in its order; of a folder what it reads there: nova.conf, "
-                     "then nova.conf.d.")] = None,
-    role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="Who reads FILE: "
-                    "api, scheduler, conductor, compute or placement. Repeat it for a shared "
-                    "file.")] = None,
+        "the service reads, in the order in which it reads them. A folder means what the service "
+        "reads there: nova.conf, then nova.conf.d.")] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="The role that "
+        "reads FILE: api, scheduler, conductor, compute or placement. Repeat it for a shared "
+        "file.")] = None,
     conf: options.Conf = None,
     facts: options.Facts = None,
     host: Annotated[list[str] | None, typer.Option("--host", metavar="NAME", help="Check against "
@@ -34,13 +34,14 @@ def lint_command(
         "either.")] = None,
     site: options.OptionalSite = None,
     release_name: options.ReleaseName = None,
-    select: Annotated[list[str] | None, typer.Option("--select", metavar="CODES", help="Only these "
-                      "rules: WC236, or WC23 for all that begin so; with commas, or repeated.")]
-    = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="Not these "
-                      "rules. Where both fit, the longer code counts.")] = None,
-    format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, "
-                           "sarif or github.")] = "text",
+    select: Annotated[list[str] | None, typer.Option("--select", metavar="CODES", help="Report "
+        "only these rules: WC236, or WC23 for all codes that begin with it. Separate codes by "
+        "commas, or repeat the option.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="Do not "
+        "report these rules. If a rule matches both options, the longer code counts.")] = None,
+    format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table, "
+                           "json, yaml, csv, sarif or github.")] = "table",
+    columns: options.Columns = None,
     fix: Annotated[bool, typer.Option("--fix", help="Fix findings that have exactly one safe fix.")]
     = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: show the diff and change "
@@ -77,8 +78,22 @@ def lint_command(
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
 
 
+def _check_options(format_name: str, columns: Sequence[str], fix: bool, dry_run: bool) -> None:
+    """Refuse options that do not go together, before any file is read."""
+    if format_name not in get_args(Format):
+        resolution = f"Choose one of {', '.join(get_args(Format))}."
+        raise UsageError(f"there is no format {format_name!r}", resolution=resolution)
+    if columns and format_name in ("sarif", "github"):
+        raise UsageError(f"--format {format_name} has no columns", resolution="Remove --column.")
+    if dry_run and not fix:
+        raise UsageError(
+            "--dry-run works only with --fix",
+            resolution="Remove --dry-run: without --fix lint changes nothing.",
+        )
+
+
 def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
-    """The options, and where there is none the settings in pyproject.toml."""
+    """What the options say; without them, the settings in pyproject.toml."""
     from wholecard.nova.lint.selection import Selection, project_selection
 
     return Selection.of(select or (), ignore or ()).or_else(project_selection(Path.cwd()))
