@@ -6,6 +6,7 @@ cannot be read is absent; nothing here raises or waits, whatever kind of file a 
 
 from __future__ import annotations
 
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -20,13 +21,63 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK
 _BLANK = "\0 \t\r\n"
 _PIECE = 1 << 20
 _PAGE = 4096
+_LARGEST = 64 << 20
+# stat.S_IFMT and S_IFREG.
+_KIND, _PLAIN = 0o170000, 0o100000
 # A buffer of this size comes from Python's own allocator (objects up to 512 bytes), not malloc.
 _SHORT = 460
+# As many symbolic links in a row as the kernel follows (linux: include/linux/namei.h, MAXSYMLINKS).
+_LINKS_LIMIT = 40
 
 
 def under(root: Root, path: str) -> str:
     """`path`, which is relative, below `root`."""
     return f"{os.fspath(root).rstrip('/')}/{path}"
+
+
+def inside(root: Root, path: str, follow: bool = False) -> str:
+    """Where a host's `path` is below `root`, with the symbolic links on its way as in a chroot.
+
+    An absolute link begins at `root` and `..` stops there, as with openat2(2), RESOLVE_IN_ROOT; so
+    what is returned has no link before its last part and never leads out of `root`. The last part
+    is followed with `follow` alone. What is missing is taken as it is written, but a link that
+    leads to nothing inside raises FileNotFoundError, and a loop OSError.
+    """
+    top = os.fspath(root).rstrip("/")
+    steps: list[str] = []
+    waiting = _parts(path)
+    links, of_link = 0, -1
+    while waiting:
+        name = waiting.pop()
+        if name == "..":
+            del steps[-1:]
+            continue
+        here = "/".join((top, *steps, name))
+        try:
+            target = os.readlink(here) if waiting or follow else None
+        except OSError as error:
+            # EINVAL is what is no link. Where the link's own target ends, `waiting` is shorter.
+            if error.errno != errno.EINVAL and len(waiting) >= of_link >= 0:
+                raise FileNotFoundError(errno.ENOENT, "it leads to nothing there", here) from None
+            target = None
+        if len(waiting) <= of_link:
+            of_link = -1
+        if target is None:
+            steps.append(name)
+            continue
+        links += 1
+        if links > _LINKS_LIMIT:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), here)
+        if target.startswith("/"):
+            steps = []
+        of_link = len(waiting) if of_link < 0 else of_link
+        waiting += _parts(target)
+    return "/".join((top, *steps)) or "/"
+
+
+def _parts(path: str) -> list[str]:
+    """The names of a path, the last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 
 def read_attribute(name: str, folder: int | None = None) -> bytes | None:
@@ -48,17 +99,20 @@ def read_attribute(name: str, folder: int | None = None) -> bytes | None:
 
 
 def read_bytes(path: str) -> bytes | None:
-    """The whole file; None where it cannot be read."""
+    """The whole file; None where it cannot be read, is no plain file or is larger than 64 MiB."""
     try:
         file = os.open(path, _FLAGS)
     except (OSError, ValueError):
         return None
     data = None
     try:
+        status = os.fstat(file)
+        if status.st_mode & _KIND != _PLAIN or status.st_size > _LARGEST:
+            return None
         # Files of proc and sysfs have no size.
-        size = os.fstat(file).st_size or _PIECE
+        size = status.st_size or _PIECE
         data = piece = os.read(file, size)
-        while piece and len(data) != size:
+        while piece and len(data) != size and len(data) < _LARGEST:
             piece = os.read(file, _PIECE)
             data += piece
     except OSError:

@@ -6,7 +6,7 @@ import os
 
 from wholecard.core import WholecardError
 from wholecard.core.record import dataclass
-from wholecard.core.small_files import listed, read_bytes, under
+from wholecard.core.small_files import inside, listed, read_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ FOREIGN = (
     "etc/dracut.conf.d/*.conf",
 )
 _FOREIGN_LIMIT = 1 << 20
+# Settings of a host are some kilobytes; what is larger is no settings file, and is not held.
+_LIMIT = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,13 @@ def _matching(root: Root, pattern: str) -> list[str]:
     prefix, star, suffix = name.partition("*")
     if not star:
         return [f"/{pattern}"]
-    names = listed(under(root, folder))
+    names = listed(_source(root, f"/{folder}/."))
     return [f"/{folder}/{n}" for n in names if n.startswith(prefix) and n.endswith(suffix)]
 
 
 def _read_if_possible(root: Root, path: str) -> FileText:
     """A file that is read and never written by us: one that cannot be read counts as absent."""
-    data = read_bytes(under(root, path.lstrip("/")))
+    data = read_bytes(_source(root, path))
     return FileText(path, None if data is None else data.decode("utf-8", "surrogateescape"))
 
 
@@ -146,24 +148,46 @@ def _read_foreign(root: Root) -> Iterator[FileText]:
     """Other people's module settings, as far as they can be read; never raises for one of them."""
     for pattern in FOREIGN:
         for path in _matching(root, pattern):
-            source = under(root, path[1:])
-            # A link may lead out of the tree.
+            source = _source(root, path)
             if path in OURS or os.path.islink(source) or not os.path.isfile(source):
                 continue
             try:
                 yield _file_text(source, path, _FOREIGN_LIMIT)
-            except OSError:
+            except (OSError, WholecardError):
                 continue
 
 
-def _file_text(source: str, path: str, limit: int = -1) -> FileText:
-    with open(source, "rb") as file:
+def _source(root: Root, path: str) -> str:
+    """Where a file is read: in an image its links lead to the image's own files."""
+    if os.fspath(root) == "/":
+        return path
+    try:
+        # Of a folder, `/.`, the link itself is followed too.
+        return inside(root, path, follow=path.endswith("/."))
+    except OSError:
+        return ""
+
+
+def _file_text(source: str, path: str, limit: int) -> FileText:
+    # Opening a pipe must not wait for a writer, and a device is never read to its end.
+    with open(os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if status.st_mode & 0o170000 != 0o100000:
+            raise WholecardError(
+                f"{path} is no plain file", resolution="Replace it by a plain file, or remove it."
+            )
         text = file.read(limit).decode("utf-8", "surrogateescape")
-        return FileText(path, text, os.fstat(file.fileno()).st_mode & 0o7777)
+        return FileText(path, text, status.st_mode & 0o7777)
 
 
 def _read(root: Root, path: str) -> FileText:
-    source = under(root, path.lstrip("/"))
+    source = _source(root, path)
+    if not source:
+        raise WholecardError(
+            f"{path} leads out of {os.fspath(root)}",
+            "On its way is a symbolic link that leads to nothing there.",
+            "Make the link lead to a folder below the root, or make a folder in its place.",
+        )
     if os.path.islink(source):
         raise WholecardError(
             f"{path} is a symbolic link",
@@ -171,10 +195,17 @@ def _read(root: Root, path: str) -> FileText:
             "Replace it by a plain file; Wholecard does not write through links.",
         )
     try:
-        return _file_text(source, path)
+        file = _file_text(source, path, _LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
         return FileText(path, None)
     except OSError as error:
         raise WholecardError(
             f"cannot read {path}: {error.strerror}", resolution="Run it as root."
         ) from error
+    if len(file.text or "") > _LIMIT:
+        raise WholecardError(
+            f"{path} is larger than {_LIMIT >> 20} MiB",
+            "So it is not read.",
+            "See what is in it, and make it shorter.",
+        )
+    return file

@@ -14,8 +14,11 @@ import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from wholecard.core import WholecardError
+from wholecard.core.small_files import inside, listed
 from wholecard.transaction import syscalls
 from wholecard.transaction.os_errors import naming
 
@@ -30,6 +33,7 @@ _STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUS
 
 # As many symbolic links in a row as the kernel follows (linux: include/linux/namei.h, MAXSYMLINKS).
 _LINKS_LIMIT = 40
+_WILD = frozenset("*?[")
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,30 @@ class Traits:
     mtime_ns: int | None = None
 
 
-def under(root: Path, path: str) -> Path:
-    """Where the absolute `path` of a host is below `root`."""
-    return root / path.lstrip("/")
+def under(root: Path, path: str, follow: bool = False) -> Path:
+    """Where the absolute `path` of a host is below `root`, see `small_files.inside`.
+
+    This is the one door to what is backed up, written, removed and put back: a link in an image
+    leads to the image's own files, never to those of the running machine. Raises WholecardError
+    where it leads to nothing there.
+    """
+    try:
+        return Path(inside(root, path, follow))
+    except OSError as error:
+        link = error.filename.removeprefix(os.fspath(root).rstrip("/"))
+        raise WholecardError(
+            f"{path} leads out of {root}" if root != Path("/") else f"{path} leads nowhere",
+            f"On its way is a symbolic link ({link}): {error.strerror}.",
+            "Make the link lead to a folder below the root, or make a folder in its place.",
+        ) from error
+
+
+def leads_nowhere(root: Path, path: str) -> bool:
+    """Whether a path is a symbolic link that leads to nothing below `root`."""
+    try:
+        return under(root, path).is_symlink() and not under(root, path, follow=True).exists()
+    except WholecardError:
+        return True
 
 
 def traits_of(file: Path | int) -> Traits:
@@ -107,15 +132,34 @@ def expand(root: Path, patterns: Iterable[str]) -> tuple[str, ...]:
         step
         for pattern in patterns
         for match in _matching(root, pattern)
-        if not _is_scratch(match) and (match.is_symlink() or match.is_file())
-        for step in _link_chain(root, "/" + str(match.relative_to(root)))
+        if not _is_scratch(match)
+        for step in _link_chain(root, match)
     }
     return tuple(sorted(paths))
 
 
-def _matching(root: Path, pattern: str) -> Iterable[Path]:
-    # `Path.glob` leaves out a named link to nowhere, as systemctl's absolute ones are in an image.
-    return root.glob(pattern.lstrip("/")) if set(pattern) & set("*?[") else [under(root, pattern)]
+def _matching(root: Path, pattern: str) -> Iterator[str]:
+    """The paths that a pattern may mean, of a folder's names those that match; `*` is any name.
+
+    Not `Path.glob`, which follows an image's links into the running machine.
+    """
+    folder, _, name = pattern.rpartition("/")
+    if not folder:
+        folders = [""]
+    elif set(folder) & _WILD:
+        folders = [path for path in _matching(root, folder) if _is_folder(root, path)]
+    else:
+        folders = [folder]
+    for path in folders:
+        if set(name) & _WILD:
+            names = listed(str(under(root, path, follow=True))) if _is_folder(root, path) else []
+            yield from (f"{path}/{entry}" for entry in names if fnmatchcase(entry, name))
+        else:
+            yield f"{path}/{name}"
+
+
+def _is_folder(root: Path, path: str) -> bool:
+    return not leads_nowhere(root, path) and under(root, path, follow=True).is_dir()
 
 
 def _link_chain(root: Path, path: str) -> Iterator[str]:
@@ -124,7 +168,9 @@ def _link_chain(root: Path, path: str) -> Iterator[str]:
         target = under(root, path)
         if target.is_symlink():
             yield path
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target.readlink()))
+            below = f"/{target.parent.relative_to(root)}" if target.parent != root else "/"
+            target = under(root, posixpath.join(below, target.readlink()))
+            path = f"/{target.relative_to(root)}"
         elif target.is_file():
             yield path
             return
@@ -142,8 +188,9 @@ def scratch(path: Path) -> Path:
     return path.with_name(f".{path.name}.wholecard-new")
 
 
-def _is_scratch(path: Path) -> bool:
-    return path.name.startswith(".") and path.name.endswith(".wholecard-new")
+def _is_scratch(path: str) -> bool:
+    name = posixpath.basename(path)
+    return name.startswith(".") and name.endswith(".wholecard-new")
 
 
 def write_atomically(path: Path, data: bytes, mode: int, replaced: Traits | None = None) -> None:
@@ -289,7 +336,12 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all in it; links are not followed."""
+    """Remove a directory with all in it, if it exists; links are not followed."""
+    if path.is_symlink():
+        syscalls.unlink(path)
+        return
+    if not path.exists():
+        return
     for folder, names, files in os.walk(path, topdown=False):
         for name in files:
             syscalls.unlink(Path(folder, name))

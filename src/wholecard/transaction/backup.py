@@ -11,7 +11,7 @@ from wholecard.core import WholecardError
 from wholecard.transaction import atomic_files, syscalls
 from wholecard.transaction.atomic_files import Traits, state_of, traits_of, under
 from wholecard.transaction.checksummed import DAMAGE, pack, unpack
-from wholecard.transaction.json_fields import optional, text, texts, typed
+from wholecard.transaction.json_fields import absolute_path, absolute_paths, optional, typed
 
 INDEX = "index.json"
 
@@ -122,8 +122,8 @@ def _backup(store: Path, index: dict[str, Any]) -> Backup:
     return Backup(
         store,
         files=tuple(_file(row) for row in index["files"]),
-        created=texts(index["created"]),
-        targets={int(number): texts(paths) for number, paths in index["targets"].items()},
+        created=absolute_paths(index["created"]),
+        targets={int(number): absolute_paths(paths) for number, paths in index["targets"].items()},
     )
 
 
@@ -132,7 +132,7 @@ def _file(row: dict[str, Any]) -> FormerFile:
     if "/" in (blob or ""):
         raise ValueError("blob")
     return FormerFile(
-        path=text(row["path"]),
+        path=absolute_path(row["path"]),
         blob=blob,
         sha256=optional(row["sha256"], str),
         mode=typed(row["mode"], int),
@@ -157,4 +157,4 @@ def _keep(root: Path, path: str, store: Path, blob: str) -> FormerFile:
 
 def _missing_directories(root: Path, paths: Iterable[str]) -> list[str]:
     parents = {str(parent) for path in paths for parent in Path(path).parents}
-    return sorted(parent for parent in parents if not under(root, parent).exists())
+    return sorted(parent for parent in parents if not under(root, parent, follow=True).exists())

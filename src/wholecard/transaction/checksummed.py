@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable, TypeVar
@@ -14,6 +17,9 @@ DAMAGE = (
     "Nothing was changed. Restore the journal's folder from a backup of the host. Or restore the "
     "files by hand from its folder `before`, then move the journal's folder away."
 )
+
+# A journal quotes the files that its plan changes; a log has some lines for each action.
+_LIMIT = 64 << 20
 
 _T = TypeVar("_T")
 
@@ -30,13 +36,28 @@ def unpack(path: Path, build: Callable[[dict[str, Any]], _T], damage: str = DAMA
     KeyError, TypeError, ValueError or AttributeError; `damage` is then its resolution.
     """
     try:
-        return build(_checked(json.loads(path.read_bytes())))
+        return build(_checked(json.loads(read_plain(path))))
     except PermissionError as error:
         raise WholecardError(f"cannot read {path}", str(error), "Run it as root.") from error
     except OSError as error:
         raise WholecardError(f"cannot read {path}", str(error), damage) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WholecardError(f"{path} is damaged", f"{error!r}", damage) from error
+
+
+def read_plain(path: Path) -> bytes:
+    """The bytes of a plain file of a journal's. Raises OSError.
+
+    A link, which may lead out of an image, is not followed; a pipe is not waited for.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        if status.st_size > _LIMIT:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        return stream.read(_LIMIT)
 
 
 def _checked(data: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any, Callable, ClassVar, Generic, Protocol, TypeVar
 
 from wholecard.core import Plan, Step, WholecardError
 from wholecard.transaction import atomic_files, syscalls
-from wholecard.transaction.checksummed import DAMAGE
+from wholecard.transaction.checksummed import DAMAGE, read_plain
 from wholecard.transaction.locks import locked
 from wholecard.transaction.os_errors import explained
 
@@ -83,7 +83,7 @@ class JournalEntry(ABC):
         """
         path = self.directory / LOG
         try:
-            lines = path.read_bytes().split(b"\n")
+            lines = read_plain(path).split(b"\n")
         except FileNotFoundError:
             return ()
         except OSError as error:
@@ -197,12 +197,18 @@ class Journal(ABC, Generic[Entry]):
         """`Applied.about` where nothing is applied."""
 
     def entries(self) -> tuple[Entry, ...]:
-        """All journals, oldest first."""
-        entries = (
-            self.entry(int(folder.name), folder)
+        """All journals, oldest first. Raises WholecardError where one is a symbolic link."""
+        folders = [
+            folder
             for folder in self.folder.glob("[0-9]*")
-            if re.fullmatch(r"[0-9]{4,}", folder.name)
-        )
+            if re.fullmatch(r"[0-9]{4,9}", folder.name)
+        ]
+        for folder in folders:
+            # It would lead to a journal that is not this system's, out of an image perhaps.
+            for path in (folder, folder / "before"):
+                if path.is_symlink():
+                    raise WholecardError(f"{path} is a symbolic link", "", DAMAGE)
+        entries = (self.entry(int(folder.name), folder) for folder in folders)
         return tuple(sorted(entries, key=lambda entry: entry.number))
 
     def in_effect(self) -> tuple[Entry, ...]:
@@ -220,9 +226,8 @@ class Journal(ABC, Generic[Entry]):
         """
         atomic_files.make_directories(self.folder)
         draft = self.folder / "new"
-        if draft.exists():
-            # A run that was killed here had changed nothing yet.
-            atomic_files.remove_tree(draft)
+        # A run that was killed here had changed nothing yet.
+        atomic_files.remove_tree(draft)
         try:
             syscalls.mkdir(draft, 0o755)
             fill(draft)
@@ -234,8 +239,7 @@ class Journal(ABC, Generic[Entry]):
                 atomic_files.sync_directory(self.folder)
         except BaseException:
             with contextlib.suppress(OSError):
-                if draft.exists():
-                    atomic_files.remove_tree(draft)
+                atomic_files.remove_tree(draft)
             raise
         return entry
 

@@ -35,9 +35,14 @@ def texts(values: Any) -> tuple[str, ...]:
 def absolute_path(value: Any) -> str:
     """An absolute path that stays below its root."""
     path = text(value)
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise ValueError(f"{path!r} is not an absolute path")
+    if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+        raise ValueError(f"{path!r} is no absolute path")
     return path
+
+
+def absolute_paths(values: Any) -> tuple[str, ...]:
+    """A list of absolute paths that stay below their root."""
+    return tuple(absolute_path(value) for value in texts(values))
 
 
 def read_plan(

@@ -28,6 +28,11 @@ def as_wholecard_error(error: OSError) -> WholecardError:
     return WholecardError(brief, resolution=resolution)
 
 
+def why(error: OSError | WholecardError) -> str:
+    """The reason alone, in a few words."""
+    return error.brief if isinstance(error, WholecardError) else str(error.strerror)
+
+
 @contextmanager
 def explained(advice: str = "") -> Iterator[None]:
     """What goes wrong inside becomes a WholecardError, with `advice` behind its resolution."""

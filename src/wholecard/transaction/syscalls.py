@@ -18,7 +18,8 @@ NEW_MODE = 0o600
 
 # Nothing is written through somebody else's link, and no tool inherits a file by accident.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+# Nothing waits for the reader of somebody's pipe.
+_APPEND = _NEW & ~os.O_EXCL | os.O_APPEND | os.O_NONBLOCK
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -108,7 +109,7 @@ def rmdir(path: Path) -> None:
 
 def write_sysfs(path: Path, text: str) -> None:
     """Write to a file of the kernel's in one write: sysfs takes each write as a whole value."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.write(descriptor, text.encode())
     finally:

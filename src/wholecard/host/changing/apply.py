@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from wholecard.core import Finding, Plan, RefusedError, Step, WholecardError
+from wholecard.core import Finding, Plan, RefusedError, Step
 from wholecard.host.changing import in_use, journal
 from wholecard.host.changing.free_space import refuse_without_room
 from wholecard.host.changing.journal import AppliedHostPlan, HostJournal, HostJournalEntry
@@ -52,14 +53,14 @@ class HostSystem(engine.System[HostJournalEntry, HostContext]):
 
     def refuse_apply(self, plan: Plan) -> None:
         """Where a path leads out of the root, a function is in use, or there is no room."""
-        for action in plan.actions:
-            for path in operation_of(action).writes:
-                _refuse_outside(self.root, path)
         self.refuse_finish(plan)
         refuse_without_room(self.root, plan, self.journal.lock_folder)
 
     def refuse_finish(self, plan: Plan) -> None:
-        """Where a function is in use, now."""
+        """Where a path leads out of the root, or a function is in use, now."""
+        for action in plan.actions:
+            operation = operation_of(action)
+            self._refuse_outside(operation.creates, operation.targets(self.root))
         addresses = [
             address
             for action in plan.actions
@@ -69,7 +70,12 @@ class HostSystem(engine.System[HostJournalEntry, HostContext]):
         _refuse_in_use("cannot change the driver of a function that is in use", findings)
 
     def refuse_rollback(self, journals: Sequence[tuple[HostContext, Sequence[Step]]]) -> None:
-        """Where a function that is to be unbound is in use."""
+        """Where a path leads out of the root, or a function to be given back is in use."""
+        for context, steps in journals:
+            backup = context.backup
+            self._refuse_outside([file.path for file in backup.files], backup.created)
+            for step in steps:
+                self._refuse_outside(operation_of(step.action).targets(self.root))
         addresses = [
             address
             for context, steps in journals
@@ -78,6 +84,11 @@ class HostSystem(engine.System[HostJournalEntry, HostContext]):
         ]
         findings = in_use.find(self.root, None, addresses)
         _refuse_in_use("cannot unbind a function that is in use", findings)
+
+    def _refuse_outside(self, *paths: Iterable[str]) -> None:
+        """Raises WholecardError where one of the paths leads out of the root."""
+        for path in chain(*paths):
+            under(self.root, path)
 
     def tidy(self, context: HostContext) -> None:
         """Remove the directories that were made and are empty."""
@@ -123,17 +134,6 @@ def apply_files(root: Path, plan: Plan, progress: Progress = silent) -> Outcome:
 def finish(root: Path, progress: Progress = silent) -> Outcome | None:
     """Finish an apply that was killed or failed, by its own plan, see `engine.finish`."""
     return engine.finish(HostSystem(journal.journal_of(root)), progress)
-
-
-def _refuse_outside(root: Path, path: str) -> None:
-    """Raises WholecardError where a link in an image leads to a folder of the running host."""
-    folder = under(root, path).parent.resolve()
-    if root.resolve() not in (folder, *folder.parents):
-        raise WholecardError(
-            f"{path} points outside {root}",
-            f"A folder in this path is a symbolic link to {folder}.",
-            "Make the link relative, or prepare the image from inside (chroot).",
-        )
 
 
 def _refuse_in_use(brief: str, findings: Iterable[Finding]) -> None:

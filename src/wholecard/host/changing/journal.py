@@ -14,7 +14,7 @@ from typing import Any
 from wholecard.core import Plan
 from wholecard.host.operations.registry import operation_of, plan_from_json
 from wholecard.transaction import journal_store
-from wholecard.transaction.atomic_files import write_atomically
+from wholecard.transaction.atomic_files import under, write_atomically
 from wholecard.transaction.backup import Backup, read_backup, take_backup
 from wholecard.transaction.checksummed import pack, unpack
 from wholecard.transaction.journal_store import (
@@ -83,7 +83,7 @@ class HostJournal(journal_store.Journal[HostJournalEntry]):
     @property
     def lock_folder(self) -> Path:
         """`var/lib/wholecard`."""
-        return self.root / HOME
+        return under(self.root, f"/{HOME}", follow=True)
 
     def entry(self, number: int, directory: Path) -> HostJournalEntry:
         """The journal with this number."""
@@ -115,8 +115,8 @@ class HostJournal(journal_store.Journal[HostJournalEntry]):
 
 
 def journal_of(root: Path) -> HostJournal:
-    """The journals of the host below `root`."""
-    return HostJournal(root / JOURNAL, root)
+    """The journals of the host below `root`. Raises WholecardError where a link leads out."""
+    return HostJournal(under(root, f"/{JOURNAL}", follow=True), root)
 
 
 def entries(root: Path) -> tuple[HostJournalEntry, ...]:

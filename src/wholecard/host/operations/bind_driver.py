@@ -17,6 +17,7 @@ from wholecard.host.operations.operation import Drift, HostContext, HostOperatio
 from wholecard.pci import Address
 from wholecard.pci.sysfs import DEVICES, read_text
 from wholecard.transaction import syscalls
+from wholecard.transaction.atomic_files import under
 from wholecard.transaction.json_fields import optional, text
 from wholecard.transaction.os_errors import naming
 
@@ -80,7 +81,7 @@ class BindDriver(HostOperation):
         if driver_of(root, self.address) == self.driver:
             return {}
         unbind(root, self.address)
-        _tell(root / PROBE, self.address)
+        _tell(root, PROBE, self.address)
         driver = driver_of(root, self.address)
         if driver != self.driver:
             raise WholecardError(
@@ -109,14 +110,13 @@ class BindDriver(HostOperation):
         return None
 
     def _bind_to_former(self, root: Path, former: str) -> None:
-        folder = root / DRIVERS / former
-        if not folder.is_dir():
+        if not (root / DRIVERS / former).is_dir():
             raise WholecardError(
                 f"{self.address} has no driver now: its former driver {former} is not loaded",
                 resolution=f"Load it (modprobe {former}).",
             )
         # By name, for a probe would ask every driver that knows the ids.
-        _tell(folder / "bind", self.address)
+        _tell(root, DRIVERS / former / "bind", self.address)
         driver = driver_of(root, self.address)
         if driver != former:
             raise WholecardError(
@@ -192,15 +192,23 @@ def set_override(root: Path, address: str, driver: str | None) -> None:
     """Set or clear `driver_override`, where it is another one."""
     if override_of(root, address) != driver:
         # A newline alone clears it; an empty write would not reach the kernel.
-        _tell(root / DEVICES / address / "driver_override", driver or "\n")
+        _tell(root, Path(DEVICES, address, "driver_override"), driver or "\n")
 
 
 def unbind(root: Path, address: str) -> None:
     """Take the function from its driver, if it has one."""
     if driver_of(root, address) is not None:
-        _tell(root / DEVICES / address / "driver" / "unbind", address)
+        _tell(root, Path(DEVICES, address, "driver", "unbind"), address)
 
 
-def _tell(path: Path, text: str) -> None:
+def _tell(root: Path, name: Path, text: str) -> None:
+    path = root / name
+    # sysfs has links of its own, all of them relative: one that leads out of an image is not its.
+    if path.resolve() != under(root, f"/{name}", follow=True).resolve():
+        raise WholecardError(
+            f"{path} leads out of {root}",
+            f"It leads to {path.resolve()}.",
+            "Remove what is below sys in the image: the kernel fills it at boot.",
+        )
     with naming(path):
         syscalls.write_sysfs(path, text)

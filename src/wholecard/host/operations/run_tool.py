@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from wholecard.core import Step
+from wholecard.core import Step, WholecardError
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.transaction import syscalls
-from wholecard.transaction.atomic_files import expand, size_of, state_of, under
-from wholecard.transaction.json_fields import absolute_path, texts
+from wholecard.transaction.atomic_files import expand, leads_nowhere, size_of, state_of, under
+from wholecard.transaction.json_fields import absolute_paths, texts
+from wholecard.transaction.os_errors import why
 
 # update-initramfs takes a minute on an emulated processor, and there may be several kernels.
 TOOL_TIMEOUT = 900.0
@@ -44,7 +45,7 @@ class RunTool(HostOperation):
         """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
         return cls(
             texts(data["argv"]),
-            tuple(absolute_path(pattern) for pattern in texts(data["outputs"])),
+            absolute_paths(data["outputs"]),
             float(data["timeout"]),
             texts(data["again"]),
         )
@@ -111,11 +112,11 @@ class RunTool(HostOperation):
 
     def _is_ours(self, context: HostContext, path: str, done: Mapping[str, Any]) -> bool:
         """Whether an output is as the tool left it, or as an interrupted rollback put it back."""
-        target = under(context.root, path)
-        if target.is_symlink() and not target.exists():
+        if leads_nowhere(context.root, path):
             # Nobody boots from a link that leads nowhere: it is put back, not made again.
             return True
         left = done.get("after", {}).get(path)
+        target = under(context.root, path)
         return state_of(target) in (left, context.backup.file(path).state)
 
     def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:
@@ -124,8 +125,8 @@ class RunTool(HostOperation):
         for path in sorted({*left, *self.targets(root)}):
             try:
                 state = state_of(under(root, path))
-            except OSError as error:
-                yield Drift("output", path, operation.UNREADABLE, str(error.strerror))
+            except (OSError, WholecardError) as error:
+                yield Drift("output", path, operation.UNREADABLE, why(error))
                 continue
             if state == left.get(path):
                 yield Drift("output", path, operation.AS_APPLIED)

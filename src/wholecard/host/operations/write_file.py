@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from wholecard.core import State, Step
+from wholecard.core import State, Step, WholecardError
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.transaction import atomic_files
 from wholecard.transaction.atomic_files import state_of, traits_of, under
 from wholecard.transaction.json_fields import absolute_path, optional, text, typed
+from wholecard.transaction.os_errors import why
 
 # Where kernel arguments are kept; what changes there works from the next boot on alone.
 _KERNEL_ARGS = ("/etc/default/grub", "/etc/kernel/cmdline", "/boot/loader", "/etc/sysconfig/grub")
@@ -145,8 +146,8 @@ class WriteFile(HostOperation):
         """The file beside what was written."""
         try:
             yield Drift("file", self.path, *self._drift(under(root, self.path), done))
-        except OSError as error:
-            yield Drift("file", self.path, operation.UNREADABLE, str(error.strerror))
+        except (OSError, WholecardError) as error:
+            yield Drift("file", self.path, operation.UNREADABLE, why(error))
 
     def _drift(self, target: Path, done: Mapping[str, Any]) -> tuple[str, str]:
         """Its state and the detail. Raises OSError."""
