@@ -160,10 +160,12 @@ def _clouds(words: Sequence[str]) -> Iterable[Candidate]:
 def _in_yaml(path: Path, section: str) -> list[Candidate]:
     import yaml
 
+    from wholecard.core.input_files import read_input
+
     # libyaml's loader, where PyYAML was built with it, is ten times as fast.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with suppress(OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
-        return [(str(key), "") for key in yaml.load(path.read_bytes(), loader)[section]]  # noqa: S506
+        return [(str(key), "") for key in yaml.load(read_input(path, 1 << 20), loader)[section]]  # noqa: S506
     return []
 
 

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wholecard.core import UsageError
+from wholecard.core.input_files import read_input
 
 # A name of DNS, of ssh's configuration, or an IPv4 address; or an IPv6 address, with its zone.
 _USER = r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?"
 _HOST = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _IPV6 = r"(?=[^@]*:[^@]*:)[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?"
+# A line for each of 10,000 hosts is shorter.
+_LIMIT = 4 << 20
 _NAME = re.compile(f"{_USER}(?:{_HOST}|{_IPV6})")
 
 
@@ -45,7 +48,7 @@ def _split(text: str) -> Iterator[str]:
 
 def _lines(file: Path) -> Iterator[str]:
     try:
-        text = file.read_text()
+        text = read_input(file, _LIMIT).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(

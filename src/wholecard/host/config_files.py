@@ -50,6 +50,9 @@ FOREIGN = (
     "etc/dracut.conf",
     "etc/dracut.conf.d/*.conf",
 )
+# An absolute path that stays below its root.
+_PATH = r"(?!.*/\.\.(?:/|$))/[^\0\n]{1,4095}"
+
 _FOREIGN_LIMIT = 1 << 20
 # Settings of a host are some kilobytes; what is larger is no settings file, and is not held.
 _LIMIT = 4 << 20
@@ -104,11 +107,11 @@ class Settings:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Settings:
-        """The inverse of `to_json`; raises KeyError or TypeError on anything else."""
-        return cls(
-            tuple(FileText(**entry) for entry in data["files"]),
-            tuple(FileText(**entry) for entry in data["foreign"]),
-        )
+        """The inverse of `to_json`. Raises ValueError."""
+        from wholecard.core.json_records import record_reader
+
+        read = record_reader(FileText, {"path": _PATH})
+        return record_reader(cls, kinds={"FileText": read})(data, "settings")
 
 
 def read_settings(root: Root) -> Settings:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wholecard.core import UsageError
+from wholecard.core.input_files import read_json_input
+from wholecard.core.json_records import MODULE
 from wholecard.core.near_names import did_you_mean
 from wholecard.host.facts.host import Host
 from wholecard.host.kernel_args.cpu_isolation import parse_cpus
@@ -23,6 +25,9 @@ __all__ = [
 
 # Counts up when a key changes its meaning or goes.
 SCHEMA = 1
+
+_LIMIT = 1 << 20
+_MODULE = re.compile(MODULE)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,12 @@ class DesiredState:
                 values[key] = readers[key](key, value)
             elif key != "schema":
                 raise _unknown_key(str(key), readers)
+        strangers = [name for name in values.get("blacklist", ()) if not _MODULE.fullmatch(name)]
+        if strangers:
+            raise UsageError(
+                f"blacklist: {strangers[0][:80]!r} is not the name of a kernel module",
+                resolution="Write names as lsmod prints them: nouveau",
+            )
         values["hugepages"] = tuple(HugePages.parse(text) for text in values.get("hugepages", ()))
         return cls(**values)
 
@@ -84,7 +95,7 @@ class DesiredState:
 def read_desired_state(path: Path) -> DesiredState:
     """The desired state in a JSON file. Raises UsageError where the file holds none."""
     try:
-        return DesiredState.from_json(json.loads(path.read_text()))
+        return DesiredState.from_json(read_json_input(path, _LIMIT))
     except (OSError, ValueError) as error:
         raise UsageError(
             f"cannot read the desired state in {path}", str(error), "Write it as JSON."

@@ -14,22 +14,39 @@ if TYPE_CHECKING:
     Numbers = tuple[int, int, int, int]
 
 _STANDARD_BARS = 6
+_LAST_ADDRESS = (1 << 64) - 1
 _UNUSED_BAR = b"0x0000000000000000 0x0000000000000000 0x0000000000000000"
 _RESOURCE_LINE = b"0123456789abcdefABCDEFx "
 _HEX = frozenset("0123456789abcdefABCDEF")
+# linux: include/linux/module.h, MODULE_NAME_LEN: 64 - sizeof(unsigned long).
+_NAME_LIMIT = 64
+_NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
+
+
+def driver_name(text: str | None) -> str | None:
+    """A driver's name; None where it is no name. A few old ones have spaces (`Intel ICH`)."""
+    if not text or len(text) > _NAME_LIMIT or "/" in text:
+        return None
+    return text if text.isascii() and text.isprintable() else None
+
+
+def is_module_name(text: str) -> bool:
+    """Whether a text can be the name of a kernel module: of a file, without its ending."""
+    return 0 < len(text) <= _NAME_LIMIT and _NAME.issuperset(text) and text[0] not in "-.+"
 
 
 def driver_module(drivers: str, driver: str | None) -> str | None:
     """The module that has a driver; None where it is built in."""
     if driver is None or "/" in driver:
         return None
-    return link_name(f"{drivers}/{driver}/module")
+    name = link_name(f"{drivers}/{driver}/module")
+    return name if name and is_module_name(name) else None
 
 
 def driver_override(data: bytes | None) -> str | None:
     """The only driver that may bind a function; the kernel prints `(null)` for none."""
     text = text_of(data)
-    return text if text not in ("", "(null)") else None
+    return driver_name(text) if text != "(null)" else None
 
 
 def link_value(data: bytes | None) -> float | int | None:
@@ -121,4 +138,4 @@ def _bar(line: bytes) -> tuple[int, int]:
         first, last = int(words[0], 16), int(words[1], 16)
     except ValueError:
         return 0, 0
-    return (first, last - first + 1) if last > first else (0, 0)
+    return (first, last - first + 1) if _LAST_ADDRESS >= last > first else (0, 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from wholecard.core.record import dataclass
-from wholecard.pci.address import Address
+from wholecard.pci.address import Address, parse_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 # https://pci-ids.ucw.cz/read/PD: base class 03 and subclass, and "processing accelerators".
@@ -106,17 +107,51 @@ class Function:
         return data
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Function:
-        """The inverse of `to_json`; raises UsageError on a bad address, TypeError on a bad key."""
-        fields = dict(data)
-        fields["address"] = Address.parse(data["address"])
-        for name in ("modules", "bars", "bar_starts"):
-            fields[name] = tuple(data[name])
-        fields["parents"] = tuple(Address.parse(parent) for parent in data["parents"])
-        fields["physfn"] = None if data["physfn"] is None else Address.parse(data["physfn"])
-        if data["reset_methods"] is not None:
-            fields["reset_methods"] = tuple(data["reset_methods"])
-        return cls(**fields)
+    def from_json(cls, data: dict[str, Any], where: str = "function") -> Function:
+        """The inverse of `to_json`; `where` names the function in an error. Raises ValueError."""
+        read: Callable[[Any, str], Function] = _READER[""]
+        return read(data, where)
+
+
+class _Readers(dict):  # type: ignore[type-arg]
+    """What reads functions, made when facts are read for the first time: `inspect` needs none."""
+
+    def __missing__(self, key: str) -> Callable[[Any, str], Function]:
+        from wholecard.core.json_records import record_reader
+
+        self[key] = read = record_reader(Function, _patterns(), {"Address": _read_address})
+        return read
+
+
+_READER = _Readers()
+
+
+def _patterns() -> dict[str, str]:
+    """Texts that reach files which root's tools read, on hosts and in images.
+
+    `attributes` leaves those fields empty where sysfs itself has something else.
+    """
+    from wholecard.core.json_records import MODULE
+
+    driver = "[ -.0-~]{1,64}"
+    slot = r"/[0-9a-f]{2}\.[0-7]"
+    return {
+        **dict.fromkeys(("vendor", "device"), "(?:[0-9a-f]{4})?"),
+        **dict.fromkeys(("subsystem_vendor", "subsystem_device"), "(?:[0-9a-f]{4})?"),
+        "class_code": "(?:[0-9a-f]{6})?",
+        "revision": "(?:[0-9a-f]{2})?",
+        **dict.fromkeys(("driver", "driver_override"), driver),
+        **dict.fromkeys(("driver_module", "modules"), MODULE),
+        "modalias": "[ -~]{0,255}",
+        "path": f"(?:[0-9a-f]{{4,8}}:[0-9a-f]{{2}}(?:{slot}){{1,64}})?",
+    }
+
+
+def _read_address(value: Any, where: str) -> Address:
+    numbers = parse_numbers(value) if isinstance(value, str) else None
+    if numbers is None:
+        raise ValueError(f"{where} is no PCI address")
+    return Address(*numbers)
 
 
 def slot_path(function: Function) -> str:

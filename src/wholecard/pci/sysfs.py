@@ -17,6 +17,7 @@ from wholecard.pci.attributes import (
     address_of,
     bars_of,
     driver_module,
+    driver_name,
     driver_override,
     hex_digits,
     id_or_attribute,
@@ -55,6 +56,8 @@ _MAY_BE_VGA = frozenset({"", "03"})
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _NO_LINK = (None, None, None, None)
 _NAMES = tuple(Function.__annotations__)
+# A modalias of PCI has 54 signs.
+_MODALIAS_LIMIT = 255
 _LINK = ("current_link_speed", "current_link_width", "max_link_speed", "max_link_width")
 
 
@@ -272,9 +275,12 @@ class _Reader:
         # The kernel prints the class with as few digits as it has: 30000 for 030000.
         class_code = id_or_attribute(uevent.get("PCI_CLASS", "").zfill(6), 6, folder, "class")
         modalias = uevent.get("MODALIAS") or text_of(read_attribute("modalias", folder))
+        if len(modalias) > _MODALIAS_LIMIT or not (modalias.isascii() and modalias.isprintable()):
+            modalias = ""
         driver = uevent.get("DRIVER") or (
             None if is_complete(uevent) else link_name("driver", folder)
         )
+        driver = driver_name(driver)
         names, texts = self._names, ("", "", "", "")
         if names:
             vendor_name, device_name = names.vendor(ids[0]), names.device(ids[0], ids[1])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from support.tree import snapshot
 from wholecard.core import WholecardError
 from wholecard.host.changing import journal
 from wholecard.host.changing.rollback import rollback
+from wholecard.transaction.checksummed import pack
 
 
 @pytest.fixture
@@ -62,3 +66,46 @@ def test_flipped_byte(node: Node, name: str) -> None:
             assert (entry.read(), entry.backup()) == sound
         tried += 1
     assert tried > 100
+
+
+@pytest.mark.parametrize(
+    ("op", "field", "value"),
+    [
+        ("bind-driver", "driver", "../../../tmp/x"),
+        ("bind-driver", "former_driver", "a/b"),
+        ("bind-driver", "address", "0000:01"),
+        ("load-module", "module", "-r\nx"),
+        ("run-tool", "argv", []),
+        ("run-tool", "outputs", ["/boot/../../x"]),
+        ("write-file", "path", "/etc/../../x"),
+    ],
+)
+def test_strange_values(node: Node, op: str, field: str, value: Any) -> None:
+    """A plan that was written with its checksum and has no driver, module or path is damaged."""
+    node.apply()
+    file = journal.entries(node.root)[0].directory / "plan.json"
+    data = json.loads(file.read_text())
+    del data["sum"]
+    next(row["do"] for row in data["plan"]["actions"] if row["do"]["op"] == op)[field] = value
+    file.write_bytes(pack(data))
+    before = snapshot(node.root)
+    with pytest.raises(WholecardError, match="is damaged"):
+        rollback(node.root)
+    assert snapshot(node.root) == before
+
+
+@pytest.mark.parametrize("name", ["plan.json", "before/index.json", "log.jsonl", "before/000"])
+def test_pipe(node: Node, name: str) -> None:
+    """A journal's file that is a pipe, or a link, is neither waited for nor followed."""
+    node.apply()
+    file = journal.entries(node.root)[0].directory / name
+    data = file.read_bytes()
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(WholecardError):
+        rollback(node.root)
+    file.unlink()
+    file.symlink_to(node.root.parent / "elsewhere")
+    (node.root.parent / "elsewhere").write_bytes(data)
+    with pytest.raises(WholecardError):
+        rollback(node.root)

@@ -242,3 +242,22 @@ def test_sourced(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"], "WHOLECARD_TABLE": str(tmp_path / "none")},
     )
     assert done.stdout == "a b alive\n"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (f"0000:00/1f.2 0000:00:1f.2 8086 2922 vfio-pci\n{PATH}", A, "1002", "5046"),
+        (PATH, f"{A} x", "1002", "5046"),
+        (PATH, A, "10020", "5046"),
+        (PATH, A, "", "5046"),
+        (PATH, A, "1002", "*"),
+        (PATH, A, "1002", "5046", "vfio-pci\n"),
+        ("0000:00/../00.0", A, "1002", "5046"),
+        ("", A, "1002", "5046"),
+    ],
+)
+def test_no_function(fields: tuple[str, ...]) -> None:
+    """What would be another line of the boot script's table, or none, is no claim."""
+    with pytest.raises(WholecardError, match="is no function to bind"):
+        Claim(*fields)

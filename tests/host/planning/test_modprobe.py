@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.tree import grow
+from wholecard.core import WholecardError
 from wholecard.host.facts.module_aliases import native_modules, read_builtin
 from wholecard.host.operations.config_change import HEAD_LINE
 from wholecard.host.planning.modprobe import modprobe_text, modules_load_text
@@ -80,3 +81,16 @@ def test_native_modules(tmp_path: Path) -> None:
     }
     assert native_modules(tmp_path, "none", [AUDIO]) == {}
     assert read_builtin(tmp_path, "6.12") == {"vfio_pci"}
+
+
+STRANGE = ("x\ninstall vfio_pci /bin/touch x #", "a b", "", "../x", "-x", "x" * 100, "\x1b[2J")
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_no_module(name: str) -> None:
+    """What is no module's name is not written, whoever calls: modprobe.d can run commands."""
+    function = Function(Address(0, 1, 0, 0), modules=(name,))
+    with pytest.raises(WholecardError, match="is not the name of a kernel module"):
+        modprobe_text([function], (), "")
+    with pytest.raises(WholecardError, match="is not the name of a kernel module"):
+        modprobe_text([], (), "", [name])

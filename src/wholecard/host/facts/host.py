@@ -6,7 +6,7 @@ from wholecard.core import UsageError
 from wholecard.core.json_text import document, encode, record_lines
 from wholecard.core.record import dataclass
 from wholecard.host.config_files import Settings
-from wholecard.pci import Address, Card, Function, IommuGroup, find_cards
+from wholecard.pci import Address, Card, Function, IommuGroup
 from wholecard.pci.function import UNIQUE_FIELDS
 
 TYPE_CHECKING = False
@@ -196,38 +196,19 @@ class Host:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Host:
-        """The inverse of `to_json`. Raises UsageError for another schema."""
-        if data.get("schema") != SCHEMA:
+        """The inverse of `to_json`, of facts that others wrote: every value is checked.
+
+        Raises UsageError for another schema, ValueError and KeyError for what is no host.
+        """
+        from wholecard.host.facts.from_json import read_facts
+
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            schema = data.get("schema") if isinstance(data, dict) else None
             raise UsageError(
-                f"host facts of schema {data.get('schema')!r}, not {SCHEMA}",
+                f"host facts of schema {str(schema)[:40]!r}, not {SCHEMA}",
                 resolution="Use the same release of Wholecard on both sides.",
             )
-        functions = tuple(Function.from_json(entry) for entry in data["functions"])
-        by_address = {str(function.address): function for function in functions}
-        groups = tuple(
-            IommuGroup(entry["number"], tuple(map(by_address.__getitem__, entry["functions"])))
-            for entry in data["groups"]
-        )
-        boot = {**data["boot"], "kernels": _pairs(data["boot"]["kernels"])}
-        for name in ("builtin", "missing", "loaders", "initramfs_tools"):
-            boot[name] = tuple(boot[name])
-        cpu = {**data["cpu"], "nodes": _pairs(data["cpu"]["nodes"])}
-        memory = {**data["memory"], "nodes": _pairs(data["memory"]["nodes"])}
-        memory["hugepages"] = tuple(HugePagePool(**pool) for pool in memory["hugepages"])
-        return cls(
-            functions=functions,
-            cards=find_cards(functions, groups),
-            groups=groups,
-            groups_predicted=data["groups_predicted"],
-            iommu=Iommu(**data["iommu"]),
-            boot=Boot(**boot),
-            settings=Settings.from_json(data["settings"]),
-            cpu=Cpu(**cpu),
-            memory=Memory(**memory),
-            framebuffers=tuple(Framebuffer(**fields) for fields in data["framebuffers"]),
-            uses=tuple(KernelUse(**fields) for fields in data["uses"]),
-            unread=tuple(data["unread"]),
-        )
+        return read_facts(data)
 
 
 def _plain(value: Any) -> Any:
@@ -237,7 +218,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__dict__"):
         return {name: _plain(member) for name, member in value.__dict__.items()}
     return value
-
-
-def _pairs(items: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
-    return tuple((first, second) for first, second in items)

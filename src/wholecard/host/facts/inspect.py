@@ -182,7 +182,8 @@ def _missing(root: Root, release: str, builtin: frozenset[str]) -> tuple[str, ..
 def _release(root: Root) -> str:
     """The running kernel's release; else, in an image, its last kernel by name."""
     running = read_text(under(root, "proc/sys/kernel/osrelease"))
-    if running:
+    # It is a folder's name in paths below.
+    if running and "/" not in running and running.isascii() and running.isprintable():
         return running
     names = listed(under(root, "lib/modules"))
     return names[-1] if names else ""

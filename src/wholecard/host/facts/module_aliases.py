@@ -8,6 +8,7 @@ and modules.alias(5); linux, scripts/mod/file2alias.c, `do_pci_entry`.
 from __future__ import annotations
 
 from wholecard.core.small_files import read_bytes, under
+from wholecard.pci.attributes import is_module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _aliases(data: bytes, head: bytes, devices: set[bytes]) -> list[tuple[str, s
             end = data.find(b"\n", start)
             line = data[position + len(b"\nalias ") : end if end >= 0 else None]
             pattern, _, module = line.decode(errors="replace").partition(" ")
-            if module.strip():
+            if is_module_name(module.strip()):
                 aliases.append((pattern, module.strip()))
         # A driver's aliases follow each other, and a search of a short stretch costs far less to
         # begin than one of the whole file.

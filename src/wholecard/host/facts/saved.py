@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from wholecard.core import UsageError
+from wholecard.core.input_files import read_json_input
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.facts.snapshot import SUFFIXES, open_snapshot
@@ -26,13 +25,11 @@ def read_host(path: Path) -> Host:
 def read_json(path: Path) -> Host:
     """The host that `inspect --json` wrote to the file. Raises UsageError as above."""
     try:
-        data: Any = json.loads(path.read_text())
-        if not isinstance(data, dict):
-            raise TypeError("host facts are a JSON object")  # noqa: TRY301 (one place says what is wrong)
-        return Host.from_json(data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return Host.from_json(read_json_input(path))
+    except (OSError, ValueError, KeyError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(
             f"cannot read a host's facts from {path}",
-            f"{type(error).__name__}: {error}",
+            error.strerror if isinstance(error, OSError) and error.strerror else reason,
             "Write them on the host: wholecard-host inspect --json > host.json",
         ) from error

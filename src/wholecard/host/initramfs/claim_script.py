@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wholecard.core import WholecardError
+from wholecard.core.json_records import MODULE
 from wholecard.host.operations.config_change import HEAD_LINE
 from wholecard.pci import Function, slot_path
 
@@ -29,6 +30,12 @@ CLAIMED = re.compile(
 )
 
 
+_LINE = re.compile(
+    r"[0-9a-f]{4,8}:[0-9a-f]{2}(?:/[0-9a-f]{2}\.[0-7])+ "
+    rf"[0-9a-f]{{4,8}}:[0-9a-f]{{2}}:[0-9a-f]{{2}}\.[0-7] [0-9a-f]{{4}} [0-9a-f]{{4}} {MODULE}"
+)
+
+
 @dataclass(frozen=True)
 class Claim:
     """One function to bind: where it was when planned, by path and address; its ids, its driver."""
@@ -38,6 +45,15 @@ class Claim:
     vendor: str
     device: str
     driver: str = VFIO
+
+    def __post_init__(self) -> None:
+        # The boot script splits the table's lines at white space: one more would be bound too.
+        if not _LINE.fullmatch(str(self)):
+            raise WholecardError(
+                f"{str(self)[:120]!r} is no function to bind",
+                "A line of the table has a path of slots, an address, two ids and a driver.",
+                "See where it comes from: the facts, the journal, or sysfs.",
+            )
 
     @classmethod
     def of(cls, function: Function, driver: str) -> Claim:

@@ -15,10 +15,11 @@ from wholecard.core import State, Step, UsageError, WholecardError
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.pci import Address
+from wholecard.pci.attributes import driver_name
 from wholecard.pci.sysfs import DEVICES, read_text
 from wholecard.transaction import syscalls
 from wholecard.transaction.atomic_files import under
-from wholecard.transaction.json_fields import optional, text
+from wholecard.transaction.json_fields import text
 from wholecard.transaction.os_errors import naming
 
 DRIVERS = Path("sys/bus/pci/drivers")
@@ -47,11 +48,11 @@ class BindDriver(HostOperation):
         """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
         return cls(
             _address(text(data["address"])),
-            text(data["driver"]),
+            _driver(text(data["driver"])),
             text(data["vendor"]),
             text(data["device"]),
-            optional(data["former_driver"], str),
-            optional(data["former_override"], str),
+            _driver_or_none(data["former_driver"]),
+            _driver_or_none(data["former_override"]),
         )
 
     def describe(self) -> str:
@@ -167,6 +168,17 @@ def _address(value: str) -> str:
         return str(Address.parse(value))
     except UsageError as error:
         raise ValueError(error.brief) from error
+
+
+def _driver(value: str) -> str:
+    """A driver's name, which is a folder's in sysfs. Raises ValueError."""
+    if driver_name(value) != value:
+        raise ValueError(f"{value!r} is no driver")
+    return value
+
+
+def _driver_or_none(value: Any) -> str | None:
+    return None if value is None else _driver(text(value))
 
 
 def _in_boot(context: HostContext, begun: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from wholecard.core import Step
 from wholecard.host.operations.operation import HostContext, HostOperation
 from wholecard.host.operations.run_tool import start
+from wholecard.pci.attributes import is_module_name
 from wholecard.transaction.json_fields import text
 
 _LOAD_TIMEOUT = 60.0
@@ -23,8 +24,11 @@ class LoadModule(HostOperation):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> LoadModule:
-        """The inverse of `to_json`. Raises TypeError and KeyError."""
-        return cls(text(data["module"]))
+        """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
+        module = text(data["module"])
+        if not is_module_name(module):
+            raise ValueError(f"{module!r} is no kernel module")
+        return cls(module)
 
     def describe(self) -> str:
         """The command as a person would type it."""

@@ -43,6 +43,8 @@ class RunTool(HostOperation):
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunTool:
         """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
+        if not data["argv"]:
+            raise ValueError("no tool")
         return cls(
             texts(data["argv"]),
             absolute_paths(data["outputs"]),

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from wholecard.core import WholecardError
+from wholecard.core.json_records import MODULE
 from wholecard.host.checks.driver_binding import NOT_NATIVE, natives
 from wholecard.host.operations.config_change import HEAD_LINE
 from wholecard.pci import Function
 
+_NAME = re.compile(MODULE)
 _SOFTDEP = re.compile(r"^softdep (\S+) pre: vfio-pci$", re.MULTILINE)
 
 
@@ -30,7 +33,8 @@ def modprobe_text(
     """The text of `/etc/modprobe.d/wholecard.conf`.
 
     One softdep for each module that claims a function now or would by its alias; modules built
-    into the kernel are left out, for they are never loaded. `present` is the file's text now: when
+    into the kernel are left out, for they are never loaded. Raises WholecardError for a name that
+    is no module's. `present` is the file's text now: when
     vfio-pci has a function, the driver that it had before can no longer be seen, so the softdeps
     in the file are kept. `blacklist` are modules that must never be loaded by their aliases.
     """
@@ -39,6 +43,14 @@ def modprobe_text(
     if any(function.driver == "vfio-pci" for function in functions):
         modules.update(_SOFTDEP.findall(present))
     modules -= {*builtin, *NOT_NATIVE}
+    strangers = [name for name in (*modules, *blacklist) if not _NAME.fullmatch(name)]
+    if strangers:
+        # In modprobe.d a line of its own may run a command, so it is no matter who calls.
+        raise WholecardError(
+            f"{strangers[0][:80]!r} is not the name of a kernel module",
+            "It would be written to modprobe.d, which root's tools read.",
+            "See where it comes from: the facts, the desired state, or a driver's link in sysfs.",
+        )
     lines = [f"softdep {module} pre: vfio-pci\n" for module in sorted(modules)]
     lines += [f"blacklist {module}\n" for module in sorted({*blacklist})]
     return HEAD_LINE + "".join(lines)

@@ -1,0 +1,85 @@
+"""The facts of a host from JSON that others wrote: types, ids, names, paths.
+
+What passes here reaches files that root's tools read: a name with a newline in it would be a line
+of its own in modprobe.d, and modprobe.d's `install` runs a command.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wholecard.core.json_records import MODULE, Reader, read_list, read_plain, record_reader
+from wholecard.host.config_files import Settings
+from wholecard.host.facts.host import (
+    Boot,
+    Cpu,
+    Framebuffer,
+    Host,
+    HugePagePool,
+    Iommu,
+    KernelUse,
+    Memory,
+)
+from wholecard.pci import Function, IommuGroup, find_cards
+
+# A kernel's version is a folder's name, and the tools' names are ours.
+_BOOT = {
+    "release": "[ -.0-~]{0,255}",
+    "builtin": "[ -.0-~]{1,64}",
+    "missing": MODULE,
+    "loader": "[a-z0-9-]{1,40}",
+    "initramfs": "[a-z0-9-]{1,40}",
+    "loaders": "[a-z0-9-]{1,40}",
+    "initramfs_tools": "[a-z0-9-]{1,40}",
+}
+# A page, as sysfs prints it; what is no list of CPUs is refused where one is needed.
+_CPUS = "(?s).{0,4096}"
+
+
+def read_facts(data: dict[str, Any]) -> Host:
+    """The host of `Host.to_json`. Raises ValueError, KeyError for a missing member."""
+    functions = read_list(data["functions"], "functions", Function.from_json)
+    by_address = {str(function.address): function for function in functions}
+    if len(by_address) != len(functions):
+        raise ValueError("two functions have one address")
+
+    def read_group(value: Any, where: str) -> IommuGroup:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} is not an object")  # noqa: TRY004 -- as in json_records
+        number = value["number"]
+        if number is not None:
+            number = read_plain("int")(number, f"{where}.number")
+        addresses = read_list(value["functions"], f"{where}.functions", read_plain("str"))
+        strangers = [address for address in addresses if address not in by_address]
+        if strangers:
+            raise ValueError(f"{where} has the function {strangers[0][:40]!r}, which is not there")
+        return IommuGroup(number, tuple(by_address[address] for address in addresses))
+
+    groups = read_list(data["groups"], "groups", read_group)
+    memory = record_reader(Memory, kinds=_kinds(HugePagePool))(data["memory"], "memory")
+    read_cpu = record_reader(Cpu, {"isolated": _CPUS})
+    cpu = read_cpu(data["cpu"], "cpu")
+    for node, cpus in cpu.nodes:
+        read_cpu({"isolated": cpus}, f"cpu.nodes, {node}")
+    return Host(
+        functions=functions,
+        cards=find_cards(functions, groups),
+        groups=groups,
+        groups_predicted=read_plain("bool")(data["groups_predicted"], "groups_predicted"),
+        iommu=record_reader(Iommu)(data["iommu"], "iommu"),
+        boot=record_reader(Boot, _BOOT)(data["boot"], "boot"),
+        settings=Settings.from_json(data["settings"]),
+        cpu=cpu,
+        memory=memory,
+        framebuffers=_records(Framebuffer, data, "framebuffers"),
+        uses=_records(KernelUse, data, "uses"),
+        unread=read_list(data["unread"], "unread", read_plain("str")),
+    )
+
+
+def _kinds(cls: type[Any]) -> dict[str, Reader]:
+    return {cls.__name__: record_reader(cls)}
+
+
+def _records(cls: type[Any], data: dict[str, Any], name: str) -> tuple[Any, ...]:
+    return read_list(data[name], name, _kinds(cls)[cls.__name__])
