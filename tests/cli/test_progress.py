@@ -7,8 +7,9 @@ import io
 from rich.console import Console
 
 from support.fleets import FakeFleet
-from wholecard.cli.progress import Live, plain
+from wholecard.cli.progress import Live
 from wholecard.core import WholecardError
+from wholecard.core.plain_text import plain
 from wholecard.fleet import HostResult
 
 

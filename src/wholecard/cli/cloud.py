@@ -12,6 +12,7 @@ import typer
 
 from wholecard.cli import options
 from wholecard.cli.options import CloudCommand
+from wholecard.cli.say import say
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
@@ -81,7 +82,7 @@ def apply_command(
     finished = applying.finish(conn, journal, _progress)
     plan = _plan(conn, file, release_name)
     if for_person:
-        typer.echo(_plan_text(plan))
+        say(_plan_text(plan))
     applied = applying.apply(conn, journal, plan.plan, site.absolute(), _progress)
     total = _total(outcome for outcome in (finished, applied) if outcome)
     if for_person:
@@ -116,7 +117,7 @@ def rollback_command(
     elif outcome.journals:
         _show_outcome(f"Journal {', '.join(outcome.journals)} is rolled back.", outcome)
     else:
-        typer.echo("No newer journal is applied: nothing was undone.")
+        say("Nothing newer is applied: nothing was undone.")
 
 
 @app.command("status", cls=CloudCommand)
@@ -183,9 +184,9 @@ def _total(outcomes: Iterable[Outcome]) -> Outcome:
 
 def _show_outcome(sentence: str, outcome: Outcome) -> None:
     if outcome.journals:
-        typer.echo(sentence)
+        say(sentence)
         for note in outcome.notes:
-            typer.echo(f"note: {note}")
+            say(f"note: {note}")
 
 
 def _status_text(status: dict[str, Any]) -> str:
@@ -202,9 +203,10 @@ def _status_text(status: dict[str, Any]) -> str:
 
 
 def _progress(position: int, count: int, action: Action, seconds: float | None) -> None:
+    from wholecard.core.plain_text import plain
     from wholecard.core.report_text import progress_text
 
     # Who called may be gone; what was begun is finished all the same.
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(progress_text(position, count, action, seconds))
+        sys.stderr.write(plain(progress_text(position, count, action, seconds)))
         sys.stderr.flush()

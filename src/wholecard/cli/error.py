@@ -13,11 +13,12 @@ from wholecard.host.agent.cli import person_command
 
 def report(error: WholecardError, as_json: bool) -> None:
     """Say what broke and what to do about it, on standard error; with `as_json` also as JSON."""
-    from rich.console import Console
     from rich.markup import escape
 
+    from wholecard.cli.terminal import PlainConsole
+
     resolution = person_command(error.resolution, "wholecard")
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True, highlight=False)
     console.print(f"[bold red]error:[/bold red] {escape(error.brief)}", soft_wrap=True)
     if error.details:
         console.print(error.details, style="dim", markup=False, soft_wrap=True)

@@ -115,13 +115,13 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
 
 
 def _print(explanation: Explanation, everything: bool) -> None:
-    from rich.console import Console
     from rich.text import Text
 
+    from wholecard.cli.terminal import PlainConsole
     from wholecard.core.report_text import read_more_text
     from wholecard.explain.text import blocks
 
-    console = Console(highlight=False)
+    console = PlainConsole(highlight=False)
     for block in blocks(explanation, everything):
         console.print(block, crop=False, overflow="ignore" if isinstance(block, Text) else None)
     if explanation.findings:

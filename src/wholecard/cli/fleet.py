@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from wholecard.cli.error import report
 from wholecard.cli.options import Elsewhere
-from wholecard.cli.progress import Lines, Live, Through, plain
+from wholecard.cli.progress import Lines, Live, Through
+from wholecard.cli.terminal import PlainConsole
 from wholecard.core import UsageError
+from wholecard.core.plain_text import plain
 from wholecard.core.units import counted
 from wholecard.fleet import Fleet, HostResult, Ssh, Watcher, read_names, worst
 from wholecard.host.agent import cli
@@ -53,7 +54,7 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
         hosts_json = {result.host: result.to_json() for result in results}
         print(json.dumps({"hosts": hosts_json}, indent=2))
     else:
-        _show_all(Console(highlight=False), words[0], results)
+        _show_all(PlainConsole(highlight=False), words[0], results)
     return 130 if fleet.interrupted else worst(results)
 
 
@@ -74,7 +75,7 @@ def _terminable() -> Iterator[None]:
 
 @contextmanager
 def _watcher(hosts: Sequence[str]) -> Iterator[Watcher]:
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True, highlight=False)
     if console.is_terminal:
         live = Live(console, hosts)
         with live.shown():
@@ -88,13 +89,13 @@ def _show_one(result: HostResult, as_json: bool, shown: bool) -> None:
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
     for name, text in _in_order(result):
         if not (shown and name == "stderr"):
-            streams[name].write(text)
+            streams[name].write(plain(text))
             streams[name].flush()
     if result.error is not None:
         report(result.error, as_json)
 
 
-def _show_all(console: Console, command: str, results: Sequence[HostResult]) -> None:
+def _show_all(console: PlainConsole, command: str, results: Sequence[HostResult]) -> None:
     for result in results:
         title = f"{result.host}: {_word(result)}, {result.seconds:.1f} s"
         console.print(Rule(Text(title), align="left", characters="-"))

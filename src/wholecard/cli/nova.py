@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from wholecard.cli import nova_lint, options
+from wholecard.cli.say import say
 from wholecard.core import UsageError
 
 # Its help is in cli/app.py, which lists it without importing this file.
@@ -66,7 +67,7 @@ def render_command(
         return
     changed = write(output, rendered.files)
     for path in rendered.files:
-        typer.echo(f"{'written' if output / path in changed else 'unchanged'}: {output / path}")
+        say(f"{'written' if output / path in changed else 'unchanged'}: {output / path}")
 
 
 def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path | None) -> None:
@@ -86,7 +87,7 @@ def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path 
 
 def _warn(warnings: Iterable[str]) -> None:
     for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
 
 
 def _conf_of(role: str, texts: Iterable[str] | None) -> tuple[Path, ...]:

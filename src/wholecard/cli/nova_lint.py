@@ -101,13 +101,12 @@ def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
 
 def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
     """Fix, or show how; what is to be linted then. `quiet` keeps standard output for the result."""
-    from rich.console import Console
-
+    from wholecard.cli.terminal import PlainConsole
     from wholecard.host.changing.apply import apply_files
     from wholecard.nova.lint.fixes import fixed, plan_of, shown_difference
     from wholecard.nova.lint.output.github import printable
 
-    console = Console(stderr=quiet, highlight=False)
+    console = PlainConsole(stderr=quiet, highlight=False)
     if not dry_run:
         _finish(root)
     result = fixed(linted.services, linted.lint)
@@ -136,15 +135,12 @@ def _finish(root: Path) -> None:
         finish(root)
 
 
-def _print(
-    diagnostics: list[Diagnostic], format_name: str, columns: Sequence[str], unchecked: list[str]
-) -> None:
-    if format_name == "table" and not columns:
-        from rich.console import Console
-
+def _print(diagnostics: list[Diagnostic], format_name: str, unchecked: list[str]) -> None:
+    if format_name == "text":
+        from wholecard.cli.terminal import PlainConsole
         from wholecard.nova.lint.output.text import show
 
-        show(diagnostics, Console(highlight=False), unchecked)
+        show(diagnostics, PlainConsole(highlight=False), unchecked)
         return
     from wholecard.nova.lint.output.github import to_github
     from wholecard.nova.lint.output.plain_data import to_text

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from wholecard.cli.say import say
 from wholecard.core import UsageError
 from wholecard.core.releases import LATEST
 
@@ -109,7 +110,7 @@ def show(
     from wholecard.core.output_format import formatted
 
     name = "json" if as_json else format_name or ("table" if rows_name else "text")
-    typer.echo(formatted(name, columns or (), text, answer, rows_name))
+    say(formatted(name, columns or (), text, answer, rows_name))
 
 
 def conf_files(texts: Iterable[str] | None) -> dict[tuple[Role, str], list[Path]]:

@@ -16,6 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from wholecard.core.plain_text import plain
 from wholecard.fleet import HostResult, Watcher
 
 # The agent's `[3/7] run-tool update-initramfs ... `
@@ -26,11 +27,6 @@ _ENDS = {
     2: ("✗", "red", "called wrongly"),
     3: ("✗", "red", "broke"),
 }
-
-
-def plain(text: str) -> str:
-    """The text without what could command a terminal: what a host says is only shown."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
 
 
 def _doing(line: str) -> str:
@@ -44,7 +40,7 @@ class Through(Watcher):
     def line(self, host: str, text: str) -> None:  # noqa: ARG002 - there is one host
         """Print a line when it has ended."""
         if text.endswith("\n"):
-            sys.stderr.write(text)
+            sys.stderr.write(plain(text))
             sys.stderr.flush()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
+from wholecard.cli.say import say
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, release
 
@@ -52,11 +53,11 @@ def init_command(
     hosts = _read(files, output.parent) if files else {os.uname().nodename: FoundHost(inspect())}
     _write(output, first_site(hosts, series, SCHEMA_NAME))
     at = "" if output == Path("site.yaml") else f" --site {output}"
-    typer.echo(f"wrote {output}; read it, then: wholecard site check{at}")
+    say(f"wrote {output}; read it, then: wholecard site check{at}")
     schema = output.parent / SCHEMA_NAME
     if not schema.exists():
         _write(schema, schema_text())
-        typer.echo(f"wrote {schema}, which editors use to complete and check the file")
+        say(f"wrote {schema}, from which editors complete")
 
 
 @app.command("check")
@@ -143,7 +144,7 @@ def schema_command() -> None:
     """Print the JSON schema of site files, which editors use to complete and check them."""
     from wholecard.site.schema import schema_text
 
-    typer.echo(schema_text(), nl=False)
+    say(schema_text(), end="")
 
 
 def _read(files: Iterable[str], folder: Path) -> dict[str, FoundHost]:

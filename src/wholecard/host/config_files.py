@@ -6,6 +6,7 @@ import os
 
 from wholecard.core import WholecardError
 from wholecard.core.record import dataclass
+from wholecard.core.secrets import redacted
 from wholecard.core.small_files import inside, listed, read_bytes
 
 TYPE_CHECKING = False
@@ -99,10 +100,10 @@ class Settings:
         return tuple(file for file in files if file.text is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """`{"files": [{"path", "text", "mode"}], "foreign": [...]}`."""
+        """`{"files": [{"path", "text", "mode"}], "foreign": [...]}`, without secrets."""
         return {
-            "files": [dict(entry.__dict__) for entry in self.files],
-            "foreign": [dict(entry.__dict__) for entry in self.foreign],
+            "files": [_without_secrets(entry) for entry in self.files],
+            "foreign": [_without_secrets(entry) for entry in self.foreign],
         }
 
     @classmethod
@@ -112,6 +113,10 @@ class Settings:
 
         read = record_reader(FileText, {"path": _PATH})
         return record_reader(cls, kinds={"FileText": read})(data, "settings")
+
+
+def _without_secrets(file: FileText) -> dict[str, Any]:
+    return {**file.__dict__, "text": None if file.text is None else redacted(file.text)}
 
 
 def read_settings(root: Root) -> Settings:

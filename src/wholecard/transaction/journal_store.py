@@ -219,17 +219,18 @@ class Journal(ABC, Generic[Entry]):
         """The last one that was not rolled back."""
         return next(reversed(self.in_effect()), None)
 
-    def add(self, fill: Callable[[Path], None]) -> Entry:
+    def add(self, fill: Callable[[Path], None], private: bool = False) -> Entry:
         """Begin a journal: `fill` writes what it is about into a folder, which gets its number.
 
-        What fails before that leaves no trace, because nothing was changed yet.
+        Nobody but its owner looks into a `private` one. What fails before that leaves no trace, for
+        nothing was changed yet.
         """
         atomic_files.make_directories(self.folder)
         draft = self.folder / "new"
         # A run that was killed here had changed nothing yet.
         atomic_files.remove_tree(draft)
         try:
-            syscalls.mkdir(draft, 0o755)
+            syscalls.mkdir(draft, 0o700 if private else 0o755)
             fill(draft)
             atomic_files.write_atomically(draft / LOG, b"", 0o644)
             number = max((entry.number for entry in self.entries()), default=0) + 1

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import keystoneauth1.exceptions as keystone
+import requests.exceptions
 from openstack.config import OpenStackConfig
+from openstack.config.loader import CONFIG_FILES, SECURE_FILES, VENDOR_FILES
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import CloudError, api_errors
+from wholecard.cloud.client.clouds_file import refuse_odd_files
+from wholecard.cloud.client.errors import CloudError, answer_read, api_errors, hidden_of
+from wholecard.cloud.client.library_logs import keep_clean
 from wholecard.core import UsageError
 
 API_TIMEOUT = 60.0
@@ -32,7 +37,10 @@ def connect(
     if config_file is not None and not config_file.is_file():
         raise UsageError(f"{config_file} does not exist", resolution="Name a clouds.yaml.")
     files = [str(config_file)] if config_file is not None else None
-    with _quiet_loader(), api_errors(None, f"read the entry of the cloud {cloud}"):
+    refuse_odd_files([*(files or CONFIG_FILES), *SECURE_FILES, *VENDOR_FILES])
+    keep_clean(())
+    doing = f"read the entry of the cloud {cloud}"
+    with _quiet_loader(), api_errors(None, doing), _entry_errors(doing):
         loader = OpenStackConfig(config_files=files, load_envvars=False)
         if config_file is not None and loader.config_filename is None:
             raise UsageError(
@@ -45,15 +53,36 @@ def connect(
                 "Name one of them, or the file that has it.",
             )
         region = loader.get_one(cloud=cloud, api_timeout=timeout)
-    conn = Connection(config=region)
-    with api_errors(conn, f"log in to the cloud {cloud}"):
+    with api_errors(None, doing), _entry_errors(doing):
+        conn = Connection(config=region)
+        keep_clean(hidden_of(conn))
+    doing = f"log in to the cloud {cloud}"
+    with answer_read(
+        conn, doing, "Check the cloud's entry in clouds.yaml, and what answers there."
+    ):
         # Not conn.authorize(): its exception does not tell a time-out from a refusal.
         if not conn.session.get_token():
             raise CloudError(
                 f"cannot log in to the cloud {cloud}: Keystone returned no token",
                 resolution="Check the cloud's entry in clouds.yaml.",
             )
+    keep_clean(hidden_of(conn))
     return conn
+
+
+@contextmanager
+def _entry_errors(doing: str) -> Iterator[None]:
+    """What the SDK makes of an entry that it does not expect; its text may quote a password."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, LookupError, RecursionError, OSError) as error:
+        if isinstance(error, (keystone.ClientException, requests.exceptions.RequestException)):
+            raise
+        raise CloudError(
+            f"cannot {doing}: it is not as the SDK expects it",
+            f"The SDK says only {type(error).__name__}.",
+            "Check the entry: the keys below auth and their spelling, and that each is a text.",
+        ) from None
 
 
 @contextmanager

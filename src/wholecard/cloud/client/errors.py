@@ -12,9 +12,8 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.core import WholecardError
+from wholecard.core.secrets import without_secrets
 
-# Up to the last @: a password may contain / and @. Rather too much is cut than too little.
-_URL_SECRET = re.compile(r"://\S*@")
 # nova's 400 about a project (nova/api/openstack/identity.py): Keystone does not know it, or
 # Keystone could not be asked, which is temporary and should have been a 503.
 NO_PROJECT = "is not a valid project"
@@ -22,6 +21,7 @@ _NO_KEYSTONE = "unable to find Keystone service endpoint"
 # The answers where an object is gone, or where something prevents its change. 401 and 403 are not
 # among them: another user may be allowed what this one is not.
 _LASTING = frozenset({400, 404, 409})
+_MIN_PIECE = 4
 _SECRET_KEY = re.compile(r"password|secret|token|passcode", re.IGNORECASE)
 
 
@@ -62,7 +62,7 @@ def api_errors(conn: Connection | None, doing: str, resolution: str = "") -> Ite
         raise
     except (sdk.SDKException, keystone.ClientException, requests.exceptions.RequestException) as e:
         reason, advice, status = _explain(e)
-        details = redact(str(e), secrets_of(conn))
+        details = redact(str(e), hidden_of(conn))
         raise CloudError(
             f"cannot {doing}: {reason}", details, resolution or advice, status, _lasts(e, status)
         ) from None
@@ -84,7 +84,7 @@ def answer_read(conn: Connection | None, doing: str, resolution: str = "") -> It
         except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise CloudError(
                 f"cannot {doing}: the answer does not have the API's format",
-                redact(f"{type(error).__name__}: {error}", secrets_of(conn)),
+                redact(f"{type(error).__name__}: {error}", hidden_of(conn)),
                 resolution or "Check what answers at the service's URL: a proxy, another program.",
             ) from None
 
@@ -144,13 +144,27 @@ def secrets_of(conn: Connection | None) -> tuple[str, ...]:
     return tuple(str(value) for key, value in auth.items() if _SECRET_KEY.search(key) and value)
 
 
+def hidden_of(conn: Connection | None) -> tuple[str, ...]:
+    """All that no text may have: the entry's secrets, those in its URL, and the session's token."""
+    if conn is None:
+        return ()
+    auth = conn.config.config.get("auth") or {}
+    password = (
+        str(auth.get("auth_url", "")).partition("://")[2].rpartition("@")[0].partition(":")[2]
+    )
+    # One with signs of URLs in it is read as a host and a path, and quoted in pieces.
+    pieces = [piece for piece in re.split("[/@?#:]", password) if len(piece) >= _MIN_PIECE]
+    # What the plugin has already: asking the session could log in again.
+    access = getattr(conn.config.get_auth(), "auth_ref", None)
+    token = getattr(access, "auth_token", None)
+    return (*secrets_of(conn), *(text for text in (password, *pieces, token) if text))
+
+
 def words_of(conn: Connection, error: sdk.HttpException) -> str:
     """The service's own message of a refusal, in one line with nothing secret in it."""
-    return " ".join(redact(str(error.details or error), secrets_of(conn)).split())
+    return " ".join(redact(str(error.details or error), hidden_of(conn)).split())
 
 
 def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     """The text with each secret and each URL's user and password replaced by `***`."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return _URL_SECRET.sub("://***@", text)
+    return without_secrets(text, secrets)

@@ -15,7 +15,7 @@ from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import answer_read, api_errors, redact, secrets_of
+from wholecard.cloud.client.errors import answer_read, api_errors, hidden_of, redact
 
 # The first with group suffixes of any name, forbidden traits and in_tree, all at once (Train).
 MICROVERSION = "1.36"
@@ -98,5 +98,5 @@ def candidates(conn: Connection, query: str) -> AllocationCandidates:
         if (getattr(failure, "status_code", None) or 0) < 500:
             with api_errors(conn, "ask Placement for candidates"):
                 raise
-        error = redact(str(failure), secrets_of(conn))
+        error = redact(str(failure), hidden_of(conn))
     return AllocationCandidates(count, time.monotonic() - start, error)

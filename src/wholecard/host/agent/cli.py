@@ -6,6 +6,7 @@ import os
 import sys
 
 from wholecard.core.errors import RefusedError, UsageError, WholecardError
+from wholecard.core.plain_text import plain
 from wholecard.host.agent.ending import exit_status, leave, write_any_text
 
 # What a command needs is imported by the command: `inspect` is measured as a whole process, and
@@ -138,11 +139,12 @@ def _inspect(arguments: Any) -> int:
     from wholecard.host.agent.facts_text import host_text
 
     if arguments.format == "table" and not arguments.column:
-        print(host_text(host))
+        print(plain(host_text(host)))
         return 0
     from wholecard.core.output_format import formatted
 
-    print(formatted(arguments.format, arguments.column, "", host.to_json(), "functions"))
+    shown = formatted(arguments.format, arguments.column, "", host.to_json(), "functions")
+    print(plain(shown))
     return 0
 
 
@@ -159,7 +161,7 @@ def report(error: WholecardError, as_json: bool, called: str = PROG) -> None:
     """Print what broke and what to do about it: on standard error, as JSON on standard output."""
     error.resolution = person_command(error.resolution, called)
     # First, for standard output may be what cannot be written.
-    print(f"error: {error}", file=sys.stderr)
+    print(plain(f"error: {error}"), file=sys.stderr)
     if as_json:
         import json
 

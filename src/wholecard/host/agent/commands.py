@@ -12,6 +12,7 @@ from typing import Any
 
 from wholecard.core import Action, Finding, Plan, UsageError, WholecardError, exit_status
 from wholecard.core.output_format import TEXT_FORMATS, formatted
+from wholecard.core.plain_text import plain
 from wholecard.core.report_text import findings_text, progress_text
 from wholecard.host.agent import desired_options, results_text
 from wholecard.host.agent.cli import person_command
@@ -95,7 +96,7 @@ def _apply(arguments: argparse.Namespace) -> int:
     host_plan = _host_plan(arguments, host, desired)
     for_person = arguments.format == TEXT_FORMATS[0]
     if for_person:
-        print(host_plan)
+        print(plain(str(host_plan)))
     outcome = apply(arguments.root, host, desired, host_plan, _progress)
     if outcome.journal is None and finished is not None:
         outcome = finished
@@ -161,11 +162,11 @@ _RUN = {
 
 def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> None:
     rows_name = ROWS.get(arguments.command, "")
-    print(formatted(arguments.format, arguments.column, shown, data, rows_name))
+    print(plain(formatted(arguments.format, arguments.column, shown, data, rows_name)))
 
 
 def _progress(number: int, count: int, action: Action, seconds: float | None) -> None:
     # The connection, and so the reader, may be gone; the run is finished anyway.
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(progress_text(number, count, action, seconds))
+        sys.stderr.write(plain(progress_text(number, count, action, seconds)))
         sys.stderr.flush()

@@ -99,6 +99,7 @@ class HostJournal(journal_store.Journal[HostJournalEntry]):
         What fails before that leaves no trace, because nothing was changed yet.
         """
         operations = [operation_of(action) for action in applied.plan.actions]
+        private = any(operation.is_private for operation in operations)
 
         def fill(draft: Path) -> None:
             take_backup(
@@ -108,10 +109,9 @@ class HostJournal(journal_store.Journal[HostJournalEntry]):
                 [path for operation in operations for path in operation.creates],
             )
             data = {**applied.__dict__, "plan": applied.plan.to_json()}
-            private = any(operation.is_private for operation in operations)
             write_atomically(draft / "plan.json", pack(data), 0o600 if private else 0o644)
 
-        return self.add(fill)
+        return self.add(fill, private)
 
 
 def journal_of(root: Path) -> HostJournal:

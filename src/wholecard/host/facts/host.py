@@ -5,6 +5,7 @@ from __future__ import annotations
 from wholecard.core import UsageError
 from wholecard.core.json_text import document, encode, record_lines
 from wholecard.core.record import dataclass
+from wholecard.core.secrets import redacted
 from wholecard.host.config_files import Settings
 from wholecard.pci import Address, Card, Function, IommuGroup
 from wholecard.pci.function import UNIQUE_FIELDS
@@ -168,7 +169,10 @@ class Host:
         return tuple(g for g in self.groups if any(f.address in own for f in g.functions))
 
     def to_json(self) -> dict[str, Any]:
-        """What `inspect --json` prints; `schema` counts up when a field changes its meaning."""
+        """What `inspect --json` prints, without the secrets of command lines and settings.
+
+        `schema` counts up when a field changes its meaning.
+        """
         return {
             "schema": SCHEMA,
             "functions": [function.to_json() for function in self.functions],
@@ -180,6 +184,8 @@ class Host:
     def _short_members(self) -> dict[str, Any]:
         """The members after the long lists: plain dictionaries, lists and values."""
         members = {name: _plain(getattr(self, name)) for name in _SHORT_MEMBERS}
+        for name in ("command_line", "next_command_line"):
+            members["boot"][name] = redacted(members["boot"][name] or "") or members["boot"][name]
         return {**members, "settings": self.settings.to_json()}
 
     def to_lines(self) -> Iterator[str]:

@@ -17,14 +17,13 @@ import contextlib
 import fnmatch
 import io
 import os
-import re
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Union
 
-from wholecard.core import RunError, UsageError, WholecardError, run
+from wholecard.core import RunError, UsageError, WholecardError, run, secrets
 from wholecard.core.small_files import listed, read_bytes, read_text, under
 from wholecard.host.config_files import read_settings
 from wholecard.host.facts import snapshot_paths as paths
@@ -42,9 +41,6 @@ Leaf = Union[tuple[bytes, int], str, None]
 _MOST_HOPS = 40
 _TIMEOUT = 300.0
 _ZSTD = "Install zstd, or use a name that ends in .tar.gz."
-_SECRET = re.compile(
-    rf"([\w.-]*(?:{'|'.join(paths.SECRET)})[\w.-]*=)(\"[^\"]*\"|'[^']*'|[^\s\"']+)", re.IGNORECASE
-)
 
 
 def save(root: Path, target: Path) -> None:
@@ -222,10 +218,10 @@ def _stays_inside(path: str, target: str) -> bool:
 
 def redacted(data: bytes) -> bytes:
     """The text without the values of words that name a secret."""
-    if not any(word.encode() in data.lower() for word in paths.SECRET):
+    if b"=" not in data and b"@" not in data:
         return data
     text = data.decode("utf-8", "surrogateescape")
-    return _SECRET.sub(rf"\1{paths.REDACTED}", text).encode("utf-8", "surrogateescape")
+    return secrets.redacted(text).encode("utf-8", "surrogateescape")
 
 
 def _write(packed: Path, suffix: str, leaves: dict[str, Leaf]) -> None:

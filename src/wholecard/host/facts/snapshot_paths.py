@@ -71,7 +71,3 @@ NAMES = (
     "usr/sbin/dracut", "usr/sbin/grub2-mkconfig", "usr/sbin/grubby", "usr/sbin/mkinitramfs",
     "usr/sbin/transactional-update", "usr/sbin/update-grub", "usr/sbin/update-initramfs",
 )  # fmt: skip
-
-# A word of a command line with one of these in its name loses its value.
-SECRET = ("password", "passwd", "secret", "token")
-REDACTED = "REDACTED"

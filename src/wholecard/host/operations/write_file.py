@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wholecard.core import State, Step, WholecardError
+from wholecard.core.secrets import redacted
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.transaction import atomic_files
@@ -28,7 +29,8 @@ class WriteFile(HostOperation):
 
     `before` is the text that was there when the plan was made, None for no file; applying is
     refused where something else is there by then. A `private` file may hold passwords: its text is
-    shown nowhere, and the journal's copy is for its owner alone.
+    shown nowhere. The journal's copy of that, and of a file that not everybody may read, is for its
+    owner alone.
     """
 
     kind: ClassVar[str] = "write-file"
@@ -77,8 +79,9 @@ class WriteFile(HostOperation):
 
     @property
     def is_private(self) -> bool:
-        """Whether its text may hold passwords."""
-        return self.private
+        """Whether its text may hold passwords: what not everybody may read now, or then."""
+        modes = (self.mode, self.before_mode if self.before is not None else None)
+        return self.private or any(mode is not None and not mode & stat.S_IROTH for mode in modes)
 
     @property
     def sets_kernel_args(self) -> bool:
@@ -175,10 +178,10 @@ def encode(text: str) -> bytes:
 
 
 def diff(before: str | None, after: str | None, path: str) -> str:
-    """A unified diff of two texts of the file `path`; None is no file."""
+    """A unified diff of two texts of the file `path`, without secrets; None is no file."""
     lines = difflib.unified_diff(
-        (before or "").splitlines(),
-        (after or "").splitlines(),
+        redacted(before or "").splitlines(),
+        redacted(after or "").splitlines(),
         "/dev/null" if before is None else path,
         "/dev/null" if after is None else path,
         n=2,

@@ -1,0 +1,21 @@
+"""rich's console for texts of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from wholecard.core.plain_text import plain
+
+
+class PlainConsole(Console):
+    """Its own colours reach the terminal; of the texts, nothing that could command it."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The pieces of a renderable, each text without control characters."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text), segment.style)
