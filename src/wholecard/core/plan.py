@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Optional, TypeVar
+from typing import Any, Callable, ClassVar, Generic, Optional, TypeVar
 
 # Values by their names, None for what does not exist.
 State = dict[str, Optional[str]]
@@ -115,7 +115,8 @@ class Step:
 
     `begun` is empty, and `done` None, where the log has no such record. Before it is done,
     `present` are its values as `look` saw them, and `resumed` is whether an earlier run was
-    interrupted in it. Before it is undone, `late` is what `Operation.is_late` said.
+    interrupted in it. Before it is undone, `late` is what `Operation.is_late` said. While it is
+    done, `keep` adds to what `begun` has, in the log, at once.
     """
 
     number: int
@@ -125,6 +126,7 @@ class Step:
     present: State = field(default_factory=dict)
     resumed: bool = False
     late: bool = False
+    keep: Callable[[Mapping[str, Any]], None] = field(default=lambda _: None, compare=False)
 
     @property
     def half(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Generic, Optional, TypeVar
@@ -297,7 +297,11 @@ def _do(system: System[Entry, Context], entry: Entry, context: Context, step: St
             before = {} if step.begun else operation.begin(context, state)
             entry.log("begin", n=step.number, **system.record(), **before)
             begun = {**step.begun, **system.record(), **before}
-            step = replace(step, begun=begun, present=state, resumed=step.half)
+
+            def keep(more: Mapping[str, Any]) -> None:
+                entry.log("begin", n=step.number, **more)
+
+            step = replace(step, begun=begun, present=state, resumed=step.half, keep=keep)
             kept = operation.do(context, step)
             entry.log("done", n=step.number, **kept)
     except WholecardError as error:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import answer_read, words_of
+from wholecard.cloud.client.errors import CloudError, answer_read, words_of
 from wholecard.cloud.operations.operation import Creation, Held, Value, property_commands
 from wholecard.cloud.operations.ownership import id_of, own_id, required, why_not_ours
-from wholecard.core import State
+from wholecard.core import State, Step
 from wholecard.core.plan import HALF
 
 # How we know our own aggregates again.
@@ -63,14 +63,32 @@ class CreateAggregate(Creation):
         bare = not aggregate.hosts and set(aggregate.metadata) <= {ZONE}
         return {self.name: HALF if bare else "not ours"}
 
-    def make(self, conn: Connection) -> str | None:
-        """Create and mark it, or mark one that was half made; its id."""
-        aggregate = id_of(_find(conn, self.name))
+    def do(self, conn: Connection, step: Step) -> dict[str, Any]:
+        """As every creation; its id is logged at once, for the mark comes by a call of its own.
+
+        Raises CloudError for a bare one that came while an interrupted run was away.
+        """
+        if step.present == self.state_after:
+            return super().do(conn, step)
+        aggregate, made = id_of(_find(conn, self.name)), step.begun.get("made")
+        if aggregate not in (None, made):
+            raise CloudError(
+                f"there is an aggregate {self.name} without a mark, and it may be somebody else's",
+                f"It is {aggregate}. Creating ours was interrupted, and its id is "
+                f"{made or 'not known'}.",
+                f"If nobody needs it: openstack aggregate delete {aggregate}. If it is ours: "
+                f"openstack aggregate set --property {MARK}={MADE} {aggregate}. Then apply again.",
+            )
         if aggregate is None:
-            fields: dict[str, Any] = {"name": self.name, **({ZONE: self.zone} if self.zone else {})}
-            aggregate = str(conn.compute.create_aggregate(**fields).id)
+            aggregate = self.make(conn)
+            step.keep({"made": aggregate})
         _set_metadata(conn, aggregate, {MARK: MADE})
-        return aggregate
+        return {"id": aggregate}
+
+    def make(self, conn: Connection) -> str:
+        """Create it, still without its mark; its id."""
+        fields: dict[str, Any] = {"name": self.name, **({ZONE: self.zone} if self.zone else {})}
+        return str(conn.compute.create_aggregate(**fields).id)
 
     def made(self, conn: Connection) -> str | None:
         """The id of the aggregate of this name that is ours."""
@@ -81,9 +99,15 @@ class CreateAggregate(Creation):
         aggregate = _find(conn, self.name)
         if aggregate is None:
             return None
-        # Interrupted before its mark was set, and so before its id was logged.
+        # Interrupted before its mark was set; nova gives a mark to none as it is created.
         unmarked = half and set(aggregate.metadata) <= {ZONE}
-        reason = None if unmarked else why_not_ours(aggregate, made)
+        if unmarked and made is None:
+            reason: str | None = (
+                "it has no mark, and whether it was created here is not known; if nobody needs it, "
+                f"openstack aggregate delete {aggregate.id}"
+            )
+        else:
+            reason = None if unmarked and aggregate.id == made else why_not_ours(aggregate, made)
         others = sorted({*aggregate.metadata} - {MARK, ZONE}) + list(aggregate.hosts)
         if reason is None and others:
             reason = f"it has {', '.join(others)}"

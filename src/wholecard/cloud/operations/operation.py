@@ -86,7 +86,8 @@ class Creation(CloudOperation):
         """Delete what we made, or return the note why it stays.
 
         `made` is its id where the journal knows it; an object with another is not that one. `half`
-        is whether its creation may have been interrupted, so that it has no mark yet.
+        is whether its creation may have been interrupted, so that it has no mark yet: then it is
+        ours only where its id is known.
         """
 
     def do(self, conn: Connection, step: Step) -> dict[str, Any]:
@@ -109,7 +110,8 @@ class Creation(CloudOperation):
         # What was there before us and went is not made anew, nor is what came for it deleted.
         if None not in state.values():
             return None
-        return self.unmake(conn, (step.done or {}).get("id"), step.half)
+        made = (step.done or {}).get("id") or step.begun.get("made")
+        return self.unmake(conn, made, step.half)
 
 
 class Assignment(CloudOperation):

@@ -200,10 +200,14 @@ class SetLimit(Values):
         identity = identity_of(conn)
         limits = _limits(conn, self.project, LimitPlace(self.service, self.region))
         ids = {str(limit.resource_name): limit.id for limit in limits}
+        ours = {str(limit.resource_name) for limit in limits if limit.description == MADE}
+        notes = []
         for resource, value in sorted(state.items()):
             if value is None:
-                if resource in ids:
+                if resource in ours:
                     identity.delete_limit(ids[resource], ignore_missing=True)
+                elif resource in ids:
+                    notes.append(f"limit {resource} of {self.name} stays: it is not wholecard's")
             elif resource in ids:
                 identity.update_limit(ids[resource], resource_limit=int(value))
             else:
@@ -215,7 +219,7 @@ class SetLimit(Values):
                     region_id=self.region,
                     description=MADE,
                 )
-        return None
+        return "; ".join(notes) or None
 
 
 def limit_place(conn: Connection) -> LimitPlace:

@@ -8,13 +8,17 @@ from typing import Any, ClassVar
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import CloudError, GoneError, answer_read
+from wholecard.cloud.client.errors import CloudError, GoneError, answer_read, api_errors
 from wholecard.cloud.operations.operation import Assignment, Value, Values
 from wholecard.cloud.placement.resource_providers import TRAITS_VERSION
-from wholecard.core import State
+from wholecard.core import State, Step
 
 # nova-compute writes the same provider every minute; each of our tries reads it again.
 TRIES = 10
+
+_CREATED = 201
+# The first in which Placement says since when a trait exists.
+_VERSION = "1.15"
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,65 @@ class CreateTrait(Assignment):
 
     def look(self, conn: Connection) -> State:
         """Whether Placement knows it."""
-        answer = conn.placement.get(f"/traits/{self.name}", microversion=TRAITS_VERSION)
+        answer = conn.placement.get(self._path, microversion=_VERSION)
         if answer.status_code == 404:
             return {self.name: None}
         sdk.raise_from_response(answer)
         return {self.name: "known"}
 
-    def put(self, conn: Connection, state: State) -> str | None:
-        """Make it known, or forget it unless a provider has it."""
-        path = f"/traits/{self.name}"
-        if state[self.name] is not None:
-            sdk.raise_from_response(conn.placement.put(path, microversion=TRAITS_VERSION))
+    def do(self, conn: Connection, step: Step) -> dict[str, Any]:
+        """Make it known; the log keeps whose it is, and since when it exists.
+
+        Placement says 201 where it made the trait and 204 where it was there already
+        (placement/handlers/trait.py, put_trait): then somebody else made it, or an interrupted run
+        of ours, which nothing tells apart.
+        """
+        if step.present == self.state_after and not step.resumed:
+            return {}
+        answer = conn.placement.put(self._path, microversion=_VERSION)
+        sdk.raise_from_response(answer)
+        if answer.status_code != _CREATED:
+            return {"whose": "unknown" if step.resumed else "theirs"}
+        return {"whose": "ours", "since": answer.headers.get("Last-Modified")}
+
+    def undo(self, conn: Connection, step: Step) -> str | None:
+        """Forget it, if it is known to be ours; a note where that is not known."""
+        if step.begun["found"] == self.state_after:
             return None
-        answer = conn.placement.delete(path, microversion=TRAITS_VERSION)
+        whose = (step.done or {}).get("whose", "unknown")
+        if whose == "theirs":
+            return None
+        if whose == "unknown":
+            with api_errors(conn, f"undo {step.name}"):
+                if self.look(conn) == self.state_before:
+                    return None
+            return (
+                f"trait {self.name} stays: whether it was created here is not known; if nobody "
+                f"needs it, openstack trait delete {self.name}"
+            )
+        return super().undo(conn, step)
+
+    def give_back(self, conn: Connection, step: Step, state: State) -> str | None:
+        """Forget it, unless it was deleted and made anew."""
+        since = (step.done or {}).get("since")
+        answer = conn.placement.get(self._path, microversion=_VERSION)
+        now = answer.headers.get("Last-Modified")
+        if since and now and since != now:
+            return f"trait {self.name} stays: it was made anew, at {now}"
+        return self.put(conn, state)
+
+    def former(self, conn: Connection, step: Step) -> State:
+        """What was there before; what may be another's stays."""
+        ours = (step.done or {}).get("whose") == "ours"
+        return super().former(conn, step) if ours else self.state_after
+
+    @property
+    def _path(self) -> str:
+        return f"/traits/{self.name}"
+
+    def put(self, conn: Connection, state: State) -> str | None:  # noqa: ARG002 -- it goes, always
+        """Forget it unless a provider has it."""
+        answer = conn.placement.delete(self._path, microversion=_VERSION)
         if answer.status_code == 409:
             return f"trait {self.name} stays: a provider has it"
         if answer.status_code != 404:
