@@ -21,6 +21,7 @@ LOG = logging.getLogger("wholecard.run")
 
 # A program that prints without end must not fill the machine's memory or the person's screen.
 DETAILS_LIMIT = 4000
+OUTPUT_LIMIT = 64 << 20
 
 # Seconds that a killed program's pipes have to close.
 KILL_GRACE = 5.0
@@ -48,6 +49,10 @@ class RunError(WholecardError):
     ) -> None:
         super().__init__(brief, details, resolution)
         self.result = result
+
+
+class TooMuchOutputError(RunError):
+    """A program printed more than it may, and was ended."""
 
 
 class Programs:
@@ -92,6 +97,7 @@ def run(
     resolution: str = "",
     watch: Watch | None = None,
     programs: Programs | None = None,
+    limit: int = OUTPUT_LIMIT,
 ) -> Result:
     """Run a program to its end and return what it printed.
 
@@ -104,9 +110,11 @@ def run(
 
     `watch` gets standard error while the program runs, in a thread of its own. With `programs`
     another thread can end the program; its status is then that of a signal, as of any killed one.
+    `limit` is how many bytes it may print to each of its outputs.
 
-    Raises RunError when the program is not found, when it passes its time, or, with `check`,
-    when its status is not 0; and what `watch` raised, when the program has been killed for it.
+    Raises TooMuchOutputError when it prints more, RunError when the program is not found, when it
+    passes its time, or, with `check`, when its status is not 0; and what `watch` raised, when the
+    program has been killed for it.
     """
     LOG.debug("%s", shlex.join(argv))
     inherited = os.environ if inherit else {}
@@ -129,7 +137,14 @@ def run(
         ) from error
     try:
         with (programs or Programs()).holding(process):
-            out, err = _communicate(process, stdin, timeout, watch)
+            out, err = _communicate(process, stdin, timeout, watch, limit)
+    except _TooMuchError as error:
+        _kill(process)
+        raise TooMuchOutputError(
+            f"{argv[0]} printed more than {limit >> 20} MiB",
+            f"command: {shlex.join(argv)}",
+            resolution or "Look at what it prints; run the command by hand.",
+        ) from error
     except subprocess.TimeoutExpired as error:
         _kill(process)
         raise _unended(
@@ -163,33 +178,48 @@ def _checked(result: Result, resolution: str) -> Result:
 
 
 def _communicate(
-    process: subprocess.Popen[bytes], stdin: str | bytes, timeout: float, watch: Watch | None
+    process: subprocess.Popen[bytes],
+    stdin: str | bytes,
+    timeout: float,
+    watch: Watch | None,
+    limit: int,
 ) -> tuple[bytes, bytes]:
     """What the program printed to its two outputs. Raises TimeoutExpired after `timeout`."""
     data = stdin.encode() if isinstance(stdin, str) else stdin
-    pipe = process.stderr
-    if watch is None or pipe is None:
-        return process.communicate(data, timeout=timeout)
+    pipes = (process.stdout, process.stderr)
     deadline = time.monotonic() + timeout
-    # Without this communicate() would read standard error too, and the follower would miss lines.
-    process.stderr = None
-    follower = _Follower(process, pipe, watch)
-    follower.start()
-    out, _ = process.communicate(data, timeout=timeout)
-    follower.join(max(0.0, deadline - time.monotonic()))
-    if follower.is_alive():
-        raise subprocess.TimeoutExpired(process.args, timeout)
-    if follower.error is not None:
-        raise follower.error
-    return out, b"".join(follower.kept)
+    # Without this communicate() would read the outputs too, without a limit.
+    process.stdout = process.stderr = None
+    followers = [
+        _Follower(process, pipe, follower_watch, limit)
+        for pipe, follower_watch in zip(pipes, (None, watch))
+        if pipe is not None
+    ]
+    for follower in followers:
+        follower.start()
+    process.communicate(data, timeout=timeout)
+    for follower in followers:
+        follower.join(max(0.0, deadline - time.monotonic()))
+        if follower.is_alive():
+            raise subprocess.TimeoutExpired(process.args, timeout)
+        if follower.error is not None:
+            raise follower.error
+    out, err = (b"".join(follower.kept) for follower in followers)
+    return out, err
+
+
+class _TooMuchError(Exception):
+    """An output is larger than its limit."""
 
 
 class _Follower(threading.Thread):
-    """Reads a program's standard error to its end and passes it on line by line."""
+    """Reads one of a program's outputs to its end, and with `watch` passes it on line by line."""
 
-    def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes], watch: Watch) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], pipe: IO[bytes], watch: Watch | None, limit: int
+    ) -> None:
         super().__init__(daemon=True)
-        self._process, self._pipe, self._watch = process, pipe, watch
+        self._process, self._pipe, self._watch, self._left = process, pipe, watch, limit
         self.kept: list[bytes] = []
         self.error: BaseException | None = None
 
@@ -197,7 +227,16 @@ class _Follower(threading.Thread):
         line = b""
         with self._pipe:
             while piece := os.read(self._pipe.fileno(), 1 << 16):
+                self._left -= len(piece)
+                if self._left < 0:
+                    # The pipe is read on, so that nothing waits for it, and nothing is kept.
+                    if self.error is None:
+                        self.error = _TooMuchError()
+                        _signal(self._process)
+                    continue
                 self.kept.append(piece)
+                if self._watch is None:
+                    continue
                 *ended, line = (line + piece).split(b"\n")
                 line = line[-DETAILS_LIMIT:]
                 self._tell(
@@ -206,7 +245,7 @@ class _Follower(threading.Thread):
 
     def _tell(self, lines: Sequence[bytes]) -> None:
         try:
-            if self.error is None:
+            if self.error is None and self._watch is not None:
                 for line in lines:
                     self._watch(line.decode(errors="replace"))
         except BaseException as error:  # raised again by the thread that waits

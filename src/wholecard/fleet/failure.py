@@ -70,6 +70,13 @@ def too_long(host: str, words: Sequence[str], seconds: float) -> WholecardError:
     return WholecardError(f"{host}: no answer within {seconds:g} s", resolution=resolution)
 
 
+def too_much(host: str, words: Sequence[str], limit: int) -> WholecardError:
+    """The host printed more than any answer has."""
+    brief = f"{host}: it printed more than {limit >> 20} MiB"
+    details = "No answer of the agent is as long: its login shell, or another program, printed it."
+    return WholecardError(brief, details, _what_next(host, words))
+
+
 def _what_next(host: str, words: Sequence[str]) -> str:
     if words[0] in READING:
         return "Nothing was changed; run it again."

@@ -9,7 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from wholecard.core import Programs, Result, RunError, WholecardError, run
-from wholecard.fleet.failure import READING, broken_off, interrupted, not_started, too_long
+from wholecard.core.program import TooMuchOutputError
+from wholecard.fleet.failure import (
+    READING,
+    broken_off,
+    interrupted,
+    not_started,
+    too_long,
+    too_much,
+)
 from wholecard.fleet.host_result import HostResult
 from wholecard.fleet.ssh import NO_AGENT, Ssh
 from wholecard.host.agent.zipapp import agent_bytes
@@ -18,6 +26,8 @@ from wholecard.host.agent.zipapp import agent_bytes
 # initramfs for each of the host's kernels.
 READING_SECONDS = 300.0
 CHANGING_SECONDS = 3600.0
+# Bytes of each output; the facts of 5,000 functions have 6 MB.
+OUTPUT_LIMIT = 32 << 20
 
 
 class Watcher:
@@ -116,7 +126,10 @@ class Fleet:
                 resolution="Install OpenSSH's client (openssh-client, openssh-clients).",
                 watch=_Listener(host, words[0], self._name, watcher).hear,
                 programs=self._programs,
+                limit=OUTPUT_LIMIT,
             )
+        except TooMuchOutputError as error:
+            raise _NoAnswerError(too_much(host, words, OUTPUT_LIMIT)) from error
         except RunError as error:
             # Its details are the command with the whole script, which helps nobody; -v shows it.
             if error.brief.startswith("cannot run"):

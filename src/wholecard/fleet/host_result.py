@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wholecard.core import WholecardError
+from wholecard.core.input_files import parse_json
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,15 @@ class HostResult:
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """`{"status", "output", "error"}`: `output` is the agent's JSON; `error` may be null."""
+        """`{"status", "output", "error"}`: `output` is the agent's JSON; `error` may be null.
+
+        What is no JSON, or is nested so deeply that it cannot be written again, stays a text.
+        """
         try:
-            output = json.loads(self.stdout)
-        except ValueError:
+            output = parse_json(self.stdout)
+            # Within the results of all hosts it is some levels deeper.
+            json.dumps([[[[output]]]], indent=2)
+        except (ValueError, RecursionError):
             output = self.stdout or None
         error = output.get("error") if isinstance(output, dict) else None
         if self.error is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import lzma
+import os
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -162,6 +165,10 @@ def packed(place: Path, members: list[Member], end: bool = True) -> Path:
         ([("a", LINK, "../x")], "leaves the snapshot"),
         ([("b/a", LINK, "../../x")], "leaves the snapshot"),
         ([("b/a", LINK, "x/../../..")], "leaves the snapshot"),
+        # No further up than it is deep; but x may be a link to the top.
+        ([("b/c/d/a", LINK, "x/../..")], "leaves the snapshot"),
+        ([("d/" * 1500 + "a", FILE, "1")], "1501 folders deep"),
+        ([("a" * (2 << 20), FILE, "1")], "a header of 2 MiB"),
         ([("a", LINK, "b"), ("a/c", FILE, "1")], "File exists"),
         ([("a", FILE, "b"), ("a/c", FILE, "1")], "File exists"),
         ([("a", tarfile.LNKTYPE, "b")], "neither file nor folder"),
@@ -280,3 +287,77 @@ def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     for words in (["inspect"], ["inspect", "--json"], ["check"]):
         assert main([*words, "--root", str(tmp_path / "none")]) == 2
         assert "does not exist" in capsys.readouterr().err
+
+
+def headed(header: bytes, content: bytes, *then: tarfile.TarInfo) -> bytes:
+    """A tar file that begins with a special header of this type and content."""
+    first = tarfile.TarInfo("header")
+    first.type, first.size = header, len(content)
+    blocks = [first.tobuf(tarfile.USTAR_FORMAT), content, b"\0" * (-len(content) % 512)]
+    return b"".join([*blocks, *(each.tobuf(tarfile.USTAR_FORMAT) for each in then), b"\0" * 1024])
+
+
+def sparse() -> bytes:
+    """GNU's old format: 512 bytes in the archive that unpack to 300 MiB of zeros."""
+    member = tarfile.TarInfo("hole")
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[156:157] = tarfile.GNUTYPE_SPARSE
+    block[124:136] = b"%011o\0" % 512
+    block[386:410] = b"%011o\0%011o\0" % ((300 << 20) - 512, 512)
+    block[483:495] = b"%011o\0" % (300 << 20)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + b"x" * 512 + b"\0" * 1024
+
+
+@pytest.mark.parametrize(
+    ("data", "details"),
+    [
+        (sparse(), "is a sparse file"),
+        (headed(tarfile.XHDTYPE, b"0" * (2 << 20)), "a header of 2 MiB"),
+        (headed(tarfile.GNUTYPE_LONGLINK, b"0" * (2 << 20)), "a header of 2 MiB"),
+        (headed(tarfile.XGLTYPE, b"14 path=hello\n"), "a header for all members"),
+        (headed(tarfile.XHDTYPE, b"10 a=bcde\n")[:1024] * 3000, ""),
+    ],
+)
+def test_hostile(tmp_path: Path, scratch: Path, data: bytes, details: str) -> None:
+    """Zeros that are not in the stream, huge headers and headers of headers are refused."""
+    path = tmp_path / "host.tar"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="not a complete") as caught, open_snapshot(path):
+        pass
+    assert details in caught.value.details
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.xz"])
+def test_bomb_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """Members that are small one by one count together."""
+    path = packed(tmp_path / "plain.tar", [(f"m{n}", FILE, "0" * 400_000) for n in range(4)])
+    monkeypatch.setattr(snapshot_archive, "LIMIT", 1 << 20)
+    data = path.read_bytes()
+    if suffix != ".tar":
+        data = gzip.compress(data) if suffix == ".tar.gz" else lzma.compress(data)
+    path = tmp_path / f"host{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="not a complete") as caught, open_snapshot(path):
+        pass
+    assert "more than 1 MiB" in caught.value.details
+
+
+def test_no_member_through_a_link(tmp_path: Path) -> None:
+    """A member is written to a name that nothing has, also not a link."""
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        snapshot_archive._write(tmp_path / "link", b"1", 0o644)
+    (tmp_path / "there").write_text("2")
+    with pytest.raises(FileExistsError):
+        snapshot_archive._write(tmp_path / "there", b"1", 0o644)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_pipe(tmp_path: Path) -> None:
+    """A pipe with a snapshot's name is not waited for."""
+    os.mkfifo(tmp_path / "host.tar")
+    with pytest.raises(UsageError, match="is not a file"), open_snapshot(tmp_path / "host.tar"):
+        pass

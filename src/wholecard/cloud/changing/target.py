@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import CloudError, api_errors
+from wholecard.cloud.client.errors import CloudError, answer_read
 
 _PORTS = {"http": 80, "https": 443}
 _VERSION = re.compile(r"/v\d+(\.\d+)?$")
@@ -49,7 +49,7 @@ class CloudIdentity:
 def cloud_identity(conn: Connection) -> CloudIdentity:
     """Where this connection leads. Raises CloudError where the catalog has no compute service."""
     auth_url = str((conn.config.config.get("auth") or {}).get("auth_url", ""))
-    with api_errors(conn, "look for nova in the catalog"):
+    with answer_read(conn, "look for nova in the catalog"):
         compute = conn.endpoint_for("compute")
     if not compute:
         raise CloudError(

@@ -13,6 +13,7 @@ from openstack.config import OpenStackConfig
 from openstack.config.loader import CONFIG_FILES, SECURE_FILES, VENDOR_FILES
 from openstack.connection import Connection
 
+from wholecard.cloud.client.bounded_answers import bound
 from wholecard.cloud.client.clouds_file import refuse_odd_files
 from wholecard.cloud.client.errors import CloudError, answer_read, api_errors, hidden_of
 from wholecard.cloud.client.library_logs import keep_clean
@@ -56,6 +57,7 @@ def connect(
     with api_errors(None, doing), _entry_errors(doing):
         conn = Connection(config=region)
         keep_clean(hidden_of(conn))
+        bound(conn.session, timeout)
     doing = f"log in to the cloud {cloud}"
     with answer_read(
         conn, doing, "Check the cloud's entry in clouds.yaml, and what answers there."

@@ -11,6 +11,7 @@ import requests.exceptions
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
+from wholecard.cloud.client.bounded_answers import within
 from wholecard.core import WholecardError
 from wholecard.core.secrets import without_secrets
 
@@ -23,6 +24,10 @@ _NO_KEYSTONE = "unable to find Keystone service endpoint"
 _LASTING = frozenset({400, 404, 409})
 _MIN_PIECE = 4
 _SECRET_KEY = re.compile(r"password|secret|token|passcode", re.IGNORECASE)
+
+
+# What reading an answer without its format ends in: ours, and the SDK's own reading.
+_MALFORMED = (KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 
 
 class CloudError(WholecardError):
@@ -73,15 +78,16 @@ def answer_read(conn: Connection | None, doing: str, resolution: str = "") -> It
     """`api_errors` for a block that reads an answer itself: a malformed one is CloudError too.
 
     A proxy's page with status 200, half an answer or one without its keys is the service's fault
-    and not our bug. Nothing else belongs in the block.
+    and not our bug. All of it together ends within `bounded_answers.WHOLE` seconds. Nothing else
+    belongs in the block.
     """
-    with api_errors(conn, doing, resolution):
+    with api_errors(conn, doing, resolution), within():
         try:
             yield
         except (WholecardError, keystone.ClientException, requests.exceptions.RequestException):
             # Some of these are ValueErrors as well; `api_errors` has words for them.
             raise
-        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        except _MALFORMED as error:
             raise CloudError(
                 f"cannot {doing}: the answer does not have the API's format",
                 redact(f"{type(error).__name__}: {error}", hidden_of(conn)),

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import CloudError, GoneError, api_errors, words_of
+from wholecard.cloud.client.errors import CloudError, GoneError, answer_read, api_errors, words_of
 from wholecard.cloud.client.images import SHA256_PROPERTY, Image, find_images, is_snapshot
 from wholecard.cloud.client.waiting import wait_until
 from wholecard.cloud.operations.operation import Creation, Value, Values, property_commands
@@ -181,7 +181,7 @@ def ensure_image(
     if not desired.file.is_file():
         raise UsageError(f"{desired.file} does not exist", resolution="Build the image first.")
     sha256 = file_sha256(desired.file)
-    with api_errors(conn, f"look for the image {desired.name}"):
+    with answer_read(conn, f"look for the image {desired.name}"):
         existing: list[Any] = [
             image
             for image in conn.image.images(name=desired.name)
@@ -276,7 +276,7 @@ def _settled(conn: Connection, image_id: str, name: str, timeout: float) -> str:
     """
 
     def probe() -> str | None:
-        with api_errors(conn, f"read the image {name}"):
+        with answer_read(conn, f"read the image {name}"):
             status = str(conn.image.get_image(image_id).status)
         return None if status in _ON_ITS_WAY else status
 
@@ -288,7 +288,7 @@ def _wait_active(conn: Connection, image_id: str, name: str, timeout: float) -> 
 
     def probe() -> str | None:
         nonlocal status
-        with api_errors(conn, f"read the image {name}"):
+        with answer_read(conn, f"read the image {name}"):
             status = str(conn.image.get_image(image_id).status)
         if status in {"killed", "deleted"}:
             raise CloudError(f"the image {name} became {status}", resolution=_LOG)

@@ -45,7 +45,7 @@ class CreateTrait(Assignment):
 
     def look(self, conn: Connection) -> State:
         """Whether Placement knows it."""
-        answer = conn.placement.get(self._path, microversion=_VERSION)
+        answer = conn.placement.get(self._path, microversion=TRAITS_VERSION)
         if answer.status_code == 404:
             return {self.name: None}
         sdk.raise_from_response(answer)

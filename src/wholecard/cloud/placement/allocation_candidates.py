@@ -70,7 +70,7 @@ def candidates_query(
 
 def takes_queries(conn: Connection) -> bool:
     """Whether this Placement takes such queries: before Train it does not. Raises CloudError."""
-    with api_errors(conn, "ask for Placement's version"):
+    with answer_read(conn, "ask for Placement's version"):
         data = conn.placement.get_endpoint_data()
     # Where the endpoint hides its newest version, the answer to a query tells it.
     newest = tuple(data.max_microversion or ()) if data else ()

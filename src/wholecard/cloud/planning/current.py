@@ -10,7 +10,7 @@ from typing import Any
 from openstack.connection import Connection
 
 from wholecard.cloud.client.compute_services import compute_services, hypervisors
-from wholecard.cloud.client.errors import api_errors
+from wholecard.cloud.client.errors import answer_read
 from wholecard.cloud.client.images import Image, disk_format_of, find_images
 from wholecard.cloud.operations import quotas
 from wholecard.cloud.operations.aggregates import Aggregate, aggregates
@@ -112,7 +112,7 @@ def _projects(conn: Connection, desired: DesiredCloud) -> dict[str, str]:
     names |= {quota.project for quota in desired.quotas}
     ids = {}
     for name in sorted(names):
-        with api_errors(conn, f"look for the project {name}"):
+        with answer_read(conn, f"look for the project {name}"):
             project = quotas.identity_of(conn).find_project(name, ignore_missing=True)
         if project is not None:
             ids[name] = str(project.id)
@@ -148,5 +148,5 @@ def _providers(conn: Connection, hosts: set[str]) -> dict[str, ResourceProvider]
 
 def _known_traits(conn: Connection, desired: DesiredCloud) -> frozenset[str]:
     names = {trait for traits in (desired.traits or {}).values() for trait in traits}
-    with api_errors(conn, "read Placement's traits"):
+    with answer_read(conn, "read Placement's traits"):
         return frozenset(name for name in names if CreateTrait(name).look(conn)[name])

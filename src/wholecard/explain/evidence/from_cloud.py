@@ -11,7 +11,7 @@ from typing import TypeVar
 from openstack.connection import Connection
 
 from wholecard.cloud.client.compute_services import Hypervisor, compute_services, hypervisors
-from wholecard.cloud.client.errors import CloudError, api_errors
+from wholecard.cloud.client.errors import CloudError, answer_read
 from wholecard.cloud.client.failed_servers import FailedServer, failed_server
 from wholecard.cloud.operations.aggregates import Aggregate, aggregates
 from wholecard.core.releases import RELEASES, Release
@@ -108,7 +108,7 @@ def with_queries(reader: CloudReader, evidence: Evidence) -> Evidence:
 
 def release_of(conn: Connection) -> Release | None:
     """The release by the newest version of the compute API, None where it does not tell."""
-    with api_errors(conn, "ask for the compute API's version"):
+    with answer_read(conn, "ask for the compute API's version"):
         data = conn.compute.get_endpoint_data()
     newest = tuple(data.max_microversion or ()) if data else ()
     major = max((nova for version, nova in _API.items() if version <= newest), default=None)
@@ -208,7 +208,7 @@ def _with_guests(
 def _guests(conn: Connection) -> dict[str, list[Guest]]:
     """The servers with cards, by nova-compute's host."""
     guests: dict[str, list[Guest]] = {}
-    with api_errors(conn, "list the servers"):
+    with answer_read(conn, "list the servers"):
         for server in conn.compute.servers(details=True, all_projects=True):
             specs = (server.flavor or {}).get("extra_specs") or {}
             cards = _cards(str(specs.get(EXTRA_SPEC, "")))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import api_errors
+from wholecard.cloud.client.errors import answer_read
 from wholecard.cloud.client.failed_servers import FailedServer, disk_asked
 from wholecard.cloud.client.images import image_by_id, the_image
 from wholecard.core import UsageError
@@ -35,24 +35,24 @@ def request_of(
 
 
 def _of_flavor(conn: Connection, name: str, *, on_volume: bool = False) -> ServerRequest:
-    with api_errors(conn, f"read the flavor {name}"):
+    with answer_read(conn, f"read the flavor {name}"):
         flavor = conn.compute.find_flavor(name, get_extra_specs=True)
-    if flavor is None:
-        raise UsageError(
-            f"the cloud has no flavor {name}",
-            resolution="openstack flavor list --all shows its flavors.",
+        if flavor is None:
+            raise UsageError(
+                f"the cloud has no flavor {name}",
+                resolution="openstack flavor list --all shows its flavors.",
+            )
+        return ServerRequest(
+            flavor=str(flavor.name),
+            source=f"openstack flavor show {flavor.name}",
+            extra_specs={str(key): str(value) for key, value in (flavor.extra_specs or {}).items()},
+            vcpus=None if flavor.vcpus is None else int(flavor.vcpus),
+            ram_mb=None if flavor.ram is None else int(flavor.ram),
+            disk_gb=disk_asked(
+                *(int(size or 0) for size in (flavor.disk, flavor.ephemeral, flavor.swap)),
+                on_volume=on_volume,
+            ),
         )
-    return ServerRequest(
-        flavor=str(flavor.name),
-        source=f"openstack flavor show {flavor.name}",
-        extra_specs={str(key): str(value) for key, value in (flavor.extra_specs or {}).items()},
-        vcpus=flavor.vcpus,
-        ram_mb=flavor.ram,
-        disk_gb=disk_asked(
-            *(int(size or 0) for size in (flavor.disk, flavor.ephemeral, flavor.swap)),
-            on_volume=on_volume,
-        ),
-    )
 
 
 def _of_server(conn: Connection, selector: ServerSelector, server: FailedServer) -> ServerRequest:

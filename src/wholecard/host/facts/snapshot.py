@@ -257,6 +257,9 @@ def _unpacked(path: Path, suffix: str, scratch: Path) -> Iterator[IO[bytes]]:
     import gzip
     import lzma
 
+    if path.exists() and not path.is_file():
+        # Opening a pipe waits until somebody writes to it.
+        raise UsageError(f"{path} is not a file", resolution="Name a folder or a snapshot.")
     try:
         if suffix == ".tar.zst":
             # The kernel enforces the limit: an archive that unpacks to more than that stops zstd.

@@ -19,9 +19,18 @@ from wholecard.core import UsageError
 # A host of 5,000 functions has 110,000 members and 60 MB.
 LIMIT = 512 << 20
 MOST_MEMBERS = 1_000_000
+# A function behind twenty bridges has some 30 steps; a path name has 4096 bytes.
+MOST_STEPS = 64
+# tarfile holds a header's text whole, several times; a path's has some kB.
+MOST_HEADER = 1 << 20
 
 LAST = "wholecard-snapshot"
 _AGAIN = "Have it made again with: inspect --save FILE.tar.gz"
+
+
+_BROKEN = (
+    tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, ValueError, RecursionError,
+)  # fmt: skip
 
 
 class _Bounded:
@@ -40,12 +49,35 @@ class _Bounded:
         return data
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose headers are looked at before they are read: our own archives need few."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        # The one step between a header's block and what reads it (tarfile.py, "Low-level").
+        if self.type == tarfile.XGLTYPE:
+            raise ValueError("it has a header for all members")
+        if self.type in _HEADERS and self.size > MOST_HEADER:
+            raise ValueError(f"a header of {self.size >> 20} MiB")
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+
+# With the text of a long name, or the other fields of the next member.
+_HEADERS = (
+    tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
+
+
 def members_into(root: Path, stream: IO[bytes], name: str) -> None:
     """Unpack a tar stream into the empty folder `root`. Raises UsageError, naming `name`."""
     bounded: Any = _Bounded(stream)
     try:
-        with tarfile.open(fileobj=bounded, mode="r|") as archive:
+        with tarfile.open(fileobj=bounded, mode="r|", tarinfo=_Member) as archive:
             _unpack(root, archive)
+    except RecursionError as error:
+        # Headers of headers, which tarfile reads by calling itself.
+        raise UsageError(
+            f"{name} is not a complete snapshot", "headers without end", _AGAIN
+        ) from error
     except (tarfile.TarError, zlib.error, LZMAError, EOFError, OSError, ValueError) as error:
         raise UsageError(f"{name} is not a complete snapshot", str(error), _AGAIN) from error
 
@@ -55,6 +87,9 @@ def _unpack(root: Path, archive: tarfile.TarFile) -> None:
     folders = {""}
     last = ""
     for member in archive:
+        # tarfile keeps every member it has read.
+        kept: list[tarfile.TarInfo] = vars(archive)["members"]
+        kept.clear()
         if len(seen) >= MOST_MEMBERS:
             raise ValueError(f"more than {MOST_MEMBERS} members")
         if last:
@@ -69,6 +104,9 @@ def _unpack(root: Path, archive: tarfile.TarFile) -> None:
             _folders(root, path, folders)
         elif member.issym():
             os.symlink(_checked_target(path, member.linkname), root / path)
+        elif member.issparse():
+            # Zeros that are not in the stream, so that no limit counts them.
+            raise ValueError(f"{path} is a sparse file")
         elif member.isreg():
             _write(root / path, _content(archive, member), member.mode)
         else:
@@ -80,7 +118,9 @@ def _unpack(root: Path, archive: tarfile.TarFile) -> None:
 def _checked(name: str, seen: dict[str, bool]) -> str:
     steps = name.split("/")
     if name.startswith("/") or "\0" in name or {"", ".", ".."} & set(steps):
-        raise ValueError(f"a member is named {name!r}")
+        raise ValueError(f"a member is named {name[:200]!r}")
+    if len(steps) > MOST_STEPS:
+        raise ValueError(f"a member is {len(steps)} folders deep")
     if name in seen:
         raise ValueError(f"two members are named {name!r}")
     return name
