@@ -163,13 +163,21 @@ BROKEN = (
 )
 @pytest.mark.parametrize("verbose", [[], ["-v"]])
 def test_unexpected_error(words: list[str], verbose: list[str], tmp_path: Path) -> None:
-    """An unexpected error ends with 3 and a short text; -v prints its traceback."""
+    """An unexpected error ends with 3 and a short text that names the report, which is private.
+
+    With -v it prints its traceback.
+    """
     done = subprocess.run(
         [sys.executable, "-c", BROKEN, "wholecard", *verbose, *words],
         capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 3
     assert "error: unexpected KeyError: 'no such'" in done.stderr
+    (report,) = tmp_path.glob("wholecard-fault-*.txt")
+    assert str(report) in done.stderr.replace("\n", "")
+    assert report.stat().st_mode & 0o777 == 0o600
+    assert "KeyError: 'no such'" in report.read_text()
     assert ("Traceback" in done.stderr) == bool(verbose)
 
 

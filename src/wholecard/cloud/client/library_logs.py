@@ -34,13 +34,14 @@ class CleanRecords:
         """The record, cleaned where one of the libraries made it."""
         record = self._make(*arguments, **named)
         if record.name.partition(".")[0].partition("_")[0].startswith(LIBRARIES):
-            record.msg, record.args = self._clean(_message(record)), ()
+            record.msg, record.args = self.clean(_message(record)), ()
             if record.exc_info:
                 text = logging.Formatter().formatException(record.exc_info)
-                record.exc_text, record.exc_info = self._clean(text), None
+                record.exc_text, record.exc_info = self.clean(text), None
         return record
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """The text without the secrets and control characters."""
         return plain(without_secrets(text, self._secrets))
 
 

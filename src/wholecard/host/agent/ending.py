@@ -77,12 +77,42 @@ def _as_wholecard_error(error: Exception) -> WholecardError:
         ours = as_wholecard_error(error)
     else:
         ours = WholecardError(
-            f"unexpected {type(error).__name__}: {error}",
-            resolution="This is a bug in Wholecard. With -v before the command it prints the "
-            "traceback to report.",
+            _clean(f"unexpected {type(error).__name__}: {error}"),
+            "This is a fault of Wholecard's, and no finding.",
+            _report(error),
         )
     ours.__cause__ = error
     return ours
+
+
+def _report(error: BaseException) -> str:
+    """Write the traceback to a file of its owner's; what the person can do with it."""
+    import tempfile
+    import traceback
+
+    from wholecard import __version__
+
+    # Of values only those that the error's own text has; not those of variables.
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    python = sys.version.replace("\n", " ")
+    head = f"wholecard {__version__}, Python {python}\n{' '.join(sys.argv)}\n\n"
+    try:
+        number, path = tempfile.mkstemp(prefix="wholecard-fault-", suffix=".txt")
+        with os.fdopen(number, "w", errors="backslashreplace") as file:
+            file.write(_clean(head + "".join(lines)))
+    except (OSError, MemoryError):
+        return "Run it again with -v before the command, and report the traceback that it prints."
+    return f"Report it with {path}, which has the traceback. Read it first: it may name files."
+
+
+def _clean(text: str) -> str:
+    """The text without secrets: those that a name or a URL shows, and those of a cloud's entry."""
+    from wholecard.core.secrets import redacted
+
+    # Where the cloud's libraries are loaded, the factory of log records knows them.
+    logging = sys.modules.get("logging")
+    clean = getattr(logging.getLogRecordFactory(), "clean", None) if logging else None
+    return clean(redacted(text)) if clean else redacted(text)
 
 
 def _discard_output() -> None:

@@ -12,7 +12,14 @@ from wholecard.core import Step, WholecardError
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.transaction import syscalls
-from wholecard.transaction.atomic_files import expand, leads_nowhere, size_of, state_of, under
+from wholecard.transaction.atomic_files import (
+    expand,
+    leads_nowhere,
+    size_of,
+    state_of,
+    sync_files,
+    under,
+)
 from wholecard.transaction.json_fields import absolute_paths, texts
 from wholecard.transaction.os_errors import why
 
@@ -82,9 +89,13 @@ class RunTool(HostOperation):
             yield largest.parent, size_of(largest)
 
     def do(self, context: HostContext, step: Step) -> dict[str, Any]:  # noqa: ARG002 -- once or twice
-        """Run it; the log keeps as `after` the states of its outputs. Raises RunError."""
+        """Run it; the log keeps as `after` the states of its outputs. Raises RunError.
+
+        Few tools sync what they write, and `done` is never to be there without it.
+        """
         start(context, self.argv, self.timeout)
         root = context.root
+        sync_files(root, self.targets(root))
         return {"after": {path: state_of(under(root, path)) for path in self.targets(root)}}
 
     def is_late(self, context: HostContext, step: Step) -> bool:
@@ -108,6 +119,7 @@ class RunTool(HostOperation):
             path for path in former if step.done is None or self._is_ours(context, path, step.done)
         ]
         start(context, self.again or self.argv, self.timeout)
+        sync_files(context.root, self.targets(context.root))
         for path in untouched:
             context.backup.put_back(context.root, path)
         return f"{step.action.subject} ran again, because its outputs have changed since"
