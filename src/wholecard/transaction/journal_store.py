@@ -205,9 +205,10 @@ class Journal(ABC, Generic[Entry]):
         ]
         for folder in folders:
             # It would lead to a journal that is not this system's, out of an image perhaps.
-            for path in (folder, folder / "before"):
-                if path.is_symlink():
-                    raise WholecardError(f"{path} is a symbolic link", "", DAMAGE)
+            with explained():
+                for path in (folder, folder / "before"):
+                    if path.is_symlink():
+                        raise WholecardError(f"{path} is a symbolic link", "", DAMAGE)
         entries = (self.entry(int(folder.name), folder) for folder in folders)
         return tuple(sorted(entries, key=lambda entry: entry.number))
 

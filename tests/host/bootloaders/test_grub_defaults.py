@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wholecard.core import WholecardError
-from wholecard.host.bootloaders.grub_defaults import edit
-from wholecard.host.config_files import FileText
+from wholecard.host.bootloaders.grub_defaults import configured_command_line, edit
+from wholecard.host.bootloaders.registry import BootState
+from wholecard.host.config_files import FileText, Settings
 from wholecard.host.kernel_args.command_line import ARGUMENTS
 
 GRUB = "/etc/default/grub"
@@ -145,3 +146,17 @@ def test_other_bytes(lines: list[str], end: bool) -> None:
 
     assert others(after) == others(text)
     assert "iommu=off" not in after
+
+
+def test_order() -> None:
+    """The kernel gets GRUB_CMDLINE_LINUX first, whatever the file's order."""
+    text = f'{D}="quiet"\n{L}="console=ttyS0"\n'
+    state = BootState(Settings((FileText(GRUB, text),)), "")
+    assert configured_command_line(state) == "console=ttyS0 quiet"
+
+
+@pytest.mark.parametrize("value", ['"a\\ b"', '"a\\"b"', "a\\ b", '"$(id)"', '"`id`"', '"${X}"'])
+def test_not_literal(value: str) -> None:
+    """A value in which the shell changes something is not taken as it is written."""
+    with pytest.raises(WholecardError):
+        edited(f"{D}={value}\n")

@@ -413,3 +413,51 @@ def test_holder(node: Node) -> None:
     ):
         node.apply()
     assert f"It is process {os.getpid()}, since 20" in caught.value.details
+
+
+def test_tool_of_a_rollback_holds_the_lock(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tool that runs again in a rollback inherits the lock, as it does in apply."""
+    node.apply()
+    (node.root / "boot/initrd.img-6.1").write_text("made for another reason")
+    lock = (node.root / journal.HOME / "lock").stat()
+    holders: list[bool] = []
+    real = syscalls.start
+
+    def start(argv: list[str], timeout: float, keep: tuple[int, ...]) -> None:
+        holders.append(any(os.path.samestat(os.fstat(number), lock) for number in keep))
+        real(argv, timeout, keep)
+
+    monkeypatch.setattr(syscalls, "start", start)
+    rollback(node.root)
+    assert holders == [True]
+
+
+def test_who_may_read_a_journal(node: Node) -> None:
+    """Former files are for their owner alone, and a plan that quotes such a file is too."""
+    node.apply()
+    (entry,) = journal.entries(node.root)
+
+    def mode(name: str) -> int:
+        return (entry.directory / name).stat().st_mode & 0o777
+
+    assert (mode("before"), mode("before/000"), mode("before/index.json")) == (0o700, 0o600, 0o600)
+    assert (mode("plan.json"), mode(".")) == (0o600, 0o700)
+    rollback(node.root)
+    node.plan = Plan(PLAN.actions[1:2])
+    node.apply()
+    entry = journal.entries(node.root)[-1]
+    assert (mode("plan.json"), mode(".")) == (0o644, 0o755)
+
+
+def test_no_secret_is_shown(node: Node) -> None:
+    """A diff, an error and the drift of a file show it without what names a secret."""
+    operation = WriteFile(MOTD, "a=1 password=hunter2\n", 0o600, "welcome\n", 0o600)
+    assert "password=REDACTED" in operation.describe()
+    node.plan = Plan((Action("write-file", MOTD, "", operation, ""),))
+    node.apply()
+    (node.root / "etc/motd").write_text("a=2 token=hunter2\n")
+    shown = str(node.status())
+    with pytest.raises(WholecardError) as caught:
+        rollback(node.root)
+    assert "hunter2" not in shown + str(caught.value)
+    assert "token=REDACTED" in shown

@@ -243,3 +243,12 @@ def test_an_endless_file_is_large() -> None:
     """Of a file without end as much is read as a nova.conf can have."""
     (file,) = NovaConf.read([Path("/dev/zero")]).files
     assert [problem.kind for problem in file.problems] == ["large"]
+
+
+def test_how_much_is_read(tmp_path: Path) -> None:
+    """Of a file only a few MiB are read: nova's own sample with every option has 600 KiB."""
+    assert LARGEST <= 8 << 20
+    file = tmp_path / "nova.conf"
+    file.touch()
+    os.truncate(file, 1 << 40)
+    assert [problem.kind for problem in ConfFile.read(file).problems] == ["large"]

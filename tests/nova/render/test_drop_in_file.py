@@ -223,3 +223,18 @@ def test_an_unknown_role_is_refused() -> None:
     """A role that nova does not have is called so."""
     with pytest.raises(UsageError, match="no role 'metal'"):
         render("metal", CARDS, ())  # type: ignore[arg-type]
+
+
+def test_dollar(tmp_path: Path) -> None:
+    """A dollar sign in a value is written so that nova reads one dollar sign."""
+    pci = PciConfig((PciDeviceSpec("10de", "2330", "0000:41:00.0$x"),), CARDS.aliases)
+    file = tmp_path / "nova.conf"
+    of = release("2025.2")
+    file.write_text(render("compute", pci, (), of))
+    assert "0000:41:00.0$$x" in file.read_text()
+    option = cfg.MultiStrOpt("device_spec")
+    parsed = cfg.ConfigOpts()
+    parsed.register_opt(option, "pci")
+    parsed([], default_config_files=[str(file)])
+    (value,) = parsed.pci.device_spec
+    assert json.loads(value)["address"] == "0000:41:00.0$x"
