@@ -135,8 +135,10 @@ def _finish(root: Path) -> None:
         finish(root)
 
 
-def _print(diagnostics: list[Diagnostic], format_name: str, unchecked: list[str]) -> None:
-    if format_name == "text":
+def _print(
+    diagnostics: list[Diagnostic], format_name: str, columns: Sequence[str], unchecked: list[str]
+) -> None:
+    if format_name == "table" and not columns:
         from wholecard.cli.terminal import PlainConsole
         from wholecard.nova.lint.output.text import show
 
