@@ -40,7 +40,8 @@ def host_text(host: Host) -> str:
 def _iommu_text(iommu: Iommu) -> str:
     kind, state = iommu.kind or "none in the firmware", "on" if iommu.on else "off"
     remapping = {True: "on", False: "off", None: "unknown"}[iommu.interrupt_remapping]
-    return f"{kind}, {state}, interrupt remapping {remapping}"
+    override = ", groups made smaller by an ACS override" if iommu.acs_override else ""
+    return f"{kind}, {state}, interrupt remapping {remapping}{override}"
 
 
 def _cpu_text(host: Host) -> str:
@@ -103,6 +104,7 @@ def _notes(host: Host, card: Card) -> list[str]:
         (memory, f"BARs {size_text(memory)}"),
         (serial, f"serial {serial}"),
         *((not group.viable, f"{group.name} not viable") for group in groups),
+        *((group.is_direct, f"{group.name} mapped one to one") for group in groups),
     ]
     return [note for is_so, note in notes if is_so]
 

@@ -9,6 +9,7 @@ from wholecard.core import Finding, Severity
 from wholecard.host.changing.journal import AppliedHostPlan
 from wholecard.host.checks.iommu import check_iommu
 from wholecard.host.checks.iommu_group import check_together, check_viable, driver_finding
+from wholecard.host.checks.vfio_refusal import check_direct, check_groupless
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.kernel_log import Record
@@ -110,7 +111,12 @@ def _groups(
     # What was planned besides the cards is checked too, where it is now.
     addresses = tuple(str(function.address) for function in functions)
     desired = DesiredState(tuple(sorted(slots)), companions=addresses)
-    return [*check_together(host, cards, desired), *check_viable(host, cards)]
+    return [
+        *check_together(host, cards, desired),
+        *check_viable(host, cards),
+        *check_direct(host, cards, desired),
+        *check_groupless(host, cards, desired),
+    ]
 
 
 def _claims(log: Iterable[Record]) -> dict[str, float]:

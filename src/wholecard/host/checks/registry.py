@@ -17,6 +17,7 @@ from wholecard.host.checks import (
     iommu_group,
     kernel,
     memory,
+    vfio_refusal,
 )
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
@@ -29,6 +30,7 @@ OF_HOST: tuple[Callable[[Host], list[Finding]], ...] = (
     iommu.check_iommu_arguments,
     iommu.check_next_boot,
     iommu.check_unsafe_interrupts,
+    vfio_refusal.check_acs_override,
     kernel.check_modules,
     kernel.check_virqfd,
     kernel.check_secure_boot,
@@ -58,6 +60,8 @@ OF_DESIRED_STATE: tuple[Callable[[Host, Cards, DesiredState | None], list[Findin
     driver_binding.check_ids,
     display.check_framebuffers,
     function.check_reset,
+    vfio_refusal.check_direct,
+    vfio_refusal.check_groupless,
     memory.check_hugepages,
 )
 

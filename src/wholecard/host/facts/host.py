@@ -6,7 +6,7 @@ from wholecard.core import UsageError
 from wholecard.core.json_text import document, encode, record_lines
 from wholecard.core.record import dataclass
 from wholecard.host.config_files import Settings
-from wholecard.pci import Address, Card, Function, IommuGroup, find_cards
+from wholecard.pci import Address, Card, Function, IommuGroup, ReservedRegion, find_cards
 from wholecard.pci.function import UNIQUE_FIELDS
 
 TYPE_CHECKING = False
@@ -27,11 +27,16 @@ class Iommu:
     """`kind` is `vt-d`, `amd-vi` or None, by the firmware's ACPI table and not by the processor.
 
     `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not show it.
+    `acs_override` says whether the kernel makes groups smaller than the hardware isolates, None
+    where its log does not tell. `refused` are the addresses that it has refused to a guest, by its
+    log, because the firmware wants them mapped one to one.
     """
 
     kind: str | None
     on: bool
     interrupt_remapping: bool | None = None
+    acs_override: bool | None = None
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,11 @@ class Host:
         functions = tuple(Function.from_json(entry) for entry in data["functions"])
         by_address = {str(function.address): function for function in functions}
         groups = tuple(
-            IommuGroup(entry["number"], tuple(map(by_address.__getitem__, entry["functions"])))
+            IommuGroup(
+                entry["number"],
+                tuple(map(by_address.__getitem__, entry["functions"])),
+                tuple(ReservedRegion(**region) for region in entry["reserved"]),
+            )
             for entry in data["groups"]
         )
         boot = {**data["boot"], "kernels": _pairs(data["boot"]["kernels"])}
@@ -219,7 +228,7 @@ class Host:
             cards=find_cards(functions, groups),
             groups=groups,
             groups_predicted=data["groups_predicted"],
-            iommu=Iommu(**data["iommu"]),
+            iommu=Iommu(**{**data["iommu"], "refused": tuple(data["iommu"]["refused"])}),
             boot=Boot(**boot),
             settings=Settings.from_json(data["settings"]),
             cpu=Cpu(**cpu),

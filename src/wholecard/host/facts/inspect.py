@@ -11,7 +11,14 @@ from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
 from wholecard.host.facts.framebuffers import read_framebuffers
 from wholecard.host.facts.host import Boot, Host, Iommu
-from wholecard.host.facts.kernel_log import LOG, read_kernel_log
+from wholecard.host.facts.kernel_log import (
+    ACS_OVERRIDE,
+    LOG,
+    NO_REMAPPING,
+    read_kernel_log,
+    refused_in,
+    seen_in,
+)
 from wholecard.host.facts.kernel_use import read_uses
 from wholecard.host.facts.memory import read_memory
 from wholecard.host.facts.module_aliases import matching_modules, module_name, read_builtin
@@ -73,7 +80,7 @@ def inspect(
         cards=find_cards(functions, groups),
         groups=groups,
         groups_predicted=not iommu_on,
-        iommu=Iommu(_iommu_kind(root), iommu_on, _remapping(log) if iommu_on else None),
+        iommu=_iommu(root, iommu_on, log),
         boot=_boot(root, release, functions, settings),
         settings=settings,
         cpu=read_cpu(root),
@@ -119,6 +126,16 @@ def _with_serials(
     return functions, tuple(unread)
 
 
+def _iommu(root: Root, on: bool, log: tuple[Record, ...] | None) -> Iommu:
+    return Iommu(
+        _iommu_kind(root),
+        on,
+        _remapping(log) if on else None,
+        seen_in(log, ACS_OVERRIDE),
+        refused_in(log or ()),
+    )
+
+
 def _iommu_kind(root: Root) -> str | None:
     tables = under(root, "sys/firmware/acpi/tables")
     if exists(f"{tables}/DMAR"):
@@ -127,12 +144,8 @@ def _iommu_kind(root: Root) -> str | None:
 
 
 def _remapping(log: tuple[Record, ...] | None) -> bool | None:
-    if log is None:
-        return None
-    if any(text in record.message for record in log for text in _REMAPPING_ON):
-        return True
-    # Only a log from the first record on proves that the kernel did not print it.
-    return False if log and log[0].sequence == 0 else None
+    # VFIO's own word, when a server was started, is worth more than what was printed at boot.
+    return False if seen_in(log, NO_REMAPPING) else seen_in(log, *_REMAPPING_ON)
 
 
 def _boot(root: Root, release: str, functions: Iterable[Function], settings: Settings) -> Boot:

@@ -8,6 +8,7 @@ from wholecard.core import Finding, RefusedError, Severity, WholecardError
 from wholecard.host.checks.display import check_bmc
 from wholecard.host.checks.function import check_virtual_functions
 from wholecard.host.checks.iommu_group import check_together, check_uses
+from wholecard.host.checks.vfio_refusal import check_direct, check_groupless
 from wholecard.host.desired_state import DesiredState, card_lines, desired_cards
 from wholecard.host.facts.host import Host
 from wholecard.host.initramfs.claim_script import PARKED, VFIO, Claim
@@ -38,6 +39,8 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
             *_unbindable(host, drivers),
             *check_uses(host, cards, desired),
             *check_bmc(cards),
+            *check_direct(host, cards, desired),
+            *check_groupless(host, cards, desired),
             *check_virtual_functions(cards),
             *check_together(host, cards, desired),
             *_split_groups(host, cards, drivers),
@@ -57,7 +60,8 @@ def _drivers(cards: tuple[Card, ...], desired: DesiredState) -> dict[Address, st
     return drivers
 
 
-def _refuse(findings: Sequence[Finding]) -> None:
+def _refuse(results: Sequence[Finding]) -> None:
+    findings = [finding for finding in results if finding.severity is Severity.ERROR]
     if findings:
         split = any(finding.rule in ("WC104", "WC107") for finding in findings)
         raise RefusedError(

@@ -1,0 +1,135 @@
+"""What VFIO will refuse, or can only seem to isolate, said before a server is started. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wholecard.core import Finding, Severity
+from wholecard.host.checks.iommu_group import given_addresses
+from wholecard.host.checks.kernel import surely_older
+from wholecard.host.desired_state import DesiredState
+from wholecard.host.facts.host import Host
+from wholecard.host.facts.module_parameters import kernel_arguments
+from wholecard.pci import Card, Function, IommuGroup
+
+# linux: "iommu: Prevent RESV_DIRECT devices from blocking domains"; before, only drivers/iommu/
+# intel/iommu.c, device_is_rmrr_locked, refused such devices.
+_DIRECT_REFUSED = (6, 6)
+_ACS_OVERRIDE = "pcie_acs_override"
+
+
+def check_direct(
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
+) -> list[Finding]:
+    """WC160: the firmware wants a function's memory mapped one to one, so VFIO refuses it."""
+    given = set(given_addresses(cards, desired))
+    refused = given.intersection(host.iommu.refused)
+    findings = []
+    for group in host.groups:
+        inside = [str(f.address) for f in group.functions if str(f.address) in given]
+        named = [address for address in inside if address in refused]
+        if inside and (group.is_direct or named):
+            findings.append(_direct(host, group, named or inside))
+    return findings
+
+
+def _direct(host: Host, group: IommuGroup, addresses: list[str]) -> Finding:
+    said = [address for address in addresses if address in host.iommu.refused]
+    regions = [f"{r.first} to {r.last} " for r in group.reserved if r.kind == "direct"]
+    what = f"the addresses {regions[0]}" if regions else "it "
+    message = (
+        f"The firmware wants {what}mapped one to one for {', '.join(addresses)} in {group.name}"
+    )
+    severity = Severity.ERROR
+    if said:
+        message += f": the kernel's log of this boot says that it refused {', '.join(said)}."
+    elif host.iommu.kind != "vt-d" and surely_older(host.boot.release, _DIRECT_REFUSED):
+        severity = Severity.WARNING
+        message += (
+            ". Linux before 6.6 gives it, but a server whose RAM covers these addresses does not "
+            "start, and later kernels refuse it."
+        )
+    else:
+        message += ", so VFIO refuses it to every guest."
+    return Finding(
+        "WC160",
+        addresses[0],
+        severity,
+        message,
+        "Only the firmware can change that: update it, look in its setup for an option that "
+        "releases the slot (HPE: conrep, shared memory features; AMD: kernel DMA protection, "
+        "pre-boot DMA protection), or ask the maker. Until then leave this card out.",
+    )
+
+
+def check_groupless(
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
+) -> list[Finding]:
+    """WC161: the IOMMU is on, and a function to give is in no group."""
+    if not host.iommu.on or host.groups_predicted:
+        return []
+    grouped = {function.address for group in host.groups for function in group.functions}
+    given = set(given_addresses(cards, desired))
+    return [
+        _groupless(host, function)
+        for function in host.functions
+        if str(function.address) in given
+        and function.address not in grouped
+        # Without any group and any link of the function nothing was read of groups at all.
+        and (host.groups or function.path)
+    ]
+
+
+def _groupless(host: Host, function: Function) -> Finding:
+    arguments = kernel_arguments(host.boot.command_line)
+    left_out = ("intel_iommu", "igfx_off")
+    if any((name, part) == left_out for name, value in arguments for part in value.split(",")):
+        why = " intel_iommu=igfx_off on the kernel's command line leaves the processor's GPU out."
+        fix = "Remove igfx_off from intel_iommu= in the boot loader's settings, and reboot."
+    else:
+        why = ""
+        fix = (
+            "Look in the firmware setup whether the IOMMU covers this slot (VT-d for the chipset, "
+            "a separate switch for the processor's GPU); see dmesg | grep -i -e iommu -e DMAR -e "
+            "smmu. Until then leave this card out."
+        )
+    return Finding(
+        "WC161",
+        str(function.address),
+        Severity.ERROR,
+        f"{function.address} {function.ids} is in no IOMMU group although the IOMMU is on: "
+        f"vfio-pci cannot bind it (error -22).{why}",
+        fix,
+    )
+
+
+def check_acs_override(host: Host) -> list[Finding]:
+    """WC162: the kernel makes groups smaller than the hardware isolates."""
+    lines = {
+        "the kernel's command line": host.boot.command_line,
+        "the next boot's command line": host.boot.next_command_line or "",
+    }
+    sources = [
+        source
+        for source, line in lines.items()
+        if any(name == _ACS_OVERRIDE for name, _ in kernel_arguments(line))
+    ]
+    active = host.iommu.acs_override
+    if not active and not sources:
+        return []
+    where = f"is on {' and '.join(sources)}" if sources else "is active in this kernel"
+    if active is False and sources == [*lines][:1]:
+        message = f"{_ACS_OVERRIDE} {where}, and this kernel does not know it."
+        return [Finding("WC162", "IOMMU", Severity.NOTE, message, "Remove it: it does nothing.")]
+    return [
+        Finding(
+            "WC162",
+            "IOMMU",
+            Severity.WARNING,
+            f"{_ACS_OVERRIDE} {where}: it makes IOMMU groups smaller than the hardware isolates. "
+            "Cards of different tenants may read and write each other's memory, and the host's.",
+            f"Remove {_ACS_OVERRIDE} and reboot: the groups are then those of the hardware. Put "
+            "cards that share one into other slots, switch on ACS in the firmware setup, or give "
+            "them together.",
+        )
+    ]
