@@ -5,13 +5,14 @@ Each case is the lab's node, prepared, with the files that make it unusual.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from support.nodes import APART, GROUPS_APART, bare, reboot
+from support.nodes import APART, GROUPS_APART, RELEASE, bare, reboot
 from support.tree import Leaf, grow
 from wholecard.core import Finding, RefusedError, Severity
 from wholecard.host.checks.registry import check
@@ -19,6 +20,8 @@ from wholecard.host.desired_state import desired_cards, resolve
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.facts.snapshot import open_snapshot, save
+from wholecard.host.planning.bind_now import plan_now
+from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.plan import plan
 
 CARD = "0000:01:00.0"
@@ -129,6 +132,100 @@ def test_facts_travel(tmp_path: Path, case: Case) -> None:
     save(tmp_path / "host", tmp_path / "host.tar.gz")
     with open_snapshot(tmp_path / "host.tar.gz") as root:
         assert inspect(root) == host
+
+
+ALIASES = f"lib/modules/{RELEASE}/modules.alias"
+DEP = f"lib/modules/{RELEASE}/modules.dep"
+GENERIC = "# Aliases\nalias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n"
+MODEL = "alias vfio_pci:v00001002d00005046sv*sd*bc*sc*i* xe_vfio_pci\n"
+MAKER = "alias vfio_pci:v00001002d*sv*sd*bc03sc*i* ours_vfio_pci\n"
+VFIO_FILES = "kernel/drivers/vfio/pci/vfio-pci.ko:\nkernel/drivers/vfio/vfio_iommu_type1.ko:\n"
+GRACE_FILE = "kernel/drivers/vfio/pci/nvgrace-gpu/nvgrace-gpu-vfio-pci.ko.zst:\n"
+
+
+def bound_by(root: Path, *, ids: str = "1002:5046", driver: str = "", **files: str) -> Host:
+    """The node prepared, its first card's GPU with these ids and on `driver`."""
+    devices = [
+        (address, above, ids, class_code, driver, extra) if address == CARD else device
+        for device in APART
+        for address, above, _, class_code, _, extra in [device]
+    ]
+    grow(root, bare(devices, "on"))
+    reboot(root, devices, GROUPS_APART, FUNCTIONS[1:])
+    grow(root, {ALIASES: files.get("aliases", GENERIC)})
+    grow(root, {DEP: files["dep"]} if "dep" in files else {})
+    return inspect(root)
+
+
+@pytest.mark.parametrize(
+    ("aliases", "driver"),
+    [
+        (GENERIC, "vfio-pci"),
+        (GENERIC + MAKER, "ours_vfio_pci"),
+        # The driver's name, by which the kernel compares, is not the module's here.
+        (GENERIC + MAKER + MODEL, "xe-vfio-pci"),
+        (MODEL.replace("5046", "5047"), "vfio-pci"),
+    ],
+)
+def test_variant_is_planned(tmp_path: Path, aliases: str, driver: str) -> None:
+    """The function gets the variant of the kernel's most specific alias, its others vfio-pci."""
+    host = bound_by(tmp_path, aliases=aliases)
+    bound = bound_functions(host, resolve(host, (CARD,)))
+    assert [name for _, name in bound] == [driver, "vfio-pci"]
+    now = plan_now(host, (function for function, _ in bound))
+    assert [action.subject for action in now] == [
+        *dict.fromkeys((driver.replace("-", "_"), "vfio_iommu_type1", "vfio_pci")),
+        *FUNCTIONS,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "aliases", "driver"),
+    [
+        ("1002:5046", MODEL, "xe-vfio-pci"),
+        ("1002:5046", MODEL, "xe_vfio_pci"),
+        ("1002:5046", MAKER, "ours-vfio-pci"),
+        # Bound by new_id: the module has no alias for the id.
+        ("15b3:101e", GENERIC, "mlx5_vfio_pci"),
+        ("1e3b:1234", GENERIC, "hisi-acc-vfio-pci"),
+    ],
+)
+def test_variant_stays(tmp_path: Path, ids: str, aliases: str, driver: str) -> None:
+    """A host on its variant driver is in order, and a plan keeps the driver."""
+    host = bound_by(tmp_path, ids=ids, aliases=aliases, driver=driver)
+    for rule in ("WC103", "WC105", "WC108"):
+        assert findings_of(host, rule) == []
+    bound = bound_functions(host, resolve(host, (CARD,)))
+    assert [name for _, name in bound] == [driver, "vfio-pci"]
+
+
+def test_plain_driver_where_a_variant_is(tmp_path: Path) -> None:
+    """WC103 names the variant for a function on vfio-pci: a warning, for most work with both."""
+    (finding,) = findings_of(bound_by(tmp_path, aliases=MODEL, driver="vfio-pci"), "WC103")
+    assert finding.severity is WARNING
+    assert "is on vfio-pci, not on xe-vfio-pci" in finding.message
+
+
+@pytest.mark.parametrize("ids", ["10de:2342", "10de:2345", "10de:2348", "10de:2941", "10de:31c2"])
+def test_needed_variant(tmp_path: Path, ids: str) -> None:
+    """A Grace GPU gets its driver also from a kernel whose module does not list the id yet."""
+    host = bound_by(tmp_path, ids=ids, driver="vfio-pci", dep=VFIO_FILES + GRACE_FILE)
+    bound = bound_functions(host, resolve(host, (CARD,)))
+    assert bound[0][1] == "nvgrace_gpu_vfio_pci"
+    (finding,) = findings_of(host, "WC103")
+    assert finding.severity is ERROR
+    assert "does not see its memory" in finding.message
+    assert findings_of(host, "WC127") == []
+
+
+@pytest.mark.parametrize("release", ["", "5.14.0-570.39.1.el9_6.x86_64"])
+def test_missing_variant(tmp_path: Path, release: str) -> None:
+    """WC127 goes by the kernel's own modules, whatever its number."""
+    host = bound_by(tmp_path, ids="10de:2941", driver="vfio-pci", dep=VFIO_FILES)
+    if release:
+        host = dataclasses.replace(host, boot=dataclasses.replace(host.boot, release=release))
+    (finding,) = findings_of(host, "WC127")
+    assert "nvgrace_gpu_vfio_pci, which 0000:01:00 needs" in finding.message
 
 
 GROUPLESS = {number: members for number, members in GROUPS_APART.items() if number != 10}

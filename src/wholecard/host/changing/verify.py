@@ -13,8 +13,9 @@ from wholecard.host.checks.vfio_refusal import check_direct, check_groupless
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.kernel_log import Record
-from wholecard.host.initramfs.claim_script import CLAIMED, VFIO, Claim
+from wholecard.host.initramfs.claim_script import CLAIMED, PARKED, Claim
 from wholecard.pci import Address, Function, slot_path
+from wholecard.pci.vfio_drivers import is_same_driver
 
 _REBUILD = (
     "check that the initramfs was rebuilt (update-initramfs -u -k all, or dracut --force "
@@ -78,7 +79,7 @@ def _placed_and_bound(claim: Claim, function: Function, rebooted: bool) -> Itera
     """WC140 for another address than planned; WC103 and WC108 for another driver."""
     if str(function.address) != claim.address:
         yield _moved(claim, function)
-    if function.driver != claim.driver:
+    if not is_same_driver(function.driver, claim.driver):
         yield _not_taken(claim, function, rebooted)
 
 
@@ -159,7 +160,7 @@ def _moved(claim: Claim, function: Function) -> Finding:
 
 def _not_taken(claim: Claim, function: Function, rebooted: bool) -> Finding:
     if not rebooted or function.driver is None:
-        return driver_finding(function) if claim.driver == VFIO else _not_parked(claim, function)
+        return driver_finding(function) if claim.driver != PARKED else _not_parked(claim, function)
     return Finding(
         "WC108",
         str(function.address),

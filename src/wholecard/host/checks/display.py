@@ -69,9 +69,9 @@ def _held(host: Host, framebuffer: Framebuffer, function: Function) -> Finding:
     release = host.boot.release
     message = f"The console framebuffer {framebuffer.name} uses memory of {function.address}"
     vga = function.class_code.startswith("0300")
-    if function.driver == "vfio-pci":
+    if function.is_on_vfio:
         severity = Severity.ERROR
-        message += ", which is on vfio-pci: no guest can map it (BAR: can't reserve)."
+        message += f", which is on {function.driver}: no guest can map it (BAR: can't reserve)."
     elif vga and surely_has(release, VFIO_EVICTS_CONSOLE):
         severity = Severity.NOTE
         message += "; vfio-pci removes the framebuffer when it binds, and the screen goes dark."

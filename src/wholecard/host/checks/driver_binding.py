@@ -18,8 +18,9 @@ from wholecard.host.facts.module_parameters import (
     module_options,
 )
 from wholecard.pci import Card, Function
+from wholecard.pci.vfio_drivers import VARIANTS
 
-NOT_NATIVE = frozenset({"vfio_pci", "pci_stub"})
+NOT_NATIVE = frozenset({"vfio_pci", "pci_stub", *VARIANTS})
 
 _ANY = "ffffffff"
 
@@ -150,7 +151,7 @@ def check_native_first(host: Host, cards: Iterable[Card]) -> list[Finding]:
     early = {module: path for path, module in initramfs_modules(host.settings)}
     for card in cards:
         for function in card.functions:
-            if function.driver == "vfio-pci":
+            if function.is_on_vfio:
                 continue
             modules = natives(function)
             built_in = sorted(modules & set(host.boot.builtin))
@@ -169,7 +170,7 @@ def natives(function: Function) -> set[str]:
     modules = set(function.modules)
     if function.driver:
         modules.add(module_name(function.driver_module or function.driver))
-    return modules - NOT_NATIVE
+    return modules - NOT_NATIVE - {function.variant}
 
 
 def _built_in_native(function: Function, modules: list[str]) -> Finding:

@@ -8,9 +8,7 @@ from wholecard.core import Finding, Severity, UsageError
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.pci import Address, Card, Function, IommuGroup
-
-_GUEST_DRIVER = "vfio-pci"
-_PARKING_DRIVER = "pci-stub"
+from wholecard.pci.vfio_drivers import NEEDS_VARIANT, PCI_STUB, is_same_driver
 
 
 def check_drivers(
@@ -21,26 +19,38 @@ def check_drivers(
         driver_finding(function)
         for card in cards
         for function in card.functions
-        if function.driver != _GUEST_DRIVER
+        if not is_same_driver(function.driver, function.guest_driver)
     ]
-    drivers = dict.fromkeys(desired.companions, _GUEST_DRIVER) if desired else {}
-    drivers.update(dict.fromkeys(desired.parked, _PARKING_DRIVER) if desired else {})
-    for text, driver in drivers.items():
+    beside = [*desired.companions, *desired.parked] if desired else []
+    for text in beside:
         function = function_at(host, text)
         if function is None:
             findings.append(_gone(text))
-        elif function.driver != driver:
+            continue
+        driver = PCI_STUB if desired and text in desired.parked else function.guest_driver
+        if not is_same_driver(function.driver, driver):
             findings.append(_beside_finding(function, driver, cards))
     return findings
 
 
 def driver_finding(function: Function) -> Finding:
-    """WC103 for a function that vfio-pci does not have."""
+    """WC103 for a function that vfio-pci, or its variant for the function, does not have."""
+    severity = Severity.ERROR if function.driver else Severity.WARNING
+    message = (
+        f"{function.address} {function.ids} {_driver_text(function)}, not on "
+        f"{function.guest_driver}."
+    )
+    if function.is_on_vfio:
+        message = message[:-1] + ", which this kernel has for it."
+        if function.ids in NEEDS_VARIANT:
+            message += " A guest does not see its memory."
+        else:
+            severity = Severity.WARNING
     return Finding(
         "WC103",
         str(function.address),
-        Severity.ERROR if function.driver else Severity.WARNING,
-        f"{function.address} {function.ids} {_driver_text(function)}, not on {_GUEST_DRIVER}.",
+        severity,
+        message,
         f"wholecard-host apply --card {function.address.slot_key}.0, then reboot",
     )
 
@@ -140,7 +150,7 @@ def _not_viable(group: IommuGroup) -> Finding:
         group.name,
         Severity.ERROR,
         f"{group.name} is not viable, because of {blockers}.",
-        "Bind every endpoint of the group to vfio-pci.",
+        "Bind every endpoint of the group to vfio-pci, or to its variant for the endpoint.",
     )
 
 

@@ -47,7 +47,9 @@ class Boot:
     entries through grubby), `systemd-boot` or None; `initramfs` is `initramfs-tools`, `dracut` or
     None. `next_command_line` is what the loader's settings give to the next boot, None where they
     do not say. `builtin` are those of the functions' and VFIO's modules that are built into the
-    kernel, `missing` those that it has neither built in nor as a file. `firmware` is `uefi`,
+    kernel, `missing` those of VFIO's that it has neither built in nor as a file; `optional` are
+    those that it has of the modules that only some kernels have, None where that is not known.
+    `firmware` is `uefi`,
     `bios` or None; `secure_boot` is None where it cannot be read. `distribution` is os-release's
     ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional
     system. `loaders` and `initramfs_tools` are all that are installed, the chosen one first;
@@ -61,6 +63,7 @@ class Boot:
     initramfs: str | None
     builtin: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    optional: tuple[str, ...] | None = None
     next_command_line: str | None = None
     firmware: str | None = None
     secure_boot: bool | None = None
@@ -218,8 +221,8 @@ class Host:
             for entry in data["groups"]
         )
         boot = {**data["boot"], "kernels": _pairs(data["boot"]["kernels"])}
-        for name in ("builtin", "missing", "loaders", "initramfs_tools"):
-            boot[name] = tuple(boot[name])
+        for name in ("builtin", "missing", "optional", "loaders", "initramfs_tools"):
+            boot[name] = None if boot[name] is None else tuple(boot[name])
         cpu = {**data["cpu"], "nodes": _pairs(data["cpu"]["nodes"])}
         memory = {**data["memory"], "nodes": _pairs(data["memory"]["nodes"])}
         memory["hugepages"] = tuple(HugePagePool(**pool) for pool in memory["hugepages"])

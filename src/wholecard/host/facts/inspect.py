@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wholecard.core.record import replace
-from wholecard.core.small_files import exists, listed, read_bytes, read_text, under
+from wholecard.core.small_files import exists, listed, read_text, under
 from wholecard.host.bootloaders.registry import BootState, find_loaders, loader_named
 from wholecard.host.config_files import read_settings
 from wholecard.host.facts.boot import find_kernels, is_transactional
@@ -21,12 +21,19 @@ from wholecard.host.facts.kernel_log import (
 )
 from wholecard.host.facts.kernel_use import read_uses
 from wholecard.host.facts.memory import read_memory
-from wholecard.host.facts.module_aliases import matching_modules, module_name, read_builtin
+from wholecard.host.facts.module_aliases import (
+    matching_modules,
+    module_name,
+    read_builtin,
+    read_modules,
+    variant_modules,
+)
 from wholecard.host.initramfs.registry import find_initramfs_tools
 from wholecard.pci.cards import find_cards
 from wholecard.pci.groups import predicted_groups, read_groups
 from wholecard.pci.ids import PciNames
 from wholecard.pci.sysfs import ASLEEP, DEVICES, read_functions
+from wholecard.pci.vfio_drivers import VARIANTS
 from wholecard.pci.vpd import read_serial
 
 TYPE_CHECKING = False
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from wholecard.core.small_files import Root
     from wholecard.host.config_files import Settings
     from wholecard.host.facts.kernel_log import Record
+    from wholecard.host.facts.module_aliases import Modules
     from wholecard.pci.function import Function
 
 # linux: drivers/iommu/intel/irq_remapping.c and drivers/iommu/amd/init.c print one of these.
@@ -46,6 +54,9 @@ _AWAKE = frozenset({"active", "unsupported", ""})
 
 # The modules that a plan asks about besides the functions' own: are they built in, or missing?
 _VFIO_MODULES = ("vfio", "vfio_pci", "vfio_iommu_type1", "pci_stub")
+# Of these it is known which kernels have them only from the kernel itself: what takes the place of
+# vfio_iommu_type1, what became a part of vfio, and VFIO's variant drivers.
+_OPTIONAL = ("iommufd", "vfio_iommu_spapr_tce", "vfio_virqfd", *VARIANTS)
 
 
 def inspect(
@@ -59,10 +70,13 @@ def inspect(
     exist and cannot be read.
     """
     release = _release(root)
+    builtin = read_builtin(root, release)
+    modules = read_modules(root, release, builtin)
     functions = read_functions(
         root,
         PciNames(root),
         lambda modaliases: matching_modules(root, release, modaliases),
+        lambda modaliases: variant_modules(root, release, modaliases, modules),
         processes,
     )
     functions, unread = _with_serials(root, functions)
@@ -81,7 +95,7 @@ def inspect(
         groups=groups,
         groups_predicted=not iommu_on,
         iommu=_iommu(root, iommu_on, log),
-        boot=_boot(root, release, functions, settings),
+        boot=_boot(root, release, functions, settings, builtin, modules),
         settings=settings,
         cpu=read_cpu(root),
         memory=read_memory(root),
@@ -148,13 +162,19 @@ def _remapping(log: tuple[Record, ...] | None) -> bool | None:
     return False if seen_in(log, NO_REMAPPING) else seen_in(log, *_REMAPPING_ON)
 
 
-def _boot(root: Root, release: str, functions: Iterable[Function], settings: Settings) -> Boot:
-    modules = set(_VFIO_MODULES)
+def _boot(
+    root: Root,
+    release: str,
+    functions: Iterable[Function],
+    settings: Settings,
+    builtin: frozenset[str],
+    modules: Modules | None,
+) -> Boot:
+    asked = {*_VFIO_MODULES, *_OPTIONAL}
     for function in functions:
-        modules.update(function.modules)
+        asked.update(function.modules)
         if function.driver:
-            modules.add(function.driver_module or module_name(function.driver))
-    builtin = read_builtin(root, release)
+            asked.add(function.driver_module or module_name(function.driver))
     distribution, like = read_distribution(root)
     loaders, tools = find_loaders(root, settings), find_initramfs_tools(root)
     running = read_text(under(root, "proc/cmdline"))
@@ -166,8 +186,9 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         boot_id=read_boot_id(root),
         loader=loader.name if loader else None,
         initramfs=tools[0] if tools else None,
-        builtin=tuple(sorted(modules & builtin)),
-        missing=_missing(root, release, builtin),
+        builtin=tuple(sorted(asked & builtin)),
+        missing=_present(modules, _VFIO_MODULES, is_there=False) or (),
+        optional=_present(modules, _OPTIONAL, is_there=True),
         next_command_line=next_line,
         firmware=read_firmware(root),
         secure_boot=read_secure_boot(root),
@@ -180,16 +201,13 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
     )
 
 
-def _missing(root: Root, release: str, builtin: frozenset[str]) -> tuple[str, ...]:
-    """The modules of VFIO that the kernel has neither built in nor as files; none if not known."""
-    data = read_bytes(under(root, f"lib/modules/{release}/modules.dep"))
-    if data is None:
-        return ()
-    return tuple(
-        module
-        for module in sorted(set(_VFIO_MODULES) - builtin)
-        if not any(f"/{name}.ko".encode() in data for name in (module, module.replace("_", "-")))
-    )
+def _present(
+    modules: Modules | None, names: Iterable[str], *, is_there: bool
+) -> tuple[str, ...] | None:
+    """Those of `names` that the kernel has, or has not; None if that is not known."""
+    if modules is None:
+        return None
+    return tuple(name for name in sorted(names) if (name in modules) is is_there)
 
 
 def _release(root: Root) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 # Attributes of every function. `config` is not among them; of the vital product data only the
 # serial number is stored.
 ATTRIBUTES = (
-    "boot_vga", "class", "device", "driver_override", "modalias", "numa_node",
-    "power/runtime_status", "reset_method", "resource", "revision", "sriov_numvfs",
+    "boot_vga", "class", "device", "driver_override", "external_facing", "modalias", "numa_node",
+    "power/runtime_status", "removable", "reset_method", "resource", "revision", "sriov_numvfs",
     "sriov_totalvfs", "subsystem_device", "subsystem_vendor", "uevent", "vendor",
 )  # fmt: skip
 

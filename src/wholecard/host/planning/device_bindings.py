@@ -23,6 +23,8 @@ def claims(host: Host, desired: DesiredState) -> tuple[Claim, ...]:
 def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, str], ...]:
     """Every function of the desired cards, the companions and the parked ones, with a driver.
 
+    That is vfio-pci, this kernel's variant of it for the function, or pci-stub.
+
     Raises RefusedError when an endpoint that shares a card's group would not be bound, when the
     host itself uses a function, or when it cannot be bound at all; WholecardError when a card is
     gone or a function has no ids.
@@ -49,11 +51,14 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     functions = [function for function in host.functions if function.address in drivers]
     refuse_nameless(functions)
     functions.sort(key=lambda function: function.address)
-    return tuple((function, drivers[function.address]) for function in functions)
+    return tuple(
+        (function, PARKED if drivers[function.address] == PARKED else function.guest_driver)
+        for function in functions
+    )
 
 
 def _drivers(cards: tuple[Card, ...], desired: DesiredState) -> dict[Address, str]:
-    """The driver of each function to bind, by address."""
+    """vfio-pci, which stands for its variants too, or pci-stub for each function to bind."""
     drivers = {function.address: VFIO for card in cards for function in card.functions}
     drivers.update({Address.parse(text): VFIO for text in desired.companions})
     drivers.update({Address.parse(text): PARKED for text in desired.parked})
