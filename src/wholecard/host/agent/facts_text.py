@@ -7,7 +7,7 @@ from wholecard.core.units import size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wholecard.host.facts.host import Host, Iommu
+    from wholecard.host.facts.host import Host, Iommu, KernelUse
     from wholecard.pci import Card, Function
 
 _HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "LINK", "RESET", "POWER", "NAME")
@@ -26,7 +26,7 @@ def host_text(host: Host) -> str:
         ("system", boot.distribution + (", read-only root" if boot.read_only_root else "")),
         ("missing", ", ".join(boot.missing)),
         *(("console", f"{console.name} on {console.address}") for console in host.framebuffers),
-        *(("in use", f"{use.address} {use.kind}: {use.what}") for use in host.uses),
+        *((_use_name(use), f"{use.address} {use.kind}: {use.what}") for use in host.uses),
         *(("not read", sentence) for sentence in host.unread),
     ]
     lines = [f"{name + ':':<12}{text}" for name, text in facts if text]
@@ -35,6 +35,10 @@ def host_text(host: Host) -> str:
     for card in host.cards:
         lines += ["", _card_text(host, card)]
     return "\n".join(lines)
+
+
+def _use_name(use: KernelUse) -> str:
+    return "not empty" if use.kind == "data" else "in use"
 
 
 def _iommu_text(iommu: Iommu) -> str:

@@ -169,7 +169,16 @@ def check_uses(
             f"The host itself uses {use.address}: {_USES.get(use.kind, use.kind)} {use.what}. Once "
             "bound, the host loses it.",
             "Leave this card out, or first move what the host has there to another device "
-            "(findmnt and ip route show it).",
+            "(lsblk, findmnt, zpool status and ip route show it).",
+        )
+        if use.kind != "data"
+        else Finding(
+            "WC131",
+            use.address,
+            Severity.WARNING,
+            f"A disk below {use.address} is not empty: {use.what}. Nothing of the host uses it "
+            "now; a guest can read and overwrite it.",
+            "See what it is (lsblk -f) before it is given.",
         )
         for use in host.uses
         if use.address in addresses
@@ -178,6 +187,7 @@ def check_uses(
 
 _USES = {
     "disk": "a disk in use,",
+    "console": "the kernel's console is on",
     "network": "a network link that is up,",
     "default-route": "the default route goes over",
 }

@@ -130,8 +130,10 @@ class Framebuffer:
 class KernelUse:
     """What the host itself uses a function for, seen without root and without opening anything.
 
-    `kind` is `disk` (a block device below it is mounted, swap, or held by one that is), `network`
-    (a link below it is up) or `default-route`; `what` names the thing: `/dev/sda2 at /`, `eth0`.
+    `kind` is `disk` (a block device below it is mounted, swap, held by another device, or in a ZFS
+    pool), `data` (it has content that nothing uses now), `network` (a link below it is up),
+    `default-route`, or `console` (a serial port of the kernel's console); `what` names the thing:
+    `/dev/sda2 at /`, `eth0`, `ttyS4`.
     """
 
     address: str
