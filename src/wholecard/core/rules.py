@@ -135,7 +135,7 @@ _TABLE = (
     Rule("WC132", "numa-node-unknown", "A card whose NUMA node is not known", _N,
          "The host has several NUMA nodes, and the firmware does not say which has the card."),
     Rule("WC133", "iommu-argument-unused", "An IOMMU argument that does nothing here", _N,
-         "The kernel command line has an IOMMU argument of the other CPU vendor."),
+         "The kernel command line has an IOMMU argument of another maker, or no value of it."),
     Rule("WC134", "iommu-off-next-boot", "The next boot switches the IOMMU off", _E,
          "The boot loader's settings for the next boot turn the IOMMU off.",
          "warning where only `intel_iommu=on` is missing"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +15,9 @@ import pytest
 
 from support.nodes import APART, GROUPS_APART, RELEASE, bare, reboot
 from support.tree import Leaf, grow
-from wholecard.core import Finding, RefusedError, Severity
+from wholecard.core import Finding, RefusedError, Severity, WholecardError
 from wholecard.host.checks.registry import check
-from wholecard.host.desired_state import desired_cards, resolve
+from wholecard.host.desired_state import DesiredState, HugePages, desired_cards, resolve
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.facts.snapshot import open_snapshot, save
@@ -85,7 +86,37 @@ VFIO_CASES = [
     Case("WC162", "none", command_line("pci=noats")),
 ]  # fmt: skip
 
-CASES = [*VFIO_CASES]
+ARM = {
+    "proc/cpuinfo": "processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\n",
+    "sys/firmware/acpi/tables/DMAR": "-> x",
+}
+SMMU: dict[str, Leaf] = {
+    **ARM, "sys/firmware/acpi/tables/IORT": "", "sys/class/iommu/smmu3.0x0000000011000000/": ""
+}  # fmt: skip
+# The default sizes of a kernel with pages of 64 KiB.
+PAGES: dict[str, Leaf] = {
+    f"sys/kernel/mm/hugepages/hugepages-{size}kB/nr_hugepages": "0\n"
+    for size in (2048, 524288, 16777216)
+}
+ARM_CASES = [
+    Case("WC102", "an SMMU whose log says nothing", {**SMMU, **log()}),
+    Case("WC102", "x86", {"dev/kmsg": "6,0,0,-;Linux version\n"},
+        (WARNING,), "interrupt remapping"),
+    Case("WC102", "what VFIO said", {**SMMU, **log(
+        "vfio_iommu_type1_attach_group: No interrupt remapping support.  Use the module param")},
+        (WARNING,), "interrupt remapping"),
+    Case("WC133", "x86's arguments on arm64", {**SMMU, **command_line("")},
+        (NOTE,), "intel_iommu=on iommu=pt on the command line does nothing"),
+    Case("WC133", "its own", {**SMMU, "proc/cmdline": "root=x iommu.passthrough=1\n"}),
+    Case("WC133", "a value of no IOMMU", {
+        **AMD, "proc/cmdline": "root=x iommu=pt amd_iommu=pt\n"}, (NOTE,), "amd_iommu=pt on"),
+    Case("WC133", "values that AMD's has", {
+        **AMD, "proc/cmdline": "root=x amd_iommu=fullflush,pgtbl_v2 iommu=pt\n"}),
+    Case("WC133", "a value of Intel's that is none", command_line("intel_iommu=pt"),
+        (NOTE,), "intel_iommu=pt on"),
+]  # fmt: skip
+
+CASES = [*VFIO_CASES, *ARM_CASES]
 
 
 def unusual(root: Path, files: dict[str, Leaf]) -> Host:
@@ -226,6 +257,48 @@ def test_missing_variant(tmp_path: Path, release: str) -> None:
         host = dataclasses.replace(host, boot=dataclasses.replace(host.boot, release=release))
     (finding,) = findings_of(host, "WC127")
     assert "nvgrace_gpu_vfio_pci, which 0000:01:00 needs" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({**ARM, "sys/firmware/acpi/tables/IORT": ""}, "uses no SMMU"),
+        (ARM, "describes none (no ACPI table IORT)"),
+        ({"proc/cpuinfo": "processor: 0\ncpu: POWER9\n\ntimebase: 512000000\n",
+          "sys/firmware/acpi/tables/DMAR": "-> x"}, "no IOMMU groups"),
+    ],
+)  # fmt: skip
+def test_no_iommu_elsewhere(tmp_path: Path, files: dict[str, Leaf], says: str) -> None:
+    """Without an IOMMU nobody on arm64 or POWER is told of VT-d, nor by the plan's refusal."""
+    grow(tmp_path, bare(APART))
+    (tmp_path / "sys/firmware/acpi/tables/DMAR").unlink()
+    host = inspect(grow(tmp_path, files))
+    (finding,) = findings_of(host, "WC101")
+    assert says in finding.message
+    with pytest.raises(WholecardError) as caught:
+        plan(host, resolve(host, (CARD,)))
+    texts = f"{finding.message} {finding.fix} {caught.value}"
+    assert says in texts
+    assert not re.search("VT-d|AMD-Vi|x2APIC|DMAR", texts)
+
+
+def test_address_width_is_of_x86(tmp_path: Path) -> None:
+    """WC123 and its hw:maxphysaddr are for x86; elsewhere libvirt refuses that."""
+    host = unusual(tmp_path, SMMU)
+    large = dataclasses.replace(host.cards[0].functions[0], bars=(1 << 37,), bar_starts=(1 << 44,))
+    card = dataclasses.replace(host.cards[0], functions=(large,))
+    x86 = dataclasses.replace(host, cpu=dataclasses.replace(host.cpu, architecture="x86"))
+    assert [f.rule for f in check(x86, (card,)) if f.rule == "WC123"] == ["WC123"]
+    assert [f.rule for f in check(host, (card,)) if f.rule == "WC123"] == []
+
+
+def test_huge_pages_of_the_kernel(tmp_path: Path) -> None:
+    """WC126: a kernel with pages of 64 KiB has no huge pages of 1 GiB."""
+    host = unusual(tmp_path, {**SMMU, **PAGES})
+    desired = resolve(host, (CARD,), asked=DesiredState((), hugepages=(HugePages("1G", 4),)))
+    cards = desired_cards(host, desired)
+    (finding,) = (f for f in check(host, cards, desired=desired) if f.rule == "WC126")
+    assert "no huge pages of 1G; its sizes are 2 MiB, 512 MiB, 16 GiB" in finding.message
 
 
 GROUPLESS = {number: members for number, members in GROUPS_APART.items() if number != 10}

@@ -24,7 +24,7 @@ _SHORT_MEMBERS = (
 
 @dataclass(frozen=True)
 class Iommu:
-    """`kind` is `vt-d`, `amd-vi` or None, by the firmware's ACPI table and not by the processor.
+    """`kind` is `vt-d`, `amd-vi`, `smmu` (arm64) or None, by the firmware and not by the processor.
 
     `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not show it.
     `acs_override` says whether the kernel makes groups smaller than the hardware isolates, None
@@ -80,7 +80,8 @@ class Cpu:
     """The processors. `physical_bits` is the address width that the host's own CPUs have.
 
     `virtualization` is the processor's flag, `vmx` or `svm`. `nodes` are each NUMA node's CPUs as
-    the kernel lists them (`0-15,32-47`).
+    the kernel lists them (`0-15,32-47`). `architecture` is `x86`, `arm64`, `power` or,
+    where that is not known, empty.
     """
 
     vendor: str = ""
@@ -92,6 +93,12 @@ class Cpu:
     virtualization: str | None = None
     nodes: tuple[tuple[int, str], ...] = ()
     isolated: str = ""
+    architecture: str = ""
+
+    @property
+    def is_x86(self) -> bool:
+        """Whether x86's arguments and settings have a meaning here; also where nothing is known."""
+        return self.architecture in ("", "x86")
 
 
 @dataclass(frozen=True)

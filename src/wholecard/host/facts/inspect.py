@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 # linux: drivers/iommu/intel/irq_remapping.c and drivers/iommu/amd/init.c print one of these.
 _REMAPPING_ON = ("DMAR-IR: Enabled IRQ remapping", "AMD-Vi: Interrupt remapping enabled")
 
+# linux: drivers/irqchip/irq-gic-v3-its.c.
+_ITS = ("ITS@", "ITS [mem")
+
 # In these states the vital product data can be read without waking anything.
 _AWAKE = frozenset({"active", "unsupported", ""})
 
@@ -141,10 +144,11 @@ def _with_serials(
 
 
 def _iommu(root: Root, on: bool, log: tuple[Record, ...] | None) -> Iommu:
+    kind = _iommu_kind(root)
     return Iommu(
-        _iommu_kind(root),
+        kind,
         on,
-        _remapping(log) if on else None,
+        _remapping(kind, log) if on else None,
         seen_in(log, ACS_OVERRIDE),
         refused_in(log or ()),
     )
@@ -154,12 +158,24 @@ def _iommu_kind(root: Root) -> str | None:
     tables = under(root, "sys/firmware/acpi/tables")
     if exists(f"{tables}/DMAR"):
         return "vt-d"
-    return "amd-vi" if exists(f"{tables}/IVRS") else None
+    if exists(f"{tables}/IVRS"):
+        return "amd-vi"
+    # arm64's table, and on boards with a device tree what the kernel has found by it (linux:
+    # drivers/iommu/arm/arm-smmu*, iommu_device_sysfs_add).
+    is_smmu = exists(f"{tables}/IORT") or any(
+        name.startswith(("smmu", "arm-smmu")) for name in listed(under(root, "sys/class/iommu"))
+    )
+    return "smmu" if is_smmu else None
 
 
-def _remapping(log: tuple[Record, ...] | None) -> bool | None:
+def _remapping(kind: str | None, log: tuple[Record, ...] | None) -> bool | None:
     # VFIO's own word, when a server was started, is worth more than what was printed at boot.
-    return False if seen_in(log, NO_REMAPPING) else seen_in(log, *_REMAPPING_ON)
+    if seen_in(log, NO_REMAPPING):
+        return False
+    if kind in ("vt-d", "amd-vi"):
+        return seen_in(log, *_REMAPPING_ON)
+    # arm64 isolates interrupts by the GIC's translation service; a log without it proves nothing.
+    return seen_in(log, *_ITS) or None
 
 
 def _boot(

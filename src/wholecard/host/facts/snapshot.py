@@ -198,7 +198,7 @@ class _Collection:
         folder = self._real_folder(above, 0)
         if folder is not None and (self._root / folder / name).is_symlink():
             # A link out of the tree: only its existence is ever read.
-            self._leaves[f"{folder}/{name}".lstrip("/")] = (b"", 0o644)
+            self._leaves.setdefault(f"{folder}/{name}".lstrip("/"), (b"", 0o644))
 
     def _real_path(self, path: str, follow: bool = True, hops: int = 0) -> str | None:
         """`path` without links, storing those on the way; None where it is not in the tree."""
