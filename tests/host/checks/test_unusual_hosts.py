@@ -116,7 +116,73 @@ ARM_CASES = [
         (NOTE,), "intel_iommu=pt on"),
 ]  # fmt: skip
 
-CASES = [*VFIO_CASES, *ARM_CASES]
+OTHER = "1002:5046"
+BUILT_IN: dict[str, Leaf] = {
+    f"lib/modules/{RELEASE}/modules.builtin": "kernel/drivers/vfio/pci/vfio-pci.ko\n"
+}
+STUB = "pci-stub has the option ids=1002:5046"
+NEW_ID = "echo 0x1002 0x5046 > /sys/bus/pci/drivers/vfio-pci/new_id"
+# The card that is not selected has the same ids as the one that is.
+DOORS = [
+    Case("WC114", f"by {path or 'the command line'}: {text}",
+         {path: text} if path else command_line(text), (ERROR,), says)
+    for path, text, says in (
+        ("", f"vfio-pci.ids={OTHER}", "the kernel's command line"),
+        ("", f"pci-stub.ids=10de:1,{OTHER}", STUB),
+        ("etc/modprobe.d/a.conf", f"options pci-stub ids={OTHER}\n", STUB),
+        ("etc/modprobe.d/a.conf", f"options vfio_pci disable_vga=1 ids={OTHER}\n", "a.conf"),
+        ("etc/modprobe.d/a.conf", f"install vfio-pci modprobe -i vfio-pci ids={OTHER}\n", "a.conf"),
+        ("etc/initramfs-tools/modules", f"pci_stub ids={OTHER}\n", STUB),
+        ("etc/initramfs-tools/modules", f"vfio-pci ids={OTHER}\n", "initramfs-tools/modules"),
+        ("etc/dracut.conf.d/a.conf", f'kernel_cmdline+=" vfio-pci.ids={OTHER} "\n', "dracut.conf"),
+        ("etc/rc.local", f"#!/bin/sh\n{NEW_ID}\n", "/etc/rc.local"),
+        ("etc/rc.local", '#!/bin/sh\nprintf "1002:5046" >/sys/bus/pci/drivers/pci-stub/new_id\n',
+         STUB),
+        ("etc/systemd/system/gpu.service",
+         "[Service]\nEnvironment=TOKEN=secret\n"
+         "ExecStart=/bin/sh -c 'echo 1002 5046 > /sys/bus/pci/drivers/mlx5_vfio_pci/new_id'\n",
+         "mlx5_vfio_pci has the option"),
+    )
+]  # fmt: skip
+IDS_CASES = [
+    *DOORS,
+    Case("WC114", "a comment", {"etc/rc.local": f"#!/bin/sh\n# {NEW_ID}\n"}),
+    Case("WC114", "another driver's", {"etc/rc.local": NEW_ID.replace("vfio-pci", "nouveau")}),
+    Case("WC114", "other ids", {"etc/initramfs-tools/modules": "pci_stub ids=10de:1bb0\n"}),
+    *(
+        Case("WC115", word, command_line(f"{word}=10de:1"), (WARNING,), says)
+        for word, says in (
+            ("vfio-pci-ids", "the option is vfio-pci.ids"),
+            ("vfio_pci_ids", "the option is vfio-pci.ids"),
+            ("vfio-pci.id", "the option is vfio-pci.ids"),
+            ("vfio.ids", "the option is vfio-pci.ids"),
+            ("pci-stub-ids", "the option is pci-stub.ids"),
+        )
+    ),
+    Case("WC115", "modprobe.d", {"etc/modprobe.d/a.conf": "options vfio-pci id=10de:1\n"},
+         (WARNING,), "/etc/modprobe.d/a.conf has vfio-pci.id=10de:1"),
+    Case("WC115", "systemd's list", {"etc/modules": "pci_stub ids=10de:1\n"},
+         (WARNING,), "passes no options on"),
+    Case("WC115", "built in", {**BUILT_IN, "etc/initramfs-tools/modules": "vfio-pci ids=10de:1\n"},
+         (WARNING,), "binds nothing"),
+    Case("WC115", "read", command_line("vfio-pci.ids=10de:1 vfio_pci.disable_vga=1")),
+]  # fmt: skip
+LOADING_CASES = [
+    Case("WC163", "a script", {"etc/modprobe.d/l.conf": "install vfio-pci /sbin/bind.sh\n"},
+         (ERROR,), "/sbin/bind.sh", refused=True),
+    Case("WC163", "never", {"etc/modprobe.d/l.conf": "install vfio_iommu_type1 /bin/false\n"},
+         (ERROR,), "vfio_iommu_type1", refused=True),
+    Case("WC163", "it is loaded", {"etc/modprobe.d/l.conf":
+         "install vfio-pci echo vfio-pci > /sys/x/driver_override; modprobe -i vfio-pci\n"},
+         (WARNING,), "in the initramfs too"),
+    Case("WC163", "built in", {**BUILT_IN, "etc/modprobe.d/l.conf": "install vfio-pci /sbin/x\n"}),
+    Case("WC163", "another module", {"etc/modprobe.d/l.conf": "install nouveau /bin/false\n"}),
+    Case("WC163", "forbidden", {"etc/default/grub":
+         'GRUB_CMDLINE_LINUX="intel_iommu=on iommu=pt module_blacklist=nouveau,vfio-pci"\n'},
+         (ERROR,), "forbids vfio_pci", refused=True),
+]  # fmt: skip
+
+CASES = [*VFIO_CASES, *ARM_CASES, *IDS_CASES, *LOADING_CASES]
 
 
 def unusual(root: Path, files: dict[str, Leaf]) -> Host:
@@ -299,6 +365,15 @@ def test_huge_pages_of_the_kernel(tmp_path: Path) -> None:
     cards = desired_cards(host, desired)
     (finding,) = (f for f in check(host, cards, desired=desired) if f.rule == "WC126")
     assert "no huge pages of 1G; its sizes are 2 MiB, 512 MiB, 16 GiB" in finding.message
+
+
+def test_scripts_are_read_in_part(tmp_path: Path) -> None:
+    """Of a unit only the lines with new_id are among the facts: the rest may have secrets."""
+    host = unusual(tmp_path, DOORS[-1].files)
+    (unit,) = (entry for entry in host.settings.foreign if entry.path.endswith(".service"))
+    assert unit.text is not None
+    assert unit.text.startswith("ExecStart=")
+    assert "secret" not in json.dumps(host.to_json())
 
 
 GROUPLESS = {number: members for number, members in GROUPS_APART.items() if number != 10}

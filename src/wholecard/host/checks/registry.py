@@ -62,6 +62,7 @@ OF_DESIRED_STATE: tuple[Callable[[Host, Cards, DesiredState | None], list[Findin
     function.check_reset,
     vfio_refusal.check_direct,
     vfio_refusal.check_groupless,
+    vfio_refusal.check_loadable,
     memory.check_hugepages,
 )
 

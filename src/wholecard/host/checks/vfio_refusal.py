@@ -6,16 +6,19 @@ from collections.abc import Iterable
 
 from wholecard.core import Finding, Severity
 from wholecard.host.checks.iommu_group import given_addresses
-from wholecard.host.checks.kernel import surely_older
+from wholecard.host.checks.kernel import container_modules, surely_older
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
-from wholecard.host.facts.module_parameters import kernel_arguments
+from wholecard.host.facts.module_parameters import install_lines, kernel_arguments
 from wholecard.pci import Card, Function, IommuGroup
+from wholecard.pci.vfio_drivers import PCI_STUB, module_of
 
 # linux: "iommu: Prevent RESV_DIRECT devices from blocking domains"; before, only drivers/iommu/
 # intel/iommu.c, device_is_rmrr_locked, refused such devices.
 _DIRECT_REFUSED = (6, 6)
 _ACS_OVERRIDE = "pcie_acs_override"
+# What a line of modprobe.d may start and still find in an initramfs of any kind.
+_IN_INITRAMFS = frozenset({"modprobe", "sh", "echo", "true", "sleep", "driver_override"})
 
 
 def check_direct(
@@ -100,6 +103,61 @@ def _groupless(host: Host, function: Function) -> Finding:
         f"{function.address} {function.ids} is in no IOMMU group although the IOMMU is on: "
         f"vfio-pci cannot bind it (error -22).{why}",
         fix,
+    )
+
+
+def check_loadable(
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
+) -> list[Finding]:
+    """WC163: something keeps modprobe or the kernel from loading a module that a binding needs."""
+    given = set(given_addresses(cards, desired))
+    drivers = {f.guest_driver for f in host.functions if str(f.address) in given}
+    if desired and desired.parked:
+        drivers.add(PCI_STUB)
+    needed = {"vfio", "vfio_pci_core", *container_modules(host), *map(module_of, drivers)}
+    if not drivers:
+        return []
+    needed -= {*host.boot.builtin}
+    findings = [
+        _replaced(path, module, command)
+        for path, module, command in install_lines(host.settings)
+        if module in needed
+    ]
+    line = host.boot.next_command_line or host.boot.command_line
+    for name, value in kernel_arguments(line):
+        named = needed & {module_of(word) for word in value.split(",")}
+        if name == "module_blacklist" and named:
+            findings.append(_forbidden(", ".join(sorted(named))))
+    return findings
+
+
+def _replaced(path: str, module: str, command: str) -> Finding:
+    words = command.replace(";", " ").replace("&", " ").split()
+    programs = {word.rpartition("/")[2] for word in words if word.startswith("/")}
+    loads = {"-i", "--ignore-install"} & {*words} and module in {*map(module_of, words)}
+    severity, consequence = Severity.ERROR, "the module is not loaded at boot, and nothing is bound"
+    if loads and programs <= _IN_INITRAMFS:
+        severity, consequence = (
+            Severity.WARNING,
+            "what it does besides happens in the initramfs too",
+        )
+    return Finding(
+        "WC163",
+        path,
+        severity,
+        f"{path} replaces the loading of {module} by a command: {command}. In the initramfs that "
+        f"command runs with the few programs that are there: {consequence}.",
+        "Remove the install line; binding by address needs none.",
+    )
+
+
+def _forbidden(modules: str) -> Finding:
+    return Finding(
+        "WC163",
+        modules,
+        Severity.ERROR,
+        f"module_blacklist= on the kernel's command line forbids {modules}: nothing is bound.",
+        "Remove it from the boot loader's settings.",
     )
 
 
