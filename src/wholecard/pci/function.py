@@ -10,8 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# https://pci-ids.ucw.cz/read/PD: base class 03 and subclass, and "processing accelerators".
-DISPLAY_CLASSES = frozenset({"0300", "0302", "0380", "1200"})
+# https://pci-ids.ucw.cz/read/PD: base class 03 and subclass, "processing accelerators", and
+# coprocessors: NEC's vector engines, Xeon Phi, QAT, Hailo.
+COPROCESSOR = "0b40"
+DISPLAY_CLASSES = frozenset({"0300", "0302", "0380", "1200", COPROCESSOR})
 BRIDGE_CLASS = "0604"
 
 # Fields whose values hardly ever repeat, for a writer of thousands of functions: `json_text`.
@@ -91,6 +93,11 @@ class Function:
     def is_display(self) -> bool:
         """A GPU or another accelerator, by its class."""
         return self.class_code[:4] in DISPLAY_CLASSES
+
+    @property
+    def is_coprocessor(self) -> bool:
+        """An accelerator of the class of coprocessors, which may be a part of the processor."""
+        return self.class_code.startswith(COPROCESSOR)
 
     @property
     def guest_driver(self) -> str:

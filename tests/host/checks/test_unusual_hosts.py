@@ -16,6 +16,7 @@ import pytest
 from support.nodes import APART, GROUPS_APART, RELEASE, bare, reboot
 from support.tree import Leaf, grow
 from wholecard.core import Finding, RefusedError, Severity, WholecardError
+from wholecard.host.checks.kernel import check_modules
 from wholecard.host.checks.registry import check
 from wholecard.host.desired_state import DesiredState, HugePages, desired_cards, resolve
 from wholecard.host.facts.host import Host
@@ -34,6 +35,12 @@ RELAXABLE = f"0x000000003ddc6000 0x000000003dddefff direct-relaxable\n{MSI}"
 DIRECT = f"0x000000003ddc6000 0x000000003dddefff direct\n{MSI}"
 AMD = {"sys/firmware/acpi/tables/IVRS": "", "sys/firmware/acpi/tables/DMAR": "-> x"}
 RELEASE_FILE = "proc/sys/kernel/osrelease"
+
+
+VFIO_FILES = (
+    "kernel/drivers/vfio/vfio.ko:\nkernel/drivers/vfio/pci/vfio-pci.ko:\n"
+    "kernel/drivers/vfio/vfio_iommu_type1.ko:\nkernel/drivers/pci/pci-stub.ko:\n"
+)
 
 
 class Case(NamedTuple):
@@ -182,7 +189,25 @@ LOADING_CASES = [
          (ERROR,), "forbids vfio_pci", refused=True),
 ]  # fmt: skip
 
-CASES = [*VFIO_CASES, *ARM_CASES, *IDS_CASES, *LOADING_CASES]
+VIRQFD: dict[str, Leaf] = {"etc/modules-load.d/v.conf": "vfio_pci\nvfio_virqfd\n"}
+EL9: dict[str, Leaf] = {RELEASE_FILE: "5.14.0-570.39.1.el9_6.x86_64\n"}
+EL9_DEP = "lib/modules/5.14.0-570.39.1.el9_6.x86_64/modules.dep"
+PORT = "sys/devices/pci0000:00/0000:00:02.0"
+KERNEL_CASES = [
+    Case("WC130", "folded by a backport", {**VIRQFD, **EL9, EL9_DEP: VFIO_FILES}, (WARNING,),
+         "no module of this kernel (5.14.0-570"),
+    Case("WC130", "a module of its own", {
+        **VIRQFD, **EL9, EL9_DEP: f"{VFIO_FILES}kernel/drivers/vfio/vfio_virqfd.ko.xz:\n"}),
+    Case("WC130", "not known, an old number", {**VIRQFD, **EL9}),
+    Case("WC164", "removable", {f"{PORT}/{CARD}/removable": "removable\n"}, (WARNING,), "USB4"),
+    Case("WC164", "below a port that faces outside", {f"{PORT}/external_facing": "1\n"},
+         (WARNING,), "Thunderbolt"),
+    Case("WC164", "fixed", {f"{PORT}/{CARD}/removable": "fixed\n"}),
+    Case("WC166", "dom0", {"sys/hypervisor/type": "xen\n"}, (ERROR,), "has the IOMMU", True),
+    Case("WC166", "another", {"sys/hypervisor/type": "kvm\n"}),
+]  # fmt: skip
+
+CASES = [*VFIO_CASES, *ARM_CASES, *IDS_CASES, *LOADING_CASES, *KERNEL_CASES]
 
 
 def unusual(root: Path, files: dict[str, Leaf]) -> Host:
@@ -236,7 +261,6 @@ DEP = f"lib/modules/{RELEASE}/modules.dep"
 GENERIC = "# Aliases\nalias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n"
 MODEL = "alias vfio_pci:v00001002d00005046sv*sd*bc*sc*i* xe_vfio_pci\n"
 MAKER = "alias vfio_pci:v00001002d*sv*sd*bc03sc*i* ours_vfio_pci\n"
-VFIO_FILES = "kernel/drivers/vfio/pci/vfio-pci.ko:\nkernel/drivers/vfio/vfio_iommu_type1.ko:\n"
 GRACE_FILE = "kernel/drivers/vfio/pci/nvgrace-gpu/nvgrace-gpu-vfio-pci.ko.zst:\n"
 
 
@@ -365,6 +389,22 @@ def test_huge_pages_of_the_kernel(tmp_path: Path) -> None:
     cards = desired_cards(host, desired)
     (finding,) = (f for f in check(host, cards, desired=desired) if f.rule == "WC126")
     assert "no huge pages of 1G; its sizes are 2 MiB, 512 MiB, 16 GiB" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("module", "now"), [("iommufd", "iommufd"), ("vfio_iommu_spapr_tce", "vfio_iommu_spapr_tce")]
+)
+def test_other_container(tmp_path: Path, module: str, now: str) -> None:
+    """WC116 keeps still where iommufd, or POWER's module, is in place of vfio_iommu_type1."""
+    files = f"kernel/drivers/vfio/pci/vfio-pci.ko:\nkernel/drivers/{module}.ko.xz:\n"
+    host = bound_by(tmp_path, dep=files)
+    lacking = bound_by(tmp_path / "lacking", dep="kernel/drivers/vfio/pci/vfio-pci.ko:\n")
+    assert "vfio_iommu_type1" in host.boot.missing
+    assert [f.severity for f in check_modules(dataclasses.replace(host, functions=()))] == []
+    (finding,) = check_modules(dataclasses.replace(lacking, functions=()))
+    assert (finding.rule, finding.severity) == ("WC116", ERROR)
+    actions = plan_now(host, host.cards[1].functions[:1])
+    assert now in {action.subject for action in actions}
 
 
 def test_scripts_are_read_in_part(tmp_path: Path) -> None:

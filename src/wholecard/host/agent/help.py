@@ -64,7 +64,7 @@ Prints each change with its reason, how it is undone, and a diff. What is
 already as requested is not planned again.
 
   %(prog)s --all-cards
-      every card but the boot display and the BMC's
+      every card but the host's displays and coprocessors
   %(prog)s --card 0000:88:00
       one card; may be repeated
 
@@ -80,7 +80,7 @@ root.
   %(prog)s --all-cards --dry-run
       print the plan and stop
   %(prog)s --all-cards
-      every card but the boot display and the BMC's
+      every card but the host's displays and coprocessors
   %(prog)s --all-cards --now
       bind them in this boot too, if the IOMMU is on and nothing uses them
 

@@ -91,7 +91,9 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             help="a card, by the PCI address of any of its functions; may be repeated",
         )
         command.add_argument(
-            "--all-cards", action="store_true", help="every card but the boot display and the BMC's"
+            "--all-cards",
+            action="store_true",
+            help="every card but the host's displays and coprocessors",
         )
         desired_options.add(command)
     if name in ("plan", "apply"):

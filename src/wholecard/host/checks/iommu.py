@@ -9,6 +9,8 @@ from wholecard.host.facts.host import Host
 from wholecard.host.facts.module_parameters import is_true, kernel_arguments, module_options
 from wholecard.host.kernel_args.command_line import ARGUMENTS
 
+# linux: Documentation/ABI/stable/sysfs-hypervisor-xen.
+_XEN = "xen"
 _UNSAFE = "vfio_iommu_type1.allow_unsafe_interrupts"
 
 # linux: Documentation/admin-guide/kernel-parameters.txt, intel_iommu and amd_iommu.
@@ -35,9 +37,28 @@ _OFF = {
 }
 
 
+def check_hypervisor(host: Host) -> list[Finding]:
+    """WC166: under Xen the hypervisor has the IOMMU, and the kernel's VFIO has none to use."""
+    if host.boot.hypervisor != _XEN:
+        return []
+    return [
+        Finding(
+            "WC166",
+            "Xen",
+            Severity.ERROR,
+            "This kernel runs under Xen, which has the IOMMU to itself: VFIO, and so nova with "
+            "KVM, cannot give cards here. Xen gives them by xen-pciback.",
+            "Boot the same system without Xen (KVM), or use Xen's own tools (xl "
+            "pci-assignable-add).",
+        )
+    ]
+
+
 def check_iommu(host: Host) -> list[Finding]:
-    """WC101 and WC102: the IOMMU and its interrupt remapping."""
+    """WC101 and WC102: the IOMMU and its interrupt remapping; WC166 where Xen has it."""
     iommu = host.iommu
+    if host.boot.hypervisor == _XEN:
+        return check_hypervisor(host)
     if not iommu.on:
         return [_no_iommu(host)]
     if iommu.interrupt_remapping is not False:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from wholecard.core import Finding, Severity, UsageError
+from wholecard.core.units import counted
+from wholecard.host.config_files import TABLE
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.pci import Address, Card, Function, IommuGroup
@@ -14,23 +16,58 @@ from wholecard.pci.vfio_drivers import NEEDS_VARIANT, PCI_STUB, is_same_driver
 def check_drivers(
     host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC103: functions without the driver that they need; WC111 for one that is gone."""
-    findings = [
+    """WC103: functions without the driver that they need; WC111 for one that is gone.
+
+    Where nothing is bound, as before apply, that is one finding for all.
+    """
+    cards = tuple(cards)
+    beside = {text: function_at(host, text) for text in _beside(desired)}
+    findings = [_gone(text) for text, function in beside.items() if function is None]
+    if cards and _is_untouched(cards, beside.values()):
+        return [*findings, _nothing_bound(host, cards)]
+    findings += [
         driver_finding(function)
         for card in cards
         for function in card.functions
         if not is_same_driver(function.driver, function.guest_driver)
     ]
-    beside = [*desired.companions, *desired.parked] if desired else []
-    for text in beside:
-        function = function_at(host, text)
-        if function is None:
-            findings.append(_gone(text))
-            continue
-        driver = PCI_STUB if desired and text in desired.parked else function.guest_driver
-        if not is_same_driver(function.driver, driver):
-            findings.append(_beside_finding(function, driver, cards))
+    parked = desired.parked if desired else ()
+    for text, function in beside.items():
+        if function is not None:
+            driver = PCI_STUB if text in parked else function.guest_driver
+            if not is_same_driver(function.driver, driver):
+                findings.append(_beside_finding(function, driver, cards))
     return findings
+
+
+def _is_untouched(cards: Iterable[Card], beside: Iterable[Function | None]) -> bool:
+    """Whether no function has a driver of guests or of parked functions."""
+    functions = [*(function for card in cards for function in card.functions), *beside]
+    return not any(f is not None and (f.is_on_vfio or f.driver == PCI_STUB) for f in functions)
+
+
+def _beside(desired: DesiredState | None) -> tuple[str, ...]:
+    return (*desired.companions, *desired.parked) if desired else ()
+
+
+def _nothing_bound(host: Host, cards: tuple[Card, ...]) -> Finding:
+    """WC103 for all cards: a warning before apply, an error where apply should have bound them."""
+    slots = " ".join(f"--card {card.slot}.0" for card in cards)
+    names = ", ".join(f"{card.slot} ({_drivers_text(card)})" for card in cards)
+    applied = host.settings.file(TABLE).text is not None
+    return Finding(
+        "WC103",
+        cards[0].slot if len(cards) == 1 else counted(len(cards), "card"),
+        Severity.ERROR if applied else Severity.WARNING,
+        f"No function is bound for guests yet: {names}.",
+        "Reboot. After that, wholecard-host verify says what is wrong."
+        if applied
+        else f"wholecard-host apply {slots}, then reboot",
+    )
+
+
+def _drivers_text(card: Card) -> str:
+    return ", ".join(dict.fromkeys(function.driver or "no driver" for function in card.functions))
 
 
 def driver_finding(function: Function) -> Finding:
@@ -140,7 +177,12 @@ def check_viable(host: Host, cards: Iterable[Card]) -> list[Finding]:
     if host.groups_predicted:
         return []
     groups = {group.number: group for card in cards for group in host.groups_of(card)}
-    return [_not_viable(group) for group in groups.values() if not group.viable]
+    # Of a group in which nothing is bound, WC103 and WC104 say all that there is to say.
+    return [
+        _not_viable(group)
+        for group in groups.values()
+        if not group.viable and any(function.is_on_vfio for function in group.functions)
+    ]
 
 
 def _not_viable(group: IommuGroup) -> Finding:

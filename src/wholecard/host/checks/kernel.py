@@ -144,8 +144,17 @@ def _too_old(host: Host, severity: Severity, what: str, release: Release) -> Fin
 
 
 def check_virqfd(host: Host) -> list[Finding]:
-    """WC130: settings name vfio_virqfd, which Linux 6.2 made a part of vfio."""
-    if not surely_has(host.boot.release, VIRQFD_FOLDED):
+    """WC130: settings name vfio_virqfd, which Linux 6.2 made a part of vfio.
+
+    Enterprise kernels did so under older numbers: their own modules count before the number.
+    """
+    optional = host.boot.optional
+    is_gone = (
+        surely_has(host.boot.release, VIRQFD_FOLDED)
+        if optional is None
+        else "vfio_virqfd" not in optional
+    )
+    if not is_gone:
         return []
     named = (*initramfs_modules(host.settings), *loaded_modules(host.settings))
     paths = dict.fromkeys(path for path, module in named if module == "vfio_virqfd")
@@ -154,9 +163,9 @@ def check_virqfd(host: Host) -> list[Finding]:
             "WC130",
             path,
             Severity.WARNING,
-            f"{path} names vfio_virqfd, which is part of vfio since Linux 6.2; this kernel is "
-            f"{host.boot.release}. Because of it, building the initramfs or loading modules at "
-            "boot fails.",
+            f"{path} names vfio_virqfd, which is part of vfio since Linux 6.2 and is no module of "
+            f"this kernel ({host.boot.release}). Because of it, building the initramfs or loading "
+            "modules at boot fails.",
             f"Remove it:\n  sed -i 's/\\bvfio_virqfd\\b//' {path}",
         )
         for path in paths

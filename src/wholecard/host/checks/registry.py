@@ -41,6 +41,7 @@ OF_CARDS: tuple[Callable[[Cards], list[Finding]], ...] = (
     function.check_domain,
     function.check_alive,
     function.check_virtual_functions,
+    function.check_reset_bugs,
 )
 OF_HOST_AND_CARDS: tuple[Callable[[Host, Cards], list[Finding]], ...] = (
     iommu_group.check_viable,
@@ -48,6 +49,7 @@ OF_HOST_AND_CARDS: tuple[Callable[[Host, Cards], list[Finding]], ...] = (
     driver_binding.check_identical,
     function.check_link,
     function.check_numa,
+    function.check_removable,
     kernel.check_release,
     memory.check_address_width,
     memory.check_hypertransport,

@@ -52,8 +52,9 @@ class Boot:
     `firmware` is `uefi`,
     `bios` or None; `secure_boot` is None where it cannot be read. `distribution` is os-release's
     ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional
-    system. `loaders` and `initramfs_tools` are all that are installed, the chosen one first;
-    `kernels` are the installed ones, by version and image.
+    system; `hypervisor` is what the host itself runs under (`xen`), empty for none. `loaders` and
+    `initramfs_tools` are all that are installed, the chosen one first; `kernels` are the installed
+    ones, by version and image.
     """
 
     release: str
@@ -73,6 +74,7 @@ class Boot:
     loaders: tuple[str, ...] = ()
     initramfs_tools: tuple[str, ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()
+    hypervisor: str = ""
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,8 @@ def _boot(
         loaders=loaders,
         initramfs_tools=tools,
         kernels=find_kernels(root),
+        # linux: Documentation/ABI/stable/sysfs-hypervisor-xen.
+        hypervisor=read_text(under(root, "sys/hypervisor/type")),
     )
 
 

@@ -36,7 +36,7 @@ FILES = (
     "sys/devices/system/node/node*/hugepages/*/free_hugepages",
     "sys/devices/system/node/node*/hugepages/*/nr_hugepages",
     "sys/firmware/efi/efivars/LoaderInfo-*", "sys/firmware/efi/efivars/SecureBoot-*",
-    "sys/kernel/iommu_groups/*/reserved_regions",
+    "sys/hypervisor/type", "sys/kernel/iommu_groups/*/reserved_regions",
     "sys/kernel/mm/hugepages/*/free_hugepages", "sys/kernel/mm/hugepages/*/nr_hugepages",
     *(f"{folder}/systemd/system/{unit}.service{drop_ins}"
       for folder in ("etc", "run", "usr/lib", "lib")

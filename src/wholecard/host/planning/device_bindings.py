@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from wholecard.core import Finding, RefusedError, Severity, WholecardError
 from wholecard.host.checks.display import check_bmc
 from wholecard.host.checks.function import check_virtual_functions
+from wholecard.host.checks.iommu import check_hypervisor
 from wholecard.host.checks.iommu_group import check_together, check_uses
 from wholecard.host.checks.vfio_refusal import check_direct, check_groupless, check_loadable
 from wholecard.host.desired_state import DesiredState, card_lines, desired_cards
@@ -38,6 +39,7 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     drivers = _drivers(cards, desired)
     _refuse(
         [
+            *check_hypervisor(host),
             *_unbindable(host, drivers),
             *check_uses(host, cards, desired),
             *check_bmc(cards),
