@@ -68,6 +68,11 @@ RESET_BUGS = (
 )
 
 
+# linux: drivers/vfio/pci/vfio_pci.c, vfio_pci_dev_in_denylist (6.18): QAT of C3xxx, C62x and
+# DH895xCC with their VFs (since 5.9), DSA and IAX of Sapphire Rapids (since 6.9).
+VFIO_DENIES = _ids("8086", "19e2 19e3 37c8 37c9 0435 0443 0b25 0cfe")
+
+
 def widest_link(function: Function) -> int | None:
     """The lanes that the card has, by the table or by the function's own word."""
     most = function.link_width_max

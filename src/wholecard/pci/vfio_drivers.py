@@ -55,5 +55,7 @@ def is_same_driver(one: str | None, other: str) -> bool:
 
 
 def is_variant(driver: str | None) -> bool:
-    """Whether the driver is a variant of vfio-pci that the kernel's own source has."""
-    return driver is not None and module_of(driver) in VARIANTS
+    """Whether the driver is a variant of vfio-pci, by the table or by how they all are named."""
+    return driver is not None and (
+        module_of(driver) in VARIANTS or module_of(driver).endswith("_vfio_pci")
+    )

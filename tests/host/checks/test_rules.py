@@ -415,7 +415,43 @@ def behind_switch(*more: Function, **fields: Any) -> Host:
 
 
 THIRD = DesiredState(("0000:03:00",))
+
+
+def processor_gpu(on: bool, words: str, ids: str = "8086:3e92", **fields: Any) -> Host:
+    """A GPU of the processor in no group, beside a function that is in one."""
+    gpu = {"class_code": "030000", "parents": (), "iommu_group": None, **fields}
+    return host(
+        function("0000:00:02.0", ids, **gpu),
+        function(GPU),
+        groups_predicted=not on,
+        iommu=Iommu("vt-d", on=on),
+        boot=boot(command_line="ro", next_command_line=words),
+    )
+
+
+PROCESSOR = DesiredState(("0000:00:02",))
 MODEL_CASES = [
+    Case("WC161", "left out", processor_gpu(True, "intel_iommu=on,igfx_off"), [ERROR],
+         "is in no IOMMU group although the IOMMU is on: vfio-pci cannot bind it (error -22). "
+         "intel_iommu=igfx_off", PROCESSOR),
+    Case("WC161", "in no group", processor_gpu(True, "intel_iommu=on"), [ERROR], "-22", PROCESSOR),
+    Case("WC161", "to be left out", processor_gpu(False, "intel_iommu=igfx_off"), [ERROR],
+         "will be in no IOMMU group", PROCESSOR),
+    Case("WC161", "not known yet", processor_gpu(False, "intel_iommu=on"), desired=PROCESSOR),
+    Case("WC161", "igfx_off and another maker's", processor_gpu(False, "intel_iommu=igfx_off",
+         "1002:1638"), desired=PROCESSOR),
+    Case("WC167", "QAT", host(function(GPU, "8086:37c8", class_code="0b4000")), [ERROR],
+         "does not bind"),
+    Case("WC167", "allowed", host(function(GPU, "8086:37c8", class_code="0b4000"),
+         boot=boot(command_line="vfio_pci.disable_denylist=1"))),
+    Case("WC167", "a newer QAT", host(function(GPU, "8086:4940", class_code="0b4000"))),
+    Case("WC106", "boot display", one(boot_vga=True), [WARNING], "the host loses its console"),
+    Case("WC106", "a console on the screen", host(function(GPU, boot_vga=True),
+         boot=boot(command_line="console=tty1 console=tty0")), [WARNING]),
+    Case("WC106", "a serial console", host(function(GPU, boot_vga=True),
+         boot=boot(command_line="console=tty0 console=ttyS0,115200n8")), [NOTE],
+         "its console on ttyS0 remains"),
+    Case("WC106", "another display", one(boot_vga=False)),
     Case("WC122", "the card's own switch", behind_switch(), [WARNING],
          "that of the card's own switch, 0000:01:00.0", THIRD),
     Case("WC122", "inside the card", behind_switch(link_width=1, link_width_max=1), [WARNING],

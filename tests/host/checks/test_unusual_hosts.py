@@ -419,19 +419,14 @@ def test_scripts_are_read_in_part(tmp_path: Path) -> None:
 GROUPLESS = {number: members for number, members in GROUPS_APART.items() if number != 10}
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [("", "error -22"), ("intel_iommu=on,igfx_off", "igfx_off on the kernel's command line")],
-)
-def test_no_group(tmp_path: Path, words: str, says: str) -> None:
-    """WC161: a function in no group while the IOMMU is on refuses the card, with the cause."""
+def test_no_group(tmp_path: Path) -> None:
+    """WC161: a function in no group while the IOMMU is on refuses the card."""
     grow(tmp_path, bare(APART, "on"))
     reboot(tmp_path, APART, GROUPLESS, ())
-    grow(tmp_path, command_line(words))
     host = inspect(tmp_path)
     findings = findings_of(host, "WC161")
     assert [finding.subject for finding in findings] == list(FUNCTIONS)
-    assert says in findings[0].message
+    assert "error -22" in findings[0].message
     with pytest.raises(RefusedError, match="cannot be bound"):
         plan(host, resolve(host, (CARD,)))
     assert findings_of(host, "WC161", "0000:02:00.0") == []

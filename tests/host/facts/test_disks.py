@@ -145,6 +145,16 @@ def test_console(tmp_path: Path) -> None:
     assert [f.rule for f in in_use.find(tmp_path, host, [Address.parse(AT)])] == ["WC155"]
 
 
+def test_console_by_argument(tmp_path: Path) -> None:
+    """Without the list of active consoles the arguments say which they are."""
+    port = f"devices/pci0000:00/0000:00:03.0/{AT}/tty/ttyS4"
+    uses = read_uses(grow(tmp_path, {
+        "proc/cmdline": "ro console=tty0 console=ttyS4,115200\n",
+        "sys/class/tty/ttyS4": f"-> ../../{port}",
+    }))  # fmt: skip
+    assert uses == (KernelUse(AT, "console", "ttyS4"),)
+
+
 @pytest.mark.parametrize("name", TREES)
 def test_facts_travel(tmp_path: Path, name: str) -> None:
     """The uses are the same in the facts' JSON and in a snapshot, which has no serial number."""

@@ -102,7 +102,9 @@ def _notes(host: Host, card: Card) -> list[str]:
     serial = next((function.serial for function in card.functions if function.serial), "")
     # Of a predicted group it is not known yet whether it will be viable.
     groups = () if host.groups_predicted else host.groups_of(card)
+    variants = dict.fromkeys(f.variant for f in card.functions if f.variant)
     notes = [
+        (variants, f"for guests {', '.join(variants)}"),
         (card.boot_display, "boot display"),
         (node is not None, f"NUMA node {node}"),
         (memory, f"BARs {size_text(memory)}"),

@@ -36,7 +36,6 @@ OF_HOST: tuple[Callable[[Host], list[Finding]], ...] = (
     kernel.check_secure_boot,
 )
 OF_CARDS: tuple[Callable[[Cards], list[Finding]], ...] = (
-    display.check_boot_display,
     display.check_bmc,
     function.check_domain,
     function.check_alive,
@@ -45,6 +44,7 @@ OF_CARDS: tuple[Callable[[Cards], list[Finding]], ...] = (
 )
 OF_HOST_AND_CARDS: tuple[Callable[[Host, Cards], list[Finding]], ...] = (
     iommu_group.check_viable,
+    display.check_boot_display,
     driver_binding.check_native_first,
     driver_binding.check_identical,
     function.check_link,
@@ -65,6 +65,7 @@ OF_DESIRED_STATE: tuple[Callable[[Host, Cards, DesiredState | None], list[Findin
     vfio_refusal.check_direct,
     vfio_refusal.check_groupless,
     vfio_refusal.check_loadable,
+    vfio_refusal.check_denied,
     memory.check_hugepages,
 )
 

@@ -9,8 +9,14 @@ from wholecard.host.checks.iommu_group import given_addresses
 from wholecard.host.checks.kernel import container_modules, surely_older
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
-from wholecard.host.facts.module_parameters import install_lines, kernel_arguments
+from wholecard.host.facts.module_parameters import (
+    install_lines,
+    is_true,
+    kernel_arguments,
+    module_options,
+)
 from wholecard.pci import Card, Function, IommuGroup
+from wholecard.pci.known_models import VFIO_DENIES
 from wholecard.pci.vfio_drivers import PCI_STUB, module_of
 
 # linux: "iommu: Prevent RESV_DIRECT devices from blocking domains"; before, only drivers/iommu/
@@ -69,28 +75,31 @@ def check_groupless(
     host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
     """WC161: the IOMMU is on, and a function to give is in no group."""
-    if not host.iommu.on or host.groups_predicted:
-        return []
-    grouped = {function.address for group in host.groups for function in group.functions}
     given = set(given_addresses(cards, desired))
+    functions = [function for function in host.functions if str(function.address) in given]
+    if not host.iommu.on or host.groups_predicted:
+        # Then one case is known: the processor's GPU, which the next boot leaves out.
+        line = host.boot.next_command_line or host.boot.command_line
+        return [_groupless(host, f) for f in functions if _is_intel_gpu(f) and _leaves_out(line)]
+    grouped = {function.address for group in host.groups for function in group.functions}
+    # Without any group and any link of the function nothing was read of groups at all.
     return [
         _groupless(host, function)
-        for function in host.functions
-        if str(function.address) in given
-        and function.address not in grouped
-        # Without any group and any link of the function nothing was read of groups at all.
-        and (host.groups or function.path)
+        for function in functions
+        if function.address not in grouped and (host.groups or function.path)
     ]
 
 
 def _groupless(host: Host, function: Function) -> Finding:
-    arguments = kernel_arguments(host.boot.command_line)
-    left_out = ("intel_iommu", "igfx_off")
-    if any((name, part) == left_out for name, value in arguments for part in value.split(",")):
+    lines = (host.boot.command_line, host.boot.next_command_line or "")
+    if _is_intel_gpu(function) and any(_leaves_out(line) for line in lines):
+        on = host.iommu.on and not host.groups_predicted
+        state = f"{'is' if on else 'will be'} in no IOMMU group although the IOMMU is on"
         why = " intel_iommu=igfx_off on the kernel's command line leaves the processor's GPU out."
         fix = "Remove igfx_off from intel_iommu= in the boot loader's settings, and reboot."
     else:
         why = ""
+        state = "is in no IOMMU group although the IOMMU is on"
         fix = (
             "Look in the firmware setup whether the IOMMU covers this slot (VT-d for the chipset, "
             "a separate switch for the processor's GPU); see dmesg | grep -i -e iommu -e DMAR -e "
@@ -100,10 +109,46 @@ def _groupless(host: Host, function: Function) -> Finding:
         "WC161",
         str(function.address),
         Severity.ERROR,
-        f"{function.address} {function.ids} is in no IOMMU group although the IOMMU is on: "
-        f"vfio-pci cannot bind it (error -22).{why}",
+        f"{function.address} {function.ids} {state}: vfio-pci cannot bind it (error -22).{why}",
         fix,
     )
+
+
+def _is_intel_gpu(function: Function) -> bool:
+    """Whether it is the processor's own: on the root bus."""
+    return function.is_display and function.vendor == "8086" and len(function.parents) == 0
+
+
+def _leaves_out(line: str) -> bool:
+    arguments = kernel_arguments(line)
+    return any(
+        name == "intel_iommu" and "igfx_off" in value.split(",") for name, value in arguments
+    )
+
+
+def check_denied(
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
+) -> list[Finding]:
+    """WC167: vfio-pci has the model in its list of devices that a guest could hang the host with."""
+    given = set(given_addresses(cards, desired))
+    line = host.boot.next_command_line or host.boot.command_line
+    options = [*kernel_arguments(line)]
+    options += [(f"vfio_pci.{n}", v) for _, n, v in module_options(host.settings, "vfio_pci")]
+    if any(name == "vfio_pci.disable_denylist" and is_true(value) for name, value in options):
+        return []
+    return [
+        Finding(
+            "WC167",
+            str(function.address),
+            Severity.ERROR,
+            f"{function.address} {function.ids} is in vfio-pci's list of devices that it does not "
+            "bind: a guest could hang the device, or the host, by them.",
+            "Give its virtual functions by their own driver, or leave it out. "
+            "vfio_pci.disable_denylist=1 is for guests that you trust as you trust the host.",
+        )
+        for function in host.functions
+        if str(function.address) in given and function.ids in VFIO_DENIES and not function.variant
+    ]
 
 
 def check_loadable(

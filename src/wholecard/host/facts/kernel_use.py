@@ -92,8 +92,11 @@ def _is_up(root: Root, name: str) -> bool:
 
 def _consoles(root: Root) -> Iterator[KernelUse]:
     """Serial ports that are consoles of the kernel: a host without a display has no other."""
-    # linux: Documentation/ABI/testing/sysfs-tty, `active`.
-    for name in read_text(under(root, f"{TTY}/console/active")).split():
+    # linux: Documentation/ABI/testing/sysfs-tty, `active`; where it is missing, the arguments.
+    words = read_text(under(root, "proc/cmdline")).split()
+    asked = (w[len("console=") :].partition(",")[0] for w in words if w.startswith("console="))
+    active = read_text(under(root, f"{TTY}/console/active")).split()
+    for name in active or dict.fromkeys(asked):
         address = last_address(target_of(root, f"{TTY}/{name}")) if "/" not in name else ""
         if address:
             yield KernelUse(address, "console", name)

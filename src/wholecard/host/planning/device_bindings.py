@@ -9,7 +9,12 @@ from wholecard.host.checks.display import check_bmc
 from wholecard.host.checks.function import check_virtual_functions
 from wholecard.host.checks.iommu import check_hypervisor
 from wholecard.host.checks.iommu_group import check_together, check_uses
-from wholecard.host.checks.vfio_refusal import check_direct, check_groupless, check_loadable
+from wholecard.host.checks.vfio_refusal import (
+    check_denied,
+    check_direct,
+    check_groupless,
+    check_loadable,
+)
 from wholecard.host.desired_state import DesiredState, card_lines, desired_cards
 from wholecard.host.facts.host import Host
 from wholecard.host.initramfs.claim_script import PARKED, VFIO, Claim
@@ -46,6 +51,7 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
             *check_direct(host, cards, desired),
             *check_groupless(host, cards, desired),
             *check_loadable(host, cards, desired),
+            *check_denied(host, cards, desired),
             *check_virtual_functions(cards),
             *check_together(host, cards, desired),
             *_split_groups(host, cards, drivers),
