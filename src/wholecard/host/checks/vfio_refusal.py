@@ -129,7 +129,7 @@ def _leaves_out(line: str) -> bool:
 def check_denied(
     host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC167: vfio-pci has the model in its list of devices that a guest could hang the host with."""
+    """WC167: vfio-pci has the model in its list of devices by which a guest could hang the host."""
     given = set(given_addresses(cards, desired))
     line = host.boot.next_command_line or host.boot.command_line
     options = [*kernel_arguments(line)]
