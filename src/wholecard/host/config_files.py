@@ -51,6 +51,10 @@ FOREIGN = (
     "etc/dracut.conf",
     "etc/dracut.conf.d/*.conf",
 )
+# Where a person or a tool may bind by ids at boot. Of these only the lines with that word are read:
+# the rest may have secrets.
+FOREIGN_SCRIPTS = ("etc/rc.local", "etc/rc.d/rc.local", "etc/systemd/system/*.service")
+_NEW_ID = "new_id"
 # An absolute path that stays below its root.
 _PATH = r"(?!.*/\.\.(?:/|$))/[^\0\n]{1,4095}"
 
@@ -154,15 +158,21 @@ def _read_if_possible(root: Root, path: str) -> FileText:
 
 def _read_foreign(root: Root) -> Iterator[FileText]:
     """Other people's module settings, as far as they can be read; never raises for one of them."""
-    for pattern in FOREIGN:
+    for pattern in (*FOREIGN, *FOREIGN_SCRIPTS):
         for path in _matching(root, pattern):
             source = _source(root, path)
             if path in OURS or os.path.islink(source) or not os.path.isfile(source):
                 continue
             try:
-                yield _file_text(source, path, _FOREIGN_LIMIT)
+                entry = _file_text(source, path, _FOREIGN_LIMIT)
             except (OSError, WholecardError):
                 continue
+            if pattern in FOREIGN:
+                yield entry
+                continue
+            lines = [line for line in (entry.text or "").splitlines() if _NEW_ID in line]
+            if lines:
+                yield FileText(path, "".join(f"{line}\n" for line in lines), entry.mode)
 
 
 def _source(root: Root, path: str) -> str:

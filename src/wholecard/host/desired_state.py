@@ -16,7 +16,7 @@ from wholecard.core.near_names import did_you_mean
 from wholecard.host.facts.host import Host
 from wholecard.host.kernel_args.cpu_isolation import parse_cpus
 from wholecard.host.kernel_args.hugepages import HugePages
-from wholecard.pci import Address, Card, Function, is_bmc_display
+from wholecard.pci import Address, Card, Function, is_bmc_display, is_console_like
 
 __all__ = [
     "HugePages", "DesiredState", "card_lines", "desired_cards", "is_left_out",
@@ -110,8 +110,8 @@ def resolve(
 ) -> DesiredState:
     """Turn what a person typed into a desired state.
 
-    An address may name any function of a card. `all_cards` is every card but the boot display and
-    the management controller's. `asked` is the rest of the desired state as it was typed or read;
+    An address may name any function of a card. `all_cards` is every card that the host does not
+    need itself (`is_left_out`). `asked` is the rest of the desired state as it was typed or read;
     its cards are added to `addresses`. Raises UsageError for an address that is not a card's,
     listing the host's cards; where no card is named; for functions that cannot be companions or
     parked; and for CPUs or a boot tool that the host does not have.
@@ -155,8 +155,15 @@ def card_lines(host: Host) -> str:
 
 
 def is_left_out(card: Card) -> bool:
-    """Whether `all_cards` leaves this one out: a card with a console must be named."""
-    return card.boot_display or any(is_bmc_display(function) for function in card.gpu)
+    """Whether `all_cards` leaves this one out: a card that the host may need must be named.
+
+    That is one with a console, and a coprocessor, which may be the processor's own.
+    """
+    return (
+        card.boot_display
+        or any(is_bmc_display(function) or is_console_like(function) for function in card.gpu)
+        or all(function.is_coprocessor for function in card.gpu)
+    )
 
 
 def _card_at(host: Host, text: str) -> Card:

@@ -7,6 +7,7 @@ is of class 0300 as a GPU is; in a guest the host's remote console would be gone
 from __future__ import annotations
 
 from wholecard.pci.function import Function
+from wholecard.pci.vfio_drivers import module_of
 
 # Vendors and devices whose functions of class 03 are such displays. Sources: the id tables of the
 # kernel's drivers named beside them, and https://pci-ids.ucw.cz where none is named. An empty set
@@ -27,15 +28,46 @@ _CONSOLES: dict[str, frozenset[str]] = {
     "15ad": frozenset({"0405", "0406"}),  # VMware SVGA: drivers/gpu/drm/vmwgfx
     "80ee": frozenset({"beef"}),  # VirtualBox: drivers/gpu/drm/vboxvideo
     "1414": frozenset({"5353"}),  # Hyper-V: drivers/gpu/drm/hyperv
+    "1ab8": frozenset({"4005"}),  # Parallels: pci.ids
+    # Of clouds' machines: pci.ids.
+    "1d0f": frozenset({"1111"}),  # Amazon EC2
+    # Small Radeons that server boards had for their console: drivers/gpu/drm/radeon, pci.ids.
+    "1002": frozenset({"4752", "5159", "515e", "515f"}),  # Rage XL, RV100, ES1000
 }
+
+# Who makes GPUs that guests are given, or boards that emulate one of theirs. Any other VGA
+# controller with little memory is a console's.
+_GPU_MAKERS = frozenset({"10de", "1002", "8086", "1ed5", "0731", "1d17"})
+_SMALL = 128 << 20
+# linux: drivers/gpu/drm: drivers of such displays alone, whose ids the table may not have yet.
+_CONSOLE_DRIVERS = frozenset({
+    "ast", "mgag200", "hibmc_drm", "bochs", "bochs_drm", "cirrus", "cirrus_qemu", "qxl",
+    "virtio_gpu", "vmwgfx", "vboxvideo", "hyperv_drm", "sm750fb", "xgifb", "gxp_drm",
+})  # fmt: skip
 
 
 def is_bmc_display(function: Function) -> bool:
     """Whether `function` is the host's own console display, which is never given to a guest.
 
-    Known by vendor and device, and only in the display class: the same chips have other functions.
+    Known by vendor and device, or by the driver that this kernel has for it, and only in the
+    display class: the same chips have other functions.
     """
     if not function.class_code.startswith("03"):
         return False
     devices = _CONSOLES.get(function.vendor)
-    return devices is not None and (not devices or function.device in devices)
+    if devices is not None and (not devices or function.device in devices):
+        return True
+    drivers = {module_of(driver) for driver in (function.driver or "", *function.modules) if driver}
+    return bool(drivers & _CONSOLE_DRIVERS)
+
+
+def is_console_like(function: Function) -> bool:
+    """Whether it behaves like a console's display: VGA, little memory, of no maker of GPUs.
+
+    Such a card has to be named: nobody takes it for a GPU unasked.
+    """
+    return (
+        function.class_code.startswith("0300")
+        and function.vendor not in _GPU_MAKERS
+        and max(function.bars, default=0) <= _SMALL
+    )

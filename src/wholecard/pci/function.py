@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from wholecard.core.record import dataclass
 from wholecard.pci.address import Address, parse_numbers
+from wholecard.pci.vfio_drivers import PCI_STUB, VFIO_PCI, driver_of, is_same_driver, is_variant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# https://pci-ids.ucw.cz/read/PD: base class 03 and subclass, and "processing accelerators".
-DISPLAY_CLASSES = frozenset({"0300", "0302", "0380", "1200"})
+# https://pci-ids.ucw.cz/read/PD: base class 03 and subclass, "processing accelerators", and
+# coprocessors: NEC's vector engines, Xeon Phi, QAT, Hailo.
+COPROCESSOR = "0b40"
+DISPLAY_CLASSES = frozenset({"0300", "0302", "0380", "1200", COPROCESSOR})
 BRIDGE_CLASS = "0604"
-
-# linux: Documentation/driver-api/vfio.rst, "IOMMU groups": a group is usable when each of its
-# devices is bound to VFIO or known to be harmless; pci-stub only parks a device.
-HARMLESS_DRIVERS = frozenset({"vfio-pci", "pci-stub"})
 
 # Fields whose values hardly ever repeat, for a writer of thousands of functions: `json_text`.
 UNIQUE_FIELDS = frozenset({"address", "iommu_group", "path", "bar_starts"})
@@ -36,7 +35,10 @@ class Function:
     (`0000:00/02.0/00.0`): it stays the same when other devices renumber the buses.
     `bar_starts` are the addresses of `bars`. Link speeds are in GT/s, widths in lanes; a field is
     None where there is no link or it was not read. `reset_methods` is None where the kernel does
-    not say (before Linux 5.15) and empty where no reset works. `power` is the runtime power state
+    not say (before Linux 5.15) and empty where no reset works. `variant` is the module of
+    the variant driver that this kernel's VFIO has for the function, empty where that is vfio-pci.
+    `removable` says that a person can pull it out (Thunderbolt, USB4), on a port
+    `external_facing` that what is below can be. `power` is the runtime power state
     (`active`, `suspended`, ...), not read for a VF. A function that sleeps is not woken: fields
     whose reading would wake it stay empty. `serial` is the VPD's, which only root may read.
     """
@@ -68,6 +70,9 @@ class Function:
     sriov_total: int = 0
     sriov_vfs: int = 0
     reset_methods: tuple[str, ...] | None = None
+    variant: str = ""
+    removable: bool = False
+    external_facing: bool = False
     power: str = ""
     serial: str = ""
     subsystem_name: str = ""
@@ -91,9 +96,35 @@ class Function:
         return self.class_code[:4] in DISPLAY_CLASSES
 
     @property
+    def is_coprocessor(self) -> bool:
+        """An accelerator of the class of coprocessors, which may be a part of the processor."""
+        return self.class_code.startswith(COPROCESSOR)
+
+    @property
+    def guest_driver(self) -> str:
+        """The driver that it needs for a guest: this kernel's variant of vfio-pci, or vfio-pci.
+
+        A variant that has it already stays.
+        """
+        if self.driver and self.driver != VFIO_PCI and self.is_on_vfio:
+            return self.driver
+        return driver_of(self.variant) if self.variant else VFIO_PCI
+
+    @property
+    def is_on_vfio(self) -> bool:
+        """Whether vfio-pci or one of its variants has it."""
+        if self.driver == VFIO_PCI or is_variant(self.driver):
+            return True
+        return bool(self.variant) and is_same_driver(self.driver, self.variant)
+
+    @property
     def is_free_for_vfio(self) -> bool:
-        """Whether this function leaves its IOMMU group viable: a bridge, harmless or unbound."""
-        return self.is_bridge or self.driver is None or self.driver in HARMLESS_DRIVERS
+        """Whether this function leaves its IOMMU group viable: a bridge, harmless or unbound.
+
+        linux: Documentation/driver-api/vfio.rst, "IOMMU groups": a group is usable when each of
+        its devices is bound to VFIO or known to be harmless; pci-stub only parks a device.
+        """
+        return self.is_bridge or self.driver in (None, PCI_STUB) or self.is_on_vfio
 
     def to_json(self) -> dict[str, Any]:
         """The fields under their own names; addresses as text."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wholecard.core.record import dataclass
-from wholecard.core.small_files import listed, under
+from wholecard.core.small_files import listed, read_attribute, text_of, under
 from wholecard.pci.address import parse_numbers
 from wholecard.pci.function import Function
 
@@ -15,14 +15,35 @@ if TYPE_CHECKING:
     from wholecard.core.small_files import Root
 
 GROUPS = "sys/kernel/iommu_groups"
+_REGIONS = frozenset({"direct", "direct-relaxable", "reserved"})
+
+
+@dataclass(frozen=True)
+class ReservedRegion:
+    """Addresses that no guest's memory may have in a group.
+
+    `first` and `last` are as the kernel prints them. `kind` is `direct` where the firmware insists
+    that a device reaches them one to one, as it does without a guest, `direct-relaxable` where VFIO
+    may break that, and `reserved`. Source: linux, drivers/iommu/iommu.c,
+    `iommu_group_resv_type_string`.
+    """
+
+    first: str
+    last: str
+    kind: str
 
 
 @dataclass(frozen=True)
 class IommuGroup:
-    """Functions that the IOMMU cannot isolate from each other. `number` is None if predicted."""
+    """Functions that the IOMMU cannot isolate from each other. `number` is None if predicted.
+
+    `reserved` are the group's regions but those of interrupts, which every group has; none are
+    read of a group that has only bridges or virtual functions.
+    """
 
     number: int | None
     functions: tuple[Function, ...]
+    reserved: tuple[ReservedRegion, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,6 +70,11 @@ class IommuGroup:
         """
         return not self.blockers
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether the firmware insists on addresses one to one, so that no guest may have it."""
+        return any(region.kind == "direct" for region in self.reserved)
+
     def to_json(self) -> dict[str, Any]:
         """`{"number", "functions": [address], "viable", "blockers": [address]}`."""
         blockers = [str(function.address) for function in self.blockers]
@@ -57,6 +83,7 @@ class IommuGroup:
             "functions": [str(function.address) for function in self.functions],
             "viable": not blockers,
             "blockers": blockers,
+            "reserved": [dict(region.__dict__) for region in self.reserved],
         }
 
 
@@ -79,12 +106,22 @@ def read_groups(root: Root, functions: Iterable[Function]) -> tuple[IommuGroup, 
         for number, numbers in _listed(root):
             if numbers in unlinked:
                 members.setdefault(number, []).append(unlinked.pop(numbers))
-    return tuple(
-        IommuGroup(number, tuple(sorted(members[number], key=lambda function: function.address)))
-        if len(members[number]) > 1
-        else IommuGroup(number, (members[number][0],))
-        for number in sorted(members)
-    )
+    return tuple(_group(root, number, members[number]) for number in sorted(members))
+
+
+def _group(root: Root, number: int, members: list[Function]) -> IommuGroup:
+    if len(members) > 1:
+        members.sort(key=lambda function: function.address)
+    # VFs are thousands, and whether they can be given is their PF's matter.
+    may_be_given = any(f.physfn is None and not f.is_bridge for f in members)
+    return IommuGroup(number, tuple(members), _reserved(root, number) if may_be_given else ())
+
+
+def _reserved(root: Root, number: int) -> tuple[ReservedRegion, ...]:
+    """From the group's `reserved_regions`; a line that is anything else is passed over."""
+    text = text_of(read_attribute(under(root, f"{GROUPS}/{number}/reserved_regions")))
+    rows = (line.split() for line in text.splitlines())
+    return tuple(ReservedRegion(*row) for row in rows if len(row) == 3 and row[2] in _REGIONS)
 
 
 def _listed(root: Root) -> list[tuple[int, tuple[int, int, int, int]]]:

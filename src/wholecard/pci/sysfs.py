@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     # The modules that would claim what has one of these modaliases.
     Modules = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
+    Variants = Callable[[Iterable[str]], Mapping[str, str]]
     Fields = dict[str, Any]
     Numbers = tuple[int, int, int, int]
     Numbered = tuple[Numbers, str]
@@ -65,6 +66,7 @@ def read_functions(
     root: Root,
     names: PciNames | None = None,
     modules: Modules | None = None,
+    variants: Variants | None = None,
     processes: int | None = 1,
 ) -> tuple[Function, ...]:
     """Every function under `root`, sorted by address.
@@ -72,7 +74,8 @@ def read_functions(
     A function whose attributes are missing or garbled is listed with those fields empty: what is
     on the bus must not vanish because one file could not be read. Never raises for that; a tree
     without PCI gives an empty tuple. `names` and `modules` (by modalias) give the fields that
-    sysfs does not have; without them those are empty. `processes` may share the work, None for as
+    sysfs does not have; without them those are empty. `variants` gives for a modalias the module
+    of VFIO's variant driver. `processes` may share the work, None for as
     many as are worth it; more than one only in a program without threads.
     """
     path = under(root, DEVICES)
@@ -88,10 +91,12 @@ def read_functions(
         functions = _read_shared(reader, numbered, processes or workers(len(numbered)))
     finally:
         os.close(folder)
-    if modules:
-        by_alias = modules({fields["modalias"] for fields in functions})
-        for fields in functions:
-            fields["modules"] = by_alias.get(fields["modalias"], ())
+    modaliases = {fields["modalias"] for fields in functions}
+    by_alias = modules(modaliases) if modules else {}
+    variant_of = variants(modaliases) if variants else {}
+    for fields in functions:
+        fields["modules"] = by_alias.get(fields["modalias"], ())
+        fields["variant"] = variant_of.get(fields["modalias"], "")
     return tuple(assembled(Function, fields) for fields in functions)
 
 
@@ -235,6 +240,10 @@ class _Reader:
             "sriov_total": total,
             "sriov_vfs": vfs,
             "reset_methods": self._words[read_attribute("reset_method", folder)],
+            "variant": "",
+            "removable": self._texts[read_attribute("removable", folder)] == "removable",
+            "external_facing": bridge
+            and self._texts[read_attribute("external_facing", folder)] == "1",
             "power": power,
             "serial": "",
             "subsystem_name": subsystem_name,

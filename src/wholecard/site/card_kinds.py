@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wholecard.host.facts.host import Host
-from wholecard.pci import Card, Function, is_bmc_display
+from wholecard.pci import Card, Function, is_bmc_display, is_console_like
 
 # A function that has fallen off the bus reads as ones: ffff.
 _NO_IDS = frozenset({"", "ffff"})
@@ -70,6 +70,10 @@ def _reason_to_skip(card: Card) -> str:
         return "the display of the BMC or hypervisor, which shows the host's console"
     if card.boot_display:
         return "the boot display, which shows the host's console"
+    if all(is_console_like(function) for function in card.gpu):
+        return "a small display of no maker of GPUs, which may show the host's console"
+    if all(function.is_coprocessor for function in card.gpu):
+        return "a coprocessor, which may be a part of the processor"
     gpu = card.gpu[0]
     if gpu.vendor in _NO_IDS or gpu.device in _NO_IDS:
         return "its ids cannot be read: it may have fallen off the bus"

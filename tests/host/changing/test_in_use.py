@@ -44,13 +44,6 @@ IDLE: dict[str, Leaf] = {
     f"{NVME}/nvme0n1/nvme0n1p2/dev": "259:2\n",
     "sys/class/block/nvme0n1": f"-> ../../../{NVME}/nvme0n1",
     "sys/class/block/nvme0n1p2": f"-> ../../../{NVME}/nvme0n1/nvme0n1p2",
-    f"{NVME}/nvme0n1/nvme0n1p2/holders/dm-0": "-> ../../../../../../../../virtual/block/dm-0",
-    "sys/devices/virtual/block/dm-0/dev": "253:0\n",
-    "sys/devices/virtual/block/dm-0/dm/name": "vg-data\n",
-    "sys/devices/virtual/block/dm-0/slaves/nvme0n1p2": (
-        f"-> ../../../../../../{NVME}/nvme0n1/nvme0n1p2"
-    ),
-    "sys/class/block/dm-0": "-> ../../devices/virtual/block/dm-0",
     f"{BELOW}/{NIC}/net/eth0/flags": "0x1002\n",
     f"{BELOW}/{NIC}/net/eth0/operstate": "down\n",
     "sys/class/net/eth0": f"-> ../../../{BELOW}/{NIC}/net/eth0",
@@ -69,6 +62,17 @@ IDLE: dict[str, Leaf] = {
     "proc/self/mountinfo": "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n",
     "proc/swaps": "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n",
     "run/libvirt/qemu/other.xml": "<domstatus><domain/></domstatus>",
+}
+
+# An active volume holds its disk, whether something is mounted or not.
+VOLUME: dict[str, Leaf] = {
+    f"{NVME}/nvme0n1/nvme0n1p2/holders/dm-0": "-> ../../../../../../../../virtual/block/dm-0",
+    "sys/devices/virtual/block/dm-0/dev": "253:0\n",
+    "sys/devices/virtual/block/dm-0/dm/name": "vg-data\n",
+    "sys/devices/virtual/block/dm-0/slaves/nvme0n1p2": (
+        f"-> ../../../../../../{NVME}/nvme0n1/nvme0n1p2"
+    ),
+    "sys/class/block/dm-0": "-> ../../devices/virtual/block/dm-0",
 }
 
 DOMAIN = """<domstatus state='running'><domain type='kvm'><devices>
@@ -134,11 +138,15 @@ CASES: list[tuple[dict[str, Leaf], list[tuple[str, str, str]]]] = [
         [("WC152", DISK, "a disk below it, /dev/nvme0n1p2 at /srv.")],
     ),
     (
-        {"proc/self/mountinfo": "22 1 253:0 / /srv rw - xfs /dev/mapper/vg-data rw\n"},
+        VOLUME,
+        [("WC152", DISK, "a disk below it, nvme0n1p2 is held by dm-0 (vg-data).")],
+    ),
+    (
+        {**VOLUME, "proc/self/mountinfo": "22 1 253:0 / /srv rw - xfs /dev/mapper/vg-data rw\n"},
         [("WC152", DISK, "a disk below it, /dev/mapper/vg-data at /srv.")],
     ),
     (
-        {"proc/swaps": "Filename\n/dev/dm-0 partition 1 0 -2\n"},
+        {**VOLUME, "proc/swaps": "Filename\n/dev/dm-0 partition 1 0 -2\n"},
         [("WC152", DISK, "a disk below it, /dev/dm-0 as swap.")],
     ),
     (

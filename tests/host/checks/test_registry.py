@@ -51,22 +51,33 @@ def test_good(tmp_path: Path) -> None:
 
 
 def test_bare(tmp_path: Path) -> None:
-    """A bare host has its IOMMU off (WC101) and its functions not on vfio-pci (WC103)."""
+    """A bare host has its IOMMU off (WC101) and nothing bound, which is one finding (WC103)."""
     host = bare_host(tmp_path, APART)
     assert host.groups_predicted
     assert fired(host, "0000:01:00.0") == [
         ("WC101", "IOMMU"),
-        ("WC103", "0000:01:00.0"),
-        ("WC103", "0000:01:00.1"),
+        ("WC103", "0000:01:00"),
     ]
 
 
 def test_driver_weight(tmp_path: Path) -> None:
-    """A native driver is an error, no driver a warning."""
+    """Beside functions that are bound a native driver is an error, no driver a warning."""
+    host = prepared(tmp_path, APART, GROUPS_APART, FIRST)
+    cards = desired_cards(host, DesiredState(("0000:01:00", "0000:02:00")))
+    weights = {each.subject: each.severity for each in check(host, cards) if each.rule == "WC103"}
+    assert weights == {"0000:02:00.0": Severity.WARNING, "0000:02:00.1": Severity.ERROR}
+
+
+def test_before_apply(tmp_path: Path) -> None:
+    """Before apply, all cards together are one warning; after it, an error that says to reboot."""
     host = bare_host(tmp_path, APART)
-    findings = check(host, desired_cards(host, DesiredState(("0000:01:00",))))
-    weights = {each.subject: each.severity for each in findings if each.rule == "WC103"}
-    assert weights == {"0000:01:00.0": Severity.WARNING, "0000:01:00.1": Severity.ERROR}
+    cards = desired_cards(host, DesiredState(("0000:01:00", "0000:02:00")))
+    (finding,) = (each for each in check(host, cards) if each.rule in ("WC103", "WC105"))
+    assert (finding.subject, finding.severity) == ("2 cards", Severity.WARNING)
+    assert "0000:01:00 (no driver, snd_hda_intel), 0000:02:00 (" in finding.message
+    grow(tmp_path, {"etc/wholecard/bind": "# wholecard-bind 2\n"})
+    (finding,) = (each for each in check(inspect(tmp_path), cards) if each.rule == "WC103")
+    assert (finding.severity, finding.fix.partition(".")[0]) == (Severity.ERROR, "Reboot")
 
 
 @pytest.mark.parametrize(

@@ -377,9 +377,113 @@ GROUP_CASES = [
         desired=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
 ]  # fmt: skip
 
+SWITCH = (
+    function(
+        "0000:00:01.0",
+        "8086:2030",
+        class_code="060400",
+        parents=(),
+        link_width=4,
+        link_width_max=16,
+    ),
+    function(
+        "0000:01:00.0",
+        "1002:1478",
+        class_code="060400",
+        driver="pcieport",
+        parents=(Address(0, 0, 1, 0),),
+        link_width=4,
+        link_width_max=16,
+    ),
+    function(
+        "0000:02:00.0",
+        "1002:1479",
+        class_code="060400",
+        driver="pcieport",
+        parents=(Address(0, 0, 1, 0), Address(0, 1, 0, 0)),
+        link_width=16,
+        link_width_max=16,
+    ),
+)
+BEHIND = tuple(bridge.address for bridge in SWITCH)
+
+
+def behind_switch(*more: Function, **fields: Any) -> Host:
+    """A card behind the switch above, whose link is narrow."""
+    changed = {"link_width": 16, "link_width_max": 16, "parents": BEHIND, **fields}
+    return host(*SWITCH, function("0000:03:00.0", "1002:744c", **changed), *more)
+
+
+THIRD = DesiredState(("0000:03:00",))
+
+
+def processor_gpu(on: bool, words: str, ids: str = "8086:3e92", **fields: Any) -> Host:
+    """A GPU of the processor in no group, beside a function that is in one."""
+    gpu = {"class_code": "030000", "parents": (), "iommu_group": None, **fields}
+    return host(
+        function("0000:00:02.0", ids, **gpu),
+        function(GPU),
+        groups_predicted=not on,
+        iommu=Iommu("vt-d", on=on),
+        boot=boot(command_line="ro", next_command_line=words),
+    )
+
+
+PROCESSOR = DesiredState(("0000:00:02",))
+MODEL_CASES = [
+    Case("WC161", "left out", processor_gpu(True, "intel_iommu=on,igfx_off"), [ERROR],
+         "is in no IOMMU group although the IOMMU is on: vfio-pci cannot bind it (error -22). "
+         "intel_iommu=igfx_off", PROCESSOR),
+    Case("WC161", "in no group", processor_gpu(True, "intel_iommu=on"), [ERROR], "-22", PROCESSOR),
+    Case("WC161", "to be left out", processor_gpu(False, "intel_iommu=igfx_off"), [ERROR],
+         "will be in no IOMMU group", PROCESSOR),
+    Case("WC161", "not known yet", processor_gpu(False, "intel_iommu=on"), desired=PROCESSOR),
+    Case("WC161", "igfx_off and another maker's", processor_gpu(False, "intel_iommu=igfx_off",
+         "1002:1638"), desired=PROCESSOR),
+    Case("WC167", "QAT", host(function(GPU, "8086:37c8", class_code="0b4000")), [ERROR],
+         "does not bind"),
+    Case("WC167", "allowed", host(function(GPU, "8086:37c8", class_code="0b4000"),
+         boot=boot(command_line="vfio_pci.disable_denylist=1"))),
+    Case("WC167", "a newer QAT", host(function(GPU, "8086:4940", class_code="0b4000"))),
+    Case("WC106", "boot display", one(boot_vga=True), [WARNING], "the host loses its console"),
+    Case("WC106", "a console on the screen", host(function(GPU, boot_vga=True),
+         boot=boot(command_line="console=tty1 console=tty0")), [WARNING]),
+    Case("WC106", "a serial console", host(function(GPU, boot_vga=True),
+         boot=boot(command_line="console=tty0 console=ttyS0,115200n8")), [NOTE],
+         "its console on ttyS0 remains"),
+    Case("WC106", "another display", one(boot_vga=False)),
+    Case("WC122", "the card's own switch", behind_switch(), [WARNING],
+         "that of the card's own switch, 0000:01:00.0", THIRD),
+    Case("WC122", "inside the card", behind_switch(link_width=1, link_width_max=1), [WARNING],
+         "has 4 of 16 lanes", THIRD),
+    Case("WC122", "a switch of the board", host(
+        *SWITCH, function("0000:03:00.0", link_width=16, link_width_max=16, parents=BEHIND)),
+        desired=THIRD),
+    Case("WC122", "a switch that two cards share", behind_switch(
+        function("0000:04:00.0", "1002:744c", parents=BEHIND)), desired=THIRD),
+    Case("WC122", "a card of eight lanes", host(
+        function(GPU, "10de:25b6", link_width=8, link_width_max=16))),
+    Case("WC122", "fewer than its eight", host(
+        function(GPU, "10de:25b6", link_width=4, link_width_max=16)), [WARNING], "4 of 8 lanes"),
+    Case("WC122", "a cable", one(link_width=4, link_width_max=16, removable=True)),
+    Case("WC165", "MI300X", host(function(GPU, "1002:74a1", class_code="120000")), [WARNING],
+         "Only a reboot of the host"),
+    Case("WC165", "Navi 10", host(function(GPU, "1002:7312")), [WARNING], "next server"),
+    Case("WC165", "Navi 10 with vendor-reset", host(
+        function(GPU, "1002:7312", reset_methods=("device_specific", "bus")))),
+    Case("WC165", "another", one()),
+    *(
+        Case("WC118", ids, host(function(GPU, ids, class_code="030000")), [ERROR], "the board's")
+        for ids in ("1d0f:1111", "1002:515e", "1002:515f", "1002:4752", "1ab8:4005")
+    ),
+    Case("WC118", "by the kernel's driver for it", host(
+        function(GPU, "abcd:0001", class_code="030000", modules=("hibmc_drm",))), [ERROR]),
+    Case("WC118", "a GPU of AMD's", host(function(GPU, "1002:744c", class_code="030000"))),
+]  # fmt: skip
+
 CASES = [
     *IOMMU_CASES, *BINDING_CASES, *KERNEL_CASES, *DISPLAY_CASES, *FUNCTION_CASES, *MEMORY_CASES,
-    *GROUP_CASES,
+    *GROUP_CASES, *MODEL_CASES,
 ]  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def test_processors_and_memory(root: Path) -> None:
     """Processors are counted by socket, core and thread, memory and huge pages by node."""
     host = inspect(root)
     assert host.cpu == Cpu(
-        "AuthenticAMD", "AMD EPYC 9354", 2, 4, 8, 52, "svm", ((0, "0-3"), (1, "4-7")), "2-7"
+        "AuthenticAMD", "AMD EPYC 9354", 2, 4, 8, 52, "svm", ((0, "0-3"), (1, "4-7")), "2-7", "x86"
     )
     assert host.memory == Memory(
         2113620992 << 10,

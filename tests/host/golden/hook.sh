@@ -15,8 +15,9 @@ esac
 . /usr/share/initramfs-tools/hook-functions
 
 modules="vfio-pci vfio_iommu_type1"
-if grep -qs "pci-stub\$" /etc/wholecard/bind; then
-	modules="$modules pci-stub"
+if [ -f /etc/wholecard/bind ]; then
+	# pci-stub, and variants of vfio-pci.
+	modules="$modules $(sed -n "s/^[^#].* //p" /etc/wholecard/bind | grep -vx vfio-pci | sort -u)"
 fi
 for module in $modules; do
 	if ! grep -qs "/${module}\.ko" "/lib/modules/${version}/modules.builtin"; then

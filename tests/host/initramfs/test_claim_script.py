@@ -59,8 +59,10 @@ def with_driver(address: str, driver: str) -> dict[str, Leaf]:
     }
 
 
-def run_script(tmp_path: Path, script: str, shell: list[str], table: str) -> str:
-    grow(tmp_path, {"bin/modprobe": (MODPROBE, 0o755), "script": script, "table": table})
+def run_script(
+    tmp_path: Path, script: str, shell: list[str], table: str, modprobe: str = MODPROBE
+) -> str:
+    grow(tmp_path, {"bin/modprobe": (modprobe, 0o755), "script": script, "table": table})
     subprocess.run(
         [*shell, str(tmp_path / "script")],
         check=True,
@@ -261,3 +263,50 @@ def test_no_function(fields: tuple[str, ...]) -> None:
     """What would be another line of the boot script's table, or none, is no claim."""
     with pytest.raises(WholecardError, match="is no function to bind"):
         Claim(*fields)
+
+
+VARIANT_MODPROBE = """#!/bin/sh
+echo "$*" >> "$SYS_TREE/../calls"
+[ "$*" != absent_vfio_pci ]
+"""
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+@pytest.mark.parametrize(
+    ("planned", "loaded", "override"),
+    [
+        ("nvgrace_gpu_vfio_pci", ["nvgrace_gpu_vfio_pci"], "nvgrace_gpu_vfio_pci\n"),
+        ("other_vfio_pci", ["other_vfio_pci"], "other-vfio-pci\n"),
+        ("absent_vfio_pci", ["absent_vfio_pci", "vfio-pci"], "vfio-pci\n"),
+    ],
+)
+def test_variant(
+    tmp_path: Path, script: str, shell: list[str], planned: str, loaded: list[str], override: str
+) -> None:
+    """A variant is bound by its driver's name; a kernel that lacks it binds vfio-pci."""
+    grow(tmp_path, function(A, "1002", "5046"))
+    grow(tmp_path, {"sys/module/other_vfio_pci/drivers/pci:other-vfio-pci": ""})
+    table = table_text([Claim(PATH, A, "1002", "5046", planned)])
+    run_script(tmp_path, script, shell, table, VARIANT_MODPROBE)
+    assert (tmp_path / "calls").read_text().split() == loaded
+    assert in_sys(tmp_path, A, "driver_override") == override
+    assert (tmp_path / "sys/bus/pci/drivers_probe").read_text() == f"{A}\n"
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_all_are_held_first(tmp_path: Path, script: str) -> None:
+    """No module is loaded before every function is held: a variant may load the native driver."""
+    second = "0000:00/03.0/00.0"
+    grow(tmp_path, function(A, "1002", "5046"))
+    grow(tmp_path, {
+        f"sys/devices/pci0000:00/0000:00:03.0/0000:02:00.0/{name}": text
+        for name, text in {
+            "vendor": "0x1002\n", "device": "0x5046\n", "driver_override": "(null)\n"
+        }.items()
+    })  # fmt: skip
+    claims = [Claim(path, a, "1002", "5046", "mlx5_vfio_pci") for path, a in (
+        (PATH, A), (second, "0000:02:00.0"))]  # fmt: skip
+    modprobe = '#!/bin/sh\ncat "$SYS_TREE"/devices/*/*/*/driver_override >> "$SYS_TREE/../calls"\n'
+    run_script(tmp_path, script, SHELLS[0], table_text(claims), modprobe)
+    assert (tmp_path / "calls").read_text().split()[:2] == ["mlx5_vfio_pci"] * 2

@@ -54,7 +54,11 @@ def width(
     """
     if flavor.maxphysaddr == "none" or (flavor.maxphysaddr == "auto" and not flavor.cards):
         return Width({})
-    needs = _needs(site, flavor, facts)
+    every_host = _needs(site, flavor, facts)
+    needs = [need for need in every_host if need.host.cpu.is_x86]
+    if every_host and not needs:
+        # libvirt has the address width for x86 alone: src/qemu/qemu_validate.c.
+        return Width({})
     if flavor.maxphysaddr == "passthrough":
         return _checked(name, {_MODE: "passthrough"}, needs, None, release)
     bits = flavor.maxphysaddr_bits or _bits(needs, flavor.maxphysaddr == "emulate")

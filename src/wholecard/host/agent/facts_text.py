@@ -8,7 +8,7 @@ from wholecard.core.units import size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wholecard.host.facts.host import Host, Iommu
+    from wholecard.host.facts.host import Host, Iommu, KernelUse
     from wholecard.pci import Card, Function
 
 _HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "LINK", "RESET", "POWER", "NAME")
@@ -27,7 +27,7 @@ def host_text(host: Host) -> str:
         ("system", boot.distribution + (", read-only root" if boot.read_only_root else "")),
         ("missing", ", ".join(boot.missing)),
         *(("console", f"{console.name} on {console.address}") for console in host.framebuffers),
-        *(("in use", f"{use.address} {use.kind}: {use.what}") for use in host.uses),
+        *((_use_name(use), f"{use.address} {use.kind}: {use.what}") for use in host.uses),
         *(("not read", sentence) for sentence in host.unread),
     ]
     lines = [f"{name + ':':<12}{text}" for name, text in facts if text]
@@ -38,10 +38,15 @@ def host_text(host: Host) -> str:
     return "\n".join(lines)
 
 
+def _use_name(use: KernelUse) -> str:
+    return "not empty" if use.kind == "data" else "in use"
+
+
 def _iommu_text(iommu: Iommu) -> str:
     kind, state = iommu.kind or "none in the firmware", "on" if iommu.on else "off"
     remapping = {True: "on", False: "off", None: "unknown"}[iommu.interrupt_remapping]
-    return f"{kind}, {state}, interrupt remapping {remapping}"
+    override = ", groups made smaller by an ACS override" if iommu.acs_override else ""
+    return f"{kind}, {state}, interrupt remapping {remapping}{override}"
 
 
 def _cpu_text(host: Host) -> str:
@@ -98,12 +103,15 @@ def _notes(host: Host, card: Card) -> list[str]:
     serial = next((function.serial for function in card.functions if function.serial), "")
     # Of a predicted group it is not known yet whether it will be viable.
     groups = () if host.groups_predicted else host.groups_of(card)
+    variants = dict.fromkeys(f.variant for f in card.functions if f.variant)
     notes = [
+        (variants, f"for guests {', '.join(variants)}"),
         (card.boot_display, "boot display"),
         (node is not None, f"NUMA node {node}"),
         (memory, f"BARs {size_text(memory)}"),
         (serial, f"serial {serial}"),
         *((not group.viable, f"{group.name} not viable") for group in groups),
+        *((group.is_direct, f"{group.name} mapped one to one") for group in groups),
     ]
     return [note for is_so, note in notes if is_so]
 

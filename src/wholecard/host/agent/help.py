@@ -64,7 +64,7 @@ Prints each change as a diff, with its reason and how it is undone. Settings
 that are already correct are not in the plan.
 
   %(prog)s --all-cards
-      every card except the boot display and the BMC's display
+      every card except the host's own displays and coprocessors
   %(prog)s --card 0000:88:00
       one card; may be repeated
 
@@ -80,7 +80,7 @@ verify. Needs root.
   %(prog)s --all-cards --dry-run
       print the plan and stop
   %(prog)s --all-cards
-      every card except the boot display and the BMC's display
+      every card except the host's own displays and coprocessors
   %(prog)s --all-cards --now
       also bind them now, if the IOMMU is on and nothing uses them
 

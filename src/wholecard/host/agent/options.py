@@ -98,7 +98,7 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument(
             "--all-cards",
             action="store_true",
-            help="every card except the boot display and the BMC's display",
+            help="every card except the host's own displays and coprocessors",
         )
         desired_options.add(command)
     if name in ("plan", "apply"):

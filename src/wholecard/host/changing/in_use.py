@@ -136,7 +136,7 @@ def _domains(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
 def _used(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterator[Finding]:
     """WC152 and WC153: disks and links, as they are now and as the facts have them."""
     for use in dict.fromkeys((*read_uses(root), *(host.uses if host is not None else ()))):
-        if use.address in map(str, addresses):
+        if use.kind != "data" and use.address in map(str, addresses):
             rule, reason, remedy = _used_for(use)
             message = f"{use.address} is in use: {reason}."
             fix = f"{remedy}, or keep this card for the host."
@@ -146,7 +146,9 @@ def _used(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterat
 def _used_for(use: KernelUse) -> tuple[str, str, str]:
     """The rule, what the use is, and how to end it."""
     if use.kind == "disk":
-        return "WC152", f"a disk below it, {use.what}", "Unmount it (umount, swapoff)"
+        return "WC152", f"a disk below it, {use.what}", "Release it (umount, swapoff, zpool export)"
+    if use.kind == "console":
+        return "WC155", f"{use.what} is a console of the kernel", "Boot with another console="
     reason = f"its network link {use.what} is up"
     if use.kind == "default-route":
         reason = f"the host's default route goes through {use.what}"

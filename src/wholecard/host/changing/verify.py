@@ -9,11 +9,13 @@ from wholecard.core import Finding, Severity
 from wholecard.host.changing.journal import AppliedHostPlan
 from wholecard.host.checks.iommu import check_iommu
 from wholecard.host.checks.iommu_group import check_together, check_viable, driver_finding
+from wholecard.host.checks.vfio_refusal import check_direct, check_groupless
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.kernel_log import Record
-from wholecard.host.initramfs.claim_script import CLAIMED, VFIO, Claim
+from wholecard.host.initramfs.claim_script import CLAIMED, PARKED, Claim
 from wholecard.pci import Address, Function, slot_path
+from wholecard.pci.vfio_drivers import is_same_driver
 
 _REBUILD = (
     "check that the initramfs was rebuilt (update-initramfs -u -k all, or dracut --force "
@@ -77,7 +79,7 @@ def _placed_and_bound(claim: Claim, function: Function, rebooted: bool) -> Itera
     """WC140 for another address than planned; WC103 and WC108 for another driver."""
     if str(function.address) != claim.address:
         yield _moved(claim, function)
-    if function.driver != claim.driver:
+    if not is_same_driver(function.driver, claim.driver):
         yield _not_taken(claim, function, rebooted)
 
 
@@ -110,7 +112,12 @@ def _groups(
     # What was planned besides the cards is checked too, where it is now.
     addresses = tuple(str(function.address) for function in functions)
     desired = DesiredState(tuple(sorted(slots)), companions=addresses)
-    return [*check_together(host, cards, desired), *check_viable(host, cards)]
+    return [
+        *check_together(host, cards, desired),
+        *check_viable(host, cards),
+        *check_direct(host, cards, desired),
+        *check_groupless(host, cards, desired),
+    ]
 
 
 def _claims(log: Iterable[Record]) -> dict[str, float]:
@@ -153,7 +160,7 @@ def _moved(claim: Claim, function: Function) -> Finding:
 
 def _not_taken(claim: Claim, function: Function, rebooted: bool) -> Finding:
     if not rebooted or function.driver is None:
-        return driver_finding(function) if claim.driver == VFIO else _not_parked(claim, function)
+        return driver_finding(function) if claim.driver != PARKED else _not_parked(claim, function)
     return Finding(
         "WC108",
         str(function.address),

@@ -9,6 +9,7 @@ from wholecard.host.checks.iommu_group import function_at, given_addresses
 from wholecard.host.checks.kernel import VFIO_EVICTS_CONSOLE, surely_has, surely_older
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Framebuffer, Host
+from wholecard.host.facts.module_parameters import kernel_arguments
 from wholecard.pci import Card, Function, is_bmc_display
 
 # linux: drivers/firmware/sysfb.c makes the console's device on every firmware; before 5.15 the
@@ -17,15 +18,26 @@ _SYSFB = (5, 15)
 _OLD_DRIVERS = frozenset({"efifb", "vesafb"})
 
 
-def check_boot_display(cards: Iterable[Card]) -> list[Finding]:
-    """WC106: the firmware's console is on a card."""
+def check_boot_display(host: Host, cards: Iterable[Card]) -> list[Finding]:
+    """WC106: the firmware's console is on a card; a note where a serial console remains."""
+    consoles = [
+        value.partition(",")[0]
+        for name, value in kernel_arguments(host.boot.command_line)
+        if name == "console"
+    ]
+    # The numbered ones are the screen's: tty0, tty1.
+    serial = [name for name in consoles if not name.removeprefix("tty").isdigit()]
+    loss = (
+        f"its screen goes dark in a guest; its console on {', '.join(serial)} remains."
+        if serial
+        else "in a guest, the host loses its console."
+    )
     return [
         Finding(
             "WC106",
             card.slot,
-            Severity.WARNING,
-            f"Card {card.slot} is the boot display: if a guest gets it, the host loses its "
-            "console.",
+            Severity.NOTE if serial else Severity.WARNING,
+            f"Card {card.slot} is the boot display: {loss}",
             "Make the board's own display the primary one in the firmware setup, or use a "
             "serial console (console=ttyS0).",
         )
@@ -70,9 +82,9 @@ def _held(host: Host, framebuffer: Framebuffer, function: Function) -> Finding:
     release = host.boot.release
     message = f"The console framebuffer {framebuffer.name} uses memory of {function.address}"
     vga = function.class_code.startswith("0300")
-    if function.driver == "vfio-pci":
+    if function.is_on_vfio:
         severity = Severity.ERROR
-        message += ", which is on vfio-pci: no guest can map it (BAR: can't reserve)."
+        message += f", which is on {function.driver}: no guest can map it (BAR: can't reserve)."
     elif vga and surely_has(release, VFIO_EVICTS_CONSOLE):
         severity = Severity.NOTE
         message += "; vfio-pci removes the framebuffer when it binds, and the screen goes dark."

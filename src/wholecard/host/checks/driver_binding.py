@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
@@ -12,21 +13,34 @@ from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.module_aliases import module_name
 from wholecard.host.facts.module_parameters import (
+    dracut_arguments,
     has_softdep,
     initramfs_modules,
+    install_lines,
     kernel_arguments,
+    listed_options,
     module_options,
+    new_ids,
 )
 from wholecard.pci import Card, Function
+from wholecard.pci.vfio_drivers import PCI_STUB, VARIANTS, VFIO_PCI, is_variant
 
-NOT_NATIVE = frozenset({"vfio_pci", "pci_stub"})
+NOT_NATIVE = frozenset({"vfio_pci", "pci_stub", *VARIANTS})
 
 _ANY = "ffffffff"
+
+# linux: drivers/vfio/pci/vfio_pci.c and drivers/pci/pci-stub.c, parameter `ids`.
+_IDS_OPTIONS = {"vfio_pci.ids": VFIO_PCI, "pci_stub.ids": PCI_STUB}
+# How people write them, by their letters alone and without the last s.
+_MISSPELLED = frozenset({"vfiopciid", "pcistubid", "vfioid", "vfiopcidevice"})
+# The one list of modules whose options are passed on.
+_PASSED_ON = "/etc/initramfs-tools/modules"
+_BY_ADDRESS = "Remove it, and bind by address: wholecard-host apply --card ADDRESS"
 
 
 @dataclass(frozen=True)
 class IdsEntry:
-    """One entry of vfio-pci's option `ids`, and the file or command line that has it.
+    """One entry of a driver's option `ids` or `new_id`, and the file or command line that has it.
 
     `text` is `vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]` in hex (linux:
     drivers/vfio/pci/vfio_pci.c, parameter `ids`).
@@ -34,9 +48,10 @@ class IdsEntry:
 
     source: str
     text: str
+    driver: str = VFIO_PCI
 
     def takes(self, function: Function) -> bool:
-        """Whether vfio-pci would claim `function` by this entry, if no driver has it before."""
+        """Whether the driver would claim `function` by this entry, if no driver has it before."""
         fields = self.text.lower().split(":")
         if len(fields) < 2 or not function.vendor or not function.device:
             return False
@@ -57,17 +72,44 @@ def _same_class(fields: list[str], class_code: str) -> bool:
 
 
 def ids_entries(host: Host) -> tuple[IdsEntry, ...]:
-    """Every entry of `vfio-pci.ids`: the command line's, the next boot's and modprobe.d's."""
-    sources = (
-        ("the kernel's command line", kernel_arguments(host.boot.command_line)),
-        ("the next boot's command line", kernel_arguments(host.boot.next_command_line or "")),
-    )
-    options = [(source, name, value) for source, line in sources for name, value in line]
-    for path, name, value in module_options(host.settings, "vfio_pci"):
-        options.append((path, f"vfio_pci.{name}", value))
-    ids = ((source, value) for source, name, value in options if name == "vfio_pci.ids")
-    entries = (IdsEntry(source, text) for source, value in ids for text in value.split(",") if text)
+    """Every entry of ids for vfio-pci or pci-stub, through whatever door.
+
+    The doors: command lines, now, at the next boot and dracut's own; modprobe.d's options and
+    install lines; the list of modules of initramfs-tools; what scripts and units write to new_id.
+    """
+    entries = [
+        IdsEntry(source, text, driver)
+        for source, name, value in _options(host)
+        for option, driver in _IDS_OPTIONS.items()
+        if name == option
+        for text in value.split(",")
+        if text
+    ]
+    for path, driver, ids in new_ids(host.settings):
+        if driver in _IDS_OPTIONS.values() or is_variant(driver):
+            entries.append(IdsEntry(path, ids, driver))
     return tuple(dict.fromkeys(entries))
+
+
+def _options(host: Host) -> Iterator[tuple[str, str, str]]:
+    """Source, name (`vfio_pci.ids`) and value of every option that reaches a module of VFIO."""
+    lines = [
+        ("the kernel's command line", host.boot.command_line),
+        ("the next boot's command line", host.boot.next_command_line or ""),
+        *dracut_arguments(host.settings),
+    ]
+    for source, line in lines:
+        yield from ((source, name, value) for name, value in kernel_arguments(line))
+    for module in ("vfio_pci", "pci_stub"):
+        for path, name, value in module_options(host.settings, module):
+            yield path, f"{module}.{name}", value
+        for path, name, value in listed_options(host.settings, module):
+            if path == _PASSED_ON:
+                yield path, f"{module}.{name}", value
+    for path, module, command in install_lines(host.settings):
+        for word in command.split():
+            if word.startswith("ids="):
+                yield path, f"{module}.ids", word[len("ids=") :]
 
 
 def check_identical(host: Host, cards: Iterable[Card]) -> list[Finding]:
@@ -102,12 +144,14 @@ def check_ids(
     host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
     """WC114 and WC115: bindings by ids that take too much, or that nothing reads."""
-    built_in = "vfio_pci" in host.boot.builtin
     given = set(given_addresses(cards, desired))
-    findings = []
+    if desired:
+        given.update(desired.parked)
+    findings = [*_unread_options(host)]
     for entry in ids_entries(host):
         # What modprobe passes on, a driver built into the kernel never sees.
-        if built_in and entry.source.startswith("/etc/modprobe.d/"):
+        built_in = entry.driver.replace("-", "_") in host.boot.builtin
+        if built_in and entry.source.startswith(("/etc/modprobe.d/", _PASSED_ON)):
             findings.append(_unread(entry))
             continue
         stray = [
@@ -128,10 +172,37 @@ def _takes_stray(entry: IdsEntry, stray: list[Function]) -> Finding:
         "WC114",
         entry.text,
         Severity.ERROR,
-        f"vfio-pci has the option ids={entry.text} ({entry.source}), which also binds {names}; "
-        "they are not selected for passthrough.",
+        f"{entry.driver} has the option ids={entry.text} ({entry.source}), which also binds "
+        f"{names}; they are not selected for passthrough.",
         "Remove the ids there, and bind by address: wholecard-host apply --card ADDRESS",
     )
+
+
+def _unread_options(host: Host) -> Iterator[Finding]:
+    """WC115 for options by ids that nothing reads: a misspelled name, or a list without options."""
+    for source, name, value in _options(host):
+        squeezed = re.sub("[^a-z]", "", name.lower()).removesuffix("s")
+        if squeezed in _MISSPELLED and name not in _IDS_OPTIONS:
+            option = "pci-stub.ids" if "stub" in squeezed else "vfio-pci.ids"
+            yield Finding(
+                "WC115",
+                source,
+                Severity.WARNING,
+                f"{source} has {name.replace('_', '-')}={value}, which nothing reads: the option "
+                f"is {option}.",
+                _BY_ADDRESS,
+            )
+    for module in ("vfio_pci", "pci_stub"):
+        for path, name, value in listed_options(host.settings, module):
+            if name == "ids" and path != _PASSED_ON:
+                yield Finding(
+                    "WC115",
+                    path,
+                    Severity.WARNING,
+                    f"{path} has ids={value} behind {module}: systemd-modules-load passes no "
+                    "options on.",
+                    _BY_ADDRESS,
+                )
 
 
 def _unread(entry: IdsEntry) -> Finding:
@@ -139,9 +210,9 @@ def _unread(entry: IdsEntry) -> Finding:
         "WC115",
         entry.source,
         Severity.WARNING,
-        f"{entry.source} sets ids={entry.text} for vfio-pci, but vfio-pci is built into this "
-        "kernel, where modprobe's options have no effect: this line binds nothing.",
-        "Remove the line, and bind by address: wholecard-host apply --card ADDRESS",
+        f"{entry.source} sets ids={entry.text} for {entry.driver}, but {entry.driver} is built "
+        "into this kernel, where modprobe's options have no effect: this line binds nothing.",
+        _BY_ADDRESS,
     )
 
 
@@ -151,7 +222,7 @@ def check_native_first(host: Host, cards: Iterable[Card]) -> list[Finding]:
     early = {module: path for path, module in initramfs_modules(host.settings)}
     for card in cards:
         for function in card.functions:
-            if function.driver == "vfio-pci":
+            if function.is_on_vfio:
                 continue
             modules = natives(function)
             built_in = sorted(modules & set(host.boot.builtin))
@@ -170,7 +241,7 @@ def natives(function: Function) -> set[str]:
     modules = set(function.modules)
     if function.driver:
         modules.add(module_name(function.driver_module or function.driver))
-    return modules - NOT_NATIVE
+    return modules - NOT_NATIVE - {function.variant}
 
 
 def _built_in_native(function: Function, modules: list[str]) -> Finding:

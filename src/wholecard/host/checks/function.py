@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wholecard.core import Finding, Severity
+from wholecard.core.units import counted
 from wholecard.host.checks.iommu_group import given_addresses
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.pci import Card, Function
+from wholecard.pci.known_models import RESET_BUGS, widest_link
 
 # A link's width has six bits (PCI Express base specification, Link Status). A read of a device
 # that does not respond gives all ones.
 _WIDTH_ALL_ONES = 63
+_FEW = 3
 
 
 def check_domain(cards: Iterable[Card]) -> list[Finding]:
@@ -124,35 +127,99 @@ def check_link(host: Host, cards: Iterable[Card]) -> list[Finding]:
     findings = []
     for card in cards:
         function = card.gpu[0]
-        width, width_max = function.link_width, function.link_width_max
-        speed, speed_max = function.link_speed, function.link_speed_max
-        if width and width_max and width < width_max < _WIDTH_ALL_ONES:
-            findings.append(_narrow(host, function, width, width_max))
+        # The link of a card with a switch of its own is that of the switch; a cable has its own.
+        link = _own_switch(host, card) or function
+        width, width_max = link.link_width, widest_link(link)
+        speed, speed_max = link.link_speed, link.link_speed_max
+        if width and width_max and width < width_max < _WIDTH_ALL_ONES and not function.removable:
+            findings.append(_narrow(host, function, link, width_max))
         if speed and speed_max and speed < speed_max:
             findings.append(
                 Finding(
                     "WC122",
                     str(function.address),
                     Severity.NOTE,
-                    f"The link of {function.address} runs at {speed:g} of {speed_max:g} GT/s. Many "
+                    f"The link of {link.address} runs at {speed:g} of {speed_max:g} GT/s. Many "
                     "GPUs slow it down while idle; check again under load.",
                 )
             )
     return findings
 
 
-def _narrow(host: Host, function: Function, width: int, width_max: int) -> Finding:
-    message = f"The link of {function.address} {function.ids} has {width} of {width_max} lanes."
-    bridge = host.function(function.parents[-1]) if function.parents else None
+def _own_switch(host: Host, card: Card) -> Function | None:
+    """The upstream port of a switch that is on the card itself, None where it has none.
+
+    On such a card (AMD's since Vega 10, Intel's Arc) the endpoint's link is wiring inside. The
+    switch is the card's where it is its maker's, and nothing of another maker is below it.
+    """
+    gpu = card.gpu[0]
+    switch = None
+    # The first is a root port: the slot.
+    for address in reversed(gpu.parents[1:]):
+        bridge = host.function(address)
+        below = [f for f in host.functions if address in f.parents]
+        makers = {f.vendor for f in below}
+        displays = {f.address.slot_key for f in below if f.is_display}
+        if bridge is None or makers | {bridge.vendor} != {gpu.vendor} or displays != {card.slot}:
+            break
+        switch = bridge
+    return switch
+
+
+def _narrow(host: Host, function: Function, link: Function, width_max: int) -> Finding:
+    message = (
+        f"The link of {function.address} {function.ids} has {link.link_width} of {width_max} lanes."
+    )
+    if link is not function:
+        message += f" It is that of the card's own switch, {link.address}."
+    bridge = host.function(link.parents[-1]) if link.parents else None
     if bridge is not None and bridge.link_width_max and bridge.link_width_max < width_max:
         message += f" The slot below {bridge.address} has only {bridge.link_width_max}."
         fix = "Put the card into a slot with all its lanes, or accept the narrower link."
     else:
         fix = (
-            "Reseat the card and its riser, and check that the firmware does not split the slot "
+            "Look in the card's data sheet: some have fewer lanes than their chip says. Else "
+            "reseat the card and its riser, and check that the firmware does not split the slot "
             "(bifurcation)."
         )
     return Finding("WC122", str(function.address), Severity.WARNING, message, fix)
+
+
+def check_removable(host: Host, cards: Iterable[Card]) -> list[Finding]:
+    """WC164: a card that a person can pull out comes after the initramfs has claimed."""
+    ports = {function.address for function in host.functions if function.external_facing}
+    return [
+        Finding(
+            "WC164",
+            card.slot,
+            Severity.WARNING,
+            f"Card {card.slot} is behind Thunderbolt or USB4. It appears when it was authorized, "
+            "which is after the initramfs has claimed the functions: its native driver may take "
+            "it, and a server loses it when the cable is pulled.",
+            "Put the card into a slot for production. To try it, blacklist its native driver, and "
+            "bind it after each boot: wholecard-host apply --now --card ADDRESS",
+        )
+        for card in cards
+        if card.gpu[0].removable or ports & {*card.gpu[0].parents}
+    ]
+
+
+def check_reset_bugs(cards: Iterable[Card]) -> list[Finding]:
+    """WC165: models whose reset does not bring them back."""
+    findings = []
+    for bug in RESET_BUGS:
+        slots = [card.slot for card in cards if any(bug.has(gpu) for gpu in card.gpu)]
+        if slots:
+            findings.append(
+                Finding(
+                    "WC165",
+                    ", ".join(slots) if len(slots) < _FEW else counted(len(slots), "card"),
+                    Severity.WARNING,
+                    f"{bug.name} ({', '.join(slots)}): {bug.effect}",
+                    bug.fix,
+                )
+            )
+    return findings
 
 
 def check_numa(host: Host, cards: Iterable[Card]) -> list[Finding]:

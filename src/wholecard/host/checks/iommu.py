@@ -7,48 +7,116 @@ from collections.abc import Iterator
 from wholecard.core import Finding, Severity
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.module_parameters import is_true, kernel_arguments, module_options
+from wholecard.host.kernel_args.command_line import ARGUMENTS
 
+# linux: Documentation/ABI/stable/sysfs-hypervisor-xen.
+_XEN = "xen"
 _UNSAFE = "vfio_iommu_type1.allow_unsafe_interrupts"
 
 # linux: Documentation/admin-guide/kernel-parameters.txt, intel_iommu and amd_iommu.
-_OWN_ARGUMENT = {"vt-d": "intel_iommu", "amd-vi": "amd_iommu"}
+_MAKERS = {
+    "vt-d": ("Intel VT-d", "intel_iommu"),
+    "amd-vi": ("AMD-Vi", "amd_iommu"),
+    "smmu": ("an arm64 SMMU", ""),
+}
+# The values that Linux 6.18 knows: drivers/iommu/intel/iommu.c, intel_iommu_setup, and drivers/
+# iommu/amd/init.c, parse_amd_iommu_options. `on` is none of AMD's, whose IOMMU is on by itself.
+_VALUES = {
+    "intel_iommu": frozenset(
+        {"on", "off", "igfx_off", "forcedac", "strict", "sp_off", "sm_on", "sm_off",
+         "tboot_noforce", "nobounce"}
+    ),
+    "amd_iommu": frozenset(
+        {"off", "fullflush", "force_enable", "force_isolation", "pgtbl_v1", "pgtbl_v2",
+         "irtcachedis", "nohugepages", "v2_pgsizes_only"}
+    ),
+}  # fmt: skip
 _OFF = {
     "vt-d": frozenset({("intel_iommu", "off"), ("iommu", "off")}),
     "amd-vi": frozenset({("amd_iommu", "off"), ("iommu", "off")}),
 }
 
 
+def check_hypervisor(host: Host) -> list[Finding]:
+    """WC166: under Xen the hypervisor has the IOMMU, and the kernel's VFIO has none to use."""
+    if host.boot.hypervisor != _XEN:
+        return []
+    return [
+        Finding(
+            "WC166",
+            "Xen",
+            Severity.ERROR,
+            "This kernel runs under Xen, which has the IOMMU to itself: VFIO, and so nova with "
+            "KVM, cannot give cards here. Xen gives them by xen-pciback.",
+            "Boot the same system without Xen (KVM), or use Xen's own tools (xl "
+            "pci-assignable-add).",
+        )
+    ]
+
+
 def check_iommu(host: Host) -> list[Finding]:
-    """WC101 and WC102: the IOMMU and its interrupt remapping."""
+    """WC101 and WC102: the IOMMU and its interrupt remapping; WC166 where Xen has it."""
     iommu = host.iommu
+    if host.boot.hypervisor == _XEN:
+        return check_hypervisor(host)
     if not iommu.on:
         return [_no_iommu(host)]
-    if iommu.interrupt_remapping is False:
-        return [
-            Finding(
-                "WC102",
-                "IOMMU",
-                Severity.WARNING,
-                "The kernel's log shows no interrupt remapping; VFIO then refuses passthrough.",
-                "Switch on x2APIC or interrupt remapping in the firmware setup, and remove "
-                "intremap=off from the kernel's command line.",
-            )
-        ]
-    return []
+    if iommu.interrupt_remapping is not False:
+        return []
+    x86_fix = (
+        "Switch on x2APIC or interrupt remapping in the firmware setup, and remove intremap=off "
+        "from the kernel's command line."
+    )
+    fix = "The platform must isolate interrupts: on arm64 a GICv3 with ITS (dmesg | grep ITS)."
+    return [
+        Finding(
+            "WC102",
+            "IOMMU",
+            Severity.WARNING,
+            "The kernel's log shows no interrupt remapping; VFIO then refuses passthrough.",
+            x86_fix if host.cpu.is_x86 else fix,
+        )
+    ]
 
 
 def _no_iommu(host: Host) -> Finding:
     message = "The firmware has an IOMMU, but the kernel does not use it."
     arguments = "intel_iommu=on iommu=pt" if host.iommu.kind == "vt-d" else "iommu=pt"
     next_line = host.boot.next_command_line
-    if host.iommu.kind is None:
-        message = "The firmware announces no IOMMU (no ACPI table DMAR or IVRS)."
-        fix = "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware setup."
+    if host.iommu.kind not in ARGUMENTS:
+        message, fix = no_iommu_text(host)
     elif next_line is not None and set(arguments.split()) <= set(next_line.split()):
         fix = f"Reboot: the next boot has {arguments} on its command line.\n  systemctl reboot"
     else:
         fix = f"Boot with {arguments} on the kernel's command line; apply adds it."
     return Finding("WC101", "IOMMU", Severity.ERROR, message, fix)
+
+
+def no_iommu_text(host: Host) -> tuple[str, str]:
+    """What is missing, and what to do, where no argument of ours switches the IOMMU on."""
+    if host.iommu.kind == "smmu":
+        return (
+            "The firmware describes an arm64 platform (ACPI table IORT), but the kernel uses no "
+            "SMMU.",
+            "Switch on the SMMU (IOMMU) in the firmware setup, and see dmesg | grep -i smmu. No "
+            "kernel argument is needed for it.",
+        )
+    if host.cpu.architecture == "arm64":
+        return (
+            "The kernel uses no SMMU, and the firmware describes none (no ACPI table IORT).",
+            "Switch on the SMMU (IOMMU) in the firmware setup. Small boards have none in front of "
+            "their PCI Express slots: cards cannot be given to guests there.",
+        )
+    if host.cpu.architecture == "power":
+        return (
+            "The kernel shows no IOMMU groups.",
+            "POWER gives cards to guests on PowerNV (OPAL firmware), not inside a partition; see "
+            "dmesg | grep -i iommu.",
+        )
+    return (
+        "The firmware announces no IOMMU (no ACPI table DMAR or IVRS).",
+        "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware setup.",
+    )
 
 
 def check_next_boot(host: Host) -> list[Finding]:
@@ -72,7 +140,7 @@ def _switched_off(kind: str, arguments: set[tuple[str, str]]) -> str:
     return " ".join(
         f"{name}={value}"
         for name, value in sorted(arguments)
-        if any((name, part) in _OFF[kind] for part in value.split(","))
+        if any((name, part) in _OFF.get(kind, ()) for part in value.split(","))
     )
 
 
@@ -92,25 +160,27 @@ def _is_on(arguments: set[tuple[str, str]]) -> bool:
 
 
 def check_iommu_arguments(host: Host) -> list[Finding]:
-    """WC133: arguments of the other maker's IOMMU, and amd_iommu=on, which is not a value of it."""
-    own = _OWN_ARGUMENT.get(host.iommu.kind or "")
-    if own is None:
+    """WC133: arguments of another maker's IOMMU, and values that its own argument does not have."""
+    if host.iommu.kind not in _MAKERS:
         return []
-    idle = [
-        f"{name}={value}"
-        for name, value in kernel_arguments(host.boot.command_line)
-        if name in _OWN_ARGUMENT.values() and (name != own or (name, value) == ("amd_iommu", "on"))
-    ]
+    maker, own = _MAKERS[host.iommu.kind]
+    idle = []
+    for name, value in kernel_arguments(host.boot.command_line):
+        values = {part for part in value.split(",") if part}
+        is_x86s = name in _VALUES or (name == "iommu" and not host.cpu.is_x86)
+        unknown = values - _VALUES.get(name, frozenset())
+        if is_x86s and (name != own or (unknown and unknown == values)):
+            idle.append(f"{name}={value}")
     if not idle:
         return []
-    maker = "Intel VT-d" if own == "intel_iommu" else "AMD-Vi"
     return [
         Finding(
             "WC133",
             "IOMMU",
             Severity.NOTE,
             f"{' '.join(idle)} on the command line does nothing: this host has {maker}.",
-            "You can remove it; it does no harm.",
+            "You can remove it; it does no harm. For the host's own transfers without translation "
+            f"it is {'iommu=pt' if host.cpu.is_x86 else 'iommu.passthrough=1'}.",
         )
     ]
 

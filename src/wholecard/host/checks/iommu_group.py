@@ -5,42 +5,89 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from wholecard.core import Finding, Severity, UsageError
+from wholecard.core.units import counted
+from wholecard.host.config_files import TABLE
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.pci import Address, Card, Function, IommuGroup
-
-_GUEST_DRIVER = "vfio-pci"
-_PARKING_DRIVER = "pci-stub"
+from wholecard.pci.vfio_drivers import NEEDS_VARIANT, PCI_STUB, is_same_driver
 
 
 def check_drivers(
     host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC103: functions without the driver that they need; WC111 for one that is gone."""
-    findings = [
+    """WC103: functions without the driver that they need; WC111 for one that is gone.
+
+    Where nothing is bound, as before apply, that is one finding for all.
+    """
+    cards = tuple(cards)
+    beside = {text: function_at(host, text) for text in _beside(desired)}
+    findings = [_gone(text) for text, function in beside.items() if function is None]
+    if cards and _is_untouched(cards, beside.values()):
+        return [*findings, _nothing_bound(host, cards)]
+    findings += [
         driver_finding(function)
         for card in cards
         for function in card.functions
-        if function.driver != _GUEST_DRIVER
+        if not is_same_driver(function.driver, function.guest_driver)
     ]
-    drivers = dict.fromkeys(desired.companions, _GUEST_DRIVER) if desired else {}
-    drivers.update(dict.fromkeys(desired.parked, _PARKING_DRIVER) if desired else {})
-    for text, driver in drivers.items():
-        function = function_at(host, text)
-        if function is None:
-            findings.append(_gone(text))
-        elif function.driver != driver:
-            findings.append(_beside_finding(function, driver, cards))
+    parked = desired.parked if desired else ()
+    for text, function in beside.items():
+        if function is not None:
+            driver = PCI_STUB if text in parked else function.guest_driver
+            if not is_same_driver(function.driver, driver):
+                findings.append(_beside_finding(function, driver, cards))
     return findings
 
 
+def _is_untouched(cards: Iterable[Card], beside: Iterable[Function | None]) -> bool:
+    """Whether no function has a driver of guests or of parked functions."""
+    functions = [*(function for card in cards for function in card.functions), *beside]
+    return not any(f is not None and (f.is_on_vfio or f.driver == PCI_STUB) for f in functions)
+
+
+def _beside(desired: DesiredState | None) -> tuple[str, ...]:
+    return (*desired.companions, *desired.parked) if desired else ()
+
+
+def _nothing_bound(host: Host, cards: tuple[Card, ...]) -> Finding:
+    """WC103 for all cards: a warning before apply, an error where apply should have bound them."""
+    slots = " ".join(f"--card {card.slot}.0" for card in cards)
+    names = ", ".join(f"{card.slot} ({_drivers_text(card)})" for card in cards)
+    applied = host.settings.file(TABLE).text is not None
+    return Finding(
+        "WC103",
+        cards[0].slot if len(cards) == 1 else counted(len(cards), "card"),
+        Severity.ERROR if applied else Severity.WARNING,
+        f"No function is bound for guests yet: {names}.",
+        "Reboot. After that, wholecard-host verify says what is wrong."
+        if applied
+        else f"wholecard-host apply {slots}, then reboot",
+    )
+
+
+def _drivers_text(card: Card) -> str:
+    return ", ".join(dict.fromkeys(function.driver or "no driver" for function in card.functions))
+
+
 def driver_finding(function: Function) -> Finding:
-    """WC103 for a function that vfio-pci does not have."""
+    """WC103 for a function that vfio-pci, or its variant for the function, does not have."""
+    severity = Severity.ERROR if function.driver else Severity.WARNING
+    message = (
+        f"{function.address} {function.ids} {_driver_text(function)}, not on "
+        f"{function.guest_driver}."
+    )
+    if function.is_on_vfio:
+        message = message[:-1] + ", which this kernel has for it."
+        if function.ids in NEEDS_VARIANT:
+            message += " A guest does not see its memory."
+        else:
+            severity = Severity.WARNING
     return Finding(
         "WC103",
         str(function.address),
-        Severity.ERROR if function.driver else Severity.WARNING,
-        f"{function.address} {function.ids} {_driver_text(function)}, not on {_GUEST_DRIVER}.",
+        severity,
+        message,
         f"wholecard-host apply --card {function.address.slot_key}.0, then reboot",
     )
 
@@ -133,7 +180,12 @@ def check_viable(host: Host, cards: Iterable[Card]) -> list[Finding]:
     if host.groups_predicted:
         return []
     groups = {group.number: group for card in cards for group in host.groups_of(card)}
-    return [_not_viable(group) for group in groups.values() if not group.viable]
+    # Of a group in which nothing is bound, WC103 and WC104 say all that there is to say.
+    return [
+        _not_viable(group)
+        for group in groups.values()
+        if not group.viable and any(function.is_on_vfio for function in group.functions)
+    ]
 
 
 def _not_viable(group: IommuGroup) -> Finding:
@@ -143,7 +195,7 @@ def _not_viable(group: IommuGroup) -> Finding:
         group.name,
         Severity.ERROR,
         f"{group.name} is not viable, because of {blockers}.",
-        "Bind every endpoint of the group to vfio-pci.",
+        "Bind every endpoint of the group to vfio-pci, or to its variant for the endpoint.",
     )
 
 
@@ -161,8 +213,17 @@ def check_uses(
             Severity.ERROR,
             f"The host itself uses {use.address}: {_USES.get(use.kind, use.kind)} {use.what}. If "
             "it is bound to vfio-pci, the host loses it.",
-            "Do not select this card, or first move the file system, swap or network to another "
-            "device (findmnt, swapon and ip route show them).",
+            "Do not select this card, or first move the disk's content or the network to another "
+            "device (lsblk, findmnt, zpool status and ip route show them).",
+        )
+        if use.kind != "data"
+        else Finding(
+            "WC131",
+            use.address,
+            Severity.WARNING,
+            f"A disk below {use.address} is not empty: {use.what}. The host does not use it now, "
+            "but a guest can read and overwrite it.",
+            "Look at its content (lsblk -f) before you give the card to a guest.",
         )
         for use in host.uses
         if use.address in addresses
@@ -171,6 +232,7 @@ def check_uses(
 
 _USES = {
     "disk": "a disk in use,",
+    "console": "the kernel's console is on",
     "network": "a network link that is up,",
     "default-route": "the default route goes over",
 }

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.module_parameters import initramfs_modules, loaded_modules
-from wholecard.pci import Card
+from wholecard.pci import Card, Function
+from wholecard.pci.vfio_drivers import GRACE, GRACE_SINCE, NEEDS_VARIANT, is_variant
 
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 # Enterprise Linux and SUSE backport features to an older number, so an old number proves nothing
 # there: 5.14.0-503.el9, 6.4.0-150600.21-default. So do NVIDIA's kernels for Ubuntu.
 _BACKPORTING = re.compile(r"\.el[0-9]|-[0-9]{6}\.|-default$|-nvidia")
 
-# The two modules that VFIO needs on x86.
-_NEEDED = ("vfio_pci", "vfio_iommu_type1")
+_TYPE1 = "vfio_iommu_type1"
+# What takes the place of VFIO's own container: iommufd (linux: drivers/iommu/iommufd/Kconfig,
+# IOMMUFD_VFIO_CONTAINER) and POWER's (drivers/vfio/vfio_iommu_spapr_tce.c).
+_CONTAINERS = ("iommufd", "vfio_iommu_spapr_tce")
 
 # linux: "PCI: Introduce new device binding path using pci_dev.driver_override".
 DRIVER_OVERRIDE = (3, 16)
@@ -27,22 +29,6 @@ VFIO_EVICTS_CONSOLE = (6, 0)
 VIRQFD_FOLDED = (6, 2)
 
 Release = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class _Feature:
-    """What the kernel has from a release on, and the cards (by ids) that need it."""
-
-    since: Release
-    name: str
-    ids: frozenset[str]
-
-
-# linux: drivers/vfio/pci/nvgrace-gpu/main.c (6.9). Without this variant driver the guest does not
-# get the GPU's memory, which is not a BAR on these boards.
-_FEATURES = (
-    _Feature((6, 9), "the driver nvgrace-gpu-vfio-pci", frozenset({"10de:2342", "10de:2345"})),
-)
 
 
 def release_of(text: str) -> Release | None:
@@ -75,10 +61,18 @@ _PACKAGES = (
 )
 
 
+def container_modules(host: Host) -> tuple[str, ...]:
+    """The module that maps a guest's memory: vfio_iommu_type1, or what this kernel has for it."""
+    others = tuple(name for name in _CONTAINERS if name in (host.boot.optional or ()))
+    return others[:1] if others and _TYPE1 in host.boot.missing else (_TYPE1,)
+
+
 def check_modules(host: Host) -> list[Finding]:
     """WC116 and WC117: vfio-pci is missing, or is built in."""
-    in_use = any(function.driver == "vfio-pci" for function in host.functions)
-    missing = [name for name in _NEEDED if name in host.boot.missing]
+    in_use = any(function.is_on_vfio for function in host.functions)
+    missing = [name for name in ("vfio_pci",) if name in host.boot.missing]
+    if _TYPE1 in host.boot.missing and container_modules(host) == (_TYPE1,):
+        missing.append(_TYPE1)
     if missing and not in_use:
         return [
             Finding(
@@ -120,12 +114,22 @@ def check_release(host: Host, cards: Iterable[Card]) -> list[Finding]:
     if surely_older(release, DRIVER_OVERRIDE):
         what = "driver_override, by which functions are bound by address"
         findings.append(_too_old(host, Severity.ERROR, what, DRIVER_OVERRIDE))
-    for feature in _FEATURES:
-        slots = [card.slot for card in cards if any(gpu.ids in feature.ids for gpu in card.gpu)]
-        if slots and surely_older(release, feature.since):
-            what = f"{feature.name}, which {', '.join(slots)} needs"
-            findings.append(_too_old(host, Severity.WARNING, what, feature.since))
+    lacking = [card.slot for card in cards if any(_lacks_variant(host, gpu) for gpu in card.gpu)]
+    if lacking:
+        what = f"the driver {GRACE}, which {', '.join(lacking)} needs"
+        findings.append(_too_old(host, Severity.WARNING, what, GRACE_SINCE))
     return findings
+
+
+def _lacks_variant(host: Host, function: Function) -> bool:
+    """Whether the kernel has no variant driver for a device of no use to a guest without one."""
+    needed = NEEDS_VARIANT.get(function.ids)
+    if needed is None or function.variant or is_variant(function.driver):
+        return False
+    # The kernel's own modules are better evidence than its number.
+    if host.boot.optional is None:
+        return surely_older(host.boot.release, GRACE_SINCE)
+    return needed not in host.boot.optional
 
 
 def _too_old(host: Host, severity: Severity, what: str, release: Release) -> Finding:
@@ -134,15 +138,23 @@ def _too_old(host: Host, severity: Severity, what: str, release: Release) -> Fin
         "WC127",
         host.boot.release,
         severity,
-        f"The kernel {host.boot.release} is too old for {what}, which needs Linux {since} or "
-        "later.",
-        f"Boot a kernel of {since} or later.",
+        f"The kernel {host.boot.release} does not have {what}, which came with Linux {since}.",
+        f"Boot a kernel of {since} or later that has it.",
     )
 
 
 def check_virqfd(host: Host) -> list[Finding]:
-    """WC130: settings name vfio_virqfd, which Linux 6.2 made a part of vfio."""
-    if not surely_has(host.boot.release, VIRQFD_FOLDED):
+    """WC130: settings name vfio_virqfd, which Linux 6.2 made a part of vfio.
+
+    Enterprise kernels did so under older numbers: their own modules count before the number.
+    """
+    optional = host.boot.optional
+    is_gone = (
+        surely_has(host.boot.release, VIRQFD_FOLDED)
+        if optional is None
+        else "vfio_virqfd" not in optional
+    )
+    if not is_gone:
         return []
     named = (*initramfs_modules(host.settings), *loaded_modules(host.settings))
     paths = dict.fromkeys(path for path, module in named if module == "vfio_virqfd")
@@ -151,9 +163,9 @@ def check_virqfd(host: Host) -> list[Finding]:
             "WC130",
             path,
             Severity.WARNING,
-            f"{path} names vfio_virqfd, which is part of vfio since Linux 6.2; this kernel is "
-            f"{host.boot.release}. Because of it, building the initramfs or loading modules at "
-            "boot fails.",
+            f"{path} names vfio_virqfd, which is part of vfio since Linux 6.2 and is no module of "
+            f"this kernel ({host.boot.release}). Because of it, building the initramfs or loading "
+            "modules at boot fails.",
             f"Remove it:\n  sed -i 's/\\bvfio_virqfd\\b//' {path}",
         )
         for path in paths

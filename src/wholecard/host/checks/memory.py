@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from wholecard.core import Finding, Severity
 from wholecard.core.units import GIB, MIB, counted, size_text
@@ -19,6 +19,8 @@ _UNITS = {"K": 1 << 10, "M": MIB, "G": GIB}
 def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     """WC123: the cards' memory does not fit into the window that UEFI has for it by default."""
     cards = tuple(cards)
+    if not host.cpu.is_x86:
+        return []
     whole = bar_window(cards)
     default = address_width.default_window(host)
     if whole <= default:
@@ -111,7 +113,7 @@ def check_hugepages(
 ) -> list[Finding]:
     """WC126: huge pages compared with the request, with RAM, and with the cards' NUMA nodes."""
     requested = [(pages, _bytes(pages)) for pages in (desired.hugepages if desired else ())]
-    findings = _too_few(host, requested)
+    findings = [*_no_such_size(host, requested), *_too_few(host, requested)]
     sizes = {pool.size for pool in host.memory.hugepages}
     present = sum(size * (_pool_total(host, size) or 0) for size in sizes)
     reserved = max(sum(pages.count * size for pages, size in requested), present)
@@ -130,6 +132,25 @@ def _pool_total(host: Host, size: int) -> int | None:
     pools = [pool for pool in host.memory.hugepages if pool.size == size]
     whole = [pool.total for pool in pools if pool.node is None]
     return whole[0] if whole else sum(pool.total for pool in pools) if pools else None
+
+
+def _no_such_size(host: Host, requested: Iterable[tuple[HugePages, int]]) -> Iterator[Finding]:
+    """On arm64 the sizes depend on the kernel's own page size, and sysfs has all of them.
+
+    linux: arch/arm64/mm/hugetlbpage.c, hugetlbpage_init: with pages of 64 KiB there are none of
+    1 GiB. On x86 a size that was not asked for at boot may be missing there.
+    """
+    sizes = sorted({pool.size for pool in host.memory.hugepages if pool.node is None})
+    for pages, size in requested:
+        if host.cpu.architecture == "arm64" and sizes and size not in sizes:
+            yield Finding(
+                "WC126",
+                f"huge pages of {pages.size}",
+                Severity.ERROR,
+                f"This kernel has no huge pages of {pages.size}; its sizes are "
+                f"{', '.join(size_text(each) for each in sizes)}.",
+                "Request one of its sizes.",
+            )
 
 
 def _too_few(host: Host, requested: Iterable[tuple[HugePages, int]]) -> list[Finding]:

@@ -17,6 +17,7 @@ from wholecard.host.checks import (
     iommu_group,
     kernel,
     memory,
+    vfio_refusal,
 )
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
@@ -29,23 +30,26 @@ OF_HOST: tuple[Callable[[Host], list[Finding]], ...] = (
     iommu.check_iommu_arguments,
     iommu.check_next_boot,
     iommu.check_unsafe_interrupts,
+    vfio_refusal.check_acs_override,
     kernel.check_modules,
     kernel.check_virqfd,
     kernel.check_secure_boot,
 )
 OF_CARDS: tuple[Callable[[Cards], list[Finding]], ...] = (
-    display.check_boot_display,
     display.check_bmc,
     function.check_domain,
     function.check_alive,
     function.check_virtual_functions,
+    function.check_reset_bugs,
 )
 OF_HOST_AND_CARDS: tuple[Callable[[Host, Cards], list[Finding]], ...] = (
     iommu_group.check_viable,
+    display.check_boot_display,
     driver_binding.check_native_first,
     driver_binding.check_identical,
     function.check_link,
     function.check_numa,
+    function.check_removable,
     kernel.check_release,
     memory.check_address_width,
     memory.check_hypertransport,
@@ -58,6 +62,10 @@ OF_DESIRED_STATE: tuple[Callable[[Host, Cards, DesiredState | None], list[Findin
     driver_binding.check_ids,
     display.check_framebuffers,
     function.check_reset,
+    vfio_refusal.check_direct,
+    vfio_refusal.check_groupless,
+    vfio_refusal.check_loadable,
+    vfio_refusal.check_denied,
     memory.check_hugepages,
 )
 

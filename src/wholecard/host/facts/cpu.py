@@ -38,7 +38,21 @@ def read_cpu(root: Root) -> Cpu:
             (node, read_text(under(root, f"{NODES}/node{node}/cpulist"))) for node in nodes(root)
         ),
         isolated=read_text(under(root, "sys/devices/system/cpu/isolated")),
+        architecture=_architecture(blocks),
     )
+
+
+def _architecture(blocks: list[dict[str, str]]) -> str:
+    """By the names that only one architecture's /proc/cpuinfo has.
+
+    Sources: linux, arch/arm64/kernel/cpuinfo.c, arch/powerpc/kernel/setup-common.c.
+    """
+    names = {name for block in blocks for name in block}
+    if "CPU implementer" in names:
+        return "arm64"
+    if "cpu" in names and ("timebase" in names or "platform" in names):
+        return "power"
+    return "x86" if {"vendor_id", "flags"} <= names else ""
 
 
 def _physical_bits(text: str) -> int | None:

@@ -20,13 +20,15 @@ from wholecard.host.facts.host import (
     KernelUse,
     Memory,
 )
-from wholecard.pci import Function, IommuGroup, find_cards
+from wholecard.pci import Function, IommuGroup, ReservedRegion, find_cards
 
 # A kernel's version is a folder's name, and the tools' names are ours.
 _BOOT = {
     "release": "[ -.0-~]{0,255}",
     "builtin": "[ -.0-~]{1,64}",
     "missing": MODULE,
+    "optional": MODULE,
+    "hypervisor": "[a-z0-9-]{0,40}",
     "loader": "[a-z0-9-]{1,40}",
     "initramfs": "[a-z0-9-]{1,40}",
     "loaders": "[a-z0-9-]{1,40}",
@@ -53,7 +55,11 @@ def read_facts(data: dict[str, Any]) -> Host:
         strangers = [address for address in addresses if address not in by_address]
         if strangers:
             raise ValueError(f"{where} has the function {strangers[0][:40]!r}, which is not there")
-        return IommuGroup(number, tuple(by_address[address] for address in addresses))
+        return IommuGroup(
+            number,
+            tuple(by_address[address] for address in addresses),
+            _records(ReservedRegion, value, "reserved"),
+        )
 
     groups = read_list(data["groups"], "groups", read_group)
     memory = record_reader(Memory, kinds=_kinds(HugePagePool))(data["memory"], "memory")

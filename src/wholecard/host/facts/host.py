@@ -25,14 +25,19 @@ _SHORT_MEMBERS = (
 
 @dataclass(frozen=True)
 class Iommu:
-    """`kind` is `vt-d`, `amd-vi` or None, by the firmware's ACPI table and not by the processor.
+    """`kind` is `vt-d`, `amd-vi`, `smmu` (arm64) or None, by the firmware and not by the processor.
 
     `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not show it.
+    `acs_override` says whether the kernel makes groups smaller than the hardware isolates, None
+    where its log does not tell. `refused` are the addresses that it has refused to a guest, by its
+    log, because the firmware wants them mapped one to one.
     """
 
     kind: str | None
     on: bool
     interrupt_remapping: bool | None = None
+    acs_override: bool | None = None
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,14 @@ class Boot:
     entries through grubby), `systemd-boot` or None; `initramfs` is `initramfs-tools`, `dracut` or
     None. `next_command_line` is what the loader's settings give to the next boot, None where they
     do not say. `builtin` are those of the functions' and VFIO's modules that are built into the
-    kernel, `missing` those that it has neither built in nor as a file. `firmware` is `uefi`,
+    kernel, `missing` those of VFIO's that it has neither built in nor as a file; `optional` are
+    those that it has of the modules that only some kernels have, None where that is not known.
+    `firmware` is `uefi`,
     `bios` or None; `secure_boot` is None where it cannot be read. `distribution` is os-release's
     ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional
-    system. `loaders` and `initramfs_tools` are all that are installed, the chosen one first;
-    `kernels` are the installed ones, by version and image.
+    system; `hypervisor` is what the host itself runs under (`xen`), empty for none. `loaders` and
+    `initramfs_tools` are all that are installed, the chosen one first; `kernels` are the installed
+    ones, by version and image.
     """
 
     release: str
@@ -57,6 +65,7 @@ class Boot:
     initramfs: str | None
     builtin: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    optional: tuple[str, ...] | None = None
     next_command_line: str | None = None
     firmware: str | None = None
     secure_boot: bool | None = None
@@ -66,6 +75,7 @@ class Boot:
     loaders: tuple[str, ...] = ()
     initramfs_tools: tuple[str, ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()
+    hypervisor: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,8 @@ class Cpu:
     """The processors. `physical_bits` is the address width that the host's own CPUs have.
 
     `virtualization` is the processor's flag, `vmx` or `svm`. `nodes` are each NUMA node's CPUs as
-    the kernel lists them (`0-15,32-47`).
+    the kernel lists them (`0-15,32-47`). `architecture` is `x86`, `arm64`, `power` or,
+    where that is not known, empty.
     """
 
     vendor: str = ""
@@ -85,6 +96,12 @@ class Cpu:
     virtualization: str | None = None
     nodes: tuple[tuple[int, str], ...] = ()
     isolated: str = ""
+    architecture: str = ""
+
+    @property
+    def is_x86(self) -> bool:
+        """Whether x86's arguments and settings have a meaning here; also where nothing is known."""
+        return self.architecture in ("", "x86")
 
 
 @dataclass(frozen=True)
@@ -123,8 +140,10 @@ class Framebuffer:
 class KernelUse:
     """What the host itself uses a function for, seen without root and without opening anything.
 
-    `kind` is `disk` (a block device below it is mounted, swap, or held by one that is), `network`
-    (a link below it is up) or `default-route`; `what` names the thing: `/dev/sda2 at /`, `eth0`.
+    `kind` is `disk` (a block device below it is mounted, swap, held by another device, or in a ZFS
+    pool), `data` (it has content that nothing uses now), `network` (a link below it is up),
+    `default-route`, or `console` (a serial port of the kernel's console); `what` names the thing:
+    `/dev/sda2 at /`, `eth0`, `ttyS4`.
     """
 
     address: str

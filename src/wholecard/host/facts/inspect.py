@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wholecard.core.record import replace
-from wholecard.core.small_files import exists, listed, read_bytes, read_text, under
+from wholecard.core.small_files import exists, listed, read_text, under
 from wholecard.host.bootloaders.registry import BootState, find_loaders, loader_named
 from wholecard.host.config_files import read_settings
 from wholecard.host.facts.boot import find_kernels, is_transactional
@@ -11,15 +11,29 @@ from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
 from wholecard.host.facts.framebuffers import read_framebuffers
 from wholecard.host.facts.host import Boot, Host, Iommu
-from wholecard.host.facts.kernel_log import LOG, read_kernel_log
+from wholecard.host.facts.kernel_log import (
+    ACS_OVERRIDE,
+    LOG,
+    NO_REMAPPING,
+    read_kernel_log,
+    refused_in,
+    seen_in,
+)
 from wholecard.host.facts.kernel_use import read_uses
 from wholecard.host.facts.memory import read_memory
-from wholecard.host.facts.module_aliases import matching_modules, module_name, read_builtin
+from wholecard.host.facts.module_aliases import (
+    matching_modules,
+    module_name,
+    read_builtin,
+    read_modules,
+    variant_modules,
+)
 from wholecard.host.initramfs.registry import find_initramfs_tools
 from wholecard.pci.cards import find_cards
 from wholecard.pci.groups import predicted_groups, read_groups
 from wholecard.pci.ids import PciNames
 from wholecard.pci.sysfs import ASLEEP, DEVICES, read_functions
+from wholecard.pci.vfio_drivers import VARIANTS
 from wholecard.pci.vpd import read_serial
 
 TYPE_CHECKING = False
@@ -29,16 +43,23 @@ if TYPE_CHECKING:
     from wholecard.core.small_files import Root
     from wholecard.host.config_files import Settings
     from wholecard.host.facts.kernel_log import Record
+    from wholecard.host.facts.module_aliases import Modules
     from wholecard.pci.function import Function
 
 # linux: drivers/iommu/intel/irq_remapping.c and drivers/iommu/amd/init.c print one of these.
 _REMAPPING_ON = ("DMAR-IR: Enabled IRQ remapping", "AMD-Vi: Interrupt remapping enabled")
+
+# linux: drivers/irqchip/irq-gic-v3-its.c.
+_ITS = ("ITS@", "ITS [mem")
 
 # In these states the vital product data can be read without waking anything.
 _AWAKE = frozenset({"active", "unsupported", ""})
 
 # The modules that a plan asks about besides the functions' own: are they built in, or missing?
 _VFIO_MODULES = ("vfio", "vfio_pci", "vfio_iommu_type1", "pci_stub")
+# Of these it is known which kernels have them only from the kernel itself: what takes the place of
+# vfio_iommu_type1, what became a part of vfio, and VFIO's variant drivers.
+_OPTIONAL = ("iommufd", "vfio_iommu_spapr_tce", "vfio_virqfd", *VARIANTS)
 
 
 def inspect(
@@ -52,10 +73,13 @@ def inspect(
     exist and cannot be read.
     """
     release = _release(root)
+    builtin = read_builtin(root, release)
+    modules = read_modules(root, release, builtin)
     functions = read_functions(
         root,
         PciNames(root),
         lambda modaliases: matching_modules(root, release, modaliases),
+        lambda modaliases: variant_modules(root, release, modaliases, modules),
         processes,
     )
     functions, unread = _with_serials(root, functions)
@@ -73,8 +97,8 @@ def inspect(
         cards=find_cards(functions, groups),
         groups=groups,
         groups_predicted=not iommu_on,
-        iommu=Iommu(_iommu_kind(root), iommu_on, _remapping(log) if iommu_on else None),
-        boot=_boot(root, release, functions, settings),
+        iommu=_iommu(root, iommu_on, log),
+        boot=_boot(root, release, functions, settings, builtin, modules),
         settings=settings,
         cpu=read_cpu(root),
         memory=read_memory(root),
@@ -119,29 +143,54 @@ def _with_serials(
     return functions, tuple(unread)
 
 
+def _iommu(root: Root, on: bool, log: tuple[Record, ...] | None) -> Iommu:
+    kind = _iommu_kind(root)
+    return Iommu(
+        kind,
+        on,
+        _remapping(kind, log) if on else None,
+        seen_in(log, ACS_OVERRIDE),
+        refused_in(log or ()),
+    )
+
+
 def _iommu_kind(root: Root) -> str | None:
     tables = under(root, "sys/firmware/acpi/tables")
     if exists(f"{tables}/DMAR"):
         return "vt-d"
-    return "amd-vi" if exists(f"{tables}/IVRS") else None
+    if exists(f"{tables}/IVRS"):
+        return "amd-vi"
+    # arm64's table, and on boards with a device tree what the kernel has found by it (linux:
+    # drivers/iommu/arm/arm-smmu*, iommu_device_sysfs_add).
+    is_smmu = exists(f"{tables}/IORT") or any(
+        name.startswith(("smmu", "arm-smmu")) for name in listed(under(root, "sys/class/iommu"))
+    )
+    return "smmu" if is_smmu else None
 
 
-def _remapping(log: tuple[Record, ...] | None) -> bool | None:
-    if log is None:
-        return None
-    if any(text in record.message for record in log for text in _REMAPPING_ON):
-        return True
-    # Only a log from the first record on proves that the kernel did not print it.
-    return False if log and log[0].sequence == 0 else None
+def _remapping(kind: str | None, log: tuple[Record, ...] | None) -> bool | None:
+    # VFIO's own word, when a server was started, is worth more than what was printed at boot.
+    if seen_in(log, NO_REMAPPING):
+        return False
+    if kind in ("vt-d", "amd-vi"):
+        return seen_in(log, *_REMAPPING_ON)
+    # arm64 isolates interrupts by the GIC's translation service; a log without it proves nothing.
+    return seen_in(log, *_ITS) or None
 
 
-def _boot(root: Root, release: str, functions: Iterable[Function], settings: Settings) -> Boot:
-    modules = set(_VFIO_MODULES)
+def _boot(
+    root: Root,
+    release: str,
+    functions: Iterable[Function],
+    settings: Settings,
+    builtin: frozenset[str],
+    modules: Modules | None,
+) -> Boot:
+    asked = {*_VFIO_MODULES, *_OPTIONAL}
     for function in functions:
-        modules.update(function.modules)
+        asked.update(function.modules)
         if function.driver:
-            modules.add(function.driver_module or module_name(function.driver))
-    builtin = read_builtin(root, release)
+            asked.add(function.driver_module or module_name(function.driver))
     distribution, like = read_distribution(root)
     loaders, tools = find_loaders(root, settings), find_initramfs_tools(root)
     running = read_text(under(root, "proc/cmdline"))
@@ -153,8 +202,9 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         boot_id=read_boot_id(root),
         loader=loader.name if loader else None,
         initramfs=tools[0] if tools else None,
-        builtin=tuple(sorted(modules & builtin)),
-        missing=_missing(root, release, builtin),
+        builtin=tuple(sorted(asked & builtin)),
+        missing=_present(modules, _VFIO_MODULES, is_there=False) or (),
+        optional=_present(modules, _OPTIONAL, is_there=True),
         next_command_line=next_line,
         firmware=read_firmware(root),
         secure_boot=read_secure_boot(root),
@@ -164,19 +214,18 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         loaders=loaders,
         initramfs_tools=tools,
         kernels=find_kernels(root),
+        # linux: Documentation/ABI/stable/sysfs-hypervisor-xen.
+        hypervisor=read_text(under(root, "sys/hypervisor/type")),
     )
 
 
-def _missing(root: Root, release: str, builtin: frozenset[str]) -> tuple[str, ...]:
-    """The modules of VFIO that the kernel has neither built in nor as files; none if not known."""
-    data = read_bytes(under(root, f"lib/modules/{release}/modules.dep"))
-    if data is None:
-        return ()
-    return tuple(
-        module
-        for module in sorted(set(_VFIO_MODULES) - builtin)
-        if not any(f"/{name}.ko".encode() in data for name in (module, module.replace("_", "-")))
-    )
+def _present(
+    modules: Modules | None, names: Iterable[str], *, is_there: bool
+) -> tuple[str, ...] | None:
+    """Those of `names` that the kernel has, or has not; None if that is not known."""
+    if modules is None:
+        return None
+    return tuple(name for name in sorted(names) if (name in modules) is is_there)
 
 
 def _release(root: Root) -> str:

@@ -10,14 +10,27 @@ import stat
 
 from wholecard.core.record import dataclass
 from wholecard.core.small_files import read_bytes, under
+from wholecard.pci.address import parse_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from wholecard.core.small_files import Root
 
 LOG = "dev/kmsg"
+
+# The patch that makes groups smaller than the hardware isolates (not in the kernel's own source)
+# says so at boot: drivers/pci/quirks.c with `pcie_acs_override`.
+ACS_OVERRIDE = "PCIe ACS overrides enabled"
+# linux: drivers/vfio/vfio_iommu_type1.c, vfio_iommu_type1_attach_group.
+NO_REMAPPING = "No interrupt remapping support"
+# linux: drivers/iommu/intel/iommu.c, intel_iommu_attach_device (until 6.6), and drivers/iommu/
+# iommu.c, __iommu_device_set_domain (since then, on every architecture).
+_REFUSALS = (
+    "ineligible for IOMMU domain attach due to platform RMRR",
+    "requested this device have a 1:1 IOMMU mapping",
+)
 
 # One read gives one record; the kernel refuses a buffer that is too small for it.
 _RECORD_LIMIT = 65536
@@ -43,6 +56,25 @@ def read_kernel_log(root: Root) -> tuple[Record, ...] | None:
     if text is None:
         return None
     return tuple(record for line in text.splitlines() for record in _parse(line))
+
+
+def seen_in(log: tuple[Record, ...] | None, *texts: str) -> bool | None:
+    """Whether the kernel has said one of `texts` since boot; None where the log does not tell.
+
+    Only a log from the first record on proves that the kernel did not say it.
+    """
+    if log is None:
+        return None
+    if any(text in record.message for record in log for text in texts):
+        return True
+    return False if log and log[0].sequence == 0 else None
+
+
+def refused_in(log: Iterable[Record]) -> tuple[str, ...]:
+    """The addresses of functions that the kernel refused to a guest because of the firmware."""
+    messages = (r.message for r in log if any(text in r.message for text in _REFUSALS))
+    addresses = {word.rstrip(":") for message in messages for word in message.split()}
+    return tuple(sorted(address for address in addresses if parse_numbers(address)))
 
 
 def read_log_text(root: Root) -> str | None:

@@ -1,4 +1,4 @@
-"""What the host itself uses its functions for: disks, network links, the default route.
+"""What the host itself uses its functions for: links, routes, consoles; its disks.
 
 Seen from sysfs and proc alone, so that it needs no root and opens no device. Sources: linux,
 Documentation/ABI/stable/sysfs-block and testing/sysfs-class-net, Documentation/filesystems/
@@ -7,21 +7,25 @@ proc.rst; include/uapi/linux/route.h for the flags of a route.
 
 from __future__ import annotations
 
-import os
-
 from wholecard.core.small_files import link_name, listed, read_text, under
+from wholecard.host.facts.disks import (
+    BLOCK,
+    closure,
+    functions_below,
+    kept_disks,
+    last_address,
+    target_of,
+)
 from wholecard.host.facts.host import KernelUse
-from wholecard.pci.address import parse_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from wholecard.core.small_files import Root
 
-BLOCK = "sys/class/block"
 NET = "sys/class/net"
-NVME_SUBSYSTEMS = "sys/class/nvme-subsystem"
+TTY = "sys/class/tty"
 
 # linux: include/uapi/linux/if.h, IFF_UP, and the route flag RTF_UP, which has the same value.
 _UP = 0x1
@@ -30,7 +34,10 @@ _REJECT = 0x200
 
 def read_uses(root: Root) -> tuple[KernelUse, ...]:
     """Each use of each function, by address."""
-    uses = {*_disks(root), *_links(root), *_default_routes(root)}
+    uses = {*_disks(root), *_links(root), *_default_routes(root), *_consoles(root)}
+    # A mount says more of a disk than what holds it.
+    mounted = {use.address for use in uses if use.kind == "disk"}
+    uses.update(use for use in kept_disks(root) if use.address not in mounted)
     return tuple(sorted(uses, key=lambda use: (use.address, use.kind, use.what)))
 
 
@@ -44,14 +51,8 @@ def _disks(root: Root) -> Iterator[KernelUse]:
             by_path[f"/dev/mapper/{mapped}"] = name
     for number, source, where in (*_mounts(root), *_swaps(root)):
         device = by_number.get(number) or by_path.get(source)
-        for address in _functions_below(root, device) if device else ():
+        for address in functions_below(root, device) if device else ():
             yield KernelUse(address, "disk", f"{source} {where}")
-
-
-def _functions_below(root: Root, device: str) -> set[str]:
-    """The functions that a block device depends on, through btrfs, dm and md."""
-    disks = {disk for name in _with_members(root, device) for disk in _below(root, name)}
-    return {address for disk in disks for address in _addresses(root, disk)}
 
 
 def _mounts(root: Root) -> Iterator[tuple[str, str, str]]:
@@ -74,63 +75,9 @@ def _plain(text: str) -> str:
     return text
 
 
-def _with_members(root: Root, name: str) -> set[str]:
-    """The device, and where it is part of a btrfs of several devices, those too."""
-    for volume in listed(under(root, "sys/fs/btrfs")):
-        members = listed(under(root, f"sys/fs/btrfs/{volume}/devices"))
-        if name in members:
-            return set(members)
-    return {name}
-
-
-def _below(root: Root, name: str) -> set[str]:
-    """The devices that a device is built on: slaves of dm and md, all the way down."""
-
-    def lower(device: str) -> list[str]:
-        disk = _whole_disk(root, device)
-        return listed(under(root, f"{BLOCK}/{device}/slaves")) + ([disk] if disk else [])
-
-    return _closure(name, lower)
-
-
-def _closure(name: str, lower: Callable[[str], list[str]]) -> set[str]:
-    """A device and all below it, where `lower` gives those directly below."""
-    seen: set[str] = set()
-    waiting = [name]
-    while waiting:
-        device = waiting.pop()
-        # A name with a slash would leave the folder that is read.
-        if device not in seen and "/" not in device:
-            seen.add(device)
-            waiting += lower(device)
-    return seen
-
-
-def _whole_disk(root: Root, name: str) -> str | None:
-    """The disk of a partition; a partition of an md device has its slaves only there."""
-    steps = _target(root, f"{BLOCK}/{name}").split("/")
-    return steps[-2] if len(steps) > 2 and steps[-3] in ("block", "nvme") else None
-
-
-def _addresses(root: Root, name: str) -> set[str]:
-    """The functions that a block device belongs to, by its folder among the devices."""
-    target = _target(root, f"{BLOCK}/{name}")
-    own = _last_address(target)
-    if own:
-        return {own}
-    # With the kernel's own multipath an NVMe disk belongs to a subsystem, not to a controller.
-    subsystems = [step for step in target.split("/") if step.startswith("nvme-subsys")]
-    addresses = {
-        _last_address(_target(root, f"{NVME_SUBSYSTEMS}/{subsystem}/{controller}"))
-        for subsystem in subsystems
-        for controller in listed(under(root, f"{NVME_SUBSYSTEMS}/{subsystem}"))
-    }
-    return addresses - {""}
-
-
 def _links(root: Root) -> Iterator[KernelUse]:
     for name in listed(under(root, NET)):
-        address = _last_address(_target(root, f"{NET}/{name}"))
+        address = last_address(target_of(root, f"{NET}/{name}"))
         if address and _is_up(root, name):
             yield KernelUse(address, "network", name)
 
@@ -143,10 +90,22 @@ def _is_up(root: Root, name: str) -> bool:
     return bool(_hex(read_text(under(root, f"{NET}/{name}/flags")).removeprefix("0x")) & _UP)
 
 
+def _consoles(root: Root) -> Iterator[KernelUse]:
+    """Serial ports that are consoles of the kernel: a host without a display has no other."""
+    # linux: Documentation/ABI/testing/sysfs-tty, `active`; where it is missing, the arguments.
+    words = read_text(under(root, "proc/cmdline")).split()
+    asked = (w[len("console=") :].partition(",")[0] for w in words if w.startswith("console="))
+    active = read_text(under(root, f"{TTY}/console/active")).split()
+    for name in active or dict.fromkeys(asked):
+        address = last_address(target_of(root, f"{TTY}/{name}")) if "/" not in name else ""
+        if address:
+            yield KernelUse(address, "console", name)
+
+
 def _default_routes(root: Root) -> Iterator[KernelUse]:
     for name in sorted({*_routes(root), *_routes6(root)}):
         for lower in _lower(root, name):
-            address = _last_address(_target(root, f"{NET}/{lower}"))
+            address = last_address(target_of(root, f"{NET}/{lower}"))
             if address:
                 what = name if name == lower else f"{name} on {lower}"
                 yield KernelUse(address, "default-route", what)
@@ -188,18 +147,7 @@ def _lower(root: Root, name: str) -> set[str]:
             return ports.get("ovs-system", [])
         return names
 
-    return _closure(name, lower)
-
-
-def _target(root: Root, path: str) -> str:
-    try:
-        return os.readlink(under(root, path))
-    except (OSError, ValueError):
-        return ""
-
-
-def _last_address(target: str) -> str:
-    return next((step for step in reversed(target.split("/")) if parse_numbers(step)), "")
+    return closure(name, lower)
 
 
 def _hex(text: str) -> int:

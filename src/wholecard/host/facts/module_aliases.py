@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from wholecard.core.small_files import read_bytes, under
 from wholecard.pci.attributes import is_module_name
+from wholecard.pci.vfio_drivers import NEEDS_VARIANT, module_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,26 +30,60 @@ def matching_modules(
     A missing file gives none. Variant drivers of VFIO (`vfio_pci:` aliases) are not native drivers
     and are not among them.
     """
-    names = {name: name.encode(errors="replace") for name in modaliases if name[:5] == "pci:v"}
+    by_name = _by_name(_alias_data(root, release), modaliases, "pci")
+    modules = {name: tuple(sorted({m for _, m in some})) for name, some in by_name.items()}
+    return {name: some for name, some in modules.items() if some}
+
+
+def variant_modules(
+    root: Root, release: str, modaliases: Iterable[str], modules: Modules | None
+) -> dict[str, str]:
+    """For each modalias the module of VFIO's variant driver for it, where this kernel has one.
+
+    The most specific `vfio_pci:` alias counts, that with the fewest wildcards. Where none matches,
+    it is the module that the device needs (`NEEDS_VARIANT`), if it is among `modules`.
+    """
+    by_name = _by_name(_alias_data(root, release), modaliases, "vfio_pci")
+    variants = {}
+    for name, aliases in by_name.items():
+        # vfio_pci's own alias matches everything: only a name that says a vendor is a variant's.
+        named = [
+            (pattern.count("*"), -len(pattern), module)
+            for pattern, module in aliases
+            if ":v*" not in pattern
+        ]
+        needed = NEEDS_VARIANT.get(f"{name[9:13]}:{name[18:22]}".lower(), "")
+        if named:
+            variants[name] = min(named)[2]
+        elif modules is not None and needed in modules:
+            variants[name] = needed
+    return variants
+
+
+def _by_name(data: bytes, modaliases: Iterable[str], bus: str) -> dict[str, list[tuple[str, str]]]:
+    """For each modalias of PCI the aliases of `bus` that match it, as pattern and module."""
+    names = {
+        name: f"{bus}{name[3:]}".encode(errors="replace")
+        for name in modaliases
+        if name[:5] == "pci:v"
+    }
     if not names:
         return {}
-    devices: dict[bytes, set[bytes]] = {b"pci:v*": set()}
+    length = len(bus)
+    devices: dict[bytes, set[bytes]] = {f"{bus}:v*".encode(): set()}
     for text in names.values():
-        devices.setdefault(text[:14], set()).add(text[14:22])
-    data = _alias_data(root, release)
+        devices.setdefault(text[: length + 11], set()).add(text[length + 11 : length + 19])
     aliases = [alias for head, ids in devices.items() for alias in _aliases(data, head, ids)]
-    by_name = {name: _modules_of(name, aliases) for name in names}
-    return {name: modules for name, modules in by_name.items() if modules}
+    return {
+        name: [alias for alias in aliases if _matches(f"{bus}{name[3:]}", alias[0])]
+        for name in names
+    }
 
 
 def _alias_data(root: Root, release: str) -> bytes:
     data = read_bytes(under(root, f"lib/modules/{release}/modules.alias")) or b""
     # Every line is found by the newline before it; depmod's file begins with a comment.
     return data if data.startswith(b"#") else b"\n" + data
-
-
-def _modules_of(modalias: str, aliases: list[tuple[str, str]]) -> tuple[str, ...]:
-    return tuple(sorted({module for pattern, module in aliases if _matches(modalias, pattern)}))
 
 
 def _aliases(data: bytes, head: bytes, devices: set[bytes]) -> list[tuple[str, str]]:
@@ -108,6 +143,24 @@ def read_builtin(root: Root, release: str) -> frozenset[str]:
     return frozenset(module_name(line.rpartition("/")[2].split(".")[0]) for line in lines)
 
 
-def module_name(driver: str) -> str:
-    """A module's name as the kernel spells it: `vfio-pci` is `vfio_pci`."""
-    return driver.replace("-", "_")
+class Modules:
+    """The modules that a kernel has, built in or as files: `name in modules`, with underscores."""
+
+    def __init__(self, files: bytes, builtin: frozenset[str]) -> None:
+        self._files = files
+        self._builtin = builtin
+
+    def __contains__(self, module: str) -> bool:
+        names = (module, module.replace("_", "-"))
+        return module in self._builtin or any(
+            f"/{name}.ko".encode() in self._files for name in names
+        )
+
+
+def read_modules(root: Root, release: str, builtin: frozenset[str]) -> Modules | None:
+    """The kernel's modules; None where `modules.dep` cannot be read."""
+    files = read_bytes(under(root, f"lib/modules/{release}/modules.dep"))
+    return None if files is None else Modules(files, builtin)
+
+
+module_name = module_of

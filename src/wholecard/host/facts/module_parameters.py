@@ -13,7 +13,12 @@ from wholecard.host.config_files import MODPROBE, FileText, Settings
 from wholecard.host.facts.module_aliases import module_name
 
 _ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+_NEW_ID = re.compile(
+    r"(?:0x)?([0-9a-f]{4})[\s:\\]+(?:0x)?([0-9a-f]{4})\b.*/drivers/([\w-]+)/new_id", re.IGNORECASE
+)
+_DRACUT_ARGUMENTS = re.compile(r"^\s*kernel_cmdline\+?=(.*)$", re.MULTILINE)
 _DRACUT_DRIVERS = re.compile(r"^\s*(?:add|force)_drivers\+?=(.*)$", re.MULTILINE)
+_LISTS = frozenset({"/etc/modules", "/etc/initramfs-tools/modules"})
 _TRUE = frozenset({"", "1", "y", "Y", "on", "true"})
 
 
@@ -38,6 +43,43 @@ def module_options(settings: Settings, module: str) -> Iterator[tuple[str, str, 
             for word in words[2:]:
                 name, _, value = word.replace('"', "").partition("=")
                 yield path, module_name(name), value
+
+
+def listed_options(settings: Settings, module: str) -> Iterator[tuple[str, str, str]]:
+    """`(path, name, value)` of each option behind a module in a list of modules.
+
+    initramfs-tools passes them on (initramfs.conf(5)); systemd-modules-load does not.
+    """
+    for entry in settings.foreign:
+        if entry.path in _LISTS or entry.path.startswith("/etc/modules-load.d/"):
+            for line in _uncommented(entry.text or "").splitlines():
+                words = line.split()
+                if words and module_name(words[0]) == module:
+                    for word in words[1:]:
+                        name, _, value = word.replace('"', "").partition("=")
+                        yield entry.path, module_name(name), value
+
+
+def dracut_arguments(settings: Settings) -> Iterator[tuple[str, str]]:
+    """`(path, arguments)` that dracut puts into its images beside the loader's command line."""
+    for entry in settings.foreign:
+        if entry.path.startswith("/etc/dracut.conf"):
+            for text in _DRACUT_ARGUMENTS.findall(_uncommented(entry.text or "")):
+                yield entry.path, text.strip().strip("\"'")
+
+
+def new_ids(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """`(path, driver, ids)` that a script or unit writes to a driver's `new_id`."""
+    for entry in settings.foreign:
+        for vendor, device, driver in _NEW_ID.findall(_uncommented(entry.text or "")):
+            yield entry.path, driver, f"{vendor}:{device}".lower()
+
+
+def install_lines(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """`(path, module, command)` of each `install` line of modprobe.d."""
+    for path, words in _modprobe_lines(settings):
+        if len(words) > 2 and words[0] == "install":
+            yield path, module_name(words[1]), " ".join(words[2:])
 
 
 def has_softdep(settings: Settings, module: str) -> bool:

@@ -27,6 +27,7 @@ from wholecard.core import RunError, UsageError, WholecardError, run, secrets
 from wholecard.core.small_files import listed, read_bytes, read_text, under
 from wholecard.host.config_files import read_settings
 from wholecard.host.facts import snapshot_paths as paths
+from wholecard.host.facts.disks import UDEV, UDEV_NAMES
 from wholecard.host.facts.kernel_log import LOG, read_log_text
 from wholecard.host.facts.snapshot_archive import LIMIT, members_into
 from wholecard.pci.sysfs import ASLEEP, DEVICES
@@ -163,6 +164,11 @@ class _Collection:
         log = read_log_text(self._root)
         if log is not None:
             self._leaves[LOG] = (redacted(log.encode()), 0o600)
+        for path in self._matching(f"{UDEV}/b*"):
+            lines = read_text(under(self._root, path)).splitlines()
+            kept = [line for line in lines if line.startswith(UDEV_NAMES)]
+            if kept:
+                self._leaves[path] = ("\n".join(kept).encode(), 0o644)
         fstab = read_text(under(self._root, "etc/fstab")).splitlines()
         lines = [line for line in fstab if line.split()[1:2] == ["/"]]
         if lines:
@@ -183,9 +189,12 @@ class _Collection:
         if real is not None:
             is_folder = (self._root / real).is_dir()
             self._leaves.setdefault(real, None if is_folder else (b"", 0o644))
-        elif (self._root / path).is_symlink():
+            return
+        above, _, name = path.rpartition("/")
+        folder = self._real_folder(above, 0)
+        if folder is not None and (self._root / folder / name).is_symlink():
             # A link out of the tree: only its existence is ever read.
-            self._leaves.setdefault(path, (b"", 0o644))
+            self._leaves.setdefault(f"{folder}/{name}".lstrip("/"), (b"", 0o644))
 
     def _real_path(self, path: str, follow: bool = True, hops: int = 0) -> str | None:
         """`path` without links, storing those on the way; None where it is not in the tree."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 # Attributes of every function. `config` is not among them; of the vital product data only the
 # serial number is stored.
 ATTRIBUTES = (
-    "boot_vga", "class", "device", "driver_override", "modalias", "numa_node",
-    "power/runtime_status", "reset_method", "resource", "revision", "sriov_numvfs",
+    "boot_vga", "class", "device", "driver_override", "external_facing", "modalias", "numa_node",
+    "power/runtime_status", "removable", "reset_method", "resource", "revision", "sriov_numvfs",
     "sriov_totalvfs", "subsystem_device", "subsystem_vendor", "uevent", "vendor",
 )  # fmt: skip
 
@@ -28,13 +28,15 @@ FILES = (
     "proc/sys/kernel/osrelease", "proc/sys/kernel/random/boot_id",
     "lib/modules/*/modules.alias", "lib/modules/*/modules.builtin", "lib/modules/*/modules.dep",
     "usr/share/hwdata/pci.ids", "usr/share/misc/pci.ids", "usr/share/pci.ids",
-    "sys/class/block/*/dev", "sys/class/block/*/dm/name",
+    "sys/class/block/*/dev", "sys/class/block/*/dm/name", "sys/class/block/*/partition",
+    "sys/class/tty/console/active",
     "sys/class/net/*/flags", "sys/class/net/*/operstate",
     "sys/devices/system/cpu/isolated",
     "sys/devices/system/node/node*/cpulist", "sys/devices/system/node/node*/meminfo",
     "sys/devices/system/node/node*/hugepages/*/free_hugepages",
     "sys/devices/system/node/node*/hugepages/*/nr_hugepages",
     "sys/firmware/efi/efivars/LoaderInfo-*", "sys/firmware/efi/efivars/SecureBoot-*",
+    "sys/hypervisor/type", "sys/kernel/iommu_groups/*/reserved_regions",
     "sys/kernel/mm/hugepages/*/free_hugepages", "sys/kernel/mm/hugepages/*/nr_hugepages",
     *(f"{folder}/systemd/system/{unit}.service{drop_ins}"
       for folder in ("etc", "run", "usr/lib", "lib")
@@ -49,7 +51,7 @@ FILES = (
 LINKS = (
     "sys/bus/pci/drivers/*/module",
     "sys/class/block/*",
-    "sys/class/net/*", "sys/class/net/*/master",
+    "sys/class/net/*", "sys/class/net/*/master", "sys/class/tty/tty[A-Z]*",
     "sys/class/nvme-subsystem/*/*",
     "sys/kernel/iommu_groups/*/devices/*",
 )  # fmt: skip
@@ -62,7 +64,8 @@ NAMES = (
     "etc/default/grub.d/*", "etc/initramfs-tools",
     "etc/systemd/system/multi-user.target.wants/*", "etc/systemd/system/sockets.target.wants/*",
     "lib/modules/*", "lib/modules/*/vmlinuz",
-    "sys/class/block/*/slaves/*", "sys/class/iommu/*",
+    "proc/spl/kstat/zfs/*/*",
+    "sys/class/block/*/holders/*", "sys/class/block/*/slaves/*", "sys/class/iommu/*",
     "sys/class/net/*/device", "sys/class/net/*/lower_*",
     "sys/firmware", "sys/firmware/acpi/tables/DMAR", "sys/firmware/acpi/tables/IVRS",
     "sys/firmware/efi", "sys/fs/btrfs/*/devices/*",

@@ -16,9 +16,10 @@ from wholecard.core import WholecardError
 from wholecard.core.json_records import MODULE
 from wholecard.host.operations.config_change import HEAD_LINE
 from wholecard.pci import Function, slot_path
+from wholecard.pci.vfio_drivers import PCI_STUB, VFIO_PCI
 
-VFIO = "vfio-pci"
-PARKED = "pci-stub"
+VFIO = VFIO_PCI
+PARKED = PCI_STUB
 
 # The table's first line. A script that reads another first line claims nothing and says so.
 HEAD = "# wholecard-bind 2"
@@ -129,6 +130,31 @@ locate() {
 	place=
 }
 
+# Before any module is loaded: a variant of vfio-pci may bring the native driver along.
+hold() {
+	locate "$1" "$3" "$4"
+	if [ -n "$place" ] && [ "$(driver_of "$place")" != "$5" ]; then
+		echo "$5" > "$place/driver_override"
+	fi
+}
+
+# Loads the module of $driver and sets driver to the name that its driver has. A kernel without a
+# variant of vfio-pci gets vfio-pci itself.
+load() {
+	if ! "$MODPROBE" "$driver"; then
+		case "$driver" in
+		vfio-pci | pci-stub) return ;;
+		esac
+		driver=vfio-pci
+		"$MODPROBE" "$driver"
+	fi
+	for entry in "$SYS/module/$driver/drivers/pci:"*; do
+		if [ -e "$entry" ]; then
+			driver=${entry##*/pci:}
+		fi
+	done
+}
+
 claim() {
 	path=$1 planned=$2 vendor=$3 device=$4 driver=$5
 	locate "$path" "$vendor" "$device"
@@ -151,7 +177,10 @@ claim() {
 		if [ -n "$has" ]; then
 			echo "$address" > "$place/driver/unbind"
 		fi
-		"$MODPROBE" "$driver"
+		load
+		if [ "$driver" != "$5" ]; then
+			echo "$driver" > "$place/driver_override"
+		fi
 		echo "$address" > "$SYS/bus/pci/drivers_probe"
 		has=$(driver_of "$place")
 	fi
@@ -162,21 +191,25 @@ claim() {
 	fi
 }
 
-claim_all() {
+# Calls a function for each line of the table.
+each_line() {
 	read -r head
 	if [ "$head" != "@HEAD@" ]; then
-		say "$TABLE is of another release: nothing is claimed"
-		return
+		return 1
 	fi
 	while read -r path address vendor device driver rest; do
 		case "$path" in
 		"" | "#"*) ;;
-		*) claim "$path" "$address" "$vendor" "$device" "$driver" ;;
+		*) "$1" "$path" "$address" "$vendor" "$device" "$driver" ;;
 		esac
 	done
 }
 
 if [ -r "$TABLE" ]; then
-	claim_all < "$TABLE"
+	if each_line hold < "$TABLE"; then
+		each_line claim < "$TABLE"
+	else
+		say "$TABLE is of another release: nothing is claimed"
+	fi
 fi
 """.replace("@HEAD@", HEAD)

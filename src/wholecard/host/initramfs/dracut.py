@@ -29,9 +29,10 @@ depends() {
 installkernel() {
 	# A host-only image takes what is loaded now, and vfio-pci may not be.
 	hostonly='' instmods vfio-pci vfio_iommu_type1
-	if grep -qs 'pci-stub$' "${dracutsysrootdir-}/etc/wholecard/bind"; then
-		hostonly='' instmods pci-stub
-	fi
+	# pci-stub, and variants of vfio-pci.
+	for driver in $(sed -n 's/^[^#].* //p' "${dracutsysrootdir-}/etc/wholecard/bind" | sort -u); do
+		hostonly='' instmods "$driver"
+	done
 }
 
 install() {

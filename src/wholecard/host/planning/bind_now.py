@@ -6,26 +6,26 @@ from collections.abc import Iterable
 
 from wholecard.core import Action, Finding, Plan, RefusedError, Severity
 from wholecard.host.checks.iommu import check_iommu
+from wholecard.host.checks.kernel import container_modules
 from wholecard.host.facts.host import Host
-from wholecard.host.initramfs.claim_script import PARKED, VFIO
+from wholecard.host.initramfs.claim_script import PARKED
 from wholecard.host.operations.bind_driver import BindDriver
 from wholecard.host.operations.load_module import LoadModule
 from wholecard.host.operations.registry import operation_of
 from wholecard.host.planning.device_bindings import refuse_nameless
 from wholecard.pci import Function
-
-_MODULES = {VFIO: ("vfio_pci", "vfio_iommu_type1"), PARKED: ("pci_stub",)}
+from wholecard.pci.vfio_drivers import module_of
 
 
 def plan_now(
     host: Host, functions: Iterable[Function], parked: Iterable[Function] = ()
 ) -> tuple[Action, ...]:
-    """What binds `functions` to vfio-pci and `parked` to pci-stub now; empty where all are bound.
+    """What binds `functions` to VFIO and `parked` to pci-stub now; empty where all are bound.
 
     Raises RefusedError where the IOMMU is off, and where an endpoint that shares a group with one
     of `functions` would not be bound; WholecardError where a function has no ids.
     """
-    drivers = dict.fromkeys(functions, VFIO)
+    drivers = {function: function.guest_driver for function in functions}
     drivers.update(dict.fromkeys(parked, PARKED))
     bindings = [
         _binding(function, driver)
@@ -41,7 +41,7 @@ def plan_now(
             "Apply without --now, then reboot: the functions are bound at boot.",
         )
     _refuse_left_behind(host, drivers)
-    modules = dict.fromkeys(module for b in bindings for module in _MODULES[b.driver])
+    modules = dict.fromkeys(module for b in bindings for module in _modules(host, b.driver))
     return (
         *(_loading(module) for module in modules if module not in host.boot.builtin),
         *(_action(binding) for binding in bindings),
@@ -68,6 +68,12 @@ def _binding(function: Function, driver: str) -> BindDriver:
         former_driver=function.driver,
         former_override=function.driver_override,
     )
+
+
+def _modules(host: Host, driver: str) -> tuple[str, ...]:
+    """What must be loaded before a function is bound, and given to a guest."""
+    container = () if driver == PARKED else container_modules(host)
+    return (module_of(driver), *container)
 
 
 def _loading(module: str) -> Action:

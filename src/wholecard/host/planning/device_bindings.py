@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from wholecard.core import Finding, RefusedError, Severity, WholecardError
 from wholecard.host.checks.display import check_bmc
 from wholecard.host.checks.function import check_virtual_functions
+from wholecard.host.checks.iommu import check_hypervisor
 from wholecard.host.checks.iommu_group import check_together, check_uses
+from wholecard.host.checks.vfio_refusal import (
+    check_denied,
+    check_direct,
+    check_groupless,
+    check_loadable,
+)
 from wholecard.host.desired_state import DesiredState, card_lines, desired_cards
 from wholecard.host.facts.host import Host
 from wholecard.host.initramfs.claim_script import PARKED, VFIO, Claim
@@ -22,6 +29,8 @@ def claims(host: Host, desired: DesiredState) -> tuple[Claim, ...]:
 def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, str], ...]:
     """Every function of the desired cards, the companions and the parked ones, with a driver.
 
+    That is vfio-pci, this kernel's variant of it for the function, or pci-stub.
+
     Raises RefusedError when an endpoint that shares a card's group would not be bound, when the
     host itself uses a function, or when it cannot be bound at all; WholecardError when a card is
     gone or a function has no ids.
@@ -35,9 +44,14 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     drivers = _drivers(cards, desired)
     _refuse(
         [
+            *check_hypervisor(host),
             *_unbindable(host, drivers),
             *check_uses(host, cards, desired),
             *check_bmc(cards),
+            *check_direct(host, cards, desired),
+            *check_groupless(host, cards, desired),
+            *check_loadable(host, cards, desired),
+            *check_denied(host, cards, desired),
             *check_virtual_functions(cards),
             *check_together(host, cards, desired),
             *_split_groups(host, cards, drivers),
@@ -46,18 +60,22 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     functions = [function for function in host.functions if function.address in drivers]
     refuse_nameless(functions)
     functions.sort(key=lambda function: function.address)
-    return tuple((function, drivers[function.address]) for function in functions)
+    return tuple(
+        (function, PARKED if drivers[function.address] == PARKED else function.guest_driver)
+        for function in functions
+    )
 
 
 def _drivers(cards: tuple[Card, ...], desired: DesiredState) -> dict[Address, str]:
-    """The driver of each function to bind, by address."""
+    """vfio-pci, which stands for its variants too, or pci-stub for each function to bind."""
     drivers = {function.address: VFIO for card in cards for function in card.functions}
     drivers.update({Address.parse(text): VFIO for text in desired.companions})
     drivers.update({Address.parse(text): PARKED for text in desired.parked})
     return drivers
 
 
-def _refuse(findings: Sequence[Finding]) -> None:
+def _refuse(results: Sequence[Finding]) -> None:
+    findings = [finding for finding in results if finding.severity is Severity.ERROR]
     if findings:
         split = any(finding.rule in ("WC104", "WC107") for finding in findings)
         raise RefusedError(

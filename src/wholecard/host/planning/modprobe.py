@@ -35,12 +35,12 @@ def modprobe_text(
     One softdep for each module that claims a function now or would by its alias; modules built
     into the kernel are left out, for they are never loaded. Raises WholecardError for a name that
     is no module's. `present` is the file's text now: when
-    vfio-pci has a function, the driver that it had before can no longer be seen, so the softdeps
+    VFIO has a function, the driver that it had before can no longer be seen, so the softdeps
     in the file are kept. `blacklist` are modules that must never be loaded by their aliases.
     """
     functions = tuple(functions)
     modules = {module for function in functions for module in natives(function)}
-    if any(function.driver == "vfio-pci" for function in functions):
+    if any(function.is_on_vfio for function in functions):
         modules.update(_SOFTDEP.findall(present))
     modules -= {*builtin, *NOT_NATIVE}
     strangers = [name for name in (*modules, *blacklist) if not _NAME.fullmatch(name)]

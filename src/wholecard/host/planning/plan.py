@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from wholecard.core import Action, Plan, UsageError, WholecardError
 from wholecard.host.bootloaders.registry import LOADERS, BootState, loader_named
+from wholecard.host.checks.iommu import no_iommu_text
 from wholecard.host.config_files import IN_INITRAMFS, MODPROBE, MODULES_LOAD, TABLE, FileText
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
@@ -66,14 +67,11 @@ def _desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> K
     groups = [*isolation_groups(desired.isolated_cpus)]
     if desired.hugepages:
         groups.append(hugepage_group(command_line.words(next_line), desired.hugepages))
-    if host.iommu.kind is None:
+    if host.iommu.kind not in ARGUMENTS:
         if host.iommu.on:
             return KernelArgs(groups=tuple(groups))
-        raise WholecardError(
-            "the firmware announces no IOMMU",
-            "It has no ACPI table DMAR (Intel VT-d) or IVRS (AMD-Vi).",
-            "Switch on VT-d or AMD-Vi in the firmware setup.",
-        )
+        message, fix = no_iommu_text(host)
+        raise WholecardError("there is no IOMMU that arguments switch on", message, fix)
     return dataclasses.replace(ARGUMENTS[host.iommu.kind], groups=tuple(groups))
 
 

@@ -11,13 +11,8 @@ from wholecard.nova.lint.json_positions import Path
 from wholecard.nova.lint.service import Facts, GivenDevice, ReadSpec, Service, Value
 from wholecard.nova.match import Device, PlacementError, Spec, providers_of
 from wholecard.pci import Function, is_bmc_display
+from wholecard.pci.vfio_drivers import VFIO_PCI
 
-# linux: drivers/vfio/pci/*/Kconfig. Variant drivers transfer a function's state.
-_VARIANTS = frozenset({
-    "mlx5_vfio_pci", "mlx5-vfio-pci", "hisi_acc_vfio_pci", "hisi-acc-vfio-pci", "pds_vfio_pci",
-    "pds-vfio-pci", "virtiovf_pci", "virtio-vfio-pci", "nvgrace_gpu_vfio_pci",
-    "nvgrace-gpu-vfio-pci", "qat_vfio_pci", "qat-vfio-pci", "xe_vfio_pci", "xe-vfio-pci",
-})  # fmt: skip
 # Vendors of GPUs, network cards and disks, which are the devices given to guests.
 _VENDORS = frozenset({"10de", "1002", "1022", "8086", "15b3", "14e4", "144d", "1af4", "1ed5"})
 
@@ -265,14 +260,14 @@ def _of_driver(given: GivenDevice, function: Function, spec: ReadSpec) -> Iterat
     bound = f"{function.address} of {given.facts.name} has {function.driver or 'no driver'} bound"
     # On the VFs of vGPU cards NVIDIA's own driver can migrate (nova, virtual-gpu documentation).
     is_vgpu = function.driver == "nvidia" and function.physfn is not None
-    is_variant = is_vgpu or function.driver in _VARIANTS
-    if tags.get("managed") == "false" and not (is_variant or function.driver == "vfio-pci"):
+    transfers = is_vgpu or (function.is_on_vfio and function.driver != VFIO_PCI)
+    if tags.get("managed") == "false" and not (transfers or function.is_on_vfio):
         yield entry_diagnostic(
             "WC256", spec.value.at_value((*spec.path, "managed")),
             f"{bound}, and with managed false libvirt binds nothing: the server does not start",
             "Bind vfio-pci or the variant driver at boot, or remove managed.",
         )  # fmt: skip
-    if tags.get("live_migratable") == "true" and not is_variant:
+    if tags.get("live_migratable") == "true" and not transfers:
         yield entry_diagnostic(
             "WC257", spec.value.at_value((*spec.path, "live_migratable")),
             f"{bound}, which cannot transfer its state: a live migration fails",
