@@ -106,7 +106,8 @@ class CardKind(Model):
     one policy today, and the default, is `whole`."""
     companion: bool = False
     """Whether this is a function that is given in addition to a card's own, such as its audio, and
-    that a flavor can ask for."""
+    that a flavor can ask for. A host with more than one such card is refused: nova would mix their
+    functions."""
     select: Literal["auto", "ids", "address"] = "auto"
     """How device_spec names the functions on a host: by `ids`, by `address`, or `auto`: by ids
     where no other function on the host has the same ones."""

@@ -31,6 +31,10 @@ from wholecard.nova.desired.unsupported import UnsupportedError
 
 GPU = {"match": [{"vendor": "10de", "product": "2330"}]}
 RTXS = {"match": [{"vendor": "10de", "product": "2684"}]}
+SOUND = {"match": [{"vendor": "10de", "product": "22ba"}], "companion": True}
+ONE_CARD = host(
+    [function("0000:41:00.0", H100, sriov=16), function("0000:41:00.1", AUDIO, "040300")]
+)
 ONE_OF_TWO = host(
     [
         *own(),
@@ -84,11 +88,63 @@ def test_a_card_of_the_hosts_own_makes_addresses() -> None:
 
 def test_a_companion_is_given_where_a_kind_says_so() -> None:
     """`companion: true` lists the audio functions, under an alias of their own."""
-    sound = {"match": [{"vendor": "10de", "product": "22ba"}], "companion": True}
-    made = configs({"h100": GPU, "sound": sound})
+    made = configs({"h100": GPU, "sound": SOUND}, {"gpu-01": FACTS["gpu-01"], "one": ONE_CARD})
     assert len(specs(made["gpu-01"])) == 1
-    assert specs(made["gpu-02"])[1] == {"vendor_id": "10de", "product_id": "22ba"}
+    assert specs(made["one"])[1] == {"vendor_id": "10de", "product_id": "22ba"}
     assert aliases(made["gpu-01"])[1]["device_type"] == "type-PCI"
+    assert (made["gpu-01"].companions, made["one"].companions) == ((), ("sound",))
+
+
+@pytest.mark.parametrize(
+    ("functions", "problem"),
+    [
+        pytest.param(("41:00.0", "41:00.1"), "", id="one card"),
+        pytest.param(("41:00.0", "42:00.0"), "", id="two cards without companions"),
+        pytest.param(("41:00.0", "41:00.1", "42:00.0", "42:00.1"), "cards.sound is a companion on "
+                     "a", id="two cards with companions"),
+        pytest.param(("41:00.0", "41:00.1", "42:00.0"), "cards.sound is a companion on a",
+                     id="a companion of one of two cards: the other GPU may come with it"),
+        pytest.param(("41:00.0", "42:00.1"), "", id="a companion of no card that is given"),
+        pytest.param(("41:00.0", "41:00.2", "42:00.0", "42:00.2"), "cards.h gives several "
+                     "functions of one card on a", id="two GPUs in each slot"),
+    ],
+)  # fmt: skip
+def test_functions_that_nova_would_mix(functions: tuple[str, ...], problem: str) -> None:
+    """Parts of a card are refused where nova could take those of two cards (measured, nova 34)."""
+    facts = {
+        "a": host(
+            [
+                function(f"0000:{name}", AUDIO, "040300")
+                if name.endswith(".1")
+                else function(f"0000:{name}", H100, sriov=16)
+                for name in functions
+            ]
+        )
+    }
+    has_sound = any(name.endswith(".1") for name in functions)
+    kinds = {"h": GPU, "sound": SOUND} if has_sound else {"h": GPU}
+    if not problem:
+        configs(kinds, facts)
+        return
+    with pytest.raises(UnsupportedError, match=problem):
+        configs(kinds, facts)
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_refused"),
+    [({}, True), ({"h": 1, "sound": 1}, False), ({"h": 4, "sound": 4}, True),
+     ({"h": 4, "sound": 1}, True), ({"h": 4, "sound": 0}, False), ({"h": 1}, True)],
+)  # fmt: skip
+def test_companions_without_facts(counts: dict[str, int], is_refused: bool) -> None:
+    """Without facts the site has to say that a host has one card and one companion."""
+    cards = {"h": {**GPU, "device_type": "type-PF"}, "sound": {**SOUND, "device_type": "type-PCI"}}
+    hosts = {"a": {"cards": counts}}
+    if not is_refused:
+        assert len(specs(configs(cards, {}, hosts=hosts)["a"])) == 2
+        return
+    with pytest.raises(UnsupportedError) as caught:
+        configs(cards, {}, hosts=hosts)
+    assert all(request.facts_missing for request in caught.value.requests)
 
 
 def test_a_vendor_alone_gives_its_cards_and_nothing_else() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -249,3 +250,18 @@ def test_free_devices() -> None:
     assert free_devices(family, {VF.address}) == (VDPA, CARD)
     assert free_devices(family, {CARD.address}) == (NIC, VF, VDPA)
     assert free_devices(family, ()) == family
+
+
+@pytest.mark.parametrize("tag", ["count", "devices"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_tag_that_nova_overwrites(tag: str, first: bool) -> None:
+    """A device with a tag `count` makes a pool, and later ones without the tag come into it."""
+    one = {"address": "0000:41:00.0", tag: "7"}
+    other = {"vendor_id": "10de"}
+    devices = (CARD, FAR_CARD) if first else (FAR_CARD, CARD)
+    near = [replace(device, numa_node=0) for device in devices]
+    # Since 2023.1 each address has a pool of its own.
+    rules = rules_for(26)
+    pools = Pools.of(near, specs(one, other, rules=rules), rules, host_cells=CELLS).pools
+    assert [pool.count for pool in pools] == ([2] if first else [1, 1])
+    assert all(tag not in pool.keys for pool in pools)

@@ -14,6 +14,7 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.host.facts.host import Host
 from wholecard.nova.desired.card_quotas import limited_classes, quota_driver
+from wholecard.nova.desired.companion_kinds import refuse_mixed_cards
 from wholecard.nova.desired.device_selection import (
     OmittedFunction,
     SelectedDevices,
@@ -47,6 +48,7 @@ def pci_configs(
         raise UnsupportedError(unsupported_ones)
     selected = select_devices(site, facts)
     without_facts = tuple(hosts_without_facts(site, facts))
+    refuse_mixed_cards(site, selected, facts, without_facts)
     most, hosts = _card_counts(site, selected, without_facts)
     use = placement_use(site, release, most)
     if use.report:
@@ -78,6 +80,7 @@ def pci_configs(
             quota_driver=driver,
             limited=tuple(dict.fromkeys(limited.values())),
             omitted=_omitted(host, selected),
+            companions=_companions(site, host, selected, without_facts),
         )
         for host, device_specs in specs.items()
     }
@@ -148,6 +151,15 @@ def _specs(
 def _omitted(host: str, selected: tuple[SelectedDevices, ...]) -> tuple[OmittedFunction, ...]:
     on_host = (devices.omitted for devices in selected if devices.host == host)
     return tuple(dict.fromkeys(function for omitted in on_host for function in omitted))
+
+
+def _companions(
+    site: Site, host: str, selected: tuple[SelectedDevices, ...], without_facts: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The kinds of companions that the host gives; those of the site where it has no facts."""
+    given = {devices.kind for devices in selected if devices.host == host and devices.functions}
+    kinds = site.cards if host in without_facts else given
+    return tuple(kind for kind in site.cards if site.cards[kind].companion and kind in kinds)
 
 
 def _card_counts(

@@ -55,7 +55,8 @@ class PciConfig:
     reporting; both count only where the release has them. `cards_per_host` is the largest number
     of cards of a kind on a host, `hosts` the number of hosts with cards; 0 leaves tuning out.
     `quota_driver` is written where it is given, `limited` are the resource classes that need a
-    registered limit with unified limits. `omitted` are functions of this host, for a comment.
+    registered limit with unified limits. `omitted` are functions of this host, `companions` the
+    kinds of companions that it gives, for a comment.
     """
 
     device_specs: tuple[PciDeviceSpec, ...]
@@ -67,6 +68,7 @@ class PciConfig:
     quota_driver: str | None = None
     limited: tuple[str, ...] = ()
     omitted: tuple[OmittedFunction, ...] = ()
+    companions: tuple[str, ...] = ()
 
 
 def required_options(
@@ -154,9 +156,7 @@ def _cards(pci: PciConfig) -> Iterator[RequiredOption]:
         yield RequiredOption(
             by_name("device_spec"),
             tuple(spec.to_json() for spec in pci.device_specs),
-            "The functions that this host may give to servers. The companions of a card are bound "
-            "to vfio-pci and are not in this list, or nova would give them to servers one by one."
-            + omitted,
+            f"The functions that this host may give to servers. {_companions_reason(pci)}{omitted}",
         )
     if pci.aliases:
         yield RequiredOption(
@@ -170,6 +170,19 @@ def _cards(pci: PciConfig) -> Iterator[RequiredOption]:
         by_name("report_in_placement"),
         (_boolean(pci.report_in_placement),),
         "Each function becomes a resource provider in Placement. It cannot be turned off again.",
+    )
+
+
+def _companions_reason(pci: PciConfig) -> str:
+    """Why companions are left out, or why this host may give them."""
+    if pci.companions:
+        return (
+            f"The host has one card with {', '.join(pci.companions)}, so nova cannot mix its "
+            "functions with those of another."
+        )
+    return (
+        "The companions of a card are bound to vfio-pci and are not in this list, or nova would "
+        "give them to servers one by one."
     )
 
 

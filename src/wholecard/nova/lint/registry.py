@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wholecard.nova.lint.checks import (
     alias,
     amounts,
+    card_parts,
     device_spec,
     file,
     filters,
@@ -55,7 +56,6 @@ OF_A_SERVICE: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (
     inventory.check_ids,
     inventory.check_nothing,
     inventory.check_host_own,
-    inventory.check_companions,
     inventory.check_never,
     inventory.check_reported,
     inventory.check_drivers,
@@ -72,6 +72,7 @@ OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Diagnostic]], ...] = (
     roles.check_alias_everywhere,
     roles.check_in_placement,
     roles.check_reporting,
+    card_parts.check_parts,
     amounts.check_tuning,
 )
 OF_ALL_AND_THE_HOSTS: tuple[Callable[[Sequence[Service], Known], Iterator[Diagnostic]], ...] = (

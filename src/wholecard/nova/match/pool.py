@@ -67,11 +67,13 @@ def pools_of(devices: Iterable[Device], specs: Sequence[Spec], rules: Rules) -> 
         if spec is None:
             continue
         keys = _keys(device, spec, rules)
-        # nova overwrites a tag named count or devices, and then never finds the same pool again.
+        # nova/pci/stats.py, `_find_pool`: a device with a tag named count or devices never finds a
+        # pool. The pool that it makes has no such tag any more, for
+        # nova overwrites it, and takes in later devices that are the same but for it.
         overwritten = keys.keys() & _OWN
         pool = None if overwritten else next((one for one in pools if _same(one.keys, keys)), None)
         if pool is None:
-            pool = Pool(keys, 0, ())
+            pool = Pool({key: value for key, value in keys.items() if key not in _OWN}, 0, ())
             pools.append(pool)
             pools.sort(key=lambda pool: pool.width)
         pool.count += 1

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import pytest
 
+from support.hosts import by_slot
 from support.lint_hosts import ALIAS, FILTERS, H100, function, h100, host, only, rules, service
 from support.nova_conf import parsed
 from wholecard.core import Severity
 from wholecard.core.releases import release
 from wholecard.nova.lint import Facts, Service, lint
+from wholecard.pci import Function, IommuGroup
 
 REPORT = "[pci]\nreport_in_placement = true\n"
 
@@ -249,3 +254,70 @@ def test_settings_that_all_services_would_take() -> None:
         assert alone in own
         assert "[DEFAULT]" not in common
         assert "[scheduler]" in common
+
+
+def _rtx(*slots: str, audio: bool = True, group: Callable[..., Any] = by_slot) -> Facts:
+    """A host of RTX cards, each a GPU and its audio function, on vfio-pci."""
+    functions = [
+        member
+        for slot in slots
+        for member in (
+            function(f"{slot}.0", "10de:1e30", "030000", driver="vfio-pci"),
+            *([function(f"{slot}.1", "10de:10f7", "040300", driver="vfio-pci")] * audio),
+        )
+    ]
+    return Facts("g", host(*functions, group=group))
+
+
+GPU_SPEC = 'device_spec = {"vendor_id": "10de", "product_id": "1e30"}'
+AUDIO_SPEC = 'device_spec = {"vendor_id": "10de", "product_id": "10f7"}'
+BOTH_SPEC = 'device_spec = {"vendor_id": "10de"}'
+GPU_ALIAS = 'alias = {"name": "rtx", "vendor_id": "10de", "product_id": "1e30"}'
+AUDIO_ALIAS = 'alias = {"name": "rtx-audio", "vendor_id": "10de", "product_id": "10f7"}'
+ONE, TWO = ("0000:41:00",), ("0000:41:00", "0000:42:00")
+
+
+def _all_in_one_group(functions: Iterable[Function]) -> tuple[IommuGroup, ...]:
+    return (IommuGroup(7, tuple(functions)),)
+
+
+@pytest.mark.parametrize(
+    ("lines", "facts", "severity"),
+    [
+        pytest.param([GPU_SPEC, AUDIO_SPEC, GPU_ALIAS, AUDIO_ALIAS], _rtx(*TWO), Severity.ERROR,
+                     id="each function its device_spec and alias, two cards"),
+        pytest.param([GPU_SPEC, AUDIO_SPEC, GPU_ALIAS, AUDIO_ALIAS], _rtx(*ONE), None,
+                     id="the same on a host with one card"),
+        pytest.param([BOTH_SPEC, GPU_ALIAS, AUDIO_ALIAS], _rtx(*TWO), Severity.ERROR,
+                     id="one device_spec for all, two cards"),
+        pytest.param([BOTH_SPEC, GPU_ALIAS, AUDIO_ALIAS], _rtx(*ONE), None,
+                     id="one device_spec for all, one card, and an alias says that it is meant"),
+        pytest.param([BOTH_SPEC, GPU_ALIAS], _rtx(*TWO), Severity.WARNING,
+                     id="no alias asks for the companion"),
+        pytest.param([BOTH_SPEC], _rtx(*ONE), Severity.WARNING, id="one device_spec takes all"),
+        pytest.param([GPU_SPEC, AUDIO_SPEC], _rtx(*TWO), Severity.ERROR, id="no alias is known"),
+        pytest.param([GPU_SPEC, AUDIO_SPEC], _rtx(*ONE), None, id="no alias, one card"),
+        pytest.param([GPU_SPEC, GPU_ALIAS], _rtx(*TWO), None, id="the GPUs alone"),
+        pytest.param([GPU_SPEC, GPU_ALIAS], _rtx(*TWO, group=_all_in_one_group),
+                     Severity.WARNING, id="two GPUs of one group"),
+        pytest.param(
+            [f'device_spec = {{"address": "{slot}.{number}", "set": "{slot}"}}'
+             for slot in TWO for number in (0, 1)], _rtx(*TWO), None,
+            id="a tag of its own for each card"),
+    ],
+)  # fmt: skip
+def test_parts_of_a_card(lines: list[str], facts: Facts, severity: Severity | None) -> None:
+    """WC250 looks over all device_specs and aliases together, and knows hosts with one card."""
+    found = [one for one in lint([on("\n".join(["[pci]", *lines, ""]), facts)])
+             if one.finding.rule == "WC250"]  # fmt: skip
+    assert [one.finding.severity for one in found] == ([severity] if severity else [])
+
+
+def test_aliases_of_the_api_count_for_a_compute() -> None:
+    """The alias for a companion is found in nova-api's file where the compute's has none."""
+    compute = on(f"[pci]\n{GPU_SPEC}\n{AUDIO_SPEC}\n", _rtx(*TWO))
+    text = f"[pci]\n{GPU_ALIAS}\n{AUDIO_ALIAS}\n".encode()
+    api = Service(parsed(text, "api.conf"), release("2025.2"), "api")
+    (found,) = [one for one in lint([api, compute]) if one.finding.rule == "WC250"]
+    assert (found.path, found.roles) == ("compute.conf", ("compute",))
+    assert "the alias rtx-audio asks for them" in found.finding.message

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from wholecard.nova.conf.conf_file import ConfEntry, ConfFile
 from wholecard.nova.conf.service_conf import NovaConf, as_boolean
-from wholecard.nova.lint.checks import alias, device_spec, filters, inventory
+from wholecard.nova.lint.checks import alias, card_parts, device_spec, filters, inventory
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.service import LONGEST_VALUE, Service
 from wholecard.nova.options import Option, Spelling
@@ -23,7 +23,7 @@ _OF_JSON: tuple[Check, ...] = (device_spec.check_json, device_spec.check_form)
 _OF_A_SPEC: tuple[Check, ...] = (
     device_spec.check_keys, device_spec.check_refused, device_spec.check_prefixes,
     device_spec.check_everything, inventory.check_ids, inventory.check_nothing,
-    inventory.check_host_own, inventory.check_companions,
+    inventory.check_host_own, card_parts.check_alone,
     inventory.check_reported, inventory.check_drivers,
 )  # fmt: skip
 _OF_AN_ALIAS: tuple[Check, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from wholecard.core import Severity
 from wholecard.core.capabilities import Capability
@@ -10,7 +10,7 @@ from wholecard.nova.lint.diagnostic import Diagnostic, TextEdit, entry_diagnosti
 from wholecard.nova.lint.json_positions import Path
 from wholecard.nova.lint.service import Facts, GivenDevice, ReadSpec, Service, Value
 from wholecard.nova.match import Device, PlacementError, Spec, providers_of
-from wholecard.pci import Card, Function, is_bmc_display
+from wholecard.pci import Function, is_bmc_display
 
 # linux: drivers/vfio/pci/*/Kconfig. Variant drivers transfer a function's state.
 _VARIANTS = frozenset({
@@ -122,7 +122,7 @@ def _why_not_of_ids(spec: Spec, devices: list[Device]) -> tuple[str, str]:
     return f"with these ids it has {listed(addresses)}", _LSPCI
 
 
-def _counting(service: Service) -> Iterator[tuple[GivenDevice, Function, ReadSpec]]:
+def counting(service: Service) -> Iterator[tuple[GivenDevice, Function, ReadSpec]]:
     """Every given device with its function, and the device_spec that counts for it."""
     functions = {
         (facts.name, str(function.address)): function
@@ -136,7 +136,7 @@ def _counting(service: Service) -> Iterator[tuple[GivenDevice, Function, ReadSpe
 def check_host_own(service: Service) -> Iterator[Diagnostic]:
     """Devices that belong to the host: its disk, its link, its remote console, its display."""
     seen: set[tuple[str, int]] = set()
-    for given, function, spec in _counting(service):
+    for given, function, spec in counting(service):
         for rule, message in _belongs(given.facts, function):
             # A device_spec for the whole host gets each rule once.
             if (rule, id(spec)) not in seen:
@@ -160,36 +160,6 @@ def _belongs(facts: Facts, function: Function) -> Iterator[tuple[str, str]]:
         yield "WC248", f"{function.ids}, {display}: {effect}"
     elif function.boot_vga:
         yield "WC249", "on which the firmware and the console draw"
-
-
-def check_companions(service: Service) -> Iterator[Diagnostic]:
-    """Functions of a card that are no GPU, given one by one."""
-    for spec, given in _of_cards(service):
-        companions = [
-            f"{function.address} ({function.class_name or function.class_code})"
-            for card, function in given
-            if card.gpu and not function.is_display
-        ]
-        # A device_spec for companions alone is meant so.
-        if companions and any(function.is_display for _, function in given):
-            yield entry_diagnostic(
-                "WC250", spec.value.at_value(spec.path),
-                f"gives {listed(companions)} besides the GPU: nova gives each of them alone, and "
-                "cannot keep a card together",
-                "Name the GPU alone by its product_id or its function (.0), and bind the others to "
-                "vfio-pci.",
-            )  # fmt: skip
-
-
-def _of_cards(service: Service) -> Iterable[tuple[ReadSpec, list[tuple[Card, Function]]]]:
-    """Each device_spec that counts, with the functions of cards that it gives, VFs left out."""
-    # By identity: the same object may be in the file twice.
-    by_spec: dict[int, tuple[ReadSpec, list[tuple[Card, Function]]]] = {}
-    for given, function, spec in _counting(service):
-        card = given.facts.host.card_of(function.address)
-        if card is not None and function.physfn is None:
-            by_spec.setdefault(id(spec), (spec, []))[1].append((card, function))
-    return by_spec.values()
 
 
 def check_never(service: Service) -> Iterator[Diagnostic]:
@@ -270,7 +240,7 @@ def check_drivers(service: Service) -> Iterator[Diagnostic]:
     if not service.rules.has(Capability.LIVE_MIGRATABLE):
         return
     seen: set[tuple[str, int]] = set()
-    for given, function, spec in _counting(service):
+    for given, function, spec in counting(service):
         for diagnostic in _of_driver(given, function, spec):
             if (diagnostic.finding.rule, id(spec)) not in seen:
                 seen.add((diagnostic.finding.rule, id(spec)))

@@ -1,0 +1,110 @@
+"""Kinds of card that nova would give apart: refused, because a server gets a whole card. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wholecard.host.facts.host import Host
+from wholecard.nova.desired.device_selection import SelectedDevices
+from wholecard.nova.desired.unsupported import Unsupported, UnsupportedError
+from wholecard.nova.desired.whole_cards import CardInParts, cards_in_parts
+from wholecard.site.model import Site
+
+_WHY = (
+    "nova gives each function alone and does not know which belong to one card: one server gets "
+    "the GPU of one card and a function of the other, and the next server cannot start."
+)
+_MOST_HOSTS = 3
+
+
+def cards_given_in_parts(
+    selected: tuple[SelectedDevices, ...], facts: Mapping[str, Host]
+) -> dict[str, tuple[CardInParts, ...]]:
+    """The cards of each host of which a site gives several functions; labels are the kinds."""
+    return {
+        name: cards_in_parts(
+            host,
+            {
+                function.address: (devices.kind,)
+                for devices in selected
+                if devices.host == name
+                for function in devices.functions
+                if function.physfn is None
+            },
+        )
+        for name, host in facts.items()
+    }
+
+
+def refuse_mixed_cards(
+    site: Site,
+    selected: tuple[SelectedDevices, ...],
+    facts: Mapping[str, Host],
+    without_facts: tuple[str, ...],
+) -> None:
+    """Raises UnsupportedError for kinds with which nova mixes the functions of several cards.
+
+    A host may give a card and its companions where it has one such card. Two cards that share an
+    IOMMU group are another matter: `site_checks` warns of them.
+    """
+    hosts: dict[str, list[str]] = {}
+    for name, cards in cards_given_in_parts(selected, facts).items():
+        for kind in _mixed_kinds(cards):
+            hosts.setdefault(kind, []).append(name)
+    requests = [_mixed(site, kind, hosts[kind]) for kind in site.cards if kind in hosts]
+    requests += _not_known(site, without_facts)
+    if requests:
+        raise UnsupportedError(requests)
+
+
+def _mixed_kinds(cards: tuple[CardInParts, ...]) -> set[str]:
+    """The kinds that a person has to change: companions, or a kind with two GPUs of one slot."""
+    kinds: set[str] = set()
+    for card in cards:
+        if not card.mixed or not (card.is_one_slot or card.companions):
+            continue
+        change = card.companions or card.displays
+        kinds.update(*(card.labels[function.address] for function in change))
+    return kinds
+
+
+def _mixed(site: Site, kind: str, hosts: list[str]) -> Unsupported:
+    more = f" and {len(hosts) - _MOST_HOSTS} more hosts" if len(hosts) > _MOST_HOSTS else ""
+    where = f"{', '.join(hosts[:_MOST_HOSTS])}{more}"
+    if site.cards[kind].companion:
+        return Unsupported(
+            ("cards", kind, "companion"),
+            f"cards.{kind} is a companion on {where}, where more than one card has it",
+            _WHY,
+            f"Remove the kind {kind}, from the flavors too: a server gets the GPU, and the card's "
+            "other functions stay bound to vfio-pci. Only a host with one such card can give both.",
+        )
+    return Unsupported(
+        ("cards", kind, "match"),
+        f"cards.{kind} gives several functions of one card on {where}",
+        _WHY,
+        "Match one function of each card, by its product or by address.",
+    )
+
+
+def _not_known(site: Site, without_facts: tuple[str, ...]) -> Iterator[Unsupported]:
+    """Companions on hosts without facts, unless the site has one card and one companion there."""
+    for kind, card in site.cards.items():
+        limits = [frozenset(match.hosts) for match in card.match]
+        for name in without_facts if card.companion else ():
+            if all(limit and name not in limit for limit in limits):
+                continue
+            counts = site.hosts[name].cards if name in site.hosts else {}
+            gpus = [counts.get(other, 0) for other in site.cards if not site.cards[other].companion]
+            if kind in counts and (counts[kind] == 0 or max(counts[kind], sum(gpus)) == 1):
+                continue
+            yield Unsupported(
+                ("cards", kind, "companion"),
+                f"cards.{kind}: whether one card alone has it is not known"
+                + (f" for {name}" if name else ""),
+                _WHY,
+                "Name the host's facts (hosts.NAME.facts), write that it has one card and one "
+                f"{kind} (hosts.NAME.cards), or remove the kind.",
+                facts_missing=True,
+            )
+            break
