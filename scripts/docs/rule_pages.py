@@ -17,7 +17,7 @@ from wholecard.core.rules import RULES, Rule
 ROOT = Path(__file__).parents[2]
 # The headings of the table and of the navigation, by how the codes below them begin.
 HEADINGS = {
-    "Host": r"WC1", "nova.conf": r"WC2", "Explain": r"WC3[0-2]", "Cloud": r"WC3[3-9]",
+    "Host": r"WC1", "nova.conf": r"WC2", "Explain": r"WC3[0-24]", "Cloud": r"WC33",
     "Guest": r"WC4", "Audit": r"WC5",
 }  # fmt: skip
 _COLUMNS = "| code | rule | severity | `--fix` | since |\n| --- | --- | --- | --- | --- |\n"

@@ -74,7 +74,7 @@ def test_flavor_of_the_site(
     )
     argv = ["explain", "--site", str(tmp_path / "site.yaml"), "--flavor", "g1.h100",
             "--conf", f"api={files / 'api.conf'}", "--json"]  # fmt: skip
-    assert run_app(argv) == 0
+    assert run_app(argv) == 4
     data = json.loads(capsys.readouterr().out)
     assert data["release"] == "2025.2"
     assert data["checks"][0]["seen"] == [f"{tmp_path / 'site.yaml'}:8"]
@@ -114,7 +114,7 @@ def test_a_misspelled_flavor(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     err = capsys.readouterr().err
     assert f"{tmp_path / 'site.yaml'} has no flavor h100x" in err
     assert "Did you mean 'h100x1'?" in err
-    assert run_app([*argv, "--spec", "pci_passthrough:alias=h100:1"]) == 0
+    assert run_app([*argv, "--spec", "pci_passthrough:alias=h100:1"]) == 4
     assert capsys.readouterr().out.startswith("flavor h100x ")
 
 

@@ -560,7 +560,7 @@ CASES: dict[str, Case] = {
     ),
     "known-bug-that-is-fixed": (
         lambda: cloud(series="zed", refusal=said(EMPTY_POOL)),
-        "g1.h100 WC329 error",
+        "gpu-01 WC318 error",
     ),
     "little-known": (
         lambda: cloud(api=None, scheduler=None, placement=None, hosts=(HostEvidence("gpu-01"),)),

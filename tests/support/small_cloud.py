@@ -61,7 +61,9 @@ def card(
     address: str, node: int | None = 0, ids: tuple[str, str] = H100, sriov: int = 16
 ) -> Function:
     """A function that is a GPU."""
-    return hosts.function(address, ":".join(ids), numa_node=node, sriov_total=sriov)
+    return hosts.function(
+        address, ":".join(ids), numa_node=node, sriov_total=sriov, driver="vfio-pci"
+    )
 
 
 CARDS = (card("0000:41:00.0", 0), card("0000:c1:00.0", 1))
@@ -79,6 +81,7 @@ def facts(
     memory = tuple((node, gib * GIB) for node, _ in cpus)
     return hosts.host(
         *functions,
+        group=hosts.by_slot,
         cpu=Cpu(sockets=sockets, nodes=cpus),
         memory=Memory(gib * len(cpus) * GIB, memory, pages),
     )

@@ -59,12 +59,14 @@ def command(
     It checks from the flavor over aliases, device_spec, cards, NUMA and Placement to the filters.
 
     It reads files, a cloud's APIs, or both, and names what it does not know.
+
+    Exit status: 0 a host would take it, 1 a cause was found, 4 too little is known to tell.
     """
     if not (flavor or spec or server):
         resolution = "Name --flavor NAME, or --server ID of one that failed."
         raise UsageError("explain takes a flavor or a server", resolution=resolution)
     # Late: --help and completion do not wait for what reads files and clouds.
-    from wholecard.core import exit_status
+    from wholecard.core.finding import UNDECIDED, exit_status
     from wholecard.core.releases import release as release_of
     from wholecard.explain.evidence.selector import Changes, ServerSelector
     from wholecard.explain.request import ExplainRequest, explain_server
@@ -83,7 +85,7 @@ def command(
                      format_name=format_name, columns=columns)  # fmt: skip
     else:
         _print(explanation, everything)
-    raise typer.Exit(exit_status(explanation.findings))
+    raise typer.Exit(UNDECIDED if explanation.undecided else exit_status(explanation.findings))
 
 
 def _files(conf: list[str] | None, facts: list[str] | None, site: Path | None) -> Files:

@@ -9,6 +9,9 @@ from wholecard.core.rules import RULES, Severity
 
 __all__ = ["Finding", "Severity", "exit_status"]
 
+# The exit status of a command that found no cause, and knows too little to say that there is none.
+UNDECIDED = 4
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -15,7 +15,8 @@ class CheckResult:
     """What a check `says`, and where it was `seen`; `rule` and `fix` where it failed.
 
     Where it is `unknown`, `fix` says how to let us know. A check behind a failed one is `not run`:
-    what it would say could be a consequence of the first failure. `warning` is what does not stop
+    what it would say could be a consequence of the first failure. So is one that only the running
+    service could answer; it `says` that nobody looked. `warning` is what does not stop
     this request, and will stop another. `name` is the check's, in the table that has it.
     """
 
@@ -46,6 +47,11 @@ def failed(rule: str, says: str, fix: str, *seen: str) -> CheckResult:
 def unknown(says: str, how: str, *seen: str) -> CheckResult:
     """The result of a check without the facts that it needs; `how` a person can give them."""
     return CheckResult("unknown", says, seen, fix=how)
+
+
+def not_looked(says: str) -> CheckResult:
+    """The result of a check that nothing was looked at for, and that no file can tell."""
+    return CheckResult("not run", says)
 
 
 def run_checks(

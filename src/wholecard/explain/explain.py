@@ -12,6 +12,7 @@ from wholecard.explain.check_result import CheckResult, first_failed, run_checks
 from wholecard.explain.checks.filters import MISSING_FILTER
 from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.checks.registry import CHECKS, REQUEST_CHECKS
+from wholecard.explain.checks.whole_card import CARD_IN_PARTS
 from wholecard.explain.evidence.card_providers import card_providers
 from wholecard.explain.evidence.evidence import Evidence, Refusal
 from wholecard.explain.evidence.host_devices import devices_on
@@ -19,6 +20,13 @@ from wholecard.explain.evidence.requested_devices import in_placement, requested
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.flavor.numa_topology import layout
 from wholecard.nova.known_bugs import KNOWN_BUGS, KnownBug
+
+_NOT_EXPLAINED = "WC329"
+# The checks of a running cloud's state: no file tells it.
+_STATE_NOW = frozenset({
+    "service", "free", "report", "resource class", "traits", "inventory", "machine", "zone",
+    "candidates",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,22 @@ class Explanation:
     answer: str
     findings: tuple[Finding, ...]
 
+    @property
+    def undecided(self) -> bool:
+        """Whether too little is known: no cause was found, and something could be one.
+
+        What only a running cloud shows, and only now (what is free, whether a service is up), does
+        not count, unless nova refused the server.
+        """
+        errors = {one.rule for one in self.findings if one.severity is Severity.ERROR}
+        if errors - {_NOT_EXPLAINED} or any(host.answer == "yes" for host in self.hosts):
+            return False
+        results = [result for host in self.hosts if not host.failed for result in host.unknown]
+        results += [result for result in self.checks if result.state == "unknown"]
+        if errors:
+            return bool(results)
+        return not self.hosts or any(result.name not in _STATE_NOW for result in results)
+
     def to_json(self) -> dict[str, Any]:
         """What `explain --json` prints."""
         request = self.evidence.request
@@ -72,6 +96,7 @@ class Explanation:
             "image": request.image,
             "release": str(self.evidence.release),
             "answer": self.answer,
+            "undecided": self.undecided,
             "checks": [result.to_json() for result in self.checks],
             "hosts": [
                 {"host": host.name, "answer": host.answer, "for_cards": host.for_cards,
@@ -169,12 +194,14 @@ def _answer(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[str, tup
     """The sentence of the answer, and the findings."""
     takers = [host.name for host in hosts if host.answer == "yes"]
     possible = [host.name for host in hosts if host.answer == "unknown"]
-    notes = tuple(_host_findings(hosts, Severity.NOTE))
+    notes = (*_in_parts(hosts), *_host_findings(hosts, Severity.NOTE))
     if evidence.refusal is not None and (takers or possible):
         finding = _unexplained(evidence, evidence.refusal, hosts)
         return finding.message, (finding, *notes)
     if takers:
-        return f"{_listed(takers)} would take it.", notes
+        parts = [finding.subject for finding in notes if finding.rule == CARD_IN_PARTS]
+        but = f"; nova may choose parts of several cards ({CARD_IN_PARTS})" if parts else ""
+        return f"{_listed(takers)} would take it{but}.", notes
     if possible:
         return _not_known(possible, hosts), notes
     if not hosts and evidence.forbidden:
@@ -221,6 +248,14 @@ def _host_findings(hosts: Iterable[HostAnswer], severity: Severity) -> Iterator[
             yield _finding(host.failed, host.name, Severity.NOTE if aside else severity)
 
 
+def _in_parts(hosts: Iterable[HostAnswer]) -> Iterator[Finding]:
+    """A warning for each host that takes the server and may give it parts of several cards."""
+    for host in hosts:
+        if host.failed is None:
+            parts = (result for result in host.checks if result.rule == CARD_IN_PARTS)
+            yield from (_finding(result, host.name, Severity.WARNING) for result in parts)
+
+
 # What nova's message leaves open: the checks of Placement, or of the filters.
 _HINTS: dict[str | None, tuple[str, frozenset[str]]] = {
     "no-candidate": (
@@ -256,7 +291,7 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
     else:
         rest = "The state was another then: full, or a host down. Try again."
     says = f"Nothing that is known explains it now; {hint} ({message}). {rest}"
-    return Finding("WC329", evidence.request.flavor_text, Severity.ERROR, says, fix)
+    return Finding(_NOT_EXPLAINED, evidence.request.flavor_text, Severity.ERROR, says, fix)
 
 
 def _bug_in(evidence: Evidence, message: str) -> KnownBug | None:

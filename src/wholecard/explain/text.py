@@ -93,7 +93,10 @@ def _results(results: tuple[CheckResult, ...], full: bool) -> Iterator[Block]:
     passed = [
         result
         for result in results
-        if result.state == "unknown" or (result.state == "ok" and (full or result.warning))
+        if result.state == "unknown"
+        or (result.state == "ok" and (full or result.warning))
+        # Nobody looked, and it says so; what is behind a failure says nothing.
+        or (result.state == "not run" and result.says and full)
     ]
     yield from _table(_joined(passed))
     failure = first_failed(results)
@@ -101,7 +104,9 @@ def _results(results: tuple[CheckResult, ...], full: bool) -> Iterator[Block]:
         return
     yield from _table([failure])
     yield from _fix(failure.fix)
-    names = ", ".join(result.name for result in results if result.state == "not run")
+    names = ", ".join(
+        result.name for result in results if result.state == "not run" and not result.says
+    )
     if names:
         yield from _table([CheckResult("not run", names, name="not run")])
 

@@ -21,7 +21,7 @@ def alias_on_compute(case: HostCase) -> CheckResult:
     """
     conf = case.host.conf
     if conf is None:
-        return unknown("nova's API does not show aliases", case.conf_option)
+        return unknown("nova-compute's aliases are not known", case.conf_option)
     moves = case.evidence.request.operation != "create"
     rules = requested_devices.host_rules(case.evidence, case.host)
     aliases = requested_devices.aliases_of(conf, rules, case.evidence.release)
@@ -60,7 +60,7 @@ def configuration(case: HostCase) -> CheckResult:
     """
     devices = case.devices
     if case.host.conf is None:
-        return unknown("nova's API does not show device_spec", case.conf_option)
+        return unknown("device_spec is not known", case.conf_option)
     if devices.error is not None:
         says = f"nova-compute does not start: {devices.error.reason}."
         fix = f"Correct that device_spec, and start nova-compute on {case.host.name}."

@@ -227,6 +227,9 @@ def _misfit(case: HostCase, request: PciRequest, stage: Stage) -> CheckResult:
 
 
 def _other_type(case: HostCase, request: PciRequest) -> CheckResult:
+    tagged = _by_tag(case, request)
+    if tagged is not None:
+        return tagged
     types = sorted({device.dev_type for device in case.devices.alike(request)})
     requested = sorted({spec["dev_type"] for spec in request.specs if "dev_type" in spec})
     none = "has no device_type, which means type-PCI"
@@ -240,6 +243,28 @@ def _other_type(case: HostCase, request: PciRequest) -> CheckResult:
         case.requested.position(request.alias),
         case.host.facts_source,
     )
+
+
+def _by_tag(case: HostCase, request: PciRequest) -> CheckResult | None:
+    """The failure by a tag `dev_type` of a device_spec, which replaces the device's own type.
+
+    nova, nova/pci/stats.py, `_create_pool_keys_from_dev`: tags overwrite the pool's keys.
+    """
+    for number, spec in enumerate(case.devices.specs):
+        tag = spec.tags.get("dev_type")
+        own = [one.dev_type for one in case.devices.alike(request) if spec.match(one)]
+        if tag is not None and own and str(tag) != own[0]:
+            return failed(
+                "WC314",
+                f'The device_spec of {case.host.name} has a tag "dev_type": "{tag}", which '
+                f"replaces the type {own[0]} of its cards; the alias {request.alias} does not fit "
+                "it.",
+                f"Remove dev_type from the device_spec, and restart nova-compute on "
+                f"{case.host.name}.",
+                case.devices.positions.get(number, ""),
+                case.host.facts_source,
+            )
+    return None
 
 
 def _swapped(case: HostCase, owner: str, position: str, device: Device) -> CheckResult:

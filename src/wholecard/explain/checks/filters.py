@@ -1,4 +1,4 @@
-"""The last checks: the scheduler's filters, and what nova-compute answered when it was asked."""
+"""The scheduler's filters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from wholecard.nova.desired.scheduler_filters import PCI_FILTER, WrongFilter, wr
 NUMA_FILTER = "NUMATopologyFilter"
 # The rule of a missing filter. Its result passes, with the rule beside it: see `filters`.
 MISSING_FILTER = "WC327"
-_EVENTS = "openstack server event show"
 
 
 def filters(case: HostCase) -> CheckResult:
@@ -28,14 +27,13 @@ def filters(case: HostCase) -> CheckResult:
     `Exceeded maximum number of retries` (seen with nova 34.0.0). Where nova asks Placement for
     cards, Placement leaves hosts without cards out before, but does not know device types and NUMA
     nodes. The result is `ok` with the rule beside it; `explain` makes it a failure where another
-    host must not be chosen. nova's own message counts before the files.
-    """
+    host must not be chosen."""
     refusal, conf = case.evidence.refusal, case.evidence.scheduler
-    if refusal and kind_of(refusal.message) == "scheduler-found-no-card":
-        seen = (refusal.source, *((files(conf),) if conf else ()))
-        return failed(MISSING_FILTER, *_missing(case, PCI_FILTER), *seen)
     if conf is None:
-        return unknown("nova's API does not show filters", "--conf scheduler=FILE")
+        # nova-compute's claim can end in the same words, so a file counts before them.
+        if refusal and kind_of(refusal.message) == "scheduler-found-no-card":
+            return failed(MISSING_FILTER, *_missing(case, PCI_FILTER), refusal.source)
+        return unknown("nova-scheduler's filters are not known", "--conf scheduler=FILE")
     unset = ((), f"{files(conf)}: not set, and not among nova's defaults")
     enabled, position = items(conf, "enabled_filters", case.evidence.release) or unset
     if wrong := _wrong(case, conf, enabled):
@@ -81,41 +79,3 @@ def _missing(case: HostCase, name: str) -> tuple[str, str]:
     return (
         f"{PCI_FILTER} is not enabled: the scheduler does not look at cards, and {consequence}."
     ), fix
-
-
-def hypervisor(case: HostCase) -> CheckResult:
-    """What nova-compute answered to this very request, where a server's events tell.
-
-    nova, nova/compute/claims.py, and libvirt's own message where the domain did not start.
-    """
-    name = case.host.name
-    if not case.host.refused:
-        return ok("it was not asked, or started the server")
-    message = case.host.refused[0].strip()
-    if not message:
-        return failed(
-            "WC328",
-            f"{name} was chosen and refused the server; nova's API does not say why.",
-            "Look into nova-compute's log there. After `Failed to claim: Claim pci failed` check "
-            f"whether the scheduler looks at cards ({PCI_FILTER}); after anything else:\n"
-            f"    wholecard --on {name} check",
-            _EVENTS,
-        )
-    claims = {
-        "claim-numa": (
-            "WC317",
-            "The guest's NUMA layout and its cards do not fit together there; enable "
-            f"{NUMA_FILTER}, so that the scheduler looks before.",
-        ),
-        "claim-cards": (
-            "WC318",
-            "Another server got its cards meanwhile, or the scheduler does not look at cards: "
-            f"check that {PCI_FILTER} is enabled.",
-        ),
-    }
-    kind = kind_of(message)
-    if kind in claims:
-        rule, fix = claims[kind]
-        return failed(rule, f"nova-compute on {name} refused: {message}", fix, _EVENTS)
-    fix = f"Check what the host lacks:\n    wholecard --on {name} check"
-    return failed("WC328", f"{name} could not start the server: {message}", fix, _EVENTS)

@@ -14,6 +14,7 @@ from wholecard.explain.evidence.card_providers import address_in, card_providers
 from wholecard.explain.evidence.conf_values import boolean, files, other
 from wholecard.explain.evidence.requested_devices import class_of, in_placement, traits_of
 from wholecard.nova.conf.service_conf import NovaConf, as_boolean
+from wholecard.nova.flavor.resource_request import resource_request
 from wholecard.nova.match import PciRequest
 
 # Candidates that Placement goes through without its optimisation: at 4,096 it answers in a third of
@@ -175,9 +176,42 @@ def inventory(case: HostCase) -> CheckResult:
             for row in card.inventories or ()
             if row.resource_class == class_of(request)
         ]
-        if sum(max(row.free, 0) for _, row in cards) < request.count:
+        free = sum(max(row.free, 0) for _, row in cards)
+        if free < request.count:
             return _if_asked(case, _too_few(case, request, cards))
-    return ok("enough is left", _source(case))
+        if free < request.count + _asked_again(case, class_of(request)):
+            return _if_asked(case, _asked_twice(case, request, free))
+    classes = dict.fromkeys(map(class_of, case.requested.requests))
+    again = next((name for name in classes if _asked_again(case, name)), "")
+    twice = (
+        f"the flavor asks for {again} by its alias, and again by resources: Placement allocates "
+        "both, and the server gets those of the alias"
+    )
+    return ok("enough is left", _source(case), warning=twice if again else "")
+
+
+def _asked_again(case: HostCase, class_name: str) -> int:
+    """How many of a card's class the flavor asks for by `resources:` besides its alias.
+
+    nova, nova/scheduler/utils.py, `ResourceRequest`: one query has the flavor's own groups and
+    those of the cards.
+    """
+    request = resource_request(case.evidence.request, case.evidence.release, False)
+    demands = (request.machine, *request.groups.values())
+    return sum(demand.resources.get(class_name, 0) for demand in demands)
+
+
+def _asked_twice(case: HostCase, request: PciRequest, free: int) -> CheckResult:
+    class_name = class_of(request)
+    again = _asked_again(case, class_name)
+    return failed(
+        "WC312",
+        f"The flavor asks for {request.count} {class_name} by the alias {request.alias} and for "
+        f"{again} more by resources:{class_name}; {case.host.name} has {free} left.",
+        f"Remove resources:{class_name} from the flavor: nova asks Placement for the alias's "
+        "cards itself.",
+        _source(case),
+    )
 
 
 def _too_few(

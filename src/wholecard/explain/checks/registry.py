@@ -10,10 +10,12 @@ from wholecard.explain.checks import (
     compute_service,
     devices,
     filters,
+    hypervisor,
     machine,
     numa,
     placement,
     request,
+    whole_card,
 )
 from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.evidence.evidence import Evidence
@@ -35,6 +37,7 @@ CHECKS: Mapping[str, Callable[[HostCase], CheckResult]] = MappingProxyType(
         "device type": devices.device_type,
         "NUMA": numa.numa,
         "free": numa.free,
+        "whole card": whole_card.whole_card,
         "report": placement.report,
         "resource class": placement.resource_class,
         "traits": placement.traits,
@@ -43,6 +46,7 @@ CHECKS: Mapping[str, Callable[[HostCase], CheckResult]] = MappingProxyType(
         "zone": machine.zone,
         "candidates": placement.candidates,
         "filters": filters.filters,
-        "hypervisor": filters.hypervisor,
+        "VFIO": hypervisor.vfio,
+        "hypervisor": hypervisor.hypervisor,
     }
 )

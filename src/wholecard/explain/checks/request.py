@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.near_names import NearNames, meant
-from wholecard.explain.check_result import CheckResult, failed, ok, unknown
+from wholecard.explain.check_result import CheckResult, failed, not_looked, ok, unknown
 from wholecard.explain.evidence import requested_devices
 from wholecard.explain.evidence.conf_values import files, misnamed, spelled
 from wholecard.explain.evidence.evidence import Evidence
@@ -32,9 +34,30 @@ def extra_spec(evidence: Evidence) -> CheckResult:
         similar = ", ".join(key for key in request.extra_specs if "passthrough" in key.lower())
         has_it = f"; it has {similar}, which nova does not read" if similar else ""
         without = f"The flavor {request.flavor_text} has no {EXTRA_SPEC}{has_it}"
-        return _wrong_spec(request, "WC301", f"{without}: its servers start without a card.")
+        return _wrong_spec(request, "WC301", f"{without}: {_without_alias(request)}")
     wrong = _wrong_text(request, text) or _refused_layout(evidence)
     return wrong or ok(f"{EXTRA_SPEC}={text}", request.source)
+
+
+# What gives a server a device without an alias: mediated devices, and Cyborg's accelerators (nova,
+# nova/virt/libvirt/driver.py `_get_vgpu_total`; nova/accelerator/cyborg.py).
+_OTHER_DEVICES = (
+    (re.compile(r"resources\w*:(?:VGPU|CUSTOM_\w+)"), "a mediated device, or what nova-compute "
+     "reports under that class"),
+    (re.compile(r"accel:device_profile"), "a device of Cyborg's"),
+)  # fmt: skip
+
+
+def _without_alias(request: ServerRequest) -> str:
+    """What a server gets by a flavor that has no alias."""
+    for pattern, device in _OTHER_DEVICES:
+        for key, value in request.extra_specs.items():
+            if pattern.fullmatch(key):
+                return (
+                    f"its servers get no whole card; {key}={value} asks for {device}, which is "
+                    "not checked here."
+                )
+    return "its servers start without a card."
 
 
 def _wrong_text(request: ServerRequest, text: str) -> CheckResult | None:
@@ -167,7 +190,7 @@ def _alias_by_refusal(evidence: Evidence) -> CheckResult:
     """Without nova-api's files its own message may tell."""
     refusal = evidence.refusal
     if refusal is None:
-        return unknown("nova's API does not show aliases", "--conf api=FILE (nova-api's nova.conf)")
+        return unknown("nova-api's aliases are not known", "--conf api=FILE (nova-api's nova.conf)")
     kind, says = kind_of(refusal.message), f"nova-api answered: {refusal.message.strip()}"
     if kind == "alias-not-defined":
         return failed(
@@ -197,4 +220,4 @@ def quota(evidence: Evidence) -> CheckResult:
         return failed("WC305", f"nova answered: {refusal.message.strip()}", fix, refusal.source)
     if refusal:
         return ok("nova's message is not about quota", refusal.source)
-    return ok("no message of nova's is about quota")
+    return not_looked("quotas were not looked at")

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
 from wholecard.core.releases import Release
+from wholecard.explain.evidence.card_providers import address_in
 from wholecard.explain.evidence.conf_values import ConfValue, settings
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence
-from wholecard.explain.evidence.requested_devices import RequestedDevices, host_rules
+from wholecard.explain.evidence.requested_devices import RequestedDevices, class_of, host_rules
 from wholecard.nova import match
 from wholecard.nova.match import Device, HostCell, PciRequest, PlacementError, Spec, SpecError
 
@@ -37,7 +38,16 @@ class HostDevices:
 
     def alike(self, request: PciRequest) -> tuple[Device, ...]:
         """The host's devices that have the ids of one of the request's specs."""
-        return tuple(device for device in self.devices or () if _has_ids(device, request.specs))
+        alike = (device for device in self.devices or () if _has_ids(device, request.specs))
+        if any("vendor_id" in spec or "product_id" in spec for spec in request.specs):
+            return tuple(alike)
+        # An alias by resource class alone means what device_spec selects, not all of the host.
+        return tuple(device for device in alike if self._has_class(device, request))
+
+    def _has_class(self, device: Device, request: PciRequest) -> bool:
+        """Whether nova-compute would report the device under the request's resource class."""
+        rows = (one for one in self.providers or () if address_in(one) == device.provider_address)
+        return any(provider.inventory(class_of(request)) for provider in rows)
 
     def selected(self, device: Device) -> bool:
         """Whether device_spec selects the device."""
