@@ -212,7 +212,7 @@ AGGREGATES = {
     "one-of-a-list": (keyed({GPU: "h100"}, {"gpu": "a100, h100"}), "yes"),
     "of-two-aggregates": (keyed({GPU: "h100"}, {"gpu": "a100"}, {"gpu": "h100"}), "yes"),
     "key-without-scope": (keyed({"gpu": "h100"}), "WC326"),
-    "key-of-another-scope": (keyed({"quota:gpu": "h100"}), "yes"),
+    "key-of-another-scope": (keyed({"mine:gpu": "h100"}), "yes"),
     "operator": (keyed({GPU: "s== a100"}, {"gpu": "h100"}), "WC326"),
     "operator-that-holds": (keyed({GPU: "<or> a100 <or> h100"}, {"gpu": "h100"}), "yes"),
     "filter-not-enabled": (keyed({GPU: "h100"}, scheduler=scheduler(FILTERS)), "yes"),

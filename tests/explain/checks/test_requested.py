@@ -82,6 +82,16 @@ def test_an_alias_by_class_means_the_devices_of_that_class() -> None:
     assert (says["card"], says["device type"]) == ("2 with these ids", "type-PF")
 
 
+def test_an_extra_spec_that_the_api_refuses() -> None:
+    """A key that nova's API refuses fails in a file, and is a note on a flavor that exists."""
+    specs = {"hw:pcihole64": "1"}
+    (finding,) = explain(cloud(request=request(specs=specs))).findings
+    assert (finding.rule, finding.fix) == ("WC302", "Remove it: nova does not read it.")
+    existing = explain(cloud(request=request(specs=specs, source="openstack flavor show g1")))
+    assert "hw:pcihole64" in existing.checks[0].warning
+    assert existing.findings == ()
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [("resources:VGPU", "a mediated device"), ("accel:device_profile", "a device of Cyborg's"),

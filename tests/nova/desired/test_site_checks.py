@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.sites import FACTS, eight
+from support.sites import FACTS, eight, function
+from support.sites import host as site_host
 from wholecard.nova.desired.site_checks import check_site, configs, warnings
 from wholecard.site.load import SiteError, SiteFile, issue_line, read_site
 from wholecard.site.yaml_positions import SiteIssue
@@ -174,3 +175,44 @@ def test_who_is_told_of_placement(folder: Path, role: None, told: int) -> None:
     """That `auto` is off is told with the files in which it stands."""
     file = read(folder, f"release: 27\ncards: {{h: {CARD % ''}}}\n{HOST}")
     assert len(warnings(file, file.release, role=role)) == told
+
+
+# What a field trial's site files asked for, and site check was silent about.
+SILENT = {
+    "a companion on a host with two cards": (
+        "cards:\n  rtx: {match: [{vendor: '10de', product: '1e30'}]}\n"
+        "  rtx-audio: {match: [{vendor: '10de', product: '10f7'}], companion: true}\n"
+        "hosts: {g: {facts: rtx.json, cards: {rtx: 2, rtx-audio: 2}}}\n"
+        "flavors: {one: {ram: 8192, vcpus: 4, cards: {rtx: 1, rtx-audio: 1}}}\n",
+        "site.yaml:4:59: cards.rtx-audio is a companion on g, where more than one card has it",
+    ),
+    "more cards than a host has": (
+        f"cards: {{h: {CARD % ''}}}\n{HOST}"
+        "flavors: {nine: {ram: 65536, vcpus: 16, cards: {h: 9}}}\n",
+        "site.yaml:4:49: flavors.nine: no host can take it, gpu-01 has 8 h, 9 are asked for",
+    ),
+    "more RAM than a host has": (
+        f"cards: {{h: {CARD % ''}}}\n{HOST}"
+        "flavors: {big: {ram: 4194304, vcpus: 16, cards: {h: 1}}}\n",
+        "site.yaml:4:17: flavors.big: no host can take it, gpu-01 has 262144 MiB of RAM",
+    ),
+    "extra specs that nova's API refuses": (
+        f"cards: {{h: {CARD % ''}}}\n{HOST}"
+        "flavors: {g: {ram: 1024, vcpus: 1, extra_specs: {'hw:pcihole64': '1'}}}\n",
+        "site.yaml:4:50: flavors.g: nova 2025.2 has no extra spec hw:pcihole64",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SILENT))
+def test_parts_that_do_not_fit_together(folder: Path, name: str) -> None:
+    """Kinds, flavors, hosts and facts are held against each other."""
+    slots = ("0000:41:00", "0000:42:00")
+    functions = [function(f"{slot}.0", "10de:1e30", "030000") for slot in slots]
+    functions += [function(f"{slot}.1", "10de:10f7", "040300") for slot in slots]
+    (folder / "rtx.json").write_text("".join(site_host(functions).to_lines()))
+    text, expected = SILENT[name]
+    file = read(folder, f"release: '2025.2'\n{text}")
+    found = lines(file, check_site(file).errors)
+    assert len(found) == 1
+    assert found[0].startswith(expected)

@@ -79,24 +79,28 @@ def _refused(case: HostCase, host: Host, device: Device) -> str:
     function = host.function(Address.parse(device.address))
     if function is None:
         return ""
-    given = {
-        one.address
-        for request in case.requested.requests
-        for one in case.devices.alike(request)
-        if case.devices.selected(one)
-    }
     group = next((one for one in host.groups if function in one.functions), None)
     if group is None:
         return f"{function.address} is in no IOMMU group"
     if not _is_managed(case, device) and not function.is_free_for_vfio:
         return f"{function.address} is on {function.driver}, and its device_spec has managed false"
     # libvirt takes what the request itself names from its driver.
+    given = {device.address, *_given(case)}
     blockers = [one for one in group.blockers if str(one.address) not in given]
-    blockers = [one for one in blockers if one.address != function.address]
     if blockers:
         names = ", ".join(f"{one.address} is on {one.driver}" for one in blockers)
         return f"{group.name} of {function.address} is not viable, {names}"
     return ""
+
+
+def _given(case: HostCase) -> set[str]:
+    """The addresses of all devices that the request may get."""
+    return {
+        device.address
+        for request in case.requested.requests
+        for device in case.devices.alike(request)
+        if case.devices.selected(device)
+    }
 
 
 def _is_managed(case: HostCase, device: Device) -> bool:

@@ -13,6 +13,7 @@ from wholecard.explain.evidence.evidence import Evidence
 from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, Aliases, aliases_of, names_in
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.flavor.api_validation import refused_specs
 from wholecard.nova.flavor.extra_specs import LayoutError
 from wholecard.nova.flavor.numa_topology import layout
 from wholecard.nova.flavor.resource_request import resource_request
@@ -36,7 +37,16 @@ def extra_spec(evidence: Evidence) -> CheckResult:
         without = f"The flavor {request.flavor_text} has no {EXTRA_SPEC}{has_it}"
         return _wrong_spec(request, "WC301", f"{without}: {_without_alias(request)}")
     wrong = _wrong_text(request, text) or _refused_layout(evidence)
-    return wrong or ok(f"{EXTRA_SPEC}={text}", request.source)
+    if wrong:
+        return wrong
+    refused = next(refused_specs(request.extra_specs, evidence.release), None)
+    if refused is None:
+        return ok(f"{EXTRA_SPEC}={text}", request.source)
+    says = f"nova's API refuses the extra spec since compute API 2.86: {refused.problem}"
+    # A flavor that the cloud has got there by an older API: nova ignores the key.
+    if request.source.startswith("openstack "):
+        return ok(f"{EXTRA_SPEC}={text}", request.source, warning=says)
+    return failed("WC302", f"{says}.", refused.resolution, request.source)
 
 
 # What gives a server a device without an alias: mediated devices, and Cyborg's accelerators (nova,

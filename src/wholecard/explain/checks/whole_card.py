@@ -44,25 +44,30 @@ def _counted(case: HostCase, labels: Mapping[Address, tuple[str, ...]], facts: H
     if not parts:
         return ok("each function asked for is a card of its own", host.facts_source)
     counts = {request.alias: request.count for request in requested.requests}
-    taken = {Address.parse(address) for address in case.host.taken or {}}
-    free = [names for address, names in labels.items() if address not in taken]
-    ways = prod(comb(sum(alias in names for names in free), n) for alias, n in counts.items())
-    whole = _whole_ways([card for card in parts if not taken & card.labels.keys()], counts)
+    ways, whole = _choices(case, parts, labels, counts)
     if whole == ways:
-        return ok(f"{ways} {_ways(ways)}, each gives whole cards", host.facts_source)
-    says = (
-        f"Of the {ways} {_ways(ways)} to choose the functions on {host.name} {whole} "
-        f"{'gives' if whole == 1 else 'give'} whole cards, and nova does not tell them apart: the "
-        "other servers cannot start then."
-    )
+        return ok("every choice gives whole cards", host.facts_source)
     if not whole:
         says = f"No choice of functions that are free on {host.name} is a whole card."
         return failed(CARD_IN_PARTS, says, _FIX, host.facts_source)
+    says = (
+        f"Of {ways} ways to choose the functions on {host.name} only {whole} would be whole cards, "
+        "and nova does not tell them apart: other servers there cannot start then."
+    )
     return CheckResult("ok", says, (host.facts_source,), CARD_IN_PARTS, _FIX, warning=says)
 
 
-def _ways(count: int) -> str:
-    return "way" if count == 1 else "ways"
+def _choices(
+    case: HostCase,
+    parts: list[CardInParts],
+    labels: Mapping[Address, tuple[str, ...]],
+    counts: dict[str, int],
+) -> tuple[int, int]:
+    """In how many ways nova can choose free functions, and how many of them are whole cards."""
+    taken = {Address.parse(address) for address in case.host.taken or {}}
+    free = [names for address, names in labels.items() if address not in taken]
+    ways = prod(comb(sum(alias in names for names in free), n) for alias, n in counts.items())
+    return ways, _whole_ways([card for card in parts if not taken & card.labels.keys()], counts)
 
 
 def _labels(case: HostCase) -> dict[Address, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wholecard.core.releases import Release
+from wholecard.nova.desired.flavor_checks import flavor_errors, flavor_warnings
 from wholecard.nova.desired.pci_config import most_cards, pci_configs
 from wholecard.nova.desired.release_support import (
     ignored_requests,
@@ -42,6 +43,8 @@ def check_site(file: SiteFile) -> SiteCheck:
     if not errors:
         by_facts = _unsupported_by_facts(file)
         errors = _issues(file, (request for request in by_facts if not request.facts_missing))
+        errors += _issues(file, flavor_errors(site, file.facts(), release))
+        warnings += _issues(file, flavor_warnings(site, file.facts()))
         warnings += _issues(file, (request for request in by_facts if request.facts_missing))
         warnings += _issues(file, _untuned(file, release, site))
     return SiteCheck(tuple(sorted(set(errors))), tuple(sorted(set(warnings))))

@@ -1,0 +1,295 @@
+"""Flavors against the hosts of a site, and quotas against the flavors: arithmetic between parts.
+
+nova-compute reports all of a host's threads and RAM as the most that one server may have (nova,
+nova/virt/libvirt/driver.py, `update_provider_tree`, `max_unit`), and puts each NUMA node of a guest
+on a NUMA node of its own (nova/virt/hardware.py, `numa_fit_instance_to_host`). Only what no server
+could ever get is an issue; what is free now is not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from wholecard.core.releases import Release
+from wholecard.host.facts.host import Host
+from wholecard.host.kernel_args.cpu_isolation import parse_cpus
+from wholecard.nova.desired.companion_kinds import cards_given_in_parts
+from wholecard.nova.desired.device_selection import SelectedDevices, select_devices
+from wholecard.nova.desired.resource_classes import class_of_ids
+from wholecard.nova.desired.unsupported import Keys, Unsupported, UnsupportedError
+from wholecard.nova.flavor.api_validation import refused_specs
+from wholecard.site.model import Quota, Site, SiteFlavor
+
+_MIB = 1 << 20
+_PAGES = {"large": 0, "2M": 2 << 20, "1G": 1 << 30}
+_RESOURCES = re.compile(r"resources\w*:(\w+)")
+
+
+@dataclass(frozen=True)
+class HostSize:
+    """What a host has for one server at most; None where the facts do not tell.
+
+    `cards` are the kinds' numbers, `nodes` the RAM in MiB and the threads of each NUMA node, and
+    `cards_on` the kinds' numbers on each, by its number.
+    """
+
+    ram_mb: int | None
+    threads: int | None
+    cards: Mapping[str, int]
+    nodes: Mapping[int, tuple[int | None, int | None]]
+    cards_on: Mapping[int, Mapping[str, int]]
+
+    @classmethod
+    def of(cls, name: str, host: Host, selected: tuple[SelectedDevices, ...]) -> HostSize:
+        """The size by a host's facts."""
+        on_host = [devices for devices in selected if devices.host == name]
+        on_node: dict[int, dict[str, int]] = {}
+        for devices in on_host:
+            for function in devices.functions:
+                if function.numa_node is not None and function.numa_node >= 0:
+                    kinds = on_node.setdefault(function.numa_node, {})
+                    kinds[devices.kind] = kinds.get(devices.kind, 0) + 1
+        threads = {node: len(parse_cpus(text)) if text else 0 for node, text in host.cpu.nodes}
+        ram = {node: size // _MIB for node, size in host.memory.nodes}
+        return cls(
+            host.memory.total // _MIB or None,
+            host.cpu.threads or sum(threads.values()) or None,
+            {devices.kind: len(devices.functions) for devices in on_host},
+            {node: (ram.get(node), threads.get(node)) for node in {*ram, *threads}},
+            on_node,
+        )
+
+
+def flavor_errors(site: Site, facts: Mapping[str, Host], release: Release) -> Iterator[Unsupported]:
+    """Flavors that nova's API refuses, that no host could take, or that ask for a part of a card.
+
+    Where the facts of a host are missing, it may take any flavor for which it has the cards.
+    """
+    for name, flavor in site.flavors.items():
+        yield from _refused_specs(name, flavor, release)
+    try:
+        selected = select_devices(site, facts)
+    except UnsupportedError:
+        # Reported by itself.
+        return
+    sizes = {name: HostSize.of(name, host, selected) for name, host in facts.items()}
+    for name, flavor in site.flavors.items():
+        yield from _fits_nowhere(site, name, flavor, sizes)
+    yield from _parts(site, selected, facts)
+
+
+def _refused_specs(name: str, flavor: SiteFlavor, release: Release) -> Iterator[Unsupported]:
+    for refused in refused_specs(flavor.extra_specs, release):
+        yield Unsupported(
+            ("flavors", name, "extra_specs", refused.key),
+            f"flavors.{name}: {refused.problem}",
+            "nova's API refuses it since compute API 2.86.",
+            refused.resolution,
+        )
+
+
+def _fits_nowhere(
+    site: Site, name: str, flavor: SiteFlavor, sizes: Mapping[str, HostSize]
+) -> Iterator[Unsupported]:
+    """The issue of a flavor that each host is too small for, by what most hosts lack."""
+    unknown = [host for host in site.hosts if host not in sizes]
+    if any(_may_have(site, host, flavor) for host in unknown):
+        return
+    reasons: dict[str, tuple[Keys, str]] = {}
+    for host, size in sizes.items():
+        reason = _lacks(site, flavor, size)
+        if reason is None:
+            return
+        reasons[host] = reason
+    reasons |= dict.fromkeys(unknown, (("cards",), "has too few of its cards"))
+    if reasons:
+        yield _nowhere(name, reasons)
+
+
+def _nowhere(name: str, reasons: Mapping[str, tuple[Keys, str]]) -> Unsupported:
+    """The issue by the host that comes nearest: one that has the cards was meant."""
+    near = [host for host, (key, _) in reasons.items() if key[0] != "cards"] or list(reasons)
+    key, lack = reasons[near[0]]
+    more = f" (and {len(reasons) - 1} more hosts)" if len(reasons) > 1 else ""
+    return Unsupported(
+        ("flavors", name, *key),
+        f"flavors.{name}: no host can take it, {near[0]} {lack}{more}",
+        "",
+        "Make the flavor smaller, or correct the hosts' facts.",
+    )
+
+
+def _may_have(site: Site, host: str, flavor: SiteFlavor) -> bool:
+    """Whether a host without facts may have the flavor's cards, by the site's numbers."""
+    counts = site.hosts[host].cards
+    return all(counts.get(kind, count) >= count for kind, count in flavor.cards.items())
+
+
+def _lacks(site: Site, flavor: SiteFlavor, size: HostSize) -> tuple[Keys, str] | None:
+    """The key of the flavor that is too large for a host, and what the host has."""
+    for kind, count in requested_cards(site, flavor).items():
+        if size.cards.get(kind, 0) < count:
+            return ("cards", kind), f"has {size.cards.get(kind, 0)} {kind}, {count} are asked for"
+    if size.ram_mb is not None and flavor.ram > size.ram_mb:
+        return ("ram",), f"has {size.ram_mb} MiB of RAM"
+    if size.threads is not None and flavor.vcpus > size.threads:
+        return ("vcpus",), f"has {size.threads} threads"
+    return _lacks_nodes(site, flavor, size)
+
+
+def _lacks_nodes(site: Site, flavor: SiteFlavor, size: HostSize) -> tuple[Keys, str] | None:
+    """What the host's NUMA nodes lack for the guest's."""
+    wanted = flavor.numa_nodes
+    if wanted is None or not size.nodes:
+        return None
+    if wanted > len(size.nodes):
+        return ("numa_nodes",), f"has {len(size.nodes)} NUMA nodes"
+    roomy = [
+        node
+        for node, (ram, threads) in size.nodes.items()
+        if (ram is None or ram * wanted >= flavor.ram)
+        and (threads is None or threads * wanted >= flavor.vcpus)
+    ]
+    if len(roomy) < wanted:
+        return ("numa_nodes",), f"has {len(roomy)} NUMA nodes with its share of RAM and threads"
+    for kind, count in flavor.cards.items():
+        policy = flavor.numa_policy or site.cards[kind].numa_policy
+        near = sorted((size.cards_on.get(node, {}).get(kind, 0) for node in roomy), reverse=True)
+        if policy == "required" and sum(near[:wanted]) < count:
+            return ("cards", kind), f"has {sum(near[:wanted])} {kind} on {wanted} NUMA nodes"
+    return None
+
+
+def requested_cards(site: Site, flavor: SiteFlavor) -> dict[str, int]:
+    """The cards of each kind that a flavor asks for, by `cards` and by `resources:` together."""
+    cards = dict(flavor.cards)
+    for key, value in flavor.extra_specs.items():
+        match = _RESOURCES.fullmatch(key)
+        kind = _kind_of_class(site, flavor, match[1]) if match and value.isdigit() else None
+        if kind is not None:
+            cards[kind] += int(value)
+    return cards
+
+
+def _kind_of_class(site: Site, flavor: SiteFlavor, resource_class: str) -> str | None:
+    """The flavor's kind of card that has the resource class."""
+    for kind in flavor.cards:
+        own = site.cards[kind].resource_class
+        by_ids = {class_of_ids((one.vendor, one.product)) for one in site.cards[kind].match
+                  if one.vendor and one.product}  # fmt: skip
+        if resource_class in ({own} if own else by_ids):
+            return kind
+    return None
+
+
+def _parts(
+    site: Site, selected: tuple[SelectedDevices, ...], facts: Mapping[str, Host]
+) -> Iterator[Unsupported]:
+    """Flavors that ask for a card's companion and not for its GPU."""
+    for cards in cards_given_in_parts(selected, facts).values():
+        for card in cards:
+            kinds = {next(iter(card.labels[one.address])): one for one in card.functions}
+            gpus = [kind for kind, one in kinds.items() if one.is_display]
+            companions = [kind for kind, one in kinds.items() if not one.is_display]
+            for name, flavor in site.flavors.items():
+                part = next((kind for kind in companions if kind in flavor.cards), None)
+                if part and gpus and not set(gpus) & set(flavor.cards):
+                    yield Unsupported(
+                        ("flavors", name, "cards", part),
+                        f"flavors.{name} asks for {part}, a part of a card, without {gpus[0]}",
+                        "Its server takes the card's IOMMU group, and no other server can have "
+                        "the GPU.",
+                        f"Add {gpus[0]}, or remove {part}.",
+                    )
+
+
+def flavor_warnings(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupported]:
+    """What is allowed and probably not meant: twice the same card, huge pages, groups, quotas."""
+    for name, flavor in site.flavors.items():
+        twice = [kind for kind, count in requested_cards(site, flavor).items()
+                 if count > flavor.cards[kind]]  # fmt: skip
+        for kind in twice:
+            yield Unsupported(
+                ("flavors", name, "extra_specs"),
+                f"flavors.{name} asks for {kind} by cards and again by resources:",
+                "Placement allocates both, and the server gets those of cards.",
+                "Remove the line of resources: there.",
+            )
+        yield from _huge_pages(name, flavor, facts)
+    yield from _shared_groups(site, facts)
+    yield from _quotas(site)
+
+
+def _huge_pages(name: str, flavor: SiteFlavor, facts: Mapping[str, Host]) -> Iterator[Unsupported]:
+    """No host has the huge pages now; their number may still change."""
+    size = _PAGES.get(flavor.hugepages or "")
+    if size is None or not facts:
+        return
+    most = max(_page_bytes(host, size) for host in facts.values())
+    if most < flavor.ram * _MIB:
+        yield Unsupported(
+            ("flavors", name, "hugepages"),
+            f"flavors.{name} needs {flavor.ram} MiB of huge pages, and no host has more than "
+            f"{most // _MIB} MiB of them",
+            "",
+            "Reserve them (wholecard-host apply --hugepages SIZE:COUNT), and inspect the hosts "
+            "again.",
+        )
+
+
+def _page_bytes(host: Host, size: int) -> int:
+    """The bytes of a host's huge pages of that size, of any size for 0."""
+    pools = [pool for pool in host.memory.hugepages if size in (0, pool.size)]
+    whole = [pool for pool in pools if pool.node is None]
+    return sum(pool.size * pool.total for pool in whole or pools)
+
+
+def _shared_groups(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupported]:
+    """Flavors that ask for fewer cards than share an IOMMU group."""
+    try:
+        selected = select_devices(site, facts)
+    except UnsupportedError:
+        return
+    for host, cards in cards_given_in_parts(selected, facts).items():
+        groups = [card for card in cards if not card.is_one_slot and len(card.displays) > 1]
+        for group in groups[:1]:
+            kind = next(iter(group.labels[group.displays[0].address]))
+            names = [name for name, flavor in site.flavors.items()
+                     if 0 < flavor.cards.get(kind, 0) < len(group.displays)]  # fmt: skip
+            if names:
+                yield Unsupported(
+                    ("flavors", names[0], "cards", kind),
+                    f"flavors.{names[0]} asks for fewer {kind} than share an IOMMU group on {host} "
+                    f"({len(group.displays)})",
+                    "Once a server has one of them, no other server can have another.",
+                    "Ask for all of them, or put the cards into slots with groups of their own.",
+                )
+
+
+def _quotas(site: Site) -> Iterator[Unsupported]:
+    """Projects whose limits are below each flavor with cards that they may use."""
+    for project, quota in site.quotas.items():
+        flavors = [flavor for flavor in site.flavors.values()
+                   if flavor.cards and project in (flavor.projects or (project,))]  # fmt: skip
+        for key, limit, amounts in _limits(quota, flavors):
+            least = min((amount for amount in amounts if amount), default=0)
+            if limit is not None and 0 < limit < least:
+                yield Unsupported(
+                    ("quotas", project, *key),
+                    f"quotas.{project}: {limit} of {key[-1]} is less than any of its flavors with "
+                    f"cards needs ({least})",
+                    "",
+                    "Raise the limit, or give the project a smaller flavor.",
+                )
+
+
+def _limits(
+    quota: Quota, flavors: Sequence[SiteFlavor]
+) -> Iterator[tuple[Keys, int | None, list[int]]]:
+    """Each limit by its key, with what each flavor needs of it."""
+    yield ("cores",), quota.cores, [flavor.vcpus for flavor in flavors]
+    yield ("ram",), quota.ram, [flavor.ram for flavor in flavors]
+    for kind, limit in quota.cards.items():
+        yield ("cards", kind), limit, [flavor.cards.get(kind, 0) for flavor in flavors]
