@@ -15,9 +15,11 @@ from wholecard.nova.desired.scheduler_filters import (
     WrongFilter,
     default_filters,
     missing_class,
+    own_path,
     read_enabled_filters,
     refuse_wrong_filters,
     with_pci_filter,
+    wrong_available,
     wrong_filters,
 )
 
@@ -160,7 +162,12 @@ def test_novas_own_list_is_right(major: int) -> None:
     [
         ("", "nova has no filter OurOwnFilter. Name its class in available_filters"),
         ("available_filters = nova.scheduler.filters.all_filters\n", "nova has no filter OurOwn"),
-        ("available_filters = our.module.OurOwnFilter\n", ""),
+        (
+            "available_filters = nova.scheduler.filters.all_filters\n"
+            "available_filters = our.module.OurOwnFilter\n",
+            "",
+        ),
+        ("available_filters = our.module.OurOwnFilter\n", "does not name the class of ComputeF"),
         ("available_filters = our.module.AnotherFilter\n", "nova has no filter OurOwnFilter"),
         ("available_filters = our.module.filters\n", ""),
     ],
@@ -177,3 +184,71 @@ def test_a_filter_of_somebody_elses(tmp_path: Path, available: str, said: str) -
         refuse_wrong_filters(files, values, release("2025.2"))
     assert said in caught.value.details
     assert caught.value.brief.startswith(f"{files[0]}:{text.count(chr(10))}: nova-scheduler of")
+
+
+FILTERS_PACKAGE = "nova.scheduler.filters"
+# The modules of nova's own tree, from the last tag of each release (nova/scheduler/filters/).
+PATHS = [
+    "affinity_filter.DifferentHostFilter", "affinity_filter.ServerGroupAntiAffinityFilter",
+    "aggregate_image_properties_isolation.AggregateImagePropertiesIsolation",
+    "aggregate_instance_extra_specs.AggregateInstanceExtraSpecsFilter",
+    "aggregate_multitenancy_isolation.AggregateMultiTenancyIsolation",
+    "all_hosts_filter.AllHostsFilter", "compute_capabilities_filter.ComputeCapabilitiesFilter",
+    "image_props_filter.ImagePropertiesFilter", "io_ops_filter.AggregateIoOpsFilter",
+    "isolated_hosts_filter.IsolatedHostsFilter", "json_filter.JsonFilter",
+    "num_instances_filter.AggregateNumInstancesFilter", "numa_topology_filter.NUMATopologyFilter",
+    "pci_passthrough_filter.PciPassthroughFilter", "ram_filter.RamFilter",
+    "type_filter.AggregateTypeAffinityFilter", "exact_core_filter.ExactCoreFilter",
+    "core_filter.AggregateCoreFilter", "disk_filter.DiskFilter",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_paths_of_novas_own(path: str) -> None:
+    """The path of each own filter is where nova has it."""
+    assert own_path(path.rpartition(".")[2]) == f"{FILTERS_PACKAGE}.{path}"
+    assert not list(wrong_available([f"{FILTERS_PACKAGE}.{path}"], 13))
+
+
+AVAILABLE = [
+    (ALL_FILTERS, None),
+    (PCI_FILTER_CLASS, None),
+    ("blazarnova.scheduler.filters.blazar_filter.BlazarFilter", None),
+    ("mine.filters.all_of_mine", None),
+    (f"{FILTERS_PACKAGE}.pci_passthrough_filter.PciPassThroughFilter", (PCI_FILTER_CLASS,)),
+    (f"{FILTERS_PACKAGE}.pci_passthrough_filter.PciPass throughFilter", (PCI_FILTER_CLASS,)),
+    (f"{FILTERS_PACKAGE}.PciPassthroughFilter", (PCI_FILTER_CLASS,)),
+    (f"{FILTERS_PACKAGE}.all_filter", (ALL_FILTERS,)),
+    (f"{FILTERS_PACKAGE}.standard_filters", ()),
+    ("nova.filters.all_filters", (ALL_FILTERS,)),
+    ("all_filters", (ALL_FILTERS,)),
+    ("PciPassthroughFilter", (PCI_FILTER_CLASS,)),
+    (f"{ALL_FILTERS},{PCI_FILTER_CLASS}", (ALL_FILTERS, PCI_FILTER_CLASS)),
+    (f"{ALL_FILTERS} {PCI_FILTER_CLASS}", (ALL_FILTERS, PCI_FILTER_CLASS)),
+    (f'["{ALL_FILTERS}"]', (ALL_FILTERS,)),
+    (f"'{ALL_FILTERS}'", (ALL_FILTERS,)),
+    (f"{ALL_FILTERS},mine.filters.Mine", (ALL_FILTERS, "mine.filters.Mine")),
+    (f"{FILTERS_PACKAGE}.retry_filter.RetryFilter", ()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "right"), AVAILABLE)
+def test_lines_of_available_filters(value: str, right: tuple[str, ...] | None) -> None:
+    """`nova.` is a closed world; what is meant is said (nova-scheduler: ImportError, run)."""
+    for values in ([value], [ALL_FILTERS, value]):
+        found = list(wrong_available(values, 31))
+        assert [one.right for one in found] == ([] if right is None else [right])
+
+
+def test_a_wrong_line_does_not_hide_wrong_names() -> None:
+    """Beside a line that cannot be loaded the names of the list are still checked."""
+    for line in ("all_filters", f"{FILTERS_PACKAGE}.all_filter", "a b"):
+        names = [one.name for one in wrong_filters(["Ra mFilter"], 13, [ALL_FILTERS, line])]
+        assert names == ["Ra mFilter"]
+
+
+def test_own_filters_that_are_not_available() -> None:
+    """Where available_filters names classes alone, nova knows no other filter, its own neither."""
+    found = list(wrong_filters(["ComputeFilter", "PciPassthroughFilter"], 34, [PCI_FILTER_CLASS]))
+    assert found == [WrongFilter(0, "ComputeFilter", unavailable=True)]
+    assert found[0].resolution == f"Add a line available_filters = {ALL_FILTERS}."

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
 from wholecard.explain.checks.host_case import HostCase
-from wholecard.explain.evidence.conf_values import files, items, settings
+from wholecard.explain.evidence.conf_values import ConfValue, files, items, settings
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.conf.service_conf import NovaConf
-from wholecard.nova.desired.scheduler_filters import PCI_FILTER, WrongFilter, wrong_filters
+from wholecard.nova.desired.scheduler_filters import (
+    PCI_FILTER,
+    WrongAvailable,
+    WrongFilter,
+    wrong_available,
+    wrong_filters,
+)
 
 NUMA_FILTER = "NUMATopologyFilter"
 # The rule of a missing filter. Its result passes, with the rule beside it: see `filters`.
@@ -36,6 +42,10 @@ def filters(case: HostCase) -> CheckResult:
         return unknown("nova-scheduler's filters are not known", "--conf scheduler=FILE")
     unset = ((), f"{files(conf)}: not set, and not among nova's defaults")
     enabled, position = items(conf, "enabled_filters", case.evidence.release) or unset
+    if lines := _wrong_lines(case, conf):
+        setting, wrong_line = lines[0]
+        says = f"nova-scheduler does not start: {wrong_line.text}: {wrong_line.reason}."
+        return failed("WC262", says, wrong_line.resolution, setting.position)
     if wrong := _wrong(case, conf, enabled):
         problems = ", ".join(row.problem(case.evidence.release) for row in wrong)
         says = f"nova-scheduler does not start with these enabled_filters: {problems}."
@@ -58,6 +68,14 @@ def _wrong(case: HostCase, conf: NovaConf, enabled: Sequence[str]) -> tuple[Wron
     available = [setting.text for setting in settings(conf, "available_filters", release)]
     names = [name for name in enabled if "$" not in name]
     return tuple(wrong_filters(names, release.nova, available))
+
+
+def _wrong_lines(case: HostCase, conf: NovaConf) -> list[tuple[ConfValue, WrongAvailable]]:
+    """The values of available_filters that nova-scheduler cannot import."""
+    release = case.evidence.release
+    values = settings(conf, "available_filters", release)
+    wrong = wrong_available([value.text for value in values], release.nova)
+    return [(values[one.index], one) for one in wrong]
 
 
 def _missing(case: HostCase, name: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from wholecard.nova.options import by_name
 PCI_FILTER = "PciPassthroughFilter"
 PCI_FILTER_CLASS = "nova.scheduler.filters.pci_passthrough_filter.PciPassthroughFilter"
 ALL_FILTERS = "nova.scheduler.filters.all_filters"
-# nova's own functions that `available_filters` can name: they return nova's own filters.
-OWN_FUNCTIONS = frozenset({ALL_FILTERS, "nova.scheduler.filters.standard_filters"})
+_OWN_PACKAGE = "nova."
+# Another package's class, or a function that returns classes.
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 
 # nova/conf/scheduler.py: the option's default, and what left it since which release. It never had
 # the PCI filter.
@@ -51,25 +53,47 @@ FILTERS: dict[str, tuple[int, int]] = {
     "RetryFilter": (13, 22),
     "AvailabilityZoneFilter": (13, 28),
 }  # fmt: skip
+# The modules in nova/scheduler/filters/ whose name is not their one filter's in small letters.
+_MODULES = {
+    "AggregateImagePropertiesIsolation": "aggregate_image_properties_isolation",
+    "AggregateInstanceExtraSpecsFilter": "aggregate_instance_extra_specs",
+    "AggregateIoOpsFilter": "io_ops_filter",
+    "AggregateMultiTenancyIsolation": "aggregate_multitenancy_isolation",
+    "AggregateNumInstancesFilter": "num_instances_filter",
+    "AggregateTypeAffinityFilter": "type_filter",
+    "AggregateCoreFilter": "core_filter",
+    "AggregateDiskFilter": "disk_filter",
+    "AggregateRamFilter": "ram_filter",
+    "ImagePropertiesFilter": "image_props_filter",
+    "NUMATopologyFilter": "numa_topology_filter",
+    "TypeAffinityFilter": "type_filter",
+    **dict.fromkeys(("DifferentHostFilter", "SameHostFilter", "ServerGroupAffinityFilter",
+                     "ServerGroupAntiAffinityFilter", "SimpleCIDRAffinityFilter"),
+                    "affinity_filter"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class WrongFilter:
-    """A name in the list, at `index` from 0, that is not a filter of the release.
+    """A name in the list, at `index` from 0, with which nova-scheduler does not start.
 
     `right` is nova's filter with a near name, `removed_in` the major version that removed it.
+    `unavailable` is a filter of nova's that `available_filters` does not name.
     """
 
     index: int
     name: str
     right: str | None = None
     removed_in: int | None = None
+    unavailable: bool = False
 
     @property
     def resolution(self) -> str:
         """What to do about it."""
         if self.removed_in:
             return "Delete it from the list."
+        if self.unavailable:
+            return f"Add a line available_filters = {ALL_FILTERS}."
         other = "Name its class in available_filters, or delete it from the list."
         return f"Write {self.right}." if self.right else other
 
@@ -79,7 +103,31 @@ class WrongFilter:
         if self.removed_in:
             removed_in = releases.release(str(self.removed_in))
             return f"nova of {release} has no filter {shown}, it was removed in {removed_in}"
+        if self.unavailable:
+            return f"available_filters does not name the class of {shown}"
         return f"nova has no filter {shown}"
+
+
+@dataclass(frozen=True)
+class WrongAvailable:
+    """A value of `available_filters`, at `index`, that nova-scheduler cannot import.
+
+    `right` are the values that were meant, each for a line of its own; none where that is not
+    known.
+    """
+
+    index: int
+    text: str
+    reason: str
+    right: tuple[str, ...] = ()
+
+    @property
+    def resolution(self) -> str:
+        """What to do about it."""
+        if not self.right:
+            return f"Write {ALL_FILTERS}, or the path of a class."
+        lines = " and ".join(f"available_filters = {path}" for path in self.right)
+        return f"Write {lines}{', each on a line of its own' if len(self.right) > 1 else ''}."
 
 
 def own_filters(major: int) -> tuple[str, ...]:
@@ -92,21 +140,74 @@ def available_filters(values: Values) -> tuple[str, ...]:
     return values.get(by_name("available_filters")) or ()
 
 
-def classes_named(available: Iterable[str]) -> frozenset[str] | None:
+def own_path(name: str) -> str:
+    """The path of one of nova's own filters, as `available_filters` names it."""
+    module = _MODULES.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return f"nova.scheduler.filters.{module}.{name}"
+
+
+def wrong_available(values: Iterable[str], major: int) -> Iterator[WrongAvailable]:
+    """Those values of `available_filters` with which nova-scheduler does not start.
+
+    nova imports each (nova/loadables.py, `get_matching_classes`): a path of a class or a function.
+    Everything below `nova.` is nova's own; what other packages have is not known.
+    """
+    own = {ALL_FILTERS, *map(own_path, own_filters(major))}
+    for index, value in enumerate(values):
+        text = value.strip()
+        if text in own or "$" in text:
+            continue
+        if not _PATH.fullmatch(text):
+            right = _meant(text, own)
+            reason = "it is no path of one class or function"
+        elif text.startswith(_OWN_PACKAGE):
+            right = _meant(text, own)
+            reason = f"nova has nothing of that name in its {major}th version"
+        else:
+            continue
+        yield WrongAvailable(index, text, reason, right)
+
+
+def _meant(text: str, own: set[str]) -> tuple[str, ...]:
+    """The paths that a value means: without quotes and brackets, split, or by the last name."""
+    parts = re.split(r"[\s,;]+", text.strip().strip("[]()").strip())
+    parts = [part.strip("'\"") for part in parts if part.strip("'\"")]
+    known = {path.rpartition(".")[2]: path for path in own}
+    near, names = NearNames(own), NearNames(known)
+    paths = []
+    # A path that a blank tore apart is one, not two.
+    for candidate in ([*parts] if len(parts) > 1 else []) or ["".join(parts)]:
+        last = candidate.rpartition(".")[2]
+        path = candidate if candidate in own else near.near(candidate)
+        path = path or known.get(last) or known.get(names.near(last) or "")
+        is_foreign = _PATH.fullmatch(candidate) and not candidate.startswith(_OWN_PACKAGE)
+        if path is None and not is_foreign:
+            whole = "".join(parts)
+            joined = whole if whole in own else near.near(whole)
+            return (joined,) if joined else ()
+        paths.append(path or candidate)
+    return tuple(dict.fromkeys(paths))
+
+
+def classes_named(available: Iterable[str], major: int) -> frozenset[str] | None:
     """The names of the classes among `available_filters`, None where it may have others.
 
     An entry is a class or a function that returns classes (nova/loadables.py,
     `get_matching_classes`), and only importing it would show which. A name that begins with a
-    capital counts as a class; any other may be a function, except for nova's own.
+    capital counts as a class; any other may be a function, except for nova's own. A value that
+    nova cannot import names nothing.
     """
-    names = set()
-    for entry in available:
-        if entry in OWN_FUNCTIONS:
-            continue
-        name = entry.rpartition(".")[2]
-        if not name.isidentifier() or not name[0].isupper():
-            return None
-        names.add(name)
+    values = [value.strip() for value in available]
+    wrong = {one.index for one in wrong_available(values, major)}
+    names: set[str] = set()
+    for index, value in enumerate(values):
+        if value == ALL_FILTERS:
+            names.update(own_filters(major))
+        elif index not in wrong:
+            name = value.rpartition(".")[2]
+            if not name[:1].isupper():
+                return None
+            names.add(name)
     return frozenset(names)
 
 
@@ -115,22 +216,30 @@ def wrong_filters(
 ) -> Iterator[WrongFilter]:
     """Those names of a list with which nova-scheduler of that release does not start.
 
-    `available` is what `available_filters` names. nova knows a filter by the name of its class
-    alone (nova/scheduler/host_manager.py: `filter_cls_map`, and `_choose_host_filters`, which
-    raises SchedulerHostFilterNotFound). Where `available` may have any class, no name is wrong.
+    `available` is what `available_filters` names; nothing means all of nova's own. nova knows a
+    filter by the name of its class alone (nova/scheduler/host_manager.py: `filter_cls_map`, and
+    `_choose_host_filters`, which raises SchedulerHostFilterNotFound). Where `available` may have
+    any class, no name is wrong.
     """
-    classes = classes_named(available)
+    values = [*available]
+    # Where each line is wrong, the lines are what has to be corrected.
+    sound = len(values) > len([*wrong_available(values, major)])
+    classes = classes_named(values if sound else [ALL_FILTERS], major)
     if classes is None:
         return
     own = own_filters(major)
     known = NearNames(own)
     for index, name in enumerate(names):
-        if name and name not in own and name not in classes:
-            removed_in = FILTERS[name][1] if name in FILTERS else None
-            right = None if removed_in else known.near(name)
-            # A class of somebody else's may be as near.
-            is_sure = right is not None and NearNames(classes).near(name) is None
-            yield WrongFilter(index, name, right if is_sure else None, removed_in)
+        if not name or name in classes:
+            continue
+        if name in own:
+            yield WrongFilter(index, name, unavailable=True)
+            continue
+        removed_in = FILTERS[name][1] if name in FILTERS else None
+        right = None if removed_in else known.near(name)
+        # A class of somebody else's may be as near.
+        is_sure = right is not None and NearNames(classes - {*own}).near(name) is None
+        yield WrongFilter(index, name, right if is_sure else None, removed_in)
 
 
 def refuse_wrong_filters(files: Sequence[Path], values: Values, release: Release) -> None:
@@ -138,16 +247,25 @@ def refuse_wrong_filters(files: Sequence[Path], values: Values, release: Release
 
     `values` is what the files set.
     """
-    option = by_name("enabled_filters")
-    wrong = list(wrong_filters(values.get(option) or (), release.nova, available_filters(values)))
-    if not wrong:
+    available = available_filters(values)
+    lines = [
+        f"{wrong.text}: {wrong.reason}. {wrong.resolution}"
+        for wrong in wrong_available(available, release.nova)
+    ]
+    option = by_name("available_filters" if lines else "enabled_filters")
+    if not lines:
+        # The class of the filter for cards is added where it is missing.
+        named = (*available, PCI_FILTER_CLASS) if available else ()
+        wrong = wrong_filters(values.get(option) or (), release.nova, named)
+        lines = [f"{name.problem(release)}. {name.resolution}" for name in wrong]
+    if not lines:
         return
     entries = NovaConf.read(files).effective(option, release.nova).entries
     where = f"{entries[-1].path}:{entries[-1].line}: " if entries else ""
     raise UsageError(
-        f"{where}nova-scheduler of {release} does not start with these enabled_filters",
-        "\n".join(f"{name.problem(release)}. {name.resolution}" for name in wrong),
-        "Correct the list there first; render keeps it as it is and adds the filter for cards.",
+        f"{where}nova-scheduler of {release} does not start with these {option.name}",
+        "\n".join(lines),
+        "Correct them there first; render keeps them as they are and adds the filter for cards.",
     )
 
 

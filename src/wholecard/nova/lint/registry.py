@@ -67,6 +67,7 @@ OF_THE_SCHEDULER: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (
     filters.check_filter_names,
     filters.check_standard_filters,
     filters.check_available,
+    filters.check_available_lines,
 )
 OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Diagnostic]], ...] = (
     roles.check_alias_everywhere,

@@ -21,6 +21,7 @@ from wholecard.nova.options import by_name
 
 # nova has some twenty filters; of a longer list only these are checked.
 MOST_FILTERS = 200
+_PCI_AVAILABLE = {scheduler_filters.ALL_FILTERS, scheduler_filters.PCI_FILTER_CLASS}
 
 
 def check_pci_filter(service: Service) -> Iterator[Diagnostic]:
@@ -64,7 +65,11 @@ def _wrong(service: Service) -> list[scheduler_filters.WrongFilter]:
     available = [service.conf.substituted(entry).text for entry in entries]
     names = service.effective("enabled_filters").values[:MOST_FILTERS]
     wrong = scheduler_filters.wrong_filters(names, service.major, available)
-    return [each for each in wrong if "$" not in each.name]
+    # Where the filter for cards is not available either, WC239 says so of all.
+    return [
+        each for each in wrong if "$" not in each.name
+        and not (each.unavailable and not _PCI_AVAILABLE & set(available))
+    ]  # fmt: skip
 
 
 def check_filter_names(service: Service) -> Iterator[Diagnostic]:
@@ -102,8 +107,7 @@ def check_standard_filters(service: Service) -> Iterator[Diagnostic]:
 def check_available(service: Service) -> Iterator[Diagnostic]:
     """The PCI filter has to be among the filters that the scheduler may use."""
     effective = service.effective("available_filters")
-    right = {*scheduler_filters.OWN_FUNCTIONS, scheduler_filters.PCI_FILTER_CLASS}
-    if not effective.is_set or right & set(effective.values):
+    if not effective.is_set or _PCI_AVAILABLE & set(effective.values) or _wrong_lines(service):
         return
     entry = effective.entries[-1]
     line = f"{entry.name} = {scheduler_filters.ALL_FILTERS}"
@@ -116,3 +120,26 @@ def check_available(service: Service) -> Iterator[Diagnostic]:
         "WC239", entry, f"{PCI_FILTER} is not among the filters that these lines make available",
         f"Add a line {line}", edits,
     )  # fmt: skip
+
+
+def check_available_lines(service: Service) -> Iterator[Diagnostic]:
+    """Lines of available_filters that nova-scheduler cannot import: it does not start."""
+    for entry, wrong in _wrong_lines(service):
+        text = entry.value.rstrip()
+        edits: tuple[TextEdit, ...] = ()
+        if wrong.right and "\n" not in text and "$" not in text:
+            lines = f"\n{entry.name} = ".join(wrong.right)
+            edits = (Spot(entry, 0, len(text)).edit(lines),)
+        yield entry_diagnostic(
+            "WC262", Spot(entry, 0, len(text.split("\n")[0])),
+            f"nova-scheduler cannot load this, {wrong.reason}: it does not start",
+            wrong.resolution, edits,
+        )  # fmt: skip
+
+
+def _wrong_lines(service: Service) -> list[tuple[ConfEntry, scheduler_filters.WrongAvailable]]:
+    """The entries of available_filters that cannot be imported, of the first ones."""
+    entries = service.effective("available_filters").entries[:MOST_FILTERS]
+    values = [service.conf.substituted(entry).text for entry in entries]
+    wrong = scheduler_filters.wrong_available(values, service.major)
+    return [(entries[one.index], one) for one in wrong]

@@ -33,7 +33,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "device_spec": (*_OF_JSON, *_OF_A_SPEC),
     "alias": (*_OF_JSON, *_OF_AN_ALIAS),
     "enabled_filters": (filters.check_filter_names, filters.check_standard_filters),
-    "available_filters": (filters.check_available,),
+    "available_filters": (filters.check_available, filters.check_available_lines),
 }
 # Switches of the whole cloud; a host that has reported once refuses to start without it.
 _SWITCHES = {
