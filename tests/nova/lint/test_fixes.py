@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.faults import die, killed, points_of
+from support.lint_fixes import fixes_that_make_it_worse
 from support.lint_hosts import ALIAS, FILTERS, H100, rules, service
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import release
@@ -79,6 +80,13 @@ def test_mended(series: str, role: Role | None, before: str, after: str) -> None
     result = fixed([service(before, role, series)], lint)
     assert result.texts == {"nova.conf": after}
     assert rules(*result.services) == []
+
+
+@pytest.mark.parametrize(("series", "role", "before"), [case[:3] for case in CASES],
+                         ids=[case[4] for case in CASES])  # fmt: skip
+def test_each_fix_alone(series: str, role: Role | None, before: str) -> None:
+    """Each fix alone leaves fewer findings than before, and makes no new error."""
+    assert list(fixes_that_make_it_worse([service(before, role, series)])) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.lint_fixes import fixes_that_make_it_worse
 from support.lint_hosts import service
 from wholecard.core.rules import RULES
 from wholecard.nova.lint import Diagnostic, Service, lint
@@ -105,3 +106,9 @@ def test_the_record_says_whether_it_is_fixable(code: str, tmp_path: Path) -> Non
     diagnostics = example(code, "wrong").lint(site_of(code, tmp_path))
     fixed = {each.finding.rule for each in diagnostics if each.edits}
     assert {rule for rule in fixed if not RULES[rule].fixable} == set()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_fixes_of_the_wrong_examples(code: str) -> None:
+    """Each fix of a wrong example alone leaves fewer findings, and makes no new error."""
+    assert list(fixes_that_make_it_worse(example(code, "wrong").services)) == []

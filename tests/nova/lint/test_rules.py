@@ -17,6 +17,7 @@ from wholecard.nova.conf.oslo_values import read_values
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER, default_filters
 from wholecard.nova.lint import Service, lint
 from wholecard.nova.lint.json_positions import diagnose, spans
+from wholecard.nova.options import Role
 
 SCHEDULER = f"[filter_scheduler]\n{FILTERS}\n"
 
@@ -368,3 +369,37 @@ def test_a_value_with_anothers_is_not_repeated() -> None:
     found = lint([service(text, "compute", "2025.2", "gpu-01")])
     assert {each.finding.rule for each in found} >= {"WC208"}
     assert "s3cret" not in str([each.finding for each in found]).lower()
+
+
+@pytest.mark.parametrize("role", ["scheduler", "conductor", "placement"])
+def test_what_a_role_does_not_read_is_a_note(role: Role) -> None:
+    """A broken alias in the scheduler's file breaks nothing there: notes, and no error."""
+    text = f"[pci]\nalias = {{'name':'a'}}\ndevice_spec = {H100}\n{SCHEDULER}"
+    severities = {one.finding.severity for one in lint([service(text, role)])}
+    assert severities == {Severity.NOTE}
+
+
+def test_the_role_that_reads_it_counts() -> None:
+    """One file of two roles: the error of the role that reads the option stays one."""
+    text = f"[pci]\nalias = {{'name':'a'}}\n{SCHEDULER}"
+    found = lint([service(text, "scheduler"), service(text, "api")])
+    (broken,) = [one for one in found if one.finding.rule == "WC217"]
+    assert (broken.finding.severity, broken.roles) == (Severity.ERROR, ("scheduler", "api"))
+
+
+def test_a_compute_file_with_everything_is_clean() -> None:
+    """OpenStack-Ansible writes one nova.conf for all services: a compute's gives notes alone."""
+    text = (f"[pci]\nalias = {ALIAS}\ndevice_spec = {H100}\n{SCHEDULER}"
+            "available_filters = nova.scheduler.filters.all_filters\nhost_subset_size = 10\n"
+            "[quota]\ndriver = nova.quota.DbQuotaDriver\n")  # fmt: skip
+    found = lint([service(text, "compute")])
+    assert {one.finding.severity for one in found} <= {Severity.NOTE}
+
+
+@pytest.mark.parametrize(
+    ("series", "rules_found"), [("ocata", ["WC253"]), ("queens", ["WC253"]), ("rocky", [])]
+)
+def test_capital_ids(series: str, rules_found: list[str]) -> None:
+    """Before Rocky nova compares an alias's ids letter by letter, and no device has capitals."""
+    text = '[pci]\nalias = {"name":"p40","vendor_id":"10DE","product_id":"1B38"}\n'
+    assert rules(service(text, "api", series)) == rules_found

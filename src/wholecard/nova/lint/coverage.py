@@ -65,6 +65,8 @@ def _unknown_aliases(
 def _is_elsewhere(alias: ReadAlias, known: Known) -> bool:
     """Whether there are ids, all of them whole, and no known host has any."""
     specs = alias.alias.specs if alias.alias else ()
-    ids = {(spec.get("vendor_id", ""), spec.get("product_id", "")) for spec in specs}
+    # nova compares them without regard to case (Rocky); before that WC253 names capital letters.
+    pairs = ((spec.get("vendor_id", ""), spec.get("product_id", "")) for spec in specs)
+    ids = {(vendor.lower(), product.lower()) for vendor, product in pairs}
     is_whole = bool(ids) and all(vendor and product for vendor, product in ids)
     return is_whole and not ids & (known.covered_ids | known.other_ids)

@@ -44,11 +44,11 @@ def fixed(services: Sequence[Service], lint: Lint) -> FixedFiles:
     texts: dict[str, str] = {}
     rules: dict[str, dict[str, None]] = {}
     for _ in range(MOST_ROUNDS):
-        chosen = _chosen(lint(services))
-        if not chosen:
+        diagnostics = chosen(lint(services))
+        if not diagnostics:
             break
         edits: dict[str, list[TextEdit]] = {}
-        for diagnostic in chosen:
+        for diagnostic in diagnostics:
             for edit in diagnostic.edits:
                 edits.setdefault(edit.file.path, []).append(edit)
                 rules.setdefault(edit.file.path, {})[diagnostic.finding.rule] = None
@@ -61,11 +61,11 @@ def fixed(services: Sequence[Service], lint: Lint) -> FixedFiles:
     return FixedFiles(texts, {path: tuple(codes) for path, codes in rules.items()}, tuple(services))
 
 
-def _chosen(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+def chosen(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Those whose edits do not overlap another's; the rest waits for the next round."""
     taken: dict[str, list[tuple[int, int]]] = {}
     activated: set[str] = set()
-    chosen = []
+    kept = []
     for diagnostic in diagnostics:
         if not diagnostic.edits or any(_overlaps(edit, taken) for edit in diagnostic.edits):
             continue
@@ -76,8 +76,8 @@ def _chosen(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
             activated.add(diagnostic.finding.fix)
         for edit in diagnostic.edits:
             taken.setdefault(edit.file.path, []).append((edit.start, edit.end))
-        chosen.append(diagnostic)
-    return chosen
+        kept.append(diagnostic)
+    return kept
 
 
 def _overlaps(edit: TextEdit, taken: dict[str, list[tuple[int, int]]]) -> bool:

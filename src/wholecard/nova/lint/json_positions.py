@@ -161,11 +161,9 @@ def _cause(text: str, error: json.JSONDecodeError) -> Diagnosis:
     if missing:
         message = f"{missing} is missing at its end"
         return Diagnosis(error.pos, message, fix=f"Write {missing} at its end.", is_open=True)
-    word = re.compile(r"(True|False|None)\b").match(text, error.pos)
+    word = _WORD.match(text, error.pos)
     if word:
-        right = {"True": "true", "False": "false", "None": "null"}[word[0]]
-        message = f'{word[0]} is Python; nova wants the text "{right}"'
-        return Diagnosis(error.pos, message, fix=f'Write "{right}".')
+        return _of_word(word[0], error.pos)
     if text.strip()[0] not in "{[":
         return Diagnosis(error.pos, "an object begins with {", fix=_AS_OBJECT)
     if error.msg == "Expecting ',' delimiter" and text[error.pos : error.pos + 1].isalnum():
@@ -173,6 +171,19 @@ def _cause(text: str, error: json.JSONDecodeError) -> Diagnosis:
         return Diagnosis(error.pos, message, fix=_QUOTES)
     words, fix = _WORDS.get(error.msg, (error.msg[:1].lower() + error.msg[1:], ""))
     return Diagnosis(error.pos, words, fix=fix)
+
+
+# What is no JSON and stands for a value: Python's words, and a template's variable.
+_WORD = re.compile(r"(?:True|False|None)\b|\$\w+|\$\{\w+\}")
+
+
+def _of_word(word: str, offset: int) -> Diagnosis:
+    if word.startswith("$"):
+        message = f"a value is missing here: {word} was not filled in"
+        return Diagnosis(offset, message, fix="Write the value, in double quotes.")
+    right = {"True": "true", "False": "false", "None": "null"}[word]
+    message = f'{word} is Python; nova wants the text "{right}"'
+    return Diagnosis(offset, message, fix=f'Write "{right}".')
 
 
 def depth(text: str) -> int:
@@ -292,6 +303,20 @@ def _plain_quotes(text: str) -> list[JsonEdit] | None:
     return [JsonEdit(offset, offset + 1, '"') for offset in offsets] or None
 
 
+def _one_kind_of_quotes(text: str) -> list[JsonEdit] | None:
+    """Double quotes also where a key or a value ends in a single one."""
+    offsets = [match.start() for match in re.finditer("'", text)] if '"' in text else []
+    return [JsonEdit(offset, offset + 1, '"') for offset in offsets] or None
+
+
+def _braces(text: str) -> list[JsonEdit] | None:
+    """Braces instead of brackets around keys and values."""
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    if end - start < 2 or text[start] != "[" or text[end - 1] != "]":
+        return None
+    return [JsonEdit(start, start + 1, "{"), JsonEdit(end - 1, end, "}")]
+
+
 Repair = Callable[[str], "list[JsonEdit] | None"]
 _QUOTED = "quotes around the whole value, which oslo.config removes from a single line only"
 _SINGLE = "single quotes; JSON needs double quotes"
@@ -311,4 +336,10 @@ _REPAIRS: tuple[tuple[str, str, tuple[Repair, ...]], ...] = (
     (f"{_QUOTED}, and {_COMMA}", f"{_UNQUOTE}. {_NO_COMMA}.", (_without_quotes, _no_last_comma)),
     (_PRINTED, 'Write plain double quotes: "', (_plain_quotes,)),
     (_COMMENT, "Put the comment on a line of its own.", (_no_comment,)),
+    (
+        "two kinds of quotes around one text; JSON needs double quotes on both sides",
+        f"{_DOUBLE}.",
+        (_one_kind_of_quotes,),
+    ),
+    ("brackets around keys and values", 'Write braces: {"vendor_id": …}', (_braces,)),
 )

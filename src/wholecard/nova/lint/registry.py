@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from wholecard.core import Severity
+from wholecard.nova.conf.conf_file import normal
 from wholecard.nova.lint.checks import (
     alias,
     amounts,
@@ -23,6 +26,7 @@ from wholecard.nova.lint.checks import (
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.hosts_known import Known
 from wholecard.nova.lint.service import Facts, Service
+from wholecard.nova.options import find
 
 if TYPE_CHECKING:
     from wholecard.site.model import Site
@@ -32,6 +36,8 @@ MOST_OF_A_RULE = 50
 # A check stops here: a file with so many is no configuration.
 MOST_OF_A_CHECK = 500
 _UNREAD = "WC215"
+_SUBJECT = re.compile(r"\[(.*)\] (\S+)")
+_WEIGHT = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 
 OF_A_SERVICE: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (
     file.check_format,
@@ -99,7 +105,8 @@ def lint(
         if service.role in (None, "scheduler"):
             checks += OF_THE_SCHEDULER
         for check in checks:
-            diagnostics += service.as_own(islice(check(service), MOST_OF_A_CHECK))
+            found = islice(check(service), MOST_OF_A_CHECK)
+            diagnostics += service.as_own(_as_read(service, one) for one in found)
     for check_all in OF_ALL:
         diagnostics += islice(check_all(services), MOST_OF_A_CHECK)
     known = Known.of(services, site, hosts)
@@ -107,6 +114,15 @@ def lint(
         diagnostics += islice(check_answers(services, known), MOST_OF_A_CHECK)
     diagnostics += amounts.check_site_counts(services, site)
     return _limited(_merged(diagnostics, services))
+
+
+def _as_read(service: Service, diagnostic: Diagnostic) -> Diagnostic:
+    """The diagnostic; a note where the service does not read the option that it is about."""
+    match = _SUBJECT.fullmatch(diagnostic.finding.subject)
+    known = find(normal(match[1]), match[2]) if match else None
+    if known is None or service.reads(known[0].name):
+        return diagnostic
+    return replace(diagnostic, finding=replace(diagnostic.finding, severity=Severity.NOTE))
 
 
 def _merged(diagnostics: Iterable[Diagnostic], services: Sequence[Service]) -> list[Diagnostic]:
@@ -123,7 +139,10 @@ def _merged(diagnostics: Iterable[Diagnostic], services: Sequence[Service]) -> l
             key = (diagnostic.path, diagnostic.position, _UNREAD)
         first = by_key.setdefault(key, diagnostic)
         roles = dict.fromkeys((*first.roles, *diagnostic.roles))
-        by_key[key] = replace(first, roles=tuple(roles))
+        # What is a note for one role may be an error for another that reads the same file.
+        both = (first.finding.severity, diagnostic.finding.severity)
+        finding = replace(first.finding, severity=min(both, key=_WEIGHT.index))
+        by_key[key] = replace(first, finding=finding, roles=tuple(roles))
     merged = [
         one for one in by_key.values()
         if one.finding.rule != _UNREAD or readers[one.path] <= set(one.roles)

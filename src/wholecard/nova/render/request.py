@@ -30,7 +30,7 @@ from wholecard.pci.device_types import DeviceType, NumaPolicy
 from wholecard.site.load import SiteFile, issue_line, read_site
 
 _CARD = re.compile(r"(?P<name>[^=]+)=(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-f]{4})"
-                   r"(?:,(?P<type>type-(?:PCI|PF|VF)))?")  # fmt: skip
+                   r"(?:,type-(?P<type>PCI|PF|VF))?", re.IGNORECASE)  # fmt: skip
 
 
 _DEFAULT_FILTERS = (
@@ -144,8 +144,9 @@ def _config_by_ids(cards: Sequence[str], release: Release, tool: Layout) -> PciC
             how = "Write it as NAME=VENDOR:PRODUCT with the ids of `lspci -nn`"
             example = "for example h100=10de:2330,type-PF"
             raise UsageError(f"{card!r} is not a card", resolution=f"{how}, {example}.")
-        device_type: DeviceType = match["type"] or "type-PCI"  # type: ignore[assignment]  # by the pattern
-        ids = match["vendor"], match["product"]
+        device_type: DeviceType = f"type-{(match['type'] or 'PCI').upper()}"  # type: ignore[assignment]  # by the pattern
+        # As lshw and Windows print them; nova's files have small letters.
+        ids = match["vendor"].lower(), match["product"].lower()
         specs.append(PciDeviceSpec(*ids))
         aliases.append(PciAlias(match["name"], *ids, device_type, policy))
     return PciConfig(tuple(specs), tuple(aliases), tool.placement, tool.placement)

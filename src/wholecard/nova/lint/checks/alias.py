@@ -12,7 +12,7 @@ from wholecard.nova.lint.diagnostic import Diagnostic, TextEdit, entry_diagnosti
 from wholecard.nova.lint.option_spelling import series
 from wholecard.nova.lint.service import ReadAlias, Service
 from wholecard.nova.match import AliasError, parse_aliases
-from wholecard.nova.options import ALIAS_KEYS, NUMA_POLICIES, numa_policies
+from wholecard.nova.options import ALIAS_KEYS, NUMA_POLICIES, by_name, numa_policies
 from wholecard.pci.device_types import DEVICE_TYPES
 
 _TYPES = NearNames(DEVICE_TYPES)
@@ -33,6 +33,7 @@ def check_aliases(service: Service) -> Iterator[Diagnostic]:
         yield from wrong_keys(service, "alias", alias.value, (), alias.conf)
         error = alias.error
         if error is None:
+            yield from _capitals(service, alias)
             if any(separator in alias.name for separator in ":,"):
                 yield entry_diagnostic(
                     "WC261", alias.value.at_value(("name",)),
@@ -48,14 +49,35 @@ def check_aliases(service: Service) -> Iterator[Diagnostic]:
             yield _refused(service, alias, error)
 
 
+def capital_ids(service: Service, alias: ReadAlias) -> list[str]:
+    """The keys of ids with capital letters, where nova compares letter by letter (before Rocky)."""
+    if service.rules.has(Capability.CASELESS_MATCH):
+        return []
+    texts = {key: alias.conf.get(key) for key in ("vendor_id", "product_id")}
+    return [key for key, text in texts.items() if isinstance(text, str) and text != text.lower()]
+
+
+def _capitals(service: Service, alias: ReadAlias) -> Iterator[Diagnostic]:
+    """nova/pci/utils.py before commit 7c725eeb34: the kernel's ids have small letters."""
+    keys = capital_ids(service, alias)
+    if keys:
+        edits = [edit for key in keys
+                 for edit in alias.value.replaced((key,), alias.conf[key].lower())]  # fmt: skip
+        yield entry_diagnostic(
+            "WC253", alias.value.at_value((keys[0],)),
+            f"{' and '.join(keys)} with capital letters: nova of {service.release} compares letter "
+            "by letter, and no device has them",
+            "Write small letters, as lspci -nn prints them.", edits,
+        )  # fmt: skip
+
+
 def _refused(service: Service, alias: ReadAlias, error: AliasError) -> Diagnostic:
     value, key = alias.value, error.key
     rule = _RULES.get(error.kind, "WC230")
     spot = value.at_value((key,)) if key in alias.conf else value.at_value(())
     fixes = {
         "WC222": "Write four hexadecimal digits in double quotes, as lspci -nn prints them.",
-        "WC233": "Write vendor_id and product_id"
-        + (", or a resource_class." if service.rules.pci_in_placement else "."),
+        "WC233": f"Write vendor_id and product_id{_or_class(service, alias)}.",
     }
     refused = _REFUSED
     # nova 31.3.1 got the check by a backport (nova/pci/request.py, `_validate_aliases`).
@@ -66,6 +88,16 @@ def _refused(service: Service, alias: ReadAlias, error: AliasError) -> Diagnosti
         rule, spot, f"{' '.join(error.reason.split())[:200]}: {refused}",
         fixes.get(rule, _advice(error)), _edits(alias, error),
     )  # fmt: skip
+
+
+def _or_class(service: Service, alias: ReadAlias) -> str:
+    """What counts instead of ids, where the release has it."""
+    if service.rules.pci_in_placement:
+        return ", or a resource_class"
+    if "resource_class" in alias.conf and service.reads("pci_in_placement"):
+        option = by_name("pci_in_placement").spelling(service.major)
+        return f", or set {option} = true for this service too" if option else ""
+    return ""
 
 
 def _advice(error: AliasError) -> str:

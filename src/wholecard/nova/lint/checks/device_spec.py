@@ -9,6 +9,7 @@ from wholecard.core import Severity
 from wholecard.core.near_names import NearNames
 from wholecard.core.position import Position
 from wholecard.nova.lint.broken_values import Broken, broken
+from wholecard.nova.lint.checks import value_shapes
 from wholecard.nova.lint.diagnostic import Diagnostic, Spot, cut, entry_diagnostic, listed
 from wholecard.nova.lint.json_positions import Diagnosis, Path
 from wholecard.nova.lint.option_spelling import series
@@ -70,7 +71,7 @@ def check_json(service: Service) -> Iterator[Diagnostic]:
             if id(value.entry) in goes_on:
                 yield _broken_off(goes_on[id(value.entry)])
             elif value.wrong:
-                yield _not_json(value, value.wrong)
+                yield value_shapes.of_value(value) or _not_json(value, value.wrong)
             for twice in value.twice if value.is_own_text else ():
                 yield entry_diagnostic(
                     "WC219", value.spot(*twice.key),
@@ -116,7 +117,7 @@ def check_form(service: Service) -> Iterator[Diagnostic]:
                 yield _no_object(value, path, "an object or a list of objects")
     for value in service.values("alias"):
         if not value.wrong and not isinstance(value.data, dict):
-            yield _no_object(value, (), "one object; each alias has a line of its own")
+            yield value_shapes.of_value(value) or _no_object(value, (), "one object")
 
 
 def _no_object(value: Value, path: Path, needed: str) -> Diagnostic:
@@ -144,7 +145,7 @@ def wrong_keys(
     for key in conf:
         since = _KEYS[option].get(key)
         if since is None:
-            yield _unknown_key(option, value, (*path, key), conf)
+            yield _unknown_key(option, value, (*path, key), conf, service.major)
         elif since > service.major:
             yield entry_diagnostic(
                 "WC221", value.at_key((*path, key)),
@@ -153,9 +154,11 @@ def wrong_keys(
             )  # fmt: skip
 
 
-def _unknown_key(option: str, value: Value, path: Path, conf: dict[str, object]) -> Diagnostic:
+def _unknown_key(
+    option: str, value: Value, path: Path, conf: dict[str, object], major: int
+) -> Diagnostic:
     key = str(path[-1])
-    known = _KEYS[option]
+    known = {name: since for name, since in _KEYS[option].items() if since <= major}
     right = _key_meant(key, _NEAR_KEYS[option], known, conf)
     is_certain = key.lower() in _CERTAIN or _NEAR_KEYS[option].same(key) == right
     return entry_diagnostic(

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from wholecard.core import Severity
 from wholecard.core.near_names import squeezed
 from wholecard.core.position import Position
-from wholecard.nova.conf.conf_file import ConfFile, Header, Problem, normal
+from wholecard.nova.conf.conf_file import ConfEntry, ConfFile, Header, Problem, normal
 from wholecard.nova.lint.broken_values import SYNTAX, broken, broken_lines
 from wholecard.nova.lint.checks.ignored_options import objection, text_of, wrong_type
+from wholecard.nova.lint.checks.value_shapes import in_one_line, wrapped_line
 from wholecard.nova.lint.diagnostic import (
     Diagnostic,
     Spot,
@@ -55,11 +56,36 @@ def check_format(service: Service) -> Iterator[Diagnostic]:
             continue
         for problem in file.problems:
             if problem.kind not in SYNTAX or (file.path, problem.position.line) not in above:
+                if problem.kind == "assignment" and (wrapped := _wrapped(file, problem)):
+                    yield wrapped
+                    continue
                 yield file_diagnostic(
                     _RULES.get(problem.kind, "WC201"), file, problem.position, problem.text,
                     _FIXES[problem.kind],
                     [TextEdit(file, 0, 1, "")] if problem.kind == "mark" else (),
                 )  # fmt: skip
+
+
+def _wrapped(file: ConfFile, problem: Problem) -> Diagnostic | None:
+    """A line of a list that was wrapped and not indented."""
+    line = problem.position.line
+    last = bisect_right(file.entries, line, key=lambda entry: entry.line) - 1
+    above = file.entries[last] if last >= 0 else None
+    text = file.lines[line - 1]
+    # Only other lines of the list may be between.
+    between = file.lines[above.line - 1 + above.count : line - 1] if above else []
+    if not all(wrapped_line(above, one) for one in [*between, text]):
+        return None
+    start = file.offset(problem.position)
+    before = between[-1] if between else above.value if above else ""
+    joins = before.rstrip().endswith(",") or text.lstrip().startswith(",")
+    return file_diagnostic(
+        "WC201", file, problem.position,
+        f"{problem.text}: it looks like the rest of {above.name if above else 'a list'}, and only "
+        "an indented line continues a value",
+        "Indent the line, with a comma between the names.",
+        [TextEdit(file, start, start, "    ")] if joins else (),
+    )  # fmt: skip
 
 
 def _is_template(file: ConfFile, problem: Problem) -> bool:
@@ -135,6 +161,25 @@ def check_swallowed(service: Service) -> Iterator[Diagnostic]:
                     f"Remove the indentation{_by_hand(why)}.",
                     [] if why else [TextEdit(entry.file, start, start + match.start(1), "")],
                 )  # fmt: skip
+        yield from _on_one_line(service, entry)
+
+
+def _on_one_line(service: Service, entry: ConfEntry) -> Iterator[Diagnostic]:
+    """An option that follows another on its line, and is a part of that one's value to nova."""
+    for match in in_one_line(entry):
+        known = find(normal(entry.section), match[1])
+        if known and match[1] != entry.name:
+            blanks = match.start(1) - match.start()
+            spot = Spot(entry, match.start(), blanks)
+            why = objection(service, *known, f"= {entry.value[match.end() :]}")
+            yield file_diagnostic(
+                "WC205", entry.file, entry.position(match.start(1)),
+                f"{match[1]} is on the line of {entry.name}, so nova reads it as a part of that "
+                "value",
+                f"Write it on a line of its own{_by_hand(why)}.",
+                [] if why else [spot.edit("\n")],
+            )  # fmt: skip
+            return
 
 
 def check_twice(service: Service) -> Iterator[Diagnostic]:
@@ -181,7 +226,8 @@ def check_dollars(service: Service) -> Iterator[Diagnostic]:
                     "WC208", Spot(entry, offset, len(name) + 1),
                     f"nova replaces ${name} by the option of that name, and no file sets it: if "
                     "nova has no such option either, the service does not start",
-                    "Write $$ for a dollar sign.",
+                    f"Write the value, where a template should have put it for ${name}; or $$ for "
+                    "a dollar sign.",
                 )  # fmt: skip
             if not text.unknown and text.text != entry.value.replace("$$", "$"):
                 yield entry_diagnostic(

@@ -8,6 +8,7 @@ from wholecard.core.position import Position
 from wholecard.nova.conf.conf_file import ConfEntry
 from wholecard.nova.desired import scheduler_filters
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER, default_filters
+from wholecard.nova.lint.checks.value_shapes import ListForm, list_form, wrapped_line
 from wholecard.nova.lint.diagnostic import (
     Diagnostic,
     Spot,
@@ -27,7 +28,9 @@ _PCI_AVAILABLE = {scheduler_filters.ALL_FILTERS, scheduler_filters.PCI_FILTER_CL
 def check_pci_filter(service: Service) -> Iterator[Diagnostic]:
     """The filter that checks PCI requests has to be in the list; nova's default lacks it."""
     effective = service.effective("enabled_filters")
-    if (service.role is None and not effective.is_set) or PCI_FILTER in effective.values:
+    if (service.role is None and not effective.is_set) or PCI_FILTER in _names(service):
+        return
+    if _goes_on(service):
         return
     message = (
         "is not enabled: a server that asks for a card is sent to hosts without a free one and "
@@ -47,8 +50,29 @@ def check_pci_filter(service: Service) -> Iterator[Diagnostic]:
         entry = effective.entries[-1]
         yield entry_diagnostic(
             "WC236", entry, f"{PCI_FILTER} {message}", f"Append ,{PCI_FILTER} to the list.",
-            _appended(entry),
+            () if _form(service) else _appended(entry),
         )  # fmt: skip
+
+
+def _form(service: Service) -> ListForm | None:
+    """The list's form, where it is not names with commas between."""
+    entries = service.effective("enabled_filters").entries
+    return list_form(entries[-1]) if entries else None
+
+
+def _goes_on(service: Service) -> bool:
+    """Whether the list goes on where nova has ended it, in a line that is not indented (WC201)."""
+    for entry in service.effective("enabled_filters").entries[-1:]:
+        after = entry.line + entry.count
+        lines = entry.file.lines[after - 1 : after]
+        return bool(lines) and "=" not in lines[0] and wrapped_line(entry, lines[0])
+    return False
+
+
+def _names(service: Service) -> tuple[str, ...]:
+    """The names of the list, as they are meant where its form is wrong."""
+    form = _form(service)
+    return form.names if form else service.effective("enabled_filters").values
 
 
 def _appended(entry: ConfEntry) -> tuple[TextEdit, ...]:
@@ -63,7 +87,7 @@ def _wrong(service: Service) -> list[scheduler_filters.WrongFilter]:
     """The names that are no filters, without those that contain another option's value."""
     entries = service.effective("available_filters").entries
     available = [service.conf.substituted(entry).text for entry in entries]
-    names = service.effective("enabled_filters").values[:MOST_FILTERS]
+    names = _names(service)[:MOST_FILTERS]
     wrong = scheduler_filters.wrong_filters(names, service.major, available)
     # Where the filter for cards is not available either, WC239 says so of all.
     return [
@@ -78,6 +102,10 @@ def check_filter_names(service: Service) -> Iterator[Diagnostic]:
     if not effective.is_set or len(effective.values) > MOST_FILTERS:
         return
     entry = effective.entries[-1]
+    form = _form(service)
+    if form is not None:
+        yield form.diagnostic("WC237")
+        return
     items = entry.value.split(",")
     for wrong in _wrong(service):
         before = sum(len(item) + 1 for item in items[: wrong.index])
@@ -92,9 +120,9 @@ def check_filter_names(service: Service) -> Iterator[Diagnostic]:
 def check_standard_filters(service: Service) -> Iterator[Diagnostic]:
     """A list that was replaced where it should have been extended."""
     effective = service.effective("enabled_filters")
-    if not effective.is_set:
+    if not effective.is_set or _goes_on(service):
         return
-    meant = {*effective.values, *(wrong.right for wrong in _wrong(service))}
+    meant = {*_names(service), *(wrong.right for wrong in _wrong(service))}
     lost = [name for name in default_filters(service.major) if name not in meant]
     if lost:
         yield entry_diagnostic(

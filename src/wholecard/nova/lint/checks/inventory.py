@@ -211,12 +211,27 @@ def _refused_by_placement(
     except PlacementError as error:
         named = [given for given in on_host if given.device.address in error.reason]
         spec = (named or on_host)[0].specs[0]
+        if error.kind == "not-text":
+            return [_not_text(service, spec, error)]
         return [entry_diagnostic(
             "WC255", spec.value.at_value(spec.path),
             f"{error.reason}: nova-compute on {host} does not start",
             "Give either the PF or its VFs, the VFs of one PF under the same tags.",
         )]  # fmt: skip
     return []
+
+
+def _not_text(service: Service, spec: ReadSpec, error: PlacementError) -> Diagnostic:
+    """A tag that nova reads as one text, and that is a list or something else."""
+    bad = next((read for read in service.specs if isinstance(read.conf.get(error.key), list)), spec)
+    names = bad.conf.get(error.key)
+    text = ",".join(map(str, names)) if isinstance(names, list) else ""
+    path = (*bad.path, error.key)
+    return entry_diagnostic(
+        "WC255", bad.value.at_value(path), f"{error.reason}: nova-compute does not start",
+        f'Write one text, with commas between several: "{error.key}": "{text or "…"}"',
+        bad.value.replaced(path, text) if text else (),
+    )  # fmt: skip
 
 
 def _both_given(on_host: list[GivenDevice]) -> Iterator[Diagnostic]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from wholecard.nova.lint.checks import resource_classes
+from wholecard.nova.lint.checks.alias import capital_ids
 from wholecard.nova.lint.checks.inventory import WITHOUT_VMD, is_exchanged
 from wholecard.nova.lint.diagnostic import Diagnostic, Spot, TextEdit, entry_diagnostic, listed
 from wholecard.nova.lint.hosts_known import Ids, Known, is_near
@@ -108,6 +109,8 @@ def _unsatisfied(
     nova-api has the aliases of all hosts, and so has each compute, for a server may be moved to
     it. `served` are the ids of the aliases that get a device.
     """
+    if capital_ids(service, read):
+        return
     ids = _ids(alias)
     host_ids = known.covered_ids | known.other_ids
     # Exchanged ids have a rule of their own.
@@ -132,7 +135,7 @@ def _is_meant(ids: set[Ids], near: list[Ids], known: Known) -> bool:
 def _ids(alias: Alias) -> set[Ids]:
     """The vendor and product of each of its specs that has both."""
     return {
-        (spec["vendor_id"], spec["product_id"])
+        (spec["vendor_id"].lower(), spec["product_id"].lower())
         for spec in alias.specs
         if spec.get("vendor_id") and spec.get("product_id")
     }
