@@ -26,7 +26,7 @@ FLAVOR = "flavors: {f: {ram: 1, vcpus: 1, %s}}\n"
 FOLLOWING = [
     ("flavours: {}", "3:1: the file has no key 'flavours'. Did you mean 'flavors'?"),
     ("xyz: {}", "3:1: the file has no key 'xyz'; known: version, release, cards, hosts, nova, "
-     "flavors, images, aggregates, quota_driver, quotas"),
+     "flavors, images, aggregates, quota_driver, quotas, tuning, lint"),
     ("flavors: {f: {ram: 1}}", "3:11: flavors.f needs the key 'vcpus'; for example vcpus: 16"),
     ("flavors: {f: }", "3:11: flavors.f needs the key 'ram'; for example ram: 65536 (MiB)\n"
      "3:11: flavors.f needs the key 'vcpus'; for example vcpus: 16"),

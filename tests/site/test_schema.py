@@ -20,7 +20,8 @@ from wholecard.site.schema import schema_text
 DOCS = Path(__file__).parents[2] / "docs/reference"
 FILE = DOCS / "site.schema.json"
 MODELS = [model.Site, model.CardKind, model.Whole, model.Match, model.SiteHost, model.NovaUse,
-          model.SiteFlavor, model.SiteImage, model.SiteAggregate, model.Quota]  # fmt: skip
+          model.SiteFlavor, model.SiteImage, model.SiteAggregate, model.Quota,
+          model.LintSettings]  # fmt: skip
 WHOLE = """\
 version: 1
 release: 2025.2

@@ -13,6 +13,7 @@ from wholecard.core import UsageError
 if TYPE_CHECKING:
     from wholecard.nova.lint import Diagnostic
     from wholecard.nova.lint.request import Linted
+    from wholecard.nova.lint.selection import Selection
     from wholecard.nova.options import Role
 
 Format = Literal["text", "json", "sarif", "github"]
@@ -20,7 +21,8 @@ Format = Literal["text", "json", "sarif", "github"]
 
 def lint_command(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files that "
-                     "the service reads, in its order; of a folder every *.conf.")] = None,
+                     "the service reads, in its order; of a folder what it reads there: nova.conf, "
+                     "then nova.conf.d.")] = None,
     role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="Who reads FILE: "
                     "api, scheduler, conductor, compute or placement. Repeat it for a shared "
                     "file.")] = None,
@@ -31,6 +33,11 @@ def lint_command(
                     "do.")] = None,
     site: options.OptionalSite = None,
     release_name: options.ReleaseName = None,
+    select: Annotated[list[str] | None, typer.Option("--select", metavar="CODES", help="Only these "
+                      "rules: WC236, or WC23 for all that begin so; with commas, or repeated.")]
+    = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="Not these "
+                      "rules. Where both fit, the longer code counts.")] = None,
     format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, "
                            "sarif or github.")] = "text",
     fix: Annotated[bool, typer.Option("--fix", help="Fix findings that have exactly one safe fix.")]
@@ -63,13 +70,21 @@ def lint_command(
     }
     hosts_facts = [options.facts_file(text) for text in facts or ()]
     linted = read(LintRequest(files or (), role or (), by_role, options.of_computes(conf_files),
-                              release_name, hosts_facts, host or (), site))  # fmt: skip
+                              release_name, hosts_facts, host or (), site,
+                              _selection(select, ignore)))  # fmt: skip
     if fix:
         linted = _fix(linted, root, dry_run, quiet=format_name != "text")
     diagnostics = linted.diagnostics
     if not dry_run or format_name != "text":
         _print(diagnostics, format_name, linted.not_checked(diagnostics))
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
+
+
+def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
+    """The options, and where there is none the settings in pyproject.toml."""
+    from wholecard.nova.lint.selection import Selection, project_selection
+
+    return Selection.of(select or (), ignore or ()).or_else(project_selection(Path.cwd()))
 
 
 def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:

@@ -40,6 +40,7 @@ Trait = Annotated[str, StringConstraints(pattern=TRAIT_PATTERN)]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Line = Annotated[str, StringConstraints(pattern=LINE_PATTERN)]
 Count = Annotated[int, Field(ge=1)]
+RuleCode = Annotated[str, StringConstraints(pattern=r"^WC\d{1,3}$")]
 
 
 class Model(BaseModel):
@@ -232,6 +233,15 @@ class Quota(Model):
     """How many cards, by kind; nova counts them with unified limits only (since 2026.2)."""
 
 
+class LintSettings(Model):
+    """Which findings of `nova lint` are wanted; its options count before it."""
+
+    select: tuple[RuleCode, ...] = ()
+    """Only these rules, by their codes or the beginnings of them: `WC236`, `WC23`."""
+    ignore: tuple[RuleCode, ...] = ()
+    """Not these rules. Of two that fit a rule, in `select` and `ignore`, the longer counts."""
+
+
 class Site(Model):
     """The whole of `site.yaml`: what is asked for the cards of a cloud."""
 
@@ -258,3 +268,9 @@ class Site(Model):
     cards have quotas and nova counts them (since 2026.2)."""
     quotas: dict[Name, Quota] = {}
     """Limits of projects, by project."""
+    tuning: Literal["cards", "full"] = "cards"
+    """What is set for many cards: `cards` is what they need and costs no other server anything;
+    `full` lets nova-scheduler handle one request at a time as well, which ends the race for cards
+    and makes every server of the cloud wait."""
+    lint: LintSettings = LintSettings()
+    """Which findings of `nova lint` are wanted."""

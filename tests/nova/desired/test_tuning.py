@@ -59,7 +59,8 @@ NAMES = [
 
 def lines(role: str, major: int, cards: int = 8, hosts: int = 6) -> list[str]:
     """The settings as they are written."""
-    return [f"[{s.section}] {s.name} = {s.value}" for s in tuning(role, major, cards, hosts)]
+    settings = tuning(role, major, cards, hosts, full=True)
+    return [f"[{s.section}] {s.name} = {s.value}" for s in settings]
 
 
 @pytest.mark.parametrize(("role", "major", "expected"), NAMES)
@@ -72,7 +73,7 @@ def test_options_of_a_release(role: str, major: int, expected: list[str]) -> Non
 @pytest.mark.parametrize("major", range(13, 35))
 def test_no_option_before_its_release(role: str, major: int) -> None:
     """No option is given to a release before the one it came with, and each has its reason."""
-    settings = tuning(role, major, 8, 6)
+    settings = tuning(role, major, 8, 6, full=True)
     assert [one.name for one in settings if one.since > major or not one.reason] == []
     assert len({(one.section, one.name) for one in settings}) == len(settings)
 
@@ -114,3 +115,15 @@ def test_nonsense(role: str, major: int, cards: int, hosts: int) -> None:
     """What is no cloud is refused."""
     with pytest.raises(UsageError):
         tuning(role, major, cards, hosts)
+
+
+@pytest.mark.parametrize("major", [16, 26, 27, 34])
+def test_what_is_on_by_default(major: int) -> None:
+    """Without `full` nothing is set that costs servers without cards something."""
+    costly = {"executor_thread_pool_size", "workers", "rpc_response_timeout", "host_subset_size"}
+    for role in ROLES:
+        default = tuning(role, major, 8, 6)
+        full = tuning(role, major, 8, 6, full=True)
+        assert {one.name for one in full if one.cost} <= costly
+        assert default == tuple(one for one in full if not one.cost)
+    assert tuning("placement", major, 8, 6) == tuning("placement", major, 8, 6, full=True)

@@ -83,7 +83,7 @@ def test_only_what_the_role_reads_counts(tmp_path: Path) -> None:
     """What other roles read may stand in the file and change nothing."""
     conf = "[filter_scheduler]\npci_in_placement = true\n[pci]\nreport_in_placement = false\n"
     found = diff("conductor", standing(tmp_path, conf), new("conductor"), LATEST)
-    assert set(changed(found)) == {"[scheduler] max_attempts", "[DEFAULT] rpc_response_timeout"}
+    assert set(changed(found)) == {"[scheduler] max_attempts"}
     assert [each.services for each in found.restarts] == [("nova-conductor",)]
 
 

@@ -13,6 +13,7 @@ from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Refusal,
 from wholecard.host.facts.saved import read_host
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
+from wholecard.nova.options import Role
 from wholecard.site.load import SiteFile
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ Thing = TypeVar("Thing")
 class Files:
     """The files that a person names: of each role, of each host, and the site's.
 
-    A role's files are in the order in which the service reads them. A folder is its `*.conf`,
-    and then those of its folders `*.conf.d`: `/etc/nova` is nova.conf with its drop-in files.
+    A role's files are in the order in which the service reads them. A folder is
+    what the service reads there: `/etc/nova` is nova.conf with its drop-in files.
     """
 
     api: tuple[Path, ...] = ()
@@ -51,9 +52,9 @@ def gathered(
         hosts=merged_hosts(_hosts(files), _site_hosts(site, files) if site else ()),
         release=release or (site.release if site else LATEST),
         release_known=bool(release or site),
-        api=_conf(files.api),
-        scheduler=_conf(files.scheduler),
-        placement=_conf(files.placement),
+        api=_conf(files.api, "api"),
+        scheduler=_conf(files.scheduler, "scheduler"),
+        placement=_conf(files.placement, "placement"),
         refusal=Refusal(refusal, "--error") if refusal else None,
     )
 
@@ -104,7 +105,7 @@ def _hosts(files: Files) -> tuple[HostEvidence, ...]:
     return tuple(
         HostEvidence(
             name,
-            conf=_conf(files.computes.get(name, ())),
+            conf=_conf(files.computes.get(name, ()), "compute"),
             facts=read_host(files.facts[name]) if name in files.facts else None,
             facts_source=str(files.facts.get(name, "")),
         )
@@ -133,9 +134,6 @@ def _site_hosts(site: SiteFile, files: Files) -> tuple[HostEvidence, ...]:
     return tuple(hosts)
 
 
-def _conf(paths: Sequence[Path]) -> NovaConf | None:
-    """A service's files; a folder as the service reads it: its files, then its drop-in folders."""
-    if not paths:
-        return None
-    drop_ins = {path: sorted(path.glob("*.conf.d")) if path.is_dir() else [] for path in paths}
-    return NovaConf.read([file for path in paths for file in (path, *drop_ins[path])])
+def _conf(paths: Sequence[Path], role: Role) -> NovaConf | None:
+    """A service's files, None where none is named."""
+    return NovaConf.read(list(paths), role) if paths else None

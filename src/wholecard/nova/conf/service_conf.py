@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wholecard.core import UsageError
 from wholecard.nova.conf.conf_file import ConfEntry, ConfFile, Problem, normal
 from wholecard.nova.conf.substitution import Substituted, substituted
-from wholecard.nova.options import Option, find
+from wholecard.nova.options import Option, Role, find
 
 _TRUE, _FALSE = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no"})
 
@@ -68,12 +69,13 @@ class NovaConf:
     files: tuple[ConfFile, ...]
 
     @classmethod
-    def read(cls, paths: Sequence[Path]) -> NovaConf:
-        """Files, and of folders (`nova.conf.d`) every `*.conf` by name, as `--config-dir` does.
+    def read(cls, paths: Sequence[Path], role: Role | None = None) -> NovaConf:
+        """Files, and of folders what the service of that role reads there; see `files_in`.
 
-        Raises UsageError for a missing path, WholecardError for one that cannot be read.
+        Raises UsageError for a missing path or a folder without such a file, WholecardError for one
+        that cannot be read.
         """
-        return cls(tuple(ConfFile.read(file) for path in paths for file in _files(path)))
+        return cls(tuple(ConfFile.read(file) for path in paths for file in files_in(path, role)))
 
     @property
     def entries(self) -> Iterator[ConfEntry]:
@@ -129,7 +131,29 @@ class NovaConf:
         return None
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.glob("*.conf") if not file.name.startswith("."))
-    return [path]
+def files_in(path: Path, role: Role | None = None) -> list[Path]:
+    """The path itself, or of a folder the files that a service reads there, in its order.
+
+    Of `/etc/nova` that is what oslo.config looks for (cfg.py, `find_config_files` and
+    `find_config_dirs`): nova.conf, nova-compute.conf, and then every `*.conf` by name of
+    nova.conf.d and nova-compute.conf.d. Of a folder without a nova.conf it is every `*.conf` by
+    name, as `--config-dir` does. Raises UsageError for a folder without any.
+    """
+    if not path.is_dir():
+        return [path]
+    project = "placement" if role == "placement" else "nova"
+    programs = [project, *([f"nova-{role}"] if role and role != "placement" else [])]
+    files = _conf_files(path)
+    if (path / f"{project}.conf").is_file():
+        files = [one for name in programs if (one := path / f"{name}.conf").is_file()]
+        files += [one for name in programs for one in _conf_files(path / f"{name}.conf.d")]
+    if not files:
+        raise UsageError(
+            f"{path} has no *.conf: 0 files would be read",
+            resolution="Name the folder that the service reads, or its files.",
+        )
+    return files
+
+
+def _conf_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.conf") if not file.name.startswith("."))

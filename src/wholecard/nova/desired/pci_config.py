@@ -81,6 +81,7 @@ def pci_configs(
             limited=tuple(dict.fromkeys(limited.values())),
             omitted=_omitted(host, selected),
             companions=_companions(site, host, selected, without_facts),
+            full_tuning=site.tuning == "full",
         )
         for host, device_specs in specs.items()
     }

@@ -56,7 +56,8 @@ class PciConfig:
     of cards of a kind on a host, `hosts` the number of hosts with cards; 0 leaves tuning out.
     `quota_driver` is written where it is given, `limited` are the resource classes that need a
     registered limit with unified limits. `omitted` are functions of this host, `companions` the
-    kinds of companions that it gives, for a comment.
+    kinds of companions that it gives, for a comment. `full_tuning` adds the settings that cost
+    servers without cards something.
     """
 
     device_specs: tuple[PciDeviceSpec, ...]
@@ -69,6 +70,7 @@ class PciConfig:
     limited: tuple[str, ...] = ()
     omitted: tuple[OmittedFunction, ...] = ()
     companions: tuple[str, ...] = ()
+    full_tuning: bool = False
 
 
 def required_options(
@@ -208,11 +210,14 @@ def _quotas(pci: PciConfig) -> Iterator[RequiredOption]:
 
 
 def _tuning(role: Role, pci: PciConfig, release: Release) -> Iterator[RequiredOption]:
-    for setting in tuning(role, release.nova, pci.cards_per_host, pci.hosts):
+    full = pci.full_tuning
+    for setting in tuning(role, release.nova, pci.cards_per_host, pci.hosts, full=full):
         match = find(setting.section, setting.name)
         if match is None:
             raise LookupError(f"[{setting.section}] {setting.name} is not in the table of options")
         reason = f"{setting.reason[:1].upper()}{setting.reason[1:]}."
+        if setting.cost:
+            reason += f" It costs the whole cloud: {setting.cost}."
         yield RequiredOption(match[0], (setting.value,), reason)
 
 

@@ -162,7 +162,7 @@ def wrong_available(values: Iterable[str], major: int) -> Iterator[WrongAvailabl
             reason = "it is no path of one class or function"
         elif text.startswith(_OWN_PACKAGE):
             right = _meant(text, own)
-            reason = f"nova has nothing of that name in its {major}th version"
+            reason = f"nova {releases.release(str(major))} has nothing of that name"
         else:
             continue
         yield WrongAvailable(index, text, reason, right)
@@ -170,23 +170,28 @@ def wrong_available(values: Iterable[str], major: int) -> Iterator[WrongAvailabl
 
 def _meant(text: str, own: set[str]) -> tuple[str, ...]:
     """The paths that a value means: without quotes and brackets, split, or by the last name."""
-    parts = re.split(r"[\s,;]+", text.strip().strip("[]()").strip())
-    parts = [part.strip("'\"") for part in parts if part.strip("'\"")]
-    known = {path.rpartition(".")[2]: path for path in own}
-    near, names = NearNames(own), NearNames(known)
-    paths = []
-    # A path that a blank tore apart is one, not two.
-    for candidate in ([*parts] if len(parts) > 1 else []) or ["".join(parts)]:
-        last = candidate.rpartition(".")[2]
-        path = candidate if candidate in own else near.near(candidate)
-        path = path or known.get(last) or known.get(names.near(last) or "")
-        is_foreign = _PATH.fullmatch(candidate) and not candidate.startswith(_OWN_PACKAGE)
-        if path is None and not is_foreign:
-            whole = "".join(parts)
-            joined = whole if whole in own else near.near(whole)
-            return (joined,) if joined else ()
-        paths.append(path or candidate)
-    return tuple(dict.fromkeys(paths))
+    bare = text.strip().strip("[]()")
+    parts = [part.strip("'\"") for part in re.split(r"[\s,;]+", bare) if part.strip("'\"")]
+    paths = [_foreign(part) or _own(part, own) for part in parts]
+    known = tuple(path for path in paths if path)
+    if len(known) == len(parts):
+        return tuple(dict.fromkeys(known))
+    # A path that a blank tore apart is one.
+    whole = _own("".join(parts), own)
+    return (whole,) if whole else ()
+
+
+def _foreign(path: str) -> str | None:
+    """The path itself, where it may be another package's."""
+    return path if _PATH.fullmatch(path) and not path.startswith(_OWN_PACKAGE) else None
+
+
+def _own(path: str, own: set[str]) -> str | None:
+    """The path of nova's own that was meant: by all of it, or by its last name."""
+    names = {one.rpartition(".")[2]: one for one in own}
+    last = path.rpartition(".")[2]
+    near = path if path in own else NearNames(own).near(path)
+    return near or names.get(last) or names.get(NearNames(names).near(last) or "")
 
 
 def classes_named(available: Iterable[str], major: int) -> frozenset[str] | None:

@@ -10,6 +10,9 @@ Three problems, each measured (docs/explanation/placement-tuning.md):
 - A nova-scheduler process handles 64 requests at once, each with its own outdated view of the same
   cards.
 
+What cards need is on by default. What slows down or reorders servers without cards too has a `cost`
+and is for those who ask for `tuning: full`.
+
 Sources: placement `conf/placement.py`, `conf/workarounds.py`, `objects/allocation_candidate.py`;
 nova `conf/scheduler.py`, `scheduler/manager.py`, `scheduler/rpcapi.py`; oslo.messaging `server.py`.
 """
@@ -38,8 +41,9 @@ QUEUE_SECONDS = 300
 class TuningSetting:
     """One option: its section, name and value as in the file, and the reason for it.
 
-    `since` is the first nova major whose nova.conf or placement.conf has it. Placement has numbers
-    of its own: 2023.1 is nova 27 and placement 9, 2026.2 is nova 34 and placement 16.
+    `cost` is what it costs servers without cards; empty where it costs them nothing. `since` is the
+    first nova major whose nova.conf or placement.conf has it. Placement has numbers of its own:
+    2023.1 is nova 27 and placement 9, 2026.2 is nova 34 and placement 16.
     """
 
     section: str
@@ -47,14 +51,18 @@ class TuningSetting:
     value: str
     reason: str
     since: int
+    cost: str = ""
 
 
-def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[TuningSetting, ...]:
+def tuning(
+    role: str, major: int, cards_per_host: int, hosts: int, *, full: bool = False
+) -> tuple[TuningSetting, ...]:
     """What one role's file should set, by section; empty where the defaults are right.
 
-    `major` is nova's (13 is Mitaka, 34 is 2026.2). `cards_per_host` is the largest number of cards
-    of one kind on a host, `hosts` how many hosts have such cards. `placement` is placement.conf,
-    the other roles are nova.conf. Assumes that cards are in Placement where the release can do it.
+    Without `full` nothing that has a `cost` for the rest of the cloud. `major` is nova's (13 is
+    Mitaka, 34 is 2026.2). `cards_per_host` is the largest number of cards of one kind on a host,
+    `hosts` how many hosts have such cards. `placement` is placement.conf, the other roles are
+    nova.conf. Assumes that cards are in Placement where the release can do it.
 
     Raises UsageError for an unknown role, an unknown release, or a number below one.
     """
@@ -71,7 +79,7 @@ def tuning(role: str, major: int, cards_per_host: int, hosts: int) -> tuple[Tuni
         "conductor": lambda: _conductor(major),
     }
     settings = settings_of[role]() if role in settings_of else ()
-    return tuple(setting for setting in settings if setting.since <= major)
+    return tuple(one for one in settings if one.since <= major and (full or not one.cost))
 
 
 def is_too_wide(major: int, cards_per_host: int) -> bool:
@@ -85,13 +93,18 @@ def is_too_wide(major: int, cards_per_host: int) -> bool:
 
 
 def _setting(
-    name: str, value: str, reason: str, major: int, only: Capability | None = None
+    name: str,
+    value: str,
+    reason: str,
+    major: int,
+    only: Capability | None = None,
+    cost: str = "",
 ) -> TuningSetting:
     """The option by its name in that release, or its newest; `only`: it helps since then."""
     option = by_name(name)
     spelling = option.spelling(major) or option.spellings[0]
     since = max(spelling.since, only.since if only else 0)
-    return TuningSetting(spelling.section, spelling.name, value, reason, since)
+    return TuningSetting(spelling.section, spelling.name, value, reason, since, cost)
 
 
 def _placement(major: int, cards: int, hosts: int) -> tuple[TuningSetting, ...]:
@@ -116,16 +129,20 @@ def _placement(major: int, cards: int, hosts: int) -> tuple[TuningSetting, ...]:
 
 def _scheduler(major: int, hosts: int) -> tuple[TuningSetting, ...]:
     subset = _setting("host_subset_size", str(min(hosts, SUBSET_MAX)),
-        "servers requested at once begin on different hosts, not all on the best one",
-        major)  # fmt: skip
+        "servers requested at once begin on different hosts, not all on the best one", major,
+        cost="every server of the cloud goes to a random one of the best hosts, and the weighers "
+        "no longer keep servers without cards away from hosts with cards")  # fmt: skip
     equal = _setting("shuffle_best_same_weighed_hosts", "true",
         "hosts of equal weight are in another order each time", major)  # fmt: skip
     one_at_a_time = _setting("executor_thread_pool_size", "1",
         "64 requests at once see the same free cards; one at a time there is no race",
-        major, Capability.PCI_IN_PLACEMENT)  # fmt: skip
+        major, Capability.PCI_IN_PLACEMENT,
+        "every server of the cloud waits in one queue of this nova-scheduler, also behind a "
+        "request that Placement answers slowly")  # fmt: skip
     workers = _setting("workers", str(SCHEDULER_WORKERS),
         "one for each core would again be as many requests at once",
-        major, Capability.PCI_IN_PLACEMENT)  # fmt: skip
+        major, Capability.PCI_IN_PLACEMENT,
+        "a controller schedules two servers at once, with cards or without")  # fmt: skip
     choosing = (equal, _attempts(major)) if hosts > 1 else ()
     # A subset of hosts overrides the weighers, also the one that sends servers without cards to
     # hosts without cards. So only where Placement does not prevent the race.
@@ -137,7 +154,8 @@ def _scheduler(major: int, hosts: int) -> tuple[TuningSetting, ...]:
 def _conductor(major: int) -> tuple[TuningSetting, ...]:
     reason = "a request that waits for its turn in nova-scheduler does not answer until then"
     only = Capability.PCI_IN_PLACEMENT
-    timeout = _setting("rpc_response_timeout", str(QUEUE_SECONDS), reason, major, only)
+    cost = "a call to a service that is dead is noticed after five minutes instead of one"
+    timeout = _setting("rpc_response_timeout", str(QUEUE_SECONDS), reason, major, only, cost)
     return (timeout, _attempts(major))
 
 

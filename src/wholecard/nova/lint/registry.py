@@ -80,7 +80,6 @@ OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Diagnostic]], ...] = (
     roles.check_in_placement,
     roles.check_reporting,
     card_parts.check_parts,
-    amounts.check_tuning,
 )
 OF_ALL_AND_THE_HOSTS: tuple[Callable[[Sequence[Service], Known], Iterator[Diagnostic]], ...] = (
     resource_classes.check_requested,
@@ -112,6 +111,7 @@ def lint(
     known = Known.of(services, site, hosts)
     for check_answers in OF_ALL_AND_THE_HOSTS:
         diagnostics += islice(check_answers(services, known), MOST_OF_A_CHECK)
+    diagnostics += amounts.check_tuning(services, site)
     diagnostics += amounts.check_site_counts(services, site)
     return _limited(_merged(diagnostics, services))
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, Release, release
 from wholecard.host.facts.saved import read_host
-from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.conf.service_conf import NovaConf, files_in
 from wholecard.nova.lint.coverage import not_checked
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.registry import lint
+from wholecard.nova.lint.selection import EVERYTHING, Selection
 from wholecard.nova.lint.service import Facts, Service
 from wholecard.nova.options import Role, role_named
 
@@ -32,7 +33,8 @@ class LintRequest:
 
     `files` are read by the services of `roles`; `by_role` has files of one role each, `computes`
     those of nova-compute by host, under an empty name for all other hosts. `facts` are hosts with
-    their files, and `hosts` are hosts of the site file.
+    their files, and `hosts` are hosts of the site file. Where `selection` is empty the site file's
+    counts.
     """
 
     files: Sequence[Path] = ()
@@ -43,6 +45,7 @@ class LintRequest:
     facts: Sequence[tuple[str, Path]] = ()
     hosts: Sequence[str] = ()
     site: Path | None = None
+    selection: Selection = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ class Linted:
     services: tuple[Service, ...]
     site: Site | None
     hosts: tuple[Facts, ...]
+    selection: Selection = EVERYTHING
 
     def lint(self, services: Sequence[Service]) -> list[Diagnostic]:
-        """The diagnostics of these services, with the site file and all known hosts."""
-        return lint(services, self.site, self.hosts)
+        """The diagnostics of these services that are wanted, with the site and all known hosts."""
+        return self.selection.wanted(lint(services, self.site, self.hosts), services)
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -90,22 +94,27 @@ def read(request: LintRequest) -> Linted:
             resolution="wholecard nova lint /etc/nova/nova.conf --role compute",
         )
     known = (*facts, *_other_hosts(facts, site))
-    return Linted(tuple(services), site.site if site else None, known)
+    own = Selection.of(site.site.lint.select, site.site.lint.ignore) if site else EVERYTHING
+    selection = request.selection.or_else(own)
+    return Linted(tuple(services), site.site if site else None, known, selection)
 
 
 def _services(
     request: LintRequest, series: Release, facts: tuple[Facts, ...], site: SiteFile | None
 ) -> Iterator[Service]:
     if request.files:
-        conf = NovaConf.read(list(request.files))
         roles: list[Role | None] = [role_named(name) for name in request.roles]
+        # Roles that read the same files share them: what differs is not between them.
+        confs: dict[tuple[Path, ...], NovaConf] = {}
         for role in roles or [None]:
+            files = tuple(one for path in request.files for one in files_in(path, role))
+            conf = confs.setdefault(files, confs.get(files) or NovaConf.read(files))
             yield Service(conf, series, role, facts if role in (None, "compute") else ())
     elif request.roles:
         raise UsageError("--role says who reads FILE, and no FILE is named")
     for name, paths in request.by_role.items():
         if paths:
-            conf = NovaConf.read(list(paths))
+            conf = NovaConf.read(list(paths), name)
             yield Service(conf, series, name, facts if name == "compute" else ())
     yield from _computes(request.computes, series, facts, site)
 
@@ -126,7 +135,7 @@ def _computes(
                 resolution=f"It has: {', '.join(site.site.hosts) or 'none'}.",
             )
         own = tuple(one for one in facts if one.name == host) if host else others
-        yield Service(NovaConf.read(list(files)), series, "compute", own)
+        yield Service(NovaConf.read(list(files), "compute"), series, "compute", own)
 
 
 def _facts(request: LintRequest, site: SiteFile | None) -> tuple[Facts, ...]:

@@ -14,8 +14,12 @@ from wholecard.core import Severity
 from wholecard.core.releases import release
 from wholecard.nova.lint import Facts, Service, lint
 from wholecard.pci import Function, IommuGroup
+from wholecard.site.model import Site
 
 REPORT = "[pci]\nreport_in_placement = true\n"
+
+
+FULL = Site.model_validate({"release": "2025.2", "cards": {}, "tuning": "full"})
 
 
 def on(text: str, *hosts: Facts) -> Service:
@@ -123,12 +127,13 @@ def test_a_card_that_nova_cannot_address() -> None:
 
 
 def test_many_cards_are_a_note_to_the_scheduler() -> None:
-    """Eight cards of a kind ask the scheduler and the conductor for settings, as a note."""
+    """With full tuning eight cards of a kind ask the scheduler for settings, as a note."""
     compute = service(f"{REPORT}device_spec = {H100}\n", "compute", "2025.2", "gpu-08",
                       path="compute.conf")  # fmt: skip
     scheduler = service(f"[filter_scheduler]\n{FILTERS}\npci_in_placement = true\n", "scheduler",
                         path="scheduler.conf")  # fmt: skip
-    found = only(compute, scheduler)
+    assert rules(compute, scheduler) == []
+    (found,) = lint([compute, scheduler], FULL)
     assert (found.path, found.finding.rule, found.finding.severity) == (
         "scheduler.conf", "WC259", Severity.NOTE,
     )  # fmt: skip
@@ -249,7 +254,8 @@ def test_settings_that_all_services_would_take() -> None:
     for role, alone in (("scheduler", "executor_thread_pool_size"),
                         ("conductor", "rpc_response_timeout")):  # fmt: skip
         text = uses if role == "scheduler" else uses.replace(FILTERS, "")
-        found = only(compute, service(text, role, path=f"{role}.conf"))  # type: ignore[arg-type]  # they are roles
+        other = service(text, role, path=f"{role}.conf")  # type: ignore[arg-type]  # they are roles
+        (found,) = lint([compute, other], FULL)
         common, _, own = found.finding.fix.partition(f"into a file that nova-{role} alone reads\n")
         assert alone in own
         assert "[DEFAULT]" not in common

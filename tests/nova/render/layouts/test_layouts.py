@@ -117,10 +117,25 @@ def test_openstack_ansible_reads_strings() -> None:
 
 def test_openstack_ansible_leaves_one_services_options_out() -> None:
     """A thread pool of one is for nova-scheduler, and its nova.conf is every service's."""
-    files = layout("openstack-ansible").files(cloud("openstack-ansible", release("2025.1")))
+    asked = cloud("openstack-ansible", release("2025.1"), tuning="full")
+    files = layout("openstack-ansible").files(asked)
     shared = yaml.safe_load(files["user_wholecard.yml"])
     assert "DEFAULT" not in shared["nova_nova_conf_overrides"]
     assert "executor_thread_pool_size = 1" in files["user_wholecard.yml"]
+
+
+def test_what_full_tuning_costs() -> None:
+    """Only the site's `tuning: full` lets every server wait for one scheduler, and says so."""
+    texts = {
+        asked: "".join(layout("drop-in").files(
+            cloud("drop-in", release("2026.2"), tuning=asked)).values())
+        for asked in ("cards", "full")
+    }  # fmt: skip
+    for name in ("executor_thread_pool_size", "workers", "rpc_response_timeout"):
+        assert f"\n{name} = " not in texts["cards"]
+        assert f"\n{name} = " in texts["full"]
+    words = " ".join(texts["full"].replace("#", " ").split())
+    assert "It costs the whole cloud: every server of the cloud waits in one queue" in words
 
 
 def test_openstack_ansible_before_train_needs_the_list() -> None:

@@ -52,8 +52,12 @@ def _miscounted(service: Service, facts: Facts, site: Site) -> Iterator[Diagnost
             )  # fmt: skip
 
 
-def check_tuning(services: Sequence[Service]) -> Iterator[Diagnostic]:
-    """With many cards of a kind on a host Placement and the scheduler need other settings."""
+def check_tuning(services: Sequence[Service], site: Site | None) -> Iterator[Diagnostic]:
+    """With many cards of a kind on a host Placement and the scheduler need other settings.
+
+    What costs servers without cards something is asked for where the site says `tuning: full`.
+    """
+    full = site is not None and site.tuning == "full"
     counts = Counter(
         (facts.name, device.vendor_id, device.product_id)
         for service in services
@@ -66,7 +70,7 @@ def check_tuning(services: Sequence[Service]) -> Iterator[Diagnostic]:
     uses_placement = _uses_placement(services)
     for service in services:
         if service.role in ("placement", "scheduler", "conductor") and uses_placement:
-            yield from service.as_own(_untuned(service, service.role, most, hosts))
+            yield from service.as_own(_untuned(service, service.role, most, hosts, full))
         if service.reads("pci_in_placement"):
             yield from service.as_own(_too_wide(service, most))
 
@@ -90,9 +94,11 @@ def _too_wide(service: Service, most: int) -> Iterator[Diagnostic]:
         )  # fmt: skip
 
 
-def _untuned(service: Service, role: Role, most: int, hosts: int) -> Iterator[Diagnostic]:
+def _untuned(
+    service: Service, role: Role, most: int, hosts: int, full: bool
+) -> Iterator[Diagnostic]:
     missing = []
-    for setting in tuning(role, service.major, most, hosts):
+    for setting in tuning(role, service.major, most, hosts, full=full):
         entries = service.conf.find(setting.section, setting.name)
         if not entries:
             missing.append(setting)
