@@ -3,8 +3,9 @@
     python scripts/nova_extra_specs.py PATH/TO/nova.git
 
 nova checks a flavor's extra specs since compute API 2.86 (Ussuri): a module in
-`nova/api/validation/extra_specs` has a validator for each key. The newest release without a tag is read from HEAD. Keys of standard
-traits and resource classes come from os-traits and os-resource-classes and are left out.
+`nova/api/validation/extra_specs` has a validator for each key. The newest release without a tag is
+read from HEAD. Keys of standard traits and resource classes come from os-traits and
+os-resource-classes and are left out.
 """
 
 from __future__ import annotations

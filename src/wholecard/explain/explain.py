@@ -198,12 +198,12 @@ def _answer(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[str, tup
     if evidence.refusal is not None and (takers or possible):
         finding = _unexplained(evidence, evidence.refusal, hosts)
         return finding.message, (finding, *notes)
+    in_parts = any(finding.rule == CARD_IN_PARTS for finding in notes)
+    but = f" nova may choose parts of several cards ({CARD_IN_PARTS})." if in_parts else ""
     if takers:
-        parts = [finding.subject for finding in notes if finding.rule == CARD_IN_PARTS]
-        but = f"; nova may choose parts of several cards ({CARD_IN_PARTS})" if parts else ""
-        return f"{_listed(takers)} would take it{but}.", notes
+        return f"{_listed(takers)} would take it.{but}", notes
     if possible:
-        return _not_known(possible, hosts), notes
+        return f"{_not_known(possible, hosts)}{but}", notes
     if not hosts and evidence.forbidden:
         return "No host is known: the cloud shows its hosts to administrators.", ()
     return _refused(hosts), tuple(_host_findings(hosts, Severity.ERROR))

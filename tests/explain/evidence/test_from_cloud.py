@@ -203,7 +203,7 @@ def test_options_of_the_command_are_asked_about(
     argv = ["explain", "--cloud", "test", "--clouds-file", str(api.clouds), "--flavor", "g1",
             "--conf", f"api={tmp_path / 'api.conf'}", "--vcpus", "48", "--zone", "nova",
             "--spec", "pci_passthrough:alias=h100:1", "--json"]  # fmt: skip
-    assert run_app(argv) == 0
+    assert run_app(argv) == 4
     links = {
         each["name"]: each for each in json.loads(capsys.readouterr().out)["hosts"][0]["checks"]
     }

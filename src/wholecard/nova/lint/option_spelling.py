@@ -17,7 +17,8 @@ _MEANT = {
     "aliases": "alias", "pci_aliases": "alias", "whitelist": "device_spec",
     "pci_whitelist": "device_spec", "whitelists": "device_spec", "devices": "device_spec",
     "pci_devices": "device_spec", "passthrough_devices": "device_spec",
-    "passthrough_list": "device_spec",
+    "passthrough_list": "device_spec", "pci_passthrough_devices": "device_spec",
+    "scheduler_enabled_filters": "enabled_filters",
 }  # fmt: skip
 # Names that other sections of nova have too, with a meaning of their own.
 COMMON = frozenset({"max_attempts", *(name for name in BY_NAME if "_" not in name)})

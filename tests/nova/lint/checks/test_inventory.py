@@ -275,6 +275,18 @@ def _rtx(*slots: str, audio: bool = True, group: Callable[..., Any] = by_slot) -
     return Facts("g", host(*functions, group=group))
 
 
+def test_a_tag_that_replaces_the_type() -> None:
+    """A tag `dev_type` is the cause where the alias asks for the devices' own type."""
+    spec = H100.replace("}", ', "dev_type": "type-PCI"}')
+    found = lint([on(f"[pci]\ndevice_spec = {spec}\nalias = {ALIAS}\n",
+                     Facts("g", host(h100("0000:41:00.0"), group=by_slot)))])  # fmt: skip
+    assert [(one.finding.rule, one.finding.fix) for one in found] == [
+        ("WC220", "Remove it: the alias asks for the type, by device_type."),
+        ("WC254", "Remove dev_type from the device_spec."),
+    ]
+    assert not any(one.edits for one in found)
+
+
 GPU_SPEC = 'device_spec = {"vendor_id": "10de", "product_id": "1e30"}'
 AUDIO_SPEC = 'device_spec = {"vendor_id": "10de", "product_id": "10f7"}'
 BOTH_SPEC = 'device_spec = {"vendor_id": "10de"}'

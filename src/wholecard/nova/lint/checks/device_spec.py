@@ -160,6 +160,13 @@ def _unknown_key(
     key = str(path[-1])
     known = {name: since for name, since in _KEYS[option].items() if since <= major}
     right = _key_meant(key, _NEAR_KEYS[option], known, conf)
+    if option == "device_spec" and key == "dev_type":
+        # nova/pci/stats.py: a tag of that name overwrites the type that nova sees.
+        return entry_diagnostic(
+            "WC220", value.at_key(path),
+            f"nova has no key {key!r}: it takes it as a tag, which replaces the devices' own type",
+            "Remove it: the alias asks for the type, by device_type.",
+        )  # fmt: skip
     is_certain = key.lower() in _CERTAIN or _NEAR_KEYS[option].same(key) == right
     return entry_diagnostic(
         "WC220", value.at_key(path), _UNKNOWN_KEY[option].format(_shown(key)),

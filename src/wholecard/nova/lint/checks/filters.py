@@ -161,7 +161,7 @@ def check_available_lines(service: Service) -> Iterator[Diagnostic]:
         yield entry_diagnostic(
             "WC262", Spot(entry, 0, len(text.split("\n")[0])),
             f"nova-scheduler cannot load this, {wrong.reason}: it does not start",
-            wrong.resolution, edits,
+            wrong.resolution.replace("available_filters = ", f"{entry.name} = "), edits,
         )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def _of_service(
             yield from _on_no_node(read, alias, known.computes)
         elif types := _types_that_satisfy(alias, pools):
             if _ids(alias) or resource_classes.is_reported(service, read, reported):
-                yield _of_type(read, alias, types)
+                yield _by_tag(read, alias, known) or _of_type(read, alias, types)
         else:
             yield from _unsatisfied(service, read, alias, known, served)
             continue
@@ -99,6 +99,25 @@ def _of_type(read: ReadAlias, alias: Alias, types: Sequence[str]) -> Diagnostic:
         f'Write "device_type": "{types[0]}".',
         _typed(read, types) if len(types) == 1 else (),
     )  # fmt: skip
+
+
+def _by_tag(read: ReadAlias, alias: Alias, known: Known) -> Diagnostic | None:
+    """The alias is right, and a tag `dev_type` of a device_spec replaces the devices' own type.
+
+    nova/pci/stats.py, `_create_pool_keys_from_dev`: tags overwrite the pool's keys.
+    """
+    requested = alias.specs[0].get("dev_type", DEVICE_TYPES[0])
+    for given in known.given:
+        spec, value = given.specs[0].spec, given.specs[0].value
+        tag = spec.tags.get("dev_type") if spec else None
+        if tag is not None and given.device.dev_type == requested != tag:
+            return entry_diagnostic(
+                "WC254", read.value.at_value(("name",)),
+                f'{value.entry.path}:{value.entry.line} has a tag "dev_type": "{tag}", which '
+                f"replaces the devices' own type {requested}: no host has any for this alias",
+                "Remove dev_type from the device_spec.",
+            )  # fmt: skip
+    return None
 
 
 def _unsatisfied(
