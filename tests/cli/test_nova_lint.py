@@ -218,3 +218,29 @@ def test_a_site_of_several_kinds(folder: Path, capsys: pytest.CaptureFixture[str
     assert lint(*words, "--conf", "compute=compute.conf", "--host", "gpu-01") == 0
     Path("rtx-01.json").write_text("{")
     assert lint(*words, "--conf", "compute=compute.conf", "--host", "gpu-01") == 0
+
+
+def test_chosen_findings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--select and --ignore choose, pyproject.toml counts without them, and a wrong code is 2."""
+    Path("short.conf").write_text("[filter_scheduler]\nenabled_filters = ComputeFilter\n")
+    for words, rules in (
+        ([], {"WC236", "WC238"}),
+        (["--select", "WC238"], {"WC238"}),
+        (["--ignore", "WC236,WC238"], set()),
+    ):
+        status = lint("short.conf", "--role", "scheduler", "--format", "json", *words)
+        found = json.loads(capsys.readouterr().out)
+        rows = found if isinstance(found, list) else found["findings"]
+        assert {row["rule"] for row in rows} == rules
+        assert status == int(bool(rules))
+    Path("pyproject.toml").write_text('[tool.wholecard.lint]\nignore = ["WC2"]\n')
+    assert lint("short.conf", "--role", "scheduler") == 0
+    assert lint("short.conf", "--role", "scheduler", "--select", "WC236") == 1
+    assert lint("short.conf", "--select", "E501") == 2
+
+
+def test_a_folder_without_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 files are an error, not 'No findings'."""
+    Path("empty").mkdir()
+    assert lint("empty", "--role", "compute") == 2
+    assert "0 files would be read" in capsys.readouterr().err
