@@ -49,14 +49,12 @@ def refused_specs(specs: Mapping[str, str], series: Release) -> Iterator[Refused
 
 def _refused(key: str, value: str, series: Release) -> RefusedSpec | None:
     rows = [row for row in _rows() if row["since"] <= series.nova < row.get("until", 99)]
-    row = next((row for row in rows if re.fullmatch(row["key"], key)), None)
+    row = next((row for row in rows if re.fullmatch(row["key"], key)), None) or _standard(key)
     if row is not None:
         problem = _wrong_value(row, value)
         if not problem:
             return None
         return RefusedSpec(key, f"{key}={value!r} is {problem}", f"Write {_wanted(row)}.")
-    if _is_standard(key):
-        return None
     namespaces = {row["key"].split(":", 1)[0] for row in rows if ":" in row["key"]}
     own = key.split(":", 1)[0]
     if ":" not in key or not any(re.fullmatch(name, own) for name in namespaces):
@@ -84,18 +82,18 @@ def _words(key: str) -> list[str]:
     return re.split("[:_]", key)
 
 
-def _is_standard(key: str) -> bool:
-    """Whether it asks for a standard trait or resource class, of which nova knows each."""
+def _standard(key: str) -> dict[str, Any] | None:
+    """What a standard trait or resource class needs as its value; nova knows each of them."""
     # Late: os-traits takes 43 ms to import.
     import os_resource_classes  # noqa: PLC0415
     import os_traits  # noqa: PLC0415
 
     match = _STANDARD.fullmatch(key)
-    if match is None:
-        return False
-    if match[1] == "resources":
-        return match[2] in os_resource_classes.STANDARDS
-    return match[2] in os_traits.get_traits()
+    if match and match[1] == "resources" and match[2] in os_resource_classes.STANDARDS:
+        return {"type": "int"}
+    if match and match[1] == "trait" and match[2] in os_traits.get_traits():
+        return {"type": "str", "enum": ["required", "forbidden"]}
+    return None
 
 
 def _wrong_value(row: Mapping[str, Any], value: str) -> str:
