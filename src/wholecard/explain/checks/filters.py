@@ -86,14 +86,14 @@ def _missing(case: HostCase, name: str) -> tuple[str, str]:
     )
     if name == NUMA_FILTER:
         return (
-            f"{NUMA_FILTER} is not enabled: the scheduler may choose a host that the guest's "
-            "NUMA layout does not fit, and nova-compute there refuses it."
+            f"{NUMA_FILTER} is not enabled: the scheduler may choose a host that does not fit the "
+            "guest's NUMA topology, and nova-compute there refuses the server."
         ), fix
     consequence = (
-        "Placement leaves hosts without cards out, but knows neither device types nor NUMA nodes"
+        "Placement excludes hosts without cards, but does not know device types and NUMA nodes"
         if case.asks_placement
-        else "it may choose a host that has none free"
+        else "it may choose a host without a free card"
     )
     return (
-        f"{PCI_FILTER} is not enabled: the scheduler does not look at cards, and {consequence}."
+        f"{PCI_FILTER} is not enabled: the scheduler does not check cards, and {consequence}."
     ), fix

@@ -33,7 +33,7 @@ def _change(state: BootState, kernel_args: KernelArgs, menu: str, *argv: str) ->
         argv[0],
         "The next boot reads the kernel's arguments from grub.cfg.",
         RunTool(argv, (menu,)),
-        "restore the former grub.cfg, or run it again where the file has changed since",
+        "restore the former grub.cfg, or run the tool again if the file has changed since",
         after=tuple(file.path for file, _ in files),
     )
     return ConfigChange(files, (run,) if files else ())

@@ -109,7 +109,7 @@ def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
         return ConfigChange()
     if loader is None:
         raise WholecardError(
-            "no boot loader that Wholecard knows",
+            "no boot loader that Wholecard supports",
             f"Looked for: {'; '.join(known.tools for known in LOADERS)}.",
             f"Install the boot loader's tools, or add the kernel arguments by hand: {kernel_args}",
         )
@@ -139,9 +139,10 @@ def _initramfs(host: Host, desired: DesiredState) -> ConfigChange:
     initramfs_tool = initramfs_tool_named(desired.initramfs or host.boot.initramfs)
     if initramfs_tool is None:
         raise WholecardError(
-            "no initramfs tool that Wholecard knows",
+            "no initramfs tool that Wholecard supports",
             f"Looked for: {'; '.join(known.tools for known in INITRAMFS_TOOLS)}.",
-            "Install one of them: the functions are claimed before the root is mounted.",
+            "Install one of them: the initramfs binds the functions before the root file system "
+            "is mounted.",
         )
     change = initramfs_tool.change()
     after = (MODPROBE, *IN_INITRAMFS)
