@@ -58,9 +58,9 @@ def command(
 
     It checks from the flavor over aliases, device_spec, cards, NUMA and Placement to the filters.
 
-    It reads files, a cloud's APIs, or both, and names what it does not know.
+    It reads files, a cloud's APIs, or both, and says what it could not check.
 
-    Exit status: 0 a host would take it, 1 a cause was found, 4 too little is known to tell.
+    Exit status: 0 a host can run it, 1 a cause was found, 4 too little is known to tell.
     """
     if not (flavor or spec or server):
         resolution = "Write --flavor NAME, or --server ID of a server that failed."

@@ -22,8 +22,8 @@ Format = Literal["table", "json", "yaml", "csv", "sarif", "github"]
 
 def lint_command(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files that "
-        "the service reads, in the order in which it reads them. A folder means what the service "
-        "reads there: nova.conf, then nova.conf.d.")] = None,
+        "the service reads, in the order in which it reads them; a folder means what it reads "
+        "there: nova.conf, then nova.conf.d.")] = None,
     role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="The role that "
         "reads FILE: api, scheduler, conductor, compute or placement. Repeat it for a shared "
         "file.")] = None,
@@ -34,11 +34,10 @@ def lint_command(
         "either.")] = None,
     site: options.OptionalSite = None,
     release_name: options.ReleaseName = None,
-    select: Annotated[list[str] | None, typer.Option("--select", metavar="CODES", help="Report "
-        "only these rules: WC236, or WC23 for all codes that begin with it. Separate codes by "
-        "commas, or repeat the option.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="Do not "
-        "report these rules. If a rule matches both options, the longer code counts.")] = None,
+    select: Annotated[list[str] | None, typer.Option("--select", metavar="CODES", help="Only these "
+        "rules: WC236, or WC23 for all that begin with it; with commas, or repeated.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODES", help="Not these "
+        "rules. If a rule is in both, the longer code counts.")] = None,
     format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table, "
                            "json, yaml, csv, sarif or github.")] = "table",
     columns: options.Columns = None,
@@ -76,6 +75,13 @@ def lint_command(
     if not dry_run or format_name != "table":
         _print(diagnostics, format_name, columns or (), linted.not_checked(diagnostics))
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
+
+
+def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
+    """The options, and where there is none the settings in pyproject.toml."""
+    from wholecard.nova.lint.selection import Selection, project_selection
+
+    return Selection.of(select or (), ignore or ()).or_else(project_selection(Path.cwd()))
 
 
 def _check_options(format_name: str, columns: Sequence[str], fix: bool, dry_run: bool) -> None:

@@ -203,7 +203,7 @@ def _answer(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[str, tup
     in_parts = any(finding.rule == CARD_IN_PARTS for finding in notes)
     but = f" nova may choose parts of several cards ({CARD_IN_PARTS})." if in_parts else ""
     if takers:
-        return f"{_listed(takers)} would take it.{but}", notes
+        return f"{_listed(takers)} can run this server.{but}", notes
     if possible:
         return f"{_not_known(possible, hosts)}{but}", notes
     if not hosts and evidence.forbidden:
@@ -295,8 +295,11 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
     elif results:
         rest = f"Not checked: {_unknown_names(results)}."
     else:
-        rest = "The state was another then: full, or a host down. Try again."
-    says = f"Nothing that is known explains it now; {hint} ({message}). {rest}"
+        rest = (
+            "Probably the cloud was in another state then: cards were in use, or a host was down. "
+            "Try again."
+        )
+    says = f"No check explains the refusal now; {hint} ({message}). {rest}"
     return Finding(_NOT_EXPLAINED, evidence.request.flavor_text, Severity.ERROR, says, fix)
 
 

@@ -106,8 +106,8 @@ class CardKind(Model):
     """How servers get the card: a policy's name, or a mapping with the policy and its settings. The
     only policy today, and the default, is `whole`."""
     companion: bool = False
-    """Whether this is a function that is given in addition to a card's own, such as its audio, and
-    that a flavor can ask for. A host with more than one such card is refused: nova would mix their
+    """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
+    flavor can request it. A host with more than one such card is refused: nova would mix their
     functions."""
     select: Literal["auto", "ids", "address"] = "auto"
     """How device_spec names the functions on a host: by `ids`, by `address`, or `auto`: by ids

@@ -250,7 +250,7 @@ def test_a_card_in_parts_is_a_warning() -> None:
     """The host takes the server, and the answer says what may be wrong with it."""
     explanation = explain(rtx(*FOUR))
     assert explanation.answer == (
-        "gpu-01 would take it. nova may choose parts of several cards (WC341)."
+        "gpu-01 can run this server. nova may choose parts of several cards (WC341)."
     )
     assert [(one.rule, one.severity.value) for one in explanation.findings] == [
         ("WC341", "warning")

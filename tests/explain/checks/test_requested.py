@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -80,6 +82,21 @@ def test_an_alias_by_class_means_the_devices_of_that_class() -> None:
                               api=api(alias, placement=True))).hosts  # fmt: skip
     says = {one.name: one.says for one in answer.checks}
     assert (says["card"], says["device type"]) == ("2 with these ids", "type-PF")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [({"ram_mb": 512 << 10}, "has 262144 MiB of RAM"), ({"vcpus": 64}, "has 32 threads"),
+     ({"vcpus": 32, "ram_mb": 262144}, "")],
+)  # fmt: skip
+def test_a_server_larger_than_the_host(size: Mapping[str, Any], words: str) -> None:
+    """Without Placement the host's facts tell that a server is larger than the whole host."""
+    known = facts()
+    whole = replace(known, cpu=replace(known.cpu, threads=32))
+    only = host(facts=whole, provider_tree=None)
+    (answer,) = explain(cloud(request=request(**size), hosts=(only,))).hosts
+    assert (answer.failed.says if answer.failed else "").count(words) >= 1
+    assert bool(answer.failed) is bool(words)
 
 
 def test_an_extra_spec_that_the_api_refuses() -> None:

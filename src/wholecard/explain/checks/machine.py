@@ -30,11 +30,30 @@ def machine(case: HostCase) -> CheckResult:
     """Whether the host has what nova asks Placement for besides cards."""
     tree, request = case.host.provider_tree, _request(case)
     if tree is None:
-        return unknown("Placement was not asked", ASK_CLOUD.format(case.host.name))
+        asking = unknown("Placement was not asked", ASK_CLOUD.format(case.host.name))
+        return _larger_than_host(case) or asking
     pcpu = request.machine.resources.get("PCPU")
     if request.pinned and pcpu and not tree.of_class("PCPU"):
         return _without_pcpu(case, tree, pcpu)
     return _compared(case, tree, request)
+
+
+def _larger_than_host(case: HostCase) -> CheckResult | None:
+    """The failure of a server that is larger than the whole host, by its facts.
+
+    nova, nova/virt/libvirt/driver.py, `update_provider_tree`: `max_unit` is all that the host has.
+    """
+    facts, request = case.host.facts, case.evidence.request
+    amounts = (
+        ("MiB of RAM", request.ram_mb, facts.memory.total >> 20 if facts else 0),
+        ("threads", request.vcpus, facts.cpu.threads if facts else 0),
+    )
+    for what, requested, total in amounts:
+        if requested and total and requested > total:
+            says = f"{case.host.name} has {total} {what}, {requested} are requested."
+            fix = "Use a smaller flavor, or a larger host."
+            return failed("WC324", says, fix, case.host.facts_source)
+    return None
 
 
 def _request(case: HostCase, second: bool = False) -> ResourceRequest:

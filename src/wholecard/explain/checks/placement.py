@@ -190,7 +190,7 @@ def inventory(case: HostCase) -> CheckResult:
         f"the flavor asks for {again} by its alias, and again by resources: Placement allocates "
         "both, and the server gets those of the alias"
     )
-    return ok("enough is left", _source(case), warning=twice if again else "")
+    return ok("enough is free", _source(case), warning=twice if again else "")
 
 
 def _asked_again(case: HostCase, class_name: str) -> int:

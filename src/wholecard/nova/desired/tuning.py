@@ -135,12 +135,12 @@ def _scheduler(major: int, hosts: int) -> tuple[TuningSetting, ...]:
     equal = _setting("shuffle_best_same_weighed_hosts", "true",
         "hosts of equal weight are in random order each time", major)  # fmt: skip
     one_at_a_time = _setting("executor_thread_pool_size", "1",
-        "64 requests at once see the same free cards; one at a time there is no race",
-        major, Capability.PCI_IN_PLACEMENT,
+        "64 requests at once see the same free cards; with one request at a time, two cannot pick "
+        "the same card", major, Capability.PCI_IN_PLACEMENT,
         "every server of the cloud waits in one queue of this nova-scheduler, also behind a "
         "request that Placement answers slowly")  # fmt: skip
     workers = _setting("workers", str(SCHEDULER_WORKERS),
-        "one for each core would again be as many requests at once",
+        "one process for each core would again handle many requests at once",
         major, Capability.PCI_IN_PLACEMENT,
         "a controller schedules two servers at once, with cards or without")  # fmt: skip
     choosing = (equal, _attempts(major)) if hosts > 1 else ()
