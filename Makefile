@@ -31,10 +31,11 @@ test: tools lint types ## everything: linters, types, all tests, the lab include
 test-fast: tools lint types ## all but the tests that need the lab
 	@$(RUN) pytest -m "not lab" $(SIDE_BY_SIDE)
 
-test-long: tools ## what takes many minutes: matching against real novas from PyPI, 120,000 files linted
+test-long: tools ## what takes many minutes: matching against real novas from PyPI, 120,000 files linted, mutations
 	@$(RUN) pytest -m long tests/differential
 	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova/match
 	@$(SEARCH) $(RUN) pytest -m long -q tests/nova/lint
+	@$(RUN) python scripts/mutations.py
 
 lint: tools ## ruff, the floors between the rooms, and how large and tangled the source is
 	@$(RUN) ruff check

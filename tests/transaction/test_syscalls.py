@@ -20,6 +20,7 @@ from wholecard.core import Plan
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.operations.bind_driver import BindDriver
 from wholecard.transaction import syscalls
+from wholecard.transaction.atomic_files import append_line, write_atomically
 
 # https://docs.python.org/3/library/audit_events.html: those that change something.
 EVENTS = frozenset(
@@ -208,3 +209,16 @@ def test_mask(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("mask", [0o777, 0o077, 0o000])
+def test_mask_of_files(tmp_path: Path, mask: int) -> None:
+    """A mask is not taken for a file system without modes: a file gets its own, whatever it is."""
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "file", b"text", 0o755)
+        append_line(tmp_path / "log", b"line")
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "log")]
+    assert modes == [0o755, 0o644]

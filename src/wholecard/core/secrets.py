@@ -15,7 +15,7 @@ REDACTED = "REDACTED"
 # own between dots, dashes and underscores: `rd.znet_pass` is one and `bypass` is none.
 _IN_NAME = (
     "password", "passwd", "passphrase", "passcode", "secret", "token", "credential", "apikey",
-    "api_key", "api-key", "private_key", "private-key",
+    "api_key", "api-key", "private_key", "private-key", "pbkdf2",
 )  # fmt: skip
 _PARTS = frozenset({"pass", "pw", "pwd", "psk"})
 

@@ -23,19 +23,33 @@ _APPEND = _NEW & ~os.O_EXCL | os.O_APPEND | os.O_NONBLOCK
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+class _ExactMode:
+    """What is created has the mode that was asked for, whatever the umask of who calls."""
+
+    def __enter__(self) -> None:
+        self._mask = os.umask(0)
+
+    def __exit__(self, *_: object) -> None:
+        os.umask(self._mask)
+
+
 def create(path: Path) -> int:
     """Create a file that must not exist, readable by its owner alone, and open it to write."""
-    return os.open(path, _NEW, NEW_MODE)
+    # Another mode than this one is how a file system without modes (VFAT) is known.
+    with _ExactMode():
+        return os.open(path, _NEW, NEW_MODE)
 
 
 def open_to_append(path: Path) -> int:
     """Open a file to write at its end; it is created where it is missing."""
-    return os.open(path, _APPEND, 0o644)
+    with _ExactMode():
+        return os.open(path, _APPEND, 0o644)
 
 
 def open_lock(path: Path) -> int:
     """Open the file that is locked; it is created where it is missing and never removed."""
-    return os.open(path, _LOCK, 0o644)
+    with _ExactMode():
+        return os.open(path, _LOCK, 0o644)
 
 
 def write(descriptor: int, data: bytes) -> int:
@@ -95,11 +109,8 @@ def symlink(path: Path, target: str) -> None:
 
 def mkdir(path: Path, mode: int) -> None:
     """Make a directory with exactly these permission bits."""
-    mask = os.umask(0)
-    try:
+    with _ExactMode():
         path.mkdir(mode)
-    finally:
-        os.umask(mask)
 
 
 def rmdir(path: Path) -> None:

@@ -7,6 +7,7 @@ and so do pages that each name a next one.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ from typing import Any
 
 import requests
 import requests.exceptions
+import urllib3.exceptions
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 
 from wholecard.core import WholecardError
@@ -26,25 +28,58 @@ WHOLE = 300.0
 # How many time-outs of a single wait a whole answer may take.
 _WAITS = 2
 
-_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+# Pages of one listing: nova and Placement give up to a thousand rows in each.
+MOST_PAGES = 300
+
+
+class _Question:
+    """What one question to a cloud may still ask: until when, and how often at each path."""
+
+    def __init__(self, ends: float) -> None:
+        self.ends = ends
+        self._asked: Counter[str] = Counter()
+
+    def ask(self, url: str) -> None:
+        """Raises requests' Timeout where the time is over, or the pages have no end."""
+        path = url.partition("?")[0]
+        self._asked[path] += 1
+        if time.monotonic() > self.ends or self._asked[path] > MOST_PAGES:
+            raise requests.exceptions.ReadTimeout("the whole answer takes too long")
+
+
+_question: ContextVar[_Question | None] = ContextVar("question", default=None)
 
 
 @contextmanager
 def within(seconds: float = WHOLE) -> Iterator[None]:
-    """All requests of the block end within so many seconds, or in a time-out."""
-    before = _deadline.get()
+    """All requests of the block end within so many seconds and pages, or in a time-out."""
+    above = _question.get()
     ends = time.monotonic() + seconds
-    token = _deadline.set(ends if before is None else min(before, ends))
+    token = _question.set(_Question(ends if above is None else min(above.ends, ends)))
     try:
         yield
     finally:
-        _deadline.reset(token)
+        _question.reset(token)
 
 
 def bound(session: Session, timeout: float) -> None:
-    """Let the session's requests read no more, and no longer, than this module says."""
+    """Let the session's requests read no more, and no longer, than this module says.
+
+    A login is not sent on to where its answer points: the password goes to Keystone alone.
+    """
     for scheme in ("http://", "https://"):
         session.session.mount(scheme, BoundedAdapter(timeout * _WAITS))
+    request = session.request
+
+    def ask(url: str, method: str, **more: Any) -> requests.Response:
+        if more.get("authenticated") is False and method == "POST":
+            more["redirect"] = False
+        return request(url, method, **more)
+
+    vars(session)["request"] = ask
+
+
+_BROKEN = requests.exceptions.ConnectionError
 
 
 class BoundedAdapter(TCPKeepAliveAdapter):
@@ -58,14 +93,20 @@ class BoundedAdapter(TCPKeepAliveAdapter):
         self, request: requests.PreparedRequest, stream: bool = False, **more: Any
     ) -> requests.Response:
         """The answer, whole. Raises requests' Timeout, WholecardError where it is too large."""
-        whole = _deadline.get()
-        now = time.monotonic()
-        if whole is not None and now > whole:
-            raise requests.exceptions.ReadTimeout("the whole answer took too long", request=request)
+        question = _question.get()
+        ends = time.monotonic() + self._seconds
+        if question is not None:
+            question.ask(str(request.url))
+            ends = min(ends, question.ends)
         response = super().send(request, stream=True, **more)
         if not stream:
-            ends = now + self._seconds
-            content = _content(response, ends if whole is None else min(ends, whole))
+            try:
+                content = _content(response, ends)
+            except urllib3.exceptions.HTTPError as error:
+                # As requests itself does it (requests/models.py, iter_content).
+                waited = isinstance(error, urllib3.exceptions.ReadTimeoutError)
+                kind = requests.exceptions.ReadTimeout if waited else _BROKEN
+                raise kind(str(error), request=request) from error
             vars(response).update(_content=content, _content_consumed=True)
         return response
 
