@@ -35,6 +35,8 @@ ROOMS = {
     "explain": ("tests/explain", "tests/cli/test_explain.py"),
     "cloud": ("tests/cloud", "tests/explain"),
 }
+# Tests of a folder that are in another one.
+FOLDERS = {"host/operations": "tests/host/changing"}
 # Seconds; a mutation that makes the tests hang is noticed.
 TIMEOUT = 1200
 # Each test ends by itself long before.
@@ -210,7 +212,10 @@ def _tests_of(file: str) -> Iterator[tuple[str, ...]]:
     own = Path("tests", file).with_name(f"test_{Path(file).name}")
     if (ROOT / own).exists():
         yield (str(own),)
-    if (ROOT / own.parent).is_dir() and own.parent != Path("tests"):
+    folder = str(Path(file).parent)
+    if folder in FOLDERS:
+        yield (FOLDERS[folder],)
+    elif (ROOT / own.parent).is_dir() and own.parent != Path("tests"):
         yield (str(own.parent),)
     room = next((tests for room, tests in ROOMS.items() if file.startswith(f"{room}/")), None)
     yield room or (str(Path("tests", *Path(file).parts[:1])),)

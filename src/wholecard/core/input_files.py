@@ -33,6 +33,17 @@ def read_input(path: Path, limit: int = LARGEST) -> bytes:
     return data
 
 
+def refuse_odd(path: Path, limit: int = LARGEST) -> None:
+    """Raises OSError as `read_input` does, for a file that a library will read: it is not read."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        if stat.S_ISFIFO(status.st_mode) and _is_of_shell(path):
+            return
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    if status.st_size > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit >> 10} KiB", str(path))
+
+
 def read_json_input(path: Path, limit: int = LARGEST) -> Any:
     """The JSON in such a file.
 

@@ -104,11 +104,17 @@ class Settings:
         return tuple(file for file in files if file.text is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """`{"files": [{"path", "text", "mode"}], "foreign": [...]}`, without secrets."""
+        """`{"files": [{"path", "text", "mode"}], "foreign": [...]}`."""
         return {
-            "files": [_without_secrets(entry) for entry in self.files],
-            "foreign": [_without_secrets(entry) for entry in self.foreign],
+            "files": [dict(entry.__dict__) for entry in self.files],
+            "foreign": [dict(entry.__dict__) for entry in self.foreign],
         }
+
+    def without_secrets(self) -> Settings:
+        """The files without what `core.secrets` takes out: to be shown, and never to be written."""
+        return Settings(
+            *(tuple(map(_without_secrets, part)) for part in (self.files, self.foreign))
+        )
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Settings:
@@ -119,8 +125,8 @@ class Settings:
         return record_reader(cls, kinds={"FileText": read})(data, "settings")
 
 
-def _without_secrets(file: FileText) -> dict[str, Any]:
-    return {**file.__dict__, "text": None if file.text is None else redacted(file.text)}
+def _without_secrets(file: FileText) -> FileText:
+    return file if file.text is None else FileText(file.path, redacted(file.text), file.mode)
 
 
 def read_settings(root: Root) -> Settings:

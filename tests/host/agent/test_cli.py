@@ -297,3 +297,18 @@ def test_check_without_cards(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr()
     assert "WC101" in said.out
     assert "No GPU for passthrough found" in said.err
+
+
+@pytest.mark.parametrize("words", [[], ["--json"], ["-f", "yaml"], ["-f", "csv"]])
+def test_no_secret(apart: Path, agent: Any, tmp_path: Path, words: list[str]) -> None:
+    """What inspect prints is without the secrets that --save takes out, in every format."""
+    line = "quiet rd.iscsi.password=hunter2 netroot=iscsi:u:hunter2@h"
+    grow(apart, {"proc/cmdline": line, "etc/default/grub": f'GRUB_CMDLINE_LINUX="{line}"\n',
+                 "etc/modprobe.d/x.conf": "options x psk=hunter2\n"})  # fmt: skip
+    assert "hunter2" not in agent(apart, "inspect", *words)[1]
+    if words == ["--json"]:
+        printed = agent(apart, "inspect", "--json")[1]
+        agent(apart, "inspect", "--save", str(tmp_path / "host.tar"))
+        assert b"hunter2" not in (tmp_path / "host.tar").read_bytes()
+        assert main(["inspect", "--root", str(tmp_path / "host.tar"), "--json"]) == 0
+        assert printed.count("REDACTED") == 7

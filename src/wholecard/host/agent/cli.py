@@ -132,7 +132,7 @@ def _inspect(arguments: Any) -> int:
         # Nothing here refers to itself, and the process ends with the answer.
         gc.disable()
     # A process of its own, without threads: it may share the work.
-    host = inspect(arguments.root, processes=None if alone else 1)
+    host = inspect(arguments.root, processes=None if alone else 1).without_secrets()
     if arguments.format == "json" and not arguments.column:
         sys.stdout.writelines(host.to_lines())
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from wholecard.core.report_text import table
-from wholecard.core.secrets import redacted
 from wholecard.core.units import size_text
 
 TYPE_CHECKING = False
@@ -22,7 +21,7 @@ def host_text(host: Host) -> str:
         ("processors", _cpu_text(host)),
         ("memory", _memory_text(host)),
         ("kernel", boot.release),
-        ("arguments", redacted(boot.command_line)),
+        ("arguments", boot.command_line),
         ("boot", _boot_text(host)),
         ("system", boot.distribution + (", read-only root" if boot.read_only_root else "")),
         ("missing", ", ".join(boot.missing)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wholecard.core import UsageError
 from wholecard.core.json_text import document, encode, record_lines
-from wholecard.core.record import dataclass
+from wholecard.core.record import dataclass, replace
 from wholecard.core.secrets import redacted
 from wholecard.host.config_files import Settings
 from wholecard.pci import Address, Card, Function, IommuGroup
@@ -187,11 +187,18 @@ class Host:
         own = {function.address for function in card.functions}
         return tuple(g for g in self.groups if any(f.address in own for f in g.functions))
 
-    def to_json(self) -> dict[str, Any]:
-        """What `inspect --json` prints, without the secrets of command lines and settings.
+    def without_secrets(self) -> Host:
+        """The host as `inspect` shows it: command lines and settings without their secrets."""
+        boot, next_line = self.boot, self.boot.next_command_line
+        shown = replace(
+            boot,
+            command_line=redacted(boot.command_line),
+            next_command_line=None if next_line is None else redacted(next_line),
+        )
+        return replace(self, boot=shown, settings=self.settings.without_secrets())
 
-        `schema` counts up when a field changes its meaning.
-        """
+    def to_json(self) -> dict[str, Any]:
+        """The published form; `schema` counts up when a field changes its meaning."""
         return {
             "schema": SCHEMA,
             "functions": [function.to_json() for function in self.functions],
@@ -203,8 +210,6 @@ class Host:
     def _short_members(self) -> dict[str, Any]:
         """The members after the long lists: plain dictionaries, lists and values."""
         members = {name: _plain(getattr(self, name)) for name in _SHORT_MEMBERS}
-        for name in ("command_line", "next_command_line"):
-            members["boot"][name] = redacted(members["boot"][name] or "") or members["boot"][name]
         return {**members, "settings": self.settings.to_json()}
 
     def to_lines(self) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wholecard.core import WholecardError
+from wholecard.core.input_files import refuse_odd
+from wholecard.nova.conf.conf_file import LARGEST
 from wholecard.nova.options import OPTIONS, Option, Spelling
 
 if TYPE_CHECKING:
@@ -46,12 +48,15 @@ def read_values(files: Sequence[Path], major: int) -> Values:
     logger = logging.getLogger("oslo_config.cfg")
     was_disabled, logger.disabled = logger.disabled, True
     try:
+        for file in files:
+            refuse_odd(file, LARGEST)
         conf(args=[], default_config_files=[str(file) for file in files], default_config_dirs=[])
         values = {option: _value(conf, right) for option, right in known}
-    except (cfg.Error, OSError, UnicodeError, ValueError) as error:
+    except (cfg.Error, OSError, UnicodeError, ValueError, RecursionError) as error:
+        circle = isinstance(error, RecursionError)
         raise WholecardError(
             "cannot read nova's configuration",
-            str(error),
+            "An option's value refers to itself." if circle else str(error),
             "Name the files that the service itself reads, in their order.",
         ) from error
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from wholecard.core.input_files import refuse_odd
 from wholecard.core.marks import WRITTEN
 
 # The first words of every file that we write; a file without them is somebody else's.
@@ -13,6 +14,7 @@ OURS = f"# {WRITTEN}"
 
 def is_ours(path: Path) -> bool:
     """Whether we wrote the file. Raises OSError where it cannot be read."""
+    refuse_odd(path)
     with path.open("rb") as file:
         return file.read(len(OURS)) == OURS.encode()
 

@@ -1,0 +1,47 @@
+"""nova's files read by oslo.config: what it would wait for, or fall over, is one error of ours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from wholecard.core import WholecardError
+from wholecard.nova.conf.oslo_values import read_values
+from wholecard.nova.render.managed_files import without_ours
+
+CIRCLES = [
+    "[filter_scheduler]\nenabled_filters = $enabled_filters\n",
+    "[filter_scheduler]\nenabled_filters = ${filter_scheduler.enabled_filters}\n",
+    "[filter_scheduler]\nenabled_filters = $max_attempts\n"
+    "[scheduler]\nmax_attempts = ${filter_scheduler.enabled_filters}\n",
+    "x\n",
+    "[pci\nalias = 1\n",
+]
+
+
+@pytest.mark.parametrize("text", CIRCLES)
+def test_refused(tmp_path: Path, text: str) -> None:
+    """A value that refers to itself, and what is no configuration, is refused."""
+    (tmp_path / "nova.conf").write_text(text)
+    with pytest.raises(WholecardError, match="cannot read nova's configuration"):
+        read_values([tmp_path / "nova.conf"], 32)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "huge", "folder"])
+def test_kind_of_file(tmp_path: Path, kind: str) -> None:
+    """What is no plain file, or huge, is not opened."""
+    file = tmp_path / "nova.conf"
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.touch()
+        os.truncate(file, 1 << 40)
+    with pytest.raises(WholecardError, match="cannot read nova's configuration"):
+        read_values([file], 32)
+    assert without_ours([file]) == [file]
