@@ -59,6 +59,17 @@ def test_exchange(backend: CudaBackend, cards: int, through_host: bool) -> None:
     assert np.abs(one.positions - more.positions).max() <= 1e-12
 
 
+@pytest.mark.parametrize("cards", [1, 2])
+def test_timing_has_every_step_and_card(backend: CudaBackend, cards: int) -> None:
+    """By the card's events; a card is busy for a part of a step."""
+    system = CudaSystem(plummer(8192), backend.cards[:1] * cards, Precision.SINGLE, SOFTENING)
+    system.step(0.0, 0.0)
+    timing = system.measure(5, 0.001)
+    system.close()
+    assert (len(timing.steps), len(timing.busy)) == (5, cards)
+    assert 0 < max(timing.busy) <= max(timing.steps)
+
+
 def test_too_many_devices(backend: CudaBackend) -> None:
     """A card that the driver does not list is named as missing."""
     with pytest.raises(UsageError, match="CUDA has"):

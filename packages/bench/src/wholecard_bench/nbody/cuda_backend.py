@@ -148,39 +148,23 @@ class CudaSystem:
 
     def step(self, kick: float, drift: float) -> None:
         """Forces, then positions, then the exchange. Returns before it is done."""
-        real = self._precision.dtype.type
-        for part in self._parts:
-            self._launch(part, real(kick), real(drift))
-        for part in self._parts:
-            self._collect(part)
-        for part in self._parts:
-            part.read, part.write = part.write, part.read
-            part.pinned.reverse()
+        self._move(kick, drift)
+        self._exchange()
 
     def measure(self, steps: int, step: float) -> Timing:
         """By the cards' own events: no wait of the host is between the steps."""
-        starts = [self._mark(part) for part in self._parts]
-        marks = []
+        marks = [self._marks()]
         for _ in range(steps):
-            real = self._precision.dtype.type
-            for part in self._parts:
-                self._launch(part, real(step), real(step))
-            done = [self._mark(part) for part in self._parts]
-            for part in self._parts:
-                self._collect(part)
-            marks.append((done, [self._mark(part) for part in self._parts]))
-            for part in self._parts:
-                part.read, part.write = part.write, part.read
-                part.pinned.reverse()
+            self._move(step, step)
+            marks.append(self._marks())
+            self._exchange()
+            marks.append(self._marks())
         self._wait()
-        taken, busy = [], []
-        for done, ready in marks:
-            busy.append([seconds_between(a, b) for a, b in zip(starts, done, strict=True)])
-            taken.append(max(seconds_between(a, b) for a, b in zip(starts, ready, strict=True)))
-            starts = ready
-        return Timing(
-            tuple(taken), tuple(statistics.median(card) for card in zip(*busy, strict=True))
-        )
+        # (before, moved, exchanged) of each step; a step ends where the next one begins.
+        steps_marks = list(zip(marks[::2], marks[1::2], marks[2::2], strict=False))
+        taken = tuple(max(_seconds(before, end)) for before, _, end in steps_marks)
+        busy = [_seconds(before, moved) for before, moved, _ in steps_marks]
+        return Timing(taken, tuple(statistics.median(card) for card in zip(*busy, strict=True)))
 
     def accelerations(self) -> Array:
         """(n, 3), in float64."""
@@ -200,6 +184,18 @@ class CudaSystem:
             buffers = [part.read, part.write, part.velocities, part.accelerations, part.sums]
             for buffer in [*buffers, *part.pinned]:
                 buffer.close()
+
+    def _move(self, kick: float, drift: float) -> None:
+        real = self._precision.dtype.type
+        for part in self._parts:
+            self._launch(part, real(kick), real(drift))
+
+    def _exchange(self) -> None:
+        for part in self._parts:
+            self._collect(part)
+        for part in self._parts:
+            part.read, part.write = part.write, part.read
+            part.pinned.reverse()
 
     def _launch(self, part: _Part, kick: Any, drift: Any) -> None:
         from cuda.core import LaunchConfig, launch
@@ -236,11 +232,16 @@ class CudaSystem:
                 source = other.pinned[0] if other.pinned else other.write
                 _piece(part.write, other).copy_from(_piece(source, other), stream=part.stream)
 
-    def _mark(self, part: _Part) -> Any:
+    def _marks(self) -> list[Any]:
+        """An event of each card, now."""
         from cuda.core import EventOptions
 
-        part.card.set_current()
-        return part.stream.record(options=EventOptions(timing_enabled=True))
+        options = EventOptions(timing_enabled=True)
+        events = []
+        for part in self._parts:
+            part.card.set_current()
+            events.append(part.stream.record(options=options))
+        return events
 
     def _wait(self) -> None:
         for part in self._parts:
@@ -348,6 +349,10 @@ def connect(cards: Sequence[Any]) -> bool:
         if hasattr(card.memory_resource, "peer_accessible_by"):
             card.memory_resource.peer_accessible_by.add(other.device_id)
     return True
+
+
+def _seconds(starts: Sequence[Any], ends: Sequence[Any]) -> list[float]:
+    return [seconds_between(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
 def seconds_between(start: Any, end: Any) -> float:
