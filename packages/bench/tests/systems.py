@@ -23,15 +23,16 @@ def uneven_bodies(count: int) -> Bodies:
 
 
 def largest_error(backend: Backend, bodies: Bodies, devices: int, precision: Precision) -> float:
-    """Of all accelerations, against float64."""
+    """Of some hundred accelerations, the last ones among them, against float64."""
     system = backend.system(bodies, devices, precision, SOFTENING)
     try:
         system.step(0.0, 0.0)
         got = system.accelerations()
     finally:
         system.close()
-    want = reference.accelerations(bodies, SOFTENING, np.arange(bodies.count))
-    return reference.errors(got, want).largest
+    targets = np.unique(np.linspace(0, bodies.count - 1, 700).astype(np.intp))
+    want = reference.accelerations(bodies, SOFTENING, targets)
+    return reference.errors(got[targets], want).largest
 
 
 def moved(backend: Backend, bodies: Bodies, devices: int, steps: int) -> Bodies:

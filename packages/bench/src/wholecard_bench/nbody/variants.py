@@ -34,17 +34,17 @@ def cuda_variants(arch: str, precision: Precision, masses: Array) -> tuple[Varia
 
     Measured on an H200: what binds there is neither the pipes nor the instructions issued, but the
     register file, which delivers three operands of one instruction in two clocks unless one is
-    kept from the instruction before. So how the compiler orders the loop matters: unrolled 32
-    times the folded loop takes 5 % less time than unrolled 8 times, the plain one 6 % more. 8
-    bodies a thread are fewer instructions, but fewer threads too: 5 % more time than 4.
+    kept from the instruction before. So how the compiler orders the loop matters, and each row
+    here is the best of some unrollings: the worst takes 8 % more time. 8 bodies a thread are fewer
+    instructions, but fewer threads too: 5 % more time than 4.
     """
     folded = folds_exactly(masses)
     if precision is Precision.DOUBLE:
         return tuple(Variant(precision, folded, threads, 2, 16) for threads in (128, 256))
     if arch in _PACKED:
         return tuple(Variant(precision, folded, threads, 8, 16, True) for threads in (128, 256))
-    unroll = 32 if folded else 8
-    return tuple(Variant(precision, folded, threads, 4, unroll) for threads in (128, 256))
+    shapes = ((128, 32), (256, 16)) if folded else ((256, 32),)
+    return tuple(Variant(precision, folded, threads, 4, unroll) for threads, unroll in shapes)
 
 
 def cuda_mix(arch: str, variant: Variant) -> Mix | None:

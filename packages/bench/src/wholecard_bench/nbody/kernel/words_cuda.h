@@ -8,7 +8,13 @@
 #define LANE ((int)threadIdx.x)
 #define GROUP_X ((int)blockIdx.x)
 #define GROUP_Y ((int)blockIdx.y)
+// How a sign is written decides how the compiler lays out the loop's registers: on an H200 this is 2 % faster in single
+// precision, and 1 % slower in double.
+#ifdef FP64
 #define MINUS(x) (-(x))
+#else
+#define MINUS(x) (0 - (x))
+#endif
 
 #ifdef FP64
 typedef double T;
