@@ -1,0 +1,6 @@
+"""`python -m wholecard_bench`."""
+
+from wholecard_bench.cli import main
+
+if __name__ == "__main__":
+    main()

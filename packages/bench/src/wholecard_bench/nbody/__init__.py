@@ -1,0 +1,1 @@
+"""All-pairs gravitation: the physics of NVIDIA's sample `nbody`, on every kind of device."""
