@@ -363,7 +363,17 @@ GROUP_CASES = [
         "0000:05:00.0", "8086:1533", class_code="020000", driver="pci-stub")),
         desired=DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
     Case("WC104", "left behind", host(function(GPU), function(
-        "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1)), [ERROR], "0000:05:00.0"),
+        "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1, driver="igb")),
+        [ERROR], "(on igb) shares IOMMU group 1"),
+    Case("WC104", "claimed at the next boot", host(function(GPU), function("0000:05:00.0",
+        "8086:1533", class_code="020000", iommu_group=1, driver=None, modules=("igb",))),
+        [ERROR], "without a driver"),
+    Case("WC104", "a host bridge", host(function(GPU), function("0000:00:03.0", "1022:1452",
+        class_code="060000", iommu_group=1, driver=None, modules=("edac",)))),
+    Case("WC104", "claimed by nothing", host(function(GPU), function(
+        "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1, driver=None))),
+    Case("WC104", "on shpchp", host(function(GPU), function(
+        "0000:05:00.0", "8086:1533", class_code="060401", iommu_group=1, driver="shpchp"))),
     Case("WC104", "selected with it", host(function(GPU), function(
         "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1)),
         desired=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),

@@ -85,9 +85,15 @@ def _boot_text(host: Host) -> str:
 
 def _card_text(host: Host, card: Card) -> str:
     notes = ", ".join(_notes(host, card))
-    rows = [_function_row(function, "") for function in card.functions]
+    rows = [_function_row(function, _prefix(card, function)) for function in card.functions]
     rows += [_function_row(companion, "companion ") for companion in card.companions]
+    rows += [_function_row(function, "stays with the host: ") for function in card.kept]
     return f"card {card.slot}{notes and f' ({notes})'}\n{table(_HEAD, rows)}"
+
+
+def _prefix(card: Card, function: Function) -> str:
+    """Why a function is the card's, where its slot does not say it."""
+    return "" if function.address.slot_key == card.slot else "behind the card's switch: "
 
 
 def _notes(host: Host, card: Card) -> list[str]:

@@ -156,8 +156,8 @@ class Host:
         return next((each for each in self.functions if each.address == address), None)
 
     def card_of(self, address: Address) -> Card | None:
-        """The card in whose slot `address` is."""
-        return next((card for card in self.cards if card.slot == address.slot_key), None)
+        """The card that has the function at `address`, or a VF's in its slot."""
+        return next((card for card in self.cards if card.has(address)), None)
 
     def groups_of(self, card: Card) -> tuple[IommuGroup, ...]:
         """The groups that the card's functions are in.
