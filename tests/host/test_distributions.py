@@ -15,7 +15,7 @@ from support.distributions import (
 )
 from support.golden import compare
 from support.tree import grow, snapshot
-from wholecard.core import UsageError
+from wholecard.core import UsageError, WholecardError
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply
 from wholecard.host.changing.rollback import rollback
@@ -89,7 +89,8 @@ def test_printed(tmp_path: Path, one: Distribution) -> None:
         f"{action.kind} {action.subject}\n"
         + (
             ""
-            if "/scripts/" in action.subject or "wholecard" in action.subject
+            if "/scripts/" in action.subject
+            or ("wholecard" in action.subject and "/grub.d/" not in action.subject)
             else f"{action.do.describe()}\n"
         )
         for action in made.actions
@@ -207,3 +208,60 @@ def test_no_entries_to_read(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot read the boot loader entries"):
         plan(host, resolve(host, [], all_cards=True))
     assert journal.entries(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    ("uefi", "links", "menu"),
+    [
+        (True, {"etc/grub2-efi.cfg": "-> ../boot/efi/EFI/centos/grub.cfg"}, "efi/EFI/centos"),
+        (False, {"etc/grub2.cfg": "-> ../boot/grub2/grub.cfg"}, "grub2"),
+        (True, {"etc/grub2-efi.cfg": "-> ../boot/grub2/grub.cfg"}, "grub2"),
+        (True, {"boot/efi/EFI/centos/grub.cfg": "a stub"}, "grub2"),
+        (
+            True,
+            {"boot/efi/EFI/centos/grub.cfg": "old", "boot/grub2/grub.cfg": None},
+            "efi/EFI/centos",
+        ),
+    ],
+)
+def test_el_menu(
+    tmp_path: Path, calls: Path, uefi: bool, links: dict[str, str | None], menu: str
+) -> None:
+    """Without boot loader entries the menu is made where GRUB reads it, and put back there."""
+    one = el("centos", "7", "3.10.0-1160.el7.x86_64")
+    tree = {path: leaf for path, leaf in one.tree.items() if "/entries/" not in path}
+    tree["etc/default/grub"] = (
+        'GRUB_CMDLINE_LINUX="crashkernel=auto $([ -x /x ] && /x || :) rhgb quiet"\n'
+    )
+    tree.update({"boot/efi/EFI/centos/grubx64.efi": "", "sys/firmware/": ""})
+    tree.update({"sys/firmware/efi/": ""} if uefi else {})
+    tree = {path: leaf for path, leaf in {**tree, **links}.items() if leaf is not None}
+    root = grow(tmp_path / "root", tree)
+    before = snapshot(root)
+    prepare(root)
+    assert called(calls)[-1] == f"grub2-mkconfig -o /boot/{menu}/grub.cfg"
+    assert "quiet  intel_iommu=on iommu=pt\n" in (root / f"boot/{menu}/grub.cfg").read_text()
+    assert prepare(root).journal is None
+    rollback(root)
+    assert snapshot(root) == before
+
+
+def test_menu_without_the_arguments(
+    tmp_path: Path, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A menu in which no kernel gets the arguments is an error, not a success."""
+    root = grow(tmp_path / "root", everything()[1].tree)
+    before = snapshot(root)
+    tool = '#!/bin/sh\n[ $2 != update-grub ] || echo "linux /vmlinuz ro -- iommu=pt" > "$1$MENU"\n'
+    programs = grow(tmp_path / "other", {"chroot": (tool, 0o755)})
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("MENU", "/boot/grub/grub.cfg")
+    (root / "boot/grub/grub.cfg").chmod(0o644)
+    with pytest.raises(
+        WholecardError, match="made a menu without intel_iommu=on iommu=pt"
+    ) as error:
+        prepare(root)
+    assert "ro -- iommu=pt" in error.value.details
+    rollback(root)
+    (root / "boot/grub/grub.cfg").chmod(0o444)
+    assert snapshot(root) == before

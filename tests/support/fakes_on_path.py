@@ -15,6 +15,21 @@ root=$1
 shift
 echo "$*" >> "$CALLS"
 [ ! -e "$CALLS.fail" ] || exit 7
+# As grub-mkconfig: sources the settings as shell, writes beside the menu, and takes its place.
+mkconfig() {
+	menu=$1
+	shift
+	(
+		# Its first lines ask for files that are not here.
+		. "$root/etc/default/grub"
+		set -e
+		for part in "$@"; do
+			[ ! -e "$part" ] || . "$part"
+		done
+		echo "linux /vmlinuz root=UUID=1 ro $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT"
+	) > "$menu.new" || exit
+	mv "$menu.new" "$menu"
+}
 case "$1" in
 update-initramfs)
 	for image in "$root"/boot/initrd.img-*; do
@@ -23,10 +38,8 @@ update-initramfs)
 		mv "$image.new" "$image"
 	done
 	;;
-update-grub) cp "$root/etc/default/grub" "$root/boot/grub/grub.cfg.new"
-	mv "$root/boot/grub/grub.cfg.new" "$root/boot/grub/grub.cfg" ;;
-grub2-mkconfig) cp "$root/etc/default/grub" "$root$3.new"
-	mv "$root$3.new" "$root$3" ;;
+update-grub) mkconfig "$root/boot/grub/grub.cfg" "$root"/etc/default/grub.d/*.cfg ;;
+grub2-mkconfig) mkconfig "$root$3" ;;
 dracut)
 	cd "$root/boot"
 	for image in initramfs-[1-9]*.img initrd-* initrd.img-*; do

@@ -25,6 +25,8 @@ DRACUT_HOOK = "/usr/lib/dracut/modules.d/90wholecard/wholecard-claim.sh"
 DRACUT_CONF = "/etc/dracut.conf.d/wholecard.conf"
 GRUB = "/etc/default/grub"
 GRUB_PARTS = "etc/default/grub.d"
+# Ours among the parts. grub-mkconfig sources them in the order of their names: it is the last.
+GRUB_PART = f"/{GRUB_PARTS}/zzz-wholecard.cfg"
 
 GRUBENV = "/boot/grub2/grubenv"
 # On UEFI hosts that began as EL 8 the one above is a link to this.

@@ -86,7 +86,10 @@ def test_dry_run(apart: Path, agent: Any) -> None:
     """apply --dry-run prints the plan and touches nothing."""
     before = snapshot(apart, without="-")
     status, out, _ = agent(apart, "apply", "--all-cards", "--dry-run")
-    assert (status, out.startswith("1. write-file /etc/default/grub")) == (0, True)
+    assert (status, out.startswith("1. write-file /etc/default/grub.d/zzz-wholecard.cfg")) == (
+        0,
+        True,
+    )
     assert snapshot(apart, without="-") == before
 
 

@@ -24,12 +24,24 @@ if TYPE_CHECKING:
 class BootState:
     """What a loader's next command line comes from: the settings and the running kernel's line.
 
-    `kernels` are the installed ones, by version and image.
+    `kernels` are the installed ones, by version and image. `menu` is the grub.cfg that GRUB 2 of
+    EL and SUSE reads; `distribution` are os-release's ID, VERSION_ID and ID_LIKE.
     """
 
     settings: Settings
     running: str = ""
     kernels: tuple[tuple[str, str], ...] = ()
+    menu: str = "/boot/grub2/grub.cfg"
+    distribution: str = ""
+
+    @property
+    def reads_parts(self) -> bool:
+        """Whether grub-mkconfig reads /etc/default/grub.d: Debian's patch, which Ubuntu has too.
+
+        update-grub is Debian's, so a system that does not say what it is has it.
+        """
+        names = self.distribution.split()
+        return not names or not {"debian", "ubuntu"}.isdisjoint(names)
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,7 @@ LOADERS = (
     BootLoader("systemd-boot", "kernel-install with systemd-boot", _has_systemd_boot,
                "cmdline_file.configured_command_line", "kernel_install.change", "systemd-boot"),
     BootLoader("grub", "update-grub with /etc/default/grub", _has_update_grub,
-               "grub_defaults.configured_command_line", "update_grub.by_update_grub"),
+               "grub_own_part.configured_command_line", "update_grub.by_update_grub"),
     BootLoader("grub2", "grub2-mkconfig with /etc/default/grub", _has_grub2_mkconfig,
-               "grub_defaults.configured_command_line", "update_grub.by_grub2_mkconfig"),
+               "grub_own_part.configured_command_line", "update_grub.by_grub2_mkconfig"),
 )  # fmt: skip

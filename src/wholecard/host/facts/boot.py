@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wholecard.core.small_files import has_all, has_any, listed, read_text, under
+from wholecard.core.small_files import has_all, has_any, link_target, listed, read_text, under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,29 @@ def find_kernels(root: Root) -> tuple[tuple[str, str], ...]:
                 kernels.append((release, f"/{image}"))
                 break
     return tuple(kernels)
+
+
+def find_grub_menu(root: Root, firmware: str | None) -> str:
+    """The grub.cfg that GRUB 2 of EL and SUSE reads, as an absolute path.
+
+    EL has a link to it for each kind of firmware: on EL 7 and 8 with UEFI it is on the EFI
+    partition. Without a link it is /boot/grub2/grub.cfg, but where only the partition has one.
+    """
+    link = "etc/grub2-efi.cfg" if firmware == "uefi" else "etc/grub2.cfg"
+    target = link_target(under(root, link))
+    if target:
+        parts: list[str] = []
+        for part in ([] if target.startswith("/") else ["etc"]) + target.split("/"):
+            if part == "..":
+                parts = parts[:-1]
+            elif part not in ("", "."):
+                parts.append(part)
+        return "/" + "/".join(parts)
+    if not has_all(root, "boot/grub2/grub.cfg"):
+        for vendor in listed(under(root, "boot/efi/EFI")):
+            if has_all(root, f"boot/efi/EFI/{vendor}/grub.cfg"):
+                return f"/boot/efi/EFI/{vendor}/grub.cfg"
+    return "/boot/grub2/grub.cfg"
 
 
 def is_transactional(root: Root) -> bool:

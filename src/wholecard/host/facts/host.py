@@ -46,7 +46,8 @@ class Boot:
     `bios` or None; `secure_boot` is None where it cannot be read. `distribution` is os-release's
     ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional
     system. `loaders` and `initramfs_tools` are all that are installed, the chosen one first;
-    `kernels` are the installed ones, by version and image.
+    `kernels` are the installed ones, by version and image. `grub_menu` is the grub.cfg that GRUB 2
+    of EL and SUSE reads.
     """
 
     release: str
@@ -65,6 +66,7 @@ class Boot:
     loaders: tuple[str, ...] = ()
     initramfs_tools: tuple[str, ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()
+    grub_menu: str = "/boot/grub2/grub.cfg"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from wholecard.core.record import replace
 from wholecard.core.small_files import exists, listed, read_bytes, read_text, under
 from wholecard.host.bootloaders.registry import BootState, find_loaders, loader_named
 from wholecard.host.config_files import read_settings
-from wholecard.host.facts.boot import find_kernels, is_transactional
+from wholecard.host.facts.boot import find_grub_menu, find_kernels, is_transactional
 from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
 from wholecard.host.facts.framebuffers import read_framebuffers
@@ -146,7 +146,10 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
     loaders, tools = find_loaders(root, settings), find_initramfs_tools(root)
     running = read_text(under(root, "proc/cmdline"))
     loader = loader_named(loaders[0]) if loaders else None
-    next_line = loader.next_command_line(BootState(settings, running)) if loader else None
+    firmware = read_firmware(root)
+    menu = find_grub_menu(root, firmware)
+    state = BootState(settings, running, menu=menu, distribution=f"{distribution} {like}")
+    next_line = loader.next_command_line(state) if loader else None
     return Boot(
         release=release,
         command_line=running,
@@ -156,7 +159,7 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         builtin=tuple(sorted(modules & builtin)),
         missing=_missing(root, release, builtin),
         next_command_line=next_line,
-        firmware=read_firmware(root),
+        firmware=firmware,
         secure_boot=read_secure_boot(root),
         distribution=distribution,
         like=like,
@@ -164,6 +167,7 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         loaders=loaders,
         initramfs_tools=tools,
         kernels=find_kernels(root),
+        grub_menu=menu,
     )
 
 

@@ -47,6 +47,7 @@ FILES = (
 
 # Links, kept as they are: what they point to tells where a thing hangs.
 LINKS = (
+    "etc/grub2-efi.cfg", "etc/grub2.cfg",
     "sys/bus/pci/drivers/*/module",
     "sys/class/block/*",
     "sys/class/net/*", "sys/class/net/*/master",
@@ -56,6 +57,7 @@ LINKS = (
 
 # Whether they are there is all that is read: kept as empty files or folders.
 NAMES = (
+    "boot/efi/EFI/*/grub.cfg", "boot/grub2/grub.cfg",
     "boot/efi/EFI/systemd/systemd-bootx64.efi", "boot/efi/loader/loader.conf",
     "boot/loader/entries/*", "boot/loader/loader.conf", "boot/vmlinuz-*",
     "efi/EFI/systemd/systemd-bootx64.efi", "efi/loader/loader.conf",

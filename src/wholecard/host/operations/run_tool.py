@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from wholecard.core import Step
+from wholecard.core import Step, WholecardError
+from wholecard.host.kernel_args.command_line import for_kernel
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.transaction import syscalls
@@ -22,6 +24,22 @@ TOOL_TIMEOUT = 900.0
 _KERNEL_ARGS_TOOLS = ("grubby",)
 
 
+# GRUB's command that loads a kernel: its arguments are behind the image.
+_LINUX = re.compile(r"^[ \t]*linux(?:16|efi)?[ \t]+\S+(.*)$", re.MULTILINE)
+
+
+def _not_shown(line: str, wanted: Sequence[str]) -> list[str]:
+    """Which of the arguments a kernel's line lacks; a value may be one in a list."""
+    words = for_kernel(line.split())
+    pairs = [word.partition("=") for word in words]
+    return [
+        word
+        for word in wanted
+        for name, _, value in [word.partition("=")]
+        if word not in words and not any(n == name and value in v.split(",") for n, _, v in pairs)
+    ]
+
+
 @dataclass(frozen=True)
 class RunTool(HostOperation):
     """Run `argv`, whose results are the files that match `outputs` (absolute paths or globs).
@@ -29,7 +47,8 @@ class RunTool(HostOperation):
     `timeout` is in seconds; then the tool and all that it started is killed. Undone, the outputs
     are put back. Where they are no longer what the tool left, `again` is run instead, on the
     former files; empty is `argv` itself, which is right for a tool that rebuilds its outputs from
-    files, and wrong for one that edits them.
+    files, and wrong for one that edits them. `shows` are kernel arguments that the menu, an output
+    named grub.cfg, must have afterwards.
     """
 
     kind: ClassVar[str] = "run-tool"
@@ -38,6 +57,7 @@ class RunTool(HostOperation):
     outputs: tuple[str, ...]
     timeout: float = TOOL_TIMEOUT
     again: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunTool:
@@ -47,12 +67,13 @@ class RunTool(HostOperation):
             tuple(absolute_path(pattern) for pattern in texts(data["outputs"])),
             float(data["timeout"]),
             texts(data["again"]),
+            texts(data["shows"]),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """`{"op": "run-tool", "argv": [...], "outputs": [...], "timeout", "again": [...]}`."""
-        lists = {"argv": list(self.argv), "outputs": list(self.outputs), "again": list(self.again)}
-        return {**super().to_json(), **lists}
+        """`{"op": "run-tool", "argv": [...], "outputs", "timeout", "again", "shows"}`."""
+        lists = ("argv", "outputs", "again", "shows")
+        return {**super().to_json(), **{name: list(getattr(self, name)) for name in lists}}
 
     def describe(self) -> str:
         """The command as a person would type it, and what it makes."""
@@ -82,7 +103,23 @@ class RunTool(HostOperation):
         """Run it; the log keeps as `after` the states of its outputs. Raises RunError."""
         start(context, self.argv, self.timeout)
         root = context.root
+        for path in self.outputs if self.shows else ():
+            if path.endswith("/grub.cfg"):
+                self._refuse_other_menu(under(root, path), path)
         return {"after": {path: state_of(under(root, path)) for path in self.targets(root)}}
+
+    def _refuse_other_menu(self, target: Path, path: str) -> None:
+        """Raises WholecardError where the menu has kernels, and none of them gets the arguments."""
+        text = target.read_bytes().decode(errors="replace") if target.is_file() else ""
+        lines = _LINUX.findall(text)
+        lacking = [_not_shown(line, self.shows) for line in lines]
+        if lines and all(lacking):
+            raise WholecardError(
+                f"{self.argv[0]} made a menu without {' '.join(lacking[0])}",
+                f"{path} has: {lines[0].strip()}",
+                "Look for the setting that takes the arguments out (grep -r CMDLINE "
+                "/etc/default/grub /etc/default/grub.d), or run rollback.",
+            )
 
     def is_late(self, context: HostContext, step: Step) -> bool:
         """Whether its outputs are no longer what it left, so that it must run again."""

@@ -102,7 +102,13 @@ def _refuse_driverless(host: Host, bound: _Bound) -> None:
 
 def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
     loader = loader_named(desired.loader or host.boot.loader)
-    state = BootState(host.settings, host.boot.command_line, host.boot.kernels)
+    state = BootState(
+        host.settings,
+        host.boot.command_line,
+        host.boot.kernels,
+        host.boot.grub_menu,
+        f"{host.boot.distribution} {host.boot.like}",
+    )
     next_line = loader.next_command_line(state) if loader else None
     kernel_args = _desired_kernel_args(host, desired, next_line or "")
     if kernel_args == KernelArgs():
