@@ -12,6 +12,8 @@ from support.distributions import (
     el,
     el_kernelopts,
     everything,
+    leap,
+    pop,
 )
 from support.golden import compare
 from support.tree import grow, snapshot
@@ -62,7 +64,8 @@ def test_whole_way(tmp_path: Path, calls: Path, one: Distribution) -> None:
     assert prepare(root).journal is None
     rollback(root)
     assert snapshot(root) == before
-    assert called(calls) == one.calls
+    again = ("proxmox-boot-tool refresh",) if one.loader == "proxmox-boot-tool" else ()
+    assert called(calls) == (*one.calls, *again)
 
 
 @ALL
@@ -189,7 +192,7 @@ def test_el_without_entries(tmp_path: Path, calls: Path) -> None:
 
 def test_transactional(tmp_path: Path) -> None:
     """A transactional system is refused by its name, with its own way."""
-    one = everything()[-1]
+    one = leap()
     root = grow(tmp_path, {**one.tree, "usr/sbin/transactional-update": ""})
     assert not inspect(root).boot.read_only_root
     grow(root, {"proc/mounts": "/dev/vda2 / btrfs ro,relatime,subvol=/@/.snapshots/1 0 0\n"})
@@ -265,3 +268,52 @@ def test_menu_without_the_arguments(
     rollback(root)
     (root / "boot/grub/grub.cfg").chmod(0o444)
     assert snapshot(root) == before
+
+
+@pytest.mark.parametrize("hook", ["proxmox-boot-sync", "flash-kernel", "zz-our-own"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_copies_of_hooks(tmp_path: Path, calls: Path, hook: str, fails: bool) -> None:
+    """What a hook copied beyond the tree is copied again at rollback, from the former files."""
+    one = everything()[1]
+    hooks = "etc/initramfs/post-update.d"
+    tree = {**one.tree, f"{hooks}/{hook}": ("#!/bin/sh\n", 0o755), "etc/kernel/cmdline": "ro\n"}
+    root = grow(tmp_path / "root", tree)
+    before = snapshot(root)
+    copy = Path(f"{calls}.copy")
+    if fails:
+        # The hook has run, and the tool after it does not.
+        grow(root, {"etc/default/grub": "exit 7\n"})
+        with pytest.raises(WholecardError):
+            prepare(root)
+    else:
+        prepare(root)
+    assert "0000:01:00.0" in copy.read_text()
+    rollback(root)
+    assert copy.read_text() == "old imagero\n"
+    grow(root, {"etc/default/grub": str(one.tree["etc/default/grub"])})
+    assert snapshot(root) == before
+
+
+def test_hook_on_the_efi_partition(tmp_path: Path, calls: Path) -> None:
+    """A copy on a mounted EFI partition is put back, also where the run ended after the hook."""
+    root = grow(tmp_path / "root", pop().tree)
+    before = snapshot(root)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tool = (
+            "#!/bin/sh\n[ $2 = update-initramfs ] || exit 7\n"
+            'echo new > "$1/boot/efi/EFI/Pop_OS-1/initrd.img"\n'
+        )
+        programs = grow(tmp_path / "other", {"chroot": (tool, 0o755)})
+        monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+        with pytest.raises(WholecardError, match="failed with status 7"):
+            prepare(root)
+    assert snapshot(root) != before
+    rollback(root)
+    assert snapshot(root) == before
+
+
+def test_kernelstub_beside_grub(tmp_path: Path) -> None:
+    """kernelstub owns nothing where GRUB starts the host, as Pop!_OS with BIOS does."""
+    tree = {path: leaf for path, leaf in pop().tree.items() if "LoaderInfo" not in path}
+    tree.update({"etc/default/grub": "", "usr/sbin/update-grub": ""})
+    assert inspect(grow(tmp_path, tree)).boot.loader == "grub"

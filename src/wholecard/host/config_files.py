@@ -34,6 +34,7 @@ GRUBENV_EFI = "/boot/efi/EFI/*/grubenv"
 ENTRIES = "boot/loader/entries"
 KERNEL_CMDLINE = "/etc/kernel/cmdline"
 KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
+KERNELSTUB = "/etc/kernelstub/configuration"
 
 UNITS = "/etc/systemd/system"
 
@@ -121,7 +122,7 @@ def read_settings(root: Root) -> Settings:
     parts = _matching(root, f"{GRUB_PARTS}/*.cfg")
     units = _matching(root, f"{UNITS[1:]}/wholecard-*.service")
     written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE, *units))
-    only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, *_matching(root, f"{ENTRIES}/*.conf"))
+    only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, KERNELSTUB, *_matching(root, f"{ENTRIES}/*.conf"))
     return Settings(
         (*written, *(_read_if_possible(root, path) for path in only_read)),
         tuple(_read_foreign(root)),

@@ -22,7 +22,11 @@ _SEVERAL = (
 )
 _ONE = (
     ("--isolate-cpus", "LIST", "CPUs for guests only: 2-31"),
-    ("--loader", "NAME", "insist on a boot loader: grub, grub2, grubby, systemd-boot"),
+    (
+        "--loader",
+        "NAME",
+        "insist on a boot loader by inspect's name for it: grub, grubby, sdbootutil",
+    ),
     ("--initramfs", "NAME", "insist on initramfs-tools or dracut"),
 )
 

@@ -20,6 +20,15 @@ def find_kernels(root: Root) -> tuple[tuple[str, str], ...]:
     return tuple(kernels)
 
 
+# Programs that copy images after update-initramfs has made them: initramfs-tools(7).
+IMAGE_HOOKS = "etc/initramfs/post-update.d"
+
+
+def find_image_hooks(root: Root) -> tuple[str, ...]:
+    """The names of the hooks that copy initramfs images elsewhere."""
+    return tuple(name for name in listed(under(root, IMAGE_HOOKS)) if "." not in name)
+
+
 def find_grub_menu(root: Root, firmware: str | None) -> str:
     """The grub.cfg that GRUB 2 of EL and SUSE reads, as an absolute path.
 

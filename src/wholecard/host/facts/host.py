@@ -47,7 +47,7 @@ class Boot:
     ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional
     system. `loaders` and `initramfs_tools` are all that are installed, the chosen one first;
     `kernels` are the installed ones, by version and image. `grub_menu` is the grub.cfg that GRUB 2
-    of EL and SUSE reads.
+    of EL and SUSE reads; `image_hooks` are the hooks of update-initramfs that copy its images.
     """
 
     release: str
@@ -67,6 +67,7 @@ class Boot:
     initramfs_tools: tuple[str, ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()
     grub_menu: str = "/boot/grub2/grub.cfg"
+    image_hooks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ class Host:
             for entry in data["groups"]
         )
         boot = {**data["boot"], "kernels": _pairs(data["boot"]["kernels"])}
-        for name in ("builtin", "missing", "loaders", "initramfs_tools"):
+        for name in ("builtin", "missing", "loaders", "initramfs_tools", "image_hooks"):
             boot[name] = tuple(boot[name])
         cpu = {**data["cpu"], "nodes": _pairs(data["cpu"]["nodes"])}
         memory = {**data["memory"], "nodes": _pairs(data["memory"]["nodes"])}

@@ -6,7 +6,12 @@ from wholecard.core.record import replace
 from wholecard.core.small_files import exists, listed, read_bytes, read_text, under
 from wholecard.host.bootloaders.registry import BootState, find_loaders, loader_named
 from wholecard.host.config_files import read_settings
-from wholecard.host.facts.boot import find_grub_menu, find_kernels, is_transactional
+from wholecard.host.facts.boot import (
+    find_grub_menu,
+    find_image_hooks,
+    find_kernels,
+    is_transactional,
+)
 from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
 from wholecard.host.facts.framebuffers import read_framebuffers
@@ -168,6 +173,7 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         initramfs_tools=tools,
         kernels=find_kernels(root),
         grub_menu=menu,
+        image_hooks=find_image_hooks(root),
     )
 
 

@@ -22,7 +22,8 @@ FUNCTION_LINKS = ("driver", "iommu_group", "physfn")
 
 # Files, stored with their content.
 FILES = (
-    "etc/os-release", "usr/lib/os-release",
+    "etc/kernel/proxmox-boot-uuids", "etc/os-release", "etc/sysconfig/bootloader",
+    "usr/lib/os-release",
     "proc/cmdline", "proc/cpuinfo", "proc/fb", "proc/iomem", "proc/meminfo", "proc/mounts",
     "proc/net/ipv6_route", "proc/net/route", "proc/self/mountinfo", "proc/swaps",
     "proc/sys/kernel/osrelease", "proc/sys/kernel/random/boot_id",
@@ -61,7 +62,7 @@ NAMES = (
     "boot/efi/EFI/systemd/systemd-bootx64.efi", "boot/efi/loader/loader.conf",
     "boot/loader/entries/*", "boot/loader/loader.conf", "boot/vmlinuz-*",
     "efi/EFI/systemd/systemd-bootx64.efi", "efi/loader/loader.conf",
-    "etc/default/grub.d/*", "etc/initramfs-tools",
+    "etc/default/grub.d/*", "etc/initramfs-tools", "etc/initramfs/post-update.d/*",
     "etc/systemd/system/multi-user.target.wants/*", "etc/systemd/system/sockets.target.wants/*",
     "lib/modules/*", "lib/modules/*/vmlinuz",
     "sys/class/block/*/slaves/*", "sys/class/iommu/*",
@@ -69,7 +70,8 @@ NAMES = (
     "sys/firmware", "sys/firmware/acpi/tables/DMAR", "sys/firmware/acpi/tables/IVRS",
     "sys/firmware/efi", "sys/fs/btrfs/*/devices/*",
     "usr/bin/dracut", "usr/bin/grub2-mkconfig", "usr/bin/grubby", "usr/bin/kernel-install",
-    "usr/bin/transactional-update",
+    "usr/bin/kernelstub", "usr/bin/sdbootutil", "usr/bin/transactional-update",
+    "usr/sbin/proxmox-boot-tool", "usr/sbin/sdbootutil",
     "usr/sbin/dracut", "usr/sbin/grub2-mkconfig", "usr/sbin/grubby", "usr/sbin/mkinitramfs",
     "usr/sbin/transactional-update", "usr/sbin/update-grub", "usr/sbin/update-initramfs",
 )  # fmt: skip

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from wholecard.core import Step, WholecardError
@@ -21,7 +21,7 @@ from wholecard.transaction.json_fields import absolute_path, texts
 TOOL_TIMEOUT = 900.0
 
 # Of the tools that run here these alone change the kernel's arguments; others carry files on.
-_KERNEL_ARGS_TOOLS = ("grubby",)
+_KERNEL_ARGS_TOOLS = ("grubby", "kernelstub")
 
 
 # GRUB's command that loads a kernel: its arguments are behind the image.
@@ -48,7 +48,8 @@ class RunTool(HostOperation):
     are put back. Where they are no longer what the tool left, `again` is run instead, on the
     former files; empty is `argv` itself, which is right for a tool that rebuilds its outputs from
     files, and wrong for one that edits them. `shows` are kernel arguments that the menu, an output
-    named grub.cfg, must have afterwards.
+    named grub.cfg, must have afterwards. `copies` are what the tool's hooks copy of its outputs:
+    they are put back too, but other tools may change them without making it run again.
     """
 
     kind: ClassVar[str] = "run-tool"
@@ -58,6 +59,7 @@ class RunTool(HostOperation):
     timeout: float = TOOL_TIMEOUT
     again: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunTool:
@@ -68,16 +70,19 @@ class RunTool(HostOperation):
             float(data["timeout"]),
             texts(data["again"]),
             texts(data["shows"]),
+            tuple(absolute_path(pattern) for pattern in texts(data["copies"])),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """`{"op": "run-tool", "argv": [...], "outputs", "timeout", "again", "shows"}`."""
-        lists = ("argv", "outputs", "again", "shows")
+        """`{"op": "run-tool", "argv": [...], "outputs", "timeout", "again", ...}`."""
+        lists = ("argv", "outputs", "again", "shows", "copies")
         return {**super().to_json(), **{name: list(getattr(self, name)) for name in lists}}
 
     def describe(self) -> str:
         """The command as a person would type it, and what it makes."""
-        return f"$ {shlex.join(self.argv)}   # makes {' '.join(self.outputs)}"
+        copies = f", and its hooks {' '.join(self.copies)}" if self.copies else ""
+        outputs = f"   # makes {' '.join(self.outputs)}{copies}" if self.outputs else ""
+        return f"$ {shlex.join(self.argv)}{outputs}"
 
     @property
     def sets_kernel_args(self) -> bool:
@@ -85,8 +90,11 @@ class RunTool(HostOperation):
         return self.argv[0].endswith(_KERNEL_ARGS_TOOLS)
 
     def targets(self, root: Path) -> tuple[str, ...]:
-        """The outputs that exist."""
-        return expand(root, self.outputs)
+        """The outputs and copies that exist."""
+        return tuple(dict.fromkeys(expand(root, (*self.outputs, *self.copies))))
+
+    def _is_copy(self, path: str) -> bool:
+        return any(PurePosixPath(path).match(pattern) for pattern in self.copies)
 
     @property
     def creates(self) -> tuple[str, ...]:
@@ -123,7 +131,7 @@ class RunTool(HostOperation):
 
     def is_late(self, context: HostContext, step: Step) -> bool:
         """Whether its outputs are no longer what it left, so that it must run again."""
-        outputs = self.targets(context.root)
+        outputs = expand(context.root, self.outputs)
         former = context.backup.targets.get(step.number, ())
         if step.done is None:
             # Killed inside the tool: what it had begun (initrd.img-*.new) goes; another new file
@@ -135,11 +143,17 @@ class RunTool(HostOperation):
         """Put the outputs back; where others changed them, rebuild them from the former files."""
         former = context.backup.targets.get(step.number, ())
         if not step.late:
+            known = {*former, *(step.done or {}).get("after", {})}
             for path in sorted({*former, *self.targets(context.root)}):
-                context.backup.put_back(context.root, path)
+                # A copy that came since is of another image, which somebody else installed.
+                if step.done is None or path in known or not self._is_copy(path):
+                    context.backup.put_back(context.root, path)
             return None
         untouched = [
-            path for path in former if step.done is None or self._is_ours(context, path, step.done)
+            path
+            for path in former
+            if not self._is_copy(path)
+            and (step.done is None or self._is_ours(context, path, step.done))
         ]
         start(context, self.again or self.argv, self.timeout)
         for path in untouched:
@@ -158,7 +172,9 @@ class RunTool(HostOperation):
     def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:
         """Each output beside what the tool left."""
         left: dict[str, str | None] = done.get("after", {})
-        for path in sorted({*left, *self.targets(root)}):
+        for path in sorted({*left, *expand(root, self.outputs)}):
+            if self._is_copy(path):
+                continue
             try:
                 state = state_of(under(root, path))
             except OSError as error:

@@ -17,8 +17,9 @@ from wholecard.host.kernel_args import command_line
 from wholecard.host.kernel_args.command_line import ARGUMENTS, KernelArgs
 from wholecard.host.kernel_args.cpu_isolation import isolation_groups
 from wholecard.host.kernel_args.hugepages import hugepage_group
-from wholecard.host.operations.config_change import ConfigChange, FollowUp
+from wholecard.host.operations.config_change import BootCopies, ConfigChange, FollowUp
 from wholecard.host.operations.write_file import WriteFile
+from wholecard.host.planning.boot_copies import boot_copies
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.modprobe import modprobe_text, modules_load_text
 from wholecard.pci import Function
@@ -55,7 +56,10 @@ def actions_of(host: Host, changes: Sequence[ConfigChange]) -> tuple[Action, ...
     # Initramfs images contain the files, and a kernel's boot entry may contain its image.
     tools = [tool for change in reversed(changes) for tool in change.all_tools]
     changed = {action.subject for action in written}
-    return (*written, *(_run(tool) for tool in tools if tool.runs_after(changed)))
+    following = [_run(tool) for tool in tools if tool.runs_after(changed)]
+    copies = {entry.do: _run(entry) for change in changes for entry in change.copies}
+    # First, so that a run which is killed at any point makes them again.
+    return (*(copies.values() if following else ()), *written, *following)
 
 
 def _desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> KernelArgs:
@@ -150,9 +154,18 @@ def _initramfs(host: Host, desired: DesiredState) -> ConfigChange:
             "Install one of them: the functions are claimed before the root is mounted.",
         )
     change = initramfs_tool.change()
+    loader = loader_named(desired.loader or host.boot.loader)
+    if loader is not None and loader.makes_initramfs:
+        return dataclasses.replace(change, tools=())
     after = (MODPROBE, *IN_INITRAMFS)
-    tools = tuple(dataclasses.replace(tool, after=after) for tool in change.tools)
-    return dataclasses.replace(change, tools=tools)
+    hooks = boot_copies(host.boot.image_hooks, host.boot.kernels)
+    copies = tuple(pattern for hook in hooks for pattern in hook.outputs)
+    tools = tuple(
+        dataclasses.replace(tool, do=dataclasses.replace(tool.do, copies=copies), after=after)
+        for tool in change.tools
+    )
+    again = tuple(entry for hook in hooks for entry in hook.copies)
+    return dataclasses.replace(change, tools=tools, copies=again)
 
 
 def _write(host: Host, file: FileText, reason: str) -> Iterator[Action]:
@@ -176,7 +189,7 @@ def _write(host: Host, file: FileText, reason: str) -> Iterator[Action]:
     )
 
 
-def _run(tool: FollowUp) -> Action:
+def _run(tool: FollowUp | BootCopies) -> Action:
     return Action(
-        kind="run-tool", subject=tool.subject, reason=tool.reason, do=tool.do, undo=tool.undo
+        kind=tool.do.kind, subject=tool.subject, reason=tool.reason, do=tool.do, undo=tool.undo
     )
