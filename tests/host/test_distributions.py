@@ -12,12 +12,11 @@ from support.distributions import (
     el,
     el_kernelopts,
     everything,
-    leap,
     pop,
 )
 from support.golden import compare
 from support.tree import grow, snapshot
-from wholecard.core import UsageError, WholecardError
+from wholecard.core import WholecardError
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply
 from wholecard.host.changing.rollback import rollback
@@ -188,18 +187,6 @@ def test_el_without_entries(tmp_path: Path, calls: Path) -> None:
     assert prepare(root).journal is None
     rollback(root)
     assert snapshot(root) == before
-
-
-def test_transactional(tmp_path: Path) -> None:
-    """A transactional system is refused by its name, with its own way."""
-    one = leap()
-    root = grow(tmp_path, {**one.tree, "usr/sbin/transactional-update": ""})
-    assert not inspect(root).boot.read_only_root
-    grow(root, {"proc/mounts": "/dev/vda2 / btrfs ro,relatime,subvol=/@/.snapshots/1 0 0\n"})
-    host = inspect(root)
-    with pytest.raises(UsageError, match="transactional") as caught:
-        plan(host, resolve(host, [], all_cards=True))
-    assert "transactional-update shell" in caught.value.resolution
 
 
 def test_no_entries_to_read(tmp_path: Path) -> None:

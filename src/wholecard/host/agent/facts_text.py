@@ -23,7 +23,10 @@ def host_text(host: Host) -> str:
         ("kernel", boot.release),
         ("arguments", boot.command_line),
         ("boot", _boot_text(host)),
-        ("system", boot.distribution + (", read-only root" if boot.read_only_root else "")),
+        (
+            "system",
+            boot.distribution + (boot.image_based and f", image-based ({boot.image_based})"),
+        ),
         ("missing", ", ".join(boot.missing)),
         *(("console", f"{console.name} on {console.address}") for console in host.framebuffers),
         *(("in use", f"{use.address} {use.kind}: {use.what}") for use in host.uses),

@@ -69,6 +69,12 @@ def change_in_place(state: BootState, kernel_args: KernelArgs) -> tuple[FileText
     return tuple(file for file in files if file != present[file.path])
 
 
+def shell_text(state: BootState, kernel_args: KernelArgs) -> str:
+    """The shell that adds the arguments to GRUB's settings; empty where they have them."""
+    others, _ = _others(state)
+    return _text(others, kernel_args)
+
+
 def configured_command_line(state: BootState) -> str | None:
     """What the settings give to the kernel, None where they are more than plain values."""
     others, part = _others(state)

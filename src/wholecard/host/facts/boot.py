@@ -52,12 +52,29 @@ def find_grub_menu(root: Root, firmware: str | None) -> str:
     return "/boot/grub2/grub.cfg"
 
 
-def is_transactional(root: Root) -> bool:
-    """Whether `/` is read-only and changed through transactional-update (SUSE)."""
-    if not has_any(root, "usr/sbin/transactional-update", "usr/bin/transactional-update"):
-        return False
+def find_image_kind(root: Root, running: str) -> str:
+    """What replaces this system as a whole, empty where its files are changed in place.
+
+    `rpm-ostree`, `bootc` and `ostree` say which tool an ostree system has, `transactional-update`
+    is SUSE's, `read-only` any other system with a read-only `/`, and `read-only /usr` one whose
+    `/etc` can be written. `running` is the kernel's command line. Source: ostree(1),
+    ostree-prepare-root(1); rpm-ostree(1); bootc(8); transactional-update(8).
+    """
+    if has_any(root, "run/ostree-booted") or any(
+        word.startswith("ostree=") for word in running.split()
+    ):
+        tools = [tool for tool in ("rpm-ostree", "bootc") if has_any(root, f"usr/bin/{tool}")]
+        return tools[0] if tools else "ostree"
+    read_only = _read_only_mounts(root)
+    if "/" not in read_only:
+        return "read-only /usr" if "/usr" in read_only else ""
+    tools = [f"usr/{folder}/transactional-update" for folder in ("sbin", "bin")]
+    return "transactional-update" if has_any(root, *tools) else "read-only"
+
+
+def _read_only_mounts(root: Root) -> set[str]:
     mounts = read_text(under(root, "proc/mounts")) or read_text(under(root, "etc/fstab"))
     rows = [line.split() for line in mounts.splitlines() if not line.startswith("#")]
-    # Of several mounts on / the last one is on top.
-    options = [row[3].split(",") for row in rows if len(row) > 3 and row[1] == "/"]
-    return bool(options) and "ro" in options[-1]
+    # Of several mounts in one place the last one is on top.
+    options = {row[1]: row[3].split(",") for row in rows if len(row) > 3}
+    return {place for place in options if "ro" in options[place]}

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Counts up when a field changes its meaning or goes; new fields leave it.
 SCHEMA = 2
 
+_BOOT_LISTS = (
+    "builtin", "missing", "loaders", "initramfs_tools", "image_hooks", "unsupported_tools",
+)  # fmt: skip
 _SHORT_MEMBERS = (
     "groups_predicted", "iommu", "boot", "cpu", "memory", "framebuffers", "uses", "unread",
 )  # fmt: skip
@@ -38,16 +41,18 @@ class Iommu:
 class Boot:
     """How the host was started: kernel, command line, this boot's id; and how the next boot is.
 
-    `loader` is `grub` (Debian's update-grub), `grub2` (grub2-mkconfig), `grubby` (boot loader
-    entries through grubby), `systemd-boot` or None; `initramfs` is `initramfs-tools`, `dracut` or
-    None. `next_command_line` is what the loader's settings give to the next boot, None where they
-    do not say. `builtin` are those of the functions' and VFIO's modules that are built into the
-    kernel, `missing` those that it has neither built in nor as a file. `firmware` is `uefi`,
-    `bios` or None; `secure_boot` is None where it cannot be read. `distribution` is os-release's
-    ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional
-    system. `loaders` and `initramfs_tools` are all that are installed, the chosen one first;
-    `kernels` are the installed ones, by version and image. `grub_menu` is the grub.cfg that GRUB 2
-    of EL and SUSE reads; `image_hooks` are the hooks of update-initramfs that copy its images.
+    `loader` is one of `bootloaders.registry.LOADERS` or None; `initramfs` is `initramfs-tools`,
+    `dracut` or None. `next_command_line` is what the loader's settings give to the next boot, None
+    where they do not say. `builtin` are those of the functions' and VFIO's modules that are built
+    into the kernel, `missing` those that it has neither built in nor as a file. `firmware` is
+    `uefi`, `bios` or None; `secure_boot` is None where it cannot be read. `distribution` is
+    os-release's ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `image_based` says what
+    replaces the system as a whole, empty where its files are changed in place: `rpm-ostree`,
+    `bootc`, `ostree`, `transactional-update`, `read-only`, `read-only /usr`. `loaders` and
+    `initramfs_tools` are all that are installed, the chosen one first; `kernels` are the installed
+    ones, by version and image. `grub_menu` is the grub.cfg that GRUB 2 of EL and SUSE reads;
+    `image_hooks` are the hooks of update-initramfs that copy its images, `unsupported_tools`
+    initramfs tools that Wholecard cannot use.
     """
 
     release: str
@@ -62,12 +67,13 @@ class Boot:
     secure_boot: bool | None = None
     distribution: str = ""
     like: str = ""
-    read_only_root: bool = False
+    image_based: str = ""
     loaders: tuple[str, ...] = ()
     initramfs_tools: tuple[str, ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()
     grub_menu: str = "/boot/grub2/grub.cfg"
     image_hooks: tuple[str, ...] = ()
+    unsupported_tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,7 +218,7 @@ class Host:
             for entry in data["groups"]
         )
         boot = {**data["boot"], "kernels": _pairs(data["boot"]["kernels"])}
-        for name in ("builtin", "missing", "loaders", "initramfs_tools", "image_hooks"):
+        for name in _BOOT_LISTS:
             boot[name] = tuple(boot[name])
         cpu = {**data["cpu"], "nodes": _pairs(data["cpu"]["nodes"])}
         memory = {**data["memory"], "nodes": _pairs(data["memory"]["nodes"])}

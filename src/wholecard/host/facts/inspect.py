@@ -9,8 +9,8 @@ from wholecard.host.config_files import read_settings
 from wholecard.host.facts.boot import (
     find_grub_menu,
     find_image_hooks,
+    find_image_kind,
     find_kernels,
-    is_transactional,
 )
 from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
@@ -20,7 +20,7 @@ from wholecard.host.facts.kernel_log import LOG, read_kernel_log
 from wholecard.host.facts.kernel_use import read_uses
 from wholecard.host.facts.memory import read_memory
 from wholecard.host.facts.module_aliases import matching_modules, module_name, read_builtin
-from wholecard.host.initramfs.registry import find_initramfs_tools
+from wholecard.host.initramfs.registry import find_initramfs_tools, find_unsupported_tools
 from wholecard.pci.cards import find_cards
 from wholecard.pci.groups import predicted_groups, read_groups
 from wholecard.pci.ids import PciNames
@@ -168,12 +168,13 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         secure_boot=read_secure_boot(root),
         distribution=distribution,
         like=like,
-        read_only_root=is_transactional(root),
+        image_based=find_image_kind(root, running),
         loaders=loaders,
         initramfs_tools=tools,
         kernels=find_kernels(root),
         grub_menu=menu,
         image_hooks=find_image_hooks(root),
+        unsupported_tools=find_unsupported_tools(root),
     )
 
 

@@ -63,6 +63,9 @@ NAMES = (
     "boot/loader/entries/*", "boot/loader/loader.conf", "boot/vmlinuz-*",
     "efi/EFI/systemd/systemd-bootx64.efi", "efi/loader/loader.conf",
     "etc/default/grub.d/*", "etc/initramfs-tools", "etc/initramfs/post-update.d/*",
+    *(f"{folder}/{tool}" for folder in ("usr/bin", "usr/sbin", "sbin")
+      for tool in ("booster", "genkernel", "mkinitcpio", "mkinitfs")),
+    "run/ostree-booted", "usr/bin/bootc", "usr/bin/rpm-ostree",
     "etc/systemd/system/multi-user.target.wants/*", "etc/systemd/system/sockets.target.wants/*",
     "lib/modules/*", "lib/modules/*/vmlinuz",
     "sys/class/block/*/slaves/*", "sys/class/iommu/*",

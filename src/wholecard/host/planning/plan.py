@@ -38,12 +38,14 @@ def plan(host: Host, desired: DesiredState) -> Plan:
     initramfs tool that Wholecard knows.
     """
     bound = bound_functions(host, desired)
-    _refuse_transactional(host)
-    _refuse_driverless(host, bound)
+    _refuse_image_based(host, desired)
+    refuse_driverless(host, bound)
+    # Where the initramfs tool is what prevents all, that is the error.
+    initramfs = _initramfs(host, desired)
     changes = (
         _kernel_arguments(host, desired),
-        _modules(host, desired, bound),
-        _initramfs(host, desired),
+        module_settings(host, desired, bound),
+        initramfs,
     )
     actions = actions_of(host, changes)
     return Plan(actions, reboot_needed=bool(actions))
@@ -62,7 +64,7 @@ def actions_of(host: Host, changes: Sequence[ConfigChange]) -> tuple[Action, ...
     return (*(copies.values() if following else ()), *written, *following)
 
 
-def _desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> KernelArgs:
+def desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> KernelArgs:
     """The kernel arguments of a desired state; `next_line` is the next boot's command line now.
 
     Raises WholecardError where the firmware has no IOMMU.
@@ -81,18 +83,32 @@ def _desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> K
     return dataclasses.replace(ARGUMENTS[host.iommu.kind], groups=tuple(groups))
 
 
-def _refuse_transactional(host: Host) -> None:
-    if host.boot.read_only_root:
-        raise UsageError(
-            "a transactional system (read-only /) is not supported",
-            "Its files are changed in a snapshot that the next boot uses, not in place.",
-            "Print the plan on a copy of the host and make its changes by hand in "
-            "transactional-update shell. Then run transactional-update grub.cfg and "
-            "transactional-update initrd, and reboot.",
+def _refuse_image_based(host: Host, desired: DesiredState) -> None:
+    kind = host.boot.image_based
+    # initramfs-tools takes everything from /etc.
+    if not kind or (kind == "read-only /usr" and host.boot.initramfs == "initramfs-tools"):
+        return
+    kargs = ""
+    if kind == "rpm-ostree":
+        kargs = "\nFor the kernel arguments alone: " + rpm_ostree_kargs(
+            desired_kernel_args(host, desired, host.boot.command_line)
         )
+    raise UsageError(
+        f"this system comes from an image ({kind}) and is not changed in place",
+        f"An update replaces its files as a whole.{kargs}",
+        "Make the changes in the image. This prints them, ready to paste: wholecard-host plan "
+        "--for-image, with the same options.",
+    )
 
 
-def _refuse_driverless(host: Host, bound: _Bound) -> None:
+def rpm_ostree_kargs(kernel_args: KernelArgs) -> str:
+    """The command that gives a deployment of rpm-ostree these arguments: rpm-ostree(1), kargs."""
+    words = [f"--append-if-missing={word}" for word in str(kernel_args).split()]
+    words += [f"--delete-if-present={word}" for word in kernel_args.absent]
+    return " ".join(["rpm-ostree kargs", *words])
+
+
+def refuse_driverless(host: Host, bound: _Bound) -> None:
     """Some kernels for virtual machines are built without pci-stub, or without VFIO."""
     for driver in sorted({driver for _, driver in bound}):
         if module_name(driver) in host.boot.missing:
@@ -104,20 +120,28 @@ def _refuse_driverless(host: Host, bound: _Bound) -> None:
             )
 
 
-def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
-    loader = loader_named(desired.loader or host.boot.loader)
-    state = BootState(
+def boot_state(host: Host) -> BootState:
+    """What a boot loader's next command line comes from."""
+    return BootState(
         host.settings,
         host.boot.command_line,
         host.boot.kernels,
         host.boot.grub_menu,
         f"{host.boot.distribution} {host.boot.like}",
     )
+
+
+def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
+    loader = loader_named(desired.loader or host.boot.loader)
+    state = boot_state(host)
     next_line = loader.next_command_line(state) if loader else None
-    kernel_args = _desired_kernel_args(host, desired, next_line or "")
+    kernel_args = desired_kernel_args(host, desired, next_line or "")
     if kernel_args == KernelArgs():
         return ConfigChange()
     if loader is None:
+        running = command_line.words(host.boot.command_line)
+        if command_line.exchanged(running, kernel_args) == ([], []):
+            return ConfigChange()
         raise WholecardError(
             "no boot loader that Wholecard knows",
             f"Looked for: {'; '.join(known.tools for known in LOADERS)}.",
@@ -126,7 +150,8 @@ def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
     return loader.change(state, kernel_args)
 
 
-def _modules(host: Host, desired: DesiredState, bound: _Bound) -> ConfigChange:
+def module_settings(host: Host, desired: DesiredState, bound: _Bound) -> ConfigChange:
+    """The files that say which functions are bound, and that vfio-pci is loaded first."""
     functions = tuple(function for function, _ in bound)
     present = host.settings.file(MODPROBE).text or ""
     modprobe = modprobe_text(functions, host.boot.builtin, present, desired.blacklist)
@@ -148,10 +173,12 @@ def _modules(host: Host, desired: DesiredState, bound: _Bound) -> ConfigChange:
 def _initramfs(host: Host, desired: DesiredState) -> ConfigChange:
     initramfs_tool = initramfs_tool_named(desired.initramfs or host.boot.initramfs)
     if initramfs_tool is None:
+        others = ", ".join(host.boot.unsupported_tools)
         raise WholecardError(
-            "no initramfs tool that Wholecard knows",
+            f"{others} is not supported" if others else "no initramfs tool that Wholecard knows",
             f"Looked for: {'; '.join(known.tools for known in INITRAMFS_TOOLS)}.",
-            "Install one of them: the functions are claimed before the root is mounted.",
+            f"Install one of them{f' in place of {others}' if others else ''}: the functions are "
+            "claimed before the root is mounted.",
         )
     change = initramfs_tool.change()
     loader = loader_named(desired.loader or host.boot.loader)
