@@ -12,6 +12,7 @@ from support.distributions import (
     el,
     el_kernelopts,
     everything,
+    leap,
     pop,
 )
 from support.golden import compare
@@ -22,6 +23,7 @@ from wholecard.host.changing.apply import apply
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.desired_state import DesiredState, HugePages, resolve
 from wholecard.host.facts.inspect import inspect
+from wholecard.host.facts.snapshot import open_snapshot, save
 from wholecard.host.planning.plan import plan
 from wholecard.transaction.engine import Outcome
 
@@ -304,3 +306,17 @@ def test_kernelstub_beside_grub(tmp_path: Path) -> None:
     tree = {path: leaf for path, leaf in pop().tree.items() if "LoaderInfo" not in path}
     tree.update({"etc/default/grub": "", "usr/sbin/update-grub": ""})
     assert inspect(grow(tmp_path, tree)).boot.loader == "grub"
+
+
+@pytest.mark.parametrize("one", [everything()[1], leap()], ids=lambda one: one.name)
+def test_next_boot_from_the_menu(tmp_path: Path, calls: Path, one: Distribution) -> None:
+    """Where GRUB's settings are more than plain values, the menu tells what the next boot gets."""
+    text = 'GRUB_CMDLINE_LINUX_DEFAULT="$(echo quiet)"\n'
+    root = grow(tmp_path / "root", {**one.tree, "etc/default/grub": text})
+    assert inspect(root).boot.next_command_line is None
+    prepare(root)
+    assert next_words(root) == ["ro", "quiet", "intel_iommu=on", "iommu=pt"]
+    saved = tmp_path / "saved.tar.gz"
+    save(root, saved)
+    with open_snapshot(saved) as copy:
+        assert inspect(copy).boot == inspect(root).boot

@@ -387,7 +387,37 @@ GROUP_CASES = [
         desired=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
 ]  # fmt: skip
 
+_SWITCHES = tuple(
+    function(f"0000:{bus:02x}:00.0", "10de:22a3", class_code="068000", driver="nvidia-nvswitch",
+             iommu_group=114)
+    for bus in (0x55, 0x56)
+)  # fmt: skip
+
+
+def board(*switches: Function, **fields: Any) -> Host:
+    """Two GPUs, and NVSwitches."""
+    return host(*(function(f"0000:0{bus}:00.0", **fields) for bus in (1, 2)), *switches)
+
+
+_ALL = DesiredState(slots(2).cards, companions=("0000:55:00.0", "0000:56:00.0"))
+BOARD_CASES = [
+    Case("WC165", "all GPUs", board(*_SWITCHES), [WARNING], "2 of the 2 GPUs", slots(2)),
+    Case("WC165", "one GPU", board(*_SWITCHES), [WARNING], "(0000:55:00.0, 0000:56:00.0) stay"),
+    Case("WC165", "some switches", board(*_SWITCHES), [WARNING], "stay with the host",
+        DesiredState(slots(2).cards, companions=_ALL.companions[:1])),
+    Case("WC165", "all switches, one GPU", board(*_SWITCHES), [WARNING], "the other GPUs stay",
+        DesiredState(slots(1).cards, companions=_ALL.companions)),
+    Case("WC165", "the whole board", board(*_SWITCHES), [NOTE], "whole board is given", _ALL),
+    Case("WC165", "hidden switches", board(ids="10de:2901"), [WARNING], "no PCI devices"),
+    Case("WC165", "no switches", board(), desired=slots(2)),
+    Case("WC165", "a card beside the board", board(*_SWITCHES, class_code="030000")),
+    Case("WC165", "an nForce bridge",
+        board(function("0000:00:0a.0", "10de:0057", class_code="068000"))),
+]  # fmt: skip
+
+
 CASES = [
+    *BOARD_CASES,
     *IOMMU_CASES, *BINDING_CASES, *KERNEL_CASES, *DISPLAY_CASES, *FUNCTION_CASES, *MEMORY_CASES,
     *GROUP_CASES,
 ]  # fmt: skip

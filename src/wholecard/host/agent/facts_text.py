@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wholecard.core.report_text import table
 from wholecard.core.units import size_text
+from wholecard.pci.boards import is_on_nvlink_board, nvswitches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def host_text(host: Host) -> str:
             boot.distribution + (boot.image_based and f", image-based ({boot.image_based})"),
         ),
         ("missing", ", ".join(boot.missing)),
+        ("board", _board_text(host)),
         *(("console", f"{console.name} on {console.address}") for console in host.framebuffers),
         *(("in use", f"{use.address} {use.kind}: {use.what}") for use in host.uses),
         *(("not read", sentence) for sentence in host.unread),
@@ -38,6 +40,15 @@ def host_text(host: Host) -> str:
     for card in host.cards:
         lines += ["", _card_text(host, card)]
     return "\n".join(lines)
+
+
+def _board_text(host: Host) -> str:
+    switches = nvswitches(host.functions)
+    gpus = sum(is_on_nvlink_board(card.gpu[0], switches) for card in host.cards)
+    if not gpus:
+        return ""
+    names = ", ".join(str(switch.address) for switch in switches) or "no PCI devices of this host"
+    return f"{gpus} GPUs connected by NVSwitches ({names}), which need a fabric manager: WC165"
 
 
 def _iommu_text(iommu: Iommu) -> str:

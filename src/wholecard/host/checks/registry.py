@@ -10,6 +10,7 @@ from typing import Callable
 
 from wholecard.core import Finding
 from wholecard.host.checks import (
+    board,
     display,
     driver_binding,
     function,
@@ -59,6 +60,7 @@ OF_DESIRED_STATE: tuple[Callable[[Host, Cards, DesiredState | None], list[Findin
     display.check_framebuffers,
     function.check_reset,
     memory.check_hugepages,
+    board.check_nvswitches,
 )
 
 

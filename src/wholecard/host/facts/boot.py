@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from wholecard.core.small_files import has_all, has_any, link_target, listed, read_text, under
+from wholecard.core.small_files import (
+    has_all,
+    has_any,
+    link_target,
+    listed,
+    read_bytes,
+    read_text,
+    under,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +58,29 @@ def find_grub_menu(root: Root, firmware: str | None) -> str:
             if has_all(root, f"boot/efi/EFI/{vendor}/grub.cfg"):
                 return f"/boot/efi/EFI/{vendor}/grub.cfg"
     return "/boot/grub2/grub.cfg"
+
+
+def kernel_lines(menu: bytes) -> list[bytes]:
+    """The lines of a grub.cfg that load a kernel: all that anybody reads of it."""
+    commands = (b"linux", b"linux16", b"linuxefi")
+    lines = (line.strip() for line in menu.splitlines())
+    return [
+        line for line in lines if line.split(None, 1)[:1] and line.split(None, 1)[0] in commands
+    ]
+
+
+def menu_command_line(root: Root, menu: str) -> str | None:
+    """What the first kernel in a grub.cfg gets, without `root=`, up to `--`; None without one.
+
+    For settings that are more than plain values. Another entry may be the default; its arguments
+    come from the same settings.
+    """
+    lines = kernel_lines(read_bytes(under(root, menu[1:])) or b"")
+    if not lines:
+        return None
+    words = lines[0].decode(errors="replace").split()[2:]
+    words = words[: words.index("--")] if "--" in words else words
+    return " ".join(word for word in words if not word.startswith("root="))
 
 
 def find_image_kind(root: Root, running: str) -> str:

@@ -11,6 +11,7 @@ from wholecard.host.facts.boot import (
     find_image_hooks,
     find_image_kind,
     find_kernels,
+    menu_command_line,
 )
 from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
@@ -155,6 +156,9 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
     menu = find_grub_menu(root, firmware)
     state = BootState(settings, running, menu=menu, distribution=f"{distribution} {like}")
     next_line = loader.next_command_line(state) if loader else None
+    menus = {"grub": "/boot/grub/grub.cfg", "grub2": menu}
+    if next_line is None and loader is not None and loader.name in menus:
+        next_line = menu_command_line(root, menus[loader.name])
     return Boot(
         release=release,
         command_line=running,

@@ -46,6 +46,9 @@ FILES = (
       for drop_ins in ("", ".d/*.conf")),
 )  # fmt: skip
 
+# Menus of GRUB, of which the lines that load a kernel are stored.
+MENUS = ("boot/efi/EFI/*/grub.cfg", "boot/grub/grub.cfg", "boot/grub2/grub.cfg")
+
 # Links, kept as they are: what they point to tells where a thing hangs.
 LINKS = (
     "etc/grub2-efi.cfg", "etc/grub2.cfg",
@@ -58,7 +61,6 @@ LINKS = (
 
 # Whether they are there is all that is read: kept as empty files or folders.
 NAMES = (
-    "boot/efi/EFI/*/grub.cfg", "boot/grub2/grub.cfg",
     "boot/efi/EFI/systemd/systemd-bootx64.efi", "boot/efi/loader/loader.conf",
     "boot/loader/entries/*", "boot/loader/loader.conf", "boot/vmlinuz-*",
     "efi/EFI/systemd/systemd-bootx64.efi", "efi/loader/loader.conf",
