@@ -308,6 +308,17 @@ def test_kernelstub_beside_grub(tmp_path: Path) -> None:
     assert inspect(grow(tmp_path, tree)).boot.loader == "grub"
 
 
+def test_entry_without_the_arguments(
+    tmp_path: Path, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that does not get the arguments is an error too: kernel-install may do nothing."""
+    root = grow(tmp_path / "root", debian_13_systemd_boot().tree)
+    programs = grow(tmp_path / "other", {"chroot": ("#!/bin/sh\n", 0o755)})
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    with pytest.raises(WholecardError, match="kernel-install made a menu without intel_iommu=on"):
+        prepare(root)
+
+
 @pytest.mark.parametrize("one", [everything()[1], leap()], ids=lambda one: one.name)
 def test_next_boot_from_the_menu(tmp_path: Path, calls: Path, one: Distribution) -> None:
     """Where GRUB's settings are more than plain values, the menu tells what the next boot gets."""

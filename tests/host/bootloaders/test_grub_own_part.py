@@ -124,7 +124,8 @@ def test_removed(tmp_path: Path) -> None:
 def test_read_after_it() -> None:
     """A file that is read after ours could undo it: it is named."""
     with pytest.raises(WholecardError, match=r"/zzzz.cfg is read after") as caught:
-        change_part(state(QUIET, zzzz="x=y\n"), INTEL)
+        change_part(state(QUIET, zzzz=f'{D}="${D} x"\n'), INTEL)
+    assert change_part(state(QUIET, zzzz="GRUB_TIMEOUT=1\n"), INTEL)
     assert "comes earlier" in caught.value.resolution
 
 
@@ -151,3 +152,12 @@ def test_plain_in_place() -> None:
     """Where no drop-in is read, a plain value is changed in its place."""
     (file,) = change_in_place(state(QUIET), INTEL)
     assert file.text == f'{D}="quiet intel_iommu=on iommu=pt"\n{L}=""\n'
+
+
+def test_parts_that_nobody_reads() -> None:
+    """Where no drop-in is read, files beside /etc/default/grub are neither read nor changed."""
+    settings = state(QUIET, x=f'{D}="intel_iommu=on iommu=pt"\n').settings
+    before = BootState(settings, distribution="rocky 9.5 rhel centos fedora")
+    assert not before.reads_parts
+    assert configured_command_line(before) == "quiet"
+    assert [file.path for file in change_in_place(before, INTEL)] == [GRUB]

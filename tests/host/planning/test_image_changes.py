@@ -151,3 +151,15 @@ def test_mkinitcpio(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="mkinitcpio is not supported") as caught:
         plan(host, resolve(host, [], all_cards=True))
     assert "iommu" not in str(caught.value)
+
+
+def test_owner_that_is_not_supported(tmp_path: Path) -> None:
+    """Where an unknown tool owns the entries nothing is written that it would write over."""
+    tree = {**debian_12().tree, "usr/bin/sdboot-manage": ""}
+    host = inspect(grow(tmp_path / "before", tree))
+    assert (host.boot.loader, host.boot.loaders) == (None, ())
+    with pytest.raises(Exception, match="sdboot-manage is not supported") as caught:
+        plan(host, resolve(host, [], all_cards=True))
+    assert "intel_iommu=on iommu=pt" in str(caught.value)
+    host = inspect(grow(tmp_path / "after", {**tree, "proc/cmdline": "intel_iommu=on iommu=pt\n"}))
+    assert plan(host, resolve(host, [], all_cards=True)).actions

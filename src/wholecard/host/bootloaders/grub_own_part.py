@@ -35,7 +35,9 @@ _END_WORD = re.compile(r"""^(?!\s*#).*["' \t]--(?=["' \t\n])""", re.MULTILINE)
 def change_part(state: BootState, kernel_args: KernelArgs) -> tuple[FileText, ...]:
     """The drop-in, where it changes. Raises WholecardError where a file is read after it."""
     others, part = _others(state)
-    later = [file.path for file in others if file.path.lower() > GRUB_PART]
+    later = [
+        file.path for file in others if file.path.lower() > GRUB_PART and BOTH in (file.text or "")
+    ]
     if later:
         raise WholecardError(
             f"{later[-1]} is read after {GRUB_PART}",
@@ -94,11 +96,11 @@ def configured_command_line(state: BootState) -> str | None:
 
 
 def _others(state: BootState) -> tuple[list[FileText], FileText]:
-    """GRUB's settings without what Wholecard wrote, and the drop-in."""
+    """GRUB's settings that are read, without what Wholecard wrote, and the drop-in."""
     others = [
         FileText(file.path, _BLOCK.sub("", file.text or ""), file.mode)
         for file in state.settings.grub
-        if file.path != GRUB_PART
+        if file.path == GRUB or (state.reads_parts and file.path != GRUB_PART)
     ]
     return others, state.settings.file(GRUB_PART)
 

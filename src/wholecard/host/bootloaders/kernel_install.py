@@ -33,7 +33,11 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         FollowUp(
             f"kernel-install {version}",
             "The next boot reads arguments and initramfs from the entry of this kernel.",
-            RunTool(("kernel-install", "add", version, image), outputs(version)),
+            RunTool(
+                ("kernel-install", "add", version, image),
+                outputs(version),
+                shows=tuple(str(kernel_args).split()),
+            ),
             "restore the former entry, or run it again where the entry has changed since",
             # kernel-install copies the initramfs beside the entry.
             after=(KERNEL_CMDLINE, MODPROBE, *IN_INITRAMFS),

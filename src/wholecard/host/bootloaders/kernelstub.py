@@ -40,7 +40,12 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
     tool = FollowUp(
         "kernelstub",
         f"The kernel gets these arguments: {kernel_args}.",
-        RunTool(("kernelstub", "-o", after), OUTPUTS, again=("kernelstub", "-o", before)),
+        RunTool(
+            ("kernelstub", "-o", after),
+            OUTPUTS,
+            again=("kernelstub", "-o", before),
+            shows=tuple(str(kernel_args).split()),
+        ),
         "restore the former files, or set the former arguments where a file has changed since",
         # It also copies the image that the entry boots.
         after=() if after != before else (MODPROBE, *IN_INITRAMFS),

@@ -91,10 +91,13 @@ def loader_named(name: str | None) -> BootLoader | None:
 def find_loaders(root: Root, settings: Settings) -> tuple[str, ...]:
     """The names of the loaders under `root`, the one to be used first.
 
-    An owner of others comes first. A loader that reports itself comes before the others where it
+    None where an owner that is not supported would write over what is changed there. A supported
+    owner comes first. A loader that reports itself comes before the others where it
     started the host and last where it did not: systemd-boot beside GRUB may be no more than an
     installed package.
     """
+    if find_unsupported_loaders(root):
+        return ()
     ran = _loader_info(root)
     installed = [loader for loader in LOADERS if loader.is_installed(root, settings)]
     installed.sort(
@@ -105,6 +108,15 @@ def find_loaders(root: Root, settings: Settings) -> tuple[str, ...]:
         )
     )
     return tuple(loader.name for loader in installed)
+
+
+# Owners of loader entries that Wholecard does not support: CachyOS's and Manjaro's two.
+_UNSUPPORTED = ("sdboot-manage", "limine-update")
+
+
+def find_unsupported_loaders(root: Root) -> tuple[str, ...]:
+    """The tools under `root` that own loader entries and are not supported."""
+    return tuple(tool for tool in _UNSUPPORTED if has_any(root, f"usr/bin/{tool}"))
 
 
 def _has_grubby(root: Root, settings: Settings) -> bool:

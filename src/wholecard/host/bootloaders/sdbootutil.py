@@ -35,7 +35,11 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         FollowUp(
             "sdbootutil update-all-entries",
             "The next boot reads the kernel's arguments from its entry.",
-            RunTool(("sdbootutil", "update-all-entries"), _ENTRIES),
+            RunTool(
+                ("sdbootutil", "update-all-entries"),
+                _ENTRIES,
+                shows=tuple(str(kernel_args).split()),
+            ),
             undo,
             after=(KERNEL_CMDLINE,),
         ),

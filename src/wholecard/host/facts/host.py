@@ -19,6 +19,7 @@ SCHEMA = 2
 
 _BOOT_LISTS = (
     "builtin", "missing", "loaders", "initramfs_tools", "image_hooks", "unsupported_tools",
+    "unsupported_loaders",
 )  # fmt: skip
 _SHORT_MEMBERS = (
     "groups_predicted", "iommu", "boot", "cpu", "memory", "framebuffers", "uses", "unread",
@@ -52,7 +53,7 @@ class Boot:
     `initramfs_tools` are all that are installed, the chosen one first; `kernels` are the installed
     ones, by version and image. `grub_menu` is the grub.cfg that GRUB 2 of EL and SUSE reads;
     `image_hooks` are the hooks of update-initramfs that copy its images, `unsupported_tools`
-    initramfs tools that Wholecard cannot use.
+    and `unsupported_loaders` are initramfs tools and owners of entries that Wholecard cannot use.
     """
 
     release: str
@@ -74,6 +75,7 @@ class Boot:
     grub_menu: str = "/boot/grub2/grub.cfg"
     image_hooks: tuple[str, ...] = ()
     unsupported_tools: tuple[str, ...] = ()
+    unsupported_loaders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

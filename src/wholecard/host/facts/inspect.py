@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from wholecard.core.record import replace
 from wholecard.core.small_files import exists, listed, read_bytes, read_text, under
-from wholecard.host.bootloaders.registry import BootState, find_loaders, loader_named
+from wholecard.host.bootloaders.registry import (
+    BootState,
+    find_loaders,
+    find_unsupported_loaders,
+    loader_named,
+)
 from wholecard.host.config_files import read_settings
 from wholecard.host.facts.boot import (
     find_grub_menu,
@@ -179,6 +184,7 @@ def _boot(root: Root, release: str, functions: Iterable[Function], settings: Set
         grub_menu=menu,
         image_hooks=find_image_hooks(root),
         unsupported_tools=find_unsupported_tools(root),
+        unsupported_loaders=find_unsupported_loaders(root),
     )
 
 

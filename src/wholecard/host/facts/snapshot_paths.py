@@ -68,6 +68,7 @@ NAMES = (
     *(f"{folder}/{tool}" for folder in ("usr/bin", "usr/sbin", "sbin")
       for tool in ("booster", "genkernel", "mkinitcpio", "mkinitfs")),
     "run/ostree-booted", "usr/bin/bootc", "usr/bin/rpm-ostree",
+    "usr/bin/limine-update", "usr/bin/sdboot-manage",
     "etc/systemd/system/multi-user.target.wants/*", "etc/systemd/system/sockets.target.wants/*",
     "lib/modules/*", "lib/modules/*/vmlinuz",
     "sys/class/block/*/slaves/*", "sys/class/iommu/*",

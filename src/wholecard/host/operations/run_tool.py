@@ -28,6 +28,21 @@ _KERNEL_ARGS_TOOLS = ("grubby", "kernelstub")
 _LINUX = re.compile(r"^[ \t]*linux(?:16|efi)?[ \t]+\S+(.*)$", re.MULTILINE)
 
 
+# A boot loader entry's arguments: the Boot Loader Specification, "Type #1".
+_OPTIONS = re.compile(r"^options[ \t]+(.*)$", re.MULTILINE)
+
+
+def _kernel_lines(root: Path, path: str) -> list[str]:
+    """The arguments of each kernel in a menu, as far as the file is one."""
+    pattern = {"grub.cfg": _LINUX, "conf": _OPTIONS}.get(
+        path.rpartition(".")[2] if "/loader/entries/" in path else path.rpartition("/")[2]
+    )
+    target = under(root, path)
+    if pattern is None or not target.is_file():
+        return []
+    return pattern.findall(target.read_bytes().decode(errors="replace"))
+
+
 def _not_shown(line: str, wanted: Sequence[str]) -> list[str]:
     """Which of the arguments a kernel's line lacks; a value may be one in a list."""
     words = for_kernel(line.split())
@@ -47,9 +62,10 @@ class RunTool(HostOperation):
     `timeout` is in seconds; then the tool and all that it started is killed. Undone, the outputs
     are put back. Where they are no longer what the tool left, `again` is run instead, on the
     former files; empty is `argv` itself, which is right for a tool that rebuilds its outputs from
-    files, and wrong for one that edits them. `shows` are kernel arguments that the menu, an output
-    named grub.cfg, must have afterwards. `copies` are what the tool's hooks copy of its outputs:
-    they are put back too, but other tools may change them without making it run again.
+    files, and wrong for one that edits them. `shows` are kernel arguments that the menu must have
+    afterwards: outputs named grub.cfg, and boot loader entries. `copies` are what the tool's hooks
+    copy of its outputs: they are put back too, but other tools may change them without making it
+    run again.
     """
 
     kind: ClassVar[str] = "run-tool"
@@ -111,22 +127,19 @@ class RunTool(HostOperation):
         """Run it; the log keeps as `after` the states of its outputs. Raises RunError."""
         start(context, self.argv, self.timeout)
         root = context.root
-        for path in self.outputs if self.shows else ():
-            if path.endswith("/grub.cfg"):
-                self._refuse_other_menu(under(root, path), path)
+        self._refuse_other_menu(root)
         return {"after": {path: state_of(under(root, path)) for path in self.targets(root)}}
 
-    def _refuse_other_menu(self, target: Path, path: str) -> None:
+    def _refuse_other_menu(self, root: Path) -> None:
         """Raises WholecardError where the menu has kernels, and none of them gets the arguments."""
-        text = target.read_bytes().decode(errors="replace") if target.is_file() else ""
-        lines = _LINUX.findall(text)
+        lines = [line for path in expand(root, self.outputs) for line in _kernel_lines(root, path)]
         lacking = [_not_shown(line, self.shows) for line in lines]
         if lines and all(lacking):
             raise WholecardError(
                 f"{self.argv[0]} made a menu without {' '.join(lacking[0])}",
-                f"{path} has: {lines[0].strip()}",
-                "Look for the setting that takes the arguments out (grep -r CMDLINE "
-                "/etc/default/grub /etc/default/grub.d), or run rollback.",
+                f"A kernel of it gets: {lines[0].strip()}",
+                "Look for the setting that takes the arguments out, for GRUB with grep -r CMDLINE "
+                "/etc/default/grub /etc/default/grub.d, or run rollback.",
             )
 
     def is_late(self, context: HostContext, step: Step) -> bool:

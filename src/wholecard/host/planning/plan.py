@@ -142,10 +142,14 @@ def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
         running = command_line.words(host.boot.command_line)
         if command_line.exchanged(running, kernel_args) == ([], []):
             return ConfigChange()
+        owners = ", ".join(host.boot.unsupported_loaders)
         raise WholecardError(
-            "no boot loader that Wholecard knows",
+            f"{owners} is not supported" if owners else "no boot loader that Wholecard knows",
             f"Looked for: {'; '.join(known.tools for known in LOADERS)}.",
-            f"Install the boot loader's tools, or add the kernel arguments by hand: {kernel_args}",
+            f"Install the boot loader's tools, or add the kernel arguments by hand: {kernel_args}"
+            if not owners
+            else f"Add the kernel arguments by hand, as {owners} has it: {kernel_args}. Once the "
+            "kernel runs with them, the rest is planned.",
         )
     return loader.change(state, kernel_args)
 
