@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -372,6 +373,8 @@ GROUP_CASES = [
         class_code="060000", iommu_group=1, driver=None, modules=("edac",)))),
     Case("WC104", "claimed by nothing", host(function(GPU), function(
         "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1, driver=None))),
+    Case("WC104", "a companion that the card needs", host(function(GPU), function("0000:00:0e.0",
+        "8086:201d", class_code="010400", iommu_group=1, driver="vmd")), [ERROR], "(on vmd)"),
     Case("WC104", "on shpchp", host(function(GPU), function(
         "0000:05:00.0", "8086:1533", class_code="060401", iommu_group=1, driver="shpchp"))),
     Case("WC104", "selected with it", host(function(GPU), function(
@@ -536,3 +539,15 @@ def test_notes_do_not_fail() -> None:
     findings = check(noted, noted.cards)
     assert [each.rule for each in findings] == ["WC117", "WC128"]
     assert exit_status(findings) == 0
+
+
+@pytest.mark.parametrize(("driver", "parks"), [("igb", True), ("vmd", False)])
+def test_parking(driver: str, parks: bool) -> None:
+    """WC104 names --park where the host can do without the function, and not where it cannot."""
+    companion = function("0000:05:00.0", "8086:1533", iommu_group=1, class_code="020000",
+                         driver=driver)  # fmt: skip
+    whole = host(function(GPU), companion)
+    used = dataclasses.replace(whole, uses=(KernelUse("0000:05:00.0", "network", "eth0"),))
+    for each, wanted in ((whole, parks), (used, False)):
+        fixes = [f.fix for f in check(each, each.cards) if f.rule == "WC104"]
+        assert ["--park 0000:05:00.0" in fix for fix in fixes] == [wanted]

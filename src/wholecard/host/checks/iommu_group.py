@@ -136,7 +136,9 @@ def _how_to_part(host: Host, companion: Function) -> str:
     """What to do about a companion; parking is named only where the host can do without it."""
     address = str(companion.address)
     apart = "the card into a slot with a group of its own, or switch on ACS in the firmware setup."
-    if companion.physfn is not None or any(use.address == address for use in host.uses):
+    # Behind Intel VMD is the card itself, in a domain that its driver makes.
+    needed = companion.physfn is not None or companion.driver == "vmd"
+    if needed or any(use.address == address for use in host.uses):
         return f"Put {apart}"
     return (
         f"If the host does not need it, bind it with the card: --park {address} (nobody gets it) "
