@@ -20,7 +20,7 @@ tools: ## install mmdebstrap, bubblewrap and uv where they are missing, and the 
 	@"$(UV)" sync --frozen --quiet
 
 demo: tools ## the whole way on this machine: lab, host, servers, proof, report.html
-	@$(RUN) wholecard lab demo --report "$(LAB_REPORT)"
+	@$(RUN) wholecard lab demo -o "$(LAB_REPORT)"
 
 # Two workers: one has the lab, in order, the other everything else (tests/conftest.py).
 SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder

@@ -21,10 +21,10 @@ from wholecard.nova.options import (
 
 _HEAD = """# nova's options for cards, release by release
 
-Made from the tables that `wholecard nova render` and `wholecard nova lint` use; renewed with
-`WHOLECARD_RENEW=1`. Numbers are nova's major versions. `render` never writes a name that the
-release does not have yet, or no longer has. Source: nova's and Placement's own tags, Mitaka to
-2026.2.
+Made from the tables that `wholecard nova render` and `wholecard nova lint` use.
+Numbers are nova's major versions. `render` never writes a name that the release does not support.
+Source: nova's and Placement's own tags, Mitaka to 2026.2. (Contributors: renewed with
+`WHOLECARD_RENEW=1`.)
 """
 
 

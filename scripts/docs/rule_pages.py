@@ -25,7 +25,7 @@ _COLUMNS = "| code | rule | severity | `--fix` | since |\n| --- | --- | --- | --
 
 def page_head(rule: Rule) -> str:
     """The first lines of a rule's page, up to the line that says who reports it."""
-    fixable = " `nova lint --fix` fixes it where the fix is certain." if rule.fixable else ""
+    fixable = " `nova lint --fix` fixes it if the fix is certain." if rule.fixable else ""
     return (
         f"# {rule.code}: {rule.title}\n\n"
         f"Severity: {rule.severity_text}. Since {rule.since}.{fixable}\n\n"

@@ -82,9 +82,9 @@ def test_protocols() -> None:
     """zsh is told a call of _arguments, or to complete files; fish words with their meanings."""
     line = {"_TYPER_COMPLETE_ARGS": "wholecard host plan --no"}
     text, _ = answer(line | {"_WHOLECARD_COMPLETE": "complete_zsh"}) or ("", 0)
-    assert text == '_arguments \'*: :(("--now":"bind the functions in this boot as well"))\''
+    assert text == '_arguments \'*: :(("--now":"also bind the functions in the running boot"))\''
     fish = {"_WHOLECARD_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    assert answer(line | fish) == ("--now\tbind the functions in this boot as well", 0)
+    assert answer(line | fish) == ("--now\talso bind the functions in the running boot", 0)
     none = {"_TYPER_COMPLETE_ARGS": "wholecard inspect --save "}
     assert answer(none | {"_WHOLECARD_COMPLETE": "complete_zsh"}) == ("_files", 0)
     assert answer(none | fish | {"_TYPER_COMPLETE_FISH_ACTION": "is-args"}) == ("", 1)

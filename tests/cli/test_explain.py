@@ -85,16 +85,19 @@ def test_flavor_of_the_site(
 @pytest.mark.parametrize(
     ("argv", "brief"),
     [
-        ([], "explain takes a flavor or a server"),
+        ([], "explain needs a flavor or a server"),
         (["--spec", "x=y", "--facts", "/nowhere/gpu-01.json"], "/nowhere/gpu-01.json"),
         (["--spec", "x=y", "--conf", "api.conf"], "--conf 'api.conf' names no role"),
         (["--spec", "x=y", "--conf", "apy=api.conf"], "nova has no role 'apy'"),
-        (["--spec", "x=y", "--conf", "api@gpu-01=api.conf"], "a host is for the role compute"),
+        (
+            ["--spec", "x=y", "--conf", "api@gpu-01=api.conf"],
+            "only the role compute can have a host",
+        ),
         (["--flavor", "x", "--spec", "y"], "--spec 'y' has no value"),
-        (["--spec", "x=y", "--host", "gpu-09"], "nothing is known of gpu-09"),
+        (["--spec", "x=y", "--host", "gpu-09"], "not a known host: gpu-09"),
         (["--spec", "x=y", "--conf", "api=/nowhere/api.conf"], "/nowhere/api.conf is not a file"),
-        (["--flavor", "x"], "nothing is known of flavor x"),
-        (["--flavor", "x", "--error", "No valid host was found."], "nothing is known of flavor x"),
+        (["--flavor", "x"], "no flavor x is known"),
+        (["--flavor", "x", "--error", "No valid host was found."], "no flavor x is known"),
     ],
 )
 def test_called_wrongly(argv: list[str], brief: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +130,7 @@ def test_image_of_the_site_beside_words(tmp_path: Path, capsys: pytest.CaptureFi
     argv = ["explain", "--site", str(tmp_path / "site.yaml"),
             "--spec", "pci_passthrough:alias=h100:1", "--image"]  # fmt: skip
     assert run_app([*argv, "odd"]) == 1
-    assert "the image asks for a page size" in " ".join(capsys.readouterr().out.split())
+    assert "the image requests a page size" in " ".join(capsys.readouterr().out.split())
     assert run_app([*argv, "other"]) == 2
     assert f"{tmp_path / 'site.yaml'} has no image other" in capsys.readouterr().err
 

@@ -208,13 +208,13 @@ def test_anothers_file_stops_it(
 
 
 WRONG = [
-    (("render", "--role", "api"), "give either a site file or cards"),
+    (("render", "--role", "api"), "use either a site file or --alias"),
     (("render", "--role", "api", "--alias", "x"), "is not a card"),
-    (("render", "--alias", "x=10de:2330"), "name a role"),
+    (("render", "--alias", "x=10de:2330"), "neither a role"),
     (("render", "--alias", "x=10de:2330", "--role", "metal"), "no role 'metal'"),
-    (("render", "--alias", "x=10de:2330", "--layout", "puppet"), "no layout 'puppet'"),
+    (("render", "--alias", "x=10de:2330", "--layout", "puppet"), "unknown layout 'puppet'"),
     (("render", "--alias", "x=10de:2330", "--role", "api", "--layout", "kolla"), "--role prints"),
-    (("render", "--alias", "x=10de:2330", "--host", "a", "--layout", "kolla"), "--host goes"),
+    (("render", "--alias", "x=10de:2330", "--host", "a", "--layout", "kolla"), "--host works only"),
     (
         ("render", "--alias", "x=10de:2330", "--role", "api", "--release", "zebra"),
         "knows no OpenStack release",

@@ -95,13 +95,15 @@ def test_what_was_not_looked_at(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "no file is named"),
+        ([], "no file to check"),
         (["nothing.conf"], "nothing.conf is not a file"),
         (["api.conf", "--role", "ape"], "no role 'ape'"),
         (["api.conf", "--release", "2052.1"], "knows no OpenStack release"),
         (["api.conf", "--format", "xml"], "no format 'xml'"),
-        (["api.conf", "--dry-run"], "goes with --fix"),
-        (["--role", "api"], "no FILE is named"),
+        (["api.conf", "-f", "sarif", "-c", "rule"], "has no columns"),
+        (["wrong.conf", "-c", "ruel"], "no column 'ruel'"),
+        (["api.conf", "--dry-run"], "works only with --fix"),
+        (["--role", "api"], "no FILE is given"),
         (["--conf", "compute@gpu-09=compute.conf", "--site", "site.yaml"], "has no host 'gpu-09'"),
         (["--conf", "compute@gpu-01=nothing.conf"], "nothing.conf is not a file"),
         (["api.conf", "--facts", "api.conf"], "cannot read a host's facts"),
@@ -145,6 +147,23 @@ def test_fix_and_its_way_back(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "To undo it: wholecard host rollback --root" in capsys.readouterr().out
     assert run_app(["host", "rollback", "--root", str(folder)]) == 0
     assert Path("wrong.conf").read_text() == WRONG
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (["-c", "rule", "-c", "line"], "RULE   LINE\nWC217  2"),
+        (["-f", "csv", "-c", "rule", "-c", "line"], "rule,line\nWC217,2"),
+        (["-f", "yaml", "-c", "rule"], '- rule: "WC217"'),
+        (["-f", "json", "-c", "line"], '[\n  {\n    "line": 2\n  }\n]'),
+    ],
+)
+def test_rows_and_columns(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], out: str
+) -> None:
+    """Findings are rows: `-f` and `-c` take them apart as openstackclient does."""
+    assert lint("wrong.conf", *words) == 1
+    assert capsys.readouterr().out.rstrip("\n") == out
 
 
 def test_fix_keeps_the_format(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -197,7 +197,7 @@ def test_interrupted(fleet: FakeFleet, number: int) -> None:
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "gpu-01: interrupted" in out
-    assert "See how far it is: wholecard --on gpu-01 host status" in out
+    assert "To see its progress: wholecard --on gpu-01 host status" in out
     assert "gpu-02: not started" in out
     assert len(fleet.calls()) == 1
 
@@ -208,9 +208,9 @@ def test_interrupted(fleet: FakeFleet, number: int) -> None:
         (("--on", "-oProxyCommand=id", "inspect"), "is not a host's name"),
         (("--on", "gpu-01", "inspect", "--no-such"), "unrecognized arguments"),
         (("--on", "gpu-01", "lab", "status"), "cannot be combined with --on"),
-        (("--on", "gpu-01", "host", "agent", "x"), "agent writes a file here"),
+        (("--on", "gpu-01", "host", "agent", "x"), "agent writes a file on this machine"),
         (("--on", "gpu-01", "--ssh-config", "/no/such", "inspect"), "file not found"),
-        (("--sudo", "inspect"), "go with --on"),
+        (("--sudo", "inspect"), "work only with --on"),
         (("--on", "gpu-01", "inspect", "--save", "x"), "--save"),
     ],
 )

@@ -83,16 +83,16 @@ def test_killed_and_taken_up_again(lab_is_up: Lab, lab_folder: LabFolder, tmp_pa
     half.wait(timeout=30)
     ran = wholecard("lab", "up")
     assert ran.status == 0, ran.stdout + ran.stderr
-    assert "wake from its saved state" in ran.stdout
+    assert "restore from its saved state" in ran.stdout
 
 
 def test_a_woken_lab_gives_cards(lab_is_up: Lab, lab_folder: LabFolder) -> None:
-    """In a lab woken from its saved state a whole card reaches a server, audio function and all."""
+    """In a lab woken from its saved state a card reaches a server, and its guest proves it."""
     lab = lab_is_up
     story = Story(Console(width=110))
     conn = connect(service_settings.CLOUD, lab_folder.clouds_yaml)
-    booted = prove_cards.boot(conn, story, emulated_gpu.WHOLE_FLAVOR, "woken")
-    record = prove_cards.read_proof(lab, conn, story, emulated_gpu.WHOLE_FLAVOR, booted)
+    booted = prove_cards.boot(conn, story, emulated_gpu.CARD_FLAVOR, "woken")
+    record = prove_cards.read_proof(lab, conn, story, emulated_gpu.CARD_FLAVOR, booted)
     assert record.as_it_should_be, prove_cards.proof_text(record)
     assert prove_cards.delete(lab, conn, story, [booted]) == []
     assert views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))[0] == []

@@ -136,7 +136,7 @@ def test_nothing_is_said_against_what_is_rendered(
     """`nova lint` and `explain` have nothing against the rendered files."""
     files = nova_files(lab, good, tmp_path)
     assert lint(files, site.path) == set()
-    for flavor in ("g1.card2", "g1.whole1", "g1.pf1", "g1.near1"):
+    for flavor in ("g1.card2", "g1.card1", "g1.pf1", "g1.near1"):
         assert explain(("--flavor", flavor), files, site.path) == []
 
 

@@ -125,7 +125,7 @@ def test_lab_that_is_not_up(lab_folder: LabFolder, state: str | None) -> None:
         begun(lab_folder)
     with pytest.raises(LabError, match="the lab is not up") as caught:
         labs.require_up(lab_folder)
-    assert caught.value.resolution == "Start it: wholecard lab up"
+    assert caught.value.resolution == "Start the lab: wholecard lab up"
 
 
 def test_lab_that_is_up(lab_folder: LabFolder, marked: Marked) -> None:

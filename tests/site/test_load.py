@@ -146,10 +146,10 @@ SECOND = "cards: {{h100: {{match: [{{vendor: 10de, product: 2330}}]}}, second: {
         ("{match: [{address: '0000:41:00.1'}], companion: true}", "", ""),
         ("{match: [{address: '0000:41:00.1'}]}", "",
          "2:66: cards.second matches nothing on gpu-01: 0000:41:00.1 (10de:22ba) is Audio device; "
-         "to match a function that is given beside a GPU, write companion: true"),
+         "to match a function that a guest gets in addition to a GPU, write companion: true"),
         ("{match: [{vendor: 10de, product: 2330}], companion: true}", "",
          "2:66: cards.second matches nothing on gpu-01: 0000:41:00.0 (10de:2330) is 3D controller; "
-         "a GPU or accelerator is not a companion: leave companion out"),
+         "a GPU or accelerator is not a companion: remove companion"),
         ("{match: [{product: 101e}]}", "",
          "2:66: cards.second matches nothing on gpu-01: 0000:61:00.2 (15b3:101e) is of class "
          "020000; "
@@ -157,9 +157,9 @@ SECOND = "cards: {{h100: {{match: [{{vendor: 10de, product: 2330}}]}}, second: {
         # How many there are.
         ("{match: [{product: 5046}]}", "cards: {h100: 1, second: 0}", ""),
         ("{match: [{product: 5046}]}", "cards: {h100: 8}",
-         "3:52: gpu-01 should have 8 of h100, and has 1 by its facts; correct the number, or look "
-         "for "
-         "the card on the host"),
+         "3:52: gpu-01 should have 8 of h100, but its facts show 1; correct the number in the "
+         "site file; if a card is missing on the host, inspect the host again; to give only some "
+         "cards, list them by address"),
     ],
 )  # fmt: skip
 def test_inventory(with_facts: Read, tmp_path: Path, cards: str, more: str, said: str) -> None:

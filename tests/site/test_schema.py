@@ -108,7 +108,7 @@ def test_refuses(schema: Any, spoil: Callable[[Any], Any]) -> None:
 def _rows(kind: type[BaseModel]) -> Iterator[str]:
     for name, field in kind.model_fields.items():
         text = " ".join((field.description or "").split()).replace("|", "\\|")
-        default = "must be given" if field.is_required() else _default(field.default)
+        default = "required" if field.is_required() else _default(field.default)
         yield f"| `{name}` | {text} | {default} |"
 
 

@@ -64,17 +64,6 @@ def proved(findings: tuple[Finding, ...] = ()) -> ServerRecord:
     )  # fmt: skip
 
 
-def whole() -> ServerRecord:
-    """The server that got one card with both functions."""
-    audio = ProofRow(
-        "audio", "8086:293e", "0000:01:00.1", "0000:06:02.0", "snd_hda_intel", "16 KiB"
-    )  # fmt: skip
-    return ServerRecord(
-        "whole-card", "g1.whole1", "gpu:1,gpu-audio:1", "ACTIVE",
-        "gpu-01", "", 14.1, 51.7, False, (row(1), audio), (),
-    )  # fmt: skip
-
-
 def refused(status: str = "ERROR") -> ServerRecord:
     """The server for which no card is left."""
     return ServerRecord(
@@ -100,7 +89,7 @@ def steps() -> list[LabStep]:
     """Steps of which the node's and the cloud's run side by side."""
     rows = [
         ("private Debian root (QEMU, RabbitMQ, MariaDB, kernel)", 0.0, 0.1, ""),
-        ("OpenStack's locked environment (nova 34 and its peers)", 0.1, 0.1, ""),
+        ("OpenStack's locked environment (nova 34 and other services)", 0.1, 0.1, ""),
         ("OpenStack's databases", 0.2, 0.1, ""),
         ("node: power on, boot, ssh", 0.6, 29.5, "tcg, cards: apart"),
         ("cloud: databases, RabbitMQ", 0.6, 7.2, ""),
@@ -136,7 +125,7 @@ def demo() -> DemoRecord:
         versions={"nova": "34.0.0", "keystone": "30.0.0", "glance": "33.0.0", "neutron": "29.0.0",
                   "placement": "16.0.0", "RabbitMQ": "4.0.5", "MariaDB": "11.8.3",
                   "QEMU": "10.0.13", "libvirt": "11.3.0", "Linux (node)": "6.12.107+deb13-amd64"},
-        stations=list(STATIONS), servers=[proved(), refused(), whole()], steps=steps(),
+        stations=list(STATIONS), servers=[proved(), refused()], steps=steps(),
         seconds_to_proof=229.2, seconds=239.6,
         memory_bytes={"gpu-01": 1536 * MIB, "nova-api": 152 * MIB, "nova-scheduler": 121 * MIB,
                       "nova-conductor": 118 * MIB, "keystone": 110 * MIB, "glance": 131 * MIB,

@@ -27,16 +27,16 @@ With --on a host's command runs on other hosts, over ssh: wholecard --on gpu-01,
 Exit status: 0 all is well, 1 there are findings, 2 called wrongly, 3 something broke."""
 # Groups whose modules are imported only when they are called: each needs other libraries.
 _GROUPS = {
-    "site": "The site file: what the cards of a cloud are to be used for.",
+    "site": "The site file: which cards the hosts of a cloud have, and how servers get them.",
     "nova": "nova.conf for the cards.",
-    "cloud": "Flavors, images, aggregates, traits and quotas as the site file has them.",
+    "cloud": "Flavors, images, aggregates, traits and quotas as the site file describes them.",
     "lab": "A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack."
     "\n\nEverything is in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
     "loopback.",
 }
 # Commands without a group, imported in the same way.
 _COMMANDS = {
-    "explain": "Say why a server with cards finds no host.",
+    "explain": "Explain why a server with cards finds no host.",
     "rule": "Explain a finding's code.",
 }
 
@@ -107,14 +107,14 @@ def _version(requested: bool) -> None:
 def _options(
     context: typer.Context,
     on: Annotated[list[str] | None, typer.Option("--on", metavar="HOSTS", help="Run a host's "
-                  "command there: a,b, repeated, or @FILE with a host per line.")] = None,
+        "command on these hosts: a,b, or @FILE with one host per line. May be repeated.")] = None,
     sudo: Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the remote host.")] = False,
     ssh_config: Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE",
                           help="As ssh -F FILE.")] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Hosts handled in "
-                    "parallel; 16 without it.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="How many hosts "
+        "are handled in parallel. Default: 16.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="Time"
-                       " limit per host; without it 300 s to read and 3600 s to change.")] = None,
+                       " limit per host. Default: 300 s to read, 3600 s to change.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log each external command so "
                        "that you can copy it; print the traceback of an unexpected error.")]
     = False,
@@ -134,8 +134,8 @@ def _options(
     if on is not None:
         if context.invoked_subcommand in (*_GROUPS, *_COMMANDS):
             what = f"{context.invoked_subcommand} commands cannot be combined with --on"
-            raise UsageError(what, resolution="--on goes with inspect, check and host.")
+            raise UsageError(what, resolution="--on works only with inspect, check and host.")
         context.obj = Elsewhere(tuple(on), sudo, ssh_config, jobs, timeout)
     elif sudo or ssh_config or jobs or timeout:
-        what = "--sudo, --ssh-config, --jobs and --timeout go with --on"
+        what = "--sudo, --ssh-config, --jobs and --timeout work only with --on"
         raise UsageError(what, resolution="Name the hosts: wholecard --on gpu-01 …")

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 ReleaseName = Annotated[str | None, typer.Option(
-    "--release", metavar="RELEASE", help="Another release than the site file's.")]  # fmt: skip
+    "--release", metavar="RELEASE", help="The release, instead of the site file's.")]  # fmt: skip
 State = Annotated[Path | None, typer.Option(
-    "--state", metavar="FOLDER", help="The folder of the journals; "
-    "$XDG_STATE_HOME/wholecard/cloud/CLOUD by default.")]  # fmt: skip
+    "--state", metavar="FOLDER", help="The folder of the journals. Default: "
+        "$XDG_STATE_HOME/wholecard/cloud/CLOUD.")]  # fmt: skip
 
 
 @app.command("plan", cls=CloudCommand)
@@ -42,7 +42,10 @@ def plan_command(
     columns: options.Columns = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print what apply would do, and what is left alone; changes nothing. Rows are the actions."""
+    """Print what apply would do, and what it would not change; changes nothing.
+
+    The rows are the actions.
+    """
     from wholecard.core import exit_status
     from wholecard.site.load import read_site
 
@@ -65,7 +68,7 @@ def apply_command(
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:
-    """Make the cloud as the site file has it; an unfinished run is finished first."""
+    """Change the cloud to what the site file describes; an unfinished run is finished first."""
     from wholecard.cloud.changing import apply as applying
     from wholecard.core import exit_status
     from wholecard.site.load import read_site
@@ -95,10 +98,10 @@ def rollback_command(
     cloud: options.CloudName = "",
     clouds_file: options.CloudsFile = None,
     state: State = None,
-    to: Annotated[int | None, typer.Option("--to", min=0, metavar="ID", help="Undo all that came "
-                  "after this journal; 0 undoes all.")] = None,
-    discard_edits: Annotated[bool, typer.Option("--discard-edits", help="Undo also what was "
-                             "changed since.")] = False,
+    to: Annotated[int | None, typer.Option("--to", min=0, metavar="ID", help="Undo all journals "
+        "after this one; 0 undoes all journals.")] = None,
+    discard_edits: Annotated[bool, typer.Option("--discard-edits", help="Also undo what somebody "
+        "changed after apply; these changes are lost.")] = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
@@ -113,7 +116,7 @@ def rollback_command(
     elif outcome.journals:
         _show_outcome(f"Journal {', '.join(outcome.journals)} is rolled back.", outcome)
     else:
-        typer.echo("Nothing newer is applied: nothing was undone.")
+        typer.echo("No newer journal is applied: nothing was undone.")
 
 
 @app.command("status", cls=CloudCommand)
@@ -125,7 +128,10 @@ def status_command(
     columns: options.Columns = None,
     as_json: options.Json = False,
 ) -> None:
-    """What is applied by the journals on this machine; asks the cloud nothing. Rows: journals."""
+    """Show what is applied, from the journals on this machine; does not ask the cloud.
+
+    The rows are the journals.
+    """
     status = _journal(options.chosen_cloud(cloud, clouds_file), state).status()
     options.show(_status_text(status), status, "history",
                  as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
@@ -158,7 +164,7 @@ def _journal(cloud: str, state: Path | None) -> CloudJournal:
 def _plan_text(plan: CloudPlan) -> str:
     from wholecard.core.report_text import findings_text
 
-    nothing = "Nothing to do: already as the site file has it."
+    nothing = "Nothing to do: the cloud is already as the site file describes it."
     text = str(plan.plan) if plan.plan.actions else nothing
     return f"{text}\n\n{findings_text(plan.findings)}" if plan.findings else text
 
@@ -186,7 +192,7 @@ def _status_text(status: dict[str, Any]) -> str:
     from wholecard.core.report_text import journal_lines, table
 
     if status["state"] == "clean":
-        lines = ["Nothing is applied to this cloud from here."]
+        lines = ["Nothing is applied to this cloud from this machine."]
     else:
         lines = journal_lines(status, f"site:        {status['site']}")
     if status["history"]:

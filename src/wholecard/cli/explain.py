@@ -16,53 +16,53 @@ if TYPE_CHECKING:
 
 
 def command(
-    flavor: Annotated[str, typer.Option("--flavor", metavar="NAME", help="The flavor: of the "
-                      "cloud with --cloud, else of the site file, else one of --spec. Beside "
-                      "--server the one that it was to be resized to.")] = "",
+    flavor: Annotated[str, typer.Option("--flavor", metavar="NAME", help="The flavor: from the "
+        "cloud with --cloud, else from the site file, else made of --spec. With --server: the new "
+        "flavor of a failed resize.")] = "",
     server: Annotated[str, typer.Option("--server", metavar="ID", help="A server that failed; "
                       "needs --cloud.")] = "",
-    image: Annotated[str, typer.Option("--image", metavar="NAME", help="The image, by its "
-                     "name or id, whose properties count too.")] = "",
+    image: Annotated[str, typer.Option("--image", metavar="NAME", help="The image, by its name or "
+        "id; its properties are checked too.")] = "",
     host: Annotated[list[str] | None, typer.Option("--host", metavar="HOST", help="Only this "
                     "host; may be repeated.")] = None,
-    zone: Annotated[str, typer.Option("--zone", help="The availability zone asked for.")] = "",
-    cloud: Annotated[str, typer.Option("--cloud", metavar="NAME", help="Ask this cloud of "
-                     "clouds.yaml: its nova, Glance and Placement. Beside --server $OS_CLOUD or "
-                     "the only cloud there without it.")] = "",
+    zone: Annotated[str, typer.Option("--zone", help="The requested availability zone.")] = "",
+    cloud: Annotated[str, typer.Option("--cloud", metavar="NAME", help="Ask nova, Glance and "
+        "Placement of this cloud of clouds.yaml. Default with --server: $OS_CLOUD, or the only "
+        "cloud there.")] = "",
     clouds_file: options.CloudsFile = None,
-    site: Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file: its "
-                    "release, flavors, and its hosts' facts.")] = None,
-    release: Annotated[str, typer.Option("--release", help="nova's release, where neither site "
-                       "nor cloud tell.")] = "",
+    site: Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file, for "
+        "the release, the flavors and the facts of its hosts.")] = None,
+    release: Annotated[str, typer.Option("--release", help="nova's release, if neither the site "
+        "file nor the cloud says it.")] = "",
     spec: Annotated[list[str] | None, typer.Option("--spec", metavar="KEY=VALUE", help="An extra "
-                    "spec of the flavor, besides or instead of its own.")] = None,
+        "spec, added to those of the flavor; replaces one of the same name.")] = None,
     image_property: Annotated[list[str] | None, typer.Option("--property", metavar="KEY=VALUE",
                               help="A property of the image.")] = None,
-    vcpus: Annotated[int | None, typer.Option("--vcpus", min=1, metavar="N", help="The flavor's "
-                     "virtual CPUs, instead of its own.")] = None,
-    ram: Annotated[int | None, typer.Option("--ram", min=1, metavar="MIB", help="The flavor's "
-                   "memory, instead of its own.")] = None,
-    disk: Annotated[int | None, typer.Option("--disk", min=0, metavar="GIB", help="The flavor's "
-                    "disk, instead of its own.")] = None,
+    vcpus: Annotated[int | None, typer.Option("--vcpus", min=1, metavar="N", help="The number of "
+        "virtual CPUs, instead of the flavor's.")] = None,
+    ram: Annotated[int | None, typer.Option("--ram", min=1, metavar="MIB", help="The RAM in MiB, "
+        "instead of the flavor's.")] = None,
+    disk: Annotated[int | None, typer.Option("--disk", min=0, metavar="GIB", help="The disk in "
+        "GiB, instead of the flavor's.")] = None,
     conf: options.Conf = None,
     facts: options.Facts = None,
-    error: Annotated[str, typer.Option("--error", metavar="TEXT", help="nova's message when it "
-                     "refused, word for word.")] = "",
+    error: Annotated[str, typer.Option("--error", metavar="TEXT", help="nova's error message for "
+        "the refused request, copied exactly.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Show every check of every host.")]
     = False,
     format_name: options.Format = "table",
     columns: options.Columns = None,
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
-    """Say why a server with cards finds no host: the first check that fails, and its fix.
+    """Explain why a server with cards finds no host: the first check that fails, and its fix.
 
     It checks from the flavor over aliases, device_spec, cards, NUMA and Placement to the filters.
 
-    It reads files, a cloud's APIs, or both, and names what it does not know.
+    It reads files, a cloud's APIs, or both, and says what it could not check.
     """
     if not (flavor or spec or server):
-        resolution = "Name --flavor NAME, or --server ID of one that failed."
-        raise UsageError("explain takes a flavor or a server", resolution=resolution)
+        resolution = "Write --flavor NAME, or --server ID of a server that failed."
+        raise UsageError("explain needs a flavor or a server", resolution=resolution)
     # Late: --help and completion do not wait for what reads files and clouds.
     from wholecard.core import exit_status
     from wholecard.core.releases import release as release_of

@@ -25,7 +25,7 @@ from wholecard.host.agent import cli
 
 # Where an action failed, the error follows the action's name on its line.
 _ERROR = re.compile(r"^(?:\[.*\.\.\. )?error: (.*)$", re.MULTILINE)
-_WORDS = {0: "well", 1: "findings", 2: "called wrongly", 3: "broke"}
+_WORDS = {0: "ok", 1: "findings", 2: "called wrongly", 3: "failed"}
 _COLOURS = {0: "green", 1: "yellow"}
 
 
@@ -36,7 +36,7 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     as_json = arguments.format == "json"
     if getattr(arguments, "save", None) is not None:
         raise UsageError(
-            "--save would write the file on the host, not here",
+            "--save would write the file on the host, not on this machine",
             resolution=f"Run `wholecard {words[0]} --save FILE` on the host and copy the file, or "
             f"keep the JSON here: wholecard --on HOST {words[0]} --json > FILE",
         )

@@ -70,12 +70,16 @@ def write_agent(
       python3 wholecard-host.pyz inspect
     """
     if context.obj is not None:
-        raise UsageError("agent writes a file here; --on sends the agent by itself")
+        raise UsageError(
+            "agent writes a file on this machine; --on copies the agent to the hosts itself"
+        )
     from wholecard.host.agent.zipapp import build_agent
 
     try:
         build_agent(file)
     except OSError as error:
         what = f"cannot write {file}: {error.strerror}"
-        raise WholecardError(what, resolution="Name a file in a folder of yours.") from error
+        raise WholecardError(
+            what, resolution="Name a file in a folder that you can write to."
+        ) from error
     typer.echo(f"wrote {file}; on a host: python3 {file.name} --help")

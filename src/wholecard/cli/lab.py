@@ -28,13 +28,13 @@ app = typer.Typer(no_args_is_help=True)
 _TOPOLOGIES = "; ".join(f"{topology}: {topology.meaning}" for topology in Topology)
 TopologyOption = Annotated[Topology, typer.Option(
     "--topology", help=f"How the cards are connected; {_TOPOLOGIES}.")]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MIB = 1 << 20
 
 
 @app.command("up")
 def up_command(topology: TopologyOption = Topology.APART) -> None:
-    """Start the lab: a node with free, prepared cards and a cloud that answers.
+    """Start the lab: a node with free, prepared cards, and a running cloud.
 
     On a lab that is up it starts only the services that died. The first time it prepares a new
     node and saves it; after that it resumes the saved node.
@@ -53,13 +53,13 @@ def up_command(topology: TopologyOption = Topology.APART) -> None:
 @app.command("demo")
 def demo_command(
     topology: TopologyOption = Topology.APART,
-    report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")]
-    = Path("report.html"),
+    report: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The report file "
+        "to write.")] = Path("report.html"),
 ) -> None:  # fmt: skip
-    """Show the whole way: a bare node, its host prepared, servers with cards, their proof.
+    """Run the full path: prepare a bare node, start servers with cards, get the guests' proof.
 
-    At the end the node is rolled back and compared byte for byte with the bare host. A lab that
-    runs is ended first. Afterwards the lab stays up.
+    At the end the node is rolled back and compared byte for byte with the bare host. A running
+    lab is stopped first. Afterwards the lab stays up.
     """
     from wholecard.lab.scenario.demo import NUMBERS, demo
 
@@ -72,8 +72,8 @@ def demo_command(
         f"proved after {record.seconds_to_proof:.0f} s, all done after {record.seconds:.0f} s "
         f"({'warm' if record.warm else 'cold'}, {record.accelerator}); {total} MiB of memory\n"
         f"report: {report.absolute()}\nfigures: {report.absolute().parent / NUMBERS}\n"
-        "The lab stays up: wholecard lab status, shell, down. Its node is rolled back; servers get "
-        "its cards until its next boot."
+        "The lab stays up: wholecard lab status, shell, down. Its node is rolled back, but "
+        "servers can get its cards until the node reboots."
     )
 
 
@@ -106,7 +106,7 @@ def restart(
 ) -> None:  # fmt: skip
     """Restart services of the lab with the configuration that is now in its folder etc/.
 
-    Waits until each takes requests. nova-compute runs on the node: its files are copied there.
+    Waits until each service accepts requests. The files of nova-compute are copied to the node.
     """
     from wholecard.lab.scenario.restart import restart as restart_services
 
@@ -116,17 +116,18 @@ def restart(
 
 @app.command()
 def down() -> None:
-    """End all processes of the lab. What was built stays in the cache."""
+    """Stop all processes of the lab. The built parts stay in the cache."""
     ended = labs.down(default_folder())
     typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
 @app.command()
 def clean(
-    keep_cache: Annotated[bool, typer.Option("--keep-cache", help="Keep what was slow to build.")]
+    keep_cache: Annotated[bool, typer.Option("--keep-cache", help="Keep the parts that are slow "
+        "to build.")]
     = False,
 ) -> None:  # fmt: skip
-    """End the lab and remove all its files, the cache included."""
+    """Stop the lab and remove all its files, including the cache."""
     folder = default_folder()
     labs.clean(folder, keep_cache)
     typer.echo(f"removed {folder.run if keep_cache else folder.top}")
@@ -215,8 +216,8 @@ def _print_status(facts: dict[str, Any]) -> None:
     console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)
     if state == labs.ROLLED_BACK:
         console.print(
-            "The node is rolled back; servers get its cards until its next boot.\n"
+            "The node is rolled back, but servers can get its cards until it reboots.\n"
             "For a lab with a prepared node: wholecard lab up"
         )
     if state == "broken":
-        console.print("Start what died: wholecard lab up")
+        console.print("Start the services that died: wholecard lab up")

@@ -66,7 +66,7 @@ def _refuse_late_on(words: Sequence[str]) -> None:
     for word in words:
         if word == "--on" or word.startswith("--on="):
             resolution = "Write it as: wholecard --on HOST inspect"
-            raise UsageError("--on goes before the command", resolution=resolution)
+            raise UsageError("--on must come before the command", resolution=resolution)
 
 
 if __name__ == "__main__":

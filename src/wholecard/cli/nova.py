@@ -16,8 +16,8 @@ app = typer.Typer(no_args_is_help=True)
 
 AliasOption = Annotated[list[str] | None, typer.Option(
     "--alias", metavar="CARD", help="Without a site file, a card by its ids: "
-    "NAME=VENDOR:PRODUCT[,type-PF]. type-PF is for cards with an SR-IOV capability, also where it "
-    "is unused.")]  # fmt: skip
+    "NAME=VENDOR:PRODUCT[,type-PF]. type-PF is for cards with an SR-IOV capability, even if "
+    "SR-IOV is not used.")]  # fmt: skip
 
 
 @app.callback()
@@ -36,15 +36,15 @@ def render_command(
     release_name: options.ReleaseName = None,
     alias: AliasOption = None,
     conf: Annotated[list[str] | None, typer.Option("--conf", metavar="scheduler=PATH", help="A "
-                    "file that nova-scheduler reads now; repeated in its order.")] = None,
-    layout_name: Annotated[str, typer.Option("--layout", metavar="LAYOUT", help="drop-in, kolla, "
-                           "openstack-ansible, charms or rhoso: whose files are written.")]
+        "file that nova-scheduler reads now. Repeat it in the order of the service.")] = None,
+    layout_name: Annotated[str, typer.Option("--layout", metavar="LAYOUT", help="The tool that "
+        "the files are for: drop-in, kolla, openstack-ansible, charms or rhoso.")]
     = "drop-in",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write "
-                      "the files of the whole layout below this folder. A file there that is not "
-                      "Wholecard's is never touched.")] = None,
+        "all files of the layout into this folder. Existing files that Wholecard did not write are "
+        "never changed.")] = None,
 ) -> None:  # fmt: skip
-    """Print nova.conf for cards: a role's drop-in, or all that a deployment tool reads."""
+    """Print nova.conf for cards: the drop-in of one role, or all files of a deployment tool."""
     from wholecard.nova.options import role_named
     from wholecard.nova.render.layouts.files import write
     from wholecard.nova.render.request import RenderRequest, render_drop_in, render_files
@@ -75,13 +75,13 @@ def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path 
 
     is_layout = layout != "drop-in" or output is not None
     if role is not None and is_layout:
-        what = "--role prints one drop-in; --layout and --output are for all roles"
-        raise UsageError(what, resolution="Leave --role out.")
+        what = "--role prints one drop-in; --layout and --output write the files of all roles"
+        raise UsageError(what, resolution="Remove --role.")
     if role is None and host is not None:
-        raise UsageError("--host goes with --role", resolution="Name a role: --role compute")
+        raise UsageError("--host works only with --role", resolution="Name a role: --role compute")
     if role is None and not is_layout:
         resolution = f"--role {'|'.join(ROLES)}, or --output FOLDER"
-        raise UsageError("name a role, or a folder for the files of all", resolution=resolution)
+        raise UsageError("neither a role nor an output folder is given", resolution=resolution)
 
 
 def _warn(warnings: Iterable[str]) -> None:
@@ -94,7 +94,7 @@ def _conf_of(role: str, texts: Iterable[str] | None) -> tuple[Path, ...]:
     paths = []
     for (name, _), files in options.conf_files(texts).items():
         if name != role:
-            what = f"the files of {name} are not read here"
+            what = f"--conf {name}: only the files of the role {role} are used here"
             raise UsageError(what, resolution=f"Write --conf {role}=PATH.")
         paths += files
     return tuple(paths)
@@ -105,8 +105,8 @@ def diff_command(
     role: Annotated[str, typer.Option("--role", metavar="ROLE", help="api, scheduler, conductor, "
                     "compute or placement.")],
     conf: Annotated[list[str], typer.Option("--conf", metavar="ROLE=PATH", help="A file that the "
-                    "service reads now, Wholecard's own included; repeated in the service's "
-                    "order.")],
+        "service reads now, including Wholecard's. Repeat it in the order in which the service "
+        "reads the files.")],
     site: options.OptionalSite = None,
     host: options.HostName = None,
     release_name: options.ReleaseName = None,
@@ -117,7 +117,7 @@ def diff_command(
 ) -> None:  # fmt: skip
     """Show what the rendered drop-in would change for a service, and what to restart, in order.
 
-    Exits 0 where nothing changes, 1 where something does. The rows are the changed options.
+    Exit status: 0 nothing changes, 1 something changes. The rows are the changed options.
     """
     from wholecard.nova.options import role_named
     from wholecard.nova.render.diff import as_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -15,33 +16,35 @@ if TYPE_CHECKING:
     from wholecard.nova.lint.request import Linted
     from wholecard.nova.options import Role
 
-Format = Literal["text", "json", "sarif", "github"]
+Format = Literal["table", "json", "yaml", "csv", "sarif", "github"]
 
 
 def lint_command(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files that "
-                     "the service reads, in its order; of a folder every *.conf.")] = None,
-    role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="Who reads FILE: "
-                    "api, scheduler, conductor, compute or placement. Repeat it for a shared "
-                    "file.")] = None,
+        "the service reads, in the order in which it reads them; a folder means all its "
+        "*.conf.")] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", metavar="ROLE", help="The role that "
+        "reads FILE: api, scheduler, conductor, compute or placement. Repeat it for a shared "
+        "file.")] = None,
     conf: options.Conf = None,
     facts: options.Facts = None,
-    host: Annotated[list[str] | None, typer.Option("--host", metavar="NAME", help="A host of the "
-                    "site file whose facts count. Without --host and --facts all hosts of the site "
-                    "do.")] = None,
+    host: Annotated[list[str] | None, typer.Option("--host", metavar="NAME", help="Check against "
+        "the facts of this host of the site file. Default: all its hosts, if --facts is not used "
+        "either.")] = None,
     site: options.OptionalSite = None,
     release_name: options.ReleaseName = None,
-    format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, "
-                           "sarif or github.")] = "text",
+    format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table, "
+                           "json, yaml, csv, sarif or github.")] = "table",
+    columns: options.Columns = None,
     fix: Annotated[bool, typer.Option("--fix", help="Fix findings that have exactly one safe fix.")]
     = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: show the difference, "
-                       "change nothing.")] = False,
-    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="With --fix: the folder "
-                    "above the files whose var/lib/wholecard keeps the journal; / on a host.")]
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: show the diff and change "
+        "nothing.")] = False,
+    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="With --fix: a folder "
+        "that contains all the files. The journal is in var/lib/wholecard below it.")]
     = Path("/"),
 ) -> None:  # fmt: skip
-    """Find what is wrong in nova.conf: by nova's own rules, the release, the role and the host.
+    """Find errors in nova.conf: by nova's own rules, for the release, the role and the host.
 
     One role, or all at once:
 
@@ -49,11 +52,7 @@ def lint_command(
       wholecard nova lint --conf api=api.conf --conf scheduler=nova.conf \\
         --conf compute@a=a.conf --conf compute@b=b.conf --facts a.json --facts b.json
     """
-    if format_name not in get_args(Format):
-        resolution = f"Choose one of {', '.join(get_args(Format))}."
-        raise UsageError(f"there is no format {format_name!r}", resolution=resolution)
-    if dry_run and not fix:
-        raise UsageError("--dry-run goes with --fix", resolution="Leave it out; lint only reads.")
+    _check_options(format_name, columns or (), fix, dry_run)
     from wholecard.core.finding import exit_status
     from wholecard.nova.lint.request import LintRequest, read
 
@@ -65,11 +64,25 @@ def lint_command(
     linted = read(LintRequest(files or (), role or (), by_role, options.of_computes(conf_files),
                               release_name, hosts_facts, host or (), site))  # fmt: skip
     if fix:
-        linted = _fix(linted, root, dry_run, quiet=format_name != "text")
+        linted = _fix(linted, root, dry_run, quiet=format_name != "table")
     diagnostics = linted.diagnostics
-    if not dry_run or format_name != "text":
-        _print(diagnostics, format_name, linted.not_checked(diagnostics))
+    if not dry_run or format_name != "table":
+        _print(diagnostics, format_name, columns or (), linted.not_checked(diagnostics))
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
+
+
+def _check_options(format_name: str, columns: Sequence[str], fix: bool, dry_run: bool) -> None:
+    """Refuse options that do not go together, before any file is read."""
+    if format_name not in get_args(Format):
+        resolution = f"Choose one of {', '.join(get_args(Format))}."
+        raise UsageError(f"there is no format {format_name!r}", resolution=resolution)
+    if columns and format_name in ("sarif", "github"):
+        raise UsageError(f"--format {format_name} has no columns", resolution="Remove --column.")
+    if dry_run and not fix:
+        raise UsageError(
+            "--dry-run works only with --fix",
+            resolution="Remove --dry-run: without --fix lint changes nothing.",
+        )
 
 
 def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
@@ -109,8 +122,10 @@ def _finish(root: Path) -> None:
         finish(root)
 
 
-def _print(diagnostics: list[Diagnostic], format_name: str, unchecked: list[str]) -> None:
-    if format_name == "text":
+def _print(
+    diagnostics: list[Diagnostic], format_name: str, columns: Sequence[str], unchecked: list[str]
+) -> None:
+    if format_name == "table" and not columns:
         from rich.console import Console
 
         from wholecard.nova.lint.output.text import show
@@ -118,11 +133,14 @@ def _print(diagnostics: list[Diagnostic], format_name: str, unchecked: list[str]
         show(diagnostics, Console(highlight=False), unchecked)
         return
     from wholecard.nova.lint.output.github import to_github
-    from wholecard.nova.lint.output.plain_json import to_json
+    from wholecard.nova.lint.output.plain_data import to_text
     from wholecard.nova.lint.output.sarif import to_sarif
 
-    write = {"json": to_json, "sarif": to_sarif, "github": to_github}[format_name]
-    typer.echo(write(diagnostics), nl=False)
+    if format_name in ("sarif", "github"):
+        text = (to_sarif if format_name == "sarif" else to_github)(diagnostics)
+    else:
+        text = to_text(diagnostics, format_name, columns)
+    typer.echo(text, nl=False)
 
 
 def add(app: typer.Typer) -> None:

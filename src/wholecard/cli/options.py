@@ -28,28 +28,30 @@ Facts = Annotated[list[str] | None, typer.Option(
     "--facts", metavar="[HOST=]FILE", help="A host's facts: what inspect --json or inspect --save "
     "wrote there. Without HOST= the file is named after its host.")]  # fmt: skip
 Conf = Annotated[list[str] | None, typer.Option(
-    "--conf", metavar="ROLE[@HOST]=PATH", help="A file that a service reads, or a folder of them; "
-    "repeated in the service's order. ROLE is api, scheduler, conductor, compute or placement; "
-    "compute@gpu-01 is that host's nova-compute.")]  # fmt: skip
+    "--conf", metavar="ROLE[@HOST]=PATH", help="A file that a service reads, or a folder of such "
+        "files. Repeat it in the order in which the service reads them. ROLE is api, scheduler, "
+        "conductor, compute or placement; compute@gpu-01 means nova-compute of the host "
+        "gpu-01.")]  # fmt: skip
 RoleName = Annotated[str | None, typer.Option(
     "--role", metavar="ROLE", help="api, scheduler, conductor, compute or placement.")]  # fmt: skip
 HostName = Annotated[str | None, typer.Option(
     "--host", metavar="NAME", help="A host of the site file, for the role compute.")]  # fmt: skip
 ReleaseName = Annotated[str | None, typer.Option(
-    "--release", metavar="RELEASE", help="A series, a code name or nova's version: 2025.2. Without "
-    f"it the site file's, and {LATEST} without a site file.")]  # fmt: skip
+    "--release", metavar="RELEASE", help="A series, a code name or nova's version: 2025.2. "
+        f"Default: the site file's release, or {LATEST} without a site file.")]  # fmt: skip
 CloudName = Annotated[str, typer.Option(
-    "--cloud", metavar="NAME", help="The cloud's name in clouds.yaml. Without it $OS_CLOUD, else "
-    "the only cloud there.")]  # fmt: skip
+    "--cloud", metavar="NAME", help="The cloud's name in clouds.yaml. Default: $OS_CLOUD, or the "
+        "only cloud there.")]  # fmt: skip
 CloudsFile = Annotated[Path | None, typer.Option(
-    "--clouds-file", metavar="FILE", help="The clouds.yaml. Without it that of openstacksdk's own "
-    "search.")]  # fmt: skip
+    "--clouds-file", metavar="FILE", help="The path of clouds.yaml. Default: the file that "
+        "openstacksdk finds.")]  # fmt: skip
 Format = Annotated[str, typer.Option(
     "--format", "-f", metavar="FORMAT", help="table, json, yaml or csv.")]  # fmt: skip
 TextFormat = Annotated[str, typer.Option(
     "--format", "-f", metavar="FORMAT", help="text, json or yaml.")]  # fmt: skip
 Columns = Annotated[list[str] | None, typer.Option(
-    "--column", "-c", metavar="COLUMN", help="Only this column; may be repeated.")]  # fmt: skip
+    "--column", "-c", metavar="COLUMN", help="Print only this column; may be "
+        "repeated.")]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="The same as -f json.")]
 
 
@@ -89,7 +91,7 @@ def chosen_cloud(name: str, clouds_file: Path | None) -> str:
         return str(names[0])
     if names:
         details = f"clouds.yaml has: {', '.join(names)}"
-        raise UsageError("no cloud is named", details, "Name one: --cloud NAME or OS_CLOUD=NAME")
+        raise UsageError("no cloud is selected", details, "Name one: --cloud NAME or OS_CLOUD=NAME")
     resolution = "Name the file: --clouds-file FILE. Kolla Ansible's is /etc/kolla/clouds.yaml."
     raise UsageError("no clouds.yaml was found", resolution=resolution)
 
@@ -127,7 +129,7 @@ def conf_files(texts: Iterable[str] | None) -> dict[tuple[Role, str], list[Path]
         role_name, at, host = name.partition("@")
         role = role_named(role_name)
         if at and (role != "compute" or not host):
-            what = f"--conf {text!r}: a host is for the role compute"
+            what = f"--conf {text!r}: only the role compute can have a host"
             raise UsageError(what, resolution="Write it as --conf compute@HOST=PATH.")
         files.setdefault((role, host), []).append(Path(path))
     return files

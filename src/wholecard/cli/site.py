@@ -28,16 +28,16 @@ SCHEMA_NAME = "site.schema.json"
 @app.command("init")
 def init_command(
     more: Annotated[list[str] | None, typer.Argument(metavar="[[HOST=]FILE]...", help="More files "
-                    "of facts.")] = None,
+        "of facts, as with --facts.")] = None,
     facts: options.Facts = None,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to "
                       "write.")] = Path("site.yaml"),
     release_name: Annotated[str, typer.Option("--release", metavar="RELEASE", help="OpenStack's "
                             "release, for example 2025.2.")] = str(LATEST),
 ) -> None:  # fmt: skip
-    """Write a first site file from inspected hosts, with comments; it overwrites nothing.
+    """Write a first site file from the facts of hosts, with comments; overwrites no file.
 
-    Without --facts it is about this host. site.schema.json is written beside it, for editors.
+    Without --facts it describes this host. It also writes site.schema.json, for editors.
 
       wholecard site init --release 2025.2 --facts facts/*.json
     """
@@ -56,7 +56,7 @@ def init_command(
     schema = output.parent / SCHEMA_NAME
     if not schema.exists():
         _write(schema, schema_text())
-        typer.echo(f"wrote {schema}, from which editors complete")
+        typer.echo(f"wrote {schema}, which editors use to complete and check the file")
 
 
 @app.command("check")
@@ -68,7 +68,7 @@ def check_command(
 ) -> None:
     """Check a site file and the facts that it names; the rows are its errors and warnings.
 
-    What nova of the site's release does not have, or would refuse, is an error too.
+    A setting that nova of the site's release does not have, or would refuse, is an error too.
 
     Exit status: 0 no errors, 1 there are errors, each with its line and column.
     """
@@ -125,8 +125,8 @@ def _check_text(
         for issue in issues
     ]
     if by_severity["error"] or file is None:
-        lines.append(f"{path}: {counted(len(by_severity['error']), 'error')}; all that can be "
-                     "written there: docs/reference/site.md")  # fmt: skip
+        lines.append(f"{path}: {counted(len(by_severity['error']), 'error')}; all keys and "
+            "values: docs/reference/site.md")  # fmt: skip
         return "\n".join(lines)
     lines.append(
         f"{path}: no errors ({file.release}; hosts: {len(file.site.hosts)}, "
@@ -140,7 +140,7 @@ def _check_text(
 
 @app.command("schema")
 def schema_command() -> None:
-    """Print the JSON schema of site files, from which editors complete."""
+    """Print the JSON schema of site files, which editors use to complete and check them."""
     from wholecard.site.schema import schema_text
 
     typer.echo(schema_text(), nl=False)
@@ -161,7 +161,7 @@ def _read(files: Iterable[str], folder: Path) -> dict[str, FoundHost]:
             raise UsageError(f"{text!r} names no host", resolution=resolution)
         if name in hosts:
             what = f"two files have the facts of {name}"
-            raise UsageError(what, resolution="Write HOST=FILE for each.")
+            raise UsageError(what, resolution="Write HOST=FILE for each file.")
         hosts[name] = FoundHost(read_host(file), path)
     return hosts
 

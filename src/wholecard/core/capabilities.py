@@ -1,9 +1,9 @@
 """The one table of what nova can do since which release, where it is more than an option's name.
 
-Who acts by release asks `has`, so that no two rooms believe in different releases. Options, keys
-and filters have tables of their own (`nova/options.py`, `nova/desired/scheduler_filters.py`), which
-take the number from here where it is the same fact. It lies beside `releases`, below nova, for a
-site file is checked against it too.
+Code that depends on the release asks `has`, so that all rooms use the same table. Options, keys and
+filters have their own tables (`nova/options.py`, `nova/desired/scheduler_filters.py`), which use
+the number from here if it is the same fact. The module is in core, below nova, because a site file
+is checked against it too.
 
 Sources name the file at nova's tags, or the project's where it is not nova; what was fixed in
 older series later counts from the series whose last release has it.

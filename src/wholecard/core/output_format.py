@@ -60,12 +60,12 @@ def _check_options(format_name: str, columns: Sequence[str], rows_name: str) -> 
     formats = FORMATS if rows_name else TEXT_FORMATS
     if format_name not in formats:
         raise UsageError(
-            f"there is no format {format_name!r} here",
+            f"this command has no format {format_name!r}",
             did_you_mean(format_name, formats),
             f"Choose one of {', '.join(formats)}.",
         )
     if columns and not rows_name:
-        raise UsageError("--column is for answers with rows", resolution="Leave --column out.")
+        raise UsageError("--column works only with output in rows", resolution="Remove --column.")
 
 
 def _selected(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def run(
         raise _unended(
             f"{argv[0]} did not end within {timeout:g} s",
             argv,
-            resolution or "Look at what it waits for; run the command by hand.",
+            resolution or "Run the command by hand to see what it waits for.",
         ) from error
     except BaseException:
         _kill(process)

@@ -117,7 +117,9 @@ def _for_administrators(result: CheckResult) -> CheckResult:
     if result.state != "unknown" or "--cloud NAME" not in result.fix:
         return result
     fix = result.fix.replace("--cloud NAME", "--cloud NAME (of an administrator)")
-    return replace(result, says=f"{result.says}: the cloud shows it to administrators", fix=fix)
+    return replace(
+        result, says=f"{result.says}: the cloud shows it only to administrators", fix=fix
+    )
 
 
 def _for_cards(case: HostCase) -> bool:
@@ -174,17 +176,17 @@ def _answer(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[str, tup
         finding = _unexplained(evidence, evidence.refusal, hosts)
         return finding.message, (finding, *notes)
     if takers:
-        return f"{_listed(takers)} would take it.", notes
+        return f"{_listed(takers)} can run this server.", notes
     if possible:
         return _not_known(possible, hosts), notes
     if not hosts and evidence.forbidden:
-        return "No host is known: the cloud shows its hosts to administrators.", ()
+        return "No host is known: the cloud shows its hosts only to administrators.", ()
     return _refused(hosts), tuple(_host_findings(hosts, Severity.ERROR))
 
 
 def _not_known(names: list[str], hosts: Iterable[HostAnswer]) -> str:
     unknown = _unknown_names(result for host in hosts for result in host.unknown)
-    return f"No check fails for {_listed(names)}; not known: {unknown}."
+    return f"No check fails for {_listed(names)}. Not checked: {unknown}."
 
 
 def _unknown_names(results: Iterable[CheckResult]) -> str:
@@ -192,13 +194,13 @@ def _unknown_names(results: Iterable[CheckResult]) -> str:
 
 
 def _refused(hosts: tuple[HostAnswer, ...]) -> str:
-    """The sentence for hosts of which none would take it."""
+    """The sentence for hosts of which none can run this server."""
     if not hosts:
         return "No host is known."
     failures = {host.name: host.failed for host in hosts if host.failed}
     able = [name for name, failure in failures.items() if failure.rule == MISSING_FILTER]
     if able:
-        return f"{_listed(able)} could take it, and nova may choose another host (WC327)."
+        return f"{_listed(able)} can run this server, but nova may choose another host (WC327)."
     names = [host.name for host in hosts if host.for_cards] or list(failures)
     return _common_cause(len(hosts), names, failures)
 
@@ -207,9 +209,9 @@ def _common_cause(count: int, names: list[str], failures: Mapping[str, CheckResu
     """The sentence for these hosts of so many, with the rule where it is the same for all."""
     causes = list(dict.fromkeys(failures[name].rule for name in names))
     if len(names) == 1:
-        return f"{names[0]} would not take it ({causes[0]})."
+        return f"{names[0]} cannot run this server ({causes[0]})."
     reason = f", all for one reason ({causes[0]})" if len(causes) == 1 else ""
-    return f"None of the {count} hosts would take it{reason}."
+    return f"None of the {count} hosts can run this server{reason}."
 
 
 def _host_findings(hosts: Iterable[HostAnswer], severity: Severity) -> Iterator[Finding]:
@@ -224,27 +226,31 @@ def _host_findings(hosts: Iterable[HostAnswer], severity: Severity) -> Iterator[
 # What nova's message leaves open: the checks of Placement, or of the filters.
 _HINTS: dict[str | None, tuple[str, frozenset[str]]] = {
     "no-candidate": (
-        "Placement had no candidate for it then",
+        "Placement had no allocation candidate at that time",
         frozenset({"device_spec", "report", "resource class", "traits", "inventory", "machine",
                    "zone", "candidates", "service"}),
     ),
     "filtered": (
-        "the scheduler's filters left no host then",
+        "the scheduler's filters removed every host at that time",
         frozenset({"device_spec", "device type", "NUMA", "free", "service", "zone"}),
     ),
-    "hosts-refused": ("each host that the scheduler chose refused it then", frozenset(CHECKS)),
+    "hosts-refused": (
+        "each host that the scheduler chose refused the server at that time", frozenset(CHECKS)
+    ),
 }  # fmt: skip
 
 
 def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, ...]) -> Finding:
     """nova refused, and nothing that is known is a reason; what its message leaves open."""
     message = refusal.message.strip()
-    hint, names = _HINTS.get(kind_of(message), ("nova refused it then", frozenset(CHECKS)))
+    hint, names = _HINTS.get(
+        kind_of(message), ("nova refused the server at that time", frozenset(CHECKS))
+    )
     results = [result for host in hosts for result in host.unknown]
     results = [result for result in results if result.name in names] or results
     bug = _bug_in(evidence, message)
     options = dict.fromkeys(result.fix for result in results if result.fix)
-    fix = "Tell more: " + "; ".join(options) if options and bug is None else ""
+    fix = "To check more, add: " + "; ".join(options) if options and bug is None else ""
     if bug is not None:
         # A known bug's message is a cause: nobody has to guess that the host was full.
         rest = (
@@ -252,10 +258,13 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
             f"{release(str(bug.fixed))}: {bug.what}. {bug.do} ({bug.link})."
         )
     elif results:
-        rest = f"Not known: {_unknown_names(results)}."
+        rest = f"Not checked: {_unknown_names(results)}."
     else:
-        rest = "The state was another then: full, or a host down. Try again."
-    says = f"Nothing that is known explains it now; {hint} ({message}). {rest}"
+        rest = (
+            "Probably the cloud was in another state then: cards were in use, or a host was down. "
+            "Try again."
+        )
+    says = f"No check explains the refusal now; {hint} ({message}). {rest}"
     return Finding("WC329", evidence.request.flavor_text, Severity.ERROR, says, fix)
 
 

@@ -88,10 +88,10 @@ def _unknown_flavor(site: SiteFile | None, flavor: str) -> UsageError:
     names = list(site.site.flavors) if site else []
     similar = did_you_mean(flavor, names) or f"It has: {', '.join(names[:_MOST_NAMES])}"
     return UsageError(
-        f"{site.path} has no flavor {flavor}" if site else f"nothing is known of flavor {flavor}",
+        f"{site.path} has no flavor {flavor}" if site else f"no flavor {flavor} is known",
         similar if names else "",
-        "Name one of a site file (--site FILE), the cloud that has it (--cloud NAME), or what "
-        "it asks for: --spec pci_passthrough:alias=ALIAS:1",
+        "Add the site file (--site FILE) or the cloud (--cloud NAME) that has it, or describe it: "
+        "--spec pci_passthrough:alias=ALIAS:1",
     )
 
 
@@ -102,9 +102,10 @@ def _limited(evidence: Evidence, names: Iterable[str]) -> Evidence:
     missing = [name for name in chosen if name not in known]
     if missing:
         raise UsageError(
-            f"nothing is known of {', '.join(missing)}",
-            f"Known are: {', '.join(known) or 'none'}",
-            "Tell of it: --facts or --conf compute@HOST=FILE, --site, or --cloud.",
+            f"not a known host: {', '.join(missing)}",
+            f"Known hosts: {', '.join(known) or 'none'}",
+            "Add its files (--facts HOST=FILE, --conf compute@HOST=FILE), the site file (--site "
+            "FILE) or the cloud (--cloud NAME).",
         )
     hosts = tuple(known[name] for name in chosen)
     return replace(evidence, hosts=hosts) if chosen else evidence

@@ -22,11 +22,11 @@ _MARKS: dict[State, tuple[str, str]] = {
 }
 _LATENT = ("!", "yellow")
 _ANSWERS = {
-    "yes": ("would take it", "green"),
-    "no": ("would not take it", "red"),
-    "unknown": ("may take it, not all is known", "yellow"),
+    "yes": ("can run this server", "green"),
+    "no": ("cannot run this server", "red"),
+    "unknown": ("may run this server; not everything was checked", "yellow"),
 }
-_BY_CHANCE = ("could take it, but nova may choose another host", "red")
+_BY_CHANCE = ("can run this server, but nova may choose another host", "red")
 # Of more groups of hosts than this only the failures are shown.
 _IN_FULL = 4
 _MOST_NAMES = 8
@@ -155,7 +155,7 @@ def _cell(result: CheckResult) -> Text:
     text = Text(result.says, "dim" if result.state == "not run" else "")
     text.append_text(seen)
     if result.state == "unknown" and result.fix:
-        text.append_text(Text(f"\ntell: {result.fix}", "yellow"))
+        text.append_text(Text(f"\nto check it: {result.fix}", "yellow"))
     if result.warning and result.warning != result.says:
         text.append_text(Text(f"\nnote: {result.warning}", "yellow"))
     return text

@@ -17,8 +17,8 @@ def not_started(host: str, result: Result) -> WholecardError:
     reasons = {
         NO_CONNECTION: (
             f"{host}: ssh does not reach it",
-            f"Make `ssh -o BatchMode=yes {host} true` work (with -F FILE where --ssh-config is "
-            "used): check the name, your key, and the host's key in known_hosts.",
+            f"Make `ssh -o BatchMode=yes {host} true` work (with -F FILE if you use "
+            "--ssh-config): check the name, your key, and the host's key in known_hosts.",
         ),
         NO_PYTHON: (
             f"{host}: no Python 3.9 or newer there",
@@ -74,6 +74,6 @@ def _what_next(host: str, words: Sequence[str]) -> str:
     if words[0] in READING:
         return "Nothing was changed; run it again."
     return (
-        f"The command may still run on the host. See how far it is: wholecard --on {host} host "
-        "status. Where it is unfinished, apply finishes it and rollback undoes it."
+        f"The command may still run on the host. To see its progress: wholecard --on {host} host "
+        "status. If it is unfinished, apply finishes it and rollback undoes it."
     )

@@ -114,7 +114,11 @@ def resolve(
     if all_cards:
         slots.update(card.slot for card in host.cards if not is_left_out(card))
     if not slots:
-        raise UsageError("no card named", card_lines(host), "Name one with --card ADDRESS.")
+        raise UsageError(
+            "no card is selected",
+            card_lines(host),
+            "Select cards with --card ADDRESS or --all-cards; inspect shows the addresses.",
+        )
     companions = _endpoints(host, asked.companions, slots, "companion")
     parked = _endpoints(host, asked.parked, slots, "parked function")
     both = sorted({*companions} & {*parked})
@@ -139,7 +143,7 @@ def desired_cards(host: Host, desired: DesiredState) -> tuple[Card, ...]:
 def card_lines(host: Host) -> str:
     """One line for each card of the host, for an error's details."""
     if not host.cards:
-        return "This host has no cards."
+        return "This host has no cards; inspect shows what it has."
     return "\n".join(["Cards on this host:", *(f"  {card.title}" for card in host.cards)])
 
 
@@ -204,7 +208,7 @@ def _require_endpoint(function: Function, card: Card | None, slots: set[str], ro
         raise UsageError(
             f"{function.address} is a part of the selected card {card.slot}",
             "A card is bound with all its functions.",
-            f"Leave it out: it cannot be a {role}.",
+            f"Remove it: it cannot be a {role}.",
         )
 
 
@@ -230,7 +234,7 @@ def _require_cpus(host: Host, text: str) -> None:
         )
     if present and isolated >= present:
         raise UsageError(
-            "every CPU would be isolated", resolution="Leave some to the host: at least CPU 0."
+            "every CPU would be isolated", resolution="Keep some CPUs for the host, at least CPU 0."
         )
 
 
@@ -253,13 +257,13 @@ def _unknown_key(key: str, fields: Iterable[str]) -> UsageError:
 
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise UsageError(f"{key} is {value!r}, not a text", resolution=f'Write "{key}": "..."')
+        raise UsageError(f"{key} is {value!r}, not a string", resolution=f'Write "{key}": "..."')
     return value
 
 
 def _list(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise UsageError(
-            f"{key} is {value!r}, not a list of texts", resolution=f'Write "{key}": ["..."]'
+            f"{key} is {value!r}, not a list of strings", resolution=f'Write "{key}": ["..."]'
         )
     return tuple(value)

@@ -103,7 +103,7 @@ def build_parts(folder: LabFolder, story: Story) -> Parts:
 
     root = build("private Debian root (QEMU, RabbitMQ, MariaDB, kernel)", root_entry)
     environment = build(
-        "OpenStack's locked environment (nova 34 and its peers)", environment_entry, root
+        "OpenStack's locked environment (nova 34 and other services)", environment_entry, root
     )
 
     with ThreadPoolExecutor(3) as pool:
@@ -176,12 +176,14 @@ def require_up(folder: LabFolder) -> Lab:
     """The lab that runs; raises LabError where none does or a part of it has died."""
     lab, state = current(folder) or (None, "")
     if lab is None or state not in (UP, ROLLED_BACK):
-        raise LabError("the lab is not up", resolution="Start it: wholecard lab up")
+        raise LabError("the lab is not up", resolution="Start the lab: wholecard lab up")
     alive = process.running(folder.run)
     dead = [name for name in lab.services if name not in alive]
     if dead:
         raise LabError(
-            f"{', '.join(dead)} died", f"logs: {folder.logs}", "Start it again: wholecard lab up"
+            f"{', '.join(dead)} died",
+            f"logs: {folder.logs}",
+            "Start these services again: wholecard lab up",
         )
     return lab
 
@@ -206,7 +208,7 @@ def clean(folder: LabFolder, keep_cache: bool = False) -> None:
             raise LabError(
                 "another lab still uses the cache",
                 str(folder.cache),
-                "End it (WHOLECARD_LAB_NAME names it), or clean with --keep-cache.",
+                "Stop it (WHOLECARD_LAB_NAME selects it), or clean with --keep-cache.",
             )
         cache.remove_tree(folder.cache)
         folder.lock.unlink(missing_ok=True)

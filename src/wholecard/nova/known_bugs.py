@@ -51,8 +51,9 @@ class KnownBug:
 KNOWN_BUGS: tuple[KnownBug, ...] = (
     # nova/pci/manager.py, `_set_hvdevs`: "remove the device by force".
     KnownBug(1633120, 19,
-        "nova-compute deletes its rows of devices that no device_spec matches any more, also those "
-        "in use: all of them where it finds no device_spec, for example under a wrong name",
+        "nova-compute deletes its rows of devices that no device_spec matches any more, even if "
+        "servers use them; it deletes all rows if it finds no device_spec, for example because "
+        "the option has a wrong name",
         "Before you remove a device_spec, remove the servers from its cards, and check the names "
         "with `wholecard nova lint`. Afterwards: correct device_spec, delete the servers that had "
         "such cards and create them again",
@@ -65,12 +66,12 @@ KNOWN_BUGS: tuple[KnownBug, ...] = (
         "Attempt to consume PCI device … from empty pool"),
     KnownBug(1986838, 26,
         "nova-compute cannot claim a device, logs that, and the server is ACTIVE without it",
-        "Ask for cards of one kind with one alias and a count, not with two aliases. Delete a "
+        "Request cards of one kind with one alias and a count, not with two aliases. Delete a "
         "server that has started without its card and create it again",
         "Failed to allocate PCI devices for instance"),
     KnownBug(1941005, 26,
-        "a resize asks for the cards of the old flavor",
-        "Resize only to flavors that ask for the same cards, or create a new server"),
+        "a resize requests the cards of the old flavor",
+        "Resize only to flavors that request the same cards, or create a new server"),
     # nova released the claim, but did not clear the server's list of devices.
     KnownBug(1860555, 30,
         "a server that is tried on another host keeps the devices that it had claimed on the first "
@@ -78,7 +79,7 @@ KNOWN_BUGS: tuple[KnownBug, ...] = (
         "Delete the server and create it again. With PciPassthroughFilter, or with cards in "
         "Placement, nova tries fewer hosts without a free card"),
     KnownBug(2098496, 32,
-        "with pci_in_placement a server may get more VFs than it asked for",
+        "with pci_in_placement a server may get more VFs than it requested",
         "Give whole cards, or VFs without pci_in_placement; compare `virsh dumpxml` with the "
         "flavor"),
     # What to do is in the commit's message; nova/compute/pci_placement_translator.py.
@@ -91,7 +92,7 @@ KNOWN_BUGS: tuple[KnownBug, ...] = (
         "nova-compute deletes only half of the removed devices from the database each time",
         "Wait: each run of nova-compute's periodic task deletes half of the rest"),
     KnownBug(2140631, Capability.CARDS_COUNTED.since,
-        "with unified limits a quota does not count what an alias asks for",
+        "with unified limits a quota does not count what an alias requests",
         "Make the flavors with cards private and add projects one by one: `openstack flavor set "
         "--project`"),
 )  # fmt: skip

@@ -133,7 +133,7 @@ def _choices(error: Any) -> list[str]:
 
 # By pydantic's type of error, filled in from the error's own context.
 _EXPECTED = {
-    "string_type": "expected a text",
+    "string_type": "expected a string",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "expected a whole number"),
     "int_parsing_size": "the number is too large",
     "tuple_type": "expected a list",
@@ -202,7 +202,7 @@ PATTERNS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     model.NAME_PATTERN: (
         "a name has 1 to 255 printable characters and no space at its ends", str.strip),
     model.LINE_PATTERN: (
-        "expected a text without control characters", str.strip),
+        "expected a string without control characters", str.strip),
 }  # fmt: skip
 
 

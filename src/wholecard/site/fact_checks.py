@@ -35,8 +35,9 @@ def _wrong_counts(file: SiteFile, name: str, host: Host) -> Iterator[SiteIssue]:
         if count != desired:
             yield SiteIssue(
                 file.position("hosts", name, "cards", kind),
-                f"{name} should have {desired} of {kind}, and has {count} by its facts",
-                "correct the number, or look for the card on the host",
+                f"{name} should have {desired} of {kind}, but its facts show {count}",
+                "correct the number in the site file; if a card is missing on the host, inspect "
+                "the host again; to give only some cards, list them by address",
             )
 
 
@@ -58,9 +59,9 @@ def _matches_nothing(
     if first.physfn is not None:
         hint = "to match VFs, write device_type: type-VF"
     elif first.is_display:
-        hint = "a GPU or accelerator is not a companion: leave companion out"
+        hint = "a GPU or accelerator is not a companion: remove companion"
     else:
-        hint = "to match a function that is given beside a GPU, write companion: true"
+        hint = "to match a function that a guest gets in addition to a GPU, write companion: true"
     yield SiteIssue(
         file.position("cards", kind_name, "match"),
         f"cards.{kind_name} matches nothing on {name}: {first.address} ({first.ids}) is {device}",

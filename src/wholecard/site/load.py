@@ -174,7 +174,7 @@ def _text(path: Path) -> str:
     if len(data) > MOST_BYTES:
         raise UsageError(
             f"{path} is larger than {MOST_BYTES >> 10} KiB",
-            "The site file of 10,000 hosts is smaller.",
+            "Even a site file of 10,000 hosts is smaller.",
             "Name the site file; the facts of hosts are separate files.",
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):

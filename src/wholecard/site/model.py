@@ -103,16 +103,16 @@ class CardKind(Model):
     """Which functions are of this kind: those that one entry of the list matches."""
     give: Give = Whole(policy="whole")
     """How servers get the card: a policy's name, or a mapping with the policy and its settings. The
-    one policy today, and the default, is `whole`."""
+    only policy today, and the default, is `whole`."""
     companion: bool = False
-    """Whether this is a function that is given in addition to a card's own, such as its audio, and
-    that a flavor can ask for."""
+    """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
+    flavor can request it."""
     select: Literal["auto", "ids", "address"] = "auto"
     """How device_spec names the functions on a host: by `ids`, by `address`, or `auto`: by ids
-    where no other function on the host has the same ones."""
+    if no other function on the host has the same ids."""
     device_type: Literal["auto"] | DeviceType = "auto"
     """What nova reports for the function; `auto` takes it from the host's facts. A card with an
-    SR-IOV capability is `type-PF`, also where it is unused."""
+    SR-IOV capability is `type-PF`, even if SR-IOV is not used."""
     numa_policy: NumaPolicy | None = None
     """The alias's NUMA policy; nova's default is `legacy`. `socket` needs Wallaby or later."""
     resource_class: Custom | None = None
@@ -126,8 +126,8 @@ class CardKind(Model):
     live_migratable: bool | None = None
     """nova's tag of that name, for devices whose driver can migrate (since 2025.1)."""
     one_time_use: bool = False
-    """nova's tag of that name: after a server has used the card, nova gives it to no other one
-    until an operator frees it (since 2025.2)."""
+    """nova's tag of that name: after a server has used the card, no other server gets it
+    until an operator releases it (since 2025.2)."""
 
 
 class SiteHost(Model):
@@ -145,11 +145,11 @@ class NovaUse(Model):
 
     report_in_placement: bool | Literal["auto"] = "auto"
     """Every compute reports its cards to Placement (since Zed). It cannot be turned off again on a
-    host. `auto` means: where the release has it."""
+    host. `auto` means: on if the release has it."""
     pci_in_placement: bool | Literal["auto"] = "auto"
     """api, scheduler and conductor choose cards in Placement (since 2023.1), once every compute
-    reports them. `auto` means: where the release has it, and its Placement can be tuned for the
-    hosts' cards: from 2023.1 to 2024.1 it is off where a host has four or more of a kind."""
+    reports them. `auto` means: on if the release has it and its Placement can be tuned for the
+    hosts' cards; from 2023.1 to 2024.1 it is off if a host has four or more of a kind."""
     enabled_filters: tuple[Name, ...] | None = None
     """The scheduler's list as it is today; the default is nova's own list."""
 
@@ -184,7 +184,7 @@ class SiteFlavor(Model):
     required_traits: tuple[Trait, ...] = ()
     """Traits that the host must have (`trait:…=required`)."""
     extra_specs: dict[Name, Line] = {}
-    """Written as they are; they override what Wholecard derives."""
+    """Written unchanged; they override what Wholecard derives."""
     projects: tuple[Name, ...] = ()
     """Only these projects may use the flavor; without it every project may."""
 
@@ -193,7 +193,7 @@ class SiteImage(Model):
     """An image's properties."""
 
     file: Line | None = None
-    """The image file, uploaded where Glance has no image of that name."""
+    """The image file, uploaded if Glance has no image of that name."""
     os: Literal["linux", "windows"] = "linux"
     """The guest's operating system."""
     machine: Literal["q35", "pc"] = "q35"
@@ -201,10 +201,10 @@ class SiteImage(Model):
     firmware: Literal["uefi", "bios"] = "uefi"
     """`hw_firmware_type`: only `uefi` has address space for large BARs."""
     hide_hypervisor: bool | Literal["auto"] = "auto"
-    """Whether the guest does not see that it is a virtual machine; `auto` hides it where the cards'
+    """Whether to hide from the guest that it is a virtual machine; `auto` hides it if the cards'
     driver in the guest needs that: NVIDIA's consumer cards on Windows with old drivers."""
     properties: dict[Name, Line] = {}
-    """Written as they are; they override what Wholecard derives."""
+    """Written unchanged; they override what Wholecard derives."""
 
 
 class SiteAggregate(Model):
@@ -215,7 +215,7 @@ class SiteAggregate(Model):
     availability_zone: Name | None = None
     """The availability zone that the aggregate becomes."""
     metadata: dict[Name, Line] = {}
-    """Written as it is."""
+    """Written unchanged."""
 
 
 class Quota(Model):
@@ -253,7 +253,7 @@ class Site(Model):
     aggregates: dict[Name, SiteAggregate] = {}
     """Host aggregates, by name."""
     quota_driver: Literal["auto", "db", "unified"] = "auto"
-    """nova's `[quota] driver`; `auto` means: the release's own default, and unified limits where
+    """nova's `[quota] driver`; `auto` means: the release's own default, but unified limits if
     cards have quotas and nova counts them (since 2026.2)."""
     quotas: dict[Name, Quota] = {}
     """Limits of projects, by project."""

@@ -120,7 +120,10 @@ def _device_type(kind: FoundKind) -> Iterator[str]:
         name: max(card.gpu[0].sriov_total for card in cards) for name, cards in kind.cards.items()
     }
     if all(sriov.values()):
-        yield f"    # device_type: type-PF  # it has SR-IOV, used or not: {max(sriov.values())} VFs"
+        yield (
+            "    # device_type: type-PF  # it has an SR-IOV capability, even if unused: "
+            f"{max(sriov.values())} VFs"
+        )
     elif any(sriov.values()):
         names = ", ".join(name for name in sriov if sriov[name])
         yield _comment(f"device_type: type-PF on {names}, type-PCI elsewhere: SR-IOV is not on in "
@@ -135,11 +138,13 @@ def _remarks(kind: FoundKind) -> Iterator[str]:
                 more = f" and {len(card.companions) - 1} more" if len(card.companions) > 1 else ""
                 yield (
                     f"{name} {card.slot} shares its IOMMU group with "
-                    f"{card.companions[0].address}{more}: all are given together or not at all"
+                    f"{card.companions[0].address}{more}: all are bound together or not at all"
                 )
             if card.gpu[0].sriov_vfs:
                 vfs = card.gpu[0].sriov_vfs
-                yield f"{name} {card.slot} has {vfs} VFs now; remove them before it is given"
+                yield (
+                    f"{name} {card.slot} has {vfs} VFs now; remove them before guests use the card"
+                )
 
 
 def _resource_class(name: str) -> str:

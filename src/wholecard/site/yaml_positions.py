@@ -164,7 +164,7 @@ class _Composer:
 
     def _refuse_tag(self, event: Any, position: Position) -> None:
         if event.tag is not None:
-            raise BrokenError(position, "a tag (!) is not supported", "leave it out")
+            raise BrokenError(position, "a tag (!) is not supported", "remove it")
 
     def _begin(self, event: Any, position: Position) -> None:
         self._refuse_tag(event, position)
@@ -201,7 +201,7 @@ class _Composer:
         fields = above.node.fields or {}
         if key in fields:
             first = fields[key][0]
-            what = f"the key {key!r} is there twice, first in line {first.line}"
+            what = f"the key {key!r} occurs twice, first in line {first.line}"
             self.issues.append(SiteIssue(position, what))
         above.key, above.key_position = key, position
         self._remember(node, anchor)
@@ -251,7 +251,7 @@ def _syntax(text: str, error: yaml.MarkedYAMLError) -> SiteIssue:
     if sign == "\t" or "tab" in problem.split():
         return SiteIssue(position, "a tab: YAML is indented with spaces", "use spaces")
     if "cannot start any token" in problem:
-        return SiteIssue(position, f"{sign!r} cannot begin a value", "put the value in quotes")
+        return SiteIssue(position, f"a value cannot begin with {sign!r}", "put the value in quotes")
     if "mapping values are not allowed" in problem:
         hint = "put a value with ': ' in quotes, or correct the line above"
         return SiteIssue(position, "a ':' is not allowed here", hint)

@@ -11,8 +11,8 @@ from typing import Any, Callable, TypeVar
 from wholecard.core import WholecardError
 
 DAMAGE = (
-    "Nothing was touched. Restore the journal's folder from a backup of the host; or put back what "
-    "its folder `before` keeps by hand, and move the journal's folder away."
+    "Nothing was changed. Restore the journal's folder from a backup of the host. Or restore the "
+    "files by hand from its folder `before`, then move the journal's folder away."
 )
 
 _T = TypeVar("_T")

@@ -113,7 +113,7 @@ def apply(system: System[Entry, Context], applied: Applied, progress: Progress =
         _refuse_unfinished(system.journal)
         context = system.context(descriptor, None)
         for number, action in enumerate(applied.plan.actions):
-            with system.errors(f"look at {action.subject}"):
+            with system.errors(f"read the state of {action.subject}"):
                 _look(context, Step(number, action))
         system.refuse_apply(applied.plan)
         return _play(system, system.begin(applied), context, progress)
@@ -250,7 +250,7 @@ def _refuse_changed_since(
         for step in reversed(steps):
             operation = step.action.do
             former = operation.former(context, step)
-            with system.errors(f"look at {step.action.subject}"):
+            with system.errors(f"read the state of {step.action.subject}"):
                 present = operation.look(context)
             keys = {name: (operation.kind, step.action.subject, name) for name in present}
             state = {name: becomes.get(keys[name], value) for name, value in present.items()}
@@ -261,7 +261,8 @@ def _refuse_changed_since(
                 raise WholecardError(
                     f"{step.name} was changed since it was applied",
                     operation.difference(context, state, expected[::-1]),
-                    "Keep what you need of it and run rollback --discard-edits.",
+                    "Copy what you need from it, then run rollback --discard-edits, which "
+                    "overwrites it.",
                 )
             becomes.update({keys[name]: former[name] for name in present if name in former})
 

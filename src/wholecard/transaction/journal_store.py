@@ -216,7 +216,7 @@ class Journal(ABC, Generic[Entry]):
     def add(self, fill: Callable[[Path], None]) -> Entry:
         """Begin a journal: `fill` writes what it is about into a folder, which gets its number.
 
-        What fails before that leaves no trace, for nothing was changed yet.
+        What fails before that leaves no trace, because nothing was changed yet.
         """
         atomic_files.make_directories(self.folder)
         draft = self.folder / "new"
@@ -247,7 +247,7 @@ class Journal(ABC, Generic[Entry]):
         with locked(
             self.lock_folder / "lock",
             f"another apply or rollback is running {self.system}",
-            f"Wait until it has ended; `{self.command} status` says how far it is.",
+            f"Wait until it has ended; `{self.command} status` shows its progress.",
         ) as descriptor:
             yield descriptor
 

@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 def typed(value: Any, kind: type[_T]) -> _T:
     """The value, if it is of this type."""
     if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
+        raise TypeError(f"{value!r} is not of the type {kind.__name__}")
     return value
 
 
@@ -36,7 +36,7 @@ def absolute_path(value: Any) -> str:
     """An absolute path that stays below its root."""
     path = text(value)
     if not path.startswith("/") or ".." in path.split("/"):
-        raise ValueError(f"{path!r} is no absolute path")
+        raise ValueError(f"{path!r} is not an absolute path")
     return path
 
 

@@ -14,8 +14,8 @@ _WRITABLE = "Mount the file system writable; see why it is not (dmesg, /etc/fsta
 _RESOLUTIONS = {
     errno.EACCES: _AS_ROOT,
     errno.EPERM: f"{_AS_ROOT} As root: see whether the file is immutable (lsattr).",
-    errno.ENOSPC: "Make room on that file system.",
-    errno.EDQUOT: "Make room on that file system, or raise the quota.",
+    errno.ENOSPC: "Free some space on that file system.",
+    errno.EDQUOT: "Free some space on that file system, or raise the quota.",
     errno.EROFS: _WRITABLE,
     errno.EIO: "The disk or the kernel failed: see what dmesg says before anything else.",
 }

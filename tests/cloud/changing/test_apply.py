@@ -208,8 +208,8 @@ def test_a_nova_that_moved(cells: Cells) -> None:
     assert killed(cells.apply, points // 2)
     here = connection(*HERE[:2], MOVED)
     note = (
-        "journal 0002: nova was at http://127.0.0.1/compute and is at https://api.example/compute, "
-        "in the same region"
+        "journal 0002: nova's endpoint was http://127.0.0.1/compute and is "
+        "https://api.example/compute now, in the same region"
     )
     finished = finish(here, cells.ledger)
     assert finished is not None

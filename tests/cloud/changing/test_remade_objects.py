@@ -100,9 +100,9 @@ def test_a_flavor_that_was_made_anew(cloud: Cloud, discard: bool) -> None:
         f"GET {FLAVOR}/os-flavor-access"
     ]
     cloud.api.asked.clear()
-    other = "the flavor gpu is f2 and not f1, which was changed here: nothing of it is put back"
+    other = "the flavor gpu is now f2, not f1, which Wholecard changed: nothing of it is restored"
     assert cloud.rollback(discard_edits=discard) == (
-        other, other, "flavor gpu stays: it is f2 and not f1, which was made here",
+        other, other, "flavor gpu stays: its id is f2, not f1, which Wholecard created",
     )  # fmt: skip
     assert not [each for each in cloud.api.asked if "/f2" in each and not each.startswith("GET")]
     assert (cloud.writes, cloud.state) == ([], "clean")
@@ -114,9 +114,9 @@ def test_an_aggregate_that_was_made_anew(cloud: Cloud) -> None:
     cloud.apply(CreateAggregate("gpu"), metadata, AddHosts("gpu", (("idle", None, "member"),)))
     cloud.aggregates = [aggregate(2, {**MADE, "k": "v"}, "idle")]
     cloud.api.asked.clear()
-    other = "the aggregate gpu is 2 and not 1, which was changed here: nothing of it is put back"
+    other = "the aggregate gpu is now 2, not 1, which Wholecard changed: nothing of it is restored"
     assert cloud.rollback() == (
-        other, other, "aggregate gpu stays: it is 2 and not 1, which was made here",
+        other, other, "aggregate gpu stays: its id is 2, not 1, which Wholecard created",
     )  # fmt: skip
     assert not [each for each in cloud.api.asked if each.startswith("POST /compute")]
     assert cloud.state == "clean"
@@ -129,7 +129,7 @@ def test_finishing_on_a_flavor_that_was_made_anew(cloud: Cloud) -> None:
     with pytest.raises(CloudError):
         cloud.apply(SetExtraSpecs("gpu", (("k", None, "v"),)))
     cloud.flavors = anew(cloud.flavors)
-    with pytest.raises(GoneError, match="is f2 and not f1"):
+    with pytest.raises(GoneError, match="is now f2, not f1"):
         finish(connect("test", cloud.api.clouds, timeout=5), cloud.ledger)
     assert (cloud.rollback(), cloud.state) == ((), "clean")
 
@@ -161,7 +161,9 @@ def test_two_images_without_an_id(cloud: Cloud, tmp_path: Path) -> None:
     upload(cloud, tmp_path, {"id": "i2"})
     log = cloud.ledger.folder / "0001/log.jsonl"
     log.write_text(log.read_text().replace(', "id": "i1"', ""))
-    assert cloud.rollback() == ("images i stay (i1, i2): which of them was made here is not known",)
+    assert cloud.rollback() == (
+        "images i stay (i1, i2): it is not known which of them Wholecard made",
+    )
     assert (cloud.writes, cloud.state) == ([], "clean")
 
 

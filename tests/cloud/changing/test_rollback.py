@@ -36,7 +36,7 @@ def test_a_zone_stays(cloud: Cloud) -> None:
     changes = (("availability_zone", None, "z"), ("k", None, "v"))
     cloud.apply(SetAggregateMetadata("gpu", changes))
     assert cloud.rollback() == (
-        "aggregate gpu keeps its availability zone z: nova takes none away",
+        "aggregate gpu keeps its availability zone z: nova cannot remove a zone",
     )
     assert cloud.aggregates[0]["metadata"] == {**MADE, "availability_zone": "z"}
     assert cloud.state == "clean"
@@ -66,7 +66,7 @@ def test_an_image_that_is_gone(cloud: Cloud) -> None:
     cloud.apply(change)
     cloud.images = []
     cloud.api.answers[f"PATCH {IMAGES}/i1"] = (404, {"message": "No image found"})
-    assert cloud.rollback() == ("the image i is gone: nothing of it is put back",)
+    assert cloud.rollback() == ("the image i is gone: nothing of it is restored",)
     assert cloud.state == "clean"
 
 
@@ -78,7 +78,7 @@ def test_a_project_that_is_gone(cloud: Cloud) -> None:
     )
     said = {"badRequest": {"code": 400, "message": "Project ID P is not a valid project."}}
     cloud.api.answers[f"GET {QUOTA}"] = cloud.api.answers[f"PUT {QUOTA}"] = (400, said)
-    assert cloud.rollback() == ("the project P is gone: nothing of it is put back",)
+    assert cloud.rollback() == ("the project P is gone: nothing of it is restored",)
     assert (cloud.traits, cloud.state) == ([], "clean")
 
 
@@ -112,7 +112,9 @@ def test_what_may_pass_stops(cloud: Cloud, status: int) -> None:
 def test_quotas_are_never_unset(cloud: Cloud) -> None:
     """nova unsets a project's quotas with those of its users: what was default is set instead."""
     cloud.apply(SetQuota("p", "P", True, (("cores", "20", "40"),)))
-    assert cloud.rollback() == ("quotas of p: cores set to what the defaults were, and not unset",)
+    assert cloud.rollback() == (
+        "quotas of p: cores set to the former default values; nova cannot unset single quotas",
+    )
     assert cloud.writes == [f"PUT {QUOTA}"] * 2
     assert cloud.quota == {"cores": 20, "ram": 100}
 
@@ -121,8 +123,8 @@ def test_quotas_are_never_unset(cloud: Cloud) -> None:
     ("there", "note"),
     [
         (flavor("f1"), None),
-        (flavor("f1", "Team X's"), "it is not wholecard's"),
-        (flavor("f2"), "it is f2 and not f1, which was made here"),
+        (flavor("f1", "Team X's"), "Wholecard did not make it"),
+        (flavor("f2"), "its id is f2, not f1, which Wholecard created"),
         ({**flavor("f1"), "extra_specs": {"mine": "1"}}, "somebody set mine on it"),
     ],
 )
@@ -140,7 +142,7 @@ def test_a_flavor_that_others_use_stays(cloud: Cloud) -> None:
     create = CreateFlavor("gpu", 1024, 1, 1, public=False)
     cloud.apply(create, GiveFlavor("gpu", (("ours", None, "yes"),)))
     cloud.access.append("theirs")
-    assert cloud.rollback() == ("flavor gpu stays: somebody let theirs use it",)
+    assert cloud.rollback() == ("flavor gpu stays: somebody gave theirs access to it",)
     assert (cloud.access, cloud.writes) == (["theirs"], [])
 
 
@@ -171,7 +173,7 @@ def test_others_flavors_keep_their_extra_specs(cloud: Cloud) -> None:
     cloud.apply(SetExtraSpecs("gpu", changes))
     cloud.flavors = [{**flavor("f2", "Team X's"), "extra_specs": {"k": "v"}}]
     assert cloud.rollback() == (
-        "the flavor gpu is not wholecard's any more: nothing of it is put back",
+        "the flavor gpu is no longer marked as made by Wholecard: nothing of it is restored",
     )
     assert cloud.writes == []
 
@@ -180,8 +182,8 @@ def test_others_flavors_keep_their_extra_specs(cloud: Cloud) -> None:
     ("there", "note"),
     [
         (aggregate(1, MADE), None),
-        (aggregate(2, {"availability_zone": "z"}), "it is not wholecard's"),
-        (aggregate(2, MADE), "it is 2 and not 1, which was made here"),
+        (aggregate(2, {"availability_zone": "z"}), "Wholecard did not make it"),
+        (aggregate(2, MADE), "its id is 2, not 1, which Wholecard created"),
         (aggregate(1, MADE, "h"), "it has h"),
     ],
 )

@@ -101,7 +101,7 @@ def test_nobody_there(tmp_path: Path) -> None:
         "clouds: {a: {auth: {auth_url: 'http://127.0.0.1:1/v3', username: u, password: s3cret,"
         " project_name: p, user_domain_id: default, project_domain_id: default}}}"
     )
-    with pytest.raises(CloudError, match="answers there"):
+    with pytest.raises(CloudError, match="answers at this address"):
         connect("a", file, timeout=2)
 
 

@@ -441,7 +441,7 @@ def test_hosts_that_are_not_shown(api: Api) -> None:
     offer(api)
     api.answers |= dict.fromkeys(ADMINS, NOT_ALLOWED)
     _, answer = ask(api, G1)
-    assert answer.answer == "No host is known: the cloud shows its hosts to administrators."
+    assert answer.answer == "No host is known: the cloud shows its hosts only to administrators."
 
 
 def test_placement_that_answers_no_question(api: Api) -> None:

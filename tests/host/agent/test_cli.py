@@ -107,7 +107,7 @@ def test_refused(together: Path, agent: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "brief"),
     [
-        (["plan"], "no card named"),
+        (["plan"], "no card is selected"),
         (["plan", "--card", "0000:00:04.0"], "0000:00:04.0 is not a card"),
         (["plan", "--card", "zz"], "is not a PCI address"),
         (["verify"], "nothing is applied"),
@@ -230,10 +230,10 @@ def test_drift(apart: Path, agent: Any) -> None:
     with (apart / "etc/wholecard/bind").open("a") as stream:
         stream.write("0000:09:00.0 1002 5046 vfio-pci\n")
     status, out, _ = agent(apart, "status")
-    assert (status, "since:       2 of 9 things differ" in out) == (1, True)
+    assert (status, "changed:     2 of 9 things since apply" in out) == (1, True)
     assert "    +0000:09:00.0 1002 5046 vfio-pci" in out
     agent(apart, "rollback", "--discard-edits")
-    assert "Not rebooted since the rollback." not in agent(apart, "status")[1]
+    assert "The host was not rebooted after the rollback." not in agent(apart, "status")[1]
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

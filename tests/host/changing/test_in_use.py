@@ -154,7 +154,7 @@ CASES: list[tuple[dict[str, Leaf], list[tuple[str, str, str]]]] = [
     ),
     (
         {"sys/class/vtconsole/vtcon1/bind": "1\n"},
-        [("WC155", GPU, "the host's console is drawn on it (fb0).")],
+        [("WC155", GPU, "it shows the host's console (fb0).")],
     ),
 ]
 

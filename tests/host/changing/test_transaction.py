@@ -150,7 +150,7 @@ def test_new_kernel_during_apply(node: Node) -> None:
     Path(f"{node.calls}.kill").unlink()
     grow(node.root, {"boot/initrd.img-6.2": "with our hook"})
     outcome = rollback(node.root)
-    assert outcome.notes == ("update-initramfs ran again, for its outputs have changed since",)
+    assert outcome.notes == ("update-initramfs ran again, because its outputs have changed since",)
     (node.root / "boot/initrd.img-6.2").unlink()
     assert node.seen() == before
 
@@ -238,7 +238,7 @@ def test_no_room(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
         return os.statvfs_result(values)
 
     monkeypatch.setattr(os, "statvfs", small)
-    with pytest.raises(WholecardError, match="not enough room") as caught:
+    with pytest.raises(WholecardError, match="not enough free space") as caught:
         node.apply()
     assert "1.0 MiB are needed" in caught.value.details
     assert "100 KiB are free" in caught.value.details
@@ -344,7 +344,7 @@ def test_link_out_of_image(node: Node, tmp_path: Path) -> None:
     shutil.rmtree(node.root / "etc")
     (node.root / "etc").symlink_to(outside)
     node.plan = Plan((PLAN.actions[2],))
-    with pytest.raises(WholecardError, match="leads out of"):
+    with pytest.raises(WholecardError, match="points outside"):
         node.apply()
     assert list(outside.iterdir()) == []
 

@@ -163,7 +163,7 @@ def test_no_card_lists(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         resolve(host, ["0000:00:04.0"])
     assert "0000:01:00 ATI Rage 128 PRO" in caught.value.details
-    with pytest.raises(UsageError, match="no card named"):
+    with pytest.raises(UsageError, match="no card is selected"):
         resolve(host, [])
 
 

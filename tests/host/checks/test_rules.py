@@ -84,7 +84,7 @@ AMD = Cpu(vendor="AuthenticAMD", physical_bits=48)
 
 IOMMU_CASES = [
     Case("WC129", "command line", host(function(GPU), boot=boot(
-        command_line="vfio_iommu_type1.allow_unsafe_interrupts=1")), [WARNING], "nothing needs it"),
+        command_line="vfio_iommu_type1.allow_unsafe_interrupts=1")), [WARNING], "is not needed"),
     Case("WC129", "modprobe.d", host(function(GPU), settings=foreign(
         "/etc/modprobe.d/v.conf", "options vfio_iommu_type1 \\\n allow_unsafe_interrupts=Y\n")),
         [WARNING], "/etc/modprobe.d/v.conf"),
@@ -333,7 +333,7 @@ MEMORY_CASES = [
         desired=slots(4)),
     Case("WC123", "and on Intel not", host(
         *(function(f"0000:{bus:02x}:00.0", bars=(32 * GIB,)) for bus in (1, 2, 3, 4))),
-        [WARNING], "A server with 2 cards", slots(4)),
+        [WARNING], "A guest with 2 cards", slots(4)),
     Case("WC124", "AMD, 1.5 TiB", host(function(GPU), cpu=AMD, memory=Memory(1536 * GIB)),
         [NOTE], "1.5 TiB"),
     Case("WC124", "AMD, 768 GiB", host(function(GPU), cpu=AMD, memory=Memory(768 * GIB))),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Written by Wholecard; `wholecard-host rollback` takes it back.
+# Written by Wholecard; `wholecard-host rollback` removes it.
 # Gives the functions in /etc/wholecard/bind to their driver before udev loads any other.
 # init-top runs in tsort's order, which takes scripts without needs by name: 00- is before udev.
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Written by Wholecard; `wholecard-host rollback` takes it back.
+# Written by Wholecard; `wholecard-host rollback` removes it.
 # Puts the drivers and the table of functions into the initramfs.
 set -e
 

@@ -57,8 +57,8 @@ def test_planned(node: Node) -> None:
     ]
     assert str(Plan(actions[3:])) == (
         f"1. bind-driver {AUDIO}\n"
-        "   why:  vfio-pci gets the function now, not at the next boot.\n"
-        "   undo: give it back to snd_hda_intel\n"
+        "   why:  vfio-pci binds the function now, not only at the next boot.\n"
+        "   undo: bind it to snd_hda_intel again\n"
         f"   {AUDIO} 8086:293e: snd_hda_intel -> vfio-pci (driver_override, until reboot)"
     )
 
@@ -87,7 +87,7 @@ def test_needs_iommu(node: Node) -> None:
     """Nothing is bound where the IOMMU is off."""
     host = inspect(node.root)
     host = dataclasses.replace(host, iommu=dataclasses.replace(host.iommu, on=False))
-    with pytest.raises(RefusedError, match="before the IOMMU is on") as caught:
+    with pytest.raises(RefusedError, match="the IOMMU is off") as caught:
         plan_now(host, card(host))
     assert [finding.rule for finding in caught.value.findings] == ["WC101"]
 
@@ -164,7 +164,7 @@ def test_after_reboot(node: Node) -> None:
     before = snapshot(node.root)
     outcome = rollback(node.root)
     assert snapshot(node.root) == before
-    assert f"{AUDIO} was bound in an earlier boot: nothing to give back" in outcome.notes
+    assert f"{AUDIO} was bound in an earlier boot: nothing to undo" in outcome.notes
 
 
 def test_finished_in_another_boot(node: Node) -> None:
@@ -179,7 +179,7 @@ def test_finished_in_another_boot(node: Node) -> None:
     finish(node.root)
     outcome = rollback(node.root)
     assert driver_of(node.root, AUDIO) == SOUND
-    assert f"{GPU} was bound in an earlier boot: nothing to give back" in outcome.notes
+    assert f"{GPU} was bound in an earlier boot: nothing to undo" in outcome.notes
 
 
 LoadModuleThatFails = Action("load-module", "x", "", LoadModule("x"), "")
@@ -259,7 +259,7 @@ def test_refused_in_use(node: Node) -> None:
     node.apply()
     grow(node.root, opened)
     before = snapshot(node.root)
-    with pytest.raises(RefusedError, match="given back is in use"):
+    with pytest.raises(RefusedError, match="unbind a function that is in use"):
         rollback(node.root)
     assert snapshot(node.root) == before
     assert node.status()["state"] == "applied"
@@ -284,7 +284,7 @@ def test_agent(
     grow(apart, with_groups(bare(APART), GROUPS_APART))
     arguments = ["plan", "--root", str(apart), "--card", "0000:01:00.0", "--now"]
     assert main(arguments) == UsageError.exit_code
-    assert "--now is for the running host" in capsys.readouterr().err
+    assert "--now works only on the running host" in capsys.readouterr().err
     running = Path("/proc/sys/kernel/random/boot_id").read_text()
     grow(apart, {"proc/sys/kernel/random/boot_id": running})
     assert main(arguments) == 0

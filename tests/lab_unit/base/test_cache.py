@@ -188,8 +188,8 @@ def test_lock_that_is_held_is_an_error_in_the_end(tmp_path: Path) -> None:
     lock = tmp_path / "up.lock"
     with (
         cache.locked(lock, "the first"),
-        pytest.raises(LabError, match="another `lab up` is at work") as caught,
-        cache.locked(lock, "another `lab up` is at work", timeout=0),
+        pytest.raises(LabError, match="another `lab up` is running") as caught,
+        cache.locked(lock, "another `lab up` is running", timeout=0),
     ):
         pytest.fail("the lock was held twice")
     assert str(lock) in caught.value.details

@@ -54,13 +54,13 @@ def test_a_refusal_has_its_cause() -> None:
         assert not dataclasses.replace(record, findings=findings).as_it_should_be
 
 
-def test_functions_of_different_cards_are_told() -> None:
-    """WC403 does not spoil a proof, for nova cannot keep a card together; it is shown beside it."""
-    torn = Finding("WC403", "card 1", Severity.WARNING, "from two slots")
-    record = demos.proved((torn,))
-    assert record.as_it_should_be
+def test_functions_of_different_cards_prove_nothing() -> None:
+    """A server whose functions come from two cards (WC403) is not proved."""
+    split = Finding("WC403", "card 1", Severity.ERROR, "from two slots")
+    record = demos.proved((split,))
+    assert not record.as_it_should_be
     assert "WC403" in proof_text(record)
-    assert "proved:" in proof_text(record)
+    assert "proved:" not in proof_text(record)
 
 
 def test_numbers_have_no_evidence() -> None:
@@ -90,7 +90,8 @@ def seen(address: str, ids: str, driver: str | None = None) -> ProofFunction:
     return ProofFunction(address, (address,), vendor, device, "030000", "", "", driver, 0, bars)
 
 
-GPU, AUDIO = emulated_gpu.GPU_IN_GUEST, emulated_gpu.AUDIO_IN_GUEST
+GPU = emulated_gpu.GPU_IN_GUEST
+AUDIO = ExpectedFunction("8086", "293e", driver="snd_hda_intel", name="audio")
 
 
 def test_rows_of_two_cards() -> None:
@@ -139,9 +140,13 @@ def test_proof_of_two_cards() -> None:
     ]
 
 
-def test_proof_of_a_whole_card() -> None:
+def test_proof_of_two_functions_of_a_card() -> None:
     """Two functions of one slot are one card."""
-    assert proof_text(demos.whole()).splitlines()[-1] == "proved: 2 functions from 1 card(s)"
+    audio = ProofRow(
+        "audio", "8086:293e", "0000:01:00.1", "0000:06:02.0", "snd_hda_intel", "16 KiB"
+    )
+    record = dataclasses.replace(demos.proved(), rows=(demos.row(1), audio))
+    assert proof_text(record).splitlines()[-1] == "proved: 2 functions from 1 card(s)"
 
 
 def test_proof_with_findings_proves_nothing() -> None:
@@ -165,8 +170,7 @@ def provider(name: str, *inventories: tuple[str, int, int, int]) -> ResourceProv
 
 
 def card(slot: str, used: int = 0) -> list[ResourceProvider]:
-    return [provider(f"gpu-01_{slot}.0", (emulated_gpu.GPU_CLASS, 1, 0, used)),
-            provider(f"gpu-01_{slot}.1", (emulated_gpu.AUDIO_CLASS, 1, 0, 0))]  # fmt: skip
+    return [provider(f"gpu-01_{slot}.0", (emulated_gpu.GPU_CLASS, 1, 0, used))]
 
 
 ROOT = provider("gpu-01", ("VCPU", 8, 0, 3))
@@ -183,15 +187,12 @@ FREE = [ROOT, *card("0000:01:00"), *card("0000:02:00")]
         (FREE[:-1], False),
         ([*FREE, *card("0000:03:00")], False),
         ([ROOT, *card("0000:01:00", used=1), *card("0000:02:00")], False),
-        ([*FREE[:-1], provider("x", (emulated_gpu.AUDIO_CLASS, 1, 1, 0))], False),
-        (
-            [provider("x", (emulated_gpu.GPU_CLASS, 2, 0, 0), (emulated_gpu.AUDIO_CLASS, 3, 1, 0))],
-            True,
-        ),
+        ([*FREE[:-1], provider("x", (emulated_gpu.GPU_CLASS, 1, 1, 0))], False),
+        ([provider("x", (emulated_gpu.GPU_CLASS, 3, 1, 0))], True),
     ],
 )
 def test_all_free(providers: list[ResourceProvider], free: bool) -> None:
-    """The cards are free when Placement has two free units of each of their functions, wherever."""
+    """The cards are free when Placement has two free units of their class, wherever."""
     assert all_free(providers) is free
 
 

@@ -237,20 +237,19 @@ def test_limits_of_cards_need_unified_limits() -> None:
     [
         ("33", {"quotas": LIMIT}, None,
          ["quotas.p: the limit of h100 has no effect; nova counts cards since 2026.2, and this is "
-          "2026.1: it is left out"]),
+          "2026.1: it is skipped"]),
         ("33", {"quotas": LIMIT, "quota_driver": "unified"}, "nova.quota.UnifiedLimitsDriver",
          ["quotas.p: the limit of h100 has no effect; nova counts cards since 2026.2, and this is "
-          "2026.1: it is left out"]),
+          "2026.1: it is skipped"]),
         ("34", {"quotas": LIMIT, "quota_driver": "db"}, "nova.quota.DbQuotaDriver",
          ["quotas.p: the limit of h100 has no effect; the quota driver db counts only instances, "
-          "cores and memory: it is left out"]),
+          "cores and memory: it is skipped"]),
         ("34", {"quotas": LIMIT, "nova": {"pci_in_placement": False}}, None,
          ["quotas.p: the limit of h100 has no effect; nova counts cards only in Placement, "
-          "and pci_in_placement is off: it is left out"]),
+          "and pci_in_placement is off: it is skipped"]),
         ("27", {"quota_driver": "unified"}, None,
          ["quota_driver: nova of 2023.1 has no unified limits; nova has them since 2023.2 (nova "
-         "28): it "
-          "is left out"]),
+         "28): it is skipped"]),
         ("32", {"nova": {"enabled_filters": ["ComputeFilter", "OurOwn"]}}, None,
          ["nova has no filter OurOwn; nova-scheduler does not start unless available_filters names "
           "it"]),
@@ -310,15 +309,15 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Host], str, dict[str, A
     ("audio alone", {"h": {"match": [{"vendor": "10de", "product": "22ba"}]}}, FACTS, "34", {},
      "is not a display or accelerator"),
     ("a companion that is none", {"h": {**GPU, "companion": True}}, FACTS, "34", {},
-     "is a card's own function"),
+     "is the card's main function"),
     ("the BMC", {"h": {"match": [{"vendor": "1a03"}]}}, {"a": ONLY_BMC}, "34", {},
      "stays with the host"),
     ("ids of the boot display", {"h": {**RTXS, "select": "ids"}}, {"a": ONE_OF_TWO}, "34", {},
      "select: ids would give 0000:41:00.0"),
     ("a PF by address before Ocata", {"h": {**GPU, "select": "address"}}, FACTS, "newton", {},
      "cannot give 0000:19:00.0 on gpu-01 by its address"),
-    ("a PF with VFs", {"h": GPU}, {"a": PF_WITH_VFS}, "34", {}, "has VFs, so it cannot be given "
-     "whole"),
+    ("a PF with VFs", {"h": GPU}, {"a": PF_WITH_VFS}, "34", {}, "has VFs, so a guest cannot get "
+        "it as a whole"),
     ("a PF and its VF", {"h": GPU, "v": PARTS}, {"a": PF_AND_VF}, "34", {}, "and cards.v gives "
      "its VF"),
     ("a wide domain", {"h": GPU}, {"a": VMD}, "34", {}, "nova cannot give 10000:41"),

@@ -43,13 +43,13 @@ JUDGED = [
         [
             "site.yaml:2:53: cards.h.resource_class: nova of yoga does not have it; nova has it "
             "since "
-            "zed (nova 26): leave it out, or render for zed or later",
+            "zed (nova 26): remove it, or render for zed or later",
             "site.yaml:2:79: cards.h.one_time_use: nova of yoga does not have it; nova has it "
             "since "
-            "2025.2 (nova 32): leave it out, or render for 2025.2 or later",
+            "2025.2 (nova 32): remove it, or render for 2025.2 or later",
             "site.yaml:4:8: nova.report_in_placement: nova of yoga does not have it; nova has it "
             "since "
-            "zed (nova 26): leave it out, or render for zed or later",
+            "zed (nova 26): remove it, or render for zed or later",
             "site.yaml:4:53: nova of yoga has no filter RamFilter, it was removed in train; "
             "nova-scheduler does not start unless available_filters names it: delete it from the "
             "list",
@@ -63,9 +63,10 @@ JUDGED = [
         [
             "site.yaml:2:53: cards.h.managed: nova of 2024.2 does not have it; nova has it since "
             "2025.1 "
-            "(nova 31): leave it out, or render for 2025.1 or later",
-            "site.yaml:3:46: gpu-01 should have 9 of h, and has 8 by its facts; correct the "
-            "number, or look for the card on the host",
+            "(nova 31): remove it, or render for 2025.1 or later",
+            "site.yaml:3:46: gpu-01 should have 9 of h, but its facts show 8; correct the "
+            "number in the site file; if a card is missing on the host, inspect the host again; "
+            "to give only some cards, list them by address",
         ],
         [],
     ),
@@ -73,8 +74,8 @@ JUDGED = [
         "what nova makes of the facts", "32", CARD % "",
         "hosts: {a: {facts: gpu-01.json}, b: {facts: plain.json}}\n",
         ["site.yaml:2:9: cards.h: nova sees its cards as two types; 0000:19:00.0 on a is type-PF; "
-         "0000:19:00.0 on b is type-PCI: an alias has one device_type. Set SR-IOV the same in "
-         "the firmware setup of all hosts, or make two kinds of it, each with its hosts"],
+         "0000:19:00.0 on b is type-PCI: an alias has one device_type. Set SR-IOV to the same "
+         "value in the firmware setup of all hosts, or write two kinds, each with its hosts"],
         [],
     ),
     (
@@ -89,7 +90,8 @@ JUDGED = [
         "Placement that cannot be tuned", "27", CARD % "", HOST,
         [],
         ["site.yaml:1:1: nova.pci_in_placement: auto means off here, and nova counts cards itself; "
-         "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write false to "
+         "2024.2 is the first release in which Placement can be tuned for 8 cards on a host: "
+         "write false to "
          "turn this warning off"],
     ),
     (
@@ -97,7 +99,8 @@ JUDGED = [
         f"{HOST}nova: {{pci_in_placement: true}}\n",
         [],
         ["site.yaml:4:8: nova.pci_in_placement: requests for several cards may find no host; "
-         "2024.2 is the first whose Placement can be tuned for 8 cards on a host: write auto or "
+         "2024.2 is the first release in which Placement can be tuned for 8 cards on a host: "
+         "write auto or "
          "false, so that nova counts cards itself, or upgrade to 2024.2"],
     ),
     (
@@ -113,7 +116,7 @@ JUDGED = [
         f"{HOST}quotas: {{p: {{cards: {{h: 8}}}}, q: {{cores: 2}}}}\n",
         [],
         ["site.yaml:4:14: quotas.p: the limit of h has no effect; nova counts cards since "
-         "2026.2, and this is 2025.2: it is left out"],
+         "2026.2, and this is 2025.2: it is skipped"],
     ),
 ]  # fmt: skip
 

@@ -111,11 +111,11 @@ OLD_FILTERS = (
         (f"[DEFAULT]\nscheduler_default_filters = {OLD_FILTERS}\n", "WC210", "WC237"),
         ("[filter_scheduler]\nenabled_filter = PciPassthroughFilter\n", "WC214", "WC238"),
         (f"[filter_scheduler]\nenabled_filter = a\n{FILTERS}\n", "WC214", "set already"),
-        ("[DEFAULT]\nreport_in_placement = true\n", "WC213", "cannot be taken back"),
-        ("[pci]\nreport_in_placment = true\n", "WC214", "cannot be taken back"),
-        ("[pci ]\nx = 1\nreport_in_placement = true\n", "WC204", "cannot be taken back"),
-        ("[pci]\nx = 1\n report_in_placement = true\n", "WC205", "cannot be taken back"),
-        ("[DEFAULT]\npci_in_placement = true\n", "WC213", "every compute has to report"),
+        ("[DEFAULT]\nreport_in_placement = true\n", "WC213", "cannot be turned off again"),
+        ("[pci]\nreport_in_placment = true\n", "WC214", "cannot be turned off again"),
+        ("[pci ]\nx = 1\nreport_in_placement = true\n", "WC204", "cannot be turned off again"),
+        ("[pci]\nx = 1\n report_in_placement = true\n", "WC205", "cannot be turned off again"),
+        ("[DEFAULT]\npci_in_placement = true\n", "WC213", "every nova-compute has to report"),
         ('[pci]\npci_passthrough_whitelist = {"vendor_id": "10de", "prodct": "2330"}\n',
          "WC213", "WC220"),
         ("[pci]\npci_passthrough_whitelist = {'vendor_id': '10de'}\n", "WC213", "WC217"),
@@ -128,7 +128,7 @@ def test_what_counts_for_nothing_is_not_woken(text: str, rule: str, why: str) ->
     """An option that nova passes over is not brought to count with a value that does harm."""
     found = service(text, None)
     (said,) = [each.finding for each in lint([found]) if each.finding.rule == rule]
-    assert "begins to count: " in said.fix
+    assert "then takes effect: " in said.fix
     assert why in said.fix
     assert fixed([found], lint).texts == {}
 

@@ -23,7 +23,7 @@ from wholecard.core.releases import RELEASES
 from wholecard.nova.lint import Facts, Service, lint
 from wholecard.nova.lint.fixes import fixed
 from wholecard.nova.lint.output.github import to_github
-from wholecard.nova.lint.output.plain_json import to_json
+from wholecard.nova.lint.output.plain_data import to_text
 from wholecard.nova.lint.output.sarif import to_sarif
 from wholecard.nova.options import ALIAS_KEYS, DEVICE_SPEC_KEYS, OPTIONS, ROLES
 
@@ -121,7 +121,7 @@ def check(data: list[bytes], roles: list[Any], major: int, on: list[str]) -> Non
         for n, (text, role) in enumerate(zip(data, roles, strict=True))
     ]
     diagnostics = lint(services)
-    for write in (to_json, to_sarif, to_github):
+    for write in (lambda found: to_text(found, "json"), to_sarif, to_github):
         write(diagnostics).encode()
     files_ = {file.path: file for service in services for file in service.conf.files}
     for diagnostic in diagnostics:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from sarif_pydantic import Sarif
 from support.lint_hosts import service
 from wholecard.nova.lint import lint
 from wholecard.nova.lint.output.github import to_github
-from wholecard.nova.lint.output.plain_json import to_json
+from wholecard.nova.lint.output.plain_data import to_data, to_text
 from wholecard.nova.lint.output.sarif import to_sarif
 from wholecard.nova.lint.output.text import show
 
@@ -66,7 +67,7 @@ def test_sarif_says_where() -> None:
 def test_nothing_wrong_is_a_whole_document() -> None:
     """Without diagnostics SARIF and JSON are whole, and GitHub is told nothing."""
     assert json.loads(to_sarif([]))["runs"][0]["results"] == []
-    assert json.loads(to_json([])) == {
+    assert to_data([]) == {
         "findings": [], "counts": {"error": 0, "warning": 0, "note": 0},
     }  # fmt: skip
     assert to_github([]) == ""
@@ -74,7 +75,7 @@ def test_nothing_wrong_is_a_whole_document() -> None:
 
 def test_json_has_all_fields() -> None:
     """A finding in JSON has the fields of every finding, its place, its roles, and if it mends."""
-    (first, *_) = json.loads(to_json(lint([service(WRONG, "compute")])))["findings"]
+    (first, *_) = to_data(lint([service(WRONG, "compute")]))["findings"]
     assert list(first) == [
         "rule", "subject", "severity", "message", "fix", "file", "line", "column", "length",
         "roles", "fixable",
@@ -93,7 +94,14 @@ def test_github_is_escaped() -> None:
     )
 
 
-@pytest.mark.parametrize("write", [to_json, to_sarif, to_github])
+@pytest.mark.parametrize(
+    "write",
+    [
+        to_sarif,
+        to_github,
+        *(partial(to_text, format_name=name) for name in ("json", "yaml", "csv")),
+    ],
+)
 def test_odd_bytes_can_be_written(write: Any) -> None:
     """Bytes that are no UTF-8 and signs that a terminal obeys come out as a replacement."""
     diagnostics = lint(

@@ -61,7 +61,7 @@ def test_the_place(text: str, rule: str, line: int, column: int) -> None:
         ("{\u201ca\u201d: \u201cb\u201d}", "typographic quotes"),
         ('{"a": "b}', "has no end"),
         ('{a: "b"}', "a key in double quotes"),
-        ('{"a": "b"} x', "something follows"),
+        ('{"a": "b"} x', "more text follows"),
         ('{"a": "b" "c": "d"}', "a comma or the end"),
         ("[" * 100_000, "nested too deeply"),
         ("1" * 5000, "too long"),

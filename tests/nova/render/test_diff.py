@@ -74,8 +74,8 @@ def test_spelling_is_no_change(tmp_path: Path) -> None:
     found = diff("compute", standing(tmp_path, old), new("compute"), LATEST)
     assert "[pci] report_in_placement" not in changed(found)
     assert found.warnings == (
-        "[pci] device_spec: another file has 1 more; nova gives what any of them matches: remove "
-        "there what the site file has",
+        "[pci] device_spec: another file has 1 more, and nova uses all of them. Remove from the "
+        "other file what the site file has",
     )
 
 
@@ -178,7 +178,7 @@ def test_removed_devices(tmp_path: Path, name: str) -> None:
     if bugs is None:
         assert found == ()
         return
-    assert "no server may hold a device that no device_spec matches" in found[0]
+    assert "no server may have a device that no device_spec matches" in found[0]
     assert [int(re.findall(r"has the bug (\d+)", each)[0]) for each in found[1:]] == bugs
 
 
@@ -188,7 +188,7 @@ def test_the_hand_written_line_of_our_file_is_named(tmp_path: Path) -> None:
     ours = new("compute").replace("[pci]\n", f"[pci]\ndevice_spec = {added}\n", 1)
     found = diff("compute", standing(tmp_path, ours), new("compute"), LATEST)
     assert found.warnings == (
-        f"[pci] device_spec: {added} is removed: no server may hold a device that no device_spec "
+        f"[pci] device_spec: {added} is removed: no server may have a device that no device_spec "
         "matches. Remove the servers from those cards before you restart nova-compute",
     )
 

@@ -193,13 +193,13 @@ ONE_USE = PciDeviceSpec("1002", "5046", one_time_use=True)
 TWICE = (PciAlias("card", "1002", "5046"), PciAlias("card", "1002", "5047"))
 MIXED = (PciAlias("card", "1002", "5046"), PciAlias("card", "1002", "5047", "type-PF"))
 REFUSED: list[tuple[str, str, PciConfig, str]] = [
-    ("34", "has several specs, and nova takes one", PciConfig((), TWICE), "two specs and "
+    ("34", "has several specs, but nova accepts only one", PciConfig((), TWICE), "two specs and "
      "Placement"),
     ("34", "needs report_in_placement", PciConfig((), (), False, True), "not reported"),
     ("34", "one_time_use needs", PciConfig((ONE_USE,), (), False, False), "not reported"),
     ("31", "has no one_time_use", PciConfig((ONE_USE,), ()), "too old a release"),
     ("34", "two values of device_type", PciConfig((), MIXED, False, False), "mixed types"),
-    ("34", "resource class alone", PciConfig((), (CLASS_ONLY,), True, False), "no Placement"),
+    ("34", "only a resource class", PciConfig((), (CLASS_ONLY,), True, False), "no Placement"),
     ("26", "has no resource_class in alias", PciConfig((), (CLASS_ONLY,)), "too old for aliases"),
     ("16", "has no numa_policy", PciConfig((), TWICE[:1]), "no policies before Queens"),
     ("22", "no NUMA policy socket",

@@ -43,7 +43,7 @@ class CloudIdentity:
         """What to tell where nova is at another address of the same region than it was."""
         if self.compute == here.compute:
             return None
-        return f"nova was at {self.compute} and is at {here.compute}, in the same region"
+        return f"nova's endpoint was {self.compute} and is {here.compute} now, in the same region"
 
 
 def cloud_identity(conn: Connection) -> CloudIdentity:

@@ -94,9 +94,11 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
     ((keystone.ConnectTimeout, requests.exceptions.Timeout),
      ("no answer in time", "Check that the service runs and is not overloaded.")),
     ((keystone.ConnectFailure, requests.exceptions.ConnectionError),
-     ("nothing answers there", "Check that the service runs and its address is right.")),
+     ("no service answers at this address", "Check that the service runs, and its address in "
+         "Keystone's catalog.")),
     ((keystone.DiscoveryFailure,),
-     ("no service with this API answers there", "Check that the service runs at its URL.")),
+     ("no service with this API answers at this address", "Check that the service runs at its "
+         "URL.")),
     ((keystone.MissingRequiredOptions, keystone.MissingAuthPlugin),
      ("the credentials are incomplete", "Complete the cloud's entry in clouds.yaml.")),
     ((sdk.EndpointNotFound, keystone.EndpointNotFound),
@@ -107,9 +109,9 @@ _BY_STATUS = {
     400: ("the request was refused", "The details have the reason."),
     401: ("the credentials were refused", "Check the cloud's entry in clouds.yaml."),
     403: ("it is not allowed", "Use a user with the role for it, or raise the quota."),
-    404: ("it does not exist", "It was deleted meanwhile, or its name or id is wrong."),
-    409: ("it conflicts with the current state", "Look at that state and try again."),
-    413: ("it is too large, or over quota", "Raise the quota or ask for less."),
+    404: ("it does not exist", "It was deleted in the meantime, or its name or id is wrong."),
+    409: ("it conflicts with the current state", "Check that state and try again."),
+    413: ("it is too large, or over quota", "Raise the quota or request less."),
 }
 
 

@@ -135,7 +135,10 @@ class SetAggregateMetadata(AggregateValues):
             _set_metadata(conn, aggregate.id, {ZONE: state[ZONE]})
         elif ZONE in state and ZONE in aggregate.metadata:
             kept = aggregate.metadata[ZONE]
-            return f"aggregate {self.name} keeps its availability zone {kept}: nova takes none away"
+            return (
+                f"aggregate {self.name} keeps its availability zone {kept}: nova cannot remove a "
+                "zone"
+            )
         return None
 
 

@@ -247,7 +247,7 @@ def _why_in_use(conn: Connection, flavor: Flavor) -> str | None:
         return f"somebody set {', '.join(sorted(flavor.extra_specs))} on it"
     having = () if flavor.public else _projects(conn, flavor.id)
     projects = [project for project in having if not _is_gone(conn, project)]
-    return f"somebody let {', '.join(projects)} use it" if projects else None
+    return f"somebody gave {', '.join(projects)} access to it" if projects else None
 
 
 def _projects(conn: Connection, flavor_id: str) -> tuple[str, ...]:

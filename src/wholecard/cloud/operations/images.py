@@ -80,7 +80,7 @@ class UploadImage(Creation):
         """Upload it; its id, None where another upload of it was there or came to its end."""
         desired = ImageSpec(self.name, Path(self.file), dict(self.properties), self.disk_format)
         if file_sha256(desired.file) != self.sha256:
-            brief = f"{self.file} is not what it was when the plan was made"
+            brief = f"{self.file} was changed since the plan was made"
             raise CloudError(brief, resolution="Plan again, or roll back.")
         image_id, uploaded = ensure_image(conn, desired)
         return image_id if uploaded else None
@@ -99,7 +99,7 @@ class UploadImage(Creation):
         images = self._ours(conn)
         if made is None and len(images) > 1:
             ids = ", ".join(sorted(image.id for image in images))
-            return f"images {self.name} stay ({ids}): which of them was made here is not known"
+            return f"images {self.name} stay ({ids}): it is not known which of them Wholecard made"
         for image in images:
             stays = f"image {self.name} stays ({image.id}): "
             if made not in (None, image.id):
@@ -193,7 +193,7 @@ def ensure_image(
             raise ImageConflictError(
                 f"the image {desired.name} exists and differs",
                 f"image {image.id}\n" + "\n".join(lines),
-                "Name the image otherwise, or delete that one if nobody uses it.",
+                "Give the image another name, or delete that image if nobody uses it.",
             )
         status = str(image.status)
         if status in _ON_ITS_WAY:

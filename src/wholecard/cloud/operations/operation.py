@@ -47,7 +47,7 @@ class CloudOperation(Operation[Connection]):
                 }
                 return self.give_back(conn, step, wrong) if wrong else None
         except GoneError as gone:
-            return f"{gone.brief}: nothing of it is put back"
+            return f"{gone.brief}: nothing of it is restored"
         except CloudError as error:
             # What may pass keeps the journal for the next rollback; what lasts does not stop it.
             if not error.lasting:

@@ -35,9 +35,9 @@ def own_id(marked: Marked | None) -> str | None:
 def why_not_ours(marked: Marked, made: str | None) -> str | None:
     """Why it is not the one that was made here; `made` is that one's id, where it is known."""
     if not marked.ours:
-        return "it is not wholecard's"
+        return "Wholecard did not make it"
     if made not in (None, marked.id):
-        return f"it is {marked.id} and not {made}, which was made here"
+        return f"its id is {marked.id}, not {made}, which Wholecard created"
     return None
 
 
@@ -48,9 +48,9 @@ def required(marked: Object | None, what: str, holder: str | None) -> Object:
     """
     if marked is None:
         raise GoneError(f"the {what} is gone", resolution="See who deleted it.")
-    wrong = "" if marked.ours else "not wholecard's any more"
+    wrong = "" if marked.ours else "no longer marked as made by Wholecard"
     if marked.ours and holder not in (None, marked.id):
-        wrong = f"{marked.id} and not {holder}, which was changed here"
+        wrong = f"now {marked.id}, not {holder}, which Wholecard changed"
     if wrong:
         raise GoneError(f"the {what} is {wrong}", resolution="See who made the new one.")
     return marked

@@ -79,7 +79,10 @@ class SetQuota(Values):
         sdk.raise_from_response(answer)
         if self.default and state.items() <= self.state_before.items():
             names = ", ".join(sorted(quotas))
-            return f"quotas of {self.name}: {names} set to what the defaults were, and not unset"
+            return (
+                f"quotas of {self.name}: {names} set to the former default values; nova cannot "
+                "unset single quotas"
+            )
         return None
 
 

@@ -82,7 +82,7 @@ class SetHostTraits(Values):
         return "\n".join(
             f"openstack resource provider trait set {' '.join(words)} {self.provider}"
             f"  # {self.host}, {comment}"
-            for words, comment in ((added, "beside those it has"), (removed, "without these"))
+            for words, comment in ((added, "added to those it has"), (removed, "without these"))
             if words
         )
 
@@ -115,7 +115,8 @@ class SetHostTraits(Values):
     def _gone(self) -> GoneError:
         return GoneError(
             f"the provider of {self.host} is gone from Placement",
-            resolution="See whether the host is to come back, and plan again.",
+            resolution="If the host will return, wait until Placement has its provider. Then plan "
+            "again.",
         )
 
     @property

@@ -107,7 +107,7 @@ def wait_for_providers(
         probe,
         timeout,
         interval=1.0,
-        last=lambda: providers_text(seen) or "Placement has no provider at all.",
+        last=lambda: providers_text(seen) or "Placement has no provider.",
         resolution="See nova-compute's log: its device_spec must match the host's functions, and "
         "report_in_placement must be set.",
     )

@@ -91,9 +91,9 @@ def _checked(
         "WC337",
         f"flavor {name}",
         Severity.WARNING,
-        f"It needs {most} address bits for its cards and RAM, and not every host with such cards "
-        f"has more than {_widest(needs, None)}.",
-        "Ask for fewer cards or less RAM in one server.",
+        f"It needs {most} address bits for its cards and RAM, but some hosts with such cards have "
+        f"only {_widest(needs, None)}.",
+        "Give the flavor fewer cards or less RAM.",
     )
     return Width(specs, (finding,))
 
@@ -104,11 +104,11 @@ def _without_width(name: str, needs: list[_Need]) -> Finding:
         "WC337",
         f"flavor {name}",
         Severity.WARNING,
-        f"Its cards need a window of {size_text(window)} in the guest, and nova has {_MODE} only "
+        f"Its cards need a window of {size_text(window)} in the guest, but nova has {_MODE} only "
         f"since {Capability.GUEST_ADDRESS_WIDTH.series}: the guest does not see all of their "
         "memory.",
-        "Set [libvirt] cpu_mode = host-passthrough on the hosts, whose QEMU then shows the host's "
-        "own width, or give a server fewer cards.",
+        "Set [libvirt] cpu_mode = host-passthrough on the hosts, so that QEMU shows the host's "
+        "own width to guests; or give the flavor fewer cards.",
     )
 
 
@@ -118,9 +118,10 @@ def _unknown(name: str, flavor: SiteFlavor) -> Finding:
         "WC337",
         f"flavor {name}",
         Severity.NOTE,
-        f"No facts of a host with {cards} are known: whether a guest sees all of their memory "
-        "is not known, and no address width is set.",
-        "Name the facts of such a host in the site file, or the width on the flavor (maxphysaddr).",
+        f"No facts of a host with {cards} are known. So it was not checked whether a guest can "
+        "map all of their memory, and no address width is set.",
+        "Name the facts of such a host in the site file, or set maxphysaddr and maxphysaddr_bits "
+        "on the flavor.",
     )
 
 

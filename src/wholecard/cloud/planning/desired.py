@@ -215,8 +215,8 @@ def _narrow_images(flavors: list[DesiredFlavor], images: list[DesiredImage]) -> 
                 f"image {image.name}",
                 Severity.WARNING,
                 f"It has {' and '.join(lacks)}; with the cards of {', '.join(wide)} its guest "
-                "does not see all of their memory.",
-                "Set machine: q35 and firmware: uefi for it, if its guest can boot so.",
+                "cannot map all of their memory.",
+                "Set machine: q35 and firmware: uefi for it, if its guest can boot with them.",
             )
 
 
@@ -280,7 +280,7 @@ def _lacking(subject: str, what: str, since: int, release: Release) -> Finding:
         "WC332",
         subject,
         Severity.WARNING,
-        f"It asks for {what}, which nova has since {str(first).capitalize()}; this cloud is "
-        f"{str(release).capitalize()}. It is left out.",
+        f"It requests {what}, which nova has since {str(first).capitalize()}; this cloud has "
+        f"{str(release).capitalize()}. It is skipped.",
         f"Remove it from the site file, or upgrade to {str(first).capitalize()}.",
     )

@@ -25,7 +25,7 @@ def plan_flavor(flavor: Flavor | None, desired: FlavorSpec) -> list[Action]:
     specs = values({} if flavor is None else flavor.extra_specs, desired.extra_specs)
     if specs:
         undo = delete if flavor is None else operations.set_command(name, backwards(specs))
-        reason = "they ask for the card and define the guest's layout"
+        reason = "they request the card and define the guest's NUMA topology"
         set_specs = operations.SetExtraSpecs(name, specs)
         actions.append(Action("set extra specs of flavor", name, reason, set_specs, undo))
     allowed = {} if flavor is None else dict.fromkeys(flavor.projects, "yes")

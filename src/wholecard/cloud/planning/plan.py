@@ -56,7 +56,7 @@ def _plan_traits(
     desired: DesiredCloud, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
     by_host = desired.traits or {}
-    reason = "an aggregate takes only servers that ask for it, and its hosts must have it"
+    reason = "an aggregate accepts only servers that request this trait, so its hosts must have it"
     known = [host for host in by_host if host in current.providers]
     missing = {trait for host in known for trait in by_host[host]} - current.traits
     for trait in sorted(missing):
@@ -98,7 +98,7 @@ def _plan_aggregate(
         actions.append(_action("set metadata of aggregate", name, reason, operation, undo))
     joining = values(members, hosts)
     if joining:
-        reason = "the site file has them in it"
+        reason = "the site file lists them in it"
         add = aggregates.AddHosts(name, joining)
         remove = aggregates.AddHosts(name, backwards(joining))
         actions.append(_action("add hosts to aggregate", name, reason, add, remove))
@@ -153,8 +153,8 @@ def _unchangeable_image(image: Image, file: ImageFile) -> Finding:
         f"image {image.name}",
         f"Glance has it with other content than {file.path}, and an image's content cannot be "
         "changed.",
-        "Give the new one another name, or delete the old one: servers that were created from it "
-        f"may need it to be rebuilt.\n  openstack image delete {image.id}",
+        "Give the new image another name, or delete the old one. Servers that were created from "
+        f"the old image may need it for a rebuild.\n  openstack image delete {image.id}",
     )
 
 
@@ -205,8 +205,9 @@ def _plan_flavor(
             _warning(
                 "WC331",
                 f"flavor {flavor.name}",
-                f"{'; '.join(lines)}. nova cannot change that of a flavor.",
-                "Give the new one another name, or delete the old one: its servers have a copy.\n"
+                f"{'; '.join(lines)}. nova cannot change these values of a flavor.",
+                "Give the new flavor another name, or delete the old one; its servers keep a copy "
+                "of it.\n"
                 f"  openstack flavor delete {flavor.id}",
             )
         )
@@ -224,7 +225,9 @@ def _surplus(flavor: Flavor | None, desired: FlavorSpec) -> Iterable[Finding]:
         *(f"openstack flavor unset --property {quote(key)} {flavor.id}" for key in keys),
         *(f"openstack flavor unset --project {project} {flavor.id}" for project in projects),
     ]
-    message = f"{'; '.join(lines)}. It is not changed, because another person may have set it."
+    message = (
+        f"{'; '.join(lines)}. Wholecard does not change it, because somebody else may have set it."
+    )
     fix = "Write it into the site file, or remove it yourself:\n  " + "\n  ".join(commands)
     yield _warning("WC339", f"flavor {desired.name}", message, fix)
 
@@ -260,13 +263,13 @@ def _action(
 
 
 def _others(kind: str, name: str, lines: Iterable[str]) -> Finding:
-    message = f"It exists, differs, and was not created by wholecard: {'; '.join(lines)}."
-    fix = "wholecard does not change it. Use another name in the site file, or change it yourself."
+    message = f"It exists, differs, and was not made by Wholecard: {'; '.join(lines)}."
+    fix = "Wholecard does not change it. Use another name in the site file, or change it yourself."
     return _warning("WC330", f"{kind} {name}", message, fix)
 
 
 def _unknown(subject: str, what: str) -> Finding:
-    message = f"{what}; what the site file wants of it is left out."
+    message = f"{what}; what the site file requests for it is skipped."
     fix = "Correct the name in the site file, or plan again when it exists."
     return _warning("WC333", subject, message, fix)
 

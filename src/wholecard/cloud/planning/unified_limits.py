@@ -76,8 +76,9 @@ def _missing(desired: DesiredCloud, registered: set[str]) -> Iterator[Finding]:
             "WC335",
             resource,
             Severity.ERROR,
-            "Keystone has no registered limit of it for nova, and nova takes that as a limit of 0: "
-            "no server starts.",
-            "Register it, -1 for no limit:\n  openstack registered limit create --service nova "
+            "Keystone has no registered limit of it for nova, so the limit is 0: no server that "
+            "uses it starts.",
+            "Register a limit; -1 means no limit:\n  openstack registered limit create --service "
+            "nova "
             f"--region REGION --default-limit -1 {resource}",
         )

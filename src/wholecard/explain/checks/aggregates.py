@@ -110,15 +110,15 @@ def by_keys(case: HostCase) -> CheckResult | None:
         return None
     spec = "{}={}".format(*missing)
     if not enabled:
-        return unknown(f"whether {_FILTER} is enabled, by which the flavor asks for {spec}",
+        return unknown(f"whether {_FILTER} is enabled, with which the flavor requests {spec}",
                        "--conf scheduler=FILE")  # fmt: skip
     if host.aggregates is None:
-        return unknown(f"its aggregates are not known, the flavor asks for one with {spec}",
+        return unknown(f"its aggregates are not known; the flavor requests one with {spec}",
                        "--cloud NAME", enabled[1])  # fmt: skip
     return failed(
         "WC326",
-        f"{host.name} is in no aggregate with {spec}, which the flavor {request.flavor_text} asks "
-        "for.",
+        f"{host.name} is in no aggregate with {spec}, which the flavor {request.flavor_text} "
+        "requests.",
         "Add the host to such an aggregate:\n    openstack aggregate add host AGGREGATE "
         f"{host.name}",
         enabled[1],
@@ -137,7 +137,7 @@ def by_traits(case: HostCase, required: frozenset[str]) -> CheckResult | None:
     if conf and not (setting and as_boolean(setting.text)):
         return None
     if setting and host.aggregates is None:
-        return unknown("its aggregates are not known, and nova looks at their traits",
+        return unknown("its aggregates are not known; nova checks their traits",
                        "--cloud NAME", setting.position)  # fmt: skip
     isolation = isolated(host.aggregates or (), required)
     if isolation is None:
@@ -145,14 +145,14 @@ def by_traits(case: HostCase, required: frozenset[str]) -> CheckResult | None:
     aggregate, trait = isolation
     if setting is None:
         return unknown(
-            f"whether nova reserves the aggregate {aggregate.name} for requests with {trait}, "
-            "which this one does not have",
+            f"whether nova reserves the aggregate {aggregate.name} for requests with {trait}; "
+            "this request does not have it",
             f"--conf scheduler=FILE ([scheduler] {_ISOLATION})",
         )
     return failed(
         "WC326",
         f"{host.name} is in the aggregate {aggregate.name}, which is reserved for requests with "
-        f"the trait {trait}; the flavor {request.flavor_text} does not ask for it.",
+        f"the trait {trait}; the flavor {request.flavor_text} does not request it.",
         f"openstack flavor set {request.flavor_argument} --property {_TRAIT}{trait}=required",
         setting.position,
     )

@@ -40,7 +40,7 @@ def alias_on_compute(case: HostCase) -> CheckResult:
     missing = [name for name in names if name not in aliases.by_name]
     if not missing:
         return ok("defined", *dict.fromkeys(aliases.positions.values()))
-    says = f"nova-compute knows no alias {', '.join(missing)}"
+    says = f"nova-compute does not have the alias {', '.join(missing)}"
     if moves:
         return failed(
             "WC306",
@@ -79,8 +79,8 @@ def service(case: HostCase) -> CheckResult:
     if state is None:
         return unknown("nova was not asked", "--cloud NAME")
     if not state.up:
-        says = f"nova-compute on {name} is down: it did not report to nova in time."
-        fix = f"Look at its log and start it:\n    systemctl status nova-compute  # on {name}"
+        says = f"nova-compute on {name} is down: its last report to nova is too old."
+        fix = f"Read its log and start it:\n    systemctl status nova-compute  # on {name}"
         return failed("WC307", says, fix, _SERVICES)
     if not state.enabled:
         reason = f" ({state.reason})" if state.reason else ""

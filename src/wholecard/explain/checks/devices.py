@@ -30,7 +30,7 @@ def device_spec(case: HostCase) -> CheckResult:
             "WC309",
             f"nova-compute on {host.name} has no device_spec: nova uses no card of this host."
             + misnamed(host.conf, "device_spec", devices.release),
-            "Add one, and restart nova-compute:\n"
+            "Add the device_spec that this command prints, and restart nova-compute:\n"
             f"    wholecard nova render --role compute --host {host.name}",
             files(host.conf),
         )
@@ -54,8 +54,8 @@ def _selects(case: HostCase) -> CheckResult:
         if any(spec.match(device) for request in requests for device in devices.alike(request))
     )
     if not matching:
-        return ok("the host has no such card")
-    return ok(f"selects {devices.count_selected(requests)} of them", *matching)
+        return ok("the host has no card that fits the alias")
+    return ok(f"selects {devices.count_selected(requests)} cards that fit the alias", *matching)
 
 
 def _spec_for(case: HostCase, request: PciRequest) -> CheckResult | None:
@@ -78,7 +78,9 @@ def _omitted(case: HostCase, omitted: Device, what: str) -> CheckResult:
     devices = case.devices
     mismatches = [spec.why_not(omitted) for spec in devices.specs]
     if all(mismatch is not None and mismatch.key == "domain" for mismatch in mismatches):
-        says = f"{omitted.address} is in a PCI domain above ffff: nova ignores it without a word."
+        says = (
+            f"{omitted.address} is in a PCI domain above ffff: nova ignores it without a message."
+        )
         fix = "Turn off what creates the domain (Intel VMD for this slot, in the firmware's setup)."
         return failed("WC313", says, fix, case.host.facts_source)
     for number, spec in enumerate(devices.specs):
@@ -89,13 +91,15 @@ def _omitted(case: HostCase, omitted: Device, what: str) -> CheckResult:
         enumerate(mismatches), key=lambda pair: _ORDER.index(pair[1].key) if pair[1] else 9
     )
     reason = "" if nearest is None else (
-        f" The nearest needs {nearest.key} {nearest.wanted}, the card has {nearest.found}."
+        f" The most similar device_spec has {nearest.key} {nearest.wanted}, the card has "
+        f"{nearest.found}."
     )  # fmt: skip
     ids = json.dumps({"vendor_id": omitted.vendor_id, "product_id": omitted.product_id})
     return failed(
         "WC310",
-        f"device_spec on {case.host.name} {what}; not selected is {_title(omitted)}.{reason}",
-        f"Let device_spec match it and restart nova-compute on {case.host.name}:\n"
+        f"device_spec on {case.host.name} {what}; it does not select {_title(omitted)}.{reason}",
+        "Correct device_spec so that it matches the card, and restart nova-compute on "
+        f"{case.host.name}:\n"
         f"    {spelled('device_spec', devices.release).name} = {ids}",
         devices.positions[number],
         case.host.facts_source,
@@ -111,7 +115,7 @@ def _spec_without_facts(case: HostCase) -> CheckResult:
         ids = [(spec.get("vendor_id", "*"), spec.get("product_id", "*")) for spec in request.specs]
         rule, which = "WC310", f" ({', '.join(':'.join(pair) for pair in ids)})."
         if any((spec.product_id, spec.vendor_id) in ids for spec in devices.specs):
-            rule, which = "WC311", ": they are swapped in one of the two."
+            rule, which = "WC311", ": vendor and product are swapped in one of the two."
         return failed(
             rule,
             f"device_spec on {case.host.name} has other ids than the alias {request.alias}{which}",
@@ -182,7 +186,10 @@ def _too_few(case: HostCase, request: PciRequest, alike: tuple[Device, ...]) -> 
     has, fix = f"{len(alike)} of the {request.count} requested cards", FEWER
     if not alike:
         has = "no card"
-        fix = "Use a host that has the card, or correct the alias's ids: `lspci -nn` prints them."
+        fix = (
+            "Use a host that has the card, or correct the ids in the alias: `lspci -nn` prints a "
+            "card's ids."
+        )
     says = f"{case.host.name} has {has} with the ids {ids} of {request.alias}."
     return failed("WC312", says, fix, case.host.facts_source, position)
 
@@ -213,11 +220,11 @@ def _misfit(case: HostCase, request: PciRequest, stage: Stage) -> CheckResult:
     if stage.name == "pf" or (stage.name == "spec" and "dev_type" in stage.reason):
         return _other_type(case, request)
     if stage.name == "consume":
-        says = f"{host.name} has not enough cards for {case.requested.names} at once."
+        says = f"{host.name} does not have enough cards for {case.requested.names} together."
         return failed("WC312", says, FEWER, host.facts_source)
     return failed(
         "WC315",
-        f"Of the cards on {host.name} {stage.left} are left for {request.alias}: "
+        f"{host.name} has {stage.left} cards that fit the alias {request.alias}: "
         f"{stage.reason or stage.name}.",
         "Write the same tags and attributes of the card in device_spec and alias, and restart "
         "nova-compute and nova-api.",
@@ -230,11 +237,11 @@ def _other_type(case: HostCase, request: PciRequest) -> CheckResult:
     types = sorted({device.dev_type for device in case.devices.alike(request)})
     requested = sorted({spec["dev_type"] for spec in request.specs if "dev_type" in spec})
     none = "has no device_type, which means type-PCI"
-    asks = f"asks for {', '.join(requested)}" if requested else none
+    asks = f"requests {', '.join(requested)}" if requested else none
     return failed(
         "WC314",
         f"The cards on {case.host.name} are {', '.join(types)}; the alias {request.alias} {asks}. "
-        "A card that can do SR-IOV is type-PF even without VFs.",
+        "A card with an SR-IOV capability is type-PF, even without VFs.",
         f'Add "device_type": "{types[0]}" to the alias on every nova-api and nova-compute, and '
         "restart them.",
         case.requested.position(request.alias),

@@ -70,16 +70,16 @@ def _missing(case: HostCase, name: str) -> tuple[str, str]:
     )
     if name == NUMA_FILTER:
         return (
-            f"{NUMA_FILTER} is not enabled: the scheduler may choose a host that the guest's "
-            "NUMA layout does not fit, and nova-compute there refuses it."
+            f"{NUMA_FILTER} is not enabled: the scheduler may choose a host that does not fit the "
+            "guest's NUMA topology, and nova-compute there refuses the server."
         ), fix
     consequence = (
-        "Placement leaves hosts without cards out, but knows neither device types nor NUMA nodes"
+        "Placement excludes hosts without cards, but does not know device types and NUMA nodes"
         if case.asks_placement
-        else "it may choose a host that has none free"
+        else "it may choose a host without a free card"
     )
     return (
-        f"{PCI_FILTER} is not enabled: the scheduler does not look at cards, and {consequence}."
+        f"{PCI_FILTER} is not enabled: the scheduler does not check cards, and {consequence}."
     ), fix
 
 
@@ -90,26 +90,26 @@ def hypervisor(case: HostCase) -> CheckResult:
     """
     name = case.host.name
     if not case.host.refused:
-        return ok("it was not asked, or started the server")
+        return ok("the hypervisor was not asked, or it started the server")
     message = case.host.refused[0].strip()
     if not message:
         return failed(
             "WC328",
             f"{name} was chosen and refused the server; nova's API does not say why.",
-            "Look into nova-compute's log there. After `Failed to claim: Claim pci failed` check "
-            f"whether the scheduler looks at cards ({PCI_FILTER}); after anything else:\n"
+            "Read nova-compute's log there. If it has `Failed to claim: Claim pci failed`, check "
+            "that {PCI_FILTER} is enabled; if not:\n"
             f"    wholecard --on {name} check",
             _EVENTS,
         )
     claims = {
         "claim-numa": (
             "WC317",
-            "The guest's NUMA layout and its cards do not fit together there; enable "
-            f"{NUMA_FILTER}, so that the scheduler looks before.",
+            "The guest's NUMA topology and its cards do not fit together there; enable "
+            f"{NUMA_FILTER}, so that the scheduler checks this first.",
         ),
         "claim-cards": (
             "WC318",
-            "Another server got its cards meanwhile, or the scheduler does not look at cards: "
+            "Another server got the cards in the meantime, or the scheduler does not check cards: "
             f"check that {PCI_FILTER} is enabled.",
         ),
     }

@@ -10,10 +10,10 @@ from wholecard.explain.evidence.host_devices import HostDevices
 from wholecard.explain.evidence.requested_devices import RequestedDevices, in_placement
 from wholecard.nova.flavor.numa_topology import GuestLayout
 
-ALIAS_UNKNOWN = unknown("what the alias means is not known", "--conf api=FILE")
+ALIAS_UNKNOWN = unknown("the definition of the alias is not known", "--conf api=FILE")
 PROVIDERS = "Placement's providers"
-ASK_CLOUD = "--cloud NAME, with --host {} where there are many"
-FEWER = "Ask for fewer, or use a host with more."
+ASK_CLOUD = "--cloud NAME, with --host {} if there are many hosts"
+FEWER = "Request fewer cards, or use a host with more."
 
 
 @dataclass(frozen=True)

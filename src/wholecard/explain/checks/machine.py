@@ -48,8 +48,8 @@ def _compared(case: HostCase, tree: ProviderTree, request: ResourceRequest) -> C
     if request.groups and not _groups_found(case, request):
         suffixes = ", ".join(f"resources{suffix}" for suffix in request.groups)
         return unknown(
-            f"whether one provider each has what {suffixes} and their traits ask for",
-            "--cloud NAME asks Placement, where group_policy is not isolate",
+            f"whether one provider has all that each of the groups {suffixes} requests",
+            "--cloud NAME asks Placement, unless group_policy is isolate",
         )
     amounts = request.machine.resources.items()
     return ok(", ".join(f"{name} {amount}" for name, amount in amounts), PROVIDERS)
@@ -81,7 +81,9 @@ def _too_little(case: HostCase, tree: ProviderTree, demand: ResourceDemand) -> C
         if inventories:
             most = max(inventories, key=lambda row: row.free)
             left = f"{most.free} of {most.total} left"
-            fix = "Use a smaller flavor, free some there, or look at the allocation ratio."
+            fix = (
+                "Use a smaller flavor, delete or move servers there, or check the allocation ratio."
+            )
         says = f"{case.host.name} has too little {resource}: {left}, {amount} are requested."
         return failed("WC324", says, fix, PROVIDERS)
     return None
@@ -105,10 +107,10 @@ def _traits(case: HostCase, tree: ProviderTree, request: ResourceRequest) -> Che
     if lacking:
         return failed(
             "WC325",
-            f"{name} lacks the traits {', '.join(lacking)}, which {_asking(case, lacking)} asks "
-            "for.",
-            "Use a host that has them, or ask for less; nova-compute reports what its hypervisor "
-            "can do.",
+            f"{name} lacks the traits {', '.join(lacking)}, which {_asking(case, lacking)} "
+            "requires.",
+            "Use a host that has them, or remove them from the request; nova-compute reports what "
+            "its hypervisor supports.",
             PROVIDERS,
         )
     present = sorted((request.machine.forbidden | request.root_forbidden) & root)
@@ -167,13 +169,14 @@ def zone(case: HostCase) -> CheckResult:
         return result
     if requested is not None:
         if host.zones is None:
-            return unknown(f"its zone is not known, {requested} was asked for", "--cloud NAME")
+            return unknown(f"its zone is not known; requested: {requested}", "--cloud NAME")
         if requested not in host.zones:
-            zones = ", ".join(host.zones) or "of no name"
+            zones = ", ".join(host.zones) or "none"
             return failed(
                 "WC326",
-                f"{host.name} is in the zone {zones}, {requested} was asked for.",
-                "Ask for another zone, or add the host to an aggregate of it:\n    openstack "
+                f"{host.name} is in the zone {zones}; requested: {requested}.",
+                "Request another zone, or add the host to an aggregate of this zone:\n    "
+                "openstack "
                 f"aggregate add host AGGREGATE {host.name}",
                 _ZONES,
             )
@@ -181,7 +184,7 @@ def zone(case: HostCase) -> CheckResult:
         return result
     if not case.evidence.request.zone_known:
         return unknown(
-            "nova's API before 2.96 does not tell which zone was asked for",
-            "--zone NAME, where there was one",
+            "nova's API before 2.96 does not show the requested zone",
+            "--zone NAME, if a zone was requested",
         )
-    return ok("no zone was asked for") if requested is None else ok(requested, _ZONES)
+    return ok("no zone was requested") if requested is None else ok(requested, _ZONES)

@@ -12,7 +12,7 @@ from wholecard.explain.evidence.card_providers import card_providers, has_cards
 from wholecard.explain.evidence.requested_devices import class_of
 from wholecard.nova.match import PciRequest, Verdict
 
-_WAIT = "Wait, delete or move a server, or ask for fewer"
+_WAIT = "Wait, delete or move a server, or request fewer cards"
 
 
 def numa(case: HostCase) -> CheckResult:
@@ -30,19 +30,19 @@ def numa(case: HostCase) -> CheckResult:
         return ok(f"the guest has no NUMA topology{note}")
     nodes = nodes_of(host)
     if nodes is None:
-        says = f"the guest has {count} NUMA nodes, the host's are not known"
+        says = f"the guest has {count} NUMA nodes; those of the host are not known"
         return unknown(says, case.facts_option)
     seats = tuple(fits(nodes, layout))
     if not seats:
         return failed(
             "WC317",
-            f"The guest's layout does not fit {host.name}: {why_not(nodes, layout)}.",
-            "Ask for less per node (hw:numa_nodes divides the guest), or add to the host what it "
-            "lacks.",
+            f"The guest's NUMA topology does not fit {host.name}: {why_not(nodes, layout)}.",
+            "Request less per NUMA node (hw:numa_nodes divides the guest), or add the missing "
+            "resource to the host.",
             host.facts_source,
         )
     if not requests or case.devices.devices is None:
-        says = "the guest's layout fits; the cards' NUMA nodes are not known"
+        says = "the guest's NUMA topology fits; the cards' NUMA nodes are not known"
         return unknown(says, case.facts_option, host.facts_source)
     verdict = _verdict(case, (), nodes, seats)
     if verdict:
@@ -56,19 +56,21 @@ def _too_far(case: HostCase, request: PciRequest, nodes: NumaNodes) -> CheckResu
     """The failure of the request whose cards are on other NUMA nodes than its policy needs."""
     name = case.host.name
     if request.numa_policy == "socket" and any(cell.socket is None for cell in nodes.cells):
-        says = "the policy is socket, and the host's facts do not tell its NUMA nodes' sockets"
+        says = (
+            "the policy is socket, and the host's facts do not have the sockets of its NUMA nodes"
+        )
         return unknown(says, f"lscpu -e=NODE,SOCKET  # on {name}")
     alike = case.devices.alike(request)
     card_nodes = sorted({str(device.numa_node) for device in alike if device.numa_node is not None})
-    where = "its firmware does not tell the cards' NUMA nodes"
+    where = "the host's firmware does not report the cards' NUMA nodes"
     if card_nodes:
-        where = f"its cards are on node {', '.join(card_nodes)}"
+        where = f"the host's cards are on NUMA node {', '.join(card_nodes)}"
     verb = "is" if request.count == 1 else "are"
     return failed(
         "WC316",
         f"The policy {request.numa_policy} cannot be met on {name}: the guest has "
         f"{_nodes_text(len(case.layout.cells))}, and {where}; {request.count} {verb} requested "
-        "near it.",
+        "near the guest.",
         _policy_fix(case, request, bool(card_nodes)),
         case.evidence.request.source
         if case.layout.policy
@@ -80,10 +82,12 @@ def _too_far(case: HostCase, request: PciRequest, nodes: NumaNodes) -> CheckResu
 def _policy_fix(case: HostCase, request: PciRequest, nodes_known: bool) -> str:
     flavor = case.evidence.request.flavor_argument
     command = f"openstack flavor set {flavor} --property hw:pci_numa_affinity_policy=preferred" + (
-        "\nOr divide the guest over the cards' nodes with hw:numa_nodes." if nodes_known else ""
+        "\nOr divide the guest over the cards' NUMA nodes with hw:numa_nodes."
+        if nodes_known
+        else ""
     )
     if case.layout.policy:
-        return f"Ask for less in the flavor (or the image that has the policy):\n    {command}"
+        return f"Relax the policy in the flavor (or in the image that has it):\n    {command}"
     return (
         f'Set "numa_policy": "preferred" in the alias {request.alias}, or in the flavor:\n'
         f"    {command}"
@@ -118,7 +122,7 @@ def _free_by_address(case: HostCase, taken: Mapping[str, str]) -> CheckResult:
     if verdict:
         count = case.devices.count_selected(requests)
         return ok(f"{len(addresses)} of {count} in use", "Placement")
-    near = " where the guest's NUMA nodes could be" if seats else ""
+    near = " on NUMA nodes that the guest can use" if seats else ""
     holders = ", ".join(f"{address} by {taken[address]}" for address in addresses)
     says = f"Not enough cards are free on {host.name}{near}; in use: {holders}."
     return failed("WC318", says, _wait_on(host.name), "Placement")
@@ -142,7 +146,7 @@ def _free_by_inventory(case: HostCase, tree: ProviderTree) -> CheckResult:
                 _wait_on(name),
                 PROVIDERS,
             )
-    return ok("Placement has enough left of its class", PROVIDERS)
+    return ok("Placement has enough free units of the class", PROVIDERS)
 
 
 def _free_by_flavors(case: HostCase) -> CheckResult:
@@ -163,7 +167,7 @@ def _free_by_flavors(case: HostCase) -> CheckResult:
                 f"{_WAIT}.",
                 servers,
             )
-    return ok("enough are left, by the flavors of the servers there", servers)
+    return ok("enough are free, according to the flavors of the servers there", servers)
 
 
 def _verdict(

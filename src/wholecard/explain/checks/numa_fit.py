@@ -137,24 +137,29 @@ def why_not(nodes: NumaNodes, guest: GuestLayout) -> str:
     if len(guest.cells) > len(nodes.nodes):
         return f"the guest has {len(guest.cells)} NUMA nodes, the host {len(nodes.nodes)}"
     lacks = (_lack(node, cell, guest) for cell in guest.cells for node in nodes.nodes)
-    return next(filter(None, lacks), "its NUMA nodes do not fit side by side")
+    return next(filter(None, lacks), "its NUMA nodes fit one by one, but not together")
 
 
 def _lack(node: NumaNode, cell: GuestCell, guest: GuestLayout) -> str:
     """What the host's node has too little of for the guest's, empty where it fits."""
     if cell.shared > node.shared:
-        return f"node {node.id} has {node.shared} CPUs to float over, the guest needs {cell.shared}"
+        return (
+            f"NUMA node {node.id} has {node.shared} CPUs for floating vCPUs, the guest needs "
+            f"{cell.shared}"
+        )
     if cell.pinned > node.pinned:
         none = "" if node.pinned else " ([compute] cpu_dedicated_set is empty there)"
         return (
-            f"node {node.id} has {node.pinned} CPUs to pin to{none}, the guest needs {cell.pinned}"
+            f"NUMA node {node.id} has {node.pinned} CPUs for pinning{none}, the guest needs "
+            f"{cell.pinned}"
         )
     if guest.page is not None:
         return _page_lack(node, cell, guest.page)
     # nova looks at the smallest page size, and a host's huge pages are not of that size.
     if cell.ram_mb * 1024 > node.small_kib:
         return (
-            f"node {node.id} has {node.small_kib // 1024} MiB besides huge pages, the guest needs "
+            f"NUMA node {node.id} has {node.small_kib // 1024} MiB besides huge pages, the guest "
+            "needs "
             f"{cell.ram_mb} MiB"
         )
     return ""
@@ -171,4 +176,4 @@ def _page_lack(node: NumaNode, cell: GuestCell, page: Page) -> str:
     if any(size * count >= needed and needed % size == 0 for size, count in pages.items()):
         return ""
     has = ", ".join(f"{count} of {size} KiB" for size, count in sorted(pages.items())) or "none"
-    return f"node {node.id} has huge pages: {has}; the guest needs {cell.ram_mb} MiB of {page}"
+    return f"NUMA node {node.id} has huge pages: {has}; the guest needs {cell.ram_mb} MiB of {page}"

@@ -26,18 +26,18 @@ _TUNING = (
 )
 # What a query without candidates shows by the demand that it adds: rule, cause, fix.
 _DEMANDS = {
-    "machine": ("WC324", "too little of a class in the query is left",
-                "Use a smaller flavor, or free some there."),
+    "machine": ("WC324", "a resource class of the query has too little free",
+                "Use a smaller flavor, or delete or move servers there."),
     "traits": ("WC325", "the host lacks a trait that the request needs",
                "Compare `openstack resource provider trait list` with the query."),
-    "groups": ("WC324", "no provider has all that a group of the flavor asks for",
+    "groups": ("WC324", "no provider has everything that one request group of the flavor needs",
                "Compare the flavor's resourcesN and traitN with the host's providers."),
-    "class": ("WC320", "no card of that resource class is left",
+    "class": ("WC320", "no card of that resource class is free",
               "Compare `openstack resource provider inventory list` with the query."),
     "card traits": ("WC321", "no card of that class has the traits",
                     "Add the alias's traits to device_spec too."),
-    "count": ("WC318", "too few of the requested cards are left",
-              "Wait, delete or move a server, or ask for fewer."),
+    "count": ("WC318", "too few of the requested cards are free",
+              "Wait, delete or move a server, or request fewer cards."),
 }  # fmt: skip
 
 
@@ -50,11 +50,11 @@ def _tree(case: HostCase) -> ProviderTree | None:
 
 
 def _source(case: HostCase) -> str:
-    return PROVIDERS if case.host.provider_tree else "what nova-compute there would report"
+    return PROVIDERS if case.host.provider_tree else "what nova-compute on the host would report"
 
 
 def _not_asked(case: HostCase) -> CheckResult:
-    return ok("Placement is not asked for cards", in_placement(case.evidence)[1])
+    return ok("nova does not request cards from Placement", in_placement(case.evidence)[1])
 
 
 def report(case: HostCase) -> CheckResult:
@@ -72,10 +72,10 @@ def report(case: HostCase) -> CheckResult:
     if reports is False and case.asks_placement:
         return failed(
             "WC319",
-            f"nova asks Placement for the cards, and nova-compute on {host.name} does not report "
-            "them.",
-            "Set [pci] report_in_placement = true there and restart nova-compute; nova does not "
-            "let you turn it off again.",
+            f"nova requests the cards from Placement, but nova-compute on {host.name} does not "
+            "report them.",
+            "Set [pci] report_in_placement = true there and restart nova-compute; it cannot be "
+            "turned off again.",
             position,
         )
     if host.provider_tree is not None:
@@ -94,12 +94,15 @@ def _reported(case: HostCase) -> CheckResult:
         return failed(
             "WC319",
             f"Placement has no card of {case.host.name}: nova-compute does not report them, or "
-            "its device_spec matches none.",
-            "Set [pci] report_in_placement = true there, let device_spec match, restart "
-            "nova-compute; its log names what it refuses.",
+            "its device_spec matches no card.",
+            "Set [pci] report_in_placement = true there, correct device_spec so that it matches "
+            "the cards, and restart nova-compute; its log says what it refuses.",
             PROVIDERS,
         )
-    says = "Placement has no card of this host, a cause only where nova asks it for cards"
+    says = (
+        "Placement has no card of this host; this is a cause only if nova requests cards from "
+        "Placement"
+    )
     return unknown(says, _IN_PLACEMENT_OPTION, PROVIDERS)
 
 
@@ -147,8 +150,8 @@ def traits(case: HostCase) -> CheckResult:
         having = sorted(frozenset[str]().union(*(card.traits for card in cards)))
         result = failed(
             "WC321",
-            f"The alias {request.alias} asks for the traits {', '.join(sorted(required))}; no card "
-            f"of {case.host.name} has them all. They have {', '.join(having) or 'none'}.",
+            f"The alias {request.alias} requests the traits {', '.join(sorted(required))}; no card "
+            f"of {case.host.name} has them all. Their traits are: {', '.join(having) or 'none'}.",
             "Add the alias's traits to device_spec too, and restart nova-compute.",
             case.requested.position(request.alias),
             _source(case),
@@ -177,7 +180,7 @@ def inventory(case: HostCase) -> CheckResult:
         ]
         if sum(max(row.free, 0) for _, row in cards) < request.count:
             return _if_asked(case, _too_few(case, request, cards))
-    return ok("enough is left", _source(case))
+    return ok("enough is free", _source(case))
 
 
 def _too_few(
@@ -194,7 +197,7 @@ def _too_few(
             "WC322",
             f"Cards of {name} are reserved in Placement: "
             f"{_addresses(card for card, row in cards if row.reserved)}.",
-            "A one-time-use card is reserved after a server had it. Clean it, then:\n"
+            "A one-time-use card is reserved after a server has used it. Clean the card, then:\n"
             "    openstack resource provider inventory set --resource "
             f"{class_name}:reserved=0 --amend PROVIDER",
             _source(case),
@@ -204,8 +207,8 @@ def _too_few(
     by = f" by {', '.join(holders)}" if holders else ""
     return failed(
         "WC318",
-        f"Placement has no {class_name} left on {name}: {_addresses(used)} are allocated{by}.",
-        "Wait, delete or move a server. A deleted server that still holds one is an orphan:"
+        f"Placement has no free {class_name} on {name}: {_addresses(used)} are allocated{by}.",
+        "Wait, or delete or move a server. To find allocations of deleted servers:"
         "\n    nova-manage placement audit --verbose",
         _source(case),
     )
@@ -228,11 +231,13 @@ def candidates(case: HostCase) -> CheckResult:
         return _not_asked(case)
     ways = _ways(case)
     if case.asks_placement is None and ways:
-        return unknown("a cause only where nova asks Placement for cards", _IN_PLACEMENT_OPTION)
+        return unknown("a cause only if nova requests cards from Placement", _IN_PLACEMENT_OPTION)
     if ways >= _TOO_MANY:
         return _many_ways(case, ways)
     word = "way" if ways == 1 else "ways"
-    return ok(f"{ways} {word} to choose the cards" if ways else "no card is requested of it")
+    return ok(
+        f"{ways} {word} to choose the cards" if ways else "no card is requested from Placement"
+    )
 
 
 def _many_ways(case: HostCase, ways: int) -> CheckResult:
@@ -240,7 +245,7 @@ def _many_ways(case: HostCase, ways: int) -> CheckResult:
     conf, fix = case.evidence.placement, _tuning_fix(case)
     if conf is None:
         return unknown(
-            f"{ways:.1e} ways to choose the cards: without tuning Placement takes minutes",
+            f"{ways:.1e} ways to choose the cards: without tuning Placement needs minutes",
             "--conf placement=FILE, or --cloud NAME to ask it",
         )
     limited, optimised, position = _tuned(case, conf)
@@ -248,8 +253,10 @@ def _many_ways(case: HostCase, ways: int) -> CheckResult:
         return ok(f"{ways:.1e} ways, and Placement is tuned for it", position)
     if limited and len(case.evidence.hosts) == 1:
         # Measured: 3.5 s on one host, 29 s on ten (docs/explanation/placement-tuning.md).
-        slow = f"with one host it takes seconds, with more minutes: {fix}"
-        return ok(f"{ways:.1e} ways, of which Placement lists few", position, warning=slow)
+        slow = f"Placement needs seconds with one host, minutes with more: {fix}"
+        return ok(
+            f"{ways:.1e} ways, but Placement lists only a few of them", position, warning=slow
+        )
     return failed(
         "WC323",
         f"Placement would try {ways:.1e} ways to choose the cards of {case.host.name} and not "
@@ -282,8 +289,8 @@ def _tuning_fix(case: HostCase) -> str:
     since = Capability.WIDE_PROVIDER_TREES.series
     return (
         "Set [filter_scheduler] pci_in_placement = false for nova-api, nova-scheduler and "
-        f"nova-conductor, and nova counts the cards itself; or upgrade to {since}, the first "
-        "whose Placement can be tuned for it."
+        f"nova-conductor, so that nova counts the cards itself; or upgrade to {since}, the first "
+        "release in which Placement can be tuned for it."
     )
 
 
@@ -315,7 +322,8 @@ def _queried(case: HostCase) -> CheckResult:
 
 
 def _skipped(case: HostCase) -> CheckResult | None:
-    """The result where Placement is not asked for cards, or where it is not known what it has."""
+    """The result where nova requests no cards from Placement, or where it is not known what it "
+    "has."""
     if case.asks_placement is False:
         return _not_asked(case)
     if _tree(case) is None:
@@ -331,7 +339,7 @@ def _if_asked(case: HostCase, result: CheckResult) -> CheckResult:
     """A failure that is one only where nova asks Placement for cards, which may not be known."""
     if case.asks_placement:
         return result
-    says = f"{result.says} That is a cause only where nova asks Placement for cards"
+    says = f"{result.says} This is a cause only if nova requests cards from Placement"
     return unknown(says, _IN_PLACEMENT_OPTION, *result.seen)
 
 

@@ -50,8 +50,8 @@ def _wrong_text(request: ServerRequest, text: str) -> CheckResult | None:
         return _wrong_spec(
             request,
             "WC301",
-            f"The flavor {request.flavor_text} asks for no card at all, by {EXTRA_SPEC}={text}: "
-            "its servers start without one.",
+            f"The flavor {request.flavor_text} requests no card, because of {EXTRA_SPEC}={text}: "
+            "its servers start without a card.",
         )
     return None
 
@@ -118,7 +118,7 @@ def alias_on_api(evidence: Evidence) -> CheckResult:
         if error.kind == "several-specs":
             return failed(
                 "WC304",
-                f"nova cannot ask Placement for the cards: {error.reason}.",
+                f"nova cannot request the cards from Placement: {error.reason}.",
                 "Give the cards one resource_class in device_spec, and use one alias that names "
                 "it.",
                 *(aliases.positions[name] for name in names_in(text)),
@@ -139,16 +139,16 @@ def _not_defined(evidence: Evidence, api: NovaConf, aliases: Aliases, alias: str
     near = None if having else NearNames(aliases.by_name).near(alias)
     hint = f" nova-compute on {', '.join(having[:3])} has it." if having else ""
     fix = (
-        f"Add {spelled('alias', release)} for {alias!r} to nova-api's configuration, the same line "
-        "as on the computes, and restart nova-api."
+        f"Add {spelled('alias', release)} for {alias!r} to nova-api's configuration, the same "
+        "line as for nova-compute, and restart nova-api."
     )
     if near is not None:
         hint = f" {meant(repr(near))}"
         fix = _set_alias(evidence.request, alias, near)
     return failed(
         "WC303",
-        f"nova-api knows no alias {alias!r}: it answers 400, PCI alias {alias} is not defined. "
-        f"It knows {known}.{hint}{misnamed(api, 'alias', release)}",
+        f"nova-api does not have the alias {alias!r}: it answers 400, PCI alias {alias} is "
+        f"not defined. It has {known}.{hint}{misnamed(api, 'alias', release)}",
         fix,
         files(api),
     )
@@ -173,7 +173,7 @@ def _alias_by_refusal(evidence: Evidence) -> CheckResult:
         return failed(
             "WC303",
             says,
-            "Add [pci] alias to nova-api's configuration, the same line as on the computes, and "
+            "Add [pci] alias to nova-api's configuration, the same line as for nova-compute, and "
             "restart nova-api.",
             refusal.source,
         )
@@ -191,10 +191,8 @@ def quota(evidence: Evidence) -> CheckResult:
     """
     refusal = evidence.refusal
     if refusal and kind_of(refusal.message) == "quota":
-        fix = (
-            "Raise the limit, or delete what is not used:\n    openstack quota show PROJECT --usage"
-        )
+        fix = "Raise the limit, or delete unused servers:\n    openstack quota show PROJECT --usage"
         return failed("WC305", f"nova answered: {refusal.message.strip()}", fix, refusal.source)
     if refusal:
         return ok("nova's message is not about quota", refusal.source)
-    return ok("no message of nova's is about quota")
+    return ok("nova gave no message about quota")

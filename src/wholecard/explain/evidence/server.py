@@ -98,8 +98,8 @@ def _require_failed(selector: ServerSelector, server: FailedServer) -> None:
         )
     if selector.flavor and not resized:
         raise UsageError(
-            f"the server {server.name} was not resized: its own flavor is the one that counts",
-            resolution="Name the server or the flavor, not both.",
+            f"the server {server.name} was not resized, so its own flavor is used",
+            resolution="Use --server or --flavor, not both.",
         )
 
 

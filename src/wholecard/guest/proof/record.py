@@ -343,6 +343,6 @@ def _not_asked(function: ProofFunction) -> Finding:
         "WC402",
         function.address,
         Severity.ERROR,
-        f"the guest sees {function.id} (class {function.pci_class}), which was not asked for",
+        f"the guest sees {function.id} (class {function.pci_class}), which was not requested",
         "Read the server's flavor and <hostdev> elements: an alias matches this function too.",
     )

@@ -97,7 +97,7 @@ def _run(arguments: Any, called: str) -> int:
         )
     if arguments.command not in _READING:
         raise UsageError(
-            f"{root} is a snapshot, and {arguments.command} does not run on one",
+            f"{root} is a snapshot, and {arguments.command} cannot use a snapshot",
             resolution=f"Snapshots are for {', '.join(_READING)}.",
         )
     from pathlib import Path

@@ -95,8 +95,8 @@ def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState)
     # Another tree may be a copy of a host, whose sysfs is files that bind nothing.
     if host.boot.boot_id != read_boot_id(Path("/")):
         raise UsageError(
-            f"--now is for the running host, which {arguments.root} is not",
-            resolution="Leave --now out; the image binds its functions when it boots.",
+            f"--now works only on the running host, not with --root {arguments.root}",
+            resolution="Remove --now: the image binds its functions when it boots.",
         )
     bound = bound_functions(host, desired)
     for_guests = [function for function, driver in bound if driver == VFIO]
@@ -132,7 +132,10 @@ def _apply(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     entry = journal.newest(arguments.root)
     if entry is None:
-        raise UsageError("nothing is applied on this host", resolution="Run apply first.")
+        raise UsageError(
+            "nothing is applied on this host",
+            resolution="Run apply first, then reboot, then run verify.",
+        )
     if entry.state != journal.APPLIED:
         raise WholecardError(
             f"journal {entry.id} is unfinished ({entry.state})",

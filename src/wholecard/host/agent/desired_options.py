@@ -16,18 +16,14 @@ from wholecard.pci import find_cards
 
 # Option, the placeholder of its value, what it does.
 _SEVERAL = (
-    ("--companion", "ADDRESS", "an endpoint outside the cards that is bound with them"),
-    ("--park", "ADDRESS", "a function that pci-stub keeps; no guest gets it"),
-    ("--hugepages", "SIZE:COUNT", "huge pages that are reserved at boot: 1G:64"),
+    ("--companion", "ADDRESS", "an endpoint outside the cards, to bind together with them"),
+    ("--park", "ADDRESS", "a function to bind to pci-stub, which no guest gets"),
+    ("--hugepages", "SIZE:COUNT", "huge pages to reserve at boot, for example 1G:64"),
 )
 _ONE = (
-    ("--isolate-cpus", "LIST", "CPUs for guests only: 2-31"),
-    (
-        "--loader",
-        "NAME",
-        "insist on a boot loader by inspect's name for it: grub, grubby, sdbootutil",
-    ),
-    ("--initramfs", "NAME", "insist on initramfs-tools or dracut"),
+    ("--isolate-cpus", "LIST", "CPUs that only guests use, for example 2-31"),
+    ("--loader", "NAME", "use this boot loader, by the name that inspect prints"),
+    ("--initramfs", "NAME", "use this initramfs tool: initramfs-tools or dracut"),
 )
 
 
@@ -43,13 +39,13 @@ def add(command: argparse.ArgumentParser) -> None:
         "--desired",
         type=Path,
         metavar="FILE",
-        help="the desired state as JSON; the other options add to it",
+        help="a JSON file with the desired state; the other options add to it",
     )
     command.add_argument(
         "--facts",
         type=Path,
         metavar="FILE",
-        help="for an image as --root: the host's functions, as its inspect --json wrote them",
+        help="with --root for an image: the facts (inspect --json) of the host that will run it",
     )
 
 

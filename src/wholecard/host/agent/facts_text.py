@@ -73,7 +73,7 @@ def _cpu_text(host: Host) -> str:
 def _memory_text(host: Host) -> str:
     memory = host.memory
     parts = [size_text(memory.total)] if memory.total else []
-    parts += [f"node {node} {size_text(size)}" for node, size in memory.nodes]
+    parts += [f"NUMA node {node} {size_text(size)}" for node, size in memory.nodes]
     parts += [
         f"{pool.total} huge pages of {size_text(pool.size)} ({pool.free} free)"
         for pool in memory.hugepages

@@ -40,7 +40,12 @@ def parser(prog: str) -> argparse.ArgumentParser:
         epilog=AGENT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("-v", "--verbose", action="store_true", help="log every program that is run")
+    top.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="log each external command so that you can copy it",
+    )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
@@ -61,11 +66,11 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         type=Path,
         default=Path("/"),
         metavar="DIR",
-        help="another tree than /; for inspect, check and plan also a snapshot",
+        help="the host's root folder, if it is not /; inspect, check and plan also read a snapshot",
     )
     formats = FORMATS if name in ROWS else TEXT_FORMATS
     command.add_argument(
-        "-f", "--format", choices=formats, default=formats[0], help="how the answer is printed"
+        "-f", "--format", choices=formats, default=formats[0], help="the output format"
     )
     command.add_argument(
         "--json", action="store_const", dest="format", const="json", help="the same as -f json"
@@ -77,11 +82,11 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             "--column",
             action="append",
             metavar="COLUMN",
-            help=f"only this column of the {ROWS[name]}; may be repeated",
+            help=f"print only this column of the {ROWS[name]}; may be repeated",
         )
     if name == "inspect":
         command.add_argument(
-            "--save", type=Path, metavar="FILE", help="store what is read as a snapshot"
+            "--save", type=Path, metavar="FILE", help="save the files that are read as a snapshot"
         )
     if name in _WITH_CARDS:
         command.add_argument(
@@ -92,12 +97,14 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             help="a card, by the PCI address of any of its functions; may be repeated",
         )
         command.add_argument(
-            "--all-cards", action="store_true", help="every card but the boot display and the BMC's"
+            "--all-cards",
+            action="store_true",
+            help="every card except the boot display and the BMC's display",
         )
         desired_options.add(command)
     if name in ("plan", "apply"):
         command.add_argument(
-            "--now", action="store_true", help="bind the functions in this boot as well"
+            "--now", action="store_true", help="also bind the functions in the running boot"
         )
     if name == "plan":
         command.add_argument(
@@ -115,11 +122,11 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument(
             "--discard-edits",
             action="store_true",
-            help="undo files also where they were edited since",
+            help="also undo files that were edited after apply; these edits are lost",
         )
         command.add_argument(
             "--to",
             type=int,
             metavar="ID",
-            help="undo all that came after this journal; 0 undoes all",
+            help="undo all journals after this one; 0 undoes all journals",
         )

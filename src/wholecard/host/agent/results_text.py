@@ -31,11 +31,11 @@ def status_text(status: dict[str, Any]) -> str:
     if status["state"] == "clean":
         lines = ["Nothing is applied on this host."]
         if status["reboot_pending"]:
-            lines.append("Not rebooted since the rollback.")
+            lines.append("The host was not rebooted after the rollback.")
     else:
         lines = journal_lines(status, f"cards:       {', '.join(status['cards'])}")
         if status["reboot_pending"] and not status["next"]:
-            lines.append("Not rebooted since.")
+            lines.append("The host was not rebooted after apply.")
         lines += _drift_lines(status["drift"])
     if status["history"]:
         rows = [
@@ -50,8 +50,8 @@ def _drift_lines(drift: Sequence[dict[str, str]]) -> list[str]:
     """What differs, each with how; one line where all is as it was applied."""
     differences = [thing for thing in drift if thing["state"] != AS_APPLIED]
     if not differences:
-        return ["since:       nothing has changed"] if drift else []
-    lines = [f"since:       {len(differences)} of {len(drift)} things differ"]
+        return ["changed:     nothing since apply"] if drift else []
+    lines = [f"changed:     {len(differences)} of {len(drift)} things since apply"]
     for thing in differences:
         lines.append(f"  {thing['kind']} {thing['subject']}: {thing['state']}")
         lines += [f"    {line}" for line in thing["detail"].splitlines()]

@@ -29,7 +29,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         raise WholecardError(
             "cannot read the boot loader entries",
             f"Looked for /{ENTRIES}/*.conf.",
-            "Run this as root. Where there are no entries, make them with kernel-install or "
+            "Run this as root. If there are no entries, create them with kernel-install or "
             "grub2-switch-to-blscfg.",
         )
     lines = _lines(state)
@@ -44,7 +44,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         RunTool(
             _argv(added, removed), _outputs(state), again=_argv(*_inverse(line, added, removed))
         ),
-        "restore the former entries, or remove the arguments where entries changed since",
+        "restore the former entries, or only remove the arguments from entries that changed since",
     )
     return ConfigChange(tools=(tool,))
 

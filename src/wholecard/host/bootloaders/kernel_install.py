@@ -38,7 +38,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
                 outputs(version),
                 shows=tuple(str(kernel_args).split()),
             ),
-            "restore the former entry, or run it again where the entry has changed since",
+            "restore the former entry, or run the tool again if the entry has changed since",
             # kernel-install copies the initramfs beside the entry.
             after=(KERNEL_CMDLINE, MODPROBE, *IN_INITRAMFS),
         )
@@ -80,7 +80,7 @@ def _merged(state: BootState, kernel_args: KernelArgs) -> str:
     before = configured_command_line(state)
     if text is None and before is None:
         raise WholecardError(
-            "no kernel command line to start from",
+            "the present kernel command line is not known",
             f"There is no {KERNEL_CMDLINE} and no running kernel in this tree.",
             f"Write {KERNEL_CMDLINE} with at least root=.",
         )

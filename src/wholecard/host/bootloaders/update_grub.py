@@ -44,7 +44,7 @@ def _change(
         "The next boot reads the kernel's arguments from grub.cfg.",
         # grub-mkconfig writes the new menu beside the old one.
         RunTool(argv, (menu, f"{menu}.new"), shows=tuple(str(kernel_args).split())),
-        "restore the former grub.cfg, or run it again where the file has changed since",
+        "restore the former grub.cfg, or run the tool again if the file has changed since",
         after=tuple(file.path for file, _ in files),
     )
     return ConfigChange(files, (run,) if files else ())

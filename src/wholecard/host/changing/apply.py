@@ -66,10 +66,10 @@ class HostSystem(engine.System[HostJournalEntry, HostContext]):
             for address in operation_of(action).functions_taken(self.root)
         ]
         findings = in_use.find(self.root, self.host, addresses)
-        _refuse_in_use("a function that is to change its driver is in use", findings)
+        _refuse_in_use("cannot change the driver of a function that is in use", findings)
 
     def refuse_rollback(self, journals: Sequence[tuple[HostContext, Sequence[Step]]]) -> None:
-        """Where a function that is to be given back is in use."""
+        """Where a function that is to be unbound is in use."""
         addresses = [
             address
             for context, steps in journals
@@ -77,7 +77,7 @@ class HostSystem(engine.System[HostJournalEntry, HostContext]):
             for address in operation_of(step.action).functions_given_back(context, step.begun)
         ]
         findings = in_use.find(self.root, None, addresses)
-        _refuse_in_use("a function that is to be given back is in use", findings)
+        _refuse_in_use("cannot unbind a function that is in use", findings)
 
     def tidy(self, context: HostContext) -> None:
         """Remove the directories that were made and are empty."""
@@ -130,8 +130,8 @@ def _refuse_outside(root: Path, path: str) -> None:
     folder = under(root, path).parent.resolve()
     if root.resolve() not in (folder, *folder.parents):
         raise WholecardError(
-            f"{path} leads out of {root}",
-            f"A folder on its way is a symbolic link to {folder}.",
+            f"{path} points outside {root}",
+            f"A folder in this path is a symbolic link to {folder}.",
             "Make the link relative, or prepare the image from inside (chroot).",
         )
 

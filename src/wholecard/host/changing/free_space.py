@@ -42,14 +42,15 @@ def _refuse(folder: Path, need: int) -> None:
     free = status.f_bavail * status.f_frsize
     if free < need:
         raise WholecardError(
-            f"not enough room on the file system of {folder}",
+            f"not enough free space on the file system of {folder}",
             f"{size_text(need)} are needed for backups and new files, {size_text(free)} are free.",
-            "Make room there (old kernels?) and run it again. Nothing was touched.",
+            "Free some space there (for example, remove old kernels) and run the command again. "
+            "Nothing was changed.",
         )
     # btrfs counts no inodes and says 0.
     if status.f_files and status.f_favail < _INODES:
         raise WholecardError(
-            f"no inodes left on the file system of {folder}",
+            f"not enough free inodes on the file system of {folder}",
             f"{_INODES} are needed for backups and new files, {status.f_favail} are free.",
-            "Remove files there and run it again. Nothing was touched.",
+            "Remove files there and run the command again. Nothing was changed.",
         )

@@ -110,7 +110,7 @@ def _open_files(root: Path) -> Iterator[tuple[str, str]]:
         except OSError as error:
             raise WholecardError(
                 f"cannot see which files process {process} has open: {error.strerror}",
-                "So whether the card is in use was not checked.",
+                "It was not checked whether the card is in use.",
                 "Run it as root.",
             ) from error
         for descriptor in descriptors:
@@ -129,7 +129,7 @@ def _domains(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:
                     str(address),
                     Severity.ERROR,
                     f"{address} is in use: the running domain {name} has it.",
-                    f"Shut the server down (virsh domuuid {name} says which it is).",
+                    f"Shut down the server; `virsh domuuid {name}` prints its id.",
                 )
 
 
@@ -139,7 +139,7 @@ def _used(root: Path, host: Host | None, addresses: Sequence[Address]) -> Iterat
         if use.address in map(str, addresses):
             rule, reason, remedy = _used_for(use)
             message = f"{use.address} is in use: {reason}."
-            fix = f"{remedy}, or leave this card to the host."
+            fix = f"{remedy}, or keep this card for the host."
             yield Finding(rule, use.address, Severity.ERROR, message, fix)
 
 
@@ -171,7 +171,7 @@ def _consoles(root: Path, host: Host | None, addresses: Sequence[Address]) -> It
                 "WC155",
                 address,
                 Severity.ERROR,
-                f"{address} is in use: the host's console is drawn on it ({name}).",
-                "Apply without --now and reboot; or take the console away (echo 0 into the bind "
-                "file of its vtconsole).",
+                f"{address} is in use: it shows the host's console ({name}).",
+                "Apply without --now and reboot; or unbind the console from it (write 0 to "
+                "/sys/class/vtconsole/vtconN/bind).",
             )

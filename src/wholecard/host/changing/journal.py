@@ -96,7 +96,7 @@ class HostJournal(journal_store.Journal[HostJournalEntry]):
     def begin(self, applied: AppliedHostPlan) -> HostJournalEntry:
         """Begin a journal: the plan and the backups are written, then the folder gets its name.
 
-        What fails before that leaves no trace, for nothing was changed yet.
+        What fails before that leaves no trace, because nothing was changed yet.
         """
         operations = [operation_of(action) for action in applied.plan.actions]
 

@@ -124,19 +124,19 @@ def _not_rebooted() -> Finding:
         "WC110",
         "host",
         Severity.ERROR,
-        "The host runs in the boot in which the change was made.",
+        "The host was not rebooted after apply changed it.",
         "systemctl reboot",
     )
 
 
 def _gone(claim: Claim, function: Function | None) -> Finding:
-    present = f"{function.ids} is there now" if function else "nothing is there now"
+    present = f"{function.ids} has that address now" if function else "no function is there now"
     return Finding(
         "WC111",
         claim.address,
         Severity.ERROR,
         f"{claim.address} was planned as {claim.vendor}:{claim.device}; {present}.",
-        "See where the card is (inspect), then roll back, and apply again for its new slot.",
+        "Find the card's new slot with inspect. Then roll back, and apply again for that slot.",
     )
 
 
@@ -147,8 +147,8 @@ def _moved(claim: Claim, function: Function) -> Finding:
         Severity.WARNING,
         f"{claim.address} {function.ids} has the address {function.address} now: buses were "
         "renumbered.",
-        "Nothing has to be bound again. Where nova's device_spec names the address, write the new "
-        "one; then apply again, so that the journal has it too.",
+        "It is bound correctly. If nova's device_spec names the old address, write the new one "
+        "there. Then run apply again, so that the journal has the new address too.",
     )
 
 
@@ -188,7 +188,8 @@ def _claimed_at_boot(
                 "WC109",
                 address,
                 Severity.WARNING,
-                "The kernel's log cannot be read, so it is not known who claimed the function.",
+                "The kernel's log cannot be read, so it was not checked which driver claimed the "
+                "function.",
                 "Run it as root.",
             )
         ]

@@ -24,7 +24,8 @@ def check_boot_display(cards: Iterable[Card]) -> list[Finding]:
             "WC106",
             card.slot,
             Severity.WARNING,
-            f"Card {card.slot} is the boot display: in a guest, the host loses its console.",
+            f"Card {card.slot} is the boot display: if a guest gets it, the host loses its "
+            "console.",
             "Make the board's own display the primary one in the firmware setup, or use a "
             "serial console (console=ttyS0).",
         )
@@ -41,9 +42,9 @@ def check_bmc(cards: Iterable[Card]) -> list[Finding]:
             str(function.address),
             Severity.ERROR,
             f"{function.address} {function.ids} is the display of the board's management "
-            "controller or of a hypervisor, not a GPU. In a guest, the host loses its remote "
-            "console.",
-            f"Leave it out: name the cards without --card {function.address}.",
+            "controller or of a hypervisor, not a GPU. If a guest gets it, the host loses its "
+            "remote console.",
+            f"Do not select it: name the other cards with --card, without {function.address}.",
         )
         for card in cards
         for function in card.gpu

@@ -93,7 +93,8 @@ def _identical(ids: str, slots: list[str], selected: set[str]) -> Finding:
         ids,
         Severity.NOTE,
         f"{len(slots)} cards have the ids {ids}: {chosen} selected, {others} not selected. "
-        "Wholecard binds by address and tells them apart; a binding by ids would take them all.",
+        "Wholecard binds by address, so only the selected cards are bound; a binding by ids would "
+        "bind all of them.",
     )
 
 
@@ -127,8 +128,8 @@ def _takes_stray(entry: IdsEntry, stray: list[Function]) -> Finding:
         "WC114",
         entry.text,
         Severity.ERROR,
-        f"vfio-pci has the option ids={entry.text} ({entry.source}), which also binds {names}, not "
-        "selected for passthrough.",
+        f"vfio-pci has the option ids={entry.text} ({entry.source}), which also binds {names}; "
+        "they are not selected for passthrough.",
         "Remove the ids there, and bind by address: wholecard-host apply --card ADDRESS",
     )
 

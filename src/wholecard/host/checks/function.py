@@ -59,7 +59,7 @@ def _why_dead(function: Function) -> str:
     if function.link_width == _WIDTH_ALL_ONES:
         return "its link reads as all ones (unknown header type 7f)"
     if function.power == "error":
-        return "it did not wake from its sleep (runtime power state error)"
+        return "it did not leave its sleep state (runtime power state error)"
     return ""
 
 
@@ -101,21 +101,21 @@ def _no_reset(function: Function, others: list[Function]) -> Finding:
             "WC120",
             subject,
             Severity.NOTE,
-            f"{message}. VFIO resets its whole bus instead, which works as long as one server has "
-            "everything on that bus.",
+            f"{message}. VFIO resets the whole bus instead; this works only if one server has all "
+            "devices on that bus.",
         )
     if others:
         names = ", ".join(str(other.address) for other in others)
         why = f"and a reset of its bus would also reset {names}"
     else:
-        why = "and no bridge above it whose bus could be reset"
+        why = "and there is no bridge above it to reset its bus"
     return Finding(
         "WC120",
         subject,
         Severity.WARNING,
         f"{message}, {why}: a server gets the card in the state in which the last one left it.",
-        "Put the card into a slot of its own below a root port. Until then, switch the host off "
-        "and on when a guest leaves the card in a bad state.",
+        "Put the card into a slot that has its own root port. Until then, if a guest leaves the "
+        "card in a bad state, switch the host off and on.",
     )
 
 
@@ -165,8 +165,8 @@ def check_numa(host: Host, cards: Iterable[Card]) -> list[Finding]:
             "WC132",
             card.slot,
             Severity.NOTE,
-            f"The host has {nodes} NUMA nodes, and the firmware does not say which one has card "
-            f"{card.slot}: nova cannot place a server's memory on the same node.",
+            f"The host has {nodes} NUMA nodes, and the firmware does not report the NUMA node of "
+            f"card {card.slot}: nova cannot place a server's memory on the same node.",
         )
         for card in cards
         if all(function.numa_node is None for function in card.gpu)
@@ -180,9 +180,10 @@ def check_virtual_functions(cards: Iterable[Card]) -> list[Finding]:
             "WC135",
             str(function.address),
             Severity.ERROR,
-            f"{function.address} {function.ids} has {function.sriov_vfs} virtual functions; a card "
-            "for passthrough as a whole must have none.",
-            "Remove them if no server uses them, and what creates them at boot:\n"
+            f"{function.address} {function.ids} has {function.sriov_vfs} virtual functions; a "
+            "card that is given as a whole must have no virtual functions.",
+            "If no server uses them, remove them, and remove the setting that creates them at "
+            "boot:\n"
             f"  echo 0 > /sys/bus/pci/devices/{function.address}/sriov_numvfs",
         )
         for card in cards

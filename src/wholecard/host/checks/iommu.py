@@ -45,7 +45,7 @@ def _no_iommu(host: Host) -> Finding:
         message = "The firmware announces no IOMMU (no ACPI table DMAR or IVRS)."
         fix = "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware setup."
     elif next_line is not None and set(arguments.split()) <= set(next_line.split()):
-        fix = f"The next boot has {arguments} on its command line: systemctl reboot"
+        fix = f"Reboot: the next boot has {arguments} on its command line.\n  systemctl reboot"
     else:
         fix = f"Boot with {arguments} on the kernel's command line; apply adds it."
     return Finding("WC101", "IOMMU", Severity.ERROR, message, fix)
@@ -121,9 +121,9 @@ def check_unsafe_interrupts(host: Host) -> list[Finding]:
     if not sources:
         return []
     remapping = {
-        True: "Interrupt remapping works here, so nothing needs it",
-        False: "There is no interrupt remapping here",
-        None: "It is used wherever interrupt remapping is missing",
+        True: "Interrupt remapping works on this host, so the option is not needed",
+        False: "This host has no interrupt remapping",
+        None: "The option takes effect if interrupt remapping is missing",
     }[host.iommu.interrupt_remapping]
     return [
         Finding(

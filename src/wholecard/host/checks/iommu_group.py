@@ -52,13 +52,15 @@ def _beside_finding(function: Function, driver: str, cards: Iterable[Card]) -> F
         "WC103",
         str(function.address),
         Severity.ERROR if function.driver else Severity.WARNING,
-        f"{function.address} {function.ids} {_driver_text(function)}, not on {driver} as desired.",
-        f"wholecard-host apply {slots} with all the other options too, then reboot",
+        f"{function.address} {function.ids} {_driver_text(function)}, not on {driver} as "
+        "requested.",
+        f"wholecard-host apply {slots} with all your other options (--companion, --park), then "
+        "reboot",
     )
 
 
 def _driver_text(function: Function) -> str:
-    return f"is on {function.driver}" if function.driver else "has no driver"
+    return f"is on {function.driver}" if function.driver else "is without a driver"
 
 
 def _gone(text: str) -> Finding:
@@ -67,7 +69,7 @@ def _gone(text: str) -> Finding:
         text,
         Severity.ERROR,
         f"The desired state names {text}, but this host has no function at that address.",
-        "See what the host has (inspect), and name the function by its present address.",
+        "Find the function's present address with inspect, and use that address.",
     )
 
 
@@ -135,7 +137,7 @@ def _left_behind(host: Host, card: Card, companion: Function) -> Finding:
 def _how_to_part(host: Host, companion: Function) -> str:
     """What to do about a companion; parking is named only where the host can do without it."""
     address = str(companion.address)
-    apart = "the card into a slot with a group of its own, or switch on ACS in the firmware setup."
+    apart = "the card into a slot that has its own group, or switch on ACS in the firmware setup."
     # Behind Intel VMD is the card itself, in a domain that its driver makes.
     needed = companion.physfn is not None or companion.driver == "vmd"
     if needed or any(use.address == address for use in host.uses):
@@ -177,10 +179,10 @@ def check_uses(
             "WC131",
             use.address,
             Severity.ERROR,
-            f"The host itself uses {use.address}: {_USES.get(use.kind, use.kind)} {use.what}. Once "
-            "bound, the host loses it.",
-            "Leave this card out, or first move what the host has there to another device "
-            "(findmnt and ip route show it).",
+            f"The host itself uses {use.address}: {_USES.get(use.kind, use.kind)} {use.what}. If "
+            "it is bound to vfio-pci, the host loses it.",
+            "Do not select this card, or first move the file system, swap or network to another "
+            "device (findmnt, swapon and ip route show them).",
         )
         for use in host.uses
         if use.address in addresses

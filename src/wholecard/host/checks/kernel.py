@@ -134,7 +134,8 @@ def _too_old(host: Host, severity: Severity, what: str, release: Release) -> Fin
         "WC127",
         host.boot.release,
         severity,
-        f"The kernel {host.boot.release} is too old for {what}: that came with Linux {since}.",
+        f"The kernel {host.boot.release} is too old for {what}, which needs Linux {since} or "
+        "later.",
         f"Boot a kernel of {since} or later.",
     )
 

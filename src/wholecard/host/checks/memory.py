@@ -27,7 +27,7 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     count = next(n for n in range(1, len(cards) + 1) if bar_window(largest[:n]) > default)
     needs = "its memory (BARs) needs" if count == 1 else "their memory (BARs) needs"
     message = (
-        f"A server with {counted(count, 'card')} does not see all of it: {needs} a window of "
+        f"A guest with {counted(count, 'card')} cannot map all card memory: {needs} a window of "
         f"{size_text(bar_window(largest[:count]))}, and with QEMU's default of {DEFAULT_BITS} "
         f"address bits UEFI reserves {size_text(default)}."
     )
@@ -37,8 +37,8 @@ def check_address_width(host: Host, cards: Iterable[Card]) -> list[Finding]:
     widest = address_width.widest_bits(host)
     if bits > widest:
         message += (
-            f" That needs {bits} bits, and a guest on this host has at most {widest}: give fewer "
-            "cards to one server."
+            f" That needs {bits} bits, but a guest on this host has at most {widest}: give one "
+            "server fewer cards."
         )
     return [
         Finding(
@@ -55,8 +55,8 @@ def _width_fix(bits: int) -> str:
     return (
         "Use q35 and UEFI images, and set the width on the flavor (nova 2024.1 or later, libvirt "
         "8.7 or later), or on an image by the same names with hw_. With "
-        "cpu_mode=host-passthrough, hw:maxphysaddr_mode=passthrough is enough. The server's RAM "
-        "must fit beside the window.\n"
+        "cpu_mode=host-passthrough, hw:maxphysaddr_mode=passthrough is enough. The address width "
+        "must have room for the server's RAM and the window.\n"
         "  openstack flavor set FLAVOR --property hw:maxphysaddr_mode=emulate "
         f"--property hw:maxphysaddr_bits={bits}\n"
         "  openstack image set IMAGE --property hw_machine_type=q35 "
@@ -185,10 +185,10 @@ def _elsewhere(host: Host, cards: Iterable[Card]) -> list[Finding]:
                     card.slot,
                     Severity.WARNING,
                     f"Card {card.slot} is on NUMA node {node}, which has no huge pages; node "
-                    f"{others} has. nova places a server on its card's node or not at all, unless "
-                    "the NUMA policy allows another.",
-                    "Spread the huge pages over the nodes: the kernel does so for hugepages= "
-                    "without a node, if each node has enough RAM.",
+                    f"{others} has. Unless the NUMA policy allows other nodes, nova starts a "
+                    "server only on the NUMA node of its card.",
+                    "Distribute the huge pages over the NUMA nodes: the kernel does this for "
+                    "hugepages= without a node, if each node has enough RAM.",
                 )
             )
     return findings

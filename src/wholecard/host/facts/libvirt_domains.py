@@ -30,6 +30,6 @@ def running_domains(root: Path) -> Iterator[tuple[str, frozenset[Address]]]:
         except (OSError, ValueError) as error:
             raise WholecardError(
                 f"cannot read the running domain in {state}",
-                f"{error}. So it is not known which cards it has.",
+                f"{error}. It is not known which cards the domain has.",
                 f"Look at what virsh dumpxml {state.stem} prints.",
             ) from error

@@ -28,7 +28,7 @@ def read_json(path: Path) -> Host:
     try:
         data: Any = json.loads(path.read_text())
         if not isinstance(data, dict):
-            raise TypeError("a host is a JSON object")  # noqa: TRY301 (one place says what is wrong)
+            raise TypeError("host facts are a JSON object")  # noqa: TRY301 (one place says what is wrong)
         return Host.from_json(data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(

@@ -74,7 +74,7 @@ def change() -> ConfigChange:
         files=(
             (
                 FileText(DRACUT_MODULE, MODULE_TEXT, 0o755),
-                "The initramfs carries vfio-pci and the table.",
+                "The initramfs has vfio-pci and the table of functions.",
             ),
             (
                 FileText(DRACUT_HOOK, HOOK_TEXT, 0o755),
@@ -87,7 +87,7 @@ def change() -> ConfigChange:
                 "dracut",
                 "The next boot reads these files from the initramfs.",
                 REGENERATE,
-                "restore the former images, or run it again where they have changed since",
+                "restore the former images, or run the tool again if they have changed since",
             ),
         ),
     )

@@ -69,7 +69,10 @@ def change() -> ConfigChange:
     """The hook, the script, and the tool that makes the images."""
     return ConfigChange(
         files=(
-            (FileText(HOOK, HOOK_TEXT, 0o755), "The initramfs carries vfio-pci and the table."),
+            (
+                FileText(HOOK, HOOK_TEXT, 0o755),
+                "The initramfs has vfio-pci and the table of functions.",
+            ),
             (
                 FileText(BOOT_SCRIPT, BOOT_SCRIPT_TEXT, 0o755),
                 "vfio-pci claims the functions before udev loads any other driver.",
@@ -80,7 +83,7 @@ def change() -> ConfigChange:
                 "update-initramfs",
                 "The next boot reads these files from the initramfs.",
                 UPDATE,
-                "restore the former images, or run it again where they have changed since",
+                "restore the former images, or run the tool again if they have changed since",
             ),
         ),
     )

@@ -97,7 +97,7 @@ class BindDriver(HostOperation):
     def undo(self, context: HostContext, step: Step) -> str | None:
         """Give it back to what had it. Raises WholecardError where that does not take it."""
         if not _in_boot(context, step.begun):
-            return f"{self.address} was bound in an earlier boot: nothing to give back"
+            return f"{self.address} was bound in an earlier boot: nothing to undo"
         root = context.root
         self._refuse_stranger(root)
         set_override(root, self.address, self.former_override)
@@ -157,7 +157,7 @@ class BindDriver(HostOperation):
             raise WholecardError(
                 f"{self.address} is not {self.vendor}:{self.device}",
                 f"sysfs says {' '.join(ids).strip() or 'nothing'}.",
-                "See where the card is (inspect).",
+                "Find the card's present address with inspect.",
             )
 
 

@@ -9,7 +9,7 @@ from wholecard.host.operations.run_at_rollback import RunAtRollback
 from wholecard.host.operations.run_tool import RunTool
 
 # The first line of each file that Wholecard writes on a host, behind a script's `#!`.
-HEAD_LINE = f"# {WRITTEN}; `wholecard-host rollback` takes it back.\n"
+HEAD_LINE = f"# {WRITTEN}; `wholecard-host rollback` removes it.\n"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class BootUnit:
                 (f"{UNITS}/{self.target}.wants/{self.name}",),
                 again=("systemctl", "disable", self.name),
             ),
-            "remove the unit's link, or disable the unit where the link has changed since",
+            "remove the unit's link, or disable the unit if the link has changed since",
             after=(f"{UNITS}/{self.name}",),
         )
 

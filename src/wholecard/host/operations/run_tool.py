@@ -171,7 +171,7 @@ class RunTool(HostOperation):
         start(context, self.again or self.argv, self.timeout)
         for path in untouched:
             context.backup.put_back(context.root, path)
-        return f"{step.action.subject} ran again, for its outputs have changed since"
+        return f"{step.action.subject} ran again, because its outputs have changed since"
 
     def _is_ours(self, context: HostContext, path: str, done: Mapping[str, Any]) -> bool:
         """Whether an output is as the tool left it, or as an interrupted rollback put it back."""

@@ -119,7 +119,7 @@ class WriteFile(HostOperation):
         if self.private:
             return "Its text may contain passwords and is not shown."
         if _is_special(state[self.path]):
-            return f"{self.path} is no plain file: {state[self.path]}"
+            return f"{self.path} is not a regular file: {state[self.path]}"
         text = self.content if expected[0] == self.state_after else self.before
         target = under(context.root, self.path)
         return diff(text, _text(target) if target.is_file() else None, self.path)
@@ -154,7 +154,7 @@ class WriteFile(HostOperation):
         if state is None:
             return operation.GONE, ""
         if _is_special(state):
-            return operation.EDITED, f"no plain file: {state}"
+            return operation.EDITED, f"not a regular file: {state}"
         if state != text_digest(self.content):
             return operation.EDITED, diff(self.content, _text(target), self.path)
         mode, expected = stat.S_IMODE(target.lstat().st_mode), done.get("mode", self.mode)

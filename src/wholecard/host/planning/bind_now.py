@@ -36,9 +36,9 @@ def plan_now(
         return ()
     if not host.iommu.on:
         raise RefusedError(
-            "nothing can be given before the IOMMU is on",
+            "no function can be bound now, because the IOMMU is off",
             tuple(check_iommu(host)),
-            "Apply without --now, reboot, and bind then.",
+            "Apply without --now, then reboot: the functions are bound at boot.",
         )
     _refuse_left_behind(host, drivers)
     modules = dict.fromkeys(module for b in bindings for module in _MODULES[b.driver])
@@ -85,9 +85,9 @@ def _action(binding: BindDriver) -> Action:
     return Action(
         kind="bind-driver",
         subject=binding.address,
-        reason=f"{binding.driver} gets the function now, not at the next boot.",
+        reason=f"{binding.driver} binds the function now, not only at the next boot.",
         do=binding,
-        undo=f"give it back to {former}" if former else "leave it without a driver",
+        undo=f"bind it to {former} again" if former else "leave it without a driver",
     )
 
 
@@ -98,8 +98,8 @@ def _refuse_left_behind(host: Host, functions: Iterable[Function]) -> None:
             "WC104",
             str(endpoint.address),
             Severity.ERROR,
-            f"{endpoint.address} {endpoint.ids} shares {group.name} with a function that would be "
-            "bound, and would not be bound itself.",
+            f"{endpoint.address} {endpoint.ids} is in {group.name} with a function that is to be "
+            "bound, but is not selected itself.",
             "Bind every endpoint of the group, or none.",
         )
         for group in host.groups

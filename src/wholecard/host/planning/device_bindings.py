@@ -30,7 +30,7 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     gone = set(desired.cards) - {card.slot for card in cards}
     if gone or not cards:
         raise WholecardError(
-            f"no such card: {', '.join(sorted(gone)) or 'none was named'}", card_lines(host)
+            f"no such card: {', '.join(sorted(gone)) or 'none is selected'}", card_lines(host)
         )
     drivers = _drivers(cards, desired)
     _refuse(
@@ -61,7 +61,7 @@ def _refuse(findings: Sequence[Finding]) -> None:
     if findings:
         split = any(finding.rule in ("WC104", "WC107") for finding in findings)
         raise RefusedError(
-            "a card is bound with all that shares its IOMMU group, or not at all"
+            "a card is bound together with everything in its IOMMU group, or not at all"
             if split
             else "these functions cannot be bound",
             tuple(findings),
@@ -75,7 +75,7 @@ def refuse_nameless(functions: Iterable[Function]) -> None:
     if nameless:
         raise WholecardError(
             f"no vendor or device id can be read for {', '.join(nameless)}",
-            "A function is only bound if its ids are the planned ones.",
+            "Wholecard binds a function only if its vendor and device ids are the planned ones.",
             "Look at it with lspci -nn. A device that fell off the bus needs a power cycle.",
         )
 
@@ -119,7 +119,7 @@ def _left_behind(host: Host, endpoint: Function, group: IommuGroup, given: Addre
         "WC104",
         str(endpoint.address),
         Severity.ERROR,
-        f"{endpoint.address} {endpoint.ids} shares {group.name} with {given}, which would be "
-        "bound, and would not be bound itself.",
-        f"Name it too: {option}, or --park {endpoint.address}.",
+        f"{endpoint.address} {endpoint.ids} is in {group.name} with {given}, which is to be "
+        "bound, but is not selected itself.",
+        f"Select it too: {option}, or --park {endpoint.address}.",
     )

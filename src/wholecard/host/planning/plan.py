@@ -144,7 +144,7 @@ def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
             return ConfigChange()
         owners = ", ".join(host.boot.unsupported_loaders)
         raise WholecardError(
-            f"{owners} is not supported" if owners else "no boot loader that Wholecard knows",
+            f"{owners} is not supported" if owners else "no boot loader that Wholecard supports",
             f"Looked for: {'; '.join(known.tools for known in LOADERS)}.",
             f"Install the boot loader's tools, or add the kernel arguments by hand: {kernel_args}"
             if not owners
@@ -179,10 +179,10 @@ def _initramfs(host: Host, desired: DesiredState) -> ConfigChange:
     if initramfs_tool is None:
         others = ", ".join(host.boot.unsupported_tools)
         raise WholecardError(
-            f"{others} is not supported" if others else "no initramfs tool that Wholecard knows",
+            f"{others} is not supported" if others else "no initramfs tool that Wholecard supports",
             f"Looked for: {'; '.join(known.tools for known in INITRAMFS_TOOLS)}.",
-            f"Install one of them{f' in place of {others}' if others else ''}: the functions are "
-            "claimed before the root is mounted.",
+            f"Install one of them{f' in place of {others}' if others else ''}: the initramfs "
+            "binds the functions before the root file system is mounted.",
         )
     change = initramfs_tool.change()
     loader = loader_named(desired.loader or host.boot.loader)

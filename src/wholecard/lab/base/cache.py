@@ -41,7 +41,7 @@ def entry(
                 raise LabError(
                     f"the lab's {kind} is damaged and in use",
                     str(stale),
-                    "End the lab that uses it: wholecard lab down",
+                    "Stop the lab that uses it: wholecard lab down",
                 )
         partial.mkdir(parents=True)
         started = time.monotonic()
@@ -75,7 +75,7 @@ def is_whole(folder: Path) -> bool:
 def locked(path: Path, waiting_for: str, timeout: float = 900) -> Iterator[None]:
     """Hold a lock file; wait for another holder up to `timeout` seconds, then LabError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    resolution = "Wait for the other process or end it, then run the command again."
+    resolution = "Wait for the other process or stop it, then run the command again."
     with locks.locked(path, waiting_for, resolution, timeout=timeout, error=LabError):
         yield
 

@@ -105,7 +105,7 @@ def stop(run_folder: Path, names: Sequence[str] | None = None, timeout: float = 
         if time.monotonic() > deadline:
             raise LabError(
                 f"did not end: {', '.join(service.name for service in left)}",
-                resolution="Find them with `ps -ef` and end them by their process id.",
+                resolution="Find them with `ps -ef` and stop them by their process id (kill PID).",
             )
         for service in left:
             service.kill()

@@ -79,7 +79,7 @@ class LabNode:
             with qmp.session(self._qmp) as control:
                 process.wait_until(
                     lambda: control.command("query-status")["status"] in ("paused", "running"),
-                    timeout=120, what="the saved node wakes", service=qemu, log=self.qemu_log,
+                    timeout=120, what="the saved node resumes", service=qemu, log=self.qemu_log,
                 )  # fmt: skip
                 control.command("cont")
 
@@ -212,7 +212,7 @@ class LabNode:
         self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
         process.wait_until(
             lambda: not self.is_running(),
-            timeout=timeout, what="the node powers off", log=self.serial_log,
+            timeout=timeout, what="the node powered off", log=self.serial_log,
         )  # fmt: skip
 
     def save(self, target: str, folder: Path, timeout: float = 120) -> None:

@@ -56,15 +56,11 @@ class ServerRecord:
 
     @property
     def as_it_should_be(self) -> bool:
-        """Whether it ended as it should: proved, or refused where no card was left.
-
-        WC403 is reported and is no failure: nova chooses the functions of a server one by one and
-        cannot keep those of a card together, so that only the proof can show it.
-        """
+        """Whether it ended as it should: proved, or refused where no card was left."""
         rules = [finding.rule for finding in self.findings]
         if self.refusal_expected:
             return self.status == "ERROR" and "No valid host" in self.fault and rules == [TAKEN]
-        return self.status == "ACTIVE" and set(rules) <= {"WC403"}
+        return self.status == "ACTIVE" and not rules
 
 
 @dataclass

@@ -23,8 +23,8 @@ from wholecard.lab.scenario.restart import wait_for_consumers
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import SiteFile, read_site
 
-# Units of each resource class that a node has.
-FUNCTIONS = {emulated_gpu.GPU_CLASS: 2, emulated_gpu.AUDIO_CLASS: 2}
+# Units of the cards' resource class that a node has.
+CARDS = 2
 
 
 def offer(lab: Lab, conn: Connection, story: Story) -> None:
@@ -61,7 +61,7 @@ def wait_until_listening(lab: Lab, story: Story, timeout: float = 180) -> None:
 
 
 def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 300) -> None:
-    """Wait until nova-compute listens and is up, and every function is free in Placement."""
+    """Wait until nova-compute listens and is up, and every card is free in Placement."""
     wait_until_listening(lab, story, timeout)
     with story.step("cloud: nova-compute reports the cards to Placement") as step:
         for spec in lab.nodes:
@@ -71,11 +71,8 @@ def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 30
 
 
 def all_free(providers: Sequence[ResourceProvider]) -> bool:
-    """Whether Placement has all functions of the lab's cards and none is allocated."""
-    return all(
-        sum(free_units(provider, name) for provider in providers) == count
-        for name, count in FUNCTIONS.items()
-    )
+    """Whether Placement has all of the lab's cards and none is allocated."""
+    return sum(free_units(provider, emulated_gpu.GPU_CLASS) for provider in providers) == CARDS
 
 
 def free_units(provider: ResourceProvider, resource_class: str) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 from openstack.connection import Connection
 
-from wholecard.core import Finding
 from wholecard.lab import lab as labs
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
@@ -23,7 +22,6 @@ from wholecard.lab.lab import Lab
 from wholecard.lab.report.record import DemoRecord
 from wholecard.lab.report.report import write_report
 from wholecard.lab.scenario import emulated_gpu, prove_cards, stations
-from wholecard.lab.scenario.cloud_plan import wait_for_cards
 from wholecard.lab.scenario.hypervisor import Agent, roll_back
 from wholecard.lab.scenario.up import bare_to_ready, begin, nothing_half
 
@@ -43,7 +41,7 @@ def demo(folder: LabFolder, story: Story, topology: Topology, report: Path) -> D
         rootless=is_rootless(), warm=False,
     )  # fmt: skip
     try:
-        lock = cache.locked(folder.lock, "another `lab up` is at work", timeout=1800)
+        lock = cache.locked(folder.lock, "another `lab up` is running", timeout=1800)
         with lock, nothing_half(folder):
             _walk(folder, story, topology, record)
     finally:
@@ -62,12 +60,10 @@ def _walk(folder: LabFolder, story: Story, topology: Topology, record: DemoRecor
     labs.write_state(lab, labs.UP)
     record.versions = versions(lab)
     _two_cards(lab, conn, story, record)
-    wait_for_cards(lab, conn, story)
-    _whole_card(lab, conn, story, record)
     wrong = [server for server in record.servers if not server.as_it_should_be]
     if wrong:
         raise LabError(
-            f"{wrong[0].name} did not end as it should",
+            f"{wrong[0].name} did not end as expected",
             "\n".join(prove_cards.proof_text(server) for server in wrong),
             "The report has the evidence.",
         )
@@ -91,27 +87,13 @@ def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> 
     record.servers.insert(0, proved)
     record.seconds_to_proof = story.elapsed()
     story.say(prove_cards.proof_text(proved), title="the guest's proof: two-cards")
-    with story.step("what was seen at each station of the way") as step:
+    with story.step("what was seen at each step") as step:
         record.stations = stations.seen(lab, conn, first, proved)
         for station in record.stations:
             step.saw(station.name, "\n".join(station.seen))
         services = process.running(lab.folder.run).items()
         record.memory_bytes = {name: service.memory() for name, service in services}
-    _freed(prove_cards.delete(lab, conn, story, [first, second]))
-
-
-def _whole_card(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:
-    """A server with one whole card, its audio function included."""
-    flavor = emulated_gpu.WHOLE_FLAVOR
-    booted = prove_cards.boot(conn, story, flavor, "whole-card")
-    proved = prove_cards.read_proof(lab, conn, story, flavor, booted)
-    record.servers.append(proved)
-    story.say(prove_cards.proof_text(proved), title="the guest's proof: whole-card")
-    _freed(prove_cards.delete(lab, conn, story, [booted]))
-
-
-def _freed(findings: list[Finding]) -> None:
-    if findings:
+    if findings := prove_cards.delete(lab, conn, story, [first, second]):
         lines = [f"{finding.subject}: {finding.message}" for finding in findings]
         raise LabError("cards are not free again", "\n".join(lines))
 

@@ -49,7 +49,7 @@ class Agent:
             raise LabError(
                 f"wholecard-host {' '.join(words)} failed on the node with {answer.status}",
                 (answer.stderr or answer.stdout).strip(),
-                "Run it there to see why: wholecard lab shell",
+                "Run it on the node to see why: wholecard lab shell",
             )
         return answer
 

@@ -45,7 +45,7 @@ def up(
     A lab that is whole is left as it is; a service that died is started again; anything else
     begins anew from the cache. Raises LabError and what the steps raise.
     """
-    with cache.locked(folder.lock, "another `lab up` is at work", timeout=1800):
+    with cache.locked(folder.lock, "another `lab up` is running", timeout=1800):
         lab = _running_lab(folder, topology)
         if lab is not None:
             return lab, _restart_dead_services(lab, story)
@@ -74,7 +74,7 @@ def begin(folder: LabFolder, story: Story, topology: Topology) -> Lab:
     """An empty lab: what ran is ended, all parts exist, nothing is started yet."""
     labs.down(folder)
     parts = labs.build_parts(folder, story)
-    with story.step("how to run the node: KVM or emulation") as step:
+    with story.step("KVM or emulation for the node") as step:
         accelerator, why = labs.choose_accelerator(folder, parts.root)
         step.note = f"{accelerator}: {why}"
     lab = labs.new_lab(folder, parts, topology, accelerator)
@@ -176,10 +176,10 @@ def _restart_dead_services(lab: Lab, story: Story) -> Connection:
     """Start what died of the control plane again; where nothing did, only Keystone is asked."""
     alive = process.running(lab.folder.run)
     if "mariadb" not in alive:
-        with story.step("cloud: MariaDB again"):
+        with story.step("cloud: restart MariaDB"):
             lab.control.start_mariadb()
     if "rabbitmq" not in alive:
-        with story.step("cloud: RabbitMQ again"):
+        with story.step("cloud: restart RabbitMQ"):
             lab.control.start_rabbitmq()
     conn = control_plane.start_services(lab, story)
     wait_until_listening(lab, story)
@@ -262,7 +262,7 @@ def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
     facts = (saved / facts_file(node.spec.name)).read_text()
     control_plane.write_drop_ins(lab, write_site(lab, {node.spec.name: facts}))
     conn = control_plane.start_cloud(lab, story, saved)
-    with story.step("node: wake from its saved state") as step:
+    with story.step("node: restore from its saved state") as step:
         files = f"{SAVED_INSIDE}/{node.spec.name}"
         disk.overlay(node.inside, f"{files}/{DISK}", "qcow2", node.folder, DISK)
         node.start(incoming=f"{files}/{MEMORY}")

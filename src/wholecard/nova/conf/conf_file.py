@@ -126,7 +126,7 @@ class ConfFile:
         count = data.count(b"\n") + data.count(b"\r")
         if len(data) > LARGEST or count > MOST_LINES:
             size = f"more than {LARGEST >> 20} MiB or {MOST_LINES:,} lines"
-            text = f"{size}: this is no nova.conf, and it is not read"
+            text = f"{size}: this is not a nova.conf, and it is not read"
             return cls(path, "", problems=[Problem("large", path, Position(1, 1), text)])
         file = cls(path, data.decode("utf-8", "surrogateescape"))
         file.lines = _LINE_END.split(file.text)
@@ -167,7 +167,7 @@ class ConfFile:
         if self.text.startswith("\ufeff"):
             self.problems.append(Problem(
                 "mark", self.path, Position(1, 1),
-                "begins with a byte order mark, which nova takes for a part of the first line",
+                "begins with a byte order mark, which nova reads as a part of the first line",
             ))  # fmt: skip
             self.lines[0] = self.lines[0][1:]
         byte = _BAD_BYTE.search(self.text)
@@ -177,7 +177,7 @@ class ConfFile:
         start = self.line_starts[line - 1]
         self.problems.append(Problem(
             "encoding", self.path, Position(line, byte.start() - start + 1),
-            f"byte 0x{ord(byte[0]) - 0xDC00:02x} is no UTF-8: nova stops at it when it starts",
+            f"byte 0x{ord(byte[0]) - 0xDC00:02x} is not UTF-8: nova fails on it when it starts",
         ))  # fmt: skip
 
 
@@ -244,7 +244,7 @@ class _Parser(iniparser.BaseParser):
             self._note("name", "a value without a name")
 
     def error_unexpected_continuation(self, line: str) -> NoReturn:  # type: ignore[misc]  # noqa: ARG002
-        self._note("continuation", "an indented line that continues no value")
+        self._note("continuation", "an indented line, but no value above it to continue")
 
 
 def normal(section: str) -> str:

@@ -82,7 +82,7 @@ def uncounted(site: Site, release: Release) -> Iterator[Unsupported]:
             ("quota_driver",),
             f"quota_driver: nova of {release} has no unified limits",
             f"nova has them since {limits.series} (nova {limits.since}).",
-            "It is left out.",
+            "It is skipped.",
         )
     reason = why_uncounted(site, release)
     for project, quota in site.quotas.items():
@@ -91,5 +91,5 @@ def uncounted(site: Site, release: Release) -> Iterator[Unsupported]:
                 ("quotas", project, "cards"),
                 f"quotas.{project}: the limit of {', '.join(quota.cards)} has no effect",
                 reason,
-                "It is left out.",
+                "It is skipped.",
             )

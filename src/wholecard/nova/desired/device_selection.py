@@ -62,7 +62,8 @@ def _on_host(name: str, kind: CardKind, host_name: str, host: Host) -> SelectedD
                 ("cards", name),
                 f"nova cannot give {function.address} on {host_name} to a server",
                 "nova ignores functions in a PCI domain above ffff, for example behind Intel VMD.",
-                "Turn VMD off for this slot in the firmware setup, or leave the card out.",
+                "Turn VMD off for this slot in the firmware setup, or remove the card from the "
+                "site file.",
             )
     _check_type(name, kind, host_name, functions)
     omitted = [OmittedFunction(str(each), reason) for each, reason in reasons.items() if reason]
@@ -97,7 +98,7 @@ def _check_type(name: str, kind: CardKind, host: str, functions: tuple[Function,
                 ("cards", name),
                 f"cards.{name}: nova sees {function.address} on {host} as "
                 f"{device_type_of(function)}, not {kind.device_type}",
-                "By the host's facts; no server would ever get it.",
+                "The host's facts show this; with this device_type no server would get the card.",
                 "Write device_type: auto, or inspect the host again if SR-IOV was turned on or off "
                 "in its firmware setup.",
             )
@@ -112,21 +113,21 @@ def _refuse_empty(
         raise unsupported(
             ("cards", name),
             f"cards.{name} gives nothing: {first.address} on {host} stays with the host",
-            f"It is left out: {first.reason}.",
+            f"It is skipped: {first.reason}.",
             "Make the BMC's display the primary one in the firmware setup, or match another card.",
         )
     matched = [(name, each) for name in facts
                for each in matched_functions(kind, name, facts[name])]  # fmt: skip
     if matched:
         host, function = matched[0]
-        is_a = "a card's own function" if kind.companion else "not a display or accelerator"
+        is_a = "the card's main function" if kind.companion else "not a display or accelerator"
         change = "remove" if kind.companion else "write"
         raise unsupported(
             ("cards", name),
             f"cards.{name} gives nothing: {function.address} {function.ids} on {host} is {is_a}",
             "nova gives a card by its display or accelerator function; the card's other functions "
             "are bound to vfio-pci and are not in device_spec.",
-            f"If you want to give this function, {change} companion: true.",
+            f"If guests should get this function, {change} companion: true.",
         )
 
 
@@ -150,7 +151,7 @@ def refuse_pf_with_vf(selected: Iterable[SelectedDevices]) -> None:
                     f"cards.{pf_kind} gives {function.physfn} on {devices.host}, and "
                     f"cards.{devices.kind} gives its VF {function.address}",
                     "nova-compute refuses to report a PF together with its VFs.",
-                    "Match the card by only one of the two kinds.",
+                    "Let only one of the two kinds match the card.",
                 )
 
 

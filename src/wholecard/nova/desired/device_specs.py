@@ -58,8 +58,8 @@ def _is_by_ids(name: str, kind: CardKind, host_name: str, others: list[Function]
         raise unsupported(
             ("cards", name),
             f"cards.{name}: select: ids would give {_listed(others)} on {host_name} too",
-            f"They are {others[0].ids} as well, and the kind does not select them or they stay "
-            "with the host.",
+            f"They have the same ids ({others[0].ids}), but the kind does not select them, or the "
+            "host keeps them.",
             "Write select: auto or select: address.",
         )
     return kind.select == "ids" or (kind.select == "auto" and not others)
@@ -91,7 +91,7 @@ def _unknown(name: str, host: str, what: str) -> UnsupportedError:
     return unsupported(
         ("cards", name),
         f"cards.{name}: {what} is not known" + (f" for {host}" if host else ""),
-        "nova matches by vendor, product and address; all else comes from the host's facts.",
+        "nova matches by vendor, product and address; everything else comes from the host's facts.",
         "Save the facts on the host (wholecard-host inspect --json > host.json) and name the file "
         "as hosts.NAME.facts, or match by vendor and product.",
         facts_missing=True,
@@ -107,8 +107,9 @@ def _refuse_vfs(
         if vfs:
             raise unsupported(
                 ("cards", name),
-                f"cards.{name}: {function.address} on {host} has VFs, so it cannot be given whole",
-                f"nova would give {_listed(vfs)} too.",
+                f"cards.{name}: {function.address} on {host} has VFs, so a guest cannot get it as "
+                "a whole",
+                f"nova would also give {_listed(vfs)} to guests.",
                 f"Remove the VFs: echo 0 > /sys/bus/pci/devices/{function.address}/sriov_numvfs",
             )
 
@@ -119,8 +120,8 @@ def _refuse_old_pf(name: str, host: str, functions: Iterable[Function], release:
         raise unsupported(
             ("cards", name),
             f"cards.{name}: nova of {release} cannot give {pf.address} on {host} by its address",
-            f"Before {Capability.PF_BY_ADDRESS.series} a PF's address gives only its VFs.",
-            "Write select: ids, on a host where nothing else has these ids.",
+            f"Before {Capability.PF_BY_ADDRESS.series} the address of a PF selects only its VFs.",
+            "Write select: ids, if no other function of the host has these ids.",
         )
 
 

@@ -118,8 +118,8 @@ def _device_type(name: str, kind: CardKind, selected: tuple[SelectedDevices, ...
             ("cards", name),
             f"cards.{name}: nova sees its cards as two types",
             "; ".join(f"{function} is {device_type}" for device_type, function in types.items()),
-            "An alias has one device_type. Set SR-IOV the same in the firmware setup of all hosts, "
-            "or make two kinds of it, each with its hosts.",
+            "An alias has one device_type. Set SR-IOV to the same value in the firmware setup of "
+            "all hosts, or write two kinds, each with its hosts.",
         )
     return next(iter(types))
 

@@ -22,7 +22,10 @@ def untuned_placement(site: Site, release: Release, cards_per_host: int) -> tupl
     if requested.pci_in_placement is False or not is_too_wide(release.nova, cards_per_host):
         return ()
     since = Capability.WIDE_PROVIDER_TREES.series
-    why = f"{since} is the first whose Placement can be tuned for {cards_per_host} cards on a host."
+    why = (
+        f"{since} is the first release in which Placement can be tuned for {cards_per_host} cards "
+        "on a host."
+    )
     if requested.pci_in_placement is True:
         what = "nova.pci_in_placement: requests for several cards may find no host"
         resolution = (
@@ -76,7 +79,7 @@ def _too_old(keys: Keys, what: str, since: int, release: Release) -> Unsupported
         keys,
         f"{what}: nova of {release} does not have it",
         f"nova has it since {series} (nova {since}).",
-        f"Leave it out, or render for {series} or later.",
+        f"Remove it, or render for {series} or later.",
     )
 
 

@@ -121,7 +121,7 @@ def _placement_reason(role: Role, pci: PciConfig, release: Release) -> str:
             + (" A request for several cards may find no host." if chosen else "")
         )
     if role == "compute":
-        rules = "of Placement" if chosen else "of nova's own count"
+        rules = "for cards in Placement" if chosen else "for cards that nova counts itself"
         return f"nova-compute checks its aliases by the rules {rules}, as nova-api does."
     if not chosen:
         return (
@@ -149,7 +149,9 @@ def _filters_reason(filters: Sequence[str], release: Release) -> str:
 
 
 def _cards(pci: PciConfig) -> Iterator[RequiredOption]:
-    omitted = "".join(f" {each.address} is left out: {each.reason}." for each in pci.omitted)
+    omitted = "".join(
+        f" {each.address} is not in this list: {each.reason}." for each in pci.omitted
+    )
     if pci.device_specs:
         yield RequiredOption(
             by_name("device_spec"),
@@ -162,7 +164,7 @@ def _cards(pci: PciConfig) -> Iterator[RequiredOption]:
         yield RequiredOption(
             by_name("alias"),
             tuple(alias.to_json() for alias in pci.aliases),
-            "What a flavor may ask for with pci_passthrough:alias. nova-api translates it when a "
+            "What a flavor may request with pci_passthrough:alias. nova-api translates it when a "
             "server is created, nova-compute when one is moved or resized, so both need the same "
             "lines.",
         )
@@ -182,7 +184,7 @@ def _quotas(pci: PciConfig) -> Iterator[RequiredOption]:
         yield RequiredOption(
             by_name("driver"),
             (pci.quota_driver,),
-            "What counts quotas; nova-api and nova-conductor need the same value."
+            "The driver that counts quotas; nova-api and nova-conductor need the same value."
             + (unified if pci.quota_driver == UNIFIED_DRIVER else ""),
         )
     if pci.limited:
@@ -215,7 +217,7 @@ def check_config(pci: PciConfig, release: Release) -> None:
             ("nova", "report_in_placement"),
             "one_time_use needs report_in_placement",
             "nova-compute does not start: it reserves a used card in Placement.",
-            "Report the cards to Placement, or leave one_time_use out.",
+            "Report the cards to Placement, or remove one_time_use.",
         )
     _check_aliases(pci.aliases, chosen)
 
@@ -227,7 +229,7 @@ def _check_aliases(aliases: Sequence[PciAlias], chosen: bool) -> None:
         if same is not alias and chosen:
             raise unsupported(
                 ("cards", alias.name),
-                f"the alias {alias.name} has several specs, and nova takes one",
+                f"the alias {alias.name} has several specs, but nova accepts only one",
                 "With pci_in_placement nova refuses it (nova/pci/request.py).",
                 "Give the device_specs one resource_class, and name it in one alias.",
             )
@@ -238,12 +240,12 @@ def _check_aliases(aliases: Sequence[PciAlias], chosen: bool) -> None:
                     f"the alias {alias.name} has two values of {field}: "
                     f"{getattr(same, field)} and {getattr(alias, field)}",
                     "nova refuses aliases of one name that differ in it (nova/pci/request.py).",
-                    "Write two kinds of card.",
+                    "Use two kinds of cards with different names.",
                 )
         if alias.vendor_id is None and not chosen:
             raise unsupported(
                 ("cards", alias.name),
-                f"the alias {alias.name} asks for a resource class alone",
+                f"the alias {alias.name} requests only a resource class",
                 "Without pci_in_placement nova compares vendor and product.",
                 "Give it both ids, or choose cards in Placement.",
             )
@@ -262,7 +264,7 @@ def _check_keys(pci: PciConfig, release: Release) -> None:
                     (),
                     f"nova of {release} has no {key} in {what}",
                     f"nova has it since {_series(known[key])}.",
-                    f"Leave it out, or render for {_series(known[key])} or later.",
+                    f"Remove it, or render for {_series(known[key])} or later.",
                 )
     for alias in pci.aliases:
         since = NUMA_POLICIES[alias.numa_policy] if alias.numa_policy else 13

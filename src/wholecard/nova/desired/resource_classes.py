@@ -130,7 +130,7 @@ def _ids(
         raise unsupported(
             ("cards", name),
             f"cards.{name} gives nothing on any host",
-            "None of its matches fits a function of the inspected hosts.",
+            "No entry of its match list fits a function of the inspected hosts.",
             "Compare the match with `wholecard-host inspect` on a host that has the card.",
         )
     return tuple(ids)

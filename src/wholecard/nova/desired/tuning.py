@@ -103,13 +103,13 @@ def _placement(major: int, cards: int, hosts: int) -> tuple[TuningSetting, ...]:
     most = min(max(CANDIDATES_MIN, hosts * cards), CANDIDATES_MAX)
     return (
         _setting("max_allocation_candidates", str(most),
-            f"{cards} of {cards} cards can be chosen in {cards}! orders on each host; "
-            "a few on each are enough (in placement 10.0.1, 11.0.1, 12.0.1 and later)", major),
+            f"{cards} of {cards} cards can be chosen in {cards}! orders on each host; a few "
+            "orders are enough (in placement 10.0.1, 11.0.1, 12.0.1 and later)", major),
         _setting("allocation_candidates_generation_strategy", "breadth-first",
             "the candidates that are kept come from all hosts, not from the first few", major),
         shuffled,
         _setting("optimize_for_wide_provider_trees", "true",
-            f"drops impossible choices early instead of walking all {cards}^{cards} "
+            f"discards impossible choices early, instead of trying all {cards}^{cards} "
             "(bug 2126751; in placement 12.0.2, 15.0.0, and stable/2025.1 and 2025.2)", major),
     )  # fmt: skip
 
@@ -119,12 +119,13 @@ def _scheduler(major: int, hosts: int) -> tuple[TuningSetting, ...]:
         "servers requested at once begin on different hosts, not all on the best one",
         major)  # fmt: skip
     equal = _setting("shuffle_best_same_weighed_hosts", "true",
-        "hosts of equal weight are in another order each time", major)  # fmt: skip
+        "hosts of equal weight are in random order each time", major)  # fmt: skip
     one_at_a_time = _setting("executor_thread_pool_size", "1",
-        "64 requests at once see the same free cards; one at a time there is no race",
+        "64 requests at once see the same free cards; with one request at a time, two cannot pick "
+        "the same card",
         major, Capability.PCI_IN_PLACEMENT)  # fmt: skip
     workers = _setting("workers", str(SCHEDULER_WORKERS),
-        "one for each core would again be as many requests at once",
+        "one process for each core would again handle many requests at once",
         major, Capability.PCI_IN_PLACEMENT)  # fmt: skip
     choosing = (equal, _attempts(major)) if hosts > 1 else ()
     # A subset of hosts overrides the weighers, also the one that sends servers without cards to
@@ -135,7 +136,7 @@ def _scheduler(major: int, hosts: int) -> tuple[TuningSetting, ...]:
 
 
 def _conductor(major: int) -> tuple[TuningSetting, ...]:
-    reason = "a request that waits for its turn in nova-scheduler does not answer until then"
+    reason = "a request that waits in nova-scheduler's queue is answered late"
     only = Capability.PCI_IN_PLACEMENT
     timeout = _setting("rpc_response_timeout", str(QUEUE_SECONDS), reason, major, only)
     return (timeout, _attempts(major))

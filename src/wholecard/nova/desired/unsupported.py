@@ -48,7 +48,7 @@ class UnsupportedError(UsageError):
             super().__init__(first.what, first.why, first.resolution)
             return
         super().__init__(
-            f"nova does not support {len(self.requests)} things that the site asks for",
+            f"nova does not support {len(self.requests)} settings of the site file",
             "\n".join(f"{request.what}; {request.hint}" for request in self.requests),
             "Change each of them in the site file.",
         )

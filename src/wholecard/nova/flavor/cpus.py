@@ -167,7 +167,7 @@ def _dedicated(specs: ExtraSpecs) -> frozenset[int]:
     if pinned == every:
         raise LayoutError(
             f"hw:cpu_dedicated_mask={mask!r} leaves no shared CPU",
-            resolution="Leave some CPUs out, or set hw:cpu_policy=dedicated.",
+            resolution="Remove some CPUs from it, or set hw:cpu_policy=dedicated.",
         )
     return pinned
 
@@ -182,7 +182,7 @@ def _realtime(specs: ExtraSpecs) -> frozenset[int]:
     if pinned == every and not emulator_policy(specs):
         raise LayoutError(
             "all CPUs are real-time CPUs, and none is left for the emulator",
-            resolution="Leave some out by hw:cpu_realtime_mask, or set hw:emulator_threads_policy.",
+            resolution="Exclude some with hw:cpu_realtime_mask, or set hw:emulator_threads_policy.",
         )
     return pinned
 

@@ -122,7 +122,7 @@ def _page(extra_specs: Mapping[str, str], properties: Mapping[str, str]) -> Page
     flavor, image = extra_specs.get("hw:mem_page_size"), properties.get("hw_mem_page_size")
     if not flavor and image:
         raise LayoutError(
-            "the image asks for a page size and the flavor for none",
+            "the image requests a page size, but the flavor does not",
             resolution="Set hw:mem_page_size=large or any on the flavor, or remove "
             "hw_mem_page_size from the image.",
         )

@@ -200,20 +200,20 @@ _QUOTES = "Put the value in double quotes."
 _WORDS = {
     "Expecting property name enclosed in double quotes": (
         "a key in double quotes is missing here", "Put the key in double quotes."),
-    "Expecting value": ("a value is missing here; a text needs double quotes", _QUOTES),
+    "Expecting value": ("a value is missing here; a string needs double quotes", _QUOTES),
     "Expecting ',' delimiter": (
         "a comma or the end is missing here", "Write a comma between the two."),
     "Expecting ':' delimiter": (
         "a colon is missing here", "Write a colon between key and value."),
     "Extra data": (
-        "something follows where the value has ended",
+        "the value has ended, but more text follows",
         "Delete what follows; several objects of a device_spec need a list: [{…}, {…}]"),
     "Illegal trailing comma before end of object": (
         "a comma before the end of the object", "Remove the comma."),
     "Illegal trailing comma before end of array": (
         "a comma before the end of the array", "Remove the comma."),
     "Unterminated string starting at": (
-        "the text that begins here has no end", "Write the double quote at its end."),
+        "the string that begins here has no end", "Write the double quote at its end."),
 }  # fmt: skip
 
 

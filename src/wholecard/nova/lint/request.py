@@ -86,7 +86,7 @@ def read(request: LintRequest) -> Linted:
     services = list(_services(request, series, facts, site))
     if not services:
         raise UsageError(
-            "no file is named",
+            "no file to check",
             resolution="wholecard nova lint /etc/nova/nova.conf --role compute",
         )
     known = (*facts, *_other_hosts(facts, site))
@@ -102,7 +102,7 @@ def _services(
         for role in roles or [None]:
             yield Service(conf, series, role, facts if role in (None, "compute") else ())
     elif request.roles:
-        raise UsageError("--role says who reads FILE, and no FILE is named")
+        raise UsageError("--role says which role reads FILE, but no FILE is given")
     for name, paths in request.by_role.items():
         if paths:
             conf = NovaConf.read(list(paths))

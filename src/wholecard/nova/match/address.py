@@ -66,7 +66,7 @@ def read_address(value: Any, rules: Rules, sysfs: Sysfs) -> AddressRule:
     elif isinstance(value, dict):
         if not rules.has(Capability.ADDRESS_REGEX):
             since = Capability.ADDRESS_REGEX.series
-            reason = f"an address may be regular expressions from {since} on"
+            reason = f"an address can be an object of regular expressions only from {since} on"
             raise SpecError("regex-unsupported", reason, "address")
         rule = _regex_rule(value)
     else:
@@ -101,8 +101,8 @@ def _glob_fields(text: str) -> Fields:
         if len(parts) > 3:
             raise SpecError(
                 "too-many-fields",
-                f"the address {shown(text)} has {len(parts)} fields before the dot; "
-                "domain, bus and slot are all there are",
+                f"the address {shown(text)} has {len(parts)} fields before the dot; it can have "
+                "only domain, bus and slot",
                 "address",
             )
         names = ("domain", "bus", "slot")[3 - len(parts) :]
@@ -118,7 +118,7 @@ def _glob_field(name: str, word: str) -> str:
     except OverflowError:
         raise SpecError(
             "field-too-large",
-            f"the {name} {shown(word)} of the address is above {largest:x}, the highest there is",
+            f"the {name} {shown(word)} of the address is above {largest:x}, the maximum",
             "address",
         ) from None
     except ValueError:
@@ -137,7 +137,7 @@ def _regex_rule(value: Mapping[str, Any]) -> AddressRule:
         try:
             patterns.append(compiled(pattern, ADDRESS_BOUNDS[name][1]))
         except re.error as error:
-            reason = f"the {name} of the address is no regular expression: {error.msg}"
+            reason = f"the {name} of the address is not a valid regular expression: {error.msg}"
             raise SpecError("bad-regex", reason, key) from None
         except DangerousPatternError as error:
             raise SpecError(

@@ -86,13 +86,14 @@ def _check_value(key: str, value: Any, rules: Rules) -> None:
         "numa_policy": rules.numa_policies,
     }.get(key)
     if allowed is not None and value not in allowed:
-        raise AliasError("bad-value", f"{key} {shown(value)} is none of {', '.join(allowed)}", key)
+        reason = f"{key} {shown(value)} is not one of {', '.join(allowed)}"
+        raise AliasError("bad-value", reason, key)
 
 
 def _boolean(name: str, value: str) -> str:
     is_true = truth(value)
     if is_true is None:
-        reason = f"live_migratable {shown(value)} of alias {shown(name)} is no truth value"
+        reason = f"live_migratable {shown(value)} of alias {shown(name)} is not a boolean"
         raise AliasError("bad-boolean", reason, "live_migratable")
     return "true" if is_true else "false"
 
@@ -107,7 +108,8 @@ def _check_same(known: Alias, policy: str, spec: Mapping[str, str]) -> None:
     if "dev_type" not in first or "dev_type" not in spec:
         raise AliasError(
             "device-type-missing",
-            f"alias {shown(name)} is given more than once and then needs its device_type each time",
+            f"alias {shown(name)} is defined more than once, so each definition needs a "
+            "device_type",
             "device_type",
         )
     if first["dev_type"] != spec["dev_type"]:
@@ -127,8 +129,8 @@ def _check_specs(aliases: Mapping[str, Alias], rules: Rules) -> None:
         if len(alias.specs) > 1:
             raise AliasError(
                 "several-specs",
-                f"alias {shown(alias.name)} is given {len(alias.specs)} times; "
-                "with pci_in_placement an alias has one spec",
+                f"alias {shown(alias.name)} is given {len(alias.specs)} times; with "
+                "pci_in_placement it can have only one definition",
                 "name",
             )
     for alias in aliases.values():

@@ -112,7 +112,8 @@ def _with(
         others = ", ".join(other.address for other in provider.devices)
         raise PlacementError(
             "dependent-devices",
-            f"{device.address} and {others} are a PF and VFs of it, and only one kind can be given",
+            f"{device.address} and {others} are a PF and VFs of it, and only one of the two can "
+            "be in device_spec",
             "address",
         )
     resource_class, traits = resource_class_of(device, spec), traits_of(device, spec, rules)

@@ -46,7 +46,7 @@ def parse_request(
             count = int(number)
         except ValueError:
             raise RequestError(
-                "bad-count", f"{shown(number)} is no number of devices", name
+                "bad-count", f"{shown(number)} is not a number of devices", name
             ) from None
         if policy and policy not in NUMA_POLICIES:
             raise RequestError("bad-policy", f"there is no NUMA policy {shown(policy)}")

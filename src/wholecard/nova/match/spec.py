@@ -67,7 +67,7 @@ class Spec:
         for item in value:
             if not isinstance(item, dict):
                 raise SpecError(
-                    "item-not-an-object", f"the list has {shown(item)}, which is no object"
+                    "item-not-an-object", f"the list has {shown(item)}, which is not an object"
                 )
             specs.append(cls.of(item, rules, sysfs))
         return tuple(specs)
@@ -174,7 +174,7 @@ def _normalise_booleans(tags: dict[str, Any], rules: Rules) -> None:
             continue
         value = truth(tags[key])
         if value is None:
-            raise SpecError("bad-boolean", f"{key} {shown(tags[key])} is no truth value", key)
+            raise SpecError("bad-boolean", f"{key} {shown(tags[key])} is not a boolean", key)
         tags[key] = "true" if value else "false"
     once = rules.has(Capability.ONE_TIME_USE) and tags.get("one_time_use") == "true"
     if once and not rules.report_in_placement:
@@ -189,7 +189,7 @@ def _check_remote_managed(rule: AddressRule | None) -> None:
     `product` that no sysfs has (`nova/pci/utils.py`, `get_pci_ids_by_pci_addr`): it always fails.
     """
     if rule is None:
-        reason = "remote_managed is set on a network interface that is not there"
+        reason = "remote_managed is set on a network interface that does not exist"
         raise SpecError("remote-managed-absent", reason, "devname")
     if rule.is_pf:
         reason = "remote_managed is set on the address of a PF"

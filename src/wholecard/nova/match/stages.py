@@ -135,7 +135,7 @@ def _listed(values: Iterable[Any]) -> str:
 def by_pf(pools: Sequence[Pool], demand: DeviceDemand) -> Left:
     """No PFs, unless one of the specs asks for them."""
     return _without(
-        pools, demand, "type-PF", "they are PFs, which the alias does not ask for by device_type"
+        pools, demand, "type-PF", "they are PFs, which the alias does not request with device_type"
     )
 
 

@@ -105,7 +105,7 @@ def _our_file(files: Sequence[Path]) -> Path | None:
     if len(ours) > 1:
         raise UsageError(
             f"Wholecard has written two of the files: {ours[0]} and {ours[1]}",
-            "nova would add up their repeated options.",
+            "nova would use the repeated options of both.",
             "Remove one of them.",
         )
     return ours[0] if ours else None
@@ -195,12 +195,12 @@ def _conflicts(others: Values, rendered: Values, release: Release) -> Iterable[s
             if both:
                 yield (
                     f"{name}: {', '.join(both)} is in another file too; nova would have two "
-                    "aliases of one name: remove it there"
+                    "aliases of one name. Remove it from the other file"
                 )
         else:
             yield (
-                f"{name}: another file has {len(other_values)} more; nova gives what any of them "
-                "matches: remove there what the site file has"
+                f"{name}: another file has {len(other_values)} more, and nova uses all of them. "
+                "Remove from the other file what the site file has"
             )
 
 
@@ -225,7 +225,7 @@ def _removed_devices(
             continue
         yield (
             f"{change.name}: {'; '.join(map(json.dumps, removed))} "
-            f"{'is' if len(removed) == 1 else 'are'} removed: no server may hold a device that no "
+            f"{'is' if len(removed) == 1 else 'are'} removed: no server may have a device that no "
             "device_spec matches. Remove the servers from those cards before you restart "
             "nova-compute"
         )

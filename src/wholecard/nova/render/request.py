@@ -97,7 +97,7 @@ def _cloud(request: RenderRequest, role: Role | None) -> tuple[Cloud, tuple[str,
     """The cloud that is asked for, with the warnings for a role or for all."""
     if (request.site is None) == (not request.cards):
         resolution = "--site site.yaml, or --alias NAME=VENDOR:PRODUCT[,type-PF]"
-        raise UsageError("give either a site file or cards", resolution=resolution)
+        raise UsageError("use either a site file or --alias", resolution=resolution)
     tool = layout(request.layout)
     file = read_site(request.site) if request.site else None
     chosen = file.release if file else LATEST

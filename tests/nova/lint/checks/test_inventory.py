@@ -61,7 +61,7 @@ def test_the_nearest_is_named() -> None:
     for spec, said in (
         ('{"vendor_id": "10de", "product_id": "2331"}', "10de:2330"),
         ('{"vendor_id": "10de", "product_id": "2330", "address": "0000:43:00.0"}', "0000:41:00.0"),
-        ('{"vendor_id": "1002"}', "no device there has the vendor 1002"),
+        ('{"vendor_id": "1002"}', "no device of the host has the vendor 1002"),
     ):
         text = f"[pci]\ndevice_spec = {spec}\n"
         found = only(service(text, "compute", "2025.2", "gpu-01"))
@@ -103,8 +103,8 @@ def test_what_a_spec_matches_by_other_words() -> None:
     assert "WC246" not in rules(service(text, "compute", "2025.2", "gpu-01"))
     text = '[pci]\ndevice_spec = {"address": "0000:77:00.0"}\n'
     found = only(service(text, "compute", "2025.2", "gpu-01"))
-    assert found.finding.message.endswith("matches nothing on gpu-01: no device there has this "
-                                          "address")  # fmt: skip
+    assert found.finding.message.endswith("matches nothing on gpu-01: no device of the host has "
+        "this address")  # fmt: skip
 
 
 def test_a_card_that_nova_cannot_address() -> None:
@@ -113,7 +113,7 @@ def test_a_card_that_nova_cannot_address() -> None:
     found = lint([on(text, Facts("gpu-09", host(h100("10000:01:00.0"))))])
     assert [each.finding.rule for each in found] == ["WC246", "WC258", "WC253"]
     assert {each.finding.fix for each in found} == {
-        "Switch off VMD for this port in the firmware, or leave the card to the host."
+        "Switch off VMD for this port in the firmware, or keep the card for the host."
     }
 
 
@@ -232,7 +232,9 @@ def test_a_card_that_no_spec_gives() -> None:
     text = f'[pci]\ndevice_spec = {{"product_id": "1021", "vendor_id": "15b3"}}\nalias = {ALIAS}\n'
     found = [each for each in lint([service(text, "compute", "2025.2", "gpu-01")])
              if each.finding.rule == "WC253"]  # fmt: skip
-    assert "gpu-01 has it at 0000:41:00.0, and no device_spec gives it" in found[0].finding.message
+    assert (
+        "gpu-01 has it at 0000:41:00.0, but no device_spec matches it" in found[0].finding.message
+    )
     assert found[0].roles == ("compute",)
 
 

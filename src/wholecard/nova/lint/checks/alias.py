@@ -36,8 +36,8 @@ def check_aliases(service: Service) -> Iterator[Diagnostic]:
             if any(separator in alias.name for separator in ":,"):
                 yield entry_diagnostic(
                     "WC261", alias.value.at_value(("name",)),
-                    "a flavor asks for NAME:COUNT[,NAME:COUNT], and nova splits at colon and "
-                    "comma: no flavor can ask for this alias",
+                    "a flavor requests NAME:COUNT[,NAME:COUNT], and nova splits this at colon and "
+                    "comma: no flavor can request this alias",
                     "Use another character, and the same name in the flavors.",
                 )  # fmt: skip
         elif error.key == "numa_policy":
@@ -120,8 +120,8 @@ def check_agreement(service: Service) -> Iterator[Diagnostic]:
             when = "refuses to start" if is_early else "refuses a server that asks"
             yield entry_diagnostic(
                 "WC232", aliases[1].value.at_value(("name",)),
-                f"{name!r} is defined {len(aliases)} times, and with pci_in_placement an alias has "
-                f"one spec: nova {when}",
+                f"{name!r} is defined {len(aliases)} times, but with pci_in_placement an alias "
+                f"can have only one definition: nova {when}",
                 "Give the device_specs one resource_class, and name it in one alias.",
             )  # fmt: skip
         yield from _disagreements(service, aliases)

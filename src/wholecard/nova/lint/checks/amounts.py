@@ -85,8 +85,8 @@ def _too_wide(service: Service, most: int) -> Iterator[Diagnostic]:
             "WC259", service.effective("pci_in_placement").entries[-1],
             f"a host gives {most} cards of one kind, and Placement of {service.release} cannot be "
             f"tuned for choosing among them; {since} is the first that can",
-            "Write pci_in_placement = false for nova-api, nova-scheduler and nova-conductor, and "
-            f"nova counts the cards itself, or upgrade to {since}.",
+            "Write pci_in_placement = false for nova-api, nova-scheduler and nova-conductor, so "
+            f"that nova counts the cards itself; or upgrade to {since}.",
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from wholecard.nova.options import ALIAS_KEYS, DEVICE_SPEC_KEYS
 _KEYS = {"device_spec": DEVICE_SPEC_KEYS, "alias": ALIAS_KEYS}
 _SEVERITIES = {"device_spec": Severity.WARNING, "alias": Severity.ERROR}
 _UNKNOWN_KEY = {
-    "device_spec": "nova has no key {}: it takes it as a tag, and does not choose devices by it",
+    "device_spec": "nova has no key {}: it reads it as a tag, and does not select devices by it",
     "alias": "aliases have no key {}: nova refuses every alias because of it",
 }
 _EARLY_KEY = {
@@ -74,7 +74,7 @@ def check_json(service: Service) -> Iterator[Diagnostic]:
             for twice in value.twice if value.is_own_text else ():
                 yield entry_diagnostic(
                     "WC219", value.spot(*twice.key),
-                    f"the object has {twice.path[-1]} twice: nova takes the last",
+                    f"the object has {twice.path[-1]} twice: nova uses the last",
                     "Delete one of them.",
                 )  # fmt: skip
 
@@ -90,8 +90,8 @@ def _broken_off(value: Broken) -> Diagnostic:
     )
     diagnostic = entry_diagnostic(
         "WC217", entry,
-        f"the object that begins on line {entry.line} goes on here: only indented lines continue a "
-        f"value, and an empty line or a comment ends it: {effect}",
+        f"the object that begins on line {entry.line} continues here, but only indented lines "
+        f"continue a value, and an empty line or a comment ends it: {effect}",
         value.fix,
     )  # fmt: skip
     return replace(diagnostic, position=Position(value.first, blanks + 1), length=1, shown=line)
@@ -219,7 +219,7 @@ def check_prefixes(service: Service) -> Iterator[Diagnostic]:
                     "WC226", spec.value.at_value((*spec.path, "address", name)),
                     f"nova compares the beginning only: this {name} also matches "
                     f"{listed(more, 3)}",
-                    "Write $$ at its end, which is a plain $ to nova, or all digits.",
+                    "Write $$ at its end, which nova reads as a plain $, or write all digits.",
                 )  # fmt: skip
 
 

@@ -49,8 +49,8 @@ def check_format(service: Service) -> Iterator[Diagnostic]:
         if template is not None:
             yield file_diagnostic(
                 "WC201", file, template.position,
-                "the file is a template, not what the service reads",
-                "Lint the file that is made from it.",
+                "the file is a template, not the file that the service reads",
+                "Run lint on the file that is made from it.",
             )  # fmt: skip
             continue
         for problem in file.problems:
@@ -76,7 +76,7 @@ def check_amount(service: Service) -> Iterator[Diagnostic]:
             yield entry_diagnostic(
                 "WC203", entry,
                 f"values of more than 64 KiB, and what follows the {MOST_VALUES}th, are not "
-                "examined",
+                "checked",
                 "Check whether a template was repeated.", severity=Severity.WARNING,
             )  # fmt: skip
 
@@ -102,7 +102,7 @@ def check_sections(service: Service) -> Iterator[Diagnostic]:
 
 def _by_hand(why: str) -> str:
     """What a fix says where an option would begin to count and `why` is against that."""
-    return f" by hand, because it then begins to count: {why}" if why else ""
+    return f" by hand, because it then takes effect: {why}" if why else ""
 
 
 def _objection(service: Service, file: ConfFile, header: Header, right: str) -> str:
@@ -150,8 +150,8 @@ def check_twice(service: Service) -> Iterator[Diagnostic]:
                 for entry in entries[:-1]:
                     yield entry_diagnostic(
                         "WC206", entry,
-                        f"nova takes the {name} of line {last.line} and ignores this one",
-                        "Put all of it on one line, and delete the other.",
+                        f"nova uses the {name} of line {last.line} and ignores this one",
+                        "Put all values on one line, and delete the other line.",
                     )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def check_types(service: Service) -> Iterator[Diagnostic]:
             if wrong and "$" not in entry.value:
                 yield entry_diagnostic(
                     "WC207", Spot(entry, 0, len(entry.value.split("\n")[0])),
-                    f"{entry.name} has to be {wrong}: the service does not start",
+                    f"{entry.name} must be {wrong}: the service does not start",
                     "Write true or false." if option.kind == "boolean" else f"Write {wrong}.",
                 )  # fmt: skip
 

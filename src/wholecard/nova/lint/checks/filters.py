@@ -29,8 +29,8 @@ def check_pci_filter(service: Service) -> Iterator[Diagnostic]:
     if (service.role is None and not effective.is_set) or PCI_FILTER in effective.values:
         return
     message = (
-        "is not enabled: a server that asks for a card is sent to hosts without a free one and "
-        "fails there"
+        "is not enabled: nova may send a server with a card to a host without a free card, where "
+        "it fails"
     )
     if not effective.is_set:
         option = by_name("enabled_filters").spelling(service.major)
@@ -95,7 +95,7 @@ def check_standard_filters(service: Service) -> Iterator[Diagnostic]:
         yield entry_diagnostic(
             "WC238", effective.entries[-1],
             f"the list lacks filters of nova's default: {', '.join(lost)}",
-            f"Add {', '.join(lost)}, unless it was left out on purpose.",
+            f"Add {', '.join(lost)}, unless you removed it on purpose.",
         )  # fmt: skip
 
 

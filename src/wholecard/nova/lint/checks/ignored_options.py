@@ -37,8 +37,8 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
 }
 # Switches of the whole cloud; a host that has reported once refuses to start without it.
 _SWITCHES = {
-    "report_in_placement": "it cannot be taken back on a host that has reported once",
-    "pci_in_placement": "every compute has to report its cards first",
+    "report_in_placement": "it cannot be turned off again on a host that has reported once",
+    "pci_in_placement": "every nova-compute has to report its cards first",
 }
 
 
@@ -67,7 +67,7 @@ def _of_value(service: Service, option: Option, alone: Service) -> str:
     """What is wrong with an option's value in `alone`, which has it under its right name."""
     values = [entry.value for file in alone.conf.files for entry in file.entries]
     if values and (wrong := wrong_type(option, values[0])):
-        return f"it has to be {wrong}"
+        return f"its value has to be {wrong}"
     if option.name == "alias" and _names(alone) & _names(service):
         return "an alias of that name exists already"
     diagnostics = (one for check in _CHECKS.get(option.name, ()) for one in check(alone))

@@ -34,9 +34,7 @@ def check_ids(service: Service) -> Iterator[Diagnostic]:
             continue
         is_certain = (product, vendor) in service.host_ids
         if is_certain or (not service.host_ids and vendor and _looks_exchanged(vendor, product)):
-            why = (
-                "the host has them the other way round" if is_certain else f"{product} is a vendor"
-            )
+            why = "the host's card has them exchanged" if is_certain else f"{product} is a vendor"
             yield entry_diagnostic(
                 "WC235", value.at_value((*path, "vendor_id")),
                 f"vendor_id and product_id seem to be exchanged: {why}",
@@ -71,7 +69,7 @@ def is_exchanged(
 
 
 # No option of nova helps with a domain that nova cannot read.
-WITHOUT_VMD = "Switch off VMD for this port in the firmware, or leave the card to the host."
+WITHOUT_VMD = "Switch off VMD for this port in the firmware, or keep the card for the host."
 
 
 def check_nothing(service: Service) -> Iterator[Diagnostic]:
@@ -93,7 +91,7 @@ def check_nothing(service: Service) -> Iterator[Diagnostic]:
             )
 
 
-_LSPCI = "Write the ids and the address as lspci -Dnn prints them there."
+_LSPCI = "Write the ids and the address as lspci -Dnn prints them on the host."
 
 
 def _why(service: Service, spec: Spec) -> tuple[str, str]:
@@ -101,7 +99,7 @@ def _why(service: Service, spec: Spec) -> tuple[str, str]:
     devices = [device for facts in service.facts for device in facts.devices]
     of_vendor = [device for device in devices if spec.vendor_id in ("*", device.vendor_id)]
     if not of_vendor:
-        return f"no device there has the vendor {spec.vendor_id}", _LSPCI
+        return f"no device of the host has the vendor {spec.vendor_id}", _LSPCI
     of_ids = [device for device in of_vendor if spec.product_id in ("*", device.product_id)]
     if not of_ids:
         ids = sorted({f"{device.vendor_id}:{device.product_id}" for device in of_vendor})
@@ -112,10 +110,10 @@ def _why(service: Service, spec: Spec) -> tuple[str, str]:
 def _why_not_of_ids(spec: Spec, devices: list[Device]) -> tuple[str, str]:
     """Why devices with the right ids do not match."""
     if (spec.vendor_id, spec.product_id) == ("*", "*"):
-        return "no device there has this address", _LSPCI
+        return "no device of the host has this address", _LSPCI
     wrong, addresses = spec.why_not(devices[0]), [device.address for device in devices]
     if wrong is None:
-        return "no device fits", _LSPCI
+        return "no device matches all of its keys", _LSPCI
     if wrong.key == "domain":
         problem = f"nova cannot read the address {addresses[0]}, its domain has over 16 bits"
         return problem, WITHOUT_VMD
@@ -153,13 +151,13 @@ def _belongs(facts: Facts, function: Function) -> Iterator[tuple[str, str]]:
     uses = [use for use in facts.host.uses if use.address == str(function.address)]
     if uses:
         use = f"{uses[0].kind}: {uses[0].what}"
-        yield "WC247", f"which the host itself uses ({use}): nova takes it from the host"
+        yield "WC247", f"which the host itself uses ({use}): if a guest gets it, the host loses it"
     if is_bmc_display(function):
         display = "the display of the board's management controller"
-        effect = "a tenant gets it, and the remote console goes dark"
+        effect = "if a guest gets it, the host loses its remote console"
         yield "WC248", f"{function.ids}, {display}: {effect}"
     elif function.boot_vga:
-        yield "WC249", "on which the firmware and the console draw"
+        yield "WC249", "which shows the firmware's output and the console"
 
 
 def check_companions(service: Service) -> Iterator[Diagnostic]:
@@ -174,10 +172,10 @@ def check_companions(service: Service) -> Iterator[Diagnostic]:
         if companions and any(function.is_display for _, function in given):
             yield entry_diagnostic(
                 "WC250", spec.value.at_value(spec.path),
-                f"gives {listed(companions)} besides the GPU: nova gives each of them alone, and "
-                "cannot keep a card together",
-                "Name the GPU alone by its product_id or its function (.0), and bind the others to "
-                "vfio-pci.",
+                f"gives {listed(companions)} besides the GPU: nova gives each of them to guests "
+                "separately, and cannot keep a card together",
+                "Name only the GPU, by its product_id or its function (.0), and bind the other "
+                "functions to vfio-pci.",
             )  # fmt: skip
 
 
@@ -209,8 +207,8 @@ def check_never(service: Service) -> Iterator[Diagnostic]:
         gives = "gives" if len(lines) == 1 else "together give"
         yield entry_diagnostic(
             "WC251", spec.value.at_value(spec.path),
-            f"{listed(lines)} {gives} all that this one matches (for example {example}), and "
-            "the first that matches counts, with its tags",
+            f"{listed(lines)} {gives} all devices that this one matches (for example {example}), "
+            "and nova uses the first device_spec that matches, with its tags",
             "Put the more specific one first, or delete it.",
         )  # fmt: skip
 
@@ -259,7 +257,7 @@ def _both_given(on_host: list[GivenDevice]) -> Iterator[Diagnostic]:
             yield entry_diagnostic(
                 "WC255", spec.value.at_value(spec.path),
                 f"gives the VF {given.device.address} of {given.facts.name}, and its PF {parent} "
-                "is given too: once a server has one, none can get the other",
+                "is given too: if a server has one of them, no server can get the other",
                 "Give either the PF or its VFs.", severity=Severity.WARNING,
             )  # fmt: skip
             return
@@ -287,7 +285,7 @@ def _of_driver(given: GivenDevice, function: Function, spec: ReadSpec) -> Iterat
         yield entry_diagnostic(
             "WC256", spec.value.at_value((*spec.path, "managed")),
             f"{bound}, and with managed false libvirt binds nothing: the server does not start",
-            "Bind vfio-pci or the variant driver at boot, or leave managed out.",
+            "Bind vfio-pci or the variant driver at boot, or remove managed.",
         )  # fmt: skip
     if tags.get("live_migratable") == "true" and not is_variant:
         yield entry_diagnostic(

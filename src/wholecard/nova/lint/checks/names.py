@@ -90,7 +90,7 @@ def _activation(
     why = objection(service, option, right, text_of(entry))
     if not why:
         return f"Write {right}.", moved(entry, right)
-    return f"Write {right} by hand, because it then begins to count: {cut(why, 300)}.", ()
+    return f"Write {right} by hand, because it then takes effect: {cut(why, 300)}.", ()
 
 
 def _may_be_backported(service: Service, spelling: Spelling) -> bool:
@@ -183,9 +183,9 @@ def _both_count(service: Service, option: Option, right: Spelling) -> Iterator[D
     if old and len({(normal(entry.section), entry.name) for entry in entries}) > 1:
         yield entry_diagnostic(
             "WC216", old[0],
-            f"{right} is set as well: nova takes the values under the old name first, wherever "
+            f"{right} is set as well: nova reads the values under the old name first, wherever "
             "they are in the file",
-            f"Write all of them as {right}, in the order in which they are to count.",
+            f"Write all of them as {right}, in the order in which nova should use them.",
         )  # fmt: skip
 
 
@@ -197,6 +197,6 @@ def _one_counts(service: Service, option: Option, right: Spelling) -> Iterator[D
             if entry not in entries:
                 yield entry_diagnostic(
                     "WC216", entry,
-                    f"{right} is set as well, and nova takes that one",
+                    f"{right} is set as well, and nova uses that one",
                     "Delete this line.",
                 )  # fmt: skip

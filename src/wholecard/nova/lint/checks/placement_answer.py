@@ -81,9 +81,9 @@ def _on_no_node(read: ReadAlias, alias: Alias, computes: Sequence[Service]) -> I
     ):
         yield entry_diagnostic(
             "WC260", read.value.at_value(("numa_policy",)),
-            f"numa_policy {alias.numa_policy}, and no device that it asks for has a NUMA node: a "
-            "server with NUMA nodes of its own finds no host",
-            'Write "numa_policy": "legacy", or set up the host\'s firmware to tell the NUMA node '
+            f"numa_policy {alias.numa_policy}, but no device that it requests has a NUMA node: a "
+            "server with a NUMA topology finds no host",
+            'Write "numa_policy": "legacy", or set up the host\'s firmware to report the NUMA node '
             "(numa_node in /sys/bus/pci/devices/ADDRESS is -1).",
         )  # fmt: skip
 
@@ -91,7 +91,7 @@ def _on_no_node(read: ReadAlias, alias: Alias, computes: Sequence[Service]) -> I
 def _of_type(read: ReadAlias, alias: Alias, types: Sequence[str]) -> Diagnostic:
     requested = alias.specs[0].get("dev_type")
     spot = read.value.at_value(("device_type",) if requested else ("name",))
-    asks = f"asks for {requested}" if requested else "has no device_type, and so asks for no PF"
+    asks = f"requests {requested}" if requested else "has no device_type and requests no PFs"
     return entry_diagnostic(
         "WC254", spot,
         f"{asks}, and nova reports these devices as {' and '.join(types)}: no host has any",
@@ -120,7 +120,7 @@ def _unsatisfied(
         why, fix = _reason(alias, ids, near, known)
         yield entry_diagnostic(
             "WC253", read.value.at_value(("name",)),
-            f"no device that the computes give satisfies it: {why}", fix,
+            f"no device that nova-compute offers satisfies it: {why}", fix,
         )  # fmt: skip
 
 
@@ -157,7 +157,9 @@ def _typed(alias: ReadAlias, types: Sequence[str]) -> tuple[TextEdit, ...]:
     return (Spot(spot.entry, spot.offset, 0).edit(f'"device_type": "{types[0]}", '),)
 
 
-_LSPCI = "Write the ids as lspci -nn prints them there, or add a device_spec for these devices."
+_LSPCI = (
+    "Write the ids as lspci -nn prints them on the host, or add a device_spec for these devices."
+)
 
 
 def _reason(alias: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple[str, str]:
@@ -167,12 +169,12 @@ def _reason(alias: Alias, ids: set[Ids], near: list[Ids], known: Known) -> tuple
     if not_given:
         return _not_given(not_given[0], known)
     if not given:
-        return "no device is given at all", _LSPCI
+        return "no device_spec matches any device", _LSPCI
     if ids & given or not ids:
         return _of_pools(alias, known), "Write the same keys into alias and device_spec."
     requested = ", ".join(":".join(pair) for pair in sorted(ids))
     present = [":".join(pair) for pair in near or sorted(given)]
-    return f"it asks for {requested}, and the hosts have {listed(present)}", _LSPCI
+    return f"it requests {requested}, but the hosts have {listed(present)}", _LSPCI
 
 
 def _not_given(ids: Ids, known: Known) -> tuple[str, str]:
@@ -187,7 +189,7 @@ def _not_given(ids: Ids, known: Known) -> tuple[str, str]:
     if all(Address.parse(address).in_wide_domain for _, address in devices):
         return f"{where}, in a domain above ffff, which nova ignores", WITHOUT_VMD
     return (
-        f"{where}, and no device_spec gives it",
+        f"{where}, but no device_spec matches it",
         f'Add device_spec = {{"vendor_id": "{ids[0]}", "product_id": "{ids[1]}"}} for it.',
     )
 
@@ -206,4 +208,4 @@ def _of_pools(alias: Alias, known: Known) -> str:
             )
             if (has_ids or not ids) and trail and trail.broken and trail.broken.reason:
                 return " ".join(trail.broken.reason.split())[:300]
-    return "the devices differ from it in other keys"
+    return "the devices differ from the alias in other keys"

@@ -135,11 +135,11 @@ def _misfit(
         names = {", ".join(sorted(device.traits or ["none"])) for device in of_class}
     else:
         key = "resource_class" if "resource_class" in alias.conf else "name"
-        requested, open_class = group.resource_class, "a class made of the ids"
+        requested, open_class = group.resource_class, "a class made from the ids"
         names = {device.resource_class or open_class for device in of_ids or reported}
     return entry_diagnostic(
         "WC245", alias.value.at_value((key,)),
-        f"the alias asks Placement for {requested}, and the computes report "
+        f"the alias requests {requested} from Placement, but nova-compute reports "
         f"{listed(sorted(names))}: no host is found",
         "Write the same resource_class and traits into alias and device_spec.",
     )  # fmt: skip

@@ -51,7 +51,7 @@ def _by_name(service: Service) -> dict[str, list[ReadAlias]]:
 
 def _missing(service: Service, other: Service, alias: ReadAlias) -> Diagnostic:
     if other.role == "api":
-        consequence = "a flavor that asks for it is refused: PCI alias is not defined"
+        consequence = "nova-api refuses a flavor that requests it: PCI alias is not defined"
     else:
         consequence = "a resize or migration to such a host fails"
     where = other.conf.files[-1].path if other.conf.files else "its files"
@@ -99,8 +99,8 @@ def check_in_placement(services: Sequence[Service]) -> Iterator[Diagnostic]:
         if other.conf is not service.conf:
             yield from service.as_own([_decided(
                 "WC242", service,
-                f"nova-{other.role} has it off: cards would be requested and claimed by different "
-                "rules",
+                f"nova-{other.role} has it off, so cards would be requested and claimed by "
+                "different rules",
                 f"Set [filter_scheduler] pci_in_placement for nova-{other.role} as well.",
             )])  # fmt: skip
 
@@ -113,8 +113,8 @@ def check_reporting(services: Sequence[Service]) -> Iterator[Diagnostic]:
             if is_silent and compute.conf.files:
                 yield from service.as_own([_decided(
                     "WC243", service,
-                    f"the compute of {compute.conf.files[-1].path} does not report its cards: "
-                    "Placement never offers them",
+                    f"the nova-compute of {compute.conf.files[-1].path} does not report its "
+                    "cards, so Placement never offers them",
                     "Set [pci] report_in_placement = true on every compute first.",
                 )])  # fmt: skip
 
@@ -145,5 +145,5 @@ def check_turned_off(service: Service) -> Iterator[Diagnostic]:
                 "WC244", after,
                 f"{before.path}:{before.line} has it on: on a host that has reported once "
                 "nova-compute does not start with it off",
-                "Leave it on.",
+                "Keep report_in_placement = true.",
             )  # fmt: skip

@@ -46,7 +46,7 @@ def _text_of(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"cannot read {path}", str(error), "Move it away.") from error
+        raise UsageError(f"cannot read {path}", str(error), "Move this file away.") from error
     if not text.startswith(OURS):
         raise UsageError(
             f"{path} exists, and Wholecard did not write it",

@@ -55,5 +55,5 @@ def layout(name: str) -> Layout:
     """The layout of that name. Raises UsageError for an unknown one."""
     if name not in LAYOUTS:
         resolution = f"Choose one of {', '.join(LAYOUTS)}."
-        raise UsageError(f"there is no layout {name!r}", resolution=resolution)
+        raise UsageError(f"unknown layout {name!r}", resolution=resolution)
     return LAYOUTS[name]

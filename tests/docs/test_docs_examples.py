@@ -1,0 +1,40 @@
+"""The commands in the pages' examples are commands that the program accepts."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_page import command_tree
+
+from wholecard.cli.options import conf_files
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+GROUPS = ("cloud", "explain", "lab", "nova", "rule", "site")
+
+
+def _examples() -> Iterator[tuple[str, list[str]]]:
+    """The page and the words of each indented or fenced `wholecard GROUP …` of an example."""
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for line in re.findall(r"^(?: {4}|\$ |)wholecard (\S.*)", text, re.MULTILINE):
+            words = shlex.split(line, comments=True)
+            words = words[: next((n for n, word in enumerate(words) if word in "><|"), None)]
+            unfinished = any("[" in word or word.endswith("...") for word in words)
+            if words[0] in GROUPS and not unfinished:
+                yield f"{page.name}: {' '.join(words)}", words
+
+
+@pytest.mark.parametrize("words", [pytest.param(words, id=name) for name, words in _examples()])
+def test_example_is_accepted(words: list[str]) -> None:
+    """Its options exist, and the files of `nova diff` are those of its role."""
+    command, rest = command_tree(), list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    parsed = command.make_context(command.name, rest).params
+    if command.name == "diff":
+        assert {role for role, _ in conf_files(parsed["conf"])} == {parsed["role"]}
