@@ -157,7 +157,7 @@ _TABLE = (
          "A process of the host has one of the function's device files open."),
     Rule("WC155", "console-on-function", "The function shows the host's console", _E,
          "The kernel's console uses a framebuffer on the function."),
-    Rule("WC165", "nvswitch-board", "GPUs of a board with NVSwitches", _W,
+    Rule("WC180", "nvswitch-board", "GPUs of a board with NVSwitches", _W,
          "The GPUs of an SXM board work in a guest only when a fabric manager has set up NVLink.",
          "note where the whole board is given"),
     Rule("WC201", "file-format", "The file is not in nova's format", _E,

@@ -159,7 +159,7 @@ def _hosts(hosts: Mapping[str, FoundHost], kinds: Iterable[FoundKind]) -> Iterat
         switches = nvswitches(host.host.functions)
         if any(is_on_nvlink_board(card.gpu[0], switches) for card in host.host.cards):
             yield "    # A board with NVSwitches: its GPUs need a fabric manager, whose partitions"
-            yield "    # nova does not know. See: wholecard rule WC165"
+            yield "    # nova does not know. See: wholecard rule WC180"
         if host.facts is None:
             yield "    # facts: facts/HOST.json  # wholecard inspect --json > facts/HOST.json"
         else:

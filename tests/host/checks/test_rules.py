@@ -404,17 +404,17 @@ def board(*switches: Function, **fields: Any) -> Host:
 
 _ALL = DesiredState(slots(2).cards, companions=("0000:55:00.0", "0000:56:00.0"))
 BOARD_CASES = [
-    Case("WC165", "all GPUs", board(*_SWITCHES), [WARNING], "2 of the 2 GPUs", slots(2)),
-    Case("WC165", "one GPU", board(*_SWITCHES), [WARNING], "(0000:55:00.0, 0000:56:00.0) stay"),
-    Case("WC165", "some switches", board(*_SWITCHES), [WARNING], "stay with the host",
+    Case("WC180", "all GPUs", board(*_SWITCHES), [WARNING], "2 of the 2 GPUs", slots(2)),
+    Case("WC180", "one GPU", board(*_SWITCHES), [WARNING], "(0000:55:00.0, 0000:56:00.0) stay"),
+    Case("WC180", "some switches", board(*_SWITCHES), [WARNING], "stay with the host",
         DesiredState(slots(2).cards, companions=_ALL.companions[:1])),
-    Case("WC165", "all switches, one GPU", board(*_SWITCHES), [WARNING], "the other GPUs stay",
+    Case("WC180", "all switches, one GPU", board(*_SWITCHES), [WARNING], "the other GPUs stay",
         DesiredState(slots(1).cards, companions=_ALL.companions)),
-    Case("WC165", "the whole board", board(*_SWITCHES), [NOTE], "whole board is given", _ALL),
-    Case("WC165", "hidden switches", board(ids="10de:2901"), [WARNING], "no PCI devices"),
-    Case("WC165", "no switches", board(), desired=slots(2)),
-    Case("WC165", "a card beside the board", board(*_SWITCHES, class_code="030000")),
-    Case("WC165", "an nForce bridge",
+    Case("WC180", "the whole board", board(*_SWITCHES), [NOTE], "whole board is given", _ALL),
+    Case("WC180", "hidden switches", board(ids="10de:2901"), [WARNING], "no PCI devices"),
+    Case("WC180", "no switches", board(), desired=slots(2)),
+    Case("WC180", "a card beside the board", board(*_SWITCHES, class_code="030000")),
+    Case("WC180", "an nForce bridge",
         board(function("0000:00:0a.0", "10de:0057", class_code="068000"))),
 ]  # fmt: skip
 

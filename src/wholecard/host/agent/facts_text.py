@@ -48,7 +48,7 @@ def _board_text(host: Host) -> str:
     if not gpus:
         return ""
     names = ", ".join(str(switch.address) for switch in switches) or "no PCI devices of this host"
-    return f"{gpus} GPUs connected by NVSwitches ({names}), which need a fabric manager: WC165"
+    return f"{gpus} GPUs connected by NVSwitches ({names}), which need a fabric manager: WC180"
 
 
 def _iommu_text(iommu: Iommu) -> str:

@@ -14,7 +14,7 @@ from wholecard.pci.boards import is_on_nvlink_board, nvswitches
 def check_nvswitches(
     host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC165: GPUs of a board with NVSwitches, which need a fabric manager somewhere."""
+    """WC180: GPUs of a board with NVSwitches, which need a fabric manager somewhere."""
     switches = nvswitches(host.functions)
     on_board = [card for card in cards if is_on_nvlink_board(card.gpu[0], switches)]
     if not on_board:
@@ -34,7 +34,7 @@ def check_nvswitches(
 
 def _whole(count: str, switches: int) -> Finding:
     return Finding(
-        "WC165",
+        "WC180",
         "NVSwitch",
         Severity.NOTE,
         f"The whole board is given: {count}, and the {switches} switches.",
@@ -52,7 +52,7 @@ def _in_part(count: str, stays: str, switches: Iterable[Function]) -> Finding:
     if companions:
         fix += f" Or give one server the whole board: --all-cards {companions}"
     return Finding(
-        "WC165",
+        "WC180",
         "NVSwitch",
         Severity.WARNING,
         f"{count} are selected, and {stays} stay with the host. In a guest CUDA ends with error "
