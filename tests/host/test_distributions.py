@@ -331,3 +331,13 @@ def test_next_boot_from_the_menu(tmp_path: Path, calls: Path, one: Distribution)
     save(root, saved)
     with open_snapshot(saved) as copy:
         assert inspect(copy).boot == inspect(root).boot
+
+
+def test_copy_of_another_image(tmp_path: Path, calls: Path) -> None:
+    """A copy on the EFI partition that somebody else made since is theirs, and stays."""
+    root = grow(tmp_path / "root", pop().tree)
+    prepare(root)
+    copies = "boot/efi/EFI/Pop_OS-1"
+    grow(root, {f"{copies}/initrd.img-previous": "of another kernel"})
+    rollback(root)
+    assert (root / copies / "initrd.img-previous").read_text() == "of another kernel"

@@ -17,13 +17,14 @@ from wholecard.host.kernel_args.command_line import KernelArgs
 from wholecard.host.operations.config_change import ConfigChange, FollowUp
 from wholecard.host.operations.run_tool import RunTool
 
-OUTPUTS = (
+# What its hook of update-initramfs copies to the EFI partition.
+IMAGES = ("/boot/efi/EFI/*/vmlinuz*", "/boot/efi/EFI/*/initrd*", "/boot/efi/EFI/*/cmdline")
+
+_OUTPUTS = (
     KERNELSTUB,
     "/boot/efi/loader/loader.conf",
     "/boot/efi/loader/entries/*.conf",
-    "/boot/efi/EFI/*/vmlinuz*",
-    "/boot/efi/EFI/*/initrd*",
-    "/boot/efi/EFI/*/cmdline",
+    *IMAGES,
 )
 
 
@@ -42,7 +43,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         f"The kernel gets these arguments: {kernel_args}.",
         RunTool(
             ("kernelstub", "-o", after),
-            OUTPUTS,
+            _OUTPUTS,
             again=("kernelstub", "-o", before),
             shows=tuple(str(kernel_args).split()),
         ),

@@ -156,10 +156,10 @@ class RunTool(HostOperation):
         """Put the outputs back; where others changed them, rebuild them from the former files."""
         former = context.backup.targets.get(step.number, ())
         if not step.late:
-            known = {*former, *(step.done or {}).get("after", {})}
             for path in sorted({*former, *self.targets(context.root)}):
-                # A copy that came since is of another image, which somebody else installed.
-                if step.done is None or path in known or not self._is_copy(path):
+                # A copy that is another since is of an image which somebody else made.
+                others = step.done is not None and self._is_copy(path)
+                if not others or self._is_ours(context, path, step.done or {}):
                     context.backup.put_back(context.root, path)
             return None
         untouched = [

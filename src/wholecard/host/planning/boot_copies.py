@@ -48,7 +48,7 @@ def _of_hook(hook: str, kernels: tuple[tuple[str, str], ...]) -> HookCopies:
         entries = (path for version, _ in kernels for path in kernel_install.outputs(version))
         return HookCopies(tuple(entries))
     if "kernelstub" in hook:
-        return HookCopies(kernelstub.OUTPUTS)
+        return HookCopies(kernelstub.IMAGES)
     # Of flash-kernel, and of a hook that nobody knows, only running it again restores all.
     outputs = (*_FIRMWARE, *_FLASH) if "flash-kernel" in hook else ()
     return HookCopies(outputs, tuple(_run_again(hook, kernels)))
