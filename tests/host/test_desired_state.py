@@ -18,6 +18,7 @@ from wholecard.host.facts.host import Cpu, Host, KernelUse
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.planning.device_bindings import bound_functions, claims
 from wholecard.host.planning.plan import plan
+from wholecard.pci import Address
 
 FIRST = "0000:01:00"
 NETWORK = "0000:00:04.0"
@@ -212,3 +213,19 @@ def test_blacklist(host: Host) -> None:
     made = plan(host, resolve(host, [FIRST], asked=DesiredState((), blacklist=("nouveau",))))
     assert "\n+blacklist nouveau\n" in f"{made}".replace("   +", "+")
     assert "blacklist" not in f"{plan(host, resolve(host, [FIRST]))}"
+
+
+@pytest.mark.parametrize("role", ["companions", "parked"])
+def test_vf(host: Host, role: str) -> None:
+    """A VF does not exist when the initramfs binds, so it is no companion and is not parked."""
+    vf = dataclasses.replace(
+        host.functions[0], address=Address(0, 5, 0, 2), physfn=Address(0, 5, 0, 0)
+    )
+    with_vf = dataclasses.replace(host, functions=(*host.functions, vf))
+    desired = DesiredState.from_json({"cards": [FIRST], role: ["0000:05:00.2"]})
+    with pytest.raises(UsageError, match=r"0000:05:00.2 is a VF") as caught:
+        resolve(with_vf, [], asked=desired)
+    assert "PF 0000:05:00.0" in caught.value.resolution
+    with pytest.raises(RefusedError) as refused:
+        bound_functions(with_vf, desired)
+    assert ("WC142", "0000:05:00.2") in [(f.rule, f.subject) for f in refused.value.findings]

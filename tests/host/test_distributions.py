@@ -12,15 +12,18 @@ from support.distributions import (
     el,
     el_kernelopts,
     everything,
+    leap,
+    pop,
 )
 from support.golden import compare
 from support.tree import grow, snapshot
-from wholecard.core import UsageError
+from wholecard.core import WholecardError
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.desired_state import DesiredState, HugePages, resolve
 from wholecard.host.facts.inspect import inspect
+from wholecard.host.facts.snapshot import open_snapshot, save
 from wholecard.host.planning.plan import plan
 from wholecard.transaction.engine import Outcome
 
@@ -62,7 +65,8 @@ def test_whole_way(tmp_path: Path, calls: Path, one: Distribution) -> None:
     assert prepare(root).journal is None
     rollback(root)
     assert snapshot(root) == before
-    assert called(calls) == one.calls
+    again = ("proxmox-boot-tool refresh",) if one.loader == "proxmox-boot-tool" else ()
+    assert called(calls) == (*one.calls, *again)
 
 
 @ALL
@@ -89,7 +93,8 @@ def test_printed(tmp_path: Path, one: Distribution) -> None:
         f"{action.kind} {action.subject}\n"
         + (
             ""
-            if "/scripts/" in action.subject or "wholecard" in action.subject
+            if "/scripts/" in action.subject
+            or ("wholecard" in action.subject and "/grub.d/" not in action.subject)
             else f"{action.do.describe()}\n"
         )
         for action in made.actions
@@ -186,18 +191,6 @@ def test_el_without_entries(tmp_path: Path, calls: Path) -> None:
     assert snapshot(root) == before
 
 
-def test_transactional(tmp_path: Path) -> None:
-    """A transactional system is refused by its name, with its own way."""
-    one = everything()[-1]
-    root = grow(tmp_path, {**one.tree, "usr/sbin/transactional-update": ""})
-    assert not inspect(root).boot.read_only_root
-    grow(root, {"proc/mounts": "/dev/vda2 / btrfs ro,relatime,subvol=/@/.snapshots/1 0 0\n"})
-    host = inspect(root)
-    with pytest.raises(UsageError, match="transactional") as caught:
-        plan(host, resolve(host, [], all_cards=True))
-    assert "transactional-update shell" in caught.value.resolution
-
-
 def test_no_entries_to_read(tmp_path: Path) -> None:
     """Where the entries cannot be read, that is the error."""
     one = el("rocky", "9.5", "5.14.0-503.11.1.el9_5.x86_64")
@@ -207,3 +200,144 @@ def test_no_entries_to_read(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot read the boot loader entries"):
         plan(host, resolve(host, [], all_cards=True))
     assert journal.entries(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    ("uefi", "links", "menu"),
+    [
+        (True, {"etc/grub2-efi.cfg": "-> ../boot/efi/EFI/centos/grub.cfg"}, "efi/EFI/centos"),
+        (False, {"etc/grub2.cfg": "-> ../boot/grub2/grub.cfg"}, "grub2"),
+        (True, {"etc/grub2-efi.cfg": "-> ../boot/grub2/grub.cfg"}, "grub2"),
+        (True, {"boot/efi/EFI/centos/grub.cfg": "a stub"}, "grub2"),
+        (
+            True,
+            {"boot/efi/EFI/centos/grub.cfg": "old", "boot/grub2/grub.cfg": None},
+            "efi/EFI/centos",
+        ),
+    ],
+)
+def test_el_menu(
+    tmp_path: Path, calls: Path, uefi: bool, links: dict[str, str | None], menu: str
+) -> None:
+    """Without boot loader entries the menu is made where GRUB reads it, and put back there."""
+    one = el("centos", "7", "3.10.0-1160.el7.x86_64")
+    tree = {path: leaf for path, leaf in one.tree.items() if "/entries/" not in path}
+    tree["etc/default/grub"] = (
+        'GRUB_CMDLINE_LINUX="crashkernel=auto $([ -x /x ] && /x || :) rhgb quiet"\n'
+    )
+    tree.update({"boot/efi/EFI/centos/grubx64.efi": "", "sys/firmware/": ""})
+    tree.update({"sys/firmware/efi/": ""} if uefi else {})
+    tree = {path: leaf for path, leaf in {**tree, **links}.items() if leaf is not None}
+    root = grow(tmp_path / "root", tree)
+    before = snapshot(root)
+    prepare(root)
+    assert called(calls)[-1] == f"grub2-mkconfig -o /boot/{menu}/grub.cfg"
+    assert "quiet  intel_iommu=on iommu=pt\n" in (root / f"boot/{menu}/grub.cfg").read_text()
+    assert prepare(root).journal is None
+    rollback(root)
+    assert snapshot(root) == before
+
+
+def test_menu_without_the_arguments(
+    tmp_path: Path, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A menu in which no kernel gets the arguments is an error, not a success."""
+    root = grow(tmp_path / "root", everything()[1].tree)
+    before = snapshot(root)
+    tool = '#!/bin/sh\n[ $2 != update-grub ] || echo "linux /vmlinuz ro -- iommu=pt" > "$1$MENU"\n'
+    programs = grow(tmp_path / "other", {"chroot": (tool, 0o755)})
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("MENU", "/boot/grub/grub.cfg")
+    (root / "boot/grub/grub.cfg").chmod(0o644)
+    with pytest.raises(
+        WholecardError, match="made a menu without intel_iommu=on iommu=pt"
+    ) as error:
+        prepare(root)
+    assert "ro -- iommu=pt" in error.value.details
+    rollback(root)
+    (root / "boot/grub/grub.cfg").chmod(0o444)
+    assert snapshot(root) == before
+
+
+@pytest.mark.parametrize("hook", ["proxmox-boot-sync", "flash-kernel", "zz-our-own"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_copies_of_hooks(tmp_path: Path, calls: Path, hook: str, fails: bool) -> None:
+    """What a hook copied beyond the tree is copied again at rollback, from the former files."""
+    one = everything()[1]
+    hooks = "etc/initramfs/post-update.d"
+    tree = {**one.tree, f"{hooks}/{hook}": ("#!/bin/sh\n", 0o755), "etc/kernel/cmdline": "ro\n"}
+    root = grow(tmp_path / "root", tree)
+    before = snapshot(root)
+    copy = Path(f"{calls}.copy")
+    if fails:
+        # The hook has run, and the tool after it does not.
+        grow(root, {"etc/default/grub": "exit 7\n"})
+        with pytest.raises(WholecardError):
+            prepare(root)
+    else:
+        prepare(root)
+    assert "0000:01:00.0" in copy.read_text()
+    rollback(root)
+    assert copy.read_text() == "old imagero\n"
+    grow(root, {"etc/default/grub": str(one.tree["etc/default/grub"])})
+    assert snapshot(root) == before
+
+
+def test_hook_on_the_efi_partition(tmp_path: Path, calls: Path) -> None:
+    """A copy on a mounted EFI partition is put back, also where the run ended after the hook."""
+    root = grow(tmp_path / "root", pop().tree)
+    before = snapshot(root)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tool = (
+            "#!/bin/sh\n[ $2 = update-initramfs ] || exit 7\n"
+            'echo new > "$1/boot/efi/EFI/Pop_OS-1/initrd.img"\n'
+        )
+        programs = grow(tmp_path / "other", {"chroot": (tool, 0o755)})
+        monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+        with pytest.raises(WholecardError, match="failed with status 7"):
+            prepare(root)
+    assert snapshot(root) != before
+    rollback(root)
+    assert snapshot(root) == before
+
+
+def test_kernelstub_beside_grub(tmp_path: Path) -> None:
+    """kernelstub owns nothing where GRUB starts the host, as Pop!_OS with BIOS does."""
+    tree = {path: leaf for path, leaf in pop().tree.items() if "LoaderInfo" not in path}
+    tree.update({"etc/default/grub": "", "usr/sbin/update-grub": ""})
+    assert inspect(grow(tmp_path, tree)).boot.loader == "grub"
+
+
+def test_entry_without_the_arguments(
+    tmp_path: Path, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that does not get the arguments is an error too: kernel-install may do nothing."""
+    root = grow(tmp_path / "root", debian_13_systemd_boot().tree)
+    programs = grow(tmp_path / "other", {"chroot": ("#!/bin/sh\n", 0o755)})
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    with pytest.raises(WholecardError, match="kernel-install made a menu without intel_iommu=on"):
+        prepare(root)
+
+
+@pytest.mark.parametrize("one", [everything()[1], leap()], ids=lambda one: one.name)
+def test_next_boot_from_the_menu(tmp_path: Path, calls: Path, one: Distribution) -> None:
+    """Where GRUB's settings are more than plain values, the menu tells what the next boot gets."""
+    text = 'GRUB_CMDLINE_LINUX_DEFAULT="$(echo quiet)"\n'
+    root = grow(tmp_path / "root", {**one.tree, "etc/default/grub": text})
+    assert inspect(root).boot.next_command_line is None
+    prepare(root)
+    assert next_words(root) == ["ro", "quiet", "intel_iommu=on", "iommu=pt"]
+    saved = tmp_path / "saved.tar.gz"
+    save(root, saved)
+    with open_snapshot(saved) as copy:
+        assert inspect(copy).boot == inspect(root).boot
+
+
+def test_copy_of_another_image(tmp_path: Path, calls: Path) -> None:
+    """A copy on the EFI partition that somebody else made since is theirs, and stays."""
+    root = grow(tmp_path / "root", pop().tree)
+    prepare(root)
+    copies = "boot/efi/EFI/Pop_OS-1"
+    grow(root, {f"{copies}/initrd.img-previous": "of another kernel"})
+    rollback(root)
+    assert (root / copies / "initrd.img-previous").read_text() == "of another kernel"

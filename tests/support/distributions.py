@@ -4,7 +4,8 @@ Each tree has the hardware of `nodes.APART`, its IOMMU off. Taken from packages:
 (grub2-common 2.06-13, initramfs-tools 0.142, systemd-boot 252) and Debian 13 (grub2-common 2.12,
 initramfs-tools 0.148, dracut 106, systemd-boot 257). Written from documentation and public
 sources: Ubuntu (its cloud image's settings), EL 9 and 10 (the installer's /etc/default/grub, the
-Boot Loader Specification, grubby's script), openSUSE Leap 15.6 (its installer's /etc/default/grub).
+Boot Loader Specification, grubby's script), openSUSE Leap 15.6 (its installer's /etc/default/grub),
+Proxmox VE, Pop!_OS and openSUSE Tumbleweed (public reports; the texts of their tools).
 """
 
 from __future__ import annotations
@@ -118,6 +119,11 @@ def everything() -> list[Distribution]:
         el("centos", "10", "6.12.0-66.el10.x86_64"),
         el_kernelopts(),
         leap(),
+        proxmox(),
+        proxmox_grub(),
+        pop(),
+        tumbleweed("grub2-bls"),
+        tumbleweed("systemd-boot"),
     ]
 
 
@@ -321,3 +327,94 @@ def leap() -> Distribution:
     }
     calls = (_DRACUT, "grub2-mkconfig -o /boot/grub2/grub.cfg")
     return Distribution("opensuse-leap-15.6", "grub2", "dracut", tree, calls)
+
+
+_LOADER_INFO = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+
+def _started_by(loader: str) -> dict[str, Leaf]:
+    """What a loader that reports itself leaves for the host."""
+    return {_LOADER_INFO: b"\6\0\0\0" + loader.encode("utf-16-le") + b"\0\0"}
+
+
+_REFRESH = "proxmox-boot-tool refresh"
+
+
+def proxmox() -> Distribution:
+    """Proxmox VE on ZFS: systemd-boot on EFI partitions that proxmox-boot-tool owns."""
+    release = "6.8.12-15-pve"
+    line = "root=ZFS=rpool/ROOT/pve-1 boot=zfs"
+    tree: dict[str, Leaf] = {
+        **hardware(release),
+        **_initramfs_tools(release),
+        **_grub(_DEBIAN_GRUB.format(also="", distributor="echo Debian")),
+        **_started_by("systemd-boot 252.38-1~deb12u1"),
+        "etc/os-release": os_release("debian", "12"),
+        "proc/cmdline": f"initrd=\\EFI\\proxmox\\{release}\\initrd.img-{release} {line}\n",
+        "usr/bin/kernel-install": "",
+        "usr/sbin/proxmox-boot-tool": "",
+        "etc/kernel/cmdline": f"{line}\n",
+        "etc/kernel/proxmox-boot-uuids": "AAAA-1111\nBBBB-2222\n",
+        "etc/initramfs/post-update.d/proxmox-boot-sync": ("#!/bin/sh\n", 0o755),
+    }
+    calls = (_UPDATE_INITRAMFS, _REFRESH)
+    return Distribution("proxmox-8", "proxmox-boot-tool", "initramfs-tools", tree, calls)
+
+
+def proxmox_grub() -> Distribution:
+    """Proxmox VE with GRUB on the partitions that proxmox-boot-tool owns."""
+    whole = proxmox()
+    tree = {path: leaf for path, leaf in whole.tree.items() if path != _LOADER_INFO}
+    tree["proc/cmdline"] = "BOOT_IMAGE=/vmlinuz-6.8.12-15-pve root=ZFS=rpool/ROOT/pve-1 ro quiet\n"
+    return Distribution("proxmox-8-grub", whole.loader, whole.initramfs, tree, whole.calls)
+
+
+def pop() -> Distribution:
+    """Pop!_OS: kernelstub owns systemd-boot's entry."""
+    release = "6.9.3-76060903-generic"
+    tree: dict[str, Leaf] = {
+        **hardware(release),
+        **_initramfs_tools(release),
+        **_started_by("systemd-boot 249.11"),
+        "etc/os-release": os_release("pop", "22.04", "ubuntu debian"),
+        "proc/cmdline": "initrd=\\EFI\\Pop_OS-1\\initrd.img root=UUID=1 ro quiet splash\n",
+        "usr/bin/kernel-install": "",
+        "usr/bin/kernelstub": "",
+        "etc/kernelstub/configuration": '{"user": {"kernel_options": ["quiet", "splash"]}}\n',
+        "etc/initramfs/post-update.d/zz-kernelstub": ("#!/bin/sh\n", 0o755),
+        "boot/efi/loader/loader.conf": "default Pop_OS-current\n",
+        "boot/efi/loader/entries/Pop_OS-current.conf": (
+            "title Pop!_OS\nlinux /EFI/Pop_OS-1/vmlinuz.efi\noptions root=UUID=1 ro quiet splash\n"
+        ),
+        "boot/efi/EFI/Pop_OS-1/vmlinuz.efi": "kernel",
+        "boot/efi/EFI/Pop_OS-1/initrd.img": "old image",
+    }
+    calls = (_UPDATE_INITRAMFS, "kernelstub -o quiet splash intel_iommu=on iommu=pt")
+    return Distribution("pop-22.04", "kernelstub", "initramfs-tools", tree, calls)
+
+
+def tumbleweed(loader: str) -> Distribution:
+    """openSUSE Tumbleweed with boot loader entries, which sdbootutil makes for either loader."""
+    release = "6.17.5-1-default"
+    folder = f"boot/efi/opensuse-tumbleweed/{release}"
+    tree: dict[str, Leaf] = {
+        **hardware(release),
+        **_dracut(f"{folder}/initrd-aaaa"),
+        **_started_by(f"{loader} 257.9"),
+        "etc/os-release": os_release("opensuse-tumbleweed", "20251105", "opensuse suse"),
+        "etc/sysconfig/bootloader": f'LOADER_TYPE="{loader}"\n',
+        "etc/default/grub": _LEAP_GRUB,
+        "usr/sbin/grub2-mkconfig": "",
+        "usr/bin/sdbootutil": "",
+        "usr/bin/kernel-install": "",
+        "etc/kernel/cmdline": "root=UUID=1 splash=silent quiet security=selinux\n",
+        "boot/efi/loader/loader.conf": "",
+        f"boot/efi/loader/entries/opensuse-tumbleweed-{release}-1.conf": (
+            f"title openSUSE\nversion {release}\noptions root=UUID=1 splash=silent quiet\n"
+            f"linux /opensuse-tumbleweed/{release}/linux\n"
+        ),
+        f"{folder}/linux": "kernel",
+        f"lib/modules/{release}/vmlinuz": "kernel",
+    }
+    calls = ("sdbootutil mkinitrd", "sdbootutil update-all-entries")
+    return Distribution(f"tumbleweed-{loader}", "sdbootutil", "dracut", tree, calls)

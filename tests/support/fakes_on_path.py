@@ -15,6 +15,24 @@ root=$1
 shift
 echo "$*" >> "$CALLS"
 [ ! -e "$CALLS.fail" ] || exit 7
+# Copies to partitions that no backup reaches.
+copy() { cat "$root"/boot/initrd.img-* "$root"/etc/kernel/cmdline > "$CALLS.copy"; }
+
+# As grub-mkconfig: sources the settings as shell, writes beside the menu, and takes its place.
+mkconfig() {
+	menu=$1
+	shift
+	(
+		# Its first lines ask for files that are not here.
+		. "$root/etc/default/grub"
+		set -e
+		for part in "$@"; do
+			[ ! -e "$part" ] || . "$part"
+		done
+		echo "linux /vmlinuz root=UUID=1 ro $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT"
+	) > "$menu.new" || exit
+	mv "$menu.new" "$menu"
+}
 case "$1" in
 update-initramfs)
 	for image in "$root"/boot/initrd.img-*; do
@@ -22,11 +40,32 @@ update-initramfs)
 		echo "image of $image" >> "$image.new"
 		mv "$image.new" "$image"
 	done
+	# Hooks: Proxmox's and one that nobody knows write beyond the tree, Pop's to the EFI partition.
+	for hook in "$root"/etc/initramfs/post-update.d/*; do
+		[ ! -e "$hook" ] || case "$hook" in
+		*kernelstub) cat "$root"/boot/initrd.img-* > "$root"/boot/efi/EFI/Pop_OS-1/initrd.img ;;
+		*) copy ;;
+		esac
+	done
 	;;
-update-grub) cp "$root/etc/default/grub" "$root/boot/grub/grub.cfg.new"
-	mv "$root/boot/grub/grub.cfg.new" "$root/boot/grub/grub.cfg" ;;
-grub2-mkconfig) cp "$root/etc/default/grub" "$root$3.new"
-	mv "$root$3.new" "$root$3" ;;
+proxmox-boot-tool|/etc/initramfs/post-update.d/*) copy ;;
+kernelstub)
+	sed -i "s|^options.*|options root=UUID=1 ro $3|" "$root"/boot/efi/loader/entries/*.conf
+	words=$(printf '"%s", ' $3)
+	cd "$root/etc/kernelstub"
+	printf '{"user": {"kernel_options": [%s]}}\n' "${words%, }" > configuration
+	;;
+sdbootutil)
+	for entry in "$root"/boot/efi/loader/entries/*.conf; do
+		sed "s|^options.*|options $(cat "$root/etc/kernel/cmdline")|" "$entry" > "$entry.new"
+		mv "$entry.new" "$entry"
+	done
+	for image in "$root"/boot/efi/opensuse-tumbleweed/*/initrd*; do
+		[ "$2" != mkinitrd ] || cp "$root/etc/wholecard/bind" "${image%/*}/initrd-bbbb"
+	done
+	;;
+update-grub) mkconfig "$root/boot/grub/grub.cfg" "$root"/etc/default/grub.d/*.cfg ;;
+grub2-mkconfig) mkconfig "$root$3" ;;
 dracut)
 	cd "$root/boot"
 	for image in initramfs-[1-9]*.img initrd-* initrd.img-*; do

@@ -47,7 +47,7 @@ text = script("before") + (script("instead") or command) + "\\n" + script("after
 sys.exit(subprocess.run(["sh", "-c", text], input=given).returncode)
 """
 # What the remote end needs besides Python and the agent's own tools.
-TOOLS = ("sh", "cat", "chmod", "cp", "cut", "find", "id", "mkdir", "mktemp", "mv", "rm",
+TOOLS = ("sh", "cat", "chmod", "cp", "cut", "find", "id", "mkdir", "mktemp", "mv", "rm", "sed",
          "sha256sum", "sleep", "touch")  # fmt: skip
 
 

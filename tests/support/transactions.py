@@ -22,6 +22,7 @@ from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.operations.bind_driver import BindDriver
 from wholecard.host.operations.load_module import LoadModule
+from wholecard.host.operations.run_at_rollback import RunAtRollback
 from wholecard.host.operations.run_tool import RunTool
 from wholecard.host.operations.write_file import WriteFile
 from wholecard.transaction import syscalls
@@ -49,8 +50,10 @@ update-initramfs)
 	half_way
 	echo "image with $wished" > "$root/boot/initrd.img-6.1.new"
 	mv "$root/boot/initrd.img-6.1.new" "$root/boot/initrd.img-6.1"
+	cp "$root/boot/initrd.img-6.1" "$CALLS.copy"
 	[ ! -e "$CALLS.more" ] || echo "one more" > "$root/boot/initrd.img-6.2"
 	;;
+copy-images) cp "$root/boot/initrd.img-6.1" "$CALLS.copy" ;;
 update-grub)
 	printf 'half of' > "$root/boot/efi/grub.cfg"
 	half_way
@@ -80,6 +83,13 @@ TREE = {
 
 PLAN = Plan(
     (
+        Action(
+            "run-at-rollback",
+            "copies",
+            "copies outside the backup",
+            RunAtRollback(("copy-images",)),
+            "",
+        ),
         Action(
             "write-file",
             "/etc/default/grub",
@@ -143,6 +153,9 @@ class Node:
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = grow(place / "root", TREE)
         self.calls = place / "calls"
+        # What a hook copies to where no backup reaches.
+        self.copy = Path(f"{self.calls}.copy")
+        self.copy.write_text("old image")
         programs = grow(place / "programs", {"chroot": (TOOLS, 0o755)})
         monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
         monkeypatch.setenv("CALLS", str(self.calls))
@@ -172,6 +185,7 @@ class Node:
     def seen(self) -> dict[str, object]:
         """Everything: bytes, modes, owners, links, and of what is not sysfs labels and times."""
         found = snapshot(self.root)
+        found["copy"] = self.copy.read_text()
         for path in list(found):
             place = self.root / path
             if path.startswith(("etc", "boot")) and place.is_file() and not place.is_symlink():

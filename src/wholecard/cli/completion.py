@@ -182,7 +182,9 @@ VALUES: Mapping[str, Callable[[Sequence[str]], Iterable[Candidate]]] = {
     "--card": _cards,
     "--companion": _functions,
     "--park": _functions,
-    "--loader": _one_of("grub", "grub2", "grubby", "systemd-boot"),
+    "--loader": _one_of(
+        "grub", "grub2", "grubby", "kernelstub", "proxmox-boot-tool", "sdbootutil", "systemd-boot"
+    ),
     "--initramfs": _one_of("initramfs-tools", "dracut"),
     "--role": _roles,
     "--conf": lambda words: ((f"{role}=", text) for role, text in _roles(words)),

@@ -77,13 +77,6 @@ def lint_command(
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
 
 
-def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
-    """The options, and where there is none the settings in pyproject.toml."""
-    from wholecard.nova.lint.selection import Selection, project_selection
-
-    return Selection.of(select or (), ignore or ()).or_else(project_selection(Path.cwd()))
-
-
 def _check_options(format_name: str, columns: Sequence[str], fix: bool, dry_run: bool) -> None:
     """Refuse options that do not go together, before any file is read."""
     if format_name not in get_args(Format):

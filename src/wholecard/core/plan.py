@@ -25,6 +25,8 @@ class Operation(ABC, Generic[Context]):
     """
 
     kind: ClassVar[str]
+    # Whether it is undone after all others, also those that are late.
+    is_undone_last: ClassVar[bool] = False
 
     @abstractmethod
     def describe(self) -> str:

@@ -134,11 +134,15 @@ def text_of(data: bytes | None) -> str:
 
 def link_name(path: str, folder: int | None = None) -> str | None:
     """The last part of what a symbolic link points to, for example a driver's name."""
+    return link_target(path, folder).rstrip("/").rpartition("/")[2] or None
+
+
+def link_target(path: str, folder: int | None = None) -> str:
+    """What a symbolic link points to; empty where there is no link."""
     try:
-        target = os.readlink(path, dir_fd=folder)
+        return os.readlink(path, dir_fd=folder)
     except (OSError, ValueError):
-        return None
-    return target.rstrip("/").rpartition("/")[2] or None
+        return ""
 
 
 def listed(path: str) -> list[str]:

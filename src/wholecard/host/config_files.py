@@ -26,6 +26,8 @@ DRACUT_HOOK = "/usr/lib/dracut/modules.d/90wholecard/wholecard-claim.sh"
 DRACUT_CONF = "/etc/dracut.conf.d/wholecard.conf"
 GRUB = "/etc/default/grub"
 GRUB_PARTS = "etc/default/grub.d"
+# Ours among the parts. grub-mkconfig sources them in the order of their names: it is the last.
+GRUB_PART = f"/{GRUB_PARTS}/zzz-wholecard.cfg"
 
 GRUBENV = "/boot/grub2/grubenv"
 # On UEFI hosts that began as EL 8 the one above is a link to this.
@@ -33,6 +35,7 @@ GRUBENV_EFI = "/boot/efi/EFI/*/grubenv"
 ENTRIES = "boot/loader/entries"
 KERNEL_CMDLINE = "/etc/kernel/cmdline"
 KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
+KERNELSTUB = "/etc/kernelstub/configuration"
 
 UNITS = "/etc/systemd/system"
 
@@ -139,7 +142,7 @@ def read_settings(root: Root) -> Settings:
     parts = _matching(root, f"{GRUB_PARTS}/*.cfg")
     units = _matching(root, f"{UNITS[1:]}/wholecard-*.service")
     written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE, *units))
-    only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, *_matching(root, f"{ENTRIES}/*.conf"))
+    only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, KERNELSTUB, *_matching(root, f"{ENTRIES}/*.conf"))
     return Settings(
         (*written, *(_read_if_possible(root, path) for path in only_read)),
         tuple(_read_foreign(root)),

@@ -19,9 +19,13 @@ from wholecard.host.kernel_args.hugepages import HugePages
 from wholecard.pci import Address, Card, Function, is_bmc_display, is_console_like
 
 __all__ = [
-    "HugePages", "DesiredState", "card_lines", "desired_cards", "is_left_out",
+    "HugePages", "DesiredState", "NO_VF_AT_BOOT", "card_lines", "desired_cards", "is_left_out",
     "read_desired_state", "resolve",
 ]  # fmt: skip
+
+NO_VF_AT_BOOT = (
+    "its PF's driver creates it after the initramfs has bound what it binds, and at each boot anew."
+)
 
 # Counts up when a key changes its meaning or goes.
 SCHEMA = 1
@@ -192,8 +196,8 @@ def _endpoints(host: Host, texts: Iterable[str], slots: set[str], role: str) -> 
                 f"this host has no function at {text}, named as a {role}",
                 resolution="See what it has: inspect --json, or lspci -Dnn",
             )
-        _require_endpoint(function, slots, role)
         card = host.card_of(address)
+        _require_endpoint(function, card, slots, role)
         if role == "companion" and card is not None:
             raise UsageError(
                 f"{text} is a part of the card {card.slot} and cannot be a companion",
@@ -204,16 +208,23 @@ def _endpoints(host: Host, texts: Iterable[str], slots: set[str], role: str) -> 
     return tuple(sorted(addresses))
 
 
-def _require_endpoint(function: Function, slots: set[str], role: str) -> None:
+def _require_endpoint(function: Function, card: Card | None, slots: set[str], role: str) -> None:
+    """Raises UsageError where a function cannot be a companion or parked; `card` is its card."""
     if function.is_bridge:
         raise UsageError(
             f"{function.address} is a bridge and cannot be a {role}",
             "A bridge is never bound and does not count for its IOMMU group.",
             "Leave it out.",
         )
-    if function.address.slot_key in slots:
+    if function.physfn is not None:
         raise UsageError(
-            f"{function.address} is a part of the selected card {function.address.slot_key}",
+            f"{function.address} is a VF and cannot be a {role}",
+            f"It is a VF of {function.physfn}: {NO_VF_AT_BOOT}",
+            f"Leave it out, or name its PF {function.physfn} and create no VFs.",
+        )
+    if card is not None and card.slot in slots:
+        raise UsageError(
+            f"{function.address} is a part of the selected card {card.slot}",
             "A card is bound with all its functions.",
             f"Remove it: it cannot be a {role}.",
         )

@@ -1,10 +1,14 @@
-"""Cards: all functions of one slot, and what shares their IOMMU group."""
+"""Cards: the functions that belong to one, and what shares their IOMMU group.
+
+Which functions of a slot a guest gets, `membership` decides.
+"""
 
 from __future__ import annotations
 
 from wholecard.core.record import dataclass
 from wholecard.pci.function import Function
 from wholecard.pci.groups import IommuGroup
+from wholecard.pci.membership import behind_own_switch, serves_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,19 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Card:
-    """All functions of one slot, at least one of them a GPU or another accelerator.
+    """The functions that belong together, at least one of them a GPU or another accelerator.
 
-    `companions` are endpoints outside the slot that share an IOMMU group with a function in it;
-    some of them may belong to another card. A guest gets the card with them or not at all.
+    They are the slot's and, behind the card's own switch, those of other slots. `kept` are
+    functions of the slot that stay with the host, for they serve it and have IOMMU groups of their
+    own. `companions` are endpoints of neither that share an IOMMU group with the card; some of
+    them may belong to another card. A guest gets the card with them or not at all.
     """
 
     functions: tuple[Function, ...]
     companions: tuple[Function, ...] = ()
+    kept: tuple[Function, ...] = ()
 
     @property
     def slot(self) -> str:
         """The card's name: its slot, `0000:01:00`."""
-        return self.functions[0].address.slot_key
+        return self.gpu[0].address.slot_key
+
+    def has(self, address: Address) -> bool:
+        """Whether the function at `address` is the card's, or an address of a VF in its slot is."""
+        if any(function.address == address for function in self.kept):
+            return False
+        own = any(function.address == address for function in self.functions)
+        return own or address.slot_key == self.slot
 
     @property
     def gpu(self) -> tuple[Function, ...]:
@@ -48,12 +62,13 @@ class Card:
         return title.replace("  ", " ")
 
     def to_json(self) -> dict[str, Any]:
-        """`{"slot", "functions", "gpu", "companions", "boot_display"}`, functions by address."""
+        """`{"slot", "functions", "gpu", "companions", "kept", "boot_display"}`, by address."""
         return {
             "slot": self.slot,
             "functions": [str(function.address) for function in self.functions],
             "gpu": [str(function.address) for function in self.gpu],
             "companions": [str(function.address) for function in self.companions],
+            "kept": [str(function.address) for function in self.kept],
             "boot_display": self.boot_display,
         }
 
@@ -63,17 +78,17 @@ def find_cards(functions: Iterable[Function], groups: Iterable[IommuGroup]) -> t
 
     A VF is not a card: it is a part of its PF's. Bridges never belong to one.
     """
+    endpoints = [each for each in functions if each.physfn is None and not each.is_bridge]
     slots: dict[tuple[int, int, int], list[Function]] = {}
-    for function in functions:
-        if function.physfn is None and not function.is_bridge:
-            address = function.address
-            slot = (address.domain, address.bus, address.slot)
-            slots.setdefault(slot, []).append(function)
+    for function in endpoints:
+        address = function.address
+        slots.setdefault((address.domain, address.bus, address.slot), []).append(function)
     with_gpu = [
         sorted(slots[slot], key=lambda function: function.address.function)
         for slot in sorted(slots)
         if any(function.is_display for function in slots[slot])
     ]
+    with_gpu = [[*members, *behind_own_switch(members, endpoints)] for members in with_gpu]
     shared = _groups_by_address(groups, {f.address for members in with_gpu for f in members})
     return tuple(_card(tuple(members), shared) for members in with_gpu)
 
@@ -89,7 +104,9 @@ def _groups_by_address(
     return shared
 
 
-def _card(functions: tuple[Function, ...], shared: dict[Address, list[IommuGroup]]) -> Card:
+def _card(candidates: tuple[Function, ...], shared: dict[Address, list[IommuGroup]]) -> Card:
+    kept = tuple(each for each in candidates if serves_host(each, candidates, shared))
+    functions = tuple(each for each in candidates if each not in kept) if kept else candidates
     own = {function.address for function in functions}
     companions = {
         endpoint.address: endpoint
@@ -98,4 +115,4 @@ def _card(functions: tuple[Function, ...], shared: dict[Address, list[IommuGroup
         for endpoint in group.endpoints
         if endpoint.address not in own
     }
-    return Card(functions, tuple(companions[address] for address in sorted(companions)))
+    return Card(functions, tuple(companions[address] for address in sorted(companions)), kept)

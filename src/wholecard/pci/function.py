@@ -17,6 +17,11 @@ COPROCESSOR = "0b40"
 DISPLAY_CLASSES = frozenset({"0300", "0302", "0380", "1200", COPROCESSOR})
 BRIDGE_CLASS = "0604"
 
+# linux, drivers/vfio: until 5.18 vfio_dev_viable in vfio.c lets a function be that has no driver, a
+# driver of VFIO, or one that vfio_dev_driver_allowed knows: pci-stub, and any at a bridge. Since
+# 5.19 it is each driver with `driver_managed_dma`: those of VFIO, and these.
+HARMLESS_DRIVERS = frozenset({PCI_STUB, "pcieport", "shpchp"})
+
 # Fields whose values hardly ever repeat, for a writer of thousands of functions: `json_text`.
 UNIQUE_FIELDS = frozenset({"address", "iommu_group", "path", "bar_starts"})
 
@@ -124,7 +129,21 @@ class Function:
         linux: Documentation/driver-api/vfio.rst, "IOMMU groups": a group is usable when each of
         its devices is bound to VFIO or known to be harmless; pci-stub only parks a device.
         """
-        return self.is_bridge or self.driver in (None, PCI_STUB) or self.is_on_vfio
+        if self.is_bridge or self.driver is None or self.driver in HARMLESS_DRIVERS:
+            return True
+        return self.is_on_vfio
+
+    @property
+    def stays_free_for_vfio(self) -> bool:
+        """Whether that holds at the next boot too, as far as the function's modules tell.
+
+        Of endpoints without a driver these are dummy host bridges and the like, which no module
+        claims. A bridge to anything that has no driver now had its chance in this boot.
+        """
+        if self.driver is not None:
+            # A function that VFIO has is for a guest, and named with the others.
+            return self.is_free_for_vfio and not self.is_on_vfio
+        return self.is_bridge or not self.modules or self.class_code.startswith("06")
 
     def to_json(self) -> dict[str, Any]:
         """The fields under their own names; addresses as text."""

@@ -6,6 +6,7 @@ from wholecard.core.record import dataclass
 from wholecard.core.small_files import listed, read_attribute, text_of, under
 from wholecard.pci.address import parse_numbers
 from wholecard.pci.function import Function
+from wholecard.pci.membership import is_of_processor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class IommuGroup:
 
     @property
     def blockers(self) -> tuple[Function, ...]:
-        """The endpoints whose driver prevents that the group is viable."""
+        """The functions whose driver prevents that the group is viable."""
         return tuple(function for function in self.functions if not function.is_free_for_vfio)
 
     @property
@@ -143,15 +144,22 @@ def predicted_groups(functions: Iterable[Function]) -> tuple[IommuGroup, ...]:
     below a bridge with endpoints in more than one slot is one, because a PCI Express link has
     one slot. VFs are left out: with ARI their slot numbers mean nothing.
 
-    Not predicted: ports and functions without ACS, which make groups larger than said here, and
-    quirks by which functions of one slot have groups of their own. After the reboot the kernel's
-    own groups are read, and `verify` checks again.
+    A processor's own functions in the slot of its graphics have groups of their own, as on every
+    APU that was seen. Not predicted: ports and functions without ACS, which make groups larger than
+    said here, and quirks by which functions of one slot have groups of their own. After the reboot
+    the kernel's own groups are read, and `verify` checks again.
     """
     endpoints = [function for function in functions if not function.is_bridge]
     conventional = _conventional_buses(endpoints)
+    slots: dict[str, list[Function]] = {}
+    for function in endpoints:
+        slots.setdefault(function.address.slot_key, []).append(function)
     members: dict[Hashable, list[Function]] = {}
     for function in endpoints:
-        members.setdefault(_group_key(function, conventional), []).append(function)
+        key = _group_key(function, conventional)
+        if is_of_processor(function, slots[function.address.slot_key]):
+            key = function.address
+        members.setdefault(key, []).append(function)
     groups = (
         IommuGroup(None, tuple(sorted(group, key=lambda function: function.address)))
         for group in members.values()

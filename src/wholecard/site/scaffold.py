@@ -14,6 +14,7 @@ from wholecard.host.checks.memory import check_address_width
 from wholecard.host.facts.address_width import bar_window, window_bits
 from wholecard.host.facts.host import Host
 from wholecard.pci import Card
+from wholecard.pci.boards import is_on_nvlink_board, nvswitches
 from wholecard.site.card_kinds import FoundKind, SkippedCard, find_kinds
 from wholecard.site.card_matching import count_of
 from wholecard.site.model import CardKind, Match
@@ -155,6 +156,10 @@ def _hosts(hosts: Mapping[str, FoundHost], kinds: Iterable[FoundKind]) -> Iterat
     yield "hosts:"
     for name, host in hosts.items():
         yield f"  {_scalar(name)}:"
+        switches = nvswitches(host.host.functions)
+        if any(is_on_nvlink_board(card.gpu[0], switches) for card in host.host.cards):
+            yield "    # A board with NVSwitches: its GPUs need a fabric manager, whose partitions"
+            yield "    # nova does not know. See: wholecard rule WC180"
         if host.facts is None:
             yield "    # facts: facts/HOST.json  # wholecard inspect --json > facts/HOST.json"
         else:

@@ -321,7 +321,8 @@ def _play_backwards(
     entry.log("rollback")
     steps = [replace(step, late=step.action.do.is_late(context, step)) for step in steps]
     order = [step for step in reversed(steps) if not step.late]
-    order += [step for step in steps if step.late]
+    late = [step for step in steps if step.late]
+    order += sorted(late, key=lambda step: step.action.do.is_undone_last)
     seconds: list[float] = []
     for number, step in enumerate(order, 1):
         with _timed(progress, number, len(order), step.action, seconds):

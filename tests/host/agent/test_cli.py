@@ -86,7 +86,10 @@ def test_dry_run(apart: Path, agent: Any) -> None:
     """apply --dry-run prints the plan and touches nothing."""
     before = snapshot(apart, without="-")
     status, out, _ = agent(apart, "apply", "--all-cards", "--dry-run")
-    assert (status, out.startswith("1. write-file /etc/default/grub")) == (0, True)
+    assert (status, out.startswith("1. write-file /etc/default/grub.d/zzz-wholecard.cfg")) == (
+        0,
+        True,
+    )
     assert snapshot(apart, without="-") == before
 
 
@@ -312,3 +315,14 @@ def test_no_secret(apart: Path, agent: Any, tmp_path: Path, words: list[str]) ->
         assert b"hunter2" not in (tmp_path / "host.tar").read_bytes()
         assert main(["inspect", "--root", str(tmp_path / "host.tar"), "--json"]) == 0
         assert printed.count("REDACTED") == 7
+
+
+def test_ids_stay(apart: Path, agent: Any) -> None:
+    """A plan that leaves a binding by ids which takes another card says so, and is a finding."""
+    grow(apart, {"etc/modprobe.d/vfio.conf": "options vfio-pci ids=1002:5046,8086:293e\n"})
+    status, out, _ = agent(apart, "plan", "--card", "0000:01:00.0")
+    assert status == 1
+    assert "settings of others, which stay in effect" in out
+    assert out.count("WC114 error 1002:5046") == 1
+    status, out, _ = agent(apart, "plan", "--all-cards")
+    assert (status, "WC114" in out) == (0, False)

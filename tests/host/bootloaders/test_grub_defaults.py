@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wholecard.core import WholecardError
-from wholecard.host.bootloaders.grub_defaults import configured_command_line, edit
+from wholecard.host.bootloaders.grub_defaults import edit
+from wholecard.host.bootloaders.grub_own_part import configured_command_line
 from wholecard.host.bootloaders.registry import BootState
 from wholecard.host.config_files import FileText, Settings
 from wholecard.host.kernel_args.command_line import ARGUMENTS

@@ -20,7 +20,7 @@ from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.changing.status import status
-from wholecard.host.config_files import HOOK, TABLE
+from wholecard.host.config_files import GRUB_PART, HOOK, TABLE
 from wholecard.host.desired_state import resolve
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.planning.plan import plan
@@ -105,8 +105,7 @@ def test_edited_between(apart: Path, calls: Path) -> None:
     host = inspect(apart)
     wish = resolve(host, [], all_cards=True)
     made = plan(host, wish)
-    with (apart / "etc/default/grub").open("a") as stream:
-        stream.write("GRUB_DEFAULT=1\n")
+    grow(apart, {GRUB_PART[1:]: "GRUB_DEFAULT=1\n"})
     before = snapshot(apart)
     with pytest.raises(WholecardError, match="changed since the plan") as caught:
         apply(apart, host, wish, made)
@@ -119,7 +118,7 @@ def test_edited_since(apart: Path) -> None:
     """Rollback refuses to lose an edit made since, unless told to."""
     before = snapshot(apart)
     prepare(apart)
-    with (apart / "etc/default/grub").open("a") as stream:
+    with (apart / GRUB_PART[1:]).open("a") as stream:
         stream.write("GRUB_DEFAULT=1\n")
     with pytest.raises(WholecardError, match="changed since it was applied") as caught:
         rollback(apart)

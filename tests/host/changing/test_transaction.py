@@ -343,7 +343,7 @@ def test_link_out_of_image(node: Node, tmp_path: Path) -> None:
     outside.mkdir()
     shutil.rmtree(node.root / "etc")
     (node.root / "etc").symlink_to(outside)
-    node.plan = Plan((PLAN.actions[1],))
+    node.plan = Plan((PLAN.actions[2],))
     with pytest.raises(WholecardError, match="points outside"):
         node.apply()
     assert list(outside.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -363,7 +364,19 @@ GROUP_CASES = [
         "0000:05:00.0", "8086:1533", class_code="020000", driver="pci-stub")),
         desired=DesiredState(("0000:01:00",), parked=("0000:05:00.0",))),
     Case("WC104", "left behind", host(function(GPU), function(
-        "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1)), [ERROR], "0000:05:00.0"),
+        "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1, driver="igb")),
+        [ERROR], "(on igb) shares IOMMU group 1"),
+    Case("WC104", "claimed at the next boot", host(function(GPU), function("0000:05:00.0",
+        "8086:1533", class_code="020000", iommu_group=1, driver=None, modules=("igb",))),
+        [ERROR], "without a driver"),
+    Case("WC104", "a host bridge", host(function(GPU), function("0000:00:03.0", "1022:1452",
+        class_code="060000", iommu_group=1, driver=None, modules=("edac",)))),
+    Case("WC104", "claimed by nothing", host(function(GPU), function(
+        "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1, driver=None))),
+    Case("WC104", "a companion that the card needs", host(function(GPU), function("0000:00:0e.0",
+        "8086:201d", class_code="010400", iommu_group=1, driver="vmd")), [ERROR], "(on vmd)"),
+    Case("WC104", "on shpchp", host(function(GPU), function(
+        "0000:05:00.0", "8086:1533", class_code="060401", iommu_group=1, driver="shpchp"))),
     Case("WC104", "selected with it", host(function(GPU), function(
         "0000:05:00.0", "8086:1533", class_code="020000", iommu_group=1)),
         desired=DesiredState(("0000:01:00",), companions=("0000:05:00.0",))),
@@ -481,7 +494,38 @@ MODEL_CASES = [
     Case("WC118", "a GPU of AMD's", host(function(GPU, "1002:744c", class_code="030000"))),
 ]  # fmt: skip
 
+
+_SWITCHES = tuple(
+    function(f"0000:{bus:02x}:00.0", "10de:22a3", class_code="068000", driver="nvidia-nvswitch",
+             iommu_group=114)
+    for bus in (0x55, 0x56)
+)  # fmt: skip
+
+
+def board(*switches: Function, **fields: Any) -> Host:
+    """Two GPUs, and NVSwitches."""
+    return host(*(function(f"0000:0{bus}:00.0", **fields) for bus in (1, 2)), *switches)
+
+
+_ALL = DesiredState(slots(2).cards, companions=("0000:55:00.0", "0000:56:00.0"))
+BOARD_CASES = [
+    Case("WC180", "all GPUs", board(*_SWITCHES), [WARNING], "2 of the 2 GPUs", slots(2)),
+    Case("WC180", "one GPU", board(*_SWITCHES), [WARNING], "(0000:55:00.0, 0000:56:00.0) stay"),
+    Case("WC180", "some switches", board(*_SWITCHES), [WARNING], "stay with the host",
+        DesiredState(slots(2).cards, companions=_ALL.companions[:1])),
+    Case("WC180", "all switches, one GPU", board(*_SWITCHES), [WARNING], "the other GPUs stay",
+        DesiredState(slots(1).cards, companions=_ALL.companions)),
+    Case("WC180", "the whole board", board(*_SWITCHES), [NOTE], "whole board is given", _ALL),
+    Case("WC180", "hidden switches", board(ids="10de:2901"), [WARNING], "no PCI devices"),
+    Case("WC180", "no switches", board(), desired=slots(2)),
+    Case("WC180", "a card beside the board", board(*_SWITCHES, class_code="030000")),
+    Case("WC180", "an nForce bridge",
+        board(function("0000:00:0a.0", "10de:0057", class_code="068000"))),
+]  # fmt: skip
+
+
 CASES = [
+    *BOARD_CASES,
     *IOMMU_CASES, *BINDING_CASES, *KERNEL_CASES, *DISPLAY_CASES, *FUNCTION_CASES, *MEMORY_CASES,
     *GROUP_CASES, *MODEL_CASES,
 ]  # fmt: skip
@@ -600,3 +644,15 @@ def test_notes_do_not_fail() -> None:
     findings = check(noted, noted.cards)
     assert [each.rule for each in findings] == ["WC117", "WC128"]
     assert exit_status(findings) == 0
+
+
+@pytest.mark.parametrize(("driver", "parks"), [("igb", True), ("vmd", False)])
+def test_parking(driver: str, parks: bool) -> None:
+    """WC104 names --park where the host can do without the function, and not where it cannot."""
+    companion = function("0000:05:00.0", "8086:1533", iommu_group=1, class_code="020000",
+                         driver=driver)  # fmt: skip
+    whole = host(function(GPU), companion)
+    used = dataclasses.replace(whole, uses=(KernelUse("0000:05:00.0", "network", "eth0"),))
+    for each, wanted in ((whole, parks), (used, False)):
+        fixes = [f.fix for f in check(each, each.cards) if f.rule == "WC104"]
+        assert ["--park 0000:05:00.0" in fix for fix in fixes] == [wanted]

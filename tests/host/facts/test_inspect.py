@@ -89,7 +89,7 @@ def test_processors_and_memory(root: Path) -> None:
 def test_boot(root: Path) -> None:
     """Firmware, secure boot, distribution, and what of VFIO the kernel lacks."""
     boot = inspect(root).boot
-    assert (boot.firmware, boot.secure_boot, boot.read_only_root) == ("uefi", True, False)
+    assert (boot.firmware, boot.secure_boot, boot.image_based) == ("uefi", True, "")
     assert (boot.distribution, boot.like) == ("rocky 9.5", "rhel centos fedora")
     assert (boot.builtin, boot.missing) == (("vfio",), ("pci_stub",))
 
@@ -257,22 +257,31 @@ def test_memlock(tmp_path: Path, tree: dict[str, Leaf], limit: int | None) -> No
     assert read_memlock(grow(tmp_path, tree)) == limit
 
 
+_BTRFS = "/dev/sda1 / btrfs ro 0 0\n"
+
+
 @pytest.mark.parametrize(
-    ("tree", "read_only"),
+    ("tree", "kind"),
     [
-        ({"proc/self/mountinfo": MOUNT.format("8:1", "/", "ext4 /dev/sda1")}, False),
-        ({"proc/mounts": "/dev/sda1 / btrfs ro 0 0\n"}, False),
+        ({"proc/mounts": "/dev/sda1 / ext4 rw 0 0\n"}, ""),
+        ({}, ""),
+        ({"proc/mounts": _BTRFS, "usr/sbin/transactional-update": ""}, "transactional-update"),
+        ({"etc/fstab": _BTRFS, "usr/sbin/transactional-update": ""}, "transactional-update"),
+        ({"proc/mounts": f"{_BTRFS}overlay / overlay rw 0 0\n"}, ""),
+        ({"proc/mounts": "overlay / squashfs ro 0 0\n"}, "read-only"),
         (
-            {"proc/mounts": "/dev/sda1 / btrfs ro 0 0\n", "usr/sbin/transactional-update": ""},
-            True,
+            {"proc/mounts": "/dev/sda9 / ext4 rw 0 0\n/dev/sda3 /usr btrfs ro 0 0\n"},
+            "read-only /usr",
         ),
-        ({"etc/fstab": "/dev/sda1 / ext4 ro 0 1\n"}, False),
-        ({"etc/fstab": "/dev/sda1 / btrfs ro 0 1\n", "usr/sbin/transactional-update": ""}, True),
+        ({"run/ostree-booted": "", "usr/bin/bootc": ""}, "bootc"),
+        ({"run/ostree-booted": "", "usr/bin/bootc": "", "usr/bin/rpm-ostree": ""}, "rpm-ostree"),
+        ({"proc/cmdline": "root=1 ostree=/ostree/boot.1/x/0\n"}, "ostree"),
+        ({"usr/bin/bootc": ""}, ""),
     ],
 )
-def test_read_only_root(tmp_path: Path, tree: dict[str, Leaf], read_only: bool) -> None:
-    """A read-only root counts where transactional-update is there to change it."""
-    assert inspect(grow(tmp_path, tree)).boot.read_only_root is read_only
+def test_image_based(tmp_path: Path, tree: dict[str, Leaf], kind: str) -> None:
+    """A system that an update replaces as a whole is known by how it runs, not by its tools."""
+    assert inspect(grow(tmp_path, tree)).boot.image_based == kind
 
 
 SPY = """

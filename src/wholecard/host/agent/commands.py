@@ -22,6 +22,7 @@ from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.changing.status import status
 from wholecard.host.changing.verify import verify
+from wholecard.host.checks.driver_binding import check_ids
 from wholecard.host.checks.registry import check
 from wholecard.host.desired_state import DesiredState, desired_cards, is_left_out, resolve
 from wholecard.host.facts.host import Host
@@ -31,6 +32,7 @@ from wholecard.host.initramfs.claim_script import PARKED, VFIO
 from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.host.planning.bind_now import with_now
 from wholecard.host.planning.device_bindings import bound_functions
+from wholecard.host.planning.image_changes import image_changes
 from wholecard.host.planning.plan import plan
 
 
@@ -65,9 +67,26 @@ def _plan(arguments: argparse.Namespace) -> int:
     host = desired_options.host(arguments)
     asked = desired_options.asked(arguments)
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
+    kind = getattr(arguments, "for_image", None)
+    if kind is not None:
+        text = image_changes(host, desired, kind)
+        _print(arguments, {"actions": [], "for_image": text}, text)
+        return 0
     host_plan = _host_plan(arguments, host, desired)
-    _print(arguments, host_plan.to_json(), str(host_plan))
-    return 0
+    findings = _settings_that_stay(host, desired, arguments.called)
+    shown = f"{host_plan}\n\n{_STAYS}\n{findings_text(findings)}" if findings else str(host_plan)
+    data = {**host_plan.to_json(), "findings": [finding.to_json() for finding in findings]}
+    _print(arguments, data, shown)
+    return exit_status(findings)
+
+
+def _settings_that_stay(host: Host, desired: DesiredState, called: str) -> list[Finding]:
+    """Bindings by ids that no plan removes, once each: they also have their effect next boot."""
+    findings = check_ids(host, desired_cards(host, desired), desired)
+    return _with_fixes({finding.subject: finding for finding in findings}.values(), called)
+
+
+_STAYS = "The plan does not change these settings of others, which stay in effect:"
 
 
 def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState) -> Plan:
@@ -97,6 +116,9 @@ def _apply(arguments: argparse.Namespace) -> int:
     for_person = arguments.format == TEXT_FORMATS[0]
     if for_person:
         print(plain(str(host_plan)))
+        findings = _settings_that_stay(host, desired, arguments.called)
+        if findings:
+            print(plain(f"\n{_STAYS}\n{findings_text(findings)}"))
     outcome = apply(arguments.root, host, desired, host_plan, _progress)
     if outcome.journal is None and finished is not None:
         outcome = finished

@@ -22,7 +22,7 @@ _SEVERAL = (
 )
 _ONE = (
     ("--isolate-cpus", "LIST", "CPUs that only guests use, for example 2-31"),
-    ("--loader", "NAME", "use this boot loader: grub, grub2, grubby or systemd-boot"),
+    ("--loader", "NAME", "use this boot loader, by the name that inspect prints"),
     ("--initramfs", "NAME", "use this initramfs tool: initramfs-tools or dracut"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wholecard.core.report_text import table
 from wholecard.core.units import size_text
+from wholecard.pci.boards import is_on_nvlink_board, nvswitches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ def host_text(host: Host) -> str:
         ("kernel", boot.release),
         ("arguments", boot.command_line),
         ("boot", _boot_text(host)),
-        ("system", boot.distribution + (", read-only root" if boot.read_only_root else "")),
+        (
+            "system",
+            boot.distribution + (boot.image_based and f", image-based ({boot.image_based})"),
+        ),
         ("missing", ", ".join(boot.missing)),
+        ("board", _board_text(host)),
         *(("console", f"{console.name} on {console.address}") for console in host.framebuffers),
         *((_use_name(use), f"{use.address} {use.kind}: {use.what}") for use in host.uses),
         *(("not read", sentence) for sentence in host.unread),
@@ -39,6 +44,15 @@ def host_text(host: Host) -> str:
 
 def _use_name(use: KernelUse) -> str:
     return "not empty" if use.kind == "data" else "in use"
+
+
+def _board_text(host: Host) -> str:
+    switches = nvswitches(host.functions)
+    gpus = sum(is_on_nvlink_board(card.gpu[0], switches) for card in host.cards)
+    if not gpus:
+        return ""
+    names = ", ".join(str(switch.address) for switch in switches) or "no PCI devices of this host"
+    return f"{gpus} GPUs connected by NVSwitches ({names}), which need a fabric manager: WC180"
 
 
 def _iommu_text(iommu: Iommu) -> str:
@@ -90,9 +104,15 @@ def _boot_text(host: Host) -> str:
 
 def _card_text(host: Host, card: Card) -> str:
     notes = ", ".join(_notes(host, card))
-    rows = [_function_row(function, "") for function in card.functions]
+    rows = [_function_row(function, _prefix(card, function)) for function in card.functions]
     rows += [_function_row(companion, "companion ") for companion in card.companions]
+    rows += [_function_row(function, "stays with the host: ") for function in card.kept]
     return f"card {card.slot}{notes and f' ({notes})'}\n{table(_HEAD, rows)}"
+
+
+def _prefix(card: Card, function: Function) -> str:
+    """Why a function is the card's, where its slot does not say it."""
+    return "" if function.address.slot_key == card.slot else "behind the card's switch: "
 
 
 def _notes(host: Host, card: Card) -> list[str]:

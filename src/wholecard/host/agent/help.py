@@ -24,7 +24,7 @@ How a host is prepared, as root:
   rollback             restore every byte that apply changed; then reboot
   status               see what is applied, and what has changed after it
 
-A card is bound as a whole: with all functions of its slot, and with every card
+A card is bound as a whole: with all its functions, and with every card
 that shares its IOMMU group. If a run was killed, apply finishes it or rollback
 undoes it; status shows where it stopped.
 

@@ -11,6 +11,7 @@ from wholecard.core import UsageError
 from wholecard.core.output_format import FORMATS, TEXT_FORMATS
 from wholecard.host.agent import desired_options
 from wholecard.host.agent.help import AGENT, COMMANDS, epilog
+from wholecard.host.planning.image_changes import KINDS
 
 # The member of a command's answer that is a list, whose fields are its columns.
 ROWS = {
@@ -104,6 +105,16 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
     if name in ("plan", "apply"):
         command.add_argument(
             "--now", action="store_true", help="also bind the functions in the running boot"
+        )
+    if name == "plan":
+        command.add_argument(
+            "--for-image",
+            nargs="?",
+            const="",
+            choices=("", *KINDS),
+            metavar="KIND",
+            help="print what to paste where the system comes from an image: "
+            f"{', '.join(KINDS)}; without KIND, the host's own",
         )
     if name == "apply":
         command.add_argument("--dry-run", action="store_true", help="print the plan and stop")

@@ -1,8 +1,9 @@
-"""The kernel's command line through GRUB's settings (Debian, Ubuntu).
+"""GRUB's settings as grub-mkconfig reads them, and a plain value in them changed in place.
 
-Source: GRUB manual, "Simple configuration handling": `/etc/default/grub` and then
-`/etc/default/grub.d/*.cfg` are sourced by grub-mkconfig as shell; the command line is
-GRUB_CMDLINE_LINUX followed by GRUB_CMDLINE_LINUX_DEFAULT.
+Source: GRUB manual, "Simple configuration handling": grub-mkconfig sources `/etc/default/grub` as
+shell, on Debian and its kin also `/etc/default/grub.d/*.cfg` (their patch default-grub-d); the
+command line is GRUB_CMDLINE_LINUX followed by GRUB_CMDLINE_LINUX_DEFAULT. Shell that is more than
+plain values is not read: `grub_own_part` adds arguments without knowing what is there.
 """
 
 from __future__ import annotations
@@ -18,18 +19,25 @@ from wholecard.host.config_files import GRUB, FileText
 from wholecard.host.kernel_args import command_line
 from wholecard.host.kernel_args.command_line import KernelArgs
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from wholecard.host.bootloaders.registry import BootState
-
 BOTH = "GRUB_CMDLINE_LINUX"
 DEFAULT = "GRUB_CMDLINE_LINUX_DEFAULT"
 
 _MENTION = re.compile(r"^(?P<before>[^#\n]*?)\b(?P<name>GRUB_CMDLINE_LINUX(?:_DEFAULT)?)\+?=", re.M)
 _VALUE = re.compile(
-    r"""(?P<quote>["']?)(?P<text>[^"'\n]*)(?P=quote)(?=[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z))"""
+    r"""(?P<quote>["']?)(?P<text>[^"'\n]*)(?P=quote)(?=(?:[ \t]+#[^\n]*|[ \t]*)(?:\r?\n|\Z))"""
 )
-_SELF = re.compile(r"\$(?:GRUB_CMDLINE_LINUX(?:_DEFAULT)?\b|\{GRUB_CMDLINE_LINUX(?:_DEFAULT)?\})")
+# $X, ${X}, and ${X:+$X }, which is X and a space where X is not empty.
+_SELF = re.compile(
+    r"\$(?:GRUB_CMDLINE_LINUX(?:_DEFAULT)?\b|\{GRUB_CMDLINE_LINUX(?:_DEFAULT)?\}"
+    r"|\{(?P<name>GRUB_CMDLINE_LINUX(?:_DEFAULT)?):\+\$(?P=name) \})"
+)
+_NAME = re.compile(r"GRUB_CMDLINE_LINUX(?:_DEFAULT)?")
+# Ways to set a value that no assignment shows: ${X:=value}, and another file that is sourced.
+_HIDDEN = re.compile(
+    r"^(?!\s*#)[^\n]*\$\{GRUB_CMDLINE_LINUX(?:_DEFAULT)?:?="
+    r"|^(?:(?!\s*#)[^\n]*(?:&&|\|\||;|then|do|\{))?[ \t]*(?:\.|source)[ \t]+\S",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -69,21 +77,28 @@ def edit(files: Sequence[FileText], kernel_args: KernelArgs) -> tuple[FileText, 
 
 def _assignments(path: str, text: str) -> list[_Assignment]:
     assignments = []
+    hidden = _HIDDEN.search(text)
+    if hidden:
+        raise _not_plain("GRUB's settings", path, text, hidden.end())
     for mention in _MENTION.finditer(text):
         value = _VALUE.match(text, mention.end())
         plain = mention["before"] in ("", "export ") and not mention[0].endswith("+=")
         if not plain or value is None or not _is_literal(value["quote"], value["text"]):
-            line = text.count("\n", 0, mention.start("name")) + 1
-            raise WholecardError(
-                f"cannot edit {mention['name']} in {path}, line {line}",
-                text.splitlines()[line - 1].strip(),
-                "Write it as one plain value in quotes on a line of its own, or add the kernel "
-                "arguments to it by hand.",
-            )
+            raise _not_plain(mention["name"], path, text, mention.start("name"))
         assignments.append(
             _Assignment(mention["name"], *value.span("text"), value["quote"], value["text"])
         )
     return assignments
+
+
+def _not_plain(what: str, path: str, text: str, position: int) -> WholecardError:
+    line = text.count("\n", 0, position) + 1
+    return WholecardError(
+        f"cannot edit {what} in {path}, line {line}",
+        text.split("\n")[line - 1].strip(),
+        "Write it as one plain value in quotes on a line of its own, or add the kernel "
+        "arguments to it by hand.",
+    )
 
 
 def _is_literal(quote: str, value: str) -> bool:
@@ -130,8 +145,9 @@ def _effective(files: Sequence[FileText], texts: Sequence[str]) -> list[str]:
         for assignment in _assignments(file.path, text):
             value = assignment.value
             # In single quotes the shell puts no variable's value in.
-            before = [] if assignment.quote == "'" else _SELF.findall(value)
-            inherited = [word for source in before for word in words[source.strip("${}")]]
+            selves = [] if assignment.quote == "'" else _SELF.finditer(value)
+            before = [match[0] for own in selves for match in [_NAME.search(own[0])] if match]
+            inherited = [word for name in before for word in words[name]]
             own = _SELF.sub("", value) if before else value
             words[assignment.name] = inherited + command_line.words(own)
     return words[BOTH] + words[DEFAULT]
@@ -156,13 +172,12 @@ def _append(path: str, text: str, missing: Sequence[str]) -> str:
     return _with_value(text, defaults[-1], command_line.append(defaults[-1].value, missing))
 
 
-def configured_command_line(state: BootState) -> str | None:
-    """What the settings give to the kernel, None where they are not plain values.
+def set_words(files: Sequence[FileText]) -> list[str] | None:
+    """The words that these files, in their order, give to the kernel; with `--`, if it is there.
 
-    `root=` and what grub-mkconfig adds itself is not part of it.
+    None where they are not plain values. `root=` and what grub-mkconfig adds is not among them.
     """
-    files = state.settings.grub
     try:
-        return " ".join(_effective(files, [file.text or "" for file in files]))
+        return _effective(files, [file.text or "" for file in files])
     except WholecardError:
         return None

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wholecard.core import WholecardError
-from wholecard.host.bootloaders import bls_entries, grub_defaults
+from wholecard.host.bootloaders import bls_entries, grub_defaults, grub_own_part
 from wholecard.host.bootloaders.registry import BootState
 from wholecard.host.config_files import ENTRIES, GRUB, GRUBENV, GRUBENV_EFI, KERNEL_CMDLINE
 from wholecard.host.kernel_args import command_line
@@ -56,7 +56,7 @@ def _lines(state: BootState) -> list[str]:
     cmdline = settings.file(KERNEL_CMDLINE).text
     if cmdline is not None:
         lines.append(" ".join(cmdline.split()))
-    defaults = grub_defaults.configured_command_line(state)
+    defaults = grub_own_part.configured_command_line(state)
     # grubby does not write an empty GRUB_CMDLINE_LINUX.
     has_grub_cmdline = any(
         line.startswith(f"{grub_defaults.BOTH}=") and line.partition("=")[2].strip("\"' ")

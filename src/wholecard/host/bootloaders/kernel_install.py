@@ -12,7 +12,13 @@ from wholecard.core import WholecardError
 from wholecard.core.record import replace
 from wholecard.host.bootloaders.cmdline_file import configured_command_line, has_arguments
 from wholecard.host.bootloaders.registry import BootState
-from wholecard.host.config_files import EFI_FOLDERS, IN_INITRAMFS, KERNEL_CMDLINE, MODPROBE
+from wholecard.host.config_files import (
+    EFI_FOLDERS,
+    IN_INITRAMFS,
+    KERNEL_CMDLINE,
+    MODPROBE,
+    FileText,
+)
 from wholecard.host.kernel_args import command_line
 from wholecard.host.kernel_args.command_line import KernelArgs
 from wholecard.host.operations.config_change import ConfigChange, FollowUp
@@ -20,17 +26,18 @@ from wholecard.host.operations.run_tool import RunTool
 
 
 def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
-    """The file, and kernel-install for each kernel.
-
-    Raises WholecardError where there is no command line to start from.
-    """
-    file = replace(state.settings.file(KERNEL_CMDLINE), text=_merged(state, kernel_args))
+    """The file, and kernel-install for each kernel. Raises as `changed_file` does."""
+    file = changed_file(state, kernel_args)
     reason = f"The kernel gets these arguments: {kernel_args}."
     tools = tuple(
         FollowUp(
             f"kernel-install {version}",
             "The next boot reads arguments and initramfs from the entry of this kernel.",
-            RunTool(("kernel-install", "add", version, image), outputs(version)),
+            RunTool(
+                ("kernel-install", "add", version, image),
+                outputs(version),
+                shows=tuple(str(kernel_args).split()),
+            ),
             "restore the former entry, or run the tool again if the entry has changed since",
             # kernel-install copies the initramfs beside the entry.
             after=(KERNEL_CMDLINE, MODPROBE, *IN_INITRAMFS),
@@ -38,6 +45,14 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         for version, image in state.kernels
     )
     return ConfigChange(((file, reason),), tools)
+
+
+def changed_file(state: BootState, kernel_args: KernelArgs) -> FileText:
+    """/etc/kernel/cmdline with the arguments.
+
+    Raises WholecardError where there is no command line to start from.
+    """
+    return replace(state.settings.file(KERNEL_CMDLINE), text=_merged(state, kernel_args))
 
 
 def outputs(version: str) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ settings needs `re` and is imported where that loader is in use; what plans a ch
 from __future__ import annotations
 
 from wholecard.core.record import dataclass
-from wholecard.core.small_files import has_all, has_any, listed, read_bytes, under
-from wholecard.host.config_files import EFI_FOLDERS, ENTRIES, Settings
+from wholecard.core.small_files import has_all, has_any, listed, read_bytes, read_text, under
+from wholecard.host.config_files import EFI_FOLDERS, ENTRIES, KERNELSTUB, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +24,24 @@ if TYPE_CHECKING:
 class BootState:
     """What a loader's next command line comes from: the settings and the running kernel's line.
 
-    `kernels` are the installed ones, by version and image.
+    `kernels` are the installed ones, by version and image. `menu` is the grub.cfg that GRUB 2 of
+    EL and SUSE reads; `distribution` are os-release's ID, VERSION_ID and ID_LIKE.
     """
 
     settings: Settings
     running: str = ""
     kernels: tuple[tuple[str, str], ...] = ()
+    menu: str = "/boot/grub2/grub.cfg"
+    distribution: str = ""
+
+    @property
+    def reads_parts(self) -> bool:
+        """Whether grub-mkconfig reads /etc/default/grub.d: Debian's patch, which Ubuntu has too.
+
+        update-grub is Debian's, so a system that does not say what it is has it.
+        """
+        names = self.distribution.split()
+        return not names or not {"debian", "ubuntu"}.isdisjoint(names)
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class BootLoader:
     `reads` is a function from a BootState to the next boot's command line, None where the settings
     do not say; `plans` one from a BootState and KernelArgs to a ConfigChange. `tools` says what is
     looked for. `reports_as` is the name by which the loader that ran reports itself, if it does.
+    An `owner` is a tool that keeps other loaders' settings and entries, and would write over what
+    is changed there; `makes_initramfs` says that it has the images made too.
     """
 
     name: str
@@ -47,6 +61,8 @@ class BootLoader:
     reads: str
     plans: str
     reports_as: str = ""
+    owner: bool = False
+    makes_initramfs: bool = False
 
     def next_command_line(self, state: BootState) -> str | None:
         """What the loader's settings give to the kernel at the next boot; None if they do not say.
@@ -75,13 +91,32 @@ def loader_named(name: str | None) -> BootLoader | None:
 def find_loaders(root: Root, settings: Settings) -> tuple[str, ...]:
     """The names of the loaders under `root`, the one to be used first.
 
-    A loader that reports itself comes first where it started the host and last where it did not:
-    systemd-boot beside GRUB may be no more than an installed package.
+    None where an owner that is not supported would write over what is changed there. A supported
+    owner comes first. A loader that reports itself comes before the others where it
+    started the host and last where it did not: systemd-boot beside GRUB may be no more than an
+    installed package.
     """
+    if find_unsupported_loaders(root):
+        return ()
     ran = _loader_info(root)
     installed = [loader for loader in LOADERS if loader.is_installed(root, settings)]
-    installed.sort(key=lambda loader: (loader.reports_as not in ("", ran), not loader.reports_as))
+    installed.sort(
+        key=lambda loader: (
+            not loader.owner,
+            loader.reports_as not in ("", ran),
+            not loader.reports_as,
+        )
+    )
     return tuple(loader.name for loader in installed)
+
+
+# Owners of loader entries that Wholecard does not support: CachyOS's and Manjaro's two.
+_UNSUPPORTED = ("sdboot-manage", "limine-update")
+
+
+def find_unsupported_loaders(root: Root) -> tuple[str, ...]:
+    """The tools under `root` that own loader entries and are not supported."""
+    return tuple(tool for tool in _UNSUPPORTED if has_any(root, f"usr/bin/{tool}"))
 
 
 def _has_grubby(root: Root, settings: Settings) -> bool:
@@ -120,6 +155,34 @@ def _has_grub2_mkconfig(root: Root, _settings: Settings) -> bool:
     )
 
 
+def _has_proxmox_boot_tool(root: Root, _settings: Settings) -> bool:
+    # As `proxmox-boot-tool status` decides it.
+    return has_all(root, "usr/sbin/proxmox-boot-tool") and bool(
+        read_text(under(root, "etc/kernel/proxmox-boot-uuids"))
+    )
+
+
+def _has_kernelstub(root: Root, settings: Settings) -> bool:
+    # With BIOS, Pop!_OS has GRUB; kernelstub is installed there too.
+    return (
+        has_all(root, "usr/bin/kernelstub", KERNELSTUB[1:])
+        and _loader_info(root) in ("", "systemd-boot")
+        and (_loader_info(root) != "" or not _has_update_grub(root, settings))
+    )
+
+
+def _has_sdbootutil(root: Root, _settings: Settings) -> bool:
+    if not has_any(root, "usr/bin/sdbootutil", "usr/sbin/sdbootutil"):
+        return False
+    kinds = ("grub2-bls", "systemd-boot")
+    sysconfig = read_text(under(root, "etc/sysconfig/bootloader"))
+    return _loader_info(root) in kinds or any(
+        line.replace("'", '"') in (f'LOADER_TYPE="{kind}"', f"LOADER_TYPE={kind}")
+        for line in sysconfig.splitlines()
+        for kind in kinds
+    )
+
+
 # https://systemd.io/BOOT_LOADER_INTERFACE: the loader that ran writes its name here, in UTF-16.
 _LOADER_INFO = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
@@ -134,12 +197,20 @@ def _loader_info(root: Root) -> str:
 
 # In the order in which one is chosen where several are installed.
 LOADERS = (
+    BootLoader("proxmox-boot-tool", "proxmox-boot-tool with its EFI partitions",
+               _has_proxmox_boot_tool, "proxmox.configured_command_line", "proxmox.change",
+               owner=True),
+    BootLoader("kernelstub", "kernelstub with its configuration", _has_kernelstub,
+               "kernelstub.configured_command_line", "kernelstub.change", owner=True),
+    BootLoader("sdbootutil", "sdbootutil with boot loader entries", _has_sdbootutil,
+               "cmdline_file.configured_command_line", "sdbootutil.change", owner=True,
+               makes_initramfs=True),
     BootLoader("grubby", "grubby with boot loader entries", _has_grubby,
                "bls_entries.configured_command_line", "grubby.change"),
     BootLoader("systemd-boot", "kernel-install with systemd-boot", _has_systemd_boot,
                "cmdline_file.configured_command_line", "kernel_install.change", "systemd-boot"),
     BootLoader("grub", "update-grub with /etc/default/grub", _has_update_grub,
-               "grub_defaults.configured_command_line", "update_grub.by_update_grub"),
+               "grub_own_part.configured_command_line", "update_grub.by_update_grub"),
     BootLoader("grub2", "grub2-mkconfig with /etc/default/grub", _has_grub2_mkconfig,
-               "grub_defaults.configured_command_line", "update_grub.by_grub2_mkconfig"),
+               "grub_own_part.configured_command_line", "update_grub.by_grub2_mkconfig"),
 )  # fmt: skip

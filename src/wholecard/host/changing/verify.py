@@ -107,8 +107,9 @@ def _groups(
     """What is wrong with the groups of the cards that were applied, wherever they are now."""
     slot_of = {claim: Address.parse(claim.address).slot_key for claim in planned}
     card_paths = {claim.path for claim in planned if slot_of[claim] in applied.cards}
-    slots = {each.address.slot_key for each in functions if slot_path(each) in card_paths}
-    cards = tuple(card for card in host.cards if card.slot in slots)
+    at_paths = [each.address for each in functions if slot_path(each) in card_paths]
+    cards = tuple(card for card in host.cards if any(card.has(address) for address in at_paths))
+    slots = {card.slot for card in cards}
     # What was planned besides the cards is checked too, where it is now.
     addresses = tuple(str(function.address) for function in functions)
     desired = DesiredState(tuple(sorted(slots)), companions=addresses)

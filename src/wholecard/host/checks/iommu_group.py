@@ -125,17 +125,19 @@ def check_together(
 ) -> list[Finding]:
     """WC104 and WC107: what shares a group with `cards` and is not selected with them.
 
-    A companion or parked function of the desired state is not a finding.
+    A companion or parked function of the desired state is not a finding, nor is a function that
+    VFIO lets be, such as a host bridge without a driver.
     """
     cards = tuple(cards)
     slots = {card.slot for card in cards}
+    own = {function.address for card in cards for function in card.functions}
     named = {*desired.companions, *desired.parked} if desired else set()
     findings = []
     for card in cards:
         left = [
             companion
             for companion in card.companions
-            if companion.address.slot_key not in slots and str(companion.address) not in named
+            if companion.address not in own and str(companion.address) not in named
         ]
         findings += _left_out(host, card, left, slots)
     return findings
@@ -143,9 +145,14 @@ def check_together(
 
 def _left_out(host: Host, card: Card, left: list[Function], slots: set[str]) -> list[Finding]:
     """One finding for each other card, then one for each function of no card."""
-    cards = {function.address.slot_key: host.card_of(function.address) for function in left}
-    shared = [_shared(host, card, other, slots) for other in cards.values() if other is not None]
-    alone = [function for function in left if cards[function.address.slot_key] is None]
+    owners = {function: host.card_of(function.address) for function in left}
+    others = {other.slot: other for other in owners.values() if other is not None}
+    shared = [_shared(host, card, other, slots) for other in others.values()]
+    alone = [
+        function
+        for function, owner in owners.items()
+        if owner is None and not function.stays_free_for_vfio
+    ]
     return shared + [_left_behind(host, card, function) for function in alone]
 
 
@@ -170,8 +177,21 @@ def _left_behind(host: Host, card: Card, companion: Function) -> Finding:
         Severity.ERROR,
         f"{companion.address} {companion.ids} ({driver}) shares {_group_names(host, card)} with "
         f"card {card.slot} and is not part of a card.",
-        "Put the card into a slot that has its own IOMMU group, or switch on ACS in the firmware "
-        "setup.",
+        _how_to_part(host, companion),
+    )
+
+
+def _how_to_part(host: Host, companion: Function) -> str:
+    """What to do about a companion; parking is named only where the host can do without it."""
+    address = str(companion.address)
+    apart = "the card into a slot that has its own group, or switch on ACS in the firmware setup."
+    # Behind Intel VMD is the card itself, in a domain that its driver makes.
+    needed = companion.physfn is not None or companion.driver == "vmd"
+    if needed or any(use.address == address for use in host.uses):
+        return f"Put {apart}"
+    return (
+        f"If the host does not need it, bind it with the card: --park {address} (nobody gets it) "
+        f"or --companion {address} (a guest may get it). Otherwise put {apart}"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Callable
 
 from wholecard.core import Finding
 from wholecard.host.checks import (
+    board,
     display,
     driver_binding,
     function,
@@ -67,6 +68,7 @@ OF_DESIRED_STATE: tuple[Callable[[Host, Cards, DesiredState | None], list[Findin
     vfio_refusal.check_loadable,
     vfio_refusal.check_denied,
     memory.check_hugepages,
+    board.check_nvswitches,
 )
 
 

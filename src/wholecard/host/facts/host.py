@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # Counts up when a field changes its meaning or goes; new fields leave it.
 SCHEMA = 2
 
+_BOOT_LISTS = (
+    "builtin", "missing", "loaders", "initramfs_tools", "image_hooks", "unsupported_tools",
+    "unsupported_loaders",
+)  # fmt: skip
 _SHORT_MEMBERS = (
     "groups_predicted", "iommu", "boot", "cpu", "memory", "framebuffers", "uses", "unread",
 )  # fmt: skip
@@ -44,18 +48,20 @@ class Iommu:
 class Boot:
     """How the host was started: kernel, command line, this boot's id; and how the next boot is.
 
-    `loader` is `grub` (Debian's update-grub), `grub2` (grub2-mkconfig), `grubby` (boot loader
-    entries through grubby), `systemd-boot` or None; `initramfs` is `initramfs-tools`, `dracut` or
-    None. `next_command_line` is what the loader's settings give to the next boot, None where they
-    do not say. `builtin` are those of the functions' and VFIO's modules that are built into the
-    kernel, `missing` those of VFIO's that it has neither built in nor as a file; `optional` are
-    those that it has of the modules that only some kernels have, None where that is not known.
-    `firmware` is `uefi`,
-    `bios` or None; `secure_boot` is None where it cannot be read. `distribution` is os-release's
-    ID and VERSION_ID (`debian 13`), `like` its ID_LIKE. `read_only_root` marks a transactional
-    system; `hypervisor` is what the host itself runs under (`xen`), empty for none. `loaders` and
+    `loader` is one of `bootloaders.registry.LOADERS` or None; `initramfs` is `initramfs-tools`,
+    `dracut` or None. `next_command_line` is what the loader's settings give to the next boot, None
+    where they do not say. `builtin` are those of the functions' and VFIO's modules that are built
+    into the kernel, `missing` those of VFIO's that it has neither built in nor as a file;
+    `optional` are those that it has of the modules that only some kernels have, None where that is
+    not known. `firmware` is `uefi`, `bios` or None; `secure_boot` is None where it cannot be read.
+    `distribution` is os-release's ID and VERSION_ID (`debian 13`), `like` its ID_LIKE.
+    `image_based` says what replaces the system as a whole, empty where its files are changed in
+    place: `rpm-ostree`, `bootc`, `ostree`, `transactional-update`, `read-only`, `read-only /usr`.
+    `hypervisor` is what the host itself runs under (`xen`), empty for none. `loaders` and
     `initramfs_tools` are all that are installed, the chosen one first; `kernels` are the installed
-    ones, by version and image.
+    ones, by version and image. `grub_menu` is the grub.cfg that GRUB 2 of EL and SUSE reads;
+    `image_hooks` are the hooks of update-initramfs that copy its images, `unsupported_tools`
+    and `unsupported_loaders` are initramfs tools and owners of entries that Wholecard cannot use.
     """
 
     release: str
@@ -71,11 +77,15 @@ class Boot:
     secure_boot: bool | None = None
     distribution: str = ""
     like: str = ""
-    read_only_root: bool = False
+    image_based: str = ""
     loaders: tuple[str, ...] = ()
     initramfs_tools: tuple[str, ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()
     hypervisor: str = ""
+    grub_menu: str = "/boot/grub2/grub.cfg"
+    image_hooks: tuple[str, ...] = ()
+    unsupported_tools: tuple[str, ...] = ()
+    unsupported_loaders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,8 +186,8 @@ class Host:
         return next((each for each in self.functions if each.address == address), None)
 
     def card_of(self, address: Address) -> Card | None:
-        """The card in whose slot `address` is."""
-        return next((card for card in self.cards if card.slot == address.slot_key), None)
+        """The card that has the function at `address`, or a VF's in its slot."""
+        return next((card for card in self.cards if card.has(address)), None)
 
     def groups_of(self, card: Card) -> tuple[IommuGroup, ...]:
         """The groups that the card's functions are in.

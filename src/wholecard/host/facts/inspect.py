@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from wholecard.core.record import replace
 from wholecard.core.small_files import exists, listed, read_text, under
-from wholecard.host.bootloaders.registry import BootState, find_loaders, loader_named
+from wholecard.host.bootloaders.registry import (
+    BootState,
+    find_loaders,
+    find_unsupported_loaders,
+    loader_named,
+)
 from wholecard.host.config_files import read_settings
-from wholecard.host.facts.boot import find_kernels, is_transactional
+from wholecard.host.facts.boot import (
+    find_grub_menu,
+    find_image_hooks,
+    find_image_kind,
+    find_kernels,
+    menu_command_line,
+)
 from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
 from wholecard.host.facts.framebuffers import read_framebuffers
@@ -28,7 +39,7 @@ from wholecard.host.facts.module_aliases import (
     read_modules,
     variant_modules,
 )
-from wholecard.host.initramfs.registry import find_initramfs_tools
+from wholecard.host.initramfs.registry import find_initramfs_tools, find_unsupported_tools
 from wholecard.pci.cards import find_cards
 from wholecard.pci.groups import predicted_groups, read_groups
 from wholecard.pci.ids import PciNames
@@ -195,7 +206,13 @@ def _boot(
     loaders, tools = find_loaders(root, settings), find_initramfs_tools(root)
     running = read_text(under(root, "proc/cmdline"))
     loader = loader_named(loaders[0]) if loaders else None
-    next_line = loader.next_command_line(BootState(settings, running)) if loader else None
+    firmware = read_firmware(root)
+    menu = find_grub_menu(root, firmware)
+    state = BootState(settings, running, menu=menu, distribution=f"{distribution} {like}")
+    next_line = loader.next_command_line(state) if loader else None
+    menus = {"grub": "/boot/grub/grub.cfg", "grub2": menu}
+    if next_line is None and loader is not None and loader.name in menus:
+        next_line = menu_command_line(root, menus[loader.name])
     return Boot(
         release=release,
         command_line=running,
@@ -206,16 +223,20 @@ def _boot(
         missing=_present(modules, _VFIO_MODULES, is_there=False) or (),
         optional=_present(modules, _OPTIONAL, is_there=True),
         next_command_line=next_line,
-        firmware=read_firmware(root),
+        firmware=firmware,
         secure_boot=read_secure_boot(root),
         distribution=distribution,
         like=like,
-        read_only_root=is_transactional(root),
+        image_based=find_image_kind(root, running),
         loaders=loaders,
         initramfs_tools=tools,
         kernels=find_kernels(root),
         # linux: Documentation/ABI/stable/sysfs-hypervisor-xen.
         hypervisor=read_text(under(root, "sys/hypervisor/type")),
+        grub_menu=menu,
+        image_hooks=find_image_hooks(root),
+        unsupported_tools=find_unsupported_tools(root),
+        unsupported_loaders=find_unsupported_loaders(root),
     )
 
 

@@ -27,6 +27,7 @@ from wholecard.core import RunError, UsageError, WholecardError, run, secrets
 from wholecard.core.small_files import listed, read_bytes, read_text, under
 from wholecard.host.config_files import read_settings
 from wholecard.host.facts import snapshot_paths as paths
+from wholecard.host.facts.boot import kernel_lines
 from wholecard.host.facts.disks import UDEV, UDEV_NAMES
 from wholecard.host.facts.kernel_log import LOG, read_log_text
 from wholecard.host.facts.snapshot_archive import LIMIT, members_into
@@ -169,6 +170,13 @@ class _Collection:
             kept = [line for line in lines if line.startswith(UDEV_NAMES)]
             if kept:
                 self._leaves[path] = ("\n".join(kept).encode(), 0o644)
+        for path in paths.MENUS:
+            for menu in self._matching(path):
+                real = self._real_path(menu)
+                if real is not None:
+                    # Passwords of the menu are elsewhere in it.
+                    loading = kernel_lines(read_bytes(self._at(real)) or b"")
+                    self._leaves[real] = (redacted(b"\n".join(loading)), 0o600)
         fstab = read_text(under(self._root, "etc/fstab")).splitlines()
         lines = [line for line in fstab if line.split()[1:2] == ["/"]]
         if lines:

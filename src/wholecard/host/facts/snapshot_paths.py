@@ -22,7 +22,8 @@ FUNCTION_LINKS = ("driver", "iommu_group", "physfn")
 
 # Files, stored with their content.
 FILES = (
-    "etc/os-release", "usr/lib/os-release",
+    "etc/kernel/proxmox-boot-uuids", "etc/os-release", "etc/sysconfig/bootloader",
+    "usr/lib/os-release",
     "proc/cmdline", "proc/cpuinfo", "proc/fb", "proc/iomem", "proc/meminfo", "proc/mounts",
     "proc/net/ipv6_route", "proc/net/route", "proc/self/mountinfo", "proc/swaps",
     "proc/sys/kernel/osrelease", "proc/sys/kernel/random/boot_id",
@@ -47,8 +48,12 @@ FILES = (
       for drop_ins in ("", ".d/*.conf")),
 )  # fmt: skip
 
+# Menus of GRUB, of which the lines that load a kernel are stored.
+MENUS = ("boot/efi/EFI/*/grub.cfg", "boot/grub/grub.cfg", "boot/grub2/grub.cfg")
+
 # Links, kept as they are: what they point to tells where a thing hangs.
 LINKS = (
+    "etc/grub2-efi.cfg", "etc/grub2.cfg",
     "sys/bus/pci/drivers/*/module",
     "sys/class/block/*",
     "sys/class/net/*", "sys/class/net/*/master", "sys/class/tty/tty[A-Z]*",
@@ -61,7 +66,11 @@ NAMES = (
     "boot/efi/EFI/systemd/systemd-bootx64.efi", "boot/efi/loader/loader.conf",
     "boot/loader/entries/*", "boot/loader/loader.conf", "boot/vmlinuz-*",
     "efi/EFI/systemd/systemd-bootx64.efi", "efi/loader/loader.conf",
-    "etc/default/grub.d/*", "etc/initramfs-tools",
+    "etc/default/grub.d/*", "etc/initramfs-tools", "etc/initramfs/post-update.d/*",
+    *(f"{folder}/{tool}" for folder in ("usr/bin", "usr/sbin", "sbin")
+      for tool in ("booster", "genkernel", "mkinitcpio", "mkinitfs")),
+    "run/ostree-booted", "usr/bin/bootc", "usr/bin/rpm-ostree",
+    "usr/bin/limine-update", "usr/bin/sdboot-manage",
     "etc/systemd/system/multi-user.target.wants/*", "etc/systemd/system/sockets.target.wants/*",
     "lib/modules/*", "lib/modules/*/vmlinuz",
     "proc/spl/kstat/zfs/*/*",
@@ -70,7 +79,8 @@ NAMES = (
     "sys/firmware", "sys/firmware/acpi/tables/DMAR", "sys/firmware/acpi/tables/IVRS",
     "sys/firmware/efi", "sys/fs/btrfs/*/devices/*",
     "usr/bin/dracut", "usr/bin/grub2-mkconfig", "usr/bin/grubby", "usr/bin/kernel-install",
-    "usr/bin/transactional-update",
+    "usr/bin/kernelstub", "usr/bin/sdbootutil", "usr/bin/transactional-update",
+    "usr/sbin/proxmox-boot-tool", "usr/sbin/sdbootutil",
     "usr/sbin/dracut", "usr/sbin/grub2-mkconfig", "usr/sbin/grubby", "usr/sbin/mkinitramfs",
     "usr/sbin/transactional-update", "usr/sbin/update-grub", "usr/sbin/update-initramfs",
 )  # fmt: skip

@@ -45,6 +45,18 @@ def find_initramfs_tools(root: Root) -> tuple[str, ...]:
     return tuple(tool.name for tool in INITRAMFS_TOOLS if tool.is_installed(root))
 
 
+# Tools of other distributions, which an error names: Arch's two, Alpine's, Gentoo's.
+_UNSUPPORTED = ("mkinitcpio", "booster", "mkinitfs", "genkernel")
+
+
+def find_unsupported_tools(root: Root) -> tuple[str, ...]:
+    """The initramfs tools under `root` that Wholecard does not support."""
+    folders = ("usr/bin", "usr/sbin", "sbin")
+    return tuple(
+        tool for tool in _UNSUPPORTED if has_any(root, *(f"{folder}/{tool}" for folder in folders))
+    )
+
+
 def _has_initramfs_tools(root: Root) -> bool:
     # Debian's dracut brings an update-initramfs of its own, and initramfs-tools leaves its settings
     # behind when it is removed: beside dracut only mkinitramfs proves that it is installed.

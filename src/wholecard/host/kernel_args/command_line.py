@@ -54,6 +54,42 @@ def words(text: str) -> list[str]:
     return [piece for piece in _PIECE.findall(text) if not piece.isspace()]
 
 
+def for_kernel(present: Sequence[str]) -> list[str]:
+    """Those of the words that the kernel reads: what is behind `--` is for init."""
+    return list(present[: present.index(_END)] if _END in present else present)
+
+
+def exchanged(present: Sequence[str], kernel_args: KernelArgs) -> tuple[list[str], list[str]]:
+    """Which of the words `present` must go, and which are to be added, in their order."""
+    unwanted: list[str] = []
+    kept: list[str] = []
+    added: list[str] = []
+    for word in present:
+        new = replace(word, kernel_args)
+        if new == word:
+            kept.append(word)
+        else:
+            unwanted.append(word)
+            added += [new] if new else []
+    for group in kernel_args.groups:
+        if group_words(kept, group) != list(group):
+            unwanted += group_words(kept, group)
+            kept = words(drop_group(" ".join(kept), group))
+    return unwanted, [*added, *missing([*kept, *added], kernel_args)]
+
+
+def contrary_patterns(kernel_args: KernelArgs) -> list[str]:
+    """Words that contradict the requested arguments, with `*` for any value.
+
+    For a command line that is not known; values in a list with others are not among them.
+    """
+    patterns = list(kernel_args.absent)
+    for name, value in kernel_args.present:
+        patterns += [f"{name}={contrary}" for contrary in sorted(_CONTRARY - {value})]
+    names = dict.fromkeys(name_of(word) for group in kernel_args.groups for word in group)
+    return [*patterns, *(f"{name}=*" for name in names)]
+
+
 def name_of(word: str) -> str:
     """A word's name: `iommu` of `iommu=pt`."""
     return word.partition("=")[0]

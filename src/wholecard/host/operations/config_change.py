@@ -5,6 +5,7 @@ from __future__ import annotations
 from wholecard.core.marks import WRITTEN
 from wholecard.core.record import dataclass
 from wholecard.host.config_files import UNITS, FileText
+from wholecard.host.operations.run_at_rollback import RunAtRollback
 from wholecard.host.operations.run_tool import RunTool
 
 # The first line of each file that Wholecard writes on a host, behind a script's `#!`.
@@ -28,6 +29,20 @@ class FollowUp:
     def runs_after(self, changed: set[str]) -> bool:
         """Whether it runs when the files of these paths change."""
         return not self.after or not changed.isdisjoint(self.after)
+
+
+@dataclass(frozen=True)
+class BootCopies:
+    """Copies of boot files outside the tree, and the command that makes them again."""
+
+    subject: str
+    reason: str
+    do: RunAtRollback
+
+    @property
+    def undo(self) -> str:
+        """A sentence for the person."""
+        return "run it, when the former files are back"
 
 
 @dataclass(frozen=True)
@@ -67,11 +82,16 @@ class BootUnit:
 
 @dataclass(frozen=True)
 class ConfigChange:
-    """Files, each with the reason for it, tools in the order in which they run, and units."""
+    """Files, each with the reason for it, tools in the order in which they run, and units.
+
+    `copies` make the boot copies again at rollback, for where a tool's hooks write beyond what is
+    backed up.
+    """
 
     files: tuple[tuple[FileText, str], ...] = ()
     tools: tuple[FollowUp, ...] = ()
     units: tuple[BootUnit, ...] = ()
+    copies: tuple[BootCopies, ...] = ()
 
     @property
     def all_files(self) -> tuple[tuple[FileText, str], ...]:

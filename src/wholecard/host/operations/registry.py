@@ -11,11 +11,14 @@ from wholecard.core import Action, Plan, WholecardError
 from wholecard.host.operations.bind_driver import BindDriver
 from wholecard.host.operations.load_module import LoadModule
 from wholecard.host.operations.operation import HostOperation
+from wholecard.host.operations.run_at_rollback import RunAtRollback
 from wholecard.host.operations.run_tool import RunTool
 from wholecard.host.operations.write_file import WriteFile
 from wholecard.transaction.json_fields import read_plan
 
-_CLASSES: tuple[type[HostOperation], ...] = (WriteFile, RunTool, LoadModule, BindDriver)
+_CLASSES: tuple[type[HostOperation], ...] = (
+    WriteFile, RunTool, RunAtRollback, LoadModule, BindDriver,
+)  # fmt: skip
 OPERATIONS = {operation.kind: operation for operation in _CLASSES}
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from wholecard.core import Step, WholecardError
+from wholecard.host.kernel_args.command_line import for_kernel
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.transaction import syscalls
@@ -27,7 +29,38 @@ from wholecard.transaction.os_errors import why
 TOOL_TIMEOUT = 900.0
 
 # Of the tools that run here these alone change the kernel's arguments; others carry files on.
-_KERNEL_ARGS_TOOLS = ("grubby",)
+_KERNEL_ARGS_TOOLS = ("grubby", "kernelstub")
+
+
+# GRUB's command that loads a kernel: its arguments are behind the image.
+_LINUX = re.compile(r"^[ \t]*linux(?:16|efi)?[ \t]+\S+(.*)$", re.MULTILINE)
+
+
+# A boot loader entry's arguments: the Boot Loader Specification, "Type #1".
+_OPTIONS = re.compile(r"^options[ \t]+(.*)$", re.MULTILINE)
+
+
+def _kernel_lines(root: Path, path: str) -> list[str]:
+    """The arguments of each kernel in a menu, as far as the file is one."""
+    pattern = {"grub.cfg": _LINUX, "conf": _OPTIONS}.get(
+        path.rpartition(".")[2] if "/loader/entries/" in path else path.rpartition("/")[2]
+    )
+    target = under(root, path)
+    if pattern is None or not target.is_file():
+        return []
+    return pattern.findall(target.read_bytes().decode(errors="replace"))
+
+
+def _not_shown(line: str, wanted: Sequence[str]) -> list[str]:
+    """Which of the arguments a kernel's line lacks; a value may be one in a list."""
+    words = for_kernel(line.split())
+    pairs = [word.partition("=") for word in words]
+    return [
+        word
+        for word in wanted
+        for name, _, value in [word.partition("=")]
+        if word not in words and not any(n == name and value in v.split(",") for n, _, v in pairs)
+    ]
 
 
 @dataclass(frozen=True)
@@ -37,7 +70,10 @@ class RunTool(HostOperation):
     `timeout` is in seconds; then the tool and all that it started is killed. Undone, the outputs
     are put back. Where they are no longer what the tool left, `again` is run instead, on the
     former files; empty is `argv` itself, which is right for a tool that rebuilds its outputs from
-    files, and wrong for one that edits them.
+    files, and wrong for one that edits them. `shows` are kernel arguments that the menu must have
+    afterwards: outputs named grub.cfg, and boot loader entries. `copies` are what the tool's hooks
+    copy of its outputs: they are put back too, but other tools may change them without making it
+    run again.
     """
 
     kind: ClassVar[str] = "run-tool"
@@ -46,6 +82,8 @@ class RunTool(HostOperation):
     outputs: tuple[str, ...]
     timeout: float = TOOL_TIMEOUT
     again: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunTool:
@@ -57,16 +95,20 @@ class RunTool(HostOperation):
             absolute_paths(data["outputs"]),
             float(data["timeout"]),
             texts(data["again"]),
+            texts(data["shows"]),
+            absolute_paths(data["copies"]),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """`{"op": "run-tool", "argv": [...], "outputs": [...], "timeout", "again": [...]}`."""
-        lists = {"argv": list(self.argv), "outputs": list(self.outputs), "again": list(self.again)}
-        return {**super().to_json(), **lists}
+        """`{"op": "run-tool", "argv": [...], "outputs", "timeout", "again", ...}`."""
+        lists = ("argv", "outputs", "again", "shows", "copies")
+        return {**super().to_json(), **{name: list(getattr(self, name)) for name in lists}}
 
     def describe(self) -> str:
         """The command as a person would type it, and what it makes."""
-        return f"$ {shlex.join(self.argv)}   # makes {' '.join(self.outputs)}"
+        copies = f", and its hooks {' '.join(self.copies)}" if self.copies else ""
+        outputs = f"   # makes {' '.join(self.outputs)}{copies}" if self.outputs else ""
+        return f"$ {shlex.join(self.argv)}{outputs}"
 
     @property
     def sets_kernel_args(self) -> bool:
@@ -74,8 +116,11 @@ class RunTool(HostOperation):
         return self.argv[0].endswith(_KERNEL_ARGS_TOOLS)
 
     def targets(self, root: Path) -> tuple[str, ...]:
-        """The outputs that exist."""
-        return expand(root, self.outputs)
+        """The outputs and copies that exist."""
+        return tuple(dict.fromkeys(expand(root, (*self.outputs, *self.copies))))
+
+    def _is_copy(self, path: str) -> bool:
+        return any(PurePosixPath(path).match(pattern) for pattern in self.copies)
 
     @property
     def creates(self) -> tuple[str, ...]:
@@ -96,11 +141,24 @@ class RunTool(HostOperation):
         start(context, self.argv, self.timeout)
         root = context.root
         sync_files(root, self.targets(root))
+        self._refuse_other_menu(root)
         return {"after": {path: state_of(under(root, path)) for path in self.targets(root)}}
+
+    def _refuse_other_menu(self, root: Path) -> None:
+        """Raises WholecardError where the menu has kernels, and none of them gets the arguments."""
+        lines = [line for path in expand(root, self.outputs) for line in _kernel_lines(root, path)]
+        lacking = [_not_shown(line, self.shows) for line in lines]
+        if lines and all(lacking):
+            raise WholecardError(
+                f"{self.argv[0]} made a menu without {' '.join(lacking[0])}",
+                f"A kernel of it gets: {lines[0].strip()}",
+                "Look for the setting that takes the arguments out, for GRUB with grep -r CMDLINE "
+                "/etc/default/grub /etc/default/grub.d, or run rollback.",
+            )
 
     def is_late(self, context: HostContext, step: Step) -> bool:
         """Whether its outputs are no longer what it left, so that it must run again."""
-        outputs = self.targets(context.root)
+        outputs = expand(context.root, self.outputs)
         former = context.backup.targets.get(step.number, ())
         if step.done is None:
             # Killed inside the tool: what it had begun (initrd.img-*.new) goes; another new file
@@ -113,10 +171,16 @@ class RunTool(HostOperation):
         former = context.backup.targets.get(step.number, ())
         if not step.late:
             for path in sorted({*former, *self.targets(context.root)}):
-                context.backup.put_back(context.root, path)
+                # A copy that is another since is of an image which somebody else made.
+                others = step.done is not None and self._is_copy(path)
+                if not others or self._is_ours(context, path, step.done or {}):
+                    context.backup.put_back(context.root, path)
             return None
         untouched = [
-            path for path in former if step.done is None or self._is_ours(context, path, step.done)
+            path
+            for path in former
+            if not self._is_copy(path)
+            and (step.done is None or self._is_ours(context, path, step.done))
         ]
         start(context, self.again or self.argv, self.timeout)
         sync_files(context.root, self.targets(context.root))
@@ -136,7 +200,9 @@ class RunTool(HostOperation):
     def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:
         """Each output beside what the tool left."""
         left: dict[str, str | None] = done.get("after", {})
-        for path in sorted({*left, *self.targets(root)}):
+        for path in sorted({*left, *expand(root, self.outputs)}):
+            if self._is_copy(path):
+                continue
             try:
                 state = state_of(under(root, path))
             except (OSError, WholecardError) as error:

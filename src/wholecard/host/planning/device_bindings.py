@@ -15,7 +15,7 @@ from wholecard.host.checks.vfio_refusal import (
     check_groupless,
     check_loadable,
 )
-from wholecard.host.desired_state import DesiredState, card_lines, desired_cards
+from wholecard.host.desired_state import NO_VF_AT_BOOT, DesiredState, card_lines, desired_cards
 from wholecard.host.facts.host import Host
 from wholecard.host.initramfs.claim_script import PARKED, VFIO, Claim
 from wholecard.pci import Address, Card, Function, IommuGroup
@@ -99,15 +99,17 @@ def refuse_nameless(functions: Iterable[Function]) -> None:
 
 
 def _unbindable(host: Host, drivers: dict[Address, str]) -> Iterator[Finding]:
-    """WC142: a bridge, or no function at that address."""
+    """WC142: a bridge, a VF, or no function at that address."""
     for address in sorted(drivers):
         function = host.function(address)
-        if function is None or function.is_bridge:
-            message = (
-                f"{address} is a bridge, which is never bound."
-                if function
-                else f"This host has no function at {address}."
-            )
+        message = ""
+        if function is None:
+            message = f"This host has no function at {address}."
+        elif function.is_bridge:
+            message = f"{address} is a bridge, which is never bound."
+        elif function.physfn is not None:
+            message = f"{address} is a VF of {function.physfn}: {NO_VF_AT_BOOT}"
+        if message:
             yield Finding("WC142", str(address), Severity.ERROR, message, "Leave it out.")
 
 
@@ -124,7 +126,8 @@ def _split_groups(
         given = [address for address in endpoints if drivers.get(address) == VFIO]
         if given and own.isdisjoint(endpoints):
             for address in sorted(endpoints.keys() - drivers.keys()):
-                yield _left_behind(host, endpoints[address], group, given[0])
+                if not endpoints[address].stays_free_for_vfio:
+                    yield _left_behind(host, endpoints[address], group, given[0])
 
 
 def _left_behind(host: Host, endpoint: Function, group: IommuGroup, given: Address) -> Finding:

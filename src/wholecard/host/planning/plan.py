@@ -18,8 +18,9 @@ from wholecard.host.kernel_args import command_line
 from wholecard.host.kernel_args.command_line import ARGUMENTS, KernelArgs
 from wholecard.host.kernel_args.cpu_isolation import isolation_groups
 from wholecard.host.kernel_args.hugepages import hugepage_group
-from wholecard.host.operations.config_change import ConfigChange, FollowUp
+from wholecard.host.operations.config_change import BootCopies, ConfigChange, FollowUp
 from wholecard.host.operations.write_file import WriteFile
+from wholecard.host.planning.boot_copies import boot_copies
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.modprobe import modprobe_text, modules_load_text
 from wholecard.pci import Function
@@ -38,12 +39,14 @@ def plan(host: Host, desired: DesiredState) -> Plan:
     initramfs tool that Wholecard knows.
     """
     bound = bound_functions(host, desired)
-    _refuse_transactional(host)
-    _refuse_driverless(host, bound)
+    _refuse_image_based(host, desired)
+    refuse_driverless(host, bound)
+    # Where the initramfs tool is what prevents all, that is the error.
+    initramfs = _initramfs(host, desired)
     changes = (
         _kernel_arguments(host, desired),
-        _modules(host, desired, bound),
-        _initramfs(host, desired),
+        module_settings(host, desired, bound),
+        initramfs,
     )
     actions = actions_of(host, changes)
     return Plan(actions, reboot_needed=bool(actions))
@@ -56,10 +59,13 @@ def actions_of(host: Host, changes: Sequence[ConfigChange]) -> tuple[Action, ...
     # Initramfs images contain the files, and a kernel's boot entry may contain its image.
     tools = [tool for change in reversed(changes) for tool in change.all_tools]
     changed = {action.subject for action in written}
-    return (*written, *(_run(tool) for tool in tools if tool.runs_after(changed)))
+    following = [_run(tool) for tool in tools if tool.runs_after(changed)]
+    copies = {entry.do: _run(entry) for change in changes for entry in change.copies}
+    # First, so that a run which is killed at any point makes them again.
+    return (*(copies.values() if following else ()), *written, *following)
 
 
-def _desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> KernelArgs:
+def desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> KernelArgs:
     """The kernel arguments of a desired state; `next_line` is the next boot's command line now.
 
     Raises WholecardError where the firmware has no IOMMU.
@@ -75,18 +81,32 @@ def _desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> K
     return dataclasses.replace(ARGUMENTS[host.iommu.kind], groups=tuple(groups))
 
 
-def _refuse_transactional(host: Host) -> None:
-    if host.boot.read_only_root:
-        raise UsageError(
-            "a transactional system (read-only /) is not supported",
-            "Its files are changed in a snapshot that the next boot uses, not in place.",
-            "Print the plan on a copy of the host and make its changes by hand in "
-            "transactional-update shell. Then run transactional-update grub.cfg and "
-            "transactional-update initrd, and reboot.",
+def _refuse_image_based(host: Host, desired: DesiredState) -> None:
+    kind = host.boot.image_based
+    # initramfs-tools takes everything from /etc.
+    if not kind or (kind == "read-only /usr" and host.boot.initramfs == "initramfs-tools"):
+        return
+    kargs = ""
+    if kind == "rpm-ostree":
+        kargs = "\nFor the kernel arguments alone: " + rpm_ostree_kargs(
+            desired_kernel_args(host, desired, host.boot.command_line)
         )
+    raise UsageError(
+        f"this system comes from an image ({kind}) and is not changed in place",
+        f"An update replaces its files as a whole.{kargs}",
+        "Make the changes in the image. This prints them, ready to paste: wholecard-host plan "
+        "--for-image, with the same options.",
+    )
 
 
-def _refuse_driverless(host: Host, bound: _Bound) -> None:
+def rpm_ostree_kargs(kernel_args: KernelArgs) -> str:
+    """The command that gives a deployment of rpm-ostree these arguments: rpm-ostree(1), kargs."""
+    words = [f"--append-if-missing={word}" for word in str(kernel_args).split()]
+    words += [f"--delete-if-present={word}" for word in kernel_args.absent]
+    return " ".join(["rpm-ostree kargs", *words])
+
+
+def refuse_driverless(host: Host, bound: _Bound) -> None:
     """Some kernels for virtual machines are built without pci-stub, or without VFIO."""
     for driver in sorted({driver for _, driver in bound}):
         if module_name(driver) in host.boot.missing:
@@ -98,23 +118,42 @@ def _refuse_driverless(host: Host, bound: _Bound) -> None:
             )
 
 
+def boot_state(host: Host) -> BootState:
+    """What a boot loader's next command line comes from."""
+    return BootState(
+        host.settings,
+        host.boot.command_line,
+        host.boot.kernels,
+        host.boot.grub_menu,
+        f"{host.boot.distribution} {host.boot.like}",
+    )
+
+
 def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
     loader = loader_named(desired.loader or host.boot.loader)
-    state = BootState(host.settings, host.boot.command_line, host.boot.kernels)
+    state = boot_state(host)
     next_line = loader.next_command_line(state) if loader else None
-    kernel_args = _desired_kernel_args(host, desired, next_line or "")
+    kernel_args = desired_kernel_args(host, desired, next_line or "")
     if kernel_args == KernelArgs():
         return ConfigChange()
     if loader is None:
+        running = command_line.words(host.boot.command_line)
+        if command_line.exchanged(running, kernel_args) == ([], []):
+            return ConfigChange()
+        owners = ", ".join(host.boot.unsupported_loaders)
         raise WholecardError(
-            "no boot loader that Wholecard supports",
+            f"{owners} is not supported" if owners else "no boot loader that Wholecard supports",
             f"Looked for: {'; '.join(known.tools for known in LOADERS)}.",
-            f"Install the boot loader's tools, or add the kernel arguments by hand: {kernel_args}",
+            f"Install the boot loader's tools, or add the kernel arguments by hand: {kernel_args}"
+            if not owners
+            else f"Add the kernel arguments by hand, as {owners} has it: {kernel_args}. Once the "
+            "kernel runs with them, the rest is planned.",
         )
     return loader.change(state, kernel_args)
 
 
-def _modules(host: Host, desired: DesiredState, bound: _Bound) -> ConfigChange:
+def module_settings(host: Host, desired: DesiredState, bound: _Bound) -> ConfigChange:
+    """The files that say which functions are bound, and that vfio-pci is loaded first."""
     functions = tuple(function for function, _ in bound)
     present = host.settings.file(MODPROBE).text or ""
     modprobe = modprobe_text(functions, host.boot.builtin, present, desired.blacklist)
@@ -136,16 +175,26 @@ def _modules(host: Host, desired: DesiredState, bound: _Bound) -> ConfigChange:
 def _initramfs(host: Host, desired: DesiredState) -> ConfigChange:
     initramfs_tool = initramfs_tool_named(desired.initramfs or host.boot.initramfs)
     if initramfs_tool is None:
+        others = ", ".join(host.boot.unsupported_tools)
         raise WholecardError(
-            "no initramfs tool that Wholecard supports",
+            f"{others} is not supported" if others else "no initramfs tool that Wholecard supports",
             f"Looked for: {'; '.join(known.tools for known in INITRAMFS_TOOLS)}.",
-            "Install one of them: the initramfs binds the functions before the root file system "
-            "is mounted.",
+            f"Install one of them{f' in place of {others}' if others else ''}: the initramfs "
+            "binds the functions before the root file system is mounted.",
         )
     change = initramfs_tool.change()
+    loader = loader_named(desired.loader or host.boot.loader)
+    if loader is not None and loader.makes_initramfs:
+        return dataclasses.replace(change, tools=())
     after = (MODPROBE, *IN_INITRAMFS)
-    tools = tuple(dataclasses.replace(tool, after=after) for tool in change.tools)
-    return dataclasses.replace(change, tools=tools)
+    hooks = boot_copies(host.boot.image_hooks, host.boot.kernels)
+    copies = tuple(pattern for hook in hooks for pattern in hook.outputs)
+    tools = tuple(
+        dataclasses.replace(tool, do=dataclasses.replace(tool.do, copies=copies), after=after)
+        for tool in change.tools
+    )
+    again = tuple(entry for hook in hooks for entry in hook.copies)
+    return dataclasses.replace(change, tools=tools, copies=again)
 
 
 def _write(host: Host, file: FileText, reason: str) -> Iterator[Action]:
@@ -169,7 +218,7 @@ def _write(host: Host, file: FileText, reason: str) -> Iterator[Action]:
     )
 
 
-def _run(tool: FollowUp) -> Action:
+def _run(tool: FollowUp | BootCopies) -> Action:
     return Action(
-        kind="run-tool", subject=tool.subject, reason=tool.reason, do=tool.do, undo=tool.undo
+        kind=tool.do.kind, subject=tool.subject, reason=tool.reason, do=tool.do, undo=tool.undo
     )

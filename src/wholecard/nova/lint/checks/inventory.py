@@ -11,6 +11,7 @@ from wholecard.nova.lint.json_positions import Path
 from wholecard.nova.lint.service import Facts, GivenDevice, ReadSpec, Service, Value
 from wholecard.nova.match import Device, PlacementError, Spec, providers_of
 from wholecard.pci import Function, is_bmc_display
+from wholecard.pci.vfio_drivers import VFIO_PCI
 
 # Vendors of GPUs, network cards and disks, which are the devices given to guests.
 _VENDORS = frozenset({"10de", "1002", "1022", "8086", "15b3", "14e4", "144d", "1af4", "1ed5"})

@@ -1,0 +1,62 @@
+"""Boards of cards: what must be set up besides the cards themselves. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wholecard.core import Finding, Severity
+from wholecard.host.desired_state import DesiredState
+from wholecard.host.facts.host import Host
+from wholecard.pci import Card, Function
+from wholecard.pci.boards import is_on_nvlink_board, nvswitches
+
+
+def check_nvswitches(
+    host: Host, cards: Iterable[Card], desired: DesiredState | None = None
+) -> list[Finding]:
+    """WC180: GPUs of a board with NVSwitches, which need a fabric manager somewhere."""
+    switches = nvswitches(host.functions)
+    on_board = [card for card in cards if is_on_nvlink_board(card.gpu[0], switches)]
+    if not on_board:
+        return []
+    every = [card for card in host.cards if is_on_nvlink_board(card.gpu[0], switches)]
+    given = set(desired.companions) if desired else set()
+    left = [str(switch.address) for switch in switches if str(switch.address) not in given]
+    count = f"{len(on_board)} of the {len(every)} GPUs of a board with NVSwitches"
+    if switches and not left and len(on_board) == len(every):
+        return [_whole(count, len(switches))]
+    if not switches:
+        stays = "the switches, which are no PCI devices here,"
+    else:
+        stays = f"switches ({', '.join(left)})" if left else "the other GPUs"
+    return [_in_part(count, stays, switches)]
+
+
+def _whole(count: str, switches: int) -> Finding:
+    return Finding(
+        "WC180",
+        "NVSwitch",
+        Severity.NOTE,
+        f"The whole board is given: {count}, and the {switches} switches.",
+        "Give all of it to one server, whose guest runs NVIDIA's fabric manager (FABRIC_MODE=0): "
+        "without it CUDA does not start.",
+    )
+
+
+def _in_part(count: str, stays: str, switches: Iterable[Function]) -> Finding:
+    fix = (
+        "Run NVIDIA's fabric manager for the host (FABRIC_MODE=1, shared NVSwitch), and activate "
+        "the partition of a server's GPUs before its guest starts."
+    )
+    companions = " ".join(f"--companion {switch.address}" for switch in switches)
+    if companions:
+        fix += f" Or give one server the whole board: --all-cards {companions}"
+    return Finding(
+        "WC180",
+        "NVSwitch",
+        Severity.WARNING,
+        f"{count} are selected, and {stays} stay with the host. In a guest CUDA ends with error "
+        "802 (system not yet initialized) until a fabric manager has set up the NVLinks of its "
+        "GPUs.",
+        fix,
+    )
