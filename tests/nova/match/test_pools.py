@@ -265,3 +265,40 @@ def test_a_tag_that_nova_overwrites(tag: str, first: bool) -> None:
     pools = Pools.of(near, specs(one, other, rules=rules), rules, host_cells=CELLS).pools
     assert [pool.count for pool in pools] == ([2] if first else [1, 1])
     assert all(tag not in pool.keys for pool in pools)
+
+
+def test_emptied_pool_goes() -> None:
+    """A pool whose last device was taken is gone: a request for none does not find it."""
+    taken, none = want(PF), want(PF, 0, name="r1")
+    assert stage(asked(taken, none, devices=(CARD,))) == "spec"
+    assert asked(taken, none, devices=(CARD, FAR_CARD))
+
+
+def test_placement_counts() -> None:
+    """A provider that Placement takes two of must have two, however many the others have."""
+    devices = (
+        Device("0000:81:00.2", "15b3", "101e", "type-VF", "0000:81:00.0", 0),
+        Device("0000:82:00.2", "15b3", "101e", "type-VF", "0000:82:00.0", 0),
+        Device("0000:82:00.3", "15b3", "101e", "type-VF", "0000:82:00.0", 0),
+    )
+    providers = {"0000:81:00.0": "p", "0000:82:00.0": "q"}
+    for chosen, expected in (("ppq", "placement"), ("pqq", "")):
+        mapping = {f"r0-{number}": [name] for number, name in enumerate(chosen)}
+        verdict = asked(
+            want(VFS, 3), devices=devices, rules=REPORTING, providers=providers, mapping=mapping
+        )
+        assert stage(verdict) == expected
+
+
+def test_preferred_stays_with_devices_without_a_node() -> None:
+    """With `preferred` far devices are not looked at where those without a node are enough.
+
+    nova/pci/stats.py, `_filter_pools_for_numa_cells`: it returns the first list that is long
+    enough, and a later filter may then drop what is in it.
+    """
+    ids = {"vendor_id": "10de", "product_id": "2331"}
+    nowhere = Device("0000:01:00.0", "10de", "2331", "type-PF")
+    far = Device("0000:02:00.0", "10de", "2331", "type-PCI", numa_node=1)
+    request = want(ids, policy="preferred")
+    assert stage(asked(request, devices=(nowhere, far), cells=(0,))) == "pf"
+    assert asked(request, devices=(far,), cells=(0,))
