@@ -23,6 +23,7 @@ from wholecard.site.model import Site
 H100_BARS = (16 << 20, 128 * GIB, 32 << 20)
 INTEL = Cpu("GenuineIntel", physical_bits=46)
 AMD = Cpu("AuthenticAMD", physical_bits=48)
+ARM = Cpu(architecture="arm64")
 CARDS = {"h100": {"match": [{"vendor": "10de", "product": "2330"}]}}
 
 
@@ -126,6 +127,10 @@ MIB_TIB = 1 << 20
         ({"cards": {"h100": 1}, "maxphysaddr": "emulate"}, "2026.2",
          {"a": host(bars=(GIB,))}, wide(46), []),
         ({"maxphysaddr": "auto"}, "2026.2", {"a": host()}, {}, []),
+        # The address width is x86's: libvirt refuses it elsewhere.
+        ({"cards": {"h100": 8}}, "2026.2", {"a": host(cpu=ARM)}, {}, []),
+        ({"cards": {"h100": 1}, "maxphysaddr": "emulate"}, "2026.2", {"a": host(cpu=ARM)}, {}, []),
+        ({"cards": {"h100": 1}}, "2026.2", {"a": host(), "b": host(8, ARM)}, wide(41), []),
     ],
 )  # fmt: skip
 def test_address_width(
