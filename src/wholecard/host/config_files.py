@@ -211,7 +211,7 @@ def _read(root: Root, path: str) -> FileText:
     source = _source(root, path)
     if not source:
         raise WholecardError(
-            f"{path} leads out of {os.fspath(root)}",
+            f"{path} points outside {os.fspath(root)}",
             "On its way is a symbolic link that leads to nothing there.",
             "Make the link lead to a folder below the root, or make a folder in its place.",
         )

@@ -62,7 +62,7 @@ def under(root: Path, path: str, follow: bool = False) -> Path:
     except OSError as error:
         link = error.filename.removeprefix(os.fspath(root).rstrip("/"))
         raise WholecardError(
-            f"{path} leads out of {root}" if root != Path("/") else f"{path} leads nowhere",
+            f"{path} points outside {root}" if root != Path("/") else f"{path} leads nowhere",
             f"On its way is a symbolic link ({link}): {error.strerror}.",
             "Make the link lead to a folder below the root, or make a folder in its place.",
         ) from error

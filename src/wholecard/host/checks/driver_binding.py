@@ -241,7 +241,7 @@ def natives(function: Function) -> set[str]:
     modules = set(function.modules)
     if function.driver:
         modules.add(module_name(function.driver_module or function.driver))
-    return modules - NOT_NATIVE - {function.variant}
+    return modules - NOT_NATIVE - {function.variant or None}
 
 
 def _built_in_native(function: Function, modules: list[str]) -> Finding:

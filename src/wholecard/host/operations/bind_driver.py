@@ -218,7 +218,7 @@ def _tell(root: Path, name: Path, text: str) -> None:
     # sysfs has links of its own, all of them relative: one that leads out of an image is not its.
     if path.resolve() != under(root, f"/{name}", follow=True).resolve():
         raise WholecardError(
-            f"{path} leads out of {root}",
+            f"{path} points outside {root}",
             f"It leads to {path.resolve()}.",
             "Remove what is below sys in the image: the kernel fills it at boot.",
         )
