@@ -341,3 +341,18 @@ def test_copy_of_another_image(tmp_path: Path, calls: Path) -> None:
     grow(root, {f"{copies}/initrd.img-previous": "of another kernel"})
     rollback(root)
     assert (root / copies / "initrd.img-previous").read_text() == "of another kernel"
+
+
+def test_half_made_menu(tmp_path: Path, calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grub.cfg.new that grub-mkconfig left when it was killed is removed at rollback."""
+    root = grow(tmp_path / "root", everything()[1].tree)
+    before = snapshot(root)
+    tool = '#!/bin/sh\n[ $2 = update-grub ] || exit 0\necho half > "$1$MENU.new"\nexit 7\n'
+    monkeypatch.setenv("MENU", "/boot/grub/grub.cfg")
+    programs = grow(tmp_path / "other", {"chroot": (tool, 0o755)})
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    with pytest.raises(WholecardError, match="failed with status 7"):
+        prepare(root)
+    assert (root / "boot/grub/grub.cfg.new").exists()
+    rollback(root)
+    assert snapshot(root) == before

@@ -51,6 +51,7 @@ update-initramfs)
 	echo "image with $wished" > "$root/boot/initrd.img-6.1.new"
 	mv "$root/boot/initrd.img-6.1.new" "$root/boot/initrd.img-6.1"
 	cp "$root/boot/initrd.img-6.1" "$CALLS.copy"
+	cp "$root/boot/initrd.img-6.1" "$root/boot/firmware/initrd"
 	[ ! -e "$CALLS.more" ] || echo "one more" > "$root/boot/initrd.img-6.2"
 	;;
 copy-images) cp "$root/boot/initrd.img-6.1" "$CALLS.copy" ;;
@@ -76,6 +77,7 @@ TREE = {
     "etc/motd": ("welcome\n", 0o600),
     "boot/initrd.img-6.1": ("old image", 0o600),
     "boot/initrd.img": "-> initrd.img-6.1",
+    "boot/firmware/initrd": ("old image", 0o644),
     "boot/grub/grub.cfg": "-> ../efi/grub.cfg",
     "boot/efi/grub.cfg": ("old menu", 0o444),
     "var/lib/": "",
@@ -114,8 +116,8 @@ PLAN = Plan(
         Action(
             "run-tool",
             "update-initramfs",
-            "outputs by a pattern, one of them a link",
-            RunTool(("update-initramfs",), ("/boot/initrd.img*",)),
+            "outputs by a pattern, one of them a link, and what a hook copies",
+            RunTool(("update-initramfs",), ("/boot/initrd.img*",), copies=("/boot/firmware/*",)),
             "",
         ),
         Action(

@@ -25,8 +25,8 @@ from wholecard.host.facts.inspect import inspect
 from wholecard.host.planning.plan import plan
 
 # Counted, and said so in docs/explanation/transaction.md.
-APPLY_POINTS = 135
-ROLLBACK_POINTS = 79
+APPLY_POINTS = 140
+ROLLBACK_POINTS = 86
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_killed_apply(node: Node, then: str, fault: Fault, only: tuple[str, ...]
         node.forget()
     # Before the journal has its name, on the way, and before its last record is made to last.
     assert states == {"clean", "applying", *([] if only else ["applied"])}
-    assert len(numbers) == (29 if only else APPLY_POINTS) or not node.distinct
+    assert len(numbers) == (30 if only else APPLY_POINTS) or not node.distinct
     assert not killed(node.apply, 2 * APPLY_POINTS)
 
 
@@ -112,7 +112,7 @@ def test_killed_rollback(node: Node, fault: Fault, only: tuple[str, ...]) -> Non
             rollback(node.root)
         assert node.seen() == before, at
     assert states >= {"applied", "rolling-back"}
-    assert len(numbers) == (16 if only else ROLLBACK_POINTS) or not node.distinct
+    assert len(numbers) == (17 if only else ROLLBACK_POINTS) or not node.distinct
 
 
 @pytest.mark.parametrize("tool", [0, 1, 2])

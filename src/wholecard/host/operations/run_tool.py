@@ -177,10 +177,7 @@ class RunTool(HostOperation):
                     context.backup.put_back(context.root, path)
             return None
         untouched = [
-            path
-            for path in former
-            if not self._is_copy(path)
-            and (step.done is None or self._is_ours(context, path, step.done))
+            path for path in former if step.done is None or self._is_ours(context, path, step.done)
         ]
         start(context, self.again or self.argv, self.timeout)
         sync_files(context.root, self.targets(context.root))
