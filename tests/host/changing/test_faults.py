@@ -25,7 +25,7 @@ from wholecard.host.facts.inspect import inspect
 from wholecard.host.planning.plan import plan
 
 # Counted, and said so in docs/explanation/transaction.md.
-APPLY_POINTS = 140
+APPLY_POINTS = 146
 ROLLBACK_POINTS = 86
 
 

@@ -26,12 +26,16 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
         yield Node(place, monkeypatch)
 
 
-def disks_of(node: Node, run: Callable[[], object], look: Look) -> list[Disk]:
-    """The different disks that a power cut in the run can leave."""
-    disks: list[Disk] = []
+def disks_of(node: Node, run: Callable[[], object], look: Look) -> list[tuple[Disk, str]]:
+    """The different disks that a power cut in the run can leave.
+
+    Beside each is the copy of the image that a tool had made at that moment on a disk of its own,
+    as proxmox-boot-tool does on EFI partitions.
+    """
+    disks: list[tuple[Disk, str]] = []
 
     def take(recorder: Recorder) -> None:
-        disk = look(recorder)
+        disk = look(recorder), node.copy.read_text()
         if disk not in disks[-1:]:
             disks.append(disk)
 
@@ -40,9 +44,10 @@ def disks_of(node: Node, run: Callable[[], object], look: Look) -> list[Disk]:
     return disks
 
 
-def boot(node: Node, disk: Disk) -> None:
+def boot(node: Node, disk: tuple[Disk, str]) -> None:
     """The host starts again from this disk: sysfs is as at every boot."""
-    restore(node.root, disk)
+    restore(node.root, disk[0])
+    node.copy.write_text(disk[1])
     memory = {path: leaf for path, leaf in TREE.items() if path.startswith(("sys/", "proc/"))}
     for driver in node.root.glob("sys/devices/**/driver"):
         driver.unlink()

@@ -59,7 +59,7 @@ def test_link_out(node: Node, outside: Path, path: str) -> None:
     """Wherever a link of an image leads out, apply is refused and nothing outside is touched."""
     if path in ("etc", "boot", "boot/efi"):
         # Where the tools' outputs lead out too.
-        node.plan = Plan(PLAN.actions[1:2] if path == "etc" else PLAN.actions[3:5])
+        node.plan = Plan(PLAN.actions[2:3] if path == "etc" else PLAN.actions[4:6])
     lead_out(node, path, outside)
     before, image = snapshot(outside), snapshot(node.root)
     with pytest.raises(WholecardError):
