@@ -11,7 +11,7 @@ import pytest
 
 from differential import card_limits, placement
 from differential.environments import RELEASES, python_of
-from differential.harness import compared, nova_answers
+from differential.harness import SEEDS, compared, nova_answers
 from differential.known import KNOWN
 
 COUNT = int(os.environ.get("WHOLECARD_CASES", "20000"))
@@ -32,9 +32,12 @@ SEEN = {
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("major", RELEASES)
-def test_same_as_nova(major: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_same_as_nova(
+    major: int, seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On every case we say what nova says, but for the known differences, which are all there."""
-    outcome = compared(major, nova_answers(major, COUNT, tmp_path), COUNT)
+    outcome = compared(major, nova_answers(major, COUNT, tmp_path, seed), COUNT, seed)
     with capsys.disabled():
         print(f"\n{outcome.line()}")
     assert outcome.unknown == []

@@ -60,9 +60,16 @@ def bound(made: Plan) -> set[str]:
 
 
 def desired_of(host: Host, data: st.DataObject) -> DesiredState | None:
-    """All cards, or some of them; None where the host has none to select."""
+    """All cards, or some of them; None where the host has none to select.
+
+    One in four is a desired state as somebody wrote it, with any functions as companions.
+    """
     slots = [card.slot for card in host.cards]
     chosen = data.draw(st.sets(st.sampled_from(slots))) if slots else set()
+    if chosen and data.draw(st.integers(0, 3)) == 0:
+        addresses = [str(function.address) for function in host.functions]
+        companions = data.draw(st.lists(st.sampled_from(addresses), max_size=2, unique=True))
+        return DesiredState(tuple(sorted(chosen)), companions=tuple(companions))
     try:
         return resolve(host, sorted(chosen), all_cards=not chosen)
     except WholecardError:

@@ -113,6 +113,9 @@ def _slot(draw: st.DrawFn, functions: list[Made], slot: str, above: tuple[str, .
     rest = draw(st.lists(st.sampled_from([*OTHERS, *DISPLAYS]), max_size=3))
     for number, class_code in enumerate([first, *rest]):
         functions.append(_endpoint(draw, f"{slot}.{number}", above, class_code))
+    if draw(st.integers(0, 5)) == 0:
+        # A bridge among the functions of a slot, as in chipsets and on cards with a switch.
+        functions.append(_bridge(f"{slot}.{len(rest) + 1}", above))
 
 
 def _bridge(address: str, above: tuple[str, ...]) -> Made:
