@@ -23,12 +23,14 @@ Answer = tuple[int, Any]
 class Api:
     """`answers` maps `METHOD /path` to (status, JSON body) or to a function that returns one.
 
-    `asked`, `sent` and `versions` are each request's key, body and `OpenStack-API-Version`.
+    `modified` maps a path to its Last-Modified. `asked`, `sent` and `versions` are each request's
+    key, body and `OpenStack-API-Version`.
     """
 
     url: str
     clouds: Path
     answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
+    modified: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
@@ -102,6 +104,8 @@ def serving(folder: Path) -> Iterator[Api]:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("X-Subject-Token", "token")
+                if since := found.modified.get(key.partition(" ")[2]):
+                    self.send_header("Last-Modified", since)
                 self.send_header("Content-Length", str(len(payload)))
                 self.end_headers()
                 self.wfile.write(payload)

@@ -62,6 +62,7 @@ def traits(cloud: Cloud) -> Traits:
 
 def test_our_trait_goes(cloud: Cloud, traits: Traits) -> None:
     """A trait that Placement says we made is forgotten again."""
+    cloud.api.modified[PATH] = "Sun, 29 Nov 2026 10:00:00 GMT"
     cloud.apply(CreateTrait(TRAIT))
     assert (cloud.rollback(), traits.known, cloud.state) == ((), set(), "clean")
 
@@ -73,6 +74,16 @@ def test_trait_made_between_look_and_put(cloud: Cloud, traits: Traits) -> None:
     traits.known.add(TRAIT)
     cloud.apply(CreateTrait(TRAIT))
     assert (cloud.rollback(), traits.known, cloud.state) == ((), {TRAIT}, "clean")
+
+
+def test_trait_that_was_made_anew(cloud: Cloud, traits: Traits) -> None:
+    """A trait that was deleted and made anew by somebody stays: Placement says since when it is."""
+    cloud.api.modified[PATH] = "Sun, 29 Nov 2026 10:00:00 GMT"
+    cloud.apply(CreateTrait(TRAIT))
+    cloud.api.modified[PATH] = "Sun, 29 Nov 2026 11:00:00 GMT"
+    (note,) = cloud.rollback()
+    assert note == f"trait {TRAIT} stays: it was made anew, at Sun, 29 Nov 2026 11:00:00 GMT"
+    assert (traits.known, cloud.state) == ({TRAIT}, "clean")
 
 
 @pytest.mark.parametrize("finished", [False, True])
