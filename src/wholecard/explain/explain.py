@@ -82,11 +82,16 @@ class Explanation:
         errors = {one.rule for one in self.findings if one.severity is Severity.ERROR}
         if errors - {_NOT_EXPLAINED} or any(host.answer == "yes" for host in self.hosts):
             return False
-        results = [result for host in self.hosts if not host.failed for result in host.unknown]
-        results += [result for result in self.checks if result.state == "unknown"]
+        results = self._not_checked
         if errors:
             return bool(results)
         return not self.hosts or any(result.name not in _STATE_NOW for result in results)
+
+    @property
+    def _not_checked(self) -> list[CheckResult]:
+        """The unknown results that could be a cause: the request's, and those of other hosts."""
+        results = [result for host in self.hosts if not host.failed for result in host.unknown]
+        return results + [result for result in self.checks if result.state == "unknown"]
 
     def to_json(self) -> dict[str, Any]:
         """What `explain --json` prints."""

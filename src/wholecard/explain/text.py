@@ -90,15 +90,7 @@ def _results(results: tuple[CheckResult, ...], full: bool) -> Iterator[Block]:
 
     Not in `full`: of those that passed only the ones with a warning.
     """
-    passed = [
-        result
-        for result in results
-        if result.state == "unknown"
-        or (result.state == "ok" and (full or result.warning))
-        # Nobody looked, and it says so; what is behind a failure says nothing.
-        or (result.state == "not run" and result.says and full)
-    ]
-    yield from _table(_joined(passed))
+    yield from _table(_joined(result for result in results if _is_shown(result, full)))
     failure = first_failed(results)
     if failure is None:
         return
@@ -109,6 +101,15 @@ def _results(results: tuple[CheckResult, ...], full: bool) -> Iterator[Block]:
     )
     if names:
         yield from _table([CheckResult("not run", names, name="not run")])
+
+
+def _is_shown(result: CheckResult, full: bool) -> bool:
+    """Whether a result that did not fail has a row of its own."""
+    if result.state == "ok":
+        return full or bool(result.warning)
+    # Nobody looked, and it says so; what is behind a failure says nothing.
+    unasked = result.state == "not run" and bool(result.says)
+    return result.state == "unknown" or (unasked and full)
 
 
 def _fix(fix: str) -> Iterator[Block]:

@@ -13,8 +13,8 @@ from wholecard.host.checks.kernel import check_modules
 from wholecard.host.facts.host import Host
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER
 from wholecard.nova.known_bugs import KNOWN_BUGS
-from wholecard.nova.match import Device
-from wholecard.pci import Address, Function
+from wholecard.nova.match import Device, PciRequest
+from wholecard.pci import Address, Function, IommuGroup
 
 _EVENTS = "openstack server event show"
 _ADDRESS = re.compile(r"\b[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]\b")
@@ -48,11 +48,9 @@ def _by_groups(case: HostCase, host: Host) -> CheckResult:
     source = case.host.facts_source
     problems: list[str] = []
     for request in case.requested.requests:
-        cards = [one for one in case.devices.alike(request) if case.devices.selected(one)]
-        free = [one for one in cards if one.address not in (case.host.taken or {})]
-        refused = {one.address: _refused(case, host, one) for one in free}
+        refused = _free_cards(case, host, request)
         reasons = [reason for reason in refused.values() if reason]
-        if len(free) - len(reasons) < min(request.count, len(free)):
+        if len(refused) - len(reasons) < min(request.count, len(refused)):
             says = f"VFIO refuses cards of {request.alias} on {case.host.name}: {reasons[0]}."
             return failed(_NOT_READY, says, _bind(case, refused), source)
         problems += reasons
@@ -61,6 +59,13 @@ def _by_groups(case: HostCase, host: Host) -> CheckResult:
         says = f"VFIO refuses some of the cards, and nova may choose one: {problems[0]}{more}"
         return ok("enough of the cards are ready", source, warning=says)
     return ok("the IOMMU is on and the groups are viable", source, warning=_own_drivers(case, host))
+
+
+def _free_cards(case: HostCase, host: Host, request: PciRequest) -> dict[str, str]:
+    """The addresses of the request's cards that no server has, with why VFIO refuses them."""
+    cards = [one for one in case.devices.alike(request) if case.devices.selected(one)]
+    taken = case.host.taken or {}
+    return {one.address: _refused(case, host, one) for one in cards if one.address not in taken}
 
 
 def _of_host(host: Host) -> Finding | None:
@@ -85,12 +90,14 @@ def _refused(case: HostCase, host: Host, device: Device) -> str:
     if not _is_managed(case, device) and not function.is_free_for_vfio:
         return f"{function.address} is on {function.driver}, and its device_spec has managed false"
     # libvirt takes what the request itself names from its driver.
-    given = {device.address, *_given(case)}
+    blockers = _blockers(group, {device.address, *_given(case)})
+    return f"{group.name} of {function.address} is not viable, {blockers}" if blockers else ""
+
+
+def _blockers(group: IommuGroup, given: set[str]) -> str:
+    """The functions that keep the group from being viable and are not given with it, as text."""
     blockers = [one for one in group.blockers if str(one.address) not in given]
-    if blockers:
-        names = ", ".join(f"{one.address} is on {one.driver}" for one in blockers)
-        return f"{group.name} of {function.address} is not viable, {names}"
-    return ""
+    return ", ".join(f"{one.address} is on {one.driver}" for one in blockers)
 
 
 def _given(case: HostCase) -> set[str]:

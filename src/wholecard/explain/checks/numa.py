@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
@@ -25,9 +25,7 @@ def numa(case: HostCase) -> CheckResult:
     host, layout, requests = case.host, case.layout, case.requested.requests
     count = len(layout.cells)
     if not count:
-        policies = {request.numa_policy for request in requests} - {"legacy"}
-        note = f"; the policy {', '.join(sorted(policies))} has no effect" if policies else ""
-        return ok(f"the guest has no NUMA topology{note}")
+        return _without_topology(requests)
     nodes = nodes_of(host)
     if nodes is None:
         says = f"the guest has {count} NUMA nodes; those of the host are not known"
@@ -50,6 +48,12 @@ def numa(case: HostCase) -> CheckResult:
         return ok(says, host.facts_source, warning=nodes.unsure)
     request = next(trail.request for trail in verdict.trails if trail.broken)
     return _too_far(case, request, nodes)
+
+
+def _without_topology(requests: Sequence[PciRequest]) -> CheckResult:
+    policies = {request.numa_policy for request in requests} - {"legacy"}
+    note = f"; the policy {', '.join(sorted(policies))} has no effect" if policies else ""
+    return ok(f"the guest has no NUMA topology{note}")
 
 
 def _too_far(case: HostCase, request: PciRequest, nodes: NumaNodes) -> CheckResult:

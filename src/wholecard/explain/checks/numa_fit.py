@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from wholecard.explain.evidence.conf_values import other
 from wholecard.explain.evidence.evidence import HostEvidence
+from wholecard.host.facts.host import Host
 from wholecard.nova.flavor.cpus import cpu_set
 from wholecard.nova.flavor.extra_specs import LayoutError
 from wholecard.nova.flavor.numa_topology import GuestCell, GuestLayout, Page
@@ -66,16 +67,19 @@ def nodes_of(host: HostEvidence) -> NumaNodes | None:
     nodes = []
     for node, text in facts.cpu.nodes:
         cpus = cpu_set(text, _ALL)
-        pages = tuple(
-            (pool.size // 1024, pool.total)
-            for pool in facts.memory.hugepages
-            if pool.node == node and pool.total
-        )
         floating = len(cpus if shared is None else cpus & shared)
         dedicated = len(cpus if pinned is None else cpus & pinned)
-        nodes.append(NumaNode(node, floating, dedicated, ram.get(node, 0) // _MIB, pages))
+        nodes.append(
+            NumaNode(node, floating, dedicated, ram.get(node, 0) // _MIB, _huge_pages(facts, node))
+        )
     unsure = "" if host.conf is not None else "which CPUs nova-compute pins to is not known"
     return NumaNodes(tuple(nodes), _cells(facts.cpu.sockets, [node.id for node in nodes]), unsure)
+
+
+def _huge_pages(facts: Host, node: int) -> tuple[tuple[int, int], ...]:
+    """The sizes in KiB of a NUMA node's huge pages, and how many of each it has."""
+    pools = (pool for pool in facts.memory.hugepages if pool.node == node and pool.total)
+    return tuple((pool.size // 1024, pool.total) for pool in pools)
 
 
 def _cpu_sets(host: HostEvidence) -> tuple[frozenset[int] | None, frozenset[int] | None]:

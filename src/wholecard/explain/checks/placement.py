@@ -172,13 +172,7 @@ def inventory(case: HostCase) -> CheckResult:
     if skipped:
         return skipped
     for request in case.requested.requests:
-        cards = [
-            (card, row)
-            for card in _of_class(case, request)
-            if traits_of(request) <= card.traits
-            for row in card.inventories or ()
-            if row.resource_class == class_of(request)
-        ]
+        cards = _fitting(case, request)
         free = sum(max(row.free, 0) for _, row in cards)
         if free < request.count:
             return _if_asked(case, _too_few(case, request, cards))
@@ -191,6 +185,17 @@ def inventory(case: HostCase) -> CheckResult:
         "both, and the server gets those of the alias"
     )
     return ok("enough is free", _source(case), warning=twice if again else "")
+
+
+def _fitting(case: HostCase, request: PciRequest) -> list[tuple[ResourceProvider, Inventory]]:
+    """The providers with the request's class and traits, with their inventory of the class."""
+    return [
+        (card, row)
+        for card in _of_class(case, request)
+        if traits_of(request) <= card.traits
+        for row in card.inventories or ()
+        if row.resource_class == class_of(request)
+    ]
 
 
 def _asked_again(case: HostCase, class_name: str) -> int:
@@ -236,12 +241,17 @@ def _too_few(
             f"{class_name}:reserved=0 --amend PROVIDER",
             _source(case),
         )
-    used = [card for card, row in cards if row.used]
+    return _allocated(case, class_name, [card for card, row in cards if row.used])
+
+
+def _allocated(case: HostCase, class_name: str, used: list[ResourceProvider]) -> CheckResult:
+    """The failure of cards that servers have, with the servers that Placement names."""
     holders = sorted({server for card in used for server in card.consumers or ()})
     by = f" by {', '.join(holders)}" if holders else ""
     return failed(
         "WC318",
-        f"Placement has no free {class_name} on {name}: {_addresses(used)} are allocated{by}.",
+        f"Placement has no free {class_name} on {case.host.name}: {_addresses(used)} are "
+        f"allocated{by}.",
         "Wait, or delete or move a server. To find allocations of deleted servers:"
         "\n    nova-manage placement audit --verbose",
         _source(case),
