@@ -52,7 +52,7 @@ def width(
     they need most: `passthrough` starts only on hosts with `[libvirt] cpu_mode = host-passthrough`
     (libvirt: qemu_validate.c), which no fact of a host tells.
     """
-    if flavor.maxphysaddr == "none" or (flavor.maxphysaddr == "auto" and not flavor.cards):
+    if not _is_requested(flavor):
         return Width({})
     every_host = _needs(site, flavor, facts)
     needs = [need for need in every_host if need.host.cpu.is_x86]
@@ -66,6 +66,11 @@ def width(
         return Width({}, () if needs else (_unknown(name, flavor),))
     specs = {_MODE: "emulate", _BITS: str(min(bits, _widest(needs, bits)))}
     return _checked(name, specs, needs, bits, release)
+
+
+def _is_requested(flavor: SiteFlavor) -> bool:
+    """Whether the flavor needs a width at all: `auto` is for flavors with cards."""
+    return bool(flavor.cards) if flavor.maxphysaddr == "auto" else flavor.maxphysaddr != "none"
 
 
 def _bits(needs: list[_Need], emulate: bool) -> int | None:

@@ -92,19 +92,23 @@ def _quotas(conn: Connection, desired: DesiredCloud, projects: Mapping[str, str]
     limited = bool(desired.quotas) and desired.driver in ("auto", "unified")
     place = quotas.limit_place(conn) if limited else None
     registered = quotas.read_registered(conn, place) if place else {}
-    unified = desired.driver == "unified" or (desired.driver == "auto" and bool(registered))
     names = [quota.project for quota in desired.quotas if quota.project in projects]
-    if unified:
+    if _uses_unified_limits(desired, registered):
         limits = {name: quotas.read_limits(conn, projects[name], place) for name in names if place}
         return {"limit_place": place, "registered": registered, "limits": limits}
-    own = {
-        name: ProjectQuota(
-            quotas.read_quota(conn, projects[name]),
-            quotas.read_quota(conn, projects[name], defaults=True),
-        )
-        for name in names
-    }
+    own = {name: _project_quota(conn, projects[name]) for name in names}
     return {"registered": registered, "quotas": own}
+
+
+def _project_quota(conn: Connection, project: str) -> ProjectQuota:
+    """A project's quota of nova's own, by its id."""
+    own = quotas.read_quota(conn, project)
+    return ProjectQuota(own, quotas.read_quota(conn, project, defaults=True))
+
+
+def _uses_unified_limits(desired: DesiredCloud, registered: Mapping[str, RegisteredLimit]) -> bool:
+    """Whether the cloud counts by Keystone's limits; `auto` means: if it has registered ones."""
+    return desired.driver == "unified" or (desired.driver == "auto" and bool(registered))
 
 
 def _projects(conn: Connection, desired: DesiredCloud) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
@@ -120,22 +120,30 @@ def _plan_image(
     # A server's snapshot that inherited our properties is neither ours nor another's.
     images = [row for row in current.images.get(desired.name, ()) if not row.copied]
     others = [image for image in images if image.sha256 is None]
-    for image in others:
-        lines = differing(image.properties, desired.properties)
-        if lines:
-            findings.append(_others("image", desired.name, [f"image {image.id}", *lines]))
     if others:
+        findings += _others_images(desired, others)
         return
     file = current.files.get(desired.name)
     complete = [image for image in images if image.status not in {"queued", "killed"}]
     if not complete:
         _plan_upload(desired, file, images, actions, findings)
     for image in complete:
-        content = (image.sha256, image.disk_format)
-        if file is not None and content != (file.sha256, file.disk_format):
+        if file is not None and not _has_content(image, file):
             findings.append(_unchangeable_image(image, file))
         else:
             actions += _set_properties(image, desired)
+
+
+def _others_images(desired: DesiredImage, images: Iterable[Image]) -> Iterator[Finding]:
+    """The images of that name that somebody else made with other properties."""
+    for image in images:
+        lines = differing(image.properties, desired.properties)
+        if lines:
+            yield _others("image", desired.name, [f"image {image.id}", *lines])
+
+
+def _has_content(image: Image, file: ImageFile) -> bool:
+    return (image.sha256, image.disk_format) == (file.sha256, file.disk_format)
 
 
 def _set_properties(image: Image, desired: DesiredImage) -> Iterable[Action]:
@@ -183,12 +191,8 @@ def _plan_upload(
 def _plan_flavor(
     desired: DesiredFlavor, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
-    for project in desired.projects:
-        if project not in current.projects:
-            findings.append(_unknown(f"project {project}", "Keystone has none of that name"))
-    projects = tuple(
-        sorted(current.projects[name] for name in desired.projects if name in current.projects)
-    )
+    findings += _unknown_projects(desired.projects, current)
+    projects = _project_ids(desired.projects, current)
     if desired.projects and not projects:
         # A public one would be everybody's, a private one nobody's.
         return
@@ -201,18 +205,30 @@ def _plan_flavor(
         actions += flavors.plan_flavor(flavor, full)
         findings += _surplus(flavor, full)
     elif flavor.ours and flavors.size_differences(flavor, full):
-        findings.append(
-            _warning(
-                "WC331",
-                f"flavor {flavor.name}",
-                f"{'; '.join(lines)}. nova cannot change these values of a flavor.",
-                "Give the new flavor another name, or delete the old one; its servers keep a copy "
-                "of it.\n"
-                f"  openstack flavor delete {flavor.id}",
-            )
-        )
+        findings.append(_unchangeable_flavor(flavor, lines))
     else:
         findings.append(_others("flavor", desired.name, lines))
+
+
+def _project_ids(names: Iterable[str], current: CurrentCloud) -> tuple[str, ...]:
+    """The ids of the projects that Keystone has."""
+    return tuple(sorted(current.projects[name] for name in names if name in current.projects))
+
+
+def _unknown_projects(names: Iterable[str], current: CurrentCloud) -> Iterator[Finding]:
+    for name in names:
+        if name not in current.projects:
+            yield _unknown(f"project {name}", "Keystone has none of that name")
+
+
+def _unchangeable_flavor(flavor: Flavor, lines: Iterable[str]) -> Finding:
+    return _warning(
+        "WC331",
+        f"flavor {flavor.name}",
+        f"{'; '.join(lines)}. nova cannot change these values of a flavor.",
+        "Give the new flavor another name, or delete the old one; its servers keep a copy of it.\n"
+        f"  openstack flavor delete {flavor.id}",
+    )
 
 
 def _surplus(flavor: Flavor | None, desired: FlavorSpec) -> Iterable[Finding]:
@@ -235,9 +251,7 @@ def _surplus(flavor: Flavor | None, desired: FlavorSpec) -> Iterable[Finding]:
 def _plan_quotas(
     desired: DesiredCloud, current: CurrentCloud, actions: list[Action], findings: list[Finding]
 ) -> None:
-    for quota in desired.quotas:
-        if quota.project not in current.projects:
-            findings.append(_unknown(f"project {quota.project}", "Keystone has none of that name"))
+    findings += _unknown_projects((quota.project for quota in desired.quotas), current)
     if current.limit_place is not None:
         plan_limits(desired, current, actions, findings)
         return

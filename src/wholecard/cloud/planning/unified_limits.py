@@ -6,10 +6,10 @@ What has no registered limit counts as a limit of 0 before 2025.1, and later whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wholecard.cloud.operations.operation import values
-from wholecard.cloud.operations.quotas import UNLIMITED, RegisterLimit, SetLimit
+from wholecard.cloud.operations.quotas import UNLIMITED, LimitPlace, RegisterLimit, SetLimit
 from wholecard.cloud.planning.current import CurrentCloud
 from wholecard.cloud.planning.desired import DesiredCloud, DesiredQuota
 from wholecard.core import Action, Finding, Severity
@@ -32,11 +32,7 @@ def plan_limits(
         if quota.project in current.projects
     }
     resources = {resource for limits in by_project.values() for resource in limits}
-    for resource in sorted(resources - current.registered.keys()):
-        register = RegisterLimit(resource, UNLIMITED, place.service, place.region)
-        reason = "a project's limit needs one; other projects have no limit (-1)"
-        undo = f"openstack registered limit delete ID  # that of {resource}"
-        actions.append(Action("register limit", resource, reason, register, undo))
+    actions += _registrations(sorted(resources - current.registered.keys()), place)
     for project, limits in by_project.items():
         own = current.limits.get(project, {})
         changes = values({name: str(value) for name, value in own.items()}, limits)
@@ -47,6 +43,15 @@ def plan_limits(
             operation = SetLimit(*keystone, changes)
             actions.append(Action("set limits", project, reason, operation, undo))
     findings += _missing(desired, resources | current.registered.keys())
+
+
+def _registrations(resources: Iterable[str], place: LimitPlace) -> Iterator[Action]:
+    """The registered limits that Keystone needs before it accepts a project's limit."""
+    for resource in resources:
+        register = RegisterLimit(resource, UNLIMITED, place.service, place.region)
+        reason = "a project's limit needs one; other projects have no limit (-1)"
+        undo = f"openstack registered limit delete ID  # that of {resource}"
+        yield Action("register limit", resource, reason, register, undo)
 
 
 def _undo_text(name: str, before: str | None) -> str:
