@@ -194,6 +194,16 @@ def _process_facts(service: process.Running | None) -> dict[str, Any]:
     return {"alive": True, "pids": pids, "memory_mib": service.memory() // MIB}
 
 
+def _services_table(services: dict[str, Any]) -> Table:
+    table = Table("service", "state", "port on 127.0.0.1", "MiB", "process", box=None)
+    for name, service in services.items():
+        alive = "[green]alive[/green]" if service["alive"] else "[red]dead[/red]"
+        port = str(service["port"] or "-")
+        first = str(service["pids"][0]) if service["pids"] else "-"
+        table.add_row(name, alive, port, str(service["memory_mib"]), first)
+    return table
+
+
 def _print_status(facts: dict[str, Any]) -> None:
     console = Console()
     who = "as an ordinary user, in user namespaces" if facts["rootless"] else "as root"
@@ -204,13 +214,7 @@ def _print_status(facts: dict[str, Any]) -> None:
         return
     for name, node in facts["nodes"].items():
         console.print(f"node {name}: cards {node['topology']}, run by {facts['accelerator']}")
-    table = Table("service", "state", "port on 127.0.0.1", "MiB", "process", box=None)
-    for name, service in facts["services"].items():
-        alive = "[green]alive[/green]" if service["alive"] else "[red]dead[/red]"
-        port = str(service["port"] or "-")
-        first = str(service["pids"][0]) if service["pids"] else "-"
-        table.add_row(name, alive, port, str(service["memory_mib"]), first)
-    console.print(table)
+    console.print(_services_table(facts["services"]))
     total = sum(service["memory_mib"] for service in facts["services"].values())
     console.print(f"memory in all: {total} MiB; logs: {facts['folder']}/lab/log", soft_wrap=True)
     console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)

@@ -40,15 +40,7 @@ class SkippedCard:
 
 def find_kinds(hosts: Mapping[str, Host]) -> tuple[tuple[FoundKind, ...], tuple[SkippedCard, ...]]:
     """The kinds of cards on the hosts, in the hosts' order, and the cards that are left out."""
-    by_ids: dict[str, dict[str, list[Card]]] = {}
-    skipped = []
-    for name, host in hosts.items():
-        for card in host.cards:
-            reason = _reason_to_skip(card)
-            if reason:
-                skipped.append(SkippedCard(name, card, reason))
-            else:
-                by_ids.setdefault(card.gpu[0].ids, {}).setdefault(name, []).append(card)
+    by_ids, skipped = _cards_by_ids(hosts)
     names: set[str] = set()
     kinds = []
     for ids, cards in by_ids.items():
@@ -63,6 +55,22 @@ def find_kinds(hosts: Mapping[str, Host]) -> tuple[tuple[FoundKind, ...], tuple[
         title = f"{first.vendor_name} {first.device_name}".strip()
         kinds.append(FoundKind(name, ids, title, by_host, by_address, bool(shared)))
     return tuple(kinds), tuple(skipped)
+
+
+def _cards_by_ids(
+    hosts: Mapping[str, Host],
+) -> tuple[dict[str, dict[str, list[Card]]], list[SkippedCard]]:
+    """The hosts' cards by the ids of their GPU and by host, and those that are left out."""
+    by_ids: dict[str, dict[str, list[Card]]] = {}
+    skipped = []
+    for name, host in hosts.items():
+        for card in host.cards:
+            reason = _reason_to_skip(card)
+            if reason:
+                skipped.append(SkippedCard(name, card, reason))
+            else:
+                by_ids.setdefault(card.gpu[0].ids, {}).setdefault(name, []).append(card)
+    return by_ids, skipped
 
 
 def _reason_to_skip(card: Card) -> str:

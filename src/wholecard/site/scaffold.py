@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wholecard.core.capabilities import Capability, has
@@ -196,11 +196,16 @@ def _flavors(
         for count in (size for size in _SIZES if size <= most):
             having = {name: hosts[name] for name in kind.cards if len(kind.cards[name]) >= count}
             shares = [_share(host, count, cards[name]) for name, host in having.items()]
-            yield f"  {_scalar(f'{kind.name}-x{count}')}:"
-            yield f"    ram: {min(ram for ram, _ in shares)}  # MiB"
-            yield f"    vcpus: {min(vcpus for _, vcpus in shares)}"
-            yield f"    cards: {{{_scalar(kind.name)}: {count}}}"
+            yield from _flavor(kind, count, shares)
             yield from _hints(kind, count, having, release)
+
+
+def _flavor(kind: FoundKind, count: int, shares: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """A flavor with that many cards, by the smallest of the hosts' shares of RAM and CPUs."""
+    yield f"  {_scalar(f'{kind.name}-x{count}')}:"
+    yield f"    ram: {min(ram for ram, _ in shares)}  # MiB"
+    yield f"    vcpus: {min(vcpus for _, vcpus in shares)}"
+    yield f"    cards: {{{_scalar(kind.name)}: {count}}}"
 
 
 def _share(host: Host, count: int, cards: int) -> tuple[int, int]:
