@@ -94,9 +94,7 @@ def _not_known(site: Site, without_facts: tuple[str, ...]) -> Iterator[Unsupport
         for name in without_facts if card.companion else ():
             if all(limit and name not in limit for limit in limits):
                 continue
-            counts = site.hosts[name].cards if name in site.hosts else {}
-            gpus = [counts.get(other, 0) for other in site.cards if not site.cards[other].companion]
-            if kind in counts and (counts[kind] == 0 or max(counts[kind], sum(gpus)) == 1):
+            if _is_said(site, kind, name):
                 continue
             yield Unsupported(
                 ("cards", kind, "companion"),
@@ -108,3 +106,10 @@ def _not_known(site: Site, without_facts: tuple[str, ...]) -> Iterator[Unsupport
                 facts_missing=True,
             )
             break
+
+
+def _is_said(site: Site, kind: str, host: str) -> bool:
+    """Whether the site says that a host has one card with one companion, or no companion."""
+    counts = site.hosts[host].cards if host in site.hosts else {}
+    gpus = [counts.get(name, 0) for name, card in site.cards.items() if not card.companion]
+    return kind in counts and (counts[kind] == 0 or max(counts[kind], sum(gpus)) == 1)

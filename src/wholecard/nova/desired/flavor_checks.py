@@ -9,7 +9,8 @@ could ever get is an issue; what is free now is not looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wholecard.core.releases import Release
@@ -45,21 +46,39 @@ class HostSize:
     def of(cls, name: str, host: Host, selected: tuple[SelectedDevices, ...]) -> HostSize:
         """The size by a host's facts."""
         on_host = [devices for devices in selected if devices.host == name]
-        on_node: dict[int, dict[str, int]] = {}
-        for devices in on_host:
-            for function in devices.functions:
-                if function.numa_node is not None and function.numa_node >= 0:
-                    kinds = on_node.setdefault(function.numa_node, {})
-                    kinds[devices.kind] = kinds.get(devices.kind, 0) + 1
-        threads = {node: len(parse_cpus(text)) if text else 0 for node, text in host.cpu.nodes}
+        threads = _threads_of_nodes(host)
         ram = {node: size // _MIB for node, size in host.memory.nodes}
         return cls(
             host.memory.total // _MIB or None,
             host.cpu.threads or sum(threads.values()) or None,
             {devices.kind: len(devices.functions) for devices in on_host},
             {node: (ram.get(node), threads.get(node)) for node in {*ram, *threads}},
-            on_node,
+            _cards_on_nodes(on_host),
         )
+
+    def nodes_for_share(self, flavor: SiteFlavor, nodes: int) -> list[int]:
+        """The NUMA nodes with room for one of the flavor's `nodes` parts."""
+        return [
+            node
+            for node, (ram, threads) in self.nodes.items()
+            if (ram is None or ram * nodes >= flavor.ram)
+            and (threads is None or threads * nodes >= flavor.vcpus)
+        ]
+
+
+def _threads_of_nodes(host: Host) -> dict[int, int]:
+    return {node: len(parse_cpus(text)) if text else 0 for node, text in host.cpu.nodes}
+
+
+def _cards_on_nodes(on_host: Iterable[SelectedDevices]) -> dict[int, dict[str, int]]:
+    """The numbers of cards of each kind by the NUMA node that they are on."""
+    on_node: dict[int, dict[str, int]] = {}
+    for devices in on_host:
+        nodes = Counter(function.numa_node for function in devices.functions)
+        for node, count in nodes.items():
+            if node is not None and node >= 0:
+                on_node.setdefault(node, {})[devices.kind] = count
+    return on_node
 
 
 def flavor_errors(site: Site, facts: Mapping[str, Host], release: Release) -> Iterator[Unsupported]:
@@ -146,12 +165,7 @@ def _lacks_nodes(site: Site, flavor: SiteFlavor, size: HostSize) -> tuple[Keys, 
         return None
     if wanted > len(size.nodes):
         return ("numa_nodes",), f"has {len(size.nodes)} NUMA nodes"
-    roomy = [
-        node
-        for node, (ram, threads) in size.nodes.items()
-        if (ram is None or ram * wanted >= flavor.ram)
-        and (threads is None or threads * wanted >= flavor.vcpus)
-    ]
+    roomy = size.nodes_for_share(flavor, wanted)
     if len(roomy) < wanted:
         return ("numa_nodes",), f"has {len(roomy)} NUMA nodes with its share of RAM and threads"
     for kind, count in flavor.cards.items():
@@ -188,21 +202,28 @@ def _parts(
     site: Site, selected: tuple[SelectedDevices, ...], facts: Mapping[str, Host]
 ) -> Iterator[Unsupported]:
     """Flavors that ask for a card's companion and not for its GPU."""
+    for gpus, companions in _kinds_of_parts(selected, facts):
+        for name, flavor in site.flavors.items():
+            part = next((kind for kind in companions if kind in flavor.cards), None)
+            if part and gpus and not set(gpus) & set(flavor.cards):
+                yield Unsupported(
+                    ("flavors", name, "cards", part),
+                    f"flavors.{name} asks for {part}, a part of a card, without {gpus[0]}",
+                    "Its server takes the card's IOMMU group, and no other server can have the "
+                    "GPU.",
+                    f"Add {gpus[0]}, or remove {part}.",
+                )
+
+
+def _kinds_of_parts(
+    selected: tuple[SelectedDevices, ...], facts: Mapping[str, Host]
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Of each card that is given in parts, the kinds of its GPUs and those of the other parts."""
     for cards in cards_given_in_parts(selected, facts).values():
         for card in cards:
             kinds = {next(iter(card.labels[one.address])): one for one in card.functions}
             gpus = [kind for kind, one in kinds.items() if one.is_display]
-            companions = [kind for kind, one in kinds.items() if not one.is_display]
-            for name, flavor in site.flavors.items():
-                part = next((kind for kind in companions if kind in flavor.cards), None)
-                if part and gpus and not set(gpus) & set(flavor.cards):
-                    yield Unsupported(
-                        ("flavors", name, "cards", part),
-                        f"flavors.{name} asks for {part}, a part of a card, without {gpus[0]}",
-                        "Its server takes the card's IOMMU group, and no other server can have "
-                        "the GPU.",
-                        f"Add {gpus[0]}, or remove {part}.",
-                    )
+            yield gpus, [kind for kind in kinds if kind not in gpus]
 
 
 def flavor_warnings(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupported]:
@@ -271,8 +292,7 @@ def _shared_groups(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupporte
 def _quotas(site: Site) -> Iterator[Unsupported]:
     """Projects whose limits are below each flavor with cards that they may use."""
     for project, quota in site.quotas.items():
-        flavors = [flavor for flavor in site.flavors.values()
-                   if flavor.cards and project in (flavor.projects or (project,))]  # fmt: skip
+        flavors = _flavors_with_cards(site, project)
         for key, limit, amounts in _limits(quota, flavors):
             least = min((amount for amount in amounts if amount), default=0)
             if limit is not None and 0 < limit < least:
@@ -283,6 +303,15 @@ def _quotas(site: Site) -> Iterator[Unsupported]:
                     "",
                     "Raise the limit, or give the project a smaller flavor.",
                 )
+
+
+def _flavors_with_cards(site: Site, project: str) -> list[SiteFlavor]:
+    """The flavors with cards that a project may use: the public ones and its own."""
+    return [
+        flavor
+        for flavor in site.flavors.values()
+        if flavor.cards and project in (flavor.projects or (project,))
+    ]
 
 
 def _limits(

@@ -66,15 +66,20 @@ def pinned_cpus(specs: ExtraSpecs, release: Release) -> frozenset[int] | None:
     if policy == "dedicated":
         return _every(specs)
     if policy == "mixed":
-        if bool(masked) == bool(realtime):
-            which = "two masks say" if masked else "nothing says"
-            raise LayoutError(
-                f"the CPU policy is mixed, and {which} which CPUs are dedicated",
-                resolution="Set either hw:cpu_dedicated_mask or hw:cpu_realtime on the flavor.",
-            )
-        return masked or realtime
+        return _the_one_mask(masked, realtime)
     _refuse_without_pinning(threads, emulator, realtime)
     return None
+
+
+def _the_one_mask(masked: frozenset[int], realtime: frozenset[int]) -> frozenset[int]:
+    """The dedicated CPUs of the policy mixed: by one of the two masks, not by both."""
+    if bool(masked) == bool(realtime):
+        which = "two masks say" if masked else "nothing says"
+        raise LayoutError(
+            f"the CPU policy is mixed, and {which} which CPUs are dedicated",
+            resolution="Set either hw:cpu_dedicated_mask or hw:cpu_realtime on the flavor.",
+        )
+    return masked or realtime
 
 
 def _refuse_without_pinning(

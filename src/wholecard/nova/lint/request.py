@@ -103,13 +103,7 @@ def _services(
     request: LintRequest, series: Release, facts: tuple[Facts, ...], site: SiteFile | None
 ) -> Iterator[Service]:
     if request.files:
-        roles: list[Role | None] = [role_named(name) for name in request.roles]
-        # Roles that read the same files share them: what differs is not between them.
-        confs: dict[tuple[Path, ...], NovaConf] = {}
-        for role in roles or [None]:
-            files = tuple(one for path in request.files for one in files_in(path, role))
-            conf = confs.setdefault(files, confs.get(files) or NovaConf.read(files))
-            yield Service(conf, series, role, facts if role in (None, "compute") else ())
+        yield from _of_shared_files(request, series, facts)
     elif request.roles:
         raise UsageError("--role says which role reads FILE, but no FILE is given")
     for name, paths in request.by_role.items():
@@ -117,6 +111,19 @@ def _services(
             conf = NovaConf.read(list(paths), name)
             yield Service(conf, series, name, facts if name == "compute" else ())
     yield from _computes(request.computes, series, facts, site)
+
+
+def _of_shared_files(
+    request: LintRequest, series: Release, facts: tuple[Facts, ...]
+) -> Iterator[Service]:
+    """The services that read FILE, one for each `--role`."""
+    roles: list[Role | None] = [role_named(name) for name in request.roles]
+    # Roles that read the same files share them: what differs is not between them.
+    confs: dict[tuple[Path, ...], NovaConf] = {}
+    for role in roles or [None]:
+        files = tuple(one for path in request.files for one in files_in(path, role))
+        conf = confs.setdefault(files, confs.get(files) or NovaConf.read(files))
+        yield Service(conf, series, role, facts if role in (None, "compute") else ())
 
 
 def _computes(

@@ -229,14 +229,16 @@ def _removed_devices(
             "device_spec matches. Remove the servers from those cards before you restart "
             "nova-compute"
         )
-        reports = by_name("report_in_placement")
-        is_reported = _parsed(reports, after.get(reports, ())) == [True]
-        for bug in map(by_bug, (1633120, 2115905, 2115729) if is_reported else (1633120, 2115729)):
-            if bug.is_in(release.nova):
-                yield (
-                    f"{change.name}: nova of {release} has the bug {bug.bug} ({bug.link}): "
-                    f"{bug.what}. {bug.do}"
-                )
+        yield from (f"{change.name}: {text}" for text in _bugs_at_removal(after, release))
+
+
+def _bugs_at_removal(after: Values, release: Release) -> Iterable[str]:
+    """nova's bugs that a device_spec meets when it is removed."""
+    reports = by_name("report_in_placement")
+    is_reported = _parsed(reports, after.get(reports, ())) == [True]
+    for bug in map(by_bug, (1633120, 2115905, 2115729) if is_reported else (1633120, 2115729)):
+        if bug.is_in(release.nova):
+            yield f"nova of {release} has the bug {bug.bug} ({bug.link}): {bug.what}. {bug.do}"
 
 
 def _device_specs(values: Iterable[str]) -> Iterable[object]:
@@ -274,10 +276,13 @@ def as_text(diff: Diff) -> str:
         lines.append("No value would change.")
     lines += ["", *diff.text.splitlines()] if diff.text else []
     lines += [f"warning: {warning}" for warning in diff.warnings]
-    lines += ["", "Restart, in this order:"] if diff.restarts else []
-    for number, restart in enumerate(diff.restarts, 1):
-        lines.append(f"  {number}. {', '.join(restart.services)}: {restart.reason}")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_restart_lines(diff), ""])
+
+
+def _restart_lines(diff: Diff) -> list[str]:
+    rows = [f"{', '.join(restart.services)}: {restart.reason}" for restart in diff.restarts]
+    numbered = [f"  {number}. {row}" for number, row in enumerate(rows, 1)]
+    return ["", "Restart, in this order:", *numbered] if numbered else []
 
 
 def _change_lines(change: OptionChange) -> list[str]:

@@ -58,13 +58,7 @@ def check_tuning(services: Sequence[Service], site: Site | None) -> Iterator[Dia
     What costs servers without cards something is asked for where the site says `tuning: full`.
     """
     full = site is not None and site.tuning == "full"
-    counts = Counter(
-        (facts.name, device.vendor_id, device.product_id)
-        for service in services
-        if service.role in (None, "compute")
-        for facts, device, _ in devices_given(service)
-    )
-    most, hosts = max(counts.values(), default=0), len({name for name, _, _ in counts})
+    most, hosts = _most_of_a_kind(services)
     if most < MANY:
         return
     uses_placement = _uses_placement(services)
@@ -73,6 +67,17 @@ def check_tuning(services: Sequence[Service], site: Site | None) -> Iterator[Dia
             yield from service.as_own(_untuned(service, service.role, most, hosts, full))
         if service.reads("pci_in_placement"):
             yield from service.as_own(_too_wide(service, most))
+
+
+def _most_of_a_kind(services: Sequence[Service]) -> tuple[int, int]:
+    """The most cards with the same ids that a host gives, and how many hosts give cards."""
+    counts = Counter(
+        (facts.name, device.vendor_id, device.product_id)
+        for service in services
+        if service.role in (None, "compute")
+        for facts, device, _ in devices_given(service)
+    )
+    return max(counts.values(), default=0), len({name for name, _, _ in counts})
 
 
 def _uses_placement(services: Sequence[Service]) -> bool:

@@ -74,14 +74,20 @@ def _of_host(given: GivenOnHost) -> Iterator[Diagnostic]:
             by_spec.setdefault(id(given.specs[function.address]), []).append((card, function))
     for parts_given in by_spec.values():
         cards = [card for card, _ in parts_given]
-        functions = [function for _, function in parts_given]
-        apart = next((c for c in cards if not (c.is_one_slot or c.companions)), None)
-        if apart is not None:
-            yield _in_one_group(given, apart, functions[0])
-        elif any(card.mixed for card in cards) and given.are_requested(functions):
-            yield _mixed(given, functions)
-        elif not given.is_meant(cards, functions):
-            yield _beside_gpu(given, functions)
+        yield from _of_parts(given, cards, [function for _, function in parts_given])
+
+
+def _of_parts(
+    given: GivenOnHost, cards: Sequence[CardInParts], functions: Sequence[Function]
+) -> Iterator[Diagnostic]:
+    """The diagnostic of one device_spec: the parts of cards that it gives beside their GPUs."""
+    apart = next((card for card in cards if not (card.is_one_slot or card.companions)), None)
+    if apart is not None:
+        yield _in_one_group(given, apart, functions[0])
+    elif any(card.mixed for card in cards) and given.are_requested(functions):
+        yield _mixed(given, functions)
+    elif not given.is_meant(cards, functions):
+        yield _beside_gpu(given, functions)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
@@ -219,18 +220,19 @@ def check_prefixes(service: Service) -> Iterator[Diagnostic]:
         if address is None or not address.patterns or spec.steps > MOST_STEPS:
             continue
         for name, pattern in zip(ADDRESS_BOUNDS, address.patterns, strict=True):
-            # The values that it takes by their beginning alone.
-            more = [
-                value for value in _VALUES[name]
-                if pattern.match(value) and not pattern.fullmatch(value)
-            ]  # fmt: skip
-            if more:
+            if more := _by_beginning(name, pattern):
                 yield entry_diagnostic(
                     "WC226", spec.value.at_value((*spec.path, "address", name)),
                     f"nova compares the beginning only: this {name} also matches "
                     f"{listed(more, 3)}",
                     "Write $$ at its end, which nova reads as a plain $, or write all digits.",
                 )  # fmt: skip
+
+
+def _by_beginning(name: str, pattern: re.Pattern[str]) -> list[str]:
+    """The values of a field that a pattern matches by their beginning alone."""
+    values = _VALUES[name]
+    return [one for one in values if pattern.match(one) and not pattern.fullmatch(one)]
 
 
 # Every value of a field; of domains those that machines have.

@@ -56,14 +56,17 @@ def check_format(service: Service) -> Iterator[Diagnostic]:
             continue
         for problem in file.problems:
             if problem.kind not in SYNTAX or (file.path, problem.position.line) not in above:
-                if problem.kind == "assignment" and (wrapped := _wrapped(file, problem)):
-                    yield wrapped
-                    continue
-                yield file_diagnostic(
-                    _RULES.get(problem.kind, "WC201"), file, problem.position, problem.text,
-                    _FIXES[problem.kind],
-                    [TextEdit(file, 0, 1, "")] if problem.kind == "mark" else (),
-                )  # fmt: skip
+                yield _of_problem(file, problem)
+
+
+def _of_problem(file: ConfFile, problem: Problem) -> Diagnostic:
+    """What oslo.config stops at, by its kind."""
+    if problem.kind == "assignment" and (wrapped := _wrapped(file, problem)):
+        return wrapped
+    return file_diagnostic(
+        _RULES.get(problem.kind, "WC201"), file, problem.position, problem.text,
+        _FIXES[problem.kind], [TextEdit(file, 0, 1, "")] if problem.kind == "mark" else (),
+    )  # fmt: skip
 
 
 def _wrapped(file: ConfFile, problem: Problem) -> Diagnostic | None:

@@ -8,6 +8,7 @@ defaults/main.yml and templates/nova.conf.j2, Queens to 2026.1; os_placement; co
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wholecard.core import UsageError
@@ -15,6 +16,7 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.nova.desired.required_options import RequiredOption, joined
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER
+from wholecard.nova.options import Role
 from wholecard.nova.render.drop_in_file import comment
 from wholecard.nova.render.layouts.cloud import Cloud
 from wholecard.nova.render.layouts.yaml_text import document
@@ -66,16 +68,26 @@ def _shared_and_apart(cloud: Cloud) -> tuple[list[RequiredOption], list[Required
     """
     shared: list[RequiredOption] = []
     apart: list[RequiredOption] = []
-    nova = {role: options for role, options in cloud.roles.items() if role != "placement"}
+    nova: dict[Role, tuple[RequiredOption, ...]] = {
+        role: options for role, options in cloud.roles.items() if role != "placement"
+    }
     for options in nova.values():
         for option in options:
             readers = {role for role in nova if option.option.is_read_by(role, cloud.release.nova)}
-            same = (option.option, option.values)
-            needing = {
-                role for role in nova if same in [(each.option, each.values) for each in nova[role]]
-            }
-            (shared if readers == needing else apart).append(option)
+            (shared if readers == _roles_that_need(option, nova) else apart).append(option)
     return shared, apart
+
+
+def _roles_that_need(
+    option: RequiredOption, nova: Mapping[Role, Sequence[RequiredOption]]
+) -> set[Role]:
+    """The roles that need the option with these values, whatever reason each of them has."""
+    same = (option.option, option.values)
+    return {
+        role
+        for role, options in nova.items()
+        if same in [(other.option, other.values) for other in options]
+    }
 
 
 def _unwritten(cloud: Cloud, apart: list[RequiredOption]) -> list[str]:
