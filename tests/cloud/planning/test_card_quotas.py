@@ -22,6 +22,7 @@ from wholecard.nova.desired.pci_config import pci_configs
 from wholecard.nova.desired.release_support import ignored_requests
 from wholecard.nova.desired.required_options import PciConfig
 from wholecard.nova.desired.resource_classes import class_of_ids
+from wholecard.nova.desired.unsupported import UnsupportedError
 from wholecard.site.model import Site
 
 PLACE = LimitPlace("nova", None)
@@ -121,6 +122,43 @@ def test_classes_that_are_not_known() -> None:
     assert "which ids its cards have is not known for gpu-01" in finding.message
     with pytest.raises(UsageError, match="which ids"):
         pci_configs(made, {}, release("2026.2"))
+
+
+ONE_CLASS = {
+    "gpu": {**GPU, "resource_class": "CUSTOM_GPU"},
+    "other": {"match": [{"vendor": "10de", "product": "2331"}], "resource_class": "CUSTOM_GPU"},
+}
+OWN_CLASSES = {**ONE_CLASS, "other": {**ONE_CLASS["other"], "resource_class": "CUSTOM_OTHER"}}
+BOTH = {"p": {"cards": {"gpu": 2, "other": 4}}}
+
+
+@pytest.mark.parametrize(
+    ("of", "cards", "quotas", "refused"),
+    [
+        ("2026.2", ONE_CLASS, BOTH, ["p"]),
+        # The same number twice is still one limit for both kinds.
+        ("2026.2", ONE_CLASS, {"p": {"cards": {"gpu": 2, "other": 2}}}, ["p"]),
+        ("2026.2", ONE_CLASS, {**BOTH, "q": BOTH["p"]}, ["p", "q"]),
+        ("2026.2", ONE_CLASS, {"p": {"cards": {"gpu": 2}}}, []),
+        ("2026.2", ONE_CLASS, {"p": {"cards": {"gpu": 2}}, "q": {"cards": {"other": 4}}}, []),
+        ("2026.2", OWN_CLASSES, BOTH, []),
+        # Where nova counts no cards, there is no limit that another could replace.
+        ("2026.1", ONE_CLASS, BOTH, []),
+    ],
+)  # fmt: skip
+def test_two_limits_of_one_class(
+    of: str, cards: Mapping[str, Any], quotas: Mapping[str, Any], refused: list[str]
+) -> None:
+    """Two limits of a project for kinds with one class are refused by render and by the plan."""
+    made = site(cards, quotas=quotas)
+    for refusing in (pci_configs, desired_cloud):
+        if not refused:
+            refusing(made, TWO_MODELS, release(of))
+            continue
+        with pytest.raises(UnsupportedError) as caught:
+            refusing(made, TWO_MODELS, release(of))
+        keys = [("quotas", project, "cards", "other") for project in refused]
+        assert [request.keys for request in caught.value.requests] == keys
 
 
 @st.composite

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.sites import FACTS, eight, function
+from support.sites import FACTS, H100_SECOND, eight, function
 from support.sites import host as site_host
 from wholecard.nova.desired.site_checks import check_site, configs, warnings
 from wholecard.site.load import SiteError, SiteFile, issue_line, read_site
@@ -149,6 +149,24 @@ def test_each_kind_is_looked_at(folder: Path) -> None:
     assert [(each.position.line, each.what[:9]) for each in found] == [
         (3, "cards.one"), (4, "cards.two")
     ]  # fmt: skip
+
+
+def test_two_limits_of_one_class(folder: Path) -> None:
+    """A project's limits of two kinds with one resource class are an error at the second limit."""
+    (folder / "second.json").write_text("".join(eight(False, H100_SECOND).to_lines()))
+    cards = "cards:\n" + "".join(
+        f"  {name}: {{match: [{{vendor: 10de, product: {product}}}], resource_class: CUSTOM_H}}\n"
+        for name, product in (("one", "2330"), ("two", "2331"))
+    )
+    hosts = "hosts: {gpu-01: {facts: gpu-01.json}, second: {facts: second.json}}\n"
+    quotas = "quotas: {p: {cards: {one: 8, two: 4}}, q: {cards: {two: 1}}}\n"
+    file = read(folder, f"release: 34\n{cards}{hosts}{quotas}")
+    assert lines(file, check_site(file).errors) == [
+        "site.yaml:6:30: quotas.p: one and two have one resource class, CUSTOM_H, and nova counts "
+        "them as one; a project has one limit in Keystone for each resource class: give cards.two "
+        "another resource_class, or remove one of the two limits: the other then limits both kinds "
+        "together"
+    ]
 
 
 def test_another_release(folder: Path) -> None:

@@ -261,6 +261,7 @@ def _quotas(
     except UnsupportedError as error:
         first = error.requests[0]
         reason, fix = f"their resource class is not known, for {first.what}.", first.resolution
+    card_quotas.refuse_limits_of_one_class(site, classes)
     quotas = []
     for project, quota in site.quotas.items():
         if quota.cards and reason:

@@ -16,7 +16,7 @@ from wholecard.host.facts.host import Host
 from wholecard.nova.desired.device_selection import hosts_without_facts, select_devices
 from wholecard.nova.desired.placement_tags import placement_use
 from wholecard.nova.desired.resource_classes import card_classes
-from wholecard.nova.desired.unsupported import Unsupported
+from wholecard.nova.desired.unsupported import Unsupported, UnsupportedError
 from wholecard.nova.options import DB_DRIVER, UNIFIED_DRIVER
 from wholecard.site.model import Site
 
@@ -61,6 +61,34 @@ def limited_classes(site: Site, facts: Mapping[str, Host], release: Release) -> 
     classes = card_classes(site, selected, without_facts, use)
     # Chosen in Placement, a kind has one class.
     return {name: classes.of_kind(name)[0] for name in names}
+
+
+def refuse_limits_of_one_class(site: Site, classes: Mapping[str, str]) -> None:
+    """Raises UnsupportedError for a project with limits of kinds that have one resource class.
+
+    `classes` is what `limited_classes` returns. Keystone has one limit of a class for a project, so
+    the second would replace the first, and nova would count the cards of both kinds against it.
+    """
+    problems = []
+    for project, quota in site.quotas.items():
+        first_of: dict[str, str] = {}
+        for kind in quota.cards:
+            first = first_of.setdefault(classes[kind], kind) if kind in classes else kind
+            if first != kind:
+                problems.append(_two_limits(project, first, kind, classes[kind]))
+    if problems:
+        raise UnsupportedError(problems)
+
+
+def _two_limits(project: str, first: str, second: str, resource_class: str) -> Unsupported:
+    return Unsupported(
+        ("quotas", project, "cards", second),
+        f"quotas.{project}: {first} and {second} have one resource class, {resource_class}, and "
+        "nova counts them as one",
+        "A project has one limit in Keystone for each resource class.",
+        f"Give cards.{second} another resource_class, or remove one of the two limits: the other "
+        "then limits both kinds together.",
+    )
 
 
 def why_uncounted(site: Site, release: Release) -> str:

@@ -13,7 +13,11 @@ from collections.abc import Mapping, Sequence
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.host.facts.host import Host
-from wholecard.nova.desired.card_quotas import limited_classes, quota_driver
+from wholecard.nova.desired.card_quotas import (
+    limited_classes,
+    quota_driver,
+    refuse_limits_of_one_class,
+)
 from wholecard.nova.desired.companion_kinds import refuse_mixed_cards
 from wholecard.nova.desired.device_selection import (
     OmittedFunction,
@@ -68,6 +72,7 @@ def pci_configs(
         pairs = (None,) if use.choose and len(ids) > 1 else ids
         aliases += [tags[name].alias(pair, types[name]) for pair in pairs]
     driver, limited = quota_driver(site, release), limited_classes(site, facts, release)
+    refuse_limits_of_one_class(site, limited)
     specs = _specs(site, facts, tags, selected, without_facts, release)
     configs = {
         host: PciConfig(

@@ -102,7 +102,9 @@ def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
 
 
 def _unsupported_kinds(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
-    site = file.site.model_copy(update={"cards": kinds, "quotas": {}})
+    # A kind alone is checked without quotas: they may name the others.
+    quotas = file.site.quotas if kinds.keys() == file.site.cards.keys() else {}
+    site = file.site.model_copy(update={"cards": kinds, "quotas": quotas})
     try:
         pci_configs(site, file.facts(), file.release)
     except UnsupportedError as error:
