@@ -57,7 +57,7 @@ def init_command(
     schema = output.parent / SCHEMA_NAME
     if not schema.exists():
         _write(schema, schema_text())
-        say(f"wrote {schema}, from which editors complete")
+        say(f"wrote {schema}, which editors use to complete and check it")
 
 
 @app.command("check")

@@ -237,9 +237,9 @@ class LintSettings(Model):
     """Which findings of `nova lint` are wanted; its options count before it."""
 
     select: tuple[RuleCode, ...] = ()
-    """Only these rules, by their codes or the beginnings of them: `WC236`, `WC23`."""
+    """Show only these rules, by their codes or the beginnings of them: `WC236`, `WC23`."""
     ignore: tuple[RuleCode, ...] = ()
-    """Not these rules. Of two that fit a rule, in `select` and `ignore`, the longer counts."""
+    """Do not show these rules. If a rule is in `select` and in `ignore`, the longer code counts."""
 
 
 class Site(Model):
@@ -273,4 +273,4 @@ class Site(Model):
     `full` lets nova-scheduler handle one request at a time as well, which ends the race for cards
     and makes every server of the cloud wait."""
     lint: LintSettings = LintSettings()
-    """Which findings of `nova lint` are wanted."""
+    """Which findings of `nova lint` are shown."""

@@ -97,7 +97,7 @@ def test_trait_that_was_only_begun(cloud: Cloud, traits: Traits, finished: bool)
     if finished:
         finish(connect("test", cloud.api.clouds, timeout=5), cloud.ledger)
     (note,) = cloud.rollback()
-    assert "stays: whether it was created here is not known" in note
+    assert "is left: whether Wholecard created it is not known" in note
     assert (traits.known, cloud.state) == ({TRAIT}, "clean")
 
 

@@ -228,7 +228,7 @@ FOUR = ("0000:41:00", "0000:42:00", "0000:43:00", "0000:44:00")
 @pytest.mark.parametrize(
     ("evidence", "rule", "words"),
     [
-        pytest.param(rtx(*FOUR), "WC341", "Of 16 ways", id="four cards"),
+        pytest.param(rtx(*FOUR), "WC341", "in 16 ways, and only 4 of them", id="four cards"),
         pytest.param(rtx(*FOUR[:1]), "", "", id="one card"),
         pytest.param(rtx(*FOUR, flavor="rtx:1"), "", "", id="the GPU alone"),
         pytest.param(rtx(*FOUR, flavor="rtx:2"), "", "", id="two GPUs"),

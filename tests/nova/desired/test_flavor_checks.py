@@ -44,7 +44,7 @@ def errors(made: Site, facts: Mapping[str, Host] = TAKES) -> list[tuple[str, str
     ("flavor", "key", "words"),
     [
         ({"cards": {"h100": 4}}, "", ""),
-        ({"cards": {"h100": 8}}, "cards.h100", "has 4 h100, 8 are asked for"),
+        ({"cards": {"h100": 8}}, "cards.h100", "has 4 h100, 8 are requested"),
         ({"cards": {"h100": 1}, "ram": 256 << 10}, "", ""),
         ({"cards": {"h100": 1}, "ram": 4 << 20}, "ram", "has 262144 MiB of RAM"),
         ({"cards": {"h100": 1}, "vcpus": 32}, "", ""),
@@ -57,10 +57,10 @@ def errors(made: Site, facts: Mapping[str, Host] = TAKES) -> list[tuple[str, str
         ({"numa_nodes": 2, "cards": {"h100": 4}, "numa_policy": "required"}, "", ""),
         ({"numa_nodes": 1, "cards": {"h100": 3}}, "", ""),
         ({"cards": {"h100": 4}, "extra_specs": {"resources:CUSTOM_PCI_10DE_2330": "1"}},
-         "cards.h100", "5 are asked for"),
+         "cards.h100", "5 are requested"),
         ({"extra_specs": {"hw:pcihole64": "1"}}, "extra_specs.hw:pcihole64", "no extra spec"),
         ({"extra_specs": {"hw:cpu_policy": "Dedicated"}}, "extra_specs.hw:cpu_policy",
-         "none of nova's values"),
+         "not one of nova's values"),
     ],
 )  # fmt: skip
 def test_a_flavor_that_no_host_takes(flavor: Mapping[str, Any], key: str, words: str) -> None:

@@ -210,7 +210,7 @@ SILENT = {
     "more cards than a host has": (
         f"cards: {{h: {CARD % ''}}}\n{HOST}"
         "flavors: {nine: {ram: 65536, vcpus: 16, cards: {h: 9}}}\n",
-        "site.yaml:4:49: flavors.nine: no host can take it, gpu-01 has 8 h, 9 are asked for",
+        "site.yaml:4:49: flavors.nine: no host can take it, gpu-01 has 8 h, 9 are requested",
     ),
     "more RAM than a host has": (
         f"cards: {{h: {CARD % ''}}}\n{HOST}"

@@ -103,8 +103,8 @@ class CreateAggregate(Creation):
         unmarked = half and set(aggregate.metadata) <= {ZONE}
         if unmarked and made is None:
             reason: str | None = (
-                "it has no mark, and whether it was created here is not known; if nobody needs it, "
-                f"openstack aggregate delete {aggregate.id}"
+                "it has no mark, and whether Wholecard created it is not known; if nobody "
+                f"needs it, openstack aggregate delete {aggregate.id}"
             )
         else:
             reason = None if unmarked and aggregate.id == made else why_not_ours(aggregate, made)

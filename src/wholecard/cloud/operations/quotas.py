@@ -207,7 +207,9 @@ class SetLimit(Values):
                 if resource in ours:
                     identity.delete_limit(ids[resource], ignore_missing=True)
                 elif resource in ids:
-                    notes.append(f"limit {resource} of {self.name} stays: it is not wholecard's")
+                    notes.append(
+                        f"limit {resource} of {self.name} is left: Wholecard did not create it"
+                    )
             elif resource in ids:
                 identity.update_limit(ids[resource], resource_limit=int(value))
             else:

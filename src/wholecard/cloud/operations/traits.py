@@ -78,7 +78,7 @@ class CreateTrait(Assignment):
                 if self.look(conn) == self.state_before:
                     return None
             return (
-                f"trait {self.name} stays: whether it was created here is not known; if nobody "
+                f"trait {self.name} is left: whether Wholecard created it is not known; if nobody "
                 f"needs it, openstack trait delete {self.name}"
             )
         return super().undo(conn, step)
@@ -89,7 +89,7 @@ class CreateTrait(Assignment):
         answer = conn.placement.get(self._path, microversion=_VERSION)
         now = answer.headers.get("Last-Modified")
         if since and now and since != now:
-            return f"trait {self.name} stays: it was made anew, at {now}"
+            return f"trait {self.name} is left: it was deleted and created again, at {now}"
         return self.put(conn, state)
 
     def former(self, conn: Connection, step: Step) -> State:

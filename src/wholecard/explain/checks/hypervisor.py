@@ -133,8 +133,8 @@ def _own_drivers(case: HostCase, host: Host) -> str:
     if not bound:
         return ""
     return (
-        f"{bound[0].address} is on {bound[0].driver}: libvirt takes it from there when a server "
-        "starts, which some drivers do not survive"
+        f"{bound[0].address} is on {bound[0].driver}: libvirt unbinds this driver when a "
+        "server starts, and some drivers fail then"
     )
 
 
@@ -156,7 +156,7 @@ def hypervisor(case: HostCase) -> CheckResult:
     if having and name not in having:
         return not_looked(f"the message names a card of {', '.join(having)}")
     if len(hosts) > 1 and having != [name]:
-        return unknown("which host answered so is not known", "--host NAME", refusal.source)
+        return unknown("it is not known which host gave this answer", "--host NAME", refusal.source)
     return _answered(case, refusal.message.strip(), refusal.source)
 
 
@@ -178,8 +178,8 @@ def _answered(case: HostCase, message: str, source: str) -> CheckResult:
         return failed(
             "WC328",
             f"{name} was chosen and refused the server; nova's API does not say why.",
-            "Look into nova-compute's log there. After `Failed to claim: Claim pci failed` check "
-            f"whether the scheduler looks at cards ({PCI_FILTER}); after anything else:\n"
+            "Read nova-compute's log there. If it has `Failed to claim: Claim pci failed`, check "
+            f"that {PCI_FILTER} is enabled; for any other message:\n"
             f"    wholecard --on {name} check",
             source,
         )

@@ -181,7 +181,7 @@ def inventory(case: HostCase) -> CheckResult:
     classes = dict.fromkeys(map(class_of, case.requested.requests))
     again = next((name for name in classes if _asked_again(case, name)), "")
     twice = (
-        f"the flavor asks for {again} by its alias, and again by resources: Placement allocates "
+        f"the flavor requests {again} by its alias, and again by resources: Placement allocates "
         "both, and the server gets those of the alias"
     )
     return ok("enough is free", _source(case), warning=twice if again else "")
@@ -214,7 +214,7 @@ def _asked_twice(case: HostCase, request: PciRequest, free: int) -> CheckResult:
     again = _asked_again(case, class_name)
     return failed(
         "WC312",
-        f"The flavor asks for {request.count} {class_name} by the alias {request.alias} and for "
+        f"The flavor requests {request.count} {class_name} by the alias {request.alias} and "
         f"{again} more by resources:{class_name}; {case.host.name} has {free} left.",
         f"Remove resources:{class_name} from the flavor: nova asks Placement for the alias's "
         "cards itself.",

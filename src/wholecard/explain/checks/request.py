@@ -64,7 +64,7 @@ def _without_alias(request: ServerRequest) -> str:
         for key, value in request.extra_specs.items():
             if pattern.fullmatch(key):
                 return (
-                    f"its servers get no whole card; {key}={value} asks for {device}, which is "
+                    f"its servers get no whole card; {key}={value} requests {device}, which is "
                     "not checked here."
                 )
     return "its servers start without a card."
@@ -228,4 +228,4 @@ def quota(evidence: Evidence) -> CheckResult:
         return failed("WC305", f"nova answered: {refusal.message.strip()}", fix, refusal.source)
     if refusal:
         return ok("nova's message is not about quota", refusal.source)
-    return not_looked("quotas were not looked at")
+    return not_looked("quotas were not checked")

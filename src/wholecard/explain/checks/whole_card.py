@@ -15,7 +15,7 @@ from wholecard.pci import Address
 # Its result passes where nova may choose a whole card, with the rule beside it.
 CARD_IN_PARTS = "WC341"
 _FIX = (
-    "Let the flavor ask for the GPU alone, take the other functions out of device_spec and alias, "
+    "Let the flavor request only the GPU. Remove the other functions from device_spec and alias, "
     "and leave them bound to vfio-pci."
 )
 
@@ -30,7 +30,7 @@ def whole_card(case: HostCase) -> CheckResult:
     if not requested.requests:
         return ALIAS_UNKNOWN
     if requested.count < 2:
-        return ok("one function is asked for")
+        return ok("one function is requested")
     if host.facts is None:
         return unknown("which functions are parts of one card is not known", case.facts_option)
     return _counted(case, _labels(case), host.facts)
@@ -42,7 +42,7 @@ def _counted(case: HostCase, labels: Mapping[Address, tuple[str, ...]], facts: H
     cards = cards_in_parts(facts, labels)
     parts = [card for card in cards if card.beside_gpu or not card.is_one_slot]
     if not parts:
-        return ok("each function asked for is a card of its own", host.facts_source)
+        return ok("each requested function is a card of its own", host.facts_source)
     counts = {request.alias: request.count for request in requested.requests}
     ways, whole = _choices(case, parts, labels, counts)
     if whole == ways:
@@ -51,8 +51,8 @@ def _counted(case: HostCase, labels: Mapping[Address, tuple[str, ...]], facts: H
         says = f"No choice of functions that are free on {host.name} is a whole card."
         return failed(CARD_IN_PARTS, says, _FIX, host.facts_source)
     says = (
-        f"Of {ways} ways to choose the functions on {host.name} only {whole} would be whole cards, "
-        "and nova does not tell them apart: other servers there cannot start then."
+        f"nova can choose the functions on {host.name} in {ways} ways, and only {whole} of them "
+        "are whole cards: after another choice, other servers cannot start on this host."
     )
     return CheckResult("ok", says, (host.facts_source,), CARD_IN_PARTS, _FIX, warning=says)
 

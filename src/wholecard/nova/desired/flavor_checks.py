@@ -150,7 +150,7 @@ def _lacks(site: Site, flavor: SiteFlavor, size: HostSize) -> tuple[Keys, str] |
     """The key of the flavor that is too large for a host, and what the host has."""
     for kind, count in requested_cards(site, flavor).items():
         if size.cards.get(kind, 0) < count:
-            return ("cards", kind), f"has {size.cards.get(kind, 0)} {kind}, {count} are asked for"
+            return ("cards", kind), f"has {size.cards.get(kind, 0)} {kind}, {count} are requested"
     if size.ram_mb is not None and flavor.ram > size.ram_mb:
         return ("ram",), f"has {size.ram_mb} MiB of RAM"
     if size.threads is not None and flavor.vcpus > size.threads:
@@ -208,7 +208,7 @@ def _parts(
             if part and gpus and not set(gpus) & set(flavor.cards):
                 yield Unsupported(
                     ("flavors", name, "cards", part),
-                    f"flavors.{name} asks for {part}, a part of a card, without {gpus[0]}",
+                    f"flavors.{name} requests {part}, a part of a card, without {gpus[0]}",
                     "Its server takes the card's IOMMU group, and no other server can have the "
                     "GPU.",
                     f"Add {gpus[0]}, or remove {part}.",
@@ -234,9 +234,9 @@ def flavor_warnings(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupport
         for kind in twice:
             yield Unsupported(
                 ("flavors", name, "extra_specs"),
-                f"flavors.{name} asks for {kind} by cards and again by resources:",
+                f"flavors.{name} requests {kind} by cards and again by resources:",
                 "Placement allocates both, and the server gets those of cards.",
-                "Remove the line of resources: there.",
+                "Remove resources: from extra_specs.",
             )
         yield from _huge_pages(name, flavor, facts)
     yield from _shared_groups(site, facts)
@@ -282,10 +282,10 @@ def _shared_groups(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupporte
             if names:
                 yield Unsupported(
                     ("flavors", names[0], "cards", kind),
-                    f"flavors.{names[0]} asks for fewer {kind} than share an IOMMU group on {host} "
+                    f"flavors.{names[0]} requests fewer {kind} than share an IOMMU group on {host} "
                     f"({len(group.displays)})",
                     "Once a server has one of them, no other server can have another.",
-                    "Ask for all of them, or put the cards into slots with groups of their own.",
+                    "Request all of them, or put the cards into slots with groups of their own.",
                 )
 
 

@@ -159,7 +159,7 @@ def wrong_available(values: Iterable[str], major: int) -> Iterator[WrongAvailabl
             continue
         if not _PATH.fullmatch(text):
             right = _meant(text, own)
-            reason = "it is no path of one class or function"
+            reason = "it is not the path of one class or function"
         elif text.startswith(_OWN_PACKAGE):
             right = _meant(text, own)
             reason = f"nova {releases.release(str(major))} has nothing of that name"

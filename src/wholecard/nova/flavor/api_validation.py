@@ -73,8 +73,8 @@ def _instead(key: str, rows: list[dict[str, Any]], series: Release) -> str:
     for row in _rows():
         if re.fullmatch(row["key"], key):
             if row["since"] > series.nova:
-                return f"nova has it since {release(str(row['since']))}: leave it out, or upgrade."
-            return f"nova had it before {release(str(row['until']))}: leave it out."
+                return f"nova has it since {release(str(row['since']))}: remove it, or upgrade."
+            return f"nova had it before {release(str(row['until']))}: remove it."
     return "Remove it: nova does not read it."
 
 
@@ -104,12 +104,12 @@ def _wrong_value(row: Mapping[str, Any], value: str) -> str:
         try:
             number = int(value)
         except ValueError:
-            return "no whole number"
+            return "not a whole number"
         is_within = row.get("min", number) <= number <= row.get("max", number)
-        return "" if is_within else "out of bounds"
+        return "" if is_within else "out of range"
     if "pattern" in row:
-        return "" if re.fullmatch(row["pattern"], value) else "not of nova's format"
-    return "" if value in row.get("enum", (value,)) else "none of nova's values"
+        return "" if re.fullmatch(row["pattern"], value) else "not in nova's format"
+    return "" if value in row.get("enum", (value,)) else "not one of nova's values"
 
 
 def _wanted(row: Mapping[str, Any]) -> str:

@@ -283,7 +283,7 @@ def test_a_tag_that_replaces_the_type() -> None:
     found = lint([on(f"[pci]\ndevice_spec = {spec}\nalias = {ALIAS}\n",
                      Facts("g", host(h100("0000:41:00.0"), group=by_slot)))])  # fmt: skip
     assert [(one.finding.rule, one.finding.fix) for one in found] == [
-        ("WC220", "Remove it: the alias asks for the type, by device_type."),
+        ("WC220", "Remove it: the alias requests the type, by device_type."),
         ("WC254", "Remove dev_type from the device_spec."),
     ]
     assert not any(one.edits for one in found)

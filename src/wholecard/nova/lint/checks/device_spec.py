@@ -165,8 +165,8 @@ def _unknown_key(
         # nova/pci/stats.py: a tag of that name overwrites the type that nova sees.
         return entry_diagnostic(
             "WC220", value.at_key(path),
-            f"nova has no key {key!r}: it takes it as a tag, which replaces the devices' own type",
-            "Remove it: the alias asks for the type, by device_type.",
+            f"nova has no key {key!r} and reads it as a tag, which replaces the devices' own type",
+            "Remove it: the alias requests the type, by device_type.",
         )  # fmt: skip
     is_certain = key.lower() in _CERTAIN or _NEAR_KEYS[option].same(key) == right
     return entry_diagnostic(

@@ -229,7 +229,7 @@ def check_dollars(service: Service) -> Iterator[Diagnostic]:
                     "WC208", Spot(entry, offset, len(name) + 1),
                     f"nova replaces ${name} by the option of that name, and no file sets it: if "
                     "nova has no such option either, the service does not start",
-                    f"Write the value, where a template should have put it for ${name}; or $$ for "
+                    f"Write the value that a template should have put for ${name}, or $$ for "
                     "a dollar sign.",
                 )  # fmt: skip
             if not text.unknown and text.text != entry.value.replace("$$", "$"):
