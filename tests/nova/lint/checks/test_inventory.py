@@ -340,4 +340,4 @@ def test_aliases_of_the_api_count_for_a_compute() -> None:
     api = Service(parsed(text, "api.conf"), release("2025.2"), "api")
     (found,) = [one for one in lint([api, compute]) if one.finding.rule == "WC250"]
     assert (found.path, found.roles) == ("compute.conf", ("compute",))
-    assert "the alias rtx-audio asks for them" in found.finding.message
+    assert "the alias rtx-audio requests them" in found.finding.message

@@ -144,7 +144,7 @@ def _in_one_group(given: GivenOnHost, card: CardInParts, function: Function) -> 
 
 def _mixed(given: GivenOnHost, functions: Sequence[Function]) -> Diagnostic:
     aliases, host = given.aliases(functions), given.facts.name
-    by = f" (the alias {listed(aliases)} asks for them)" if aliases else ""
+    by = f" (the alias {listed(aliases)} requests them)" if aliases else ""
     return given.diagnostic(
         functions[0],
         f"gives {_named(functions)} of {host}{by} besides the GPU of the same card, and {host} has "
