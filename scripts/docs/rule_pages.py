@@ -12,14 +12,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from wholecard.core.rules import RULES, Rule
+from wholecard.core.rules import RULES, SUBJECTS, Rule
 
 ROOT = Path(__file__).parents[2]
-# The headings of the table and of the navigation, by how the codes below them begin.
-HEADINGS = {
-    "Host": r"WC1", "nova.conf": r"WC2", "Explain": r"WC3[0-24]", "Cloud": r"WC33",
-    "Guest": r"WC4", "Audit": r"WC5",
-}  # fmt: skip
 _COLUMNS = "| code | rule | severity | `--fix` | since |\n| --- | --- | --- | --- | --- |\n"
 
 
@@ -38,7 +33,7 @@ def table(heading: str) -> str:
     rows = [
         f"| [{rule.code}](../rules/{rule.code}.md) | {rule.title} | {rule.severity_text} "
         f"| {'yes' if rule.fixable else ''} | {rule.since} |\n"
-        for rule in _below(heading)
+        for rule in SUBJECTS[heading]
     ]
     return _COLUMNS + "".join(rows)
 
@@ -52,7 +47,7 @@ def files() -> dict[Path, str]:
         texts[page] = f"{page_head(rule)}{mark.lstrip()}{body}"
     reference, navigation = ROOT / "docs/reference/rules.md", ROOT / "mkdocs.yml"
     texts[reference], texts[navigation] = reference.read_text(), navigation.read_text()
-    for heading in HEADINGS:
+    for heading in SUBJECTS:
         texts[reference] = re.sub(
             rf"(?<=\n## {re.escape(heading)}\n)(.*?\n)\| code \|.*?(?=\n\n|\Z)",
             partial(_with_table, heading),
@@ -60,7 +55,7 @@ def files() -> dict[Path, str]:
         )  # fmt: skip
         texts[navigation] = re.sub(
             rf"(?<=\n          - {re.escape(heading)}:\n)(?: +- rules/WC\d+\.md\n)+",
-            "".join(f"              - rules/{rule.code}.md\n" for rule in _below(heading)),
+            "".join(f"              - rules/{rule.code}.md\n" for rule in SUBJECTS[heading]),
             texts[navigation],
         )
     return texts
@@ -68,10 +63,6 @@ def files() -> dict[Path, str]:
 
 def _with_table(heading: str, match: re.Match[str]) -> str:
     return match[1] + table(heading).rstrip("\n")
-
-
-def _below(heading: str) -> list[Rule]:
-    return [rule for rule in RULES.values() if re.match(HEADINGS[heading], rule.code)]
 
 
 def main(check: bool) -> int:
