@@ -79,18 +79,25 @@ def find_cards(functions: Iterable[Function], groups: Iterable[IommuGroup]) -> t
     A VF is not a card: it is a part of its PF's. Bridges never belong to one.
     """
     endpoints = [each for each in functions if each.physfn is None and not each.is_bridge]
+    with_gpu = [
+        [*slot, *behind_own_switch(slot, endpoints)]
+        for slot in _slots(endpoints)
+        if any(function.is_display for function in slot)
+    ]
+    shared = _groups_by_address(groups, {f.address for members in with_gpu for f in members})
+    return tuple(_card(tuple(members), shared) for members in with_gpu)
+
+
+def _slots(endpoints: Iterable[Function]) -> list[list[Function]]:
+    """The functions of each slot, slots and functions in the order of their addresses."""
     slots: dict[tuple[int, int, int], list[Function]] = {}
     for function in endpoints:
         address = function.address
         slots.setdefault((address.domain, address.bus, address.slot), []).append(function)
-    with_gpu = [
+    return [
         sorted(slots[slot], key=lambda function: function.address.function)
         for slot in sorted(slots)
-        if any(function.is_display for function in slots[slot])
     ]
-    with_gpu = [[*members, *behind_own_switch(members, endpoints)] for members in with_gpu]
-    shared = _groups_by_address(groups, {f.address for members in with_gpu for f in members})
-    return tuple(_card(tuple(members), shared) for members in with_gpu)
 
 
 def _groups_by_address(
@@ -107,6 +114,13 @@ def _groups_by_address(
 def _card(candidates: tuple[Function, ...], shared: dict[Address, list[IommuGroup]]) -> Card:
     kept = tuple(each for each in candidates if serves_host(each, candidates, shared))
     functions = tuple(each for each in candidates if each not in kept) if kept else candidates
+    return Card(functions, _companions(functions, shared), kept)
+
+
+def _companions(
+    functions: tuple[Function, ...], shared: dict[Address, list[IommuGroup]]
+) -> tuple[Function, ...]:
+    """The endpoints that share an IOMMU group with a card's functions, by address."""
     own = {function.address for function in functions}
     companions = {
         endpoint.address: endpoint
@@ -115,4 +129,4 @@ def _card(candidates: tuple[Function, ...], shared: dict[Address, list[IommuGrou
         for endpoint in group.endpoints
         if endpoint.address not in own
     }
-    return Card(functions, tuple(companions[address] for address in sorted(companions)), kept)
+    return tuple(companions[address] for address in sorted(companions))

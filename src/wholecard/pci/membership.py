@@ -60,18 +60,25 @@ def behind_own_switch(slot: Sequence[Function], endpoints: Iterable[Function]) -
     maker, as near to the upstream port as the GPU, is the card's. Intel alone builds cards so.
     """
     gpu = next(function for function in slot if function.is_display)
+    below = [each for each in _behind_switch_of(gpu, endpoints) if each not in slot]
+    if any(function.is_display for function in below):
+        return []
+    own = [function for function in below if _is_audio_of(gpu, function)]
+    return sorted(own, key=lambda function: function.address)
+
+
+def _behind_switch_of(gpu: Function, endpoints: Iterable[Function]) -> list[Function]:
+    """All endpoints behind the switch that the GPU is behind, if its maker builds such cards."""
     # [root port, ..., upstream port, downstream port], then the GPU.
     if gpu.vendor != "8086" or len(gpu.parents) < 3:
         return []
-    upstream = gpu.parents[-2]
-    below = [each for each in endpoints if upstream in each.parents and each not in slot]
-    if any(function.is_display for function in below):
-        return []
-    own = [
-        each
-        for each in below
-        if each.vendor == gpu.vendor
-        and each.class_code.startswith(_MULTIMEDIA)
-        and len(each.parents) == len(gpu.parents)
-    ]
-    return sorted(own, key=lambda function: function.address)
+    return [endpoint for endpoint in endpoints if gpu.parents[-2] in endpoint.parents]
+
+
+def _is_audio_of(gpu: Function, function: Function) -> bool:
+    """Whether a function behind the GPU's switch is audio of its maker, as near to the port."""
+    return (
+        function.vendor == gpu.vendor
+        and function.class_code.startswith(_MULTIMEDIA)
+        and len(function.parents) == len(gpu.parents)
+    )
