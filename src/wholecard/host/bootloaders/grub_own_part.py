@@ -60,15 +60,19 @@ def change_in_place(state: BootState, kernel_args: KernelArgs) -> tuple[FileText
         files = [changed.get(file.path, file) for file in others]
     else:
         text = _text(others, kernel_args)
-        block = f"{HEAD_LINE}{text}{_END_LINE}" if text else ""
-        files = [
-            FileText(file.path, _with_line_end(file.text or "") + block, file.mode)
-            if file.path == GRUB and block
-            else file
-            for file in others
-        ]
+        files = [_with_block(file, text) for file in others]
     present = {file.path: file for file in state.settings.grub}
     return tuple(file for file in files if file != present[file.path])
+
+
+def _with_block(file: FileText, text: str) -> FileText:
+    """/etc/default/grub with Wholecard's block of shell at its end; other files as they are."""
+    if file.path != GRUB or not text:
+        return file
+    former = file.text or ""
+    if former and not former.endswith("\n"):
+        former += "\n"
+    return FileText(file.path, f"{former}{HEAD_LINE}{text}{_END_LINE}", file.mode)
 
 
 def shell_text(state: BootState, kernel_args: KernelArgs) -> str:
@@ -85,14 +89,19 @@ def configured_command_line(state: BootState) -> str | None:
         return None
     blocks = [_BLOCK.search(file.text or "") for file in state.settings.grub if file.path == GRUB]
     own = (part.text or "") + "".join(block[0] for block in blocks if block)
+    return " ".join(command_line.for_kernel(_after_own_shell(own, present)))
+
+
+def _after_own_shell(own: str, present: Sequence[str]) -> list[str]:
+    """The words that are set once Wholecard's shell `own` has changed the words `present`."""
     unwanted = {word for line in _WITHOUT.findall(own) for word in line.split()}
-    present = [word for word in present if word not in unwanted]
+    kept = [word for word in present if word not in unwanted]
     added = _ADDED.search(own)
-    if added and added["first"]:
-        present = [*command_line.words(added["first"]), *present]
-    elif added:
-        present += command_line.words(added["last"])
-    return " ".join(command_line.for_kernel(present))
+    if not added:
+        return kept
+    if added["first"]:
+        return [*command_line.words(added["first"]), *kept]
+    return [*kept, *command_line.words(added["last"])]
 
 
 def _others(state: BootState) -> tuple[list[FileText], FileText]:
@@ -110,11 +119,7 @@ def _text(others: Sequence[FileText], kernel_args: KernelArgs) -> str:
     present = set_words(others)
     if present is None:
         whole = "\n".join(file.text or "" for file in others)
-        unwanted = [
-            pattern
-            for pattern in command_line.contrary_patterns(kernel_args)
-            if re.search(rf"(?<![\w.-]){re.escape(pattern.rstrip('*'))}", whole)
-        ]
+        unwanted = _contrary_in(whole, kernel_args)
         added = command_line.missing([], kernel_args)
         ends = bool(_END_WORD.search(whole))
     else:
@@ -133,6 +138,15 @@ def _text(others: Sequence[FileText], kernel_args: KernelArgs) -> str:
     return "".join(lines)
 
 
+def _contrary_in(shell: str, kernel_args: KernelArgs) -> list[str]:
+    """The patterns of unwanted arguments that shell, whose value is not known, may set."""
+    return [
+        pattern
+        for pattern in command_line.contrary_patterns(kernel_args)
+        if re.search(rf"(?<![\w.-]){re.escape(pattern.rstrip('*'))}", shell)
+    ]
+
+
 def _filter(name: str, unwanted: Sequence[str]) -> str:
     """An assignment that takes whole words out of a variable."""
     patterns = (re.sub(r"[][\\.^$/]", r"\\\g<0>", word).replace("*", "[^ ]*") for word in unwanted)
@@ -140,7 +154,3 @@ def _filter(name: str, unwanted: Sequence[str]) -> str:
     expressions += ["s/^ *//", "s/ *$//"]
     script = " ".join(f"-e {shlex.quote(expression)}" for expression in expressions)
     return f'{name}="$(printf " %s \\n" "${name}" | sed {script})"\n'
-
-
-def _with_line_end(text: str) -> str:
-    return text if not text or text.endswith("\n") else f"{text}\n"
