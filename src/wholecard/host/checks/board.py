@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wholecard.core import Finding, Severity
 from wholecard.host.desired_state import DesiredState
@@ -16,20 +16,27 @@ def check_nvswitches(
 ) -> list[Finding]:
     """WC180: GPUs of a board with NVSwitches, which need a fabric manager somewhere."""
     switches = nvswitches(host.functions)
-    on_board = [card for card in cards if is_on_nvlink_board(card.gpu[0], switches)]
+    on_board = _count_on_board(cards, switches)
     if not on_board:
         return []
-    every = [card for card in host.cards if is_on_nvlink_board(card.gpu[0], switches)]
+    every = _count_on_board(host.cards, switches)
     given = set(desired.companions) if desired else set()
     left = [str(switch.address) for switch in switches if str(switch.address) not in given]
-    count = f"{len(on_board)} of the {len(every)} GPUs of a board with NVSwitches"
-    if switches and not left and len(on_board) == len(every):
+    count = f"{on_board} of the {every} GPUs of a board with NVSwitches"
+    if switches and not left and on_board == every:
         return [_whole(count, len(switches))]
-    if not switches:
-        stays = "the switches, which are no PCI devices here,"
-    else:
-        stays = f"switches ({', '.join(left)})" if left else "the other GPUs"
-    return [_in_part(count, stays, switches)]
+    return [_in_part(count, _staying_text(left, bool(switches)), switches)]
+
+
+def _count_on_board(cards: Iterable[Card], switches: tuple[Function, ...]) -> int:
+    return sum(is_on_nvlink_board(card.gpu[0], switches) for card in cards)
+
+
+def _staying_text(left: Sequence[str], has_switches: bool) -> str:
+    """What of the board the host keeps: `left` are the switches that are not selected."""
+    if not has_switches:
+        return "the switches, which are no PCI devices here,"
+    return f"switches ({', '.join(left)})" if left else "the other GPUs"
 
 
 def _whole(count: str, switches: int) -> Finding:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
 from wholecard.host.checks.iommu_group import given_addresses
+from wholecard.host.config_files import Settings
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.module_aliases import module_name
@@ -100,16 +101,21 @@ def _options(host: Host) -> Iterator[tuple[str, str, str]]:
     ]
     for source, line in lines:
         yield from ((source, name, value) for name, value in kernel_arguments(line))
-    for module in ("vfio_pci", "pci_stub"):
-        for path, name, value in module_options(host.settings, module):
-            yield path, f"{module}.{name}", value
-        for path, name, value in listed_options(host.settings, module):
-            if path == _PASSED_ON:
-                yield path, f"{module}.{name}", value
+    yield from _file_options(host.settings)
     for path, module, command in install_lines(host.settings):
         for word in command.split():
             if word.startswith("ids="):
                 yield path, f"{module}.ids", word[len("ids=") :]
+
+
+def _file_options(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """The same for the options in modprobe.d and in initramfs-tools' list of modules."""
+    for module in ("vfio_pci", "pci_stub"):
+        for path, name, value in module_options(settings, module):
+            yield path, f"{module}.{name}", value
+        for path, name, value in listed_options(settings, module):
+            if path == _PASSED_ON:
+                yield path, f"{module}.{name}", value
 
 
 def check_identical(host: Host, cards: Iterable[Card]) -> list[Finding]:

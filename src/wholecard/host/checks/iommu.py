@@ -164,13 +164,7 @@ def check_iommu_arguments(host: Host) -> list[Finding]:
     if host.iommu.kind not in _MAKERS:
         return []
     maker, own = _MAKERS[host.iommu.kind]
-    idle = []
-    for name, value in kernel_arguments(host.boot.command_line):
-        values = {part for part in value.split(",") if part}
-        is_x86s = name in _VALUES or (name == "iommu" and not host.cpu.is_x86)
-        unknown = values - _VALUES.get(name, frozenset())
-        if is_x86s and (name != own or (unknown and unknown == values)):
-            idle.append(f"{name}={value}")
+    idle = [*_idle_arguments(host, own)]
     if not idle:
         return []
     return [
@@ -183,6 +177,16 @@ def check_iommu_arguments(host: Host) -> list[Finding]:
             f"it is {'iommu=pt' if host.cpu.is_x86 else 'iommu.passthrough=1'}.",
         )
     ]
+
+
+def _idle_arguments(host: Host, own: str) -> Iterator[str]:
+    """The IOMMU arguments without effect on this host; `own` is the argument of its maker."""
+    for name, value in kernel_arguments(host.boot.command_line):
+        values = {part for part in value.split(",") if part}
+        is_x86s = name in _VALUES or (name == "iommu" and not host.cpu.is_x86)
+        unknown = values - _VALUES.get(name, frozenset())
+        if is_x86s and (name != own or (unknown and unknown == values)):
+            yield f"{name}={value}"
 
 
 def check_unsafe_interrupts(host: Host) -> list[Finding]:

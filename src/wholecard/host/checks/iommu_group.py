@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.core.units import counted
@@ -25,19 +25,26 @@ def check_drivers(
     findings = [_gone(text) for text, function in beside.items() if function is None]
     if cards and _is_untouched(cards, beside.values()):
         return [*findings, _nothing_bound(host, cards)]
-    findings += [
-        driver_finding(function)
-        for card in cards
-        for function in card.functions
-        if not is_same_driver(function.driver, function.guest_driver)
-    ]
     parked = desired.parked if desired else ()
+    return [*findings, *_card_drivers(cards), *_beside_drivers(beside, parked, cards)]
+
+
+def _card_drivers(cards: Iterable[Card]) -> Iterator[Finding]:
+    for card in cards:
+        for function in card.functions:
+            if not is_same_driver(function.driver, function.guest_driver):
+                yield driver_finding(function)
+
+
+def _beside_drivers(
+    beside: Mapping[str, Function | None], parked: Sequence[str], cards: Iterable[Card]
+) -> Iterator[Finding]:
+    """WC103 for companions and parked functions, by the addresses that the desired state names."""
     for text, function in beside.items():
         if function is not None:
             driver = PCI_STUB if text in parked else function.guest_driver
             if not is_same_driver(function.driver, driver):
-                findings.append(_beside_finding(function, driver, cards))
-    return findings
+                yield _beside_finding(function, driver, cards)
 
 
 def _is_untouched(cards: Iterable[Card], beside: Iterable[Function | None]) -> bool:

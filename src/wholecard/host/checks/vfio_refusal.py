@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from wholecard.core import Finding, Severity
 from wholecard.host.checks.iommu_group import given_addresses
@@ -77,17 +77,24 @@ def check_groupless(
     """WC161: the IOMMU is on, and a function to give is in no group."""
     given = set(given_addresses(cards, desired))
     functions = [function for function in host.functions if str(function.address) in given]
-    if not host.iommu.on or host.groups_predicted:
-        # Then one case is known: the processor's GPU, which the next boot leaves out.
-        line = host.boot.next_command_line or host.boot.command_line
-        return [_groupless(host, f) for f in functions if _is_intel_gpu(f) and _leaves_out(line)]
+    groups_are_real = host.iommu.on and not host.groups_predicted
+    groupless = _without_group(host, functions) if groups_are_real else _left_out(host, functions)
+    return [_groupless(host, function) for function in groupless]
+
+
+def _without_group(host: Host, functions: Iterable[Function]) -> Iterator[Function]:
+    """The functions in none of the groups that the kernel shows."""
     grouped = {function.address for group in host.groups for function in group.functions}
-    # Without any group and any link of the function nothing was read of groups at all.
-    return [
-        _groupless(host, function)
-        for function in functions
-        if function.address not in grouped and (host.groups or function.path)
-    ]
+    for function in functions:
+        # Without any group and any link of the function nothing was read of groups at all.
+        if function.address not in grouped and (host.groups or function.path):
+            yield function
+
+
+def _left_out(host: Host, functions: Iterable[Function]) -> list[Function]:
+    """Before the IOMMU is on one case is known: the processor's GPU, if an argument excludes it."""
+    line = host.boot.next_command_line or host.boot.command_line
+    return [f for f in functions if _is_intel_gpu(f) and _leaves_out(line)]
 
 
 def _groupless(host: Host, function: Function) -> Finding:
@@ -155,14 +162,7 @@ def check_loadable(
     host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
     """WC163: something keeps modprobe or the kernel from loading a module that a binding needs."""
-    given = set(given_addresses(cards, desired))
-    drivers = {f.guest_driver for f in host.functions if str(f.address) in given}
-    if desired and desired.parked:
-        drivers.add(PCI_STUB)
-    needed = {"vfio", "vfio_pci_core", *container_modules(host), *map(module_of, drivers)}
-    if not drivers:
-        return []
-    needed -= {*host.boot.builtin}
+    needed = _needed_modules(host, set(given_addresses(cards, desired)), desired)
     findings = [
         _replaced(path, module, command)
         for path, module, command in install_lines(host.settings)
@@ -174,6 +174,17 @@ def check_loadable(
         if name == "module_blacklist" and named:
             findings.append(_forbidden(", ".join(sorted(named))))
     return findings
+
+
+def _needed_modules(host: Host, given: set[str], desired: DesiredState | None) -> set[str]:
+    """The modules that must be loaded to bind what is selected; none if nothing is."""
+    drivers = {f.guest_driver for f in host.functions if str(f.address) in given}
+    if desired and desired.parked:
+        drivers.add(PCI_STUB)
+    if not drivers:
+        return set()
+    modules = {"vfio", "vfio_pci_core", *container_modules(host), *map(module_of, drivers)}
+    return modules - {*host.boot.builtin}
 
 
 def _replaced(path: str, module: str, command: str) -> Finding:
