@@ -169,19 +169,30 @@ def _read_foreign(root: Root) -> Iterator[FileText]:
     """Other people's module settings, as far as they can be read; never raises for one of them."""
     for pattern in (*FOREIGN, *FOREIGN_SCRIPTS):
         for path in _matching(root, pattern):
-            source = _source(root, path)
-            if path in OURS or os.path.islink(source) or not os.path.isfile(source):
-                continue
-            try:
-                entry = _file_text(source, path, _FOREIGN_LIMIT)
-            except (OSError, WholecardError):
-                continue
-            if pattern in FOREIGN:
+            entry = None if path in OURS else _foreign_file(root, path)
+            if entry is not None and pattern in FOREIGN_SCRIPTS:
+                entry = _new_id_lines(entry)
+            if entry is not None:
                 yield entry
-                continue
-            lines = [line for line in (entry.text or "").splitlines() if _NEW_ID in line]
-            if lines:
-                yield FileText(path, "".join(f"{line}\n" for line in lines), entry.mode)
+
+
+def _foreign_file(root: Root, path: str) -> FileText | None:
+    """A plain file of somebody else's; None for a link, and for what cannot be read."""
+    source = _source(root, path)
+    if os.path.islink(source) or not os.path.isfile(source):
+        return None
+    try:
+        return _file_text(source, path, _FOREIGN_LIMIT)
+    except (OSError, WholecardError):
+        return None
+
+
+def _new_id_lines(script: FileText) -> FileText | None:
+    """A script's lines that name `new_id`, which are all that is read of it; None without any."""
+    lines = [line for line in (script.text or "").splitlines() if _NEW_ID in line]
+    if not lines:
+        return None
+    return FileText(script.path, "".join(f"{line}\n" for line in lines), script.mode)
 
 
 def _source(root: Root, path: str) -> str:

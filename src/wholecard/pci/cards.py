@@ -55,6 +55,21 @@ class Card:
         return any(function.boot_vga for function in self.functions)
 
     @property
+    def bar_bytes(self) -> int:
+        """The memory that the BARs of all its functions need together."""
+        return sum(size for function in self.functions for size in function.bars)
+
+    @property
+    def serial(self) -> str:
+        """The serial number that one of its functions has; empty if none is known."""
+        return next((function.serial for function in self.functions if function.serial), "")
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants of vfio-pci that this kernel has for its functions, without repetition."""
+        return tuple(dict.fromkeys(f.variant for f in self.functions if f.variant))
+
+    @property
     def title(self) -> str:
         """Slot and the GPU's name or ids, by which a person recognises the card."""
         gpu = self.gpu[0]

@@ -118,17 +118,14 @@ def _prefix(card: Card, function: Function) -> str:
 def _notes(host: Host, card: Card) -> list[str]:
     """What is worth knowing of the whole card."""
     node = card.functions[0].numa_node
-    memory = sum(size for function in card.functions for size in function.bars)
-    serial = next((function.serial for function in card.functions if function.serial), "")
     # Of a predicted group it is not known yet whether it will be viable.
     groups = () if host.groups_predicted else host.groups_of(card)
-    variants = dict.fromkeys(f.variant for f in card.functions if f.variant)
     notes = [
-        (variants, f"for guests {', '.join(variants)}"),
+        (card.variants, f"for guests {', '.join(card.variants)}"),
         (card.boot_display, "boot display"),
         (node is not None, f"NUMA node {node}"),
-        (memory, f"BARs {size_text(memory)}"),
-        (serial, f"serial {serial}"),
+        (card.bar_bytes, f"BARs {size_text(card.bar_bytes)}"),
+        (card.serial, f"serial {card.serial}"),
         *((not group.viable, f"{group.name} not viable") for group in groups),
         *((group.is_direct, f"{group.name} mapped one to one") for group in groups),
     ]

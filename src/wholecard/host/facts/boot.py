@@ -91,9 +91,7 @@ def find_image_kind(root: Root, running: str) -> str:
     `/etc` can be written. `running` is the kernel's command line. Source: ostree(1),
     ostree-prepare-root(1); rpm-ostree(1); bootc(8); transactional-update(8).
     """
-    if has_any(root, "run/ostree-booted") or any(
-        word.startswith("ostree=") for word in running.split()
-    ):
+    if _is_ostree(root, running):
         tools = [tool for tool in ("rpm-ostree", "bootc") if has_any(root, f"usr/bin/{tool}")]
         return tools[0] if tools else "ostree"
     read_only = _read_only_mounts(root)
@@ -101,6 +99,11 @@ def find_image_kind(root: Root, running: str) -> str:
         return "read-only /usr" if "/usr" in read_only else ""
     tools = [f"usr/{folder}/transactional-update" for folder in ("sbin", "bin")]
     return "transactional-update" if has_any(root, *tools) else "read-only"
+
+
+def _is_ostree(root: Root, running: str) -> bool:
+    words = running.split()
+    return has_any(root, "run/ostree-booted") or any(word.startswith("ostree=") for word in words)
 
 
 def _read_only_mounts(root: Root) -> set[str]:

@@ -17,7 +17,7 @@ from wholecard.pci.address import parse_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from wholecard.core.small_files import Root
 
@@ -52,15 +52,24 @@ def kept_disks(root: Root) -> Iterator[KernelUse]:
 
 def _kept(root: Root, disk: str, parts: list[str], pools: tuple[str, ...]) -> tuple[str, list[str]]:
     """`disk` or `data`, and why, of a disk with these partitions."""
-    names = (disk, *parts)
-    content = [_content(root, name) for name in names]
-    uses = [_held(root, name) for name in names]
-    uses += [_used(disk, kind, label, pools) for kind, label in content]
-    known = [kind for kind, _ in content if kind]
-    if not any(uses) and parts and pools and not known:
-        uses = [f"{disk} has partitions, which may be those of ZFS ({', '.join(pools)})"]
-    uses = [use for use in uses if use]
-    return ("disk", uses) if uses else ("data", _data(disk, parts, known))
+    content = {name: _content(root, name) for name in (disk, *parts)}
+    uses = _certain_uses(root, disk, content, pools)
+    if uses:
+        return "disk", uses
+    known = [kind for kind, _ in content.values() if kind]
+    if parts and pools and not known:
+        zfs = f"{disk} has partitions, which may be those of ZFS ({', '.join(pools)})"
+        return "disk", [zfs]
+    return "data", _data(disk, parts, known)
+
+
+def _certain_uses(
+    root: Root, disk: str, content: Mapping[str, tuple[str, str]], pools: tuple[str, ...]
+) -> list[str]:
+    """The holders of a disk and its partitions, then the pools and services that they are in."""
+    uses = [_held(root, name) for name in content]
+    uses += [_used(disk, kind, label, pools) for kind, label in content.values()]
+    return [use for use in uses if use]
 
 
 def _disks(root: Root) -> dict[str, list[str]]:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wholecard.core.small_files import Root
+    from wholecard.host.bootloaders.registry import BootLoader
     from wholecard.host.config_files import Settings
     from wholecard.host.facts.kernel_log import Record
     from wholecard.host.facts.module_aliases import Modules
@@ -144,14 +145,11 @@ def _with_serials(
                 continue
             if serial:
                 serials[function.address] = serial
-    if serials:
-        functions = tuple(
-            replace(function, serial=serials[function.address])
-            if function.address in serials
-            else function
-            for function in functions
-        )
-    return functions, tuple(unread)
+    return tuple(_with_serial(f, serials.get(f.address)) for f in functions), tuple(unread)
+
+
+def _with_serial(function: Function, serial: str | None) -> Function:
+    return replace(function, serial=serial) if serial else function
 
 
 def _iommu(root: Root, on: bool, log: tuple[Record, ...] | None) -> Iommu:
@@ -197,11 +195,6 @@ def _boot(
     builtin: frozenset[str],
     modules: Modules | None,
 ) -> Boot:
-    asked = {*_VFIO_MODULES, *_OPTIONAL}
-    for function in functions:
-        asked.update(function.modules)
-        if function.driver:
-            asked.add(function.driver_module or module_name(function.driver))
     distribution, like = read_distribution(root)
     loaders, tools = find_loaders(root, settings), find_initramfs_tools(root)
     running = read_text(under(root, "proc/cmdline"))
@@ -209,20 +202,16 @@ def _boot(
     firmware = read_firmware(root)
     menu = find_grub_menu(root, firmware)
     state = BootState(settings, running, menu=menu, distribution=f"{distribution} {like}")
-    next_line = loader.next_command_line(state) if loader else None
-    menus = {"grub": "/boot/grub/grub.cfg", "grub2": menu}
-    if next_line is None and loader is not None and loader.name in menus:
-        next_line = menu_command_line(root, menus[loader.name])
     return Boot(
         release=release,
         command_line=running,
         boot_id=read_boot_id(root),
         loader=loader.name if loader else None,
         initramfs=tools[0] if tools else None,
-        builtin=tuple(sorted(asked & builtin)),
+        builtin=tuple(sorted(_relevant_modules(functions) & builtin)),
         missing=_present(modules, _VFIO_MODULES, is_there=False) or (),
         optional=_present(modules, _OPTIONAL, is_there=True),
-        next_command_line=next_line,
+        next_command_line=_next_command_line(root, loader, state) if loader else None,
         firmware=firmware,
         secure_boot=read_secure_boot(root),
         distribution=distribution,
@@ -238,6 +227,25 @@ def _boot(
         unsupported_tools=find_unsupported_tools(root),
         unsupported_loaders=find_unsupported_loaders(root),
     )
+
+
+def _relevant_modules(functions: Iterable[Function]) -> set[str]:
+    """The modules of VFIO, of the functions' drivers, and those that would bind them."""
+    modules = {*_VFIO_MODULES, *_OPTIONAL}
+    for function in functions:
+        modules.update(function.modules)
+        if function.driver:
+            modules.add(function.driver_module or module_name(function.driver))
+    return modules
+
+
+def _next_command_line(root: Root, loader: BootLoader, state: BootState) -> str | None:
+    """The next boot's by the loader's settings, or else by GRUB's menu; None if neither says it."""
+    menus = {"grub": "/boot/grub/grub.cfg", "grub2": state.menu}
+    line = loader.next_command_line(state)
+    if line is None and loader.name in menus:
+        return menu_command_line(root, menus[loader.name])
+    return line
 
 
 def _present(

@@ -118,7 +118,11 @@ class _Collection:
         for pattern in paths.NAMES:
             for path in self._matching(pattern):
                 self._name(path)
-        self._texts()
+        self._settings()
+        self._log()
+        self._disk_contents()
+        self._menus()
+        self._root_line()
         return self._leaves
 
     def _matching(self, pattern: str) -> list[str]:
@@ -156,20 +160,28 @@ class _Collection:
                 packed = b"\x90" + len(value).to_bytes(2, "little") + value + b"\x78"
                 self._leaves[path] = (packed, 0o600)
 
-    def _texts(self) -> None:
+    def _settings(self) -> None:
         settings = read_settings(self._root)
         for entry in (*settings.files, *settings.foreign):
             if entry.text is not None:
                 data = entry.text.encode("utf-8", "surrogateescape")
                 self._leaves[entry.path.lstrip("/")] = (redacted(data), entry.mode)
+
+    def _log(self) -> None:
         log = read_log_text(self._root)
         if log is not None:
             self._leaves[LOG] = (redacted(log.encode()), 0o600)
+
+    def _disk_contents(self) -> None:
+        """Of udev's database only what is on a disk."""
         for path in self._matching(f"{UDEV}/b*"):
             lines = read_text(under(self._root, path)).splitlines()
             kept = [line for line in lines if line.startswith(UDEV_NAMES)]
             if kept:
                 self._leaves[path] = ("\n".join(kept).encode(), 0o644)
+
+    def _menus(self) -> None:
+        """Of a boot loader's menu only the lines that load a kernel."""
         for path in paths.MENUS:
             for menu in self._matching(path):
                 real = self._real_path(menu)
@@ -177,6 +189,9 @@ class _Collection:
                     # Passwords of the menu are elsewhere in it.
                     loading = kernel_lines(read_bytes(self._at(real)) or b"")
                     self._leaves[real] = (redacted(b"\n".join(loading)), 0o600)
+
+    def _root_line(self) -> None:
+        """Of fstab only the line of the root file system."""
         fstab = read_text(under(self._root, "etc/fstab")).splitlines()
         lines = [line for line in fstab if line.split()[1:2] == ["/"]]
         if lines:
