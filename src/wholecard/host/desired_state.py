@@ -86,14 +86,18 @@ class DesiredState:
                 values[key] = readers[key](key, value)
             elif key != "schema":
                 raise _unknown_key(str(key), readers)
-        strangers = [name for name in values.get("blacklist", ()) if not _MODULE.fullmatch(name)]
-        if strangers:
-            raise UsageError(
-                f"blacklist: {strangers[0][:80]!r} is not the name of a kernel module",
-                resolution="Write names as lsmod prints them: nouveau",
-            )
+        _refuse_strange_modules(values.get("blacklist", ()))
         values["hugepages"] = tuple(HugePages.parse(text) for text in values.get("hugepages", ()))
         return cls(**values)
+
+
+def _refuse_strange_modules(blacklist: Iterable[str]) -> None:
+    for name in blacklist:
+        if not _MODULE.fullmatch(name):
+            raise UsageError(
+                f"blacklist: {name[:80]!r} is not the name of a kernel module",
+                resolution="Write names as lsmod prints them: nouveau",
+            )
 
 
 def read_desired_state(path: Path) -> DesiredState:

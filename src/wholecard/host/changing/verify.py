@@ -14,7 +14,7 @@ from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.kernel_log import Record
 from wholecard.host.initramfs.claim_script import CLAIMED, PARKED, Claim
-from wholecard.pci import Address, Function, slot_path
+from wholecard.pci import Address, Card, Function, slot_path
 from wholecard.pci.vfio_drivers import is_same_driver
 
 _REBUILD = (
@@ -105,10 +105,7 @@ def _groups(
     host: Host, applied: AppliedHostPlan, planned: list[Claim], functions: list[Function]
 ) -> list[Finding]:
     """What is wrong with the groups of the cards that were applied, wherever they are now."""
-    slot_of = {claim: Address.parse(claim.address).slot_key for claim in planned}
-    card_paths = {claim.path for claim in planned if slot_of[claim] in applied.cards}
-    at_paths = [each.address for each in functions if slot_path(each) in card_paths]
-    cards = tuple(card for card in host.cards if any(card.has(address) for address in at_paths))
+    cards = _applied_cards(host, applied, planned, functions)
     slots = {card.slot for card in cards}
     # What was planned besides the cards is checked too, where it is now.
     addresses = tuple(str(function.address) for function in functions)
@@ -119,6 +116,16 @@ def _groups(
         *check_direct(host, cards, desired),
         *check_groupless(host, cards, desired),
     ]
+
+
+def _applied_cards(
+    host: Host, applied: AppliedHostPlan, planned: list[Claim], functions: list[Function]
+) -> tuple[Card, ...]:
+    """The cards that are now at the paths of those that were applied, whatever their addresses."""
+    slot_of = {claim: Address.parse(claim.address).slot_key for claim in planned}
+    card_paths = {claim.path for claim in planned if slot_of[claim] in applied.cards}
+    at_paths = [each.address for each in functions if slot_path(each) in card_paths]
+    return tuple(card for card in host.cards if any(card.has(address) for address in at_paths))
 
 
 def _claims(log: Iterable[Record]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -170,11 +170,7 @@ class RunTool(HostOperation):
         """Put the outputs back; where others changed them, rebuild them from the former files."""
         former = context.backup.targets.get(step.number, ())
         if not step.late:
-            for path in sorted({*former, *self.targets(context.root)}):
-                # A copy that is another since is of an image which somebody else made.
-                others = step.done is not None and self._is_copy(path)
-                if not others or self._is_ours(context, path, step.done or {}):
-                    context.backup.put_back(context.root, path)
+            self._put_outputs_back(context, step, former)
             return None
         untouched = [
             path for path in former if step.done is None or self._is_ours(context, path, step.done)
@@ -184,6 +180,13 @@ class RunTool(HostOperation):
         for path in untouched:
             context.backup.put_back(context.root, path)
         return f"{step.action.subject} ran again, because its outputs have changed since"
+
+    def _put_outputs_back(self, context: HostContext, step: Step, former: Iterable[str]) -> None:
+        for path in sorted({*former, *self.targets(context.root)}):
+            # A copy that has changed since is of an image which somebody else made.
+            others = step.done is not None and self._is_copy(path)
+            if not others or self._is_ours(context, path, step.done or {}):
+                context.backup.put_back(context.root, path)
 
     def _is_ours(self, context: HostContext, path: str, done: Mapping[str, Any]) -> bool:
         """Whether an output is as the tool left it, or as an interrupted rollback put it back."""

@@ -175,17 +175,26 @@ def module_settings(host: Host, desired: DesiredState, bound: _Bound) -> ConfigC
 def _initramfs(host: Host, desired: DesiredState) -> ConfigChange:
     initramfs_tool = initramfs_tool_named(desired.initramfs or host.boot.initramfs)
     if initramfs_tool is None:
-        others = ", ".join(host.boot.unsupported_tools)
-        raise WholecardError(
-            f"{others} is not supported" if others else "no initramfs tool that Wholecard supports",
-            f"Looked for: {'; '.join(known.tools for known in INITRAMFS_TOOLS)}.",
-            f"Install one of them{f' in place of {others}' if others else ''}: the initramfs "
-            "binds the functions before the root file system is mounted.",
-        )
+        raise _no_initramfs_tool(host)
     change = initramfs_tool.change()
     loader = loader_named(desired.loader or host.boot.loader)
     if loader is not None and loader.makes_initramfs:
         return dataclasses.replace(change, tools=())
+    return _with_boot_copies(host, change)
+
+
+def _no_initramfs_tool(host: Host) -> WholecardError:
+    others = ", ".join(host.boot.unsupported_tools)
+    return WholecardError(
+        f"{others} is not supported" if others else "no initramfs tool that Wholecard supports",
+        f"Looked for: {'; '.join(known.tools for known in INITRAMFS_TOOLS)}.",
+        f"Install one of them{f' in place of {others}' if others else ''}: the initramfs "
+        "binds the functions before the root file system is mounted.",
+    )
+
+
+def _with_boot_copies(host: Host, change: ConfigChange) -> ConfigChange:
+    """`change` with the copies that hooks of this host make of an image, which are made again."""
     after = (MODPROBE, *IN_INITRAMFS)
     hooks = boot_copies(host.boot.image_hooks, host.boot.kernels)
     copies = tuple(pattern for hook in hooks for pattern in hook.outputs)
