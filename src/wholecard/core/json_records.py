@@ -71,7 +71,7 @@ def read_plain(kind: str) -> Reader:
 def _require_pattern(pattern: re.Pattern[str], value: Any, where: str) -> None:
     for text in value if isinstance(value, tuple) else (value,):
         if isinstance(text, str) and not pattern.fullmatch(text):
-            raise ValueError(f"{where} is {text[:80]!r}, which is no value of it")
+            raise ValueError(f"{where} is {text[:80]!r}, which is not a valid value")
 
 
 def _reader(annotation: str, kinds: Mapping[str, Reader]) -> Reader:

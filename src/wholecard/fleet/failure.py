@@ -73,7 +73,7 @@ def too_long(host: str, words: Sequence[str], seconds: float) -> WholecardError:
 def too_much(host: str, words: Sequence[str], limit: int) -> WholecardError:
     """The host printed more than any answer has."""
     brief = f"{host}: it printed more than {limit >> 20} MiB"
-    details = "No answer of the agent is as long: its login shell, or another program, printed it."
+    details = "The agent never prints so much: the login shell or another program printed it."
     return WholecardError(brief, details, _what_next(host, words))
 
 

@@ -212,7 +212,8 @@ def _file_text(source: str, path: str, limit: int) -> FileText:
         status = os.fstat(file.fileno())
         if status.st_mode & 0o170000 != 0o100000:
             raise WholecardError(
-                f"{path} is no plain file", resolution="Replace it by a plain file, or remove it."
+                f"{path} is not a plain file",
+                resolution="Replace it by a plain file, or remove it.",
             )
         text = file.read(limit).decode("utf-8", "surrogateescape")
         return FileText(path, text, status.st_mode & 0o7777)
@@ -223,7 +224,7 @@ def _read(root: Root, path: str) -> FileText:
     if not source:
         raise WholecardError(
             f"{path} points outside {os.fspath(root)}",
-            "On its way is a symbolic link that leads to nothing there.",
+            "A symbolic link in this path leads to nothing below the root.",
             "Make the link lead to a folder below the root, or make a folder in its place.",
         )
     if os.path.islink(source):
@@ -243,7 +244,7 @@ def _read(root: Root, path: str) -> FileText:
     if len(file.text or "") > _LIMIT:
         raise WholecardError(
             f"{path} is larger than {_LIMIT >> 20} MiB",
-            "So it is not read.",
-            "See what is in it, and make it shorter.",
+            "Wholecard does not read larger files.",
+            "Look at its content, and make it smaller.",
         )
     return file

@@ -24,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 NO_VF_AT_BOOT = (
-    "its PF's driver creates it after the initramfs has bound what it binds, and at each boot anew."
+    "its PF's driver creates it at each boot, after the initramfs has bound the functions."
 )
 
 # Counts up when a key changes its meaning or goes.
@@ -224,7 +224,7 @@ def _require_endpoint(function: Function, card: Card | None, slots: set[str], ro
         raise UsageError(
             f"{function.address} is a VF and cannot be a {role}",
             f"It is a VF of {function.physfn}: {NO_VF_AT_BOOT}",
-            f"Leave it out, or name its PF {function.physfn} and create no VFs.",
+            f"Remove it, or name its PF {function.physfn} and create no VFs.",
         )
     if card is not None and card.slot in slots:
         raise UsageError(

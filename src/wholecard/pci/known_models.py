@@ -43,8 +43,8 @@ RESET_BUGS = (
     ResetBug(
         "AMD Instinct MI300 or MI350",
         _ids("1002", "74a0 74a1 74a2 74a5 74a8 74a9 75a0 75a3"),
-        "given whole, its configuration space reads as all ones after VFIO has reset it, when a "
-        "server starts or ends. Only a reboot of the host brings it back.",
+        "if the whole card is given, its configuration space reads as all ones after a reset by "
+        "VFIO, when a server starts or ends. Only a reboot of the host makes it work again.",
         "Try it with one card before production: start a server, delete it, start another. AMD "
         "supports virtual functions on these cards (its GIM driver).",
     ),
@@ -59,8 +59,8 @@ RESET_BUGS = (
             "66a0 66a1 66a2 66a3 66a4 66a7 66af 738c "
             "7310 7312 7318 7319 731a 731b 731e 731f 7340 7341 7347 734f 7360 7362",
         ),
-        "a bus reset does not bring it back after a guest has used it: the next server does not "
-        "see a working card until the host was rebooted.",
+        "after a guest has used it, a bus reset does not make it work again: the next server has "
+        "no working card until the host is rebooted.",
         "Use the kernel module vendor-reset on the host (reset_method device_specific), and try "
         "starting a second server.",
         helped_by="device_specific",

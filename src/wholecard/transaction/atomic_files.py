@@ -63,7 +63,7 @@ def under(root: Path, path: str, follow: bool = False) -> Path:
         link = error.filename.removeprefix(os.fspath(root).rstrip("/"))
         raise WholecardError(
             f"{path} points outside {root}" if root != Path("/") else f"{path} leads nowhere",
-            f"On its way is a symbolic link ({link}): {error.strerror}.",
+            f"A symbolic link in this path cannot be followed ({link}): {error.strerror}.",
             "Make the link lead to a folder below the root, or make a folder in its place.",
         ) from error
 

@@ -36,7 +36,7 @@ def absolute_path(value: Any) -> str:
     """An absolute path that stays below its root."""
     path = text(value)
     if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-        raise ValueError(f"{path!r} is no absolute path")
+        raise ValueError(f"{path!r} is not an absolute path")
     return path
 
 

@@ -322,7 +322,7 @@ def test_ids_stay(apart: Path, agent: Any) -> None:
     grow(apart, {"etc/modprobe.d/vfio.conf": "options vfio-pci ids=1002:5046,8086:293e\n"})
     status, out, _ = agent(apart, "plan", "--card", "0000:01:00.0")
     assert status == 1
-    assert "settings of others, which stay in effect" in out
+    assert "are not Wholecard's and stay in effect" in out
     assert out.count("WC114 error 1002:5046") == 1
     status, out, _ = agent(apart, "plan", "--all-cards")
     assert (status, "WC114" in out) == (0, False)

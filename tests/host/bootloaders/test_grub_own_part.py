@@ -126,7 +126,7 @@ def test_read_after_it() -> None:
     with pytest.raises(WholecardError, match=r"/zzzz.cfg is read after") as caught:
         change_part(state(QUIET, zzzz=f'{D}="${D} x"\n'), INTEL)
     assert change_part(state(QUIET, zzzz="GRUB_TIMEOUT=1\n"), INTEL)
-    assert "comes earlier" in caught.value.resolution
+    assert "sort before" in caught.value.resolution
 
 
 EL_7 = f'{L}="crashkernel=auto $([ -x /x ] && /x || :) rhgb quiet"\nGRUB_TIMEOUT=5\n'

@@ -84,7 +84,7 @@ VFIO_CASES = [
     Case("WC160", "AMD before 6.6", {
         REGIONS: DIRECT, **AMD, RELEASE_FILE: "6.1.0-38-amd64\n"}, (WARNING,), "does not start"),
     Case("WC160", "AMD since 6.6", {
-        REGIONS: DIRECT, **AMD, RELEASE_FILE: "6.8.0-87-generic\n"}, (ERROR,), "refuses it", True),
+        REGIONS: DIRECT, **AMD, RELEASE_FILE: "6.8.0-87-generic\n"}, (ERROR,), "not give it", True),
     Case("WC162", "active", {**OVERRIDE, **log("Warning: PCIe ACS overrides enabled; This may "
          "allow non-IOMMU protected peer-to-peer DMA")}, (WARNING,), "each other's memory"),
     Case("WC162", "a kernel without it", {**OVERRIDE, **log()}, (NOTE,), "does not know it"),
@@ -181,7 +181,7 @@ LOADING_CASES = [
          (ERROR,), "vfio_iommu_type1", refused=True),
     Case("WC163", "it is loaded", {"etc/modprobe.d/l.conf":
          "install vfio-pci echo vfio-pci > /sys/x/driver_override; modprobe -i vfio-pci\n"},
-         (WARNING,), "in the initramfs too"),
+         (WARNING,), "its other work"),
     Case("WC163", "built in", {**BUILT_IN, "etc/modprobe.d/l.conf": "install vfio-pci /sbin/x\n"}),
     Case("WC163", "another module", {"etc/modprobe.d/l.conf": "install nouveau /bin/false\n"}),
     Case("WC163", "forbidden", {"etc/default/grub":
@@ -203,7 +203,7 @@ KERNEL_CASES = [
     Case("WC164", "below a port that faces outside", {f"{PORT}/external_facing": "1\n"},
          (WARNING,), "Thunderbolt"),
     Case("WC164", "fixed", {f"{PORT}/{CARD}/removable": "fixed\n"}),
-    Case("WC166", "dom0", {"sys/hypervisor/type": "xen\n"}, (ERROR,), "has the IOMMU", True),
+    Case("WC166", "dom0", {"sys/hypervisor/type": "xen\n"}, (ERROR,), "controls the IOMMU", True),
     Case("WC166", "another", {"sys/hypervisor/type": "kvm\n"}),
 ]  # fmt: skip
 

@@ -112,7 +112,7 @@ def test_no_facts(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "huge", "nothing"])
 def test_kind_of_file(tmp_path: Path, kind: str) -> None:
-    """A pipe is not waited for and a device not read: what is no plain file is refused."""
+    """A pipe is not waited for and a device not read: what is not a plain file is refused."""
     file = tmp_path / "host.json"
     if kind == "pipe":
         os.mkfifo(file)

@@ -261,7 +261,7 @@ def test_sourced(tmp_path: Path) -> None:
 )
 def test_no_function(fields: tuple[str, ...]) -> None:
     """What would be another line of the boot script's table, or none, is no claim."""
-    with pytest.raises(WholecardError, match="is no function to bind"):
+    with pytest.raises(WholecardError, match="is not a function to bind"):
         Claim(*fields)
 
 

@@ -78,5 +78,5 @@ RULES = (
          _ELSEWHERE),
     Rule("WC341", "card-in-parts", "A server may get the parts of several cards", _W,
          "The flavor asks for several functions of a card, and nova chooses each of them alone.",
-         "error where no free choice is a whole card"),
+         "error if no free choice is a whole card"),
 )  # fmt: skip

@@ -113,7 +113,7 @@ RULES = (
          "The device_spec matches the card that shows the host's console."),
     Rule("WC250", "companions-given-alone", "A card's functions are offered one by one", _W,
          "The device_specs match several functions of one card, and nova gives each to guests "
-         "separately.", "error where nova can mix the functions of several cards"),
+         "separately.", "error if nova can mix the functions of several cards"),
     Rule("WC251", "never-counts", "A device_spec that has no effect", _W,
          "Earlier device_specs match every device that this one matches."),
     Rule("WC252", "site-count-differs", "The number of cards differs from the site file", _W,

@@ -86,7 +86,7 @@ def _settings_that_stay(host: Host, desired: DesiredState, called: str) -> list[
     return _with_fixes({finding.subject: finding for finding in findings}.values(), called)
 
 
-_STAYS = "The plan does not change these settings of others, which stay in effect:"
+_STAYS = "The plan does not change these settings, which are not Wholecard's and stay in effect:"
 
 
 def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState) -> Plan:

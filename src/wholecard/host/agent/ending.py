@@ -78,7 +78,7 @@ def _as_wholecard_error(error: Exception) -> WholecardError:
     else:
         ours = WholecardError(
             _clean(f"unexpected {type(error).__name__}: {error}"),
-            "This is a fault of Wholecard's, and no finding.",
+            "This is a bug in Wholecard, not a finding.",
             _report(error),
         )
     ours.__cause__ = error

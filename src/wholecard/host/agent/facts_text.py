@@ -51,7 +51,7 @@ def _board_text(host: Host) -> str:
     gpus = sum(is_on_nvlink_board(card.gpu[0], switches) for card in host.cards)
     if not gpus:
         return ""
-    names = ", ".join(str(switch.address) for switch in switches) or "no PCI devices of this host"
+    names = ", ".join(str(switch.address) for switch in switches) or "not PCI devices of this host"
     return f"{gpus} GPUs connected by NVSwitches ({names}), which need a fabric manager: WC180"
 
 

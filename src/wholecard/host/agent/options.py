@@ -113,7 +113,7 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             const="",
             choices=("", *KINDS),
             metavar="KIND",
-            help="print what to paste where the system comes from an image: "
+            help="print what to paste into the build of an image-based system: "
             f"{', '.join(KINDS)}; without KIND, the host's own",
         )
     if name == "apply":

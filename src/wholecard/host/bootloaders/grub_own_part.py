@@ -41,8 +41,8 @@ def change_part(state: BootState, kernel_args: KernelArgs) -> tuple[FileText, ..
     if later:
         raise WholecardError(
             f"{later[-1]} is read after {GRUB_PART}",
-            "It could set the kernel's arguments anew, without those that Wholecard adds.",
-            "Give the file a name that comes earlier.",
+            "It could replace the kernel's arguments, without those that Wholecard adds.",
+            f"Rename the file: its name must sort before {GRUB_PART}.",
         )
     text = _text(others, kernel_args)
     if not text and part.text is None:

@@ -35,7 +35,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         raise WholecardError(
             "cannot read the configuration of kernelstub",
             f"{KERNELSTUB} has no list of kernel_options.",
-            "Look at it with kernelstub -p; running kernelstub once writes it.",
+            "Run kernelstub once, which writes it, and look at it with kernelstub -p.",
         )
     (after,) = command_line.merge([before], kernel_args)
     tool = FollowUp(
@@ -47,7 +47,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
             again=("kernelstub", "-o", before),
             shows=tuple(str(kernel_args).split()),
         ),
-        "restore the former files, or set the former arguments where a file has changed since",
+        "restore the former files; set the former arguments if a file has changed since",
         # It also copies the image that the entry boots.
         after=() if after != before else (MODPROBE, *IN_INITRAMFS),
     )

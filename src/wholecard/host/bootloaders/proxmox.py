@@ -38,7 +38,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
         "proxmox-boot-tool",
         "The next boot reads kernel, initramfs and command line from the EFI partitions.",
         RunTool(_REFRESH, outputs),
-        "none of its own: it runs again when the former files are back",
+        "it runs again after the former files are restored",
         after=(*(file.path for file in changed), MODPROBE, *IN_INITRAMFS),
     )
     return ConfigChange(tuple((file, reason) for file in changed), (tool,), copies=(COPIES,))

@@ -23,7 +23,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
     images = tuple(
         f"{folder}/*/{version}/*" for folder in EFI_FOLDERS for version, _ in state.kernels
     )
-    undo = "restore the former files, or run it again where one has changed since"
+    undo = "restore the former files; run it again if one has changed since"
     tools = (
         FollowUp(
             "sdbootutil mkinitrd",

@@ -35,7 +35,7 @@ def _count_on_board(cards: Iterable[Card], switches: tuple[Function, ...]) -> in
 def _staying_text(left: Sequence[str], has_switches: bool) -> str:
     """What of the board the host keeps: `left` are the switches that are not selected."""
     if not has_switches:
-        return "the switches, which are no PCI devices here,"
+        return "the switches (not PCI devices of this host)"
     return f"switches ({', '.join(left)})" if left else "the other GPUs"
 
 
@@ -44,9 +44,9 @@ def _whole(count: str, switches: int) -> Finding:
         "WC180",
         "NVSwitch",
         Severity.NOTE,
-        f"The whole board is given: {count}, and the {switches} switches.",
-        "Give all of it to one server, whose guest runs NVIDIA's fabric manager (FABRIC_MODE=0): "
-        "without it CUDA does not start.",
+        f"The whole board is selected: {count}, and the {switches} switches.",
+        "Give the whole board to one server. Its guest must run NVIDIA's fabric manager "
+        "(FABRIC_MODE=0); without it CUDA does not start.",
     )
 
 
@@ -62,7 +62,7 @@ def _in_part(count: str, stays: str, switches: Iterable[Function]) -> Finding:
         "WC180",
         "NVSwitch",
         Severity.WARNING,
-        f"{count} are selected, and {stays} stay with the host. In a guest CUDA ends with error "
+        f"{count} are selected, and {stays} stay with the host. In a guest CUDA fails with error "
         "802 (system not yet initialized) until a fabric manager has set up the NVLinks of its "
         "GPUs.",
         fix,

@@ -178,7 +178,7 @@ def _narrow(host: Host, function: Function, link: Function, width_max: int) -> F
         fix = "Put the card into a slot with all its lanes, or accept the narrower link."
     else:
         fix = (
-            "Look in the card's data sheet: some have fewer lanes than their chip says. Else "
+            "Look in the card's data sheet: some have fewer lanes than their chip says. Otherwise "
             "reseat the card and its riser, and check that the firmware does not split the slot "
             "(bifurcation)."
         )
@@ -193,9 +193,9 @@ def check_removable(host: Host, cards: Iterable[Card]) -> list[Finding]:
             "WC164",
             card.slot,
             Severity.WARNING,
-            f"Card {card.slot} is behind Thunderbolt or USB4. It appears when it was authorized, "
-            "which is after the initramfs has claimed the functions: its native driver may take "
-            "it, and a server loses it when the cable is pulled.",
+            f"Card {card.slot} is behind Thunderbolt or USB4. It appears only after it is "
+            "authorized, when the initramfs has already claimed the functions. So its native "
+            "driver may bind it; and a server loses it when the cable is unplugged.",
             "Put the card into a slot for production. To try it, blacklist its native driver, and "
             "bind it after each boot: wholecard-host apply --now --card ADDRESS",
         )

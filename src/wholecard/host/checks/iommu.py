@@ -46,8 +46,8 @@ def check_hypervisor(host: Host) -> list[Finding]:
             "WC166",
             "Xen",
             Severity.ERROR,
-            "This kernel runs under Xen, which has the IOMMU to itself: VFIO, and so nova with "
-            "KVM, cannot give cards here. Xen gives them by xen-pciback.",
+            "This kernel runs under Xen, which controls the IOMMU. So VFIO cannot give cards to "
+            "guests here, and nova with KVM needs VFIO. Xen gives cards with xen-pciback.",
             "Boot the same system without Xen (KVM), or use Xen's own tools (xl "
             "pci-assignable-add).",
         )
@@ -104,8 +104,8 @@ def no_iommu_text(host: Host) -> tuple[str, str]:
     if host.cpu.architecture == "arm64":
         return (
             "The kernel uses no SMMU, and the firmware describes none (no ACPI table IORT).",
-            "Switch on the SMMU (IOMMU) in the firmware setup. Small boards have none in front of "
-            "their PCI Express slots: cards cannot be given to guests there.",
+            "Switch on the SMMU (IOMMU) in the firmware setup. On small boards no SMMU covers "
+            "the PCI Express slots: their cards cannot be given to guests.",
         )
     if host.cpu.architecture == "power":
         return (
@@ -173,8 +173,8 @@ def check_iommu_arguments(host: Host) -> list[Finding]:
             "IOMMU",
             Severity.NOTE,
             f"{' '.join(idle)} on the command line does nothing: this host has {maker}.",
-            "You can remove it; it does no harm. For the host's own transfers without translation "
-            f"it is {'iommu=pt' if host.cpu.is_x86 else 'iommu.passthrough=1'}.",
+            "You can remove it; it does no harm. To switch off translation for the host's own "
+            f"transfers, use {'iommu=pt' if host.cpu.is_x86 else 'iommu.passthrough=1'}.",
         )
     ]
 

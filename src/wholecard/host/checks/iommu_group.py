@@ -85,7 +85,7 @@ def driver_finding(function: Function) -> Finding:
         f"{function.guest_driver}."
     )
     if function.is_on_vfio:
-        message = message[:-1] + ", which this kernel has for it."
+        message = message[:-1] + ", the variant driver that this kernel has for it."
         if function.ids in NEEDS_VARIANT:
             message += " A guest does not see its memory."
         else:

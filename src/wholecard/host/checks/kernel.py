@@ -138,8 +138,8 @@ def _too_old(host: Host, severity: Severity, what: str, release: Release) -> Fin
         "WC127",
         host.boot.release,
         severity,
-        f"The kernel {host.boot.release} does not have {what}, which came with Linux {since}.",
-        f"Boot a kernel of {since} or later that has it.",
+        f"The kernel {host.boot.release} does not have {what}. Linux has it since {since}.",
+        f"Boot a kernel that has it: Linux {since} or later.",
     )
 
 

@@ -45,9 +45,10 @@ def check_direct(
 def _direct(host: Host, group: IommuGroup, addresses: list[str]) -> Finding:
     said = [address for address in addresses if address in host.iommu.refused]
     regions = [f"{r.first} to {r.last} " for r in group.reserved if r.kind == "direct"]
-    what = f"the addresses {regions[0]}" if regions else "it "
+    what = f"of the addresses {regions[0]}" if regions else ""
     message = (
-        f"The firmware wants {what}mapped one to one for {', '.join(addresses)} in {group.name}"
+        f"The firmware requires a one-to-one mapping {what}for {', '.join(addresses)} in "
+        f"{group.name}"
     )
     severity = Severity.ERROR
     if said:
@@ -55,11 +56,11 @@ def _direct(host: Host, group: IommuGroup, addresses: list[str]) -> Finding:
     elif host.iommu.kind != "vt-d" and surely_older(host.boot.release, _DIRECT_REFUSED):
         severity = Severity.WARNING
         message += (
-            ". Linux before 6.6 gives it, but a server whose RAM covers these addresses does not "
-            "start, and later kernels refuse it."
+            ". Linux before 6.6 gives it to a guest, but a server whose RAM covers these "
+            "addresses does not start, and later kernels refuse it."
         )
     else:
-        message += ", so VFIO refuses it to every guest."
+        message += ", so VFIO does not give it to any guest."
     return Finding(
         "WC160",
         addresses[0],
@@ -67,7 +68,7 @@ def _direct(host: Host, group: IommuGroup, addresses: list[str]) -> Finding:
         message,
         "Only the firmware can change that: update it, look in its setup for an option that "
         "releases the slot (HPE: conrep, shared memory features; AMD: kernel DMA protection, "
-        "pre-boot DMA protection), or ask the maker. Until then leave this card out.",
+        "pre-boot DMA protection), or ask the vendor. Until then do not select this card.",
     )
 
 
@@ -102,15 +103,15 @@ def _groupless(host: Host, function: Function) -> Finding:
     if _is_intel_gpu(function) and any(_leaves_out(line) for line in lines):
         on = host.iommu.on and not host.groups_predicted
         state = f"{'is' if on else 'will be'} in no IOMMU group although the IOMMU is on"
-        why = " intel_iommu=igfx_off on the kernel's command line leaves the processor's GPU out."
+        why = " intel_iommu=igfx_off on the kernel's command line excludes the processor's GPU."
         fix = "Remove igfx_off from intel_iommu= in the boot loader's settings, and reboot."
     else:
         why = ""
         state = "is in no IOMMU group although the IOMMU is on"
         fix = (
-            "Look in the firmware setup whether the IOMMU covers this slot (VT-d for the chipset, "
+            "Check in the firmware setup whether the IOMMU covers this slot (VT-d for the chipset, "
             "a separate switch for the processor's GPU); see dmesg | grep -i -e iommu -e DMAR -e "
-            "smmu. Until then leave this card out."
+            "smmu. Until then do not select this card."
         )
     return Finding(
         "WC161",
@@ -149,9 +150,9 @@ def check_denied(
             str(function.address),
             Severity.ERROR,
             f"{function.address} {function.ids} is in vfio-pci's list of devices that it does not "
-            "bind: a guest could hang the device, or the host, by them.",
-            "Give its virtual functions by their own driver, or leave it out. "
-            "vfio_pci.disable_denylist=1 is for guests that you trust as you trust the host.",
+            "bind, because a guest could hang the device or the host.",
+            "Give its virtual functions to guests with their own driver, or do not select it. Set "
+            "vfio_pci.disable_denylist=1 only if you trust the guests as much as the host.",
         )
         for function in host.functions
         if str(function.address) in given and function.ids in VFIO_DENIES and not function.variant
@@ -191,19 +192,19 @@ def _replaced(path: str, module: str, command: str) -> Finding:
     words = command.replace(";", " ").replace("&", " ").split()
     programs = {word.rpartition("/")[2] for word in words if word.startswith("/")}
     loads = {"-i", "--ignore-install"} & {*words} and module in {*map(module_of, words)}
-    severity, consequence = Severity.ERROR, "the module is not loaded at boot, and nothing is bound"
+    severity, consequence = Severity.ERROR, "the module is not loaded, so nothing is bound at boot"
     if loads and programs <= _IN_INITRAMFS:
         severity, consequence = (
             Severity.WARNING,
-            "what it does besides happens in the initramfs too",
+            "the module is loaded, and the command does its other work there too",
         )
     return Finding(
         "WC163",
         path,
         severity,
-        f"{path} replaces the loading of {module} by a command: {command}. In the initramfs that "
-        f"command runs with the few programs that are there: {consequence}.",
-        "Remove the install line; binding by address needs none.",
+        f"{path} runs a command instead of loading {module}: {command}. In the initramfs, which "
+        f"has only a few programs, {consequence}.",
+        "Remove the install line; binding by address does not need it.",
     )
 
 
@@ -212,7 +213,7 @@ def _forbidden(modules: str) -> Finding:
         "WC163",
         modules,
         Severity.ERROR,
-        f"module_blacklist= on the kernel's command line forbids {modules}: nothing is bound.",
+        f"module_blacklist= on the kernel's command line forbids {modules}, so nothing is bound.",
         "Remove it from the boot loader's settings.",
     )
 
@@ -244,6 +245,6 @@ def check_acs_override(host: Host) -> list[Finding]:
             "Cards of different tenants may read and write each other's memory, and the host's.",
             f"Remove {_ACS_OVERRIDE} and reboot: the groups are then those of the hardware. Put "
             "cards that share one into other slots, switch on ACS in the firmware setup, or give "
-            "them together.",
+            "them to one server.",
         )
     ]

@@ -59,7 +59,9 @@ def read_facts(data: dict[str, Any]) -> Host:
         addresses = read_list(value["functions"], f"{where}.functions", read_plain("str"))
         strangers = [address for address in addresses if address not in by_address]
         if strangers:
-            raise ValueError(f"{where} has the function {strangers[0][:40]!r}, which is not there")
+            raise ValueError(
+                f"{where} has the function {strangers[0][:40]!r}, which does not exist"
+            )
         return IommuGroup(
             number,
             tuple(by_address[address] for address in addresses),

@@ -51,7 +51,7 @@ class Claim:
         # The boot script splits the table's lines at white space: one more would be bound too.
         if not _LINE.fullmatch(str(self)):
             raise WholecardError(
-                f"{str(self)[:120]!r} is no function to bind",
+                f"{str(self)[:120]!r} is not a function to bind",
                 "A line of the table has a path of slots, an address, two ids and a driver.",
                 "See where it comes from: the facts, the journal, or sysfs.",
             )

@@ -173,7 +173,7 @@ def _address(value: str) -> str:
 def _driver(value: str) -> str:
     """A driver's name, which is a folder's in sysfs. Raises ValueError."""
     if driver_name(value) != value:
-        raise ValueError(f"{value!r} is no driver")
+        raise ValueError(f"{value!r} is not the name of a driver")
     return value
 
 

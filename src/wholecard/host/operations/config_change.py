@@ -42,7 +42,7 @@ class BootCopies:
     @property
     def undo(self) -> str:
         """A sentence for the person."""
-        return "run it, when the former files are back"
+        return "run it after the former files are restored"
 
 
 @dataclass(frozen=True)

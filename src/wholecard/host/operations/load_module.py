@@ -27,7 +27,7 @@ class LoadModule(HostOperation):
         """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
         module = text(data["module"])
         if not is_module_name(module):
-            raise ValueError(f"{module!r} is no kernel module")
+            raise ValueError(f"{module!r} is not the name of a kernel module")
         return cls(module)
 
     def describe(self) -> str:

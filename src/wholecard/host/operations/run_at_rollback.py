@@ -42,7 +42,7 @@ class RunAtRollback(HostOperation):
 
     def describe(self) -> str:
         """The command as a person would type it, and when it runs."""
-        return f"$ {shlex.join(self.argv)}   # at rollback, when the former files are back"
+        return f"$ {shlex.join(self.argv)}   # at rollback, after the former files are restored"
 
     def do(self, context: HostContext, step: Step) -> dict[str, Any]:  # noqa: ARG002 -- nothing
         """Nothing."""

@@ -151,7 +151,7 @@ class RunTool(HostOperation):
         if lines and all(lacking):
             raise WholecardError(
                 f"{self.argv[0]} made a menu without {' '.join(lacking[0])}",
-                f"A kernel of it gets: {lines[0].strip()}",
+                f"One of its kernels gets: {lines[0].strip()}",
                 "Look for the setting that takes the arguments out, for GRUB with grep -r CMDLINE "
                 "/etc/default/grub /etc/default/grub.d, or run rollback.",
             )

@@ -59,6 +59,6 @@ def _run_again(hook: str, kernels: tuple[tuple[str, str], ...]) -> Iterator[Boot
         argv = (f"/{IMAGE_HOOKS}/{hook}", version, f"/boot/initrd.img-{version}")
         yield BootCopies(
             f"{hook} {version}",
-            "This hook of update-initramfs copies the image to where no backup reaches.",
+            "This hook of update-initramfs copies the image to a place without a backup.",
             RunAtRollback(argv),
         )

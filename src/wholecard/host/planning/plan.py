@@ -77,7 +77,7 @@ def desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> Ke
         if host.iommu.on:
             return KernelArgs(groups=tuple(groups))
         message, fix = no_iommu_text(host)
-        raise WholecardError("there is no IOMMU that arguments switch on", message, fix)
+        raise WholecardError("no kernel argument can switch on an IOMMU here", message, fix)
     return dataclasses.replace(ARGUMENTS[host.iommu.kind], groups=tuple(groups))
 
 
@@ -146,8 +146,8 @@ def _kernel_arguments(host: Host, desired: DesiredState) -> ConfigChange:
             f"Looked for: {'; '.join(known.tools for known in LOADERS)}.",
             f"Install the boot loader's tools, or add the kernel arguments by hand: {kernel_args}"
             if not owners
-            else f"Add the kernel arguments by hand, as {owners} has it: {kernel_args}. Once the "
-            "kernel runs with them, the rest is planned.",
+            else f"Add the kernel arguments by hand, with {owners}: {kernel_args}. Reboot, and "
+            "plan again: then the rest is planned.",
         )
     return loader.change(state, kernel_args)
 
