@@ -50,12 +50,13 @@ def main() -> int:
         Limit(
             f"% of {len(functions)} functions above complexity {TANGLED}",
             100 * len(tangled) / len(functions),
-            2.5,
+            2,
         ),
         Limit("complexity of the worst function", worst.complexity, 15, worst.where),
         Limit("lines of the longest function", longest.lines, 85, longest.where),
         Limit("lines of the longest file", lines[largest], 420, str(_short(largest))),
-        Limit("lines of source", sum(lines.values()), 41_000),
+        # 40,461 when the house was one; unusual hosts and input that is checked brought the rest.
+        Limit("lines of source", sum(lines.values()), 47_500),
     ]
     for limit in limits:
         mark = "  <- above its limit" if limit.value > limit.limit else ""
