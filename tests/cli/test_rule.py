@@ -22,10 +22,11 @@ def test_a_rule_is_its_page(word: str, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_json_has_the_record(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json a rule is its record and its page."""
-    assert run_app(["rule", "WC123", "--json"]) == 0
-    data = json.loads(capsys.readouterr().out)
-    assert data == {**RULES["WC123"].to_json(), "page": PAGE.read_text()}
+    """With --json or -f json a rule is its record and its page."""
+    for words in (["--json"], ["-f", "json"]):
+        assert run_app(["rule", "WC123", *words]) == 0
+        data = json.loads(capsys.readouterr().out)
+        assert data == {**RULES["WC123"].to_json(), "page": PAGE.read_text()}
 
 
 def test_all_rules(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,7 +35,10 @@ def test_all_rules(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(RULES)
     assert run_app(["rule", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [rule.to_json() for rule in RULES.values()]
+    rows = [rule.to_json() for rule in RULES.values()]
+    assert json.loads(capsys.readouterr().out) == {"rules": rows}
+    assert run_app(["rule", "-f", "csv", "-c", "code", "-c", "severity"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["code,severity", "WC101,error"]
 
 
 @pytest.mark.parametrize(

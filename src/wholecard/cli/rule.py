@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from wholecard.cli import options
 from wholecard.core import UsageError
-from wholecard.core.json_text import encode
 from wholecard.core.near_names import NearNames, meant
 from wholecard.core.rules import RULES, Rule
 
@@ -22,16 +22,22 @@ _FOLDERS = (_PACKAGE / "rule_pages", _PACKAGE.parents[1] / "docs/rules")
 def command(
     code: Annotated[str, typer.Argument(metavar="[RULE]", help="A code or a name, as WC123 or "
                     "address-width. Without one all rules are listed.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    format_name: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table, "
+                           "json, yaml or csv; for one rule text, json or yaml.")] = "",
+    columns: options.Columns = None,
+    as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Explain a finding's code: what it means, why it matters and how to fix it."""
     if not code:
-        _print_list(as_json)
+        rows = [rule.to_json() for rule in RULES.values()]
+        options.show(_list_text(), {"rules": rows}, "rules",
+                     as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
         return
     rule = find_rule(code)
     page = page_of(rule)
-    if as_json:
-        typer.echo(encode({**rule.to_json(), "page": page}))
+    if format_name or columns or as_json:
+        options.show(page.rstrip("\n"), {**rule.to_json(), "page": page},
+                     as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
     elif (console := Console()).is_terminal:
         console.print(Markdown(page))
     else:
@@ -60,11 +66,9 @@ def page_of(rule: Rule) -> str:
     return f"# {rule.code}: {rule.title}\n\nSeverity: {rule.severity_text}.\n\n{rule.meaning}\n"
 
 
-def _print_list(as_json: bool) -> None:
+def _list_text() -> str:
     rules = RULES.values()
-    if as_json:
-        typer.echo(encode([rule.to_json() for rule in rules]))
-        return
     width = max(len(rule.name) for rule in rules)
-    for rule in rules:
-        typer.echo(f"{rule.code}  {rule.severity.value:7}  {rule.name:{width}}  {rule.title}")
+    return "\n".join(
+        f"{rule.code}  {rule.severity.value:7}  {rule.name:{width}}  {rule.title}" for rule in rules
+    )
