@@ -35,6 +35,7 @@ from wholecard.host.facts.memory import read_memory
 from wholecard.host.facts.module_aliases import (
     matching_modules,
     module_name,
+    read_aliases,
     read_builtin,
     read_modules,
     variant_modules,
@@ -87,11 +88,12 @@ def inspect(
     release = _release(root)
     builtin = read_builtin(root, release)
     modules = read_modules(root, release, builtin)
+    aliases = read_aliases(root, release)
     functions = read_functions(
         root,
         PciNames(root),
-        lambda modaliases: matching_modules(root, release, modaliases),
-        lambda modaliases: variant_modules(root, release, modaliases, modules),
+        lambda modaliases: matching_modules(aliases, modaliases),
+        lambda modaliases: variant_modules(aliases, modaliases, modules),
         processes,
     )
     functions, unread = _with_serials(root, functions)

@@ -20,30 +20,29 @@ if TYPE_CHECKING:
 
 # Bytes that are searched for a driver's next alias before the whole file is.
 _STRETCH = 20_000
+_VFIO_LINE = b"\nalias vfio_pci:"
 
 
-def matching_modules(
-    root: Root, release: str, modaliases: Iterable[str]
-) -> dict[str, tuple[str, ...]]:
+def matching_modules(data: bytes, modaliases: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """For each modalias the modules that match it, sorted, where there are any.
 
-    A missing file gives none. Variant drivers of VFIO (`vfio_pci:` aliases) are not native drivers
-    and are not among them.
+    `data` is that of `read_aliases`. Variant drivers of VFIO (`vfio_pci:` aliases) are not native
+    drivers and are not among them.
     """
-    by_name = _by_name(_alias_data(root, release), modaliases, "pci")
+    by_name = _by_name(data, modaliases, "pci")
     modules = {name: tuple(sorted({m for _, m in some})) for name, some in by_name.items()}
     return {name: some for name, some in modules.items() if some}
 
 
 def variant_modules(
-    root: Root, release: str, modaliases: Iterable[str], modules: Modules | None
+    data: bytes, modaliases: Iterable[str], modules: Modules | None
 ) -> dict[str, str]:
     """For each modalias the module of VFIO's variant driver for it, where this kernel has one.
 
     The most specific `vfio_pci:` alias counts, that with the fewest wildcards. Where none matches,
     it is the module that the device needs (`NEEDS_VARIANT`), if it is among `modules`.
     """
-    by_name = _by_name(_alias_data(root, release), modaliases, "vfio_pci")
+    by_name = _by_name(_vfio_lines(data), modaliases, "vfio_pci")
     variants = {}
     for name, aliases in by_name.items():
         # vfio_pci's own alias matches everything: only a name that says a vendor is a variant's.
@@ -75,15 +74,27 @@ def _by_name(data: bytes, modaliases: Iterable[str], bus: str) -> dict[str, list
         devices.setdefault(text[: length + 11], set()).add(text[length + 11 : length + 19])
     aliases = [alias for head, ids in devices.items() for alias in _aliases(data, head, ids)]
     return {
-        name: [alias for alias in aliases if _matches(f"{bus}{name[3:]}", alias[0])]
-        for name in names
+        name: [alias for alias in aliases if _matches(text, alias[0])]
+        for name, text in ((name, f"{bus}{name[3:]}") for name in names)
     }
 
 
-def _alias_data(root: Root, release: str) -> bytes:
+def read_aliases(root: Root, release: str) -> bytes:
+    """The kernel's `modules.alias`, a megabyte, as it is searched here; empty without one."""
     data = read_bytes(under(root, f"lib/modules/{release}/modules.alias")) or b""
     # Every line is found by the newline before it; depmod's file begins with a comment.
     return data if data.startswith(b"#") else b"\n" + data
+
+
+def _vfio_lines(data: bytes) -> bytes:
+    """The `vfio_pci:` aliases, some dozens: a search of the whole file a vendor costs more."""
+    lines = []
+    start = data.find(_VFIO_LINE)
+    while start >= 0:
+        end = data.find(b"\n", start + 1)
+        lines.append(data[start : end if end >= 0 else None])
+        start = data.find(_VFIO_LINE, end) if end >= 0 else -1
+    return b"".join(lines)
 
 
 def _aliases(data: bytes, head: bytes, devices: set[bytes]) -> list[tuple[str, str]]:
@@ -133,7 +144,8 @@ def native_modules(
     root: Root, release: str, functions: Iterable[Function]
 ) -> dict[str, tuple[str, ...]]:
     """For each `modalias` of `functions` the modules that match it, where there are any."""
-    return matching_modules(root, release, {function.modalias for function in functions})
+    modaliases = {function.modalias for function in functions}
+    return matching_modules(read_aliases(root, release), modaliases)
 
 
 def read_builtin(root: Root, release: str) -> frozenset[str]:
@@ -147,14 +159,13 @@ class Modules:
     """The modules that a kernel has, built in or as files: `name in modules`, with underscores."""
 
     def __init__(self, files: bytes, builtin: frozenset[str]) -> None:
-        self._files = files
+        # A file's name has either sign; the whole file is searched for every module that is asked.
+        self._files = files.replace(b"-", b"_")
         self._builtin = builtin
 
     def __contains__(self, module: str) -> bool:
-        names = (module, module.replace("_", "-"))
-        return module in self._builtin or any(
-            f"/{name}.ko".encode() in self._files for name in names
-        )
+        name = module_of(module)
+        return name in self._builtin or f"/{name}.ko".encode() in self._files
 
 
 def read_modules(root: Root, release: str, builtin: frozenset[str]) -> Modules | None:
