@@ -53,7 +53,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """A worker that has done with the lab, or never had it, leaves the processor to the lab.
 
     The lab is the longest piece of a run: on two cores its demo took 794 s beside tests of the same
-    priority, and 426 s alone.
+    priority, and 426 s alone. Kernels that share the processor by session (sched_autogroup) do not
+    look at nice between the lab's own sessions and this one.
     """
     if os.environ.get("PYTEST_XDIST_WORKER") and not item.get_closest_marker("lab"):
         os.nice(max(0, BESIDE_THE_LAB - os.nice(0)))

@@ -177,15 +177,25 @@ def _one_of(*names: str) -> Callable[[Sequence[str]], Iterable[Candidate]]:
     return lambda _words: ((name, "") for name in names)
 
 
+def _loaders(_words: Sequence[str]) -> list[Candidate]:
+    from wholecard.host.bootloaders.registry import LOADERS
+
+    return [(name, "") for name in sorted(loader.name for loader in LOADERS)]
+
+
+def _initramfs_tools(_words: Sequence[str]) -> list[Candidate]:
+    from wholecard.host.initramfs.registry import INITRAMFS_TOOLS
+
+    return [(tool.name, "") for tool in INITRAMFS_TOOLS]
+
+
 # One option name means one thing in all commands, so its values need no command.
 VALUES: Mapping[str, Callable[[Sequence[str]], Iterable[Candidate]]] = {
     "--card": _cards,
     "--companion": _functions,
     "--park": _functions,
-    "--loader": _one_of(
-        "grub", "grub2", "grubby", "kernelstub", "proxmox-boot-tool", "sdbootutil", "systemd-boot"
-    ),
-    "--initramfs": _one_of("initramfs-tools", "dracut"),
+    "--loader": _loaders,
+    "--initramfs": _initramfs_tools,
     "--role": _roles,
     "--conf": lambda words: ((f"{role}=", text) for role, text in _roles(words)),
     "--release": _releases,

@@ -17,10 +17,6 @@ Reader = Callable[[Any, str], Any]
 # No size, address or count of a host comes near; a float holds it.
 _LARGEST = 1 << 128
 
-# linux: a module's or a driver's name is a C identifier, a file's name or nearly so
-# (include/linux/module.h, MODULE_NAME_LEN, 56 to 64 signs).
-MODULE = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}"
-
 
 def record_reader(
     cls: type[Record],

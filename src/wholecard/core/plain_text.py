@@ -14,7 +14,7 @@ _INSTEAD = "\ufffd"
 def plain(text: str) -> str:
     """The text with a replacement for control characters, and for those that turn its direction.
 
-    Newlines and tabs stay; a carriage return does not, for it would hide what stands before it.
+    Newlines and tabs stay; a carriage return does not, because it would hide the text before it.
     """
     if text.replace("\n", "").isprintable():
         return text

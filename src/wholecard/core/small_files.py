@@ -22,12 +22,15 @@ _BLANK = "\0 \t\r\n"
 _PIECE = 1 << 20
 _PAGE = 4096
 _LARGEST = 64 << 20
-# stat.S_IFMT and S_IFREG.
-_KIND, _PLAIN = 0o170000, 0o100000
 # A buffer of this size comes from Python's own allocator (objects up to 512 bytes), not malloc.
 _SHORT = 460
 # As many symbolic links in a row as the kernel follows (linux: include/linux/namei.h, MAXSYMLINKS).
-_LINKS_LIMIT = 40
+LINKS_LIMIT = 40
+
+
+def is_plain(mode: int) -> bool:
+    """stat.S_ISREG, without an import."""
+    return mode & 0o170000 == 0o100000
 
 
 def under(root: Root, path: str) -> str:
@@ -66,7 +69,7 @@ def inside(root: Root, path: str, follow: bool = False) -> str:
             steps.append(name)
             continue
         links += 1
-        if links > _LINKS_LIMIT:
+        if links > LINKS_LIMIT:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), here)
         if target.startswith("/"):
             steps = []
@@ -107,7 +110,7 @@ def read_bytes(path: str) -> bytes | None:
     data = None
     try:
         status = os.fstat(file)
-        if status.st_mode & _KIND != _PLAIN or status.st_size > _LARGEST:
+        if not is_plain(status.st_mode) or status.st_size > _LARGEST:
             return None
         # Files of proc and sysfs have no size.
         size = status.st_size or _PIECE

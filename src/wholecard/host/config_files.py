@@ -7,7 +7,7 @@ import os
 from wholecard.core import WholecardError
 from wholecard.core.record import dataclass
 from wholecard.core.secrets import redacted
-from wholecard.core.small_files import inside, listed, read_bytes
+from wholecard.core.small_files import inside, is_plain, listed, read_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _file_text(source: str, path: str, limit: int) -> FileText:
     # Opening a pipe must not wait for a writer, and a device is never read to its end.
     with open(os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         status = os.fstat(file.fileno())
-        if status.st_mode & 0o170000 != 0o100000:
+        if not is_plain(status.st_mode):
             raise WholecardError(
                 f"{path} is not a plain file",
                 resolution="Replace it by a plain file, or remove it.",

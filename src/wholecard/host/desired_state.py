@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from wholecard.core import UsageError
 from wholecard.core.input_files import read_json_input
-from wholecard.core.json_records import MODULE
+from wholecard.core.module_names import is_module_name
 from wholecard.core.near_names import did_you_mean
 from wholecard.host.facts.host import Host
 from wholecard.host.kernel_args.cpu_isolation import parse_cpus
@@ -31,7 +30,6 @@ NO_VF_AT_BOOT = (
 SCHEMA = 1
 
 _LIMIT = 1 << 20
-_MODULE = re.compile(MODULE)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class DesiredState:
 
 def _refuse_strange_modules(blacklist: Iterable[str]) -> None:
     for name in blacklist:
-        if not _MODULE.fullmatch(name):
+        if not is_module_name(name):
             raise UsageError(
                 f"blacklist: {name[:80]!r} is not the name of a kernel module",
                 resolution="Write names as lsmod prints them: nouveau",

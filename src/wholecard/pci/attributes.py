@@ -6,6 +6,7 @@ drivers/pci/pci-driver.c, `pci_uevent`; drivers/pci/probe.c, `pci_speed_string`.
 
 from __future__ import annotations
 
+from wholecard.core.module_names import NAME_LIMIT, is_module_name
 from wholecard.core.small_files import link_name, read_attribute, text_of
 from wholecard.pci.address import Address, parse_numbers
 
@@ -18,21 +19,13 @@ _LAST_ADDRESS = (1 << 64) - 1
 _UNUSED_BAR = b"0x0000000000000000 0x0000000000000000 0x0000000000000000"
 _RESOURCE_LINE = b"0123456789abcdefABCDEFx "
 _HEX = frozenset("0123456789abcdefABCDEF")
-# linux: include/linux/module.h, MODULE_NAME_LEN: 64 - sizeof(unsigned long).
-_NAME_LIMIT = 64
-_NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-")
 
 
 def driver_name(text: str | None) -> str | None:
     """A driver's name; None where it is no name. A few old ones have spaces (`Intel ICH`)."""
-    if not text or len(text) > _NAME_LIMIT or "/" in text:
+    if not text or len(text) > NAME_LIMIT or "/" in text:
         return None
     return text if text.isascii() and text.isprintable() else None
-
-
-def is_module_name(text: str) -> bool:
-    """Whether a text can be the name of a kernel module: of a file, without its ending."""
-    return 0 < len(text) <= _NAME_LIMIT and _NAME.issuperset(text) and text[0] not in "-.+"
 
 
 def driver_module(drivers: str, driver: str | None) -> str | None:

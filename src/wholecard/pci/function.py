@@ -181,7 +181,7 @@ def _patterns() -> dict[str, str]:
 
     `attributes` leaves those fields empty where sysfs itself has something else.
     """
-    from wholecard.core.json_records import MODULE
+    from wholecard.core.module_names import MODULE
 
     driver = "[ -.0-~]{1,64}"
     slot = r"/[0-9a-f]{2}\.[0-7]"

@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from wholecard.core import WholecardError
-from wholecard.core.small_files import inside, listed
+from wholecard.core.small_files import LINKS_LIMIT, inside, listed
 from wholecard.transaction import syscalls
 from wholecard.transaction.os_errors import naming
 
@@ -31,8 +31,6 @@ _NO_LABEL = (errno.ENOTSUP, errno.ENODATA)
 # A directory that was made stays: somebody's file is in it, it is a mount, or it is gone already.
 _STAYS = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY)
 
-# As many symbolic links in a row as the kernel follows (linux: include/linux/namei.h, MAXSYMLINKS).
-_LINKS_LIMIT = 40
 _WILD = frozenset("*?[")
 
 
@@ -164,7 +162,7 @@ def _is_folder(root: Path, path: str) -> bool:
 
 def _link_chain(root: Path, path: str) -> Iterator[str]:
     """The path, and where it is a link each further file that it leads to, inside `root`."""
-    for _ in range(_LINKS_LIMIT):
+    for _ in range(LINKS_LIMIT):
         target = under(root, path)
         if target.is_symlink():
             yield path

@@ -38,7 +38,7 @@ def refuse_odd_files(files: Iterable[str | Path]) -> None:
 
 
 def _count(data: bytes) -> None:
-    """Raises ValueError where values, an alias counted as what it stands for, are too many."""
+    """Raises ValueError if there are too many values, with all YAML aliases expanded."""
     sizes: dict[str | None, int] = {}
     above: list[tuple[str | None, int]] = []
     size = 0

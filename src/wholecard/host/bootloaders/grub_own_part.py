@@ -131,7 +131,7 @@ def _text(others: Sequence[FileText], kernel_args: KernelArgs) -> str:
         lines.append(f"# Without: {' '.join(dict.fromkeys(unwanted))}\n")
         lines += [_filter(name, tuple(dict.fromkeys(unwanted))) for name in (BOTH, DEFAULT)]
     if added and ends:
-        # What stands behind `--` the kernel leaves to init.
+        # The kernel passes everything after `--` to init.
         lines.append(f'{BOTH}="{" ".join(added)} ${BOTH}"\n')
     elif added:
         lines.append(f'{DEFAULT}="${DEFAULT} {" ".join(added)}"\n')

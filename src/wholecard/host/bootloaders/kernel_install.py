@@ -28,7 +28,7 @@ from wholecard.host.operations.run_tool import RunTool
 def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
     """The file, and kernel-install for each kernel. Raises as `changed_file` does."""
     file = changed_file(state, kernel_args)
-    reason = f"The kernel gets these arguments: {kernel_args}."
+    reason = kernel_args.reason
     tools = tuple(
         FollowUp(
             f"kernel-install {version}",
@@ -36,7 +36,7 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
             RunTool(
                 ("kernel-install", "add", version, image),
                 outputs(version),
-                shows=tuple(str(kernel_args).split()),
+                shows=kernel_args.words,
             ),
             "restore the former entry, or run the tool again if the entry has changed since",
             # kernel-install copies the initramfs beside the entry.

@@ -40,12 +40,12 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
     (after,) = command_line.merge([before], kernel_args)
     tool = FollowUp(
         "kernelstub",
-        f"The kernel gets these arguments: {kernel_args}.",
+        kernel_args.reason,
         RunTool(
             ("kernelstub", "-o", after),
             _OUTPUTS,
             again=("kernelstub", "-o", before),
-            shows=tuple(str(kernel_args).split()),
+            shows=kernel_args.words,
         ),
         "restore the former files; set the former arguments if a file has changed since",
         # It also copies the image that the entry boots.

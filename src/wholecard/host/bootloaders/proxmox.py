@@ -27,7 +27,7 @@ COPIES = BootCopies(
 
 def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
     """The settings of the loader that ran, and the copies. Raises WholecardError."""
-    reason = f"The kernel gets these arguments: {kernel_args}."
+    reason = kernel_args.reason
     if _is_grub(state):
         changed = update_grub.settings(state, kernel_args)
         outputs: tuple[str, ...] = ("/boot/grub/grub.cfg", "/boot/grub/grub.cfg.new")

@@ -164,11 +164,10 @@ def _has_proxmox_boot_tool(root: Root, _settings: Settings) -> bool:
 
 def _has_kernelstub(root: Root, settings: Settings) -> bool:
     # With BIOS, Pop!_OS has GRUB; kernelstub is installed there too.
-    return (
-        has_all(root, "usr/bin/kernelstub", KERNELSTUB[1:])
-        and _loader_info(root) in ("", "systemd-boot")
-        and (_loader_info(root) != "" or not _has_update_grub(root, settings))
-    )
+    if not has_all(root, "usr/bin/kernelstub", KERNELSTUB[1:]):
+        return False
+    ran = _loader_info(root)
+    return ran == "systemd-boot" or (not ran and not _has_update_grub(root, settings))
 
 
 def _has_sdbootutil(root: Root, _settings: Settings) -> bool:

@@ -38,10 +38,10 @@ def change(state: BootState, kernel_args: KernelArgs) -> ConfigChange:
             RunTool(
                 ("sdbootutil", "update-all-entries"),
                 _ENTRIES,
-                shows=tuple(str(kernel_args).split()),
+                shows=kernel_args.words,
             ),
             undo,
             after=(KERNEL_CMDLINE,),
         ),
     )
-    return ConfigChange(((file, f"The kernel gets these arguments: {kernel_args}."),), tools)
+    return ConfigChange(((file, kernel_args.reason),), tools)

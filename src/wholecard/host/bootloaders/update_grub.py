@@ -37,13 +37,13 @@ def _change(
     changed: tuple[FileText, ...], kernel_args: KernelArgs, menu: str, *argv: str
 ) -> ConfigChange:
     """The settings that change, and the tool that makes `menu` where any does."""
-    reason = f"The kernel gets these arguments: {kernel_args}."
+    reason = kernel_args.reason
     files = tuple((file, reason) for file in changed)
     run = FollowUp(
         argv[0],
         "The next boot reads the kernel's arguments from grub.cfg.",
         # grub-mkconfig writes the new menu beside the old one.
-        RunTool(argv, (menu, f"{menu}.new"), shows=tuple(str(kernel_args).split())),
+        RunTool(argv, (menu, f"{menu}.new"), shows=kernel_args.words),
         "restore the former grub.cfg, or run the tool again if the file has changed since",
         after=tuple(file.path for file, _ in files),
     )

@@ -12,7 +12,6 @@ from wholecard.host.checks.iommu_group import given_addresses
 from wholecard.host.config_files import Settings
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
-from wholecard.host.facts.module_aliases import module_name
 from wholecard.host.facts.module_parameters import (
     dracut_arguments,
     has_softdep,
@@ -24,7 +23,7 @@ from wholecard.host.facts.module_parameters import (
     new_ids,
 )
 from wholecard.pci import Card, Function
-from wholecard.pci.vfio_drivers import PCI_STUB, VARIANTS, VFIO_PCI, is_variant
+from wholecard.pci.vfio_drivers import PCI_STUB, VARIANTS, VFIO_PCI, is_variant, module_of
 
 NOT_NATIVE = frozenset({"vfio_pci", "pci_stub", *VARIANTS})
 
@@ -156,7 +155,7 @@ def check_ids(
     findings = [*_unread_options(host)]
     for entry in ids_entries(host):
         # What modprobe passes on, a driver built into the kernel never sees.
-        built_in = entry.driver.replace("-", "_") in host.boot.builtin
+        built_in = module_of(entry.driver) in host.boot.builtin
         if built_in and entry.source.startswith(("/etc/modprobe.d/", _PASSED_ON)):
             findings.append(_unread(entry))
             continue
@@ -246,7 +245,7 @@ def natives(function: Function) -> set[str]:
     """The modules that have the function now or would claim it, but those for guests."""
     modules = set(function.modules)
     if function.driver:
-        modules.add(module_name(function.driver_module or function.driver))
+        modules.add(module_of(function.driver_module or function.driver))
     return modules - NOT_NATIVE - {function.variant or None}
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wholecard.core.json_records import MODULE, Reader, read_list, read_plain, record_reader
+from wholecard.core.json_records import Reader, read_list, read_plain, record_reader
+from wholecard.core.module_names import MODULE
 from wholecard.host.config_files import Settings
 from wholecard.host.facts.host import (
     Boot,

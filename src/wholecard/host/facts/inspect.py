@@ -34,7 +34,6 @@ from wholecard.host.facts.kernel_use import read_uses
 from wholecard.host.facts.memory import read_memory
 from wholecard.host.facts.module_aliases import (
     matching_modules,
-    module_name,
     read_aliases,
     read_builtin,
     read_modules,
@@ -45,7 +44,7 @@ from wholecard.pci.cards import find_cards
 from wholecard.pci.groups import predicted_groups, read_groups
 from wholecard.pci.ids import PciNames
 from wholecard.pci.sysfs import ASLEEP, DEVICES, read_functions
-from wholecard.pci.vfio_drivers import VARIANTS
+from wholecard.pci.vfio_drivers import VARIANTS, module_of
 from wholecard.pci.vpd import read_serial
 
 TYPE_CHECKING = False
@@ -237,7 +236,7 @@ def _relevant_modules(functions: Iterable[Function]) -> set[str]:
     for function in functions:
         modules.update(function.modules)
         if function.driver:
-            modules.add(function.driver_module or module_name(function.driver))
+            modules.add(function.driver_module or module_of(function.driver))
     return modules
 
 

@@ -7,8 +7,8 @@ and modules.alias(5); linux, scripts/mod/file2alias.c, `do_pci_entry`.
 
 from __future__ import annotations
 
+from wholecard.core.module_names import is_module_name
 from wholecard.core.small_files import read_bytes, under
-from wholecard.pci.attributes import is_module_name
 from wholecard.pci.vfio_drivers import NEEDS_VARIANT, module_of
 
 TYPE_CHECKING = False
@@ -152,7 +152,7 @@ def read_builtin(root: Root, release: str) -> frozenset[str]:
     """The modules built into the kernel, by name with underscores (`vfio_pci`)."""
     data = read_bytes(under(root, f"lib/modules/{release}/modules.builtin")) or b""
     lines = data.decode(errors="replace").splitlines()
-    return frozenset(module_name(line.rpartition("/")[2].split(".")[0]) for line in lines)
+    return frozenset(module_of(line.rpartition("/")[2].split(".")[0]) for line in lines)
 
 
 class Modules:
@@ -172,6 +172,3 @@ def read_modules(root: Root, release: str, builtin: frozenset[str]) -> Modules |
     """The kernel's modules; None where `modules.dep` cannot be read."""
     files = read_bytes(under(root, f"lib/modules/{release}/modules.dep"))
     return None if files is None else Modules(files, builtin)
-
-
-module_name = module_of

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from wholecard.host.config_files import MODPROBE, FileText, Settings
-from wholecard.host.facts.module_aliases import module_name
+from wholecard.pci.vfio_drivers import module_of
 
 _ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _NEW_ID = re.compile(
@@ -27,7 +27,7 @@ def kernel_arguments(command_line: str) -> tuple[tuple[str, str], ...]:
     arguments = []
     for argument in _ARGUMENT.findall(command_line):
         name, _, value = argument.replace('"', "").partition("=")
-        arguments.append((module_name(name), value))
+        arguments.append((module_of(name), value))
     return tuple(arguments)
 
 
@@ -39,10 +39,10 @@ def is_true(value: str) -> bool:
 def module_options(settings: Settings, module: str) -> Iterator[tuple[str, str, str]]:
     """`(path, name, value)` of each option that modprobe.d files give to `module`."""
     for path, words in _modprobe_lines(settings):
-        if len(words) > 2 and words[0] == "options" and module_name(words[1]) == module:
+        if len(words) > 2 and words[0] == "options" and module_of(words[1]) == module:
             for word in words[2:]:
                 name, _, value = word.replace('"', "").partition("=")
-                yield path, module_name(name), value
+                yield path, module_of(name), value
 
 
 def listed_options(settings: Settings, module: str) -> Iterator[tuple[str, str, str]]:
@@ -54,10 +54,10 @@ def listed_options(settings: Settings, module: str) -> Iterator[tuple[str, str, 
         if entry.path in _LISTS or entry.path.startswith("/etc/modules-load.d/"):
             for line in _uncommented(entry.text or "").splitlines():
                 words = line.split()
-                if words and module_name(words[0]) == module:
+                if words and module_of(words[0]) == module:
                     for word in words[1:]:
                         name, _, value = word.replace('"', "").partition("=")
-                        yield entry.path, module_name(name), value
+                        yield entry.path, module_of(name), value
 
 
 def dracut_arguments(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -79,7 +79,7 @@ def install_lines(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """`(path, module, command)` of each `install` line of modprobe.d."""
     for path, words in _modprobe_lines(settings):
         if len(words) > 2 and words[0] == "install":
-            yield path, module_name(words[1]), " ".join(words[2:])
+            yield path, module_of(words[1]), " ".join(words[2:])
 
 
 def has_softdep(settings: Settings, module: str) -> bool:
@@ -88,10 +88,10 @@ def has_softdep(settings: Settings, module: str) -> bool:
     A blacklist does not do that: it stops loading by alias, not of a module that is named.
     """
     for _, words in _modprobe_lines(settings):
-        if len(words) < 2 or words[0] != "softdep" or module_name(words[1]) != module:
+        if len(words) < 2 or words[0] != "softdep" or module_of(words[1]) != module:
             continue
         before = words[words.index("pre:") + 1 :] if "pre:" in words else []
-        if any(module_name(word) == "vfio_pci" for word in before):
+        if any(module_of(word) == "vfio_pci" for word in before):
             return True
     return False
 
@@ -104,7 +104,7 @@ def initramfs_modules(settings: Settings) -> Iterator[tuple[str, str]]:
         elif entry.path.startswith("/etc/dracut.conf"):
             for drivers in _DRACUT_DRIVERS.findall(_uncommented(entry.text or "")):
                 for word in re.findall(r"[\w-]+", drivers):
-                    yield entry.path, module_name(word)
+                    yield entry.path, module_of(word)
 
 
 def loaded_modules(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -126,7 +126,7 @@ def _listed(entry: FileText) -> Iterator[tuple[str, str]]:
     for line in _uncommented(entry.text or "").splitlines():
         words = line.split()
         if words:
-            yield entry.path, module_name(words[0])
+            yield entry.path, module_of(words[0])
 
 
 def _uncommented(text: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wholecard.core import WholecardError
-from wholecard.core.json_records import MODULE
+from wholecard.core.module_names import MODULE
 from wholecard.host.operations.config_change import HEAD_LINE
 from wholecard.pci import Function, slot_path
 from wholecard.pci.vfio_drivers import PCI_STUB, VFIO_PCI

@@ -26,11 +26,19 @@ class KernelArgs:
     absent: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The arguments that the command line must have, a word each."""
+        named = (f"{name}={value}" for name, value in self.present)
+        return (*named, *(word for group in self.groups for word in group))
+
+    @property
+    def reason(self) -> str:
+        """Why a file or an entry changes."""
+        return f"The kernel gets these arguments: {self}."
+
     def __str__(self) -> str:
-        return " ".join(
-            [*(f"{name}={value}" for name, value in self.present)]
-            + [word for group in self.groups for word in group]
-        )
+        return " ".join(self.words)
 
 
 # linux: Documentation/admin-guide/kernel-parameters.txt, intel_iommu, iommu and amd_iommu.

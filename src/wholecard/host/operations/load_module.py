@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from wholecard.core import Step
+from wholecard.core.module_names import is_module_name
 from wholecard.host.operations.operation import HostContext, HostOperation
 from wholecard.host.operations.run_tool import start
-from wholecard.pci.attributes import is_module_name
 from wholecard.transaction.json_fields import text
 
 _LOAD_TIMEOUT = 60.0

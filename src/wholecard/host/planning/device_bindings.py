@@ -67,7 +67,7 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
 
 
 def _drivers(cards: tuple[Card, ...], desired: DesiredState) -> dict[Address, str]:
-    """vfio-pci, which stands for its variants too, or pci-stub for each function to bind."""
+    """The driver of each function to bind: vfio-pci (which includes its variants) or pci-stub."""
     drivers = {function.address: VFIO for card in cards for function in card.functions}
     drivers.update({Address.parse(text): VFIO for text in desired.companions})
     drivers.update({Address.parse(text): PARKED for text in desired.parked})

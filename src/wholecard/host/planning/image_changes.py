@@ -68,7 +68,7 @@ def _args_comment(kernel_args: KernelArgs) -> str:
 def _container(files: Iterable[FileText], kernel_args: KernelArgs, bootc: bool) -> str:
     lines = ["ARG BASE", "FROM ${BASE}"]
     if bootc:
-        kargs = ", ".join(f'"{word}"' for word in str(kernel_args).split())
+        kargs = ", ".join(f'"{word}"' for word in kernel_args.words)
         toml = FileText("/usr/lib/bootc/kargs.d/10-wholecard.toml", f"kargs = [{kargs}]\n")
         files = [*files, toml]
     for file in files:

@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterable
 
 from wholecard.core import WholecardError
-from wholecard.core.json_records import MODULE
+from wholecard.core.module_names import is_module_name
 from wholecard.host.checks.driver_binding import NOT_NATIVE, natives
 from wholecard.host.operations.config_change import HEAD_LINE
 from wholecard.pci import Function
 
-_NAME = re.compile(MODULE)
 _SOFTDEP = re.compile(r"^softdep (\S+) pre: vfio-pci$", re.MULTILINE)
 
 
@@ -43,7 +42,7 @@ def modprobe_text(
     if any(function.is_on_vfio for function in functions):
         modules.update(_SOFTDEP.findall(present))
     modules -= {*builtin, *NOT_NATIVE}
-    strangers = [name for name in (*modules, *blacklist) if not _NAME.fullmatch(name)]
+    strangers = [name for name in (*modules, *blacklist) if not is_module_name(name)]
     if strangers:
         # In modprobe.d a line of its own may run a command, so it is no matter who calls.
         raise WholecardError(

@@ -11,7 +11,6 @@ from wholecard.host.checks.iommu import no_iommu_text
 from wholecard.host.config_files import IN_INITRAMFS, MODPROBE, MODULES_LOAD, TABLE, FileText
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
-from wholecard.host.facts.module_aliases import module_name
 from wholecard.host.initramfs.claim_script import PARKED, Claim, table_text
 from wholecard.host.initramfs.registry import INITRAMFS_TOOLS, initramfs_tool_named
 from wholecard.host.kernel_args import command_line
@@ -24,6 +23,7 @@ from wholecard.host.planning.boot_copies import boot_copies
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.modprobe import modprobe_text, modules_load_text
 from wholecard.pci import Function
+from wholecard.pci.vfio_drivers import module_of
 
 _Bound = tuple[tuple[Function, str], ...]
 
@@ -101,7 +101,7 @@ def _refuse_image_based(host: Host, desired: DesiredState) -> None:
 
 def rpm_ostree_kargs(kernel_args: KernelArgs) -> str:
     """The command that gives a deployment of rpm-ostree these arguments: rpm-ostree(1), kargs."""
-    words = [f"--append-if-missing={word}" for word in str(kernel_args).split()]
+    words = [f"--append-if-missing={word}" for word in kernel_args.words]
     words += [f"--delete-if-present={word}" for word in kernel_args.absent]
     return " ".join(["rpm-ostree kargs", *words])
 
@@ -109,7 +109,7 @@ def rpm_ostree_kargs(kernel_args: KernelArgs) -> str:
 def refuse_driverless(host: Host, bound: _Bound) -> None:
     """Some kernels for virtual machines are built without pci-stub, or without VFIO."""
     for driver in sorted({driver for _, driver in bound}):
-        if module_name(driver) in host.boot.missing:
+        if module_of(driver) in host.boot.missing:
             raise WholecardError(
                 f"kernel {host.boot.release} has no {driver}",
                 "It is neither built in nor one of the kernel's modules.",

@@ -173,7 +173,7 @@ def _cause(text: str, error: json.JSONDecodeError) -> Diagnosis:
     return Diagnosis(error.pos, words, fix=fix)
 
 
-# What is no JSON and stands for a value: Python's words, and a template's variable.
+# Words in place of a value that are not JSON: Python's words, and a template's variable.
 _WORD = re.compile(r"(?:True|False|None)\b|\$\w+|\$\{\w+\}")
 
 
