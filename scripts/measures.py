@@ -55,8 +55,9 @@ def main() -> int:
         Limit("complexity of the worst function", worst.complexity, 15, worst.where),
         Limit("lines of the longest function", longest.lines, 85, longest.where),
         Limit("lines of the longest file", lines[largest], 420, str(_short(largest))),
-        # 40,461 when the house was one; unusual hosts and input that is checked brought the rest.
-        Limit("lines of source", sum(lines.values()), 47_500),
+        # 40,461 when the house was one, 47,047 with unusual hosts and input that is checked; the
+        # guest (images, drivers, a proof on any cloud) may bring the rest.
+        Limit("lines of source", sum(lines.values()), 60_000),
     ]
     for limit in limits:
         mark = "  <- above its limit" if limit.value > limit.limit else ""
