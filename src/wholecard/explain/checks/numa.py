@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
 from wholecard.explain.checks.host_case import ALIAS_UNKNOWN, PROVIDERS, HostCase
-from wholecard.explain.checks.numa_fit import NumaNodes, fits, nodes_of, why_not
 from wholecard.explain.evidence.card_providers import card_providers, has_cards
+from wholecard.explain.evidence.host_numa import nodes_of
 from wholecard.explain.evidence.requested_devices import class_of
+from wholecard.nova.flavor.numa_fit import NumaNodes, fits, why_not
 from wholecard.nova.match import PciRequest, Verdict
 
 _WAIT = "Wait, delete or move a server, or request fewer cards"
