@@ -21,11 +21,11 @@ from wholecard.site.model import Site
 KINDS = {"h100": {"match": [{"vendor": "10de", "product": "2330"}]}}
 TWO = facts()
 ONE_NODE = small([card("0000:41:00.0")], cpus=((0, "0-15"),), sockets=1)
-SHARED = "its CPUs are shared with other servers (cpu_policy)"
-SMALL = "its memory is in pages of 4 KiB (hugepages)"
-EMULATOR = "QEMU's own threads run on its CPUs (emulator_threads_policy)"
-ANYWHERE = "its CPUs and memory are on any NUMA node (numa_nodes)"
-FAR = "it may get cards of another NUMA node (numa_policy)"
+SHARED = "CPUs are shared with other servers (cpu_policy)"
+SMALL = "memory is in pages of 4 KiB (hugepages)"
+EMULATOR = "QEMU's own threads run on the guest's CPUs (emulator_threads_policy)"
+ANYWHERE = "CPUs and memory are on any NUMA node (numa_nodes)"
+FAR = "the cards may be of another NUMA node (numa_policy)"
 ON_BOTH = ": gpu-01 has h100 on NUMA nodes 0, 1"
 
 
@@ -60,8 +60,8 @@ def notes(flavor: Mapping[str, Any], host: Host | None, series: str = "2026.2") 
         ({"cpu_policy": "dedicated", "hugepages": "1G", "emulator_threads_policy": "share",
           "numa_policy": "preferred"}, TWO, []),
         ({"tuned": True, "cards": {"h100": 5}, "vcpus": 15}, TWO, [
-            f"no NUMA node with its cards has 15 CPUs and its RAM (numa_nodes, vcpus){ON_BOTH}",
-            "it shares a core with another server, for it has 15 CPUs on a NUMA node and gpu-01 "
+            f"no NUMA node has the cards and room for 15 CPUs (numa_nodes, vcpus){ON_BOTH}",
+            "a core is shared with another server: there are 15 CPUs on a NUMA node, and gpu-01 "
             "has two threads a core (vcpus)"]),
         ({"extra_specs": {"hw:cpu_policy": "dedicated", "hw:mem_page_size": "2MB",
                           "hw:numa_nodes": "1"}}, ONE_NODE, [EMULATOR]),
@@ -73,6 +73,18 @@ def test_reasons(flavor: Mapping[str, Any], host: Host | None, reasons: list[str
         host = dataclasses.replace(host, cpu=dataclasses.replace(host.cpu, isolated="2-15"))
     text = f"flavors.f will be slower than its cards allow: {'; '.join(reasons)}"
     assert notes(flavor, host) == ([text] if reasons else [])
+
+
+def test_flavors_with_the_same_reasons() -> None:
+    """One cause is said once: flavors with the same reasons are in one note, at the first."""
+    one = site({})
+    flavors = {f"f{number}": one.flavors["f"] for number in range(6)}
+    made = one.model_copy(update={"flavors": flavors})
+    (note,) = slow_flavors(made, {"gpu-01": TWO}, release("2026.2"))
+    assert note.keys == ("flavors", "f0")
+    assert note.what.startswith(
+        "the flavors f0, f1, f2, f3 and 2 more will be slower than their cards allow: CPUs are"
+    )
 
 
 def test_an_alias_that_prefers() -> None:

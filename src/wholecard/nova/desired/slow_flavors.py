@@ -23,7 +23,8 @@ _MIB = 1 << 20
 _PAGES = {"large": 0, "2M": 2 << 20, "1G": 1 << 30}
 _SMALL_KIB = 4
 _NEAR = ("required", "socket")
-_FIX = ("Write tuned: true", "Change the flavor")
+_MOST_NAMES = 4
+_FIX = ("Write tuned: true", "Change it")
 
 
 @dataclass(frozen=True)
@@ -45,26 +46,39 @@ class _SlowCase:
 
 
 def slow_flavors(site: Site, facts: Mapping[str, Host], release: Release) -> Iterator[Unsupported]:
-    """A note for each flavor with cards that is not tuned; one for hosts that isolate no CPUs.
+    """A note for flavors with cards that are not tuned; one for hosts that isolate no CPUs.
+
+    Flavors with the same reasons have one note.
 
     `site` is the site with what `tuned` sets on its flavors.
     """
     pinning: dict[str, Host] = {}
+    alike: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for name, flavor in site.flavors.items():
         case = _case(site, name, flavor, facts, release) if flavor.cards else None
         if case is None or flavor.tuned is False:
             continue
-        reasons = list(_reasons(case, release))
-        if reasons:
-            yield Unsupported(
-                ("flavors", name),
-                f"flavors.{name} will be slower than its cards allow: {'; '.join(reasons)}",
-                "",
-                f"{_FIX[bool(flavor.tuned)]}, or tuned: false if it is meant.",
-            )
+        alike.setdefault((bool(flavor.tuned), tuple(_reasons(case, release))), []).append(name)
         if case.guest.pinned:
             pinning |= {host.name: host.facts for host in case.hosts}
+    for (is_tuned, reasons), names in alike.items():
+        if reasons:
+            yield _slow(names, reasons, is_tuned)
     yield from _unisolated(pinning)
+
+
+def _slow(names: list[str], reasons: tuple[str, ...], is_tuned: bool) -> Unsupported:
+    """The note of all flavors with the same reasons, at the first of them."""
+    which, whose = f"flavors.{names[0]}", "its"
+    if len(names) > 1:
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        which, whose = f"the flavors {', '.join(names[:_MOST_NAMES])}{more}", "their"
+    return Unsupported(
+        ("flavors", names[0]),
+        f"{which} will be slower than {whose} cards allow: {'; '.join(reasons)}",
+        "",
+        f"{_FIX[is_tuned]}, or tuned: false if it is meant.",
+    )
 
 
 def _case(
@@ -81,13 +95,13 @@ def _case(
 def _reasons(case: _SlowCase, release: Release) -> Iterator[str]:
     guest = case.guest
     if not guest.pinned and case.is_open("cpu_policy"):
-        yield "its CPUs are shared with other servers (cpu_policy)"
+        yield "CPUs are shared with other servers (cpu_policy)"
     if guest.page in (None, "small", _SMALL_KIB) and case.is_open("hugepages"):
-        yield "its memory is in pages of 4 KiB (hugepages)"
+        yield "memory is in pages of 4 KiB (hugepages)"
     apart = not guest.pinned or any(cell.emulator for cell in guest.cells)
     has_policy = has(release, Capability.EMULATOR_THREADS)
     if not apart and has_policy and case.is_open("emulator_threads_policy"):
-        yield "QEMU's own threads run on its CPUs (emulator_threads_policy)"
+        yield "QEMU's own threads run on the guest's CPUs (emulator_threads_policy)"
     yield from _far_cards(case)
     yield from _shared_core(case)
 
@@ -113,15 +127,15 @@ def _far_reason(case: _SlowCase, host: CardHost) -> str:
     guest, flavor = case.guest, case.flavor
     if not guest.cells:
         open_keys = case.is_open("cpu_policy", "hugepages", "numa_nodes")
-        return "its CPUs and memory are on any NUMA node (numa_nodes)" if open_keys else ""
+        return "CPUs and memory are on any NUMA node (numa_nodes)" if open_keys else ""
     policies = [guest.policy or case.site.cards[kind].numa_policy for kind in flavor.cards]
     seats = host.seats(guest)
     near = [seat for seat in seats if host.is_near(flavor, seat)]
     if not near and case.is_open("numa_nodes"):
         vcpus = max(cell.shared + cell.pinned for cell in guest.cells)
-        return f"no NUMA node with its cards has {vcpus} CPUs and its RAM (numa_nodes, vcpus)"
+        return f"no NUMA node has the cards and room for {vcpus} CPUs (numa_nodes, vcpus)"
     if "preferred" in policies and case.is_open("numa_policy"):
-        return "it may get cards of another NUMA node (numa_policy)"
+        return "the cards may be of another NUMA node (numa_policy)"
     return ""
 
 
@@ -134,7 +148,7 @@ def _shared_core(case: _SlowCase) -> Iterator[str]:
         cpu = host.facts.cpu
         if cpu.cores and cpu.threads // cpu.cores == 2:
             yield (
-                f"it shares a core with another server, for it has {odd[0]} CPUs on a NUMA node "
+                f"a core is shared with another server: there are {odd[0]} CPUs on a NUMA node, "
                 f"and {host.name} has two threads a core (vcpus)"
             )
             return
