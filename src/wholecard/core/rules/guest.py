@@ -26,7 +26,7 @@ RULES = (
          "note without any driver"),
     Rule("WC409", "server-refused", "nova did not start the server", _E,
          "The server that was to prove its cards is in ERROR."),
-    Rule("WC430", "card-not-free", "A card is not free after its server was deleted", _E,
+    Rule("WC430", "allocations-left", "A deleted server still has allocations", _E,
          "Placement still has allocations of the deleted server."),
     Rule("WC431", "benchmark-failed", "The benchmark did not run or failed its own check", _E,
          "wholecard-bench gave no result in the guest, or a wrong one."),
