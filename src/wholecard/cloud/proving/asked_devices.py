@@ -75,19 +75,22 @@ def known_ids(site: SiteFile | None) -> KnownIds:
     if site is None:
         return KnownIds()
     source = f"the site file {site.path}"
+    aliases, classes = dict(_matched_ids(site)), dict[str, tuple[str, ...]]()
     try:
         config = next(iter(pci_configs(site.site, site.facts(), site.release).values()))
+        pairs = [(each.name, each.vendor_id, each.product_id) for each in config.aliases]
+        own = [(each.name, each.resource_class) for each in config.aliases]
     except UnsupportedError:
         # The ids that its matches name are enough here.
-        return KnownIds(_matched_ids(site), source=source)
-    aliases = {name: ids for name, ids in _matched_ids(site).items() if ids}
-    classes: dict[str, tuple[str, ...]] = {}
-    for alias in config.aliases:
-        if alias.vendor_id and alias.product_id:
-            ids = (*aliases.get(alias.name, ()), f"{alias.vendor_id}:{alias.product_id}")
-            aliases[alias.name] = tuple(dict.fromkeys(ids))
-        if alias.resource_class:
-            classes[alias.resource_class] = aliases.get(alias.name, ())
+        pairs, own = [], []
+    for name, vendor, product in pairs:
+        if vendor and product:
+            ids = (*aliases.get(name, ()), f"{vendor}:{product}")
+            aliases[name] = tuple(dict.fromkeys(ids))
+    own += [(name, kind.resource_class) for name, kind in site.site.cards.items()]
+    for name, resource_class in own:
+        if resource_class:
+            classes[resource_class] = aliases.get(name, ())
     return KnownIds(aliases, classes, source)
 
 
