@@ -176,7 +176,7 @@ def start(hypervisors: Iterable[Hypervisor]) -> list[Mapping[str, StartedServer]
         capture_output=True,
         text=True,
         check=True,
-        timeout=300,
+        timeout=600,
     )
     answers = [json.loads(line) for line in ended.stdout.splitlines()]
     broken = [text for answer in answers for text in answer["broken"]]

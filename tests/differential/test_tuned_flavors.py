@@ -26,10 +26,12 @@ from wholecard.nova.flavor.server_request import ServerRequest
 SLOW, FLAVORS = "why-is-my-guest-slow.md", "flavors-and-images.md"
 EXAMPLE = example(SLOW)
 WRONG = {
-    "far": {"ram": 4096, "vcpus": 4, "cards": {"h100": 8}, "tuned": True, "numa_nodes": 1,
+    "far": {"ram": 4096, "vcpus": 4, "cards": {"h100": 5}, "tuned": True, "numa_nodes": 1,
             "numa_policy": "required"},
     "legacy": {"ram": 4096, "vcpus": 4, "cards": {"h100": 5}, "cpu_policy": "dedicated"},
     "emulator": {"ram": 4096, "vcpus": 92, "cards": {"h100": 1}, "tuned": True, "numa_nodes": 1},
+    "bits": {"ram": 4096, "vcpus": 4, "cards": {"h100": 1}, "maxphysaddr": "none",
+             "extra_specs": {"hw:maxphysaddr_mode": "emulate", "hw:maxphysaddr_bits": "57"}},
     "locked": {"ram": 4096, "vcpus": 4, "cards": {"h100": 1}, "locked_memory": True},
     "isolate": {"ram": 4096, "vcpus": 4, "cards": {"h100": 1},
                 "emulator_threads_policy": "isolate"},
@@ -134,6 +136,7 @@ def test_a_windows_server(started: Started) -> None:
         ("right", "far", "ERROR", "WC316"),
         ("right", "legacy", "ERROR", "WC316"),
         ("right", "emulator", "ERROR", "WC317"),
+        ("right", "bits", "ERROR", "WC350"),
         ("right", "locked", "REFUSED", "WC302"),
         ("right", "isolate", "REFUSED", "WC302"),
         ("right", "spread", "REFUSED", "WC302"),
@@ -179,7 +182,13 @@ def explained_rule(hypervisor: Hypervisor, name: str) -> str:
         hosts=(host,),
         release=release(str(NOVA)),
         api=conf("api.conf", pci={"alias": alias}, filter_scheduler=placement),
-        scheduler=conf("s.conf", filter_scheduler={"enabled_filters": FILTERS, **placement}),
+        scheduler=conf(
+            "s.conf",
+            filter_scheduler={
+                "enabled_filters": f"{FILTERS},ComputeCapabilitiesFilter",
+                **placement,
+            },
+        ),
         placement=conf("placement.conf", **tuned_placement(len(hypervisor.facts.cards))),
     )
     explanation = explain(evidence)
