@@ -56,8 +56,8 @@ class PciConfig:
     of cards of a kind on a host, `hosts` the number of hosts with cards; 0 leaves tuning out.
     `quota_driver` is written where it is given, `limited` are the resource classes that need a
     registered limit with unified limits. `omitted` are functions of this host, `extra_functions`
-    the kinds of such functions that it gives, for a comment. `full_tuning` adds the settings that cost
-    servers without cards something.
+    the kinds of such functions that it gives, for a comment. `full_tuning` adds the settings that
+    cost servers without cards something.
     """
 
     device_specs: tuple[PciDeviceSpec, ...]
