@@ -76,7 +76,7 @@ class EndpointOrigins:
             here = shown(str(request.url))
             raise WholecardError(
                 f"{here} redirects to {shown(target)}, where the cloud has no endpoint",
-                "The token or the password would go there; nothing was sent.",
+                "The token or the password would go there. Wholecard did not follow.",
                 f"If {shown(target)} is right, write it into clouds.yaml (auth_url, or "
                 "compute_endpoint_override and its like) or into Keystone's catalog (openstack "
                 f"endpoint set --url). If not, find out what answers at {here}.",
