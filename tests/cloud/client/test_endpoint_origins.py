@@ -163,7 +163,7 @@ def test_origin(url: str, known: tuple[str, str, int | None] | None) -> None:
     [
         ("https://u:p@a:443/v3", "https://a"),
         ("http://[::1]:5000/v3", "http://[::1]:5000"),
-        ("nonsense", "an address that cannot be read"),
+        ("nonsense", "an address without a host"),
     ],
 )
 def test_shown(url: str, text: str) -> None:

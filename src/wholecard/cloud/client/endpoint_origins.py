@@ -39,7 +39,7 @@ def shown(url: str) -> str:
     """Only the origin of a URL, as text: a path may have ids in it, and userinfo a password."""
     known = origin(url)
     if known is None:
-        return "an address that cannot be read"
+        return "an address without a host"
     scheme, host, port = known
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}" + ("" if port == _PORTS.get(scheme) else f":{port}")
