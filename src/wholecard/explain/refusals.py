@@ -19,7 +19,7 @@ Kind = Literal[
     "iommu-off", "interrupts", "reserved-region", "denied-model", "not-endpoint", "container",
     "shared-group", "not-viable", "group-busy", "in-use", "unbind", "unmanaged", "reset",
     "no-answer", "memlock", "dma-map", "address-width", "no-vfio", "group-access", "gone", "no-acs",
-    "bar-taken", "attach",
+    "bar-taken", "guest-memory", "no-slots", "attach",
 ]  # fmt: skip
 
 
@@ -125,6 +125,12 @@ _MESSAGES: tuple[tuple[Kind, str, str], ...] = (
     ("dma-map", r"VFIO_MAP_DMA|vfio\w*_dma_map|memory listener initialization failed"
      r"|can't map guest IOVA region|DMA mapping failed, unable to continue",
      "QEMU hw/vfio/common.c (10.0: also container.c, spapr.c)"),
+    # 5.2 says os_mem_prealloc, the others qemu_prealloc_mem.
+    ("guest-memory",
+     r"cannot set up guest memory|for guest RAM"
+     r"|mem_prealloc: Insufficient free host memory|prealloc_mem: preallocating memory failed",
+     "QEMU softmmu/physmem.c (10.0: system/physmem.c), util/oslib-posix.c"),
+    ("no-slots", r"No more available PCI slots", "libvirt src/conf/domain_addr.c"),
     ("container", r"[Ff]ailed to set (?:iommu for|group) container",
      "QEMU hw/vfio/common.c (10.0: container.c)"),
     ("attach", r"vfio|VFIO_|hostdev|host device|host PCI device|iommu|PCI device",
@@ -230,6 +236,14 @@ HYPERVISOR: dict[Kind, Cause] = {
     "bar-taken": Cause(
         "something of the host uses the card's memory, often a console framebuffer", _CHECK,
         ("WC112",)),
+    "guest-memory": Cause(
+        "the host has too little free memory for the guest, or too few free huge pages",
+        "Compare the flavor's RAM and hw:mem_page_size with what is free on {host}:\n"
+        "    grep -E 'MemAvailable|HugePages_Free|Hugepagesize' /proc/meminfo", ("WC126", "WC317")),
+    "no-slots": Cause(
+        "the guest has no free PCI slot for the device",
+        "Use the machine type q35 (hw_machine_type of the image), and set [libvirt] num_pcie_ports "
+        "of nova-compute (28 at most).", ()),
     "attach": Cause("libvirt or QEMU could not give the card to the guest", _CHECK, ()),
 }  # fmt: skip
 

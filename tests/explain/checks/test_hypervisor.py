@@ -197,6 +197,14 @@ SENTENCES = [
     ("no-acs", "Requested operation is not valid: PCI device 0000:41:00.0 is not assignable"),
     ("bar-taken", "vfio-pci 0000:41:00.0: BAR 1: can't reserve [mem 0xc0000000-0xcfffffff]"),
     ("bar-taken", "Failed to mmap 0000:41:00.0 BAR 1. Performance may be slow"),
+    ("guest-memory", "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate "
+     "memory"),
+    ("guest-memory", "qemu-system-x86_64: unable to map backing store for guest RAM: Cannot "
+     "allocate memory"),
+    ("guest-memory", "os_mem_prealloc: Insufficient free host memory pages available to allocate "
+     "guest RAM"),
+    ("guest-memory", "qemu_prealloc_mem: preallocating memory failed: Bad address"),
+    ("no-slots", "internal error: No more available PCI slots"),
     ("attach", "internal error: qemu unexpectedly closed the monitor: vfio 0000:41:00.0: failed"),
 ]  # fmt: skip
 
