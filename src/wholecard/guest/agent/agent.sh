@@ -573,7 +573,11 @@ quiet() {
     echo 1 >"$PROC/sys/kernel/printk"
 }
 
-restore() { [ -z "$loud" ] || echo "$loud" >"$PROC/sys/kernel/printk"; }
+# What this run changed; also where it is ended.
+restore() {
+    [ "$CONSOLE" != - ] || rm -rf "$WORK"
+    [ -z "$loud" ] || echo "$loud" >"$PROC/sys/kernel/printk"
+}
 
 repeat() {
     say
@@ -600,11 +604,13 @@ if [ -n "$IF_ASKED" ] && [ -z "$NONCE" ]; then
     exit 0
 fi
 [ -n "$CONSOLE" ] || find_console
+if [ $$ -ne 1 ]; then
+    trap restore EXIT
+    trap 'exit 143' HUP INT TERM
+fi
 quiet
 [ $$ -eq 1 ] || ! there udevadm || [ "$SYS" != /sys ] || udevadm settle --timeout=60 || :
 wait_settled
 collect
 repeat
-[ $$ -eq 1 ] || restore
-[ "$CONSOLE" != - ] || rm -rf "$WORK"
 while [ $$ -eq 1 ]; do sleep 3600; done
