@@ -46,7 +46,7 @@ def test_ext4(tmp_path: Path, label: str) -> None:
 
     resize2fs with `?offset=` cuts the disk to the file system's size: the files at its end go.
     """
-    blobs = {f"/home/{number}": os.urandom(MIB) for number in range(32)}
+    blobs = {f"/home/{number}": os.urandom(MIB) for number in range(30)}
     disk = raw_disk(tmp_path, blobs, label=label)
     growth, layout = planned(disk, 56 * MIB)
     assert growth.method is GrowthMethod.E2FSPROGS
