@@ -88,10 +88,9 @@ def build_command(
         )
         options.show(text, {"file": str(built.file)}, as_json=as_json, format_name=format_name)
         return
-    text = (
-        f"{built.file} is built. What went in: wholecard image show {name}\n"
-        "Upload it: wholecard cloud plan, then wholecard cloud apply"
-    )
+    text = f"{built.file} is built. What went in: wholecard image show {built.file}"
+    if output is None:
+        text += "\nUpload it: wholecard cloud plan, then wholecard cloud apply"
     answer = {"file": str(built.file), "record": asdict(built.record)}
     options.show(text, answer, as_json=as_json, format_name=format_name)
 
