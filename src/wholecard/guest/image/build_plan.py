@@ -245,8 +245,9 @@ def _rows(plan: BuildPlan) -> Iterator[tuple[str, str, list[str]]]:
     if not plan.on_boot:
         if request.base.path is None:
             why = f"the base image, of SHA-256 {request.base.sha256}"
-            yield (f"fetch {request.base.text}", why,
-                   [f"or from {mirror}" for mirror in request.base.addresses[1:]])  # fmt: skip
+            mirrors = [f"or from {mirror}" for mirror in request.base.addresses[1:]]
+            lines = mirrors if plan.base is None else ["it is in the cache"]
+            yield f"fetch {request.base.text}", why, lines
         if plan.growth is not None and plan.growth.method is not GrowthMethod.NONE:
             growth = plan.growth
             yield (f"grow the disk to {size_text(growth.after)}", growth.reason,
