@@ -76,7 +76,9 @@ def test_build(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     folder = tmp_path / "out"
     folder.mkdir()
     request = asked(folder, base)
-    built = build(request, customize(), tmp_path / "cache", Watcher())
+    said: list[str] = []
+    built = build(request, customize(), tmp_path / "cache", Watcher(said.append))
+    assert "Running: apt-get clean" in said
     assert names(folder) == ["image.qcow2", "image.qcow2.json"]
     assert names(tmp_path / "cache/work") == []
     image = tmp_path / "look.qcow2"
@@ -117,6 +119,7 @@ def test_failed_step(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(WholecardError, match="command exited with an error") as caught:
         build(request, customize(), tmp_path / "cache", Watcher())
     assert caught.value.brief == "virt-customize did not carry out the recipe"
+    assert caught.value.details.endswith("E: Unable to locate package")
     assert names(folder) == []
     [grown] = names(tmp_path / "cache/work")
     assert grown.startswith("grown-")
