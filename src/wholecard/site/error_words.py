@@ -233,9 +233,15 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
-        if isinstance(kind, UnionType):
-            kind = next(inner for inner in get_args(kind) if inner is not NoneType)
+        kind = _without_none(kind)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [field.alias or name for name, field in kind.model_fields.items()]
     return []
+
+
+def _without_none(kind: Any) -> Any:
+    """`X` of `X | None`."""
+    if isinstance(kind, UnionType):
+        return next(inner for inner in get_args(kind) if inner is not NoneType)
+    return kind
