@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType, UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from wholecard.core.near_names import did_you_mean, meant
 from wholecard.core.position import Position
-from wholecard.site import model
+from wholecard.site import image_build, model, model_types
 from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
 # Looking for a near name takes a while, and nobody reads more issues than these.
@@ -117,6 +118,11 @@ def _wrong_value(value: _Refused, errors: list[Any], nearest: Nearest) -> SiteIs
         hint = nearest(node.text, lambda: choices) if node.text else ""
         # The message lists the choices already, so only a near one is a hint.
         hint = hint if hint.startswith("Did") else ""
+        numbers = [error for error in errors if error["type"] in _NUMBERS]
+        if numbers:
+            number = _expected(numbers[0], "")[0].removeprefix("expected ")
+            what = f"{path} is {_kind(node)}: expected {', '.join(choices)} or {number}"
+            return SiteIssue(value.position, what, hint)
         return SiteIssue(value.position, f"{path} is {_kind(node)}, not {listed}", hint)
     expected, hint = _expected(errors[0], node.text or "")
     return SiteIssue(value.position, f"{path} is {_kind(node)}: {expected}", hint)
@@ -147,6 +153,9 @@ _EXPECTED = {
 }
 
 
+_NUMBERS = frozenset({"int_type", "int_parsing", "greater_than_equal", "less_than_equal"})
+
+
 def _expected(error: Any, text: str) -> tuple[str, str]:
     """What is expected, and a hint: the right spelling of what is there."""
     kind, context = error["type"], error.get("ctx", {})
@@ -167,6 +176,9 @@ _EXAMPLES: Mapping[str, str] = {
     "ram": "for example ram: 65536 (MiB)",
     "vcpus": "for example vcpus: 16",
     "hosts": "a list of hosts",
+    "from": "a file, or an address with sha256",
+    "os": "for example os: ubuntu-24.04",
+    "uri": "for example uri: https://packages.example.org/ubuntu",
 }
 
 
@@ -185,27 +197,29 @@ def _right_custom(text: str) -> str:
 
 # What each pattern of the models expects, in words, and what corrects the usual mistakes.
 PATTERNS: Mapping[str, tuple[str, Callable[[str], str]]] = {
-    model.ID_PATTERN: (
+    model_types.ID_PATTERN: (
         "expected four lower-case hexadecimal digits, as lspci -nn prints them",
         lambda text: text.lower().removeprefix("0x")),
-    model.IDS_PATTERN: (
+    model_types.IDS_PATTERN: (
         "expected both ids of the subsystem, as in 10de:16c1",
         lambda text: text.lower().removeprefix("0x")),
-    model.ADDRESS_PATTERN: (
+    model_types.ADDRESS_PATTERN: (
         "expected an address, as lspci -D prints it: 0000:41:00.0", _right_address),
-    model.CARD_PATTERN: (
+    model_types.CARD_PATTERN: (
         "a card's name has 1 to 255 characters without ':' and ','",
         lambda text: re.sub(r"[:,\s]+", "-", text.strip())),
-    model.CUSTOM_PATTERN: (
+    model_types.CUSTOM_PATTERN: (
         "expected CUSTOM_ and then capitals, digits and _", _right_custom),
-    model.TRAIT_PATTERN: (
+    model_types.TRAIT_PATTERN: (
         "expected capitals, digits and _", lambda text: _right_custom(text)
         if not text.upper().startswith(("HW_", "COMPUTE_", "MISC_", "STORAGE_"))
         else re.sub(r"[^A-Z0-9_]+", "_", text.upper())),
-    model.NAME_PATTERN: (
+    model_types.NAME_PATTERN: (
         "a name has 1 to 255 printable characters and no space at its ends", str.strip),
-    model.LINE_PATTERN: (
+    model_types.LINE_PATTERN: (
         "expected a string without control characters", str.strip),
+    model_types.TEXT_PATTERN: ("expected a text without control characters", str.strip),
+    **image_build.PATTERNS,
 }  # fmt: skip
 
 
@@ -214,11 +228,20 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
     kind: Any = model.Site
     for key in keys:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(key)].annotation if key in kind.model_fields else None
+            field = kind.model_fields.get(str(key))
+            kind = None if field is None else field.annotation
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
+        kind = _without_none(kind)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return list(kind.model_fields)
+        return [field.alias or name for name, field in kind.model_fields.items()]
     return []
+
+
+def _without_none(kind: Any) -> Any:
+    """`X` of `X | None`."""
+    if isinstance(kind, UnionType):
+        return next(inner for inner in get_args(kind) if inner is not NoneType)
+    return kind
