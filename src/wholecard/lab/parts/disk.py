@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wholecard.guest.image.disk import FIRST_SECTOR, SECTOR, boot_area
-from wholecard.lab.base.sandbox import Mount, Sandbox
+from wholecard.guest.image.sandbox import Mount, Sandbox
 from wholecard.lab.parts.root_filesystem import DISK_UUID
 
 GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "normal", "configfile", "linux", "serial",

@@ -7,9 +7,9 @@ from pathlib import Path
 from wholecard.guest.image import disk as guest_disk
 from wholecard.guest.image import initramfs as guest_initramfs
 from wholecard.guest.image.kernel_modules import kernel_release
+from wholecard.guest.image.sandbox import Mount, Sandbox
 from wholecard.lab.base import cache
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
-from wholecard.lab.base.sandbox import Mount, Sandbox
 from wholecard.lab.parts import disk
 from wholecard.lab.parts.python_environment import INSIDE
 

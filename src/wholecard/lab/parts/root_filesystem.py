@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 from wholecard.core import RunError, run
+from wholecard.guest.image.sandbox import Mount, Sandbox, is_rootless
 from wholecard.lab.base import cache
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
 from wholecard.lab.base.node_spec import GPU_NODE
-from wholecard.lab.base.sandbox import Mount, Sandbox, is_rootless
 
 RELEASE = "trixie"
 PACKAGES = (
