@@ -1,0 +1,92 @@
+"""The writer `virt-customize`: libguestfs starts the image's own system in a small virtual machine.
+
+Source: virt-customize(1). Its operations are carried out in the order of the command line; a
+command that fails ends it with a status other than 0.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wholecard.core import RunError, run
+from wholecard.guest.image.package_tools import GuestChange, command_text, guest_changes
+from wholecard.guest.image.recipe import Recipe, RunInGuest, WriteGuestFile
+from wholecard.guest.image.writer import Say, Target, WriteError
+
+PROGRAM = "virt-customize"
+PACKAGES = "guestfs-tools (Debian, Ubuntu, Fedora) or libguestfs-tools-c (Rocky)"
+KVM = Path("/dev/kvm")
+# A driver's module is compiled in it; without KVM one of 242 CPU seconds takes most of an hour.
+_TIMEOUT = 4 * 3600.0
+_MEMORY_MIB = 2048
+
+
+@dataclass(frozen=True)
+class VirtCustomize:
+    """See the module. `kvm` is the device without which it is not usable in practice."""
+
+    kvm: Path = KVM
+    name: str = PROGRAM
+    target: Target = Target.IMAGE
+
+    def unusable(self) -> str:
+        """Why this machine cannot use it; empty where it can."""
+        if shutil.which(PROGRAM) is None:
+            return f"{PROGRAM} is not installed; its package is {PACKAGES}."
+        if not os.access(self.kvm, os.R_OK | os.W_OK):
+            return f"{self.kvm} cannot be opened, and without KVM a driver's build takes hours."
+        return ""
+
+    def write(self, recipe: Recipe, target: Path, say: Say) -> None:
+        """Carry out the recipe in the raw image `target`. Raises WriteError."""
+        changes = guest_changes(recipe)
+        say(f"{len(changes)} steps in the image with {PROGRAM}")
+        with tempfile.TemporaryDirectory(prefix="wholecard-") as folder:
+            argv = arguments(target, changes, put_files(Path(folder), changes))
+            try:
+                run(argv, timeout=_TIMEOUT, env={"LIBGUESTFS_BACKEND": "direct"})
+            except RunError as error:
+                raise WriteError(
+                    f"{PROGRAM} did not carry out the recipe",
+                    error.details,
+                    "The output's last lines name the step. Correct the recipe and build again: "
+                    "the base and the growth are taken from the cache.",
+                ) from error
+
+
+def put_files(folder: Path, changes: Sequence[GuestChange]) -> tuple[Path, ...]:
+    """Each file's content as a file in `folder`, in the order of the changes."""
+    paths = []
+    for number, change in enumerate(changes):
+        if isinstance(change, WriteGuestFile):
+            path = folder / f"{number:04}"
+            path.write_bytes(change.content)
+            path.chmod(change.mode)
+            paths.append(path)
+    return tuple(paths)
+
+
+def arguments(image: Path, changes: Sequence[GuestChange], files: Sequence[Path]) -> list[str]:
+    """The command line for a raw image; `files` has the path of each file's content."""
+    argv = [PROGRAM, "--quiet", "--format", "raw", "--memsize", str(_MEMORY_MIB), "-a", str(image)]
+    contents = iter(files)
+    for change in changes:
+        if isinstance(change, RunInGuest):
+            argv += ["--run-command", command_text(change)]
+            continue
+        # Of an uploaded file owner and permissions are those that it has here.
+        argv += ["--mkdir", posixpath.dirname(change.path)]
+        argv += ["--upload", f"{next(contents)}:{change.path}"]
+        owner = RunInGuest(("chown", "0:0", change.path), "")
+        argv += ["--run-command", command_text(owner)]
+        argv += ["--chmod", f"{change.mode:04o}:{change.path}"]
+    # It gives an image without a machine id one, which all servers would share (machine-id(5)).
+    argv += ["--truncate", "/etc/machine-id"]
+    # Where the image has SELinux, new files get their labels; elsewhere it does nothing.
+    return [*argv, "--selinux-relabel"]
