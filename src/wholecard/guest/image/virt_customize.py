@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wholecard.core import RunError, run
+from wholecard.guest.image.image_tools import PACKAGES, found
 from wholecard.guest.image.package_tools import GuestChange, command_text, guest_changes
 from wholecard.guest.image.recipe import Recipe, RunInGuest, WriteGuestFile
 from wholecard.guest.image.writer import Say, Target, WriteError
 
 PROGRAM = "virt-customize"
-PACKAGES = "guestfs-tools (Debian, Ubuntu, Fedora) or libguestfs-tools-c (Rocky)"
 KVM = Path("/dev/kvm")
 # A driver's module is compiled in it; without KVM one of 242 CPU seconds takes most of an hour.
 _TIMEOUT = 4 * 3600.0
@@ -37,8 +36,8 @@ class VirtCustomize:
 
     def unusable(self) -> str:
         """Why this machine cannot use it; empty where it can."""
-        if shutil.which(PROGRAM) is None:
-            return f"{PROGRAM} is not installed; its package is {PACKAGES}."
+        if found(PROGRAM) is None:
+            return f"{PROGRAM} is not installed; its package is {PACKAGES[PROGRAM]}."
         if not os.access(self.kvm, os.R_OK | os.W_OK):
             return f"{self.kvm} cannot be opened, and without KVM a driver's build takes hours."
         return ""
