@@ -38,8 +38,9 @@ def node_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
 
 
 def guest_entry(folder: LabFolder, root: Path) -> Path:
-    """The folder with `guest.qcow2`: a kernel and `guest/proof/init.sh`, for Glance."""
-    key = key_of(root.name, key_of_files(Path(__file__), GUEST_ROOM))
+    """The folder with `guest.qcow2`: a kernel and `guest/agent/agent.sh`, for Glance."""
+    agent = GUEST_ROOM.parent / "agent" / "agent.sh"
+    key = key_of(root.name, key_of_files(Path(__file__), GUEST_ROOM, agent))
 
     def build(target: Path) -> None:
         tree = target / "tree"
