@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from wholecard.guest.image.sandbox import Mount, Sandbox
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
 from wholecard.lab.base.node_spec import GPU_NODE, NodeSpec, Topology
 from wholecard.lab.base.ports import load_or_choose
-from wholecard.lab.base.sandbox import Mount, Sandbox, require_tools
+from wholecard.lab.base.required_tools import require_tools
 from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.control.database_seed import SECRETS, seed_entry

@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 from openstack.connection import Connection
 
+from wholecard.guest.image.sandbox import is_rootless
 from wholecard.lab import lab as labs
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder
 from wholecard.lab.base.node_spec import GPU_NODE, Topology
-from wholecard.lab.base.sandbox import is_rootless
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
 from wholecard.lab.report.record import DemoRecord

@@ -1,0 +1,115 @@
+"""The writer `root`: an unpacked system changes itself in a sandbox, without a virtual machine.
+
+Its programs run in the root's folder through bubblewrap, as root or, for an ordinary user, in a
+user namespace. In a namespace of one user only packages whose files all belong to root can be
+installed (user_namespaces(7)).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wholecard.core import RunError
+from wholecard.guest.image.package_tools import GuestChange, command_text, guest_changes
+from wholecard.guest.image.recipe import Recipe, WriteGuestFile
+from wholecard.guest.image.sandbox import (
+    Mount,
+    Sandbox,
+    registry_environment,
+    registry_mounts,
+)
+from wholecard.guest.image.writer import Say, Target, WriteError
+
+# A driver's module is compiled in it: 242 CPU seconds for NVIDIA's open one on two cores.
+_TIMEOUT = 2 * 3600.0
+_NEW_FILES = "/run/wholecard"
+# Through links, as an editor writes, and as the writers do that have the guest's own shell.
+_PUT = (
+    'set -e; umask 022; mkdir -p "$(dirname "$2")"; cat "$1" > "$2"; chown 0:0 "$2"; '
+    'chmod "$3" "$2"'
+)
+# A package that is installed starts its services where nothing forbids it (invoke-rc.d(8)).
+_POLICY = Path("usr/sbin/policy-rc.d")
+_NO_SERVICES = "#!/bin/sh\nexit 101\n"
+
+
+@dataclass(frozen=True)
+class SandboxRoot:
+    """See the module. `mounts` are further folders of this machine that the steps may read."""
+
+    mounts: tuple[Mount, ...] = ()
+    name: str = "root"
+    target: Target = Target.ROOT
+
+    def unusable(self) -> str:
+        """Why this machine cannot use it; empty where it can."""
+        if shutil.which("bwrap") is None:
+            return "bwrap is not installed; its package is bubblewrap."
+        return ""
+
+    def write(self, recipe: Recipe, target: Path, say: Say) -> None:
+        """Carry out the recipe in the root `target`. Raises WriteError, UsageError."""
+        changes = guest_changes(recipe)
+        with tempfile.TemporaryDirectory(prefix="wholecard-") as folder, no_services(target):
+            # TemporaryDirectory is closed to others, and the sandbox's root may be another user.
+            new = Path(folder)
+            new.chmod(0o755)
+            inside = Sandbox(
+                target,
+                (*registry_mounts(), Mount(new, _NEW_FILES), *self.mounts),
+                writable=True,
+                environment={**registry_environment(), "HOME": "/root"},
+            )
+            for number, change in enumerate(changes, 1):
+                say(f"step {number} of {len(changes)}: {change_text(change)}")
+                _carry_out(inside, new / "content", change)
+        machine_id = target / "etc/machine-id"
+        # All servers of an image with an id would share it; an empty file is given one at the
+        # first boot (machine-id(5)).
+        if machine_id.is_file() and not machine_id.is_symlink():
+            machine_id.write_bytes(b"")
+
+
+def change_text(change: GuestChange) -> str:
+    """A change in one line: `write PATH` or the command."""
+    if isinstance(change, WriteGuestFile):
+        return f"write {change.path}"
+    return command_text(change)
+
+
+@contextmanager
+def no_services(root: Path) -> Iterator[None]:
+    """Programs of this root that install packages start no service meanwhile."""
+    policy = root / _POLICY
+    if policy.exists() or policy.is_symlink() or not policy.parent.is_dir():
+        yield
+        return
+    policy.write_text(_NO_SERVICES)
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
+
+
+def _carry_out(inside: Sandbox, scratch: Path, change: GuestChange) -> None:
+    if isinstance(change, WriteGuestFile):
+        scratch.write_bytes(change.content)
+        scratch.chmod(0o644)
+        argv = ["sh", "-c", _PUT, "sh", f"{_NEW_FILES}/{scratch.name}", change.path,
+                f"{change.mode:04o}"]  # fmt: skip
+    else:
+        argv = list(change.argv)
+    try:
+        inside.run(argv, timeout=_TIMEOUT)
+    except RunError as error:
+        raise WriteError(
+            f"a step failed: {change_text(change)}",
+            f"It is there because: {change.reason}\n{error.details}",
+            "Correct the recipe and build again: the base is taken from the cache.",
+        ) from error
