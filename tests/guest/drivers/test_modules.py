@@ -90,11 +90,25 @@ def test_a_file_of_etc_hides_its_namesake(tmp_path: Path) -> None:
     assert would_bind(root, K, card_alias("10de:2330"))[0] == "nouveau"
 
 
-def test_aliases_of_modprobe_d_come_first(tmp_path: Path) -> None:
-    """Debian's `alias pci:…bc03… nvidia-current-open` leads there before modules.alias."""
+def test_debians_alternatives(tmp_path: Path) -> None:
+    """Debian's files are links to /etc/alternatives, and its `nvidia` is an install command."""
+    root = _tree(tmp_path, **{
+        "etc/modprobe.d/nv.conf": "-> /etc/alternatives/nv.conf",
+        "etc/alternatives/nv.conf": "-> /etc/nvidia/nv.conf",
+        "etc/nvidia/nv.conf": "blacklist nouveau\nalias pci:v000010DEd*sv*sd*bc03sc02i00* nvidia\n"
+                              "install nvidia modprobe -i nvidia-current-open $CMDLINE_OPTS\n",
+        f"lib/modules/{K}/modules.dep": "updates/dkms/nvidia-current-open.ko:\n",
+        f"lib/modules/{K}/updates/dkms/nvidia-current-open.ko": elf(f"{K} SMP", {"memcpy": 7}),
+    })  # fmt: skip
+    assert would_bind(root, K, card_alias("10de:2330")) == ("nvidia",)
+    assert module_findings(root, K, "nvidia") == ()
+
+
+def test_aliases_of_modprobe_d_count_alone(tmp_path: Path) -> None:
+    """Where an alias of modprobe.d matches, modules.alias is not asked."""
     line = "alias pci:v000010DEd*sv*sd*bc03sc02i00* nvidia-current-open\n"
     root = _tree(tmp_path, **{"etc/modprobe.d/n.conf": f"{line}blacklist nouveau\n"})
-    assert would_bind(root, K, card_alias("10de:2330")) == ("nvidia_current_open", "nvidia")
+    assert would_bind(root, K, card_alias("10de:2330")) == ("nvidia_current_open",)
 
 
 def test_the_wrong_driver(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from wholecard.core import Finding, Severity
 from wholecard.core.plain_text import plain
-from wholecard.core.small_files import listed, read_bytes, read_text
+from wholecard.core.small_files import inside, listed, read_bytes, read_text
 from wholecard.guest.image.kernel_modules import ModuleError, decompressed, module_name, parse_dep
 
 # modprobe.d(5), in the order of kmod's config_paths.
@@ -53,9 +53,9 @@ def card_alias(ids: str, class_code: str = "030200") -> str:
 def would_bind(root: Path, kernel: str, modalias: str) -> tuple[str, ...]:
     """The modules that udev would load for an alias in this image, without blacklisted ones.
 
-    Names have underscores; the first of modules.alias comes first. Empty where none matches. This
-    is what `modprobe --use-blacklist --resolve-alias` prints. Raises ModuleError where the kernel
-    has no modules.alias.
+    Names have underscores; those of modprobe.d's aliases, or else of modules.alias, in their order.
+    Empty where none matches. This is what `modprobe --use-blacklist --resolve-alias` prints.
+    Raises ModuleError where the kernel has no modules.alias.
     """
     base = root / "lib/modules" / kernel
     data = read_bytes(str(base / "modules.alias"))
@@ -64,11 +64,12 @@ def would_bind(root: Path, kernel: str, modalias: str) -> tuple[str, ...]:
             f"{base} has no modules.alias", resolution="Install that kernel, or run depmod."
         )
     config = _configuration(root)
-    names: dict[str, None] = {}
-    for pattern, name in (*config.aliases, *_aliases(data)):
-        if name not in config.blacklist and _matches(modalias, pattern):
-            names[name] = None
-    return tuple(names)
+    # kmod asks modprobe.d first, and modules.alias only where nothing there matches.
+    for aliases in (config.aliases, _aliases(data)):
+        names = {name: None for pattern, name in aliases if _matches(modalias, pattern)}
+        if names:
+            return tuple(name for name in names if name not in config.blacklist)
+    return ()
 
 
 def installed_kernels(root: Path) -> tuple[str, ...]:
@@ -106,6 +107,8 @@ def module_findings(root: Path, kernel: str, name: str) -> tuple[Finding, ...]:
     has them. Raises ModuleError for a file that is no module.
     """
     wanted = name.replace("-", "_")
+    # Debian's `nvidia` is no module but `install nvidia modprobe -i nvidia-current-open`.
+    wanted = _configuration(root).installs.get(wanted, wanted)
     base = root / "lib/modules" / kernel
     dep = parse_dep(read_text(base / "modules.dep"))
     path = next((path for path in dep if module_name(path) == wanted), None)
@@ -160,24 +163,35 @@ def _unfit(name: str, kernel: str, what: str) -> Finding:
 class _Configuration:
     blacklist: frozenset[str]
     aliases: tuple[tuple[str, str], ...]
+    installs: Mapping[str, str]
 
 
 def _configuration(root: Path) -> _Configuration:
-    """The blacklist and the aliases of modprobe.d: a name counts once, the first folder's."""
-    files: dict[str, Path] = {}
+    """What modprobe.d has of three directives: a file's name counts once, the first folder's."""
+    files: dict[str, str] = {}
     for folder in _CONFIG_FOLDERS:
         for name in listed(str(root / folder)):
             if name.endswith(".conf"):
-                files.setdefault(name, root / folder / name)
-    blacklist, aliases = set(), []
+                files.setdefault(name, f"{folder}/{name}")
+    blacklist, aliases, installs = set(), [], {}
     for _, path in sorted(files.items()):
-        for line in read_text(path).splitlines():
+        for line in _text_inside(root, path).splitlines():
             words = line.split()
             if len(words) >= 2 and words[0] == "blacklist":
                 blacklist.add(words[1].replace("-", "_"))
             elif len(words) >= 3 and words[0] == "alias":
                 aliases.append((words[1], words[2].replace("-", "_")))
-    return _Configuration(frozenset(blacklist), tuple(aliases))
+            elif words[:1] == ["install"] and words[2:4] == ["modprobe", "-i"] and words[4:]:
+                installs[words[1].replace("-", "_")] = words[4].replace("-", "_")
+    return _Configuration(frozenset(blacklist), tuple(aliases), installs)
+
+
+def _text_inside(root: Path, path: str) -> str:
+    """A file's text; a link leads as it does in the image (Debian's lead to /etc/alternatives)."""
+    try:
+        return read_text(inside(root, path, follow=True))
+    except OSError:
+        return ""
 
 
 def _aliases(data: bytes) -> Iterator[tuple[str, str]]:
