@@ -1,4 +1,4 @@
-"""WC4xx: what the proof in a guest says of its card, and what prevents a driver in an image."""
+"""WC4xx: what the proof in a guest says of its card, and images for guests with their drivers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ RULES = (
          "The guest's expected driver did not bind the function."),
     Rule("WC405", "no-report", "The guest did not report", _E,
          "The guest's report did not begin, or stopped before its end."),
+    Rule("WC410", "image-too-small", "An image is too small for what is to be installed", _E,
+         "The steps of the image need more room than its disk will have."),
+    Rule("WC411", "growth-at-first-boot", "Only the image's disk grows during the build",
+         Severity.NOTE, "The file system gets the new room at the first boot."),
+    Rule("WC412", "no-image-writer", "No writer can change the image on this machine", _E,
+         "Neither libguestfs nor KVM is here, so the recipe cannot be carried out."),
+    Rule("WC413", "image-not-built", "An image of the site file is not built", Severity.WARNING,
+         "The site file says how the image is built, and its file does not exist."),
+    Rule("WC414", "image-outdated", "A built image is not what the site file asks for",
+         Severity.WARNING, "The image's file or its recipe changed after it was built."),
+    Rule("WC415", "size-not-known", "The size of packages is not known", Severity.NOTE,
+         "Nobody measured how much room these packages need in an image."),
     Rule("WC420", "driver-does-not-build", "The driver does not build on the kernel", _E,
          "The driver is known not to build on the kernel that the image will boot."),
     Rule("WC421", "no-common-driver", "No driver fits all the cards of the guest", _E,

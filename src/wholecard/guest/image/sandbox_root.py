@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wholecard.core import RunError
+from wholecard.guest.drivers.make_log import failed_builds
 from wholecard.guest.image.package_tools import GuestChange, command_text, guest_changes
 from wholecard.guest.image.recipe import Recipe, WriteGuestFile
 from wholecard.guest.image.sandbox import (
@@ -108,8 +109,12 @@ def _carry_out(inside: Sandbox, scratch: Path, change: GuestChange) -> None:
     try:
         inside.run(argv, timeout=_TIMEOUT)
     except RunError as error:
+        # Of a thousand lines, the one of the compiler says what is wrong.
+        failed = [build.finding() for build in failed_builds(inside.root)]
         raise WriteError(
             f"a step failed: {change_text(change)}",
-            f"It is there because: {change.reason}\n{error.details}",
+            "\n".join([f"It is there because: {change.reason}",
+                       *(f"{found.subject}: {found.message}" for found in failed), error.details]),
+            failed[0].fix if failed else
             "Correct the recipe and build again: the base is taken from the cache.",
-        ) from error
+        ) from error  # fmt: skip

@@ -70,8 +70,17 @@ CMDLINE = "quiet mitigations=off TERM=dumb"
 
 def guest_image_entry(folder: LabFolder, root: Path) -> Path:
     """The folder with `guest.qcow2`, for Glance; `root` has the tools that make its disk."""
-    code = [GUEST_ROOM / f"{name}.py" for name in
-            ("bootable_disk", "debian_root", "disk", "made_image", "package_tools", "sandbox_root")]
+    code = [
+        GUEST_ROOM / f"{name}.py"
+        for name in (
+            "bootable_disk",
+            "debian_root",
+            "disk",
+            "made_image",
+            "package_tools",
+            "sandbox_root",
+        )
+    ]
     image = lab_guest()
     steps = [repr(step) for step in image.recipe.steps]
     key = key_of(root.name, key_of_files(Path(__file__), *code), steps)  # fmt: skip
