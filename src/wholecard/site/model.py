@@ -50,11 +50,23 @@ class Whole(Model):
     """`whole`: a server gets the whole card."""
 
 
-# What a kind of card is given as, told apart by `policy`. With a second policy this becomes
-# `Annotated[Whole | Second, Field(discriminator="policy")]`: pydantic takes no union of one.
-Give = Annotated[Whole, BeforeValidator(
-    lambda give: {"policy": give} if isinstance(give, str) else give,
-    json_schema_input_type=Literal["whole"] | Whole)]  # fmt: skip
+class Containers(Model):
+    """The card stays with its host, which gives it to containers of its own."""
+
+    policy: Literal["containers"]
+    """`containers`: no server gets the card; the host keeps its driver, and containers on the host
+    get it by a CDI specification."""
+
+
+# What a kind of card is given as, told apart by `policy`; the policy's name alone means a mapping
+# with nothing else.
+Give = Annotated[
+    Annotated[Whole | Containers, Field(discriminator="policy")],
+    BeforeValidator(
+        lambda give: {"policy": give} if isinstance(give, str) else give,
+        json_schema_input_type=Literal["whole", "containers"] | Whole | Containers,
+    ),
+]
 
 
 class CardKind(Model):
@@ -67,8 +79,9 @@ class CardKind(Model):
     match: Annotated[tuple[Match, ...], Field(min_length=1)]
     """Which functions are of this kind: those that one entry of the list matches."""
     give: Give = Whole(policy="whole")
-    """How servers get the card: a policy's name, or a mapping with the policy and its settings. The
-    only policy today, and the default, is `whole`."""
+    """Who gets the card: a policy's name, or a mapping with the policy and its settings. `whole`,
+    the default, gives it to servers; `containers` leaves it to its host and the host's containers,
+    and nova does not know it."""
     companion: bool = False
     """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
     flavor can request it. A host with more than one such card is refused: nova would mix their
@@ -94,6 +107,11 @@ class CardKind(Model):
     one_time_use: bool = False
     """nova's tag of that name: after a server has used the card, no other server gets it
     until an operator releases it (since 2025.2)."""
+
+    @property
+    def is_for_servers(self) -> bool:
+        """Whether nova gives it to servers."""
+        return self.give.policy == "whole"
 
 
 class SiteHost(Model):
@@ -241,3 +259,17 @@ class Site(Model):
     and makes every server of the cloud wait."""
     lint: LintSettings = LintSettings()
     """Which findings of `nova lint` are shown."""
+
+    @property
+    def for_servers(self) -> Site:
+        """The site as nova knows it: without the kinds of card that stay with their hosts."""
+        kept = {name for name, kind in self.cards.items() if not kind.is_for_servers}
+        if not kept:
+            return self
+        hosts = {
+            name: host.model_copy(update={"cards": {
+                kind: count for kind, count in host.cards.items() if kind not in kept}})
+            for name, host in self.hosts.items()
+        }  # fmt: skip
+        cards = {name: kind for name, kind in self.cards.items() if name not in kept}
+        return self.model_copy(update={"cards": cards, "hosts": hosts})

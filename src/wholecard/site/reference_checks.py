@@ -26,6 +26,7 @@ def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteI
     unknown = release_issues(root)
     issues = [] if unknown else list(_socket_policy(site))
     issues += build_issues(site)
+    issues += _requested_of_containers(site)
     issues += [*_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)]
     return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in issues]
 
@@ -61,6 +62,15 @@ def _undefined(site: Site, nearest: Nearest) -> Iterator[tuple[Keys, str, str]]:
         if name not in defined[what]:
             hint = nearest(name, partial(iter, defined[what]))
             yield keys, f"there is no {what} {shown(name)} in {what}s", hint
+
+
+def _requested_of_containers(site: Site) -> Iterator[tuple[Keys, str, str]]:
+    """Flavors and quotas that name cards which no server can get."""
+    kept = {name for name, kind in site.cards.items() if not kind.is_for_servers}
+    for keys, _, name in _card_names(site):
+        if keys[0] != "hosts" and name in kept:
+            what = f"{shown(name)} stays with its host (give: containers); no server can get it"
+            yield keys, what, f"remove it here, or write cards.{name}.give: whole"
 
 
 def _card_names(site: Site) -> Iterator[tuple[Keys, str, str]]:

@@ -67,7 +67,8 @@ def test_kmod_answers_the_same(root: Path, kernel: str, ids: str, class_code: st
     alias = card_alias(ids, class_code)
     argv = ["modprobe", "-S", kernel, "-b", "-R", alias]
     result = Sandbox(root).run(argv, timeout=60, check=False)
-    assert would_bind(root, kernel, alias) == tuple(result.stdout.split())
+    # It prints a module once for each of its patterns.
+    assert would_bind(root, kernel, alias) == tuple(dict.fromkeys(result.stdout.split()))
 
 
 def test_the_roots_own_kernel_loads_it(root: Path, kernel: str, tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ class DesiredCloud:
 
 def desired_cloud(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
     """The desired state for a cloud of that release; `facts` are its hosts', as far as known."""
+    site = site.for_servers
     findings: list[Finding] = []
     about = (facts, release, findings)
     flavors = [_flavor(site, name, flavor, *about) for name, flavor in site.flavors.items()]
