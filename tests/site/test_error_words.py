@@ -98,8 +98,8 @@ KINDS = [
      "expected capitals, digits and _. Did you mean 'CUSTOM_HW_GPU'?"),
     ("{a: {match: [{vendor: 10de}], device_type: PF}}", "2:51: cards.a.device_type is 'PF', not "
      "one of auto, type-PCI, type-PF, type-VF"),
-    ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not one of whole, "
-     "containers"),
+    ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not one of "
+     "whole, containers"),
     ("{a: {match: [{vendor: 10de}], give: {policy: part}}}",
      "2:53: cards.a.give.policy is 'part', not one of whole, containers"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole, vfs: 2}}}",

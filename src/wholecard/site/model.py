@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from wholecard.pci.device_types import DeviceType, NumaPolicy
 from wholecard.site.image_build import ImageBuild
@@ -107,6 +107,14 @@ class CardKind(Model):
     one_time_use: bool = False
     """nova's tag of that name: after a server has used the card, no other server gets it
     until an operator releases it (since 2025.2)."""
+
+    # Matches of the kinds that stay with their hosts: cards of those are not of this kind.
+    _kept: tuple[Match, ...] = PrivateAttr(default=())
+
+    @property
+    def kept(self) -> tuple[Match, ...]:
+        """Which functions are not of this kind, because another kind leaves them to their hosts."""
+        return self._kept
 
     @property
     def is_for_servers(self) -> bool:
@@ -259,6 +267,16 @@ class Site(Model):
     and makes every server of the cloud wait."""
     lint: LintSettings = LintSettings()
     """Which findings of `nova lint` are shown."""
+
+    @model_validator(mode="after")
+    def _leave_kept_cards_out(self) -> Site:
+        kept = tuple(
+            match for kind in self.cards.values() if not kind.is_for_servers for match in kind.match
+        )
+        for kind in self.cards.values():
+            if kind.is_for_servers:
+                kind._kept = kept
+        return self
 
     @property
     def for_servers(self) -> Site:

@@ -111,6 +111,9 @@ def _overlapping(site: Site, root: YamlNode) -> Iterator[tuple[Keys, str, str]]:
     conditions = _Index(matches)
     for narrow in matches:
         for wide in conditions.as_wide(narrow):
+            # A card that stays with its host is the exception from a kind for servers.
+            if site.cards[wide.name].is_for_servers > site.cards[narrow.name].is_for_servers:
+                continue
             first, second = sorted((narrow, wide), key=lambda match: match.number)
             line = root.position_of(("cards", first.name, "match", first.index)).line
             what = f"matches functions that cards.{first.name} matches too (line {line})"

@@ -168,10 +168,11 @@ def _choice_findings(
     branch = choice.branch
     if branch is None:
         return
-    if branch.ends is not None and branch.ends < request.today:
+    if branch.ends is None or branch.ends < request.today:
+        since = f" on {branch.ends}" if branch.ends else ""
         yield Finding(
             "WC424", f"NVIDIA {branch.number}", Severity.WARNING,
-            f"its support ended on {branch.ends}: no security fixes, no new kernels.",
+            f"its support ended{since}: no security fixes, no new kernels.",
             "Leave the choice to Wholecard, or name a branch that has support.",
         )  # fmt: skip
     if request.secure_boot and choice.packages.build == "dkms":

@@ -66,7 +66,7 @@ _GONE = Source("not in NVIDIA's list of supported branches; Debian has it", AS_O
 # June for 580: the earlier one is here.
 BRANCHES = (
     Branch(535, "long-term", date(2026, 6, 30), _BOTH, 12, _LIFE),
-    Branch(550, "production", date(2025, 12, 31), _BOTH, 12, _GONE),
+    Branch(550, "production", None, _BOTH, 12, _GONE),
     Branch(570, "production", date(2026, 2, 28), _BOTH, 12, _LIFE),
     Branch(580, "long-term", date(2028, 6, 30), _BOTH, 13, _LIFE),
     Branch(595, "production", date(2027, 3, 31), _BOTH, 13, _LIFE),

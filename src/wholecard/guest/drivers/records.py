@@ -42,7 +42,10 @@ class Generation:
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch of NVIDIA's driver: `ends` is the last day of its support, None where not known."""
+    """A branch of NVIDIA's driver.
+
+    `ends` is the last day of its support, None where NVIDIA no longer lists the branch.
+    """
 
     number: int
     kind: Literal["long-term", "production", "new feature"]
