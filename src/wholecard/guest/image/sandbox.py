@@ -55,8 +55,10 @@ class Sandbox:
             argv += ["--unshare-user", "--uid", "0", "--gid", "0"]
         argv += ["--bind" if self.writable else "--ro-bind", str(self.root), "/"]
         argv += ["--dev", "/dev", "--proc", "/proc"]
-        for scratch in ("/tmp", "/run", "/var/tmp"):  # noqa: S108 - in the private root
-            argv += ["--tmpfs", scratch]
+        # apt checks signatures as a user of its own, who writes there too.
+        for scratch in ("/tmp", "/var/tmp"):  # noqa: S108 - in the private root
+            argv += ["--perms", "1777", "--tmpfs", scratch]
+        argv += ["--tmpfs", "/run"]
         for mount in self.mounts:
             argv += mount.arguments()
         return [*argv, "--chdir", workdir, "--", *command]

@@ -70,8 +70,17 @@ CMDLINE = "quiet mitigations=off TERM=dumb"
 
 def guest_image_entry(folder: LabFolder, root: Path) -> Path:
     """The folder with `guest.qcow2`, for Glance; `root` has the tools that make its disk."""
-    code = [GUEST_ROOM / f"{name}.py" for name in
-            ("bootable_disk", "debian_root", "disk", "made_image", "package_tools", "sandbox_root")]
+    code = [
+        GUEST_ROOM / f"{name}.py"
+        for name in (
+            "bootable_disk",
+            "debian_root",
+            "disk",
+            "made_image",
+            "package_tools",
+            "sandbox_root",
+        )
+    ]
     image = lab_guest()
     steps = [repr(step) for step in image.recipe.steps]
     key = key_of(root.name, key_of_files(Path(__file__), *code), steps)  # fmt: skip
@@ -98,7 +107,8 @@ def _steps() -> tuple[Step, ...]:
                        "the guest boots under emulation: only its disk's drivers are in the "
                        "initramfs"),
         WriteGuestFile("/usr/share/initramfs-tools/modules.d/lab",
-                       b"virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n", "the drivers of its disk"),
+                       b"virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n",
+                       "the drivers of its disk"),
         InstallPackages(PACKAGES, "a kernel with graphics drivers, and numba for the n-body"),
         WriteGuestFile("/etc/modules-load.d/cards.conf", f"{DRIVER}\n".encode(),
                        "Debian's kmod blacklists framebuffer drivers, so no alias loads this one"),
