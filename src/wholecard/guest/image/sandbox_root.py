@@ -8,6 +8,7 @@ installed (user_namespaces(7)).
 from __future__ import annotations
 
 import posixpath
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ _PUT = (
     'set -e; umask 022; mkdir -p "$(dirname "$2")"; cat "$1" > "$2"; chown 0:0 "$2"; '
     'chmod "$3" "$2"'
 )
+# dpkg and compilers print errors to both streams; together they keep their order.
+_ONE_STREAM = 'exec "$@" 2>&1'
+_ERROR = re.compile(r"\berror\b:|^E: |^dpkg: error", re.IGNORECASE)
+_LAST_LINES = 15
 _RESOLUTION = ("etc/resolv.conf", "etc/hosts")
 # A package that is installed starts its services where nothing forbids it (invoke-rc.d(8)).
 _POLICY = Path("usr/sbin/policy-rc.d")
@@ -103,6 +108,16 @@ def no_services(root: Path) -> Iterator[None]:
         policy.unlink(missing_ok=True)
 
 
+def _end_of(error: RunError) -> str:
+    """The first error that was printed, and the last lines; a compiler's error is far above."""
+    lines = error.result.stdout.splitlines() if error.result else []
+    if not lines:
+        return error.details
+    first = [line for line in lines if _ERROR.search(line)][:1]
+    last = lines[-_LAST_LINES:]
+    return "\n".join([*(line for line in first if line not in last), *last])
+
+
 def _apt_settings(folder: Path) -> dict[str, str]:
     """apt downloads as a user of its own (apt.conf(5)), whom a namespace of one user has not."""
     if not is_rootless():
@@ -147,12 +162,12 @@ def _carry_out(inside: Sandbox, scratch: Path, change: GuestChange) -> None:
         argv = ["sh", "-c", _PUT, "sh", f"{_NEW_FILES}/{scratch.name}", change.path,
                 f"{change.mode:04o}"]  # fmt: skip
     else:
-        argv = list(change.argv)
+        argv = ["sh", "-c", _ONE_STREAM, "sh", *change.argv]
     try:
         inside.run(argv, timeout=_TIMEOUT)
     except RunError as error:
         raise WriteError(
             f"a step failed: {change_text(change)}",
-            f"It is there because: {change.reason}\n{error.details}",
+            f"reason of the step: {change.reason}\n{_end_of(error)}",
             "Correct the recipe and build again: the base is taken from the cache.",
         ) from error
