@@ -178,7 +178,9 @@ def test_every_fault_at_once(faults_of: FaultsOf) -> None:
 
 def test_patterns_have_words() -> None:
     """Each pattern of the models has words of its own, and a slip that it mends."""
-    slips = ["10DE", "0x10DE:16C1", "1:0.0", "a b", "h100", "hw-x", " x", "a "]
+    slips = ["10DE", "0x10DE:16C1", "1:0.0", "a b", "h100", "hw-x", " x", "a ", "a ",
+             "Ubuntu 24.04", "etc/a", "100644", "R580", " a", " https://a", "SHA256:AB", "a b",
+             "a b"]  # fmt: skip
     for (pattern, (words, mend)), slip in zip(PATTERNS.items(), slips, strict=True):
         assert words
         assert mend(slip) != slip, pattern

@@ -1,47 +1,66 @@
-"""A stand-in for virt-customize that works on a root's folder: its operations in their order.
+"""A stand-in for virt-customize: files go into the image's ext4 by debugfs, commands into a log.
 
-The "image" is a file with the folder's path. Source: virt-customize(1).
+It takes the options that virt-customize(1) has and no others, in their order.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from support.tree import grow
+import pytest
 
-_PROGRAM = """#!{python}
-import pathlib, shutil, subprocess, sys
-arguments = iter(sys.argv[1:])
-root = None
-def inside(command):
-    argv = ["bwrap", "--bind", root, "/", "--dev", "/dev", "--proc", "/proc", "--perms", "1777",
-            "--tmpfs", "/tmp", "--tmpfs", "/run", *{mounts}, "--", "sh", "-c", command]
-    subprocess.run(argv, check=True, env={{"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}})
-for option in arguments:
+from support.disk_images import ROOT_START, SECTOR
+
+_FAKE = f"""#!{sys.executable}
+import os, subprocess, sys
+words = sys.argv[1:]
+log = open(os.environ["CUSTOMIZED"], "a")
+if words == ["--version"]:
+    print("virt-customize 1.52.0")
+    sys.exit()
+image = None
+def debugfs(*requests):
+    target = image + "?offset={ROOT_START * SECTOR}"
+    text = "\\n".join(requests) + "\\n"
+    subprocess.run(["/usr/sbin/debugfs", "-w", "-f", "-", target], input=text, text=True,
+                   check=True, capture_output=True)
+while words:
+    option = words.pop(0)
     if option in ("--quiet", "--selinux-relabel"):
         continue
-    value = next(arguments)
+    value = words.pop(0)
     if option == "-a":
-        root = pathlib.Path(value).read_text()
-    elif option == "--run-command":
-        inside(value)
+        image = value
     elif option == "--mkdir":
-        inside(f"mkdir -p '{{value}}'")
+        parts = [part for part in value.split("/") if part]
+        debugfs(*("mkdir /" + "/".join(parts[:n]) for n in range(1, len(parts) + 1)))
     elif option == "--upload":
-        local, _, path = value.partition(":")
-        shutil.copy(local, root + path)
+        local, path = value.split(":", 1)
+        debugfs("rm " + path, "write " + local + " " + path)
     elif option == "--chmod":
-        mode, _, path = value.partition(":")
-        pathlib.Path(root + path).chmod(int(mode, 8))
+        mode, path = value.split(":", 1)
+        debugfs("set_inode_field " + path + " mode 010" + mode)
+    elif option == "--run-command":
+        log.write(value + "\\n")
+        if os.environ.get("FAILS_AT", "\\0") in value:
+            print("virt-customize: error: " + value + ": command exited with an error")
+            sys.exit(1)
     elif option == "--truncate":
-        pathlib.Path(root + value).write_bytes(b"")
+        log.write("truncate " + value + "\\n")
     elif option not in ("--format", "--memsize"):
-        sys.exit(f"virt-customize: unknown option {{option}}")
+        sys.exit("unknown option " + option)
 """
 
 
-def stand_in(folder: Path, *mounts: str) -> Path:
-    """A folder with the program; `mounts` are further arguments of bwrap."""
-    text = _PROGRAM.format(python=sys.executable, mounts=list(mounts))
-    return grow(folder, {"virt-customize": (text, 0o755)})
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put it on PATH, from `folder`; the file that gets the commands."""
+    program = folder / "virt-customize"
+    program.write_text(_FAKE)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    log = folder / "customized"
+    log.touch()
+    monkeypatch.setenv("CUSTOMIZED", str(log))
+    return log

@@ -150,7 +150,7 @@ def schema_command() -> None:
 def _read(files: Iterable[str], folder: Path) -> dict[str, FoundHost]:
     """The hosts of these files of facts; a path is written as seen from the site file's folder."""
     from wholecard.host.facts.saved import read_host
-    from wholecard.site.model import LINE_PATTERN, NAME_PATTERN
+    from wholecard.site.model_types import LINE_PATTERN, NAME_PATTERN
     from wholecard.site.scaffold import FoundHost
 
     hosts: dict[str, FoundHost] = {}

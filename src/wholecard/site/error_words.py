@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from wholecard.core.near_names import did_you_mean, meant
 from wholecard.core.position import Position
-from wholecard.site import model
+from wholecard.site import image_build, model, model_types
 from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
 # Looking for a near name takes a while, and nobody reads more issues than these.
@@ -164,6 +164,9 @@ _EXAMPLES: Mapping[str, str] = {
     "ram": "for example ram: 65536 (MiB)",
     "vcpus": "for example vcpus: 16",
     "hosts": "a list of hosts",
+    "from": "a file, or an address with sha256",
+    "os": "for example os: ubuntu-24.04",
+    "uri": "for example uri: https://packages.example.org/ubuntu",
 }
 
 
@@ -182,27 +185,29 @@ def _right_custom(text: str) -> str:
 
 # What each pattern of the models expects, in words, and what corrects the usual mistakes.
 PATTERNS: Mapping[str, tuple[str, Callable[[str], str]]] = {
-    model.ID_PATTERN: (
+    model_types.ID_PATTERN: (
         "expected four lower-case hexadecimal digits, as lspci -nn prints them",
         lambda text: text.lower().removeprefix("0x")),
-    model.IDS_PATTERN: (
+    model_types.IDS_PATTERN: (
         "expected both ids of the subsystem, as in 10de:16c1",
         lambda text: text.lower().removeprefix("0x")),
-    model.ADDRESS_PATTERN: (
+    model_types.ADDRESS_PATTERN: (
         "expected an address, as lspci -D prints it: 0000:41:00.0", _right_address),
-    model.CARD_PATTERN: (
+    model_types.CARD_PATTERN: (
         "a card's name has 1 to 255 characters without ':' and ','",
         lambda text: re.sub(r"[:,\s]+", "-", text.strip())),
-    model.CUSTOM_PATTERN: (
+    model_types.CUSTOM_PATTERN: (
         "expected CUSTOM_ and then capitals, digits and _", _right_custom),
-    model.TRAIT_PATTERN: (
+    model_types.TRAIT_PATTERN: (
         "expected capitals, digits and _", lambda text: _right_custom(text)
         if not text.upper().startswith(("HW_", "COMPUTE_", "MISC_", "STORAGE_"))
         else re.sub(r"[^A-Z0-9_]+", "_", text.upper())),
-    model.NAME_PATTERN: (
+    model_types.NAME_PATTERN: (
         "a name has 1 to 255 printable characters and no space at its ends", str.strip),
-    model.LINE_PATTERN: (
+    model_types.LINE_PATTERN: (
         "expected a string without control characters", str.strip),
+    model_types.TEXT_PATTERN: ("expected a text without control characters", str.strip),
+    **image_build.PATTERNS,
 }  # fmt: skip
 
 
@@ -211,11 +216,12 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
     kind: Any = model.Site
     for key in keys:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(key)].annotation if key in kind.model_fields else None
+            field = kind.model_fields.get(str(key))
+            kind = None if field is None else field.annotation
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return list(kind.model_fields)
+        return [field.alias or name for name, field in kind.model_fields.items()]
     return []

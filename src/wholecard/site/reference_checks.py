@@ -10,6 +10,7 @@ from itertools import combinations
 from wholecard.core import UsageError
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import release
+from wholecard.site.build_checks import build_issues
 from wholecard.site.error_words import Nearest, shown
 from wholecard.site.model import Match, Site
 from wholecard.site.yaml_positions import SiteIssue, YamlNode
@@ -24,6 +25,7 @@ def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteI
     """Every issue of a site that its models accept, with its position in the tree `root`."""
     unknown = release_issues(root)
     issues = [] if unknown else list(_socket_policy(site))
+    issues += build_issues(site)
     issues += [*_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)]
     return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in issues]
 

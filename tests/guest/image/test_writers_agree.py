@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from support.deb_mirror import INSIDE, PACKAGE, deb_mirror
-from support.virt_customize import stand_in
+from support.virt_customize_of_root import stand_in
 from wholecard.guest.image import debian_root, sandbox
 from wholecard.guest.image.cloud_config import CloudConfig
 from wholecard.guest.image.recipe import (

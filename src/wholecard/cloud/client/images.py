@@ -16,6 +16,8 @@ from wholecard.core import UsageError
 
 # Glance's own hash is set when an upload ends: ours is set before, for one that is cut off.
 SHA256_PROPERTY = "wholecard_sha256"
+# What went into an image that was built: the identity that the record beside its file has.
+RECIPE_PROPERTY = "wholecard_recipe_sha256"
 
 # Fields of Glance's own, which no property can have (glance: api/v2/images.py).
 _GLANCE = {

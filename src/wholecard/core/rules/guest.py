@@ -1,4 +1,4 @@
-"""WC4xx: what the proof in a guest says of its card."""
+"""WC4xx: what the proof in a guest says of its card, and images for guests."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ RULES = (
          "The guest's expected driver did not bind the function."),
     Rule("WC405", "no-report", "The guest did not report", _E,
          "The guest's report did not begin, or stopped before its end."),
+<<<<<<< HEAD
     Rule("WC406", "foreign-report", "The report has another nonce", _E,
          "The console has a report that was not made for this run."),
     Rule("WC407", "unreadable-report", "The guest's report cannot be read", _E,
@@ -39,4 +40,18 @@ RULES = (
          "One UUID was reported by two servers that ran at one time."),
     Rule("WC436", "ids-not-known", "Which card a flavor asks for is not known", Severity.NOTE,
          "Neither the site file nor Placement says which ids the alias has."),
+=======
+    Rule("WC410", "image-too-small", "An image is too small for what is to be installed", _E,
+         "The steps of the image need more room than its disk will have."),
+    Rule("WC411", "growth-at-first-boot", "Only the image's disk grows during the build",
+         Severity.NOTE, "The file system gets the new room at the first boot."),
+    Rule("WC412", "no-image-writer", "No writer can change the image on this machine", _E,
+         "Neither libguestfs nor KVM is here, so the recipe cannot be carried out."),
+    Rule("WC413", "image-not-built", "An image of the site file is not built", Severity.WARNING,
+         "The site file says how the image is built, and its file does not exist."),
+    Rule("WC414", "image-outdated", "A built image is not what the site file asks for",
+         Severity.WARNING, "The image's file or its recipe changed after it was built."),
+    Rule("WC415", "size-not-known", "The size of packages is not known", Severity.NOTE,
+         "Nobody measured how much room these packages need in an image."),
+>>>>>>> w-image
 )  # fmt: skip

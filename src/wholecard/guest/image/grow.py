@@ -1,9 +1,9 @@
 """An image made larger: its disk, the partition with the system, and the file system there.
 
-ext4 grows without a mount, a loop device or root: e2fsprogs opens `IMAGE?offset=BYTES` (e2fsck(8),
-resize2fs(8)). XFS grows only mounted and LVM has a layer between: libguestfs does both in a virtual
-machine (virt-resize(1)). Otherwise only the disk grows now, and the rest at the first boot, by
-cloud-init's growpart, which cloud images have.
+ext4 grows without a mount, a loop device or root, for e2fsck(8) and resize2fs(8) take a file. XFS
+grows only mounted and LVM has a layer between: libguestfs does both in a virtual machine
+(virt-resize(1)). Otherwise only the disk grows now, and the rest at the first boot, by cloud-init's
+growpart, which cloud images have.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from wholecard.core import Result, RunError, UsageError, WholecardError
 from wholecard.core.units import MIB, size_text
 from wholecard.guest.image.image_tools import run_tool
 from wholecard.guest.image.partitions import Layout, Partition, read_table
+from wholecard.guest.image.sparse import copy_part
 from wholecard.guest.image.writer import Say
 
 # e2fsck(8): 0 no errors, 1 errors corrected; both leave a clean file system.
@@ -93,17 +94,40 @@ def grow(raw: Path, growth: Growth, layout: Layout, say: Say) -> None:
 
 
 def _grow_ext4(raw: Path, root: Partition) -> None:
+    """The partition is taken out, grown as a file of its own, and put into a new image.
+
+    resize2fs takes `IMAGE?offset=BYTES`, but then cuts the whole image to the file system's size,
+    as if the offset were not there (e2fsprogs, resize/main.c: ftruncate64), and so the file system
+    loses its end.
+    """
     _sfdisk(raw, "--no-reread", "-N", str(root.number), stdin=", +\n")
     grown = next(part for part in read_table(raw).partitions if part.number == root.number)
-    filesystem = f"{raw}?offset={grown.offset}"
-    _check_ext4(filesystem, "-fy")
-    # Without a size it takes the whole file, which is longer than the partition.
-    run_tool("resize2fs", filesystem, f"{grown.size // 1024}K")
-    _check_ext4(filesystem, "-fn")
+    alone, new = raw.with_name(f"{raw.name}.root"), raw.with_name(f"{raw.name}.grown")
+    try:
+        _make_sparse(alone, grown.size)
+        copy_part(raw, root.offset, root.size, alone, 0)
+        _check_ext4(alone, "-fy")
+        run_tool("resize2fs", str(alone))
+        _check_ext4(alone, "-fn")
+        size = raw.stat().st_size
+        _make_sparse(new, size)
+        copy_part(raw, 0, grown.offset, new, 0)
+        copy_part(alone, 0, grown.size, new, grown.offset)
+        end = grown.offset + grown.size
+        copy_part(raw, end, size - end, new, end)
+        new.replace(raw)
+    finally:
+        alone.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
 
 
-def _check_ext4(filesystem: str, options: str) -> None:
-    result = run_tool("e2fsck", options, filesystem, check=False)
+def _make_sparse(path: Path, size: int) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(size)
+
+
+def _check_ext4(filesystem: Path, options: str) -> None:
+    result = run_tool("e2fsck", options, str(filesystem), check=False)
     if result.status in _CLEAN:
         return
     output = (result.stdout + result.stderr).strip()[-1500:]
@@ -117,17 +141,32 @@ def _check_ext4(filesystem: str, options: str) -> None:
 def _virt_resize(raw: Path, growth: Growth, layout: Layout) -> None:
     """It copies into a new disk of the new size, which then takes the old one's place."""
     new = raw.with_name(f"{raw.name}.grown")
-    new.unlink(missing_ok=True)
-    with new.open("wb") as stream:
-        stream.truncate(growth.after)
+    volume = _root_volume(raw) if layout.filesystem.kind == "lvm" else None
+    _make_sparse(new, growth.after)
     try:
         run_tool("virt-resize", "--quiet", "--format", "raw", "--output-format", "raw",
-                 "--expand", f"/dev/sda{layout.root.number}", str(raw), str(new),
+                 "--expand", f"/dev/sda{layout.root.number}",
+                 *(("--lv-expand", volume) if volume else ()), str(raw), str(new),
                  timeout=4 * 3600)  # fmt: skip
     except BaseException:
         new.unlink(missing_ok=True)
         raise
     new.replace(raw)
+
+
+def _root_volume(raw: Path) -> str:
+    """The logical volume with the system: the only one, or the one named after the root."""
+    result = run_tool("virt-filesystems", "--format=raw", "-a", str(raw), "--logical-volumes")
+    volumes = result.stdout.split()
+    named = [volume for volume in volumes if volume.endswith(("/root", "/rootlv", "/lv_root"))]
+    chosen = volumes if len(volumes) == 1 else named
+    if len(chosen) != 1:
+        raise WholecardError(
+            "it is not known which logical volume has the system",
+            f"the image has: {', '.join(volumes) or 'none'}",
+            "Grow the image yourself with virt-resize, and name the result as `from`.",
+        )
+    return chosen[0]
 
 
 def _sfdisk(raw: Path, *arguments: str, stdin: str = "") -> Result:

@@ -17,6 +17,7 @@ PACKAGES = {
     "e2fsck": _E2FSPROGS,
     "resize2fs": _E2FSPROGS,
     "virt-customize": _GUESTFS,
+    "virt-filesystems": _GUESTFS,
     "virt-resize": _GUESTFS,
 }
 # An ordinary user of Debian has no sbin on PATH, and these need no root.
@@ -42,6 +43,11 @@ def run_tool(
     program: str, *arguments: str, timeout: float = 1800, check: bool = True,
     prefix: Sequence[str] = (), stdin: str = "",
 ) -> Result:  # fmt: skip
-    """Run one of them, with messages in English. Raises UsageError as `tool`, and RunError."""
+    """Run one of them, with messages in English. Raises UsageError as `tool`, and RunError.
+
+    libguestfs starts its machine itself: through libvirt it may run as a user who cannot read the
+    image (guestfs(3), LIBGUESTFS_BACKEND).
+    """
     argv = [*prefix, tool(program), *arguments]
-    return run(argv, timeout=timeout, check=check, stdin=stdin, env={"LC_ALL": "C.UTF-8"})
+    env = {"LC_ALL": "C.UTF-8", "LIBGUESTFS_BACKEND": "direct"}
+    return run(argv, timeout=timeout, check=check, stdin=stdin, env=env)

@@ -112,6 +112,11 @@ def command_text(step: RunInGuest) -> str:
     return shlex.join(step.argv)
 
 
+def require_known(os: GuestOs) -> None:
+    """Raises UsageError for a system whose package tool is not known."""
+    _tool(os)
+
+
 def _tool(os: GuestOs) -> str:
     if os.id in APT:
         return "apt"

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wholecard.core import RunError, run
-from wholecard.guest.image.image_tools import PACKAGES, found
+from wholecard.core import RunError
+from wholecard.guest.image.image_tools import PACKAGES, found, run_tool
 from wholecard.guest.image.package_tools import GuestChange, command_text, guest_changes
 from wholecard.guest.image.recipe import Recipe, RunInGuest, WriteGuestFile
 from wholecard.guest.image.writer import Say, Target, WriteError
@@ -47,9 +47,9 @@ class VirtCustomize:
         changes = guest_changes(recipe)
         say(f"{len(changes)} steps in the image with {PROGRAM}")
         with tempfile.TemporaryDirectory(prefix="wholecard-") as folder:
-            argv = arguments(target, changes, put_files(Path(folder), changes))
+            words = arguments(target, changes, put_files(Path(folder), changes))
             try:
-                run(argv, timeout=_TIMEOUT, env={"LIBGUESTFS_BACKEND": "direct"})
+                run_tool(PROGRAM, *words, timeout=_TIMEOUT)
             except RunError as error:
                 raise WriteError(
                     f"{PROGRAM} did not carry out the recipe",
@@ -72,8 +72,8 @@ def put_files(folder: Path, changes: Sequence[GuestChange]) -> tuple[Path, ...]:
 
 
 def arguments(image: Path, changes: Sequence[GuestChange], files: Sequence[Path]) -> list[str]:
-    """The command line for a raw image; `files` has the path of each file's content."""
-    argv = [PROGRAM, "--quiet", "--format", "raw", "--memsize", str(_MEMORY_MIB), "-a", str(image)]
+    """The arguments for a raw image; `files` has the path of each file's content."""
+    argv = ["--quiet", "--format", "raw", "--memsize", str(_MEMORY_MIB), "-a", str(image)]
     contents = iter(files)
     for change in changes:
         if isinstance(change, RunInGuest):
