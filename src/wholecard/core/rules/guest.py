@@ -17,7 +17,6 @@ RULES = (
          "The guest's expected driver did not bind the function."),
     Rule("WC405", "no-report", "The guest did not report", _E,
          "The guest's report did not begin, or stopped before its end."),
-<<<<<<< HEAD
     Rule("WC406", "foreign-report", "The report has another nonce", _E,
          "The console has a report that was not made for this run."),
     Rule("WC407", "unreadable-report", "The guest's report cannot be read", _E,
@@ -40,7 +39,6 @@ RULES = (
          "One UUID was reported by two servers that ran at one time."),
     Rule("WC436", "ids-not-known", "Which card a flavor asks for is not known", Severity.NOTE,
          "Neither the site file nor Placement says which ids the alias has."),
-=======
     Rule("WC410", "image-too-small", "An image is too small for what is to be installed", _E,
          "The steps of the image need more room than its disk will have."),
     Rule("WC411", "growth-at-first-boot", "Only the image's disk grows during the build",
@@ -53,5 +51,4 @@ RULES = (
          Severity.WARNING, "The image's file or its recipe changed after it was built."),
     Rule("WC415", "size-not-known", "The size of packages is not known", Severity.NOTE,
          "Nobody measured how much room these packages need in an image."),
->>>>>>> w-image
 )  # fmt: skip
