@@ -69,7 +69,8 @@ def nvidia_root(folder: LabFolder, plain: Path, kernel: str) -> Path:
         shutil.copytree(plain, root, symlinks=True, dirs_exist_ok=True)
         SandboxRoot().write(Recipe(SYSTEM, plan.steps), root, lambda line: None)
 
-    compiler = Sandbox(plain).run(["gcc", "--version"], timeout=30).stdout.splitlines()[0]
+    config = (plain / f"usr/src/linux-headers-{kernel}/.config").read_text()
+    compiler = next(line for line in config.splitlines() if line.startswith("CONFIG_CC_VERSION"))
     key = key_of("trixie", plan.choices[0].packages.version, kernel, compiler, plan.steps)
     return cache.entry(folder.cache, "nvidia-root", key, build,
                        ["lib/modules/*/updates/dkms/nvidia*.ko*"])  # fmt: skip

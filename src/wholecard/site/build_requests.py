@@ -62,14 +62,14 @@ def build_request(
         size=None if build.size == "auto" else build.size * GIB,
         recipe=Recipe(os, tuple(steps), room_of(steps).needed),
         room=room_of(steps),
-        output=output or built_file(name, image, folder),
+        output=output or (folder / built_name(name, image)).absolute(),
         findings=tuple(findings),
     )
 
 
-def built_file(name: str, image: SiteImage, folder: Path) -> Path:
-    """The file that a built image is written to, and uploaded from."""
-    return (folder / (image.file or f"{name.replace('/', '-')}.qcow2")).absolute()
+def built_name(name: str, image: SiteImage) -> str:
+    """The file that a built image is written to and uploaded from, as a site file names it."""
+    return image.file or f"{name.replace('/', '-')}.qcow2"
 
 
 def cards_of(site: Site) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ ROOT = Path("/cache/root-1")
 NAMESPACES = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
 USER = ["--unshare-user", "--uid", "0", "--gid", "0"]
 PLACES = ["--dev", "/dev", "--proc", "/proc",
-          "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"]  # fmt: skip
+          "--perms", "1777", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs", "/var/tmp",
+          "--tmpfs", "/run"]  # fmt: skip
 DISK = Mount(Path("/run/lab/node"), "/lab", writable=True)
 TREE = Mount(Path("/cache/seed-1"), "/opt/tree")
 KVM = Mount(Path("/dev/kvm"), "/dev/kvm", device=True)

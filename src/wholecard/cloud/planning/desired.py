@@ -17,6 +17,8 @@ from wholecard.host.facts.host import Host
 from wholecard.nova.desired import card_quotas
 from wholecard.nova.desired.unsupported import UnsupportedError
 from wholecard.nova.options import FLAVOR_KEYS, IMAGE_KEYS, NUMA_POLICIES, UNIFIED_DRIVER
+from wholecard.site.build_checks import guest_os
+from wholecard.site.build_requests import built_name
 from wholecard.site.card_matching import functions_of
 from wholecard.site.model import Site, SiteAggregate, SiteFlavor, SiteImage
 
@@ -46,11 +48,15 @@ class DesiredFlavor:
 
 @dataclass(frozen=True)
 class DesiredImage:
-    """An image's properties, and the file that is uploaded where the cloud has no such image."""
+    """An image's properties, and the file that is uploaded where the cloud has no such image.
+
+    `is_built` is whether `image build` makes the file.
+    """
 
     name: str
     properties: Mapping[str, str]
     file: str | None = None
+    is_built: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,10 @@ def _image(
         "hw_firmware_type": image.firmware,
         "os_type": image.os,
     }
+    if image.build is not None:
+        # Glance, "Useful image properties"; the values are those of os-release.
+        os = guest_os(image.build)
+        properties |= {"os_distro": os.id, "os_version": os.version}
     hidden = image.hide_hypervisor
     if hidden == "auto":
         hidden = image.os == "windows" and _has_consumer_card(site, facts)
@@ -181,7 +191,9 @@ def _image(
         else:
             findings.append(_lacking(f"image {name}", key, IMAGE_KEYS[key], release))
     properties.update(image.properties)
-    return DesiredImage(name, dict(sorted(properties.items())), image.file)
+    is_built = image.build is not None
+    file = built_name(name, image) if is_built else image.file
+    return DesiredImage(name, dict(sorted(properties.items())), file, is_built)
 
 
 def _has_consumer_card(site: Site, facts: Mapping[str, Host]) -> bool:

@@ -75,7 +75,7 @@ def user_data(recipe: Recipe) -> str:
     if files:
         document["write_files"] = files
     if len(commands) > 1:
-        document["runcmd"] = commands
+        document["runcmd"] = [_Words(words) for words in commands]
     text = f"{HEADER}\n{_comments(recipe, changes)}{_yaml(document)}"
     size = len(text.encode())
     if size > MOST_BYTES:
@@ -112,8 +112,12 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+class _Words(list[str]):
+    """A command, written on one line."""
+
+
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as literal blocks, which a person can read."""
+    """Texts of several lines as literal blocks, which a person can read; commands as one line."""
 
 
 def _literal(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -121,7 +125,12 @@ def _literal(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+def _flow(dumper: yaml.SafeDumper, words: _Words) -> yaml.SequenceNode:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", words, flow_style=True)
+
+
 _Dumper.add_representer(str, _literal)
+_Dumper.add_representer(_Words, _flow)
 
 
 def _yaml(document: dict[str, Any]) -> str:

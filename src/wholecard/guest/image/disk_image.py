@@ -69,20 +69,19 @@ def examine(path: Path, *, thorough: bool = False) -> DiskImage:
     path = path.absolute()
     size = _plain_size(path)
     image_format = _format(path)
+    virtual = size
     if image_format == "qcow2":
         with path.open("rb") as stream:
             header = _named(path, stream)
         refuse_header(path, header, size)
         virtual = header.virtual_size
-        if thorough:
-            _check(path)
-    else:
-        virtual = size
     if virtual > MOST_VIRTUAL or virtual < SECTOR:
         raise UsageError(
             f"{path} says that its disk has {size_text(virtual)}",
             resolution=f"At most {size_text(MOST_VIRTUAL)} are accepted. Use another image.",
         )
+    if image_format == "qcow2" and thorough:
+        _check(path)
     return DiskImage(path, image_format, virtual, _allocated(path, image_format))
 
 

@@ -95,8 +95,8 @@ def fetch(
     raise FetchError(
         "the base image cannot be fetched",
         "\n".join(said),
-        "Correct the address or the checksum, add a mirror, or fetch the file yourself and write "
-        "from: file:///PATH",
+        "Correct the address or the checksum, add a mirror, or fetch the file yourself and name it "
+        "as `from`.",
     )
 
 

@@ -120,7 +120,14 @@ def read_layout(image: DiskImage) -> Layout:
         root = table.root()
         start = Path(folder, "root")
         _copy_sectors(image, start, root.start, _SUPERBLOCK_SECTORS)
-        return Layout(table, root, filesystem_of(start.read_bytes()))
+        filesystem = filesystem_of(start.read_bytes())
+        if (filesystem.size or 0) > root.size:
+            raise UsageError(
+                f"{image.path} is damaged",
+                f"its file system has {filesystem.size} bytes, its partition {root.size}",
+                "Fetch it again, and compare its checksum with its maker's.",
+            )
+        return Layout(table, root, filesystem)
 
 
 def _copy_sectors(image: DiskImage, target: Path, start: int, count: int) -> None:
@@ -162,14 +169,13 @@ def parse_table(text: str, disk_size: int) -> PartitionTable:
             f"the image's partition table is of the kind {label} with sectors of {sector} bytes",
             resolution="GPT and MBR with sectors of 512 bytes can be used.",
         )
+    if [part.type for part in parts] == ["ee"]:
+        # Only the protective MBR is left of a GPT that names more sectors than there are.
+        raise _cut_off("its GPT is longer than its disk")
     for part in parts:
         if part.offset + part.size > disk_size:
-            raise UsageError(
-                "the image is cut off",
-                f"partition {part.number} ends at byte {part.offset + part.size}, the disk at "
-                f"{disk_size}",
-                "Fetch it again, and compare its checksum with its maker's.",
-            )
+            end = part.offset + part.size
+            raise _cut_off(f"partition {part.number} ends at byte {end}, the disk at {disk_size}")
     ordered = sorted(_real(parts), key=lambda part: part.start)
     return PartitionTable(label, tuple(ordered))
 
@@ -205,6 +211,14 @@ def _ext(superblock: bytes) -> RootFilesystem:
     block = 1024 << log_size
     # ext2 and ext3 are driven and resized by the same programs.
     return RootFilesystem("ext4", blocks * block, free * block)
+
+
+def _cut_off(details: str) -> UsageError:
+    return UsageError(
+        "the image is cut off",
+        details,
+        "Fetch it again, and compare its checksum with its maker's.",
+    )
 
 
 def _real(parts: Iterable[Partition]) -> list[Partition]:

@@ -7,6 +7,8 @@ installed (user_namespaces(7)).
 
 from __future__ import annotations
 
+import posixpath
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,8 +23,8 @@ from wholecard.guest.image.recipe import Recipe, WriteGuestFile
 from wholecard.guest.image.sandbox import (
     Mount,
     Sandbox,
+    is_rootless,
     registry_environment,
-    registry_mounts,
 )
 from wholecard.guest.image.writer import Say, Target, WriteError
 
@@ -34,6 +36,11 @@ _PUT = (
     'set -e; umask 022; mkdir -p "$(dirname "$2")"; cat "$1" > "$2"; chown 0:0 "$2"; '
     'chmod "$3" "$2"'
 )
+# dpkg and compilers print errors to both streams; together they keep their order.
+_ONE_STREAM = 'exec "$@" 2>&1'
+_ERROR = re.compile(r"\berror\b:|^E: |^dpkg: error", re.IGNORECASE)
+_LAST_LINES = 15
+_RESOLUTION = ("etc/resolv.conf", "etc/hosts")
 # A package that is installed starts its services where nothing forbids it (invoke-rc.d(8)).
 _POLICY = Path("usr/sbin/policy-rc.d")
 _NO_SERVICES = "#!/bin/sh\nexit 101\n"
@@ -56,15 +63,19 @@ class SandboxRoot:
     def write(self, recipe: Recipe, target: Path, say: Say) -> None:
         """Carry out the recipe in the root `target`. Raises WriteError, UsageError."""
         changes = guest_changes(recipe)
-        with tempfile.TemporaryDirectory(prefix="wholecard-") as folder, no_services(target):
+        with (
+            tempfile.TemporaryDirectory(prefix="wholecard-") as folder,
+            no_services(target),
+            _nothing_left(target),
+        ):
             # TemporaryDirectory is closed to others, and the sandbox's root may be another user.
             new = Path(folder)
             new.chmod(0o755)
             inside = Sandbox(
                 target,
-                (*registry_mounts(), Mount(new, _NEW_FILES), *self.mounts),
+                (*_name_resolution(target), Mount(new, _NEW_FILES), *self.mounts),
                 writable=True,
-                environment={**registry_environment(), "HOME": "/root"},
+                environment={**registry_environment(), "HOME": "/root", **_apt_settings(new)},
             )
             for number, change in enumerate(changes, 1):
                 say(f"step {number} of {len(changes)}: {change_text(change)}")
@@ -98,6 +109,53 @@ def no_services(root: Path) -> Iterator[None]:
         policy.unlink(missing_ok=True)
 
 
+def _end_of(error: RunError) -> str:
+    """The first error that was printed, and the last lines; a compiler's error is far above."""
+    lines = error.result.stdout.splitlines() if error.result else []
+    if not lines:
+        return error.details
+    first = [line for line in lines if _ERROR.search(line)][:1]
+    last = lines[-_LAST_LINES:]
+    return "\n".join([*(line for line in first if line not in last), *last])
+
+
+def _apt_settings(folder: Path) -> dict[str, str]:
+    """apt downloads as a user of its own (apt.conf(5)), whom a namespace of one user has not."""
+    if not is_rootless():
+        return {}
+    (folder / "apt.conf").write_text('APT::Sandbox::User "root";\n')
+    return {"APT_CONFIG": f"{_NEW_FILES}/apt.conf"}
+
+
+def _name_resolution(root: Path) -> tuple[Mount, ...]:
+    """This machine's name resolution, for a package tool in the root.
+
+    A system with systemd-resolved has a link there, into a folder that only its boot makes.
+    """
+    mounts = []
+    for name in _RESOLUTION:
+        inside = root / name
+        path = f"/{name}"
+        if inside.is_symlink():
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), inside.readlink()))
+        if Path("/", name).exists():
+            mounts.append(Mount(Path("/", name), path))
+    return tuple(mounts)
+
+
+@contextmanager
+def _nothing_left(root: Path) -> Iterator[None]:
+    """bubblewrap makes an empty file where it mounts one and there was none."""
+    missing = [path for path in (root / name for name in _RESOLUTION)
+               if not path.exists() and not path.is_symlink()]  # fmt: skip
+    try:
+        yield
+    finally:
+        for path in missing:
+            if path.is_file() and not path.is_symlink() and path.stat().st_size == 0:
+                path.unlink()
+
+
 def _carry_out(inside: Sandbox, scratch: Path, change: GuestChange) -> None:
     if isinstance(change, WriteGuestFile):
         scratch.write_bytes(change.content)
@@ -105,7 +163,7 @@ def _carry_out(inside: Sandbox, scratch: Path, change: GuestChange) -> None:
         argv = ["sh", "-c", _PUT, "sh", f"{_NEW_FILES}/{scratch.name}", change.path,
                 f"{change.mode:04o}"]  # fmt: skip
     else:
-        argv = list(change.argv)
+        argv = ["sh", "-c", _ONE_STREAM, "sh", *change.argv]
     try:
         inside.run(argv, timeout=_TIMEOUT)
     except RunError as error:
@@ -113,8 +171,10 @@ def _carry_out(inside: Sandbox, scratch: Path, change: GuestChange) -> None:
         failed = [build.finding() for build in failed_builds(inside.root)]
         raise WriteError(
             f"a step failed: {change_text(change)}",
-            "\n".join([f"It is there because: {change.reason}",
-                       *(f"{found.subject}: {found.message}" for found in failed), error.details]),
+            "
+".join([f"reason of the step: {change.reason}",
+                       *(f"{found.subject}: {found.message}" for found in failed),
+                       _end_of(error)]),
             failed[0].fix if failed else
             "Correct the recipe and build again: the base is taken from the cache.",
         ) from error  # fmt: skip

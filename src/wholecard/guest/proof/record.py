@@ -92,7 +92,8 @@ class ProofCodec:
 
 @dataclass(frozen=True)
 class ProofGpu:
-    """A GPU that `source` counts: `nvidia-smi`, `nvidia`, `amd-smi`, `rocm-smi`, `drm`, `windows`.
+    """A GPU that `source` counts: `nvidia-smi`, `nvidia`, `amd-smi`, `rocm-smi`, `drm`,
+    `framebuffer`, `windows`.
 
     `version` is the driver's. What the source does not know is None.
     """
@@ -255,6 +256,15 @@ def _read_record(record: Record) -> tuple[str, Any]:
         raise _unreadable(f"a record lacks a value or has a wrong one: {record}") from error
 
 
+def undamaged(text: str) -> list[str]:
+    """The lines of a console that are records with a correct checksum, without what is around."""
+    return [
+        f"{PREFIX}{match[0]}"
+        for part in text.replace("\r", "").split(PREFIX)[1:]
+        if (match := _whole(part))
+    ]
+
+
 def _records(text: str) -> tuple[list[Record], int]:
     """The records with a correct checksum, and the number of damaged ones.
 
@@ -264,12 +274,18 @@ def _records(text: str) -> tuple[list[Record], int]:
     damaged = 0
     parts = text.replace("\r", "").split(PREFIX)[1:]
     for left, part in enumerate(parts, 1 - len(parts)):
-        match = _RECORD.match(part)
-        if match and checksum(match[2]) == match[1]:
+        match = _whole(part)
+        if match:
             records.append(_json_of(match[2]))
         elif left or "\n" in part:
             damaged += 1
     return records, damaged
+
+
+def _whole(part: str) -> re.Match[str] | None:
+    """A record at the beginning of the part, None where its checksum is wrong."""
+    match = _RECORD.match(part)
+    return match if match and checksum(match[2]) == match[1] else None
 
 
 def _json_of(text: str) -> Record:
