@@ -169,12 +169,10 @@ def _carry_out(inside: Sandbox, scratch: Path, change: GuestChange) -> None:
     except RunError as error:
         # Of a thousand lines, the one of the compiler says what is wrong.
         failed = [build.finding() for build in failed_builds(inside.root)]
+        quoted = "".join(f"{finding.subject}: {finding.message}\n" for finding in failed)
+        fix = "Correct the recipe and build again: the base is taken from the cache."
         raise WriteError(
             f"a step failed: {change_text(change)}",
-            "
-".join([f"reason of the step: {change.reason}",
-                       *(f"{found.subject}: {found.message}" for found in failed),
-                       _end_of(error)]),
-            failed[0].fix if failed else
-            "Correct the recipe and build again: the base is taken from the cache.",
-        ) from error  # fmt: skip
+            f"reason of the step: {change.reason}\n{quoted}{_end_of(error)}",
+            failed[0].fix if failed else fix,
+        ) from error
