@@ -82,8 +82,8 @@ def _branches() -> str:
     ]  # fmt: skip
     return (
         "## NVIDIA's branches\n\nWholecard takes the oldest long-term branch with a year of "
-        "support left that all the cards accept and the packages offer; else the one that is supported "
-        "longest.\n\n"
+        "support left that all the cards accept and the packages offer; else the one that is "
+        "supported longest.\n\n"
         + _table(("branch", "kind", "supported until", "kernel modules", "CUDA"), rows)
         + _sources(row.source.text for row in BRANCHES)
     )
