@@ -46,7 +46,7 @@ def test_counts_leave_it_out() -> None:
 
 def test_without_facts_nothing_is_guessed() -> None:
     """Ids alone would give the kept card too, so a host without facts is refused."""
-    without = {"gpu-01": {}}
+    without: dict[str, Any] = {"gpu-01": {}}
     typed = {**H100S, "device_type": "type-PF"}
     with pytest.raises(UnsupportedError) as caught:
         pci_configs(site({"h100": typed, "kept": KEPT}, hosts=without), {}, NOVA)

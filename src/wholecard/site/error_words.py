@@ -252,9 +252,6 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
         if isinstance(kind, UnionType):
             kind = next(inner for inner in get_args(kind) if inner is not NoneType)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
-    names: dict[str, None] = {}
-    # Of a union, the keys that one of its models has.
-    for member in (kind, *get_args(kind)):
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            names |= {f.alias or name: None for name, f in member.model_fields.items()}
-    return list(names)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [field.alias or name for name, field in kind.model_fields.items()]
+    return []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.tree import grow
+from support.tree import Leaf, grow
 from wholecard.guest.drivers.driver_plan import DriverRequest, driver_plan
 from wholecard.guest.drivers.generation import Card, generation_of
 from wholecard.guest.drivers.modules import (
@@ -57,14 +57,15 @@ def elf(vermagic: str, crcs: dict[str, int] | None = None, signed: bool = False)
 
 def _tree(root: Path, **more: bytes | str) -> Path:
     base = f"lib/modules/{K}"
-    return grow(root, {
+    tree: dict[str, Leaf] = {
         f"{base}/modules.alias": ALIASES,
         f"{base}/modules.dep": "updates/dkms/nvidia.ko:\nkernel/amdgpu.ko:\n",
         f"{base}/updates/dkms/nvidia.ko": elf(f"{K} SMP preempt", {"memcpy": 7}, signed=True),
         f"{base}/kernel/amdgpu.ko": elf(f"{K} SMP preempt"),
         f"usr/src/linux-headers-{K}/Module.symvers": "0x00000007\tmemcpy\tvmlinux\tEXPORT\t\n",
         **more,
-    })  # fmt: skip
+    }  # fmt: skip
+    return grow(root, tree)
 
 
 def test_the_alias_of_a_card() -> None:
@@ -92,14 +93,15 @@ def test_a_file_of_etc_hides_its_namesake(tmp_path: Path) -> None:
 
 def test_debians_alternatives(tmp_path: Path) -> None:
     """Debian's files are links to /etc/alternatives, and its `nvidia` is an install command."""
-    root = _tree(tmp_path, **{
+    links: dict[str, bytes | str] = {
         "etc/modprobe.d/nv.conf": "-> /etc/alternatives/nv.conf",
         "etc/alternatives/nv.conf": "-> /etc/nvidia/nv.conf",
         "etc/nvidia/nv.conf": "blacklist nouveau\nalias pci:v000010DEd*sv*sd*bc03sc02i00* nvidia\n"
                               "install nvidia modprobe -i nvidia-current-open $CMDLINE_OPTS\n",
         f"lib/modules/{K}/modules.dep": "updates/dkms/nvidia-current-open.ko:\n",
         f"lib/modules/{K}/updates/dkms/nvidia-current-open.ko": elf(f"{K} SMP", {"memcpy": 7}),
-    })  # fmt: skip
+    }  # fmt: skip
+    root = _tree(tmp_path, **links)
     assert would_bind(root, K, card_alias("10de:2330")) == ("nvidia",)
     assert module_findings(root, K, "nvidia") == ()
 

@@ -13,7 +13,7 @@ from datetime import date
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.guest.drivers.driver_steps import steps_for
 from wholecard.guest.drivers.generation import VENDORS, Card
-from wholecard.guest.drivers.known_drivers import NVIDIA, PACKAGE_SETS
+from wholecard.guest.drivers.known_drivers import BRANCHES, NVIDIA, PACKAGE_SETS
 from wholecard.guest.drivers.known_failures import build_finding, kernel_finding, pair_of
 from wholecard.guest.drivers.records import Branch, Flavour, PackageSet, System
 from wholecard.guest.drivers.requirement import Requirement, best_branch, branch_named, common
@@ -85,17 +85,7 @@ def driver_plan(request: DriverRequest) -> DriverPlan:
     """
     system = system_of(request.os)
     kernel = request.kernel or system.newest_kernel
-    choices: list[Choice] = []
-    findings: list[Finding] = []
-    for vendor in dict.fromkeys(card.vendor for card in request.cards):
-        cards = tuple(card for card in request.cards if card.vendor == vendor)
-        if vendor == NVIDIA:
-            choice, found = _nvidia(request, system, cards)
-            findings += found
-            if choice:
-                choices.append(choice)
-        else:
-            choices.append(Choice(vendor, cards, _sets(vendor, system)[0]))
+    choices, findings = _choices(request, system)
     for choice in choices:
         findings += _choice_findings(request, choice, kernel)
     if kernel and choices:
@@ -110,6 +100,21 @@ def driver_plan(request: DriverRequest) -> DriverPlan:
                               request.keys, _patch_for(request, choice, kernel))
     ]  # fmt: skip
     return DriverPlan(request, kernel, tuple(choices), tuple(dict.fromkeys(steps)), tuple(findings))
+
+
+def _choices(request: DriverRequest, system: System) -> tuple[list[Choice], list[Finding]]:
+    """A choice for each vendor, and why there is none for NVIDIA's cards."""
+    choices: list[Choice] = []
+    findings: list[Finding] = []
+    for vendor in dict.fromkeys(card.vendor for card in request.cards):
+        cards = tuple(card for card in request.cards if card.vendor == vendor)
+        if vendor == NVIDIA:
+            choice, found = _nvidia(request, system, cards)
+            findings += found
+            choices += [choice] if choice else []
+        else:
+            choices.append(Choice(vendor, cards, _sets(vendor, system)[0]))
+    return choices, findings
 
 
 def _sets(vendor: str, system: System) -> list[PackageSet]:
@@ -157,7 +162,7 @@ def _offered(request: DriverRequest, packages: PackageSet) -> tuple[int, ...]:
     if branch_named(request.branch) is None:
         raise UsageError(
             f"the table has no branch {request.branch}",
-            resolution="`wholecard image drivers --branches` prints those that it has.",
+            resolution=f"It has {', '.join(str(branch.number) for branch in BRANCHES)}.",
         )
     return tuple(each for each in packages.branches if each == request.branch)
 

@@ -47,22 +47,11 @@ def steps_for(
     for name in packages.repositories:
         yield from repository_steps(name.format(version=os.version.partition(".")[0]), keys)
     words = _words(branch, flavour)
-    if packages.build == "dkms" and system.key.startswith("el-"):
-        yield InstallPackages(("epel-release",), "dkms is in EPEL")
-    for argv in packages.before:
-        argv = tuple(word.format(**words) for word in argv)  # noqa: PLW2901 - the row is a template
-        yield RunInGuest(argv, f"stay on the branch {words['branch']}")
-    if packages.pin:
-        yield InstallPackages(
-            (packages.pin.format(**words),), f"apt stays on the branch {words['branch']}"
-        )
+    yield from _branch_steps(packages, words)
     if system.cloud_kernels:
         yield from _full_kernel(system)
     if packages.build == "dkms":
-        yield InstallPackages(
-            (system.kernel, *system.headers),
-            "DKMS builds for the kernels whose headers are here: those of the kernel that boots",
-        )
+        yield from _dkms_steps(system)
     if patch:
         yield from patch_steps(patch)
     driver = packages.open_packages if flavour == "open" else packages.proprietary_packages
@@ -74,10 +63,32 @@ def steps_for(
             "and programs of the new one fail",
         )  # fmt: skip
     if packages.vendor == NVIDIA:
-        tool = "dracut --force --regenerate-all"
-        if not system.key.startswith("el-"):
-            tool = "update-initramfs -u -k all"
+        tool = "dracut --force --regenerate-all" if _is_el(system) else "update-initramfs -u -k all"
         yield RunInGuest(tuple(tool.split()), "nouveau leaves the initramfs too")
+
+
+def _is_el(system: System) -> bool:
+    return system.key.startswith("el-")
+
+
+def _branch_steps(packages: PackageSet, words: Mapping[str, str]) -> Iterator[Step]:
+    """What keeps the package tool on the branch."""
+    for template in packages.before:
+        argv = tuple(word.format(**words) for word in template)
+        yield RunInGuest(argv, f"stay on the branch {words['branch']}")
+    if packages.pin:
+        pin = packages.pin.format(**words)
+        yield InstallPackages((pin,), f"apt stays on the branch {words['branch']}")
+
+
+def _dkms_steps(system: System) -> Iterator[Step]:
+    """What DKMS needs before a module's package comes."""
+    if _is_el(system):
+        yield InstallPackages(("epel-release",), "dkms is in EPEL")
+    yield InstallPackages(
+        (system.kernel, *system.headers),
+        "DKMS builds for the kernels whose headers are here: those of the kernel that boots",
+    )
 
 
 def repository_steps(name: str, keys: Mapping[str, str]) -> Iterator[Step]:

@@ -85,14 +85,19 @@ def generation_of(vendor: str, device: str, name: str) -> Generation | None:
             return generation
     chip = _CHIP.match(name)
     if chip:
-        known = [
-            (len(start), position)
-            for position, generation in enumerate(GENERATIONS)
-            for start in generation.chips
-            if chip[0].startswith(start)
-        ]
-        return GENERATIONS[max(known)[1]] if known else None
+        return _of_chip(chip[0])
     return next((each for each in GENERATIONS if _in_ranges(each, number)), None)
+
+
+def _of_chip(chip: str) -> Generation | None:
+    """The generation with the longest beginning of the chip's name."""
+    known = [
+        (len(start), position)
+        for position, generation in enumerate(GENERATIONS)
+        for start in generation.chips
+        if chip.startswith(start)
+    ]
+    return GENERATIONS[max(known)[1]] if known else None
 
 
 def _in_ranges(generation: Generation, number: int) -> bool:

@@ -117,21 +117,22 @@ def module_findings(root: Path, kernel: str, name: str) -> tuple[Finding, ...]:
     data = read_bytes(str(base / path))
     if data is None:
         return (_unfit(name, kernel, f"{PurePosixPath(path).name} cannot be read"),)
-    facts = module_facts(wanted, decompressed(path, data))
+    problem = _problem(module_facts(wanted, decompressed(path, data)), root, kernel)
+    return (_unfit(name, kernel, problem),) if problem else ()
+
+
+def _problem(facts: ModuleFacts, root: Path, kernel: str) -> str:
+    """Why the kernel would not load the module; empty where nothing speaks against it."""
     built_for = plain(facts.vermagic.split(" ")[0])
     if built_for != kernel:
-        return (_unfit(name, kernel, f"it was built for {built_for or 'no kernel'}"),)
-    exported = _symvers(root, kernel)
-    if exported is None:
-        return ()
+        return f"it was built for {built_for or 'no kernel'}"
+    exported = _symvers(root, kernel) or {}
     wrong = sorted(
         symbol for symbol, crc in facts.crcs.items()
         if symbol in exported and exported[symbol] != crc & 0xFFFFFFFF
     )  # fmt: skip
-    if wrong:
-        words = f"its symbols do not fit the kernel's: {', '.join(map(plain, wrong[:3]))}"
-        return (_unfit(name, kernel, words),)
-    return ()
+    names = ", ".join(map(plain, wrong[:3]))
+    return f"its symbols do not fit the kernel's: {names}" if wrong else ""
 
 
 def binding_findings(root: Path, kernel: str, ids: str, expected: str) -> tuple[Finding, ...]:
@@ -167,14 +168,9 @@ class _Configuration:
 
 
 def _configuration(root: Path) -> _Configuration:
-    """What modprobe.d has of three directives: a file's name counts once, the first folder's."""
-    files: dict[str, str] = {}
-    for folder in _CONFIG_FOLDERS:
-        for name in listed(str(root / folder)):
-            if name.endswith(".conf"):
-                files.setdefault(name, f"{folder}/{name}")
+    """What modprobe.d has of three directives."""
     blacklist, aliases, installs = set(), [], {}
-    for _, path in sorted(files.items()):
+    for path in _configuration_files(root):
         for line in _text_inside(root, path).splitlines():
             words = line.split()
             if len(words) >= 2 and words[0] == "blacklist":
@@ -184,6 +180,16 @@ def _configuration(root: Path) -> _Configuration:
             elif words[:1] == ["install"] and words[2:4] == ["modprobe", "-i"] and words[4:]:
                 installs[words[1].replace("-", "_")] = words[4].replace("-", "_")
     return _Configuration(frozenset(blacklist), tuple(aliases), installs)
+
+
+def _configuration_files(root: Path) -> list[str]:
+    """The files of modprobe.d in the order of their names, relative to the root."""
+    files: dict[str, str] = {}
+    for folder in _CONFIG_FOLDERS:
+        for name in listed(str(root / folder)):
+            if name.endswith(".conf"):
+                files.setdefault(name, f"{folder}/{name}")
+    return [path for _, path in sorted(files.items())]
 
 
 def _text_inside(root: Path, path: str) -> str:
