@@ -92,7 +92,7 @@ def guest_image_entry(folder: LabFolder, root: Path) -> Path:
         made_image.make_image(image, target / DISK, root, lambda _text: None)
         cache.remove_tree(target / DISK.replace("qcow2", "root"))
 
-    return cache.entry(folder.cache, "guest-image", key, build, (DISK,))
+    return cache.entry(folder.cache, "debian-guest", key, build, (DISK,))
 
 
 def lab_guest() -> MadeImage:
