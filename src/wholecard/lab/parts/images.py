@@ -54,9 +54,8 @@ def guest_entry(folder: LabFolder, root: Path) -> Path:
         kernel = (root / f"boot/vmlinuz-{release}").read_bytes()
         (boot / "vmlinuz").write_bytes(kernel)
         (boot / "initrd.gz").write_bytes(guest_initramfs.build(root, release))
-        (boot / "grub/grub.cfg").write_text(
-            guest_disk.grub_cfg(guest_disk.BootEntry(cmdline=CMDLINE))
-        )
+        entry = guest_disk.BootEntry(cmdline=CMDLINE)
+        (boot / "grub/grub.cfg").write_text(guest_disk.grub_cfg(entry))
         inside = Sandbox(root, (Mount(tree, TREE),))
         raw = target / "guest.raw"
         bootable_disk.bootable_disk(inside, TREE, raw, size_mib=GUEST_MIB, filesystem="ext2",
