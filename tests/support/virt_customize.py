@@ -28,7 +28,7 @@ def debugfs(*requests):
                    check=True, capture_output=True)
 while words:
     option = words.pop(0)
-    if option in ("--quiet", "--selinux-relabel"):
+    if option == "--selinux-relabel":
         continue
     value = words.pop(0)
     if option == "-a":
@@ -44,9 +44,10 @@ while words:
         debugfs("set_inode_field " + path + " mode 010" + mode)
     elif option == "--run-command":
         log.write(value + "\\n")
+        print("[   1.0] Running: " + value, flush=True)
         if os.environ.get("FAILS_AT", "\\0") in value:
-            print("virt-customize: error: " + value + ": command exited with an error")
-            sys.exit(1)
+            print("E: Unable to locate package", flush=True)
+            sys.exit("virt-customize: error: " + value + ": command exited with an error")
     elif option == "--truncate":
         log.write("truncate " + value + "\\n")
     elif option not in ("--format", "--memsize"):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wholecard.cli import options
-from wholecard.cli.say import say
 
 if TYPE_CHECKING:
-    from wholecard.guest.image.build import Watcher
     from wholecard.guest.image.build_plan import Choice
     from wholecard.guest.image.build_request import BuildRequest
 
@@ -76,10 +72,11 @@ def build_command(
     """
     from dataclasses import asdict
 
+    from wholecard.cli.image_progress import watching
     from wholecard.guest.image.build import build, default_cache
 
     request, choice = _asked(site, name, output, writer, on_boot)
-    with _watching() as watcher:
+    with watching() as watcher:
         built = build(request, choice, default_cache(), watcher, offline=offline)
     if built.record is None:
         text = (
@@ -88,10 +85,9 @@ def build_command(
         )
         options.show(text, {"file": str(built.file)}, as_json=as_json, format_name=format_name)
         return
-    text = (
-        f"{built.file} is built. What went in: wholecard image show {name}\n"
-        "Upload it: wholecard cloud plan, then wholecard cloud apply"
-    )
+    text = f"{built.file} is built. What went in: wholecard image show {built.file}"
+    if output is None:
+        text += "\nUpload it: wholecard cloud plan, then wholecard cloud apply"
     answer = {"file": str(built.file), "record": asdict(built.record)}
     options.show(text, answer, as_json=as_json, format_name=format_name)
 
@@ -152,41 +148,3 @@ def _request(site: Path, name: str, output: Path | None) -> BuildRequest:
     file = read_site(site)
     absolute = None if output is None else output.absolute()
     return build_request(file.site, name, file.path.parent, absolute)
-
-
-@contextmanager
-def _watching() -> Iterator[Watcher]:
-    """Progress on standard error: a bar on a terminal, a line for each stage elsewhere."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TransferSpeedColumn,
-    )
-
-    from wholecard.cli.terminal import PlainConsole
-    from wholecard.guest.image.build import Watcher
-
-    console = PlainConsole(stderr=True)
-    if not console.is_terminal:
-        yield Watcher(lambda text: say(text, err=True))
-        return
-    stages = Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
-                      DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn(),
-                      console=console)  # fmt: skip
-    with stages:
-        task = stages.add_task("", total=None)
-
-        def begin(text: str) -> None:
-            nonlocal task
-            stages.stop_task(task)
-            stages.update(task, total=1, completed=1)
-            task = stages.add_task(text, total=None)
-
-        def fetched(here: int, size: int) -> None:
-            stages.update(task, completed=here, total=size or None)
-
-        yield Watcher(begin, fetched)

@@ -38,11 +38,7 @@ def _base(above: Keys, build: ImageBuild) -> Iterator[Issue]:
     if is_address(text):
         if "@" in text.split("/", 3)[2] or any(character.isspace() for character in text):
             what = "an address with a user, a password or a space"
-            yield (
-                (*above, "from"),
-                what,
-                "addresses are printed and recorded; use a file or a proxy",
-            )
+            yield (*above, "from"), what, "addresses are recorded; name a file, or use a proxy"
         if build.sha256 is None:
             hint = "add sha256; the maker of the image publishes it beside the image (SHA256SUMS)"
             yield (*above, "from"), "an address needs sha256", hint
@@ -70,10 +66,6 @@ def _files(above: Keys, build: ImageBuild) -> Iterator[Issue]:
     for path, file in build.files.items():
         keys: Keys = (*above, "files", path)
         if posixpath.normpath(path) != path:
-            yield (
-                keys,
-                f"the path is not {posixpath.normpath(path)}",
-                "write it without '..' and //",
-            )
+            yield keys, "the path has '..', '.' or '//'", f"write {posixpath.normpath(path)}"
         if (file.content is None) == (file.source is None):
             yield keys, "a file needs either content or source", "content: TEXT or source: FILE"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType, UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -114,6 +115,11 @@ def _wrong_value(value: _Refused, errors: list[Any], nearest: Nearest) -> SiteIs
         hint = nearest(node.text, lambda: choices) if node.text else ""
         # The message lists the choices already, so only a near one is a hint.
         hint = hint if hint.startswith("Did") else ""
+        numbers = [error for error in errors if error["type"] in _NUMBERS]
+        if numbers:
+            number = _expected(numbers[0], "")[0].removeprefix("expected ")
+            what = f"{path} is {_kind(node)}: expected {', '.join(choices)} or {number}"
+            return SiteIssue(value.position, what, hint)
         return SiteIssue(value.position, f"{path} is {_kind(node)}, not {listed}", hint)
     expected, hint = _expected(errors[0], node.text or "")
     return SiteIssue(value.position, f"{path} is {_kind(node)}: {expected}", hint)
@@ -142,6 +148,9 @@ _EXPECTED = {
     "greater_than_equal": "expected {ge} or more",
     "less_than_equal": "expected {le} or less",
 }
+
+
+_NUMBERS = frozenset({"int_type", "int_parsing", "greater_than_equal", "less_than_equal"})
 
 
 def _expected(error: Any, text: str) -> tuple[str, str]:
@@ -221,6 +230,8 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
+        if isinstance(kind, UnionType):
+            kind = next(inner for inner in get_args(kind) if inner is not NoneType)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [field.alias or name for name, field in kind.model_fields.items()]

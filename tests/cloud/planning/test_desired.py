@@ -173,6 +173,8 @@ GEFORCE = "GA102 [GeForce RTX 3090]"
         ({"hide_hypervisor": True}, "ocata", "", {**Q35, "os_type": "linux"}),
         ({"properties": {"hw_machine_type": "pc-q35-7.1"}}, "2026.2", "",
          {**Q35, "hw_machine_type": "pc-q35-7.1", "os_type": "linux"}),
+        ({"build": {"from": "a", "os": "ubuntu-24.04"}}, "2026.2", "",
+         {**Q35, "os_type": "linux", "os_distro": "ubuntu", "os_version": "24.04"}),
     ],
 )  # fmt: skip
 def test_image_properties(

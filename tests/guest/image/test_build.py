@@ -76,7 +76,9 @@ def test_build(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     folder = tmp_path / "out"
     folder.mkdir()
     request = asked(folder, base)
-    built = build(request, customize(), tmp_path / "cache", Watcher())
+    said: list[str] = []
+    built = build(request, customize(), tmp_path / "cache", Watcher(said.append))
+    assert "Running: apt-get clean" in said
     assert names(folder) == ["image.qcow2", "image.qcow2.json"]
     assert names(tmp_path / "cache/work") == []
     image = tmp_path / "look.qcow2"
@@ -117,6 +119,7 @@ def test_failed_step(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(WholecardError, match="command exited with an error") as caught:
         build(request, customize(), tmp_path / "cache", Watcher())
     assert caught.value.brief == "virt-customize did not carry out the recipe"
+    assert caught.value.details.endswith("E: Unable to locate package")
     assert names(folder) == []
     [grown] = names(tmp_path / "cache/work")
     assert grown.startswith("grown-")
@@ -235,7 +238,7 @@ def test_shrink(base: Path, tmp_path: Path) -> None:
 def test_no_space(base: Path, tmp_path: Path) -> None:
     """A cache on a disk that is too small is refused before the image is unpacked."""
     request = replace(asked(tmp_path, base, ()), size=None, room=Room(1 << 60))
-    with pytest.raises(UsageError, match=r"free, and the build needs 20971\d\d TiB"):
+    with pytest.raises(UsageError, match=r"free, and the build needs 2097152.0 TiB"):
         build(request, Choice(None, ""), tmp_path / "cache", Watcher())
     assert names(tmp_path / "cache/work") == []
 

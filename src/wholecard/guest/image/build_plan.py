@@ -14,7 +14,7 @@ from wholecard.core.report_text import findings_text
 from wholecard.core.units import GIB, counted, size_text
 from wholecard.guest.image.build_request import BuildRequest
 from wholecard.guest.image.disk_image import DiskImage
-from wholecard.guest.image.grow import Growth, GrowthMethod, plan_growth
+from wholecard.guest.image.grow import Growth, GrowthMethod, disk_for, plan_growth
 from wholecard.guest.image.package_tools import GuestChange, command_text, step_changes
 from wholecard.guest.image.partitions import Layout
 from wholecard.guest.image.recipe import (
@@ -127,7 +127,7 @@ def _automatic(request: BuildRequest, base: BaseFacts) -> int:
     """The disk's size in bytes: what the steps need more than is free, in whole GiB."""
     missing = request.room.needed - (base.layout.filesystem.free or 0)
     before = base.image.virtual_size
-    return before if missing <= 0 else -(-(before + missing) // GIB) * GIB
+    return before if missing <= 0 else -(-(before + disk_for(missing)) // GIB) * GIB
 
 
 def _findings(
@@ -187,7 +187,7 @@ def _too_small(
     if growth.method is GrowthMethod.FIRST_BOOT:
         fix = "Install guestfs-tools, which grows this file system, or use --on-boot."
     else:
-        least = -(-(growth.before + needed - free) // GIB)
+        least = -(-(growth.before + disk_for(needed - free)) // GIB)
         fix = f"Give size at least {least} (GiB), or auto."
     message = (
         f"{what}, and the image has {size_text(room)} free while it is built: its disk has "
@@ -245,8 +245,9 @@ def _rows(plan: BuildPlan) -> Iterator[tuple[str, str, list[str]]]:
     if not plan.on_boot:
         if request.base.path is None:
             why = f"the base image, of SHA-256 {request.base.sha256}"
-            yield (f"fetch {request.base.text}", why,
-                   [f"or from {mirror}" for mirror in request.base.addresses[1:]])  # fmt: skip
+            mirrors = [f"or from {mirror}" for mirror in request.base.addresses[1:]]
+            lines = mirrors if plan.base is None else ["it is in the cache"]
+            yield f"fetch {request.base.text}", why, lines
         if plan.growth is not None and plan.growth.method is not GrowthMethod.NONE:
             growth = plan.growth
             yield (f"grow the disk to {size_text(growth.after)}", growth.reason,

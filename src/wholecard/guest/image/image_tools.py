@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from wholecard.core import Result, UsageError, run
+from wholecard.core import Result, UsageError, Watch, run
 
 _FDISK = "fdisk (Debian, Ubuntu) or util-linux (Rocky, Fedora)"
 _E2FSPROGS = "e2fsprogs"
@@ -41,7 +41,7 @@ def tool(program: str) -> str:
 
 def run_tool(
     program: str, *arguments: str, timeout: float = 1800, check: bool = True,
-    prefix: Sequence[str] = (), stdin: str = "",
+    prefix: Sequence[str] = (), stdin: str = "", watch_output: Watch | None = None,
 ) -> Result:  # fmt: skip
     """Run one of them, with messages in English. Raises UsageError as `tool`, and RunError.
 
@@ -50,4 +50,4 @@ def run_tool(
     """
     argv = [*prefix, tool(program), *arguments]
     env = {"LC_ALL": "C.UTF-8", "LIBGUESTFS_BACKEND": "direct"}
-    return run(argv, timeout=timeout, check=check, stdin=stdin, env=env)
+    return run(argv, timeout=timeout, check=check, stdin=stdin, env=env, watch_output=watch_output)

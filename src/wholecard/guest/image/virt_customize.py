@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ KVM = Path("/dev/kvm")
 # A driver's module is compiled in it; without KVM one of 242 CPU seconds takes most of an hour.
 _TIMEOUT = 4 * 3600.0
 _MEMORY_MIB = 2048
+_BEGINS = re.compile(r"\[ *\d+\.\d\] ((?!Uploading|Making directory|Changing perm).*)")
+_MOST_SHOWN = 100
+_MOST_LINES = 30
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,30 @@ class VirtCustomize:
         with tempfile.TemporaryDirectory(prefix="wholecard-") as folder:
             words = arguments(target, changes, put_files(Path(folder), changes))
             try:
-                run_tool(PROGRAM, *words, timeout=_TIMEOUT)
+                run_tool(
+                    PROGRAM, *words, timeout=_TIMEOUT, watch_output=lambda line: _tell(line, say)
+                )
             except RunError as error:
                 raise WriteError(
                     f"{PROGRAM} did not carry out the recipe",
-                    error.details,
+                    _details(error),
                     "The output's last lines name the step. Correct the recipe and build again: "
                     "the base and the growth are taken from the cache.",
                 ) from error
+
+
+def _tell(line: str, say: Say) -> None:
+    """Each operation that begins: `[  12.3] Running: apt-get update`."""
+    match = _BEGINS.match(line)
+    if match and line.endswith("\n"):
+        say(match[1].strip()[:_MOST_SHOWN])
+
+
+def _details(error: RunError) -> str:
+    """What failed, and the end of what the command printed, which is on standard output."""
+    output = error.result.stdout.strip() if error.result is not None else ""
+    lines = output.splitlines()[-_MOST_LINES:]
+    return "\n".join([error.details, *(line for line in lines if line not in error.details)])
 
 
 def put_files(folder: Path, changes: Sequence[GuestChange]) -> tuple[Path, ...]:
@@ -73,7 +93,7 @@ def put_files(folder: Path, changes: Sequence[GuestChange]) -> tuple[Path, ...]:
 
 def arguments(image: Path, changes: Sequence[GuestChange], files: Sequence[Path]) -> list[str]:
     """The arguments for a raw image; `files` has the path of each file's content."""
-    argv = ["--quiet", "--format", "raw", "--memsize", str(_MEMORY_MIB), "-a", str(image)]
+    argv = ["--format", "raw", "--memsize", str(_MEMORY_MIB), "-a", str(image)]
     contents = iter(files)
     for change in changes:
         if isinstance(change, RunInGuest):
