@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from wholecard.core import run
 from wholecard.guest.drivers.driver_plan import DriverPlan, DriverRequest, driver_plan
 from wholecard.guest.drivers.generation import Card, generation_of
 from wholecard.guest.image import cpio, debian_root
@@ -66,7 +67,8 @@ def nvidia_root(folder: LabFolder, plain: Path, kernel: str) -> Path:
     plan = nvidia_plan()
 
     def build(root: Path) -> None:
-        shutil.copytree(plain, root, symlinks=True, dirs_exist_ok=True)
+        # shutil would read /dev/zero of the root to its end.
+        run(["cp", "--archive", "--reflink=auto", f"{plain}/.", str(root)], timeout=600)
         SandboxRoot().write(Recipe(SYSTEM, plan.steps), root, lambda line: None)
 
     config = (plain / f"usr/src/linux-headers-{kernel}/.config").read_text()

@@ -40,6 +40,8 @@ _PUT = (
 _ONE_STREAM = 'exec "$@" 2>&1'
 _ERROR = re.compile(r"\berror\b:|^E: |^dpkg: error", re.IGNORECASE)
 _LAST_LINES = 15
+# dpkg(1): no sync after each file. A root whose writing was cut short is not used at all.
+_NO_SYNC = "unsafe-io"
 _RESOLUTION = ("etc/resolv.conf", "etc/hosts")
 # A package that is installed starts its services where nothing forbids it (invoke-rc.d(8)).
 _POLICY = Path("usr/sbin/policy-rc.d")
@@ -75,7 +77,12 @@ class SandboxRoot:
                 target,
                 (*_name_resolution(target), Mount(new, _NEW_FILES), *self.mounts),
                 writable=True,
-                environment={**registry_environment(), "HOME": "/root", **_apt_settings(new)},
+                environment={
+                    **registry_environment(),
+                    "HOME": "/root",
+                    **_apt_settings(new),
+                    "DPKG_FORCE": _NO_SYNC,
+                },
             )
             for number, change in enumerate(changes, 1):
                 say(f"step {number} of {len(changes)}: {change_text(change)}")

@@ -92,7 +92,7 @@ def guest_image_entry(folder: LabFolder, root: Path) -> Path:
         made_image.make_image(image, target / DISK, root, lambda _text: None)
         cache.remove_tree(target / DISK.replace("qcow2", "root"))
 
-    return cache.entry(folder.cache, "guest-image", key, build, (DISK,))
+    return cache.entry(folder.cache, "debian-guest", key, build, (DISK,))
 
 
 def lab_guest() -> MadeImage:
@@ -114,8 +114,9 @@ def _steps() -> tuple[Step, ...]:
                        "the drivers of its disk"),
         InstallPackages(PACKAGES, "a kernel with graphics drivers, and numba for the n-body"),
         RunInGuest(("rm", "-rf", *REMOVED), "the guest is small: it is fetched under emulation"),
-        WriteGuestFile("/etc/modules-load.d/cards.conf", f"{DRIVER}\n".encode(),
-                       "Debian's kmod blacklists framebuffer drivers, so no alias loads this one"),
+        WriteGuestFile("/etc/modprobe.d/fbdev-blacklist.conf", b"# aty128fb may be loaded here\n",
+                       "Debian's kmod blacklists the cards' driver in a file of this name, and one "
+                       "in /etc takes its place (modprobe.d(5))"),
         *_benchmark(),
         *agent_files.install_steps(),
         RunInGuest(("systemctl", "mask", *MASKED), "the console belongs to the agent; the rest is "
