@@ -35,6 +35,9 @@ def drivers_command(
                            "Secure Boot.")] = False,
     patch: Annotated[bool, typer.Option("--patch", help="Patch a module that is known not to build "
                      "otherwise, where a patch is known.")] = False,
+    root: Annotated[Path | None, typer.Option("--root", metavar="FOLDER", help="An image's "
+        "unpacked tree: check instead whether its kernel has these drivers, and would bind the "
+        "cards to them.")] = None,
     key: Annotated[list[str] | None, typer.Option("--key", metavar="NAME=FILE", help="The armored "
         "OpenPGP key of a repository. Default: it is fetched, and its fingerprint checked.")]
     = None,
@@ -44,6 +47,8 @@ def drivers_command(
     """Show the drivers for these cards in one guest: the choice, the steps, what prevents it.
 
       wholecard image drivers --card 10de:2330 --os ubuntu-24.04
+
+      wholecard image drivers --card 10de:2330 --os debian-13 --root /mnt
 
     Nothing is changed and nothing is downloaded. Exit status 1: there are findings.
     """
@@ -56,6 +61,10 @@ def drivers_command(
     plan = driver_plan(DriverRequest(
         cards_of(card, PciNames("/")), guest_os(os_name), date.today(), branch, _flavour(flavour),
         origin, kernel, secure_boot, patch, _keys(key or ())))  # fmt: skip
+    if root is not None:
+        from wholecard.guest.drivers.tree_checks import checked_tree
+
+        plan = checked_tree(root, plan)
     options.show(plan_text(plan), plan_json(plan), as_json=as_json, format_name=format_name)
     raise typer.Exit(exit_status(plan.findings))
 

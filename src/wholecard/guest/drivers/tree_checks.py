@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from wholecard.core import Finding
+from wholecard.core import Finding, UsageError
 from wholecard.guest.drivers.driver_plan import DriverPlan
 from wholecard.guest.drivers.generation import VENDORS, Card
 from wholecard.guest.drivers.known_drivers import AMD, NVIDIA
@@ -56,6 +57,21 @@ def tree_findings(root: Path, plan: DriverPlan) -> tuple[Finding, ...]:
                 for card in choice.cards:
                     findings += binding_findings(root, kernel, card.ids, name)
     return tuple(findings)
+
+
+def checked_tree(root: Path, plan: DriverPlan) -> DriverPlan:
+    """The plan's drivers as the tree has them: no steps, the tree's kernel, and its findings.
+
+    Raises UsageError for a folder without a kernel, ModuleError as `tree_findings`.
+    """
+    kernel = boot_kernel(root)
+    if kernel is None:
+        raise UsageError(
+            f"{root} has no kernel",
+            "Kernels are looked for in lib/modules/*/modules.dep.",
+            "Name the folder that is the image's root.",
+        )
+    return replace(plan, kernel=kernel, steps=(), findings=tree_findings(root, plan))
 
 
 def _modules(root: Path, kernel: str, vendor: str, cards: Iterable[Card]) -> tuple[str, ...]:

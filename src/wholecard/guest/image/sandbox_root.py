@@ -65,6 +65,7 @@ class SandboxRoot:
     def write(self, recipe: Recipe, target: Path, say: Say) -> None:
         """Carry out the recipe in the root `target`. Raises WriteError, UsageError."""
         changes = guest_changes(recipe)
+        failed_before = failed_builds(target)
         with (
             tempfile.TemporaryDirectory(prefix="wholecard-") as folder,
             no_services(target),
@@ -87,6 +88,11 @@ class SandboxRoot:
             for number, change in enumerate(changes, 1):
                 say(f"step {number} of {len(changes)}: {change_text(change)}")
                 _carry_out(inside, new / "content", change)
+        for build in failed_builds(target):
+            if build not in failed_before:
+                # A kernel's package ends well where a module was not built for it.
+                finding = build.finding()
+                raise WriteError(f"{finding.subject} was not built", finding.message, finding.fix)
         machine_id = target / "etc/machine-id"
         # All servers of an image with an id would share it; an empty file is given one at the
         # first boot (machine-id(5)).
