@@ -22,6 +22,8 @@ from wholecard.site.yaml_positions import SiteIssue, YamlNode
 _MOST_HINTS = 50
 _LONGEST_NAME = 80
 _POLICIES = ("whole", "containers")
+# Keys that had another name.
+_RENAMED = {"companion": "write extra_function: a companion is an endpoint outside the card's slot"}
 _LIST = re.compile(r"'([^']*)'")
 _ADDRESS = re.compile(r"(?:0*([0-9a-f]{0,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])")
 
@@ -105,7 +107,8 @@ def _issues_of(value: _Refused, nearest: Nearest) -> list[SiteIssue]:
     for error, rest in value.errors:
         kind = error["type"]
         if kind == "extra_forbidden":
-            hint = nearest(str(keys[-1]), lambda: keys_of(keys[:-1]))
+            renamed = _RENAMED.get(str(keys[-1]), "")
+            hint = renamed or nearest(str(keys[-1]), lambda: keys_of(keys[:-1]))
             what = f"{path_text(keys[:-1])} has no key {shown(str(keys[-1]))}"
             issues.append(SiteIssue(value.key_position, what, hint))
         elif kind in ("missing", "union_tag_not_found"):
@@ -249,9 +252,15 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
-        if isinstance(kind, UnionType):
-            kind = next(inner for inner in get_args(kind) if inner is not NoneType)
+        kind = _without_none(kind)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [field.alias or name for name, field in kind.model_fields.items()]
     return []
+
+
+def _without_none(kind: Any) -> Any:
+    """`X` of `X | None`."""
+    if isinstance(kind, UnionType):
+        return next(inner for inner in get_args(kind) if inner is not NoneType)
+    return kind
