@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wholecard.core.plain_text import plain
-from wholecard.guest.drivers.driver_plan import DriverPlan
+from wholecard.guest.drivers.driver_plan import Choice, DriverPlan
 from wholecard.guest.drivers.known_drivers import AS_OF
 from wholecard.guest.image.recipe import (
     AddRepository,
@@ -54,13 +54,7 @@ def _lines(plan: DriverPlan) -> Iterator[str]:
     for card in plan.request.cards:
         yield f"Card    {card.title}"
     for choice in plan.choices:
-        yield ""
-        yield f"Driver  {choice.text}"
-        if choice.requirement and choice.branch:
-            ends = f"; supported until {choice.branch.ends}" if choice.branch.ends else ""
-            yield f"        the cards need {choice.requirement.text}{ends}"
-        yield f"        {choice.packages.reason}"
-        yield f"        source: {choice.packages.source.text} ({choice.packages.source.read})"
+        yield from _choice_lines(choice)
     if plan.steps:
         yield ""
         yield "Steps"
@@ -72,6 +66,16 @@ def _lines(plan: DriverPlan) -> Iterator[str]:
         yield f"{finding.rule} {finding.severity.value}: {finding.subject}: {finding.message}"
         if finding.fix:
             yield f"      {finding.fix}"
+
+
+def _choice_lines(choice: Choice) -> Iterator[str]:
+    yield ""
+    yield f"Driver  {choice.text}"
+    if choice.requirement and choice.branch:
+        ends = f"; supported until {choice.branch.ends}" if choice.branch.ends else ""
+        yield f"        the cards need {choice.requirement.text}{ends}"
+    yield f"        {choice.packages.reason}"
+    yield f"        source: {choice.packages.source.text} ({choice.packages.source.read})"
 
 
 def step_text(step: Step) -> str:

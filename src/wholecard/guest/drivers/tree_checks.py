@@ -82,10 +82,10 @@ def _modules(root: Path, kernel: str, vendor: str, cards: Iterable[Card]) -> tup
     """
     if vendor == AMD:
         return ("amdgpu",)
-    names = [name for card in cards for name in would_bind(root, kernel, card_alias(card.ids))]
-    if vendor == NVIDIA:
-        return tuple(dict.fromkeys(n for n in names if n.startswith("nvidia"))) or ("nvidia",)
-    return tuple(dict.fromkeys(n for n in names if n in ("i915", "xe"))) or ("xe",)
+    beginnings, default = (("nvidia",), "nvidia") if vendor == NVIDIA else (("i915", "xe"), "xe")
+    names = (name for card in cards for name in would_bind(root, kernel, card_alias(card.ids)))
+    own = dict.fromkeys(name for name in names if name.startswith(beginnings))
+    return tuple(own) or (default,)
 
 
 def _by_version(release: str) -> list[tuple[int, str]]:
