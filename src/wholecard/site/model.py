@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from wholecard.pci.device_types import DeviceType, NumaPolicy
 from wholecard.site.image_build import ImageBuild
@@ -50,11 +50,23 @@ class Whole(Model):
     """`whole`: a server gets the whole card."""
 
 
-# What a kind of card is given as, told apart by `policy`. With a second policy this becomes
-# `Annotated[Whole | Second, Field(discriminator="policy")]`: pydantic takes no union of one.
-Give = Annotated[Whole, BeforeValidator(
-    lambda give: {"policy": give} if isinstance(give, str) else give,
-    json_schema_input_type=Literal["whole"] | Whole)]  # fmt: skip
+class Containers(Model):
+    """The card stays with its host, which gives it to containers of its own."""
+
+    policy: Literal["containers"]
+    """`containers`: no server gets the card; the host keeps its driver, and containers on the host
+    get it by a CDI specification."""
+
+
+# What a kind of card is given as, told apart by `policy`; the policy's name alone means a mapping
+# with nothing else.
+Give = Annotated[
+    Annotated[Whole | Containers, Field(discriminator="policy")],
+    BeforeValidator(
+        lambda give: {"policy": give} if isinstance(give, str) else give,
+        json_schema_input_type=Literal["whole", "containers"] | Whole | Containers,
+    ),
+]
 
 
 class CardKind(Model):
@@ -67,8 +79,9 @@ class CardKind(Model):
     match: Annotated[tuple[Match, ...], Field(min_length=1)]
     """Which functions are of this kind: those that one entry of the list matches."""
     give: Give = Whole(policy="whole")
-    """How servers get the card: a policy's name, or a mapping with the policy and its settings. The
-    only policy today, and the default, is `whole`."""
+    """Who gets the card: a policy's name, or a mapping with the policy and its settings. `whole`,
+    the default, gives it to servers; `containers` leaves it to its host and the host's containers,
+    and nova does not know it."""
     extra_function: bool = False
     """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
     flavor can request it. A host with more than one such card is refused: nova would mix their
@@ -94,6 +107,19 @@ class CardKind(Model):
     one_time_use: bool = False
     """nova's tag of that name: after a server has used the card, no other server gets it
     until an operator releases it (since 2025.2)."""
+
+    # Matches of the kinds that stay with their hosts: cards of those are not of this kind.
+    _kept: tuple[Match, ...] = PrivateAttr(default=())
+
+    @property
+    def kept(self) -> tuple[Match, ...]:
+        """Which functions are not of this kind, because another kind leaves them to their hosts."""
+        return self._kept
+
+    @property
+    def is_for_servers(self) -> bool:
+        """Whether nova gives it to servers."""
+        return self.give.policy == "whole"
 
 
 class SiteHost(Model):
@@ -274,3 +300,27 @@ class Site(Model):
     and makes every server of the cloud wait."""
     lint: LintSettings = LintSettings()
     """Which findings of `nova lint` are shown."""
+
+    @model_validator(mode="after")
+    def _leave_kept_cards_out(self) -> Site:
+        kept = tuple(
+            match for kind in self.cards.values() if not kind.is_for_servers for match in kind.match
+        )
+        for kind in self.cards.values():
+            if kind.is_for_servers:
+                kind._kept = kept
+        return self
+
+    @property
+    def for_servers(self) -> Site:
+        """The site as nova knows it: without the kinds of card that stay with their hosts."""
+        kept = {name for name, kind in self.cards.items() if not kind.is_for_servers}
+        if not kept:
+            return self
+        hosts = {
+            name: host.model_copy(update={"cards": {
+                kind: count for kind, count in host.cards.items() if kind not in kept}})
+            for name, host in self.hosts.items()
+        }  # fmt: skip
+        cards = {name: kind for name, kind in self.cards.items() if name not in kept}
+        return self.model_copy(update={"cards": cards, "hosts": hosts})

@@ -425,6 +425,24 @@ def test_drm(tmp_path: Path, shell: list[str]) -> None:
     assert report(tmp_path, shell).gpus == (gpu,)
 
 
+@pytest.mark.parametrize("drm", [False, True])
+@in_every_shell
+def test_framebuffer(tmp_path: Path, shell: list[str], drm: bool) -> None:
+    """A framebuffer counts where its PCI function has a driver and no DRM device."""
+    graphics = sysfs(tmp_path).parent / "0000:01:00.0"
+    other = grow(tmp_path / "sys/platform/simple-framebuffer.0", {"driver/": ""})
+    (tmp_path / "sys/drivers/aty128fb").mkdir(parents=True)
+    (graphics / "driver").symlink_to(tmp_path / "sys/drivers/aty128fb")
+    framebuffers = grow(tmp_path / "sys/class/graphics", {"fb0/name": "ATY Rage128\n", "fb1/": "",
+                                                          "fbcon/": ""})  # fmt: skip
+    (framebuffers / "fb0/device").symlink_to(graphics)
+    (framebuffers / "fb1/device").symlink_to(other)
+    gpu = ProofGpu("framebuffer", "0000:01:00.0", "ATY Rage128", None, None, None)
+    if drm:
+        (graphics / "drm").mkdir()
+    assert report(tmp_path, shell).gpus == (() if drm else (gpu,))
+
+
 # --- Benchmark and containers ---------------------------------------------------------------------
 
 BENCH = """echo "$*" >"$(dirname "$0")/asked"

@@ -97,6 +97,7 @@ class DesiredCloud:
 
 def desired_cloud(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
     """The desired state for a cloud of that release; `facts` are its hosts', as far as known."""
+    site = site.for_servers
     findings: list[Finding] = []
     site = tuned_site(site, facts, release)
     about = (facts, release, findings)

@@ -348,6 +348,18 @@ drm() {
     done
 }
 
+# Drivers older than DRM (aty128fb, matroxfb) register a framebuffer. One that only takes over what
+# the firmware has set up, as simple-framebuffer, has a platform device and no PCI function.
+framebuffers() {
+    for each in "$SYS"/class/graphics/fb[0-9]*; do
+        [ -e "$each/device/driver" ] && [ ! -e "$each/device/drm" ] || continue
+        device=$(readlink -f "$each/device")
+        address_of "${device##*/}" || continue
+        first_line "$each/name"
+        report_gpu framebuffer "$value" "" "" ""
+    done
+}
+
 report_gpus() {
     if there nvidia-smi; then
         nvidia_smi
@@ -362,6 +374,7 @@ report_gpus() {
     # What a vendor's tool counts; the benchmark takes as many.
     counted=$gpus
     drm
+    framebuffers
 }
 
 # --- Benchmark ------------------------------------------------------------------------------------
@@ -597,6 +610,8 @@ PATH=$PATH:${WHOLECARD_PATH-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 # One report a boot: an image's own agent and one in user data must not contradict each other.
 mkdir -p "${WORK%/*}"
 mkdir "$WORK" 2>/dev/null || exit 0
+# The config drive's disk may not be there yet.
+[ $$ -eq 1 ] || ! there udevadm || [ "$SYS" != /sys ] || udevadm settle --timeout=60 || :
 mounted=
 read_config_drive
 if [ -n "$IF_ASKED" ] && [ -z "$NONCE" ]; then
@@ -609,7 +624,6 @@ if [ $$ -ne 1 ]; then
     trap 'exit 143' HUP INT TERM
 fi
 quiet
-[ $$ -eq 1 ] || ! there udevadm || [ "$SYS" != /sys ] || udevadm settle --timeout=60 || :
 wait_settled
 collect
 repeat

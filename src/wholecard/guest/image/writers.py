@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from wholecard.core import UsageError
 from wholecard.guest.image.cloud_config import CloudConfig
+from wholecard.guest.image.sandbox_root import SandboxRoot
 from wholecard.guest.image.virt_customize import VirtCustomize
 from wholecard.guest.image.writer import Writer
 
-WRITERS: tuple[Writer, ...] = (VirtCustomize(), CloudConfig())
+WRITERS: tuple[Writer, ...] = (VirtCustomize(), SandboxRoot(), CloudConfig())
 
 
 def writer_named(name: str, writers: tuple[Writer, ...] = WRITERS) -> Writer:

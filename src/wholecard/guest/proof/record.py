@@ -92,7 +92,8 @@ class ProofCodec:
 
 @dataclass(frozen=True)
 class ProofGpu:
-    """A GPU that `source` counts: `nvidia-smi`, `nvidia`, `amd-smi`, `rocm-smi`, `drm`, `windows`.
+    """A GPU that `source` counts: `nvidia-smi`, `nvidia`, `amd-smi`, `rocm-smi`, `drm`,
+    `framebuffer`, `windows`.
 
     `version` is the driver's. What the source does not know is None.
     """

@@ -31,6 +31,7 @@ from wholecard.host.facts.kernel_log import read_kernel_log
 from wholecard.host.initramfs.claim_script import PARKED, VFIO
 from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.host.planning.bind_now import with_now
+from wholecard.host.planning.containers import refuse_in_image
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.image_changes import image_changes
 from wholecard.host.planning.plan import plan
@@ -69,6 +70,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
     kind = getattr(arguments, "for_image", None)
     if kind is not None:
+        refuse_in_image(desired)
         text = image_changes(host, desired, kind)
         _print(arguments, {"actions": [], "for_image": text}, text)
         return 0

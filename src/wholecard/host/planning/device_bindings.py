@@ -37,6 +37,8 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     """
     cards = desired_cards(host, desired)
     gone = set(desired.cards) - {card.slot for card in cards}
+    if desired.containers and not desired.cards:
+        return ()
     if gone or not cards:
         raise WholecardError(
             f"no such card: {', '.join(sorted(gone)) or 'none is selected'}", card_lines(host)

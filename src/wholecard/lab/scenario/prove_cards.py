@@ -137,6 +137,7 @@ def proof_text(record: ServerRecord) -> str:
         f"{row.guest_address or 'not seen':<12} driver {row.driver or '-':<14} {row.bars}"
         for row in record.rows
     ]
+    lines += record.lines
     lines += [f"{finding.rule} {finding.subject}: {finding.message}" for finding in record.findings]
     if record.status != "ACTIVE":
         lines.append(f"{record.status}: {record.fault}")

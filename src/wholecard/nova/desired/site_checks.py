@@ -44,7 +44,7 @@ def check_site(file: SiteFile) -> SiteCheck:
     What nova would do with the facts is checked where there are no other errors, for each kind and
     then for all together. Facts that are missing for that are a warning.
     """
-    site, release = file.site, file.release
+    site, release = file.site.for_servers, file.release
     errors = [*_issues(file, unsupported_requests(site, release)), *fact_issues(file)]
     warnings = _issues(file, ignored_requests(site, release))
     notes: list[SiteIssue] = []
@@ -107,7 +107,7 @@ def _untuned(file: SiteFile, release: Release, site: Site) -> tuple[Unsupported,
 
 def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
     """What the facts show for each kind of card alone; where that is nothing, for all together."""
-    cards = file.site.cards
+    cards = file.site.for_servers.cards
     alone = [{name: kind} for name, kind in cards.items()] if len(cards) > 1 else []
     requests = [request for kinds in alone for request in _unsupported_kinds(file, kinds)]
     return requests or (_unsupported_kinds(file, cards) if cards else [])
@@ -115,8 +115,9 @@ def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
 
 def _unsupported_kinds(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
     # A kind alone is checked without quotas: they may name the others.
-    quotas = file.site.quotas if kinds.keys() == file.site.cards.keys() else {}
-    site = file.site.model_copy(update={"cards": kinds, "quotas": quotas})
+    whole = file.site.for_servers
+    quotas = whole.quotas if kinds.keys() == whole.cards.keys() else {}
+    site = whole.model_copy(update={"cards": kinds, "quotas": quotas})
     try:
         pci_configs(site, file.facts(), file.release)
     except UnsupportedError as error:

@@ -1,4 +1,4 @@
-"""What runs in the private root, and what it may learn of the machine outside."""
+"""What runs in an unpacked root, and what it may learn of the machine outside."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import pytest
 
 from support.tree import grow
 from wholecard.core import RunError
-from wholecard.lab.base.errors import LabError
-from wholecard.lab.base.sandbox import (
+from wholecard.guest.image.sandbox import (
     Mount,
     Sandbox,
     registry_environment,
     registry_mounts,
-    require_tools,
 )
 
 ROOT = Path("/cache/root-1")
 NAMESPACES = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
 USER = ["--unshare-user", "--uid", "0", "--gid", "0"]
 PLACES = ["--dev", "/dev", "--proc", "/proc",
-          "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"]  # fmt: skip
+          "--perms", "1777", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs", "/var/tmp",
+          "--tmpfs", "/run"]  # fmt: skip
 DISK = Mount(Path("/run/lab/node"), "/lab", writable=True)
 TREE = Mount(Path("/cache/seed-1"), "/opt/tree")
 KVM = Mount(Path("/dev/kvm"), "/dev/kvm", device=True)
@@ -64,12 +63,12 @@ def test_more_mounts_change_nothing_else() -> None:
 
 
 def test_environment_holds_nothing_of_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment inside is the lab's own, whatever the person's holds."""
+    """The environment inside is the sandbox's own, whatever the person's holds."""
     for name in ("OS_PASSWORD", "PYTHONPATH", "LD_PRELOAD", "PATH", "HOME", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "the person's own")
     inside = Sandbox(ROOT, environment={"UV_CACHE_DIR": "/opt/cache"}).env()
     assert inside == {
-        "PATH": "/opt/openstack/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "UV_CACHE_DIR": "/opt/cache",
     }  # fmt: skip
 
@@ -119,56 +118,3 @@ def test_registry_mounts_are_read_only() -> None:
     assert {mount.inside for mount in registry_mounts()} <= {
         "/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs"
     }  # fmt: skip
-
-
-GOOD = ("#!/bin/sh\n", 0o755)
-REFUSES = ("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n", 0o755)
-
-
-@pytest.mark.parametrize(
-    ("programs", "uid", "brief", "helps"),
-    [
-        ({}, 0, "bwrap is not installed", "apt-get install bubblewrap"),
-        ({"bwrap": GOOD}, 0, "mmdebstrap is not installed", "apt-get install mmdebstrap"),
-        ({"bwrap": REFUSES, "mmdebstrap": GOOD}, 1000,
-         "this machine does not allow user namespaces to ordinary users", "as root"),
-        ({"bwrap": GOOD, "mmdebstrap": GOOD}, 1000, "newuidmap is not installed",
-         "apt-get install uidmap"),
-    ],
-)  # fmt: skip
-def test_missing_tools_are_named(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    programs: dict[str, tuple[str, int]],
-    uid: int,
-    brief: str,
-    helps: str,
-) -> None:
-    """What the machine lacks is named, with the package that has it or what else helps."""
-    monkeypatch.setenv("PATH", str(grow(tmp_path, {"./": "", **programs})))
-    be(monkeypatch, uid)
-    with pytest.raises(LabError) as caught:
-        require_tools()
-    assert caught.value.brief == brief
-    assert helps in caught.value.resolution
-
-
-def test_refused_namespace_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where user namespaces are refused, bubblewrap's own words are shown."""
-    programs = grow(tmp_path, {"bwrap": REFUSES, "mmdebstrap": GOOD})
-    monkeypatch.setenv("PATH", str(programs))
-    be(monkeypatch, 1000)
-    with pytest.raises(LabError) as caught:
-        require_tools()
-    assert caught.value.details == "bwrap: No permissions to create new namespace"
-
-
-@pytest.mark.parametrize(("uid", "extra"), [(0, {}), (1000, {"newuidmap": GOOD})])
-def test_enough_tools(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, extra: dict[str, tuple[str, int]]
-) -> None:
-    """Root needs no user namespaces; with all that is needed there is no error."""
-    programs = grow(tmp_path, {"bwrap": GOOD if uid else REFUSES, "mmdebstrap": GOOD, **extra})
-    monkeypatch.setenv("PATH", str(programs))
-    be(monkeypatch, uid)
-    require_tools()

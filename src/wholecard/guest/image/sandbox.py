@@ -1,20 +1,19 @@
-"""Programs run in the lab's private root through bubblewrap, not on the person's machine."""
+"""Programs run in an unpacked root through bubblewrap, not on the person's machine."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wholecard.core import Result, run
-from wholecard.lab.base.errors import LabError
 
 # The only variables of the machine that a program in the root gets: how to reach a registry.
 PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
              "http_proxy", "https_proxy", "no_proxy", "UV_DEFAULT_INDEX", "UV_INDEX",
              "UV_INDEX_URL", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")  # fmt: skip
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The private root, read-only unless `writable`, with what is mounted into it."""
+    """An unpacked root, read-only unless `writable`, with what is mounted into it."""
 
     root: Path
     mounts: tuple[Mount, ...] = ()
@@ -56,8 +55,10 @@ class Sandbox:
             argv += ["--unshare-user", "--uid", "0", "--gid", "0"]
         argv += ["--bind" if self.writable else "--ro-bind", str(self.root), "/"]
         argv += ["--dev", "/dev", "--proc", "/proc"]
-        for scratch in ("/tmp", "/run", "/var/tmp"):  # noqa: S108 - in the private root
-            argv += ["--tmpfs", scratch]
+        # apt checks signatures as a user of its own, who writes there too.
+        for scratch in ("/tmp", "/var/tmp"):  # noqa: S108 - in the private root
+            argv += ["--perms", "1777", "--tmpfs", scratch]
+        argv += ["--tmpfs", "/run"]
         for mount in self.mounts:
             argv += mount.arguments()
         return [*argv, "--chdir", workdir, "--", *command]
@@ -65,7 +66,7 @@ class Sandbox:
     def env(self) -> dict[str, str]:
         """The whole environment of a program in the root; it has nothing of the person's own."""
         base = {
-            "PATH": "/opt/openstack/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": PATH,
             "HOME": "/tmp",  # noqa: S108 - a tmpfs of its own
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",
@@ -84,7 +85,7 @@ class Sandbox:
 
 
 def is_rootless() -> bool:
-    """Whether the lab's programs run in user namespaces, for an ordinary user."""
+    """Whether such programs run in user namespaces, for an ordinary user."""
     return os.geteuid() != 0
 
 
@@ -97,30 +98,3 @@ def registry_mounts() -> tuple[Mount, ...]:
     """Name resolution and certificates of this machine, for a package client in the root."""
     paths = [Path("/etc/resolv.conf"), Path("/etc/hosts"), Path("/etc/ssl/certs")]
     return tuple(Mount(path, str(path)) for path in paths if path.exists())
-
-
-def require_tools() -> None:
-    """Raise LabError where the machine lacks a program or a right that the lab needs."""
-    for tool, package in (("bwrap", "bubblewrap"), ("mmdebstrap", "mmdebstrap")):
-        if shutil.which(tool) is None:
-            raise LabError(
-                f"{tool} is not installed",
-                "The lab runs its programs in a private Debian root.",
-                f"Install it: sudo apt-get install {package} (`make tools` does).",
-            )
-    if not is_rootless():
-        return
-    trial = run(["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"], timeout=10, check=False)
-    if trial.status != 0:
-        raise LabError(
-            "this machine does not allow user namespaces to ordinary users",
-            trial.stderr.strip(),
-            "Run the command as root (sudo), or allow user namespaces: on Ubuntu 24.04 "
-            "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`.",
-        )
-    if shutil.which("newuidmap") is None:
-        raise LabError(
-            "newuidmap is not installed",
-            "Without root, mmdebstrap needs it to unpack the private root in a user namespace.",
-            "Install it: sudo apt-get install uidmap; or run the command as root.",
-        )
