@@ -61,15 +61,17 @@ wrongly, 3 something broke.
 """,
     "plan": """\
 Prints each change as a diff, with its reason and how it is undone. Settings
-that are already correct are not in the plan.
+that are already correct are not in the plan. After it come the errors and
+warnings about the cards that stay when the plan is applied.
 
   %(prog)s --all-cards
       every card except the host's own displays and coprocessors
   %(prog)s --card 0000:88:00
       one card; may be repeated
 
-Exit status: 0 planned, 1 refused (the IOMMU group of a card has an endpoint
-that is not selected), 2 called wrongly, 3 something broke.
+Exit status: 0 planned, also with warnings; 1 refused (the IOMMU group of a card
+has an endpoint that is not selected), or an error that the plan does not
+change; 2 called wrongly, 3 something broke.
 """,
     "apply": """\
 Makes the changes that plan prints. A journal records each change before and

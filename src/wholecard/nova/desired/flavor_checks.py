@@ -255,8 +255,8 @@ def _huge_pages(name: str, flavor: SiteFlavor, facts: Mapping[str, Host]) -> Ite
             f"flavors.{name} needs {flavor.ram} MiB of huge pages, and no host has more than "
             f"{most // _MIB} MiB of them",
             "",
-            "Reserve them (wholecard-host apply --hugepages SIZE:COUNT), and inspect the hosts "
-            "again.",
+            "Reserve them (wholecard-host apply --hugepages SIZE:COUNT; on a system that comes "
+            "from an image plan --for-image with the same option), and inspect the hosts again.",
         )
 
 
