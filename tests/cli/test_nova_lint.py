@@ -13,7 +13,7 @@ from wholecard.cli.app import run_app
 from wholecard.core import WholecardError
 from wholecard.core.releases import RELEASES
 
-WRONG = "[pci]\nalias = {'name': 'a', 'vendor_id': '10de', 'product_id': '2330'}\n"
+WRONG = "[pci]\nalias = {'name': 'a', 'vendor_id': '10de', 'product_id': '1eb8'}\n"
 SITE = """\
 version: 1
 release: "2025.2"

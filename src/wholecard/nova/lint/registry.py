@@ -18,6 +18,7 @@ from wholecard.nova.lint.checks import (
     file,
     filters,
     inventory,
+    known_types,
     names,
     placement_answer,
     resource_classes,
@@ -85,6 +86,7 @@ OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Diagnostic]], ...] = (
 OF_ALL_AND_THE_HOSTS: tuple[Callable[[Sequence[Service], Known], Iterator[Diagnostic]], ...] = (
     resource_classes.check_requested,
     placement_answer.check_answers,
+    known_types.check_known_types,
 )
 
 
