@@ -72,7 +72,7 @@ def test_clean(text: str, role: Role) -> None:
 
 def test_all_together() -> None:
     """Nor have its files of a whole cloud."""
-    files = [(CONTROLLER, "api"), (CONTROLLER, "scheduler"), (CONTROLLER, "conductor"),
+    files: list[tuple[str, Role]] = [(CONTROLLER, "api"), (CONTROLLER, "scheduler"), (CONTROLLER, "conductor"),
              (COMPUTE, "compute")]  # fmt: skip
     assert lint([service(text, role, "2025.1", path=role) for text, role in files]) == []
 
