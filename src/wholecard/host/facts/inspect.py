@@ -35,11 +35,10 @@ from wholecard.host.facts.kernel_log import (
 from wholecard.host.facts.kernel_use import read_uses
 from wholecard.host.facts.memory import read_memory
 from wholecard.host.facts.module_aliases import (
-    matching_modules,
+    ModuleAliases,
     read_aliases,
     read_builtin,
     read_modules,
-    variant_modules,
 )
 from wholecard.host.initramfs.registry import find_initramfs_tools, find_unsupported_tools
 from wholecard.pci.cards import find_cards
@@ -92,12 +91,15 @@ def inspect(
     release = _release(root)
     builtin = read_builtin(root, release)
     modules = read_modules(root, release, builtin)
-    aliases = read_aliases(root, release)
+
+    def drivers(modaliases: set[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+        aliases = ModuleAliases(read_aliases(root, release), modaliases)
+        return aliases.native(), aliases.variants(modules)
+
     functions = read_functions(
         root,
         PciNames(root),
-        lambda modaliases: matching_modules(aliases, modaliases),
-        lambda modaliases: variant_modules(aliases, modaliases, modules),
+        drivers,
         processes,
     )
     functions, unread = _with_serials(root, functions)
