@@ -118,7 +118,7 @@ def _tell_remaining(findings: list[Finding]) -> None:
 
 
 def _status_of_plan(findings: Iterable[Finding]) -> int:
-    """A warning is no reason to stop before `apply`: the plan can be applied."""
+    """1 where an error stays. A warning is no reason to stop: the plan can be applied."""
     return int(any(finding.severity is Severity.ERROR for finding in findings))
 
 
@@ -170,7 +170,8 @@ def _apply(arguments: argparse.Namespace) -> int:
     elif outcome.journal is not None:
         then = "Reboot, then run verify." if outcome.reboot_needed else "Run verify."
         print(f"Applied as journal {outcome.journal}. {then}{_remaining_summary(findings)}")
-    return 0
+    # As of `plan`: an error that stays is one after `apply` too.
+    return _status_of_plan(findings)
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -86,8 +86,9 @@ verify. Needs root.
   %(prog)s --all-cards --now
       also bind them now, if the IOMMU is on and nothing uses them
 
-Exit status: 0 applied, or nothing to do; 1 refused before any change, 2 called
-wrongly, 3 something broke: status shows where it stopped.
+Exit status: 0 applied, also with warnings, or nothing to do; 1 refused before
+any change, or applied, but an error stays that the plan does not change;
+2 called wrongly, 3 something broke: status shows where it stopped.
 """,
     "verify": """\
 Reads the host's facts again, and the kernel's log. Prints each function of the
