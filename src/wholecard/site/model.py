@@ -167,17 +167,33 @@ class SiteFlavor(Model):
     """GiB; 0 means the image's size."""
     cards: dict[CardName, Count] = {}
     """How many cards, by kind."""
+    tuned: bool | None = None
+    """`true` sets what a fast guest needs, as far as the release has it and the keys below do not
+    say otherwise: CPUs of its own, QEMU's threads apart from them, huge pages, locked memory, and
+    the NUMA nodes of its cards. `false` says that it is meant to be slower: `site check` is silent
+    about it."""
     cpu_policy: Literal["shared", "dedicated", "mixed"] | None = None
-    """`hw:cpu_policy`."""
+    """`hw:cpu_policy`; `dedicated` if it is tuned."""
+    cpu_thread_policy: Literal["prefer", "isolate", "require"] | None = None
+    """Whether its CPUs are hyper-threads of the same cores (`hw:cpu_thread_policy`); it needs CPUs
+    of its own."""
+    emulator_threads_policy: Literal["share", "isolate"] | None = None
+    """Where QEMU's own threads run (`hw:emulator_threads_policy`, since Pike): `isolate` on one
+    more CPU of their own, `share` on the host's `[compute] cpu_shared_set`, without it on the
+    guest's CPUs; `isolate` if it is tuned."""
     cpu_dedicated_mask: Line | None = None
     """`hw:cpu_dedicated_mask`, for `mixed` (since Victoria)."""
     numa_nodes: Annotated[int, Field(ge=1)] | None = None
-    """Over how many NUMA nodes the guest is spread (`hw:numa_nodes`)."""
+    """Over how many NUMA nodes the guest is spread (`hw:numa_nodes`). If it is tuned: over the
+    fewest that have its cards and room for it, by the hosts' facts."""
     numa_policy: NumaPolicy | None = None
     """The NUMA policy of all its cards (`hw:pci_numa_affinity_policy`, since Ussuri; `socket` since
-    Wallaby)."""
+    Wallaby). If it is tuned: `required` if `numa_nodes` could be calculated, else `preferred`."""
     hugepages: Literal["small", "large", "any", "2M", "1G"] | None = None
-    """The size of the guest's memory pages (`hw:mem_page_size`)."""
+    """The size of the guest's memory pages (`hw:mem_page_size`); `large` if it is tuned."""
+    locked_memory: bool | None = None
+    """Whether the guest's memory is never swapped (`hw:locked_memory`, since Zed); it needs
+    `hugepages`, of any size; `true` if it is tuned."""
     maxphysaddr: Literal["auto", "passthrough", "emulate", "none"] = "auto"
     """The guest's physical address width (`hw:maxphysaddr_mode`, since 2024.1); `auto` sets what
     the cards' BARs need."""
@@ -202,6 +218,23 @@ class SiteImage(Model):
     """`hw_machine_type`: only `q35` has PCI Express."""
     firmware: Literal["uefi", "bios"] = "uefi"
     """`hw_firmware_type`: only `uefi` has address space for large BARs."""
+    secure_boot: Literal["required", "optional", "disabled"] | None = None
+    """Whether the guest's firmware starts signed loaders only (`os_secure_boot`, since Wallaby);
+    `required` needs `q35` and `uefi`."""
+    tpm: Literal["1.2", "2.0"] | None = None
+    """The version of a TPM that each server gets (`hw_tpm_version`, since Victoria); its hosts need
+    `[libvirt] swtpm_enabled`."""
+    tpm_model: Literal["tpm-tis", "tpm-crb"] | None = None
+    """`hw_tpm_model`; nova's default is `tpm-tis`, and `tpm-crb` is for version 2.0 only."""
+    disk_bus: Literal["virtio", "scsi", "sata"] | None = None
+    """`hw_disk_bus`; nova's default is `virtio`, `scsi` is virtio-scsi. A Windows without virtio's
+    drivers starts from `sata` only."""
+    vif_model: Literal["virtio", "e1000"] | None = None
+    """`hw_vif_model`; nova's default is `virtio`. A Windows without virtio's drivers has a network
+    with `e1000` only."""
+    guest_agent: bool | None = None
+    """Whether servers get a channel for qemu-guest-agent (`hw_qemu_guest_agent`), over which nova
+    can freeze their file systems for a snapshot."""
     hide_hypervisor: bool | Literal["auto"] = "auto"
     """Whether to hide from the guest that it is a virtual machine; `auto` hides it if the cards'
     driver in the guest needs that: NVIDIA's consumer cards on Windows with old drivers."""

@@ -82,7 +82,7 @@ def test_locate_goes_by_slots() -> None:
     """The guest's bus numbers differ from libvirt's indexes; the slots on the way decide."""
     here = function("0000:00:02.0/0000:05:00.0/0000:06:01.0")
     other = function("0000:00:03.0/0000:07:00.0/0000:08:01.0")
-    proof = Proof("k", (other, here), (), complete=True)
+    proof = Proof(None, (other, here), (), complete=True)
     assert locate(parse(XML), proof) == {"0000:88:00.0": here}
 
 

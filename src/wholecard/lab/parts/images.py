@@ -34,9 +34,10 @@ def node_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
 
 
 def guest_entry(folder: LabFolder, root: Path) -> Path:
-    """The folder with `guest.qcow2`: a kernel and `guest/proof/init.sh`, for Glance."""
+    """The folder with `guest.qcow2`: a kernel and `guest/agent/agent.sh`, for Glance."""
     guest_room = Path(guest_disk.__file__).parent
-    key = key_of(root.name, key_of_files(Path(__file__), HERE / "disk.py", guest_room))
+    agent = guest_room.parent / "agent" / "agent.sh"
+    key = key_of(root.name, key_of_files(Path(__file__), HERE / "disk.py", guest_room, agent))
 
     def build(target: Path) -> None:
         tree = target / "tree"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wholecard.cloud.operations.flavors import FlavorSpec
+from wholecard.guest.proof.comparison import ExpectedFunction
 from wholecard.guest.proof.hostdev import AskedCard
-from wholecard.guest.proof.record import ExpectedFunction
 from wholecard.nova.desired.resource_classes import class_of_ids
 
 GPU = ("1002", "5046")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wholecard.core.releases import Release
 from wholecard.nova.desired.flavor_checks import flavor_errors, flavor_warnings
+from wholecard.nova.desired.image_properties import image_errors
 from wholecard.nova.desired.pci_config import most_cards, pci_configs
 from wholecard.nova.desired.release_support import (
     ignored_requests,
@@ -14,6 +15,8 @@ from wholecard.nova.desired.release_support import (
     untuned_placement,
 )
 from wholecard.nova.desired.required_options import PciConfig
+from wholecard.nova.desired.slow_flavors import missing_pages, slow_flavors
+from wholecard.nova.desired.tuned_flavors import tuned_site
 from wholecard.nova.desired.tuning import WIDE, is_too_wide
 from wholecard.nova.desired.unsupported import Unsupported, UnsupportedError
 from wholecard.nova.options import Role
@@ -25,10 +28,14 @@ from wholecard.site.yaml_positions import SiteIssue
 
 @dataclass(frozen=True)
 class SiteCheck:
-    """The issues of a site file with its release: with `errors` it cannot be used."""
+    """The issues of a site file with its release: with `errors` it cannot be used.
+
+    `notes` are about what works and is slower than it could be.
+    """
 
     errors: tuple[SiteIssue, ...]
     warnings: tuple[SiteIssue, ...]
+    notes: tuple[SiteIssue, ...] = ()
 
 
 def check_site(file: SiteFile) -> SiteCheck:
@@ -40,14 +47,19 @@ def check_site(file: SiteFile) -> SiteCheck:
     site, release = file.site, file.release
     errors = [*_issues(file, unsupported_requests(site, release)), *fact_issues(file)]
     warnings = _issues(file, ignored_requests(site, release))
+    notes: list[SiteIssue] = []
     if not errors:
+        site = tuned_site(site, file.facts(), release)
         by_facts = _unsupported_by_facts(file)
         errors = _issues(file, (request for request in by_facts if not request.facts_missing))
+        errors += _issues(file, image_errors(site, release))
         errors += _issues(file, flavor_errors(site, file.facts(), release))
         warnings += _issues(file, flavor_warnings(site, file.facts()))
+        warnings += _issues(file, missing_pages(site, file.facts(), release))
+        notes = _issues(file, slow_flavors(site, file.facts(), release))
         warnings += _issues(file, (request for request in by_facts if request.facts_missing))
         warnings += _issues(file, _untuned(file, release, site))
-    return SiteCheck(tuple(sorted(set(errors))), tuple(sorted(set(warnings))))
+    return SiteCheck(*(tuple(sorted(set(issues))) for issues in (errors, warnings, notes)))
 
 
 def configs(
