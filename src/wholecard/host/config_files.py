@@ -54,6 +54,7 @@ FOREIGN = (
     "etc/initramfs-tools/modules",
     "etc/dracut.conf",
     "etc/dracut.conf.d/*.conf",
+    "etc/driverctl.d/*",
 )
 # Where a person or a tool may bind by ids at boot. Of these only the lines with that word are read:
 # the rest may have secrets.

@@ -88,10 +88,9 @@ def desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> Ke
 
 
 def _refuse_image_based(host: Host, desired: DesiredState) -> None:
-    kind = host.boot.image_based
-    # initramfs-tools takes everything from /etc.
-    if not kind or (kind == "read-only /usr" and host.boot.initramfs == "initramfs-tools"):
+    if not host.boot.is_from_image:
         return
+    kind = host.boot.image_based
     kargs = ""
     if kind == "rpm-ostree":
         kargs = "\nFor the kernel arguments alone: " + rpm_ostree_kargs(

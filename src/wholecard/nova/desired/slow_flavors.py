@@ -187,8 +187,8 @@ def missing_pages(site: Site, facts: Mapping[str, Host], release: Release) -> It
             ("flavors", name, "hugepages"),
             f"flavors.{name} needs {flavor.ram} MiB of huge pages, and {lack}",
             "",
-            "Reserve them (wholecard-host apply --hugepages SIZE:COUNT), and inspect the hosts "
-            "again.",
+            "Reserve them (wholecard-host apply --hugepages SIZE:COUNT; on a system that comes "
+            "from an image plan --for-image with the same option), and inspect the hosts again.",
         )
 
 
