@@ -41,6 +41,8 @@ ROOT = Path(__file__).parents[1]
 HELPERS = ROOT / "scripts/mutation"
 SOURCE = ROOT / "src/wholecard"
 STATE = ROOT / ".mutations"
+# Seconds of a test, of which `mutation_calls.SECONDS` are recorded.
+LONG = 5.0
 
 # Room -> its tests, for what survives the tests of the same folder.
 ROOMS = {
@@ -334,8 +336,11 @@ class Callers:
             for module, tests in self._modules.items()
             if module.startswith(room)
             for test, row in tests.items()
+            # Of a test that takes long only its beginning is recorded.
             if any(
-                call == f"{file}:{function}" if function else call.startswith(f"{file}:")
+                call == f"{file}:{function}"
+                if function and row["seconds"] < LONG
+                else call.startswith(f"{file}:")
                 for call in row["calls"]
             )
         }

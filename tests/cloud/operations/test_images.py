@@ -9,7 +9,8 @@ import pytest
 
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.errors import GoneError
-from wholecard.cloud.operations.images import SetImageProperties
+from wholecard.cloud.client.images import SHA256_PROPERTY
+from wholecard.cloud.operations.images import SetImageProperties, UploadImage
 
 if TYPE_CHECKING:
     from support.openstack_api import Api
@@ -49,3 +50,27 @@ def test_an_image_that_is_gone(api: Api) -> None:
     api.answers[f"PATCH {IMAGES}/i1"] = (404, {"message": "No image found"})
     with pytest.raises(GoneError, match="the image i is gone"):
         SET.put(connect("test", api.clouds), SET.state_after)
+
+
+def image(number: str, sha256: str = "abc", status: str = "active") -> dict[str, str]:
+    return {"id": number, "name": "i", "status": status, SHA256_PROPERTY: sha256}
+
+
+@pytest.mark.parametrize(
+    ("rows", "made"),
+    [
+        ([], None),
+        ([image("i1")], "i1"),
+        ([image("i1"), image("i2")], None),
+        ([image("i1"), image("i2", status="queued")], "i1"),
+        ([image("i1", status="saving")], None),
+        ([image("i1", sha256="another"), image("i2")], "i2"),
+    ],
+)
+def test_what_an_interrupted_run_had_made(
+    api: Api, rows: list[dict[str, str]], made: str | None
+) -> None:
+    """The one whole image of this content is what an interrupted run made; of two, none is."""
+    api.answers[f"GET {IMAGES}"] = (200, {"images": rows})
+    change = UploadImage("i", "/i.qcow2", "abc", ())
+    assert change.made(connect("test", api.clouds)) == made
