@@ -10,6 +10,7 @@ that anybody could notice is listed in `mutation/equivalent.py`, with the reason
     python scripts/mutations.py                 # all named ones and 12 of each room
     python scripts/mutations.py --room nova/match --count 40 --seed 7
     python scripts/mutations.py --named H01 N09
+    python scripts/mutations.py --unentered     # functions that no test of their room enters
 
 The first run also asks which test calls which function: all tests once, half as fast as usual.
 This, and what was noticed, is kept in `.mutations/`: a run that was interrupted goes on there, and
@@ -159,15 +160,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--named", nargs="*", help="named mutations alone; without names all")
     parser.add_argument("--goal", type=float, default=0.0, help="per cent below which it fails")
+    parser.add_argument("--unentered", action="store_true",
+                        help="list the functions that no test of their room enters")  # fmt: skip
     options = parser.parse_args()
-    chosen = list(_chosen(options))
-    rooms = {room for room, _ in chosen} | set(options.room or ())
+    chosen = [] if options.unentered else list(_chosen(options))
+    rooms = {room for room, _ in chosen} | set(options.room or (ROOMS if not chosen else ()))
     STATE.mkdir(exist_ok=True)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         copy = Path(folder, "src/wholecard")
         shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
         tests = Tests(copy, {path for room in rooms for path in _tests_of_room(room)})
+        if options.unentered:
+            print("\n".join(tests.unentered(rooms)))
+            return 0
         for number, (room, mutation) in enumerate(chosen, 1):
             start = time.monotonic()
             by = tests.noticing(mutation, room)
@@ -443,6 +449,18 @@ class Tests:
     def end(self) -> None:
         """No more mutations come."""
         self._server.end()
+
+    def unentered(self, rooms: Iterable[str]) -> list[str]:
+        """`file:line: name` of the functions that no test of their room enters."""
+        return [
+            f"{name}:{node.lineno}: {node.name}"
+            for room in sorted(rooms)
+            for path in sorted((SOURCE / room).rglob("*.py"))
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.FunctionDef)
+            for name in [str(path.relative_to(SOURCE))]
+            if not self._callers.of(name, node.name, _tests_of_room(room))
+        ]
 
     def noticing(self, mutation: Mutation, room: str) -> str:
         """Which test notices it, empty where none does."""
