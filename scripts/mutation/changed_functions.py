@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from enum import Enum
 from types import CodeType, FunctionType
 
 Key = tuple[str, str, int]
+
+
+class Changed(Enum):
+    """How far a running Python is as if the changed source had been imported."""
+
+    WHOLLY = "wholly"
+    FROM_NOW = "from now on"
+    NOT = "not"
 
 
 class LoadedFunctions:
@@ -21,27 +30,29 @@ class LoadedFunctions:
                 self._functions.setdefault(_key(function.__code__), []).append(function)
         self._files = {file for file, _, _ in self._functions}
 
-    def change(self, path: str, old: str, new: str) -> bool:
-        """Give the functions of a file their new code; False where that is not possible.
+    def change(self, path: str, old: str, new: str) -> Changed:
+        """Give the functions of a file their new code.
 
-        It is not where something outside of functions is changed, or a function has run.
+        That is not possible where something outside of functions is changed; where one has run
+        already, what it did then stays.
         """
         if path not in self._files:
-            return True  # Whoever imports it reads the file.
+            return Changed.WHOLLY  # Whoever imports it reads the file.
         pairs = list(_pairs(compile(old, path, "exec"), compile(new, path, "exec")))
         if any(after is None for _, after in pairs):
-            return False
+            return Changed.NOT
+        changed = Changed.WHOLLY
         for before, after in pairs:
-            if _same(before, after):
+            if after is None or _same(before, after):
                 continue
             functions = self._functions.get(_key(before), [])
-            if self._has_run(path, before.co_name) or not functions:
-                return False
+            if not functions or after.co_freevars != before.co_freevars:
+                return Changed.NOT
             for function in functions:
-                if function.__code__.co_freevars != after.co_freevars:
-                    return False
                 function.__code__ = after
-        return True
+            if self._has_run(path, before.co_name):
+                changed = Changed.FROM_NOW
+        return changed
 
     def _has_run(self, path: str, name: str) -> bool:
         return any(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from changed_functions import LoadedFunctions
+from changed_functions import Changed, LoadedFunctions
 from mutation_calls import Calls, Recorder, places, write
 
 # Bytes: a mutation may fill the memory instead of failing.
@@ -122,7 +122,7 @@ class _Tests:
 
 
 class _Server:
-    """Runs selections in forks: a line of JSON comes, a line of text is the answer.
+    """Runs selections in forks: `collected`; then a line of JSON comes, a line is the answer.
 
     The answer is the first test that failed, `-` where all passed, `?` where the change cannot be
     made in a running Python, and else how the fork ended.
@@ -145,6 +145,8 @@ class _Server:
         functions = LoadedFunctions(places(self._collecting.calls))
         base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         with open(self._requests) as requests, open(self._answers, "w") as answers:  # noqa: PTH123
+            answers.write("collected\n")
+            answers.flush()
             for line in requests:
                 answers.write(self._answer(session, functions, base, json.loads(line)) + "\n")
                 answers.flush()
@@ -164,10 +166,12 @@ class _Server:
                 os.setpgid(0, 0)
                 resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
                 session.config._tmp_path_factory._basetemp = temporary  # type: ignore[attr-defined]
+                changed = functions.change(request["path"], request["old"], request["new"])
                 answer = "?"
-                if functions.change(request["path"], request["old"], request["new"]):
+                if changed is not Changed.NOT:
                     answer = self._run(session, Selection(*request["selection"]))
-                result.write_text(answer)
+                passed_in_part = answer == "-" and changed is Changed.FROM_NOW
+                result.write_text("?" if passed_in_part else answer)
             finally:
                 os._exit(0)
         end = time.monotonic() + request["timeout"]
