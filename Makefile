@@ -15,7 +15,7 @@ LAB_REPORT ?= report.html
 help: ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-tools: ## install mmdebstrap, bubblewrap and uv where they are missing, and the Python environment
+tools: ## install mmdebstrap, bubblewrap, disk tools and uv where they are missing, and the Python environment
 	@test -x "$(UV)" || { echo "uv is not there; see the lines above"; exit 3; }
 	@"$(UV)" sync --frozen --quiet
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Puts what the project needs on this machine, and prints the folder that has uv on standard output.
-# mmdebstrap and bubblewrap come from the system's packages; uv, where it is not there, from PyPI
-# into the cache folder, checked by pip. All else lives in the lab's private root.
+# mmdebstrap, bubblewrap and the tools for disk images come from the system's packages; uv, where it
+# is not there, from PyPI into the cache folder, checked by pip. All else lives in the lab's private
+# root.
 set -eu
 
 UV_VERSION=0.11
@@ -21,11 +22,16 @@ as_root() {
 }
 
 packages=
+# An ordinary user of Debian has no sbin on PATH.
+PATH=$PATH:/usr/sbin:/sbin
 need() { command -v "$1" >/dev/null || packages="$packages $2"; }
 
 need mmdebstrap mmdebstrap
 need bwrap bubblewrap
 need python3 python3
+need qemu-img qemu-utils
+need sfdisk fdisk
+need mke2fs e2fsprogs
 [ "$(id -u)" -eq 0 ] || need newuidmap uidmap
 # Ubuntu has no keys of Debian's archive by default, and the private root is Debian's.
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages="$packages debian-archive-keyring"

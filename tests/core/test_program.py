@@ -20,6 +20,15 @@ def test_watch_lines() -> None:
     assert (lines[-1], result.stdout, result.stderr) == ("c", "out\n", "a\nb\n\nc")
 
 
+def test_watch_both() -> None:
+    """Each output has a watch of its own, and both are kept."""
+    out: list[str] = []
+    err: list[str] = []
+    result = run(["sh", "-c", "echo a; echo b >&2"], timeout=30, watch=err.append,
+                 watch_output=out.append)  # fmt: skip
+    assert (out, err, result.stdout, result.stderr) == (["a\n"], ["b\n"], "a\n", "b\n")
+
+
 def test_watch_unfinished() -> None:
     """A line that goes on is told as far as it has come, while the program still runs."""
     lines: list[str] = []

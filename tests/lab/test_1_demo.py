@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
 
 from support.commands import Demo, wholecard
 from wholecard.cloud.client.connection import connect
@@ -18,8 +21,10 @@ from wholecard.lab import lab as labs
 from wholecard.lab.base import process
 from wholecard.lab.base.folder import LabFolder
 from wholecard.lab.base.node_spec import GPU_NODE
+from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
-from wholecard.lab.scenario import views
+from wholecard.lab.parts.images import NONCE
+from wholecard.lab.scenario import emulated_gpu, prove_cards, views
 from wholecard.lab.scenario.control_plane import DROP_IN, drop_in_path
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.nova.options import ROLES
@@ -29,8 +34,25 @@ GIB = 1 << 30
 
 
 def test_two_cards_are_proved(demo: Demo) -> None:
-    """The guest of g1.card2 reports two GPU functions, from two cards of the host."""
+    """The guest of g1.work2 reports two GPU functions, from two cards of the host."""
     assert "proved: 2 functions from 2 card(s)" in demo.ran.stdout
+
+
+def test_the_guests_driver_counts_its_cards(demo: Demo) -> None:
+    """In a guest whose image was made here a driver binds both cards and registers a framebuffer
+    for each.
+    """
+    bound = re.findall(r"gpu [12] of 2 +1002:5046 +\S+ +aty128fb .* framebuffer: ATY Rage128",
+                       demo.ran.stdout)  # fmt: skip
+    assert len(bound) == 2
+    assert "counted by framebuffer: ATY Rage128" in demo.report
+
+
+def test_nbody_runs_in_the_guest(demo: Demo) -> None:
+    """wholecard-bench computes in it, its check passes, and the report's page has the figure."""
+    result = r"nbody: [0-9.]+ GFLOP/s, 1,024 bodies, numba on 1 device, its check passed"
+    assert re.search(result, demo.ran.stdout)
+    assert re.search(result, demo.report)
 
 
 def test_the_second_server_is_refused(demo: Demo) -> None:
@@ -121,7 +143,9 @@ def test_the_openstack_command_works(demo: Demo, lab_folder: LabFolder) -> None:
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert {row["Name"] for row in json.loads(done.stdout)} == {"g1.card2", "g1.card1"}
+    assert {row["Name"] for row in json.loads(done.stdout)} == {
+        "g1.card2", "g1.card1", "g1.work2",
+    }  # fmt: skip
 
 
 def test_secrets_are_nowhere_to_be_read(demo: Demo, lab_folder: LabFolder) -> None:
@@ -153,3 +177,46 @@ def test_shell(demo: Demo) -> None:
     """`lab shell -- COMMAND` runs a command on the node and ends with its status."""
     assert wholecard("lab", "shell", "--", "hostname", timeout=60).stdout == "gpu-01\n"
     assert wholecard("lab", "shell", "--", "false", timeout=60).status == 1
+
+
+def test_another_servers_report_is_not_believed(demo: Demo, lab_folder: LabFolder) -> None:
+    """`prove` refuses a report without this run's nonce, and deletes its server all the same.
+
+    The proof guest always reports one nonce, as an image would into which a report was copied.
+    """
+    ran = wholecard(
+        "prove", "--cloud", service_settings.CLOUD, "--clouds-file", str(lab_folder.clouds_yaml),
+        "--flavor", "g1.card1", "--image", emulated_gpu.IMAGE, "--json",
+    )  # fmt: skip
+    assert ran.status == 1, ran.stdout + ran.stderr
+    report = json.loads(ran.stdout)
+    (server,) = report["servers"]
+    assert [finding["rule"] for finding in server["findings"]] == ["WC406"]
+    assert NONCE in server["findings"][0]["message"]
+    assert server["freed"] is True
+
+
+def test_a_card_that_was_left_out_is_missed(demo: Demo, lab_folder: LabFolder) -> None:
+    """A card taken out of libvirt's domain behind nova's back: ACTIVE says nothing, the guest does.
+
+    libvirt starts the server again with one <hostdev> of two, as somebody on the host could do.
+    """
+    lab = labs.require_up(lab_folder)
+    conn = connect(service_settings.CLOUD, lab_folder.clouds_yaml)
+    node, story = lab.node(GPU_NODE.name), Story(Console(file=io.StringIO()))
+    booted = prove_cards.boot(conn, story, emulated_gpu.CARDS_FLAVOR, "one-left-out")
+    try:
+        domain = ET.fromstring(views.domain_xml(node, booted.outcome.id))
+        card = domain.find("./devices/hostdev")
+        assert card is not None
+        node.write("/tmp/card.xml", ET.tostring(card))
+        for words in (("destroy",), ("detach-device", "--config", "--file", "/tmp/card.xml"),
+                      ("start",)):  # fmt: skip
+            command, *options = words
+            node.ssh(["virsh", "-c", "qemu:///system", command, booted.outcome.id, *options],
+                     timeout=120)  # fmt: skip
+        record = prove_cards.read_proof(lab, conn, story, emulated_gpu.CARDS_FLAVOR, booted)
+        status = conn.compute.get_server(booted.outcome.id).status
+    finally:
+        prove_cards.delete(lab, conn, story, [booted])
+    assert (status, [finding.rule for finding in record.findings]) == ("ACTIVE", ["WC401"])

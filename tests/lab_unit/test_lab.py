@@ -36,7 +36,7 @@ def lab_folder(tmp_path: Path) -> LabFolder:
 
 
 def parts(lab_folder: LabFolder) -> Parts:
-    names = ("root", "openstack", "node", "guest", "seed")
+    names = ("root", "openstack", "node", "guest", "guest-image", "seed")
     return Parts(*(lab_folder.cache / f"{name}-1" for name in names))
 
 

@@ -98,12 +98,20 @@ KINDS = [
      "expected capitals, digits and _. Did you mean 'CUSTOM_HW_GPU'?"),
     ("{a: {match: [{vendor: 10de}], device_type: PF}}", "2:51: cards.a.device_type is 'PF', not "
      "one of auto, type-PCI, type-PF, type-VF"),
-    ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not whole"),
+    ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not one of "
+     "whole, containers"),
     ("{a: {match: [{vendor: 10de}], give: {policy: part}}}",
-     "2:53: cards.a.give.policy is 'part', not whole"),
+     "2:53: cards.a.give.policy is 'part', not one of whole, containers"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole, vfs: 2}}}",
      "2:60: cards.a.give has no key 'vfs'; known: policy"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole}}}", ""),
+    ("{a: {match: [{vendor: 10de}], give: {polcy: whole}}}",
+     "2:38: cards.a.give needs the key 'policy'"),
+    ("{a: {match: [{vendor: 10de}], give: {policy: containers, n: 2}}}",
+     "2:65: cards.a.give has no key 'n'; known: policy"),
+    ("{a: {match: [{vendor: 10de}], give: [whole]}}",
+     "2:38: cards.a.give is a list: expected a mapping"),
+    ("{a: {match: [{vendor: 10de}], give: containers}}", ""),
     ("{a: {match: [{vendor: 10de, hosts: [x]}]}}", "2:44: there is no host 'x' in hosts; "
      "none is defined"),
     # Two kinds of which one holds wherever the other does, in either order, on a host of both.
@@ -180,7 +188,9 @@ def test_every_fault_at_once(faults_of: FaultsOf) -> None:
 
 def test_patterns_have_words() -> None:
     """Each pattern of the models has words of its own, and a slip that it mends."""
-    slips = ["10DE", "0x10DE:16C1", "1:0.0", "a b", "h100", "hw-x", " x", "a "]
+    slips = ["10DE", "0x10DE:16C1", "1:0.0", "a b", "h100", "hw-x", " x", "a ", "a ",
+             "Ubuntu 24.04", "etc/a", "100644", "R580", " a", " https://a", "SHA256:AB", "a b",
+             "a b"]  # fmt: skip
     for (pattern, (words, mend)), slip in zip(PATTERNS.items(), slips, strict=True):
         assert words
         assert mend(slip) != slip, pattern

@@ -13,15 +13,17 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from wholecard.site import model
+from wholecard.site import image_build, model
 from wholecard.site.load import read_site
 from wholecard.site.schema import schema_text
 
 DOCS = Path(__file__).parents[2] / "docs/reference"
 FILE = DOCS / "site.schema.json"
-MODELS = [model.Site, model.CardKind, model.Whole, model.Match, model.SiteHost, model.NovaUse,
+MODELS = [model.Site, model.CardKind, model.Whole, model.Containers, model.Match,
+          model.SiteHost, model.NovaUse,
           model.SiteFlavor, model.SiteImage, model.SiteAggregate, model.Quota,
-          model.LintSettings]  # fmt: skip
+          model.LintSettings, image_build.ImageBuild, image_build.ImageDriver,
+          image_build.ImageRepository, image_build.ImageFile]  # fmt: skip
 WHOLE = """\
 version: 1
 release: 2025.2
@@ -39,7 +41,13 @@ nova: {report_in_placement: true, pci_in_placement: auto, enabled_filters: [Comp
 flavors:
   gpu.1: {ram: 65536, vcpus: 16, disk: 0, cards: {h100: 1}, hugepages: 1G, maxphysaddr_bits: 45,
           maxphysaddr: emulate, extra_specs: {hw:cpu_cores: 8, x: true}, numa_policy: socket}
-images: {i: {os: windows, properties: {hw_x: 1}}}
+images:
+  i: {os: windows, properties: {hw_x: 1}}
+  built:
+    build: {from: a.img, os: debian-13, size: 12, profiles: [nvidia], packages: [a, b=1.2-3],
+            driver: {branch: 580, cuda: runtime}, files: {/etc/a: {content: 1, mode: 0600}},
+            repositories: {r: {uri: "https://a/b", suites: [13], components: [main]}},
+            run: [[sysctl, -w, 1]]}
 aggregates: {a: {hosts: [gpu-01], metadata: {pinned: true}}}
 quota_driver: unified
 quotas: {p: {cards: {h100: -1}, ram: 4}}
@@ -95,6 +103,15 @@ WRONG: list[Callable[[Any], Any]] = [
     lambda site: site["quotas"]["p"]["cards"].update(h100=-2),
     lambda site: site.update(version=2),
     lambda site: site["hosts"].update({" ": {}}),
+    lambda site: site["images"]["built"]["build"].pop("from"),
+    lambda site: site["images"]["built"]["build"].update(os="Ubuntu"),
+    lambda site: site["images"]["built"]["build"].update(size=0),
+    lambda site: site["images"]["built"]["build"].update(profiles=["nvidea"]),
+    lambda site: site["images"]["built"]["build"].update(sha256="12"),
+    lambda site: site["images"]["built"]["build"].update(packages=["--help"]),
+    lambda site: site["images"]["built"]["build"].update(files={"etc/a": {}}),
+    lambda site: site["images"]["built"]["build"].update(run=[[]]),
+    lambda site: site["images"]["built"]["build"].update(mirrors=["https://u:p@a/b"]),
 ]
 
 
@@ -110,7 +127,7 @@ def _rows(kind: type[BaseModel]) -> Iterator[str]:
     for name, field in kind.model_fields.items():
         text = " ".join((field.description or "").split()).replace("|", "\\|")
         default = "required" if field.is_required() else _default(field.default)
-        yield f"| `{name}` | {text} | {default} |"
+        yield f"| `{field.alias or name}` | {text} | {default} |"
 
 
 def _default(value: Any) -> str:

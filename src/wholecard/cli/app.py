@@ -30,6 +30,10 @@ _GROUPS = {
     "site": "The site file: which cards the hosts of a cloud have, and how servers get them.",
     "nova": "nova.conf for the cards.",
     "cloud": "Flavors, images, aggregates, traits and quotas as the site file describes them.",
+    "guest": "What goes into a guest: the agent that reports its cards.",
+    "image": "Guest images: a cloud image made larger, with the cards' drivers and whatever else "
+    "the site file asks for.\n\nplan shows what would be done, build does it, cloud apply uploads "
+    "the result.",
     "lab": "A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack."
     "\n\nEverything is in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
     "loopback.",
@@ -37,6 +41,7 @@ _GROUPS = {
 # Commands without a group, imported in the same way.
 _COMMANDS = {
     "explain": "Explain why a server with cards finds no host.",
+    "prove": "Boot servers of a flavor; their guests prove that they have its cards.",
     "rule": "Explain a finding's code.",
 }
 

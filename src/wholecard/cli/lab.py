@@ -16,11 +16,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from wholecard.guest.image.sandbox import is_rootless
 from wholecard.lab import lab as labs
 from wholecard.lab.base import process
 from wholecard.lab.base.folder import LabFolder, default_folder
 from wholecard.lab.base.node_spec import GPU_NODE, Topology
-from wholecard.lab.base.sandbox import is_rootless
 from wholecard.lab.base.steps import Story
 
 # Its help is in cli/app.py, which lists it without importing this file.

@@ -96,6 +96,7 @@ def run(
     keep: Sequence[int] = (),
     resolution: str = "",
     watch: Watch | None = None,
+    watch_output: Watch | None = None,
     programs: Programs | None = None,
     limit: int = OUTPUT_LIMIT,
 ) -> Result:
@@ -108,7 +109,8 @@ def run(
     hold no secret, for it is logged as a line that can be pasted: secrets go by `stdin`, by `env`
     or by a file.
 
-    `watch` gets standard error while the program runs, in a thread of its own. With `programs`
+    `watch` gets standard error while the program runs, in a thread of its own, and `watch_output`
+    standard output in another one. With `programs`
     another thread can end the program; its status is then that of a signal, as of any killed one.
     `limit` is how many bytes it may print to each of its outputs.
 
@@ -137,7 +139,7 @@ def run(
         ) from error
     try:
         with (programs or Programs()).holding(process):
-            out, err = _communicate(process, stdin, timeout, watch, limit)
+            out, err = _communicate(process, stdin, timeout, (watch_output, watch), limit)
     except _TooMuchError as error:
         _kill(process)
         raise TooMuchOutputError(
@@ -181,7 +183,7 @@ def _communicate(
     process: subprocess.Popen[bytes],
     stdin: str | bytes,
     timeout: float,
-    watch: Watch | None,
+    watches: tuple[Watch | None, Watch | None],
     limit: int,
 ) -> tuple[bytes, bytes]:
     """What the program printed to its two outputs. Raises TimeoutExpired after `timeout`."""
@@ -192,7 +194,7 @@ def _communicate(
     process.stdout = process.stderr = None
     followers = [
         _Follower(process, pipe, follower_watch, limit)
-        for pipe, follower_watch in zip(pipes, (None, watch))
+        for pipe, follower_watch in zip(pipes, watches)
         if pipe is not None
     ]
     for follower in followers:

@@ -9,18 +9,20 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from wholecard.guest.image.sandbox import Mount, Sandbox
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
 from wholecard.lab.base.node_spec import GPU_NODE, NodeSpec, Topology
 from wholecard.lab.base.ports import load_or_choose
-from wholecard.lab.base.sandbox import Mount, Sandbox, require_tools
+from wholecard.lab.base.required_tools import require_tools
 from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.control.database_seed import SECRETS, seed_entry
 from wholecard.lab.control.services import APIS, DAEMONS, Control
 from wholecard.lab.node.node import LabNode
 from wholecard.lab.parts import accelerator as accelerators
+from wholecard.lab.parts.guest_image import guest_image_entry
 from wholecard.lab.parts.images import guest_entry, node_entry
 from wholecard.lab.parts.python_environment import environment_entry
 from wholecard.lab.parts.root_filesystem import root_entry
@@ -44,6 +46,7 @@ class Parts:
     environment: Path
     node: Path
     guest: Path
+    guest_image: Path
     seed: Path
 
     def key(self, nodes: Sequence[NodeSpec], accelerator: str) -> str:
@@ -106,14 +109,15 @@ def build_parts(folder: LabFolder, story: Story) -> Parts:
         "OpenStack's locked environment (nova 34 and other services)", environment_entry, root
     )
 
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(4) as pool:
         builds = [
             pool.submit(build, "OpenStack's databases", seed_entry, root, environment),
             pool.submit(build, "the node's disk", node_entry, root, environment),
             pool.submit(build, "the proof guest's image", guest_entry, root),
+            pool.submit(build, "the Debian guest's image (kernel, numba)", guest_image_entry, root),
         ]
-        seed, node, guest = (part.result() for part in builds)
-    return Parts(root, environment, node, guest, seed)
+        seed, node, guest, guest_image = (part.result() for part in builds)
+    return Parts(root, environment, node, guest, guest_image, seed)
 
 
 def choose_accelerator(folder: LabFolder, root: Path) -> tuple[str, str]:

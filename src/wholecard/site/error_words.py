@@ -8,18 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType, UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from wholecard.core.near_names import did_you_mean, meant
 from wholecard.core.position import Position
-from wholecard.site import model
+from wholecard.site import image_build, model, model_types
 from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
 # Looking for a near name takes a while, and nobody reads more issues than these.
 _MOST_HINTS = 50
 _LONGEST_NAME = 80
+_POLICIES = ("whole", "containers")
 # Keys that had another name.
 _RENAMED = {"companion": "write extra_function: a companion is an endpoint outside the card's slot"}
 _LIST = re.compile(r"'([^']*)'")
@@ -49,12 +51,27 @@ def model_issues(error: ValidationError, root: YamlNode, nearest: Nearest) -> li
     """
     refused: dict[tuple[str | int, ...], _Refused] = {}
     for details in error.errors(include_url=False, include_input=False):
-        location = tuple(details["loc"])
+        location = _own_keys(details, root)
         steps = [(root.position, root), *root.walk(location)]
         keys = location[: len(steps) - 1]
         value = refused.setdefault(keys, _Refused(keys, *steps[-1], errors=[]))
         value.errors.append((details, location[len(keys) :]))
     return [issue for value in refused.values() for issue in _issues_of(value, nearest)]
+
+
+def _own_keys(details: Any, root: YamlNode) -> tuple[str | int, ...]:
+    """The keys of a value in the file: pydantic adds a policy's name where policies differ."""
+    location: tuple[str | int, ...] = tuple(details["loc"])
+    if "give" in location:
+        above = location[: location.index("give") + 1]
+        rest = location[len(above) :]
+        node = [root, *(node for _, node in root.walk(above))][-1]
+        if rest and rest[0] in _POLICIES:
+            rest = rest[1:]
+        if details["type"] == "union_tag_invalid" and node.text is None:
+            rest = ("policy",)
+        return (*above, *rest)
+    return location
 
 
 @dataclass
@@ -94,9 +111,10 @@ def _issues_of(value: _Refused, nearest: Nearest) -> list[SiteIssue]:
             hint = renamed or nearest(str(keys[-1]), lambda: keys_of(keys[:-1]))
             what = f"{path_text(keys[:-1])} has no key {shown(str(keys[-1]))}"
             issues.append(SiteIssue(value.key_position, what, hint))
-        elif kind == "missing":
-            what = f"{path_text(keys)} needs the key {rest[0]!r}"
-            issues.append(SiteIssue(value.position, what, _EXAMPLES.get(str(rest[0]), "")))
+        elif kind in ("missing", "union_tag_not_found"):
+            key = str(rest[0]) if rest else "policy"
+            what = f"{path_text(keys)} needs the key {key!r}"
+            issues.append(SiteIssue(value.position, what, _EXAMPLES.get(key, "")))
         elif rest[-1:] == ("[key]",):
             expected, hint = _expected(error, str(keys[-1]))
             what = f"{shown(str(keys[-1]))} cannot be a key of {path_text(keys[:-1])}: {expected}"
@@ -117,6 +135,11 @@ def _wrong_value(value: _Refused, errors: list[Any], nearest: Nearest) -> SiteIs
         hint = nearest(node.text, lambda: choices) if node.text else ""
         # The message lists the choices already, so only a near one is a hint.
         hint = hint if hint.startswith("Did") else ""
+        numbers = [error for error in errors if error["type"] in _NUMBERS]
+        if numbers:
+            number = _expected(numbers[0], "")[0].removeprefix("expected ")
+            what = f"{path} is {_kind(node)}: expected {', '.join(choices)} or {number}"
+            return SiteIssue(value.position, what, hint)
         return SiteIssue(value.position, f"{path} is {_kind(node)}, not {listed}", hint)
     expected, hint = _expected(errors[0], node.text or "")
     return SiteIssue(value.position, f"{path} is {_kind(node)}: {expected}", hint)
@@ -128,6 +151,8 @@ def _kind(node: YamlNode) -> str:
 
 def _choices(error: Any) -> list[str]:
     """The values that are allowed, where there are only a few."""
+    if error["type"] == "union_tag_invalid":
+        return _LIST.findall(str(error["ctx"]["expected_tags"]))
     if error["type"] == "literal_error":
         literals = str(error["ctx"]["expected"])
         return _LIST.findall(literals) or re.findall(r"\d+", literals)
@@ -145,6 +170,9 @@ _EXPECTED = {
     "greater_than_equal": "expected {ge} or more",
     "less_than_equal": "expected {le} or less",
 }
+
+
+_NUMBERS = frozenset({"int_type", "int_parsing", "greater_than_equal", "less_than_equal"})
 
 
 def _expected(error: Any, text: str) -> tuple[str, str]:
@@ -167,6 +195,9 @@ _EXAMPLES: Mapping[str, str] = {
     "ram": "for example ram: 65536 (MiB)",
     "vcpus": "for example vcpus: 16",
     "hosts": "a list of hosts",
+    "from": "a file, or an address with sha256",
+    "os": "for example os: ubuntu-24.04",
+    "uri": "for example uri: https://packages.example.org/ubuntu",
 }
 
 
@@ -185,27 +216,29 @@ def _right_custom(text: str) -> str:
 
 # What each pattern of the models expects, in words, and what corrects the usual mistakes.
 PATTERNS: Mapping[str, tuple[str, Callable[[str], str]]] = {
-    model.ID_PATTERN: (
+    model_types.ID_PATTERN: (
         "expected four lower-case hexadecimal digits, as lspci -nn prints them",
         lambda text: text.lower().removeprefix("0x")),
-    model.IDS_PATTERN: (
+    model_types.IDS_PATTERN: (
         "expected both ids of the subsystem, as in 10de:16c1",
         lambda text: text.lower().removeprefix("0x")),
-    model.ADDRESS_PATTERN: (
+    model_types.ADDRESS_PATTERN: (
         "expected an address, as lspci -D prints it: 0000:41:00.0", _right_address),
-    model.CARD_PATTERN: (
+    model_types.CARD_PATTERN: (
         "a card's name has 1 to 255 characters without ':' and ','",
         lambda text: re.sub(r"[:,\s]+", "-", text.strip())),
-    model.CUSTOM_PATTERN: (
+    model_types.CUSTOM_PATTERN: (
         "expected CUSTOM_ and then capitals, digits and _", _right_custom),
-    model.TRAIT_PATTERN: (
+    model_types.TRAIT_PATTERN: (
         "expected capitals, digits and _", lambda text: _right_custom(text)
         if not text.upper().startswith(("HW_", "COMPUTE_", "MISC_", "STORAGE_"))
         else re.sub(r"[^A-Z0-9_]+", "_", text.upper())),
-    model.NAME_PATTERN: (
+    model_types.NAME_PATTERN: (
         "a name has 1 to 255 printable characters and no space at its ends", str.strip),
-    model.LINE_PATTERN: (
+    model_types.LINE_PATTERN: (
         "expected a string without control characters", str.strip),
+    model_types.TEXT_PATTERN: ("expected a text without control characters", str.strip),
+    **image_build.PATTERNS,
 }  # fmt: skip
 
 
@@ -214,11 +247,20 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
     kind: Any = model.Site
     for key in keys:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(key)].annotation if key in kind.model_fields else None
+            field = kind.model_fields.get(str(key))
+            kind = None if field is None else field.annotation
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
+        kind = _without_none(kind)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return list(kind.model_fields)
+        return [field.alias or name for name, field in kind.model_fields.items()]
     return []
+
+
+def _without_none(kind: Any) -> Any:
+    """`X` of `X | None`."""
+    if isinstance(kind, UnionType):
+        return next(inner for inner in get_args(kind) if inner is not NoneType)
+    return kind

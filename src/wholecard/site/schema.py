@@ -10,13 +10,15 @@ import json
 from typing import Any
 
 from wholecard.core.releases import RELEASES
-from wholecard.site import model
+from wholecard.site import image_build, model_types
 from wholecard.site.model import Site
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 # A name in capitals is a text for every YAML reader; any other text may be read as something else.
-_ALWAYS_TEXT = frozenset({model.CUSTOM_PATTERN, model.TRAIT_PATTERN})
+_ALWAYS_TEXT = frozenset(
+    {model_types.CUSTOM_PATTERN, model_types.TRAIT_PATTERN, *image_build.ALWAYS_TEXT}
+)
 
 
 def schema_text() -> str:

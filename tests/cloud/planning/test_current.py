@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -28,9 +29,10 @@ from wholecard.cloud.placement.resource_providers import (
     providers,
     with_consumers,
 )
-from wholecard.cloud.planning.current import ProjectQuota, find
-from wholecard.cloud.planning.desired import DesiredCloud, DesiredQuota
+from wholecard.cloud.planning.current import ImageFile, ProjectQuota, find
+from wholecard.cloud.planning.desired import DesiredCloud, DesiredImage, DesiredQuota
 from wholecard.core.releases import release
+from wholecard.guest.image.build_record import BuildRecord, record_path, record_text
 
 if TYPE_CHECKING:
     from support.openstack_api import Answer, Api
@@ -257,3 +259,23 @@ def test_strange_answers(
     api.answers[f"GET {path}"] = (200, body)
     with pytest.raises(CloudError, match="cannot "):
         read(connect("test", api.clouds))
+
+
+def test_built_images(api: Api, tmp_path: Path) -> None:
+    """A file that is not built is no file; one that is has its record's recipe, if it is its."""
+    placement_of(api, "1.36")
+    conn = connect("test", api.clouds)
+    api.answers["GET /image/v2/images"] = (200, {"images": []})
+    image = DesiredImage("i", {}, "i.qcow2", is_built=True)
+    wanted = DesiredCloud(release("2026.2"), images=(image,))
+    assert find(conn, wanted, tmp_path).files == {}
+    file = tmp_path / "i.qcow2"
+    file.write_bytes(b"QFI\xfb")
+    sha256 = hashlib.sha256(b"QFI\xfb").hexdigest()
+    record = BuildRecord("i", "debian-13", "f" * 64, "b", "b" * 64, 1, "none", None, (), sha256,
+                         4, "now")  # fmt: skip
+    record_path(file).write_text(record_text(record))
+    found = find(conn, wanted, tmp_path).files
+    assert found == {"i": ImageFile(str(file), sha256, "qcow2", "f" * 64)}
+    file.write_bytes(b"QFI\xfb2")
+    assert find(conn, wanted, tmp_path).files["i"].recipe_sha256 is None

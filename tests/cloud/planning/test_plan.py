@@ -95,6 +95,13 @@ CASES: list[Case] = [
     # Images.
     ({"images": (IMAGE,)}, {"files": FILE}, [UPLOAD], []),
     ({"images": (IMAGE,)}, {}, [], ["WC334"]),
+    ({"images": (replace(IMAGE, is_built=True),)}, {}, [], ["WC413"]),
+    ({"images": (replace(IMAGE, is_built=True),)},
+     {"files": {"i": replace(FILE["i"], recipe_sha256="fed")}},
+     [replace(UPLOAD, properties=(*UPLOAD.properties, ("wholecard_recipe_sha256", "fed")))], []),
+    ({"images": (replace(IMAGE, is_built=True),)},
+     {"files": {"i": replace(FILE["i"], recipe_sha256="fed")}, "images": {"i": (OUR_IMAGE,)}},
+     [], []),
     ({"images": (IMAGE,)}, {"files": FILE, "images": {"i": (OUR_IMAGE,)}}, [], []),
     ({"images": (IMAGE,)},
      {"files": FILE, "images": {"i": (replace(OUR_IMAGE, status="queued"),)}},

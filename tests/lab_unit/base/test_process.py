@@ -12,9 +12,9 @@ import pytest
 
 from support.marked import DAEMONISING, STUBBORN, Marked
 from support.tree import grow
+from wholecard.guest.image.sandbox import Sandbox
 from wholecard.lab.base import process
 from wholecard.lab.base.errors import LabError, log_tail
-from wholecard.lab.base.sandbox import Sandbox
 
 FAKE_BWRAP = """#!/bin/sh
 # Records its arguments and its environment, then stays.

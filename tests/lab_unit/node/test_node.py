@@ -11,10 +11,10 @@ import pytest
 from support.marked import Marked
 from support.tree import grow
 from wholecard.core import RunError
+from wholecard.guest.image.sandbox import Sandbox
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.node_spec import GPU_NODE, Topology
 from wholecard.lab.base.ports import INNER, PREFERRED
-from wholecard.lab.base.sandbox import Sandbox
 from wholecard.lab.node.node import LabNode, cards
 from wholecard.lab.scenario import views
 

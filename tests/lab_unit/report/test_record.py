@@ -11,7 +11,8 @@ from support import demos
 from wholecard.cloud.placement.provider_tree import Inventory, ResourceProvider
 from wholecard.cloud.placement.resource_providers import providers_text
 from wholecard.core import Finding, Severity
-from wholecard.guest.proof.record import ExpectedFunction, ProofFunction
+from wholecard.guest.proof.comparison import ExpectedFunction
+from wholecard.guest.proof.record import ProofFunction
 from wholecard.lab.report.record import ProofRow
 from wholecard.lab.scenario import emulated_gpu
 from wholecard.lab.scenario.cloud_plan import all_free, free_units

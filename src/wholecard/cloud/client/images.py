@@ -16,6 +16,8 @@ from wholecard.core import UsageError
 
 # Glance's own hash is set when an upload ends: ours is set before, for one that is cut off.
 SHA256_PROPERTY = "wholecard_sha256"
+# What went into an image that was built: the identity that the record beside its file has.
+RECIPE_PROPERTY = "wholecard_recipe_sha256"
 
 # Fields of Glance's own, which no property can have (glance: api/v2/images.py).
 _GLANCE = {
@@ -87,6 +89,22 @@ def the_image(conn: Connection, name: str) -> ImageProperties:
     by_id = image_by_id(conn, name) if _ID.fullmatch(name) else None
     if by_id:
         return by_id
+    named = _the_named(conn, name)
+    return ImageProperties(named.name, named.properties)
+
+
+def image_to_boot(conn: Connection, name: str) -> Image:
+    """As `the_image`, with its id and its status. Raises UsageError, CloudError."""
+    if _ID.fullmatch(name):
+        with answer_read(conn, f"read the image {name}"):
+            response = conn.image.get(f"/images/{name}")
+            if response.status_code not in (403, 404):
+                sdk.raise_from_response(response)
+                return _image(response.json())
+    return _the_named(conn, name)
+
+
+def _the_named(conn: Connection, name: str) -> Image:
     named = find_images(conn, name)
     if not named:
         raise UsageError(
@@ -99,7 +117,7 @@ def the_image(conn: Connection, name: str) -> ImageProperties:
             "\n".join(image.id for image in named),
             "Name one by its id: --image ID",
         )
-    return ImageProperties(named[0].name, named[0].properties)
+    return named[0]
 
 
 def _image(row: dict[str, Any]) -> Image:

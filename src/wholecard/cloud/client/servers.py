@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.client.errors import CloudError, api_errors
+from wholecard.cloud.client.errors import CloudError, answer_read, api_errors
 from wholecard.cloud.client.waiting import WaitTimeoutError, wait_until
 
 
@@ -45,12 +45,87 @@ class ServerOutcome:
         return sum(state.seconds for state in self.states)
 
 
+@dataclass(frozen=True)
+class NewServer:
+    """What a server is made of: ids of flavor and image, `networks` `none` or a network's id.
+
+    `metadata` is in the server's config drive; `user_data` is in base64, empty for none.
+    """
+
+    name: str
+    flavor_id: str
+    image_id: str
+    networks: str = "none"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    user_data: str = ""
+    config_drive: bool = False
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """A server as it is now; `fault` is nova's message of an ERROR, else empty."""
+
+    id: str
+    name: str
+    status: str
+    task: str | None
+    host: str | None
+    fault: str
+    metadata: Mapping[str, str]
+
+
 class ServerTimeoutError(WaitTimeoutError):
     """A server was neither ACTIVE nor ERROR in time; it still exists as `server_id`."""
 
     def __init__(self, brief: str, details: str, resolution: str, server_id: str) -> None:
         super().__init__(brief, details, resolution)
         self.server_id = server_id
+
+
+def create(conn: Connection, new: NewServer) -> str:
+    """Ask nova for a server; its id. Raises CloudError.
+
+    `networks: none` needs compute API 2.37; the SDK uses the newest that both sides know.
+    """
+    networks: Any = "none" if new.networks == "none" else [{"uuid": new.networks}]
+    more: dict[str, Any] = {"user_data": new.user_data} if new.user_data else {}
+    if new.config_drive:
+        more["config_drive"] = True
+    if new.metadata:
+        more["metadata"] = dict(new.metadata)
+    with api_errors(conn, f"create the server {new.name}"):
+        created = conn.compute.create_server(
+            name=new.name, flavor_id=new.flavor_id, image_id=new.image_id, networks=networks, **more
+        )
+    return str(created.id)
+
+
+def state(conn: Connection, server_id: str) -> ServerState | None:
+    """The server as it is now, None where nova does not know it. Raises CloudError."""
+    with answer_read(conn, f"read the server {server_id}"):
+        try:
+            return _state(conn.compute.get_server(server_id))
+        except sdk.NotFoundException:
+            return None
+
+
+def servers_with(conn: Connection, key: str) -> tuple[ServerState, ...]:
+    """The project's servers that have this key in their metadata. Raises CloudError."""
+    with answer_read(conn, "list the servers"):
+        states = map(_state, conn.compute.servers(details=True))
+        return tuple(server for server in states if key in server.metadata)
+
+
+def _state(server: Any) -> ServerState:
+    return ServerState(
+        id=str(server.id),
+        name=str(server.name),
+        status=str(server.status),
+        task=server.task_state,
+        host=server.compute_host,
+        fault=str((server.fault or {}).get("message", "")) if server.status == "ERROR" else "",
+        metadata={str(key): str(value) for key, value in (server.metadata or {}).items()},
+    )
 
 
 def boot(
@@ -66,8 +141,7 @@ def boot(
 
     `flavor` and `image` are names or ids, `timeout` is in seconds. `on_state` is called with each
     new state and the seconds since the request. An ERROR is an outcome, not an exception: a test
-    may expect that a server is refused. `networks: none` needs compute API 2.37; the SDK uses the
-    newest that both sides know.
+    may expect that a server is refused.
 
     Raises ServerTimeoutError, which does not delete the server, or CloudError.
     """
@@ -75,10 +149,7 @@ def boot(
     with api_errors(conn, f"create the server {name}"):
         flavor_row = conn.compute.find_flavor(flavor, ignore_missing=False)
         image_row = conn.image.find_image(image, ignore_missing=False)
-        created = conn.compute.create_server(
-            name=name, flavor_id=flavor_row.id, image_id=image_row.id, networks="none"
-        )
-    server_id = str(created.id)
+    server_id = create(conn, NewServer(name, str(flavor_row.id), str(image_row.id)))
     entered: list[tuple[str, float]] = [("REQUEST", 0.0)]
 
     def probe() -> Any | None:
@@ -181,13 +252,18 @@ def wait_for_console(
     )
 
 
+def delete(conn: Connection, server_id: str) -> None:
+    """Ask nova to delete a server; one that is gone is no error. Raises CloudError."""
+    with api_errors(conn, f"delete the server {server_id}"):
+        conn.compute.delete_server(server_id, ignore_missing=True)
+
+
 def delete_and_wait(conn: Connection, server_id: str, timeout: float) -> None:
     """Delete a server and wait until nova does not know it; one that is gone is no error.
 
     `timeout` in seconds. Raises WaitTimeoutError, or CloudError when the deletion ended in ERROR.
     """
-    with api_errors(conn, f"delete the server {server_id}"):
-        conn.compute.delete_server(server_id, ignore_missing=True)
+    delete(conn, server_id)
     seen = ""
 
     def probe() -> bool | None:

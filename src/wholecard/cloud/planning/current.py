@@ -21,15 +21,17 @@ from wholecard.cloud.operations.traits import CreateTrait
 from wholecard.cloud.placement.provider_tree import ResourceProvider
 from wholecard.cloud.placement.resource_providers import host_provider
 from wholecard.cloud.planning.desired import DesiredCloud, DesiredImage
+from wholecard.guest.image.build_record import read_record
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """The file from which an image is uploaded."""
+    """The file from which an image is uploaded; `recipe_sha256` of one that was built."""
 
     path: str
     sha256: str
     disk_format: str
+    recipe_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,14 @@ def _files(
         if image.file is None or others:
             continue
         path = (folder / image.file).absolute()
+        if image.is_built and not path.exists():
+            continue
         # The format first: reading it says what is wrong with a file that cannot be read.
         disk_format = disk_format_of(path)
-        files[image.name] = ImageFile(str(path), file_sha256(path), disk_format)
+        sha256 = file_sha256(path)
+        record = read_record(path) if image.is_built else None
+        recipe = record.recipe_sha256 if record and record.sha256 == sha256 else None
+        files[image.name] = ImageFile(str(path), sha256, disk_format, recipe)
     return files
 
 

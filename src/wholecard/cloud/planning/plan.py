@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from wholecard.cloud.client.images import Image
+from wholecard.cloud.client.images import RECIPE_PROPERTY, Image
 from wholecard.cloud.operations import aggregates
 from wholecard.cloud.operations.flavors import Flavor, FlavorSpec
 from wholecard.cloud.operations.images import SetImageProperties, UploadImage
@@ -23,6 +23,7 @@ from wholecard.cloud.planning.desired import (
 )
 from wholecard.cloud.planning.unified_limits import plan_limits
 from wholecard.core import Action, Finding, Plan, Severity
+from wholecard.guest.image.built_image import BUILD_IT
 
 
 @dataclass(frozen=True)
@@ -173,13 +174,19 @@ def _plan_upload(
     actions: list[Action],
     findings: list[Finding],
 ) -> None:
+    if file is None and desired.is_built:
+        message = f"Glance has no image of that name, and {desired.file} is not built."
+        fix = f"{BUILD_IT} {quote(desired.name)}"
+        findings.append(_warning("WC413", f"image {desired.name}", message, fix))
+        return
     if file is None:
         message = "Glance has no image of that name, and the site file names no file for it."
         fix = "Name its file, or upload it yourself with the properties of the site file."
         findings.append(_warning("WC334", f"image {desired.name}", message, fix))
         return
     half = any(image.sha256 == file.sha256 for image in begun)
-    properties = tuple(sorted(desired.properties.items()))
+    recipe = {RECIPE_PROPERTY: file.recipe_sha256} if file.recipe_sha256 else {}
+    properties = tuple(sorted({**desired.properties, **recipe}.items()))
     operation = UploadImage(
         desired.name, file.path, file.sha256, properties, file.disk_format, half=half
     )

@@ -1,4 +1,4 @@
-"""The proof guest's initramfs: busybox, the drivers, and `init.sh`."""
+"""The proof guest's initramfs: busybox, the drivers, and the agent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def build(
     if level not in range(1, 10):
         raise UsageError(f"gzip has no level {level}", resolution="Choose 1 to 9.")
     loaded = read_modules(root, release or kernel_release(root), modules)
-    init = resources.files("wholecard.guest.proof").joinpath("init.sh").read_bytes()
+    agent = resources.files("wholecard.guest.agent").joinpath("agent.sh").read_bytes()
+    # Before busybox has installed its links there is no /bin/sh.
+    init = agent.replace(b"#!/bin/sh\n", b"#!/bin/busybox sh\n", 1)
     content = cpio.archive(entries(static_busybox(root), loaded, init))
     return gzip.compress(content, compresslevel=level, mtime=0)
 

@@ -1,13 +1,14 @@
-"""The proof: what the guest reports on its console, read and compared with what was asked for.
+"""The proof: what the guest reports on its console, read.
 
-`init.sh` writes it, one line a record: `WHOLECARD-PROOF <sum> {json}`. `sum` is the first 8
-hexadecimal digits of the MD5 of the JSON text, a checksum against accidents: an emulated serial
-line sometimes gains a byte, and the rest may still be JSON. The guest writes the same lines
-several times. Kernel messages may come before, between and after them.
+The agents of `guest/agent/` write it, one line a record: `WHOLECARD-PROOF <sum> {json}`. `sum` is
+the first 8 hexadecimal digits of the MD5 of the JSON text, a checksum against accidents: an
+emulated serial line sometimes gains a byte, and the rest may still be JSON. The guest writes the
+same lines several times. Kernel messages may come before, between and after them.
 
 Each record has `boot`, the first 8 digits of the kernel's boot id, and `number`, its position in
-the report: `begin` is 0, then functions and codecs, `end` is the last. So a report is put together
-from the undamaged lines of all repetitions, and never from two boots.
+the report: `begin` is 0, `end` is the last. So a report is put together from the undamaged lines of
+all repetitions, and never from two boots. `begin` has the nonce of the run, which only the server
+of this run was given; `end` counts the records of each kind.
 """
 
 from __future__ import annotations
@@ -19,13 +20,34 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wholecard.core import Finding, Severity, WholecardError
+from wholecard.core import WholecardError
+from wholecard.guest.proof import fields
+from wholecard.guest.proof.fields import Record
 
 PREFIX = "WHOLECARD-PROOF "
-FORMAT = 2
-# A record's text has no braces inside.
-_RECORD = re.compile(r"([0-9a-f]{8}) (\{[^{}\n]*\})")
+FORMAT = 3
+# nova returns 100 KiB of a console; whatever another driver returns, more is not read.
+MAX_CONSOLE = 1 << 20
+# A record's text has no braces inside. The longest is a function's, some 500 characters.
+_RECORD = re.compile(r"([0-9a-f]{8}) (\{[^{}\n]{0,4000}\})")
+_MAX_WHY = 600
 _BOOT = re.compile(r"[0-9a-f]{8}")
+
+
+@dataclass(frozen=True)
+class GuestMachine:
+    """The guest itself: nonce of the run (empty where it was given none), agent, kernel, system.
+
+    `agent` is `linux` or `windows`, `os` the system's own name, `memory_mib` what it can use.
+    """
+
+    nonce: str
+    agent: str
+    kernel: str
+    os: str | None = None
+    cpus: int = 0
+    numa_nodes: int = 0
+    memory_mib: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,7 +55,9 @@ class ProofFunction:
     """A PCI function in the guest. Ids are hexadecimal digits without `0x`.
 
     `path` are the addresses from the root bus down to the function, `irqs` how many MSI vectors it
-    has, `bars` the sizes of BAR 0 to 5 in bytes with 0 for an unused one.
+    has, `bars` the sizes of BAR 0 to 5 in bytes with 0 for an unused one. `numa` is -1 where the
+    guest's firmware names no node. `link` and `max_link` are GT/s and width; in a guest they show
+    the virtual port's link, not the slot's (NVIDIA, B300 VM guide, known limitations).
     """
 
     address: str
@@ -46,6 +70,9 @@ class ProofFunction:
     driver: str | None
     irqs: int
     bars: tuple[int, ...]
+    numa: int = -1
+    link: tuple[float, int] | None = None
+    max_link: tuple[float, int] | None = None
 
     @property
     def id(self) -> str:
@@ -64,105 +91,211 @@ class ProofCodec:
 
 
 @dataclass(frozen=True)
+class ProofGpu:
+    """A GPU that `source` counts: `nvidia-smi`, `nvidia`, `amd-smi`, `rocm-smi`, `drm`,
+    `framebuffer`, `windows`.
+
+    `version` is the driver's. What the source does not know is None.
+    """
+
+    source: str
+    address: str
+    name: str | None
+    memory_mib: int | None
+    uuid: str | None
+    version: str | None
+
+
+@dataclass(frozen=True)
+class ProofProblem:
+    """A tool that failed in the guest: its name, its exit status, its first words."""
+
+    source: str
+    exit: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class ProofBenchmark:
+    """What wholecard-bench measured: GFLOP/s, and whether its own checks passed."""
+
+    name: str
+    backend: str | None
+    bodies: int
+    devices: int
+    gflops: float | None
+    passed: bool
+
+
+@dataclass(frozen=True)
+class ProofContainer:
+    """One of the containers that ran side by side, and what it saw.
+
+    `together` is how many of them ran at one time, None where it did not start; `gpus` is what
+    nvidia-smi lists in it, `devices` its device nodes.
+    """
+
+    index: int
+    engine: str
+    exit: int | None
+    together: int | None
+    gpus: int
+    devices: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
 class Proof:
-    """A guest's own report. `complete` when nothing of it is missing.
+    """A guest's own report. `complete` when nothing of it is missing; `machine` None: no `begin`.
 
     `damaged` is the number of lines that were dropped, those of earlier starts included. It says
     nothing about the guest, so two proofs that differ only in it are equal.
     """
 
-    kernel: str
+    machine: GuestMachine | None
     functions: tuple[ProofFunction, ...]
     codecs: tuple[ProofCodec, ...]
     complete: bool
+    gpus: tuple[ProofGpu, ...] = ()
+    problems: tuple[ProofProblem, ...] = ()
+    benchmarks: tuple[ProofBenchmark, ...] = ()
+    containers: tuple[ProofContainer, ...] = ()
     damaged: int = field(default=0, compare=False)
+
+    @property
+    def kernel(self) -> str:
+        """The guest's kernel; empty as long as its first record is missing."""
+        return self.machine.kernel if self.machine else ""
+
+    @property
+    def nonce(self) -> str:
+        """The nonce that the guest was given; empty where it was given none, or is not known."""
+        return self.machine.nonce if self.machine else ""
+
+    @property
+    def records(self) -> int:
+        """How many records have arrived."""
+        parts = (self.functions, self.codecs, self.gpus, self.problems, self.benchmarks,
+                 self.containers)  # fmt: skip
+        return sum(map(len, parts)) + (self.machine is not None) + self.complete
 
 
 class ProofError(WholecardError):
     """The guest wrote, undamaged, what cannot be read here: waiting longer does not help."""
 
 
-def parse(console_text: str) -> Proof:
+def parse(console_text: str, nonce: str | None = None) -> Proof:
     """The report on a console, put together from its repetitions.
 
     A Proof is not `complete` as long as a record is missing: not written yet, or damaged in every
-    repetition so far. A guest that was started again reports anew; the last start counts.
+    repetition so far. A guest that was started again reports anew; the last start counts, and with
+    a `nonce` the last one that reports this nonce, if there is one. The last 1 MiB is read.
 
     Raises ProofError where the report has an unknown format, or where records with a correct
     checksum lack a key or contradict each other.
     """
-    records, damaged = _records(console_text)
+    records, damaged = _records(console_text[-MAX_CONSOLE:])
     if not records:
-        return Proof("", (), (), complete=False, damaged=damaged)
+        return Proof(None, (), (), complete=False, damaged=damaged)
     begins = [record for record in records if record.get("record") == "begin"]
-    if begins and begins[-1].get("format") != FORMAT:
-        raise _unreadable(f"its format is not {FORMAT}: {begins[-1]}")
-    return _assembled(_last_start(records), damaged)
+    ours = [begin for begin in begins if nonce and begin.get("nonce") == nonce]
+    for begin in (ours or begins)[-1:]:
+        if begin.get("format") != FORMAT:
+            raise _unreadable(f"its format is not {FORMAT}: {begin}")
+    return _assembled(_one_start(records, (ours or records)[-1]), damaged)
 
 
-def _last_start(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The records of the last record's boot by their number, each once."""
-    boot = records[-1].get("boot")
+def _one_start(records: Sequence[Record], start: Record) -> list[Record]:
+    """The records of this record's boot by their number, each once."""
+    boot = start.get("boot")
     if not isinstance(boot, str) or not _BOOT.fullmatch(boot):
-        raise _unreadable(f"a record has no boot id: {records[-1]}")
-    by_number: dict[int, Mapping[str, Any]] = {}
+        raise _unreadable(f"a record has no boot id: {start}")
+    by_number: dict[int, Record] = {}
     for record in records:
         if record.get("boot") != boot:
             continue
         number = record.get("number")
-        if not isinstance(number, int):
+        if not isinstance(number, int) or isinstance(number, bool):
             raise _unreadable(f"a record has no number: {record}")
         if by_number.setdefault(number, record) != record:
             raise _unreadable(f"two records have one number: {by_number[number]} and {record}")
     return [by_number[number] for number in sorted(by_number)]
 
 
-def _assembled(records: Sequence[Mapping[str, Any]], damaged: int) -> Proof:
+def _assembled(records: Sequence[Record], damaged: int) -> Proof:
     """The proof of one boot's records."""
     parts: dict[str, list[Any]] = {kind: [] for kind in READERS}
     for record in records:
         kind, part = _read_record(record)
         parts[kind].append(part)
-    begin, functions, codecs, end = (parts[kind] for kind in READERS)
-    if len({function.address for function in functions}) != len(functions):
+    if len({function.address for function in parts["function"]}) != len(parts["function"]):
         raise _unreadable("a function occurs twice")
-    arrived = len(functions), len(codecs)
-    for counted in end:
-        if arrived[0] > counted[0] or arrived[1] > counted[1]:
-            raise _unreadable(f"it counts {counted} functions and codecs, and has {arrived}")
-    complete = bool(begin) and end == [arrived]
-    return Proof(next(iter(begin), ""), tuple(functions), tuple(codecs), complete, damaged)
+    if len(parts["begin"]) > 1 or len(parts["end"]) > 1:
+        raise _unreadable("it begins or ends twice")
+    arrived = tuple(len(parts[kind]) for kind in COUNTED)
+    for counted in parts["end"]:
+        if any(has > says for has, says in zip(arrived, counted, strict=True)):
+            what = ", ".join(COUNTED.values())
+            raise _unreadable(f"it counts {counted} {what}, and has {arrived}")
+    complete = bool(parts["begin"]) and parts["end"] == [arrived]
+    counted_parts = (tuple(parts[kind]) for kind in COUNTED)
+    functions, codecs, gpus, problems, benchmarks, containers = counted_parts
+    machine = next(iter(parts["begin"]), None)
+    return Proof(machine, functions, codecs, complete, gpus, problems, benchmarks, containers,
+                 damaged)  # fmt: skip
 
 
-def _read_record(record: Mapping[str, Any]) -> tuple[str, Any]:
+def _read_record(record: Record) -> tuple[str, Any]:
     """A record's kind, and what it holds as READERS has it."""
     kind = str(record.get("record"))
     if kind not in READERS:
-        raise _unreadable(f"an unknown record: {kind}")
+        raise _unreadable(f"an unknown record: {kind[: fields.MAX_TEXT]}")
     try:
         return kind, READERS[kind](record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise _unreadable(f"a record lacks a value or has a wrong one: {record}") from error
 
 
-def _records(text: str) -> tuple[list[Mapping[str, Any]], int]:
+def undamaged(text: str) -> list[str]:
+    """The lines of a console that are records with a correct checksum, without what is around."""
+    return [
+        f"{PREFIX}{match[0]}"
+        for part in text.replace("\r", "").split(PREFIX)[1:]
+        if (match := _whole(part))
+    ]
+
+
+def _records(text: str) -> tuple[list[Record], int]:
     """The records with a correct checksum, and the number of damaged ones.
 
     The text's last line may not be complete yet: it does not count as damaged.
     """
-    records: list[Mapping[str, Any]] = []
+    records: list[Record] = []
     damaged = 0
     parts = text.replace("\r", "").split(PREFIX)[1:]
     for left, part in enumerate(parts, 1 - len(parts)):
-        match = _RECORD.match(part)
-        if match and checksum(match[2]) == match[1]:
-            try:
-                records.append(json.loads(match[2]))
-            except ValueError as error:
-                raise _unreadable(f"a record is not JSON: {match[2]}") from error
+        match = _whole(part)
+        if match:
+            records.append(_json_of(match[2]))
         elif left or "\n" in part:
             damaged += 1
     return records, damaged
+
+
+def _whole(part: str) -> re.Match[str] | None:
+    """A record at the beginning of the part, None where its checksum is wrong."""
+    match = _RECORD.match(part)
+    return match if match and checksum(match[2]) == match[1] else None
+
+
+def _json_of(text: str) -> Record:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(f"a record is not JSON: {text[: fields.MAX_TEXT]}") from error
+    if not isinstance(record, dict):
+        raise _unreadable(f"a record is no JSON object: {text[: fields.MAX_TEXT]}")
+    return record
 
 
 def checksum(text: str) -> str:
@@ -171,178 +304,111 @@ def checksum(text: str) -> str:
     return digest.hexdigest()[:8]
 
 
-def _function(record: Mapping[str, Any]) -> ProofFunction:
-    driver = record["driver"]
+def _machine(record: Record) -> GuestMachine:
+    return GuestMachine(
+        nonce=fields.text(record, "nonce"),
+        agent=fields.text(record, "agent"),
+        kernel=fields.text(record, "kernel"),
+        os=fields.text_or_none(record, "os"),
+        cpus=fields.number(record, "cpus"),
+        numa_nodes=fields.number(record, "numa_nodes"),
+        memory_mib=fields.number(record, "memory_mib"),
+    )
+
+
+def _function(record: Record) -> ProofFunction:
     return ProofFunction(
-        address=str(record["address"]),
-        path=tuple(str(record["path"]).split("/")),
-        vendor=str(record["vendor"]),
-        device=str(record["device"]),
-        pci_class=str(record["class"]),
-        subsystem_vendor=str(record["subsystem_vendor"]),
-        subsystem_device=str(record["subsystem_device"]),
-        driver=None if driver is None else str(driver),
-        irqs=int(record["irqs"]),
-        bars=tuple(int(size) for size in record["bars"]),
+        address=fields.address(record, "address"),
+        path=fields.path(record, "path"),
+        vendor=fields.digits16(record, "vendor", 4),
+        device=fields.digits16(record, "device", 4),
+        pci_class=fields.digits16(record, "class", 6),
+        subsystem_vendor=fields.digits16(record, "subsystem_vendor", 4),
+        subsystem_device=fields.digits16(record, "subsystem_device", 4),
+        driver=fields.text_or_none(record, "driver"),
+        irqs=fields.number(record, "irqs"),
+        bars=fields.sizes(record, "bars"),
+        numa=fields.number(record, "numa", least=-1),
+        link=fields.link_or_none(record, "link"),
+        max_link=fields.link_or_none(record, "max_link"),
     )
 
 
-def _codec(record: Mapping[str, Any]) -> ProofCodec:
-    driver = record["driver"]
+def _codec(record: Record) -> ProofCodec:
     return ProofCodec(
-        function=str(record["function"]),
-        id=str(record["id"]),
-        name=str(record["name"]).strip(),
-        driver=None if driver is None else str(driver),
+        function=fields.address(record, "function"),
+        id=fields.text(record, "id"),
+        name=fields.text(record, "name").strip(),
+        driver=fields.text_or_none(record, "driver"),
     )
 
 
+def _gpu(record: Record) -> ProofGpu:
+    return ProofGpu(
+        source=fields.text(record, "source"),
+        address=fields.address(record, "address"),
+        name=fields.text_or_none(record, "name"),
+        memory_mib=fields.number_or_none(record, "memory_mib"),
+        uuid=fields.text_or_none(record, "uuid"),
+        version=fields.text_or_none(record, "version"),
+    )
+
+
+def _problem(record: Record) -> ProofProblem:
+    return ProofProblem(
+        source=fields.text(record, "source"),
+        exit=fields.number_or_none(record, "exit"),
+        text=fields.text(record, "text").strip(),
+    )
+
+
+def _benchmark(record: Record) -> ProofBenchmark:
+    return ProofBenchmark(
+        name=fields.text(record, "name"),
+        backend=fields.text_or_none(record, "backend"),
+        bodies=fields.number(record, "bodies"),
+        devices=fields.number(record, "devices"),
+        gflops=fields.decimal_or_none(record, "gflops"),
+        passed=fields.truth(record, "passed"),
+    )
+
+
+def _container(record: Record) -> ProofContainer:
+    return ProofContainer(
+        index=fields.number(record, "index"),
+        engine=fields.text(record, "engine"),
+        exit=fields.number_or_none(record, "exit"),
+        together=fields.number_or_none(record, "together"),
+        gpus=fields.number(record, "gpus"),
+        devices=tuple(fields.text(record, "devices").split()),
+        text=fields.text(record, "text").strip(),
+    )
+
+
+# The kinds that `end` counts, and the keys of its counts.
+COUNTED: Mapping[str, str] = {
+    "function": "functions",
+    "codec": "codecs",
+    "gpu": "gpus",
+    "problem": "problems",
+    "benchmark": "benchmarks",
+    "container": "containers",
+}
 # How a record of each kind is read, in the order of a report.
-READERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "begin": lambda record: str(record["kernel"]),
+READERS: Mapping[str, Callable[[Record], Any]] = {
+    "begin": _machine,
     "function": _function,
     "codec": _codec,
-    "end": lambda record: (int(record["functions"]), int(record["codecs"])),
+    "gpu": _gpu,
+    "problem": _problem,
+    "benchmark": _benchmark,
+    "container": _container,
+    "end": lambda record: tuple(fields.number(record, key) for key in COUNTED.values()),
 }
 
 
 def _unreadable(why: str) -> ProofError:
     return ProofError(
-        f"the guest's report cannot be read: {why}",
-        resolution="Build the proof guest's image with this version of Wholecard.",
-    )
-
-
-@dataclass(frozen=True)
-class ExpectedFunction:
-    """A function that the server must have: its ids, the driver it should have, a name for it.
-
-    `driver` None: whether a driver binds does not matter (an emulated card has none).
-    """
-
-    vendor: str
-    device: str
-    driver: str | None
-    name: str
-
-    @property
-    def id(self) -> str:
-        """`vendor:device`."""
-        return f"{self.vendor}:{self.device}"
-
-
-# What QEMU and libvirt put into every q35 machine (QEMU: docs/specs/pci-ids.rst). Left out on
-# purpose: devices that are also used as emulated cards, 8086:293e (sound), 1b36:0010 (NVMe) and
-# 1234:1111 (display); nova adds none of them by itself.
-MACHINE_OWN = frozenset(
-    {
-        *(f"1af4:{device:04x}" for device in (*range(0x1000, 0x100A), *range(0x1041, 0x1074))),
-        *(f"1b36:{device:04x}" for device in (*range(0x0001, 0x0006), *range(0x0008, 0x000F))),
-        "1b36:0100",  # qxl
-        "1013:00b8",  # cirrus
-        "8086:100e",  # e1000
-        "8086:10d3",  # e1000e
-        "8086:2415",  # AC97
-        "8086:244e",  # dmi-to-pci bridge
-        "8086:25ab",  # i6300esb watchdog
-        "8086:2918",  # ICH9 LPC
-        "8086:2922",  # ICH9 AHCI
-        "8086:2930",  # ICH9 SMBus
-        # ICH9 UHCI 1 to 6 and EHCI 1 and 2
-        *(f"8086:{device:04x}" for device in (*range(0x2934, 0x293B), 0x293C)),
-        "8086:29c0",  # q35 host bridge
-    }
-)
-
-
-def compare(
-    expected: Sequence[ExpectedFunction], proof: Proof | None, own: frozenset[str] = MACHINE_OWN
-) -> list[Finding]:
-    """What the guest lacks, has in addition, or has without its driver; empty where all is right.
-
-    `own` are the `vendor:device` of the virtual machine's own devices, which are ignored. Leave
-    out of it an id that is also asked for: ids alone do not tell such functions apart, and a
-    missing one would be found only when none is left. Where `proof` is None or not complete, the
-    only finding is that the guest did not report.
-    """
-    if proof is None or not proof.complete:
-        return [
-            Finding(
-                "WC405",
-                "guest",
-                Severity.ERROR,
-                _unfinished(proof),
-                "Read the server's console: the guest did not boot, or it is slow.",
-            )
-        ]
-    left = list(proof.functions)
-    findings = []
-    for required, function in zip(expected, _matched(expected, left), strict=True):
-        if function is None:
-            findings.append(_missing(required))
-        elif required.driver is not None and function.driver != required.driver:
-            findings.append(_wrong_driver(required, function))
-    findings.extend(_not_asked(function) for function in left if function.id not in own)
-    return findings
-
-
-def _unfinished(proof: Proof | None) -> str:
-    if proof is None or not (proof.kernel or proof.functions or proof.damaged):
-        return "the guest has not begun its report"
-    arrived = f"the guest's report is not complete: {len(proof.functions)} functions arrived"
-    return f"{arrived}, {proof.damaged} lines were damaged" if proof.damaged else arrived
-
-
-def _matched(
-    expected: Sequence[ExpectedFunction], left: list[ProofFunction]
-) -> list[ProofFunction | None]:
-    """For each expected function one of the guest's, taken out of `left`; None where none is.
-
-    Those with the right driver are matched first, so that one card of two without a driver is one
-    finding, whatever the order.
-    """
-    matched: list[ProofFunction | None] = [None] * len(expected)
-
-    def match(same: Callable[[ExpectedFunction, ProofFunction], bool]) -> None:
-        for position, required in enumerate(expected):
-            function = next((function for function in left if same(required, function)), None)
-            if matched[position] is None and function is not None:
-                matched[position] = function
-                left.remove(function)
-
-    match(
-        lambda required, function: (required.id, required.driver) == (function.id, function.driver)
-    )
-    match(lambda required, function: required.id == function.id)
-    return matched
-
-
-def _missing(expected: ExpectedFunction) -> Finding:
-    return Finding(
-        "WC401",
-        expected.name,
-        Severity.ERROR,
-        f"the server has {expected.name} ({expected.id}) and its guest does not see it",
-        "Compare the server's <hostdev> elements with its flavor, and check its IOMMU group.",
-    )
-
-
-def _wrong_driver(expected: ExpectedFunction, function: ProofFunction) -> Finding:
-    bound = f"is bound to {function.driver}" if function.driver else "has no driver"
-    return Finding(
-        "WC404",
-        function.address,
-        Severity.ERROR,
-        f"{expected.name} ({expected.id}) {bound} in the guest instead of {expected.driver}",
-        "Read the guest's kernel log: the image lacks the driver, or the driver refused the card.",
-    )
-
-
-def _not_asked(function: ProofFunction) -> Finding:
-    return Finding(
-        "WC402",
-        function.address,
-        Severity.ERROR,
-        f"the guest sees {function.id} (class {function.pci_class}), which was not requested",
-        "Read the server's flavor and <hostdev> elements: an alias matches this function too.",
+        f"the guest's report cannot be read: {why[:_MAX_WHY]}",
+        resolution="Build the guest's image with the agent of this version of Wholecard.",
     )

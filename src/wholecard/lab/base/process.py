@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from wholecard.core import RunError, waiting
+from wholecard.guest.image.sandbox import Sandbox
 from wholecard.lab.base.errors import LabError, log_tail
-from wholecard.lab.base.sandbox import Sandbox
 
 # Every process of a lab has these in its environment, so that it can be ended also where the
 # command that started it was killed before it could write anything.

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wholecard.core import RunError
+from wholecard.guest.image.sandbox import PATH, Mount, Sandbox
 from wholecard.lab.base import process
 from wholecard.lab.base.errors import LabError, log_tail
 from wholecard.lab.base.ports import LOOPBACK
-from wholecard.lab.base.sandbox import Mount, Sandbox
 from wholecard.lab.parts.python_environment import INSIDE
 
 DATABASES = ("keystone", "placement", "glance", "neutron", "nova_api", "nova", "nova_cell0")
@@ -69,7 +69,8 @@ class Control:
         if configuration:
             package = "nova" if configuration.startswith("nova-") else configuration
             mounts.append(Mount(self.run / "etc" / configuration, f"/etc/{package}"))
-        return Sandbox(self.root, tuple(mounts), environment={"PYTHONDONTWRITEBYTECODE": "1"})
+        environment = {"PATH": f"{INSIDE}/bin:{PATH}", "PYTHONDONTWRITEBYTECODE": "1"}
+        return Sandbox(self.root, tuple(mounts), environment=environment)
 
     # MariaDB
 

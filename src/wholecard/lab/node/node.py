@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wholecard.core import Result, RunError
+from wholecard.guest.image.sandbox import Mount, Sandbox
 from wholecard.lab.base import process
 from wholecard.lab.base.errors import LabError, log_tail
 from wholecard.lab.base.node_spec import NodeSpec, Topology
 from wholecard.lab.base.ports import INNER, LOOPBACK, OUTER_ADDRESS
-from wholecard.lab.base.sandbox import Mount, Sandbox
 from wholecard.lab.node import qmp
 
 # What the node's kernel prints when a virtual CPU misses its own timer (kernel/rcu/tree_stall.h).

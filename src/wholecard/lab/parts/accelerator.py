@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wholecard.core import RunError
 from wholecard.guest.image.kernel_modules import kernel_release
-from wholecard.lab.base.sandbox import Mount, Sandbox
+from wholecard.guest.image.sandbox import Mount, Sandbox
 
 KVM = Path("/dev/kvm")
 TRIAL_SECONDS = 8

@@ -4,39 +4,47 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wholecard.guest.image import bootable_disk
 from wholecard.guest.image import disk as guest_disk
 from wholecard.guest.image import initramfs as guest_initramfs
 from wholecard.guest.image.kernel_modules import kernel_release
+from wholecard.guest.image.sandbox import Mount, Sandbox
 from wholecard.lab.base import cache
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
-from wholecard.lab.base.sandbox import Mount, Sandbox
-from wholecard.lab.parts import disk
 from wholecard.lab.parts.python_environment import INSIDE
+from wholecard.lab.parts.root_filesystem import DISK_UUID
 
-HERE = Path(__file__).parent
+GUEST_ROOM = Path(guest_disk.__file__).parent
+DISK_CODE = tuple(GUEST_ROOM / name for name in ("bootable_disk.py", "disk.py"))
 TREE = "/opt/tree"
 NODE_DISK = "disk.raw"
 NODE_MIB = 8192
 GUEST_DISK = "guest.qcow2"
+# This guest reads no config drive: its report has one nonce always, as a copied report would, and
+# `wholecard prove` must not believe it.
+NONCE = "00000000feedface"
+CMDLINE = f"console=ttyS0,115200 panic=-1 WHOLECARD_NONCE={NONCE}"
 GUEST_MIB = 40
 GUEST_UUID = "6b7a1e52-5f0c-4c0e-9d6b-77686f6c6503"
 
 
 def node_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
     """The folder with `disk.raw`: the root with nova's environment in it, as a bootable disk."""
-    key = key_of(root.name, environment.name, key_of_files(Path(__file__), HERE / "disk.py"))
+    key = key_of(root.name, environment.name, key_of_files(Path(__file__), *DISK_CODE))
 
     def build(target: Path) -> None:
         tree = (Mount(root, TREE), Mount(environment, TREE + INSIDE))
-        disk.bootable_disk(Sandbox(root, tree), TREE, target / NODE_DISK, size_mib=NODE_MIB)
+        bootable_disk.bootable_disk(
+            Sandbox(root, tree), TREE, target / NODE_DISK, size_mib=NODE_MIB, uuid=DISK_UUID
+        )
 
     return cache.entry(folder.cache, "node", key, build, (NODE_DISK,))
 
 
 def guest_entry(folder: LabFolder, root: Path) -> Path:
-    """The folder with `guest.qcow2`: a kernel and `guest/proof/init.sh`, for Glance."""
-    guest_room = Path(guest_disk.__file__).parent
-    key = key_of(root.name, key_of_files(Path(__file__), HERE / "disk.py", guest_room))
+    """The folder with `guest.qcow2`: a kernel and `guest/agent/agent.sh`, for Glance."""
+    agent = GUEST_ROOM.parent / "agent" / "agent.sh"
+    key = key_of(root.name, key_of_files(Path(__file__), GUEST_ROOM, agent))
 
     def build(target: Path) -> None:
         tree = target / "tree"
@@ -46,12 +54,13 @@ def guest_entry(folder: LabFolder, root: Path) -> Path:
         kernel = (root / f"boot/vmlinuz-{release}").read_bytes()
         (boot / "vmlinuz").write_bytes(kernel)
         (boot / "initrd.gz").write_bytes(guest_initramfs.build(root, release))
-        (boot / "grub/grub.cfg").write_text(guest_disk.grub_cfg(guest_disk.BootEntry()))
+        entry = guest_disk.BootEntry(cmdline=CMDLINE)
+        (boot / "grub/grub.cfg").write_text(guest_disk.grub_cfg(entry))
         inside = Sandbox(root, (Mount(tree, TREE),))
         raw = target / "guest.raw"
-        disk.bootable_disk(inside, TREE, raw, size_mib=GUEST_MIB, filesystem="ext2",
+        bootable_disk.bootable_disk(inside, TREE, raw, size_mib=GUEST_MIB, filesystem="ext2",
                            uuid=GUEST_UUID)  # fmt: skip
-        disk.as_qcow2(inside, raw, target / GUEST_DISK)
+        bootable_disk.as_qcow2(inside, raw, target / GUEST_DISK)
         raw.unlink()
         cache.remove_tree(tree)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from wholecard.guest.image.sandbox import Mount, Sandbox, registry_environment, registry_mounts
 from wholecard.lab.base import cache
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
-from wholecard.lab.base.sandbox import Mount, Sandbox, registry_environment, registry_mounts
 from wholecard.lab.parts.root_filesystem import RELEASE
 
 LOCK = Path(__file__).parents[1] / "openstack.txt"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wholecard.core import RunError, run
+from wholecard.core import RunError
+from wholecard.guest.image.debian_root import unpack
+from wholecard.guest.image.sandbox import Mount, Sandbox, is_rootless
 from wholecard.lab.base import cache
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
 from wholecard.lab.base.node_spec import GPU_NODE
-from wholecard.lab.base.sandbox import Mount, Sandbox, is_rootless
 
 RELEASE = "trixie"
 PACKAGES = (
@@ -19,7 +20,7 @@ PACKAGES = (
     "iproute2", "openssh-server", "grub-pc", "busybox-static", "procps", "pciutils", "e2fsprogs",
     # nova-compute's side of it
     "python3", "python3-libvirt", "libvirt-daemon-system", "libvirt-clients", "qemu-system-x86",
-    "qemu-utils", "seabios", "mdevctl",
+    "qemu-utils", "seabios", "mdevctl", "genisoimage",
     # the control plane
     "rabbitmq-server", "mariadb-server", "socat",
 )  # fmt: skip
@@ -94,7 +95,7 @@ def root_entry(folder: LabFolder) -> Path:
 
 def _build(folder: Path) -> None:
     _require_space(folder)
-    _unpack(folder)
+    unpack(RELEASE, folder, PACKAGES, not_unpacked=NOT_UNPACKED)
     for name in MOUNT_POINTS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, text in FILES.items():
@@ -127,38 +128,6 @@ def _require_space(folder: Path) -> None:
             f"{folder.parent} has {free >> 20} MiB free; the lab needs {needed >> 20} MiB.",
             "Free some space, or set XDG_CACHE_HOME to a folder on a larger disk.",
         )
-
-
-def _unpack(folder: Path) -> None:
-    """Debian's packages into `folder`, with mmdebstrap; without root through a tar archive,
-
-    for only a user namespace of many users can unpack packages, and only one of a single user
-    can run programs for an ordinary user afterwards.
-    """
-    # As root it mounts /proc, /sys and /dev into the tree: in a mount namespace of its own, so that
-    # they are gone with it however it ends.
-    private = [] if is_rootless() else ["unshare", "--mount", "--propagation", "private"]
-    argv = [*private, "mmdebstrap", "--variant=minbase",
-            "--aptopt=APT::Install-Recommends \"false\"",
-            "--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::Retries \"3\"",
-            *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_UNPACKED),
-            f"--include={','.join(PACKAGES)}", "--quiet"]  # fmt: skip
-    resolution = (
-        "Check that this machine reaches a Debian mirror "
-        f"(`apt-get update` works) and that the mirror has {RELEASE}; then run the command again."
-    )
-    if not is_rootless():
-        run([*argv, "--mode=root", "--format=directory", RELEASE, str(folder)],
-            timeout=1200, resolution=resolution)  # fmt: skip
-        return
-    archive = folder.with_suffix(".tar")
-    try:
-        run([*argv, "--mode=unshare", "--format=tar", RELEASE, str(archive)],
-            timeout=1200, resolution=resolution)  # fmt: skip
-        run(["tar", "--extract", "--file", str(archive), "--directory", str(folder),
-             "--no-same-owner", "--exclude=./dev/*"], timeout=300)  # fmt: skip
-    finally:
-        archive.unlink(missing_ok=True)
 
 
 def _edit_initramfs_conf(path: Path) -> None:

@@ -40,7 +40,10 @@ class ProofRow:
 
 @dataclass(frozen=True)
 class ServerRecord:
-    """One server: what was asked for, its end, what its guest reported."""
+    """One server: what was asked for, its end, what its guest reported.
+
+    `lines` are what else the guest reported: who counts the cards, the benchmark.
+    """
 
     name: str
     flavor: str
@@ -53,6 +56,7 @@ class ServerRecord:
     refusal_expected: bool
     rows: tuple[ProofRow, ...]
     findings: tuple[Finding, ...]
+    lines: tuple[str, ...] = ()
 
     @property
     def as_it_should_be(self) -> bool:

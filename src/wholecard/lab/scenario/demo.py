@@ -11,17 +11,19 @@ from pathlib import Path
 import psutil
 from openstack.connection import Connection
 
+from wholecard.cloud.proving.text import report_text
+from wholecard.guest.image.sandbox import is_rootless
 from wholecard.lab import lab as labs
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder
 from wholecard.lab.base.node_spec import GPU_NODE, Topology
-from wholecard.lab.base.sandbox import is_rootless
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
 from wholecard.lab.report.record import DemoRecord
 from wholecard.lab.report.report import write_report
 from wholecard.lab.scenario import emulated_gpu, prove_cards, stations
+from wholecard.lab.scenario.guest_proof import GuestProof
 from wholecard.lab.scenario.hypervisor import Agent, roll_back
 from wholecard.lab.scenario.up import bare_to_ready, begin, nothing_half
 
@@ -73,20 +75,25 @@ def _walk(folder: LabFolder, story: Story, topology: Topology, record: DemoRecor
 
 
 def _two_cards(lab: Lab, conn: Connection, story: Story, record: DemoRecord) -> None:
-    """A server with both cards; a second one is refused while the first has them."""
-    flavor = emulated_gpu.CARDS_FLAVOR
-    first = prove_cards.boot(conn, story, flavor, "two-cards")
-    second = prove_cards.boot(conn, story, flavor, "one-too-many")
-    refused = prove_cards.explain(
-        lab, story, prove_cards.without_proof(flavor, second, refusal_expected=True), second
-    )
+    """A server with both cards, and a second one that is refused while the first has them.
+
+    The first one's guest is a Debian system with a driver for the cards; it runs the n-body.
+    """
+    name, flavor = "two-cards", emulated_gpu.WORK_FLAVOR
+    proof = GuestProof(lab, conn, story, flavor, emulated_gpu.GUEST_IMAGE, emulated_gpu.BODIES)
+    proof.wait_until_active(name)
+    second = prove_cards.boot(conn, story, emulated_gpu.CARDS_FLAVOR, "one-too-many")
+    without = prove_cards.without_proof(emulated_gpu.CARDS_FLAVOR, second, refusal_expected=True)
+    refused = prove_cards.explain(lab, story, without, second)
     record.servers.append(refused)
     story.say(f"one-too-many: {refused.status}, {refused.fault}\n"
               "This is correct: the first server has both cards.")  # fmt: skip
-    proved = prove_cards.read_proof(lab, conn, story, flavor, first)
+    first, proved, report = proof.result(name)
     record.servers.insert(0, proved)
     record.seconds_to_proof = story.elapsed()
-    story.say(prove_cards.proof_text(proved), title="the guest's proof: two-cards")
+    story.say(report_text(report), title=f"$ wholecard prove --flavor {report.flavor} "
+              f"--image {report.image} --bench --num-bodies {emulated_gpu.BODIES}")  # fmt: skip
+    story.say(prove_cards.proof_text(proved), title=f"the guest's proof: {name}")
     with story.step("what was seen at each step") as step:
         record.stations = stations.seen(lab, conn, first, proved)
         for station in record.stations:

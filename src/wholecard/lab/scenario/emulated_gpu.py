@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wholecard.cloud.operations.flavors import FlavorSpec
+from wholecard.guest.proof.comparison import ExpectedFunction
 from wholecard.guest.proof.hostdev import AskedCard
-from wholecard.guest.proof.record import ExpectedFunction
+from wholecard.lab.parts.guest_image import DRIVER
 from wholecard.nova.desired.resource_classes import class_of_ids
 
 GPU = ("1002", "5046")
@@ -22,19 +23,28 @@ CARDS_FLAVOR = FlavorSpec(
     name="g1.card2", ram_mb=GUEST_MEMORY_MIB, vcpus=1, disk_gb=0,
     extra_specs={"pci_passthrough:alias": f"{GPU_ALIAS}:2"},
 )  # fmt: skip
+# A Debian guest with a driver for the cards, numba and the benchmark.
+WORK_FLAVOR = FlavorSpec(
+    name="g1.work2", ram_mb=640, vcpus=1, disk_gb=0,
+    extra_specs={"pci_passthrough:alias": f"{GPU_ALIAS}:2"},
+)  # fmt: skip
+# A kernel and the agent, without a driver for the cards; and the Debian guest.
 IMAGE = "proof-guest"
+GUEST_IMAGE = "lab-guest"
+BODIES = 1024
 
 GPU_IN_GUEST = ExpectedFunction(*GPU, driver=None, name="GPU")
+GPU_WITH_DRIVER = ExpectedFunction(*GPU, driver=DRIVER, name="GPU")
 
 # What each flavor's guest must report, and which functions of it must come from one card.
 EXPECTED = {
     CARD_FLAVOR.name: (GPU_IN_GUEST,),
     CARDS_FLAVOR.name: (GPU_IN_GUEST, GPU_IN_GUEST),
+    WORK_FLAVOR.name: (GPU_WITH_DRIVER, GPU_WITH_DRIVER),
 }
+_TWO_CARDS = tuple(AskedCard(f"card {number}", (":".join(GPU),)) for number in (1, 2))
 ASKED = {
-    CARD_FLAVOR.name: (AskedCard("card 1", (":".join(GPU),)),),
-    CARDS_FLAVOR.name: (
-        AskedCard("card 1", (":".join(GPU),)),
-        AskedCard("card 2", (":".join(GPU),)),
-    ),
+    CARD_FLAVOR.name: _TWO_CARDS[:1],
+    CARDS_FLAVOR.name: _TWO_CARDS,
+    WORK_FLAVOR.name: _TWO_CARDS,
 }

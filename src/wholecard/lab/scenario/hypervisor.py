@@ -12,6 +12,7 @@ from typing import Any
 
 from wholecard.core import Finding, Result
 from wholecard.core.report_text import findings_text
+from wholecard.guest.image import bootable_disk
 from wholecard.host.agent.facts_text import host_text
 from wholecard.host.agent.zipapp import build_agent
 from wholecard.host.facts.host import Host
@@ -21,7 +22,6 @@ from wholecard.lab.base.steps import LabStep, Story
 from wholecard.lab.lab import IMAGE_INSIDE, Lab
 from wholecard.lab.node.manifest import Manifest, read_manifest
 from wholecard.lab.node.node import LabNode
-from wholecard.lab.parts import disk
 from wholecard.lab.parts.images import NODE_DISK
 from wholecard.lab.scenario.control_plane import DROP_IN, conf_paths
 
@@ -69,7 +69,8 @@ def power_on(lab: Lab, story: Story, name: str = GPU_NODE.name) -> LabNode:
     """The node of this name, new from the image, booted by its own GRUB with its IOMMU off."""
     node = lab.node(name)
     with story.step("node: power on, boot, ssh") as step:
-        disk.overlay(node.inside, f"{IMAGE_INSIDE}/{NODE_DISK}", "raw", node.folder, "disk.qcow2")
+        image = f"{IMAGE_INSIDE}/{NODE_DISK}"
+        bootable_disk.overlay(node.inside, image, "raw", node.folder, "disk.qcow2")
         node.start()
         node.wait_for_ssh()
         step.note = f"{lab.accelerator}, cards: {node.spec.topology}"

@@ -12,7 +12,7 @@ from wholecard.cloud.client import servers
 from wholecard.cloud.operations.flavors import FlavorSpec
 from wholecard.core import Finding
 from wholecard.core.units import size_text
-from wholecard.guest.proof import hostdev, record
+from wholecard.guest.proof import comparison, hostdev, record
 from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
@@ -65,7 +65,7 @@ def read_proof(
         hostdevs = hostdev.parse(xml)
         located = hostdev.locate(hostdevs, report)
         expected = emulated_gpu.EXPECTED[flavor.name]
-        findings = record.compare(expected, report)
+        findings = comparison.compare(expected, report)
         ids = {host: function.id for host, function in located.items()}
         findings += hostdev.same_card(emulated_gpu.ASKED[flavor.name], hostdevs, ids)
         step.saw("the guest's report on its console", console)
@@ -100,7 +100,7 @@ def explain(lab: Lab, story: Story, record: ServerRecord, booted: Booted) -> Ser
 
 
 def rows(
-    expected: Sequence[record.ExpectedFunction], located: dict[str, record.ProofFunction]
+    expected: Sequence[comparison.ExpectedFunction], located: dict[str, record.ProofFunction]
 ) -> tuple[ProofRow, ...]:
     """One row for each function asked for, with the host function that became it."""
     left = dict(sorted(located.items()))
@@ -137,6 +137,7 @@ def proof_text(record: ServerRecord) -> str:
         f"{row.guest_address or 'not seen':<12} driver {row.driver or '-':<14} {row.bars}"
         for row in record.rows
     ]
+    lines += record.lines
     lines += [f"{finding.rule} {finding.subject}: {finding.message}" for finding in record.findings]
     if record.status != "ACTIVE":
         lines.append(f"{record.status}: {record.fault}")

@@ -9,6 +9,7 @@ from wholecard.host.facts.saved import read_host
 from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
+from wholecard.lab.parts import guest_image
 from wholecard.lab.parts.images import GUEST_DISK
 from wholecard.nova.desired.pci_config import pci_configs
 from wholecard.nova.render.drop_in_file import PciConfig
@@ -32,7 +33,10 @@ def write_site(lab: Lab, facts: Mapping[str, str]) -> SiteFile:
         path = site_path(lab).with_name(files[node])
         service_settings.write_private(path, text)
         read_host(path)
-    text = lab.settings.render("site.yaml.j2", hosts=files, image=lab.parts.guest / GUEST_DISK)
+    text = lab.settings.render(
+        "site.yaml.j2", hosts=files, image=lab.parts.guest / GUEST_DISK,
+        guest_image=lab.parts.guest_image / guest_image.DISK,
+    )  # fmt: skip
     service_settings.write_private(site_path(lab), text)
     return read_site(site_path(lab))
 

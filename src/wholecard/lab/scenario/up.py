@@ -14,6 +14,7 @@ from typing import Any
 
 from openstack.connection import Connection
 
+from wholecard.guest.image import bootable_disk
 from wholecard.lab import lab as labs
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
@@ -25,7 +26,6 @@ from wholecard.lab.control import service_settings
 from wholecard.lab.control.database_seed import SECRETS
 from wholecard.lab.lab import SAVED_INSIDE, Lab
 from wholecard.lab.node.manifest import Manifest, read_manifest
-from wholecard.lab.parts import disk
 from wholecard.lab.scenario import control_plane, hypervisor
 from wholecard.lab.scenario.cloud_plan import offer, wait_for_cards, wait_until_listening
 from wholecard.lab.scenario.control_plane import DropIns
@@ -264,7 +264,7 @@ def _wake(lab: Lab, story: Story, saved: Path) -> Connection:
     conn = control_plane.start_cloud(lab, story, saved)
     with story.step("node: restore from its saved state") as step:
         files = f"{SAVED_INSIDE}/{node.spec.name}"
-        disk.overlay(node.inside, f"{files}/{DISK}", "qcow2", node.folder, DISK)
+        bootable_disk.overlay(node.inside, f"{files}/{DISK}", "qcow2", node.folder, DISK)
         node.start(incoming=f"{files}/{MEMORY}")
         node.wait_for_ssh()
         node.ssh(["ss", "--kill", "dst", OUTER_ADDRESS], timeout=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ ENERGY_STEPS = 100
 STEP = 0.0025  # 100 steps: dE/E is 1e-8 to 6e-8 in both precisions
 _CHECKED = 96  # bodies whose accelerations are reckoned in float64: 0.3 s at 65,536 bodies
 _ENERGY_BODIES = 4096  # float64 by NumPy takes a second for these, four minutes for 65,536
+# On a processor so slow that the steps would take longer than this, in seconds, fewer are checked.
+_ENERGY_SECONDS = 20.0
+_FEWEST = 256
 _WARM = 2
 
 
@@ -132,16 +136,26 @@ def _check(backend: Backend, sphere: Bodies, devices: int, precision: Precision)
     try:
         # What is compared moved to the precision first: a position's own rounding is no error.
         start = system.bodies()
+        began = time.perf_counter()
         system.step(0.0, 0.0)
+        seconds = time.perf_counter() - began
         targets = np.unique(np.linspace(0, sphere.count - 1, _CHECKED).astype(np.intp))
         errors = reference.errors(
             system.accelerations()[targets], reference.accelerations(start, SOFTENING, targets)
         )
     finally:
         system.close()
-    count = min(sphere.count, _ENERGY_BODIES)
+    count = energy_bodies(sphere.count, seconds)
     drift = energy_drift(backend, plummer(count), devices, precision)
     return Check(errors, precision.bound, drift, count)
+
+
+def energy_bodies(bodies: int, seconds: float) -> int:
+    """How many bodies' energy is checked where a step of `bodies` takes so many seconds."""
+    count = min(bodies, _ENERGY_BODIES)
+    while count > _FEWEST and ENERGY_STEPS * seconds * (count / bodies) ** 2 > _ENERGY_SECONDS:
+        count //= 2
+    return count
 
 
 def energy_drift(backend: Backend, bodies: Bodies, devices: int, precision: Precision) -> float:

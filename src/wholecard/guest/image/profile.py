@@ -1,0 +1,54 @@
+"""A profile: a name in a site file that stands for steps, such as a card vendor's driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wholecard.core import Finding
+from wholecard.guest.image.recipe import GuestOs, Step
+
+
+@dataclass(frozen=True)
+class DriverSettings:
+    """What a site file says of a card's driver: `images.NAME.build.driver`.
+
+    `branch` is a vendor's branch (`580`), None for the profile's own choice. `flavour` is `open`,
+    `proprietary` or `auto`; `cuda` is `none`, `runtime` or `toolkit`.
+    """
+
+    branch: str | None = None
+    flavour: str = "auto"
+    cuda: str = "none"
+
+
+@dataclass(frozen=True)
+class ProfileSettings:
+    """What a profile is made from besides the operating system.
+
+    `cards` are the ids `vendor:product` (`10de:2330`) of the cards that guests of the image may
+    get, as far as the site file names them, sorted. `secure_boot` is whether the guest's firmware
+    loads signed modules only.
+    """
+
+    driver: DriverSettings = DriverSettings()
+    cards: tuple[str, ...] = ()
+    secure_boot: bool = False
+
+
+def _no_findings(_os: GuestOs, _settings: ProfileSettings) -> tuple[Finding, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile: `meaning` is for the help; `steps` and `findings` are pure.
+
+    `steps` raises UsageError where the system or the settings cannot be served; `findings` are
+    what is known to go wrong with them, and an error among them prevents a build.
+    """
+
+    name: str
+    meaning: str
+    steps: Callable[[GuestOs, ProfileSettings], tuple[Step, ...]]
+    findings: Callable[[GuestOs, ProfileSettings], tuple[Finding, ...]] = _no_findings

@@ -1,0 +1,30 @@
+"""All profiles: one row for each name that `images.NAME.build.profiles` can have."""
+
+from __future__ import annotations
+
+from wholecard.core import UsageError
+from wholecard.guest.drivers.containers import CONTAINERS_PROFILE
+from wholecard.guest.drivers.driver_profiles import DRIVER_PROFILES
+from wholecard.guest.image.profile import Profile, ProfileSettings
+from wholecard.guest.image.recipe import GuestOs, Step
+
+# The names a site file may have; a name gets its row with the code that makes its steps.
+NAMES = ("nvidia", "amd", "intel", "containers", "agent")
+
+PROFILES: tuple[Profile, ...] = (*DRIVER_PROFILES, CONTAINERS_PROFILE)
+
+
+def profile_named(name: str, profiles: tuple[Profile, ...] = PROFILES) -> Profile:
+    """The profile of that name. Raises UsageError where there is none."""
+    for profile in profiles:
+        if profile.name == name:
+            return profile
+    known = ", ".join(profile.name for profile in profiles) or "none"
+    raise UsageError(
+        f"there is no profile {name[:80]!r}", resolution=f"Profiles of this version: {known}."
+    )
+
+
+def steps_of(name: str, os: GuestOs, settings: ProfileSettings) -> tuple[Step, ...]:
+    """The steps of the profile for this system. Raises UsageError."""
+    return profile_named(name).steps(os, settings)
