@@ -23,7 +23,7 @@ from wholecard.guest.agent.files import (
     user_data,
 )
 from wholecard.guest.image.recipe import RunInGuest, WriteGuestFile
-from wholecard.guest.proof.record import parse
+from wholecard.guest.proof.report import parse
 
 REQUEST = AgentRequest("0a1b2c3d", bench=65536, containers=2, container_image="debian:13")
 
