@@ -9,7 +9,7 @@ from functools import partial
 from wholecard.core import Finding, UsageError
 from wholecard.guest.drivers.driver_plan import DriverPlan, DriverRequest, driver_plan
 from wholecard.guest.drivers.generation import VENDORS, cards_of
-from wholecard.guest.drivers.known_drivers import AMD, INTEL, NVIDIA
+from wholecard.guest.drivers.known_drivers import AMD, INTEL, NVIDIA, REPOSITORIES
 from wholecard.guest.drivers.records import Flavour
 from wholecard.guest.image.profile import Profile, ProfileSettings
 from wholecard.guest.image.recipe import GuestOs, InstallPackages, Step
@@ -18,6 +18,8 @@ from wholecard.pci.ids import PciNames
 # The packages of CUDA by origin; NVIDIA's names have the major version.
 _TOOLKIT = {"ubuntu": "nvidia-cuda-toolkit", "debian": "nvidia-cuda-toolkit",
             "nvidia": "cuda-toolkit-{cuda}"}  # fmt: skip
+# How the names of NVIDIA's repositories of drivers begin in the table.
+_DRIVERS = "cuda-"
 _RUNTIME = {"nvidia": "cuda-libraries-{cuda}-0"}
 
 
@@ -45,7 +47,14 @@ def profile_plan(vendor: str, os: GuestOs, settings: ProfileSettings) -> DriverP
     return driver_plan(DriverRequest(
         cards_of(ids, PciNames("/")), os, date.today(),
         branch=int(driver.branch) if driver.branch else None,
-        flavour=flavours.get(driver.flavour), secure_boot=settings.secure_boot))  # fmt: skip
+        flavour=flavours.get(driver.flavour), secure_boot=settings.secure_boot,
+        keys=_keys(driver.key)))  # fmt: skip
+
+
+def _keys(key: str | None) -> dict[str, str]:
+    """The key for each repository of NVIDIA's drivers; an image has one of them."""
+    rows = (row.name for row in REPOSITORIES if row.name.startswith(_DRIVERS))
+    return {} if key is None else dict.fromkeys(rows, key)
 
 
 def _steps(vendor: str, os: GuestOs, settings: ProfileSettings) -> tuple[Step, ...]:

@@ -14,12 +14,14 @@ class DriverSettings:
     """What a site file says of a card's driver: `images.NAME.build.driver`.
 
     `branch` is a vendor's branch (`580`), None for the profile's own choice. `flavour` is `open`,
-    `proprietary` or `auto`; `cuda` is `none`, `runtime` or `toolkit`.
+    `proprietary` or `auto`; `cuda` is `none`, `runtime` or `toolkit`. `key` is the armored key that
+    signs the vendor's repository, None where the table's fingerprint checks a fetched one.
     """
 
     branch: str | None = None
     flavour: str = "auto"
     cuda: str = "none"
+    key: str | None = None
 
 
 @dataclass(frozen=True)
