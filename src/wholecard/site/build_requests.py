@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from wholecard.core import Finding, UsageError
 from wholecard.core.near_names import did_you_mean
 from wholecard.core.units import GIB
 from wholecard.guest.image.build_request import Base, BuildRequest
+from wholecard.guest.image.image_tree import Look
 from wholecard.guest.image.profile import DriverSettings, Profile, ProfileSettings
 from wholecard.guest.image.profiles import PROFILES, profile_named
 from wholecard.guest.image.recipe import (
@@ -47,11 +49,14 @@ def build_request(
         image.properties.get("os_secure_boot", image.secure_boot) == "required",
     )
     findings: list[Finding] = []
+    looks: list[Look] = []
     steps: list[Step] = [*_files(build, folder), *_repositories(build, folder)]
     for profile_name in dict.fromkeys(build.profiles):
         profile = profile_named(profile_name, profiles)
         steps += profile.steps(os, settings)
         findings += profile.findings(os, settings)
+        if profile.look is not None:
+            looks.append(partial(profile.look, os, settings))
     steps += _packages(build)
     return BuildRequest(
         name=name,
@@ -61,6 +66,7 @@ def build_request(
         room=room_of(steps),
         output=output or (folder / built_name(name, image)).absolute(),
         findings=tuple(findings),
+        looks=tuple(looks),
     )
 
 

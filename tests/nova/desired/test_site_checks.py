@@ -255,7 +255,7 @@ def test_files_of_an_image(folder: Path) -> None:
     assert [line.replace(f"{folder}/", "") for line in lines(file, check_site(file).errors)] == [
         "site.yaml:9:14: cannot read absent: No such file or directory. Correct the path; it is "
         "relative to the site file's folder.",
-        "site.yaml:10:14: cannot read folder: not a plain file. Correct the path; it is relative "
+        "site.yaml:10:14: cannot read folder: Is a directory. Correct the path; it is relative "
         "to the site file's folder.",
         "site.yaml:13:31: site.yaml is not an ASCII-armored OpenPGP key. Convert a binary one: gpg "
         "--enarmor < KEY.gpg > KEY.asc, and write its first line as -----BEGIN PGP PUBLIC KEY "

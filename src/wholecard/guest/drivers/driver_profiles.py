@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 from wholecard.core import Finding, UsageError
 from wholecard.guest.drivers.driver_plan import DriverPlan, DriverRequest, driver_plan
 from wholecard.guest.drivers.generation import VENDORS, cards_of
 from wholecard.guest.drivers.known_drivers import AMD, INTEL, NVIDIA, REPOSITORIES
 from wholecard.guest.drivers.records import Flavour
+from wholecard.guest.drivers.tree_checks import tree_findings
 from wholecard.guest.image.profile import Profile, ProfileSettings
 from wholecard.guest.image.recipe import GuestOs, InstallPackages, Step
 from wholecard.pci.ids import PciNames
@@ -66,6 +68,10 @@ def _findings(vendor: str, os: GuestOs, settings: ProfileSettings) -> tuple[Find
     return profile_plan(vendor, os, settings).findings
 
 
+def _look(vendor: str, os: GuestOs, settings: ProfileSettings, root: Path) -> tuple[Finding, ...]:
+    return tree_findings(root, profile_plan(vendor, os, settings))
+
+
 def _cuda_steps(plan: DriverPlan, cuda: str) -> tuple[Step, ...]:
     choice = next((each for each in plan.choices if each.branch), None)
     if cuda == "none" or choice is None or choice.branch is None:
@@ -85,7 +91,7 @@ def _profile(name: str, vendor: str) -> Profile:
     steps: Callable[[GuestOs, ProfileSettings], tuple[Step, ...]] = partial(_steps, vendor)
     return Profile(
         name, f"the driver for the site's cards of {VENDORS[vendor]}", steps,
-        partial(_findings, vendor),
+        partial(_findings, vendor), partial(_look, vendor),
     )  # fmt: skip
 
 
