@@ -214,10 +214,11 @@ def test_a_card_of_two_drivers(tmp_path: Path) -> None:
     """Both of Intel's drivers have the Flex 170 in their tables, and the first one takes it."""
     pattern = "pci:v00008086d000056C0sv*sd*bc03sc*i*"
     base = f"lib/modules/{K}"
-    root = _tree(tmp_path, **{
+    tree: dict[str, bytes | str] = {
         f"{base}/modules.alias": f"alias {pattern} i915\nalias {pattern} xe\n",
         f"{base}/modules.dep": "kernel/i915.ko:\n", f"{base}/kernel/i915.ko": elf(f"{K} SMP"),
-    })  # fmt: skip
+    }  # fmt: skip
+    root = _tree(tmp_path, **tree)
     assert _findings(root, "8086:56c0") == []
 
 
