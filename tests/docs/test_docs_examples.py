@@ -14,7 +14,7 @@ from wholecard.cli.options import conf_files
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-GROUPS = ("cloud", "explain", "image", "lab", "nova", "rule", "site")
+GROUPS = ("cloud", "explain", "guest", "image", "lab", "nova", "prove", "rule", "site")
 
 
 def _examples() -> Iterator[tuple[str, list[str]]]:

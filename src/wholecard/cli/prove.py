@@ -57,6 +57,7 @@ def command(
         "XML.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the "
         "report as an HTML page.")] = None,
+    format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Boot servers of a flavor, and compare what their guests report with what it asks for.
@@ -87,13 +88,13 @@ def command(
         if clean:
             _clean(conn)
             return
-        report = _proved(conn, request, clouds_file, as_json=as_json)
+        report = _proved(conn, request, clouds_file, "json" if as_json else format_name)
     _write(report, junit, output)
     raise typer.Exit(int(not report.proved))
 
 
 def _proved(
-    conn: Connection, request: ProveRequest, clouds_file: Path | None, *, as_json: bool
+    conn: Connection, request: ProveRequest, clouds_file: Path | None, format_name: str
 ) -> ProveReport:
     from wholecard.cli.prove_progress import progress
     from wholecard.cloud.proving.request import prove
@@ -101,7 +102,7 @@ def _proved(
 
     with progress() as watcher:
         report = prove(conn, request, watcher, _explainer(request.cloud, clouds_file))
-    options.show(report_text(report), report.to_json(), as_json=as_json)
+    options.show(report_text(report), report.to_json(), format_name=format_name)
     return report
 
 

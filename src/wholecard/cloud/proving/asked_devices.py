@@ -8,6 +8,7 @@ name, CUSTOM_PCI_<VENDOR>_<PRODUCT> (nova/compute/pci_placement_translator.py).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -75,19 +76,22 @@ def known_ids(site: SiteFile | None) -> KnownIds:
     if site is None:
         return KnownIds()
     source = f"the site file {site.path}"
+    aliases, classes = dict(_matched_ids(site)), dict[str, tuple[str, ...]]()
     try:
         config = next(iter(pci_configs(site.site, site.facts(), site.release).values()))
+        pairs = [(each.name, each.vendor_id, each.product_id) for each in config.aliases]
+        own = [(each.name, each.resource_class) for each in config.aliases]
     except UnsupportedError:
         # The ids that its matches name are enough here.
-        return KnownIds(_matched_ids(site), source=source)
-    aliases = {name: ids for name, ids in _matched_ids(site).items() if ids}
-    classes: dict[str, tuple[str, ...]] = {}
-    for alias in config.aliases:
-        if alias.vendor_id and alias.product_id:
-            ids = (*aliases.get(alias.name, ()), f"{alias.vendor_id}:{alias.product_id}")
-            aliases[alias.name] = tuple(dict.fromkeys(ids))
-        if alias.resource_class:
-            classes[alias.resource_class] = aliases.get(alias.name, ())
+        pairs, own = [], []
+    for name, vendor, product in pairs:
+        if vendor and product:
+            ids = (*aliases.get(name, ()), f"{vendor}:{product}")
+            aliases[name] = tuple(dict.fromkeys(ids))
+    own += [(name, kind.resource_class) for name, kind in site.site.cards.items()]
+    for name, resource_class in own:
+        if resource_class:
+            classes[resource_class] = aliases.get(name, ())
     return KnownIds(aliases, classes, source)
 
 
@@ -154,26 +158,20 @@ def with_allocations(
     alias asks for.
     """
     asked = tuple(asked)
-    left: dict[str, int] = {}
+    explained = {ids for devices in asked for ids in devices.ids}
+    left: Counter[str] = Counter()
     for allocation in allocations:
         for ids in ids_of_class(allocation.resource_class):
-            left[ids] = left.get(ids, 0) + allocation.amount
-    for devices in asked:
-        for ids in devices.ids:
-            left.pop(ids, None)
-    unknown = [devices for devices in asked if not devices.ids]
-    found: dict[str, str] = {}
-    for devices in unknown:
+            left[ids] += 0 if ids in explained else allocation.amount
+    unknown = Counter(devices.count for devices in asked if not devices.ids)
+
+    def filled(devices: AskedDevices) -> AskedDevices:
         fitting = [ids for ids, amount in left.items() if amount == devices.count]
-        same = [other for other in unknown if other.count == devices.count]
-        if len(fitting) == 1 and len(same) == 1:
-            found[devices.name] = fitting[0]
-    return tuple(
-        replace(devices, ids=(found[devices.name],), source="Placement's allocation")
-        if not devices.ids and devices.name in found
-        else devices
-        for devices in asked
-    )
+        if devices.ids or len(fitting) != 1 or unknown[devices.count] != 1:
+            return devices
+        return replace(devices, ids=(fitting[0],), source="Placement's allocation")
+
+    return tuple(map(filled, asked))
 
 
 def assigned(

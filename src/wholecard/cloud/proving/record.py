@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wholecard.cloud.proving.asked_devices import AskedDevice, AskedDevices
@@ -90,8 +90,16 @@ class ProveReport:
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:
-        """Those of the run, then each server's."""
-        return (*self.findings, *(each for server in self.servers for each in server.findings))
+        """Those of the run, then each server's, whose name is in the subject if it is not alone."""
+        several = len(self.servers) > 1
+        named = (
+            replace(finding, subject=f"{server.name} {finding.subject}")
+            if several and finding.subject != server.name
+            else finding
+            for server in self.servers
+            for finding in server.findings
+        )
+        return (*self.findings, *named)
 
     @property
     def proved(self) -> bool:

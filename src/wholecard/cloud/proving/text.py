@@ -42,7 +42,7 @@ def asked_text(report: ProveReport) -> str:
 
 def server_text(server: ServerProof) -> str:
     """A server's line, its guest's line and its devices."""
-    lines = [" ".join(_server_words(server))]
+    lines = [f"{server.name}: {', '.join(_server_words(server))}"]
     if server.proof and server.proof.machine:
         machine = server.proof.machine
         lines.append(
@@ -61,12 +61,12 @@ def server_text(server: ServerProof) -> str:
 
 
 def _server_words(server: ServerProof) -> Iterator[str]:
-    yield f"{server.name}: {'proved' if server.proved else 'NOT PROVED'},"
-    yield server.status + (f" on {server.host}" if server.host else "")
-    if server.seconds_to_active is not None:
-        yield f"after {server.seconds_to_active:.1f} s,"
+    yield "proved" if server.proved else "NOT PROVED"
+    host = f" on {server.host}" if server.host else ""
+    active = server.seconds_to_active
+    yield f"{server.status}{host}" + ("" if active is None else f" after {active:.1f} s")
     if server.seconds_to_report is not None:
-        yield f"report after {server.seconds_to_report:.1f} s,"
+        yield f"report after {server.seconds_to_report:.1f} s"
     yield {True: "card free again", False: "card NOT free", None: "card's release not checked"}[
         server.freed
     ]

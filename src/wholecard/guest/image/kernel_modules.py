@@ -13,11 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from wholecard.core import WholecardError
 
-# Drivers for a card's functions in the proof guest: graphics (bochs as an example of a DRM driver),
-# sound, NVMe, igb's VFs. Codec drivers come before the sound controller that looks for them: the
-# guest has no modprobe that the kernel could call (Documentation/admin-guide/sysctl/kernel.rst).
-GUEST_MODULES = ("bochs", "snd-hda-codec-generic", "snd-hda-codec-hdmi", "snd-hda-intel", "nvme",
-                 "igbvf")  # fmt: skip
+# For the config drive, which nova attaches as a CD-ROM (SATA on q35; nova, virt/libvirt/blockinfo.py)
+# and formats as ISO 9660; first, because the drive is found asynchronously. Then drivers for a
+# card's functions in the proof guest: graphics (bochs as an example of a DRM driver), sound, NVMe,
+# igb's VFs. Codec drivers come before the sound controller that looks for them: the guest has no
+# modprobe that the kernel could call (Documentation/admin-guide/sysctl/kernel.rst).
+GUEST_MODULES = ("ahci", "sr_mod", "isofs", "bochs", "snd-hda-codec-generic", "snd-hda-codec-hdmi",
+                 "snd-hda-intel", "nvme", "igbvf")  # fmt: skip
 
 
 class ModuleError(WholecardError):

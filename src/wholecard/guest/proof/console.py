@@ -22,7 +22,8 @@ class ConsoleReader:
     def read(self, text: str) -> Proof:
         """The report as far as it has come, with this reading. Raises ProofError."""
         lines = undamaged(text[-MAX_CONSOLE:])
-        earlier = [line for line in self._kept if line not in set(lines)]
+        new = set(lines)
+        earlier = [line for line in self._kept if line not in new]
         for line in lines[-_MOST_LINES:]:
             self._kept[line] = None
         while len(self._kept) > _MOST_LINES:
