@@ -20,10 +20,11 @@ from pathlib import Path
 from openstack.connection import Connection
 
 from wholecard.cloud.client.connection import connect
+from wholecard.guest.image.sandbox import Mount
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.folder import LabFolder, default_folder
 from wholecard.lab.base.ports import LOOPBACK, PREFERRED
-from wholecard.lab.base.sandbox import Mount, require_tools
+from wholecard.lab.base.required_tools import require_tools
 from wholecard.lab.control import database_seed, service_settings
 from wholecard.lab.control.database_seed import seed_entry
 from wholecard.lab.control.identity_catalog import register
