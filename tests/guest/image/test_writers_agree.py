@@ -134,7 +134,7 @@ def written(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
     mirror = top / "mirror"
     key = deb_mirror(mirror, base)
     before = files_of(base)
-    changed = {}
+    changed: dict[str, dict[str, object]] = {}
     for name, write in WRITERS.items():
         root, scratch = top / name, top / f"{name}.scratch"
         scratch.mkdir()
