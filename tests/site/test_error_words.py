@@ -111,7 +111,9 @@ KINDS = [
      "2:51: matches functions that cards.a matches too (line 2); a function belongs to one kind"),
     ("{a: {match: [{vendor: 10de, product: 2330}]}, b: {match: [{product: 2330}]}}",
      "2:66: matches functions that cards.a matches too (line 2); a function belongs to one kind"),
-    ("{a: {match: [{vendor: 10de}], companion: true}, b: {match: [{vendor: 10de}]}}", ""),
+    ("{a: {match: [{vendor: 10de}], companion: true}}", "2:38: cards.a has no key 'companion'; "
+     "write extra_function: a companion is an endpoint outside the card's slot"),
+    ("{a: {match: [{vendor: 10de}], extra_function: true}, b: {match: [{vendor: 10de}]}}", ""),
     ("{a: {match: [{vendor: 10de}], device_type: type-VF}, b: {match: [{vendor: 10de}]}}", ""),
     ("{a: {match: [{vendor: 10de}, {vendor: 10de, product: 2330}]}}", ""),
 ]  # fmt: skip

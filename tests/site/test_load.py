@@ -142,14 +142,14 @@ SECOND = "cards: {{h100: {{match: [{{vendor: 10de, product: 2330}}]}}, second: {
             "2:66: 0000:41:00.0 on gpu-01 is matched by cards.h100 too; a function belongs to "
             "one kind",
         ),
-        # The audio function is a companion's, and the GPU is none.
-        ("{match: [{address: '0000:41:00.1'}], companion: true}", "", ""),
+        # The audio function is an extra function, and the GPU is none.
+        ("{match: [{address: '0000:41:00.1'}], extra_function: true}", "", ""),
         ("{match: [{address: '0000:41:00.1'}]}", "",
          "2:66: cards.second matches nothing on gpu-01: 0000:41:00.1 (10de:22ba) is Audio device; "
-         "to match a function that a guest gets in addition to a GPU, write companion: true"),
-        ("{match: [{vendor: 10de, product: 2330}], companion: true}", "",
+         "to match a function that guests get in addition to a GPU: extra_function: true"),
+        ("{match: [{vendor: 10de, product: 2330}], extra_function: true}", "",
          "2:66: cards.second matches nothing on gpu-01: 0000:41:00.0 (10de:2330) is 3D controller; "
-         "a GPU or accelerator is not a companion: remove companion"),
+         "a GPU or accelerator is no extra function: remove extra_function"),
         ("{match: [{product: 101e}]}", "",
          "2:66: cards.second matches nothing on gpu-01: 0000:61:00.2 (15b3:101e) is of class "
          "020000; "

@@ -34,7 +34,7 @@ cards:
     traits: [CUSTOM_NVLINK]
     resource_class: CUSTOM_H100
   l40s: {match: [{product: 26b9}], give: {policy: whole}}
-  audio: {match: [{address: 0000:41:00.1}], companion: yes, device_type: type-PCI}
+  audio: {match: [{address: 0000:41:00.1}], extra_function: yes, device_type: type-PCI}
 hosts: {gpu-01: {cards: {h100: 8}}, gpu-02: }
 nova: {report_in_placement: true, pci_in_placement: auto, enabled_filters: [ComputeFilter]}
 flavors:

@@ -23,17 +23,20 @@ Answer = tuple[int, Any]
 class Api:
     """`answers` maps `METHOD /path` to (status, JSON body) or to a function that returns one.
 
-    `modified` maps a path to its Last-Modified. `asked`, `sent` and `versions` are each request's
-    key, body and `OpenStack-API-Version`.
+    `modified` maps a path to its Last-Modified, `moved` one to its Location. `asked`, `sent`,
+    `versions` and `tokens` are each request's key, body, `OpenStack-API-Version` and
+    `X-Auth-Token`.
     """
 
     url: str
     clouds: Path
     answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
     modified: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
     def hang(self) -> Answer:
@@ -97,6 +100,7 @@ def serving(folder: Path) -> Iterator[Api]:
             key = f"{self.command} {self.path.partition('?')[0].rstrip('/')}"
             found.asked.append(key)
             found.versions.append(self.headers.get("OpenStack-API-Version") or "")
+            found.tokens.append(self.headers.get("X-Auth-Token") or "")
             answer = found.answers.get(key, (404, {"itemNotFound": {"message": key, "code": 404}}))
             status, body = answer() if callable(answer) else answer
             payload = json.dumps(body).encode()
@@ -106,6 +110,8 @@ def serving(folder: Path) -> Iterator[Api]:
                 self.send_header("X-Subject-Token", "token")
                 if since := found.modified.get(key.partition(" ")[2]):
                     self.send_header("Last-Modified", since)
+                if place := found.moved.get(key.partition(" ")[2]):
+                    self.send_header("Location", place)
                 self.send_header("Content-Length", str(len(payload)))
                 self.end_headers()
                 self.wfile.write(payload)

@@ -83,7 +83,10 @@ def write_wider_site(lab: Lab) -> SiteFile:
     """The lab's site with the SR-IOV function as a third kind, and flavors that ask for it."""
     data = yaml.safe_load(site_path(lab).read_text())
     vendor, product = PF
-    data["cards"]["pf"] = {"companion": True, "match": [{"vendor": vendor, "product": product}]}
+    data["cards"]["pf"] = {
+        "extra_function": True,
+        "match": [{"vendor": vendor, "product": product}],
+    }
     data["flavors"] |= {
         "g1.pf1": {"ram": 256, "vcpus": 1, "cards": {"pf": 1}},
         "g1.near1": {"ram": 256, "vcpus": 1, "cards": {"gpu": 1}, "numa_nodes": 1},

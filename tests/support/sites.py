@@ -1,4 +1,4 @@
-"""Sites for nova: hosts with eight H100, one of them with audio companions, as facts."""
+"""Sites for nova: hosts with eight H100, one of them with audio functions, as facts."""
 
 from __future__ import annotations
 

@@ -157,9 +157,10 @@ def _plan(conn: Connection, file: SiteFile, release_name: str | None) -> CloudPl
 
 
 def _journal(cloud: str, state: Path | None) -> CloudJournal:
-    from wholecard.cloud.changing.journal import CloudJournal, default_folder
+    from wholecard.cloud.changing.journal import CloudJournal, default_folder, shared_folder
 
-    return CloudJournal(default_folder(cloud) if state is None else state.absolute())
+    folder = default_folder(cloud) if state is None else state.absolute()
+    return CloudJournal(folder, shared=shared_folder())
 
 
 def _plan_text(plan: CloudPlan) -> str:

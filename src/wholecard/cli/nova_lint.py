@@ -103,7 +103,6 @@ def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
     from wholecard.cli.terminal import PlainConsole
     from wholecard.host.changing.apply import apply_files
     from wholecard.nova.lint.fixes import fixed, plan_of, shown_difference
-    from wholecard.nova.lint.output.github import printable
 
     console = PlainConsole(stderr=quiet, highlight=False)
     if not dry_run:
@@ -112,11 +111,11 @@ def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
     plan = plan_of(result, linted.services, root)
     if dry_run:
         text = shown_difference(result, linted.services) or "No finding has exactly one safe fix."
-        console.print(printable(text), markup=False, soft_wrap=True)
+        console.print(text, markup=False, soft_wrap=True)
         return linted
     outcome = apply_files(root, plan)
     if outcome.journal:
-        files = ", ".join(printable(action.subject) for action in plan.actions)
+        files = ", ".join(action.subject for action in plan.actions)
         text = f"Fixed {files}. To undo it: wholecard host rollback --root {root}"
         console.print(text, markup=False, soft_wrap=True)
     return linted.with_services(result.services)

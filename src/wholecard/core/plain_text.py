@@ -7,15 +7,22 @@ would set the title, clear the screen or fill the clipboard (OSC 52) of whoever 
 from __future__ import annotations
 
 # Spaces that `str.isprintable` does not count, and that command nothing.
-_HARMLESS = "\n\t\xa0\u2007\u2009\u202f\u3000"
+_SPACES = "\xa0\u2007\u2009\u202f\u3000"
 _INSTEAD = "\ufffd"
 
 
-def plain(text: str) -> str:
-    """The text with a replacement for control characters, and for those that turn its direction.
+def plain(text: str, keep: str = "\n\t") -> str:
+    """The text with a replacement for each character that could command a terminal.
 
-    Newlines and tabs stay; a carriage return does not, because it would hide the text before it.
+    These are control characters, those that turn the direction of text, and bytes that were no
+    UTF-8 (surrogates). One sign becomes one sign, so positions stay. Of the control characters
+    those in `keep` stay: by default newline and tab, and no carriage return, because it would hide
+    the text before it.
     """
-    if text.replace("\n", "").isprintable():
+    rest = text
+    for sign in keep:
+        rest = rest.replace(sign, "")
+    if rest.isprintable():
         return text
-    return "".join([sign if sign.isprintable() or sign in _HARMLESS else _INSTEAD for sign in text])
+    stays = _SPACES + keep
+    return "".join([sign if sign.isprintable() or sign in stays else _INSTEAD for sign in text])

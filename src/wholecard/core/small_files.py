@@ -45,6 +45,10 @@ def inside(root: Root, path: str, follow: bool = False) -> str:
     what is returned has no link before its last part and never leads out of `root`. The last part
     is followed with `follow` alone. What is missing is taken as it is written, but a link that
     leads to nothing inside raises FileNotFoundError, and a loop OSError.
+
+    openat2(2) itself needs Linux 5.6, and the standard library of Python 3.9 has no call for it. So
+    the place is found here and opened later: whoever can rename folders below `root` in between
+    can lead elsewhere (docs/explanation/transaction.md).
     """
     top = os.fspath(root).rstrip("/")
     steps: list[str] = []

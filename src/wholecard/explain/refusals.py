@@ -2,6 +2,9 @@
 
 A server's fault has 255 characters of the sentence; nova-compute's log has all of it. One table:
 `kind_of` names the first row that matches, `HYPERVISOR` says what the host's kinds mean.
+
+Each sentence was read where its row says, in nova of August 2026 and Yoga, libvirt 7.0, 9.0 and
+11.3, QEMU 5.2, 7.2 and 10.0, Linux 6.1 and 6.12. One that only some of them have says which.
 """
 
 from __future__ import annotations
@@ -12,10 +15,11 @@ from typing import Literal
 
 Kind = Literal[
     "alias-not-defined", "alias-refused", "quota", "scheduler-found-no-card", "no-candidate",
-    "filtered", "hosts-refused", "no-host", "claim-cards", "claim-numa", "nova-record", "iommu-off",
-    "interrupts", "reserved-region", "not-viable", "group-busy", "in-use", "unbind", "unmanaged",
-    "reset", "no-answer", "memlock", "dma-map", "address-width", "no-vfio", "group-access", "gone",
-    "no-acs", "bar-taken", "attach",
+    "filtered", "hosts-refused", "no-host", "claim-cards", "claim-numa", "nova-record", "detach",
+    "iommu-off", "interrupts", "reserved-region", "denied-model", "not-endpoint", "container",
+    "shared-group", "not-viable", "group-busy", "in-use", "unbind", "unmanaged", "reset",
+    "no-answer", "memlock", "dma-map", "address-width", "no-vfio", "group-access", "gone", "no-acs",
+    "bar-taken", "guest-memory", "no-slots", "attach",
 ]  # fmt: skip
 
 
@@ -31,62 +35,108 @@ class Cause:
 # Kind, what the sentence contains, and who says it where.
 _MESSAGES: tuple[tuple[Kind, str, str], ...] = (
     ("alias-not-defined", r"PCI alias .* is not defined", "nova/exception.py"),
-    ("alias-refused", r"Invalid PCI alias definition|PCI alias\(es\)", "nova/exception.py"),
-    ("quota", r"[Qq]uota exceeded|over limit|exceeds? .*quota", "nova/exception.py, nova/limit"),
+    ("alias-refused", r"Invalid PCI alias definition|PCI alias\(es\)",
+     "nova/exception.py, nova/pci/request.py"),
+    # The last two are oslo.limit's, which nova passes on, and Cinder's for a server's volume.
+    ("quota", r"[Qq]uota exceeded|is over a limit for|exceeds allowed \S+ quota",
+     "nova/exception.py; oslo_limit/exception.py; cinder/exception.py"),
     # nova-scheduler logs it and goes on; a claim on a compute may end in it as well.
-    ("scheduler-found-no-card", r"PCI device request|PciDeviceRequestFailed", "nova/pci/stats.py"),
+    ("scheduler-found-no-card", r"PCI device request|PciDeviceRequestFailed",
+     "nova/exception.py, raised by nova/pci/stats.py"),
     ("claim-numa", r"Requested instance NUMA topology", "nova/compute/claims.py"),
     ("claim-cards", r"Claim pci failed", "nova/compute/claims.py"),
     ("nova-record",
      r"PCI device \S+ is \w+ instead of|PCI device \S+ is owned by|PCI Device \S+ not found\."
-     r"|Attempt to consume PCI device|Not all Virtual Functions of PF|Physical Function \S+, "
-     r"related to VF", "nova/exception.py, raised by nova/objects/pci_device.py"),
+     r"|PCI device \d+ not found|Attempt to consume PCI device|Not all Virtual Functions of PF"
+     r"|Physical Function \S+, related to VF",
+     "nova/exception.py, raised by nova/objects/pci_device.py, nova/db/main/api.py"),
+    ("detach", r"Failed to detach PCI device",
+     "nova/exception.py, raised by nova/virt/libvirt/driver.py when a server is suspended"),
     ("iommu-off",
-     r"host doesn't support (?:passthrough of host PCI devices|VFIO PCI)|no iommu_group found"
-     r"|not in an IOMMU group|[Nn]o IOMMU|IOMMU not present",
-     "libvirt src/hypervisor/domain_driver.c and virpci.c; QEMU hw/vfio"),
-    ("interrupts", r"[Nn]o interrupt remapping|allow_unsafe_interrupts",
-     "linux drivers/vfio/vfio_iommu_type1.c"),
+     r"host doesn't support (?:passthrough of host PCI devices|VFIO PCI)|no iommu_group found",
+     "libvirt src/qemu/qemu_hostdev.c (11.3: qemu_domain.c); QEMU hw/vfio/pci.c (10.0: "
+     "container.c)"),
+    # The second is iommufd's, in 6.12 and not in 6.1.
+    ("interrupts", r"[Nn]o interrupt remapping|MSI interrupts are not secure"
+     r"|allow_unsafe_interrupts",
+     "linux drivers/vfio/vfio_iommu_type1.c, drivers/iommu/iommufd/device.c"),
+    # The first is in 6.1 and not in 6.12, the second the other way round.
     ("reserved-region",
-     r"ineligible for IOMMU domain attach|RMRR requirement|requested this device have a 1:1",
+     r"ineligible for IOMMU domain attach|requested this device have a 1:1",
      "linux drivers/iommu/intel/iommu.c, drivers/iommu/iommu.c"),
-    ("not-viable", r"not viable|Verify all devices in group|bound to their vfio bus driver",
-     "QEMU hw/vfio/container.c and pci.c"),
-    ("group-busy",
-     r"/dev/vfio/\S+: Device or resource busy|group \S+ (?:is )?(?:already )?in use",
-     "QEMU hw/vfio/container.c"),
+    ("denied-model", r"exists in vfio-pci device \w+list", "linux drivers/vfio/pci/vfio_pci.c"),
+    ("not-endpoint",
+     r"Non-endpoint PCI devices cannot be assigned|Only PCI endpoint devices can be reset"
+     r"|assignment of PCIe type 0x\w+ devices is not",
+     "libvirt src/hypervisor/virhostdev.c, src/util/virpci.c; QEMU hw/vfio/pci.c"),
+    # Before the rows of what its hint says ("Verify all devices in group ..."). ENODEV: no function
+    # of that name in the group has a VFIO driver (linux drivers/vfio/group.c).
+    ("in-use", r"error getting device from group \d+: Device or resource busy",
+     "QEMU hw/vfio/common.c (10.0: container.c)"),
+    ("unbind", r"error getting device from group \d+: No such device", "the same"),
+    ("no-answer", r"error getting device from group \d+", "the same; any other reason"),
+    ("shared-group", r"group \d+ used in multiple address spaces", "the same"),
+    ("not-viable", r"group \d+ is not viable|bound to their vfio bus driver"
+     r"|Verify all devices in group", "the same"),
+    # 5.2 and 7.2: failed to open /dev/vfio/12; 10.0: Could not open '/dev/vfio/12'.
+    ("group-busy", r"/dev/vfio/\S+: Device or resource busy",
+     "QEMU hw/vfio/common.c (10.0: util/osdep.c)"),
     ("group-access",
      r"/dev/vfio/\S+?'?: (?:Permission denied|Operation not permitted|No such file)",
-     "QEMU hw/vfio/container.c; libvirt src/util/virpci.c"),
-    ("in-use", r"PCI device \S+ is in use|is already in use by|is in use by driver",
-     "libvirt src/hypervisor/virhostdev.c"),
+     "the same; libvirt src/security/security_dac.c"),
+    ("in-use",
+     r"PCI device \S+ is in use|Device \S+ is already in use"
+     r"|Not (?:detaching|resetting|reattaching) active device",
+     "libvirt src/hypervisor/virhostdev.c, src/util/virpci.c"),
     ("unmanaged", r"Unmanaged PCI device \S+ must be manually detached",
      "libvirt src/hypervisor/virhostdev.c"),
-    ("no-acs", r"behind a switch lacking ACS|is not assignable", "libvirt src/util/virpci.c"),
-    ("no-vfio", r"[Ff]ailed to load PCI (?:stub|driver) module|vfio-pci\S* not found"
-     r"|Module vfio[-_]pci not found", "libvirt src/util/virpci.c"),
+    ("no-acs", r"behind a switch lacking ACS|PCI device \S+ is not assignable",
+     "libvirt src/util/virpci.c, src/hypervisor/virhostdev.c"),
+    # 11.3 says "driver module" and looks for a variant of vfio-pci, the older ones "stub module".
+    ("no-vfio",
+     r"Failed to load PCI (?:stub|driver) module|Module vfio[-_]pci not found"
+     r"|reported success loading module|supposedly loaded by module"
+     r"|does not implement any pci driver|No available IOMMU models",
+     "libvirt src/util/virpci.c; modprobe's words in it; QEMU hw/vfio/common.c (10.0: "
+     "container.c)"),
+    # "bind" and "add PCI device ID" are libvirt's before 7.0, "prepare" is nova's before Yoga.
     ("unbind",
-     r"[Ff]ailed to (?:un)?bind|[Uu]nable to (?:un)?bind|[Ff]ailed to add PCI device ID"
-     r"|Failed to (?:prepare|detach) PCI device|driver_override", "libvirt src/util/virpci.c"),
-    ("no-answer", r"Unknown PCI header type|not ready \d+ms after|device inaccessible"
-     r"|Unable to change power state|failed to read .* config", "libvirt src/util/virpci.c; linux "
-     "drivers/pci/pci.c"),
-    ("reset", r"[Uu]nable to reset PCI device|not doing bus reset|no FLR, PM reset or bus reset"
-     r"|[Cc]annot reset device", "libvirt src/util/virpci.c; QEMU hw/vfio/pci.c"),
-    ("gone", r"[Dd]evice \S+ not found|could not access \S*/sys/bus/pci|error getting device \S+ "
-     r"from group", "libvirt src/util/virpci.c; QEMU hw/vfio/container.c"),
-    ("memlock", r"cannot limit locked memory|RLIMIT_MEMLOCK"
-     r"|(?:VFIO_MAP_DMA|vfio\S*dma_map|vfio_pin_pages).*(?:-12\b|Cannot allocate memory)",
-     "libvirt src/util/virprocess.c; QEMU hw/vfio; linux drivers/vfio/vfio_iommu_type1.c"),
+     r"Failed to (?:un)?bind PCI device|Failed to add PCI device ID"
+     r"|Failed to add driver \S+ to driver_override|Failed to trigger a probe for PCI device"
+     r"|Failed to prepare PCI device", "libvirt src/util/virpci.c; nova/exception.py"),
+    ("no-answer",
+     r"Unknown PCI header type|not ready \d+ms after|device inaccessible|stuck in D\d"
+     r"|Failed to read PCI config space|failed to read device config space",
+     "libvirt src/util/virpci.c; linux drivers/pci/pci.c; QEMU hw/vfio/pci.c"),
+    ("reset", r"Unable to reset PCI device|not doing bus reset|no FLR, PM reset or bus reset"
+     r"|Cannot reset device", "libvirt src/util/virpci.c; QEMU hw/vfio/pci.c"),
+    ("gone", r"Device \S+ not found: could not access|PCI device [0-9a-f]{4}:\S+ not found"
+     r"|no such host device",
+     "libvirt src/util/virpci.c; nova/pci/utils.py; QEMU hw/vfio/pci.c (10.0: helpers.c)"),
+    # VFIO_MAP_DMA is in 5.2 and 7.2; 10.0 says vfio_container_dma_map, the others vfio_dma_map.
+    ("memlock", r"cannot limit locked memory|RLIMIT_MEMLOCK \("
+     r"|(?:VFIO_MAP_DMA|vfio\w*_dma_map).*(?:-12\b|Cannot allocate memory)",
+     "libvirt src/util/virprocess.c; linux drivers/vfio/vfio_iommu_type1.c; QEMU hw/vfio"),
+    # In 7.2 and 10.0; 5.2 starts the guest.
     ("address-width", r"phys-bits too low|Address space limit 0x", "QEMU hw/i386/pc.c"),
-    ("bar-taken", r"can't reserve \[mem|Failed to mmap \S+ BAR|BAR \d+: can't",
-     "linux drivers/vfio/pci/vfio_pci_core.c; QEMU hw/vfio/pci.c"),
-    ("dma-map", r"VFIO_MAP_DMA|vfio\S*dma_map|memory listener initialization failed",
-     "QEMU hw/vfio"),
+    # QEMU starts the guest all the same; its words are there because of the kernel's.
+    ("bar-taken", r"can't reserve \[mem|Failed to mmap \S+ BAR",
+     "linux drivers/pci/pci.c; QEMU hw/vfio/pci.c"),
+    ("dma-map", r"VFIO_MAP_DMA|vfio\w*_dma_map|memory listener initialization failed"
+     r"|can't map guest IOVA region|DMA mapping failed, unable to continue",
+     "QEMU hw/vfio/common.c (10.0: also container.c, spapr.c)"),
+    # 5.2 says os_mem_prealloc, the others qemu_prealloc_mem.
+    ("guest-memory",
+     r"cannot set up guest memory|for guest RAM"
+     r"|mem_prealloc: Insufficient free host memory|prealloc_mem: preallocating memory failed",
+     "QEMU softmmu/physmem.c (10.0: system/physmem.c), util/oslib-posix.c"),
+    ("no-slots", r"No more available PCI slots", "libvirt src/conf/domain_addr.c"),
+    ("container", r"[Ff]ailed to set (?:iommu for|group) container",
+     "QEMU hw/vfio/common.c (10.0: container.c)"),
     ("attach", r"vfio|VFIO_|hostdev|host device|host PCI device|iommu|PCI device",
      "libvirt, QEMU"),
     ("hosts-refused", r"Exhausted all hosts available|Exceeded maximum number of retries",
-     "nova/conductor/manager.py"),
+     "nova/conductor/manager.py, nova/exception.py"),
     # The filters or the claim left none.
     ("filtered", r"There are not enough hosts available", "nova/scheduler/manager.py"),
     # The same file, since Pike: Placement had no candidate, and the reason is empty.
@@ -121,6 +171,9 @@ HYPERVISOR: dict[Kind, Cause] = {
         "Compare nova's record with the servers there:\n"
         "    openstack server list --all-projects --host {host}\nand restart nova-compute, which "
         "reads the cards anew.", ("WC318",)),
+    "detach": Cause(
+        "the card could not be taken out of the running guest, as suspending a server needs it",
+        "Stop the server instead, or unload the card's driver in the guest before.", ()),
     "iommu-off": Cause(
         "the host's IOMMU is off, or vfio-pci is not loaded", _CHECK, ("WC101", "WC116")),
     "interrupts": Cause("the host has no interrupt remapping", _CHECK, ("WC102",)),
@@ -128,7 +181,21 @@ HYPERVISOR: dict[Kind, Cause] = {
         "the firmware reserves memory for the card (RMRR, or a 1:1 mapping), and the kernel keeps "
         "such a device from guests",
         "Turn the function off in the firmware setup that uses the region (often remote "
-        "management or shared memory), or use another slot.", ()),
+        "management or shared memory), or use another slot.", ("WC160",)),
+    "denied-model": Cause(
+        "vfio-pci itself refuses this model", "Do not give this device to guests.", ("WC167",)),
+    "not-endpoint": Cause(
+        "the device is a bridge or a port of a switch, which cannot be given to a guest",
+        "Let device_spec match the functions of the cards only:\n"
+        "    wholecard --on {host} inspect", ()),
+    "container": Cause(
+        "the kernel does not let VFIO use the IOMMU group of the card",
+        "Read why in the kernel's log of that time (often no interrupt remapping, or memory that "
+        "the firmware reserves):\n    wholecard --on {host} check", ("WC102", "WC160")),
+    "shared-group": Cause(
+        "the guest has an IOMMU of its own, and two of its functions are in one IOMMU group",
+        "Remove hw:viommu_model from the flavor (hw_viommu_model from the image), or use a slot "
+        "whose functions have groups of their own.", ("WC107",)),
     "not-viable": Cause(
         "an endpoint of the card's IOMMU group has a driver of the host", _BIND,
         ("WC105", "WC104")),
@@ -169,6 +236,14 @@ HYPERVISOR: dict[Kind, Cause] = {
     "bar-taken": Cause(
         "something of the host uses the card's memory, often a console framebuffer", _CHECK,
         ("WC112",)),
+    "guest-memory": Cause(
+        "the host has too little free memory for the guest, or too few free huge pages",
+        "Compare the flavor's RAM and hw:mem_page_size with what is free on {host}:\n"
+        "    grep -E 'MemAvailable|HugePages_Free|Hugepagesize' /proc/meminfo", ("WC126", "WC317")),
+    "no-slots": Cause(
+        "the guest has no free PCI slot for the device",
+        "Use the machine type q35 (hw_machine_type of the image), and set [libvirt] num_pcie_ports "
+        "of nova-compute (28 at most).", ()),
     "attach": Cause("libvirt or QEMU could not give the card to the guest", _CHECK, ()),
 }  # fmt: skip
 

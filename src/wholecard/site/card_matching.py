@@ -1,7 +1,7 @@
 """Which functions of a host a kind of card matches. Pure.
 
 nova gives a card by its display or accelerator function, so a kind matches those alone. A kind
-with `companion: true` matches the other endpoints instead, and one with `device_type: type-VF`
+with `extra_function: true` matches the other endpoints instead, and one with `device_type: type-VF`
 matches VFs, which no other kind does.
 """
 
@@ -49,13 +49,13 @@ def can_match(kind: CardKind, function: Function) -> bool:
     """Whether a function is of the type that the kind matches: see the head of this file."""
     if function.is_bridge or (function.physfn is not None) != (kind.device_type == "type-VF"):
         return False
-    return function.is_display != kind.companion
+    return function.is_display != kind.extra_function
 
 
 def count_of(kind: CardKind, host_name: str, host: Host) -> int:
-    """How many of the kind the host has: cards by slot, companions and VFs by function."""
+    """How many of the kind the host has: cards by slot, extra functions and VFs by function."""
     functions = functions_of(kind, host_name, host)
-    if kind.companion or kind.device_type == "type-VF":
+    if kind.extra_function or kind.device_type == "type-VF":
         return len(functions)
     # A card with two GPUs in one slot is one card.
     return len({function.address.slot_key for function in functions})

@@ -21,6 +21,8 @@ from wholecard.site.yaml_positions import SiteIssue, YamlNode
 # Looking for a near name takes a while, and nobody reads more issues than these.
 _MOST_HINTS = 50
 _LONGEST_NAME = 80
+# Keys that had another name.
+_RENAMED = {"companion": "write extra_function: a companion is an endpoint outside the card's slot"}
 _LIST = re.compile(r"'([^']*)'")
 _ADDRESS = re.compile(r"(?:0*([0-9a-f]{0,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])")
 
@@ -89,7 +91,8 @@ def _issues_of(value: _Refused, nearest: Nearest) -> list[SiteIssue]:
     for error, rest in value.errors:
         kind = error["type"]
         if kind == "extra_forbidden":
-            hint = nearest(str(keys[-1]), lambda: keys_of(keys[:-1]))
+            renamed = _RENAMED.get(str(keys[-1]), "")
+            hint = renamed or nearest(str(keys[-1]), lambda: keys_of(keys[:-1]))
             what = f"{path_text(keys[:-1])} has no key {shown(str(keys[-1]))}"
             issues.append(SiteIssue(value.key_position, what, hint))
         elif kind == "missing":

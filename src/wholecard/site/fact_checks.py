@@ -59,9 +59,9 @@ def _matches_nothing(
     if first.physfn is not None:
         hint = "to match VFs, write device_type: type-VF"
     elif first.is_display:
-        hint = "a GPU or accelerator is not a companion: remove companion"
+        hint = "a GPU or accelerator is no extra function: remove extra_function"
     else:
-        hint = "to match a function that a guest gets in addition to a GPU, write companion: true"
+        hint = "to match a function that guests get in addition to a GPU: extra_function: true"
     yield SiteIssue(
         file.position("cards", kind_name, "match"),
         f"cards.{kind_name} matches nothing on {name}: {first.address} ({first.ids}) is {device}",

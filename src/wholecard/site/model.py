@@ -60,8 +60,8 @@ Give = Annotated[Whole, BeforeValidator(
 class CardKind(Model):
     """A kind of card, known to nova by an alias of this name.
 
-    The other functions of a card, and its companions, are bound to vfio-pci and nova does not know
-    them.
+    The other functions of a card, and its companions, are bound to vfio-pci, and nova does not know
+    them; a kind with `extra_function` is the exception.
     """
 
     match: Annotated[tuple[Match, ...], Field(min_length=1)]
@@ -69,7 +69,7 @@ class CardKind(Model):
     give: Give = Whole(policy="whole")
     """How servers get the card: a policy's name, or a mapping with the policy and its settings. The
     only policy today, and the default, is `whole`."""
-    companion: bool = False
+    extra_function: bool = False
     """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
     flavor can request it. A host with more than one such card is refused: nova would mix their
     functions."""

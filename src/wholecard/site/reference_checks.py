@@ -93,7 +93,7 @@ def _overlapping(site: Site, root: YamlNode) -> Iterator[tuple[Keys, str, str]]:
     Other overlaps show in the hosts' facts alone: `card_matching.matched_twice`.
     """
     matches = [
-        _KindMatch(number, name, index, (kind.companion, kind.device_type == "type-VF"), match)
+        _KindMatch(number, name, index, (kind.extra_function, kind.device_type == "type-VF"), match)
         for number, (name, kind) in enumerate(site.cards.items())
         for index, match in enumerate(kind.match)
         if _conditions(match)

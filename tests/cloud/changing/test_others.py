@@ -23,6 +23,7 @@ from wholecard.transaction.engine import Outcome
 
 TRAIT = "CUSTOM_GPU"
 PATH = f"/placement/traits/{TRAIT}"
+DATE = "Sun, 29 Nov 2026 10:00:00 GMT"
 
 
 @dataclass
@@ -62,7 +63,7 @@ def traits(cloud: Cloud) -> Traits:
 
 def test_our_trait_goes(cloud: Cloud, traits: Traits) -> None:
     """A trait that Placement says we made is forgotten again."""
-    cloud.api.modified[PATH] = "Sun, 29 Nov 2026 10:00:00 GMT"
+    cloud.api.modified[PATH] = DATE
     cloud.apply(CreateTrait(TRAIT))
     assert (cloud.rollback(), traits.known, cloud.state) == ((), set(), "clean")
 
@@ -76,9 +77,52 @@ def test_trait_made_between_look_and_put(cloud: Cloud, traits: Traits) -> None:
     assert (cloud.rollback(), traits.known, cloud.state) == ((), {TRAIT}, "clean")
 
 
+@pytest.mark.parametrize(("first", "now"), [(None, DATE), (DATE, None), (None, None)])
+def test_trait_of_unknown_age(
+    cloud: Cloud, traits: Traits, first: str | None, now: str | None
+) -> None:
+    """Where Placement or the journal does not say since when a trait exists, it stays."""
+    cloud.api.modified.update({PATH: first} if first else {})
+    cloud.apply(CreateTrait(TRAIT))
+    cloud.api.modified.pop(PATH, None)
+    cloud.api.modified.update({PATH: now} if now else {})
+    (note,) = cloud.rollback()
+    assert note.startswith(f"trait {TRAIT} is left: since when it exists is not known")
+    assert (traits.known, cloud.state) == ({TRAIT}, "clean")
+
+
+def test_age_is_what_the_database_has(cloud: Cloud, traits: Traits) -> None:
+    """MySQL rounds the second that Placement cuts in its answer to the PUT: ours goes all the same.
+
+    The journal has the answer to a GET, which rollback compares with another GET.
+    """
+    put = traits._put
+
+    def put_and_round() -> Answer:
+        cloud.api.modified[PATH] = "Sun, 29 Nov 2026 09:59:59 GMT"
+        return put()
+
+    def read() -> Answer:
+        cloud.api.modified[PATH] = DATE
+        return (204 if TRAIT in traits.known else 404), {}
+
+    cloud.api.answers.update({f"PUT {PATH}": put_and_round, f"GET {PATH}": read})
+    cloud.apply(CreateTrait(TRAIT))
+    assert (cloud.rollback(), traits.known) == ((), set())
+
+
+def test_trait_that_a_provider_has(cloud: Cloud, traits: Traits) -> None:
+    """Placement keeps a trait that somebody's provider has, and that is told."""
+    cloud.api.modified[PATH] = DATE
+    cloud.apply(CreateTrait(TRAIT))
+    cloud.api.answers[f"DELETE {PATH}"] = (409, {})
+    assert cloud.rollback() == (f"trait {TRAIT} stays: a provider has it",)
+    assert (traits.known, cloud.state) == ({TRAIT}, "clean")
+
+
 def test_trait_that_was_made_anew(cloud: Cloud, traits: Traits) -> None:
     """A trait that was deleted and made anew by somebody stays: Placement says since when it is."""
-    cloud.api.modified[PATH] = "Sun, 29 Nov 2026 10:00:00 GMT"
+    cloud.api.modified[PATH] = DATE
     cloud.apply(CreateTrait(TRAIT))
     cloud.api.modified[PATH] = "Sun, 29 Nov 2026 11:00:00 GMT"
     (note,) = cloud.rollback()

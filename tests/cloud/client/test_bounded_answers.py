@@ -12,6 +12,7 @@ from wholecard.cloud.client import bounded_answers
 from wholecard.cloud.client.bounded_answers import BoundedAdapter, within
 from wholecard.cloud.client.compute_services import compute_services
 from wholecard.cloud.client.connection import connect
+from wholecard.cloud.client.endpoint_origins import EndpointOrigins
 from wholecard.cloud.client.errors import CloudError
 from wholecard.core import WholecardError
 from wholecard.explain.evidence.from_cloud import _guests
@@ -38,7 +39,7 @@ def test_too_large(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_too_slow(api: Api) -> None:
     """An answer that comes in pieces for longer than it may is a time-out."""
     conn = connect("test", api.clouds, timeout=5)
-    conn.session.session.mount("http://", BoundedAdapter(-1.0))
+    conn.session.session.mount("http://", BoundedAdapter(-1.0, EndpointOrigins(conn)))
     api.answers[SERVICES] = (200, {"services": []})
     with pytest.raises(CloudError, match="no answer in time"):
         compute_services(conn)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from wholecard.cloud.client.clouds_file import refuse_remote_profile
 from wholecard.cloud.client.compute_services import compute_services
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.errors import CloudError, api_errors, redact, secrets_of
@@ -103,6 +104,41 @@ def test_nobody_there(tmp_path: Path) -> None:
     )
     with pytest.raises(CloudError, match="answers at this address"):
         connect("a", file, timeout=2)
+
+
+@pytest.mark.parametrize("key", ["profile", "cloud"])
+@pytest.mark.parametrize("start", ["http://", "//u:s3cret@"])
+def test_remote_profile(api: Api, tmp_path: Path, key: str, start: str) -> None:
+    """A profile that is a URL is refused, and nothing is fetched from there."""
+    file = tmp_path / "remote.yaml"
+    url = start + api.url.partition("//")[2]
+    file.write_text(f"clouds: {{a: {{{key}: '{url}', auth: {{username: u, password: s3cret}}}}}}")
+    with pytest.raises(UsageError, match=r"would be fetched from 127\.0") as caught:
+        connect("a", file, timeout=2)
+    assert "clouds-public.yaml" in caught.value.resolution
+    assert "s3cret" not in str(caught.value)
+    assert api.asked == []
+
+
+def test_vendors_remote_profile() -> None:
+    """A profile of the SDK that is only a URL is refused, unless clouds-public.yaml has it."""
+    with pytest.raises(UsageError, match=r"would be fetched from ovhcloud\.com"):
+        refuse_remote_profile("a", {"profile": "ovh"}, ())
+    refuse_remote_profile("a", {"profile": "ovh"}, ("ovh",))
+
+
+@pytest.mark.parametrize("entry", [None, [], {"profile": None}, {"profile": "none"}])
+def test_no_profile(entry: object) -> None:
+    """An odd entry, or one with an unknown profile, is left to the SDK."""
+    refuse_remote_profile("a", entry, ())
+
+
+def test_named_profile(api: Api, tmp_path: Path) -> None:
+    """A profile that the SDK has in its own files is read from there."""
+    file = tmp_path / "named.yaml"
+    text = api.clouds.read_text().replace("    region_name: R\n", "    profile: elastx\n")
+    file.write_text(text)
+    assert connect("test", file, timeout=5).config.get_region_name() == "se-sto"
 
 
 def test_missing_file_and_cloud(api: Api, tmp_path: Path) -> None:

@@ -83,57 +83,128 @@ def test_a_card_that_is_not_ready_beside_one_that_is() -> None:
     assert "0000:c1:00.1 is on snd_hda_intel" in result.warning
 
 
-# What a person pastes: the kind, and whose sentence it is.
+# What a person pastes: the kind, and the sentence as nova, libvirt, QEMU or the kernel writes it.
 SENTENCES = [
     ("claim-cards", "Insufficient compute resources: Claim pci failed."),
-    ("claim-numa", "Requested instance NUMA topology together with requested PCI devices cannot "
-     "fit the given host NUMA topology"),
+    ("claim-numa", "Insufficient compute resources: Requested instance NUMA topology together with "
+     "requested PCI devices cannot fit the given host NUMA topology."),
     ("scheduler-found-no-card", "PCI device request [InstancePCIRequest(alias_name='t4',count=1)] "
      "failed"),
     ("nova-record", "PCI device 1:0000:41:00.0 is allocated instead of available"),
     ("nova-record", "PCI device 1:0000:41:00.0 is owned by 5d1f instead of 77aa"),
     ("nova-record", "PCI Device 1:0000:41:00.0 not found."),
+    ("nova-record", "PCI device 17 not found"),
     ("nova-record", "Attempt to consume PCI device 1:0000:41:00.0 from empty pool"),
+    ("nova-record", "Not all Virtual Functions of PF 1:0000:41:00.0 are free."),
+    ("nova-record", "Physical Function 1:0000:41:00.0, related to VF 1:0000:41:00.2 is allocated "
+     "instead of ['available']"),
+    ("detach", "Failed to detach PCI device PciDevice(address='0000:41:00.0'): timeout"),
     ("iommu-off", "unsupported configuration: host doesn't support passthrough of host PCI "
      "devices"),
+    ("iommu-off", "unsupported configuration: host doesn't support VFIO PCI passthrough"),
     ("iommu-off", "vfio 0000:41:00.0: no iommu_group found: No such file or directory"),
     ("interrupts", "vfio_iommu_type1_attach_group: No interrupt remapping support.  Use the module "
      'param "allow_unsafe_interrupts" to enable VFIO IOMMU support on this platform'),
+    ("interrupts", "vfio-pci 0000:41:00.0: MSI interrupts are not secure, they cannot be isolated "
+     "by the platform. Check that platform features like interrupt remapping are enabled."),
     ("reserved-region", "vfio-pci 0000:41:00.0: Device is ineligible for IOMMU domain attach due "
      "to platform RMRR requirement.  Contact your platform vendor."),
-    ("reserved-region", "Firmware has requested this device have a 1:1 IOMMU mapping, rejecting "
-     "configuring the device without a 1:1 mapping."),
+    ("reserved-region", "vfio-pci 0000:41:00.0: Firmware has requested this device have a 1:1 "
+     "IOMMU mapping, rejecting configuring the device without a 1:1 mapping."),
+    ("denied-model", "vfio-pci 0000:41:00.0: 8086:0435 exists in vfio-pci device denylist, driver "
+     "probing disallowed."),
+    ("not-endpoint", "unsupported configuration: Non-endpoint PCI devices cannot be assigned to "
+     "guests"),
+    ("not-endpoint", "internal error: Invalid attempt to reset PCI device 0000:40:00.0. Only PCI "
+     "endpoint devices can be reset"),
+    ("not-endpoint", "vfio 0000:40:00.0: assignment of PCIe type 0x6 devices is not currently "
+     "supported"),
+    ("shared-group", "vfio 0000:41:00.1: group 1 used in multiple address spaces"),
     ("not-viable", "vfio 0000:88:00.0: group 12 is not viable"),
     ("not-viable", "Please ensure all devices within the iommu_group are bound to their vfio bus "
      "driver."),
+    ("not-viable", "Verify all devices in group 12 are bound to vfio-<bus> or pci-stub and not "
+     "already in use"),
     ("group-busy", "vfio 0000:41:00.0: failed to open /dev/vfio/12: Device or resource busy"),
+    ("group-busy", "vfio 0000:41:00.0: Could not open '/dev/vfio/12': Device or resource busy"),
     ("group-access", "vfio 0000:41:00.0: failed to open /dev/vfio/12: Permission denied"),
+    ("group-access", "vfio 0000:41:00.0: Could not open '/dev/vfio/12': No such file or directory"),
+    ("group-access", "unable to set user and group to '107:107' on '/dev/vfio/12': No such file or "
+     "directory"),
     ("in-use", "Requested operation is not valid: PCI device 0000:41:00.0 is in use by driver "
      "QEMU, domain instance-00000012"),
-    ("unbind", "internal error: Failed to unbind PCI device '0000:41:00.0' from nvidia"),
+    ("in-use", "internal error: Device 0000:41:00.0 is already in use"),
+    ("in-use", "internal error: Not detaching active device 0000:41:00.0"),
+    ("in-use", "vfio 0000:41:00.0: error getting device from group 12: Device or resource busy "
+     "Verify all devices in group 12 are bound to vfio-<bus> or pci-stub and not already in use"),
+    ("unbind", "vfio 0000:41:00.0: error getting device from group 12: No such device "
+     "Verify all devices in group 12 are bound to vfio-<bus> or pci-stub and not already in use"),
+    ("unbind", "Failed to unbind PCI device '0000:41:00.0' from nvidia: Device or resource busy"),
     ("unbind", "Failed to bind PCI device '0000:41:00.0' to vfio-pci: No such device"),
+    ("unbind", "Failed to add PCI device ID '10de 2330' to vfio-pci: File exists"),
+    ("unbind", "Failed to add driver 'vfio-pci' to driver_override interface of PCI device "
+     "'0000:41:00.0': No such device"),
+    ("unbind", "Failed to trigger a probe for PCI device '0000:41:00.0': Invalid argument"),
     ("unmanaged", "Requested operation is not valid: Unmanaged PCI device 0000:41:00.0 must be "
      "manually detached from the host"),
     ("reset", "internal error: Unable to reset PCI device 0000:41:00.0: no FLR, PM reset or bus "
      "reset available"),
     ("reset", "internal error: Active 0000:41:00.1 devices on bus with 0000:41:00.0, not doing bus "
      "reset"),
+    ("reset", "vfio: Cannot reset device 0000:41:00.0, depends on group 13 which is not owned."),
+    ("reset", "vfio: Cannot reset device 0000:41:00.0, no available reset mechanism."),
     ("no-answer", "internal error: Unknown PCI header type '127' for device '0000:41:00.0'"),
+    ("no-answer", "vfio-pci 0000:41:00.0: not ready 65535ms after bus reset; giving up"),
+    ("no-answer", "vfio-pci 0000:41:00.0: Unable to change power state from D3cold to D0, device "
+     "inaccessible"),
+    ("no-answer", "vfio: Unable to power on device, stuck in D3"),
+    ("no-answer", "internal error: Failed to read PCI config space for 0000:41:00.0"),
+    ("no-answer", "vfio 0000:41:00.0: failed to read device config space: Input/output error"),
+    ("no-answer", "vfio 0000:41:00.0: error getting device from group 12: Input/output error"),
     ("memlock", "cannot limit locked memory of process 4711 to 70866960384: Operation not "
      "permitted"),
+    ("memlock", "vfio_pin_pages_remote: RLIMIT_MEMLOCK (67108864) exceeded"),
     ("memlock", "qemu-kvm: VFIO_MAP_DMA failed: Cannot allocate memory"),
     ("memlock", "vfio_dma_map(0x55d0, 0x0, 0xa0000, 0x7f1c) = -12 (Cannot allocate memory)"),
+    ("memlock", "vfio 0000:04:00.2: failed to setup container for group 39: memory listener "
+     "initialization failed: Region pc.ram: vfio_container_dma_map(0x55d1, 0x0, 0x80000000, 0x7fb9)"
+     " = -12 (Cannot allocate memory)"),
     ("dma-map", "VFIO_MAP_DMA failed: Bad address"),
     ("dma-map", "memory listener initialization failed: Region pc.ram: vfio_dma_map(0x5, 0x1, 0x2,"
      " 0x7) = -22 (Invalid argument)"),
+    ("dma-map", "vfio 0000:41:00.0: failed to setup container for group 12: memory listener "
+     "initialization failed: Region pc.ram: Container 0x55d0 can't map guest IOVA region 0x0..0x9"),
+    ("dma-map", "qemu: hardware error: vfio: DMA mapping failed, unable to continue"),
+    ("container", "vfio 0000:41:00.0: failed to setup container for group 12: Failed to set iommu "
+     "for container: Operation not permitted"),
+    ("container", "vfio 0000:41:00.0: failed to setup container for group 13: Failed to set group "
+     "container: Invalid argument"),
     ("address-width", "Address space limit 0xffffffffff < 0x2087fffffff phys-bits too low (40)"),
     ("no-vfio", "internal error: Failed to load PCI driver module vfio-pci: modprobe: FATAL: "
      "Module vfio-pci not found in directory /lib/modules/6.1"),
+    ("no-vfio", "internal error: Failed to load PCI stub module vfio-pci: administratively "
+     "prohibited"),
+    ("no-vfio", "internal error: pci driver 'nvgrace_gpu_vfio_pci' supposedly loaded by module "
+     "'nvgrace_gpu_vfio_pci' not found in sysfs"),
+    ("no-vfio", "vfio 0000:41:00.0: failed to setup container for group 12: No available IOMMU "
+     "models"),
     ("gone", "Device 0000:41:00.0 not found: could not access "
      "/sys/bus/pci/devices/0000:41:00.0/config: No such file or directory"),
-    ("gone", "vfio 0000:41:00.0: error getting device 0000:41:00.0 from group 12: No such device"),
-    ("no-acs", "Device 0000:41:00.0 is behind a switch lacking ACS and cannot be assigned"),
+    ("gone", "PCI device 0000:41:00.0 not found"),
+    ("gone", "vfio 0000:41:00.0: no such host device: No such file or directory"),
+    ("no-acs", "internal error: Device 0000:41:00.0 is behind a switch lacking ACS and cannot be "
+     "assigned"),
+    ("no-acs", "Requested operation is not valid: PCI device 0000:41:00.0 is not assignable"),
     ("bar-taken", "vfio-pci 0000:41:00.0: BAR 1: can't reserve [mem 0xc0000000-0xcfffffff]"),
+    ("bar-taken", "Failed to mmap 0000:41:00.0 BAR 1. Performance may be slow"),
+    ("guest-memory", "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate "
+     "memory"),
+    ("guest-memory", "qemu-system-x86_64: unable to map backing store for guest RAM: Cannot "
+     "allocate memory"),
+    ("guest-memory", "os_mem_prealloc: Insufficient free host memory pages available to allocate "
+     "guest RAM"),
+    ("guest-memory", "qemu_prealloc_mem: preallocating memory failed: Bad address"),
+    ("no-slots", "internal error: No more available PCI slots"),
     ("attach", "internal error: qemu unexpectedly closed the monitor: vfio 0000:41:00.0: failed"),
 ]  # fmt: skip
 
@@ -155,6 +226,8 @@ def test_a_sentence_is_a_cause(kind: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["No valid host was found. There are not enough hosts available.", "Quota exceeded for cores",
+     "Project P is over a limit for [Resource servers is over limit of 1 due to current usage 1]",
+     "Requested volume or snapshot exceeds allowed gigabytes quota. Requested 5G, quota is 0G",
      "PCI alias a100 is not defined", "something else entirely"],
 )  # fmt: skip
 def test_a_sentence_of_nobodys_host(text: str) -> None:

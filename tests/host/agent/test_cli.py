@@ -326,3 +326,21 @@ def test_ids_stay(apart: Path, agent: Any) -> None:
     assert out.count("WC114 error 1002:5046") == 1
     status, out, _ = agent(apart, "plan", "--all-cards")
     assert (status, "WC114" in out) == (0, False)
+
+
+def test_ids_stay_after_apply(apart: Path, agent: Any) -> None:
+    """apply has the same findings as plan and the same status, the second time too.
+
+    Its JSON has them beside what it did.
+    """
+    grow(apart, {"etc/modprobe.d/vfio.conf": "options vfio-pci ids=1002:5046,8086:293e\n"})
+    card = ("--card", "0000:01:00.0")
+    status, out, _ = agent(apart, "apply", *card)
+    assert (status, out.count("WC114 error 1002:5046")) == (1, 1)
+    assert "Applied as journal 0001." in out
+    planned = json.loads(agent(apart, "plan", *card, "--json")[1])
+    status, out, _ = agent(apart, "apply", *card, "--json")
+    assert status == 1
+    assert json.loads(out)["findings"] == planned["findings"] != []
+    status, out, _ = agent(apart, "apply", "--all-cards", "--json")
+    assert (status, json.loads(out)["findings"]) == (0, [])

@@ -30,7 +30,7 @@ from wholecard.pci import Function, is_bmc_display
 from wholecard.site.card_matching import functions_of
 from wholecard.site.model import Site
 
-SOUND = {"match": [{"vendor": "10de", "product": "22ba"}], "companion": True}
+SOUND = {"match": [{"vendor": "10de", "product": "22ba"}], "extra_function": True}
 KINDS: list[Mapping[str, Any]] = [
     {"h100": {"match": [{"vendor": "10de", "product": "2330"}]}},
     {"any": {"match": [{"vendor": "10de"}]}},

@@ -87,12 +87,12 @@ def test_one_host_is_enough() -> None:
     assert errors(site({"cards": {"h100": 4}}, both), both) == []
 
 
-def test_a_companion_without_its_card() -> None:
+def test_an_extra_function_without_its_card() -> None:
     """A flavor that asks for the audio alone takes the card's group from everybody."""
     audio = hosts.function("0000:41:00.1", "10de:22ba", "040300", driver="vfio-pci")
     one = {"gpu-01": facts([card("0000:41:00.0"), audio])}
     kinds = {**KINDS, "sound": {"match": [{"vendor": "10de", "product": "22ba"}],
-                                "companion": True}}  # fmt: skip
+                                "extra_function": True}}  # fmt: skip
     for cards, count in (({"sound": 1}, 1), ({"h100": 1, "sound": 1}, 0), ({"h100": 1}, 0)):
         found = errors(site({"cards": cards}, one, cards=kinds), one)
         assert len(found) == count

@@ -31,7 +31,7 @@ from wholecard.nova.desired.unsupported import UnsupportedError
 
 GPU = {"match": [{"vendor": "10de", "product": "2330"}]}
 RTXS = {"match": [{"vendor": "10de", "product": "2684"}]}
-SOUND = {"match": [{"vendor": "10de", "product": "22ba"}], "companion": True}
+SOUND = {"match": [{"vendor": "10de", "product": "22ba"}], "extra_function": True}
 ONE_CARD = host(
     [function("0000:41:00.0", H100, sriov=16), function("0000:41:00.1", AUDIO, "040300")]
 )
@@ -86,25 +86,25 @@ def test_a_card_of_the_hosts_own_makes_addresses() -> None:
     ]
 
 
-def test_a_companion_is_given_where_a_kind_says_so() -> None:
-    """`companion: true` lists the audio functions, under an alias of their own."""
+def test_an_extra_function_is_given_where_a_kind_says_so() -> None:
+    """`extra_function: true` lists the audio functions, under an alias of their own."""
     made = configs({"h100": GPU, "sound": SOUND}, {"gpu-01": FACTS["gpu-01"], "one": ONE_CARD})
     assert len(specs(made["gpu-01"])) == 1
     assert specs(made["one"])[1] == {"vendor_id": "10de", "product_id": "22ba"}
     assert aliases(made["gpu-01"])[1]["device_type"] == "type-PCI"
-    assert (made["gpu-01"].companions, made["one"].companions) == ((), ("sound",))
+    assert (made["gpu-01"].extra_functions, made["one"].extra_functions) == ((), ("sound",))
 
 
 @pytest.mark.parametrize(
     ("functions", "problem"),
     [
         pytest.param(("41:00.0", "41:00.1"), "", id="one card"),
-        pytest.param(("41:00.0", "42:00.0"), "", id="two cards without companions"),
-        pytest.param(("41:00.0", "41:00.1", "42:00.0", "42:00.1"), "cards.sound is a companion on "
-                     "a", id="two cards with companions"),
-        pytest.param(("41:00.0", "41:00.1", "42:00.0"), "cards.sound is a companion on a",
-                     id="a companion of one of two cards: the other GPU may come with it"),
-        pytest.param(("41:00.0", "42:00.1"), "", id="a companion of no card that is given"),
+        pytest.param(("41:00.0", "42:00.0"), "", id="two cards without extra functions"),
+        pytest.param(("41:00.0", "41:00.1", "42:00.0", "42:00.1"), "cards.sound is an extra "
+                     "function on a", id="two cards with extra functions"),
+        pytest.param(("41:00.0", "41:00.1", "42:00.0"), "cards.sound is an extra function on a",
+                     id="an extra function of one of two cards: the other GPU may come with it"),
+        pytest.param(("41:00.0", "42:00.1"), "", id="an extra function of no card that is given"),
         pytest.param(("41:00.0", "41:00.2", "42:00.0", "42:00.2"), "cards.h gives several "
                      "functions of one card on a", id="two GPUs in each slot"),
     ],
@@ -135,8 +135,8 @@ def test_functions_that_nova_would_mix(functions: tuple[str, ...], problem: str)
     [({}, True), ({"h": 1, "sound": 1}, False), ({"h": 4, "sound": 4}, True),
      ({"h": 4, "sound": 1}, True), ({"h": 4, "sound": 0}, False), ({"h": 1}, True)],
 )  # fmt: skip
-def test_companions_without_facts(counts: dict[str, int], is_refused: bool) -> None:
-    """Without facts the site has to say that a host has one card and one companion."""
+def test_extra_functions_without_facts(counts: dict[str, int], is_refused: bool) -> None:
+    """Without facts the site has to say that a host has one card and one extra function."""
     cards = {"h": {**GPU, "device_type": "type-PF"}, "sound": {**SOUND, "device_type": "type-PCI"}}
     hosts = {"a": {"cards": counts}}
     if not is_refused:
@@ -364,7 +364,7 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Host], str, dict[str, A
     ("nothing", {"h": {"match": [{"vendor": "dead"}]}}, FACTS, "34", {}, "gives nothing on any"),
     ("audio alone", {"h": {"match": [{"vendor": "10de", "product": "22ba"}]}}, FACTS, "34", {},
      "is not a display or accelerator"),
-    ("a companion that is none", {"h": {**GPU, "companion": True}}, FACTS, "34", {},
+    ("an extra function that is none", {"h": {**GPU, "extra_function": True}}, FACTS, "34", {},
      "is the card's main function"),
     ("the BMC", {"h": {"match": [{"vendor": "1a03"}]}}, {"a": ONLY_BMC}, "34", {},
      "stays with the host"),

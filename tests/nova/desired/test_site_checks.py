@@ -200,12 +200,13 @@ def test_who_is_told_of_placement(folder: Path, role: None, told: int) -> None:
 
 # What a field trial's site files asked for, and site check was silent about.
 SILENT = {
-    "a companion on a host with two cards": (
+    "an extra function on a host with two cards": (
         "cards:\n  rtx: {match: [{vendor: '10de', product: '1e30'}]}\n"
-        "  rtx-audio: {match: [{vendor: '10de', product: '10f7'}], companion: true}\n"
+        "  rtx-audio: {match: [{vendor: '10de', product: '10f7'}], extra_function: true}\n"
         "hosts: {g: {facts: rtx.json, cards: {rtx: 2, rtx-audio: 2}}}\n"
         "flavors: {one: {ram: 8192, vcpus: 4, cards: {rtx: 1, rtx-audio: 1}}}\n",
-        "site.yaml:4:59: cards.rtx-audio is a companion on g, where more than one card has it",
+        "site.yaml:4:59: cards.rtx-audio is an extra function on g, where more than one card has "
+        "it",
     ),
     "more cards than a host has": (
         f"cards: {{h: {CARD % ''}}}\n{HOST}"

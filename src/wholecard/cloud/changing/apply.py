@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openstack.connection import Connection
 
 from wholecard.cloud.changing.journal import AppliedCloudPlan, CloudJournal, CloudJournalEntry
-from wholecard.cloud.changing.target import cloud_identity
+from wholecard.cloud.changing.target import cloud_identity, nova_addresses
 from wholecard.cloud.client.errors import api_errors
 from wholecard.core import Plan, WholecardError
 from wholecard.transaction import engine
@@ -33,6 +34,19 @@ class CloudSystem(engine.System[CloudJournalEntry, Connection]):
     def begin(self, applied: AppliedCloudPlan) -> CloudJournalEntry:
         """Begin a journal."""
         return self.journal.begin(applied)
+
+    def refuse_apply(self, plan: Plan) -> None:  # noqa: ARG002 -- whatever the plan is
+        """Raises WholecardError where an apply is unfinished under another name of the cloud."""
+        entry = self.journal.unfinished_elsewhere(cloud_identity(self.conn))
+        if entry is not None:
+            folder = entry.directory.parent
+            raise WholecardError(
+                f"journal {entry.id} of the same cloud is unfinished ({entry.state})",
+                f"It was written under another name of clouds.yaml: {folder.name}. Nothing was "
+                "changed.",
+                f"Finish or undo it first: wholecard cloud apply or rollback, with --cloud "
+                f"{shlex.quote(folder.name)}",
+            )
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
@@ -61,12 +75,12 @@ def apply(
     if not plan.actions:
         return Outcome()
     applied = AppliedCloudPlan(plan, cloud_identity(conn), str(site), round(time.time(), 3))
-    return engine.apply(CloudSystem(journal, conn), applied, progress)
+    return engine.apply(_system(conn, journal), applied, progress)
 
 
 def finish(conn: Connection, journal: CloudJournal, progress: Progress = silent) -> Outcome | None:
     """Finish an apply that was killed or failed, by its own plan, see `engine.finish`."""
-    return engine.finish(CloudSystem(journal, conn), progress)
+    return engine.finish(_system(conn, journal), progress)
 
 
 def rollback(
@@ -82,4 +96,9 @@ def rollback(
     or does not answer stops it, and the next rollback goes on from there. Every value becomes what
     it was when its operation was begun.
     """
-    return engine.rollback(CloudSystem(journal, conn), progress, discard_edits, to)
+    return engine.rollback(_system(conn, journal), progress, discard_edits, to)
+
+
+def _system(conn: Connection, journal: CloudJournal) -> CloudSystem:
+    addresses = nova_addresses(conn) if journal.shared else ()
+    return CloudSystem(replace(journal, addresses=addresses), conn)

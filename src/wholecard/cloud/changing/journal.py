@@ -8,9 +8,13 @@ file has; the plan is its writer's alone to read all the same.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +22,16 @@ from pydantic import TypeAdapter
 
 from wholecard.cloud.changing.target import CloudIdentity
 from wholecard.cloud.operations.registry import OPERATIONS, Operations, plan_from_json
-from wholecard.core import Plan, UsageError
+from wholecard.core import Plan, UsageError, WholecardError
 from wholecard.transaction import journal_store
-from wholecard.transaction.atomic_files import write_atomically
+from wholecard.transaction.atomic_files import make_directories, write_atomically
 from wholecard.transaction.checksummed import pack, unpack
-from wholecard.transaction.journal_store import JournalEntry
+from wholecard.transaction.journal_store import APPLIED, JournalEntry
+from wholecard.transaction.locks import locked
+from wholecard.transaction.os_errors import explained
+
+# No cloud's name begins with a dot, see `default_folder`.
+LOCKS = ".locks"
 
 DAMAGE = (
     "Nothing was touched. Restore the journal's folder from a backup of this machine; or undo by "
@@ -75,6 +84,50 @@ class CloudJournal(journal_store.Journal[CloudJournalEntry]):
     elsewhere = "Name another folder of journals with --state."
 
     operations: Operations = field(default_factory=lambda: OPERATIONS)
+    # The folder with the journals of all clouds, None where there is only this one; and nova's
+    # addresses, by which runs under other names of the same cloud are known.
+    shared: Path | None = None
+    addresses: tuple[str, ...] = ()
+
+    @contextmanager
+    def lock(self) -> Iterator[int]:
+        """Keep others out of this folder, and of this cloud under whatever name they have for it.
+
+        Raises WholecardError where one of them runs. No run waits for another, so that none waits
+        for ever.
+        """
+        with super().lock() as descriptor:
+            if self.shared is None or not self.addresses:
+                yield descriptor
+                return
+            folder = self.shared / LOCKS / hashlib.sha256(repr(self.addresses).encode()).hexdigest()
+            with explained("XDG_STATE_HOME names another folder for it."):
+                make_directories(folder)
+            with locked(
+                folder / "lock",
+                "another apply or rollback is running on this cloud, under another name of "
+                "clouds.yaml or with another --state",
+                "Wait until it has ended.",
+            ):
+                yield descriptor
+
+    def unfinished_elsewhere(self, here: CloudIdentity) -> CloudJournalEntry | None:
+        """An unfinished journal of the same cloud under another name, None where there is none.
+
+        A journal that cannot be read is passed over: which cloud it is for is not known, and the
+        commands of its own name tell of it.
+        """
+        folders = sorted(self.shared.glob("*")) if self.shared else []
+        for folder in folders:
+            if folder == self.folder or folder.name == LOCKS:
+                continue
+            with contextlib.suppress(WholecardError):
+                entry = replace(self, folder=folder).newest()
+                if entry is not None and entry.state != APPLIED:
+                    cloud = entry.read().cloud
+                    if cloud.compute in self.addresses or not cloud.differences(here):
+                        return entry
+        return None
 
     def entry(self, number: int, directory: Path) -> CloudJournalEntry:
         """The journal with this number."""
@@ -101,5 +154,10 @@ def default_folder(cloud: str) -> Path:
             f"the cloud {cloud!r} cannot have a folder of its name",
             resolution="Name a folder for its journals: --state DIR",
         )
+    return shared_folder() / cloud
+
+
+def shared_folder() -> Path:
+    """The folder with the folders of all clouds, and the locks by cloud that they share."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    return Path(base).absolute() / "wholecard/cloud" / cloud
+    return Path(base).absolute() / "wholecard/cloud"

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from openstack.connection import Connection
 
+from wholecard.cloud.client.endpoint_origins import origin, shown
 from wholecard.cloud.client.errors import CloudError, answer_read
 
-_PORTS = {"http": 80, "https": 443}
 _VERSION = re.compile(r"/v\d+(\.\d+)?$")
 # nova's endpoint may end with the project that asks: an id of 32 digits, or with dashes.
 _PROJECT = re.compile(r"/(AUTH_)?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$")
@@ -61,6 +61,23 @@ def cloud_identity(conn: Connection) -> CloudIdentity:
     )
 
 
+def nova_addresses(conn: Connection) -> tuple[str, ...]:
+    """All addresses of nova in the region in use, whatever interface and name the entry has.
+
+    Two entries of clouds.yaml that lead to one nova have the same. Raises CloudError.
+    """
+    here = cloud_identity(conn)
+    regions: dict[str, set[str]] = {}
+    access = getattr(conn.config.get_auth(), "auth_ref", None)
+    with answer_read(conn, "look for nova in the catalog"):
+        found = {} if access is None else access.service_catalog.get_endpoints_data("compute")
+        for endpoint in (endpoint for endpoints in found.values() for endpoint in endpoints):
+            regions.setdefault(endpoint.region_name or "", set()).add(address(endpoint.url))
+    at_this_address = (name for name, urls in regions.items() if here.compute in urls)
+    region = here.region or next(at_this_address, "")
+    return tuple(sorted(regions.get(region) or {here.compute}))
+
+
 def address(url: str) -> str:
     """An API's address in one way of writing, without the user and password that it may have.
 
@@ -71,13 +88,8 @@ def address(url: str) -> str:
     scheme, separator, rest = url.strip().partition("://")
     if not separator:
         return ""
-    try:
-        parts = urlsplit(f"{scheme}://{rest.rpartition('@')[2]}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
+    cleaned = f"{scheme}://{rest.rpartition('@')[2]}"
+    if origin(cleaned) is None:
         return ""
-    scheme = parts.scheme.lower()
-    host = f"[{host}]" if ":" in host else host
-    shown = "" if port is None or port == _PORTS.get(scheme) else f":{port}"
-    path = _VERSION.sub("", _PROJECT.sub("", parts.path.rstrip("/")))
-    return f"{scheme}://{host}{shown}{path}"
+    path = urlsplit(cleaned).path.rstrip("/")
+    return shown(cleaned) + _VERSION.sub("", _PROJECT.sub("", path))

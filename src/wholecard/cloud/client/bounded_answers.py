@@ -1,4 +1,4 @@
-"""Answers of an API within bounds: their size, and the time of one and of a whole listing.
+"""Requests of an API within bounds: size and time of the answers, and where a token may go.
 
 requests' time-out is for each wait on the network: one byte now and then keeps it away for ever,
 and so do pages that each name a next one.
@@ -18,6 +18,7 @@ import requests.exceptions
 import urllib3.exceptions
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 
+from wholecard.cloud.client.endpoint_origins import EndpointOrigins
 from wholecard.core import WholecardError
 
 # Placement's answer about candidates on a thousand hosts has some tens of MB.
@@ -62,13 +63,14 @@ def within(seconds: float = WHOLE) -> Iterator[None]:
         _question.reset(token)
 
 
-def bound(session: Session, timeout: float) -> None:
+def bound(session: Session, timeout: float, origins: EndpointOrigins) -> None:
     """Let the session's requests read no more, and no longer, than this module says.
 
-    A login is not sent on to where its answer points: the password goes to Keystone alone.
+    And let no token leave the cloud's `origins`. A login is not sent on to where its answer points:
+    the password goes to Keystone alone.
     """
     for scheme in ("http://", "https://"):
-        session.session.mount(scheme, BoundedAdapter(timeout * _WAITS))
+        session.session.mount(scheme, BoundedAdapter(timeout * _WAITS, origins))
     request = session.request
 
     def ask(url: str, method: str, **more: Any) -> requests.Response:
@@ -83,22 +85,32 @@ _BROKEN = requests.exceptions.ConnectionError
 
 
 class BoundedAdapter(TCPKeepAliveAdapter):
-    """Sends a request and reads its answer; `seconds` is what one answer may take."""
+    """Sends a request and reads its answer; `seconds` is what one answer may take.
 
-    def __init__(self, seconds: float, **more: Any) -> None:
+    Every request of a connection comes here: a redirect that is followed and the next page of a
+    listing too. `origins` are where tokens may go.
+    """
+
+    def __init__(self, seconds: float, origins: EndpointOrigins, **more: Any) -> None:
         self._seconds = seconds
+        self._origins = origins
         super().__init__(**more)
 
     def send(  # type: ignore[override]
         self, request: requests.PreparedRequest, stream: bool = False, **more: Any
     ) -> requests.Response:
-        """The answer, whole. Raises requests' Timeout, WholecardError where it is too large."""
+        """The answer, whole.
+
+        Raises requests' Timeout, WholecardError where it is too large or leads out of the cloud.
+        """
+        self._origins.check_request(request)
         question = _question.get()
         ends = time.monotonic() + self._seconds
         if question is not None:
             question.ask(str(request.url))
             ends = min(ends, question.ends)
         response = super().send(request, stream=True, **more)
+        self._origins.check_response(response)
         if not stream:
             try:
                 content = _content(response, ends)

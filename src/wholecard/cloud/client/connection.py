@@ -14,7 +14,8 @@ from openstack.config.loader import CONFIG_FILES, SECURE_FILES, VENDOR_FILES
 from openstack.connection import Connection
 
 from wholecard.cloud.client.bounded_answers import bound
-from wholecard.cloud.client.clouds_file import refuse_odd_files
+from wholecard.cloud.client.clouds_file import refuse_odd_files, refuse_remote_profile
+from wholecard.cloud.client.endpoint_origins import EndpointOrigins
 from wholecard.cloud.client.errors import CloudError, answer_read, api_errors, hidden_of
 from wholecard.cloud.client.library_logs import keep_clean
 from wholecard.core import UsageError
@@ -53,11 +54,14 @@ def connect(
                 f"It has: {', '.join(sorted(loader.get_cloud_names())) or 'none'}",
                 "Name one of them, or the file that has it.",
             )
+        # The reader of clouds-public.yaml has no public name.
+        public = (loader._load_vendor_file()[1] or {}).get("public-clouds") or {}
+        refuse_remote_profile(cloud, loader.cloud_config["clouds"][cloud], public)
         region = loader.get_one(cloud=cloud, api_timeout=timeout)
     with api_errors(None, doing), _entry_errors(doing):
         conn = Connection(config=region)
         keep_clean(hidden_of(conn))
-        bound(conn.session, timeout)
+        bound(conn.session, timeout, EndpointOrigins(conn))
     doing = f"log in to the cloud {cloud}"
     with answer_read(
         conn, doing, "Check the cloud's entry in clouds.yaml, and what answers there."

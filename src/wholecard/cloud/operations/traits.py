@@ -64,7 +64,10 @@ class CreateTrait(Assignment):
         sdk.raise_from_response(answer)
         if answer.status_code != _CREATED:
             return {"whose": "unknown" if step.resumed else "theirs"}
-        return {"whose": "ours", "since": answer.headers.get("Last-Modified")}
+        # Not the PUT's own header: that has the time as Placement's process knows it, cut to the
+        # second; MySQL rounds it, and a GET says what the database has
+        # (placement/objects/trait.py, create and get_by_name).
+        return {"whose": "ours", "since": self._since(conn)}
 
     def undo(self, conn: Connection, step: Step) -> str | None:
         """Forget it, if it is known to be ours; a note where that is not known."""
@@ -84,11 +87,18 @@ class CreateTrait(Assignment):
         return super().undo(conn, step)
 
     def give_back(self, conn: Connection, step: Step, state: State) -> str | None:
-        """Forget it, unless it was deleted and made anew."""
-        since = (step.done or {}).get("since")
-        answer = conn.placement.get(self._path, microversion=_VERSION)
-        now = answer.headers.get("Last-Modified")
-        if since and now and since != now:
+        """Forget it, unless it was deleted and made anew, or that cannot be known.
+
+        Placement says since when a trait exists, to the second; one that some provider has is kept
+        by Placement itself (placement/objects/trait.py, TraitInUse).
+        """
+        since, now = (step.done or {}).get("since"), self._since(conn)
+        if not since or not now:
+            return (
+                f"trait {self.name} is left: since when it exists is not known, so somebody else "
+                f"may have created it again; if nobody needs it, openstack trait delete {self.name}"
+            )
+        if since != now:
             return f"trait {self.name} is left: it was deleted and created again, at {now}"
         return self.put(conn, state)
 
@@ -100,6 +110,12 @@ class CreateTrait(Assignment):
     @property
     def _path(self) -> str:
         return f"/traits/{self.name}"
+
+    def _since(self, conn: Connection) -> str | None:
+        """When it was created, as Placement says it; None where it does not."""
+        answer = conn.placement.get(self._path, microversion=_VERSION)
+        sdk.raise_from_response(answer)
+        return answer.headers.get("Last-Modified")
 
     def put(self, conn: Connection, state: State) -> str | None:  # noqa: ARG002 -- it goes, always
         """Forget it unless a provider has it."""

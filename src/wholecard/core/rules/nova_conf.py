@@ -111,7 +111,7 @@ RULES = (
          "The device_spec matches the display of the board's management controller."),
     Rule("WC249", "takes-boot-display", "A device_spec matches the boot display", _W,
          "The device_spec matches the card that shows the host's console."),
-    Rule("WC250", "companions-given-alone", "A card's functions are offered one by one", _W,
+    Rule("WC250", "functions-given-alone", "A card's functions are offered one by one", _W,
          "The device_specs match several functions of one card, and nova gives each to guests "
          "separately.", "error if nova can mix the functions of several cards"),
     Rule("WC251", "never-counts", "A device_spec that has no effect", _W,

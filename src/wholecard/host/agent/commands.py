@@ -113,21 +113,23 @@ def _apply(arguments: argparse.Namespace) -> int:
     host = desired_options.host(arguments)
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
     host_plan = _host_plan(arguments, host, desired)
+    # As `plan` does: they were not changed, so they are findings of both, with the same status.
+    findings = _settings_that_stay(host, desired, arguments.called)
     for_person = arguments.format == TEXT_FORMATS[0]
     if for_person:
         print(plain(str(host_plan)))
-        findings = _settings_that_stay(host, desired, arguments.called)
         if findings:
             print(plain(f"\n{_STAYS}\n{findings_text(findings)}"))
     outcome = apply(arguments.root, host, desired, host_plan, _progress)
     if outcome.journal is None and finished is not None:
         outcome = finished
     if not for_person:
-        _print(arguments, outcome.to_json(), "")
+        rows = [finding.to_json() for finding in findings]
+        _print(arguments, {**outcome.to_json(), "findings": rows}, "")
     elif outcome.journal is not None:
         then = "Reboot, then run verify." if outcome.reboot_needed else "Run verify."
         print(f"Applied as journal {outcome.journal}. {then}")
-    return 0
+    return exit_status(findings)
 
 
 def _verify(arguments: argparse.Namespace) -> int:

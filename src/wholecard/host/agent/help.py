@@ -69,7 +69,8 @@ that are already correct are not in the plan.
       one card; may be repeated
 
 Exit status: 0 planned, 1 refused (the IOMMU group of a card has an endpoint
-that is not selected), 2 called wrongly, 3 something broke.
+that is not selected), or planned, but a setting that is not Wholecard's stays
+and binds other functions; 2 called wrongly, 3 something broke.
 """,
     "apply": """\
 Makes the changes that plan prints. A journal records each change before and
@@ -84,8 +85,9 @@ verify. Needs root.
   %(prog)s --all-cards --now
       also bind them now, if the IOMMU is on and nothing uses them
 
-Exit status: 0 applied, or nothing to do; 1 refused before any change, 2 called
-wrongly, 3 something broke: status shows where it stopped.
+Exit status: 0 applied, or nothing to do; 1 refused before any change, or
+applied, but a setting that is not Wholecard's stays and binds other functions;
+2 called wrongly, 3 something broke: status shows where it stopped.
 """,
     "verify": """\
 Reads the host's facts again, and the kernel's log. Prints each function of the

@@ -120,14 +120,14 @@ def _refuse_empty(
                for each in matched_functions(kind, name, facts[name])]  # fmt: skip
     if matched:
         host, function = matched[0]
-        is_a = "the card's main function" if kind.companion else "not a display or accelerator"
-        change = "remove" if kind.companion else "write"
+        is_a = "the card's main function" if kind.extra_function else "not a display or accelerator"
+        change = "remove" if kind.extra_function else "write"
         raise unsupported(
             ("cards", name),
             f"cards.{name} gives nothing: {function.address} {function.ids} on {host} is {is_a}",
             "nova gives a card by its display or accelerator function; the card's other functions "
             "are bound to vfio-pci and are not in device_spec.",
-            f"If guests should get this function, {change} companion: true.",
+            f"If guests should get this function, {change} extra_function: true.",
         )
 
 

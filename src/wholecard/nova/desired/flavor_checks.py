@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from wholecard.core.releases import Release
 from wholecard.host.facts.host import Host
 from wholecard.host.kernel_args.cpu_isolation import parse_cpus
-from wholecard.nova.desired.companion_kinds import cards_given_in_parts
 from wholecard.nova.desired.device_selection import SelectedDevices, select_devices
+from wholecard.nova.desired.extra_functions import cards_given_in_parts
 from wholecard.nova.desired.resource_classes import class_of_ids
 from wholecard.nova.desired.unsupported import Keys, Unsupported, UnsupportedError
 from wholecard.nova.flavor.api_validation import refused_specs
@@ -201,10 +201,10 @@ def _kind_of_class(site: Site, flavor: SiteFlavor, resource_class: str) -> str |
 def _parts(
     site: Site, selected: tuple[SelectedDevices, ...], facts: Mapping[str, Host]
 ) -> Iterator[Unsupported]:
-    """Flavors that ask for a card's companion and not for its GPU."""
-    for gpus, companions in _kinds_of_parts(selected, facts):
+    """Flavors that ask for an extra function of a card and not for its GPU."""
+    for gpus, extras in _kinds_of_parts(selected, facts):
         for name, flavor in site.flavors.items():
-            part = next((kind for kind in companions if kind in flavor.cards), None)
+            part = next((kind for kind in extras if kind in flavor.cards), None)
             if part and gpus and not set(gpus) & set(flavor.cards):
                 yield Unsupported(
                     ("flavors", name, "cards", part),

@@ -18,7 +18,6 @@ from wholecard.nova.desired.card_quotas import (
     quota_driver,
     refuse_limits_of_one_class,
 )
-from wholecard.nova.desired.companion_kinds import refuse_mixed_cards
 from wholecard.nova.desired.device_selection import (
     OmittedFunction,
     SelectedDevices,
@@ -28,6 +27,7 @@ from wholecard.nova.desired.device_selection import (
     select_devices,
 )
 from wholecard.nova.desired.device_specs import specs_by_match, specs_on_host
+from wholecard.nova.desired.extra_functions import refuse_mixed_cards
 from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
 from wholecard.nova.desired.placement_tags import PlacementTags, placement_use
 from wholecard.nova.desired.release_support import unsupported_requests
@@ -85,7 +85,7 @@ def pci_configs(
             quota_driver=driver,
             limited=tuple(dict.fromkeys(limited.values())),
             omitted=_omitted(host, selected),
-            companions=_companions(site, host, selected, without_facts),
+            extra_functions=_extra_functions(site, host, selected, without_facts),
             full_tuning=site.tuning == "full",
         )
         for host, device_specs in specs.items()
@@ -159,13 +159,13 @@ def _omitted(host: str, selected: tuple[SelectedDevices, ...]) -> tuple[OmittedF
     return tuple(dict.fromkeys(function for omitted in on_host for function in omitted))
 
 
-def _companions(
+def _extra_functions(
     site: Site, host: str, selected: tuple[SelectedDevices, ...], without_facts: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The kinds of companions that the host gives; those of the site where it has no facts."""
+    """The kinds of extra functions that the host gives; those of the site where it has no facts."""
     given = {devices.kind for devices in selected if devices.host == host and devices.functions}
     kinds = site.cards if host in without_facts else given
-    return tuple(kind for kind in site.cards if site.cards[kind].companion and kind in kinds)
+    return tuple(kind for kind in site.cards if site.cards[kind].extra_function and kind in kinds)
 
 
 def _card_counts(

@@ -55,9 +55,9 @@ class PciConfig:
     reporting; both count only where the release has them. `cards_per_host` is the largest number
     of cards of a kind on a host, `hosts` the number of hosts with cards; 0 leaves tuning out.
     `quota_driver` is written where it is given, `limited` are the resource classes that need a
-    registered limit with unified limits. `omitted` are functions of this host, `companions` the
-    kinds of companions that it gives, for a comment. `full_tuning` adds the settings that cost
-    servers without cards something.
+    registered limit with unified limits. `omitted` are functions of this host, `extra_functions`
+    the kinds of such functions that it gives, for a comment. `full_tuning` adds the settings that
+    cost servers without cards something.
     """
 
     device_specs: tuple[PciDeviceSpec, ...]
@@ -69,7 +69,7 @@ class PciConfig:
     quota_driver: str | None = None
     limited: tuple[str, ...] = ()
     omitted: tuple[OmittedFunction, ...] = ()
-    companions: tuple[str, ...] = ()
+    extra_functions: tuple[str, ...] = ()
     full_tuning: bool = False
 
 
@@ -160,7 +160,7 @@ def _cards(pci: PciConfig) -> Iterator[RequiredOption]:
         yield RequiredOption(
             by_name("device_spec"),
             tuple(spec.to_json() for spec in pci.device_specs),
-            f"The functions that this host may give to servers. {_companions_reason(pci)}{omitted}",
+            f"The functions that this host may give to servers. {_reason_of_parts(pci)}{omitted}",
         )
     if pci.aliases:
         yield RequiredOption(
@@ -177,16 +177,16 @@ def _cards(pci: PciConfig) -> Iterator[RequiredOption]:
     )
 
 
-def _companions_reason(pci: PciConfig) -> str:
-    """Why companions are left out, or why this host may give them."""
-    if pci.companions:
+def _reason_of_parts(pci: PciConfig) -> str:
+    """Why a card's other functions are left out, or why this host may give some."""
+    if pci.extra_functions:
         return (
-            f"The host has one card with {', '.join(pci.companions)}, so nova cannot mix its "
+            f"The host has one card with {', '.join(pci.extra_functions)}, so nova cannot mix its "
             "functions with those of another."
         )
     return (
-        "The companions of a card are bound to vfio-pci and are not in this list, or nova would "
-        "give them to servers one by one."
+        "The other functions of a card are bound to vfio-pci and are not in this list, or nova "
+        "would give them to servers one by one."
     )
 
 

@@ -40,14 +40,14 @@ class CardInParts:
         return tuple(function for function in self.functions if function.is_display)
 
     @property
-    def companions(self) -> tuple[Function, ...]:
+    def extra_functions(self) -> tuple[Function, ...]:
         """The other functions."""
         return tuple(function for function in self.functions if not function.is_display)
 
     @property
     def beside_gpu(self) -> tuple[Function, ...]:
-        """What is given besides the GPU: companions, or further GPUs; nothing without a GPU."""
-        return (self.companions or self.displays[1:]) if self.displays else ()
+        """What is given besides the GPU: extra functions, or more GPUs; nothing without one."""
+        return (self.extra_functions or self.displays[1:]) if self.displays else ()
 
 
 def card_units(host: Host) -> dict[Address, int]:

@@ -313,7 +313,7 @@ def _all_in_one_group(functions: Iterable[Function]) -> tuple[IommuGroup, ...]:
         pytest.param([BOTH_SPEC, GPU_ALIAS, AUDIO_ALIAS], _rtx(*ONE), None,
                      id="one device_spec for all, one card, and an alias says that it is meant"),
         pytest.param([BOTH_SPEC, GPU_ALIAS], _rtx(*TWO), Severity.WARNING,
-                     id="no alias asks for the companion"),
+                     id="no alias asks for the extra function"),
         pytest.param([BOTH_SPEC], _rtx(*ONE), Severity.WARNING, id="one device_spec takes all"),
         pytest.param([GPU_SPEC, AUDIO_SPEC], _rtx(*TWO), Severity.ERROR, id="no alias is known"),
         pytest.param([GPU_SPEC, AUDIO_SPEC], _rtx(*ONE), None, id="no alias, one card"),
@@ -334,7 +334,7 @@ def test_parts_of_a_card(lines: list[str], facts: Facts, severity: Severity | No
 
 
 def test_aliases_of_the_api_count_for_a_compute() -> None:
-    """The alias for a companion is found in nova-api's file where the compute's has none."""
+    """The alias for an extra function is found in nova-api's file where the compute's has none."""
     compute = on(f"[pci]\n{GPU_SPEC}\n{AUDIO_SPEC}\n", _rtx(*TWO))
     text = f"[pci]\n{GPU_ALIAS}\n{AUDIO_ALIAS}\n".encode()
     api = Service(parsed(text, "api.conf"), release("2025.2"), "api")

@@ -81,7 +81,7 @@ def _of_parts(
     given: GivenOnHost, cards: Sequence[CardInParts], functions: Sequence[Function]
 ) -> Iterator[Diagnostic]:
     """The diagnostic of one device_spec: the parts of cards that it gives beside their GPUs."""
-    apart = next((card for card in cards if not (card.is_one_slot or card.companions)), None)
+    apart = next((card for card in cards if not (card.is_one_slot or card.extra_functions)), None)
     if apart is not None:
         yield _in_one_group(given, apart, functions[0])
     elif any(card.mixed for card in cards) and given.are_requested(functions):
@@ -118,7 +118,7 @@ class GivenOnHost:
         Only asked of a host with one such card, where nova can mix nothing.
         """
         if self.asking is not None:
-            return bool(self.aliases(functions)) and all(card.companions for card in cards)
+            return bool(self.aliases(functions)) and all(card.extra_functions for card in cards)
         spec = self.specs[functions[0].address]
         displays = (display.address for card in cards for display in card.displays)
         return all(self.specs[address] is not spec for address in displays)

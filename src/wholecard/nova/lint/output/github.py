@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wholecard.core import Severity
+from wholecard.core.plain_text import plain
 from wholecard.core.rules import RULES
 from wholecard.nova.lint.diagnostic import Diagnostic
 
@@ -35,14 +36,9 @@ def _command(diagnostic: Diagnostic) -> str:
 
 
 def _data(text: str) -> str:
-    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    # A carriage return is escaped, as a newline is.
+    return plain(text, keep="\n\r\t").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def printable(text: str) -> str:
-    """The text with a replacement for bytes that are not UTF-8 and for control characters."""
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(sign if sign.isprintable() or sign in "\n\r" else "\ufffd" for sign in clean)

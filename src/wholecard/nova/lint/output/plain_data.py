@@ -8,8 +8,8 @@ from typing import Any
 
 from wholecard.core import Severity
 from wholecard.core.output_format import formatted
+from wholecard.core.plain_text import plain
 from wholecard.nova.lint.diagnostic import Diagnostic
-from wholecard.nova.lint.output.github import printable
 
 
 def to_text(
@@ -17,7 +17,7 @@ def to_text(
 ) -> str:
     """The diagnostics in a format of `core/output_format.py`. Raises UsageError."""
     answer = to_data(diagnostics)
-    return printable(formatted(format_name, columns, "", answer, "findings")) + "\n"
+    return plain(formatted(format_name, columns, "", answer, "findings")) + "\n"
 
 
 def to_data(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from wholecard import __version__
 from wholecard.core import Severity
+from wholecard.core.plain_text import plain
 from wholecard.core.rules import RULES, Rule
 from wholecard.nova.lint.diagnostic import Diagnostic
-from wholecard.nova.lint.output.github import printable
 
 # oasis-tcs/sarif-spec, sarif-2.1/schema.
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -30,7 +30,7 @@ def to_sarif(diagnostics: Sequence[Diagnostic]) -> str:
         "results": [_result(each, codes.index(each.finding.rule)) for each in diagnostics],
     }
     data = {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
-    return printable(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+    return plain(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _descriptor(rule: Rule) -> dict[str, Any]:

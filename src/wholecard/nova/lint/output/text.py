@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from wholecard.core import Severity
+from wholecard.core.plain_text import plain
 from wholecard.core.report_text import read_more_text
 from wholecard.core.units import counted
 from wholecard.nova.lint.diagnostic import Diagnostic
-from wholecard.nova.lint.output.github import printable
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "cyan"}
 # The indentation of continued lines, and the width below which a terminal is not believed.
@@ -26,7 +26,7 @@ def show(
 ) -> None:
     """Print them, how many of each severity there are, and what was not checked."""
     for path, in_file in groupby(diagnostics, key=lambda each: each.path):
-        console.print(Text(printable(path), style="bold underline"))
+        console.print(Text(plain(path), style="bold underline"))
         for diagnostic in in_file:
             _show(diagnostic, console)
         console.print()
@@ -34,7 +34,7 @@ def show(
         more = read_more_text(diagnostics[0].finding.rule)
         console.print(Text(more, style="dim"), soft_wrap=True)
     console.print(summary(diagnostics))
-    text = printable(f"Not checked: {', '.join(unchecked)}.")
+    text = plain(f"Not checked: {', '.join(unchecked)}.")
     for line in _wrapped(text, console) if unchecked else ():
         console.print(Text(line, style="dim"), soft_wrap=True)
 
@@ -53,7 +53,7 @@ def _show(diagnostic: Diagnostic, console: Console) -> None:
     at = f"{position.line}:{position.column}".ljust(8)
     code = f"{finding.rule} {finding.severity.value}"
     roles = f"  ({', '.join(diagnostic.roles)})" if diagnostic.roles else ""
-    message = f"{printable(finding.subject)}: {printable(finding.message)}{roles}"
+    message = f"{plain(finding.subject)}: {plain(finding.message)}{roles}"
     lines = _wrapped(message, console, len(f"  {at}{code}  "))
     head = Text.assemble("  ", (at, "dim"), (code, _STYLES[finding.severity]), "  ", lines[0])
     for text in (head, *(Text(f"{'':{_INDENT}}{each}") for each in lines[1:])):
@@ -66,7 +66,7 @@ def _show(diagnostic: Diagnostic, console: Console) -> None:
 
 
 def _show_fix(fix: str, console: Console) -> None:
-    for number, line in enumerate(printable(fix).splitlines()):
+    for number, line in enumerate(plain(fix).splitlines()):
         words = f"{'fix: ' if not number else ''}{line}"
         # An indented line is to be pasted, so it stays whole.
         parts = [words] if line.startswith(" ") else _wrapped(words, console, _INDENT)
@@ -90,7 +90,7 @@ def _wrapped(text: str, console: Console, first: int = 0) -> list[str]:
 def _show_line(diagnostic: Diagnostic, console: Console) -> None:
     """The line, or the part of a long one around the position, and the carets below it."""
     width = max(console.width - 14, 40)
-    line = printable(diagnostic.shown).replace("\r", "\ufffd")
+    line = plain(diagnostic.shown, keep="")
     column = diagnostic.position.column - 1
     start = 0 if len(line) <= width or column < width - 10 else column - width // 2
     part = line[start : start + width]

@@ -44,8 +44,8 @@ def refuse_mixed_cards(
 ) -> None:
     """Raises UnsupportedError for kinds with which nova mixes the functions of several cards.
 
-    A host may give a card and its companions where it has one such card. Two cards that share an
-    IOMMU group are another matter: `site_checks` warns of them.
+    A host may give a card and an extra function of it where it has one such card. Two cards that
+    share an IOMMU group are another matter: `site_checks` warns of them.
     """
     hosts: dict[str, list[str]] = {}
     for name, cards in cards_given_in_parts(selected, facts).items():
@@ -58,12 +58,12 @@ def refuse_mixed_cards(
 
 
 def _mixed_kinds(cards: tuple[CardInParts, ...]) -> set[str]:
-    """The kinds that a person has to change: companions, or a kind with two GPUs of one slot."""
+    """The kinds that a person has to change: extra functions, or one with two GPUs of a slot."""
     kinds: set[str] = set()
     for card in cards:
-        if not card.mixed or not (card.is_one_slot or card.companions):
+        if not card.mixed or not (card.is_one_slot or card.extra_functions):
             continue
-        change = card.companions or card.displays
+        change = card.extra_functions or card.displays
         kinds.update(*(card.labels[function.address] for function in change))
     return kinds
 
@@ -71,10 +71,10 @@ def _mixed_kinds(cards: tuple[CardInParts, ...]) -> set[str]:
 def _mixed(site: Site, kind: str, hosts: list[str]) -> Unsupported:
     more = f" and {len(hosts) - _MOST_HOSTS} more hosts" if len(hosts) > _MOST_HOSTS else ""
     where = f"{', '.join(hosts[:_MOST_HOSTS])}{more}"
-    if site.cards[kind].companion:
+    if site.cards[kind].extra_function:
         return Unsupported(
-            ("cards", kind, "companion"),
-            f"cards.{kind} is a companion on {where}, where more than one card has it",
+            ("cards", kind, "extra_function"),
+            f"cards.{kind} is an extra function on {where}, where more than one card has it",
             _WHY,
             f"Remove the kind {kind}, from the flavors too: a server gets the GPU, and the card's "
             "other functions stay bound to vfio-pci. Only a host with one such card can give both.",
@@ -88,16 +88,16 @@ def _mixed(site: Site, kind: str, hosts: list[str]) -> Unsupported:
 
 
 def _not_known(site: Site, without_facts: tuple[str, ...]) -> Iterator[Unsupported]:
-    """Companions on hosts without facts, unless the site has one card and one companion there."""
+    """Extra functions on hosts without facts, unless the site has one card with one there."""
     for kind, card in site.cards.items():
         limits = [frozenset(match.hosts) for match in card.match]
-        for name in without_facts if card.companion else ():
+        for name in without_facts if card.extra_function else ():
             if all(limit and name not in limit for limit in limits):
                 continue
             if _is_said(site, kind, name):
                 continue
             yield Unsupported(
-                ("cards", kind, "companion"),
+                ("cards", kind, "extra_function"),
                 f"cards.{kind}: whether one card alone has it is not known"
                 + (f" for {name}" if name else ""),
                 _WHY,
@@ -109,7 +109,7 @@ def _not_known(site: Site, without_facts: tuple[str, ...]) -> Iterator[Unsupport
 
 
 def _is_said(site: Site, kind: str, host: str) -> bool:
-    """Whether the site says that a host has one card with one companion, or no companion."""
+    """Whether the site says that a host has one card with one extra function, or none."""
     counts = site.hosts[host].cards if host in site.hosts else {}
-    gpus = [counts.get(name, 0) for name, card in site.cards.items() if not card.companion]
+    gpus = [counts.get(name, 0) for name, card in site.cards.items() if not card.extra_function]
     return kind in counts and (counts[kind] == 0 or max(counts[kind], sum(gpus)) == 1)
