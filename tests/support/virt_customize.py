@@ -42,9 +42,11 @@ while words:
     elif option == "--chmod":
         mode, path = value.split(":", 1)
         debugfs("set_inode_field " + path + " mode 010" + mode)
-    elif option == "--run-command":
-        log.write(value + "\\n")
+    elif option in ("--run", "--run-command"):
         print("[   1.0] Running: " + value, flush=True)
+        if option == "--run":
+            value = open(value).read().removeprefix("#!/bin/sh\\n").strip()
+        log.write(value + "\\n")
         if os.environ.get("FAILS_AT", "\\0") in value:
             print("E: Unable to locate package", flush=True)
             sys.exit("virt-customize: error: " + value + ": command exited with an error")

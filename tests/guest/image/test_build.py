@@ -23,6 +23,7 @@ from wholecard.guest.image.build_record import read_record, record_path
 from wholecard.guest.image.build_request import Base, BuildRequest
 from wholecard.guest.image.built_image import inspect_built
 from wholecard.guest.image.cloud_config import CloudConfig
+from wholecard.guest.image.package_tools import guest_changes
 from wholecard.guest.image.recipe import (
     AddRepository,
     GuestOs,
@@ -33,7 +34,7 @@ from wholecard.guest.image.recipe import (
     WriteGuestFile,
 )
 from wholecard.guest.image.sizes import Room
-from wholecard.guest.image.virt_customize import VirtCustomize
+from wholecard.guest.image.virt_customize import VirtCustomize, arguments, put_files
 
 DEBIAN = GuestOs("debian", "13")
 STEPS: tuple[Step, ...] = (
@@ -78,7 +79,7 @@ def test_build(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     request = asked(folder, base)
     said: list[str] = []
     built = build(request, customize(), tmp_path / "cache", Watcher(said.append))
-    assert "Running: apt-get clean" in said
+    assert "step 8 of 8, apt-get: the downloaded packages are not needed any more" in said
     assert names(folder) == ["image.qcow2", "image.qcow2.json"]
     assert names(tmp_path / "cache/work") == []
     image = tmp_path / "look.qcow2"
@@ -118,8 +119,11 @@ def test_failed_step(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     request = asked(folder, base)
     with pytest.raises(WholecardError, match="command exited with an error") as caught:
         build(request, customize(), tmp_path / "cache", Watcher())
-    assert caught.value.brief == "virt-customize did not carry out the recipe"
-    assert caught.value.details.endswith("E: Unable to locate package")
+    assert caught.value.brief == (
+        "virt-customize did not carry out the recipe: step 5 of 8, env: the driver"
+    )
+    assert caught.value.details.startswith("[   1.0] Running: ")
+    assert "E: Unable to locate package" in caught.value.details
     assert names(folder) == []
     [grown] = names(tmp_path / "cache/work")
     assert grown.startswith("grown-")
@@ -130,7 +134,7 @@ def test_failed_step(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert names(folder) == ["image.qcow2", "image.qcow2.json"]
 
 
-POINTS = ["unpacking", "growing", "copying", "8 steps", "packing"]
+POINTS = ["unpacking", "growing", "copying", "step 4 of 8", "packing"]
 
 
 def killed_at(point: str, request: BuildRequest, cache: Path) -> int:
@@ -249,6 +253,33 @@ def test_no_folder(base: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         build(request, Choice(None, ""), tmp_path / "cache", Watcher())
     assert names(tmp_path) == []
+
+
+def test_output_is_the_base(base: Path, tmp_path: Path) -> None:
+    """The base image is not written over, also where a link leads to it."""
+    link = tmp_path / "link.qcow2"
+    link.symlink_to(base)
+    request = replace(asked(tmp_path, base, ()), output=link)
+    with pytest.raises(UsageError, match="is the base image"):
+        build(request, Choice(None, ""), tmp_path / "cache", Watcher())
+    assert names(tmp_path) == ["link.qcow2"]
+
+
+def test_secrets(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password in a command is in the image's own script only: not in the record, not in what is
+    printed, and not on a command line, which everybody on the machine can read."""
+    virt_customize.installed(tmp_path, monkeypatch)
+    words = ("register", "--password=hunter22", "http://u:hunter22@a.example")
+    steps: tuple[Step, ...] = (RunInGuest(words, "the registration"),)
+    request = asked(tmp_path, base, steps)
+    script = put_files(tmp_path, guest_changes(request.recipe))
+    assert "hunter22" not in " ".join(arguments(base, guest_changes(request.recipe), script))
+    said: list[str] = []
+    built = build(request, customize(), tmp_path / "cache", Watcher(said.append))
+    assert built.record is not None
+    assert built.record.steps[0].what == ("register --password=REDACTED http://REDACTED@a.example")
+    assert "hunter22" not in "".join(said)
+    assert "hunter22" in (tmp_path / "customized").read_text()
 
 
 def test_on_boot(tmp_path: Path) -> None:

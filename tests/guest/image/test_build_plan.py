@@ -49,6 +49,8 @@ STEPS: tuple[Step, ...] = (
     RunInGuest(("systemctl", "enable", "nvidia-persistenced"), "keeps the card awake"),
     WriteGuestFile("/blob", b"\xff" * 40, "not a text"),
     WriteGuestFile("/long", b"line\n" * 40, "a long text"),
+    WriteGuestFile("/etc/key", b"hunter22\n", "not everybody may read it", 0o600),
+    WriteGuestFile("/etc/conf", b"user=a\npassword=hunter22\n", "it names a password"),
 )
 MIRRORS = ("https://a.example/b.img", "file:///srv/b.img")
 

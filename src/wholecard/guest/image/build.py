@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wholecard.core import RefusedError, UsageError, run
+from wholecard.core.secrets import redacted
 from wholecard.core.units import size_text
 from wholecard.guest.image import download
 from wholecard.guest.image.build_plan import BaseFacts, BuildPlan, Choice, plan_build
@@ -101,7 +102,7 @@ def build(
         return BuiltImage(request.output, None)
     # What can be known without the base is said before a download of hours.
     _refuse(plan_build(request, None, choice))
-    _require_output(request.output)
+    _require_output(request)
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     brief = "another build uses the cache of images"
     resolution = "Wait for it, or let XDG_CACHE_HOME name another folder."
@@ -122,7 +123,12 @@ def _refuse(plan: BuildPlan) -> None:
         )
 
 
-def _require_output(output: Path) -> None:
+def _require_output(request: BuildRequest) -> None:
+    output = request.output
+    if request.base.path is not None and output.resolve() == request.base.path.resolve():
+        raise UsageError(
+            f"{output} is the base image", resolution="Write the image to another file: --output."
+        )
     if not output.parent.is_dir():
         raise UsageError(
             f"there is no folder {output.parent}", resolution="Make it, or use --output FILE."
@@ -257,7 +263,7 @@ def recorded_steps(request: BuildRequest) -> tuple[RecordedStep, ...]:
     steps = []
     for change in guest_changes(request.recipe):
         if isinstance(change, RunInGuest):
-            steps.append(RecordedStep("run", command_text(change), change.reason))
+            steps.append(RecordedStep("run", redacted(command_text(change)), change.reason))
         else:
             sha256 = str(change_json(change)["sha256"])
             steps.append(RecordedStep("file", change.path, change.reason, sha256))

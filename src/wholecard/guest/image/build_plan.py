@@ -11,6 +11,7 @@ from typing import Any
 
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.core.report_text import findings_text
+from wholecard.core.secrets import redacted
 from wholecard.core.units import GIB, counted, size_text
 from wholecard.guest.image.build_request import BuildRequest
 from wholecard.guest.image.disk_image import DiskImage
@@ -28,6 +29,7 @@ from wholecard.guest.image.recipe import (
 from wholecard.guest.image.writer import Target, Writer
 
 _MOST_FILE_LINES = 12
+_OTHERS_READ = 0o004
 
 
 @dataclass(frozen=True)
@@ -274,11 +276,14 @@ def _title(step: Step) -> str:
 
 def _lines(change: GuestChange) -> Iterator[str]:
     if isinstance(change, RunInGuest):
-        yield f"$ {command_text(change)}"
+        yield f"$ {redacted(command_text(change))}"
         return
     yield f"{change.path} (mode {change.mode:04o}, {size_text(len(change.content))})"
+    if not change.mode & _OTHERS_READ:
+        yield "its content is not shown: in the guest not everybody may read it"
+        return
     try:
-        lines = change.content.decode().splitlines()
+        lines = redacted(change.content.decode()).splitlines()
     except UnicodeDecodeError:
         return
     yield from (f"+{line}" for line in lines[:_MOST_FILE_LINES])

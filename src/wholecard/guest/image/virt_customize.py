@@ -25,7 +25,10 @@ KVM = Path("/dev/kvm")
 # A driver's module is compiled in it; without KVM one of 242 CPU seconds takes most of an hour.
 _TIMEOUT = 4 * 3600.0
 _MEMORY_MIB = 2048
-_BEGINS = re.compile(r"\[ *\d+\.\d\] ((?!Uploading|Making directory|Changing perm).*)")
+_BEGINS = re.compile(
+    r"\[ *\d+\.\d\] ((?!Uploading|Making directory|Changing perm|Running: chown).*)"
+)
+_SCRIPT = re.compile(r"Running: \S*/wholecard-[^/]*/(\d{4})")
 _MOST_SHOWN = 100
 _MOST_LINES = 30
 
@@ -49,59 +52,79 @@ class VirtCustomize:
     def write(self, recipe: Recipe, target: Path, say: Say) -> None:
         """Carry out the recipe in the raw image `target`. Raises WriteError."""
         changes = guest_changes(recipe)
-        say(f"{len(changes)} steps in the image with {PROGRAM}")
         with tempfile.TemporaryDirectory(prefix="wholecard-") as folder:
+            progress = _Progress(changes, say)
             words = arguments(target, changes, put_files(Path(folder), changes))
             try:
-                run_tool(
-                    PROGRAM, *words, timeout=_TIMEOUT, watch_output=lambda line: _tell(line, say)
-                )
+                run_tool(PROGRAM, *words, timeout=_TIMEOUT, watch_output=progress.take)
             except RunError as error:
                 raise WriteError(
-                    f"{PROGRAM} did not carry out the recipe",
+                    f"{PROGRAM} did not carry out the recipe: {progress.last}",
                     _details(error),
-                    "The output's last lines name the step. Correct the recipe and build again: "
-                    "the base and the growth are taken from the cache.",
+                    "Correct the recipe and build again: the base and the growth are taken from "
+                    "the cache.",
                 ) from error
 
 
-def _tell(line: str, say: Say) -> None:
-    """Each operation that begins: `[  12.3] Running: apt-get update`."""
-    match = _BEGINS.match(line)
-    if match and line.endswith("\n"):
-        say(match[1].strip()[:_MOST_SHOWN])
+class _Progress:
+    """What virt-customize does now, from what it prints: `[  12.3] Running: /tmp/…/0005`."""
+
+    def __init__(self, changes: Sequence[GuestChange], say: Say) -> None:
+        self._changes, self._say = changes, say
+        self.last = "it did not begin"
+
+    def take(self, line: str) -> None:
+        """Tell of each command that begins, with its reason, and of the rest in its own words."""
+        match = _BEGINS.match(line)
+        if match is None or not line.endswith("\n"):
+            return
+        text = match[1].strip()
+        script = _SCRIPT.fullmatch(text)
+        if script is not None and int(script[1]) < len(self._changes):
+            number = int(script[1])
+            change = self._changes[number]
+            what = change.argv[0] if isinstance(change, RunInGuest) else change.path
+            text = f"step {number + 1} of {len(self._changes)}, {what}: {change.reason}"
+        self.last = text[:_MOST_SHOWN]
+        self._say(self.last)
 
 
 def _details(error: RunError) -> str:
-    """What failed, and the end of what the command printed, which is on standard output."""
-    output = error.result.stdout.strip() if error.result is not None else ""
-    lines = output.splitlines()[-_MOST_LINES:]
-    return "\n".join([error.details, *(line for line in lines if line not in error.details)])
+    """What it says, and the end of what the command printed, which is on standard output.
+
+    Not the command line: it has a hundred words, of which none says what failed.
+    """
+    if error.result is None:
+        return error.details
+    lines = error.result.stdout.splitlines()[-_MOST_LINES:]
+    return "\n".join([*lines, error.result.stderr.strip()[-2000:]]).strip()
 
 
 def put_files(folder: Path, changes: Sequence[GuestChange]) -> tuple[Path, ...]:
-    """Each file's content as a file in `folder`, in the order of the changes."""
+    """Each change as a file in `folder`, named after its number: a content, or a script.
+
+    A command line is no place for either, for everybody on the machine can read it.
+    """
     paths = []
     for number, change in enumerate(changes):
+        path = folder / f"{number:04}"
         if isinstance(change, WriteGuestFile):
-            path = folder / f"{number:04}"
             path.write_bytes(change.content)
-            path.chmod(change.mode)
-            paths.append(path)
+        else:
+            path.write_text(f"#!/bin/sh\n{command_text(change)}\n")
+        paths.append(path)
     return tuple(paths)
 
 
 def arguments(image: Path, changes: Sequence[GuestChange], files: Sequence[Path]) -> list[str]:
-    """The arguments for a raw image; `files` has the path of each file's content."""
+    """The arguments for a raw image; `files` are those of `put_files`."""
     argv = ["--format", "raw", "--memsize", str(_MEMORY_MIB), "-a", str(image)]
-    contents = iter(files)
-    for change in changes:
+    for change, file in zip(changes, files, strict=True):
         if isinstance(change, RunInGuest):
-            argv += ["--run-command", command_text(change)]
+            argv += ["--run", str(file)]
             continue
         # Of an uploaded file owner and permissions are those that it has here.
-        argv += ["--mkdir", posixpath.dirname(change.path)]
-        argv += ["--upload", f"{next(contents)}:{change.path}"]
+        argv += ["--mkdir", posixpath.dirname(change.path), "--upload", f"{file}:{change.path}"]
         owner = RunInGuest(("chown", "0:0", change.path), "")
         argv += ["--run-command", command_text(owner)]
         argv += ["--chmod", f"{change.mode:04o}:{change.path}"]
