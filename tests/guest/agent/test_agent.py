@@ -228,6 +228,19 @@ def test_the_kernel_is_quiet_meanwhile(tmp_path: Path) -> None:
     assert (during, printk.read_text()) == ("1\n", "7\t4\t1\t7\n")
 
 
+@in_every_shell
+def test_an_agent_that_is_ended(tmp_path: Path, shell: list[str]) -> None:
+    """A terminate signal ends it, and the kernel's messages come to the console again."""
+    sysfs(tmp_path)
+    process = start(tmp_path, shell, repeat=2, pause=1)
+    console = tmp_path / "console"
+    while not (console.exists() and parse(console.read_text()).complete):
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=20) == 143
+    assert (tmp_path / "proc/sys/kernel/printk").read_text() == "7\t4\t1\t7\n"
+
+
 def test_a_half_line_before_the_report(tmp_path: Path) -> None:
     """What was half written on the console does not spoil the first record."""
     sysfs(tmp_path)

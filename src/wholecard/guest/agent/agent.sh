@@ -586,7 +586,11 @@ quiet() {
     echo 1 >"$PROC/sys/kernel/printk"
 }
 
-restore() { [ -z "$loud" ] || echo "$loud" >"$PROC/sys/kernel/printk"; }
+# What this run changed; also where it is ended.
+restore() {
+    [ "$CONSOLE" != - ] || rm -rf "$WORK"
+    [ -z "$loud" ] || echo "$loud" >"$PROC/sys/kernel/printk"
+}
 
 repeat() {
     say
@@ -615,10 +619,12 @@ if [ -n "$IF_ASKED" ] && [ -z "$NONCE" ]; then
     exit 0
 fi
 [ -n "$CONSOLE" ] || find_console
+if [ $$ -ne 1 ]; then
+    trap restore EXIT
+    trap 'exit 143' HUP INT TERM
+fi
 quiet
 wait_settled
 collect
 repeat
-[ $$ -eq 1 ] || restore
-[ "$CONSOLE" != - ] || rm -rf "$WORK"
 while [ $$ -eq 1 ]; do sleep 3600; done

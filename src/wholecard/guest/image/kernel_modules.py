@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 from wholecard.core import WholecardError
 
 # For the config drive, which nova attaches as a CD-ROM (SATA on q35; nova,
-# virt/libvirt/blockinfo.py), ISO 9660; first, because it is found asynchronously. Drivers for a
-# card's functions in the proof guest: graphics (bochs as an example of a DRM driver), sound, NVMe,
-# igb's VFs. Codec drivers come before the sound controller that looks for them: the guest has no
-# modprobe that the kernel could call (Documentation/admin-guide/sysctl/kernel.rst).
+# virt/libvirt/blockinfo.py) and formats as ISO 9660; first, because the drive is found
+# asynchronously. Then drivers for a card's functions in the proof guest: graphics (bochs as an
+# example of a DRM driver), sound, NVMe, igb's VFs. Codec drivers come before the sound controller
+# that looks for them: the guest has no modprobe that the kernel could call
+# (Documentation/admin-guide/sysctl/kernel.rst).
 GUEST_MODULES = ("ahci", "sr_mod", "isofs", "bochs", "snd-hda-codec-generic", "snd-hda-codec-hdmi",
                  "snd-hda-intel", "nvme", "igbvf")  # fmt: skip
 
