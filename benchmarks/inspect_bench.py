@@ -72,8 +72,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which("lspci") is None:
         sys.exit("lspci is not here: install pciutils")
-    # As on a host: installed, that is compiled once.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # As on a host: installed, that is compiled once, and with buffered output.
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+        os.environ.pop(name, None)
     os.environ["PYTHONPATH"] = str(SOURCE)
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     facts = machine(arguments.python)

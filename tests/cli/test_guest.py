@@ -1,4 +1,4 @@
-"""`wholecard guest agent`: the file that a person takes."""
+"""`wholecard guest`: the files that a person takes."""
 
 from __future__ import annotations
 
@@ -40,3 +40,33 @@ def test_the_unit(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_system() -> None:
     """Another system is a wrong call."""
     assert run_app(["guest", "agent", "--os", "plan9"]) == 2
+
+
+def test_windows_user_data(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """To a file and to the screen the same bytes: Windows' lines, and no byte order mark."""
+    file = tmp_path / "user-data.ps1"
+    words = ["guest", "windows-user-data", "--virtio", r"*:\v.exe", "--driver", r"D:\d.msi"]
+    assert run_app(words) == 0
+    printed = capfdbinary.readouterr().out
+    assert run_app([*words, "-o", str(file)]) == 0
+    assert file.read_bytes() == printed
+    assert printed.startswith(b"#ps1_sysnative\r\n$Installers = @(\r\n")
+    first, second = printed.split(b"\r\n")[2:4]
+    assert b"Name = 'virtio'" in first
+    assert b"Arguments = '/install /quiet /norestart'" in first
+    assert b"Source = 'D:\\d.msi'; Sha256 = ''; Arguments = ''" in second
+
+
+def test_windows_user_data_unchecked(capsys: pytest.CaptureFixture[str]) -> None:
+    """A download without a checksum is refused, with the option that gives it."""
+    assert run_app(["guest", "windows-user-data", "--driver", "https://example.org/d.exe"]) == 2
+    assert "--driver-sha256" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "port"), [([], b"=\r\n"), (["--log-to-console"], b"=COM1,")])
+def test_cloudbase_init_conf(
+    options: list[str], port: bytes, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """COM1 is the scripts', or cloudbase-init's own."""
+    assert run_app(["guest", "cloudbase-init-conf", *options]) == 0
+    assert b"logging_serial_port_settings" + port in capfdbinary.readouterr().out

@@ -13,7 +13,7 @@ from wholecard.cli.app import run_app
 from wholecard.core import WholecardError
 from wholecard.core.releases import RELEASES
 
-WRONG = "[pci]\nalias = {'name': 'a', 'vendor_id': '10de', 'product_id': '2330'}\n"
+WRONG = "[pci]\nalias = {'name': 'a', 'vendor_id': '10de', 'product_id': '1eb8'}\n"
 SITE = """\
 version: 1
 release: "2025.2"
@@ -140,7 +140,7 @@ def test_fix_and_its_way_back(folder: Path, capsys: pytest.CaptureFixture[str]) 
     """--dry-run shows the difference and changes nothing, --fix changes it, rollback undoes it."""
     assert lint("wrong.conf", "--fix", "--dry-run") == 1
     out = capsys.readouterr().out
-    assert '+alias = {"name": "a", "vendor_id": "10de", "product_id": "2330"}' in out
+    assert '+alias = {"name": "a", "vendor_id": "10de", "product_id": "1eb8"}' in out
     assert Path("wrong.conf").read_text() == WRONG
     assert lint("wrong.conf", "--fix", "--root", str(folder)) == 0
     assert Path("wrong.conf").read_text() == WRONG.replace("'", '"')

@@ -22,6 +22,7 @@ MUST_HAVE = (
     "lib/python3.*/site-packages/nova/compute/pci_placement_translator.py",
     "lib/python3.*/site-packages/os_traits/__init__.py",
     "lib/python3.*/site-packages/oslo_config/cfg.py",
+    "lib/python3.*/site-packages/nova/tests/functional/libvirt/base.py",
 )
 
 

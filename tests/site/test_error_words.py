@@ -98,12 +98,20 @@ KINDS = [
      "expected capitals, digits and _. Did you mean 'CUSTOM_HW_GPU'?"),
     ("{a: {match: [{vendor: 10de}], device_type: PF}}", "2:51: cards.a.device_type is 'PF', not "
      "one of auto, type-PCI, type-PF, type-VF"),
-    ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not whole"),
+    ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not one of "
+     "whole, containers"),
     ("{a: {match: [{vendor: 10de}], give: {policy: part}}}",
-     "2:53: cards.a.give.policy is 'part', not whole"),
+     "2:53: cards.a.give.policy is 'part', not one of whole, containers"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole, vfs: 2}}}",
      "2:60: cards.a.give has no key 'vfs'; known: policy"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole}}}", ""),
+    ("{a: {match: [{vendor: 10de}], give: {polcy: whole}}}",
+     "2:38: cards.a.give needs the key 'policy'"),
+    ("{a: {match: [{vendor: 10de}], give: {policy: containers, n: 2}}}",
+     "2:65: cards.a.give has no key 'n'; known: policy"),
+    ("{a: {match: [{vendor: 10de}], give: [whole]}}",
+     "2:38: cards.a.give is a list: expected a mapping"),
+    ("{a: {match: [{vendor: 10de}], give: containers}}", ""),
     ("{a: {match: [{vendor: 10de, hosts: [x]}]}}", "2:44: there is no host 'x' in hosts; "
      "none is defined"),
     # Two kinds of which one holds wherever the other does, in either order, on a host of both.

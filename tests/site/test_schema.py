@@ -19,7 +19,8 @@ from wholecard.site.schema import schema_text
 
 DOCS = Path(__file__).parents[2] / "docs/reference"
 FILE = DOCS / "site.schema.json"
-MODELS = [model.Site, model.CardKind, model.Whole, model.Match, model.SiteHost, model.NovaUse,
+MODELS = [model.Site, model.CardKind, model.Whole, model.Containers, model.Match,
+          model.SiteHost, model.NovaUse,
           model.SiteFlavor, model.SiteImage, model.SiteAggregate, model.Quota,
           model.LintSettings, image_build.ImageBuild, image_build.ImageDriver,
           image_build.ImageRepository, image_build.ImageFile]  # fmt: skip

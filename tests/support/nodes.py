@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from support.acpi import dmar
 from support.tree import Leaf, grow
 
 RELEASE = "6.12.1-amd64"
@@ -78,7 +79,7 @@ def bare(devices: Iterable[Device], next_boot: str = "off") -> dict[str, Leaf]:
     """A host as Debian installs it, its IOMMU off, and `next_boot` for its next boot."""
     return {
         **pci_tree(devices),
-        "sys/firmware/acpi/tables/DMAR": "",
+        "sys/firmware/acpi/tables/DMAR": dmar(),
         "proc/cmdline": "BOOT_IMAGE=/vmlinuz root=/dev/vda1 ro intel_iommu=off quiet\n",
         "proc/sys/kernel/osrelease": f"{RELEASE}\n",
         "proc/sys/kernel/random/boot_id": "boot-one\n",

@@ -90,6 +90,15 @@ def keystone_answers(url: str) -> dict[str, Answer | Callable[[], Answer]]:
     }
 
 
+def offer_keystone(api: Api) -> None:
+    """Keystone's own API is in the catalog too: projects, limits."""
+    login: Any = api.answers["POST /v3/auth/tokens"]
+    where = {"id": "k", "interface": "public", "region": "R", "region_id": "R",
+             "url": f"{api.url}/v3"}  # fmt: skip
+    keystone = {"type": "identity", "name": "keystone", "id": "k", "endpoints": [where]}
+    login[1]["token"]["catalog"].append(keystone)
+
+
 @contextmanager
 def serving(folder: Path) -> Iterator[Api]:
     """The server, running, and a clouds.yaml in the folder that names it `test`."""

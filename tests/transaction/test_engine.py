@@ -326,3 +326,13 @@ def test_status(folder: Path) -> None:
     assert status["history"] == [
         {"journal": "0001", "state": "applied", "actions_planned": 3, "time": 1.0}
     ]
+
+
+def test_outcome_as_json() -> None:
+    """What scripts read of a run: the last journal, how many actions, how long each took, notes."""
+    outcome = Outcome(("/j/1", "/j/2"), (0.5, 1.5), ("left",), reboot_needed=True)
+    assert outcome.to_json() == {
+        "journal": "/j/2", "applied": 2, "reboot_needed": True, "seconds": [0.5, 1.5],
+        "journals": ["/j/1", "/j/2"], "notes": ["left"],
+    }  # fmt: skip
+    assert Outcome().to_json()["journal"] is None

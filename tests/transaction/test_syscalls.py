@@ -157,7 +157,10 @@ def test_traced(place: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": f"{tests}:{tests / 'transaction'}"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tests}:{tests / 'transaction'}:{os.getenv('PYTHONPATH', '')}",
+        },
     )
     if "ptrace" in done.stderr:
         pytest.skip("strace may not trace here")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wholecard.cli import options
+from wholecard.cli import image_drivers, options
 
 if TYPE_CHECKING:
     from wholecard.guest.image.build_plan import Choice
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
+image_drivers.add(app)
 
 ImageName = Annotated[str, typer.Argument(metavar="NAME", help="An image of the site file.")]
 Output = Annotated[Path | None, typer.Option(

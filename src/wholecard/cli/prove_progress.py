@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich import live
-from rich.console import Console
+from rich.console import Console, Group
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -73,7 +73,7 @@ class LiveLines(ProveWatcher):
         self._note = ""
         self._rows[progress.name] = (progress, time.monotonic())
 
-    def table(self) -> Table:
+    def table(self) -> Group:
         """The lines as they are now, as many as the screen has."""
         grid = Table.grid(padding=(0, 2), expand=False)
         for _ in range(3):
@@ -84,9 +84,7 @@ class LiveLines(ProveWatcher):
             seconds = progress.seconds + time.monotonic() - seen
             grid.add_row(self._spinner, Text(name), Text(f"{seconds:.0f} s"),
                          Text(server_words(progress)))  # fmt: skip
-        if self._note:
-            grid.add_row(self._spinner, Text(self._note), Text(), Text())
-        return grid
+        return Group(grid, Text(self._note)) if self._note else Group(grid)
 
 
 def server_words(progress: ServerProgress) -> str:

@@ -95,6 +95,8 @@ class Capability(Enum):
         "nova/limit/placement.py (bug 2140631)")
 
     # What a flavor and an image may ask for.
+    EMULATOR_THREADS = (16, "hw:emulator_threads_policy; isolate takes one CPU more",
+        "nova's release notes of Pike; nova/virt/hardware.py, numa_fit_instance_to_host")
     IMAGE_TRAITS = 18, "traits of an image are asked for", "nova/scheduler/utils.py"
     DISABLED_TRAIT = (20, "a disabled nova-compute has the trait COMPUTE_STATUS_DISABLED",
         "nova/scheduler/request_filter.py, compute_status_filter")

@@ -105,6 +105,11 @@ def read_attribute(name: str, folder: int | None = None) -> bytes | None:
         os.close(file)
 
 
+def read_rare(name: str, folder: int) -> bytes | None:
+    """`read_attribute` for what few folders have: asking first costs half of a failed open."""
+    return read_attribute(name, folder) if os.access(name, os.F_OK, dir_fd=folder) else None
+
+
 def read_bytes(path: str) -> bytes | None:
     """The whole file; None where it cannot be read, is no plain file or is larger than 64 MiB."""
     try:
@@ -163,10 +168,10 @@ def listed(path: str) -> list[str]:
 def exists(path: str) -> bool:
     """Whether the path names something, links followed."""
     try:
-        os.stat(path)
-    except (OSError, ValueError):
+        # Of what is not there, which is most, no exception is made: a third of stat's time.
+        return os.access(path, os.F_OK)
+    except ValueError:
         return False
-    return True
 
 
 def has_all(root: Root, *paths: str) -> bool:
@@ -176,4 +181,5 @@ def has_all(root: Root, *paths: str) -> bool:
 
 def has_any(root: Root, *paths: str) -> bool:
     """Whether one of these exists below `root`; a link counts, whatever it points to."""
-    return any(os.path.lexists(under(root, path)) for path in paths)
+    names = (under(root, path) for path in paths)
+    return any(os.access(name, os.F_OK, follow_symlinks=False) for name in names)

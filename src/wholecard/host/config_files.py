@@ -38,6 +38,7 @@ KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
 KERNELSTUB = "/etc/kernelstub/configuration"
 
 UNITS = "/etc/systemd/system"
+CDI_SCRIPT = "/usr/local/lib/wholecard/cdi"
 
 # Where the EFI partition, or the extended boot partition, may be mounted: kernel-install(8), $BOOT.
 EFI_FOLDERS = ("/efi", "/boot", "/boot/efi")
@@ -53,6 +54,7 @@ FOREIGN = (
     "etc/initramfs-tools/modules",
     "etc/dracut.conf",
     "etc/dracut.conf.d/*.conf",
+    "etc/driverctl.d/*",
 )
 # Where a person or a tool may bind by ids at boot. Of these only the lines with that word are read:
 # the rest may have secrets.
@@ -141,6 +143,8 @@ def read_settings(root: Root) -> Settings:
     # grub-mkconfig sources /etc/default/grub and then the parts in the shell's order of names.
     parts = _matching(root, f"{GRUB_PARTS}/*.cfg")
     units = _matching(root, f"{UNITS[1:]}/wholecard-*.service")
+    # Like a unit, it is listed only where it exists.
+    units += [path for path in _matching(root, f"{CDI_SCRIPT[1:]}*") if path == CDI_SCRIPT]
     written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE, *units))
     only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, KERNELSTUB, *_matching(root, f"{ENTRIES}/*.conf"))
     return Settings(

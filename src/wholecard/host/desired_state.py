@@ -41,6 +41,7 @@ class DesiredState:
     addresses that pci-stub keeps; no guest gets those. `isolated_cpus` is a list as the kernel
     takes it (`2-31`). `loader` and `initramfs` insist on a boot tool by the names of `Boot`; empty
     takes what the host has. `blacklist` are modules that must never be loaded by their aliases.
+    `containers` are slots of cards that stay with the host's drivers, for its own containers.
     """
 
     cards: tuple[str, ...]
@@ -51,6 +52,7 @@ class DesiredState:
     loader: str = ""
     initramfs: str = ""
     blacklist: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The published form: `{"schema": 1, "cards": [...], ...}`, huge pages as `1G:64`."""
@@ -124,9 +126,17 @@ def resolve(
     """
     asked = asked or DesiredState(())
     slots = {_card_at(host, text).slot for text in (*addresses, *asked.cards)}
+    kept = {_card_at(host, text).slot for text in asked.containers}
+    if slots & kept:
+        raise UsageError(
+            f"{min(slots & kept)} is named for guests and for containers",
+            "A card that guests get has no driver on the host.",
+            "Name it once.",
+        )
     if all_cards:
         slots.update(card.slot for card in host.cards if not is_left_out(card))
-    if not slots:
+        slots -= kept
+    if not slots and not kept:
         raise UsageError(
             "no card is selected",
             card_lines(host),
@@ -144,7 +154,11 @@ def resolve(
     _require_cpus(host, asked.isolated_cpus)
     _require_once(asked.hugepages)
     return dataclasses.replace(
-        asked, cards=tuple(sorted(slots)), companions=companions, parked=parked
+        asked,
+        cards=tuple(sorted(slots)),
+        companions=companions,
+        parked=parked,
+        containers=tuple(sorted(kept)),
     )
 
 

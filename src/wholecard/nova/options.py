@@ -215,12 +215,29 @@ FLAVOR_KEYS: dict[str, int] = {
     "trait:": 17,
     "hw:pci_numa_affinity_policy": Capability.FLAVOR_NUMA_POLICY.since,
     "hw:cpu_dedicated_mask": Capability.MIXED_CPUS.since,
+    "hw:cpu_thread_policy": 13,
+    "hw:emulator_threads_policy": Capability.EMULATOR_THREADS.since,
+    "hw:locked_memory": Capability.LOCKED_MEMORY.since,
     "hw:maxphysaddr_mode": Capability.GUEST_ADDRESS_WIDTH.since,
     "hw:maxphysaddr_bits": Capability.GUEST_ADDRESS_WIDTH.since,
 }
 IMAGE_KEYS: dict[str, int] = {
-    **dict.fromkeys(("hw_machine_type", "hw_firmware_type", "os_type"), 13),
+    **dict.fromkeys(
+        (
+            "hw_machine_type",
+            "hw_firmware_type",
+            "os_type",
+            "hw_disk_bus",
+            "hw_scsi_model",
+            "hw_vif_model",
+            "hw_qemu_guest_agent",
+        ),
+        13,
+    ),
     "img_hide_hypervisor_id": 16,
+    "hw_tpm_version": Capability.TPM.since,
+    "hw_tpm_model": Capability.TPM.since,
+    "os_secure_boot": Capability.SECURE_BOOT.since,
 }
 
 

@@ -20,6 +20,8 @@ IDS_FILES = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids", "usr/share/pc
 
 # More bytes than the subsystems of any device have.
 _LONGEST = 1 << 15
+# Half of the file is of vendors before this one.
+_MIDDLE = "14e4"
 _DIGITS = "0123456789abcdef"
 
 
@@ -44,6 +46,7 @@ class PciNames:
         # Every entry is found by the newline before it; the file as published begins with a note.
         self._data = data if data.startswith(b"#") else b"\n" + data
         self._blocks: dict[str, tuple[int, int]] = {}
+        self._lines: dict[tuple[str, str], int] = {}
         self._names: dict[tuple[str, ...], str] = {}
 
     def vendor(self, vendor: str) -> str:
@@ -75,11 +78,18 @@ class PciNames:
         return self._name(self._block(head)[0], f"\n{head}  ")
 
     def _inner(self, head: str, device: str) -> str:
-        marker = f"\n\t{device}  "
-        return self._name(self._data.find(marker.encode(), *self._block(head)), marker)
+        return self._name(self._line(head, device), f"\n\t{device}  ")
+
+    def _line(self, head: str, device: str) -> int:
+        """Where a device's or subclass's line begins; -1 for nowhere."""
+        key = (head, device)
+        if key not in self._lines:
+            marker = f"\n\t{device}  ".encode()
+            self._lines[key] = self._data.find(marker, *self._block(head))
+        return self._lines[key]
 
     def _innermost(self, vendor: str, device: str, sub_vendor: str, sub_device: str) -> str:
-        start = self._data.find(f"\n\t{device}  ".encode(), *self._block(vendor))
+        start = self._line(vendor, device)
         if start < 0:
             return ""
         marker = f"\n\t\t{sub_vendor} {sub_device}  "
@@ -98,7 +108,13 @@ class PciNames:
         if head not in self._blocks:
             data = self._data
             is_class = head.startswith("C ")
-            start = (data.rfind if is_class else data.find)(f"\n{head}  ".encode())
+            marker = f"\n{head}  ".encode()
+            # From the end that is nearer: a million bytes take as long as ten functions.
+            find = data.rfind if is_class or head > _MIDDLE else data.find
+            start = find(marker, *(() if is_class else self._bracket(head)))
+            if start < 0:
+                # In a file that somebody did not keep sorted it is elsewhere.
+                start = data.find(marker)
             end = -1 if start >= 0 else 0
             above = "" if is_class else _DIGITS[_DIGITS.find(head[0]) + 1 :]
             for next_head in ("C ",) if is_class else (head[:3], head[:2], head[0], *above, "C "):
@@ -106,6 +122,14 @@ class PciNames:
                     end = data.find(f"\n{next_head}".encode(), start + 1)
             self._blocks[head] = (start, len(data) if end < 0 else end)
         return self._blocks[head]
+
+    def _bracket(self, head: str) -> tuple[int, int]:
+        """Between which of the vendors that were found before a vendor's line must be."""
+        blocks = self._blocks.items()
+        known = [(other, block) for other, block in blocks if block[0] >= 0 and other[0] != "C"]
+        below = [end for other, (_, end) in known if other < head]
+        above = [start for other, (start, _) in known if head < other]
+        return max(below, default=0), min(above, default=len(self._data))
 
     def _name(self, position: int, marker: str) -> str:
         if position < 0:

@@ -11,7 +11,15 @@ from __future__ import annotations
 import os
 
 from wholecard.core.record import assembled, dataclass
-from wholecard.core.small_files import link_name, listed, read_attribute, read_text, text_of, under
+from wholecard.core.small_files import (
+    link_name,
+    listed,
+    read_attribute,
+    read_rare,
+    read_text,
+    text_of,
+    under,
+)
 from wholecard.pci.address import Address, parse_numbers
 from wholecard.pci.attributes import (
     address_of,
@@ -32,15 +40,14 @@ from wholecard.pci.shares import collected, in_children, workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from wholecard.core.small_files import Root
     from wholecard.pci.ids import PciNames
 
-    # The modules that would claim what has one of these modaliases.
-    Modules = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
-    Variants = Callable[[Iterable[str]], Mapping[str, str]]
+    # For some modaliases the modules that would claim them, and VFIO's variants for them.
+    Drivers = Callable[[set[str]], tuple[Mapping[str, tuple[str, ...]], Mapping[str, str]]]
     Fields = dict[str, Any]
     Numbers = tuple[int, int, int, int]
     Numbered = tuple[Numbers, str]
@@ -65,17 +72,15 @@ _LINK = ("current_link_speed", "current_link_width", "max_link_speed", "max_link
 def read_functions(
     root: Root,
     names: PciNames | None = None,
-    modules: Modules | None = None,
-    variants: Variants | None = None,
+    drivers: Drivers | None = None,
     processes: int | None = 1,
 ) -> tuple[Function, ...]:
     """Every function under `root`, sorted by address.
 
     A function whose attributes are missing or garbled is listed with those fields empty: what is
     on the bus must not vanish because one file could not be read. Never raises for that; a tree
-    without PCI gives an empty tuple. `names` and `modules` (by modalias) give the fields that
-    sysfs does not have; without them those are empty. `variants` gives for a modalias the module
-    of VFIO's variant driver. `processes` may share the work, None for as
+    without PCI gives an empty tuple. `names`, and `drivers` by modalias, give the fields that
+    sysfs does not have; without them those are empty. `processes` may share the work, None for as
     many as are worth it; more than one only in a program without threads.
     """
     path = under(root, DEVICES)
@@ -92,8 +97,7 @@ def read_functions(
     finally:
         os.close(folder)
     modaliases = {fields["modalias"] for fields in functions}
-    by_alias = modules(modaliases) if modules else {}
-    variant_of = variants(modaliases) if variants else {}
+    by_alias, variant_of = drivers(modaliases) if drivers else ({}, {})
     for fields in functions:
         fields["modules"] = by_alias.get(fields["modalias"], ())
         fields["variant"] = variant_of.get(fields["modalias"], "")
@@ -151,6 +155,7 @@ class _Reader:
         self._kinds: dict[bytes, Kind] = {}
         self._revisions: dict[str, str] = {}
         self._link_of_slot: tuple[str, Link] = ("", _NO_LINK)
+        self._removable_bus: tuple[str, bool] = ("", False)
         self._driver_modules = _Parsed(lambda driver: driver_module(drivers, driver))
         self._above = _Parsed(parents_and_path)
         self._parents = _Parsed(lambda rows: tuple(Address(*numbers) for numbers in rows))
@@ -241,9 +246,8 @@ class _Reader:
             "sriov_vfs": vfs,
             "reset_methods": self._words[read_attribute("reset_method", folder)],
             "variant": "",
-            "removable": self._texts[read_attribute("removable", folder)] == "removable",
-            "external_facing": bridge
-            and self._texts[read_attribute("external_facing", folder)] == "1",
+            "removable": self._removable(folder, name),
+            "external_facing": bridge and self._texts[read_rare("external_facing", folder)] == "1",
             "power": power,
             "serial": "",
             "subsystem_name": subsystem_name,
@@ -254,7 +258,7 @@ class _Reader:
 
     def _virtual_functions(self, folder: int) -> tuple[int, int]:
         """The VFs that a PF can have and those that it has; none for any other function."""
-        total = self._numbers[read_attribute("sriov_totalvfs", folder)] or 0
+        total = self._numbers[read_rare("sriov_totalvfs", folder)] or 0
         return total, self._numbers[read_attribute("sriov_numvfs", folder)] or 0 if total else 0
 
     def _kind(self, folder: int, name: str) -> Kind:
@@ -316,6 +320,18 @@ class _Reader:
             if physfn:
                 self._revisions[physfn] = revision
         return revision
+
+    def _removable(self, folder: int, name: str) -> bool:
+        """Whether a person can unplug the function; all functions of a bus alike.
+
+        linux: drivers/pci/probe.c, pci_set_removable, decides by the bridge above. Nearly no
+        function has the attribute, and a failed open for each costs as much as reading one.
+        """
+        bus = name[:-5]
+        if self._removable_bus[0] != bus:
+            removable = self._texts[read_rare("removable", folder)] == "removable"
+            self._removable_bus = (bus, removable)
+        return self._removable_bus[1]
 
     def _link(self, folder: int, name: str, shared: bool) -> Link:
         """The function's link. All functions of a slot below a port share one.

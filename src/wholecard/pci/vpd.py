@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from wholecard.core.small_files import exists
+
 _LARGE = 0x80
 _READ_ONLY = 0x90
 # Beyond these the data is garbage, and each byte of it costs the bus milliseconds.
@@ -21,6 +23,9 @@ def read_serial(path: str) -> str:
 
     Raises PermissionError where only root may read it, and no other OSError.
     """
+    # Not every card has one, and a failed open costs more than asking.
+    if not exists(path):
+        return ""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:

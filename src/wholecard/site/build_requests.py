@@ -47,7 +47,7 @@ def build_request(
     settings = ProfileSettings(
         DriverSettings(build.driver.branch, build.driver.flavour, build.driver.cuda),
         cards_of(site),
-        image.properties.get("os_secure_boot") == "required",
+        image.properties.get("os_secure_boot", image.secure_boot) == "required",
     )
     findings: list[Finding] = []
     steps: list[Step] = [*_files(build, folder), *_repositories(build, folder)]

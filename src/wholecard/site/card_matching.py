@@ -31,11 +31,15 @@ def meets(match: Match, host_name: str, function: Function) -> bool:
 
 
 def matched_functions(kind: CardKind, host_name: str, host: Host) -> tuple[Function, ...]:
-    """The functions of the host that one of the kind's matches fits, of whatever type they are."""
+    """The functions of the host that one of the kind's matches fits, of whatever type they are.
+
+    Of a kind for servers without those that another kind leaves to the host.
+    """
     return tuple(
         function
         for function in host.functions
         if any(meets(match, host_name, function) for match in kind.match)
+        and not any(meets(match, host_name, function) for match in kind.kept)
     )
 
 

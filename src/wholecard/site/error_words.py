@@ -21,6 +21,7 @@ from wholecard.site.yaml_positions import SiteIssue, YamlNode
 # Looking for a near name takes a while, and nobody reads more issues than these.
 _MOST_HINTS = 50
 _LONGEST_NAME = 80
+_POLICIES = ("whole", "containers")
 # Keys that had another name.
 _RENAMED = {"companion": "write extra_function: a companion is an endpoint outside the card's slot"}
 _LIST = re.compile(r"'([^']*)'")
@@ -50,12 +51,27 @@ def model_issues(error: ValidationError, root: YamlNode, nearest: Nearest) -> li
     """
     refused: dict[tuple[str | int, ...], _Refused] = {}
     for details in error.errors(include_url=False, include_input=False):
-        location = tuple(details["loc"])
+        location = _own_keys(details, root)
         steps = [(root.position, root), *root.walk(location)]
         keys = location[: len(steps) - 1]
         value = refused.setdefault(keys, _Refused(keys, *steps[-1], errors=[]))
         value.errors.append((details, location[len(keys) :]))
     return [issue for value in refused.values() for issue in _issues_of(value, nearest)]
+
+
+def _own_keys(details: Any, root: YamlNode) -> tuple[str | int, ...]:
+    """The keys of a value in the file: pydantic adds a policy's name where policies differ."""
+    location: tuple[str | int, ...] = tuple(details["loc"])
+    if "give" in location:
+        above = location[: location.index("give") + 1]
+        rest = location[len(above) :]
+        node = [root, *(node for _, node in root.walk(above))][-1]
+        if rest and rest[0] in _POLICIES:
+            rest = rest[1:]
+        if details["type"] == "union_tag_invalid" and node.text is None:
+            rest = ("policy",)
+        return (*above, *rest)
+    return location
 
 
 @dataclass
@@ -95,9 +111,10 @@ def _issues_of(value: _Refused, nearest: Nearest) -> list[SiteIssue]:
             hint = renamed or nearest(str(keys[-1]), lambda: keys_of(keys[:-1]))
             what = f"{path_text(keys[:-1])} has no key {shown(str(keys[-1]))}"
             issues.append(SiteIssue(value.key_position, what, hint))
-        elif kind == "missing":
-            what = f"{path_text(keys)} needs the key {rest[0]!r}"
-            issues.append(SiteIssue(value.position, what, _EXAMPLES.get(str(rest[0]), "")))
+        elif kind in ("missing", "union_tag_not_found"):
+            key = str(rest[0]) if rest else "policy"
+            what = f"{path_text(keys)} needs the key {key!r}"
+            issues.append(SiteIssue(value.position, what, _EXAMPLES.get(key, "")))
         elif rest[-1:] == ("[key]",):
             expected, hint = _expected(error, str(keys[-1]))
             what = f"{shown(str(keys[-1]))} cannot be a key of {path_text(keys[:-1])}: {expected}"
@@ -134,6 +151,8 @@ def _kind(node: YamlNode) -> str:
 
 def _choices(error: Any) -> list[str]:
     """The values that are allowed, where there are only a few."""
+    if error["type"] == "union_tag_invalid":
+        return _LIST.findall(str(error["ctx"]["expected_tags"]))
     if error["type"] == "literal_error":
         literals = str(error["ctx"]["expected"])
         return _LIST.findall(literals) or re.findall(r"\d+", literals)
@@ -233,9 +252,15 @@ def keys_of(keys: Sequence[str | int]) -> list[str]:
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
-        if isinstance(kind, UnionType):
-            kind = next(inner for inner in get_args(kind) if inner is not NoneType)
+        kind = _without_none(kind)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [field.alias or name for name, field in kind.model_fields.items()]
     return []
+
+
+def _without_none(kind: Any) -> Any:
+    """`X` of `X | None`."""
+    if isinstance(kind, UnionType):
+        return next(inner for inner in get_args(kind) if inner is not NoneType)
+    return kind

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from wholecard.pci.device_types import DeviceType, NumaPolicy
 from wholecard.site.image_build import ImageBuild
@@ -50,11 +50,23 @@ class Whole(Model):
     """`whole`: a server gets the whole card."""
 
 
-# What a kind of card is given as, told apart by `policy`. With a second policy this becomes
-# `Annotated[Whole | Second, Field(discriminator="policy")]`: pydantic takes no union of one.
-Give = Annotated[Whole, BeforeValidator(
-    lambda give: {"policy": give} if isinstance(give, str) else give,
-    json_schema_input_type=Literal["whole"] | Whole)]  # fmt: skip
+class Containers(Model):
+    """The card stays with its host, which gives it to containers of its own."""
+
+    policy: Literal["containers"]
+    """`containers`: no server gets the card; the host keeps its driver, and containers on the host
+    get it by a CDI specification."""
+
+
+# What a kind of card is given as, told apart by `policy`; the policy's name alone means a mapping
+# with nothing else.
+Give = Annotated[
+    Annotated[Whole | Containers, Field(discriminator="policy")],
+    BeforeValidator(
+        lambda give: {"policy": give} if isinstance(give, str) else give,
+        json_schema_input_type=Literal["whole", "containers"] | Whole | Containers,
+    ),
+]
 
 
 class CardKind(Model):
@@ -67,8 +79,9 @@ class CardKind(Model):
     match: Annotated[tuple[Match, ...], Field(min_length=1)]
     """Which functions are of this kind: those that one entry of the list matches."""
     give: Give = Whole(policy="whole")
-    """How servers get the card: a policy's name, or a mapping with the policy and its settings. The
-    only policy today, and the default, is `whole`."""
+    """Who gets the card: a policy's name, or a mapping with the policy and its settings. `whole`,
+    the default, gives it to servers; `containers` leaves it to its host and the host's containers,
+    and nova does not know it."""
     extra_function: bool = False
     """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
     flavor can request it. A host with more than one such card is refused: nova would mix their
@@ -94,6 +107,19 @@ class CardKind(Model):
     one_time_use: bool = False
     """nova's tag of that name: after a server has used the card, no other server gets it
     until an operator releases it (since 2025.2)."""
+
+    # Matches of the kinds that stay with their hosts: cards of those are not of this kind.
+    _kept: tuple[Match, ...] = PrivateAttr(default=())
+
+    @property
+    def kept(self) -> tuple[Match, ...]:
+        """Which functions are not of this kind, because another kind leaves them to their hosts."""
+        return self._kept
+
+    @property
+    def is_for_servers(self) -> bool:
+        """Whether nova gives it to servers."""
+        return self.give.policy == "whole"
 
 
 class SiteHost(Model):
@@ -131,17 +157,33 @@ class SiteFlavor(Model):
     """GiB; 0 means the image's size."""
     cards: dict[CardName, Count] = {}
     """How many cards, by kind."""
+    tuned: bool | None = None
+    """`true` sets what a fast guest needs, as far as the release has it and the keys below do not
+    say otherwise: CPUs of its own, QEMU's threads apart from them, huge pages, locked memory, and
+    the NUMA nodes of its cards. `false` says that it is meant to be slower: `site check` is silent
+    about it."""
     cpu_policy: Literal["shared", "dedicated", "mixed"] | None = None
-    """`hw:cpu_policy`."""
+    """`hw:cpu_policy`; `dedicated` if it is tuned."""
+    cpu_thread_policy: Literal["prefer", "isolate", "require"] | None = None
+    """Whether its CPUs are hyper-threads of the same cores (`hw:cpu_thread_policy`); it needs CPUs
+    of its own."""
+    emulator_threads_policy: Literal["share", "isolate"] | None = None
+    """Where QEMU's own threads run (`hw:emulator_threads_policy`, since Pike): `isolate` on one
+    more CPU of their own, `share` on the host's `[compute] cpu_shared_set`, without it on the
+    guest's CPUs; `isolate` if it is tuned."""
     cpu_dedicated_mask: Line | None = None
     """`hw:cpu_dedicated_mask`, for `mixed` (since Victoria)."""
     numa_nodes: Annotated[int, Field(ge=1)] | None = None
-    """Over how many NUMA nodes the guest is spread (`hw:numa_nodes`)."""
+    """Over how many NUMA nodes the guest is spread (`hw:numa_nodes`). If it is tuned: over the
+    fewest that have its cards and room for it, by the hosts' facts."""
     numa_policy: NumaPolicy | None = None
     """The NUMA policy of all its cards (`hw:pci_numa_affinity_policy`, since Ussuri; `socket` since
-    Wallaby)."""
+    Wallaby). If it is tuned: `required` if `numa_nodes` could be calculated, else `preferred`."""
     hugepages: Literal["small", "large", "any", "2M", "1G"] | None = None
-    """The size of the guest's memory pages (`hw:mem_page_size`)."""
+    """The size of the guest's memory pages (`hw:mem_page_size`); `large` if it is tuned."""
+    locked_memory: bool | None = None
+    """Whether the guest's memory is never swapped (`hw:locked_memory`, since Zed); it needs
+    `hugepages`, of any size; `true` if it is tuned."""
     maxphysaddr: Literal["auto", "passthrough", "emulate", "none"] = "auto"
     """The guest's physical address width (`hw:maxphysaddr_mode`, since 2024.1); `auto` sets what
     the cards' BARs need."""
@@ -169,6 +211,23 @@ class SiteImage(Model):
     """`hw_machine_type`: only `q35` has PCI Express."""
     firmware: Literal["uefi", "bios"] = "uefi"
     """`hw_firmware_type`: only `uefi` has address space for large BARs."""
+    secure_boot: Literal["required", "optional", "disabled"] | None = None
+    """Whether the guest's firmware starts signed loaders only (`os_secure_boot`, since Wallaby);
+    `required` needs `q35` and `uefi`."""
+    tpm: Literal["1.2", "2.0"] | None = None
+    """The version of a TPM that each server gets (`hw_tpm_version`, since Victoria); its hosts need
+    `[libvirt] swtpm_enabled`."""
+    tpm_model: Literal["tpm-tis", "tpm-crb"] | None = None
+    """`hw_tpm_model`; nova's default is `tpm-tis`, and `tpm-crb` is for version 2.0 only."""
+    disk_bus: Literal["virtio", "scsi", "sata"] | None = None
+    """`hw_disk_bus`; nova's default is `virtio`, `scsi` is virtio-scsi. A Windows without virtio's
+    drivers starts from `sata` only."""
+    vif_model: Literal["virtio", "e1000"] | None = None
+    """`hw_vif_model`; nova's default is `virtio`. A Windows without virtio's drivers has a network
+    with `e1000` only."""
+    guest_agent: bool | None = None
+    """Whether servers get a channel for qemu-guest-agent (`hw_qemu_guest_agent`), over which nova
+    can freeze their file systems for a snapshot."""
     hide_hypervisor: bool | Literal["auto"] = "auto"
     """Whether to hide from the guest that it is a virtual machine; `auto` hides it if the cards'
     driver in the guest needs that: NVIDIA's consumer cards on Windows with old drivers."""
@@ -241,3 +300,27 @@ class Site(Model):
     and makes every server of the cloud wait."""
     lint: LintSettings = LintSettings()
     """Which findings of `nova lint` are shown."""
+
+    @model_validator(mode="after")
+    def _leave_kept_cards_out(self) -> Site:
+        kept = tuple(
+            match for kind in self.cards.values() if not kind.is_for_servers for match in kind.match
+        )
+        for kind in self.cards.values():
+            if kind.is_for_servers:
+                kind._kept = kept
+        return self
+
+    @property
+    def for_servers(self) -> Site:
+        """The site as nova knows it: without the kinds of card that stay with their hosts."""
+        kept = {name for name, kind in self.cards.items() if not kind.is_for_servers}
+        if not kept:
+            return self
+        hosts = {
+            name: host.model_copy(update={"cards": {
+                kind: count for kind, count in host.cards.items() if kind not in kept}})
+            for name, host in self.hosts.items()
+        }  # fmt: skip
+        cards = {name: kind for name, kind in self.cards.items() if name not in kept}
+        return self.model_copy(update={"cards": cards, "hosts": hosts})

@@ -26,6 +26,7 @@ def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteI
     unknown = release_issues(root)
     issues = [] if unknown else list(_socket_policy(site))
     issues += build_issues(site)
+    issues += _requested_of_containers(site)
     issues += [*_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)]
     return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in issues]
 
@@ -61,6 +62,15 @@ def _undefined(site: Site, nearest: Nearest) -> Iterator[tuple[Keys, str, str]]:
         if name not in defined[what]:
             hint = nearest(name, partial(iter, defined[what]))
             yield keys, f"there is no {what} {shown(name)} in {what}s", hint
+
+
+def _requested_of_containers(site: Site) -> Iterator[tuple[Keys, str, str]]:
+    """Flavors and quotas that name cards which no server can get."""
+    kept = {name for name, kind in site.cards.items() if not kind.is_for_servers}
+    for keys, _, name in _card_names(site):
+        if keys[0] != "hosts" and name in kept:
+            what = f"{shown(name)} stays with its host (give: containers); no server can get it"
+            yield keys, what, f"remove it here, or write cards.{name}.give: whole"
 
 
 def _card_names(site: Site) -> Iterator[tuple[Keys, str, str]]:
@@ -101,6 +111,9 @@ def _overlapping(site: Site, root: YamlNode) -> Iterator[tuple[Keys, str, str]]:
     conditions = _Index(matches)
     for narrow in matches:
         for wide in conditions.as_wide(narrow):
+            # A card that stays with its host is the exception from a kind for servers.
+            if site.cards[wide.name].is_for_servers > site.cards[narrow.name].is_for_servers:
+                continue
             first, second = sorted((narrow, wide), key=lambda match: match.number)
             line = root.position_of(("cards", first.name, "match", first.index)).line
             what = f"matches functions that cards.{first.name} matches too (line {line})"

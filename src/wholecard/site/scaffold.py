@@ -229,6 +229,7 @@ def _share(host: Host, count: int, cards: int) -> tuple[int, int]:
 def _hints(
     kind: FoundKind, count: int, hosts: Mapping[str, Host], release: Release
 ) -> Iterator[str]:
+    yield "    # tuned: true  # its own CPUs and huge pages, beside its cards"
     spread = max(_nodes_needed(kind.cards[name], count) for name in hosts)
     if spread > 1:
         yield f"    # numa_nodes: {spread}  # its cards are on {spread} NUMA nodes of the host"

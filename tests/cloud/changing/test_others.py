@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.openstack_api import Answer
+from support.openstack_api import Answer, offer_keystone
 from support.openstack_objects import AGGREGATES, Cloud, aggregate
 from wholecard.cloud.changing.apply import finish, rollback
 from wholecard.cloud.client.connection import connect
@@ -216,11 +216,7 @@ def serve_limits(cloud: Cloud, path: str, kind: str, description: str) -> None:
         "resource_name": "class:X", "default_limit": 4, "resource_limit": 4,
         "description": description,
     }  # fmt: skip
-    login: Any = cloud.api.answers["POST /v3/auth/tokens"]
-    where = {"id": "i", "interface": "public", "region": "R", "region_id": "R",
-             "url": f"{cloud.api.url}/v3"}  # fmt: skip
-    identity = {"type": "identity", "name": "keystone", "id": "identity", "endpoints": [where]}
-    login[1]["token"]["catalog"].append(identity)
+    offer_keystone(cloud.api)
     cloud.api.answers[f"GET {path}"] = (200, {kind: [row], "links": {}})
     cloud.api.answers[f"DELETE {path}/l1"] = (204, {})
 

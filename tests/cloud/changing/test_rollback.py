@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.openstack_api import offer_keystone
 from support.openstack_objects import (
     AGGREGATES,
     COMPUTE,
@@ -148,10 +149,7 @@ def test_a_flavor_that_others_use_stays(cloud: Cloud) -> None:
 
 def test_a_project_that_an_old_nova_keeps(cloud: Cloud) -> None:
     """Older novas refuse to take a flavor from a project that is gone; that keeps no flavor."""
-    catalog = cloud.api.answers["POST /v3/auth/tokens"][1]["token"]["catalog"]  # type: ignore[index]
-    catalog.append({"type": "identity", "name": "keystone", "id": "k", "endpoints": [
-        {"id": "k", "interface": "public", "region": "R", "region_id": "R",
-         "url": f"{cloud.api.url}/v3"}]})  # fmt: skip
+    offer_keystone(cloud.api)
     create = CreateFlavor("gpu", 1024, 1, 1, public=False)
     cloud.apply(create, GiveFlavor("gpu", (("P", None, "yes"),)))
     said = {"badRequest": {"code": 400, "message": "Project ID P is not a valid project."}}

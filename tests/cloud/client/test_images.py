@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wholecard.cloud.client.connection import connect
-from wholecard.cloud.client.images import SHA256_PROPERTY
+from wholecard.cloud.client.images import SHA256_PROPERTY, disk_format_of
 from wholecard.cloud.operations.images import (
     ImageConflictError,
     ImageSpec,
@@ -134,3 +134,20 @@ def test_a_file_that_is_not_there(api: Api) -> None:
     """Without its file an image cannot be wished for."""
     with pytest.raises(UsageError, match="does not exist"):
         ensure_image(connect("test", api.clouds), WISH)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"QFI\xfb\0\0\0\3", "qcow2"), (b"QFI", "raw"), (b"\0QFI\xfb", "raw"), (b"", "raw")],
+)
+def test_format_of_a_file(tmp_path: Path, content: bytes, expected: str) -> None:
+    """A file is qcow2 by its first four bytes, whatever its name is, and raw without them."""
+    file = tmp_path / "guest.qcow2"
+    file.write_bytes(content)
+    assert disk_format_of(file) == expected
+
+
+def test_format_of_no_file(tmp_path: Path) -> None:
+    """A file that cannot be read is named with the reason."""
+    with pytest.raises(UsageError, match=r"cannot read .*guest.img: No such file"):
+        disk_format_of(tmp_path / "guest.img")

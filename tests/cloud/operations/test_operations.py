@@ -12,6 +12,7 @@ from wholecard.cloud.client.errors import CloudError, GoneError
 from wholecard.cloud.operations.aggregates import CreateAggregate
 from wholecard.cloud.operations.flavors import CreateFlavor, SetExtraSpecs
 from wholecard.cloud.operations.traits import TRIES, CreateTrait, SetHostTraits
+from wholecard.core.marks import MADE
 
 if TYPE_CHECKING:
     from support.openstack_api import Answer, Api
@@ -111,3 +112,32 @@ def test_a_flavor_that_is_gone(api: Api) -> None:
     create = CreateFlavor("f", 1, 1, 0)
     assert create.look(conn) == create.state_before
     assert create.unmake(conn, None, half=False) is None
+
+
+@pytest.mark.parametrize("missing", ["GET", "PUT"])
+def test_a_provider_that_is_gone(api: Api, missing: str) -> None:
+    """A provider that is gone, before or after its traits were read, is named with what to do."""
+    provider_of(api, 0)
+    api.answers[f"{missing} {TRAITS}"] = (404, {"errors": [{"detail": "No such provider"}]})
+    with pytest.raises(GoneError, match="the provider of h is gone from Placement") as caught:
+        SET.put(connect("test", api.clouds), SET.state_after)
+    assert "wait until Placement has its provider" in caught.value.resolution
+
+
+@pytest.mark.parametrize(("ours", "made"), [(True, "f1"), (False, None), (None, None)])
+def test_what_an_interrupted_run_had_made(api: Api, ours: bool | None, made: str | None) -> None:
+    """After an interruption an object of ours is known by its mark; another's is never taken."""
+    rows = [] if ours is None else [
+        {"id": "f1", "name": "f", "ram": 1, "vcpus": 1, "disk": 1, "links": [], "extra_specs": {},
+         "description": MADE if ours else "another's", "os-flavor-access:is_public": True}
+    ]  # fmt: skip
+    groups = [] if ours is None else [
+        {"id": 7, "name": "f", "metadata": {"wholecard": "made"} if ours else {}, "hosts": []}
+    ]  # fmt: skip
+    api.answers[f"GET {FLAVORS}"] = (
+        200, {"flavors": rows},
+    )  # fmt: skip
+    api.answers[f"GET {AGGREGATES}"] = (200, {"aggregates": groups})
+    conn = connect("test", api.clouds)
+    assert CreateFlavor("f", 1, 1, 1).made(conn) == made
+    assert CreateAggregate("f").made(conn) == (made and "7")

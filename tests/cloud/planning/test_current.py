@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from openstack.connection import Connection
 
+from support.openstack_api import offer_keystone
 from wholecard.cloud.client.compute_services import compute_services, hypervisors
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.errors import CloudError
 from wholecard.cloud.client.images import find_images
 from wholecard.cloud.operations.aggregates import aggregates
 from wholecard.cloud.operations.flavors import CreateFlavor, flavors
-from wholecard.cloud.operations.quotas import read_quota
+from wholecard.cloud.operations.quotas import LimitPlace, RegisteredLimit, read_quota
 from wholecard.cloud.operations.traits import SetHostTraits
 from wholecard.cloud.placement import allocation_candidates
 from wholecard.cloud.placement.provider_tree import ResourceProvider
@@ -28,8 +29,8 @@ from wholecard.cloud.placement.resource_providers import (
     providers,
     with_consumers,
 )
-from wholecard.cloud.planning.current import ImageFile, find
-from wholecard.cloud.planning.desired import DesiredCloud, DesiredImage
+from wholecard.cloud.planning.current import ImageFile, ProjectQuota, find
+from wholecard.cloud.planning.desired import DesiredCloud, DesiredImage, DesiredQuota
 from wholecard.core.releases import release
 from wholecard.guest.image.build_record import BuildRecord, record_path, record_text
 
@@ -137,6 +138,78 @@ def test_what_an_old_placement_takes(api: Api) -> None:
     change.put(conn, change.state_after)
     asked = {each.split()[1] for each in api.versions if each.startswith("placement")}
     assert asked == {"1.6", "1.14"}
+
+
+def projects_of(api: Api) -> None:
+    """A Keystone with two projects, one with a limit, and nova's own quotas of it."""
+    offer_keystone(api)
+    row = {"id": "1", "service_id": "s", "region_id": "R", "project_id": "P", "domain_id": None,
+           "resource_name": "cores", "resource_limit": 5, "default_limit": 4,
+           "description": None}  # fmt: skip
+    quota = f"{COMPUTE}/os-quota-sets/P"
+    api.answers |= {
+        "GET /v3/projects/p": (404, {"error": {"code": 404, "message": "no id"}}),
+        "GET /v3/projects": (200, {"projects": [{"id": "P", "name": "p"}], "links": {}}),
+        "GET /v3/services": (200, {"services": [{"id": "s", "type": "compute"}], "links": {}}),
+        "GET /v3/limits": (200, {"limits": [row], "links": {}}),
+        "GET /v3/registered_limits": (200, {"registered_limits": [row], "links": {}}),
+        f"GET {quota}": (200, {"quota_set": {"id": "P", "cores": 8}}),
+        f"GET {quota}/defaults": (200, {"quota_set": {"id": "P", "cores": 20}}),
+    }
+
+
+REGISTERED = {"cores": RegisteredLimit("cores", 4, ours=False)}
+OF_NOVA = {"p": ProjectQuota({"cores": 8}, {"cores": 20})}
+PLACE = LimitPlace("s", "R")
+
+
+@pytest.mark.parametrize(
+    ("driver", "registered", "quotas", "place", "limits"),
+    [
+        ("db", {}, OF_NOVA, None, {}),
+        ("unified", REGISTERED, {}, PLACE, {"p": {"cores": 5}}),
+        ("auto", REGISTERED, {}, PLACE, {"p": {"cores": 5}}),
+    ],
+)
+def test_projects_and_their_quotas(
+    api: Api, driver: Any, registered: Any, quotas: Any, place: Any, limits: Any
+) -> None:
+    """Projects are known by their ids; nova's driver, or what is registered, says who counts."""
+    placement_of(api, "1.39")
+    projects_of(api)
+    wanted = DesiredCloud(
+        release("2025.1"), driver=driver,
+        quotas=(DesiredQuota("p", {"cores": 8}), DesiredQuota("unknown", {"cores": 8})),
+    )  # fmt: skip
+    current = find(connect("test", api.clouds), wanted, Path("/"))
+    assert current.projects == {"p": "P"}
+    assert (current.registered, current.quotas) == (registered, quotas)
+    assert (current.limit_place, current.limits) == (place, limits)
+
+
+def test_an_open_driver_without_registered_limits(api: Api) -> None:
+    """Where the driver is left open and nothing is registered, nova itself counts."""
+    placement_of(api, "1.39")
+    projects_of(api)
+    api.answers["GET /v3/registered_limits"] = (200, {"registered_limits": [], "links": {}})
+    wanted = DesiredCloud(release("2025.1"), quotas=(DesiredQuota("p", {"cores": 8}),))
+    current = find(connect("test", api.clouds), wanted, Path("/"))
+    assert (current.quotas, current.limit_place, current.limits) == (OF_NOVA, None, {})
+
+
+def test_who_is_a_host(api: Api) -> None:
+    """Only hosts of nova-compute are hosts, and only those that get traits are looked for."""
+    placement_of(api, "1.39")
+    services = [{"id": str(at), "binary": binary, "host": host, "status": "enabled", "state": "up"}
+                for at, (binary, host) in enumerate((("nova-compute", "a"),
+                                                     ("nova-conductor", "control")))]  # fmt: skip
+    api.answers[f"GET {COMPUTE}/os-services"] = (200, {"services": services})
+    conn = connect("test", api.clouds)
+    wanted = DesiredCloud(release("2025.1"), traits={"b": ("CUSTOM_B",)})
+    api.answers["GET /placement/traits/CUSTOM_B"] = (404, {})
+    current = find(conn, wanted, Path("/"))
+    assert set(current.hosts) == {"a"}
+    assert (current.providers, current.traits) == ({}, frozenset())
 
 
 @pytest.mark.parametrize("path", ["inventories", "usages", "traits"])

@@ -32,7 +32,7 @@ cards:
   sound:
     match: [{vendor: 10de, product: 22ba}, {vendor: 10de, product: 1aef}]
     device_type: type-PCI
-    companion: true
+    extra_function: true
     resource_class: CUSTOM_SOUND
 flavors:
   gpu: {ram: 1024, vcpus: 1, cards: {h100: 1}}

@@ -8,9 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import tree_sitter
-import tree_sitter_powershell
 
+from support.powershell import powershell_errors
 from wholecard.core import UsageError
 from wholecard.guest.agent.files import (
     AGENT_PATH,
@@ -89,18 +88,6 @@ def test_user_data_of_windows() -> None:
     assert text.startswith("#ps1_sysnative\r\n$env:WHOLECARD_NONCE = '0a1b2c3d'\r\n")
     assert text.count("\n") == text.count("\r\n")
     assert text.isascii()
-
-
-def powershell_errors(text: str) -> list[str]:
-    """The lines at which tree-sitter's grammar of PowerShell finds an error."""
-    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
-    found, nodes = [], [parser.parse(text.encode()).root_node]
-    while nodes:
-        node = nodes.pop()
-        if node.is_error or node.is_missing:
-            found.append(f"{node.start_point.row + 1}: {text.splitlines()[node.start_point.row]}")
-        nodes.extend(node.children)
-    return found
 
 
 def test_powershell_is_parsed() -> None:

@@ -121,6 +121,25 @@ def test_a_failed_step_quotes_the_first_error(root: Path) -> None:
     assert not (root / "usr/sbin/policy-rc.d").exists()
 
 
+@pytest.mark.parametrize("status", ["0", "1"])
+def test_a_module_that_was_not_built(root: Path, status: str) -> None:
+    """A DKMS build that failed is an error with the compiler's line, also where all ends well."""
+    log = "var/lib/dkms/nvidia/550.163.01/build/make.log"
+    head = "DKMS make.log for nvidia/550.163.01 for kernel 6.12.118+deb13-amd64 (x86_64)"
+    line = "nv-pci.c:237:9: error: too few arguments to function 'pci_resize_resource'"
+    script = f'mkdir -p {root}/{log[:-9]}; printf "%s\\n" "$1" "$2" > {root}/{log}; exit {status}'
+    with pytest.raises(WriteError) as caught:
+        write(root, RunInGuest(("sh", "-c", script, "sh", head, line), "a driver"))
+    assert line in caught.value.details
+    assert "Install 580.126.09 or newer." in caught.value.resolution
+
+
+def test_an_older_failure_is_not_ours(root: Path) -> None:
+    """A build that had failed in the root before is not this recipe's."""
+    grow(root, {"var/lib/dkms/other/1.0/build/make.log": "a.c:1:1: error: old\n"})
+    assert write(root, RunInGuest(("true",), "a command"))
+
+
 def test_an_unknown_system_is_refused_before_anything_runs(root: Path, tmp_path: Path) -> None:
     """Packages of a system whose tool is not known change nothing."""
     recipe = Recipe(GuestOs("plan9", "4"), (InstallPackages(("acme",), "an editor"),))

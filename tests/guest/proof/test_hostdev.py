@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from support import hosts
 from wholecard.core import WholecardError
 from wholecard.guest.proof.hostdev import AskedCard, Hostdev, locate, parse, same_card
 from wholecard.guest.proof.record import Proof, ProofFunction
+from wholecard.pci import Address, Function
 
 # As libvirt 11 lays out a q35 server of nova with two functions of one host slot: controller
 # indexes 1, 2 and 3; the conventional devices hang behind a pcie-to-pci-bridge.
@@ -120,3 +122,34 @@ def test_wc403_names_the_addresses() -> None:
     (finding,) = same_card([card], devices("0000:01:00.0", "0000:02:00.1"), IDS)
     assert finding.subject == "card"
     assert "1002:5046 from 0000:01:00.0, 8086:293e from 0000:02:00.1" in finding.message
+
+
+ARC, ARC_AUDIO = "8086:e211", "8086:e2f7"
+
+
+def arc(first: int) -> list[Function]:
+    """An Arc card: its switch at bus `first`, the GPU two buses below, its audio three."""
+    above = (Address(0, 0, first, 0), Address(0, first, 0, 0))
+    return [
+        hosts.function(f"0000:{first + 2:02x}:00.0", ARC, "030000",
+                       parents=(*above, Address(0, first + 1, 1, 0))),
+        hosts.function(f"0000:{first + 3:02x}:00.0", ARC_AUDIO, "040300",
+                       parents=(*above, Address(0, first + 1, 2, 0))),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "torn"),
+    [
+        (("0000:03:00.0", "0000:04:00.0"), 0),
+        (("0000:03:00.0", "0000:09:00.0"), 1),
+    ],
+)
+def test_card_of_two_slots(given: tuple[str, ...], torn: int) -> None:
+    """A GPU and its audio in another slot are one card where the host's facts say so."""
+    cards = hosts.host(*arc(1), *arc(6), group=hosts.alone).cards
+    ids = {str(f.address): f.ids for f in (*arc(1), *arc(6))}
+    asked = [AskedCard("card", (ARC, ARC_AUDIO))]
+    findings = same_card(asked, devices(*given), ids, cards)
+    assert [finding.rule for finding in findings] == ["WC403"] * torn
+    assert len(same_card(asked, devices(*given), ids)) == 1

@@ -317,12 +317,37 @@ def test_no_secret(apart: Path, agent: Any, tmp_path: Path, words: list[str]) ->
         assert printed.count("REDACTED") == 7
 
 
+UNSAFE = {
+    "proc/cmdline": "root=/dev/vda1 ro pcie_acs_override=downstream\n",
+    "etc/modprobe.d/unsafe.conf": "options vfio_iommu_type1 allow_unsafe_interrupts=1\n",
+}
+
+
+def test_warnings_before_apply(apart: Path, agent: Any) -> None:
+    """`plan` and `apply` show the warnings of `check` that stay, before anything is changed."""
+    grow(apart, UNSAFE)
+    status, out, _ = agent(apart, "plan", "--all-cards")
+    assert (status, out.count("WC129 warning"), out.count("WC162 warning")) == (0, 1, 1)
+    assert not {"WC101", "WC103"} & {*out.split()}
+    status, out, _ = agent(apart, "plan", "--all-cards", "--json")
+    found = [(each["rule"], each["severity"]) for each in json.loads(out)["findings"]]
+    assert (status, found) == (0, [("WC129", "warning"), ("WC162", "warning")])
+    status, out, err = agent(apart, "apply", "--all-cards")
+    assert status == 0
+    assert out.index("WC162 warning") < out.index("Applied as journal 0001.")
+    assert out.endswith("see above: WC129 (vfio_iommu_type1), WC162 (IOMMU).\n")
+    assert "WC162" not in err
+    status, out, err = agent(apart, "apply", "--all-cards", "--json")
+    assert err.index("WC162 warning") < err.index("2 warnings")
+    assert [each["rule"] for each in json.loads(out)["findings"]] == ["WC129", "WC162"]
+
+
 def test_ids_stay(apart: Path, agent: Any) -> None:
     """A plan that leaves a binding by ids which takes another card says so, and is a finding."""
     grow(apart, {"etc/modprobe.d/vfio.conf": "options vfio-pci ids=1002:5046,8086:293e\n"})
     status, out, _ = agent(apart, "plan", "--card", "0000:01:00.0")
     assert status == 1
-    assert "are not Wholecard's and stay in effect" in out
+    assert "The plan does not change this." in out
     assert out.count("WC114 error 1002:5046") == 1
     status, out, _ = agent(apart, "plan", "--all-cards")
     assert (status, "WC114" in out) == (0, False)

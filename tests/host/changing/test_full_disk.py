@@ -39,7 +39,10 @@ def test_real_disk(tmp_path: Path, kind: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": f"{tests}:{tests / 'host/changing'}"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tests}:{tests / 'host/changing'}:{os.getenv('PYTHONPATH', '')}",
+        },
     )
     if "Operation not permitted" in done.stderr and "mount" in done.stderr:
         pytest.skip("no mount namespaces here")

@@ -203,3 +203,7 @@ def test_parked(apart: Path) -> None:
     link.unlink()
     link.symlink_to("../../../../bus/pci/drivers/snd_hda_intel")
     assert rules(apart) == {("WC108", "0000:02:00.1")}
+    link.unlink()
+    (finding,) = verdict(apart).findings
+    assert (finding.rule, finding.severity.value) == ("WC103", "warning")
+    assert finding.message == "0000:02:00.1 8086:293e is on no driver, not on pci-stub."

@@ -656,3 +656,29 @@ def test_parking(driver: str, parks: bool) -> None:
     for each, wanted in ((whole, parks), (used, False)):
         fixes = [f.fix for f in check(each, each.cards) if f.rule == "WC104"]
         assert ["--park 0000:05:00.0" in fix for fix in fixes] == [wanted]
+
+
+def test_one_cause_of_ids() -> None:
+    """WC114 is one finding for ids that this boot and the next have on their command lines."""
+    line = "ro vfio-pci.ids=10de:2330"
+    both = host(*TWINS, boot=boot(command_line=line, next_command_line=line))
+    (finding,) = (f for f in check(both, both.cards[:1]) if f.rule == "WC114")
+    sources = "(the kernel's command line and the next boot's command line)"
+    assert sources in finding.message
+
+
+@pytest.mark.parametrize("kind", ["bootc", "transactional-update"])
+def test_no_apply_on_images(kind: str) -> None:
+    """No fix on a system from an image names `apply`, which is refused there."""
+    named = set()
+    for case in CASES:
+        image = dataclasses.replace(
+            case.host, boot=dataclasses.replace(case.host.boot, image_based=kind)
+        )
+        cards = tuple(card for card in image.cards if card.slot in case.desired.cards)
+        for finding in check(image, cards, desired=case.desired):
+            if "apply" in finding.fix.lower():
+                raise AssertionError(f"{case.name}: {finding.fix}")
+            if "plan --for-image" in finding.fix:
+                named.add(finding.rule)
+    assert named >= {"WC101", "WC103", "WC108", "WC114", "WC115", "WC126", "WC134"}

@@ -151,6 +151,23 @@ DOORS = [
          "mlx5_vfio_pci has the option"),
     )
 ]  # fmt: skip
+DRIVERCTL = f"etc/driverctl.d/pci-{CARD}"
+DRIVERCTL_CASES = [
+    Case("WC168", "the same driver", {DRIVERCTL: "vfio-pci\n"}, (NOTE,), "vfio-pci too"),
+    Case("WC168", "its module's name", {DRIVERCTL: "vfio_pci\n"}, (NOTE,), "too"),
+    Case("WC168", "another driver", {DRIVERCTL: "amdgpu\n"}, (ERROR,), "to amdgpu", refused=True),
+    Case("WC168", "no driver", {DRIVERCTL: "none\n"}, (ERROR,), "unbinds", refused=True),
+    Case("WC168", "both functions", {
+        f"etc/driverctl.d/pci-{each}": "amdgpu\n" for each in FUNCTIONS}, (ERROR, ERROR),
+        FUNCTIONS[1], refused=True),
+    Case("WC168", "no override", {DRIVERCTL: "\n"}),
+    Case("WC168", "no driver's name", {DRIVERCTL: "../../x\n"}),
+    Case("WC168", "another function", {"etc/driverctl.d/pci-0000:00:04.0": "vfio-pci\n"}),
+    Case("WC168", "a card that stays", {"etc/driverctl.d/pci-0000:02:00.0": "vfio-pci\n"}),
+    Case("WC168", "no such function", {"etc/driverctl.d/pci-0000:77:00.0": "vfio-pci\n"}),
+    Case("WC168", "another bus", {f"etc/driverctl.d/vmbus-{CARD}": "amdgpu\n"}),
+    Case("WC168", "a link", {DRIVERCTL: "-> /etc/passwd"}),
+]  # fmt: skip
 IDS_CASES = [
     *DOORS,
     Case("WC114", "a comment", {"etc/rc.local": f"#!/bin/sh\n# {NEW_ID}\n"}),
@@ -207,7 +224,7 @@ KERNEL_CASES = [
     Case("WC166", "another", {"sys/hypervisor/type": "kvm\n"}),
 ]  # fmt: skip
 
-CASES = [*VFIO_CASES, *ARM_CASES, *IDS_CASES, *LOADING_CASES, *KERNEL_CASES]
+CASES = [*VFIO_CASES, *ARM_CASES, *DRIVERCTL_CASES, *IDS_CASES, *LOADING_CASES, *KERNEL_CASES]
 
 
 def unusual(root: Path, files: dict[str, Leaf]) -> Host:

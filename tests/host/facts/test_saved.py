@@ -14,7 +14,8 @@ from support.production_host import production
 from support.tree import grow
 from wholecard.core import UsageError
 from wholecard.host.facts.inspect import inspect
-from wholecard.host.facts.saved import read_json
+from wholecard.host.facts.saved import read_host, read_json
+from wholecard.host.facts.snapshot import save
 
 DEEP = "[" * 200_000
 
@@ -143,3 +144,14 @@ def test_pipe_of_a_shell(facts: Any) -> None:
         os.close(reading)
         os.wait()
     assert len(host.functions) == len(facts["functions"])
+
+
+@pytest.mark.parametrize("name", ["host.json", "facts", "host.tar", "host.tar.gz"])
+def test_either_kind(facts: Any, tmp_path: Path, name: str) -> None:
+    """A file that is named as a snapshot is read as one, any other as JSON: the same host."""
+    if ".tar" in name:
+        save(grow(tmp_path / "root", production()), tmp_path / name)
+    else:
+        grow(tmp_path, {name: json.dumps(facts)})
+    found = json.loads(json.dumps(read_host(tmp_path / name).to_json()))
+    assert (found["functions"], found["groups"]) == (facts["functions"], facts["groups"])

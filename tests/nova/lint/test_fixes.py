@@ -22,18 +22,18 @@ from wholecard.nova.lint.fixes import FixedFiles, fixed, plan_of, shown_differen
 from wholecard.nova.options import Role
 
 CASES: list[tuple[str, Role | None, str, str, str]] = [
-    ("2025.2", None, "[pci]\nalias = {'name': 'a', 'vendor_id': '10de', 'product_id': '2330'}\n",
-     "[pci]\nalias = {\"name\": \"a\", \"vendor_id\": \"10de\", \"product_id\": \"2330\"}\n",
+    ("2025.2", None, "[pci]\nalias = {'name': 'a', 'vendor_id': '10de', 'product_id': '1eb8'}\n",
+     "[pci]\nalias = {\"name\": \"a\", \"vendor_id\": \"10de\", \"product_id\": \"1eb8\"}\n",
      "single quotes"),
     ("2025.2", None,
-     '[pci]\r\nalias = {"name": "a", "vendor_id": "10de", "product_id": "2330",}\r\n',
-     '[pci]\r\nalias = {"name": "a", "vendor_id": "10de", "product_id": "2330"}\r\n',
+     '[pci]\r\nalias = {"name": "a", "vendor_id": "10de", "product_id": "1eb8",}\r\n',
+     '[pci]\r\nalias = {"name": "a", "vendor_id": "10de", "product_id": "1eb8"}\r\n',
      "a last comma, in a file with the line ends of Windows"),
     ("2025.2", None,
      "[pci]\nalias = '{\n   \"name\": \"a\",\n   \"vendor_id\": \"10de\",\n"
-     "   \"product_id\": \"2330\"\n   }'\n",
+     "   \"product_id\": \"1eb8\"\n   }'\n",
      "[pci]\nalias = {\n   \"name\": \"a\",\n   \"vendor_id\": \"10de\",\n"
-     "   \"product_id\": \"2330\"\n   }\n",
+     "   \"product_id\": \"1eb8\"\n   }\n",
      "quotes around a value of several lines"),
     ("2025.2", None, f"[pci]\ndevice_spec = {H100}  # ours\n", f"[pci]\ndevice_spec = {H100}\n",
      "a comment behind the value"),

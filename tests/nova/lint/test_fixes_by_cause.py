@@ -10,9 +10,10 @@ from wholecard.nova.lint import Service, lint
 from wholecard.nova.lint.fixes import fixed
 from wholecard.nova.options import Role
 
-A = '{"name": "a", "vendor_id": "10de", "product_id": "2330"}'
-B = '{"name": "b", "vendor_id": "10de", "product_id": "2331"}'
-MIXED = """{"name': "a", "vendor_id": "10de", "product_id": "2330"}"""
+# T4s, which have no SR-IOV.
+A = '{"name": "a", "vendor_id": "10de", "product_id": "1eb8"}'
+B = '{"name": "b", "vendor_id": "10de", "product_id": "1e30"}'
+MIXED = """{"name': "a", "vendor_id": "10de", "product_id": "1eb8"}"""
 NAMES = FILTERS.partition(" = ")[2]
 LIST = NAMES.split(",")
 
@@ -41,9 +42,9 @@ CAUSES: dict[str, tuple[Role | None, str, str, str, str, str | None]] = {
         "Write vendor_id and product_id.", None),
     "a comment inside a value": (
         None, '[pci]\nalias = {"name": "a",\n   # the card\n   "vendor_id": "10de",\n'
-        '   "product_id": "2330"}\n', "WC217", "a comment inside the value",
+        '   "product_id": "1eb8"}\n', "WC217", "a comment inside the value",
         "(line 3) above the option",
-        '[pci]\nalias = {"name": "a",\n   "vendor_id": "10de",\n   "product_id": "2330"}\n'),
+        '[pci]\nalias = {"name": "a",\n   "vendor_id": "10de",\n   "product_id": "1eb8"}\n'),
     "two kinds of quotes": (
         None, f"[pci]\nalias = {MIXED}\n", "WC217",
         "two kinds of quotes", "double quotes", f"[pci]\nalias = {A}\n"),

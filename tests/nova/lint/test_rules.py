@@ -388,7 +388,7 @@ def test_the_role_that_reads_it_counts() -> None:
 
 
 def test_a_compute_file_with_everything_is_clean() -> None:
-    """OpenStack-Ansible writes one nova.conf for all services: a compute's gives notes alone."""
+    """Options of other roles in a compute's file give notes alone."""
     text = (f"[pci]\nalias = {ALIAS}\ndevice_spec = {H100}\n{SCHEDULER}"
             "available_filters = nova.scheduler.filters.all_filters\nhost_subset_size = 10\n"
             "[quota]\ndriver = nova.quota.DbQuotaDriver\n")  # fmt: skip

@@ -172,7 +172,7 @@ def test_computes_are_compared_by_way_of_the_api() -> None:
 
 def test_a_role_is_named() -> None:
     """What is said between services names the role whose line it is."""
-    text = '[pci]\nalias = {"name": "h100", "vendor_id": "10de", "product_id": "2331"}\n'
+    text = '[pci]\nalias = {"name": "h100", "vendor_id": "10de", "product_id": "2332"}\n'
     found = lint([service(text, "api", path="api.conf"),
                   part("compute", spec("h100"), facts()["h100"])])  # fmt: skip
     assert [(each.finding.rule, each.roles) for each in found if each.path == "api.conf"] == [

@@ -15,15 +15,15 @@ from wholecard.core.capabilities import Capability
 from wholecard.core.releases import RELEASES, Release
 from wholecard.host.facts.host import Host
 from wholecard.nova.desired import card_quotas
+from wholecard.nova.desired.flavor_specs import derived_specs, since
+from wholecard.nova.desired.image_properties import derived_properties
+from wholecard.nova.desired.tuned_flavors import tuned_site
 from wholecard.nova.desired.unsupported import UnsupportedError
-from wholecard.nova.options import FLAVOR_KEYS, IMAGE_KEYS, NUMA_POLICIES, UNIFIED_DRIVER
+from wholecard.nova.options import IMAGE_KEYS, UNIFIED_DRIVER
 from wholecard.site.build_checks import guest_os
 from wholecard.site.build_requests import built_name
 from wholecard.site.card_matching import functions_of
 from wholecard.site.model import Site, SiteAggregate, SiteFlavor, SiteImage
-
-# Pages by their size in KiB, which nova of every release reads (nova/virt/hardware.py).
-_PAGES = {"2M": "2048", "1G": "1048576"}
 
 _NVIDIA = "10de"
 _CONSUMER = ("geforce", "titan")
@@ -97,7 +97,9 @@ class DesiredCloud:
 
 def desired_cloud(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
     """The desired state for a cloud of that release; `facts` are its hosts', as far as known."""
+    site = site.for_servers
     findings: list[Finding] = []
+    site = tuned_site(site, facts, release)
     about = (facts, release, findings)
     flavors = [_flavor(site, name, flavor, *about) for name, flavor in site.flavors.items()]
     images = [_image(site, name, image, *about) for name, image in site.images.items()]
@@ -125,42 +127,18 @@ def _flavor(
     release: Release,
     findings: list[Finding],
 ) -> DesiredFlavor:
-    specs = {f"{_TRAIT}{trait}": "required" for trait in flavor.required_traits}
-    if flavor.cards:
-        pairs = (f"{kind}:{count}" for kind, count in flavor.cards.items())
-        specs["pci_passthrough:alias"] = ",".join(pairs)
-    for key, value in (
-        ("hw:cpu_policy", flavor.cpu_policy),
-        ("hw:cpu_dedicated_mask", flavor.cpu_dedicated_mask),
-        ("hw:numa_nodes", flavor.numa_nodes),
-        ("hw:pci_numa_affinity_policy", flavor.numa_policy),
-        ("hw:mem_page_size", _PAGES.get(flavor.hugepages or "", flavor.hugepages)),
-    ):
-        if value is not None:
-            specs[key] = str(value)
+    specs = derived_specs(flavor)
     addresses = width(site, name, flavor, facts, release)
     findings += addresses.findings
     specs.update(addresses.specs)
     for key, text in tuple(specs.items()):
-        since = _since(key, text)
-        if release.nova < since:
+        first = since(key, text)
+        if release.nova < first:
             del specs[key]
-            findings.append(_lacking(f"flavor {name}", f"{key}={text}", since, release))
+            findings.append(_lacking(f"flavor {name}", f"{key}={text}", first, release))
     # The site file's own extra specs win over what is derived from it.
     specs = dict(sorted({**specs, **flavor.extra_specs}.items()))
     return DesiredFlavor(name, flavor.ram, flavor.vcpus, flavor.disk, specs, flavor.projects)
-
-
-def _since(key: str, value: str) -> int:
-    """The first release, by nova's version, in which an extra spec with that value is read."""
-    if key.startswith(_TRAIT):
-        return FLAVOR_KEYS[_TRAIT]
-    if key == "hw:cpu_policy" and value == "mixed":
-        return FLAVOR_KEYS["hw:cpu_dedicated_mask"]
-    since = FLAVOR_KEYS[key]
-    if key == "hw:pci_numa_affinity_policy":
-        return max(since, NUMA_POLICIES[value])
-    return since
 
 
 def _image(
@@ -171,24 +149,20 @@ def _image(
     release: Release,
     findings: list[Finding],
 ) -> DesiredImage:
-    properties: dict[str, str] = {
-        "hw_machine_type": image.machine,
-        "hw_firmware_type": image.firmware,
-        "os_type": image.os,
-    }
-    if image.build is not None:
-        # Glance, "Useful image properties"; the values are those of os-release.
-        os = guest_os(image.build)
-        properties |= {"os_distro": os.id, "os_version": os.version}
+    properties = derived_properties(image)
     hidden = image.hide_hypervisor
     if hidden == "auto":
         hidden = image.os == "windows" and _has_consumer_card(site, facts)
     if hidden:
-        key = "img_hide_hypervisor_id"
-        if release.nova >= IMAGE_KEYS[key]:
-            properties[key] = "true"
-        else:
+        properties["img_hide_hypervisor_id"] = "true"
+    for key in tuple(properties):
+        if release.nova < IMAGE_KEYS[key]:
+            del properties[key]
             findings.append(_lacking(f"image {name}", key, IMAGE_KEYS[key], release))
+    if image.build is not None:
+        # Glance, "Useful image properties"; the values are those of os-release.
+        os = guest_os(image.build)
+        properties |= {"os_distro": os.id, "os_version": os.version}
     properties.update(image.properties)
     is_built = image.build is not None
     file = built_name(name, image) if is_built else image.file

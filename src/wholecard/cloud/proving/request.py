@@ -105,12 +105,17 @@ def prove(
     finally:
         gone = {} if request.keep else run.delete()
     proofs = tuple(gone[proof.id](proof) if proof.id in gone else proof for proof in found)
+    shared = shared_gpus((proof.name, proof.proof) for proof in proofs)
+    proofs = tuple(
+        replace(proof, findings=(*proof.findings, *(each for each in shared
+                                                    if each.subject == proof.name)))
+        for proof in proofs
+    )  # fmt: skip
     kept = tuple(watch.name for watch in run.watches) if request.keep else ()
     return ProveReport(
         cloud=request.cloud, flavor=flavor.name, image=image.name, run=run.id, asked=run.asked,
         servers=proofs, seconds=time.monotonic() - started, notes=(*notes, *run.notes), kept=kept,
-        findings=(*unknown_notes(run.asked),
-                  *shared_gpus((proof.name, proof.proof) for proof in proofs)),
+        findings=tuple(unknown_notes(run.asked)),
     )  # fmt: skip
 
 

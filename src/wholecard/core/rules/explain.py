@@ -79,4 +79,6 @@ RULES = (
     Rule("WC341", "card-in-parts", "A server may get the parts of several cards", _W,
          "The flavor asks for several functions of a card, and nova chooses each of them alone.",
          "error if no free choice is a whole card"),
+    Rule("WC350", "too-few-address-bits", "The host has too few address bits", _E,
+         "The flavor requests more physical address bits than the host's CPUs have.", _ELSEWHERE),
 )  # fmt: skip

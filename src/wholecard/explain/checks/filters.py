@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wholecard.core.capabilities import Capability, has
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
 from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.evidence.conf_values import ConfValue, files, items, settings
@@ -18,6 +19,8 @@ from wholecard.nova.desired.scheduler_filters import (
 )
 
 NUMA_FILTER = "NUMATopologyFilter"
+CAPABILITIES_FILTER = "ComputeCapabilitiesFilter"
+_BITS = "hw:maxphysaddr_bits"
 # The rule of a missing filter. Its result passes, with the rule beside it: see `filters`.
 MISSING_FILTER = "WC327"
 
@@ -56,7 +59,34 @@ def filters(case: HostCase) -> CheckResult:
         if name not in enabled:
             says, fix = _missing(case, name)
             return CheckResult("ok", says, (position,), MISSING_FILTER, fix, warning=says)
-    return ok(f"{PCI_FILTER} is enabled", position)
+    narrow = _too_few_bits(case, position) if CAPABILITIES_FILTER in enabled else None
+    return narrow or ok(f"{PCI_FILTER} is enabled", position)
+
+
+def _too_few_bits(case: HostCase, position: str) -> CheckResult | None:
+    """The failure of a host whose CPUs have fewer address bits than the flavor requests.
+
+    nova, nova/scheduler/filters/compute_capabilities_filter.py, compares hw:maxphysaddr_bits with
+    what libvirt reports of the host; it refuses a host of which libvirt reports none as well (run
+    on nova 34).
+    """
+    bits = case.evidence.request.extra_specs.get(_BITS, "")
+    facts = case.host.facts
+    own = None if facts is None else facts.cpu.physical_bits
+    known = has(case.evidence.release, Capability.GUEST_ADDRESS_WIDTH)
+    if not known or own is None or not bits.isdecimal() or int(bits) <= own:
+        return None
+    flavor = case.evidence.request.flavor_argument
+    return failed(
+        "WC350",
+        f"The flavor requests {bits} address bits, and the CPUs of {case.host.name} have {own}: "
+        f"{CAPABILITIES_FILTER} removes the host.",
+        f"Request no more than the hosts have:\n    openstack flavor set {flavor} "
+        f"--property {_BITS}={own}",
+        case.evidence.request.source,
+        case.host.facts_source,
+        position,
+    )
 
 
 def _wrong(case: HostCase, conf: NovaConf, enabled: Sequence[str]) -> tuple[WrongFilter, ...]:

@@ -52,7 +52,7 @@ def _by_groups(case: HostCase, host: Host) -> CheckResult:
         reasons = [reason for reason in refused.values() if reason]
         if len(refused) - len(reasons) < min(request.count, len(refused)):
             says = f"VFIO refuses cards of {request.alias} on {case.host.name}: {reasons[0]}."
-            return failed(_NOT_READY, says, _bind(case, refused), source)
+            return failed(_NOT_READY, says, _bind(case, host, refused), source)
         problems += reasons
     if problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
@@ -115,11 +115,14 @@ def _is_managed(case: HostCase, device: Device) -> bool:
     return spec is None or str(spec.tags.get("managed", "true")).lower() != "false"
 
 
-def _bind(case: HostCase, refused: dict[str, str]) -> str:
+def _bind(case: HostCase, host: Host, refused: dict[str, str]) -> str:
     slots = dict.fromkeys(address.rpartition(".")[0] for address, why in refused.items() if why)
     cards = " ".join(f"--card {slot}.0" for slot in list(slots)[:4])
-    command = f"wholecard --on {case.host.name} host apply {cards}"
-    return f"Bind the whole card to vfio-pci there, and reboot:\n    {command}"
+    wholecard = f"wholecard --on {case.host.name} host"
+    if host.boot.is_from_image:
+        command = f"{wholecard} plan --for-image {cards}"
+        return f"Bind the whole card to vfio-pci in the image of that host:\n    {command}"
+    return f"Bind the whole card to vfio-pci there, and reboot:\n    {wholecard} apply {cards}"
 
 
 def _own_drivers(case: HostCase, host: Host) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.explain.check_result import CheckResult, failed, ok, unknown
 from wholecard.explain.checks.host_case import ALIAS_UNKNOWN, PROVIDERS, HostCase
-from wholecard.explain.checks.numa_fit import NumaNodes, fits, nodes_of, why_not
 from wholecard.explain.evidence.card_providers import card_providers, has_cards
+from wholecard.explain.evidence.conf_values import other
+from wholecard.explain.evidence.host_numa import nodes_of
 from wholecard.explain.evidence.requested_devices import class_of
+from wholecard.nova.flavor.numa_fit import NumaNodes, fits, why_not
 from wholecard.nova.match import PciRequest, Verdict
 
 _WAIT = "Wait, delete or move a server, or request fewer cards"
@@ -45,9 +47,24 @@ def numa(case: HostCase) -> CheckResult:
     verdict = _verdict(case, (), nodes, seats)
     if verdict:
         says = f"the guest's {_nodes_text(count)} fit with the cards"
-        return ok(says, host.facts_source, warning=nodes.unsure)
+        return ok(says, host.facts_source, warning=nodes.unsure or _shared_emulator(case))
     request = next(trail.request for trail in verdict.trails if trail.broken)
     return _too_far(case, request, nodes)
+
+
+def _shared_emulator(case: HostCase) -> str:
+    """Why QEMU's threads run on the guest's CPUs although they are to be apart; empty if not.
+
+    nova, nova/virt/libvirt/driver.py, `_get_emulatorpin_cpuset`.
+    """
+    share = case.evidence.request.extra_specs.get("hw:emulator_threads_policy") == "share"
+    conf = case.host.conf
+    if not share or conf is None or other(conf, "compute", "cpu_shared_set"):
+        return ""
+    return (
+        "hw:emulator_threads_policy=share has no effect: nova-compute has no [compute] "
+        "cpu_shared_set, and QEMU's own threads run on the guest's CPUs"
+    )
 
 
 def _without_topology(requests: Sequence[PciRequest]) -> CheckResult:

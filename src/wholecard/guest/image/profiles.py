@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from wholecard.core import UsageError
+from wholecard.guest.drivers.containers import CONTAINERS_PROFILE
+from wholecard.guest.drivers.driver_profiles import DRIVER_PROFILES
 from wholecard.guest.image.profile import Profile, ProfileSettings
 from wholecard.guest.image.recipe import GuestOs, Step
 
 # The names a site file may have; a name gets its row with the code that makes its steps.
 NAMES = ("nvidia", "amd", "intel", "containers", "agent")
 
-PROFILES: tuple[Profile, ...] = ()
+PROFILES: tuple[Profile, ...] = (*DRIVER_PROFILES, CONTAINERS_PROFILE)
 
 
 def profile_named(name: str, profiles: tuple[Profile, ...] = PROFILES) -> Profile:

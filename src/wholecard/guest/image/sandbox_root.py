@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wholecard.core import RunError
+from wholecard.guest.drivers.make_log import failed_builds
 from wholecard.guest.image.package_tools import GuestChange, command_text, guest_changes
 from wholecard.guest.image.recipe import Recipe, WriteGuestFile
 from wholecard.guest.image.sandbox import (
@@ -64,6 +65,7 @@ class SandboxRoot:
     def write(self, recipe: Recipe, target: Path, say: Say) -> None:
         """Carry out the recipe in the root `target`. Raises WriteError, UsageError."""
         changes = guest_changes(recipe)
+        failed_before = failed_builds(target)
         with (
             tempfile.TemporaryDirectory(prefix="wholecard-") as folder,
             no_services(target),
@@ -86,6 +88,11 @@ class SandboxRoot:
             for number, change in enumerate(changes, 1):
                 say(f"step {number} of {len(changes)}: {change_text(change)}")
                 _carry_out(inside, new / "content", change)
+        for build in failed_builds(target):
+            if build not in failed_before:
+                # A kernel's package ends well where a module was not built for it.
+                finding = build.finding()
+                raise WriteError(f"{finding.subject} was not built", finding.message, finding.fix)
         machine_id = target / "etc/machine-id"
         # All servers of an image with an id would share it; an empty file is given one at the
         # first boot (machine-id(5)).
@@ -173,8 +180,12 @@ def _carry_out(inside: Sandbox, scratch: Path, change: GuestChange) -> None:
     try:
         inside.run(argv, timeout=_TIMEOUT)
     except RunError as error:
+        # Of a thousand lines, the one of the compiler says what is wrong.
+        failed = [build.finding() for build in failed_builds(inside.root)]
+        quoted = "".join(f"{finding.subject}: {finding.message}\n" for finding in failed)
+        fix = "Correct the recipe and build again: the base is taken from the cache."
         raise WriteError(
             f"a step failed: {change_text(change)}",
-            f"reason of the step: {change.reason}\n{_end_of(error)}",
-            "Correct the recipe and build again: the base is taken from the cache.",
+            f"reason of the step: {change.reason}\n{quoted}{_end_of(error)}",
+            failed[0].fix if failed else fix,
         ) from error

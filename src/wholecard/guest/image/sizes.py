@@ -8,7 +8,7 @@ Vendors' own repositories were not measured: their rows are those of the same se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wholecard.core.units import MIB
@@ -53,6 +53,12 @@ SIZES = (
     PackageSize("podman", r"podman.*|crun", 197 * _MB, 49 * _MB),
 )  # fmt: skip
 
+# What is in another set already.
+_INNER = {
+    "NVIDIA driver with X": ("NVIDIA driver", "kernel, headers and dkms"),
+    "NVIDIA driver": ("kernel, headers and dkms",),
+}
+
 
 @dataclass(frozen=True)
 class Room:
@@ -71,27 +77,30 @@ class Room:
         return ", ".join(f"{row.what} {row.installed // _MB} MB" for row in self.sets)
 
 
-def room_of(steps: Iterable[Step]) -> Room:
+def room_of(steps: Sequence[Step]) -> Room:
     """What these steps need, each set of packages counted once. Pure."""
-    names: dict[str, None] = {}
-    files = 0
-    for step in steps:
-        if isinstance(step, InstallPackages):
-            names.update((name.partition("=")[0], None) for name in step.names)
-        elif isinstance(step, WriteGuestFile):
-            files += len(step.content)
-    rows = {name: _row(name) for name in names}
-    sets = tuple(dict.fromkeys(row for row in rows.values() if row is not None))
-    # A driver's set has the kernel and its headers already.
-    if any(row.what.startswith("NVIDIA driver") for row in sets):
-        sets = tuple(row for row in sets if row.what != "kernel, headers and dkms")
-    if len([row for row in sets if row.what.startswith("NVIDIA driver")]) > 1:
-        sets = tuple(row for row in sets if row.what != "NVIDIA driver")
+    rows = {name: _row(name) for name in _names(steps)}
+    sets = _sets(row for row in rows.values() if row is not None)
     unknown = tuple(name for name, row in rows.items() if row is None)
+    files = sum(len(step.content) for step in steps if isinstance(step, WriteGuestFile))
+    if not rows:
+        return Room(files)
     # Downloads are removed at the end, but all of one command are there at once.
     download = max((row.download for row in sets), default=0)
-    needed = sum(row.installed for row in sets) + download + files
-    return Room(needed + MARGIN if names else files, sets, unknown)
+    return Room(sum(row.installed for row in sets) + download + files + MARGIN, sets, unknown)
+
+
+def _names(steps: Sequence[Step]) -> Iterator[str]:
+    for step in steps:
+        if isinstance(step, InstallPackages):
+            yield from (name.partition("=")[0] for name in step.names)
+
+
+def _sets(rows: Iterable[PackageSize]) -> tuple[PackageSize, ...]:
+    """The sets, without those that another one of them has in it."""
+    sets = dict.fromkeys(rows)
+    inner = {name for row in sets for name in _INNER.get(row.what, ())}
+    return tuple(row for row in sets if row.what not in inner)
 
 
 def _row(name: str) -> PackageSize | None:

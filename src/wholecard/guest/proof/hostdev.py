@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity, WholecardError
 from wholecard.guest.proof.record import Proof, ProofFunction
-from wholecard.pci import Address
+from wholecard.pci import Address, Card
 from wholecard.pci.libvirt_xml import pci_address, read_xml
 
 
@@ -32,7 +32,7 @@ class Hostdev:
 
     @property
     def host_slot(self) -> str:
-        """The host's slot, which is the card: the address without its function."""
+        """The host's slot: the address without its function. Mostly that is the card."""
         return self.host.rpartition(".")[0]
 
 
@@ -67,40 +67,46 @@ class AskedCard:
 
 
 def same_card(
-    asked: Sequence[AskedCard], hostdevs: Sequence[Hostdev], ids: Mapping[str, str]
+    asked: Sequence[AskedCard],
+    hostdevs: Sequence[Hostdev],
+    ids: Mapping[str, str],
+    cards: Iterable[Card] = (),
 ) -> list[Finding]:
-    """WC403 for each asked card whose functions the domain has from different host slots.
+    """WC403 for each asked card whose functions the domain has from different cards of the host.
 
-    `ids` maps host addresses to `vendor:device` (from the host, or from `locate`). A card of which
-    a function is missing is not reported here: the proof reports the function (WC401).
+    `ids` maps host addresses to `vendor:device` (from the host, or from `locate`). `cards` are
+    those of the host's facts: a card may have functions in two slots (`pci.membership`); what is in
+    none of them counts by its slot. A card of which a function is missing is not reported here: the
+    proof reports the function (WC401).
     """
-    slots: dict[str, list[Hostdev]] = {}
+    card_of = {str(function.address): card.slot for card in cards for function in card.functions}
+    held: dict[str, list[Hostdev]] = {}
     for hostdev in hostdevs:
-        slots.setdefault(hostdev.host_slot, []).append(hostdev)
-    # Whole cards are taken first: what is left in the slots belongs to the cards that are split.
+        held.setdefault(card_of.get(hostdev.host, hostdev.host_slot), []).append(hostdev)
+    # Whole cards are taken first: what is left of the host's belongs to the cards that are split.
     by_size = sorted(asked, key=lambda card: -len(card.functions))
-    split = [card for card in by_size if not _take(slots, card, ids)]
-    return [finding for card in split if (finding := _split_card(slots, card, ids)) is not None]
+    split = [card for card in by_size if not _take(held, card, ids)]
+    return [finding for card in split if (finding := _split_card(held, card, ids)) is not None]
 
 
-def _take(slots: dict[str, list[Hostdev]], card: AskedCard, ids: Mapping[str, str]) -> bool:
-    """Take a card's functions out of one slot that has them all; the slot with fewest first."""
-    for slot in sorted(slots, key=lambda slot: (len(slots[slot]), slot)):
-        chosen = _choose(slots[slot], card, ids)
+def _take(held: dict[str, list[Hostdev]], card: AskedCard, ids: Mapping[str, str]) -> bool:
+    """Take an asked card's functions out of one that has them all; that with fewest first."""
+    for slot in sorted(held, key=lambda slot: (len(held[slot]), slot)):
+        chosen = _choose(held[slot], card, ids)
         if chosen is not None:
-            slots[slot] = [hostdev for hostdev in slots[slot] if hostdev not in chosen]
+            held[slot] = [hostdev for hostdev in held[slot] if hostdev not in chosen]
             return True
     return False
 
 
 def _split_card(
-    slots: dict[str, list[Hostdev]], card: AskedCard, ids: Mapping[str, str]
+    held: dict[str, list[Hostdev]], card: AskedCard, ids: Mapping[str, str]
 ) -> Finding | None:
-    chosen = _choose([hostdev for hostdevs in slots.values() for hostdev in hostdevs], card, ids)
+    chosen = _choose([hostdev for hostdevs in held.values() for hostdev in hostdevs], card, ids)
     if chosen is None:
         return None
-    for hostdev in chosen:
-        slots[hostdev.host_slot].remove(hostdev)
+    for slot, hostdevs in held.items():
+        held[slot] = [hostdev for hostdev in hostdevs if hostdev not in chosen]
     parts = ", ".join(f"{ids[hostdev.host]} from {hostdev.host}" for hostdev in chosen)
     return Finding(
         "WC403",

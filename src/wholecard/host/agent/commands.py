@@ -10,7 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wholecard.core import Action, Finding, Plan, UsageError, WholecardError, exit_status
+from wholecard.core import (
+    Action,
+    Finding,
+    Plan,
+    Severity,
+    UsageError,
+    WholecardError,
+    exit_status,
+)
 from wholecard.core.output_format import TEXT_FORMATS, formatted
 from wholecard.core.plain_text import plain
 from wholecard.core.report_text import findings_text, progress_text
@@ -22,7 +30,6 @@ from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.changing.status import status
 from wholecard.host.changing.verify import verify
-from wholecard.host.checks.driver_binding import check_ids
 from wholecard.host.checks.registry import check
 from wholecard.host.desired_state import DesiredState, desired_cards, is_left_out, resolve
 from wholecard.host.facts.host import Host
@@ -31,9 +38,11 @@ from wholecard.host.facts.kernel_log import read_kernel_log
 from wholecard.host.initramfs.claim_script import PARKED, VFIO
 from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.host.planning.bind_now import with_now
+from wholecard.host.planning.containers import refuse_in_image
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.image_changes import image_changes
 from wholecard.host.planning.plan import plan
+from wholecard.host.planning.remaining import remaining
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -69,24 +78,59 @@ def _plan(arguments: argparse.Namespace) -> int:
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
     kind = getattr(arguments, "for_image", None)
     if kind is not None:
-        text = image_changes(host, desired, kind)
-        _print(arguments, {"actions": [], "for_image": text}, text)
-        return 0
+        return _plan_of_image(arguments, host, desired, kind)
     host_plan = _host_plan(arguments, host, desired)
-    findings = _settings_that_stay(host, desired, arguments.called)
-    shown = f"{host_plan}\n\n{_STAYS}\n{findings_text(findings)}" if findings else str(host_plan)
-    data = {**host_plan.to_json(), "findings": [finding.to_json() for finding in findings]}
-    _print(arguments, data, shown)
-    return exit_status(findings)
+    findings = _remaining(arguments, host, desired, host_plan)
+    data = {**host_plan.to_json(), **_findings_json(findings)}
+    _print(arguments, data, f"{host_plan}{_remaining_text(findings)}")
+    return _status_of_plan(findings)
 
 
-def _settings_that_stay(host: Host, desired: DesiredState, called: str) -> list[Finding]:
-    """Bindings by ids that no plan removes, once each: they also have their effect next boot."""
-    findings = check_ids(host, desired_cards(host, desired), desired)
-    return _with_fixes({finding.subject: finding for finding in findings}.values(), called)
+def _plan_of_image(
+    arguments: argparse.Namespace, host: Host, desired: DesiredState, kind: str
+) -> int:
+    refuse_in_image(desired)
+    text = image_changes(host, desired, kind)
+    findings = _remaining(arguments, host, desired, Plan(()))
+    _print(arguments, {"actions": [], "for_image": text, **_findings_json(findings)}, text)
+    if arguments.format == TEXT_FORMATS[0]:
+        # The text is pasted as a whole.
+        _tell_remaining(findings)
+    return _status_of_plan(findings)
 
 
-_STAYS = "The plan does not change these settings, which are not Wholecard's and stay in effect:"
+def _remaining(
+    arguments: argparse.Namespace, host: Host, desired: DesiredState, host_plan: Plan
+) -> list[Finding]:
+    """What a person has to know before the plan is applied, and what it does not change."""
+    return _with_fixes(remaining(host, desired, host_plan), arguments.called)
+
+
+def _findings_json(findings: Iterable[Finding]) -> dict[str, Any]:
+    return {"findings": [finding.to_json() for finding in findings]}
+
+
+def _remaining_text(findings: list[Finding]) -> str:
+    return f"\n\n{_STAYS}\n{findings_text(findings)}" if findings else ""
+
+
+def _tell_remaining(findings: list[Finding]) -> None:
+    if findings:
+        print(plain(_remaining_text(findings).lstrip()), file=sys.stderr, flush=True)
+
+
+def _status_of_plan(findings: Iterable[Finding]) -> int:
+    """1 where an error stays. A warning is no reason to stop: the plan can be applied."""
+    return int(any(finding.severity is Severity.ERROR for finding in findings))
+
+
+def _remaining_summary(findings: Iterable[Finding]) -> str:
+    """A line for the end, where the findings themselves may have scrolled away."""
+    named = ", ".join(f"{finding.rule} ({finding.subject})" for finding in findings)
+    return f"\nNot changed by this, see above: {named}." if named else ""
+
+
+_STAYS = "The plan does not change this. Read it before you apply:"
 
 
 def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState) -> Plan:
@@ -113,23 +157,23 @@ def _apply(arguments: argparse.Namespace) -> int:
     host = desired_options.host(arguments)
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
     host_plan = _host_plan(arguments, host, desired)
-    # As `plan` does: they were not changed, so they are findings of both, with the same status.
-    findings = _settings_that_stay(host, desired, arguments.called)
     for_person = arguments.format == TEXT_FORMATS[0]
+    findings = _remaining(arguments, host, desired, host_plan)
     if for_person:
-        print(plain(str(host_plan)))
-        if findings:
-            print(plain(f"\n{_STAYS}\n{findings_text(findings)}"))
+        print(plain(f"{host_plan}{_remaining_text(findings)}"), flush=True)
+    else:
+        # Standard output is one document, at the end.
+        _tell_remaining(findings)
     outcome = apply(arguments.root, host, desired, host_plan, _progress)
     if outcome.journal is None and finished is not None:
         outcome = finished
     if not for_person:
-        rows = [finding.to_json() for finding in findings]
-        _print(arguments, {**outcome.to_json(), "findings": rows}, "")
+        _print(arguments, {**outcome.to_json(), **_findings_json(findings)}, "")
     elif outcome.journal is not None:
         then = "Reboot, then run verify." if outcome.reboot_needed else "Run verify."
-        print(f"Applied as journal {outcome.journal}. {then}")
-    return exit_status(findings)
+        print(f"Applied as journal {outcome.journal}. {then}{_remaining_summary(findings)}")
+    # As of `plan`: an error that stays is one after `apply` too.
+    return _status_of_plan(findings)
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from wholecard.pci import find_cards
 _SEVERAL = (
     ("--companion", "ADDRESS", "an endpoint outside the cards, to bind together with them"),
     ("--park", "ADDRESS", "a function to bind to pci-stub, which no guest gets"),
+    ("--containers", "ADDRESS", "a card that stays with the host, for its own containers"),
     ("--hugepages", "SIZE:COUNT", "huge pages to reserve at boot, for example 1G:64"),
 )
 _ONE = (
@@ -57,6 +58,7 @@ def asked(arguments: argparse.Namespace) -> DesiredState:
         base,
         companions=(*base.companions, *arguments.companion),
         parked=(*base.parked, *arguments.park),
+        containers=(*base.containers, *arguments.containers),
         hugepages=(*base.hugepages, *(HugePages.parse(text) for text in arguments.hugepages)),
         isolated_cpus=arguments.isolate_cpus or base.isolated_cpus,
         loader=arguments.loader or base.loader,

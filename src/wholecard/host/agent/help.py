@@ -61,16 +61,17 @@ wrongly, 3 something broke.
 """,
     "plan": """\
 Prints each change as a diff, with its reason and how it is undone. Settings
-that are already correct are not in the plan.
+that are already correct are not in the plan. After it come the errors and
+warnings about the cards that stay when the plan is applied.
 
   %(prog)s --all-cards
       every card except the host's own displays and coprocessors
   %(prog)s --card 0000:88:00
       one card; may be repeated
 
-Exit status: 0 planned, 1 refused (the IOMMU group of a card has an endpoint
-that is not selected), or planned, but a setting that is not Wholecard's stays
-and binds other functions; 2 called wrongly, 3 something broke.
+Exit status: 0 planned, also with warnings; 1 refused (the IOMMU group of a card
+has an endpoint that is not selected), or an error that the plan does not
+change; 2 called wrongly, 3 something broke.
 """,
     "apply": """\
 Makes the changes that plan prints. A journal records each change before and
@@ -85,8 +86,8 @@ verify. Needs root.
   %(prog)s --all-cards --now
       also bind them now, if the IOMMU is on and nothing uses them
 
-Exit status: 0 applied, or nothing to do; 1 refused before any change, or
-applied, but a setting that is not Wholecard's stays and binds other functions;
+Exit status: 0 applied, also with warnings, or nothing to do; 1 refused before
+any change, or applied, but an error stays that the plan does not change;
 2 called wrongly, 3 something broke: status shows where it stopped.
 """,
     "verify": """\

@@ -65,7 +65,7 @@ def verify(host: Host, log: tuple[Record, ...] | None, applied: AppliedHostPlan)
             findings.append(_gone(claim, function))
             continue
         functions.append(function)
-        findings += _placed_and_bound(claim, function, rebooted)
+        findings += _placed_and_bound(host, claim, function, rebooted)
         if rebooted:
             findings += _claimed_at_boot(function, log, claims)
     findings += _groups(host, applied, planned, functions)
@@ -75,12 +75,14 @@ def verify(host: Host, log: tuple[Record, ...] | None, applied: AppliedHostPlan)
     )
 
 
-def _placed_and_bound(claim: Claim, function: Function, rebooted: bool) -> Iterator[Finding]:
+def _placed_and_bound(
+    host: Host, claim: Claim, function: Function, rebooted: bool
+) -> Iterator[Finding]:
     """WC140 for another address than planned; WC103 and WC108 for another driver."""
     if str(function.address) != claim.address:
         yield _moved(claim, function)
     if not is_same_driver(function.driver, claim.driver):
-        yield _not_taken(claim, function, rebooted)
+        yield _not_taken(host, claim, function, rebooted)
 
 
 def _evidence(function: Function, claims: dict[str, float]) -> BindingEvidence:
@@ -166,9 +168,10 @@ def _moved(claim: Claim, function: Function) -> Finding:
     )
 
 
-def _not_taken(claim: Claim, function: Function, rebooted: bool) -> Finding:
+def _not_taken(host: Host, claim: Claim, function: Function, rebooted: bool) -> Finding:
     if not rebooted or function.driver is None:
-        return driver_finding(function) if claim.driver != PARKED else _not_parked(claim, function)
+        is_parked = claim.driver == PARKED
+        return _not_parked(claim, function) if is_parked else driver_finding(host, function)
     return Finding(
         "WC108",
         str(function.address),

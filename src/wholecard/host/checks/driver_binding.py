@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wholecard.core import Finding, Severity
+from wholecard.host.checks.how_to_apply import how_to_apply, who_adds
 from wholecard.host.checks.iommu_group import given_addresses
 from wholecard.host.config_files import Settings
 from wholecard.host.desired_state import DesiredState
@@ -35,7 +36,6 @@ _IDS_OPTIONS = {"vfio_pci.ids": VFIO_PCI, "pci_stub.ids": PCI_STUB}
 _MISSPELLED = frozenset({"vfiopciid", "pcistubid", "vfioid", "vfiopcidevice"})
 # The one list of modules whose options are passed on.
 _PASSED_ON = "/etc/initramfs-tools/modules"
-_BY_ADDRESS = "Remove it, and bind by address: wholecard-host apply --card ADDRESS"
 
 
 @dataclass(frozen=True)
@@ -153,11 +153,11 @@ def check_ids(
     if desired:
         given.update(desired.parked)
     findings = [*_unread_options(host)]
-    for entry in ids_entries(host):
+    for entry in _by_cause(ids_entries(host)):
         # What modprobe passes on, a driver built into the kernel never sees.
         built_in = module_of(entry.driver) in host.boot.builtin
         if built_in and entry.source.startswith(("/etc/modprobe.d/", _PASSED_ON)):
-            findings.append(_unread(entry))
+            findings.append(_unread(host, entry))
             continue
         stray = [
             function
@@ -167,11 +167,27 @@ def check_ids(
             and not {str(function.address), str(function.physfn)} & given
         ]
         if stray:
-            findings.append(_takes_stray(entry, stray))
+            findings.append(_takes_stray(host, entry, stray))
     return findings
 
 
-def _takes_stray(entry: IdsEntry, stray: list[Function]) -> Finding:
+def _by_cause(entries: Iterable[IdsEntry]) -> Iterator[IdsEntry]:
+    """The entries, those of several command lines as one: the next has what this one has."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        if entry.source.startswith("/"):
+            yield entry
+        else:
+            lines.setdefault((entry.text, entry.driver), []).append(entry.source)
+    for (text, driver), sources in lines.items():
+        yield IdsEntry(" and ".join(sources), text, driver)
+
+
+def _by_address(host: Host, what: str = "it") -> str:
+    return f"Remove {what}, and bind by address: {how_to_apply(host, '--card ADDRESS')}"
+
+
+def _takes_stray(host: Host, entry: IdsEntry, stray: list[Function]) -> Finding:
     names = ", ".join(str(each.address) for each in stray)
     return Finding(
         "WC114",
@@ -179,7 +195,7 @@ def _takes_stray(entry: IdsEntry, stray: list[Function]) -> Finding:
         Severity.ERROR,
         f"{entry.driver} has the option ids={entry.text} ({entry.source}), which also binds "
         f"{names}; they are not selected for passthrough.",
-        "Remove the ids there, and bind by address: wholecard-host apply --card ADDRESS",
+        _by_address(host, "the ids there"),
     )
 
 
@@ -195,7 +211,7 @@ def _unread_options(host: Host) -> Iterator[Finding]:
                 Severity.WARNING,
                 f"{source} has {name.replace('_', '-')}={value}, which nothing reads: the option "
                 f"is {option}.",
-                _BY_ADDRESS,
+                _by_address(host),
             )
     for module in ("vfio_pci", "pci_stub"):
         for path, name, value in listed_options(host.settings, module):
@@ -206,18 +222,18 @@ def _unread_options(host: Host) -> Iterator[Finding]:
                     Severity.WARNING,
                     f"{path} has ids={value} behind {module}: systemd-modules-load passes no "
                     "options on.",
-                    _BY_ADDRESS,
+                    _by_address(host),
                 )
 
 
-def _unread(entry: IdsEntry) -> Finding:
+def _unread(host: Host, entry: IdsEntry) -> Finding:
     return Finding(
         "WC115",
         entry.source,
         Severity.WARNING,
         f"{entry.source} sets ids={entry.text} for {entry.driver}, but {entry.driver} is built "
         "into this kernel, where modprobe's options have no effect: this line binds nothing.",
-        _BY_ADDRESS,
+        _by_address(host),
     )
 
 
@@ -232,9 +248,9 @@ def check_native_first(host: Host, cards: Iterable[Card]) -> list[Finding]:
             modules = natives(function)
             built_in = sorted(modules & set(host.boot.builtin))
             if built_in:
-                findings.append(_built_in_native(function, built_in))
+                findings.append(_built_in_native(host, function, built_in))
             findings += [
-                _early_native(function, module, early[module])
+                _early_native(host, function, module, early[module])
                 for module in sorted(modules & set(early))
                 if not has_softdep(host.settings, module)
             ]
@@ -249,7 +265,10 @@ def natives(function: Function) -> set[str]:
     return modules - NOT_NATIVE - {function.variant or None}
 
 
-def _built_in_native(function: Function, modules: list[str]) -> Finding:
+def _built_in_native(host: Host, function: Function, modules: list[str]) -> Finding:
+    first = "Apply, reboot, and check with verify"
+    if host.boot.is_from_image:
+        first = "Boot the image that has the binding, and check with wholecard-host check"
     # A USB or audio function changes drivers without harm; a GPU's driver may leave it in a state
     # from which the guest's driver does not start.
     severity = Severity.WARNING if function.is_display else Severity.NOTE
@@ -259,17 +278,21 @@ def _built_in_native(function: Function, modules: list[str]) -> Finding:
         severity,
         f"{', '.join(modules)} is built into the kernel and claims {function.address} "
         f"{function.ids} before anything else runs; vfio-pci takes it over in the initramfs.",
-        "Apply, reboot, and check with verify that it was taken over. If the card then misbehaves "
-        "in a guest, boot a kernel that has the driver as a module.",
+        f"{first} that it was taken over. If the card then misbehaves in a guest, boot a kernel "
+        "that has the driver as a module.",
     )
 
 
-def _early_native(function: Function, module: str, path: str) -> Finding:
+def _early_native(host: Host, function: Function, module: str, path: str) -> Finding:
+    softdep = f"softdep {module} pre: vfio-pci"
+    instead = f"or run apply: it writes `{softdep}`."
+    if host.boot.is_from_image:
+        instead = f"or give the image `{softdep}`: {who_adds(host)}."
     return Finding(
         "WC108",
         str(function.address),
         Severity.WARNING,
         f"{path} puts {module} into the initramfs, and nothing loads vfio-pci before it: it may "
         f"claim {function.address} {function.ids} first.",
-        f"Remove {module} from {path}, or run apply: it writes `softdep {module} pre: vfio-pci`.",
+        f"Remove {module} from {path}, {instead}",
     )

@@ -188,6 +188,12 @@ def _narrow(host: Host, function: Function, link: Function, width_max: int) -> F
 def check_removable(host: Host, cards: Iterable[Card]) -> list[Finding]:
     """WC164: a card that a person can pull out comes after the initramfs has claimed."""
     ports = {function.address for function in host.functions if function.external_facing}
+    to_try = (
+        " To try it, blacklist its native driver, and bind it after each boot: wholecard-host "
+        "apply --now --card ADDRESS"
+    )
+    if host.boot.is_from_image:
+        to_try = ""
     return [
         Finding(
             "WC164",
@@ -196,8 +202,7 @@ def check_removable(host: Host, cards: Iterable[Card]) -> list[Finding]:
             f"Card {card.slot} is behind Thunderbolt or USB4. It appears only after it is "
             "authorized, when the initramfs has already claimed the functions. So its native "
             "driver may bind it; and a server loses it when the cable is unplugged.",
-            "Put the card into a slot for production. To try it, blacklist its native driver, and "
-            "bind it after each boot: wholecard-host apply --now --card ADDRESS",
+            f"Put the card into a slot for production.{to_try}",
         )
         for card in cards
         if card.gpu[0].removable or ports & {*card.gpu[0].parents}

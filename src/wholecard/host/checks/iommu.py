@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wholecard.core import Finding, Severity
+from wholecard.host.checks.how_to_apply import who_adds
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.module_parameters import is_true, kernel_arguments, module_options
 from wholecard.host.kernel_args.command_line import ARGUMENTS
@@ -31,6 +32,13 @@ _VALUES = {
          "irtcachedis", "nohugepages", "v2_pgsizes_only"}
     ),
 }  # fmt: skip
+# By the processor's vendor_id: the IOMMU, its ACPI table, and how firmware setups name the switch.
+_AMD = ("AMD-Vi", "IVRS", "AMD-Vi (also called IOMMU)")
+_OFFERED = {
+    "GenuineIntel": ("VT-d", "DMAR", "VT-d (also called VT for Directed I/O)"),
+    "AuthenticAMD": _AMD,
+    "HygonGenuine": _AMD,
+}
 _OFF = {
     "vt-d": frozenset({("intel_iommu", "off"), ("iommu", "off")}),
     "amd-vi": frozenset({("amd_iommu", "off"), ("iommu", "off")}),
@@ -88,7 +96,7 @@ def _no_iommu(host: Host) -> Finding:
     elif next_line is not None and set(arguments.split()) <= set(next_line.split()):
         fix = f"Reboot: the next boot has {arguments} on its command line.\n  systemctl reboot"
     else:
-        fix = f"Boot with {arguments} on the kernel's command line; apply adds it."
+        fix = f"Boot with {arguments} on the kernel's command line; {who_adds(host)}."
     return Finding("WC101", "IOMMU", Severity.ERROR, message, fix)
 
 
@@ -113,6 +121,14 @@ def no_iommu_text(host: Host) -> tuple[str, str]:
             "POWER gives cards to guests on PowerNV (OPAL firmware), not inside a partition; see "
             "dmesg | grep -i iommu.",
         )
+    if host.iommu.acpi and host.cpu.vendor in _OFFERED:
+        name, table, setting = _OFFERED[host.cpu.vendor]
+        return (
+            f"The firmware offers no IOMMU: among its ACPI tables is no {table}. {name} is "
+            "switched off in the firmware setup, or this machine has none.",
+            f"Switch on {setting} in the firmware setup, and reboot. A virtual machine gets one "
+            "from its hypervisor.",
+        )
     return (
         "The firmware announces no IOMMU (no ACPI table DMAR or IVRS).",
         "Switch on VT-d (Intel) or AMD-Vi / IOMMU (AMD) in the firmware setup.",
@@ -127,11 +143,11 @@ def check_next_boot(host: Host) -> list[Finding]:
     at_next, now = set(kernel_arguments(next_line)), set(kernel_arguments(host.boot.command_line))
     off = _switched_off(kind, at_next)
     if off:
-        return [_off_at_next_boot(Severity.ERROR, f"have {off}")]
+        return [_off_at_next_boot(host, Severity.ERROR, f"have {off}")]
     if kind == "vt-d" and _is_on(now) and not _is_on(at_next):
         # Whether it is on without the argument depends on the kernel's INTEL_IOMMU_DEFAULT_ON.
         lacking = "lack the intel_iommu=on that this boot had"
-        return [_off_at_next_boot(Severity.WARNING, lacking)]
+        return [_off_at_next_boot(host, Severity.WARNING, lacking)]
     return []
 
 
@@ -144,14 +160,15 @@ def _switched_off(kind: str, arguments: set[tuple[str, str]]) -> str:
     )
 
 
-def _off_at_next_boot(severity: Severity, what: str) -> Finding:
+def _off_at_next_boot(host: Host, severity: Severity, what: str) -> Finding:
+    instead = who_adds(host) if host.boot.is_from_image else "or let apply do it"
     return Finding(
         "WC134",
         "IOMMU",
         severity,
         f"The IOMMU is on now, but the boot loader's settings for the next boot {what}.",
-        "Correct the argument in the boot loader's settings, or let apply do it, before the host "
-        "is rebooted.",
+        f"Correct the argument in the boot loader's settings, {instead}, before the host is "
+        "rebooted.",
     )
 
 

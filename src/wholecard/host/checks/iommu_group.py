@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.core.units import counted
+from wholecard.host.checks.how_to_apply import how_to_apply
 from wholecard.host.config_files import TABLE
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
@@ -26,25 +27,32 @@ def check_drivers(
     if cards and _is_untouched(cards, beside.values()):
         return [*findings, _nothing_bound(host, cards)]
     parked = desired.parked if desired else ()
-    return [*findings, *_card_drivers(cards), *_beside_drivers(beside, parked, cards)]
+    return [
+        *findings,
+        *_card_drivers(host, cards),
+        *_beside_drivers(host, beside, parked, cards),
+    ]
 
 
-def _card_drivers(cards: Iterable[Card]) -> Iterator[Finding]:
+def _card_drivers(host: Host, cards: Iterable[Card]) -> Iterator[Finding]:
     for card in cards:
         for function in card.functions:
             if not is_same_driver(function.driver, function.guest_driver):
-                yield driver_finding(function)
+                yield driver_finding(host, function)
 
 
 def _beside_drivers(
-    beside: Mapping[str, Function | None], parked: Sequence[str], cards: Iterable[Card]
+    host: Host,
+    beside: Mapping[str, Function | None],
+    parked: Sequence[str],
+    cards: Iterable[Card],
 ) -> Iterator[Finding]:
     """WC103 for companions and parked functions, by the addresses that the desired state names."""
     for text, function in beside.items():
         if function is not None:
             driver = PCI_STUB if text in parked else function.guest_driver
             if not is_same_driver(function.driver, driver):
-                yield _beside_finding(function, driver, cards)
+                yield _beside_finding(host, function, driver, cards)
 
 
 def _is_untouched(cards: Iterable[Card], beside: Iterable[Function | None]) -> bool:
@@ -69,7 +77,7 @@ def _nothing_bound(host: Host, cards: tuple[Card, ...]) -> Finding:
         f"No function is bound for guests yet: {names}.",
         "Reboot. After that, wholecard-host verify says what is wrong."
         if applied
-        else f"wholecard-host apply {slots}, then reboot",
+        else how_to_apply(host, slots),
     )
 
 
@@ -77,7 +85,7 @@ def _drivers_text(card: Card) -> str:
     return ", ".join(dict.fromkeys(function.driver or "no driver" for function in card.functions))
 
 
-def driver_finding(function: Function) -> Finding:
+def driver_finding(host: Host, function: Function) -> Finding:
     """WC103 for a function that vfio-pci, or its variant for the function, does not have."""
     severity = Severity.ERROR if function.driver else Severity.WARNING
     message = (
@@ -95,11 +103,11 @@ def driver_finding(function: Function) -> Finding:
         str(function.address),
         severity,
         message,
-        f"wholecard-host apply --card {function.address.slot_key}.0, then reboot",
+        how_to_apply(host, f"--card {function.address.slot_key}.0"),
     )
 
 
-def _beside_finding(function: Function, driver: str, cards: Iterable[Card]) -> Finding:
+def _beside_finding(host: Host, function: Function, driver: str, cards: Iterable[Card]) -> Finding:
     """WC103 for a companion or a parked function."""
     slots = " ".join(f"--card {card.slot}.0" for card in cards)
     return Finding(
@@ -108,8 +116,7 @@ def _beside_finding(function: Function, driver: str, cards: Iterable[Card]) -> F
         Severity.ERROR if function.driver else Severity.WARNING,
         f"{function.address} {function.ids} {_driver_text(function)}, not on {driver} as "
         "requested.",
-        f"wholecard-host apply {slots} with all your other options (--companion, --park), then "
-        "reboot",
+        how_to_apply(host, slots, " with all your other options (--companion, --park)"),
     )
 
 

@@ -155,14 +155,17 @@ def _no_such_size(host: Host, requested: Iterable[tuple[HugePages, int]]) -> Ite
 
 def _too_few(host: Host, requested: Iterable[tuple[HugePages, int]]) -> list[Finding]:
     totals = ((pages, _pool_total(host, size)) for pages, size in requested if size > 0)
+    first = "Apply and reboot"
+    if host.boot.is_from_image:
+        first = "Put their kernel arguments into the image (plan --for-image) and boot it"
     return [
         Finding(
             "WC126",
             f"huge pages of {pages.size}",
             Severity.WARNING,
             f"{pages.count} huge pages of {pages.size} are requested; the host has {total}.",
-            "Apply and reboot: they are reserved at boot, before memory is fragmented. If there "
-            "are fewer after that, the host has too little RAM for them.",
+            f"{first}: they are reserved at boot, before memory is fragmented. If there are fewer "
+            "after that, the host has too little RAM for them.",
         )
         for pages, total in totals
         if total is not None and total < pages.count

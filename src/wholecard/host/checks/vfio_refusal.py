@@ -8,7 +8,7 @@ from wholecard.core import Finding, Severity
 from wholecard.host.checks.iommu_group import given_addresses
 from wholecard.host.checks.kernel import container_modules, surely_older
 from wholecard.host.desired_state import DesiredState
-from wholecard.host.facts.host import Host
+from wholecard.host.facts.host import IOMMU_TABLES, DirectMapping, Host
 from wholecard.host.facts.module_parameters import (
     install_lines,
     is_true,
@@ -37,19 +37,39 @@ def check_direct(
     for group in host.groups:
         inside = [str(f.address) for f in group.functions if str(f.address) in given]
         named = [address for address in inside if address in refused]
-        if inside and (group.is_direct or named):
-            findings.append(_direct(host, group, named or inside))
+        mappings = _mappings(host, group)
+        if inside and (group.is_direct or named or mappings):
+            findings.append(_direct(host, group, named or inside, mappings))
     return findings
 
 
-def _direct(host: Host, group: IommuGroup, addresses: list[str]) -> Finding:
+def _mappings(host: Host, group: IommuGroup) -> list[DirectMapping]:
+    """What the firmware's tables say of a group that the kernel does not show yet.
+
+    VFIO refuses a group as a whole: for one function of it, be it given or not.
+    """
+    members = {str(function.address) for function in group.functions}
+    return [
+        mapping
+        for mapping in host.iommu.mappings or ()
+        if mapping.kind == "direct" and mapping.address in members and not host.iommu.on
+    ]
+
+
+def _direct(
+    host: Host, group: IommuGroup, addresses: list[str], mappings: list[DirectMapping]
+) -> Finding:
     said = [address for address in addresses if address in host.iommu.refused]
     regions = [f"{r.first} to {r.last} " for r in group.reserved if r.kind == "direct"]
+    regions += [f"{mapping.first} to {mapping.last} " for mapping in mappings]
+    mapped = list(dict.fromkeys(mapping.address for mapping in mappings))
     what = f"of the addresses {regions[0]}" if regions else ""
     message = (
-        f"The firmware requires a one-to-one mapping {what}for {', '.join(addresses)} in "
-        f"{group.name}"
+        f"The firmware requires a one-to-one mapping {what}for {', '.join(mapped or addresses)} "
+        f"in {group.name}"
     )
+    if mapped:
+        message += f" (ACPI table {IOMMU_TABLES.get(host.iommu.kind or '', '')})"
     severity = Severity.ERROR
     if said:
         message += f": the kernel's log of this boot says that it refused {', '.join(said)}."

@@ -14,6 +14,7 @@ from wholecard.host.config_files import Settings
 from wholecard.host.facts.host import (
     Boot,
     Cpu,
+    DirectMapping,
     Framebuffer,
     Host,
     HugePagePool,
@@ -80,7 +81,7 @@ def read_facts(data: dict[str, Any]) -> Host:
         cards=find_cards(functions, groups),
         groups=groups,
         groups_predicted=read_plain("bool")(data["groups_predicted"], "groups_predicted"),
-        iommu=record_reader(Iommu)(data["iommu"], "iommu"),
+        iommu=record_reader(Iommu, kinds=_kinds(DirectMapping))(data["iommu"], "iommu"),
         boot=record_reader(Boot, _BOOT)(data["boot"], "boot"),
         settings=Settings.from_json(data["settings"]),
         cpu=cpu,

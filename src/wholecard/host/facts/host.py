@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+# The ACPI table by which the firmware announces an IOMMU of this kind.
+IOMMU_TABLES = {"vt-d": "DMAR", "amd-vi": "IVRS"}
+
 # Counts up when a field changes its meaning or goes; new fields leave it.
 SCHEMA = 2
 
@@ -28,13 +31,29 @@ _SHORT_MEMBERS = (
 
 
 @dataclass(frozen=True)
+class DirectMapping:
+    """Addresses that the firmware wants mapped one to one for the function at `address`.
+
+    `first`, `last` and `kind` are as in an IOMMU group's regions, whose `direct` VFIO refuses.
+    """
+
+    address: str
+    first: str
+    last: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class Iommu:
     """`kind` is `vt-d`, `amd-vi`, `smmu` (arm64) or None, by the firmware and not by the processor.
 
     `interrupt_remapping` is None where the IOMMU is off or the kernel's log does not show it.
     `acs_override` says whether the kernel makes groups smaller than the hardware isolates, None
     where its log does not tell. `refused` are the addresses that it has refused to a guest, by its
-    log, because the firmware wants them mapped one to one.
+    log, because the firmware wants them mapped one to one. `acpi` is whether the firmware has ACPI
+    tables: then it offers no IOMMU that they do not name. `mappings` are what DMAR or IVRS want
+    mapped one to one; None where they cannot be read, and where the IOMMU is on, since the groups
+    have their regions then.
     """
 
     kind: str | None
@@ -42,6 +61,8 @@ class Iommu:
     interrupt_remapping: bool | None = None
     acs_override: bool | None = None
     refused: tuple[str, ...] = ()
+    acpi: bool = False
+    mappings: tuple[DirectMapping, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +107,13 @@ class Boot:
     image_hooks: tuple[str, ...] = ()
     unsupported_tools: tuple[str, ...] = ()
     unsupported_loaders: tuple[str, ...] = ()
+
+    @property
+    def is_from_image(self) -> bool:
+        """Whether an update replaces the files that a plan would change, so that it is refused."""
+        # initramfs-tools takes everything from /etc.
+        in_etc = self.image_based == "read-only /usr" and self.initramfs == "initramfs-tools"
+        return bool(self.image_based) and not in_etc
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from wholecard.core.record import replace
-from wholecard.core.small_files import exists, listed, read_text, under
+from wholecard.core.small_files import exists, listed, read_bytes, read_text, under
 from wholecard.host.bootloaders.registry import (
     BootState,
     find_loaders,
@@ -21,7 +23,7 @@ from wholecard.host.facts.boot import (
 from wholecard.host.facts.cpu import read_cpu
 from wholecard.host.facts.firmware import read_distribution, read_firmware, read_secure_boot
 from wholecard.host.facts.framebuffers import read_framebuffers
-from wholecard.host.facts.host import Boot, Host, Iommu
+from wholecard.host.facts.host import IOMMU_TABLES, Boot, Host, Iommu
 from wholecard.host.facts.kernel_log import (
     ACS_OVERRIDE,
     LOG,
@@ -33,11 +35,10 @@ from wholecard.host.facts.kernel_log import (
 from wholecard.host.facts.kernel_use import read_uses
 from wholecard.host.facts.memory import read_memory
 from wholecard.host.facts.module_aliases import (
-    matching_modules,
+    ModuleAliases,
     read_aliases,
     read_builtin,
     read_modules,
-    variant_modules,
 )
 from wholecard.host.initramfs.registry import find_initramfs_tools, find_unsupported_tools
 from wholecard.pci.cards import find_cards
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from wholecard.core.small_files import Root
     from wholecard.host.bootloaders.registry import BootLoader
     from wholecard.host.config_files import Settings
+    from wholecard.host.facts.host import DirectMapping
     from wholecard.host.facts.kernel_log import Record
     from wholecard.host.facts.module_aliases import Modules
     from wholecard.pci.function import Function
@@ -63,6 +65,8 @@ _REMAPPING_ON = ("DMAR-IR: Enabled IRQ remapping", "AMD-Vi: Interrupt remapping 
 
 # linux: drivers/irqchip/irq-gic-v3-its.c.
 _ITS = ("ITS@", "ITS [mem")
+
+ACPI = "sys/firmware/acpi/tables"
 
 # In these states the vital product data can be read without waking anything.
 _AWAKE = frozenset({"active", "unsupported", ""})
@@ -87,12 +91,15 @@ def inspect(
     release = _release(root)
     builtin = read_builtin(root, release)
     modules = read_modules(root, release, builtin)
-    aliases = read_aliases(root, release)
+
+    def drivers(modaliases: set[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+        aliases = ModuleAliases(read_aliases(root, release), modaliases)
+        return aliases.native(), aliases.variants(modules)
+
     functions = read_functions(
         root,
         PciNames(root),
-        lambda modaliases: matching_modules(aliases, modaliases),
-        lambda modaliases: variant_modules(aliases, modaliases, modules),
+        drivers,
         processes,
     )
     functions, unread = _with_serials(root, functions)
@@ -104,13 +111,16 @@ def inspect(
         log = read_kernel_log(root)
     if log is None and exists(under(root, LOG)):
         unread = (*unread, "the kernel's log: only root may read it")
+    iommu = _iommu(root, iommu_on, log, functions)
+    if not iommu_on and iommu.kind in IOMMU_TABLES and iommu.mappings is None:
+        unread = (*unread, _unread_table(root, IOMMU_TABLES[iommu.kind]))
     settings = read_settings(root)
     return Host(
         functions=functions,
         cards=find_cards(functions, groups),
         groups=groups,
         groups_predicted=not iommu_on,
-        iommu=_iommu(root, iommu_on, log),
+        iommu=iommu,
         boot=_boot(root, release, functions, settings, builtin, modules),
         settings=settings,
         cpu=read_cpu(root),
@@ -153,7 +163,9 @@ def _with_serial(function: Function, serial: str | None) -> Function:
     return replace(function, serial=serial) if serial else function
 
 
-def _iommu(root: Root, on: bool, log: tuple[Record, ...] | None) -> Iommu:
+def _iommu(
+    root: Root, on: bool, log: tuple[Record, ...] | None, functions: tuple[Function, ...]
+) -> Iommu:
     kind = _iommu_kind(root)
     return Iommu(
         kind,
@@ -161,15 +173,35 @@ def _iommu(root: Root, on: bool, log: tuple[Record, ...] | None) -> Iommu:
         _remapping(kind, log) if on else None,
         seen_in(log, ACS_OVERRIDE),
         refused_in(log or ()),
+        exists(under(root, ACPI)),
+        None if on or kind not in IOMMU_TABLES else _direct_mappings(root, kind, functions),
     )
 
 
+def _direct_mappings(
+    root: Root, kind: str, functions: tuple[Function, ...]
+) -> tuple[DirectMapping, ...] | None:
+    table = read_bytes(under(root, f"{ACPI}/{IOMMU_TABLES[kind]}"))
+    if not table:
+        return None
+    # Only here, on a host whose IOMMU is still off.
+    from wholecard.host.facts.acpi_tables import LIMIT, direct_mappings
+
+    return direct_mappings(kind, table, functions) if len(table) <= LIMIT else None
+
+
+def _unread_table(root: Root, name: str) -> str:
+    """Why it is not known what the firmware wants mapped one to one."""
+    if os.access(under(root, f"{ACPI}/{name}"), os.R_OK):
+        return f"the ACPI table {name}: its content is missing or damaged"
+    return f"the ACPI table {name}: only root may read it"
+
+
 def _iommu_kind(root: Root) -> str | None:
-    tables = under(root, "sys/firmware/acpi/tables")
-    if exists(f"{tables}/DMAR"):
-        return "vt-d"
-    if exists(f"{tables}/IVRS"):
-        return "amd-vi"
+    tables = under(root, ACPI)
+    for kind, table in IOMMU_TABLES.items():
+        if exists(f"{tables}/{table}"):
+            return kind
     # arm64's table, and on boards with a device tree what the kernel has found by it (linux:
     # drivers/iommu/arm/arm-smmu*, iommu_device_sysfs_add).
     is_smmu = exists(f"{tables}/IORT") or any(

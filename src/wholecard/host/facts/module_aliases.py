@@ -20,63 +20,90 @@ if TYPE_CHECKING:
 
 # Bytes that are searched for a driver's next alias before the whole file is.
 _STRETCH = 20_000
-_VFIO_LINE = b"\nalias vfio_pci:"
+# What stands before a vendor's number in a native driver's alias and in a variant of VFIO's.
+_BUSES = (b"\nalias pci:v", b"\nalias vfio_pci:v")
+_MARK = b"pci:v"
 
 
-def matching_modules(data: bytes, modaliases: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """For each modalias the modules that match it, sorted, where there are any.
+class ModuleAliases:
+    """The aliases of a kernel that match the modaliases of a host's functions.
 
-    `data` is that of `read_aliases`. Variant drivers of VFIO (`vfio_pci:` aliases) are not native
-    drivers and are not among them.
+    `data` is that of `read_aliases`; each vendor's patterns are searched for once.
     """
-    by_name = _by_name(data, modaliases, "pci")
-    modules = {name: tuple(sorted({m for _, m in some})) for name, some in by_name.items()}
-    return {name: some for name, some in modules.items() if some}
 
+    def __init__(self, data: bytes, modaliases: Iterable[str]) -> None:
+        self._names = [name for name in modaliases if name[:5] == "pci:v"]
+        devices: dict[bytes, set[bytes]] = {b"*": set()} if self._names else {}
+        for name in self._names:
+            text = name.encode(errors="replace")
+            devices.setdefault(text[5:13], set()).add(text[13:22])
+        self._native: list[tuple[str, str]] = []
+        self._vfio: list[tuple[str, str]] = []
+        for vendor, own in devices.items():
+            self._search(data, vendor, own)
 
-def variant_modules(
-    data: bytes, modaliases: Iterable[str], modules: Modules | None
-) -> dict[str, str]:
-    """For each modalias the module of VFIO's variant driver for it, where this kernel has one.
+    def native(self) -> dict[str, tuple[str, ...]]:
+        """For each modalias the modules that match it, sorted, where there are any.
 
-    The most specific `vfio_pci:` alias counts, that with the fewest wildcards. Where none matches,
-    it is the module that the device needs (`NEEDS_VARIANT`), if it is among `modules`.
-    """
-    by_name = _by_name(_vfio_lines(data), modaliases, "vfio_pci")
-    variants = {}
-    for name, aliases in by_name.items():
-        # vfio_pci's own alias matches everything: only a name that says a vendor is a variant's.
-        named = [
-            (pattern.count("*"), -len(pattern), module)
-            for pattern, module in aliases
-            if ":v*" not in pattern
-        ]
-        needed = NEEDS_VARIANT.get(f"{name[9:13]}:{name[18:22]}".lower(), "")
-        if named:
-            variants[name] = min(named)[2]
-        elif modules is not None and needed in modules:
-            variants[name] = needed
-    return variants
+        Variant drivers of VFIO (`vfio_pci:` aliases) are not native drivers and not among them.
+        """
+        found = {
+            name: tuple(sorted({module for pattern, module in self._native
+                                if _matches(name, pattern)}))
+            for name in self._names
+        }  # fmt: skip
+        return {name: modules for name, modules in found.items() if modules}
 
+    def variants(self, modules: Modules | None) -> dict[str, str]:
+        """For each modalias the module of VFIO's variant driver, where this kernel has one.
 
-def _by_name(data: bytes, modaliases: Iterable[str], bus: str) -> dict[str, list[tuple[str, str]]]:
-    """For each modalias of PCI the aliases of `bus` that match it, as pattern and module."""
-    names = {
-        name: f"{bus}{name[3:]}".encode(errors="replace")
-        for name in modaliases
-        if name[:5] == "pci:v"
-    }
-    if not names:
-        return {}
-    length = len(bus)
-    devices: dict[bytes, set[bytes]] = {f"{bus}:v*".encode(): set()}
-    for text in names.values():
-        devices.setdefault(text[: length + 11], set()).add(text[length + 11 : length + 19])
-    aliases = [alias for head, ids in devices.items() for alias in _aliases(data, head, ids)]
-    return {
-        name: [alias for alias in aliases if _matches(text, alias[0])]
-        for name, text in ((name, f"{bus}{name[3:]}") for name in names)
-    }
+        The most specific `vfio_pci:` alias counts, that with the fewest wildcards. Where none
+        matches, it is the module that the device needs (`NEEDS_VARIANT`), if among `modules`.
+        """
+        variants = {}
+        for name in self._names:
+            matching = (alias for alias in self._vfio if _matches(f"vfio_{name}", alias[0]))
+            named = [(pattern.count("*"), -len(pattern), module) for pattern, module in matching]
+            needed = NEEDS_VARIANT.get(f"{name[9:13]}:{name[18:22]}".lower(), "")
+            if named:
+                variants[name] = min(named)[2]
+            elif modules is not None and needed in modules:
+                variants[name] = needed
+        return variants
+
+    def _search(self, data: bytes, vendor: bytes, devices: set[bytes]) -> None:
+        """Keep the aliases of one vendor, or of `*`, that may be for one of `devices`.
+
+        vfio_pci's own alias matches everything: only one that names a vendor is a variant's.
+        """
+        is_any = vendor == b"*"
+        mark = _MARK + vendor
+        # The short one is rare, and what has few letters in common with most lines is found fast.
+        wanted = b":v*" if is_any else mark
+        skip = len(mark) - len(wanted)
+        position = data.find(wanted)
+        while position >= 0:
+            start = position + len(wanted)
+            device = data[start : start + 9]
+            # Nearly all of a vendor's patterns name another device.
+            if is_any or device in devices or device[:2] == b"d*":
+                self._keep(data, position - skip, is_any)
+            # A driver's aliases follow each other, and a search of a short stretch costs far less
+            # to begin than one of the whole file.
+            near = data.find(wanted, start, start + _STRETCH)
+            position = near if near >= 0 else data.find(wanted, start)
+
+    def _keep(self, data: bytes, mark: int, is_any: bool) -> None:
+        """Keep the alias whose `pci:v` is at `mark`, if it is one of ours."""
+        head = mark + len(_MARK)
+        for bus, aliases in zip(_BUSES, (self._native, self._vfio)):
+            begin = head - len(bus)
+            if begin >= 0 and data.startswith(bus, begin) and not (is_any and bus is _BUSES[1]):
+                end = data.find(b"\n", head)
+                line = data[begin + len(b"\nalias ") : end if end >= 0 else None]
+                pattern, _, module = line.decode(errors="replace").partition(" ")
+                if is_module_name(module.strip()):
+                    aliases.append((pattern, module.strip()))
 
 
 def read_aliases(root: Root, release: str) -> bytes:
@@ -84,39 +111,6 @@ def read_aliases(root: Root, release: str) -> bytes:
     data = read_bytes(under(root, f"lib/modules/{release}/modules.alias")) or b""
     # Every line is found by the newline before it; depmod's file begins with a comment.
     return data if data.startswith(b"#") else b"\n" + data
-
-
-def _vfio_lines(data: bytes) -> bytes:
-    """The `vfio_pci:` aliases, some dozens: a search of the whole file a vendor costs more."""
-    lines = []
-    start = data.find(_VFIO_LINE)
-    while start >= 0:
-        end = data.find(b"\n", start + 1)
-        lines.append(data[start : end if end >= 0 else None])
-        start = data.find(_VFIO_LINE, end) if end >= 0 else -1
-    return b"".join(lines)
-
-
-def _aliases(data: bytes, head: bytes, devices: set[bytes]) -> list[tuple[str, str]]:
-    """Pattern and module of each alias that begins with `head` and may be for one of `devices`."""
-    aliases = []
-    marker = b"\nalias " + head
-    position = data.find(marker)
-    while position >= 0:
-        start = position + len(marker)
-        device = data[start : start + 8]
-        # Nearly all of a vendor's patterns name another device.
-        if device in devices or device[:1] == b"*" or head.endswith(b"*"):
-            end = data.find(b"\n", start)
-            line = data[position + len(b"\nalias ") : end if end >= 0 else None]
-            pattern, _, module = line.decode(errors="replace").partition(" ")
-            if is_module_name(module.strip()):
-                aliases.append((pattern, module.strip()))
-        # A driver's aliases follow each other, and a search of a short stretch costs far less to
-        # begin than one of the whole file.
-        near = data.find(marker, start, start + _STRETCH)
-        position = near if near >= 0 else data.find(marker, start)
-    return aliases
 
 
 def _matches(text: str, pattern: str) -> bool:
@@ -145,7 +139,7 @@ def native_modules(
 ) -> dict[str, tuple[str, ...]]:
     """For each `modalias` of `functions` the modules that match it, where there are any."""
     modaliases = {function.modalias for function in functions}
-    return matching_modules(read_aliases(root, release), modaliases)
+    return ModuleAliases(read_aliases(root, release), modaliases).native()
 
 
 def read_builtin(root: Root, release: str) -> frozenset[str]:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 
 from wholecard.host.config_files import MODPROBE, FileText, Settings
+from wholecard.pci.address import parse_numbers
+from wholecard.pci.attributes import driver_name
 from wholecard.pci.vfio_drivers import module_of
 
 _ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
@@ -18,6 +20,7 @@ _NEW_ID = re.compile(
 )
 _DRACUT_ARGUMENTS = re.compile(r"^\s*kernel_cmdline\+?=(.*)$", re.MULTILINE)
 _DRACUT_DRIVERS = re.compile(r"^\s*(?:add|force)_drivers\+?=(.*)$", re.MULTILINE)
+_DRIVERCTL = "/etc/driverctl.d/pci-"
 _LISTS = frozenset({"/etc/modules", "/etc/initramfs-tools/modules"})
 _TRUE = frozenset({"", "1", "y", "Y", "on", "true"})
 
@@ -73,6 +76,20 @@ def new_ids(settings: Settings) -> Iterator[tuple[str, str, str]]:
     for entry in settings.foreign:
         for vendor, device, driver in _NEW_ID.findall(_uncommented(entry.text or "")):
             yield entry.path, driver, f"{vendor}:{device}".lower()
+
+
+def driverctl_overrides(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """`(path, address, driver)` of each function that driverctl binds at boot.
+
+    A file `pci-ADDRESS` has the driver's name; udev starts `driverctl load-override` for a device
+    with such a file that is not empty. `none` leaves it without a driver. Source: driverctl 0.111,
+    functions `save_override` and `set_override`, and its 05-driverctl.rules.
+    """
+    for entry in settings.foreign:
+        address = entry.path.removeprefix(_DRIVERCTL)
+        driver = (entry.text or "").strip()
+        if address != entry.path and parse_numbers(address) and driver_name(driver):
+            yield entry.path, address, driver
 
 
 def install_lines(settings: Settings) -> Iterator[tuple[str, str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wholecard.core import Finding, RefusedError, Severity, WholecardError
 from wholecard.host.checks.display import check_bmc
+from wholecard.host.checks.driverctl import check_driverctl
 from wholecard.host.checks.function import check_virtual_functions
 from wholecard.host.checks.iommu import check_hypervisor
 from wholecard.host.checks.iommu_group import check_together, check_uses
@@ -37,6 +38,8 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     """
     cards = desired_cards(host, desired)
     gone = set(desired.cards) - {card.slot for card in cards}
+    if desired.containers and not desired.cards:
+        return ()
     if gone or not cards:
         raise WholecardError(
             f"no such card: {', '.join(sorted(gone)) or 'none is selected'}", card_lines(host)
@@ -51,6 +54,7 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
             *check_direct(host, cards, desired),
             *check_groupless(host, cards, desired),
             *check_loadable(host, cards, desired),
+            *check_driverctl(host, cards, desired),
             *check_denied(host, cards, desired),
             *check_virtual_functions(cards),
             *check_together(host, cards, desired),

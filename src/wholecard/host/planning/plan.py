@@ -20,6 +20,7 @@ from wholecard.host.kernel_args.hugepages import hugepage_group
 from wholecard.host.operations.config_change import BootCopies, ConfigChange, FollowUp
 from wholecard.host.operations.write_file import WriteFile
 from wholecard.host.planning.boot_copies import boot_copies
+from wholecard.host.planning.containers import container_change
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.modprobe import modprobe_text, modules_load_text
 from wholecard.pci import Function
@@ -38,6 +39,10 @@ def plan(host: Host, desired: DesiredState) -> Plan:
     changed: a card is gone or has no ids, no IOMMU in the firmware, no boot loader or no
     initramfs tool that Wholecard knows.
     """
+    containers = container_change(host, desired)
+    if desired.containers and not desired.cards:
+        actions = actions_of(host, (containers,))
+        return Plan(actions, reboot_needed=bool(actions))
     bound = bound_functions(host, desired)
     _refuse_image_based(host, desired)
     refuse_driverless(host, bound)
@@ -47,6 +52,7 @@ def plan(host: Host, desired: DesiredState) -> Plan:
         _kernel_arguments(host, desired),
         module_settings(host, desired, bound),
         initramfs,
+        containers,
     )
     actions = actions_of(host, changes)
     return Plan(actions, reboot_needed=bool(actions))
@@ -82,10 +88,9 @@ def desired_kernel_args(host: Host, desired: DesiredState, next_line: str) -> Ke
 
 
 def _refuse_image_based(host: Host, desired: DesiredState) -> None:
-    kind = host.boot.image_based
-    # initramfs-tools takes everything from /etc.
-    if not kind or (kind == "read-only /usr" and host.boot.initramfs == "initramfs-tools"):
+    if not host.boot.is_from_image:
         return
+    kind = host.boot.image_based
     kargs = ""
     if kind == "rpm-ostree":
         kargs = "\nFor the kernel arguments alone: " + rpm_ostree_kargs(

@@ -39,6 +39,7 @@ def select_devices(site: Site, facts: Mapping[str, Host]) -> tuple[SelectedDevic
     UnsupportedError where a kind has another device_type than its functions have, and where a kind
     matches functions and gives none of them on any host.
     """
+    site = site.for_servers
     selected = tuple(
         _on_host(name, kind, host, facts[host])
         for host in facts

@@ -73,9 +73,20 @@ def specs_by_match(
         if match.hosts and host_name not in match.hosts:
             continue
         vendor, product = ids_of(name, match, host_name)
+        if any(_may_be_of(kept, match, host_name) for kept in kind.kept):
+            raise _unknown(name, host_name, "which of its cards stay with the host")
         if kind.select == "address" and match.address is None:
             raise _unknown(name, host_name, "which addresses its cards have")
         yield tags.spec(vendor, product, match.address if kind.select != "ids" else None)
+
+
+def _may_be_of(kept: Match, match: Match, host_name: str) -> bool:
+    """Whether some function of the host may meet both."""
+    if kept.hosts and host_name not in kept.hosts:
+        return False
+    pairs = ((kept.vendor, match.vendor), (kept.product, match.product),
+             (kept.address, match.address))  # fmt: skip
+    return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def ids_of(name: str, match: Match, host_name: str) -> tuple[str, str]:

@@ -8,9 +8,9 @@ could ever get is an issue; what is free now is not looked at.
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wholecard.core.releases import Release
@@ -18,13 +18,17 @@ from wholecard.host.facts.host import Host
 from wholecard.host.kernel_args.cpu_isolation import parse_cpus
 from wholecard.nova.desired.device_selection import SelectedDevices, select_devices
 from wholecard.nova.desired.extra_functions import cards_given_in_parts
+from wholecard.nova.desired.flavor_specs import flavor_request, in_site_words
+from wholecard.nova.desired.near_cards import CardHost, card_hosts
 from wholecard.nova.desired.resource_classes import class_of_ids
 from wholecard.nova.desired.unsupported import Keys, Unsupported, UnsupportedError
 from wholecard.nova.flavor.api_validation import refused_specs
+from wholecard.nova.flavor.extra_specs import LayoutError
+from wholecard.nova.flavor.numa_topology import GuestLayout, layout
+from wholecard.nova.flavor.resource_request import resource_request
 from wholecard.site.model import Quota, Site, SiteFlavor
 
 _MIB = 1 << 20
-_PAGES = {"large": 0, "2M": 2 << 20, "1G": 1 << 30}
 _RESOURCES = re.compile(r"resources\w*:(\w+)")
 
 
@@ -32,53 +36,23 @@ _RESOURCES = re.compile(r"resources\w*:(\w+)")
 class HostSize:
     """What a host has for one server at most; None where the facts do not tell.
 
-    `cards` are the kinds' numbers, `nodes` the RAM in MiB and the threads of each NUMA node, and
-    `cards_on` the kinds' numbers on each, by its number.
+    `cards` are the kinds' numbers.
     """
 
     ram_mb: int | None
     threads: int | None
     cards: Mapping[str, int]
-    nodes: Mapping[int, tuple[int | None, int | None]]
-    cards_on: Mapping[int, Mapping[str, int]]
 
     @classmethod
     def of(cls, name: str, host: Host, selected: tuple[SelectedDevices, ...]) -> HostSize:
         """The size by a host's facts."""
         on_host = [devices for devices in selected if devices.host == name]
-        threads = _threads_of_nodes(host)
-        ram = {node: size // _MIB for node, size in host.memory.nodes}
+        on_nodes = sum(len(parse_cpus(text)) for _, text in host.cpu.nodes if text)
         return cls(
             host.memory.total // _MIB or None,
-            host.cpu.threads or sum(threads.values()) or None,
+            host.cpu.threads or on_nodes or None,
             {devices.kind: len(devices.functions) for devices in on_host},
-            {node: (ram.get(node), threads.get(node)) for node in {*ram, *threads}},
-            _cards_on_nodes(on_host),
         )
-
-    def nodes_for_share(self, flavor: SiteFlavor, nodes: int) -> list[int]:
-        """The NUMA nodes with room for one of the flavor's `nodes` parts."""
-        return [
-            node
-            for node, (ram, threads) in self.nodes.items()
-            if (ram is None or ram * nodes >= flavor.ram)
-            and (threads is None or threads * nodes >= flavor.vcpus)
-        ]
-
-
-def _threads_of_nodes(host: Host) -> dict[int, int]:
-    return {node: len(parse_cpus(text)) if text else 0 for node, text in host.cpu.nodes}
-
-
-def _cards_on_nodes(on_host: Iterable[SelectedDevices]) -> dict[int, dict[str, int]]:
-    """The numbers of cards of each kind by the NUMA node that they are on."""
-    on_node: dict[int, dict[str, int]] = {}
-    for devices in on_host:
-        nodes = Counter(function.numa_node for function in devices.functions)
-        for node, count in nodes.items():
-            if node is not None and node >= 0:
-                on_node.setdefault(node, {})[devices.kind] = count
-    return on_node
 
 
 def flavor_errors(site: Site, facts: Mapping[str, Host], release: Release) -> Iterator[Unsupported]:
@@ -87,7 +61,9 @@ def flavor_errors(site: Site, facts: Mapping[str, Host], release: Release) -> It
     Where the facts of a host are missing, it may take any flavor for which it has the cards.
     """
     for name, flavor in site.flavors.items():
-        yield from _refused_specs(name, flavor, release)
+        # What nova refuses alone it would only refuse once more together with the rest.
+        alone = list(_refused_specs(name, flavor, release))
+        yield from alone or _refused_together(name, flavor, release)
     try:
         selected = select_devices(site, facts)
     except UnsupportedError:
@@ -95,7 +71,8 @@ def flavor_errors(site: Site, facts: Mapping[str, Host], release: Release) -> It
         return
     sizes = {name: HostSize.of(name, host, selected) for name, host in facts.items()}
     for name, flavor in site.flavors.items():
-        yield from _fits_nowhere(site, name, flavor, sizes)
+        near = {host.name: host for host in card_hosts(site, flavor, facts)}
+        yield from _fits_nowhere(_FlavorCase(site, name, flavor, release, near), sizes)
     yield from _parts(site, selected, facts)
 
 
@@ -109,16 +86,49 @@ def _refused_specs(name: str, flavor: SiteFlavor, release: Release) -> Iterator[
         )
 
 
-def _fits_nowhere(
-    site: Site, name: str, flavor: SiteFlavor, sizes: Mapping[str, HostSize]
-) -> Iterator[Unsupported]:
+def _refused_together(name: str, flavor: SiteFlavor, release: Release) -> Iterator[Unsupported]:
+    """Extra specs that nova refuses together: the first that it would name."""
+    request = flavor_request(name, flavor, release)
+    for read in (layout, resource_request):
+        try:
+            read(request, release)
+        except LayoutError as error:
+            yield Unsupported(
+                ("flavors", name),
+                f"flavors.{name}: nova refuses it: {in_site_words(error.brief)}",
+                "",
+                in_site_words(error.resolution),
+            )
+            return
+
+
+@dataclass(frozen=True)
+class _FlavorCase:
+    """A flavor of a site, and the hosts that have its cards and whose NUMA nodes are known."""
+
+    site: Site
+    name: str
+    flavor: SiteFlavor
+    release: Release
+    near: Mapping[str, CardHost]
+
+    def guest(self) -> GuestLayout:
+        """The guest's layout; none where nova refuses the flavor, which is reported by itself."""
+        try:
+            return layout(flavor_request(self.name, self.flavor, self.release), self.release)
+        except LayoutError:
+            return GuestLayout()
+
+
+def _fits_nowhere(case: _FlavorCase, sizes: Mapping[str, HostSize]) -> Iterator[Unsupported]:
     """The issue of a flavor that each host is too small for, by what most hosts lack."""
+    site, name, flavor = case.site, case.name, case.flavor
     unknown = [host for host in site.hosts if host not in sizes]
     if any(_may_have(site, host, flavor) for host in unknown):
         return
     reasons: dict[str, tuple[Keys, str]] = {}
     for host, size in sizes.items():
-        reason = _lacks(site, flavor, size)
+        reason = _lacks(case, host, size)
         if reason is None:
             return
         reasons[host] = reason
@@ -146,33 +156,39 @@ def _may_have(site: Site, host: str, flavor: SiteFlavor) -> bool:
     return all(counts.get(kind, count) >= count for kind, count in flavor.cards.items())
 
 
-def _lacks(site: Site, flavor: SiteFlavor, size: HostSize) -> tuple[Keys, str] | None:
+def _lacks(case: _FlavorCase, host: str, size: HostSize) -> tuple[Keys, str] | None:
     """The key of the flavor that is too large for a host, and what the host has."""
-    for kind, count in requested_cards(site, flavor).items():
+    flavor = case.flavor
+    for kind, count in requested_cards(case.site, flavor).items():
         if size.cards.get(kind, 0) < count:
             return ("cards", kind), f"has {size.cards.get(kind, 0)} {kind}, {count} are requested"
     if size.ram_mb is not None and flavor.ram > size.ram_mb:
         return ("ram",), f"has {size.ram_mb} MiB of RAM"
     if size.threads is not None and flavor.vcpus > size.threads:
         return ("vcpus",), f"has {size.threads} threads"
-    return _lacks_nodes(site, flavor, size)
+    near = case.near.get(host)
+    return None if near is None else _lacks_nodes(case, near)
 
 
-def _lacks_nodes(site: Site, flavor: SiteFlavor, size: HostSize) -> tuple[Keys, str] | None:
+def _lacks_nodes(case: _FlavorCase, host: CardHost) -> tuple[Keys, str] | None:
     """What the host's NUMA nodes lack for the guest's."""
-    wanted = flavor.numa_nodes
-    if wanted is None or not size.nodes:
+    flavor, guest = case.flavor, case.guest()
+    wanted = len(guest.cells)
+    if not wanted:
         return None
-    if wanted > len(size.nodes):
-        return ("numa_nodes",), f"has {len(size.nodes)} NUMA nodes"
-    roomy = size.nodes_for_share(flavor, wanted)
-    if len(roomy) < wanted:
-        return ("numa_nodes",), f"has {len(roomy)} NUMA nodes with its share of RAM and threads"
+    key = "numa_nodes" if flavor.numa_nodes else "vcpus"
+    if wanted > len(host.nodes.nodes):
+        return (key,), f"has {len(host.nodes.nodes)} NUMA nodes"
+    seats = host.seats(guest)
+    if not seats:
+        one = dataclasses.replace(guest, cells=guest.cells[:1])
+        fitting = len(host.seats(one))
+        return (key,), f"has {fitting} NUMA nodes with its share of RAM and threads"
     for kind, count in flavor.cards.items():
-        policy = flavor.numa_policy or site.cards[kind].numa_policy
-        near = sorted((size.cards_on.get(node, {}).get(kind, 0) for node in roomy), reverse=True)
-        if policy == "required" and sum(near[:wanted]) < count:
-            return ("cards", kind), f"has {sum(near[:wanted])} {kind} on {wanted} NUMA nodes"
+        policy = guest.policy or case.site.cards[kind].numa_policy
+        near = max(host.near(kind, seat, policy) for seat in seats)
+        if near < count:
+            return ("cards", kind), f"has {near} {kind} on {wanted} NUMA nodes"
     return None
 
 
@@ -227,7 +243,7 @@ def _kinds_of_parts(
 
 
 def flavor_warnings(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupported]:
-    """What is allowed and probably not meant: twice the same card, huge pages, groups, quotas."""
+    """What is allowed and probably not meant: twice the same card, groups, quotas."""
     for name, flavor in site.flavors.items():
         twice = [kind for kind, count in requested_cards(site, flavor).items()
                  if count > flavor.cards[kind]]  # fmt: skip
@@ -238,33 +254,8 @@ def flavor_warnings(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupport
                 "Placement allocates both, and the server gets those of cards.",
                 "Remove resources: from extra_specs.",
             )
-        yield from _huge_pages(name, flavor, facts)
     yield from _shared_groups(site, facts)
     yield from _quotas(site)
-
-
-def _huge_pages(name: str, flavor: SiteFlavor, facts: Mapping[str, Host]) -> Iterator[Unsupported]:
-    """No host has the huge pages now; their number may still change."""
-    size = _PAGES.get(flavor.hugepages or "")
-    if size is None or not facts:
-        return
-    most = max(_page_bytes(host, size) for host in facts.values())
-    if most < flavor.ram * _MIB:
-        yield Unsupported(
-            ("flavors", name, "hugepages"),
-            f"flavors.{name} needs {flavor.ram} MiB of huge pages, and no host has more than "
-            f"{most // _MIB} MiB of them",
-            "",
-            "Reserve them (wholecard-host apply --hugepages SIZE:COUNT), and inspect the hosts "
-            "again.",
-        )
-
-
-def _page_bytes(host: Host, size: int) -> int:
-    """The bytes of a host's huge pages of that size, of any size for 0."""
-    pools = [pool for pool in host.memory.hugepages if size in (0, pool.size)]
-    whole = [pool for pool in pools if pool.node is None]
-    return sum(pool.size * pool.total for pool in whole or pools)
 
 
 def _shared_groups(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupported]:

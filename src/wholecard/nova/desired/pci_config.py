@@ -47,6 +47,7 @@ def pci_configs(
     differ between hosts. `available` is what nova-scheduler's `available_filters` names. Raises
     UnsupportedError, as the head of this file says.
     """
+    site = site.for_servers
     unsupported_ones = unsupported_requests(site, release, available)
     if unsupported_ones:
         raise UnsupportedError(unsupported_ones)

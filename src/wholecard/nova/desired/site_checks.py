@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wholecard.core.releases import Release
 from wholecard.nova.desired.flavor_checks import flavor_errors, flavor_warnings
+from wholecard.nova.desired.image_properties import image_errors
 from wholecard.nova.desired.pci_config import most_cards, pci_configs
 from wholecard.nova.desired.release_support import (
     ignored_requests,
@@ -14,6 +15,8 @@ from wholecard.nova.desired.release_support import (
     untuned_placement,
 )
 from wholecard.nova.desired.required_options import PciConfig
+from wholecard.nova.desired.slow_flavors import missing_pages, slow_flavors
+from wholecard.nova.desired.tuned_flavors import tuned_site
 from wholecard.nova.desired.tuning import WIDE, is_too_wide
 from wholecard.nova.desired.unsupported import Unsupported, UnsupportedError
 from wholecard.nova.options import Role
@@ -25,10 +28,14 @@ from wholecard.site.yaml_positions import SiteIssue
 
 @dataclass(frozen=True)
 class SiteCheck:
-    """The issues of a site file with its release: with `errors` it cannot be used."""
+    """The issues of a site file with its release: with `errors` it cannot be used.
+
+    `notes` are about what works and is slower than it could be.
+    """
 
     errors: tuple[SiteIssue, ...]
     warnings: tuple[SiteIssue, ...]
+    notes: tuple[SiteIssue, ...] = ()
 
 
 def check_site(file: SiteFile) -> SiteCheck:
@@ -37,17 +44,22 @@ def check_site(file: SiteFile) -> SiteCheck:
     What nova would do with the facts is checked where there are no other errors, for each kind and
     then for all together. Facts that are missing for that are a warning.
     """
-    site, release = file.site, file.release
+    site, release = file.site.for_servers, file.release
     errors = [*_issues(file, unsupported_requests(site, release)), *fact_issues(file)]
     warnings = _issues(file, ignored_requests(site, release))
+    notes: list[SiteIssue] = []
     if not errors:
+        site = tuned_site(site, file.facts(), release)
         by_facts = _unsupported_by_facts(file)
         errors = _issues(file, (request for request in by_facts if not request.facts_missing))
+        errors += _issues(file, image_errors(site, release))
         errors += _issues(file, flavor_errors(site, file.facts(), release))
         warnings += _issues(file, flavor_warnings(site, file.facts()))
+        warnings += _issues(file, missing_pages(site, file.facts(), release))
+        notes = _issues(file, slow_flavors(site, file.facts(), release))
         warnings += _issues(file, (request for request in by_facts if request.facts_missing))
         warnings += _issues(file, _untuned(file, release, site))
-    return SiteCheck(tuple(sorted(set(errors))), tuple(sorted(set(warnings))))
+    return SiteCheck(*(tuple(sorted(set(issues))) for issues in (errors, warnings, notes)))
 
 
 def configs(
@@ -95,7 +107,7 @@ def _untuned(file: SiteFile, release: Release, site: Site) -> tuple[Unsupported,
 
 def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
     """What the facts show for each kind of card alone; where that is nothing, for all together."""
-    cards = file.site.cards
+    cards = file.site.for_servers.cards
     alone = [{name: kind} for name, kind in cards.items()] if len(cards) > 1 else []
     requests = [request for kinds in alone for request in _unsupported_kinds(file, kinds)]
     return requests or (_unsupported_kinds(file, cards) if cards else [])
@@ -103,8 +115,9 @@ def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
 
 def _unsupported_kinds(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
     # A kind alone is checked without quotas: they may name the others.
-    quotas = file.site.quotas if kinds.keys() == file.site.cards.keys() else {}
-    site = file.site.model_copy(update={"cards": kinds, "quotas": quotas})
+    whole = file.site.for_servers
+    quotas = whole.quotas if kinds.keys() == whole.cards.keys() else {}
+    site = whole.model_copy(update={"cards": kinds, "quotas": quotas})
     try:
         pci_configs(site, file.facts(), file.release)
     except UnsupportedError as error:

@@ -5,6 +5,7 @@ Source: nova, nova/virt/hardware.py, `numa_get_constraints` and what it calls.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Literal
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
-from wholecard.nova.flavor.cpus import cpu_set, pinned_cpus
+from wholecard.nova.flavor.cpus import cpu_set, emulator_policy, pinned_cpus
 from wholecard.nova.flavor.extra_specs import ExtraSpecs, LayoutError
 from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.nova.options import numa_policies
@@ -29,11 +30,20 @@ _MOST_CPUS = 4096
 
 @dataclass(frozen=True)
 class GuestCell:
-    """A NUMA node of the guest: CPUs that float, CPUs that are pinned, RAM in MiB."""
+    """A NUMA node of the guest: CPUs that float, CPUs that are pinned, RAM in MiB.
+
+    `emulator` is how many more pinned CPUs QEMU's own threads have beside it.
+    """
 
     shared: int
     pinned: int
     ram_mb: int
+    emulator: int = 0
+
+    @property
+    def host_pinned(self) -> int:
+        """How many CPUs of a host's node are pinned for it."""
+        return self.pinned + self.emulator
 
 
 @dataclass(frozen=True)
@@ -86,12 +96,27 @@ def layout(request: ServerRequest, release: Release) -> GuestLayout:
     # Any of these gives the guest a NUMA topology, of one node where no number is set.
     if not (nodes or memory) and page is None and pinned is None:
         return GuestLayout(policy=policy)
-    return GuestLayout(_cells(request, nodes or 1, pinned or frozenset()), page, policy)
+    cells = _cells(request, nodes or 1, pinned or frozenset())
+    return GuestLayout(_with_emulator(cells, request, release), page, policy)
 
 
 def _cells(request: ServerRequest, nodes: int, pinned: frozenset[int]) -> tuple[GuestCell, ...]:
     cells = _manual(request, nodes) or _even(request, nodes)
     return tuple(GuestCell(len(cpus - pinned), len(cpus & pinned), mb) for cpus, mb in cells)
+
+
+def _with_emulator(
+    cells: tuple[GuestCell, ...], request: ServerRequest, release: Release
+) -> tuple[GuestCell, ...]:
+    """Isolated emulator threads have a CPU beside the guest's first node.
+
+    nova, nova/virt/hardware.py, `numa_fit_instance_to_host`, cpuset_reserved.
+    """
+    if not (has(release, Capability.EMULATOR_THREADS) and any(cell.pinned for cell in cells)):
+        return cells
+    if emulator_policy(ExtraSpecs(request)) != "isolate":
+        return cells
+    return (dataclasses.replace(cells[0], emulator=1), *cells[1:])
 
 
 def pmem(extra_specs: Mapping[str, str]) -> list[str]:

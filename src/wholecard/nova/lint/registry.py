@@ -18,6 +18,7 @@ from wholecard.nova.lint.checks import (
     file,
     filters,
     inventory,
+    known_types,
     names,
     placement_answer,
     resource_classes,
@@ -26,7 +27,8 @@ from wholecard.nova.lint.checks import (
 from wholecard.nova.lint.diagnostic import Diagnostic
 from wholecard.nova.lint.hosts_known import Known
 from wholecard.nova.lint.service import Facts, Service
-from wholecard.nova.options import find
+from wholecard.nova.lint.shared_files import is_for_others
+from wholecard.nova.options import Option, find
 
 if TYPE_CHECKING:
     from wholecard.site.model import Site
@@ -84,6 +86,7 @@ OF_ALL: tuple[Callable[[Sequence[Service]], Iterator[Diagnostic]], ...] = (
 OF_ALL_AND_THE_HOSTS: tuple[Callable[[Sequence[Service], Known], Iterator[Diagnostic]], ...] = (
     resource_classes.check_requested,
     placement_answer.check_answers,
+    known_types.check_known_types,
 )
 
 
@@ -116,11 +119,22 @@ def lint(
     return _limited(_merged(diagnostics, services))
 
 
-def _as_read(service: Service, diagnostic: Diagnostic) -> Diagnostic:
-    """The diagnostic; a note where the service does not read the option that it is about."""
+def _option(diagnostic: Diagnostic) -> Option | None:
+    """The option that a diagnostic is about; None where it is about none that is known."""
     match = _SUBJECT.fullmatch(diagnostic.finding.subject)
     known = find(normal(match[1]), match[2]) if match else None
-    if known is None or service.reads(known[0].name):
+    return known[0] if known else None
+
+
+def _is_for_others(diagnostic: Diagnostic, services: Sequence[Service]) -> bool:
+    option = _option(diagnostic)
+    return option is not None and is_for_others(diagnostic.path, option, services)
+
+
+def _as_read(service: Service, diagnostic: Diagnostic) -> Diagnostic:
+    """The diagnostic; a note where the service does not read the option that it is about."""
+    option = _option(diagnostic)
+    if option is None or service.reads(option.name):
         return diagnostic
     return replace(diagnostic, finding=replace(diagnostic.finding, severity=Severity.NOTE))
 
@@ -145,7 +159,8 @@ def _merged(diagnostics: Iterable[Diagnostic], services: Sequence[Service]) -> l
         by_key[key] = replace(first, finding=finding, roles=tuple(roles))
     merged = [
         one for one in by_key.values()
-        if one.finding.rule != _UNREAD or readers[one.path] <= set(one.roles)
+        if one.finding.rule != _UNREAD
+        or (readers[one.path] <= set(one.roles) and not _is_for_others(one, services))
     ]  # fmt: skip
     return sorted(merged, key=lambda diagnostic: diagnostic.order)
 

@@ -96,7 +96,7 @@ def read(request: LintRequest) -> Linted:
     known = (*facts, *_other_hosts(facts, site))
     own = Selection.of(site.site.lint.select, site.site.lint.ignore) if site else EVERYTHING
     selection = request.selection.or_else(own)
-    return Linted(tuple(services), site.site if site else None, known, selection)
+    return Linted(tuple(services), site.site.for_servers if site else None, known, selection)
 
 
 def _services(

@@ -9,11 +9,8 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wholecard.explain.evidence.conf_values import other
-from wholecard.explain.evidence.evidence import HostEvidence
 from wholecard.host.facts.host import Host
 from wholecard.nova.flavor.cpus import cpu_set
-from wholecard.nova.flavor.extra_specs import LayoutError
 from wholecard.nova.flavor.numa_topology import GuestCell, GuestLayout, Page
 from wholecard.nova.match import HostCell
 
@@ -52,55 +49,34 @@ class NumaNodes:
     unsure: str = ""
 
 
-def nodes_of(host: HostEvidence) -> NumaNodes | None:
+def numa_nodes(
+    facts: Host,
+    shared: frozenset[int] | None = None,
+    pinned: frozenset[int] | None = None,
+    unknown_ram_mb: int = 0,
+) -> NumaNodes | None:
     """The host's nodes by its facts, None where they do not tell.
 
-    Of the CPUs, guests are pinned to nova-compute's `[compute] cpu_dedicated_set` and float over
-    `cpu_shared_set` (Train); where neither is set, they float over all and are pinned to none.
-    Without its configuration either kind may be all of them.
+    `shared` and `pinned` are the CPUs to float over and to pin to, None for all of them.
+    `unknown_ram_mb` is the RAM of a node whose RAM the facts do not have.
     """
-    facts = host.facts
-    if facts is None or not facts.cpu.nodes:
+    if not facts.cpu.nodes:
         return None
     ram = dict(facts.memory.nodes)
-    shared, pinned = _cpu_sets(host)
     nodes = []
     for node, text in facts.cpu.nodes:
         cpus = cpu_set(text, _ALL)
         floating = len(cpus if shared is None else cpus & shared)
         dedicated = len(cpus if pinned is None else cpus & pinned)
-        nodes.append(
-            NumaNode(node, floating, dedicated, ram.get(node, 0) // _MIB, _huge_pages(facts, node))
-        )
-    unsure = "" if host.conf is not None else "which CPUs nova-compute pins to is not known"
-    return NumaNodes(tuple(nodes), _cells(facts.cpu.sockets, [node.id for node in nodes]), unsure)
+        mib = ram[node] // _MIB if node in ram else unknown_ram_mb
+        nodes.append(NumaNode(node, floating, dedicated, mib, _huge_pages(facts, node)))
+    return NumaNodes(tuple(nodes), _cells(facts.cpu.sockets, [node.id for node in nodes]))
 
 
 def _huge_pages(facts: Host, node: int) -> tuple[tuple[int, int], ...]:
     """The sizes in KiB of a NUMA node's huge pages, and how many of each it has."""
     pools = (pool for pool in facts.memory.hugepages if pool.node == node and pool.total)
     return tuple((pool.size // 1024, pool.total) for pool in pools)
-
-
-def _cpu_sets(host: HostEvidence) -> tuple[frozenset[int] | None, frozenset[int] | None]:
-    """CPUs to float over and to pin to; None for all of them."""
-    if host.conf is None:
-        return None, None
-    dedicated = other(host.conf, "compute", "cpu_dedicated_set")
-    shared = other(host.conf, "compute", "cpu_shared_set")
-    # Before Train the one set is for both; later nova reads it where neither of the new ones is
-    # set (nova/virt/hardware.py, `get_vcpu_pin_set`).
-    old = other(host.conf, "DEFAULT", "vcpu_pin_set")
-    try:
-        if old and not dedicated and not shared:
-            both = cpu_set(old.text, _ALL)
-            return both, both
-        floating = cpu_set(shared.text, _ALL) if shared else None
-        if not dedicated:
-            return floating, frozenset()
-        return floating or frozenset(), cpu_set(dedicated.text, _ALL)
-    except LayoutError:
-        return None, None
 
 
 def _cells(sockets: int, nodes: list[int]) -> tuple[HostCell, ...]:
@@ -151,11 +127,11 @@ def _lack(node: NumaNode, cell: GuestCell, guest: GuestLayout) -> str:
             f"NUMA node {node.id} has {node.shared} CPUs for floating vCPUs, the guest needs "
             f"{cell.shared}"
         )
-    if cell.pinned > node.pinned:
+    if cell.host_pinned > node.pinned:
         none = "" if node.pinned else " ([compute] cpu_dedicated_set is empty there)"
         return (
             f"NUMA node {node.id} has {node.pinned} CPUs for pinning{none}, the guest needs "
-            f"{cell.pinned}"
+            f"{cell.pinned}{_emulator_text(cell)}"
         )
     if guest.page is not None:
         return _page_lack(node, cell, guest.page)
@@ -167,6 +143,10 @@ def _lack(node: NumaNode, cell: GuestCell, guest: GuestLayout) -> str:
             f"{cell.ram_mb} MiB"
         )
     return ""
+
+
+def _emulator_text(cell: GuestCell) -> str:
+    return f" and {cell.emulator} for the emulator's threads" if cell.emulator else ""
 
 
 def _page_lack(node: NumaNode, cell: GuestCell, page: Page) -> str:

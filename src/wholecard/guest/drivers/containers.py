@@ -1,0 +1,82 @@
+"""The profile `containers`: podman, the vendor's toolkit, and a CDI specification at each boot.
+
+A container gets a card by its CDI name: `podman run --device nvidia.com/gpu=0 …`, or
+`--device wholecard.internal/card=0000:00:05.0 …` for the drivers of the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wholecard.core import Finding, Severity
+from wholecard.guest.drivers.driver_steps import repository_steps
+from wholecard.guest.drivers.known_drivers import NVIDIA
+from wholecard.guest.drivers.systems import system_of
+from wholecard.guest.drivers.versions import numbers
+from wholecard.guest.image.profile import Profile, ProfileSettings
+from wholecard.guest.image.recipe import (
+    GuestOs,
+    InstallPackages,
+    RunInGuest,
+    Step,
+    WriteGuestFile,
+)
+from wholecard.pci.cdi_script import CDI_SCRIPT, SCRIPT_FILE, UNIT_NAME, unit_text
+
+# CVE-2025-23266: all versions before this one. The repository has only newer ones today, and the
+# check after the installation holds that a mirror has them too.
+TOOLKIT_FIRST = "1.17.8"
+_TOOLKIT = ("nvidia-container-toolkit",)
+_UNIT_FILE = f"/etc/systemd/system/{UNIT_NAME}"
+# nvidia-ctk prints `NVIDIA Container Toolkit CLI version 1.18.2` first; sort(1), -V.
+_CHECK = (
+    'have=$(nvidia-ctk --version | sed -n "1s/.* //p"); '
+    'test "$(printf "%s\\n" "$1" "$have" | sort -V | head -n 1)" = "$1" || '
+    '{ echo "nvidia-container-toolkit $have is older than $1" >&2; exit 1; }'
+)
+
+
+def container_steps(os: GuestOs, settings: ProfileSettings) -> tuple[Step, ...]:
+    """Podman, NVIDIA's toolkit where the guest's cards are NVIDIA's, and the CDI service.
+
+    Raises UsageError for a system without a row in the table of drivers.
+    """
+    return tuple(_steps(os, settings))
+
+
+def toolkit_finding(version: str) -> Finding | None:
+    """WC429 for a version of the toolkit that has the hole; None where it is closed."""
+    if numbers(version) >= numbers(TOOLKIT_FIRST):
+        return None
+    return Finding(
+        "WC429", "nvidia-container-toolkit", Severity.ERROR,
+        f"version {version} has a hole (CVE-2025-23266): a container can become root in the guest.",
+        f"Install {TOOLKIT_FIRST} or newer.",
+    )  # fmt: skip
+
+
+def _steps(os: GuestOs, settings: ProfileSettings) -> Iterator[Step]:
+    is_el = system_of(os).key.startswith("el-")
+    names = ("podman",) if is_el else ("podman", "crun", "uidmap")
+    yield InstallPackages(names, "podman reads CDI specifications by itself")
+    if any(card.startswith(f"{NVIDIA}:") for card in settings.cards):
+        yield from repository_steps(
+            "nvidia-container-toolkit-rpm" if is_el else "nvidia-container-toolkit", {}
+        )
+        yield InstallPackages(
+            _TOOLKIT, "nvidia-ctk writes the CDI specification of NVIDIA's cards at each boot"
+        )
+        yield RunInGuest(
+            ("sh", "-ec", _CHECK, "sh", TOOLKIT_FIRST), "CVE-2025-23266 is closed since then"
+        )
+    yield WriteGuestFile(
+        SCRIPT_FILE, CDI_SCRIPT.encode(), "writes the CDI specification of the other cards", 0o755
+    )
+    unit = f"{unit_text()}[Install]\nWantedBy=multi-user.target\n"
+    yield WriteGuestFile(_UNIT_FILE, unit.encode(), "device numbers are new at each boot")
+    yield RunInGuest(("systemctl", "enable", UNIT_NAME), "the script runs at each boot")
+
+
+CONTAINERS_PROFILE = Profile(
+    "containers", "podman, the vendor's toolkit and a CDI specification", container_steps
+)
