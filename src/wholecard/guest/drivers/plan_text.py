@@ -35,7 +35,7 @@ def plan_json(plan: DriverPlan) -> dict[str, Any]:
                 "cards": [card.ids for card in choice.cards],
                 "driver": choice.text,
                 "branch": choice.branch.number if choice.branch else None,
-                "flavour": choice.flavour,
+                "modules": choice.flavour,
                 "build": choice.packages.build,
                 "origin": choice.packages.name,
                 "needs": choice.requirement.text if choice.requirement else None,
