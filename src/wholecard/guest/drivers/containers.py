@@ -32,7 +32,7 @@ _UNIT_FILE = f"/etc/systemd/system/{UNIT_NAME}"
 _CHECK = (
     'have=$(nvidia-ctk --version | sed -n "1s/.* //p"); '
     'test "$(printf "%s\\n" "$1" "$have" | sort -V | head -n 1)" = "$1" || '
-    '{ echo "nvidia-container-toolkit $have is older than $1" >&2; exit 1; }'
+    '{ echo "WC429: nvidia-container-toolkit $have is older than $1" >&2; exit 1; }'
 )
 
 
