@@ -26,8 +26,8 @@ and the image profiles `nvidia`, `amd` and `intel` use (contributors:
 
 It prints the choice, the steps with their reasons, and what prevents it; it changes nothing and
 downloads nothing. Name every kind of card of the guest: one kernel has one NVIDIA driver,
-so that driver must fit all of them. [An Ubuntu image with CUDA](../how-to/ubuntu-image-with-cuda.md)
-uses it.
+so that driver must fit all of them.
+[An Ubuntu image with CUDA](../how-to/ubuntu-image-with-cuda.md) uses it.
 
 **What was tried.** Debian 13's own driver 550.163.01 was built with the patch below on 6.12.118,
 and that kernel loaded it under emulation, without a card ("No NVIDIA GPU found"). The packages of

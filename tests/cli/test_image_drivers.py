@@ -91,5 +91,5 @@ def test_an_images_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run_app(words) == 1
     text = capsys.readouterr().out
     assert "System  debian-13, kernel 6.12.118+deb13-amd64" in text
-    assert "WC426 error: module amdgpu" in text
+    assert "WC426 error module amdgpu: " in text
     assert "Steps" not in text

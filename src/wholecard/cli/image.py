@@ -28,7 +28,7 @@ OnBoot = Annotated[bool, typer.Option(
     "--on-boot", help="Do not build an image: write user data with which the guest's cloud-init "
         "does the same at the first boot of a stock image.")]  # fmt: skip
 Offline = Annotated[bool, typer.Option(
-    "--offline", help="Fetch nothing: use only the cache, local files and file: mirrors.")]  # fmt: skip
+    "--offline", help="Fetch nothing: use only the cache, files and file: mirrors.")]  # fmt: skip
 
 
 @app.command("plan")

@@ -33,8 +33,8 @@ def drivers_command(
     = None,
     secure_boot: Annotated[bool, typer.Option("--secure-boot", help="Guests of the image have "
                            "Secure Boot.")] = False,
-    patch: Annotated[bool, typer.Option("--patch", help="Patch a module that is known not to build, "
-                     "if a patch is known.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="Patch a module that is known not to "
+                     "build, if a patch is known.")] = False,
     root: Annotated[Path | None, typer.Option("--root", metavar="FOLDER", help="An image's "
         "unpacked tree: check instead whether its kernel has these drivers, and would bind the "
         "cards to them.")] = None,
@@ -75,7 +75,9 @@ def _flavour(text: str | None) -> Flavour | None:
             return flavour
     if text is None:
         return None
-    raise UsageError(f"--modules {text[:40]!r} does not exist", resolution="Write open or proprietary.")
+    raise UsageError(
+        f"--modules {text[:40]!r} does not exist", resolution="Write open or proprietary."
+    )
 
 
 def _keys(texts: list[str] | tuple[str, ...]) -> dict[str, str]:

@@ -116,7 +116,8 @@ class ImageBuild(Model):
     """The base image's system: `ID-VERSION_ID` of its /etc/os-release, as in `ubuntu-24.04`,
     `debian-13`, `rocky-9`."""
     size: Literal["auto"] | Annotated[int, Field(ge=1, le=16384)] = "auto"
-    """The disk's size in GiB; `auto` adds to the base's size what the steps need and is not free there."""
+    """The disk's size in GiB; `auto` adds to the base's size what the steps need and is not free
+    there."""
     profiles: tuple[ProfileName, ...] = ()
     """Steps that Wholecard knows: the drivers of a vendor's cards (`nvidia`, `amd`, `intel`), and
     what `containers` need."""
