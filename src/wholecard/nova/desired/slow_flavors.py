@@ -24,7 +24,7 @@ _PAGES = {"large": 0, "2M": 2 << 20, "1G": 1 << 30}
 _SMALL_KIB = 4
 _NEAR = ("required", "socket")
 _MOST_NAMES = 4
-_FIX = ("Write tuned: true", "Change this")
+_FIX = ("Write tuned: true, or tuned: false", "Change this, or write tuned: false")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _slow(names: list[str], reasons: tuple[str, ...], is_tuned: bool) -> Unsuppo
         ("flavors", names[0]),
         f"{which} will be slower than {whose} cards allow: {'; '.join(reasons)}",
         "",
-        f"{_FIX[is_tuned]}, or tuned: false if this is intended.",
+        f"{_FIX[is_tuned]} if this is intended.",
     )
 
 
