@@ -45,7 +45,7 @@ def build_request(
     image, build = _image(site, name)
     os = guest_os(build)
     settings = ProfileSettings(
-        DriverSettings(build.driver.branch, build.driver.flavour, build.driver.cuda),
+        DriverSettings(build.driver.branch, build.driver.modules, build.driver.cuda),
         cards_of(site),
         image.properties.get("os_secure_boot", image.secure_boot) == "required",
     )

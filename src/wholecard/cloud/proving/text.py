@@ -67,7 +67,7 @@ def _server_words(server: ServerProof) -> Iterator[str]:
     yield f"{server.status}{host}" + ("" if active is None else f" after {active:.1f} s")
     if server.seconds_to_report is not None:
         yield f"report after {server.seconds_to_report:.1f} s"
-    yield {True: "card free again", False: "card NOT free", None: "card's release not checked"}[
+    yield {True: "card free again", False: "card NOT free", None: "card free again: not checked"}[
         server.freed
     ]
 
