@@ -33,7 +33,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
     if os.environ.get("PYTEST_XDIST_WORKER"):
-        items.sort(key=lambda item: (not item.get_closest_marker("lab"), -_most_seconds(item)))
+        items.sort(key=lambda item: (not item.nodeid.startswith(LAB),
+                                     not item.get_closest_marker("lab"),
+                                     -_most_seconds(item)))  # fmt: skip
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

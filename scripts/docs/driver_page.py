@@ -25,8 +25,9 @@ and the image profiles `nvidia`, `amd` and `intel` use (contributors:
     wholecard image drivers --card 10de:2330 --os ubuntu-24.04
 
 It prints the choice, the steps with their reasons, and what prevents it; it changes nothing and
-downloads nothing. Name every kind of card of the guest: one kernel has one NVIDIA driver, so all of
-them must be in it.
+downloads nothing. Name every kind of card of the guest: one kernel has one NVIDIA driver,
+so that driver must fit all of them.
+[An Ubuntu image with CUDA](../how-to/ubuntu-image-with-cuda.md) uses it.
 
 **What was tried.** Debian 13's own driver 550.163.01 was built with the patch below on 6.12.118,
 and that kernel loaded it under emulation, without a card ("No NVIDIA GPU found"). The packages of
@@ -144,7 +145,7 @@ def _broken() -> str:
         )
         if pair.patch:
             parts.append(
-                f"`--patch` lets the recipe add this patch to {pair.patch_for} (open modules):\n\n"
+                f"With `--patch` the steps add this patch to {pair.patch_for} (open modules):\n\n"
                 f"```diff\n{pair.patch}```\n"
             )
         parts.append(f"Source: {pair.source.text}.\n")

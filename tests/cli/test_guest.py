@@ -37,6 +37,13 @@ def test_the_unit(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == unit_text()
 
 
+def test_no_unit_for_windows(capsys: pytest.CaptureFixture[str]) -> None:
+    """A systemd unit for Windows is the caller's error, and nothing is printed."""
+    assert run_app(["guest", "agent", "--unit", "--os", "windows"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, "--unit is for linux" in err) == ("", True)
+
+
 def test_an_unknown_system() -> None:
     """Another system is a wrong call."""
     assert run_app(["guest", "agent", "--os", "plan9"]) == 2

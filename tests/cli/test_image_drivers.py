@@ -44,7 +44,7 @@ def test_findings_are_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "said"),
     [
         (["--card", "2330"], "'2330' is not a card's ids"),
-        (["--card", "10de:2330", "--flavour", "closed"], "there is no flavour 'closed'"),
+        (["--card", "10de:2330", "--modules", "closed"], "--modules 'closed' does not exist"),
         (["--card", "10de:2330", "--origin", "debian"], "has no origin 'debian'"),
         (["--card", "10de:2330", "--branch", "999"], "the table has no branch 999"),
         (["--card", "10de:2330", "--key", "cuda"], "--key 'cuda' names no file"),
@@ -91,5 +91,5 @@ def test_an_images_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run_app(words) == 1
     text = capsys.readouterr().out
     assert "System  debian-13, kernel 6.12.118+deb13-amd64" in text
-    assert "WC426 error: module amdgpu" in text
+    assert "WC426 error module amdgpu: " in text
     assert "Steps" not in text

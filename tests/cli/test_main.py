@@ -63,6 +63,14 @@ def test_imports(command: list[str], root: Path) -> None:
     assert done.stderr == "\n"
 
 
+def test_help_is_wrapped_at_the_terminals_width() -> None:
+    """A paragraph of help goes on where the docstring's line ends; lines of an example do not."""
+    build = wholecard("image", "build", "--help")
+    drivers = wholecard("image", "drivers", "--help")
+    assert " A build that was interrupted" in build.stdout
+    assert drivers.stdout.count("\n wholecard image drivers --card") == 2
+
+
 @pytest.mark.parametrize("words", [["--help"], ["lab", "status"], ["--version"]])
 def test_no_openstack(words: list[str], tmp_path: Path) -> None:
     """openstacksdk is not imported for help, for the lab's status or for the version."""

@@ -12,9 +12,11 @@ PATH = re.compile(r"`([\w./-]+(?:/|\.(?:py|md|j2|in|txt|sh|toml|yml|lock)))`")
 
 
 def test_named_files_exist() -> None:
-    """Each path, from the root or from src/wholecard, exists, but those of audit, which comes."""
+    """Each path, from the root or from src/wholecard, exists.
+
+    Not those of audit, which comes, nor what a command leaves and git ignores.
+    """
     text = "\n".join(line for line in PAGE.read_text().splitlines() if "audit/" not in line)
-    # A run of the mutations makes the last one.
     paths = set(PATH.findall(text)) - {"docs/rules/WCnnn.md", "golden/", ".mutations/"}
     # A name alone is of a file or folder beside one that is named in full.
     bare = {path.name for folder in (SOURCE, ROOT / "tests") for path in folder.rglob("*")}

@@ -16,14 +16,19 @@ import psutil
 from rich.console import Console
 
 from support.commands import Demo, wholecard
+from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
+from wholecard.cloud.client.waiting import wait_until
+from wholecard.cloud.proving.judgement import Required, report_findings
+from wholecard.cloud.proving.server_watch import ServerWatch
+from wholecard.guest.agent.files import AgentRequest
+from wholecard.guest.proof.comparison import MACHINE_OWN
 from wholecard.lab import lab as labs
 from wholecard.lab.base import process
 from wholecard.lab.base.folder import LabFolder
 from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
-from wholecard.lab.parts.images import NONCE
 from wholecard.lab.scenario import emulated_gpu, prove_cards, views
 from wholecard.lab.scenario.control_plane import DROP_IN, drop_in_path
 from wholecard.lab.scenario.site_file import site_path
@@ -180,20 +185,31 @@ def test_shell(demo: Demo) -> None:
 
 
 def test_another_servers_report_is_not_believed(demo: Demo, lab_folder: LabFolder) -> None:
-    """`prove` refuses a report without this run's nonce, and deletes its server all the same.
+    """A complete and correct report with the nonce of another run proves nothing."""
+    lab = labs.require_up(lab_folder)
+    conn = connect(service_settings.CLOUD, lab_folder.clouds_yaml)
+    flavor = conn.compute.find_flavor(emulated_gpu.CARD_FLAVOR.name, ignore_missing=False)
+    image = conn.image.find_image(emulated_gpu.IMAGE, ignore_missing=False)
+    given = AgentRequest("0" * 16)
+    ours = "feedface" * 2
+    server_id = servers.create(conn, servers.NewServer(
+        "of-another", flavor.id, image.id, "none", given.metadata(), config_drive=True,
+    ))  # fmt: skip
+    watch = ServerWatch("of-another", server_id, ours, timeout=600, grace=1)
 
-    The proof guest always reports one nonce, as an image would into which a report was copied.
-    """
-    ran = wholecard(
-        "prove", "--cloud", service_settings.CLOUD, "--clouds-file", str(lab_folder.clouds_yaml),
-        "--flavor", "g1.card1", "--image", emulated_gpu.IMAGE, "--json",
-    )  # fmt: skip
-    assert ran.status == 1, ran.stdout + ran.stderr
-    report = json.loads(ran.stdout)
-    (server,) = report["servers"]
-    assert [finding["rule"] for finding in server["findings"]] == ["WC406"]
-    assert NONCE in server["findings"][0]["message"]
-    assert server["freed"] is True
+    def looked() -> bool | None:
+        watch.poll(conn)
+        return watch.done or None
+
+    try:
+        wait_until("a report, or the time is over", looked, 700, interval=3.0)
+    finally:
+        servers.delete_and_wait(conn, server_id, prove_cards.DELETE_SECONDS)
+    assert watch.proof is not None
+    assert (watch.proof.complete, watch.proof.nonce) == (True, given.nonce)
+    findings = report_findings((), watch.proof, Required(ours), MACHINE_OWN)
+    assert [finding.rule for finding in findings] == ["WC406"]
+    assert views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))[0] == []
 
 
 def test_a_card_that_was_left_out_is_missed(demo: Demo, lab_folder: LabFolder) -> None:

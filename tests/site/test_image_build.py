@@ -52,7 +52,7 @@ WRONG = [
     "{from: a, os: debian-13, files: {/a: {}}}",
     "{from: a, os: debian-13, files: {/a: {content: x, source: y}}}",
     "{from: a, os: debian-13, files: {/a: {content: x, mode: rw}}}",
-    "{from: a, os: debian-13, driver: {flavour: closed}}",
+    "{from: a, os: debian-13, driver: {modules: closed}}",
     "{from: a, os: debian-13, driver: {branch: R580}}",
     "{from: a, os: debian-13, repositories: {../r: {uri: 'https://a'}}}",
     "{from: a, os: debian-13, repositories: {r: {uri: a}}}",

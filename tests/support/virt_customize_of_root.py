@@ -26,6 +26,8 @@ for option in arguments:
         root = pathlib.Path(value).read_text()
     elif option == "--run-command":
         inside(value)
+    elif option == "--run":
+        inside(pathlib.Path(value).read_text())
     elif option == "--mkdir":
         inside(f"mkdir -p '{{value}}'")
     elif option == "--upload":

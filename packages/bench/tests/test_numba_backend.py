@@ -7,7 +7,7 @@ import pytest
 from systems import largest_error, moved, uneven_bodies
 
 from wholecard_bench.errors import UsageError
-from wholecard_bench.nbody.benchmark import energy_drift
+from wholecard_bench.nbody.benchmark import energy_bodies, energy_drift
 from wholecard_bench.nbody.bodies import plummer
 from wholecard_bench.nbody.kernel import Precision
 from wholecard_bench.nbody.numba_backend import NumbaBackend
@@ -68,3 +68,14 @@ def test_more_devices_than_threads(backend: NumbaBackend) -> None:
     """A group without a thread computes nothing."""
     with pytest.raises(UsageError, match="too few for 100000 devices"):
         backend.devices(100000)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "seconds", "checked"),
+    [(65536, 0.5, 4096), (1024, 0.001, 1024), (1024, 0.5, 512), (1024, 5.0, 256), (100, 9.0, 100)],
+)
+def test_energy_of_fewer_bodies_on_a_slow_processor(
+    bodies: int, seconds: float, checked: int
+) -> None:
+    """100 steps take 20 s at most, as far as 256 bodies allow; a fast one checks 4,096."""
+    assert energy_bodies(bodies, seconds) == checked

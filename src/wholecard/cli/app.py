@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,6 +56,7 @@ def run_app(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     command: Any = get_command(build_app(argv))
+    _join_lines(command)
     if "_WHOLECARD_COMPLETE" in os.environ:
         # A shell of which our own completion knows nothing, or one that asks for the script.
         command.main([], prog_name="wholecard")
@@ -73,6 +75,20 @@ def _run(argv: Sequence[str]) -> int:
             return ours.exit_code
         raise ours from None
     return 0
+
+
+def _join_lines(command: Any) -> None:
+    """Let help be wrapped at the terminal's width, not where the docstring's lines end.
+
+    A paragraph with an indented line is an example and keeps its lines.
+    """
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(
+        text if text.startswith(" ") or "\n " in text else text.replace("\n", " ")
+        for text in paragraphs
+    )
+    for below in getattr(command, "commands", {}).values():
+        _join_lines(below)
 
 
 def build_app(argv: Sequence[str]) -> typer.Typer:

@@ -17,8 +17,8 @@ def agent_command(
         "busybox too) or windows (PowerShell 5.1).")] = "linux",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it "
         "to this file, executable. Default: print it.")] = None,
-    unit: Annotated[bool, typer.Option("--unit", help="The systemd unit that starts the agent in "
-        "an image, instead of the agent.")] = False,
+    unit: Annotated[bool, typer.Option("--unit", help="Print the systemd unit that starts the "
+        "agent in a Linux image, and not the agent.")] = False,
 ) -> None:  # fmt: skip
     """Print the agent that reports a guest's cards on its serial console, one file.
 
@@ -26,9 +26,16 @@ def agent_command(
     asks. In a guest: sh wholecard-agent --stdout
     """
     from wholecard.cli.say import say
+    from wholecard.core import UsageError
     from wholecard.guest.agent.files import agent_text, unit_text
     from wholecard.transaction.atomic_files import write_atomically
 
+    if unit and system != "linux":
+        raise UsageError(
+            f"--unit is for linux, and --os is {system}",
+            resolution="Windows has no systemd: give its agent as user data (guest "
+            "windows-user-data).",
+        )
     text = unit_text() if unit else agent_text(system)
     if output is None:
         say(text, end="")

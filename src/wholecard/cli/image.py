@@ -19,16 +19,16 @@ image_drivers.add(app)
 
 ImageName = Annotated[str, typer.Argument(metavar="NAME", help="An image of the site file.")]
 Output = Annotated[Path | None, typer.Option(
-    "--output", "-o", metavar="FILE", help="The file to write. Default: the image's `file`, or "
-        "NAME.qcow2 beside the site file; with --on-boot NAME.user-data.")]  # fmt: skip
+    "--output", "-o", metavar="FILE", help="The file that build writes. Default: the image's "
+        "`file`, or NAME.qcow2 beside the site file; with --on-boot NAME.user-data.")]  # fmt: skip
 WriterName = Annotated[str, typer.Option(
-    "--writer", metavar="WRITER", help="virt-customize, cloud-config or root. Default: the first "
-        "that this machine can use.")]  # fmt: skip
+    "--writer", metavar="WRITER", help="virt-customize, also without KVM, or cloud-config, "
+        "which is --on-boot. Default: virt-customize where it and KVM are.")]  # fmt: skip
 OnBoot = Annotated[bool, typer.Option(
     "--on-boot", help="Do not build an image: write user data with which the guest's cloud-init "
         "does the same at the first boot of a stock image.")]  # fmt: skip
 Offline = Annotated[bool, typer.Option(
-    "--offline", help="Fetch nothing: use the cache, files, and mirrors with file:.")]  # fmt: skip
+    "--offline", help="Fetch nothing: use only the cache, files and file: mirrors.")]  # fmt: skip
 
 
 @app.command("plan")

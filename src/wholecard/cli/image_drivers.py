@@ -24,8 +24,8 @@ def drivers_command(
         "ubuntu-24.04, debian-13, rocky-9.")],
     branch: Annotated[int | None, typer.Option("--branch", metavar="N", help="NVIDIA's branch, as "
         "580. Default: the oldest long-term one with a year of support left.")] = None,
-    flavour: Annotated[str | None, typer.Option("--flavour", metavar="NAME", help="open or "
-        "proprietary, for NVIDIA's modules. Default: open where the cards can.")] = None,
+    modules: Annotated[str | None, typer.Option("--modules", metavar="KIND", help="NVIDIA's kernel "
+        "modules: open or proprietary. Default: open if all the cards accept them.")] = None,
     origin: Annotated[str | None, typer.Option("--origin", metavar="NAME", help="Whose packages: "
         "ubuntu, debian or nvidia. Default: the first that has a right branch.")] = None,
     kernel: Annotated[str | None, typer.Option("--kernel", metavar="RELEASE", help="The kernel "
@@ -33,24 +33,23 @@ def drivers_command(
     = None,
     secure_boot: Annotated[bool, typer.Option("--secure-boot", help="Guests of the image have "
                            "Secure Boot.")] = False,
-    patch: Annotated[bool, typer.Option("--patch", help="Patch a module that is known not to build "
-                     "otherwise, where a patch is known.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="Patch a module that is known not to "
+                     "build, if a patch is known.")] = False,
     root: Annotated[Path | None, typer.Option("--root", metavar="FOLDER", help="An image's "
         "unpacked tree: check instead whether its kernel has these drivers, and would bind the "
         "cards to them.")] = None,
     key: Annotated[list[str] | None, typer.Option("--key", metavar="NAME=FILE", help="The armored "
         "OpenPGP key of a repository. Default: it is fetched, and its fingerprint checked.")]
     = None,
-    format_name: options.TextFormat = "",
+    format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Show the drivers for these cards in one guest: the choice, the steps, what prevents it.
 
-      wholecard image drivers --card 10de:2330 --os ubuntu-24.04
-
-      wholecard image drivers --card 10de:2330 --os debian-13 --root /mnt
-
     Nothing is changed and nothing is downloaded. Exit status 1: there are findings.
+
+      wholecard image drivers --card 10de:2330 --os ubuntu-24.04
+      wholecard image drivers --card 10de:2330 --os debian-13 --root /mnt
     """
     from wholecard.guest.drivers.driver_plan import DriverRequest, driver_plan
     from wholecard.guest.drivers.generation import cards_of
@@ -59,7 +58,7 @@ def drivers_command(
     from wholecard.pci.ids import PciNames
 
     plan = driver_plan(DriverRequest(
-        cards_of(card, PciNames("/")), guest_os(os_name), date.today(), branch, _flavour(flavour),
+        cards_of(card, PciNames("/")), guest_os(os_name), date.today(), branch, _flavour(modules),
         origin, kernel, secure_boot, patch, _keys(key or ())))  # fmt: skip
     if root is not None:
         from wholecard.guest.drivers.tree_checks import checked_tree
@@ -76,7 +75,9 @@ def _flavour(text: str | None) -> Flavour | None:
             return flavour
     if text is None:
         return None
-    raise UsageError(f"there is no flavour {text[:40]!r}", resolution="open or proprietary.")
+    raise UsageError(
+        f"--modules {text[:40]!r} does not exist", resolution="Write open or proprietary."
+    )
 
 
 def _keys(texts: list[str] | tuple[str, ...]) -> dict[str, str]:

@@ -121,7 +121,7 @@ def _repositories(build: ImageBuild, folder: Path) -> Iterator[AddRepository]:
 
 def _driver_settings(driver: ImageDriver, folder: Path) -> DriverSettings:
     key = None if driver.key is None else read_key(folder / driver.key, "driver.key")
-    return DriverSettings(driver.branch, driver.flavour, driver.cuda, key)
+    return DriverSettings(driver.branch, driver.modules, driver.cuda, key)
 
 
 def _packages(build: ImageBuild) -> Iterator[Step]:

@@ -64,8 +64,8 @@ class ImageDriver(Model):
 
     branch: Branch | None = None
     """The vendor's branch, as in `580`; without it the profile's own choice for the cards."""
-    flavour: Literal["auto", "open", "proprietary"] = "auto"
-    """Which of NVIDIA's kernel modules; `auto` takes the one that all cards of the site can use."""
+    modules: Literal["auto", "open", "proprietary"] = "auto"
+    """NVIDIA's kernel modules; `auto` takes the open ones if all cards of the site accept them."""
     cuda: Literal["none", "runtime", "toolkit"] = "none"
     """What is installed besides the driver: nothing, the run-time libraries, or the whole
     toolkit (about 5 GB)."""
@@ -120,10 +120,11 @@ class ImageBuild(Model):
     """The base image's system: `ID-VERSION_ID` of its /etc/os-release, as in `ubuntu-24.04`,
     `debian-13`, `rocky-9`."""
     size: Literal["auto"] | Annotated[int, Field(ge=1, le=16384)] = "auto"
-    """The disk's size in GiB; `auto` adds to the base what the steps need and it has not free."""
+    """The disk's size in GiB; `auto` adds to the base's size what the steps need and is not free
+    there."""
     profiles: tuple[ProfileName, ...] = ()
-    """Steps that Wholecard knows: the drivers of a vendor's cards, containers, the agent that
-    reports."""
+    """Steps that Wholecard knows: the drivers of a vendor's cards (`nvidia`, `amd`, `intel`), and
+    what `containers` need."""
     driver: ImageDriver = ImageDriver()
     """What the profiles of cards install."""
     repositories: dict[RepositoryName, ImageRepository] = {}

@@ -150,6 +150,15 @@ def test_missing_file_and_cloud(api: Api, tmp_path: Path) -> None:
     assert "test" in caught.value.details
 
 
+def test_no_clouds_file_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any clouds.yaml the error does not offer the cloud that the SDK makes itself."""
+    monkeypatch.setattr("openstack.config.loader.CONFIG_FILES", [])
+    monkeypatch.setattr("wholecard.cloud.client.connection.CONFIG_FILES", ["/none/clouds.yaml"])
+    with pytest.raises(UsageError, match=r"no clouds\.yaml with the cloud test") as caught:
+        connect("test")
+    assert caught.value.details == "Looked for: /none/clouds.yaml"
+
+
 def test_broken_file_is_not_quoted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A YAML error does not bring the line with the password into an error or a log."""
     file = tmp_path / "clouds.yaml"

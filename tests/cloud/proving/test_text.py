@@ -14,7 +14,7 @@ from support.proof_reports import BAD, GOOD
 from wholecard.cloud.proving.junit import junit_xml
 from wholecard.cloud.proving.page import page, write_page
 from wholecard.cloud.proving.record import ProveReport
-from wholecard.cloud.proving.text import report_text
+from wholecard.cloud.proving.text import report_text, speed_text
 from wholecard.core.plain_text import plain
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -24,6 +24,15 @@ GOLDEN = Path(__file__).parent / "golden"
 def test_text(name: str, report: ProveReport) -> None:
     """Card by card, what was asked for beside what the guest has; then the findings."""
     compare(f"{name}.txt", plain(report_text(report)) + "\n", GOLDEN)
+
+
+@pytest.mark.parametrize(
+    ("gflops", "text"),
+    [(31843.72, "31,843.7 GFLOP/s"), (1.0, "1.0 GFLOP/s"), (0.02472, "0.025 GFLOP/s")],
+)
+def test_speed(gflops: float, text: str) -> None:
+    """A slow processor's figure keeps two digits and is never zero."""
+    assert speed_text(gflops) == text
 
 
 @pytest.mark.parametrize(("name", "report"), [("good", GOOD), ("bad", BAD)])

@@ -131,12 +131,15 @@ def test_sizes_of_bars(sizes: tuple[int, ...], text: str) -> None:
 
 
 def test_proof_of_two_cards() -> None:
-    """A proof names every function on the host and in the guest, and how many cards they are of."""
+    """A proof names every function on the host and in the guest, what the guest counts, and how
+    many cards they are of.
+    """
     assert proof_text(demos.proved()).splitlines() == [
         "GPU    1002:5046  host 0000:01:00.0 -> guest 0000:06:01.0 driver none           "
         "16 MiB, 256 B, 16 KiB",
         "GPU    1002:5046  host 0000:02:00.0 -> guest 0000:06:02.0 driver none           "
         "16 MiB, 256 B, 16 KiB",
+        *demos.LINES,
         "proved: 2 functions from 2 card(s)",
     ]
 

@@ -73,6 +73,12 @@ def test_page_loads_nothing(make) -> None:  # type: ignore[no-untyped-def]
     assert "http" not in style
 
 
+def test_page_has_what_else_the_guest_reported() -> None:
+    """Who counts the cards, and the benchmark, are below the table of functions."""
+    text = unescape(page(demos.demo()))
+    assert [line for line in demos.LINES if line not in text] == []
+
+
 def test_page_has_its_title() -> None:
     """Title and first heading are the same words."""
     text = page(demos.demo())

@@ -49,6 +49,13 @@ def connect(
                 f"{config_file} is not a clouds.yaml", resolution="Correct its YAML syntax."
             )
         if cloud not in loader.get_cloud_names():
+            if loader.config_filename is None:
+                # The SDK then has one cloud of its own making, `defaults`.
+                raise UsageError(
+                    f"there is no clouds.yaml with the cloud {cloud}",
+                    f"Looked for: {', '.join(CONFIG_FILES)}",
+                    "Name the file: --clouds-file FILE.",
+                )
             raise UsageError(
                 f"clouds.yaml has no cloud {cloud}",
                 f"It has: {', '.join(sorted(loader.get_cloud_names())) or 'none'}",

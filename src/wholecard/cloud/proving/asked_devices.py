@@ -229,10 +229,10 @@ def unknown_notes(asked: Iterable[AskedDevices]) -> list[Finding]:
     return [
         Finding(
             "WC436", devices.name, Severity.NOTE,
-            f"which ids {devices.name} has is not known: the guest's devices were counted, and "
-            "their ids not compared",
-            "Name the site file: --site FILE. Placement tells it to an administrator where nova "
-            "reports the cards there.",
+            f"the ids of {devices.name} are not known: the guest's devices were counted, and "
+            "their ids were not compared",
+            "Name the site file: --site FILE. An administrator needs none if nova reports the "
+            "cards to Placement.",
         )
         for devices in asked
         if not devices.ids

@@ -67,7 +67,7 @@ def _server_words(server: ServerProof) -> Iterator[str]:
     yield f"{server.status}{host}" + ("" if active is None else f" after {active:.1f} s")
     if server.seconds_to_report is not None:
         yield f"report after {server.seconds_to_report:.1f} s"
-    yield {True: "card free again", False: "card NOT free", None: "card's release not checked"}[
+    yield {True: "card free again", False: "card NOT free", None: "card free again: not checked"}[
         server.freed
     ]
 
@@ -108,13 +108,18 @@ def gpu_text(gpu: ProofGpu) -> str:
     return f"{gpu.source}: {', '.join(words) or 'yes'}"
 
 
+def speed_text(gflops: float) -> str:
+    """`1,234.5 GFLOP/s`; an emulated processor's `0.025 GFLOP/s` keeps its digits."""
+    return f"{gflops:,.1f} GFLOP/s" if gflops >= 1 else f"{gflops:.2g} GFLOP/s"
+
+
 def extra_lines(server: ServerProof) -> list[str]:
     """The benchmark's and the containers' lines."""
     if server.proof is None:
         return []
     lines = []
     for result in server.proof.benchmarks:
-        speed = "no figure" if result.gflops is None else f"{result.gflops:,.1f} GFLOP/s"
+        speed = "no figure" if result.gflops is None else speed_text(result.gflops)
         checked = "its check passed" if result.passed else "its check FAILED"
         lines.append(f"{result.name}: {speed}, {result.bodies:,} bodies, {result.backend} on "
                      f"{counted(result.devices, 'device')}, {checked}")  # fmt: skip

@@ -42,7 +42,7 @@ _UNIT_FILE = f"/etc/systemd/system/{UNIT_NAME}"
 _CHECK = (
     'have=$(nvidia-ctk --version | sed -n "1s/.* //p"); '
     'test "$(printf "%s\\n" "$1" "$have" | sort -V | head -n 1)" = "$1" || '
-    '{ echo "nvidia-container-toolkit $have is older than $1" >&2; exit 1; }'
+    '{ echo "WC429: nvidia-container-toolkit $have is older than $1" >&2; exit 1; }'
 )
 
 
@@ -85,7 +85,7 @@ def _steps(os: GuestOs, settings: ProfileSettings) -> Iterator[Step]:
             _TOOLKIT, "nvidia-ctk writes the CDI specification of NVIDIA's cards at each boot"
         )
         yield RunInGuest(
-            ("sh", "-ec", _CHECK, "sh", TOOLKIT_FIRST), "CVE-2025-23266 is closed since then"
+            ("sh", "-ec", _CHECK, "sh", TOOLKIT_FIRST), "older versions have a hole: CVE-2025-23266"
         )
     yield WriteGuestFile(
         SCRIPT_FILE, CDI_SCRIPT.encode(), "writes the CDI specification of the other cards", 0o755

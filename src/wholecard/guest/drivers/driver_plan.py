@@ -229,7 +229,7 @@ def _no_common(
     if requirement.possible:
         offered = ", ".join(map(str, have)) or f"there is no {request.branch}"
         what = f"no branch on offer for {request.os.name} fits ({offered}): {needs}"
-        fix = "Name another branch, flavour, origin or system, or leave the choice to Wholecard."
+        fix = "Name other modules, another branch, origin or system, or let Wholecard choose."
     else:
         what = f"no driver knows all these cards: {needs}"
         fix = "Give cards of these generations to different servers, with an image for each."

@@ -64,7 +64,7 @@ def steps_for(
         )  # fmt: skip
     if packages.vendor == NVIDIA:
         tool = "dracut --force --regenerate-all" if _is_el(system) else "update-initramfs -u -k all"
-        yield RunInGuest(tuple(tool.split()), "nouveau leaves the initramfs too")
+        yield RunInGuest(tuple(tool.split()), "the initramfs must not have nouveau either")
 
 
 def _is_el(system: System) -> bool:
@@ -150,12 +150,12 @@ def _full_kernel(system: System) -> Iterator[Step]:
     answer = "linux-base linux-base/removing-running-kernel boolean false"
     yield RunInGuest(
         ("sh", "-ec", 'echo "$1" | debconf-set-selections', "sh", answer),
-        "at a first boot the cloud kernel is the running one, and it may go all the same",
+        "apt removes the running kernel only if this is set; at a first boot it runs",
     )
     yield RunInGuest(
         ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "purge", "--yes",
          "?installed?name(^linux-image-.*cloud-amd64$)"),
-        "GRUB would boot the cloud kernel: its name is the newest",
+        "GRUB would boot the cloud kernel, whose name sorts last",
     )  # fmt: skip
 
 

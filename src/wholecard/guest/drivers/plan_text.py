@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wholecard.core.plain_text import plain
+from wholecard.core.report_text import findings_text
 from wholecard.guest.drivers.driver_plan import Choice, DriverPlan
 from wholecard.guest.drivers.known_drivers import AS_OF
 from wholecard.guest.image.recipe import (
@@ -35,7 +36,7 @@ def plan_json(plan: DriverPlan) -> dict[str, Any]:
                 "cards": [card.ids for card in choice.cards],
                 "driver": choice.text,
                 "branch": choice.branch.number if choice.branch else None,
-                "flavour": choice.flavour,
+                "modules": choice.flavour,
                 "build": choice.packages.build,
                 "origin": choice.packages.name,
                 "needs": choice.requirement.text if choice.requirement else None,
@@ -61,11 +62,9 @@ def _lines(plan: DriverPlan) -> Iterator[str]:
     for number, step in enumerate(plan.steps, 1):
         yield f"{number:3}. {step_text(step)}"
         yield f"     {step.reason}"
-    for finding in plan.findings:
+    if plan.findings:
         yield ""
-        yield f"{finding.rule} {finding.severity.value}: {finding.subject}: {finding.message}"
-        if finding.fix:
-            yield f"      {finding.fix}"
+        yield findings_text(plan.findings)
 
 
 def _choice_lines(choice: Choice) -> Iterator[str]:

@@ -153,7 +153,7 @@ def _findings(
             "WC412", subject, Severity.ERROR,
             f"No writer can change the image on this machine. {choice.refusal}",
             "Build on a host with KVM and guestfs-tools, or let the guest do it: --on-boot. "
-            "--writer virt-customize is tried here anyway.")  # fmt: skip
+            "With --writer virt-customize the build is tried without KVM.")  # fmt: skip
     if request.room.unknown:
         names = ", ".join(request.room.unknown[:8])
         more = len(request.room.unknown) - 8
@@ -220,6 +220,8 @@ def _summary(plan: BuildPlan) -> list[str]:
         kind = root.kind or "a file system that is not known"
         lines.append(f"         {base.image.format}, disk of {size_text(base.image.virtual_size)}, "
                      f"{kind} with {free} free")  # fmt: skip
+    elif plan.on_boot:
+        lines.append("         not read: a server boots the stock image as it is")
     else:
         lines.append("         not fetched yet: its size and free space are read by build")
     needed = size_text(request.room.needed)
@@ -271,13 +273,13 @@ def _base_rows(plan: BuildPlan) -> Iterator[tuple[str, str, list[str]]]:
 
 def _title(step: Step) -> str:
     if isinstance(step, AddRepository):
-        return f"add-repository {step.name}"
+        return f"add the repository {step.name}"
     if isinstance(step, InstallPackages):
         return f"install {counted(len(step.names), 'package')}"
     if isinstance(step, HoldPackages):
         return f"hold {counted(len(step.names), 'package')}"
     if isinstance(step, WriteGuestFile):
-        return f"write-file {step.path}"
+        return f"write {step.path}"
     return f"run {step.argv[0]}"
 
 

@@ -20,10 +20,6 @@ TREE = "/opt/tree"
 NODE_DISK = "disk.raw"
 NODE_MIB = 8192
 GUEST_DISK = "guest.qcow2"
-# This guest reads no config drive: its report has one nonce always, as a copied report would, and
-# `wholecard prove` must not believe it.
-NONCE = "00000000feedface"
-CMDLINE = f"console=ttyS0,115200 panic=-1 WHOLECARD_NONCE={NONCE}"
 GUEST_MIB = 40
 GUEST_UUID = "6b7a1e52-5f0c-4c0e-9d6b-77686f6c6503"
 
@@ -54,8 +50,7 @@ def guest_entry(folder: LabFolder, root: Path) -> Path:
         kernel = (root / f"boot/vmlinuz-{release}").read_bytes()
         (boot / "vmlinuz").write_bytes(kernel)
         (boot / "initrd.gz").write_bytes(guest_initramfs.build(root, release))
-        entry = guest_disk.BootEntry(cmdline=CMDLINE)
-        (boot / "grub/grub.cfg").write_text(guest_disk.grub_cfg(entry))
+        (boot / "grub/grub.cfg").write_text(guest_disk.grub_cfg(guest_disk.BootEntry()))
         inside = Sandbox(root, (Mount(tree, TREE),))
         raw = target / "guest.raw"
         bootable_disk.bootable_disk(inside, TREE, raw, size_mib=GUEST_MIB, filesystem="ext2",

@@ -24,7 +24,7 @@ _PAGES = {"large": 0, "2M": 2 << 20, "1G": 1 << 30}
 _SMALL_KIB = 4
 _NEAR = ("required", "socket")
 _MOST_NAMES = 4
-_FIX = ("Write tuned: true", "Change it")
+_FIX = ("Write tuned: true, or tuned: false", "Change this, or write tuned: false")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _slow(names: list[str], reasons: tuple[str, ...], is_tuned: bool) -> Unsuppo
         ("flavors", names[0]),
         f"{which} will be slower than {whose} cards allow: {'; '.join(reasons)}",
         "",
-        f"{_FIX[is_tuned]}, or tuned: false if it is meant.",
+        f"{_FIX[is_tuned]} if this is intended.",
     )
 
 
@@ -147,8 +147,8 @@ def _shared_core(case: _SlowCase) -> Iterator[str]:
         cpu = host.facts.cpu
         if cpu.cores and cpu.threads // cpu.cores == 2:
             yield (
-                f"a core is shared with another server: there are {odd[0]} CPUs on a NUMA node, "
-                f"and {host.name} has two threads a core (vcpus)"
+                f"a core is shared with another server: the guest has {odd[0]} CPUs on a NUMA "
+                f"node, an odd number, and a core of {host.name} has two threads (vcpus)"
             )
             return
 
@@ -177,7 +177,7 @@ def missing_pages(site: Site, facts: Mapping[str, Host], release: Release) -> It
             continue
         most = max(_page_bytes(host, size) for host in facts.values())
         if most < flavor.ram * _MIB:
-            lack = f"no host has more than {most // _MIB} MiB of them"
+            lack = f"no host has more than {most // _MIB} MiB" if most else "no host has any"
         elif _has_no_node(_case(site, name, flavor, facts, release)):
             lack = "no host has enough of them on its NUMA nodes beside the cards"
         else:
