@@ -92,6 +92,8 @@ def plan(request: BuildRequest, choice: Choice, cache: Path) -> BuildPlan:
 
     Raises UsageError where the base cannot be used.
     """
+    if not _is_on_boot(choice):
+        _require_another_file(request)
     path = known_base(request, cache)
     facts = None if path is None or _is_on_boot(choice) else read_base(path)
     return plan_build(request, facts, choice, has_virt_resize=found("virt-resize") is not None)
@@ -127,16 +129,21 @@ def _refuse(plan: BuildPlan) -> None:
         raise RefusedError(
             f"the image {plan.request.name} is not built",
             plan.errors,
-            plan.errors[0].fix,
+            "\n".join(dict.fromkeys(finding.fix for finding in plan.errors)),
         )
 
 
-def _require_output(request: BuildRequest) -> None:
+def _require_another_file(request: BuildRequest) -> None:
     output = request.output
     if request.base.path is not None and output.resolve() == request.base.path.resolve():
         raise UsageError(
             f"{output} is the base image", resolution="Write the image to another file: --output."
         )
+
+
+def _require_output(request: BuildRequest) -> None:
+    output = request.output
+    _require_another_file(request)
     if not output.parent.is_dir():
         raise UsageError(
             f"there is no folder {output.parent}", resolution="Make it, or use --output FILE."
@@ -190,7 +197,9 @@ class _Build:
         base = self.request.base
         if base.path is None:
             source = download.Source(base.addresses, base.sha256 or "")
-            self.watcher.say(f"fetching {base.text}")
+            self.watcher.say(
+                f"looking for {base.text}" if self.offline else f"fetching {base.text}"
+            )
             path = download.fetch(
                 source, self.cache / "base", self.watcher.fetched, offline=self.offline
             )

@@ -97,7 +97,7 @@ def choose_writer(
 def _named(writers: Sequence[Writer], name: str) -> Choice:
     writer = next((row for row in writers if row.name == name), None)
     if writer is None:
-        known = ", ".join(row.name for row in writers)
+        known = ", ".join(row.name for row in writers if row.target is not Target.ROOT)
         raise UsageError(f"there is no writer {name[:80]!r}", resolution=f"Writers: {known}.")
     if writer.target is Target.ROOT:
         raise UsageError(
@@ -254,8 +254,12 @@ def _rows(plan: BuildPlan) -> Iterator[tuple[str, str, list[str]]]:
         changes = step_changes(request.recipe.os, step)
         yield (_title(step), step.reason,
                [line for change in changes for line in _lines(change)])  # fmt: skip
-    what = "user data" if plan.on_boot else "compressed qcow2, and the record of what went in"
-    yield f"write {request.output}", what, []
+    why = (
+        "servers get it as user data"
+        if plan.on_boot
+        else "cloud apply uploads it: a compressed qcow2, and the record of what went in"
+    )
+    yield f"write {request.output}", why, []
 
 
 def _base_rows(plan: BuildPlan) -> Iterator[tuple[str, str, list[str]]]:

@@ -92,12 +92,12 @@ def fetch(
         path = cache / source.sha256
         partial.replace(path)
         return path
-    raise FetchError(
-        "the base image cannot be fetched",
-        "\n".join(said),
-        "Correct the address or the checksum, add a mirror, or fetch the file yourself and name it "
-        "as `from`.",
-    )
+    resolution = "fetch the file yourself and name it as `from`."
+    if offline:
+        resolution = f"Leave out --offline once, or {resolution}"
+    else:
+        resolution = f"Correct the address or the checksum, add a mirror, or {resolution}"
+    raise FetchError("the base image cannot be fetched", "\n".join(said), resolution)
 
 
 def file_sha256(path: Path) -> str:
