@@ -572,13 +572,26 @@ def test_containers(tmp_path: Path, shell: list[str], cdi: dict[str, str], devic
     )
 
 
-def test_a_container_that_fails(tmp_path: Path) -> None:
-    """A container that does not start is reported with the engine's words."""
+@in_every_shell
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (("unresolvable CDI",), "unresolvable CDI"),
+        (('time="2026" level=warning msg="Using cgroups-v1, an error"', "PIDs limit discarded.",
+          "Error: unresolvable CDI"), "Error: unresolvable CDI"),
+        (("docker: Error response: no CDI", "", "See 'docker run --help'."),
+         "docker: Error response: no CDI See docker run --help."),
+    ],
+)  # fmt: skip
+def test_a_container_that_fails(
+    tmp_path: Path, shell: list[str], said: tuple[str, ...], words: str
+) -> None:
+    """A container that does not start is reported with the engine's error, not its warnings."""
     sysfs(tmp_path)
-    grow(tmp_path, {"etc/cdi/a.json": CDI_JSON})
-    program(tmp_path, "docker", "[ $1 = import ] || { echo unresolvable CDI >&2; exit 126; }")
-    (container,) = report(tmp_path, SHELLS[0], "--containers", "1").containers
-    assert container == ProofContainer(0, "docker", 126, None, 0, (), "unresolvable CDI")
+    grow(tmp_path, {"etc/cdi/a.json": CDI_JSON, "said": "\n".join(said) + "\n"})
+    program(tmp_path, "docker", f"[ $1 = import ] || {{ cat {tmp_path}/said >&2; exit 126; }}")
+    (container,) = report(tmp_path, shell, "--containers", "1").containers
+    assert container == ProofContainer(0, "docker", 126, None, 0, (), words)
 
 
 @pytest.mark.parametrize(

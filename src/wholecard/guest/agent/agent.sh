@@ -151,6 +151,14 @@ problem() {
     problems=$((problems + 1))
 }
 
+# The words of a failure, in $words: from the error on, for a container engine prints warnings before
+# it; what a program calls no error is quoted from its beginning.
+failure_words() {
+    cat "$@" | grep -v -e '^ *$' -e 'level=warning' >"$WORK/words" || :
+    words=$(sed -n '/[Ee]rror/,$p' "$WORK/words" | head -n 2 | tr '\n' ' ')
+    [ -n "$words" ] || words=$(head -n 2 "$WORK/words" | tr '\n' ' ')
+}
+
 # Runs a program for at most $2 seconds, its output in $WORK/out; a failure is a problem of $1.
 tool() {
     source=$1
@@ -160,7 +168,7 @@ tool() {
     status=0
     "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || status=$?
     [ "$status" -ne 0 ] || return 0
-    words=$(cat "$WORK/out" "$WORK/err" | grep -v '^ *$' | head -n 2 | tr '\n' ' ')
+    failure_words "$WORK/out" "$WORK/err"
     [ "$status" -ne 124 ] || words="no end after $seconds s $words"
     problem "$source" "$status" "$words"
     return 1
@@ -490,8 +498,9 @@ report_container() {
     digits "$together"; together=$number_or_null
     seen=$(grep -c '^gpu ' "$WORK/container.$1") || :
     devices=$(clean "$(sed -n 's/^device //p' "$WORK/container.$1" | tr '\n' ' ')")
-    text=
-    [ "$status" = 0 ] || text=$(clean "$(head -n 2 "$WORK/container.$1.err" | tr '\n' ' ')")
+    words=
+    [ "$status" = 0 ] || failure_words "$WORK/container.$1.err"
+    text=$(clean "$words")
     line="\"record\":\"container\",\"index\":$1,\"engine\":\"$engine\",\"exit\":$status"
     line="$line,\"together\":$together,\"gpus\":${seen:-0},\"devices\":\"${devices% }\""
     record "$line,\"text\":\"$text\""
