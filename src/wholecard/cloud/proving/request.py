@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from openstack.connection import Connection
@@ -110,19 +110,26 @@ def prove(
         found = run.judged(explain)
     finally:
         gone = {} if request.keep else run.delete()
-    proofs = tuple(gone[proof.id](proof) if proof.id in gone else proof for proof in found)
-    shared = shared_gpus((proof.name, proof.proof) for proof in proofs)
-    proofs = tuple(
-        replace(proof, findings=(*proof.findings, *(each for each in shared
-                                                    if each.subject == proof.name)))
-        for proof in proofs
-    )  # fmt: skip
+    proofs = _with_shared_gpus(
+        gone[proof.id](proof) if proof.id in gone else proof for proof in found
+    )
     notes += host_notes((proof.host for proof in proofs if proof.proof), request.host)
     kept = tuple(watch.name for watch in run.watches) if request.keep else ()
     return ProveReport(
         cloud=request.cloud, flavor=flavor.name, image=image.name, run=run.id, asked=run.asked,
         servers=proofs, seconds=time.monotonic() - started, notes=(*notes, *run.notes), kept=kept,
         findings=tuple(unknown_notes(run.asked)), host=request.host,
+    )  # fmt: skip
+
+
+def _with_shared_gpus(proofs: Iterable[ServerProof]) -> tuple[ServerProof, ...]:
+    """Each server's proof, with WC435 where another one reports its GPU."""
+    proofs = tuple(proofs)
+    shared = shared_gpus((proof.name, proof.proof) for proof in proofs)
+    return tuple(
+        replace(proof, findings=(*proof.findings, *(each for each in shared
+                                                    if each.subject == proof.name)))
+        for proof in proofs
     )  # fmt: skip
 
 
