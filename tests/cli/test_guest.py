@@ -10,7 +10,7 @@ import pytest
 
 from wholecard.cli.app import run_app
 from wholecard.guest.agent.files import agent_text, unit_text
-from wholecard.guest.proof.record import parse
+from wholecard.guest.proof.report import parse
 
 
 @pytest.mark.parametrize("system", ["linux", "windows"])

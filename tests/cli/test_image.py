@@ -26,6 +26,12 @@ images:
   absent: {build: {from: no.img, os: debian-13}}
 """
 
+AMD = """\
+release: 2025.2
+cards: {mi300x: {match: [{vendor: 1002, product: 74a1}]}}
+images: {amd: {build: {from: disk.raw, os: debian-13, size: 9, profiles: [amd]}}}
+"""
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> bytes:
@@ -88,6 +94,34 @@ def test_writer(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert run_app(["image", "build", "driver", "--writer", "virt-customize", "-o", "d.qcow2"]) == 0
     assert (site / "d.qcow2.json").exists()
     assert "htop" in log.read_text()
+
+
+def test_the_drivers_of_what_was_built(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An image whose kernel lacks the driver is built, named and ends with 1; where the tree could
+    not be read, that is said instead."""
+    modules = "usr/lib/modules/6.12.1-amd64/modules"
+    tree = raw_disk(tmp_path, {f"{modules}.dep": "kernel/a.ko:\n", f"{modules}.alias": ""})
+    (site / "disk.raw").write_bytes(tree.read_bytes())
+    (site / "site.yaml").write_text(AMD)
+    virt_customize.installed(tmp_path, monkeypatch)
+    build = ["image", "build", "amd", "--writer", "virt-customize"]
+    assert run_app(build) == 0
+    not_seen = "Its drivers were not looked at: bwrap is not installed; its package is"
+    assert not_seen in capsys.readouterr().out
+    (tmp_path / "bwrap").symlink_to(shutil.which("bwrap", path=TOOLS["PATH"]) or "bwrap")
+    assert run_app(build) == 1
+    said = capsys.readouterr()
+    assert "amd.qcow2 is built." in said.out
+    assert "WC426 error" in said.out
+    assert "it is not installed for this kernel" in " ".join(said.out.split())
+    assert "looking for the drivers in the image" in said.err
+    assert run_app([*build, "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert [finding["rule"] for finding in answer["findings"]] == ["WC426"]
+    assert answer["not_looked_at"] == ""
+    assert (site / "amd.qcow2.json").exists()
 
 
 def test_on_boot(site: Path, capsys: pytest.CaptureFixture[str]) -> None:

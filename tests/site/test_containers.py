@@ -61,6 +61,26 @@ def test_the_cloud_does_not_know_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [("traits", "[CUSTOM_A]"), ("resource_class", "CUSTOM_A"), ("numa_policy", "preferred"),
+     ("device_type", "type-PF"), ("extra_function", "false"), ("one_time_use", "true")],
+)  # fmt: skip
+def test_keys_for_nova_are_refused(
+    key: str, value: str, faults_of: Callable[[str], list[str]]
+) -> None:
+    """What says how nova gives a card has no meaning where nova does not know it."""
+    text = (
+        "release: 2026.2\ncards:\n  kept:\n    match: [{address: '0000:19:00.0'}]\n"
+        f"    give: containers\n    {key}: {value}\n"
+    )
+    (fault,) = faults_of(text)
+    assert fault == (
+        f"6:5: {key} is for nova, and the cards stay with their hosts (give: containers); "
+        "remove it, or write cards.kept.give: whole"
+    )
+
+
+@pytest.mark.parametrize(
     ("user", "line"),
     [("flavors: {f: {ram: 1, vcpus: 1, cards: {kept: 1}}}", 8),
      ("quotas: {p: {cards: {kept: 1}}}", 8)],

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wholecard.guest.proof.record import COUNTED, FORMAT, PREFIX, Proof, checksum, parse
+from wholecard.guest.proof.readers import COUNTED
+from wholecard.guest.proof.record import Proof
+from wholecard.guest.proof.report import FORMAT, PREFIX, checksum, parse
 
 # The console of a guest under QEMU 10 with Debian's 6.12, with the first two repetitions of its
 # report: a card with graphics and sound behind a root port, another behind a pcie-pci-bridge, an

@@ -146,6 +146,9 @@ def _connect(cloud: str, clouds_file: Path | None) -> Connection:
 
 
 def _plan(conn: Connection, file: SiteFile, release_name: str | None) -> CloudPlan:
+    from dataclasses import replace
+
+    from wholecard.cloud.planning.built_images import outdated_images
     from wholecard.cloud.planning.current import find
     from wholecard.cloud.planning.desired import desired_cloud
     from wholecard.cloud.planning.plan import plan
@@ -153,7 +156,10 @@ def _plan(conn: Connection, file: SiteFile, release_name: str | None) -> CloudPl
 
     series = file.release if release_name is None else release(release_name)
     desired = desired_cloud(file.site, file.facts(), series)
-    return plan(desired, find(conn, desired, file.path.parent))
+    current = find(conn, desired, file.path.parent)
+    planned = plan(desired, current)
+    findings = (*planned.findings, *outdated_images(file, current.files))
+    return replace(planned, findings=findings)
 
 
 def _journal(cloud: str, state: Path | None) -> CloudJournal:

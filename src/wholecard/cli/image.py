@@ -70,10 +70,14 @@ def build_command(
 
     The image and FILE.json, the record of what went in, are written when both are whole. A build
     that was interrupted goes on where it stopped. The cache is $XDG_CACHE_HOME/wholecard/images.
+
+    Exit status 1: the image is built, and its kernel would not give the cards to their driver.
     """
     from dataclasses import asdict
 
     from wholecard.cli.image_progress import watching
+    from wholecard.core import exit_status
+    from wholecard.core.report_text import findings_text
     from wholecard.guest.image.build import build, default_cache
 
     request, choice = _asked(site, name, output, writer, on_boot)
@@ -89,8 +93,15 @@ def build_command(
     text = f"{built.file} is built. What went in: wholecard image show {built.file}"
     if output is None:
         text += "\nUpload it: wholecard cloud plan, then wholecard cloud apply"
-    answer = {"file": str(built.file), "record": asdict(built.record)}
+    if built.not_looked_at:
+        text += f"\nIts drivers were not looked at: {built.not_looked_at}."
+    if built.findings:
+        text += f"\n\n{findings_text(built.findings)}"
+    findings = [finding.to_json() for finding in built.findings]
+    answer = {"file": str(built.file), "record": asdict(built.record), "findings": findings,
+              "not_looked_at": built.not_looked_at}  # fmt: skip
     options.show(text, answer, as_json=as_json, format_name=format_name)
+    raise typer.Exit(exit_status(built.findings))
 
 
 @app.command("show")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from wholecard.core import Finding, UsageError
-from wholecard.core.input_files import read_input
 from wholecard.core.near_names import did_you_mean
 from wholecard.core.units import GIB
 from wholecard.guest.image.build_request import Base, BuildRequest
+from wholecard.guest.image.image_tree import Look
 from wholecard.guest.image.profile import DriverSettings, Profile, ProfileSettings
 from wholecard.guest.image.profiles import PROFILES, profile_named
 from wholecard.guest.image.recipe import (
@@ -23,11 +24,9 @@ from wholecard.guest.image.recipe import (
 )
 from wholecard.guest.image.sizes import room_of
 from wholecard.site.build_checks import guest_os, is_address
-from wholecard.site.image_build import REASON, ImageBuild
+from wholecard.site.build_files import read_content, read_key
+from wholecard.site.image_build import REASON, ImageBuild, ImageDriver
 from wholecard.site.model import Site, SiteImage
-
-_MOST_FILE = 4 << 20
-_MOST_KEY = 1 << 20
 
 
 def build_request(
@@ -45,16 +44,19 @@ def build_request(
     image, build = _image(site, name)
     os = guest_os(build)
     settings = ProfileSettings(
-        DriverSettings(build.driver.branch, build.driver.modules, build.driver.cuda),
+        _driver_settings(build.driver, folder),
         cards_of(site),
         image.properties.get("os_secure_boot", image.secure_boot) == "required",
     )
     findings: list[Finding] = []
+    looks: list[Look] = []
     steps: list[Step] = [*_files(build, folder), *_repositories(build, folder)]
     for profile_name in dict.fromkeys(build.profiles):
         profile = profile_named(profile_name, profiles)
         steps += profile.steps(os, settings)
         findings += profile.findings(os, settings)
+        if profile.look is not None:
+            looks.append(partial(profile.look, os, settings))
     steps += _packages(build)
     return BuildRequest(
         name=name,
@@ -64,6 +66,7 @@ def build_request(
         room=room_of(steps),
         output=output or (folder / built_name(name, image)).absolute(),
         findings=tuple(findings),
+        looks=tuple(looks),
     )
 
 
@@ -103,7 +106,7 @@ def _files(build: ImageBuild, folder: Path) -> Iterator[WriteGuestFile]:
         if file.source is None:
             content = (file.content or "").encode()
         else:
-            content = _read(folder / file.source, _MOST_FILE, f"files.{path}.source")
+            content = read_content(folder / file.source, f"files.{path}.source")
         yield WriteGuestFile(path, content, file.reason, int(file.mode, 8))
 
 
@@ -111,18 +114,14 @@ def _repositories(build: ImageBuild, folder: Path) -> Iterator[AddRepository]:
     for name, repository in build.repositories.items():
         key = None
         if repository.key is not None:
-            where = f"repositories.{name}.key"
-            data = _read(folder / repository.key, _MOST_KEY, where)
-            if not data.lstrip().startswith(b"-----BEGIN PGP PUBLIC KEY BLOCK-----"):
-                raise UsageError(
-                    f"{folder / repository.key} is not an ASCII-armored OpenPGP key",
-                    f"images: build.{where}",
-                    "Convert a binary one: gpg --enarmor < KEY.gpg > KEY.asc, and write its first "
-                    "line as -----BEGIN PGP PUBLIC KEY BLOCK-----",
-                )
-            key = data.decode("ascii", errors="replace")
+            key = read_key(folder / repository.key, f"repositories.{name}.key")
         yield AddRepository(name, repository.uri, repository.reason, repository.suites,
                             repository.components, key)  # fmt: skip
+
+
+def _driver_settings(driver: ImageDriver, folder: Path) -> DriverSettings:
+    key = None if driver.key is None else read_key(folder / driver.key, "driver.key")
+    return DriverSettings(driver.branch, driver.modules, driver.cuda, key)
 
 
 def _packages(build: ImageBuild) -> Iterator[Step]:
@@ -132,17 +131,6 @@ def _packages(build: ImageBuild) -> Iterator[Step]:
         yield HoldPackages(build.hold, REASON)
     for argv in build.run:
         yield RunInGuest(argv, REASON)
-
-
-def _read(path: Path, limit: int, where: str) -> bytes:
-    try:
-        return read_input(path, limit)
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {path}: {error.strerror}",
-            f"images: build.{where}",
-            "Correct the path; it is relative to the site file's folder.",
-        ) from error
 
 
 def requests(site: Site, folder: Path) -> Mapping[str, BuildRequest]:

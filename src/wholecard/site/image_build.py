@@ -69,6 +69,10 @@ class ImageDriver(Model):
     cuda: Literal["none", "runtime", "toolkit"] = "none"
     """What is installed besides the driver: nothing, the run-time libraries, or the whole
     toolkit (about 5 GB)."""
+    key: Line | None = None
+    """The file with the ASCII-armored key of NVIDIA's repository for the system; its path is
+    relative to the site file's folder. Without it the key is fetched during the build and its
+    fingerprint is checked; for Rocky 10 and its relatives none is known, so the file is needed."""
 
 
 class ImageRepository(Model):

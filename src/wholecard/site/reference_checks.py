@@ -12,11 +12,13 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import release
 from wholecard.site.build_checks import build_issues
 from wholecard.site.error_words import Nearest, shown
-from wholecard.site.model import Match, Site
+from wholecard.site.model import CardKind, Match, Site
 from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
 # It means every host: no host's name has a space at its ends.
 _ANY = " any"
+# What a kind has whoever gets its cards; its other keys say what nova does with them.
+_OF_EVERY_KIND = ("match", "give")
 
 Keys = tuple[str | int, ...]
 
@@ -27,6 +29,7 @@ def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteI
     issues = [] if unknown else list(_socket_policy(site))
     issues += build_issues(site)
     issues += _requested_of_containers(site)
+    issues += _meaningless_of_containers(site)
     issues += [*_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)]
     return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in issues]
 
@@ -71,6 +74,15 @@ def _requested_of_containers(site: Site) -> Iterator[tuple[Keys, str, str]]:
         if keys[0] != "hosts" and name in kept:
             what = f"{shown(name)} stays with its host (give: containers); no server can get it"
             yield keys, what, f"remove it here, or write cards.{name}.give: whole"
+
+
+def _meaningless_of_containers(site: Site) -> Iterator[tuple[Keys, str, str]]:
+    """Keys that are for nova, at kinds that nova does not know."""
+    for name, kind in site.cards.items():
+        for key in () if kind.is_for_servers else CardKind.model_fields:
+            if key not in _OF_EVERY_KIND and key in kind.model_fields_set:
+                what = f"{key} is for nova, and the cards stay with their hosts (give: containers)"
+                yield ("cards", name, key), what, f"remove it, or write cards.{name}.give: whole"
 
 
 def _card_names(site: Site) -> Iterator[tuple[Keys, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,13 @@ def test_an_image_that_is_gone(api: Api) -> None:
 
 def image(number: str, sha256: str = "abc", status: str = "active") -> dict[str, str]:
     return {"id": number, "name": "i", "status": status, SHA256_PROPERTY: sha256}
+
+
+def test_the_command_has_the_least_disk() -> None:
+    """The openstack client's command asks for the same smallest disk, where one is known."""
+    upload = UploadImage("i", "/i.qcow2", "abc", ())
+    assert "--min-disk" not in upload.describe()
+    assert "--disk-format qcow2 --min-disk 5 " in replace(upload, min_disk=5).describe()
 
 
 @pytest.mark.parametrize(

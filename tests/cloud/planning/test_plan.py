@@ -94,6 +94,10 @@ CASES: list[Case] = [
      [SetExtraSpecs("f", (("pci_passthrough:alias", "gpu:2", "gpu:1"),))], ["WC339"]),
     # Images.
     ({"images": (IMAGE,)}, {"files": FILE}, [UPLOAD], []),
+    # A server whose disk is smaller by one byte could not be started.
+    ({"images": (IMAGE,)},
+     {"files": {"i": replace(FILE["i"], virtual_size=(4 << 30) + 1)}},
+     [replace(UPLOAD, min_disk=5)], []),
     ({"images": (IMAGE,)}, {}, [], ["WC334"]),
     ({"images": (replace(IMAGE, is_built=True),)}, {}, [], ["WC413"]),
     ({"images": (replace(IMAGE, is_built=True),)},

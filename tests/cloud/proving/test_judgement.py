@@ -17,10 +17,10 @@ from wholecard.guest.proof.record import (
     Proof,
     ProofBenchmark,
     ProofContainer,
-    ProofError,
     ProofFunction,
     ProofProblem,
 )
+from wholecard.guest.proof.report import ProofError
 
 NONCE = "0a1b2c3d"
 NO_TOOL = ProofProblem("wholecard-bench", 127, "wholecard-bench is not installed in this image")

@@ -14,15 +14,8 @@ from pathlib import Path
 import pytest
 
 from support.tree import grow
-from wholecard.guest.proof.record import (
-    PREFIX,
-    Proof,
-    ProofContainer,
-    ProofGpu,
-    ProofProblem,
-    checksum,
-    parse,
-)
+from wholecard.guest.proof.record import Proof, ProofContainer, ProofGpu, ProofProblem
+from wholecard.guest.proof.report import PREFIX, checksum, parse
 
 SHELLS = [
     [path] + (["sh"] if name == "busybox" else [])

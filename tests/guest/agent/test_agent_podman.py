@@ -16,7 +16,8 @@ from support.container_root import AGENT, container_root, in_guest
 from support.tree import Leaf, grow
 from wholecard.cloud.proving.judgement import Required, report_findings
 from wholecard.guest.image.sandbox import is_rootless
-from wholecard.guest.proof.record import Proof, ProofContainer, parse
+from wholecard.guest.proof.record import Proof, ProofContainer
+from wholecard.guest.proof.report import parse
 from wholecard.lab.base.folder import default_folder
 from wholecard.pci.cdi_script import KIND, UNIT_NAME
 

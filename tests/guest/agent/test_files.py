@@ -22,10 +22,17 @@ from wholecard.guest.agent.files import (
     unit_text,
     user_data,
 )
-from wholecard.guest.image.recipe import RunInGuest, WriteGuestFile
-from wholecard.guest.proof.record import parse
+from wholecard.guest.image.profile import ProfileSettings
+from wholecard.guest.image.profiles import steps_of
+from wholecard.guest.image.recipe import GuestOs, RunInGuest, WriteGuestFile
+from wholecard.guest.proof.report import parse
 
 REQUEST = AgentRequest("0a1b2c3d", bench=65536, containers=2, container_image="debian:13")
+
+
+def test_a_profile_of_images() -> None:
+    """The profile `agent` is these steps, for each system and whatever the cards."""
+    assert steps_of("agent", GuestOs("debian", "13"), ProfileSettings()) == install_steps()
 
 
 def test_one_request_for_both_ways() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from support.tree import grow
 from wholecard.core import UsageError
-from wholecard.guest.drivers.containers import container_steps, toolkit_finding
+from wholecard.guest.drivers.containers import container_findings, container_steps, toolkit_finding
 from wholecard.guest.image.package_tools import guest_changes
 from wholecard.guest.image.profile import ProfileSettings
 from wholecard.guest.image.profiles import PROFILES
@@ -82,7 +82,32 @@ def test_the_hole(version: str, closed: bool, tmp_path: Path) -> None:
     assert (result.returncode == 0) is closed
 
 
+@pytest.mark.parametrize(
+    ("status", "version", "rules"),
+    [("install ok installed", "1.17.7-1", ["WC429"]), ("hold ok installed", "1.17.7-1", ["WC429"]),
+     ("install ok installed", "1.17.8-1", []), ("deinstall ok config-files", "1.17.7-1", [])],
+)  # fmt: skip
+def test_an_old_toolkit_in_a_tree(
+    status: str, version: str, rules: list[str], tmp_path: Path
+) -> None:
+    """The version is that of dpkg's database, of the package itself and as long as it is there."""
+    entry = "Package: {}\nStatus: {}\nPriority: optional\nArchitecture: amd64\nVersion: {}\n\n"
+    text = entry.format("nvidia-container-toolkit-base", "install ok installed", "1.2.0-1")
+    text += entry.format("nvidia-container-toolkit", status, version)
+    text += entry.format("z", "install ok installed", "1.0")
+    grow(tmp_path, {"var/lib/dpkg/status": text})
+    found = container_findings(UBUNTU, ProfileSettings(), tmp_path)
+    assert [finding.rule for finding in found] == rules
+
+
+def test_a_tree_without_dpkg(tmp_path: Path) -> None:
+    """Of another system's tree nothing is said."""
+    assert container_findings(ROCKY, ProfileSettings(), tmp_path) == ()
+
+
 def test_every_profile_has_its_row() -> None:
-    """The drivers of three vendors and containers can be named in a site file."""
+    """The drivers of three vendors, containers and the agent can be named in a site file."""
     names = [profile.name for profile in PROFILES]
-    assert [name for name in ("nvidia", "amd", "intel", "containers") if name not in names] == []
+    assert [
+        name for name in ("nvidia", "amd", "intel", "containers", "agent") if name not in names
+    ] == []

@@ -7,7 +7,7 @@ import pytest
 from wholecard.core import UsageError
 from wholecard.guest.image.profile import DriverSettings, ProfileSettings
 from wholecard.guest.image.profiles import profile_named, steps_of
-from wholecard.guest.image.recipe import GuestOs, InstallPackages
+from wholecard.guest.image.recipe import AddRepository, GuestOs, InstallPackages
 
 UBUNTU, DEBIAN = GuestOs("ubuntu", "24.04"), GuestOs("debian", "13")
 CARDS = ("1002:74a1", "10de:2330")
@@ -43,6 +43,20 @@ def test_settings_that_cannot_be() -> None:
         steps_of("nvidia", UBUNTU, ProfileSettings(DriverSettings(branch="latest"), CARDS))
     with pytest.raises(UsageError, match="no CUDA run time apart"):
         steps_of("nvidia", UBUNTU, ProfileSettings(DriverSettings(cuda="runtime"), CARDS))
+
+
+def test_a_key_of_the_site() -> None:
+    """A system whose key has no known fingerprint is served with the site's own key, and fetches
+    none."""
+    rocky = GuestOs("rocky", "10")
+    with pytest.raises(UsageError, match="key of the repository cuda-rhel10 must be given") as said:
+        steps_of("nvidia", rocky, ProfileSettings(cards=CARDS))
+    assert "build.driver.key in the site file" in said.value.resolution
+    settings = ProfileSettings(DriverSettings(key="the key"), CARDS)
+    steps = steps_of("nvidia", rocky, settings)
+    (repository,) = (step for step in steps if isinstance(step, AddRepository))
+    assert (repository.name, repository.key) == ("cuda-rhel10", "the key")
+    assert not any("curl" in str(step) for step in steps)
 
 
 def test_findings_prevent_a_build() -> None:

@@ -18,6 +18,7 @@ from wholecard.guest.drivers.generation import Card, generation_of
 from wholecard.guest.drivers.modules import (
     binding_findings,
     card_alias,
+    card_modules,
     module_facts,
     module_findings,
     would_bind,
@@ -195,6 +196,30 @@ def test_a_whole_tree(tmp_path: Path) -> None:
     assert _findings(root, "1002:74a1") == []
     grow(root, {"var/lib/dkms/nvidia/580/build/make.log": "a.c:1:1: error: no\n"})
     assert _findings(root, "10de:2330") == ["WC428"]
+
+
+def test_a_processing_accelerator(tmp_path: Path) -> None:
+    """amdgpu asks for classes: MI300X is class 12, Radeon Pro VGA, and no other's driver fits."""
+    lines = "".join(
+        f"alias pci:v00001002d*sv*sd*{code} amdgpu\n" for code in ("bc12sc00i00*", "bc03sc00i00*")
+    )
+    root = _tree(tmp_path, **{f"lib/modules/{K}/modules.alias": lines})
+    assert would_bind(root, K, card_alias("1002:74a1")) == ()
+    assert card_modules(root, K, "1002:74a1") == (("amdgpu",),)
+    assert _findings(root, "1002:74a1") == []
+    assert binding_findings(root, K, "10de:2330", "nvidia") != ()
+
+
+def test_a_card_of_two_drivers(tmp_path: Path) -> None:
+    """Both of Intel's drivers have the Flex 170 in their tables, and the first one takes it."""
+    pattern = "pci:v00008086d000056C0sv*sd*bc03sc*i*"
+    base = f"lib/modules/{K}"
+    tree: dict[str, bytes | str] = {
+        f"{base}/modules.alias": f"alias {pattern} i915\nalias {pattern} xe\n",
+        f"{base}/modules.dep": "kernel/i915.ko:\n", f"{base}/kernel/i915.ko": elf(f"{K} SMP"),
+    }  # fmt: skip
+    root = _tree(tmp_path, **tree)
+    assert _findings(root, "8086:56c0") == []
 
 
 def test_a_tree_with_the_cloud_kernel(tmp_path: Path) -> None:

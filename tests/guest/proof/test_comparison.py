@@ -8,7 +8,8 @@ import pytest
 
 from support.proofs import PROOF, REPORT, console_of
 from wholecard.guest.proof.comparison import ExpectedFunction, compare
-from wholecard.guest.proof.record import Proof, parse
+from wholecard.guest.proof.record import Proof
+from wholecard.guest.proof.report import parse
 
 ASKED = [
     ExpectedFunction("1002", "5046", None, "card 1 graphics"),

@@ -238,3 +238,48 @@ def test_parts_that_do_not_fit_together(folder: Path, name: str) -> None:
     found = lines(file, check_site(file).errors)
     assert len(found) == 1
     assert found[0].startswith(expected)
+
+
+def test_files_of_an_image(folder: Path) -> None:
+    """A file or key that a build could not read is an error at its key; others are silent."""
+    (folder / "good").write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
+    (folder / "folder").mkdir()
+    text = (
+        f"release: 2025.2\ncards: {{h: {CARD % ''}}}\nimages:\n  i:\n    build:\n"
+        "      from: base.qcow2\n      os: debian-13\n      files:\n"
+        "        /a: {source: absent}\n        /b: {source: folder}\n        /c: {source: good}\n"
+        "      repositories:\n        r: {uri: 'https://r', key: site.yaml}\n"
+        "        s: {uri: 'https://s', key: good}\n      driver: {key: absent.asc}\n"
+    )
+    file = read(folder, text)
+    assert [line.replace(f"{folder}/", "") for line in lines(file, check_site(file).errors)] == [
+        "site.yaml:9:14: cannot read absent: No such file or directory. Correct the path; it is "
+        "relative to the site file's folder.",
+        "site.yaml:10:14: cannot read folder: Is a directory. Correct the path; it is relative "
+        "to the site file's folder.",
+        "site.yaml:13:31: site.yaml is not an ASCII-armored OpenPGP key. Convert a binary one: gpg "
+        "--enarmor < KEY.gpg > KEY.asc, and write its first line as -----BEGIN PGP PUBLIC KEY "
+        "BLOCK-----",
+        "site.yaml:15:16: cannot read absent.asc: No such file or directory. Correct the path; it "
+        "is relative to the site file's folder.",
+    ]
+
+
+def test_a_disk_smaller_than_an_image(folder: Path) -> None:
+    """A flavor whose disk is smaller than an image is a warning; 0 is the image's own size."""
+    with (folder / "there.raw").open("wb") as stream:
+        stream.truncate((9 << 30) + 1)
+    text = (
+        f"release: 2025.2\ncards: {{h: {CARD % ''}}}\nflavors:\n"
+        "  small: {ram: 8, vcpus: 1, disk: 9}\n  large: {ram: 8, vcpus: 1, disk: 12}\n"
+        "  none: {ram: 8, vcpus: 1}\n"
+        "images:\n  built: {build: {from: b, os: debian-13, size: 12}}\n"
+        "  auto: {build: {from: b, os: debian-13}}\n  there: {file: there.raw}\n"
+        f"  absent: {{file: absent.raw}}\n  elsewhere: {{}}\n{HOST}"
+    )
+    file = read(folder, text)
+    assert lines(file, check_site(file).warnings) == [
+        "site.yaml:4:29: flavors.small has a disk of 9 GiB, and nova refuses a server with a "
+        "larger image: built (12 GiB), there (10 GiB); give it a disk of 12, or use another image "
+        "with it",
+    ]

@@ -28,17 +28,26 @@ _ON_ITS_WAY = frozenset({"saving", "importing", "uploading"})
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """An image to have: a qcow2 file, and properties such as `hw_machine_type`."""
+    """An image to have: a qcow2 file, and properties such as `hw_machine_type`.
+
+    `min_disk` is in GiB, 0 for none; nova's API refuses a server whose flavor's disk is smaller,
+    but for a flavor with the disk 0, and one whose volume is (compute/api.py,
+    FlavorDiskSmallerThanMinDisk, VolumeSmallerThanMinDisk).
+    """
 
     name: str
     file: Path
     properties: Mapping[str, str] = field(default_factory=dict)
     disk_format: str = "qcow2"
+    min_disk: int = 0
 
 
 @dataclass(frozen=True)
 class UploadImage(Creation):
-    """Upload `file`, whose SHA-256 it is, with sorted properties; `half` where one is begun."""
+    """Upload `file`, whose SHA-256 it is, with sorted properties; `half` where one is begun.
+
+    `min_disk` as in ImageSpec.
+    """
 
     kind: ClassVar[str] = "upload-image"
 
@@ -48,14 +57,16 @@ class UploadImage(Creation):
     properties: tuple[tuple[str, str], ...]
     disk_format: str = "qcow2"
     half: bool = False
+    min_disk: int = 0
 
     def describe(self) -> str:
         """The command of the openstack client that does the same."""
         properties = (*self.properties, (SHA256_PROPERTY, self.sha256))
+        least = f"--min-disk {self.min_disk} " if self.min_disk else ""
         pairs = " ".join(f"--property {key}={shlex.quote(value)}" for key, value in properties)
         return (
             f"openstack image create --file {shlex.quote(self.file)} "
-            f"--disk-format {self.disk_format} {pairs} {shlex.quote(self.name)}"
+            f"--disk-format {self.disk_format} {least}{pairs} {shlex.quote(self.name)}"
         )
 
     @property
@@ -78,7 +89,9 @@ class UploadImage(Creation):
 
     def make(self, conn: Connection) -> str | None:
         """Upload it; its id, None where another upload of it was there or came to its end."""
-        desired = ImageSpec(self.name, Path(self.file), dict(self.properties), self.disk_format)
+        desired = ImageSpec(
+            self.name, Path(self.file), dict(self.properties), self.disk_format, self.min_disk
+        )
         if file_sha256(desired.file) != self.sha256:
             brief = f"{self.file} was changed since the plan was made"
             raise CloudError(brief, resolution="Plan again, or roll back.")
@@ -262,6 +275,7 @@ def _upload(
             size=desired.file.stat().st_size,
             disk_format=desired.disk_format,
             container_format="bare",
+            min_disk=desired.min_disk,
             disable_vendor_agent=False,
             allow_duplicates=True,
             meta={SHA256_PROPERTY: sha256, **desired.properties},

@@ -22,16 +22,21 @@ from wholecard.cloud.placement.provider_tree import ResourceProvider
 from wholecard.cloud.placement.resource_providers import host_provider
 from wholecard.cloud.planning.desired import DesiredCloud, DesiredImage
 from wholecard.guest.image.build_record import read_record
+from wholecard.guest.image.qcow2 import disk_size
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """The file from which an image is uploaded; `recipe_sha256` of one that was built."""
+    """The file from which an image is uploaded; `recipe_sha256` of one that was built.
+
+    `virtual_size` is its disk's in bytes, None where it is not known.
+    """
 
     path: str
     sha256: str
     disk_format: str
     recipe_sha256: str | None = None
+    virtual_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,8 @@ def _files(
         sha256 = file_sha256(path)
         record = read_record(path) if image.is_built else None
         recipe = record.recipe_sha256 if record and record.sha256 == sha256 else None
-        files[image.name] = ImageFile(str(path), sha256, disk_format, recipe)
+        size = disk_size(path)
+        files[image.name] = ImageFile(str(path), sha256, disk_format, recipe, size)
     return files
 
 

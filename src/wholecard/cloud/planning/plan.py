@@ -23,6 +23,7 @@ from wholecard.cloud.planning.desired import (
 )
 from wholecard.cloud.planning.unified_limits import plan_limits
 from wholecard.core import Action, Finding, Plan, Severity
+from wholecard.core.units import GIB
 from wholecard.guest.image.built_image import BUILD_IT
 
 
@@ -188,8 +189,9 @@ def _plan_upload(
     recipe = {RECIPE_PROPERTY: file.recipe_sha256} if file.recipe_sha256 else {}
     properties = tuple(sorted({**desired.properties, **recipe}.items()))
     operation = UploadImage(
-        desired.name, file.path, file.sha256, properties, file.disk_format, half=half
-    )
+        desired.name, file.path, file.sha256, properties, file.disk_format, half=half,
+        min_disk=-(-(file.virtual_size or 0) // GIB),
+    )  # fmt: skip
     reason = "its upload was cut off" if half else "Glance has no image of that name"
     undo = f"openstack image delete {desired.name!r}"
     actions.append(Action("upload image", desired.name, reason, operation, undo))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from wholecard.cloud.proving.asked_devices import AskedDevice, is_gpu
 from wholecard.core import Finding, Severity
 from wholecard.guest.proof.comparison import compare
-from wholecard.guest.proof.record import Proof, ProofContainer, ProofError, ProofGpu
+from wholecard.guest.proof.record import Proof, ProofContainer, ProofGpu
+from wholecard.guest.proof.report import ProofError
 
 # Whose display functions a tool or DRM must count; another accelerator may have neither.
 _GPU_MAKERS = ("10de", "1002")
@@ -38,13 +39,20 @@ def report_findings(
     """
     if error is not None:
         return [Finding("WC407", "guest", Severity.ERROR, error.brief, error.resolution)]
-    if proof is not None and proof.machine is not None and proof.nonce != required.nonce:
+    if proof is not None and _is_foreign(proof, required):
         return [_foreign(proof)]
     expected = [want for device in devices if (want := device.expected()) is not None]
     findings = compare(expected, proof, own)
     if proof is None or not proof.complete:
         return findings
-    findings += [_uncountable(device) for device in devices if device.expected() is None]
+    return findings + _complete_findings(devices, proof, required)
+
+
+def _complete_findings(
+    devices: Sequence[AskedDevice], proof: Proof, required: Required
+) -> list[Finding]:
+    """What is wrong beyond the devices' identity, in a report of which nothing is missing."""
+    findings = [_uncountable(device) for device in devices if device.expected() is None]
     for device in devices:
         findings += _device_findings(device, proof, required)
     findings += _benchmark_findings(proof, required)
@@ -52,6 +60,11 @@ def report_findings(
     if not any(finding.rule == "WC408" for finding in findings):
         findings += _problems(proof, required)
     return findings
+
+
+def _is_foreign(proof: Proof, required: Required) -> bool:
+    """Whether the report begins with a nonce that is not this run's."""
+    return proof.machine is not None and proof.nonce != required.nonce
 
 
 def _foreign(proof: Proof) -> Finding:

@@ -10,7 +10,8 @@ from openstack.connection import Connection
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.errors import CloudError
 from wholecard.guest.proof.console import ConsoleReader
-from wholecard.guest.proof.record import Proof, ProofError
+from wholecard.guest.proof.record import Proof
+from wholecard.guest.proof.report import ProofError
 
 # The ends of a server: no report comes after them.
 _ENDED = frozenset({"ERROR", "SHUTOFF", "DELETED", "SOFT_DELETED"})
@@ -89,15 +90,19 @@ class ServerWatch:
             self.proof, self.error = self._reader.read(text), None
         except ProofError as error:
             self.error = error
-        ours = self.proof is not None and self.proof.nonce == self.nonce
-        if self.error is None and (ours or self.proof is None or not self.proof.complete):
-            self._wrong_since = None
-            if ours and self.proof is not None and self.proof.complete:
-                self.reported_at, self.done = time.monotonic(), True
+        if self.error is not None or self._is_foreign:
+            self._wrong_since = self._wrong_since or time.monotonic()
+            self.done = time.monotonic() - self._wrong_since >= self.grace
             return
-        # Another's report, or one that cannot be read.
-        self._wrong_since = self._wrong_since or time.monotonic()
-        self.done = time.monotonic() - self._wrong_since >= self.grace
+        self._wrong_since = None
+        if self.proof is not None and self.proof.complete:
+            self.reported_at, self.done = time.monotonic(), True
+
+    @property
+    def _is_foreign(self) -> bool:
+        """Whether the last proof is another's: whole, and without this server's nonce."""
+        proof = self.proof
+        return proof is not None and proof.complete and proof.nonce != self.nonce
 
     @property
     def status(self) -> str:

@@ -6,9 +6,12 @@ A container gets a card by its CDI name: `podman run --device nvidia.com/gpu=0 â
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from wholecard.core import Finding, Severity, UsageError
+from wholecard.core.small_files import inside, read_bytes
 from wholecard.guest.drivers.driver_steps import repository_steps
 from wholecard.guest.drivers.known_drivers import NVIDIA
 from wholecard.guest.drivers.systems import system_of
@@ -32,6 +35,13 @@ PODMAN_FIRST = "4.1"
 # are newer; the oldest is Debian 12's 4.3.1 (packages.debian.org).
 _OLD_PODMAN = {"ubuntu-22.04": "3.4.4"}
 _TOOLKIT = ("nvidia-container-toolkit",)
+_PACKAGES = "var/lib/dpkg/status"
+# deb822: the fields of a package have no empty line between them.
+_INSTALLED = re.compile(
+    r"^Package: nvidia-container-toolkit\n(?:.+\n)*?Status: \S+ ok installed\n(?:.+\n)*?"
+    r"Version: (\d[\w.~+:-]*)\n",
+    re.MULTILINE,
+)
 _UNIT_FILE = f"/etc/systemd/system/{UNIT_NAME}"
 # nvidia-ctk prints `NVIDIA Container Toolkit CLI version 1.18.2` first; sort(1), -V.
 _CHECK = (
@@ -73,6 +83,14 @@ def toolkit_finding(version: str) -> Finding | None:
     )  # fmt: skip
 
 
+def container_findings(_os: GuestOs, _settings: ProfileSettings, root: Path) -> tuple[Finding, ...]:
+    """WC429 by dpkg's database in the root; rpm's is read by the recipe's own check alone."""
+    entries = (read_bytes(inside(root, _PACKAGES)) or b"").decode(errors="replace")
+    installed = _INSTALLED.search(entries)
+    finding = toolkit_finding(installed[1]) if installed else None
+    return (finding,) if finding else ()
+
+
 def _steps(os: GuestOs, settings: ProfileSettings) -> Iterator[Step]:
     is_el = system_of(os).key.startswith("el-")
     names = ("podman",) if is_el else ("podman", "crun", "uidmap")
@@ -96,5 +114,8 @@ def _steps(os: GuestOs, settings: ProfileSettings) -> Iterator[Step]:
 
 
 CONTAINERS_PROFILE = Profile(
-    "containers", "podman, the vendor's toolkit and a CDI specification", container_steps
+    "containers",
+    "podman, the vendor's toolkit and a CDI specification",
+    container_steps,
+    look=container_findings,
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 from wholecard.core import Finding, UsageError
 from wholecard.guest.drivers.driver_plan import DriverPlan, DriverRequest, driver_plan
 from wholecard.guest.drivers.generation import VENDORS, cards_of
-from wholecard.guest.drivers.known_drivers import AMD, INTEL, NVIDIA
+from wholecard.guest.drivers.known_drivers import AMD, INTEL, NVIDIA, REPOSITORIES
 from wholecard.guest.drivers.records import Flavour
+from wholecard.guest.drivers.tree_checks import tree_findings
 from wholecard.guest.image.profile import Profile, ProfileSettings
 from wholecard.guest.image.recipe import GuestOs, InstallPackages, Step
 from wholecard.pci.ids import PciNames
@@ -18,6 +20,8 @@ from wholecard.pci.ids import PciNames
 # The packages of CUDA by origin; NVIDIA's names have the major version.
 _TOOLKIT = {"ubuntu": "nvidia-cuda-toolkit", "debian": "nvidia-cuda-toolkit",
             "nvidia": "cuda-toolkit-{cuda}"}  # fmt: skip
+# How the names of NVIDIA's repositories of drivers begin in the table.
+_DRIVERS = "cuda-"
 _RUNTIME = {"nvidia": "cuda-libraries-{cuda}-0"}
 
 
@@ -45,7 +49,14 @@ def profile_plan(vendor: str, os: GuestOs, settings: ProfileSettings) -> DriverP
     return driver_plan(DriverRequest(
         cards_of(ids, PciNames("/")), os, date.today(),
         branch=int(driver.branch) if driver.branch else None,
-        flavour=flavours.get(driver.flavour), secure_boot=settings.secure_boot))  # fmt: skip
+        flavour=flavours.get(driver.flavour), secure_boot=settings.secure_boot,
+        keys=_keys(driver.key)))  # fmt: skip
+
+
+def _keys(key: str | None) -> dict[str, str]:
+    """The key for each repository of NVIDIA's drivers; an image has one of them."""
+    rows = (row.name for row in REPOSITORIES if row.name.startswith(_DRIVERS))
+    return {} if key is None else dict.fromkeys(rows, key)
 
 
 def _steps(vendor: str, os: GuestOs, settings: ProfileSettings) -> tuple[Step, ...]:
@@ -55,6 +66,10 @@ def _steps(vendor: str, os: GuestOs, settings: ProfileSettings) -> tuple[Step, .
 
 def _findings(vendor: str, os: GuestOs, settings: ProfileSettings) -> tuple[Finding, ...]:
     return profile_plan(vendor, os, settings).findings
+
+
+def _look(vendor: str, os: GuestOs, settings: ProfileSettings, root: Path) -> tuple[Finding, ...]:
+    return tree_findings(root, profile_plan(vendor, os, settings))
 
 
 def _cuda_steps(plan: DriverPlan, cuda: str) -> tuple[Step, ...]:
@@ -76,7 +91,7 @@ def _profile(name: str, vendor: str) -> Profile:
     steps: Callable[[GuestOs, ProfileSettings], tuple[Step, ...]] = partial(_steps, vendor)
     return Profile(
         name, f"the driver for the site's cards of {VENDORS[vendor]}", steps,
-        partial(_findings, vendor),
+        partial(_findings, vendor), partial(_look, vendor),
     )  # fmt: skip
 
 

@@ -127,7 +127,8 @@ def _fetched_key(row: Repository) -> Iterator[Step]:
         raise UsageError(
             f"the key of the repository {row.name} must be given",
             "Its fingerprint is not in the table, so a key from the network cannot be checked.",
-            f"Download {row.key_url}, check it, and name it: --key {row.name}=FILE",
+            f"Download {row.key_url}, check it, and name it: build.driver.key in the site file, or "
+            f"--key {row.name}=FILE for image drivers.",
         )
     reason = f"the key that signs {row.name}, checked against {row.fingerprint}"
     if row.suites:

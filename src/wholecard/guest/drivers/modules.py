@@ -8,7 +8,7 @@ that depmod(8) writes, and the modules' own `.modinfo` and `__versions`. Tests c
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,9 @@ _CONFIG_FOLDERS = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d
                    "usr/lib/modprobe.d", "lib/modprobe.d")  # fmt: skip
 # struct modversion_info on 64 bits: an unsigned long and the name (linux: include/linux/module.h).
 _VERSION_ENTRY = 64
+# The classes that cards have: 3D, VGA, another display controller, processing accelerator (PCI Code
+# and ID Assignment, base classes 03 and 12). A card's ids do not tell which of them it has.
+_CLASSES = ("030200", "030000", "038000", "120000")
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,35 @@ def would_bind(root: Path, kernel: str, modalias: str) -> tuple[str, ...]:
     Empty where none matches. This is what `modprobe --use-blacklist --resolve-alias` prints.
     Raises ModuleError where the kernel has no modules.alias.
     """
+    return _bound(_configuration(root), _table(root, kernel), modalias)
+
+
+def card_modules(root: Path, kernel: str, ids: str) -> tuple[tuple[str, ...], ...]:
+    """`would_bind` for each class that a card with these ids may have, where any module would."""
+    config = _configuration(root)
+    # Of 20,000 aliases a hundred are of the vendor or of all vendors.
+    other, own = "pci:v0000", f"pci:v0000{ids[:4].upper()}"
+    table = [row for row in _table(root, kernel) if row[0].startswith(own) or other not in row[0]]
+    by_class = (_bound(config, table, card_alias(ids, code)) for code in _CLASSES)
+    return tuple(dict.fromkeys(names for names in by_class if names))
+
+
+def _table(root: Path, kernel: str) -> Iterator[tuple[str, str]]:
+    """The patterns and names of the kernel's modules.alias."""
     base = root / "lib/modules" / kernel
     data = read_bytes(str(base / "modules.alias"))
     if data is None:
         raise ModuleError(
             f"{base} has no modules.alias", resolution="Install that kernel, or run depmod."
         )
-    config = _configuration(root)
+    return _aliases(data)
+
+
+def _bound(
+    config: _Configuration, table: Iterable[tuple[str, str]], modalias: str
+) -> tuple[str, ...]:
     # kmod asks modprobe.d first, and modules.alias only where nothing there matches.
-    for aliases in (config.aliases, _aliases(data)):
+    for aliases in (config.aliases, table):
         names = {name: None for pattern, name in aliases if _matches(modalias, pattern)}
         if names:
             return tuple(name for name in names if name not in config.blacklist)
@@ -137,9 +160,10 @@ def _problem(facts: ModuleFacts, root: Path, kernel: str) -> str:
 
 def binding_findings(root: Path, kernel: str, ids: str, expected: str) -> tuple[Finding, ...]:
     """WC427 where another module than the expected one would bind the card, or none."""
-    names = would_bind(root, kernel, card_alias(ids))
-    if names and names[0] == expected.replace("-", "_"):
+    by_class = card_modules(root, kernel, ids)
+    if any(names[0] == expected.replace("-", "_") for names in by_class):
         return ()
+    names = by_class[0] if by_class else ()
     what = f"{names[0]} would bind it" if names else "no module would bind it"
     return (
         Finding(

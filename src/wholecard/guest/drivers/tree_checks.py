@@ -18,10 +18,9 @@ from wholecard.guest.drivers.known_failures import kernel_finding
 from wholecard.guest.drivers.make_log import failed_builds
 from wholecard.guest.drivers.modules import (
     binding_findings,
-    card_alias,
+    card_modules,
     installed_kernels,
     module_findings,
-    would_bind,
 )
 from wholecard.guest.drivers.systems import system_of
 
@@ -78,13 +77,17 @@ def _modules(root: Path, kernel: str, vendor: str, cards: Iterable[Card]) -> tup
     """The module that has to take the vendor's cards.
 
     Debian calls NVIDIA's `nvidia-current` and `nvidia-current-open`, and an alias leads there; of
-    Intel's two drivers it is the one whose table has the card.
+    Intel's two drivers it is the first whose table has the card: xe has cards that it leaves to
+    i915 (linux: drivers/gpu/drm/xe/xe_pci.c, require_force_probe).
     """
     if vendor == AMD:
         return ("amdgpu",)
     beginnings, default = (("nvidia",), "nvidia") if vendor == NVIDIA else (("i915", "xe"), "xe")
-    names = (name for card in cards for name in would_bind(root, kernel, card_alias(card.ids)))
-    own = dict.fromkeys(name for name in names if name.startswith(beginnings))
+    own: dict[str, None] = {}
+    for card in cards:
+        names = (name for modules in card_modules(root, kernel, card.ids) for name in modules)
+        of_vendor = [name for name in names if name.startswith(beginnings)]
+        own |= dict.fromkeys(of_vendor if vendor == NVIDIA else of_vendor[:1])
     return tuple(own) or (default,)
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wholecard.core import RefusedError, UsageError, run
+from wholecard.core import Finding, RefusedError, UsageError, WholecardError, run
 from wholecard.core.secrets import redacted
 from wholecard.core.units import size_text
 from wholecard.guest.image import download
@@ -32,6 +33,7 @@ from wholecard.guest.image.build_request import BuildRequest, change_json, recip
 from wholecard.guest.image.disk_image import disk_space_needed, examine, require_disk_space
 from wholecard.guest.image.grow import Growth, GrowthMethod, grow
 from wholecard.guest.image.image_tools import found, run_tool, tool
+from wholecard.guest.image.image_tree import PREFIX, look_at_image
 from wholecard.guest.image.package_tools import command_text, guest_changes
 from wholecard.guest.image.partitions import read_layout
 from wholecard.guest.image.recipe import RunInGuest
@@ -46,10 +48,16 @@ _OLD = 7 * 24 * _HOUR
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """A finished build; `record` is None where the guest does the steps (`--on-boot`)."""
+    """A finished build; `record` is None where the guest does the steps (`--on-boot`).
+
+    `findings` are what a look at the image's root showed; `not_looked_at` says why there was none,
+    and is empty where there was one, or nothing to look for.
+    """
 
     file: Path
     record: BuildRecord | None
+    findings: tuple[Finding, ...] = ()
+    not_looked_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,8 @@ class _Build:
         work.mkdir(exist_ok=True)
         for left_over in work.glob(f"*{_PARTIAL}*"):
             left_over.unlink()
+        for left_over in work.glob(f"{PREFIX}*"):
+            shutil.rmtree(left_over)
         base, base_sha256 = self._base()
         self.watcher.say("examining the base image")
         facts = read_base(base, thorough=True)
@@ -169,10 +179,11 @@ class _Build:
             require_disk_space(work, disk_space_needed(facts.image, self.request.room.needed))
             self._stage(grown, lambda target: self._grow(facts, growth, target))
             self._stage(written, lambda target: self._write(grown, target))
+        findings, not_looked_at = self._look(written, facts)
         record = self._pack(written, base_sha256, identity, growth)
         for stage in (grown, written):
             stage.unlink(missing_ok=True)
-        return BuiltImage(self.request.output, record)
+        return BuiltImage(self.request.output, record, findings, not_looked_at)
 
     def _base(self) -> tuple[Path, str]:
         """The base's file and its SHA-256."""
@@ -219,6 +230,16 @@ class _Build:
         run(["cp", "--reflink=auto", "--sparse=always", "--", str(grown), str(target)],
             timeout=_HOUR)  # fmt: skip
         writer.write(self.request.recipe, target, self.watcher.say)
+
+    def _look(self, written: Path, facts: BaseFacts) -> tuple[tuple[Finding, ...], str]:
+        """What the root shows, or why nothing was seen: a look prevents no image."""
+        if not self.request.looks:
+            return (), ""
+        self.watcher.say("looking for the drivers in the image")
+        try:
+            return look_at_image(written, facts.layout, self.request.looks, written.parent), ""
+        except WholecardError as error:
+            return (), error.brief
 
     def _pack(self, written: Path, base_sha256: str, identity: str, growth: Growth) -> BuildRecord:
         """The compressed image and its record, put in place when both are whole."""

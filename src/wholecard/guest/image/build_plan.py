@@ -226,42 +226,49 @@ def _summary(plan: BuildPlan) -> list[str]:
         lines.append("         not fetched yet: its size and free space are read by build")
     needed = size_text(request.room.needed)
     lines.append(f"needs:   {needed}" + (f": {request.room.text}" if request.room.sets else ""))
-    if plan.growth is not None:
-        growth = plan.growth
-        lines.append(f"size:    {size_text(growth.before)} -> {size_text(growth.after)}, "
-                     f"by {growth.method.value}" if growth.method is not GrowthMethod.NONE
-                     else f"size:    {size_text(growth.before)}, unchanged")  # fmt: skip
-    elif plan.on_boot:
-        lines.append(
-            f"size:    the flavor's disk; it needs {needed} more than the image has in use"
-        )
-    else:
-        size = "auto" if request.size is None else size_text(request.size)
-        lines.append(f"size:    {size}")
+    lines.append(f"size:    {_size(plan)}")
     lines.append(f"writer:  {writer.name if writer else 'none'}"
                  + (f": {plan.choice.reason}" if plan.choice.reason else ""))  # fmt: skip
     return [*lines, ""]
+
+
+def _size(plan: BuildPlan) -> str:
+    """The disk's size: before and after growth, or as far as it is known without the base."""
+    growth, request = plan.growth, plan.request
+    if growth is not None:
+        if growth.method is GrowthMethod.NONE:
+            return f"{size_text(growth.before)}, unchanged"
+        return f"{size_text(growth.before)} -> {size_text(growth.after)}, by {growth.method.value}"
+    if plan.on_boot:
+        needed = size_text(request.room.needed)
+        return f"the flavor's disk; it needs {needed} more than the image has in use"
+    return "auto" if request.size is None else size_text(request.size)
 
 
 def _rows(plan: BuildPlan) -> Iterator[tuple[str, str, list[str]]]:
     """Each step: what, why, and the lines that show it."""
     request = plan.request
     if not plan.on_boot:
-        if request.base.path is None:
-            why = f"the base image, of SHA-256 {request.base.sha256}"
-            mirrors = [f"or from {mirror}" for mirror in request.base.addresses[1:]]
-            lines = mirrors if plan.base is None else ["it is in the cache"]
-            yield f"fetch {request.base.text}", why, lines
-        if plan.growth is not None and plan.growth.method is not GrowthMethod.NONE:
-            growth = plan.growth
-            yield (f"grow the disk to {size_text(growth.after)}", growth.reason,
-                   [f"by {growth.method.value}"])  # fmt: skip
+        yield from _base_rows(plan)
     for step in request.recipe.steps:
         changes = step_changes(request.recipe.os, step)
         yield (_title(step), step.reason,
                [line for change in changes for line in _lines(change)])  # fmt: skip
     what = "user data" if plan.on_boot else "compressed qcow2, and the record of what went in"
     yield f"write {request.output}", what, []
+
+
+def _base_rows(plan: BuildPlan) -> Iterator[tuple[str, str, list[str]]]:
+    """The steps before the recipe: the base is fetched, and grown."""
+    base, growth = plan.request.base, plan.growth
+    if base.path is None:
+        why = f"the base image, of SHA-256 {base.sha256}"
+        mirrors = [f"or from {mirror}" for mirror in base.addresses[1:]]
+        lines = mirrors if plan.base is None else ["it is in the cache"]
+        yield f"fetch {base.text}", why, lines
+    if growth is not None and growth.method is not GrowthMethod.NONE:
+        yield (f"grow the disk to {size_text(growth.after)}", growth.reason,
+               [f"by {growth.method.value}"])  # fmt: skip
 
 
 def _title(step: Step) -> str:

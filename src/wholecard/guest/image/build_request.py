@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wholecard.core import Finding
+from wholecard.guest.image.image_tree import Look
 from wholecard.guest.image.package_tools import GuestChange, guest_changes
 from wholecard.guest.image.recipe import Recipe, RunInGuest
 from wholecard.guest.image.sizes import Room
@@ -32,7 +33,8 @@ class Base:
 class BuildRequest:
     """An image to build. `size` is the disk's in bytes, None for what the steps need.
 
-    `findings` are what the profiles know to go wrong; `output` is the qcow2 file to write.
+    `findings` are what the profiles know to go wrong; `output` is the qcow2 file to write; `looks`
+    say what is wrong in the image's root when the recipe was carried out.
     """
 
     name: str
@@ -42,6 +44,7 @@ class BuildRequest:
     room: Room
     output: Path
     findings: tuple[Finding, ...] = ()
+    looks: tuple[Look, ...] = ()
 
 
 def recipe_sha256(request: BuildRequest, base_sha256: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,20 +38,24 @@ def inspect_built(file: Path, request: BuildRequest | None = None) -> InspectedI
             f"{record_path(file)} does not exist",
             "wholecard image build writes it; of other images nothing is known.",
         )
-    findings = []
-    if file_sha256(file) != record.sha256:
-        findings.append(
-            Finding(
-                "WC414", f"image {name}", Severity.WARNING,
-                f"{file} is not the file that was built: its SHA-256 differs from the record's.",
-                f"Build it again: wholecard image build {name}"))  # fmt: skip
-    if request is not None and record.recipe_sha256 != _identity(request, record):
-        findings.append(
-            Finding(
-                "WC414", f"image {name}", Severity.WARNING,
-                f"{file} was built from another recipe than the site file has today.",
-                f"Build it again: wholecard image build {name}"))  # fmt: skip
+    findings = outdated(file, name, record, file_sha256(file), request)
     return InspectedImage(file, record, tuple(findings))
+
+
+def outdated(
+    file: Path, name: str, record: BuildRecord, sha256: str, request: BuildRequest | None
+) -> Iterator[Finding]:
+    """WC414: the file, whose SHA-256 it is, is not what was built, or not what is asked for."""
+    fix = f"Build it again: wholecard image build {name}"
+    if sha256 != record.sha256:
+        yield Finding(
+            "WC414", f"image {name}", Severity.WARNING,
+            f"{file} is not the file that was built: its SHA-256 differs from the record's.",
+            fix)  # fmt: skip
+    if request is not None and record.recipe_sha256 != _identity(request, record):
+        yield Finding(
+            "WC414", f"image {name}", Severity.WARNING,
+            f"{file} was built from another recipe than the site file has today.", fix)  # fmt: skip
 
 
 def _identity(request: BuildRequest, record: BuildRecord) -> str:

@@ -53,6 +53,19 @@ def user_data(recipe: Recipe) -> str:
     Raises UsageError where it is larger than nova takes.
     """
     changes = guest_changes(recipe)
+    text = f"{HEADER}\n{_comments(recipe, changes)}{_yaml(_document(changes))}"
+    size = len(text.encode())
+    if size > MOST_BYTES:
+        raise UsageError(
+            f"the user data has {size} bytes, and nova takes at most {MOST_BYTES}",
+            resolution="Build the image instead (without --on-boot), or give fewer or smaller "
+            "files; a file can be fetched by a command of `run`.",
+        )
+    return text
+
+
+def _document(changes: Sequence[GuestChange]) -> dict[str, Any]:
+    """`write_files` for what comes before the first command, `runcmd` for all that follows."""
     first = next(
         (at for at, change in enumerate(changes) if isinstance(change, RunInGuest)), len(changes)
     )
@@ -76,15 +89,7 @@ def user_data(recipe: Recipe) -> str:
         document["write_files"] = files
     if len(commands) > 1:
         document["runcmd"] = [_Words(words) for words in commands]
-    text = f"{HEADER}\n{_comments(recipe, changes)}{_yaml(document)}"
-    size = len(text.encode())
-    if size > MOST_BYTES:
-        raise UsageError(
-            f"the user data has {size} bytes, and nova takes at most {MOST_BYTES}",
-            resolution="Build the image instead (without --on-boot), or give fewer or smaller "
-            "files; a file can be fetched by a command of `run`.",
-        )
-    return text
+    return document
 
 
 def _file(change: WriteGuestFile, path: str) -> dict[str, Any]:

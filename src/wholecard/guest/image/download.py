@@ -169,19 +169,11 @@ def _transfer(address: str, partial: Path, progress: Progress, most_bytes: int) 
             if have and answer.status != 206:
                 have = 0
             size = _announced(answer, have)
-            if size > most_bytes:
-                raise _UnusableError(f"it has {size_text(size)}; at most {size_text(most_bytes)}")
-            free = shutil.disk_usage(partial.parent).free
-            if size - have > free:
-                raise _UnusableError(f"it has {size_text(size)}, and {size_text(free)} are free")
+            _refuse_size(size, have, partial.parent, most_bytes)
             _receive(answer, partial, have, size, progress, most_bytes)
     except urllib.error.HTTPError as error:
         if error.code == 416:
-            # What is here is longer than the content, or whole: the checksum tells.
-            if _content_range_size(error.headers) != have:
-                partial.unlink(missing_ok=True)
-                raise _BrokenError("what was fetched before did not fit") from error
-            return
+            return _keep_if_whole(partial, have, error)
         raise _UnusableError(f"HTTP {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _BrokenError(str(error.reason)) from error
@@ -189,6 +181,15 @@ def _transfer(address: str, partial: Path, progress: Progress, most_bytes: int) 
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _UnusableError(error.strerror) from error
         raise _BrokenError(str(error) or type(error).__name__) from error
+
+
+def _refuse_size(size: int, have: int, folder: Path, most_bytes: int) -> None:
+    """Raises _UnusableError where the announced size is too large, for the caller or the disk."""
+    if size > most_bytes:
+        raise _UnusableError(f"it has {size_text(size)}; at most {size_text(most_bytes)}")
+    free = shutil.disk_usage(folder).free
+    if size - have > free:
+        raise _UnusableError(f"it has {size_text(size)}, and {size_text(free)} are free")
 
 
 def _receive(
@@ -206,6 +207,16 @@ def _receive(
             progress(have, size)
     if size and have < size:
         raise _BrokenError(f"the transfer ended after {have} of {size} bytes")
+
+
+def _keep_if_whole(partial: Path, have: int, error: urllib.error.HTTPError) -> None:
+    """An answer 416: what is here is longer than the content, or whole; the checksum tells.
+
+    Raises _BrokenError where it is not as long as the content.
+    """
+    if _content_range_size(error.headers) != have:
+        partial.unlink(missing_ok=True)
+        raise _BrokenError("what was fetched before did not fit") from error
 
 
 def _announced(answer: http.client.HTTPResponse, have: int) -> int:

@@ -16,6 +16,7 @@ PACKAGES = {
     "sfdisk": _FDISK,
     "e2fsck": _E2FSPROGS,
     "resize2fs": _E2FSPROGS,
+    "debugfs": _E2FSPROGS,
     "virt-customize": _GUESTFS,
     "virt-filesystems": _GUESTFS,
     "virt-resize": _GUESTFS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from wholecard.core import Finding
 from wholecard.guest.image.recipe import GuestOs, Step
@@ -14,12 +15,14 @@ class DriverSettings:
     """What a site file says of a card's driver: `images.NAME.build.driver`.
 
     `branch` is a vendor's branch (`580`), None for the profile's own choice. `flavour` is `open`,
-    `proprietary` or `auto`; `cuda` is `none`, `runtime` or `toolkit`.
+    `proprietary` or `auto`; `cuda` is `none`, `runtime` or `toolkit`. `key` is the armored key that
+    signs the vendor's repository, None where the table's fingerprint checks a fetched one.
     """
 
     branch: str | None = None
     flavour: str = "auto"
     cuda: str = "none"
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,13 @@ class Profile:
     """A profile: `meaning` is for the help; `steps` and `findings` are pure.
 
     `steps` raises UsageError where the system or the settings cannot be served; `findings` are
-    what is known to go wrong with them, and an error among them prevents a build.
+    what is known to go wrong with them, and an error among them prevents a build. `look` says what
+    is wrong in the root of an image in which the steps were carried out; it raises WholecardError
+    where that cannot be read, and is None where there is nothing to look for.
     """
 
     name: str
     meaning: str
     steps: Callable[[GuestOs, ProfileSettings], tuple[Step, ...]]
     findings: Callable[[GuestOs, ProfileSettings], tuple[Finding, ...]] = _no_findings
+    look: Callable[[GuestOs, ProfileSettings, Path], tuple[Finding, ...]] | None = None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from wholecard.core import UsageError
+from wholecard.guest.agent.files import install_steps
 from wholecard.guest.drivers.containers import CONTAINERS_PROFILE
 from wholecard.guest.drivers.driver_profiles import DRIVER_PROFILES
 from wholecard.guest.image.profile import Profile, ProfileSettings
 from wholecard.guest.image.recipe import GuestOs, Step
 
-# The names a site file may have; a name gets its row with the code that makes its steps.
-NAMES = ("nvidia", "amd", "intel", "containers", "agent")
+AGENT_PROFILE = Profile(
+    "agent", "the agent that reports the server's cards", lambda _os, _settings: install_steps()
+)
 
-PROFILES: tuple[Profile, ...] = (*DRIVER_PROFILES, CONTAINERS_PROFILE)
+PROFILES: tuple[Profile, ...] = (*DRIVER_PROFILES, CONTAINERS_PROFILE, AGENT_PROFILE)
 
 
 def profile_named(name: str, profiles: tuple[Profile, ...] = PROFILES) -> Profile:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from wholecard.core import UsageError
@@ -75,6 +76,21 @@ def read_header(stream: BinaryIO) -> Qcow2Header:
         is_encrypted=encryption != 0,
         is_corrupt=bool(features & _CORRUPT_BIT),
     )
+
+
+def disk_size(file: Path) -> int | None:
+    """The bytes of the disk in a file: a qcow2's virtual size, else the file's own.
+
+    None where the file or its header cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            if stream.read(len(MAGIC)) != MAGIC:
+                return file.stat().st_size
+            stream.seek(0)
+            return read_header(stream).virtual_size
+    except (OSError, UsageError):
+        return None
 
 
 def _data_file(data: bytes, position: int) -> str | None:

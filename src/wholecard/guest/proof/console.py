@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wholecard.guest.proof.record import MAX_CONSOLE, Proof, parse, undamaged
+from wholecard.guest.proof.record import Proof
+from wholecard.guest.proof.report import MAX_CONSOLE, parse, undamaged
 
 # Some 1.5 MB of the longest records; no report comes near it.
 _MOST_LINES = 4000

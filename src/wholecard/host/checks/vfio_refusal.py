@@ -59,7 +59,6 @@ def _mappings(host: Host, group: IommuGroup) -> list[DirectMapping]:
 def _direct(
     host: Host, group: IommuGroup, addresses: list[str], mappings: list[DirectMapping]
 ) -> Finding:
-    said = [address for address in addresses if address in host.iommu.refused]
     regions = [f"{r.first} to {r.last} " for r in group.reserved if r.kind == "direct"]
     regions += [f"{mapping.first} to {mapping.last} " for mapping in mappings]
     mapped = list(dict.fromkeys(mapping.address for mapping in mappings))
@@ -70,26 +69,30 @@ def _direct(
     )
     if mapped:
         message += f" (ACPI table {IOMMU_TABLES.get(host.iommu.kind or '', '')})"
-    severity = Severity.ERROR
-    if said:
-        message += f": the kernel's log of this boot says that it refused {', '.join(said)}."
-    elif host.iommu.kind != "vt-d" and surely_older(host.boot.release, _DIRECT_REFUSED):
-        severity = Severity.WARNING
-        message += (
-            ". Linux before 6.6 gives it to a guest, but a server whose RAM covers these "
-            "addresses does not start, and later kernels refuse it."
-        )
-    else:
-        message += ", so VFIO does not give it to any guest."
+    severity, effect = _direct_effect(host, addresses)
     return Finding(
         "WC160",
         addresses[0],
         severity,
-        message,
+        message + effect,
         "Only the firmware can change that: update it, look in its setup for an option that "
         "releases the slot (HPE: conrep, shared memory features; AMD: kernel DMA protection, "
         "pre-boot DMA protection), or ask the vendor. Until then do not select this card.",
     )
+
+
+def _direct_effect(host: Host, addresses: list[str]) -> tuple[Severity, str]:
+    """What this host's kernel does with such a mapping, by its log or its age."""
+    said = [address for address in addresses if address in host.iommu.refused]
+    if said:
+        text = f": the kernel's log of this boot says that it refused {', '.join(said)}."
+        return Severity.ERROR, text
+    if host.iommu.kind != "vt-d" and surely_older(host.boot.release, _DIRECT_REFUSED):
+        return Severity.WARNING, (
+            ". Linux before 6.6 gives it to a guest, but a server whose RAM covers these "
+            "addresses does not start, and later kernels refuse it."
+        )
+    return Severity.ERROR, ", so VFIO does not give it to any guest."
 
 
 def check_groupless(

@@ -24,7 +24,7 @@ from wholecard.lab.lab import Lab
 from wholecard.lab.report.record import ServerRecord
 from wholecard.lab.scenario import emulated_gpu, prove_cards, views
 from wholecard.lab.scenario.prove_cards import Booted
-from wholecard.lab.scenario.site_file import site_path
+from wholecard.lab.scenario.site_file import host_cards, site_path
 from wholecard.site.load import read_site
 
 # numba compiles for a minute where the guest is emulated within an emulated node.
@@ -115,7 +115,7 @@ class GuestProof:
         located = hostdev.locate(hostdevs, proof.proof)
         ids = {host: function.id for host, function in located.items()}
         asked = emulated_gpu.ASKED[self.flavor.name]
-        findings += hostdev.same_card(asked, hostdevs, ids)
+        findings += hostdev.same_card(asked, hostdevs, ids, host_cards(self.lab, proof.host or ""))
         counted = [f"{gpu.address} counted by {gpu_text(gpu)}" for gpu in proof.proof.gpus]
         return replace(
             record, findings=tuple(findings), lines=(*counted, *extra_lines(proof)),

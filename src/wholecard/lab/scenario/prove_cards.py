@@ -12,13 +12,16 @@ from wholecard.cloud.client import servers
 from wholecard.cloud.operations.flavors import FlavorSpec
 from wholecard.core import Finding
 from wholecard.core.units import size_text
-from wholecard.guest.proof import comparison, hostdev, record
+from wholecard.guest.proof import comparison, hostdev
+from wholecard.guest.proof.record import ProofFunction
+from wholecard.guest.proof.report import parse
 from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
 from wholecard.lab.report.record import ProofRow, ServerRecord
 from wholecard.lab.scenario import emulated_gpu, views
 from wholecard.lab.scenario.lint_and_explain import explained
+from wholecard.lab.scenario.site_file import host_cards
 
 # Under emulation within emulation; a machine with KVM takes a tenth of it.
 ACTIVE_SECONDS = 240
@@ -57,17 +60,18 @@ def read_proof(
         return without_proof(flavor, booted, refusal_expected=False)
     with story.step(f"server {outcome.name}: the guest's own report") as step:
         console = servers.wait_for_console(
-            conn, outcome.id, lambda text: record.parse(text).complete, PROOF_SECONDS
+            conn, outcome.id, lambda text: parse(text).complete, PROOF_SECONDS
         )
         seconds = time.monotonic() - booted.asked_at
-        report = record.parse(console)
+        report = parse(console)
         xml = views.domain_xml(lab.node(outcome.host or ""), outcome.id)
         hostdevs = hostdev.parse(xml)
         located = hostdev.locate(hostdevs, report)
         expected = emulated_gpu.EXPECTED[flavor.name]
         findings = comparison.compare(expected, report)
         ids = {host: function.id for host, function in located.items()}
-        findings += hostdev.same_card(emulated_gpu.ASKED[flavor.name], hostdevs, ids)
+        cards = host_cards(lab, outcome.host or "")
+        findings += hostdev.same_card(emulated_gpu.ASKED[flavor.name], hostdevs, ids, cards)
         step.saw("the guest's report on its console", console)
         step.saw("libvirt's XML of the server", xml)
         server = replace(
@@ -100,7 +104,7 @@ def explain(lab: Lab, story: Story, record: ServerRecord, booted: Booted) -> Ser
 
 
 def rows(
-    expected: Sequence[comparison.ExpectedFunction], located: dict[str, record.ProofFunction]
+    expected: Sequence[comparison.ExpectedFunction], located: dict[str, ProofFunction]
 ) -> tuple[ProofRow, ...]:
     """One row for each function asked for, with the host function that became it."""
     left = dict(sorted(located.items()))

@@ -13,6 +13,7 @@ from wholecard.lab.parts import guest_image
 from wholecard.lab.parts.images import GUEST_DISK
 from wholecard.nova.desired.pci_config import pci_configs
 from wholecard.nova.render.drop_in_file import PciConfig
+from wholecard.pci import Card
 from wholecard.site.load import SiteFile, read_site
 
 
@@ -24,6 +25,12 @@ def site_path(lab: Lab) -> Path:
 def facts_file(node: str) -> str:
     """The name of the file with a node's facts, as `inspect --json` printed them there."""
     return f"{node}.json"
+
+
+def host_cards(lab: Lab, node: str) -> tuple[Card, ...]:
+    """The cards of a node by its facts; none where there are no facts of it."""
+    path = site_path(lab).with_name(facts_file(node))
+    return read_host(path).cards if node and path.is_file() else ()
 
 
 def write_site(lab: Lab, facts: Mapping[str, str]) -> SiteFile:

@@ -16,11 +16,14 @@ from wholecard.nova.desired.release_support import (
 )
 from wholecard.nova.desired.required_options import PciConfig
 from wholecard.nova.desired.slow_flavors import missing_pages, slow_flavors
+from wholecard.nova.desired.small_disks import small_disks
 from wholecard.nova.desired.tuned_flavors import tuned_site
 from wholecard.nova.desired.tuning import WIDE, is_too_wide
 from wholecard.nova.desired.unsupported import Unsupported, UnsupportedError
 from wholecard.nova.options import Role
+from wholecard.site.build_files import build_file_issues
 from wholecard.site.fact_checks import fact_issues
+from wholecard.site.image_sizes import image_sizes
 from wholecard.site.load import SiteError, SiteFile
 from wholecard.site.model import CardKind, Site
 from wholecard.site.yaml_positions import SiteIssue
@@ -39,13 +42,15 @@ class SiteCheck:
 
 
 def check_site(file: SiteFile) -> SiteCheck:
-    """Everything that the file, its hosts' facts and its release show; reads every host's facts.
+    """Everything that the file, its hosts' facts and its release show; reads every host's facts,
+    and the files that go into images.
 
     What nova would do with the facts is checked where there are no other errors, for each kind and
     then for all together. Facts that are missing for that are a warning.
     """
     site, release = file.site.for_servers, file.release
     errors = [*_issues(file, unsupported_requests(site, release)), *fact_issues(file)]
+    errors += build_file_issues(file)
     warnings = _issues(file, ignored_requests(site, release))
     notes: list[SiteIssue] = []
     if not errors:
@@ -56,6 +61,7 @@ def check_site(file: SiteFile) -> SiteCheck:
         errors += _issues(file, flavor_errors(site, file.facts(), release))
         warnings += _issues(file, flavor_warnings(site, file.facts()))
         warnings += _issues(file, missing_pages(site, file.facts(), release))
+        warnings += _issues(file, small_disks(site, image_sizes(file)))
         notes = _issues(file, slow_flavors(site, file.facts(), release))
         warnings += _issues(file, (request for request in by_facts if request.facts_missing))
         warnings += _issues(file, _untuned(file, release, site))

@@ -128,12 +128,11 @@ def _far_reason(case: _SlowCase, host: CardHost) -> str:
     if not guest.cells:
         open_keys = case.is_open("cpu_policy", "hugepages", "numa_nodes")
         return "CPUs and memory are on any NUMA node (numa_nodes)" if open_keys else ""
-    policies = [guest.policy or case.site.cards[kind].numa_policy for kind in flavor.cards]
-    seats = host.seats(guest)
-    near = [seat for seat in seats if host.is_near(flavor, seat)]
-    if not near and case.is_open("numa_nodes"):
+    is_near = any(host.is_near(flavor, seat) for seat in host.seats(guest))
+    if not is_near and case.is_open("numa_nodes"):
         vcpus = max(cell.shared + cell.pinned for cell in guest.cells)
         return f"no NUMA node has the cards and room for {vcpus} CPUs (numa_nodes, vcpus)"
+    policies = [guest.policy or case.site.cards[kind].numa_policy for kind in flavor.cards]
     if "preferred" in policies and case.is_open("numa_policy"):
         return "the cards may be of another NUMA node (numa_policy)"
     return ""

@@ -13,17 +13,14 @@ from hypothesis import strategies as st
 
 from support.proofs import CONSOLE, FIRST, PROOF, REPORT, SECOND, console_of, line, lines_of
 from wholecard.guest.proof.record import (
-    PREFIX,
     GuestMachine,
     ProofBenchmark,
     ProofCodec,
     ProofContainer,
-    ProofError,
     ProofGpu,
     ProofProblem,
-    checksum,
-    parse,
 )
+from wholecard.guest.proof.report import PREFIX, ProofError, checksum, parse
 
 
 def test_a_guests_console() -> None:
