@@ -19,6 +19,7 @@ def test_a_plan_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "Driver  NVIDIA 580, open kernel modules, prebuilt and signed (ubuntu)\n" in text
     assert "  1. write /etc/modprobe.d/wholecard-nouveau.conf\n" in text
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_a_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:

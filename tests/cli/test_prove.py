@@ -42,6 +42,14 @@ def test_proved(cloud: ProofCloud, tmp_path: Path, capsys: pytest.CaptureFixture
     assert PASSWORD not in out + err + page.read_text() + junit.read_text()
 
 
+def test_one_host(cloud: ProofCloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """--host proves the host that is named, and says so."""
+    assert run(cloud, "--host", "gpu-02", "--availability-zone", "gpus") == 0
+    out = capsys.readouterr().out
+    assert "image debian; host gpu-02" in out
+    assert "ACTIVE on gpu-02" in out
+
+
 def test_not_proved_as_json(cloud: ProofCloud, capsys: pytest.CaptureFixture[str]) -> None:
     """A guest without its card ends with 1, and standard output is JSON alone."""
     cloud.guests = [honest(VIRTIO)]
@@ -54,6 +62,7 @@ def test_not_proved_as_json(cloud: ProofCloud, capsys: pytest.CaptureFixture[str
     "words",
     [["--image", ""], ["--count", "0"], ["--containers", "101"], ["--flavor", "other"],
      ["--container-image", "$(x)"], ["--num-bodies", "99999999", "--bench"],
+     ["--availability-zone", "gpus:gpu-01"], ["--host", "gpu-09"],
      ["-o", "/no/such/folder/x.html"], ["--site", "/no/such.yaml"]],
 )  # fmt: skip
 def test_called_wrongly(cloud: ProofCloud, words: list[str]) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
+import pytest
+
 from wholecard.core import Finding, Severity
-from wholecard.core.report_text import findings_text
+from wholecard.core.report_text import findings_text, terminal_width, wrapped
 
 
 def test_findings_text() -> None:
@@ -36,3 +41,37 @@ def test_findings_text() -> None:
 def test_no_findings() -> None:
     """Where there is nothing to say, that is said."""
     assert findings_text([]) == "No findings: all is well."
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_terminal(width: int) -> None:
+    """Prose is broken at the given width, each part under its beginning."""
+    finding = Finding("WC105", "group 1", Severity.WARNING, "word " * 30, "look " * 30)
+    lines = findings_text([finding], width).splitlines()
+    assert width - 5 < max(map(len, lines)) <= width
+    assert all(line.startswith(("WC105", "      ")) for line in lines[:-2])
+
+
+def test_a_numbered_line() -> None:
+    """The first line keeps its beginning; a word that is too long is not broken."""
+    assert wrapped("install abc defghijklmnop", "     ", "  1. ", 16) == [
+        "  1. install abc", "     defghijklmnop",
+    ]  # fmt: skip
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("terminal", "columns", "width"),
+    [(True, "60", 60), (True, "80", 80), (True, "200", 100), (True, "9", 40), (False, "60", 100)],
+)
+def test_terminal_width(
+    terminal: bool, columns: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal's own width, within limits; what goes to a file has one width for everybody."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys, "stdout", _Terminal() if terminal else io.StringIO())
+    assert terminal_width() == width

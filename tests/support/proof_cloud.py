@@ -67,6 +67,7 @@ class ProofServer:
     fault: str = ""
     reads: int = 0
     deleted: bool = False
+    host: str | None = "gpu-01"
 
     @property
     def nonce(self) -> str:
@@ -80,7 +81,7 @@ class ProofServer:
         return {
             "id": self.id, "name": self.name, "status": status, "metadata": self.metadata,
             "OS-EXT-STS:task_state": "spawning" if status == "BUILD" else None,
-            "OS-EXT-SRV-ATTR:host": "gpu-01", "flavor": {}, **fault,
+            "OS-EXT-SRV-ATTR:host": self.host, "flavor": {}, **fault,
         }  # fmt: skip
 
 
@@ -101,6 +102,8 @@ class ProofCloud:
     placement_forbidden: bool = False
     refuse: Answer | None = None
     refuse_after: int = 0
+    # Where a server is in the end; None: where nova was asked to put it, or on gpu-01.
+    moved_to: str | None = None
 
     def connection(self) -> Connection:
         """As a command connects to it."""
@@ -116,6 +119,7 @@ class ProofCloud:
         guest = self.guests.pop(0) if len(self.guests) > 1 else self.guests[0]
         server = ProofServer(str(uuid.uuid4()), name, metadata, body.get("user_data", ""), body,
                              list(self.statuses), guest, self.fault)  # fmt: skip
+        server.host = self.moved_to or body.get("host", "gpu-01")
         self.servers[server.id] = server
         path = f"{COMPUTE}/servers/{server.id}"
         self.api.answers |= {
@@ -171,8 +175,25 @@ def proof_cloud(api: Api, *guests: Guest) -> ProofCloud:
         "GET /image/v2/images": lambda: (200, {"images": [cloud.image]}),
         f"POST {COMPUTE}/servers": cloud.create,
         f"GET {COMPUTE}/servers/detail": cloud.listed,
+        f"GET {COMPUTE}/os-services": (
+            200,
+            {
+                "services": [
+                    _compute("gpu-01"),
+                    _compute("gpu-02"),
+                    _compute("gpu-03", state="down"),
+                    _compute("gpu-04", status="disabled", disabled_reason="new firmware"),
+                    _compute("scheduler", binary="nova-scheduler"),
+                ]
+            },
+        ),
     }
     return cloud
+
+
+def _compute(host: str, **more: str) -> dict[str, Any]:
+    return {"id": host, "binary": "nova-compute", "host": host, "state": "up",
+            "status": "enabled", "disabled_reason": None, **more}  # fmt: skip
 
 
 def script_of(server: ProofServer) -> str:

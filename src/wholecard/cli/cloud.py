@@ -170,11 +170,13 @@ def _journal(cloud: str, state: Path | None) -> CloudJournal:
 
 
 def _plan_text(plan: CloudPlan) -> str:
-    from wholecard.core.report_text import findings_text
+    from wholecard.core.report_text import findings_text, terminal_width
 
     nothing = "Nothing to do: the cloud is already as the site file describes it."
     text = str(plan.plan) if plan.plan.actions else nothing
-    return f"{text}\n\n{findings_text(plan.findings)}" if plan.findings else text
+    if not plan.findings:
+        return text
+    return f"{text}\n\n{findings_text(plan.findings, terminal_width())}"
 
 
 def _total(outcomes: Iterable[Outcome]) -> Outcome:

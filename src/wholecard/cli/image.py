@@ -119,13 +119,14 @@ def show_command(
     from dataclasses import asdict
 
     from wholecard.core import exit_status
-    from wholecard.core.report_text import findings_text
+    from wholecard.core.report_text import findings_text, terminal_width
     from wholecard.guest.image.build_record import record_lines
     from wholecard.guest.image.built_image import inspect_built
 
     request = None if Path(name).is_file() else _request(site, name, None)
     built = inspect_built(Path(name) if request is None else request.output, request)
-    text = f"{record_lines(built.record)}\n\n{findings_text(built.findings)}"
+    told = findings_text(built.findings, terminal_width())
+    text = f"{record_lines(built.record)}\n\n{told}"
     findings = [finding.to_json() for finding in built.findings]
     answer = {"file": str(built.file), "record": asdict(built.record), "findings": findings}
     options.show(text, answer, as_json=as_json, format_name=format_name)

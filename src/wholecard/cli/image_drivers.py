@@ -51,6 +51,7 @@ def drivers_command(
       wholecard image drivers --card 10de:2330 --os ubuntu-24.04
       wholecard image drivers --card 10de:2330 --os debian-13 --root /mnt
     """
+    from wholecard.core.report_text import terminal_width
     from wholecard.guest.drivers.driver_plan import DriverRequest, driver_plan
     from wholecard.guest.drivers.generation import cards_of
     from wholecard.guest.drivers.plan_text import plan_json, plan_text
@@ -64,7 +65,8 @@ def drivers_command(
         from wholecard.guest.drivers.tree_checks import checked_tree
 
         plan = checked_tree(root, plan)
-    options.show(plan_text(plan), plan_json(plan), as_json=as_json, format_name=format_name)
+    text = plan_text(plan, terminal_width())
+    options.show(text, plan_json(plan), as_json=as_json, format_name=format_name)
     raise typer.Exit(exit_status(plan.findings))
 
 

@@ -37,6 +37,11 @@ def command(
         "the ids behind the flavor's aliases.")] = None,
     network: Annotated[str, typer.Option("--network", metavar="none|NAME", help="The servers' "
         "network; the proof itself needs none.")] = "none",
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="Start all servers on this "
+        "host: one after maintenance. nova lets an administrator name it (compute API 2.74), and "
+        "still runs its filters. Default: nova chooses.")] = "",
+    zone: Annotated[str, typer.Option("--availability-zone", metavar="ZONE", help="Start the "
+        "servers in this availability zone. Default: nova's.")] = "",
     timeout: Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long "
         "a server may take from its request to its report.")] = 900.0,
     containers: Annotated[int, typer.Option("--containers", min=0, max=100, metavar="N", help="Run "
@@ -70,6 +75,10 @@ def command(
     if not clean and not (flavor and image):
         raise UsageError("prove needs a flavor and an image",
                          resolution="Write --flavor NAME --image NAME.")  # fmt: skip
+    if ":" in zone:
+        # nova's ZONE:HOST:NODE passes the scheduler's filters by, which a proof should not.
+        raise UsageError("--availability-zone takes a zone alone",
+                         resolution="Write --availability-zone ZONE --host HOST.")  # fmt: skip
     _check_outputs(junit, output)
     # Late: they load OpenStack's whole SDK.
     from wholecard.cloud.client.connection import connect
@@ -81,7 +90,7 @@ def command(
     request = ProveRequest(
         cloud=cloud, flavor=flavor, image=image, count=count, network=network, timeout=timeout,
         containers=containers, container_image=container_image, bench=bodies if bench else 0,
-        driver=require_driver, keep=keep, site=site_file,
+        driver=require_driver, keep=keep, site=site_file, host=host, availability_zone=zone,
     )  # fmt: skip
     conn = connect(cloud, clouds_file)
     with _terminable():
@@ -99,10 +108,12 @@ def _proved(
     from wholecard.cli.prove_progress import progress
     from wholecard.cloud.proving.request import prove
     from wholecard.cloud.proving.text import report_text
+    from wholecard.core.report_text import terminal_width
 
     with progress() as watcher:
         report = prove(conn, request, watcher, _explainer(request.cloud, clouds_file))
-    options.show(report_text(report), report.to_json(), format_name=format_name)
+    text = report_text(report, terminal_width())
+    options.show(text, report.to_json(), format_name=format_name)
     return report
 
 

@@ -12,7 +12,22 @@ if TYPE_CHECKING:
 
     from wholecard.core import Action, Finding
 
-_WIDTH = 100
+WIDTH = 100
+_NARROWEST = 40
+
+
+def terminal_width() -> int:
+    """The columns of the terminal that standard output goes to, at most `WIDTH`.
+
+    Files and pipes get `WIDTH`, so that what they hold does not depend on a window.
+    """
+    import sys
+
+    if not sys.stdout.isatty():
+        return WIDTH
+    from shutil import get_terminal_size
+
+    return max(_NARROWEST, min(WIDTH, get_terminal_size((WIDTH, 24)).columns))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -24,10 +39,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def findings_text(findings: Sequence[Finding]) -> str:
+def findings_text(findings: Sequence[Finding], width: int = WIDTH) -> str:
     """Errors first, then warnings and notes, each with its fix below it; at the end how many.
 
-    Prose is wrapped; a line of a fix that is indented is a command and stays whole.
+    Prose is wrapped at `width` columns; a fix's lines after its first are commands and stay whole.
     """
     from wholecard.core import Severity
 
@@ -38,7 +53,7 @@ def findings_text(findings: Sequence[Finding]) -> str:
     for severity in Severity:
         same = [finding for finding in findings if finding.severity is severity]
         for finding in same:
-            lines += _finding_lines(finding)
+            lines += _finding_lines(finding, width)
         if same:
             counts.append(counted(len(same), severity.value))
     first = lines[0].split()[0]
@@ -53,24 +68,27 @@ def read_more_text(code: str) -> str:
     return f"More about a rule: wholecard rule {code}{where}"
 
 
-def _finding_lines(finding: Finding) -> list[str]:
+def _finding_lines(finding: Finding, width: int) -> list[str]:
     head = f"{finding.rule} {finding.severity.value} {finding.subject}: "
-    lines = _wrapped(head + finding.message, "      ", "")
+    lines = wrapped(head + finding.message, "      ", "", width)
     prose, *commands = finding.fix.splitlines() or [""]
     if prose:
-        lines += _wrapped(f"fix: {prose}", "           ", "      ")
+        lines += wrapped(f"fix: {prose}", "           ", "      ", width)
     return lines + [f"         {command}" for command in commands]
 
 
-def _wrapped(text: str, indent: str, first: str) -> list[str]:
-    """Lines of at most `_WIDTH`, broken at white space only; textwrap takes longer to import."""
-    lines, line = [], first
+def wrapped(text: str, indent: str, first: str, width: int = WIDTH) -> list[str]:
+    """Lines of at most `width`, broken at white space only; textwrap takes longer to import.
+
+    The first line begins with `first`, the others with `indent`.
+    """
+    lines, line, is_begun = [], first, False
     for word in text.split():
-        joined = f"{line} {word}" if line.strip() else f"{line}{word}"
-        if len(joined) > _WIDTH and line.strip():
+        joined = f"{line} {word}" if is_begun else f"{line}{word}"
+        if len(joined) > width and is_begun:
             lines.append(line)
             joined = f"{indent}{word}"
-        line = joined
+        line, is_begun = joined, True
     return [*lines, line]
 
 

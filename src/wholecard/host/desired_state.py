@@ -16,6 +16,7 @@ from wholecard.host.facts.host import Host
 from wholecard.host.kernel_args.cpu_isolation import parse_cpus
 from wholecard.host.kernel_args.hugepages import HugePages
 from wholecard.pci import Address, Card, Function, is_bmc_display, is_console_like
+from wholecard.pci.address import parse_numbers
 
 __all__ = [
     "HugePages", "DesiredState", "NO_VF_AT_BOOT", "card_lines", "desired_cards", "is_left_out",
@@ -188,7 +189,8 @@ def is_left_out(card: Card) -> bool:
 
 def _card_at(host: Host, text: str) -> Card:
     # We print a card as its slot without a function, so that is accepted too.
-    card = host.card_of(Address.parse(text if "." in text else f"{text}.0"))
+    first = f"{text}.0"
+    card = host.card_of(Address.parse(text if parse_numbers(first) is None else first))
     if card is None:
         raise UsageError(
             f"{text} is not a card",

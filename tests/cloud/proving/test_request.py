@@ -248,6 +248,57 @@ def test_refused_before_anything_boots(proving: ProofCloud, case: str) -> None:
     assert proving.servers == {}
 
 
+def test_one_host(proving: ProofCloud) -> None:
+    """Each server is asked for on the named host and in the named zone; by default on none."""
+    report = proved(proving, count=2, host="gpu-02", availability_zone="gpus")
+    assert [server.host for server in report.servers] == ["gpu-02", "gpu-02"]
+    assert report.to_json()["host"] == "gpu-02"
+    bodies = [server.body for server in proving.servers.values()]
+    assert [(body["host"], body["availability_zone"]) for body in bodies] == [
+        ("gpu-02", "gpus"), ("gpu-02", "gpus"),
+    ]  # fmt: skip
+    proving.servers.clear()
+    proved(proving)
+    (server,) = proving.servers.values()
+    assert not {"host", "availability_zone"} & server.body.keys()
+
+
+def test_on_another_host(proving: ProofCloud) -> None:
+    """A server that is elsewhere than asked proves nothing of the host."""
+    proving.moved_to = "gpu-01"
+    report = proved(proving, host="gpu-02")
+    assert rules(report) == ["WC409"]
+    assert "on gpu-01 and not on gpu-02" in report.all_findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("host", "brief", "advice"),
+    [("gpu-2", "no nova-compute on gpu-2", "compute service list"),
+     ("scheduler", "no nova-compute on scheduler", "compute service list"),
+     ("gpu-04", "gpu-04 is disabled: new firmware", "--enable gpu-04 nova-compute"),
+     ("gpu-03", "nova-compute on gpu-03 is down", "Start it on gpu-03")],
+)  # fmt: skip
+def test_a_host_that_takes_no_server(
+    proving: ProofCloud, host: str, brief: str, advice: str
+) -> None:
+    """A host on which nova starts nothing is refused before a server is created."""
+    with pytest.raises(UsageError, match=brief) as caught:
+        prove(proving.connection(), replace(REQUEST, host=host))
+    assert advice in caught.value.resolution
+    assert proving.servers == {}
+
+
+def test_a_host_named_by_a_tenant(proving: ProofCloud) -> None:
+    """Who may not list the services gets nova's own refusal, with the policy's name."""
+    message = "Policy doesn't allow compute:servers:create:requested_destination to be performed."
+    forbidden = 403, {"forbidden": {"message": message, "code": 403}}
+    proving.api.answers[f"GET {COMPUTE}/os-services"] = forbidden
+    proving.refuse = forbidden
+    with pytest.raises(CloudError, match="it is not allowed") as caught:
+        prove(proving.connection(), replace(REQUEST, host="gpu-02"))
+    assert message in caught.value.details
+
+
 @pytest.mark.parametrize("names", [{"flavor": "gpus"}, {"image": "x"}, {"network": "lan"}])
 def test_unknown_names(proving: ProofCloud, names: dict[str, str]) -> None:
     """An unknown flavor, image or network is refused; so is a cloud without any network service."""

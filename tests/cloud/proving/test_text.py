@@ -88,3 +88,13 @@ def test_page(report: ProveReport, tmp_path: Path) -> None:
     for server in report.servers:
         assert server.name in text
     assert page(report) == text
+
+
+def test_narrow_screens() -> None:
+    """Each cell names its column, because on a narrow screen the table has no head."""
+    text = page(GOOD)
+    devices = sum(len(server.devices) for server in GOOD.servers)
+    heads = ["Device", "Ids", "In the guest", "Driver", "BARs", "Link", "NUMA", "Counted as"]
+    assert devices
+    assert [text.count(f' data-head="{head}"') for head in heads] == [devices] * 8
+    assert [text.count(f"<th>{head}</th>") for head in heads] == [text.count("<thead>")] * 8

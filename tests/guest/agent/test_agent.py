@@ -134,6 +134,23 @@ def program(root: Path, name: str, script: str) -> None:
 
 
 @in_every_shell
+def test_help(tmp_path: Path, shell: list[str]) -> None:
+    """--help prints the usage with the name of the file that was called, and reports nothing."""
+    called = tmp_path / "wholecard-agent"
+    shutil.copy(SCRIPT, called)
+    argv = [*shell, str(called)]
+    ran = [
+        subprocess.run([*argv, word], capture_output=True, text=True, timeout=20, check=False)
+        for word in ("--help", "-h", "--no-such")
+    ]
+    assert [(each.returncode, each.stderr) for each in ran[:2]] == [(0, "")] * 2
+    assert ran[0].stdout == ran[1].stdout
+    assert ran[0].stdout.startswith("usage: wholecard-agent [--if-asked] [--stdout] ")
+    assert (ran[2].returncode, ran[2].stdout) == (2, "")
+    assert ran[2].stderr == "wholecard: unknown option --no-such\n" + ran[0].stdout
+
+
+@in_every_shell
 def test_functions(tmp_path: Path, shell: list[str]) -> None:
     """Every fact of the tree arrives, in every shell that is here."""
     sound = sysfs(tmp_path)

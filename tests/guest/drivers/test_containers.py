@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.tree import grow
+from wholecard.core import UsageError
 from wholecard.guest.drivers.containers import container_findings, container_steps, toolkit_finding
 from wholecard.guest.image.package_tools import guest_changes
 from wholecard.guest.image.profile import ProfileSettings
@@ -42,7 +43,17 @@ def test_the_toolkit_only_for_nvidia() -> None:
     assert "nvidia-container-toolkit" in installed
 
 
-@pytest.mark.parametrize("system", [UBUNTU, ROCKY, GuestOs("debian", "13")])
+def test_a_podman_without_cdi() -> None:
+    """A system whose podman does not know CDI is refused, with the version that it has."""
+    with pytest.raises(UsageError, match=r"does not work on ubuntu-22\.04") as caught:
+        container_steps(GuestOs("ubuntu", "22.04"), ProfileSettings(cards=("1002:74a1",)))
+    assert caught.value.details.startswith("It is 3.4.4.")
+    assert "ubuntu-24.04" in caught.value.resolution
+
+
+@pytest.mark.parametrize(
+    "system", [UBUNTU, ROCKY, GuestOs("debian", "12"), GuestOs("debian", "13")]
+)
 def test_the_writers_can_carry_it_out(system: GuestOs) -> None:
     """Each step becomes files and commands, and the script may be run."""
     steps = container_steps(system, ProfileSettings(cards=("10de:2330",)))

@@ -109,7 +109,9 @@ def test_refused(together: Path, agent: Any) -> None:
     [
         (["plan"], "no card is selected"),
         (["plan", "--card", "0000:00:04.0"], "0000:00:04.0 is not a card"),
-        (["plan", "--card", "zz"], "is not a PCI address"),
+        (["plan", "--card", "zz"], "'zz' is not a PCI address"),
+        (["plan", "--containers", "xx"], "'xx' is not a PCI address"),
+        (["plan", "--card", "0000:0g:00"], "'0000:0g:00' is not a PCI address"),
         (["verify"], "nothing is applied"),
         (["rollback"], "nothing is applied"),
     ],

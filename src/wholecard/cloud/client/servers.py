@@ -49,7 +49,8 @@ class ServerOutcome:
 class NewServer:
     """What a server is made of: ids of flavor and image, `networks` `none` or a network's id.
 
-    `metadata` is in the server's config drive; `user_data` is in base64, empty for none.
+    `metadata` is in the server's config drive; `user_data` is in base64, empty for none. `host` is
+    nova-compute's; empty: nova chooses. `availability_zone` is empty for nova's default.
     """
 
     name: str
@@ -59,6 +60,8 @@ class NewServer:
     metadata: Mapping[str, str] = field(default_factory=dict)
     user_data: str = ""
     config_drive: bool = False
+    host: str = ""
+    availability_zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ class ServerTimeoutError(WaitTimeoutError):
 def create(conn: Connection, new: NewServer) -> str:
     """Ask nova for a server; its id. Raises CloudError.
 
-    `networks: none` needs compute API 2.37; the SDK uses the newest that both sides know.
+    `networks: none` needs compute API 2.37 and `host` 2.74; the SDK uses the newest that both sides
+    know. With `host` the scheduler's filters still run, and by default only an administrator may
+    name one (nova: rest_api_version_history.rst, 2.74).
     """
     networks: Any = "none" if new.networks == "none" else [{"uuid": new.networks}]
     more: dict[str, Any] = {"user_data": new.user_data} if new.user_data else {}
@@ -93,6 +98,10 @@ def create(conn: Connection, new: NewServer) -> str:
         more["config_drive"] = True
     if new.metadata:
         more["metadata"] = dict(new.metadata)
+    if new.host:
+        more["host"] = new.host
+    if new.availability_zone:
+        more["availability_zone"] = new.availability_zone
     with api_errors(conn, f"create the server {new.name}"):
         created = conn.compute.create_server(
             name=new.name, flavor_id=new.flavor_id, image_id=new.image_id, networks=networks, **more

@@ -75,7 +75,10 @@ class ServerProof:
 
 @dataclass(frozen=True)
 class ProveReport:
-    """The whole run. `notes` are sentences on what was not checked, or was cleaned up before."""
+    """The whole run. `notes` are sentences on what was not checked, or was cleaned up before.
+
+    `host` is the one that was to be proved, empty where nova chose.
+    """
 
     cloud: str
     flavor: str
@@ -87,6 +90,7 @@ class ProveReport:
     notes: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
+    host: str = ""
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:
@@ -112,6 +116,7 @@ class ProveReport:
             "cloud": self.cloud,
             "flavor": self.flavor,
             "image": self.image,
+            "host": self.host or None,
             "run": self.run,
             "proved": self.proved,
             "seconds": round(self.seconds, 1),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from openstack.connection import Connection
@@ -31,6 +31,7 @@ from wholecard.cloud.proving.asked_devices import (
 )
 from wholecard.cloud.proving.judgement import Required, report_findings, shared_gpus
 from wholecard.cloud.proving.record import ProveReport, ServerProof
+from wholecard.cloud.proving.requested_host import host_finding, host_notes, require_host
 from wholecard.cloud.proving.server_watch import ServerProgress, ServerWatch
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.core.near_names import did_you_mean
@@ -46,8 +47,9 @@ class ProveRequest:
     """What is to be proved. Times are in seconds.
 
     `network` is `none` or a network's name or id; `bench` a number of bodies, 0 for no benchmark;
-    `driver` whether a card without a driver in the guest is an error. `grace` and `interval`: see
-    ServerWatch, and how long to pause between two rounds of questions.
+    `driver` whether a card without a driver in the guest is an error. `host` is the one on which
+    nova must start the servers, empty where nova chooses; so `availability_zone`. `grace` and
+    `interval`: see ServerWatch, and how long to pause between two rounds of questions.
     """
 
     cloud: str
@@ -62,6 +64,8 @@ class ProveRequest:
     driver: bool = False
     keep: bool = False
     site: SiteFile | None = None
+    host: str = ""
+    availability_zone: str = ""
     grace: float = 20.0
     interval: float = 2.0
 
@@ -89,13 +93,15 @@ def prove(
     """Boot the servers, wait for their guests' reports, judge them, delete the servers.
 
     Raises UsageError before anything boots: a flavor without cards, an unknown or inactive image,
-    an unknown network. Raises CloudError where an API refuses, after what was made is deleted.
+    an unknown network, a host that is unknown, disabled or down. Raises CloudError where an API
+    refuses, after what was made is deleted.
     """
     watcher = watcher or ProveWatcher()
     started = time.monotonic()
     flavor, image = _flavor(conn, request.flavor), _active_image(conn, request.image)
     asked = asked_devices(flavor.name, flavor.extra_specs, known_ids(request.site))
     network = _network(conn, request.network)
+    require_host(conn, request.host)
     notes = _clean_up(conn, watcher)
     run = _Run(conn, request, watcher, asked, image, secrets.token_hex(4))
     try:
@@ -104,18 +110,26 @@ def prove(
         found = run.judged(explain)
     finally:
         gone = {} if request.keep else run.delete()
-    proofs = tuple(gone[proof.id](proof) if proof.id in gone else proof for proof in found)
-    shared = shared_gpus((proof.name, proof.proof) for proof in proofs)
-    proofs = tuple(
-        replace(proof, findings=(*proof.findings, *(each for each in shared
-                                                    if each.subject == proof.name)))
-        for proof in proofs
-    )  # fmt: skip
+    proofs = _with_shared_gpus(
+        gone[proof.id](proof) if proof.id in gone else proof for proof in found
+    )
+    notes += host_notes((proof.host for proof in proofs if proof.proof), request.host)
     kept = tuple(watch.name for watch in run.watches) if request.keep else ()
     return ProveReport(
         cloud=request.cloud, flavor=flavor.name, image=image.name, run=run.id, asked=run.asked,
         servers=proofs, seconds=time.monotonic() - started, notes=(*notes, *run.notes), kept=kept,
-        findings=tuple(unknown_notes(run.asked)),
+        findings=tuple(unknown_notes(run.asked)), host=request.host,
+    )  # fmt: skip
+
+
+def _with_shared_gpus(proofs: Iterable[ServerProof]) -> tuple[ServerProof, ...]:
+    """Each server's proof, with WC435 where another one reports its GPU."""
+    proofs = tuple(proofs)
+    shared = shared_gpus((proof.name, proof.proof) for proof in proofs)
+    return tuple(
+        replace(proof, findings=(*proof.findings, *(each for each in shared
+                                                    if each.subject == proof.name)))
+        for proof in proofs
     )  # fmt: skip
 
 
@@ -171,6 +185,7 @@ class _Run:
             new = servers.NewServer(
                 name, flavor_id, self.image.id, network, metadata,
                 user_data("windows" if windows else "linux", agent), config_drive=True,
+                host=request.host, availability_zone=request.availability_zone,
             )  # fmt: skip
             self.watcher.note(f"asking nova for {name}")
             server_id = servers.create(self.conn, new)
@@ -202,13 +217,15 @@ class _Run:
         devices = assigned(self.asked, proof, own) if proof is not None and ours else ()
         request = self.request
         required = Required(watch.nonce, request.containers, request.bench, request.driver)
+        host = watch.state.host if watch.state else None
         if watch.active_at is None:
             findings = [self._refused(watch, explain)]
         else:
-            findings = report_findings(devices, proof, required, own, watch.error)
+            elsewhere = host_finding(watch.name, host, request.host)
+            findings = [elsewhere] if elsewhere else []
+            findings += report_findings(devices, proof, required, own, watch.error)
         return ServerProof(
-            name=watch.name, id=watch.id, status=watch.status,
-            host=watch.state.host if watch.state else None,
+            name=watch.name, id=watch.id, status=watch.status, host=host,
             fault=watch.state.fault if watch.state else watch.trouble,
             devices=devices, proof=proof, findings=tuple(findings),
             seconds_to_active=watch.seconds_until(watch.active_at),

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from wholecard.cloud.proving.record import ProveReport, ServerProof
 from wholecard.core import Severity
-from wholecard.core.report_text import findings_text, table
+from wholecard.core.report_text import WIDTH, findings_text, table
 from wholecard.core.units import counted, size_text
 from wholecard.guest.proof.record import ProofFunction, ProofGpu
 
 _HEAD = ("DEVICE", "IDS", "IN THE GUEST", "DRIVER", "BARS", "LINK", "NUMA", "COUNTED AS")
 
 
-def report_text(report: ProveReport) -> str:
-    """The report as text, without an end of line."""
+def report_text(report: ProveReport, width: int = WIDTH) -> str:
+    """The report as text, without an end of line; findings are wrapped at `width` columns."""
     blocks = [asked_text(report), *(server_text(server) for server in report.servers)]
     if report.notes:
         blocks.append("\n".join(f"note: {note}" for note in report.notes))
@@ -23,7 +23,7 @@ def report_text(report: ProveReport) -> str:
         blocks.append(f"kept: delete them with\n  openstack server delete {kept}")
     findings = report.all_findings
     if any(finding.severity is not Severity.NOTE for finding in findings):
-        blocks.append(findings_text(findings))
+        blocks.append(findings_text(findings, width))
     elif findings:
         blocks.append("\n".join(f"{each.rule} note {each.subject}: {each.message}"
                                 for each in findings))  # fmt: skip
@@ -37,7 +37,8 @@ def asked_text(report: ProveReport) -> str:
         f"{devices.count} x {devices.name} ({', '.join(devices.ids) or 'ids not known'})"
         for devices in report.asked
     ]
-    return f"flavor {report.flavor} asks for {', '.join(parts)}; image {report.image}"
+    host = f"; host {report.host}" if report.host else ""
+    return f"flavor {report.flavor} asks for {', '.join(parts)}; image {report.image}{host}"
 
 
 def server_text(server: ServerProof) -> str:

@@ -26,7 +26,7 @@ RULES = (
          "The guest has the function, and neither the vendor's tool nor DRM counts it.",
          "note without any driver"),
     Rule("WC409", "server-refused", "nova did not start the server", _E,
-         "The server that was to prove its cards is in ERROR."),
+         "The server that was to prove its cards is in ERROR, or not on the host that was named."),
     Rule("WC410", "image-too-small", "An image is too small for what is to be installed", _E,
          "The steps of the image need more room than its disk will have."),
     Rule("WC411", "growth-at-first-boot", "Only the image's disk grows during the build",

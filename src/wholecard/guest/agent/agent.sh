@@ -3,12 +3,6 @@
 # drivers bind them and what those drivers count. It needs no network. One file, POSIX sh, busybox
 # too. `wholecard prove` boots a server with it, reads the console and compares.
 #
-# usage: agent.sh [--if-asked] [--stdout] [--bench] [--containers N]
-#   --if-asked   report only where the config drive or WHOLECARD_NONCE has the nonce of a proof
-#   --stdout     print the report once, and not on the console
-#   --bench      run `wholecard-bench nbody` as well
-#   --containers N  run N containers with the cards, side by side, by CDI
-#
 # A serial line can gain or lose a byte, so each line has a checksum and the report is repeated;
 # wholecard.guest.proof puts it together. As an initramfs's /init it prepares the system first.
 # The WHOLECARD_* variables are for user data and for tests; on a kernel's command line they arrive
@@ -35,15 +29,31 @@ ALL_BYTES=40960
 LC_ALL=C
 export LC_ALL
 
+usage() {
+    cat <<END
+usage: ${0##*/} [--if-asked] [--stdout] [--bench] [--containers N]
+
+Report this guest's PCI cards, their drivers and what those count on the serial console.
+
+  --if-asked      report only where the config drive or WHOLECARD_NONCE has the nonce of a proof
+  --stdout        print the report once, and not on the console
+  --bench         run wholecard-bench nbody as well
+  --containers N  run N containers with the cards, side by side, by CDI
+  --help          print this
+END
+}
+
 options() {
     while [ $# -gt 0 ]; do
         case $1 in
+        --help | -h) usage; exit 0 ;;
         --if-asked) IF_ASKED=yes ;;
         --stdout) CONSOLE=- REPEAT=1 WORK=${TMPDIR:-/tmp}/wholecard-agent.$$ ;;
         --bench) BENCH=${BENCH:-65536} ;;
         --containers) CONTAINERS=${2:-}; shift ;;
         *)
             echo "wholecard: unknown option $1" >&2
+            usage >&2
             exit 2
             ;;
         esac

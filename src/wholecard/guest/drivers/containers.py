@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from wholecard.core import Finding, Severity
+from wholecard.core import Finding, Severity, UsageError
 from wholecard.core.small_files import inside, read_bytes
 from wholecard.guest.drivers.driver_steps import repository_steps
 from wholecard.guest.drivers.known_drivers import NVIDIA
@@ -29,6 +29,11 @@ from wholecard.pci.cdi_script import CDI_SCRIPT, SCRIPT_FILE, UNIT_NAME, unit_te
 # CVE-2025-23266: all versions before this one. The repository has only newer ones today, and the
 # check after the installation holds that a mirror has them too.
 TOOLKIT_FIRST = "1.17.8"
+# podman's release notes, 4.1.0: `--device` takes CDI names. Older ones read them as paths.
+PODMAN_FIRST = "4.1"
+# Systems of the table whose own podman is older: packages.ubuntu.com, jammy. Those of the others
+# are newer; the oldest is Debian 12's 4.3.1 (packages.debian.org).
+_OLD_PODMAN = {"ubuntu-22.04": "3.4.4"}
 _TOOLKIT = ("nvidia-container-toolkit",)
 _PACKAGES = "var/lib/dpkg/status"
 # deb822: the fields of a package have no empty line between them.
@@ -49,9 +54,22 @@ _CHECK = (
 def container_steps(os: GuestOs, settings: ProfileSettings) -> tuple[Step, ...]:
     """Podman, NVIDIA's toolkit where the guest's cards are NVIDIA's, and the CDI service.
 
-    Raises UsageError for a system without a row in the table of drivers.
+    Raises UsageError for a system without a row in the table of drivers, and for one whose podman
+    does not know CDI.
     """
+    _require_podman(os)
     return tuple(_steps(os, settings))
+
+
+def _require_podman(os: GuestOs) -> None:
+    version = _OLD_PODMAN.get(system_of(os).key)
+    if version is not None:
+        raise UsageError(
+            f"the profile containers does not work on {os.name}: its podman is too old",
+            f"It is {version}. podman gives a card to a container by CDI since {PODMAN_FIRST}.",
+            "Take a newer system for the image (ubuntu-24.04, debian-12), or leave the profile "
+            "out and install Docker 25 or newer yourself.",
+        )
 
 
 def toolkit_finding(version: str) -> Finding | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wholecard.core.plain_text import plain
-from wholecard.core.report_text import findings_text
+from wholecard.core.report_text import WIDTH, findings_text, wrapped
 from wholecard.guest.drivers.driver_plan import Choice, DriverPlan
 from wholecard.guest.drivers.known_drivers import AS_OF
 from wholecard.guest.image.recipe import (
@@ -18,10 +18,15 @@ from wholecard.guest.image.recipe import (
     WriteGuestFile,
 )
 
+_INDENT = " " * len("Driver  ")
 
-def plan_text(plan: DriverPlan) -> str:
-    """The cards, the choice and why, the steps with their reasons, and what prevents it."""
-    return plain("\n".join(_lines(plan)))
+
+def plan_text(plan: DriverPlan, width: int = WIDTH) -> str:
+    """The cards, the choice and why, the steps with their reasons, and what prevents it.
+
+    Prose is wrapped at `width` columns.
+    """
+    return plain("\n".join(_lines(plan, width)))
 
 
 def plan_json(plan: DriverPlan) -> dict[str, Any]:
@@ -50,31 +55,33 @@ def plan_json(plan: DriverPlan) -> dict[str, Any]:
     }
 
 
-def _lines(plan: DriverPlan) -> Iterator[str]:
+def _lines(plan: DriverPlan, width: int) -> Iterator[str]:
     yield f"System  {plan.request.os.name}{f', kernel {plan.kernel}' if plan.kernel else ''}"
     for card in plan.request.cards:
         yield f"Card    {card.title}"
     for choice in plan.choices:
-        yield from _choice_lines(choice)
+        yield from _choice_lines(choice, width)
     if plan.steps:
         yield ""
         yield "Steps"
     for number, step in enumerate(plan.steps, 1):
-        yield f"{number:3}. {step_text(step)}"
-        yield f"     {step.reason}"
+        yield from wrapped(step_text(step), "       ", f"{number:3}. ", width)
+        yield from wrapped(step.reason, "     ", "     ", width)
     if plan.findings:
         yield ""
-        yield findings_text(plan.findings)
+        yield findings_text(plan.findings, width)
 
 
-def _choice_lines(choice: Choice) -> Iterator[str]:
+def _choice_lines(choice: Choice, width: int) -> Iterator[str]:
     yield ""
-    yield f"Driver  {choice.text}"
+    yield from wrapped(choice.text, _INDENT, "Driver  ", width)
     if choice.requirement and choice.branch:
         ends = f"; supported until {choice.branch.ends}" if choice.branch.ends else ""
-        yield f"        the cards need {choice.requirement.text}{ends}"
-    yield f"        {choice.packages.reason}"
-    yield f"        source: {choice.packages.source.text} ({choice.packages.source.read})"
+        text = f"the cards need {choice.requirement.text}{ends}"
+        yield from wrapped(text, _INDENT, _INDENT, width)
+    yield from wrapped(choice.packages.reason, _INDENT, _INDENT, width)
+    source = choice.packages.source
+    yield from wrapped(f"source: {source.text} ({source.read})", _INDENT, _INDENT, width)
 
 
 def step_text(step: Step) -> str:

@@ -21,7 +21,7 @@ from wholecard.core import (
 )
 from wholecard.core.output_format import TEXT_FORMATS, formatted
 from wholecard.core.plain_text import plain
-from wholecard.core.report_text import findings_text, progress_text
+from wholecard.core.report_text import findings_text, progress_text, terminal_width
 from wholecard.host.agent import desired_options, results_text
 from wholecard.host.agent.cli import person_command
 from wholecard.host.agent.options import ROWS
@@ -63,7 +63,7 @@ def _check(arguments: argparse.Namespace) -> int:
         print("No GPU for passthrough found; only the host is checked.", file=sys.stderr)
     findings = _with_fixes(findings, arguments.called)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
-    _print(arguments, data, findings_text(findings))
+    _print(arguments, data, findings_text(findings, terminal_width()))
     return exit_status(findings)
 
 
@@ -111,7 +111,7 @@ def _findings_json(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def _remaining_text(findings: list[Finding]) -> str:
-    return f"\n\n{_STAYS}\n{findings_text(findings)}" if findings else ""
+    return f"\n\n{_STAYS}\n{findings_text(findings, terminal_width())}" if findings else ""
 
 
 def _tell_remaining(findings: list[Finding]) -> None:
@@ -196,7 +196,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         "evidence": [row.to_json() for row in verdict.evidence],
     }
     evidence = results_text.evidence_text(verdict.evidence)
-    _print(arguments, data, f"{evidence}\n\n{findings_text(findings)}")
+    _print(arguments, data, f"{evidence}\n\n{findings_text(findings, terminal_width())}")
     return exit_status(verdict.findings)
 
 
