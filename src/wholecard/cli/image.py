@@ -46,12 +46,14 @@ def plan_command(
     What prevents the build comes first, such as an image that is too small, with the number.
     """
     from wholecard.core import exit_status
+    from wholecard.core.report_text import terminal_width
     from wholecard.guest.image.build import default_cache, plan
     from wholecard.guest.image.build_plan import plan_json, plan_text
 
     request, choice = _asked(site, name, output, writer, on_boot)
     decided = plan(request, choice, default_cache())
-    options.show(plan_text(decided), plan_json(decided), as_json=as_json, format_name=format_name)
+    text = plan_text(decided, terminal_width())
+    options.show(text, plan_json(decided), as_json=as_json, format_name=format_name)
     raise typer.Exit(exit_status(decided.findings))
 
 

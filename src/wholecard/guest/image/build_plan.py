@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wholecard.core import Finding, Severity, UsageError
-from wholecard.core.report_text import findings_text
+from wholecard.core.report_text import WIDTH, findings_text
 from wholecard.core.secrets import redacted
 from wholecard.core.units import GIB, counted, size_text
 from wholecard.guest.image.build_request import BuildRequest
@@ -199,9 +199,9 @@ def _too_small(
     yield Finding("WC410", subject, Severity.ERROR, message, fix)
 
 
-def plan_text(plan: BuildPlan) -> str:
+def plan_text(plan: BuildPlan, width: int = WIDTH) -> str:
     """The plan as every plan prints: first what prevents it, then each step and why."""
-    parts = [findings_text(plan.findings), ""] if plan.findings else []
+    parts = [findings_text(plan.findings, width), ""] if plan.findings else []
     parts += _summary(plan)
     for number, (title, why, lines) in enumerate(_rows(plan), 1):
         parts += [f"{number}. {title}", f"   why:  {why}"]
