@@ -84,6 +84,15 @@ def test_scratch_file_is_new(tmp_path: Path) -> None:
         os.close(descriptor)
 
 
+def test_nothing_is_left_of_files_written_together(tmp_path: Path) -> None:
+    """Where one of several files cannot be written, no other appears, nor its scratch file."""
+    (tmp_path / "plain").write_text("precious")
+    with pytest.raises(OSError, match=r"File exists|Not a directory"):
+        write_together({tmp_path / "a": b"1", tmp_path / "plain/b": b"2"}, 0o600)
+    assert [path.name for path in tmp_path.iterdir()] == ["plain"]
+    assert (tmp_path / "plain").read_text() == "precious"
+
+
 def test_log_is_no_pipe(tmp_path: Path) -> None:
     """A pipe where the log is expected is an error, and not waited for."""
     os.mkfifo(tmp_path / "log")

@@ -160,6 +160,14 @@ def test_live_migratable() -> None:
         assert stage(asked(wish, confs=(conf,))) == "spec"
 
 
+def test_both_kinds_of_live_migratable() -> None:
+    """An alias of which one spec says yes and one says no gets devices of either kind."""
+    specs_of_both = tuple({**PF, "live_migratable": word} for word in ("true", "false"))
+    wish = PciRequest("gpu", 1, specs_of_both, "legacy", "r0")
+    for word in ("yes", "no"):
+        assert asked(wish, confs=({"live_migratable": word},))
+
+
 def test_case() -> None:
     """Upper-case ids in an alias are fine from Rocky on; before, nothing answers."""
     wish = want({**PF, "vendor_id": "10DE"})
@@ -288,6 +296,18 @@ def test_placement_counts() -> None:
             want(VFS, 3), devices=devices, rules=REPORTING, providers=providers, mapping=mapping
         )
         assert stage(verdict) == expected
+
+
+def test_a_provider_gives_a_device_once() -> None:
+    """What one request took of a provider is gone for the next, also where Placement says more."""
+    two = (want(PF), want(PF, name="r1"))
+
+    def verdict(second: str) -> str:
+        mapping = {"r0-0": ["p0"], "r1-0": [second]}
+        return stage(asked(*two, rules=REPORTING, providers=PROVIDERS, mapping=mapping))
+
+    assert verdict("p1") == ""
+    assert verdict("p0") == "placement"
 
 
 def test_preferred_stays_with_devices_without_a_node() -> None:
