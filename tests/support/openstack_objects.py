@@ -12,9 +12,10 @@ from wholecard.cloud.changing.apply import apply, rollback
 from wholecard.cloud.changing.journal import CloudJournal
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.images import SHA256_PROPERTY
-from wholecard.cloud.operations.images import UploadImage, file_sha256
+from wholecard.cloud.operations.images import UploadImage
 from wholecard.cloud.operations.operation import CloudOperation
 from wholecard.core import Action, Plan, marks
+from wholecard.transaction.atomic_files import digest
 from wholecard.transaction.engine import Outcome
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def upload(cloud: Cloud, folder: Path, *others: dict[str, str]) -> dict[str, Any
     """An image of ours, made through the journal, while others upload the same."""
     file = folder / "i.qcow2"
     file.write_bytes(b"QFI\xfb")
-    sha256 = file_sha256(file)
+    sha256 = digest(file)
     row = {"id": "i1", "name": "i", "disk_format": "qcow2", SHA256_PROPERTY: sha256}
 
     def create(_: dict[str, Any]) -> Answer:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
 from rich.rule import Rule
 from rich.table import Table
@@ -17,6 +15,7 @@ from rich.text import Text
 from wholecard.cli.error import report
 from wholecard.cli.options import Elsewhere
 from wholecard.cli.progress import Lines, Live, Through
+from wholecard.cli.signals import terminable
 from wholecard.cli.terminal import PlainConsole
 from wholecard.core import UsageError
 from wholecard.core.plain_text import plain
@@ -46,7 +45,7 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     if config is not None and not config.is_file():
         raise UsageError(f"file not found: {config}", resolution="Name a file for ssh -F.")
     fleet = Fleet(hosts, Ssh(config, elsewhere.sudo), elsewhere.jobs or 16, elsewhere.timeout)
-    with _terminable(), _watcher(hosts) as watcher:
+    with terminable(), _watcher(hosts) as watcher:
         results = fleet.run(words, watcher)
     if len(results) == 1:
         _show_one(results[0], as_json, shown=isinstance(watcher, Through))
@@ -56,21 +55,6 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     else:
         _show_all(PlainConsole(highlight=False), words[0], results)
     return 130 if fleet.interrupted else worst(results)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """A terminate or hang-up signal is as Ctrl-C: no ssh is left behind."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

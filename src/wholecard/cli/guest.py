@@ -25,10 +25,8 @@ def agent_command(
     In an image it is /usr/local/sbin/wholecard-agent with its unit; it is silent unless a proof
     asks. In a guest: sh wholecard-agent --stdout
     """
-    from wholecard.cli.say import say
     from wholecard.core import UsageError
     from wholecard.guest.agent.files import agent_text, unit_text
-    from wholecard.transaction.atomic_files import write_atomically
 
     if unit and system != "linux":
         raise UsageError(
@@ -36,11 +34,10 @@ def agent_command(
             resolution="Windows has no systemd: give its agent as user data (guest "
             "windows-user-data).",
         )
-    text = unit_text() if unit else agent_text(system)
-    if output is None:
-        say(text, end="")
+    if unit:
+        _write(unit_text(), output)
     else:
-        write_atomically(output, text.encode(), 0o644 if unit else 0o755)
+        _write(agent_text(system), output, 0o755)
 
 
 @app.command("windows-user-data")
@@ -96,14 +93,14 @@ def cloudbase_init_conf_command(
     _write(cloudbase_init_conf(log_to_console), output)
 
 
-def _write(text: str, output: Path | None) -> None:
+def _write(text: str, output: Path | None, mode: int = 0o644) -> None:
     """The text to a file, or to standard output, each with the lines that it has."""
     import sys
 
     from wholecard.transaction.atomic_files import write_atomically
 
     if output is not None:
-        write_atomically(output, text.encode(), 0o644)
+        write_atomically(output, text.encode(), mode)
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from wholecard.cli.signals import handled
 from wholecard.guest.image.sandbox import is_rootless
 from wholecard.lab import lab as labs
 from wholecard.lab.base import process
@@ -148,12 +149,8 @@ def _interruptible(folder: LabFolder) -> Iterator[None]:
         process.stop(folder.run)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(end, signal.SIGINT, signal.SIGTERM):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _facts(folder: LabFolder) -> dict[str, Any]:

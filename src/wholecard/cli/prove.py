@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wholecard.cli import options
+from wholecard.cli.signals import terminable
 from wholecard.core import UsageError
 
 if TYPE_CHECKING:
@@ -93,7 +91,7 @@ def command(
         driver=require_driver, keep=keep, site=site_file, host=host, availability_zone=zone,
     )  # fmt: skip
     conn = connect(cloud, clouds_file)
-    with _terminable():
+    with terminable():
         if clean:
             _clean(conn)
             return
@@ -160,18 +158,3 @@ def _write(report: ProveReport, junit: Path | None, page: Path | None) -> None:
     if page is not None:
         write_page(report, page)
         print(f"report: {page}", file=sys.stderr)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """A terminate or hang-up signal is as Ctrl-C: the servers are deleted."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

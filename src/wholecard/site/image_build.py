@@ -123,8 +123,8 @@ class ImageBuild(Model):
     """The disk's size in GiB; `auto` adds to the base's size what the steps need and is not free
     there."""
     profiles: tuple[ProfileName, ...] = ()
-    """Steps that Wholecard knows: the drivers of a vendor's cards (`nvidia`, `amd`, `intel`), and
-    what `containers` need."""
+    """Steps that Wholecard knows: the drivers of a vendor's cards (`nvidia`, `amd`, `intel`),
+    what `containers` need, and the `agent` that reports the server's cards."""
     driver: ImageDriver = ImageDriver()
     """What the profiles of cards install."""
     repositories: dict[RepositoryName, ImageRepository] = {}

@@ -25,8 +25,9 @@ from wholecard.cloud.client.errors import CloudError, GoneError
 from wholecard.cloud.client.images import SHA256_PROPERTY
 from wholecard.cloud.operations.aggregates import AddHosts, CreateAggregate, SetAggregateMetadata
 from wholecard.cloud.operations.flavors import CreateFlavor, GiveFlavor, SetExtraSpecs
-from wholecard.cloud.operations.images import UploadImage, file_sha256
+from wholecard.cloud.operations.images import UploadImage
 from wholecard.cloud.operations.quotas import SetQuota
+from wholecard.transaction.atomic_files import digest
 
 if TYPE_CHECKING:
     from support.openstack_api import Answer
@@ -171,7 +172,7 @@ def test_an_upload_of_others_that_was_waited_for(cloud: Cloud, tmp_path: Path) -
     """An image that another's upload brought to its end is his, and stays."""
     file = tmp_path / "i.qcow2"
     file.write_bytes(b"QFI\xfb")
-    sha256 = file_sha256(file)
+    sha256 = digest(file)
     row = {
         "id": "i2", "name": "i", "disk_format": "qcow2", SHA256_PROPERTY: sha256,
         "status": "saving",

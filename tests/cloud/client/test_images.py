@@ -17,9 +17,9 @@ from wholecard.cloud.operations.images import (
     ProgressReader,
     differences,
     ensure_image,
-    file_sha256,
 )
 from wholecard.core import UsageError
+from wholecard.transaction.atomic_files import digest
 
 if TYPE_CHECKING:
     from support.openstack_api import Api
@@ -54,7 +54,7 @@ def test_differences(
 def test_sha256(tmp_path: Path) -> None:
     """The hash is that of the whole file."""
     (tmp_path / "a").write_bytes(b"x" * 3_000_000)
-    assert file_sha256(tmp_path / "a") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+    assert digest(tmp_path / "a") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
 
 
 def test_progress_goes_up_to_the_whole(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from wholecard.guest.agent.files import (
     user_data,
 )
 from wholecard.guest.image.profile import ProfileSettings
-from wholecard.guest.image.profiles import steps_of
+from wholecard.guest.image.profiles import profile_named
 from wholecard.guest.image.recipe import GuestOs, RunInGuest, WriteGuestFile
 from wholecard.guest.proof.report import parse
 
@@ -32,7 +32,9 @@ REQUEST = AgentRequest("0a1b2c3d", bench=65536, containers=2, container_image="d
 
 def test_a_profile_of_images() -> None:
     """The profile `agent` is these steps, for each system and whatever the cards."""
-    assert steps_of("agent", GuestOs("debian", "13"), ProfileSettings()) == install_steps()
+    assert (
+        profile_named("agent").steps(GuestOs("debian", "13"), ProfileSettings()) == install_steps()
+    )
 
 
 def test_one_request_for_both_ways() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from wholecard.core import UsageError
 from wholecard.guest.image.profile import DriverSettings, ProfileSettings
-from wholecard.guest.image.profiles import profile_named, steps_of
+from wholecard.guest.image.profiles import profile_named
 from wholecard.guest.image.recipe import AddRepository, GuestOs, InstallPackages
 
 UBUNTU, DEBIAN = GuestOs("ubuntu", "24.04"), GuestOs("debian", "13")
@@ -14,7 +14,8 @@ CARDS = ("1002:74a1", "10de:2330")
 
 
 def _installed(name: str, os: GuestOs, settings: ProfileSettings) -> list[str]:
-    return [package for step in steps_of(name, os, settings) if isinstance(step, InstallPackages)
+    steps = profile_named(name).steps(os, settings)
+    return [package for step in steps if isinstance(step, InstallPackages)
             for package in step.names]  # fmt: skip
 
 
@@ -24,7 +25,7 @@ def test_each_profile_takes_its_vendors_cards() -> None:
     assert _installed("amd", UBUNTU, settings) == ["linux-image-generic", "linux-firmware"]
     assert "nvidia-utils-580-server" in _installed("nvidia", UBUNTU, settings)
     with pytest.raises(UsageError, match="no flavor with cards of Intel"):
-        steps_of("intel", UBUNTU, settings)
+        profile_named("intel").steps(UBUNTU, settings)
 
 
 def test_settings_of_the_driver() -> None:
@@ -40,9 +41,13 @@ def test_settings_of_the_driver() -> None:
 def test_settings_that_cannot_be() -> None:
     """A branch that is no number, and a run time that an origin does not have, are refused."""
     with pytest.raises(UsageError, match="'latest' is no branch"):
-        steps_of("nvidia", UBUNTU, ProfileSettings(DriverSettings(branch="latest"), CARDS))
+        profile_named("nvidia").steps(
+            UBUNTU, ProfileSettings(DriverSettings(branch="latest"), CARDS)
+        )
     with pytest.raises(UsageError, match="no CUDA run time apart"):
-        steps_of("nvidia", UBUNTU, ProfileSettings(DriverSettings(cuda="runtime"), CARDS))
+        profile_named("nvidia").steps(
+            UBUNTU, ProfileSettings(DriverSettings(cuda="runtime"), CARDS)
+        )
 
 
 def test_a_key_of_the_site() -> None:
@@ -50,10 +55,10 @@ def test_a_key_of_the_site() -> None:
     none."""
     rocky = GuestOs("rocky", "10")
     with pytest.raises(UsageError, match="key of the repository cuda-rhel10 must be given") as said:
-        steps_of("nvidia", rocky, ProfileSettings(cards=CARDS))
+        profile_named("nvidia").steps(rocky, ProfileSettings(cards=CARDS))
     assert "build.driver.key in the site file" in said.value.resolution
     settings = ProfileSettings(DriverSettings(key="the key"), CARDS)
-    steps = steps_of("nvidia", rocky, settings)
+    steps = profile_named("nvidia").steps(rocky, settings)
     (repository,) = (step for step in steps if isinstance(step, AddRepository))
     assert (repository.name, repository.key) == ("cuda-rhel10", "the key")
     assert not any("curl" in str(step) for step in steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shlex
@@ -20,6 +19,7 @@ from wholecard.cloud.client.waiting import wait_until
 from wholecard.cloud.operations.operation import Creation, Value, Values, property_commands
 from wholecard.core import State, UsageError, WholecardError
 from wholecard.core.plan import HALF
+from wholecard.transaction.atomic_files import digest
 
 _CHUNK = 1 << 20
 _LOG = "Glance's log has the reason."
@@ -92,7 +92,7 @@ class UploadImage(Creation):
         desired = ImageSpec(
             self.name, Path(self.file), dict(self.properties), self.disk_format, self.min_disk
         )
-        if file_sha256(desired.file) != self.sha256:
+        if digest(desired.file) != self.sha256:
             brief = f"{self.file} was changed since the plan was made"
             raise CloudError(brief, resolution="Plan again, or roll back.")
         image_id, uploaded = ensure_image(conn, desired)
@@ -193,7 +193,7 @@ def ensure_image(
     """
     if not desired.file.is_file():
         raise UsageError(f"{desired.file} does not exist", resolution="Build the image first.")
-    sha256 = file_sha256(desired.file)
+    sha256 = digest(desired.file)
     with answer_read(conn, f"look for the image {desired.name}"):
         existing: list[Any] = [
             image
@@ -234,12 +234,6 @@ def differences(
     if attributes.get("disk_format") != desired.disk_format:
         lines.append(f"disk_format: {attributes.get('disk_format')!r}")
     return lines
-
-
-def file_sha256(file: Path) -> str:
-    """The SHA-256 of a file as 64 hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class ProgressReader(io.BufferedReader):

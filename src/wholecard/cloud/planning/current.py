@@ -15,7 +15,6 @@ from wholecard.cloud.client.images import Image, disk_format_of, find_images
 from wholecard.cloud.operations import quotas
 from wholecard.cloud.operations.aggregates import Aggregate, aggregates
 from wholecard.cloud.operations.flavors import Flavor, flavors
-from wholecard.cloud.operations.images import file_sha256
 from wholecard.cloud.operations.quotas import LimitPlace, RegisteredLimit
 from wholecard.cloud.operations.traits import CreateTrait
 from wholecard.cloud.placement.provider_tree import ResourceProvider
@@ -23,6 +22,7 @@ from wholecard.cloud.placement.resource_providers import host_provider
 from wholecard.cloud.planning.desired import DesiredCloud, DesiredImage
 from wholecard.guest.image.build_record import read_record
 from wholecard.guest.image.qcow2 import disk_size
+from wholecard.transaction.atomic_files import digest
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _files(
             continue
         # The format first: reading it says what is wrong with a file that cannot be read.
         disk_format = disk_format_of(path)
-        sha256 = file_sha256(path)
+        sha256 = digest(path)
         record = read_record(path) if image.is_built else None
         recipe = record.recipe_sha256 if record and record.sha256 == sha256 else None
         size = disk_size(path)

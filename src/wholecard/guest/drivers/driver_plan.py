@@ -68,7 +68,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class DriverPlan:
-    """The answer. `kernel` is the one that was reckoned with, None where it is not known."""
+    """The answer. `kernel` is the one that the answer is for, None where it is not known."""
 
     request: DriverRequest
     kernel: str | None

@@ -38,7 +38,7 @@ from wholecard.guest.image.package_tools import command_text, guest_changes
 from wholecard.guest.image.partitions import read_layout
 from wholecard.guest.image.recipe import RunInGuest
 from wholecard.guest.image.writer import Say, Target, Writer
-from wholecard.transaction.atomic_files import scratch, write_atomically
+from wholecard.transaction.atomic_files import digest, scratch, write_atomically
 from wholecard.transaction.locks import locked
 
 _PARTIAL = ".partial"
@@ -205,7 +205,7 @@ class _Build:
             )
             return path, source.sha256
         examine(base.path)
-        actual = download.file_sha256(base.path)
+        actual = digest(base.path)
         if base.sha256 not in (None, actual):
             raise UsageError(
                 f"{base.path} has another checksum",
@@ -274,7 +274,7 @@ class _Build:
                 growth=growth.method.value,
                 writer=None if self.choice.writer is None else self.choice.writer.name,
                 steps=recorded_steps(self.request),
-                sha256=download.file_sha256(fresh),
+                sha256=digest(fresh),
                 size=fresh.stat().st_size,
                 built=now(),
                 tools=_versions(self.choice.writer, growth),

@@ -9,7 +9,7 @@ from pathlib import Path
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.guest.image.build_record import BuildRecord, read_record, record_path
 from wholecard.guest.image.build_request import BuildRequest, recipe_sha256
-from wholecard.guest.image.download import file_sha256
+from wholecard.transaction.atomic_files import digest
 
 BUILD_IT = "Build it first: wholecard image build"
 
@@ -38,7 +38,7 @@ def inspect_built(file: Path, request: BuildRequest | None = None) -> InspectedI
             f"{record_path(file)} does not exist",
             "wholecard image build writes it; of other images nothing is known.",
         )
-    findings = outdated(file, name, record, file_sha256(file), request)
+    findings = outdated(file, name, record, digest(file), request)
     return InspectedImage(file, record, tuple(findings))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import http.client
 import re
 import shutil
@@ -23,6 +22,7 @@ from typing import IO
 
 from wholecard.core import WholecardError
 from wholecard.core.units import GIB, size_text
+from wholecard.transaction.atomic_files import digest
 
 # Called with the bytes that are here and those in all, 0 where the server does not say.
 Progress = Callable[[int, int], None]
@@ -100,12 +100,6 @@ def fetch(
     raise FetchError("the base image cannot be fetched", "\n".join(said), resolution)
 
 
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _fetch_one(
     address: str, sha256: str, partial: Path, progress: Progress, offline: bool, most_bytes: int
 ) -> None:
@@ -118,13 +112,13 @@ def _fetch_one(
     elif scheme in ("http", "https"):
         is_resumed = partial.exists()
         _download(address, partial, progress, most_bytes)
-        if is_resumed and file_sha256(partial) != sha256:
+        if is_resumed and digest(partial) != sha256:
             # The first part may be of a content that the server no longer has.
             partial.unlink()
             _download(address, partial, progress, most_bytes)
     else:
         raise _UnusableError("not an address of http, https or file")
-    actual = file_sha256(partial)
+    actual = digest(partial)
     if actual != sha256:
         partial.unlink()
         raise _UnusableError(f"its SHA-256 is {actual}, and not {sha256}")

@@ -1,4 +1,4 @@
-"""A profile: a name in a site file that stands for steps, such as a card vendor's driver."""
+"""A profile: a name in a site file for steps that Wholecard knows, such as a vendor's driver."""
 
 from __future__ import annotations
 

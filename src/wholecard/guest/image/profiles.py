@@ -6,8 +6,7 @@ from wholecard.core import UsageError
 from wholecard.guest.agent.files import install_steps
 from wholecard.guest.drivers.containers import CONTAINERS_PROFILE
 from wholecard.guest.drivers.driver_profiles import DRIVER_PROFILES
-from wholecard.guest.image.profile import Profile, ProfileSettings
-from wholecard.guest.image.recipe import GuestOs, Step
+from wholecard.guest.image.profile import Profile
 
 AGENT_PROFILE = Profile(
     "agent", "the agent that reports the server's cards", lambda _os, _settings: install_steps()
@@ -25,8 +24,3 @@ def profile_named(name: str, profiles: tuple[Profile, ...] = PROFILES) -> Profil
     raise UsageError(
         f"there is no profile {name[:80]!r}", resolution=f"Profiles of this version: {known}."
     )
-
-
-def steps_of(name: str, os: GuestOs, settings: ProfileSettings) -> tuple[Step, ...]:
-    """The steps of the profile for this system. Raises UsageError."""
-    return profile_named(name).steps(os, settings)

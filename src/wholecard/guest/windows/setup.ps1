@@ -36,7 +36,7 @@ function Add-Try([string] $Name) {
     return $Tries
 }
 
-# The installer's file: downloaded, or found; '*:' stands for any drive, as a CD-ROM has a letter
+# The installer's file: downloaded, or found; '*:' means any drive, as a CD-ROM has a letter
 # of its own on each machine.
 function Get-Installer($Installer) {
     $Source = $Installer.Source

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Bytes that are searched for a driver's next alias before the whole file is.
 _STRETCH = 20_000
-# What stands before a vendor's number in a native driver's alias and in a variant of VFIO's.
+# What comes before a vendor's number in a native driver's alias and in a variant of VFIO's.
 _BUSES = (b"\nalias pci:v", b"\nalias vfio_pci:v")
 _MARK = b"pci:v"
 

@@ -1,4 +1,4 @@
-"""The extra specs that a site's flavor stands for, and the request that its servers make. Pure."""
+"""The extra specs that a site's flavor has in nova, and the request that its servers make. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The properties that a site's image stands for, and those that nova refuses together. Pure."""
+"""The properties that a site's image has in Glance, and those that nova refuses together. Pure."""
 
 from __future__ import annotations
 
