@@ -1,0 +1,1 @@
+"""What disagrees, one file for each subject; `registry.py` lists all checks."""

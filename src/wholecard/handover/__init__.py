@@ -1,0 +1,1 @@
+"""A card between two tenants: reset, looked at, given back."""

@@ -1,0 +1,1 @@
+"""What a host can see of the health of cards that guests have."""

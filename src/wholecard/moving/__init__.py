@@ -1,0 +1,1 @@
+"""Servers with cards moved, hosts drained, cards changed."""

@@ -1,0 +1,1 @@
+"""What fixes a disagreement that an audit found: planned, applied and rolled back."""
