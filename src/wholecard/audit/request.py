@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wholecard.audit import fact_names
-from wholecard.audit.checks.cloud_case import PERIOD
-from wholecard.audit.compare import HostComparison, compare
+from wholecard.audit.checks.cloud_case import PERIOD, CloudCase
+from wholecard.audit.compare import HostComparison, compare, compare_host
 from wholecard.audit.record import Disagreement, View
 from wholecard.audit.report import AuditReport
 from wholecard.audit.views.source import Views
@@ -34,14 +34,14 @@ STEADY = frozenset({"WC516", "WC517", "WC528", "WC529", "WC530", "WC531", "WC533
 class AuditWatcher:
     """Told what the audit does; this one is told in vain."""
 
-    def host(self, name: str, done: int) -> None:
-        """A host was compared; `done` with it in this look."""
+    def look(self, hosts: int, again: bool) -> None:
+        """A look begins, at about so many hosts: as many as nova has computes."""
+
+    def host(self, name: str) -> None:
+        """A host was compared."""
 
     def wait(self, seconds: float, hosts: int) -> None:
         """The audit waits so long before it looks at so many hosts again."""
-
-    def look_again(self, hosts: int) -> None:
-        """The second look begins, at so many hosts."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,6 @@ def audit_views(
     if pending and wait:
         watcher.wait(wait, len(hosts))
         sleep(wait)
-    watcher.look_again(len(hosts))
     second = _one_look(look, hosts, watcher, waited=bool(pending))
     found, in_flight = _seen_twice(first, second, hosts, keep_pending=wait is None)
     return _report(first, found, in_flight, time.monotonic() - began)
@@ -131,9 +130,12 @@ def _one_look(
 ) -> _Look:
     found = _Look()
     with look(hosts) as views:
-        for host in compare(views, second_look=waited):
-            found.add(host)
-            watcher.host(host.host, found.hosts)
+        cloud = CloudCase(views.cloud_views(), second_look=waited)
+        count = len(cloud.views.services) if hosts is None else len(hosts)
+        watcher.look(count, again=hosts is not None)
+        for host in views.host_views():
+            found.add(compare_host(host, cloud))
+            watcher.host(host.host)
     return found
 
 

@@ -223,8 +223,8 @@ def _dead_migration(
     has = device is not None and device.holders.get(server) and case.place(server) is Place.HOME
     message = (
         f"Placement counts {what} for {migration.migration_type} {migration.id} ({migration.uuid}) "
-        f"of {cloud.server_text(server)}. The migration is {migration.status}: nobody gives this "
-        "back."
+        f"of {cloud.server_text(server)}. The migration has ended ({migration.status}): nobody "
+        "gives this back."
     )
     if has:
         message += " The server itself has the device here, without an allocation of its own."
