@@ -231,8 +231,9 @@ def other_services() -> FixedViews:
     views = a_cloud()
     root = views.host(OLD).providers
     assert root is not None
-    own = ResourceProvider(f"{OLD}:NIC Switch agent:eth0", an_id("agent"), root.root.uuid,
-                           root.root.uuid, 1, (Inventory("NET_BW_EGR_KILOBIT_PER_SEC", 10**6),))  # fmt: skip
+    bandwidth = Inventory("NET_BW_EGR_KILOBIT_PER_SEC", 10**6)
+    name, uuid = f"{OLD}:NIC Switch agent:eth0", root.root.uuid
+    own = ResourceProvider(name, an_id("agent"), uuid, uuid, 1, (bandwidth,))
     rows = views.host(OLD).allocations or ()
     held = replace(rows[0], consumer=an_id("somebody"), provider_uuid=own.uuid)
     return views.and_provider(OLD, own).with_host(OLD, allocations=(*rows, held))
