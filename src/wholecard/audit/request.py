@@ -9,8 +9,8 @@ something is. Only what disagrees in both looks, with nothing in flight any more
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -55,24 +55,14 @@ class AuditRequest:
 
 def audit(request: AuditRequest, watcher: AuditWatcher | None = None) -> AuditReport:
     """Read and compare. Raises WholecardError where nova cannot be read at all."""
+    # Late: whoever has views already needs no database's driver and no SDK.
+    from wholecard.audit.views.open_views import opened_views  # noqa: PLC0415
 
     def look(hosts: tuple[str, ...] | None) -> AbstractContextManager[Views]:
         sources = request.sources if hosts is None else replace(request.sources, hosts=hosts)
-        return _opened(sources)
+        return opened_views(sources)
 
     return audit_views(look, request.wait, watcher or AuditWatcher())
-
-
-@contextmanager
-def _opened(sources: AuditSources) -> Iterator[Views]:
-    # Late: tests of the comparison, and whoever has views already, need no database's driver.
-    from wholecard.audit.views.open_views import open_views  # noqa: PLC0415
-
-    views = open_views(sources)
-    try:
-        yield views
-    finally:
-        views.close()
 
 
 def compare_views(views: Views) -> AuditReport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,9 +24,12 @@ Hosts = Annotated[list[str] | None, typer.Option(
 HostList = Annotated[str, typer.Option(
     "--hosts", metavar="HOSTS", help="Only these: a,b,c or @FILE with one on each "
         "line.")]  # fmt: skip
-Ssh = Annotated[list[str] | None, typer.Option(
-    "--ssh", metavar="HOSTS", help="Read sysfs and libvirt's domains of these hosts over ssh: a,b, "
-        "or @FILE; `all` for every host that is audited. May be repeated.")]  # fmt: skip
+Ssh = Annotated[bool, typer.Option(
+    "--ssh", help="Read sysfs and libvirt's domains of every host that has no --facts over "
+        "ssh.")]  # fmt: skip
+SshNames = Annotated[list[str] | None, typer.Option(
+    "--ssh-name", metavar="HOST=NAME", help="ssh's name of a hypervisor host, where the two "
+        "differ; may be repeated.")]  # fmt: skip
 
 
 def command(
@@ -36,9 +39,11 @@ def command(
     host: Hosts = None,
     hosts: HostList = "",
     facts: options.Facts = None,
-    ssh: Ssh = None,
+    ssh: Ssh = False,
+    ssh_name: SshNames = None,
     ssh_config: Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE",
                           help="As ssh -F FILE.")] = None,
+    sudo: Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the remote host.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="How many hosts are read "
         "in parallel.")] = 16,
     timeout: Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS", help="Time limit "
@@ -61,12 +66,15 @@ def command(
     3 something broke, 4 nothing disagrees, but not everything was read or something is in progress.
     """
     # Late: --help and completion do not wait for what reads clouds and databases.
+    from dataclasses import replace
+
     from wholecard.audit.request import AuditRequest, audit
     from wholecard.cli.audit_progress import progress
     from wholecard.cli.signals import terminable
 
-    sources = _sources(cloud, clouds_file, databases, host, hosts, facts, ssh, ssh_config, jobs,
-                       timeout)  # fmt: skip
+    over_ssh = _over_ssh(ssh, ssh_name, ssh_config, sudo, jobs, timeout)
+    sources = _sources(cloud, clouds_file, databases, (*(host or ()), *named_hosts(hosts)), facts)
+    sources = replace(sources, **over_ssh)
     request = AuditRequest(sources, None if now else wait)
     with terminable(), progress() as watcher:
         report = audit(request, watcher)
@@ -93,21 +101,36 @@ def show(report: AuditReport, format_name: str, columns: list[str] | None) -> No
 
 
 def _sources(
-    cloud: str, clouds_file: Path | None, databases: Path | None, host: list[str] | None,
-    hosts: str, facts: list[str] | None, ssh: list[str] | None, ssh_config: Path | None, jobs: int,
-    timeout: float,
+    cloud: str, clouds_file: Path | None, databases: Path | None, hosts: tuple[str, ...],
+    facts: list[str] | None,
 ) -> AuditSources:  # fmt: skip
+    from wholecard.audit.views.databases_file import default_file
     from wholecard.audit.views.open_views import AuditSources
 
-    only = (*(host or ()), *named_hosts(hosts))
+    databases = databases or default_file()
+    # With databases no cloud is needed; one that is named gives what the file does not.
+    cloud = options.chosen_cloud(cloud, clouds_file) if cloud or not databases else ""
     files = dict(options.facts_file(text) for text in facts or ())
-    over_ssh = tuple(name for text in ssh or () for name in named_hosts(text))
-    if not databases:
-        cloud = options.chosen_cloud(cloud, clouds_file)
-    return AuditSources(
-        cloud=cloud, clouds_file=clouds_file, databases=databases, hosts=only or None, facts=files,
-        ssh=over_ssh, ssh_config=ssh_config, jobs=jobs, timeout=timeout,
-    )  # fmt: skip
+    return AuditSources(cloud, clouds_file, databases, hosts or None, files)
+
+
+def _over_ssh(
+    ssh: bool, names: list[str] | None, ssh_config: Path | None, sudo: bool, jobs: int,
+    timeout: float,
+) -> dict[str, Any]:  # fmt: skip
+    """The members of AuditSources that are about ssh."""
+    by_host = {}
+    for text in names or ():
+        host, sign, name = text.partition("=")
+        if not (sign and host and name):
+            raise UsageError(f"--ssh-name {text!r} has no name of ssh's",
+                             resolution="Write it as --ssh-name HOST=NAME.")  # fmt: skip
+        by_host[host] = name
+    if not ssh and (by_host or ssh_config or sudo):
+        raise UsageError("--ssh-name, --ssh-config and --sudo work only with --ssh",
+                         resolution="Add --ssh.")  # fmt: skip
+    return {"over_ssh": ssh, "ssh_names": by_host, "ssh_config": ssh_config, "sudo": sudo,
+            "jobs": jobs, "timeout": timeout}  # fmt: skip
 
 
 def named_hosts(text: str) -> tuple[str, ...]:
