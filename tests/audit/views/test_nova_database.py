@@ -223,7 +223,7 @@ def test_clock(file: Path) -> None:
     """`now` is the database's clock."""
     now = cloud(file).now
     assert now is not None
-    assert abs(now - datetime.utcnow()) < timedelta(minutes=1)  # noqa: DTZ003 -- naive, as now is
+    assert abs(now - datetime.utcnow()) < timedelta(minutes=1)
 
 
 def test_older_schema(file: Path, sql: Sql) -> None:

@@ -65,7 +65,7 @@ def test_allocations(file: Path) -> None:
 
 
 def test_odd_rows(file: Path, sql: Sql) -> None:
-    """Reserved cards, consumers without a row, wrong parents and bare providers come as they are."""
+    """Reserved cards, consumers without a row, wrong parents come as they are."""
     sql(
         "placement",
         "UPDATE inventories SET reserved = 1 WHERE resource_provider_id = 7",
@@ -84,7 +84,7 @@ def test_odd_rows(file: Path, sql: Sql) -> None:
 
 
 def test_holdings(file: Path, sql: Sql) -> None:
-    """Consumers that hold something on two hosts are known with the hosts, of any choice of them."""
+    """Consumers that hold something on two hosts are known, with these hosts."""
     wide, consumers = FLEET.server(0, 0), {FLEET.server(h, s) for h in range(3) for s in range(2)}
     sql(
         "placement",

@@ -202,6 +202,8 @@ def _refuse_unknown(only: Sequence[str], names: Collection[str]) -> None:
 
 
 def sentence(text: str) -> str:
-    """A message as the one sentence that `unread` has."""
+    """A message as the one sentence that `unread` has; the name of a host keeps its letters."""
     text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
+    if text.partition(" ")[0].isalpha():
+        text = f"{text[:1].upper()}{text[1:]}"
+    return f"{text}."
