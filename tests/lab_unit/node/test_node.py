@@ -213,7 +213,7 @@ def test_file_is_written_whole(tmp_path: Path, mode: int) -> None:
 
 def test_wait_for_a_node_that_does_not_run(tmp_path: Path) -> None:
     """Without a QEMU nothing is waited for: the error has the end of the node's console."""
-    with pytest.raises(LabError, match="the node's QEMU ended") as caught:
+    with pytest.raises(LabError, match="the QEMU of gpu-01 ended") as caught:
         node(tmp_path).wait_for_ssh(timeout=60)
     assert "serial.log\n  Kernel panic" in caught.value.details
 

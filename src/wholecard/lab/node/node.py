@@ -88,7 +88,8 @@ class LabNode:
             with qmp.session(self._qmp) as control:
                 process.wait_until(
                     lambda: control.command("query-status")["status"] in ("paused", "running"),
-                    timeout=120, what="the saved node resumes", service=qemu, log=self.qemu_log,
+                    timeout=120, what=f"the saved {self.spec.name} resumes", service=qemu,
+                    log=self.qemu_log,
                 )  # fmt: skip
                 control.command("cont")
 
@@ -160,6 +161,10 @@ class LabNode:
         command = [*self._ssh(connect_seconds), shlex.join(argv)]
         return self.inside.run(command, timeout=timeout, stdin=stdin, check=check)
 
+    def virsh(self, *words: str, timeout: float = 60, check: bool = True) -> Result:
+        """A command of virsh for the node's servers, whose domains are the system's."""
+        return self.ssh(["virsh", "-c", "qemu:///system", *words], timeout=timeout, check=check)
+
     def ssh_command(
         self, argv: Sequence[str], *, terminal: bool
     ) -> tuple[list[str], dict[str, str]]:
@@ -200,7 +205,7 @@ class LabNode:
         stalls = _Stalls(self.serial_log)
         while time.monotonic() < deadline:
             if not self.is_running():
-                raise self._error("the node's QEMU ended")
+                raise self._error(f"the QEMU of {self.spec.name} ended")
             if self.accelerator == "tcg" and stalls.seen() and stalls.count <= RESETS:
                 self.reset()
             try:
@@ -212,7 +217,7 @@ class LabNode:
             if boot and boot != other_than:
                 return boot
             time.sleep(0.5)
-        raise self._error(f"the node did not answer by ssh within {timeout:.0f} s", last)
+        raise self._error(f"{self.spec.name} did not answer by ssh within {timeout:.0f} s", last)
 
     def is_running(self) -> bool:
         """Whether its QEMU lives."""
@@ -238,7 +243,7 @@ class LabNode:
         self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
         process.wait_until(
             lambda: not self.is_running(),
-            timeout=timeout, what="the node powered off", log=self.serial_log,
+            timeout=timeout, what=f"{self.spec.name} powered off", log=self.serial_log,
         )  # fmt: skip
 
     def save(self, target: str, folder: Path, timeout: float = 120) -> None:

@@ -51,7 +51,7 @@ name=$(cat /sys/class/dmi/id/product_serial)
 id=$(cat /sys/class/dmi/id/product_uuid)
 set -- $(getent hosts "$name")
 hostname "$name"
-mkdir -p /etc/nova/nova.conf.d
+mkdir -p /etc/nova/nova.conf.d /var/lib/nova
 put() {
     [ "$(cat "$1" 2> /dev/null)" = "$2" ] || printf '%s\n' "$2" > "$1"
 }

@@ -96,7 +96,7 @@ def _rows_in_use(rows: Sequence[DeviceRow]) -> list[Finding]:
 
 def domain_xml(node: LabNode, server_id: str) -> str:
     """libvirt's XML of a server's domain."""
-    return node.ssh(["virsh", "-c", "qemu:///system", "dumpxml", server_id], timeout=60).stdout
+    return node.virsh("dumpxml", server_id).stdout
 
 
 def vfio_files(node: LabNode, server_id: str) -> tuple[str, ...]:
