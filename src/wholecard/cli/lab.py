@@ -31,7 +31,7 @@ _TOPOLOGIES = "; ".join(f"{topology}: {topology.meaning}" for topology in Topolo
 TopologyOption = Annotated[Topology, typer.Option(
     "--topology", help=f"How the cards are connected; {_TOPOLOGIES}.")]  # fmt: skip
 NodesOption = Annotated[int, typer.Option(
-    "--nodes", metavar="NUMBER", help=f"How many hypervisor nodes, 1 to {len(NODES)}.",
+    "--nodes", metavar="NUMBER", help=f"How many hypervisor nodes, 1 or {len(NODES)}.",
 )]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MIB = 1 << 20
