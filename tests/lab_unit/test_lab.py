@@ -122,6 +122,15 @@ def test_number_of_nodes_that_no_lab_has(
     assert list(process.running(lab_folder.run)) == [GPU_NODE.name]
 
 
+def test_woken_node_has_the_saved_disk(lab_folder: LabFolder) -> None:
+    """QEMU of a node that was woken sees the saved lab below its disk, also when it starts anew."""
+    lab = begun(lab_folder)
+    new = [mount.outside for mount in lab.node(GPU_NODE.name).inside.mounts]
+    (lab_folder.node(GPU_NODE.name) / "woken-from").write_text("/saved")
+    woken = [mount.outside for mount in lab.node(GPU_NODE.name).inside.mounts]
+    assert woken == [*new, Path("/saved")]
+
+
 def test_saved_labs_of_one_and_two_nodes(lab_folder: LabFolder) -> None:
     """A lab of two nodes and one of its first node alone are saved beside each other."""
     grow(lab_folder.cache, {f"{name}-1/": "" for name in ("root", "openstack")})

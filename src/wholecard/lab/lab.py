@@ -36,6 +36,8 @@ ROLLED_BACK = "rolled-back"
 # Where a node's QEMU finds the disk of the image, and a saved lab.
 IMAGE_INSIDE = "/opt/cache"
 SAVED_INSIDE = "/opt/tree"
+# In a woken node's folder: the saved lab over whose disk its own lies.
+WOKEN_FROM = "woken-from"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,10 @@ class Lab:
         return self.folder.cache / f"{saved_kind(nodes)}-{key}"
 
     def node(self, name: str, saved: Path | None = None) -> LabNode:
-        """The node of this name, or LabError; it wakes from `saved`, the folder of a saved lab."""
+        """The node of this name, or LabError; it wakes from `saved`, the folder of a saved lab.
+
+        One that was woken has the saved lab it came from: its disk lies over the saved one.
+        """
         spec = next((spec for spec in self.nodes if spec.name == name), None)
         if spec is None:
             raise LabError(
@@ -106,6 +111,9 @@ class Lab:
                 resolution=f"One of: {', '.join(spec.name for spec in self.nodes)}.",
             )
         mounts = [Mount(self.parts.node, IMAGE_INSIDE)]
+        kept = self.folder.node(name) / WOKEN_FROM
+        if saved is None and kept.is_file():
+            saved = Path(kept.read_text())
         if saved is not None:
             mounts.append(Mount(saved, SAVED_INSIDE))
         return LabNode(

@@ -20,7 +20,7 @@ from wholecard.lab.base.ports import OUTER_ADDRESS
 from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.control.database_seed import SECRETS
-from wholecard.lab.lab import SAVED_INSIDE, Lab, for_each_node, saved_kind
+from wholecard.lab.lab import SAVED_INSIDE, WOKEN_FROM, Lab, for_each_node, saved_kind
 from wholecard.lab.node.node import LabNode
 from wholecard.lab.scenario import control_plane
 from wholecard.lab.scenario.cloud_plan import offer, wait_for_cards
@@ -120,6 +120,7 @@ def wake(lab: Lab, story: Story, saved: Path, *, own_disks: bool = False) -> Con
                 shutil.copy2(saved / node.spec.name / DISK, node.folder / DISK)
             else:
                 bootable_disk.overlay(node.inside, f"{inside}/{DISK}", "qcow2", node.folder, DISK)
+                (node.folder / WOKEN_FROM).write_text(str(saved))
             node.start(incoming=f"{inside}/{MEMORY}")
             _bring_to_date(node)
             step.note = "prepared and rebooted when it was saved"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 from openstack.connection import Connection
 
 from wholecard.core import Finding
 from wholecard.core.report_text import findings_text
-from wholecard.lab.base import cache, process
+from wholecard.lab.base import process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
@@ -79,14 +78,8 @@ def start_killed_node(lab: Lab, name: str, timeout: float = COMPUTE_SECONDS) -> 
 
     It boots anew from its own disk, with its drivers bound as its initramfs binds them.
     """
-    node = lab.node(name, _saved(lab))
+    node = lab.node(name)
     node.start()
     node.wait_for_ssh()
     wait_for_consumers(lab, compute_queue(name), some=True, timeout=timeout)
     return node
-
-
-def _saved(lab: Lab) -> Path | None:
-    """The saved lab over whose disks the nodes' disks may lie."""
-    folder = lab.saved_folder()
-    return folder if cache.is_whole(folder) else None
