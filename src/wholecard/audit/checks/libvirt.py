@@ -19,13 +19,8 @@ def domains_without_device(case: HostCase) -> Iterator[Disagreement]:
         if row.status != "allocated" or row.instance_uuid is None:
             continue
         domain = case.domains.get(row.instance_uuid)
-        if domain is None or not domain.is_active or row.address in domain.hostdevs:
-            continue
-        # The device is with another domain: that one is the finding.
-        if row.address in case.users or _is_gone(case, row.address):
-            continue
-        if case.place(domain.uuid) is Place.HOME:
-            yield _lacks(case, row, domain)
+        if domain is not None and domain.is_active and row.address not in domain.hostdevs:
+            yield from _lacks(case, row, domain)
     for domain in case.domains.values():
         yield from _lacks_vgpu(case, domain)
 
@@ -73,8 +68,13 @@ def _is_gone(case: HostCase, address: str) -> bool:
     return case.functions is not None and address not in case.functions
 
 
-def _lacks(case: HostCase, row: PciDevice, domain: Domain) -> Disagreement:
-    return case.disagreement(
+def _lacks(case: HostCase, row: PciDevice, domain: Domain) -> Iterator[Disagreement]:
+    # The device is with another domain, or gone: that is the finding.
+    if row.address in case.users or _is_gone(case, row.address):
+        return
+    if case.place(domain.uuid) is not Place.HOME or case.is_of_a_port(row):
+        return
+    yield case.disagreement(
         "WC512", row.address,
         f"nova gives the device to {case.cloud.server_text(domain.uuid)}, and its domain "
         f"{domain.name} runs without it.",
