@@ -1,8 +1,8 @@
 """The entry point of the audit: sources in, a report out.
 
 Nothing is called broken after one look. The views are read one after the other while servers come
-and go, so whatever disagrees is read a second time, at the hosts concerned alone: after two seconds where
-nothing is in flight there, and after a wait of one run of nova-compute's periodic task where
+and go, so whatever disagrees is read a second time, at the hosts concerned alone: after two
+seconds where nothing is in flight there, and after one run of nova-compute's periodic task where
 something is. Only what disagrees in both looks, with nothing in flight any more, counts.
 """
 
