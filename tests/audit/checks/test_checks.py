@@ -253,6 +253,13 @@ def test_service_down_does_not_wait() -> None:
     assert row.fix.startswith("Start nova-compute on gpu-01")
 
 
+def test_request_of_a_lost_row() -> None:
+    """The row's finding names the server's request, so that the row can be written back whole."""
+    (row,) = found(SOUND.with_row(HOST, GIVEN, status="available", instance_uuid=None,
+                                  request_id=None))  # fmt: skip
+    assert row.facts["request_id"] == an_id("request", SERVER)
+
+
 def test_what_the_places_say() -> None:
     """Each place says of the device what it knows, in a few words."""
     (row,) = found(SOUND.with_row(HOST, GIVEN, status="available", instance_uuid=None))

@@ -206,10 +206,11 @@ class HostCase:
         device: DeviceProvider | None = None,
         allocation: ConsumerAllocation | None = None,
         migration: Migration | None = None,
+        more: Mapping[str, str] | None = None,
         severity: Severity | None = None,
         pending: str = "",
     ) -> Disagreement:
-        """The disagreement with its facts, and with what each view says of the address."""
+        """The disagreement with its facts and `more`, and with what each view says of it."""
         row = row or (self.rows or {}).get(address)
         device = device or (self.providers or {}).get(address)
         facts = {
@@ -218,6 +219,7 @@ class HostCase:
             **_provider_facts(device.provider if device else None, allocation),
             **_consumer_facts(allocation),
             **_migration_facts(migration),
+            **(more or {}),
         }
         says = what_views_say(self, address, row, device, allocation)
         return Disagreement(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from wholecard.audit.checks.cloud_case import Place
 from wholecard.audit.checks.host_case import HostCase
+from wholecard.audit.fact_names import REQUEST_ID
 from wholecard.audit.record import Disagreement, Domain, Instance, PciDevice, View
 
 
@@ -170,10 +171,24 @@ def _free_in_nova(
         "nova can give it to a second server.",
         "wholecard repair plan writes the row back. Until then keep new servers off the host:\n"
         f"    openstack compute service set --disable {case.name} nova-compute",
-        server=domain.uuid, row=row,
+        server=domain.uuid, row=row, more=_request(case, instance),
         pending=cloud.activity(domain.uuid)
         or (cloud.young(row.updated_at or row.created_at, "the row") if row else ""),
     )  # fmt: skip
+
+
+def _request(case: HostCase, instance: Instance | None) -> Mapping[str, str]:
+    """The request of the flavor of which the server has too few rows; none where several are."""
+    requests = instance.pci_requests if instance is not None else None
+    rows = (case.rows or {}).values()
+    unmet = [
+        request.request_id
+        for request in requests or ()
+        if request.alias_name is not None
+        and sum(row.is_held and row.request_id == request.request_id for row in rows)
+        < request.count
+    ]
+    return {REQUEST_ID: unmet[0]} if len(unmet) == 1 else {}
 
 
 def _misses_rows(case: HostCase, instance: Instance, address: str) -> bool:
