@@ -180,13 +180,11 @@ def _free_in_nova(
 def _request(case: HostCase, instance: Instance | None) -> Mapping[str, str]:
     """The request of the flavor of which the server has too few rows; none where several are."""
     requests = instance.pci_requests if instance is not None else None
-    rows = (case.rows or {}).values()
+    held = [row.request_id for row in (case.rows or {}).values() if row.is_held]
     unmet = [
         request.request_id
         for request in requests or ()
-        if request.alias_name is not None
-        and sum(row.is_held and row.request_id == request.request_id for row in rows)
-        < request.count
+        if request.alias_name is not None and held.count(request.request_id) < request.count
     ]
     return {REQUEST_ID: unmet[0]} if len(unmet) == 1 else {}
 
