@@ -54,8 +54,8 @@ def command(
     wait: Annotated[float, typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait "
         "before the second look where something is in progress: one run of nova-compute's "
         "periodic task.")] = 60.0,
-    now: Annotated[bool, typer.Option("--now", "--no-wait", help="Do not wait: what is in progress is listed "
-        "as such (WC551).")] = False,
+    now: Annotated[bool, typer.Option("--now", "--no-wait", help="Do not wait: what is in progress "
+        "is listed as such (WC551).")] = False,
     format_name: options.Format = "table",
     columns: options.Columns = None,
     as_json: options.Json = False,
