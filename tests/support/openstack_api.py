@@ -23,9 +23,9 @@ Answer = tuple[int, Any]
 class Api:
     """`answers` maps `METHOD /path` to (status, JSON body) or to a function that returns one.
 
-    `modified` maps a path to its Last-Modified, `moved` one to its Location. `asked`, `sent`,
-    `versions` and `tokens` are each request's key, body, `OpenStack-API-Version` and
-    `X-Auth-Token`.
+    `modified` maps a path to its Last-Modified, `moved` one to its Location, `requests` one to the
+    id that nova gives the request. `asked`, `queries`, `sent`, `versions` and `tokens` are each
+    request's key, query, body, `OpenStack-API-Version` and `X-Auth-Token`.
     """
 
     url: str
@@ -33,7 +33,9 @@ class Api:
     answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
     modified: dict[str, str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    requests: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
@@ -107,6 +109,7 @@ def serving(folder: Path) -> Iterator[Api]:
         def answer(self) -> None:
             found.sent.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
             key = f"{self.command} {self.path.partition('?')[0].rstrip('/')}"
+            found.queries.append(self.path.partition("?")[2])
             found.asked.append(key)
             found.versions.append(self.headers.get("OpenStack-API-Version") or "")
             found.tokens.append(self.headers.get("X-Auth-Token") or "")
@@ -119,6 +122,8 @@ def serving(folder: Path) -> Iterator[Api]:
                 self.send_header("X-Subject-Token", "token")
                 if since := found.modified.get(key.partition(" ")[2]):
                     self.send_header("Last-Modified", since)
+                if request := found.requests.get(key.partition(" ")[2]):
+                    self.send_header("x-openstack-request-id", request)
                 if place := found.moved.get(key.partition(" ")[2]):
                     self.send_header("Location", place)
                 self.send_header("Content-Length", str(len(payload)))

@@ -10,14 +10,11 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 
 from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.core import Finding, Severity
 from wholecard.core.rules import RULES
 from wholecard.host.facts.host import Host
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class View(enum.StrEnum):
@@ -244,7 +241,7 @@ class Disagreement:
     fix: str = ""
     server: str = ""
     severity: Severity | None = None
-    facts: Mapping[str, str] = field(default=_NOTHING, hash=False)
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     pending: str = ""
 
     @property

@@ -41,9 +41,12 @@ _GROUPS = {
 }
 # Commands without a group, imported in the same way.
 _COMMANDS = {
+    "drain": "Move all servers off a host, and say first what will happen to each.",
     "explain": "Explain why a server with cards finds no host.",
+    "migrate": "Move a server with cards to another host.",
     "prove": "Boot servers of a flavor; their guests prove that they have its cards.",
     "rule": "Explain a finding's code.",
+    "undrain": "Give a drained host back to nova, after a proof and an audit.",
 }
 
 
