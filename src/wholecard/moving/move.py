@@ -41,10 +41,18 @@ class MoveWatcher:
 
 @dataclass(frozen=True)
 class Pace:
-    """Times in seconds: how long a phase may take, and the pause between two looks."""
+    """Times in seconds: how long a phase may take, and the pause between two looks.
+
+    `stopped` is asked before each look: once it is true the run ends, and nova goes on.
+    """
 
     timeout: float = 7200.0
     interval: float = 2.0
+    stopped: Callable[[], bool] = bool
+
+
+class MoveStoppedError(CloudError):
+    """A person stopped the run while nova moved the server; the next run goes on with it."""
 
 
 class Move:
@@ -185,6 +193,8 @@ class Move:
         deadline = time.monotonic() + self.pace.timeout
         state = ""
         while True:
+            if self.pace.stopped():
+                raise MoveStoppedError(f"stopped while nova moves {self.entry.name}")
             server = self._look()
             if server.state != state:
                 # The time-out is a phase's, for a large disk is copied for hours.

@@ -78,7 +78,7 @@ def report_text(report: MoveReport, width: int = WIDTH) -> str:
 
 
 def duration_text(needs: Estimate) -> str:
-    """`up to 470 s: 60 s for the guest's shutdown (…), 410 s for 40 GiB of disk at 100 MiB/s (…)`."""
+    """`up to 470 s: 60 s for the guest's shutdown (…), 410 s for 40 GiB of disk at 100 MiB/s`."""
     if needs.method is Method.EVACUATE:
         return f"as long as a boot: {needs.shutdown_source}"
     parts = []

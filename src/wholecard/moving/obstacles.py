@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wholecard.cloud.client.server_details import ServerDetails, ServerGroup
 from wholecard.moving.record import Method
@@ -74,11 +75,21 @@ def _fix_of_state(server: ServerDetails) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What a server's groups demand: hosts that it must not go to, or a reason to stay."""
+    """What a server's groups demand: hosts that it must not go to, or a reason to stay.
+
+    `most` is how many servers of its group a host may have, None for any number; `used` are those
+    that hosts have.
+    """
 
     forbidden: frozenset[str] = frozenset()
     stays: Obstacle | None = None
     group: str = ""
+    most: int | None = None
+    used: Mapping[str, int] = field(default_factory=dict)
+
+    def room_on(self, host: str) -> int:
+        """How many more of the group the host may have."""
+        return max(0, (self.most or 0) - self.used.get(host, 0))
 
 
 def grouping(
@@ -98,6 +109,7 @@ def grouping(
             fix = "Take it out of the group, or move the others after it was taken out."
             return Grouping(frozenset(), Obstacle(what, fix), group.name)
         if group.policy == "anti-affinity":
-            full = {host for host in used if used.count(host) >= group.most}
-            return Grouping(frozenset(full), None, group.name)
+            count = Counter(used)
+            full = frozenset(host for host in count if count[host] >= group.most)
+            return Grouping(full, None, group.name, group.most, count)
     return Grouping()
