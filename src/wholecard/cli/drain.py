@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
-from wholecard.cli.migrate import Bandwidth, Locked, MoveTimeout, Site, move_options, tools_for
+from wholecard.cli.migrate import (
+    Bandwidth,
+    Databases,
+    Locked,
+    MoveTimeout,
+    NoAudit,
+    OverSsh,
+    Site,
+    Views,
+    move_options,
+    tools_for,
+)
 from wholecard.cli.say import say
 from wholecard.cli.signals import terminable
 from wholecard.core import UsageError
@@ -43,6 +54,9 @@ def command(
     bandwidth: Bandwidth = 100.0,
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
+    databases: Databases = None,
+    over_ssh: OverSsh = False,
+    no_audit: NoAudit = False,
     format_name: options.Format = "table",
     columns: options.Columns = None,
     as_json: options.Json = False,
@@ -81,8 +95,9 @@ def command(
     hosts = tuple(part for part in to.split(",") if part)
     wanted = move_options(hosts, None, site, bandwidth, locked=locked)
     request = DrainRequest(host, reason, wanted, live_only, jobs)
+    views = Views(name, clouds_file, databases, over_ssh, no_audit)
     with terminable():
-        raise typer.Exit(_drain(conn, request, journal, name, timeout, shown, yes, dry_run))
+        raise typer.Exit(_drain(conn, request, journal, views, timeout, shown, yes, dry_run))
 
 
 class _Shown:
@@ -107,7 +122,7 @@ def _status(conn: Connection, host: str, journal: DrainJournal, shown: _Shown) -
 
 
 def _drain(
-    conn: Connection, request: DrainRequest, journal: DrainJournal, cloud: str, timeout: float,
+    conn: Connection, request: DrainRequest, journal: DrainJournal, views: Views, timeout: float,
     shown: _Shown, yes: bool, dry_run: bool,
 ) -> int:  # fmt: skip
     from wholecard.cli.migrate import said_on_interrupt
@@ -130,7 +145,7 @@ def _drain(
     if not yes and not _agreed(plan):
         return 1
     with progress(len(plan.moving)) as watcher, said_on_interrupt():
-        report = drain(conn, request, plan, journal, tools_for(cloud, timeout, watcher))
+        report = drain(conn, request, plan, journal, tools_for(views, timeout, watcher))
     options.show(drain_text.report_text(report, terminal_width()), report.to_json(), "servers",
                  format_name=shown.format_name, columns=shown.columns)  # fmt: skip
     return int(bool(report.left) or exit_status(report.findings))

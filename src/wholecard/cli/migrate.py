@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,9 @@ from wholecard.core import UsageError
 if TYPE_CHECKING:
     from openstack.connection import Connection
 
+    from wholecard.audit.record import Domain
+    from wholecard.audit.report import AuditReport
+    from wholecard.audit.views.open_views import AuditSources
     from wholecard.moving.migrate_request import MigrateRequest, Tools
     from wholecard.moving.move import MoveWatcher
     from wholecard.moving.planner import MoveOptions
@@ -29,6 +33,12 @@ Locked = Annotated[bool, typer.Option("--locked", help="Move locked servers too:
     "administrator do it.")]  # fmt: skip
 MoveTimeout = Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long "
     "a server may be in one state of a move.")]  # fmt: skip
+Databases = Annotated[Path | None, typer.Option("--databases", metavar="FILE", help="nova's and "
+    "Placement's databases, as audit reads them, for the audits before and after. Default: the "
+    "APIs alone.")]  # fmt: skip
+OverSsh = Annotated[bool, typer.Option("--ssh", help="Read sysfs and libvirt of the hosts over "
+    "ssh, for the audits and the proof.")]  # fmt: skip
+NoAudit = Annotated[bool, typer.Option("--no-audit", help="Do not audit the hosts.")]
 Site = Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file, for the "
     "release, the aliases and the facts of its hosts.")]  # fmt: skip
 
@@ -60,6 +70,9 @@ def command(
     bandwidth: Bandwidth = 100.0,
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
+    databases: Databases = None,
+    over_ssh: OverSsh = False,
+    no_audit: NoAudit = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
@@ -86,8 +99,9 @@ def command(
     name = options.chosen_cloud(cloud, clouds_file)
     conn = connect(name, clouds_file)
     format_name = "json" if as_json else format_name
+    views = Views(name, clouds_file, databases, over_ssh, no_audit)
     with terminable():
-        raise typer.Exit(_run(conn, request, name, timeout, dry_run, format_name))
+        raise typer.Exit(_run(conn, request, views, timeout, dry_run, format_name))
 
 
 def chosen_method(*, live: bool, cold: bool, evacuate: bool) -> Method | None:
@@ -127,20 +141,56 @@ def move_options(
     )
 
 
-def tools_for(
-    cloud: str, timeout: float, watcher: MoveWatcher | None = None, folder: Path | None = None
-) -> Tools:
-    """The journal of this cloud's moves, and who is told."""
+@dataclass(frozen=True)
+class Views:
+    """What the audits before and after a move, and its proof, read."""
+
+    cloud: str
+    clouds_file: Path | None
+    databases: Path | None
+    over_ssh: bool
+    off: bool
+
+    def sources(self, hosts: tuple[str, ...]) -> AuditSources:
+        """The sources of an audit of these hosts."""
+        from wholecard.audit.views.open_views import AuditSources
+
+        return AuditSources(
+            self.cloud, self.clouds_file, self.databases, hosts, over_ssh=self.over_ssh
+        )
+
+    def audit(self, hosts: tuple[str, ...]) -> AuditReport:
+        """An audit of these hosts."""
+        from wholecard.audit.request import AuditRequest, audit
+
+        return audit(AuditRequest(self.sources(hosts)))
+
+    def domains(self, node: str) -> tuple[Domain, ...] | None:
+        """libvirt's domains on a host, None where they were not read."""
+        from wholecard.audit.views.open_views import open_views
+
+        views = open_views(self.sources((node,)))
+        try:
+            return next((host.domains for host in views.host_views()), None)
+        finally:
+            views.close()
+
+
+def tools_for(views: Views, timeout: float, watcher: MoveWatcher | None = None) -> Tools:
+    """The journal of this cloud's moves, who is told, who audits and looks."""
     from wholecard.moving.journal import MoveJournal, state_folder
     from wholecard.moving.migrate_request import Tools
     from wholecard.moving.move import MoveWatcher, Pace
 
-    journal = MoveJournal(folder or state_folder("moves", cloud))
-    return Tools(journal, watcher or MoveWatcher(), pace=Pace(timeout=timeout))
+    return Tools(
+        MoveJournal(state_folder("moves", views.cloud)), watcher or MoveWatcher(),
+        None if views.off else views.audit, views.domains if views.over_ssh else None,
+        Pace(timeout=timeout),
+    )  # fmt: skip
 
 
 def _run(
-    conn: Connection, request: MigrateRequest, cloud: str, timeout: float, dry_run: bool,
+    conn: Connection, request: MigrateRequest, views: Views, timeout: float, dry_run: bool,
     format_name: str,
 ) -> int:  # fmt: skip
     from wholecard.cli.move_progress import progress
@@ -149,7 +199,7 @@ def _run(
     from wholecard.moving.migrate_request import migrate, plan_migrate, unfinished
     from wholecard.moving.move_text import plan_text, report_text
 
-    journal = tools_for(cloud, timeout).journal
+    journal = tools_for(views, timeout).journal
     plan = unfinished(conn, request, journal) or plan_migrate(conn, request)
     text = plan_text(plan, terminal_width())
     if dry_run or plan.blocked:
@@ -158,7 +208,7 @@ def _run(
     if format_name == "text":
         say(f"{text}\n")
     with progress() as watcher, said_on_interrupt():
-        report = migrate(conn, request, plan, tools_for(cloud, timeout, watcher))
+        report = migrate(conn, request, plan, tools_for(views, timeout, watcher))
     options.show(report_text(report, terminal_width()), report.to_json(), format_name=format_name)
     return int(not report.is_good)
 

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
-from wholecard.cli.migrate import Bandwidth, Locked, MoveTimeout, Site, move_options, tools_for
+from wholecard.cli.migrate import (
+    Bandwidth,
+    Databases,
+    Locked,
+    MoveTimeout,
+    NoAudit,
+    OverSsh,
+    Site,
+    Views,
+    move_options,
+    tools_for,
+)
 from wholecard.cli.signals import terminable
 from wholecard.core import UsageError
 
@@ -33,6 +44,9 @@ def command(
     bandwidth: Bandwidth = 100.0,
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
+    databases: Databases = None,
+    over_ssh: OverSsh = False,
+    no_audit: NoAudit = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
@@ -61,7 +75,8 @@ def command(
     proving = _prover(conn, name, prove, image, site) if prove else None
     with terminable():
         with progress() as watcher:
-            tools = tools_for(name, timeout, watcher)
+            views = Views(name, clouds_file, databases, over_ssh, no_audit)
+            tools = tools_for(views, timeout, watcher)
             report = undrain(conn, request, drain_journal(name, host), tools, proving)
         options.show(undrain_text(report, terminal_width()), report.to_json(),
                      format_name="json" if as_json else format_name)  # fmt: skip

@@ -14,10 +14,10 @@ from wholecard.pci.function import Function, slot_path
 class CardIdentity:
     """A card: the place that it sits in, what it is, and which one it is.
 
-    `place` is the path of the slot that it is plugged into, from the root bus down (`0000:40/01.1/00`), which is
-    wiring; `ids` and `subsystem` are of its GPU; `serial` is empty where it is not known. `slot`
-    is its address at that time and no part of its identity. `buses` is how many bridges of its own
-    it has, each of which takes a bus number.
+    `place` is the path of the slot that it is plugged into, from the root bus down
+    (`0000:40/01.1/00`), which is wiring; `ids` and `subsystem` are of its GPU; `serial` is empty
+    where it is not known. `slot` is its address at that time and no part of its identity. `buses`
+    is how many bridges of its own it has, each of which takes a bus number.
     """
 
     place: str

@@ -123,7 +123,7 @@ def after(change: CardChange, before: Host, now: Host, around: Surroundings) -> 
         *_other_cards(change, before, cards),
         *_addresses(before, comparison, now, around),
     ]
-    rewrite = tuple(_rewrites(change, findings))
+    rewrite = tuple(_rewrites(change, findings, around.texts))
     seen = Seen(around.seen.disabled, around.seen.servers, rebooted,
                 not any(each.severity is Severity.ERROR for each in findings), rewrite)  # fmt: skip
     notes = [] if around.held is not None else [
@@ -148,7 +148,9 @@ def _predictions(before: Host, change: CardChange) -> Iterator[Prediction]:
 
 def _notes(change: CardChange) -> Iterator[str]:
     if change.kind is Kind.ADD and not change.to_place:
-        yield "Without --to it is not known which addresses may change: name the port's place."
+        yield "Without --to it is not known which addresses may change: name the port."
+    if change.kind is Kind.REPLACE:
+        yield "With a card of the same model all addresses stay."
     if change.card is not None and not change.card.serial:
         yield ("The card's serial number is not known: only root may read it, and not every card "
                "has one. The same model in the same place then counts as the card.")  # fmt: skip
@@ -308,10 +310,12 @@ def _held(comparison: Comparison, now: Host, held: Mapping[str, str]) -> Iterato
         )  # fmt: skip
 
 
-def _rewrites(change: CardChange, findings: Iterable[Finding]) -> Iterator[str]:
+def _rewrites(
+    change: CardChange, findings: Iterable[Finding], texts: Mapping[str, str]
+) -> Iterator[str]:
     names = dict.fromkeys(each.subject for each in findings if each.rule == NAMES_OLD)
     for name in names:
-        if name.startswith("/"):
-            yield f"wholecard --on {change.host} host plan  # {name}"
+        if name in texts:
+            yield f"${{EDITOR}} {name}"
         else:
-            yield f"edit {name}"
+            yield f"wholecard --on {change.host} host plan  # {name}"

@@ -159,40 +159,40 @@ def predicted(host: Host, place: str, buses: int | None) -> tuple[Prediction, ..
 
     `place` is the path of the slot that a card leaves or comes to, `buses` the bridges more
     (positive) or less (negative), None where that is not known: a card that is not seen yet. What
-    is below another root bus, or has a lower bus number, stays. With no bridge more or less
+    is below another root bus, or is numbered before the slot, stays. With no bridge more or less
     everything stays on most boards; some firmware hides a port without a card, and then its bus
     number goes too: those after it may change.
     """
-    root, at = place.partition("/")[0], _bus_at(host, place)
+    port = place.rpartition("/")[0]
+    inside = [each for each in host.functions if _is_in(place, each)]
+    last = max((each.address.bus for each in inside), default=None)
     found = []
     for function in host.functions:
-        path = slot_path(function)
-        same_root = path.partition("/")[0] == root
-        # What is in the slot itself leaves, or is not there yet.
-        if not same_root or path.startswith((f"{place}.", f"{place}/")):
-            continue
-        address = function.address
-        if at is None or address.bus <= at:
+        if function in inside or not _is_after(function, port, last):
             continue
         if not buses:
             found.append(Prediction(function, Will.MAY))
             continue
+        address = function.address
         bus = address.bus + buses
         expected = Address(address.domain, bus, address.slot, address.function)
-        sure = 0 <= bus <= 0xFF
-        found.append(Prediction(function, Will.CHANGE, expected if sure else None))
+        found.append(Prediction(function, Will.CHANGE, expected if 0 <= bus <= 0xFF else None))
     return tuple(found)
 
 
-def _bus_at(host: Host, place: str) -> int | None:
-    """The bus of the slot: of what is in it, else of the port above, which numbers come after."""
-    for function in host.functions:
-        if slot_path(function).rpartition(".")[0] == place:
-            return function.address.bus
-    port = place.rpartition("/")[0]
-    for function in host.functions:
-        if slot_path(function) == port:
-            below = [each.address.bus for each in host.functions
-                     if function.address in each.parents]  # fmt: skip
-            return max([function.address.bus, *below])
-    return None
+def _is_in(place: str, function: Function) -> bool:
+    return slot_path(function).startswith((f"{place}.", f"{place}/"))
+
+
+def _is_after(function: Function, port: str, last: int | None) -> bool:
+    """Whether the function's bus is numbered after the slot behind `port`.
+
+    `last` is the last bus in the slot. Where it is empty, the order of places tells: firmware goes
+    depth first, from the lowest slot up.
+    """
+    parent = slot_path(function).rpartition("/")[0]
+    root = port.partition("/")[0]
+    # What is on the root bus itself has the root's number.
+    if parent == root or not parent.startswith(f"{root}/"):
+        return False
+    return function.address.bus > last if last is not None else parent > port
