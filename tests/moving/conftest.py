@@ -8,17 +8,23 @@ from pathlib import Path
 import pytest
 
 from support.moving_cloud import MovingCloud, moving_cloud
-from support.openstack_api import serving
+from support.openstack_api import Api, serving
 from wholecard.moving.journal import MoveJournal
 from wholecard.moving.migrate_request import Tools
 from wholecard.moving.move import Pace
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[MovingCloud]:
-    """Two hosts with two cards each."""
-    with serving(tmp_path) as api:
-        yield moving_cloud(api)
+def api(tmp_path: Path) -> Iterator[Api]:
+    """The server, running, and a clouds.yaml that names it `test`."""
+    with serving(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def cloud(api: Api) -> MovingCloud:
+    """Two hosts with two cards each, and one without."""
+    return moving_cloud(api)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ class MovingServer:
             "OS-EXT-SRV-ATTR:hypervisor_hostname": self.host,
             "flavor": {"original_name": "gpu", "vcpus": 4, "ram": 8192, "disk": 40, "ephemeral": 0,
                        "swap": 0, "extra_specs": self.specs},
-            "image": self.image or {"id": "i1", "properties": {}},
+            "image": {"id": "i1", "properties": {}} if self.image is None else self.image,
             "server_groups": self.groups, "pinned_availability_zone": None, **fault,
         }  # fmt: skip
 
@@ -91,10 +91,13 @@ class MovingCloud:
     fail: str = ""
     lose_cards: bool = False
     count: int = 0
+    _conn: Connection | None = None
 
     def connection(self) -> Connection:
-        """As a command connects to it."""
-        return connect("test", self.api.clouds, timeout=5)
+        """As a command connects to it, once."""
+        if self._conn is None:
+            self._conn = connect("test", self.api.clouds, timeout=5)
+        return self._conn
 
     @property
     def moves(self) -> list[str]:
@@ -125,7 +128,7 @@ class MovingCloud:
         """The names of the cards' providers that this consumer holds."""
         return sorted(uuid for uuid in self.allocations.get(consumer, {}) if "_" in uuid)
 
-    def drain_steps(self) -> None:
+    def finish_steps(self) -> None:
         """Let every server reach the end of what it does."""
         for server in self.servers.values():
             while server.steps:
@@ -334,8 +337,8 @@ def conflict(message: str) -> Answer:
 
 
 def moving_cloud(api: Api, hosts: dict[str, int] | None = None) -> MovingCloud:
-    """Two hosts with two cards each, unless `hosts` says otherwise."""
-    cloud = MovingCloud(api, hosts or {"gpu-01": 2, "gpu-02": 2})
+    """Two hosts with two cards each and one without, unless `hosts` says otherwise."""
+    cloud = MovingCloud(api, hosts or {"gpu-01": 2, "gpu-02": 2, "gpu-03": 0})
     api.answers |= {
         f"GET {COMPUTE}/servers/detail": cloud.listed,
         f"GET {COMPUTE}/os-services": lambda: (200, {"services": list(cloud.services.values())}),
@@ -377,7 +380,7 @@ def _provide(cloud: MovingCloud, host: str, name: str) -> dict[str, Any]:
         return 200, {"usages": used}
 
     def consumers() -> Answer:
-        rows = {who: {} for who, held in cloud.allocations.items() if name in held}
+        rows: dict[str, Any] = {who: {} for who, held in cloud.allocations.items() if name in held}
         return 200, {"allocations": rows}
 
     inventories = {key: {"reserved": 0, "allocation_ratio": 1.0, "total": n, "max_unit": n}

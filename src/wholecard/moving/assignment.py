@@ -24,7 +24,7 @@ class Need:
 def assigned(needs: Sequence[Need], free: Mapping[str, Mapping[str, int]]) -> dict[str, str | None]:
     """The host of each server by its id, None for one that finds no room beside the others.
 
-    A class that a host's `free` does not have is not counted there: nova decides.
+    Of a host of which nothing is known nothing is counted: nova decides.
     """
     left = {host: dict(amounts) for host, amounts in free.items()}
     placed: dict[str, str] = {}
@@ -66,7 +66,7 @@ def _place(
 
 
 def _fits(need: Need, left: Mapping[str, int]) -> bool:
-    return all(left[name] >= count for name, count in need.amounts.items() if name in left)
+    return not left or all(left.get(name, 0) >= count for name, count in need.amounts.items())
 
 
 def _take(need: Need, host: str, left: dict[str, dict[str, int]], placed: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wholecard.core.report_text import WIDTH, findings_text, table, wrapped
 from wholecard.core.units import counted
-from wholecard.moving.card_change import StepState
+from wholecard.moving.card_change import Kind, StepState
 from wholecard.moving.card_identity import CardIdentity
 from wholecard.moving.card_request import CardReport
 from wholecard.moving.renumbered import Comparison, Prediction, Will
@@ -24,7 +24,9 @@ def report_text(report: CardReport, width: int = WIDTH) -> str:
     if change.to_place:
         lines.append(f"  to     {change.to_place}")
     if report.comparison is None:
-        lines += ["", *_predicted(report.predictions, width)]
+        lines.append("")
+        if change.to_place or change.kind is not Kind.ADD:
+            lines += _predicted(report.predictions, width)
     else:
         lines += ["", *_compared(report.comparison)]
     lines += [line for note in report.notes for line in wrapped(note, "  ", "", width)]
@@ -44,8 +46,8 @@ def _card(card: CardIdentity) -> str:
 def _predicted(rows: tuple[Prediction, ...], width: int) -> Iterator[str]:
     if not rows:
         yield from wrapped(
-            "All addresses stay, as far as the host's facts tell: nothing below the same root bus is "
-            "numbered after the card.", "  ", "", width,
+            "All addresses stay, as far as the host's facts tell: nothing below the same root bus "
+            "is numbered after the card.", "  ", "", width,
         )  # fmt: skip
         return
     yield from wrapped(

@@ -10,7 +10,11 @@ from urllib.parse import urlencode
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from wholecard.cloud.client.compute_services import Hypervisor, hypervisors
+from wholecard.cloud.client.compute_services import (
+    Hypervisor,
+    compute_services,
+    hypervisors,
+)
 from wholecard.cloud.client.errors import answer_read
 from wholecard.cloud.client.server_details import ServerDetails
 from wholecard.cloud.placement import allocation_candidates
@@ -22,7 +26,8 @@ from wholecard.explain.check_result import first_failed
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence
 from wholecard.explain.evidence.from_cloud import CloudReader, with_cloud, with_queries
 from wholecard.explain.evidence.from_files import Files, gathered
-from wholecard.explain.evidence.placement import MOST_HOSTS
+from wholecard.explain.evidence.placement import MOST_HOSTS, provider_trees
+from wholecard.explain.evidence.requested_devices import EXTRA_SPEC
 from wholecard.explain.evidence.selector import ServerSelector
 from wholecard.explain.explain import Explanation, HostAnswer, check_request, explain
 from wholecard.moving.record import Destination, Holdings
@@ -82,6 +87,9 @@ def search(
         notes.append(f"Of {count} hosts, {len(chosen)} with enough free in Placement were checked.")
     if not chosen:
         return Search((), notes=(*notes, "There is no other host to move to."))
+    if EXTRA_SPEC not in server.extra_specs:
+        # explain answers for cards of an alias; of all else Placement knows what is free.
+        return _by_placement(conn, chosen, server, holdings, tuple(notes))
     known = gathered(request_of(server), files or Files(), release, "")
     names = tuple(row.hostname for row in chosen)
     reader = CloudReader(conn)
@@ -91,6 +99,37 @@ def search(
         evidence = with_queries(reader, evidence)
     explanation = explain(evidence)
     return _found(chosen, explanation, evidence, holdings, tuple(notes))
+
+
+def _by_placement(
+    conn: Connection, chosen: list[Hypervisor], server: ServerDetails, holdings: Holdings,
+    notes: tuple[str, ...],
+) -> Search:  # fmt: skip
+    """The hosts for a server without an alias: a cardless one, or one with a mediated device."""
+    asked = holdings
+    if not holdings.amounts:
+        request = request_of(server)
+        sizes = {"VCPU": server.vcpus, "MEMORY_MB": server.ram_mb, "DISK_GB": request.disk_gb or 0}
+        asked = Holdings(amounts={name: size for name, size in sizes.items() if size})
+    with_room = {row.service_host for row in _with_room(conn, chosen, asked)}
+    states = {row.host: row for row in compute_services(conn) if row.binary == "nova-compute"}
+    trees = provider_trees(conn, [row.hostname for row in chosen])
+    found, free = [], {}
+    for row in chosen:
+        host, service = row.service_host, states.get(row.service_host)
+        amounts = free_amounts(HostEvidence(host, provider_tree=trees.get(row.hostname)))
+        free[host] = amounts
+        least = min((amounts.get(name, 0) for name in holdings.card_amounts), default=None)
+        if service is None or service.state != "up" or service.status != "enabled":
+            state = f"{service.state} and {service.status}" if service else "unknown to nova"
+            to = Destination(host, row.hostname, "no", f"nova-compute is {state}", "", least)
+        elif host not in with_room:
+            to = Destination(host, row.hostname, "no", "Placement has no room for it", "", least)
+        else:
+            why = "not checked: nova's filters"
+            to = Destination(host, row.hostname, "unknown", why, "", least)
+        found.append(to)
+    return Search(tuple(sorted(found, key=_better)), free, notes=notes)
 
 
 def _found(

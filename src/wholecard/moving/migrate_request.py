@@ -21,7 +21,7 @@ from wholecard.moving.live_migration import live_answer
 from wholecard.moving.move import CHOOSING, Move, MoveWatcher, Pace
 from wholecard.moving.planner import CANNOT, MoveOptions, Planner
 from wholecard.moving.proof import Domains, Expected, proof
-from wholecard.moving.record import Destination, End, Method, MovePlan, MoveReport
+from wholecard.moving.record import Destination, End, Holdings, Method, MovePlan, MoveReport
 
 FAILED = "WC592"
 # An audit of these hosts, by their hypervisors' names.
@@ -140,12 +140,12 @@ def run(
     if known is None or known.is_over or not move.take_up(request.told):
         move.begin()
     end = request.end if request.told else entry.end
-    # One that is being confirmed or reverted is not waited for again: it may be back already.
-    ended = "verify" if move.entry.state == entries.ENDING else move.wait()
-    findings: tuple[Finding, ...] = ()
-    if ended == "verify" and end is End.CONFIRM:
+    # One that is being confirmed or reverted was proved before, and may be at its end already.
+    ending = move.entry.state == entries.ENDING
+    ended = "verify" if ending else move.wait()
+    if ended == "verify" and end is End.CONFIRM and not ending:
         # Only a server that has its cards is confirmed: until then it can go back.
-        findings, _ = _proved(conn, move.entry, ended, domains)
+        findings = _look(conn, move.entry, ended, domains).findings
         if any(finding.severity is Severity.ERROR for finding in findings):
             end = End.LEAVE
     if ended == "verify" and end is not End.LEAVE:
@@ -159,7 +159,8 @@ def _described(
     conn: Connection, entry: MoveEntry, report: MoveReport, domains: Domains | None
 ) -> MoveReport:
     """The report with what nova and Placement show of the server now."""
-    findings, unproved = _proved(conn, entry, report.ended, domains)
+    now = _look(conn, entry, report.ended, domains)
+    findings = now.findings
     if report.ended == "failed":
         fix = f"openstack server event list {entry.server} shows nova's steps."
         failed = Finding(FAILED, entry.name, Severity.ERROR, report.error, fix)
@@ -169,22 +170,26 @@ def _described(
         findings = tuple(replace(each, fix=fix) for each in findings)
     events = events_of(conn, entry.server, entry.request_id) if entry.request_id else ()
     return replace(
-        report,
-        events=events,
-        server=server_details(conn, entry.server),
-        holdings=holdings_of(conn, entry.server),
-        findings=findings,
-        unproved=unproved,
-    )
+        report, events=events, server=now.server, holdings=now.holdings, findings=findings,
+        unproved=now.unproved,
+    )  # fmt: skip
 
 
-def _proved(
-    conn: Connection, entry: MoveEntry, ended: str, domains: Domains | None
-) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Now:
+    """A server as it is, and what is wrong with it."""
+
+    server: ServerDetails | None
+    holdings: Holdings = field(default_factory=Holdings)
+    findings: tuple[Finding, ...] = ()
+    unproved: tuple[str, ...] = ()
+
+
+def _look(conn: Connection, entry: MoveEntry, ended: str, domains: Domains | None) -> _Now:
     server = server_details(conn, entry.server)
     if server is None:
         gone = Finding(FAILED, entry.name, Severity.ERROR, "it was deleted meanwhile")
-        return (gone,), ()
+        return _Now(None, findings=(gone,))
     back = ended in ("reverted", "failed")
     node = entry.source_node if back else entry.destination_node
     statuses = {
@@ -194,7 +199,8 @@ def _proved(
     }.get(ended, (entry.status,) if entry.status else ("ACTIVE", "SHUTOFF"))
     left = entry.source_node if ended == "evacuated" else ""
     expected = Expected(node, statuses, entry.cards, left)
-    return proof(server, holdings_of(conn, entry.server), expected, domains)
+    holdings = holdings_of(conn, entry.server)
+    return _Now(server, holdings, *proof(server, holdings, expected, domains))
 
 
 def _resumed(conn: Connection, server: ServerDetails, entry: MoveEntry) -> MovePlan:

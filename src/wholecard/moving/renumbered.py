@@ -104,13 +104,10 @@ def _matched(
 ) -> tuple[list[Function], list[Function]]:  # fmt: skip
     """Pair those with the same key, where it is one on both sides; what is left of both."""
     ones, others = _single(old, key), _single(new, key)
-    common = ones.keys() & others.keys()
-    if how is How.SERIAL or how is How.PATH:
-        pairs += [(ones[name], others[name], how) for name in common]
-    else:
-        # A model alone is weak: two cards of different serial numbers are two cards.
-        common = {name for name in common if _may_be_one(ones[name], others[name])}
-        pairs += [(ones[name], others[name], how) for name in common]
+    # Two cards of different serial numbers are two cards, wherever they sit.
+    both = ones.keys() & others.keys()
+    common = {name for name in both if _may_be_one(ones[name], others[name])}
+    pairs += [(ones[name], others[name], how) for name in common]
     taken_old = {ones[name].address for name in common}
     taken_new = {others[name].address for name in common}
     return (
