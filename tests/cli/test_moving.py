@@ -88,7 +88,7 @@ def test_drain(cloud: MovingCloud, capsys: pytest.CaptureFixture[str]) -> None:
     assert (status["service"], status["reason"]) == ("disabled", "firmware")
     assert [row["ended"] for row in status["servers"]] == ["confirmed"]
     assert run(cloud, "undrain", "gpu-01") == 0
-    assert "gpu-01 was not audited." in capsys.readouterr().out
+    assert "gpu-01: not audited." in capsys.readouterr().out
     assert cloud.services["gpu-01"]["status"] == "enabled"
 
 

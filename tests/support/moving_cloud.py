@@ -206,8 +206,10 @@ class MovingCloud:
             event |= {"event": "cold_migrate", "result": "Error",
                       "details": "No valid host was found."}  # fmt: skip
         self._record(server, "migrate", event)
-        migration = {"uuid": f"m-{server.id}", "status": "migrating", "migration_type": "migration",
-                     "instance_uuid": server.id, "source_compute": source, "dest_compute": to,
+        migration = {"id": self.count, "uuid": f"m-{server.id}", "updated_at": None,
+                     "source_node": source, "dest_node": to, "status": "migrating",
+                     "migration_type": "migration", "instance_uuid": server.id,
+                     "source_compute": source, "dest_compute": to,
                      "created_at": f"2026-11-30T12:00:{self.count:02}"}  # fmt: skip
         server.migrations.append(migration)
 
@@ -250,6 +252,7 @@ class MovingCloud:
         def done() -> None:
             self._release(f"m-{server.id}")
             server.vm_state = server.former
+            server.migrations[-1]["status"] = "confirmed"
 
         server.steps = [_nothing, done]
         return 204, {}
@@ -262,6 +265,7 @@ class MovingCloud:
 
         def done() -> None:
             self.allocations[server.id] = self._release(f"m-{server.id}")
+            server.migrations[-1]["status"] = "reverted"
             server.vm_state, server.task, server.host = server.former, None, server.source
 
         server.steps = [_nothing, done]
@@ -350,6 +354,7 @@ def moving_cloud(api: Api, hosts: dict[str, int] | None = None) -> MovingCloud:
         f"GET {COMPUTE}/os-migrations": lambda: (200, {"migrations": [
             row for server in cloud.servers.values() for row in server.migrations]}),
         f"GET {PLACEMENT}/allocation_candidates": cloud.candidates,
+        f"GET {PLACEMENT}/traits": (200, {"traits": []}),
     }  # fmt: skip
     rows: list[dict[str, Any]] = []
     for host in cloud.hosts:
@@ -380,7 +385,11 @@ def _provide(cloud: MovingCloud, host: str, name: str) -> dict[str, Any]:
         return 200, {"usages": used}
 
     def consumers() -> Answer:
-        rows: dict[str, Any] = {who: {} for who, held in cloud.allocations.items() if name in held}
+        rows: dict[str, Any] = {
+            who: {"resources": held[name]}
+            for who, held in cloud.allocations.items()
+            if name in held
+        }
         return 200, {"allocations": rows}
 
     inventories = {key: {"reserved": 0, "allocation_ratio": 1.0, "total": n, "max_unit": n}

@@ -21,13 +21,14 @@ from wholecard.moving.migrate_request import (
     FAILED,
     MigrateRequest,
     Tools,
+    audited,
     migrate,
     service_of,
     unfinished,
 )
 from wholecard.moving.move import MoveStoppedError
 from wholecard.moving.planner import MoveOptions
-from wholecard.moving.record import MovePlan, MoveReport
+from wholecard.moving.record import MovePlan, MoveReport, new_disagreements
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,14 @@ class DrainReport:
     before: AuditReport | None = None
     after: AuditReport | None = None
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Of the servers that stay, of those that failed, of those that moved."""
+        """Of the servers that stay, that failed, that moved; and what the audit found anew."""
         moved = [finding for report in self.moved for finding in report.all_findings]
-        return (*self.plan.findings, *self.failed, *moved)
+        anew = [row.finding() for row in new_disagreements(self.before, self.after)]
+        return (*self.plan.findings, *self.failed, *moved, *anew)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""
@@ -71,6 +74,7 @@ class DrainReport:
             "moved": [report.to_json() for report in self.moved],
             "stopped": self.stopped, "left": list(self.left), "seconds": round(self.seconds, 1),
             "findings": [finding.to_json() for finding in self.findings],
+            "notes": list(self.notes),
         }  # fmt: skip
 
 
@@ -135,13 +139,13 @@ def drain(
         if journal.disable(conn, service, request.reason):
             tools.watcher.note(f"{request.host}: the service is disabled")
         run = _Run(conn, request, journal, replace(tools, journal=journal.servers))
-        before = tools.audit((request.host,)) if tools.audit else None
+        before, _ = audited(tools, (request.host,))
         run.move(earlier, plan.moving)
-        after = tools.audit((request.host,)) if tools.audit else None
+        after, notes = audited(tools, (request.host,))
     left = tuple(row.plan.server.name for row in plan.rows if row.plan.server.id not in run.gone)
     return DrainReport(
         plan, tuple(run.moved), tuple(run.failed), run.stopped, left, before, after,
-        time.monotonic() - started,
+        time.monotonic() - started, notes,
     )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def report_text(report: DrainReport, width: int = WIDTH) -> str:
         seconds = short_duration(report.seconds)
         lines.append(f"{host} is empty, after {seconds}. Its service is disabled.")
     lines += audits_text(report.before, report.after, width)
+    lines += report.notes
     # Those of the servers that stay were shown before.
     findings = report.findings[len(report.plan.findings) :]
     if findings:

@@ -12,7 +12,7 @@ from wholecard.audit.report import AuditReport
 from wholecard.cloud.client.compute_services import ComputeService, compute_services
 from wholecard.cloud.client.server_details import ServerDetails, find_server, server_details
 from wholecard.cloud.client.server_moves import actions_of, events_of, migrations_of
-from wholecard.core import Finding, RefusedError, Severity, UsageError
+from wholecard.core import Finding, RefusedError, Severity, UsageError, WholecardError
 from wholecard.moving import journal as entries
 from wholecard.moving.estimate import estimate
 from wholecard.moving.holdings import holdings_of
@@ -110,12 +110,22 @@ def _migrated(
             )
         entry = new_entry(plan, request.end)
     nodes = tuple(dict.fromkeys((entry.source_node, entry.destination_node)))
-    before = tools.audit(nodes) if tools.audit else None
+    before, _ = audited(tools, nodes)
     move = Move(conn, entry, tools.journal, tools.watcher, tools.pace)
     report = run(conn, move, request, plan, tools.domains)
-    after = tools.audit(nodes) if tools.audit else None
-    note = () if tools.audit else ("The two hosts were not audited.",)
-    return replace(report, before=before, after=after, unproved=(*report.unproved, *note))
+    after, why = audited(tools, nodes)
+    return replace(report, before=before, after=after, unproved=(*report.unproved, *why))
+
+
+def audited(tools: Tools, nodes: tuple[str, ...]) -> tuple[AuditReport | None, tuple[str, ...]]:
+    """An audit of these hosts, or why there is none: it never keeps a move from its end."""
+    if tools.audit is None:
+        return None, (f"{', '.join(nodes)}: not audited.",)
+    tools.watcher.note(f"auditing {', '.join(nodes)}")
+    try:
+        return tools.audit(nodes), ()
+    except WholecardError as error:
+        return None, (f"{', '.join(nodes)}: not audited: {error.brief}.",)
 
 
 def new_entry(plan: MovePlan, end: End) -> MoveEntry:

@@ -212,9 +212,7 @@ class MoveReport:
     @property
     def disagreements(self) -> tuple[Disagreement, ...]:
         """What the audit found after the move, and not before it."""
-        known = {row.key for row in self.before.disagreements} if self.before else set()
-        rows = self.after.disagreements if self.after else ()
-        return tuple(row for row in rows if row.key not in known)
+        return new_disagreements(self.before, self.after)
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:
@@ -243,6 +241,16 @@ class MoveReport:
             "unproved": list(self.unproved),
             "audit": {"before": _audit_json(self.before), "after": _audit_json(self.after)},
         }  # fmt: skip
+
+
+def new_disagreements(
+    before: AuditReport | None, after: AuditReport | None
+) -> tuple[Disagreement, ...]:
+    """What an audit found after a move, and not before it; nothing where only one was made."""
+    if before is None or after is None:
+        return ()
+    known = {row.key for row in before.disagreements}
+    return tuple(row for row in after.disagreements if row.key not in known)
 
 
 def card_json(card: HeldCard) -> dict[str, Any]:

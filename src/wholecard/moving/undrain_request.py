@@ -20,6 +20,7 @@ from wholecard.moving.migrate_request import (
     FAILED,
     MigrateRequest,
     Tools,
+    audited,
     migrate,
     plan_migrate,
 )
@@ -33,12 +34,11 @@ Prove = Callable[[str], ProveReport]
 
 @dataclass(frozen=True)
 class UndrainRequest:
-    """Which host; `back` is whether its former servers come back; `unaudited` accepts no audit."""
+    """Which host; `back` is whether its former servers come back."""
 
     host: str
     back: bool = False
     options: MoveOptions = field(default_factory=MoveOptions)
-    unaudited: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,9 @@ def _undrained(
     conn: Connection, request: UndrainRequest, journal: DrainJournal, tools: Tools,
     prove: Prove | None, service: ComputeService,
 ) -> UndrainReport:  # fmt: skip
-    host, notes = request.host, []
-    audit = tools.audit((host,)) if tools.audit else None
+    host = request.host
+    audit, why = audited(tools, (host,))
+    notes = list(why)
     bad = tuple(
         row.finding() for row in audit.disagreements
         if row.finding().severity is Severity.ERROR
@@ -99,8 +100,6 @@ def _undrained(
         message = f"the audit of {host} found {len(bad)} errors: it stays {service.status}"
         fix = "Fix them: wholecard repair plan. Then undrain again."
         return UndrainReport(host, False, (_ready(host, message, fix), *bad), audit)
-    if audit is None:
-        notes.append(f"{host} was not audited.")
     was_ours = journal.holds_service
     if service.status == "disabled":
         notes += _enable(conn, service, journal)
