@@ -187,7 +187,7 @@ class MovingCloud:
         )  # fmt: skip
 
     def _act(self, server: MovingServer) -> Answer:
-        body = json.loads(self.api.sent[-1])
+        body = json.loads(self.api.current.body)
         name, value = next(iter(body.items()))
         return {
             "migrate": self._migrate, "os-migrateLive": self._live, "evacuate": self._evacuate,
@@ -301,14 +301,14 @@ class MovingCloud:
 
     def listed(self) -> Answer:
         """nova's answer to GET /servers/detail."""
-        query = parse_qs(self.api.queries[-1])
+        query = parse_qs(self.api.current.query)
         host = query.get("host", [""])[0]
         rows = [server.row() for server in self.servers.values() if host in ("", server.host)]
         return 200, {"servers": rows}
 
     def candidates(self) -> Answer:
         """Placement's answer: a host is a candidate where its cards that are free suffice."""
-        query = parse_qs(self.api.queries[-1])
+        query = parse_qs(self.api.current.query)
         wanted = sum(CLASS in value for values in query.values() for value in values)
         trees = query.get("in_tree") or list(self.hosts)
         found = [host for host in trees
@@ -321,7 +321,7 @@ class MovingCloud:
     def put_service(self, host: str) -> Answer:
         """nova's answer to PUT /os-services/ID (compute API 2.53)."""
         service = self.services[host]
-        service |= json.loads(self.api.sent[-1])
+        service |= json.loads(self.api.current.body)
         if service["status"] == "enabled":
             service["disabled_reason"] = None
         return 200, {"service": service}

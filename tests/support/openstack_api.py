@@ -25,7 +25,9 @@ class Api:
 
     `modified` maps a path to its Last-Modified, `moved` one to its Location, `requests` one to the
     id that nova gives the request. `asked`, `queries`, `sent`, `versions` and `tokens` are each
-    request's key, query, body, `OpenStack-API-Version` and `X-Auth-Token`.
+    request's key, query, body, `OpenStack-API-Version` and `X-Auth-Token`; a function finds its own
+    request's at the end, and its own `body` and `query` in `current` where several are answered at
+    one time.
     """
 
     url: str
@@ -39,6 +41,7 @@ class Api:
     sent: list[bytes] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    current: threading.local = field(default_factory=threading.local)
     closing: threading.Event = field(default_factory=threading.Event)
 
     def hang(self) -> Answer:
@@ -107,10 +110,12 @@ def serving(folder: Path) -> Iterator[Api]:
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            found.sent.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            found.sent.append(sent)
             key = f"{self.command} {self.path.partition('?')[0].rstrip('/')}"
-            found.queries.append(self.path.partition("?")[2])
             found.asked.append(key)
+            found.queries.append(self.path.partition("?")[2])
+            found.current.body, found.current.query = sent, self.path.partition("?")[2]
             found.versions.append(self.headers.get("OpenStack-API-Version") or "")
             found.tokens.append(self.headers.get("X-Auth-Token") or "")
             answer = found.answers.get(key, (404, {"itemNotFound": {"message": key, "code": 404}}))

@@ -43,6 +43,7 @@ _GROUPS = {
 }
 # Commands without a group, imported in the same way.
 _COMMANDS = {
+    "audit": "Compare what sysfs, libvirt, nova and Placement say of each card.",
     "drain": "Move all servers off a host, and say first what will happen to each.",
     "explain": "Explain why a server with cards finds no host.",
     "migrate": "Move a server with cards to another host.",
