@@ -111,7 +111,7 @@ def _sources(
     # With databases no cloud is needed; one that is named gives what the file does not.
     cloud = options.chosen_cloud(cloud, clouds_file) if cloud or not databases else ""
     files = dict(options.facts_file(text) for text in facts or ())
-    return AuditSources(cloud, clouds_file, databases, hosts or None, files)
+    return AuditSources(cloud, clouds_file, databases, hosts or None, facts=files)
 
 
 def _over_ssh(

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
+from wholecard.cli.audit import Databases, Ssh
 from wholecard.cli.migrate import (
     Bandwidth,
-    Databases,
     Locked,
     MoveTimeout,
     NoAudit,
-    OverSsh,
     Site,
     Views,
     move_options,
@@ -55,7 +54,7 @@ def command(
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
     databases: Databases = None,
-    over_ssh: OverSsh = False,
+    ssh: Ssh = False,
     no_audit: NoAudit = False,
     format_name: options.Format = "table",
     columns: options.Columns = None,
@@ -95,7 +94,7 @@ def command(
     hosts = tuple(part for part in to.split(",") if part)
     wanted = move_options(hosts, None, site, bandwidth, locked=locked)
     request = DrainRequest(host, reason, wanted, live_only, jobs)
-    views = Views(name, clouds_file, databases, over_ssh, no_audit)
+    views = Views(name, clouds_file, databases, ssh, no_audit)
     with terminable():
         raise typer.Exit(_drain(conn, request, journal, views, timeout, shown, yes, dry_run))
 

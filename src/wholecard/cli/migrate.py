@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
+from wholecard.cli.audit import Databases, Ssh
 from wholecard.cli.say import say
 from wholecard.cli.signals import terminable
 from wholecard.core import UsageError
@@ -33,11 +34,6 @@ Locked = Annotated[bool, typer.Option("--locked", help="Move locked servers too:
     "administrator do it.")]  # fmt: skip
 MoveTimeout = Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long "
     "a server may be in one state of a move.")]  # fmt: skip
-Databases = Annotated[Path | None, typer.Option("--databases", metavar="FILE", help="nova's and "
-    "Placement's databases, as audit reads them, for the audits before and after. Default: the "
-    "APIs alone.")]  # fmt: skip
-OverSsh = Annotated[bool, typer.Option("--ssh", help="Read sysfs and libvirt of the hosts over "
-    "ssh, for the audits and the proof.")]  # fmt: skip
 NoAudit = Annotated[bool, typer.Option("--no-audit", help="Do not audit the hosts.")]
 Site = Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file, for the "
     "release, the aliases and the facts of its hosts.")]  # fmt: skip
@@ -71,7 +67,7 @@ def command(
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
     databases: Databases = None,
-    over_ssh: OverSsh = False,
+    ssh: Ssh = False,
     no_audit: NoAudit = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
@@ -99,7 +95,7 @@ def command(
     name = options.chosen_cloud(cloud, clouds_file)
     conn = connect(name, clouds_file)
     format_name = "json" if as_json else format_name
-    views = Views(name, clouds_file, databases, over_ssh, no_audit)
+    views = Views(name, clouds_file, databases, ssh, no_audit)
     with terminable():
         raise typer.Exit(_run(conn, request, views, timeout, dry_run, format_name))
 
@@ -153,11 +149,11 @@ class Views:
 
     def sources(self, hosts: tuple[str, ...]) -> AuditSources:
         """The sources of an audit of these hosts."""
+        from wholecard.audit.views.databases_file import default_file
         from wholecard.audit.views.open_views import AuditSources
 
-        return AuditSources(
-            self.cloud, self.clouds_file, self.databases, hosts, over_ssh=self.over_ssh
-        )
+        databases = self.databases or default_file()
+        return AuditSources(self.cloud, self.clouds_file, databases, hosts, over_ssh=self.over_ssh)
 
     def audit(self, hosts: tuple[str, ...]) -> AuditReport:
         """An audit of these hosts."""

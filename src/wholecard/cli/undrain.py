@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
+from wholecard.cli.audit import Databases, Ssh
 from wholecard.cli.migrate import (
     Bandwidth,
-    Databases,
     Locked,
     MoveTimeout,
     NoAudit,
-    OverSsh,
     Site,
     Views,
     move_options,
@@ -45,7 +44,7 @@ def command(
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
     databases: Databases = None,
-    over_ssh: OverSsh = False,
+    ssh: Ssh = False,
     no_audit: NoAudit = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
@@ -75,7 +74,7 @@ def command(
     proving = _prover(conn, name, prove, image, site) if prove else None
     with terminable():
         with progress() as watcher:
-            views = Views(name, clouds_file, databases, over_ssh, no_audit)
+            views = Views(name, clouds_file, databases, ssh, no_audit)
             tools = tools_for(views, timeout, watcher)
             report = undrain(conn, request, drain_journal(name, host), tools, proving)
         options.show(undrain_text(report, terminal_width()), report.to_json(),

@@ -91,7 +91,7 @@ RULES = (
          "note while the host that an evacuated server left is still down"),
     Rule("WC594", "host-not-ready", "A host is not ready for servers again", _E,
          "The proof or the audit of a drained host failed, so that it stays disabled."),
-    Rule("WC595", "address-changed", "A function has another address", _W,
+    Rule("WC595", "function-renumbered", "A function has another address", _W,
          "After a change of cards the same function is at another PCI address.",
          "note where nothing on the host or in nova names the old address"),
     Rule("WC596", "held-address-changed", "A server holds an address that is another's now", _E,
