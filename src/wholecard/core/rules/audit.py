@@ -89,7 +89,7 @@ RULES = (
     Rule("WC593", "not-as-before-the-move", "A moved server is not as it was", _E,
          "After the move the server's host, status, allocation or devices are not as asked.",
          "note while the host that an evacuated server left is still down"),
-    Rule("WC594", "host-not-ready", "A host is not ready for servers again", _E,
+    Rule("WC594", "drained-host-not-ready", "A host is not ready for servers again", _E,
          "The proof or the audit of a drained host failed, so that it stays disabled."),
     Rule("WC595", "function-renumbered", "A function has another address", _W,
          "After a change of cards the same function is at another PCI address.",
