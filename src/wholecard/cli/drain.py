@@ -13,6 +13,7 @@ from wholecard.cli.migrate import (
     Bandwidth,
     Locked,
     MoveTimeout,
+    Named,
     NoAudit,
     Site,
     Views,
@@ -50,6 +51,8 @@ def command(
     cloud: options.CloudName = "",
     clouds_file: options.CloudsFile = None,
     site: Site = None,
+    conf: options.Conf = None,
+    facts: options.Facts = None,
     bandwidth: Bandwidth = 100.0,
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
@@ -92,7 +95,7 @@ def command(
             say(line)
         return
     hosts = tuple(part for part in to.split(",") if part)
-    wanted = move_options(hosts, None, site, bandwidth, locked=locked)
+    wanted = move_options(hosts, None, Named(site, conf, facts), bandwidth, locked=locked)
     request = DrainRequest(host, reason, wanted, live_only, jobs)
     views = Views(name, clouds_file, databases, ssh, no_audit)
     with terminable():

@@ -61,6 +61,8 @@ def command(
     cloud: options.CloudName = "",
     clouds_file: options.CloudsFile = None,
     site: Site = None,
+    conf: options.Conf = None,
+    facts: options.Facts = None,
     disk_used: Annotated[float | None, typer.Option("--disk-used", min=0, metavar="GIB", help="How "
         "much of its disk the server uses, for the estimate. nova does not show it.")] = None,
     bandwidth: Bandwidth = 100.0,
@@ -90,7 +92,8 @@ def command(
     from wholecard.moving.migrate_request import MigrateRequest
 
     where = (to,) if to else ()
-    wanted = move_options(where, method, site, bandwidth, locked=locked, used=disk_used)
+    wanted = move_options(where, method, Named(site, conf, facts), bandwidth, locked=locked,
+                          used=disk_used)  # fmt: skip
     request = MigrateRequest(server, wanted, end, told, go_on)
     name = options.chosen_cloud(cloud, clouds_file)
     conn = connect(name, clouds_file)
@@ -122,19 +125,31 @@ def chosen_end(confirm: bool | None, *, revert: bool) -> tuple[End, bool]:
     return (End.LEAVE if confirm is False else End.CONFIRM), confirm is not None
 
 
-def move_options(
-    to: tuple[str, ...], method: Method | None, site: Path | None, bandwidth: float, *,
-    locked: bool, used: float | None = None,
-) -> MoveOptions:  # fmt: skip
-    """The options of a move, with what the site file tells of aliases and hosts."""
-    from wholecard.explain.evidence.from_files import Files
-    from wholecard.moving.planner import MoveOptions
-    from wholecard.site.load import read_site
+@dataclass(frozen=True)
+class Named:
+    """The files that a person names: the site's, services', hosts' facts."""
 
-    file = read_site(site) if site else None
-    return MoveOptions(
-        to, method, locked, bandwidth, used, Files(site=file), file.release if file else None
-    )
+    site: Path | None
+    conf: list[str] | None
+    facts: list[str] | None
+
+
+def move_options(
+    to: tuple[str, ...], method: Method | None, named: Named, bandwidth: float, *, locked: bool,
+    used: float | None = None,
+) -> MoveOptions:  # fmt: skip
+    """The options of a move, with what files tell of aliases and hosts."""
+    from wholecard.cli.explain import named_files
+    from wholecard.core.releases import LATEST
+    from wholecard.moving.live_migration import migratable_aliases
+    from wholecard.moving.planner import MoveOptions
+    from wholecard.nova.conf.service_conf import NovaConf
+
+    files = named_files(named.conf, named.facts, named.site)
+    release = files.site.release if files.site else None
+    api = NovaConf.read(files.api, "api") if files.api else None
+    aliases = migratable_aliases(api, release or LATEST)
+    return MoveOptions(to, method, locked, bandwidth, used, files, release, aliases)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from wholecard.cli.migrate import (
     Bandwidth,
     Locked,
     MoveTimeout,
+    Named,
     NoAudit,
     Site,
     Views,
@@ -40,6 +41,8 @@ def command(
     cloud: options.CloudName = "",
     clouds_file: options.CloudsFile = None,
     site: Site = None,
+    conf: options.Conf = None,
+    facts: options.Facts = None,
     bandwidth: Bandwidth = 100.0,
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
@@ -69,7 +72,7 @@ def command(
 
     name = options.chosen_cloud(cloud, clouds_file)
     conn = connect(name, clouds_file)
-    wanted = move_options((), None, site, bandwidth, locked=locked)
+    wanted = move_options((), None, Named(site, conf, facts), bandwidth, locked=locked)
     request = UndrainRequest(host, back, wanted)
     proving = _prover(conn, name, prove, image, site) if prove else None
     with terminable():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wholecard.core import UsageError
 from wholecard.host.facts.host import Host
-from wholecard.pci import Card
+from wholecard.pci import Address, Card
 from wholecard.pci.function import Function, slot_path
 
 
@@ -72,18 +72,16 @@ def own_bridges(host: Host, card: Card) -> tuple[Function, ...]:
     plugged into is the board's, which is the uppermost of those.
     """
     own = {function.address for function in card.functions}
-    above = [
-        parent for parent in card.gpu[0].parents
-        if all(
-            endpoint.address in own
-            for endpoint in host.functions
-            if parent in endpoint.parents and not endpoint.is_bridge
-        )
-    ]  # fmt: skip
+    ends = [function for function in host.functions if not function.is_bridge]
+
+    def only_card(port: Address) -> bool:
+        return all(end.address in own for end in ends if port in end.parents)
+
     # Without the board's port; a card without a switch has only that one above it.
-    inner = set(above[1:])
-    return tuple(each for each in host.functions if each.is_bridge and (
-        each.address in inner or any(parent in inner for parent in each.parents)))  # fmt: skip
+    inner = {port for port in card.gpu[0].parents if only_card(port)}
+    inner.discard(next((port for port in card.gpu[0].parents if port in inner), None))
+    bridges = (function for function in host.functions if function.is_bridge)
+    return tuple(each for each in bridges if inner & {each.address, *each.parents})
 
 
 def card_named(host: Host, text: str) -> Card:

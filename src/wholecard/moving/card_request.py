@@ -64,27 +64,29 @@ class CardReport:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""
-        change, comparison = self.change, self.comparison
+        change, found = self.change, self.comparison or Comparison()
         return {
             "kind": change.kind, "host": change.host,
             "card": vars(change.card) if change.card else None,
             "steps": [step.to_json() for step in self.steps],
-            "predictions": [
-                {"address": str(row.function.address), "name": row.function.device_name,
-                 "will": row.will, "expected": str(row.expected) if row.expected else None}
-                for row in self.predictions
-            ],
-            "renumbered": [
-                {"name": row.name, "before": str(row.before), "after": str(row.after),
-                 "recognised_by": row.how, "moved": row.moved}
-                for row in (comparison.renumbered if comparison else ())
-            ],
-            "gone": [str(each.address) for each in (comparison.gone if comparison else ())],
-            "new": [str(each.address) for each in (comparison.new if comparison else ())],
+            "predictions": [_prediction_json(row) for row in self.predictions],
+            "renumbered": [_renumbered_json(row) for row in found.renumbered],
+            "gone": [str(each.address) for each in found.gone],
+            "new": [str(each.address) for each in found.new],
             "cards": [vars(card) for card in self.now],
             "findings": [finding.to_json() for finding in self.findings],
             "notes": list(self.notes),
         }  # fmt: skip
+
+
+def _prediction_json(row: Prediction) -> dict[str, Any]:
+    return {"address": str(row.function.address), "name": row.function.device_name,
+            "will": row.will, "expected": str(row.expected) if row.expected else None}  # fmt: skip
+
+
+def _renumbered_json(row: Renumbered) -> dict[str, Any]:
+    return {"name": row.name, "before": str(row.before), "after": str(row.after),
+            "recognised_by": row.how, "moved": row.moved}  # fmt: skip
 
 
 def begin(request: CardRequest, before: Host, store: CardStore, around: Surroundings) -> CardReport:
@@ -192,26 +194,36 @@ def _as_planned(
         return Finding(OTHERWISE, f"{change.host} {change.kind}", severity, message, fix)
 
     if not rebooted:
-        yield finding("the host has not been started again since the change was begun",
-                      fix="Run --after once it has.")  # fmt: skip
+        again = "Run --after once it has."
+        yield finding("the host has not been started again since the change was begun", fix=again)
         return
-    old = change.card
     at = {card.place: card for card in cards}
-    here = at.get(old.place) if old else None
-    if change.kind is Kind.RETIRE and here is not None:
-        yield finding(f"a card is still at {here.place}: {here.title}")
-    if change.kind is Kind.REPLACE and old is not None:
-        yield from _replaced(old, here, finding)
-    if change.kind in (Kind.MOVE, Kind.ADD):
-        place = change.to_place
-        there = at.get(place) if place else None
-        if place and there is None:
-            yield finding(f"no card is at {place}", fix="See that it sits firmly, and its power.")
-        elif old is not None and there is not None and old.same_card(there) is False:
-            yield finding(f"another card than {old.title} is at {place}: {there.title}")
-    if change.kind is Kind.MOVE and here is not None and old is not None and (
-        old.same_card(here) is not False):  # fmt: skip
+    old = change.card
+    if old is not None:
+        here = at.get(old.place)
+        judge = {Kind.REPLACE: _replaced, Kind.RETIRE: _retired, Kind.MOVE: _left}[change.kind]
+        yield from judge(old, here, finding)
+    if change.to_place:
+        yield from _arrived(old, change.to_place, at.get(change.to_place), finding)
+
+
+def _retired(old: CardIdentity, here: CardIdentity | None, finding: Any) -> Iterator[Finding]:
+    if here is not None:
+        yield finding(f"a card is still at {old.place}: {here.title}")
+
+
+def _left(old: CardIdentity, here: CardIdentity | None, finding: Any) -> Iterator[Finding]:
+    if here is not None and old.same_card(here) is not False:
         yield finding(f"the card is still at {old.place}")
+
+
+def _arrived(
+    old: CardIdentity | None, place: str, there: CardIdentity | None, finding: Any
+) -> Iterator[Finding]:
+    if there is None:
+        yield finding(f"no card is at {place}", fix="See that it sits firmly, and its power.")
+    elif old is not None and old.same_card(there) is False:
+        yield finding(f"another card than {old.title} is at {place}: {there.title}")
 
 
 def _replaced(old: CardIdentity, here: CardIdentity | None, finding: Any) -> Iterator[Finding]:
@@ -270,14 +282,17 @@ def _addresses(
             "nova-compute makes its row anew when it starts: restart it." if of_card else "",
         )  # fmt: skip
     yield from _held(comparison, now, around.held or {})
-    moved = {str(row.before): str(row.after) for row in comparison.renumbered}
-    moved |= {str(each.address): "" for each in comparison.gone}
+    yield from _naming_old(comparison, now, around)
+
+
+def _naming_old(comparison: Comparison, now: Host, around: Surroundings) -> Iterator[Finding]:
+    moved = {str(row.before): f"it is {row.after} now" for row in comparison.renumbered}
+    moved |= {str(each.address): "nothing of it is left" for each in comparison.gone}
     files = {file.path: file.text or "" for file in now.settings.files + now.settings.foreign}
     for name, text in sorted({**files, **around.texts}.items()):
-        for address, to in sorted(moved.items()):
+        for address, what in sorted(moved.items()):
             if address in text:
-                where = f"it is {to} now" if to else "nothing of it is left"
-                yield Finding(NAMES_OLD, name, Severity.ERROR, f"names {address}; {where}",
+                yield Finding(NAMES_OLD, name, Severity.ERROR, f"names {address}; {what}",
                               _rewrite(name, around))  # fmt: skip
 
 

@@ -106,21 +106,17 @@ def _by_placement(
     notes: tuple[str, ...],
 ) -> Search:  # fmt: skip
     """The hosts for a server without an alias: a cardless one, or one with a mediated device."""
-    asked = holdings
-    if not holdings.amounts:
-        request = request_of(server)
-        sizes = {"VCPU": server.vcpus, "MEMORY_MB": server.ram_mb, "DISK_GB": request.disk_gb or 0}
-        asked = Holdings(amounts={name: size for name, size in sizes.items() if size})
+    asked = holdings if holdings.amounts else Holdings(amounts=_sizes(server))
     with_room = {row.service_host for row in _with_room(conn, chosen, asked)}
     states = {row.host: row for row in compute_services(conn) if row.binary == "nova-compute"}
     trees = provider_trees(conn, [row.hostname for row in chosen])
     found, free = [], {}
     for row in chosen:
-        host, service = row.service_host, states.get(row.service_host)
-        amounts = free_amounts(HostEvidence(host, provider_tree=trees.get(row.hostname)))
-        free[host] = amounts
-        least = min((amounts.get(name, 0) for name in holdings.card_amounts), default=None)
-        if service is None or service.state != "up" or service.status != "enabled":
+        host = row.service_host
+        free[host] = free_amounts(HostEvidence(host, provider_tree=trees.get(row.hostname)))
+        least = min((free[host].get(name, 0) for name in holdings.card_amounts), default=None)
+        service = states.get(host)
+        if service is None or (service.state, service.status) != ("up", "enabled"):
             state = f"{service.state} and {service.status}" if service else "unknown to nova"
             to = Destination(host, row.hostname, "no", f"nova-compute is {state}", "", least)
         elif host not in with_room:
@@ -130,6 +126,13 @@ def _by_placement(
             to = Destination(host, row.hostname, "unknown", why, "", least)
         found.append(to)
     return Search(tuple(sorted(found, key=_better)), free, notes=notes)
+
+
+def _sizes(server: ServerDetails) -> dict[str, int]:
+    """What the flavor asks Placement for, of a server whose allocation is not known."""
+    request = request_of(server)
+    sizes = {"VCPU": server.vcpus, "MEMORY_MB": server.ram_mb, "DISK_GB": request.disk_gb or 0}
+    return {name: size for name, size in sizes.items() if size}
 
 
 def _found(

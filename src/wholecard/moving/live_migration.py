@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wholecard.cloud.client.server_details import ServerDetails
-from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, names_in
+from wholecard.core.releases import Release
+from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, aliases_of, names_in
 from wholecard.moving.record import Holdings, LiveAnswer
+from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.match import rules_for
 
 # nova/conductor/tasks/live_migrate.py, `_check_can_migrate_pci`.
 REFUSAL = "This request does not explicitly request live-migratable devices."
@@ -32,7 +35,7 @@ def live_answer(
         return LiveAnswer(False, what, "nova, nova/compute/api.py, live_migrate")
     aliases = names_in(server.extra_specs[EXTRA_SPEC]) if EXTRA_SPEC in server.extra_specs else ()
     if aliases:
-        return _of_devices(holdings, aliases, migratable)
+        return _of_devices(holdings, aliases, migratable or {})
     if any(card.resource_class == "VGPU" or not card.address for card in holdings.cards):
         what = "it has a mediated device: both hosts need libvirt 8.6, QEMU 8.1 and Linux 5.18"
         return LiveAnswer(None, what, "nova, doc/source/admin/virtual-gpu.rst")
@@ -45,27 +48,34 @@ def live_answer(
 
 
 def _of_devices(
-    holdings: Holdings, aliases: tuple[str, ...], migratable: Mapping[str, bool] | None
+    holdings: Holdings, aliases: tuple[str, ...], migratable: Mapping[str, bool]
 ) -> LiveAnswer:
-    without = [card for card in holdings.cards if not card.live_migratable]
-    known = {name: migratable[name] for name in aliases if name in (migratable or {})} if (
-        migratable) else {}  # fmt: skip
-    refusing = [name for name, says in known.items() if not says]
+    refusing = [name for name in aliases if migratable.get(name) is False]
     if refusing:
         what = f'the alias {refusing[0]} does not say "live_migratable": "yes". nova: {REFUSAL}'
         return LiveAnswer(False, what, _CONDUCTOR)
-    if without:
+    without = next((card for card in holdings.cards if not card.live_migratable), None)
+    if without is not None:
         what = (
-            f"{without[0].provider} is not live-migratable: its device_spec does not say so. A "
+            f"{without.provider} is not live-migratable: its device_spec does not say so. A "
             f"whole card on vfio-pci never is. nova: {REFUSAL}"
         )
         return LiveAnswer(False, what, _CONDUCTOR)
-    if holdings.cards and len(known) == len(set(aliases)):
+    if not holdings.cards:
+        what = f"Placement does not count its devices, so their kind is not known. nova: {REFUSAL}"
+        return LiveAnswer(False, what, _CONDUCTOR)
+    if all(name in migratable for name in aliases):
         return LiveAnswer(True, "its alias and its devices are live-migratable", _CONDUCTOR)
-    if holdings.cards:
-        what = (
-            "its devices are live-migratable; whether the alias says so, no API shows (--site FILE)"
-        )
-        return LiveAnswer(None, what, _CONDUCTOR)
-    what = f"Placement does not count its devices, so that their kind is not known. nova: {REFUSAL}"
-    return LiveAnswer(False, what, _CONDUCTOR)
+    what = "its devices are live-migratable; whether the alias says so is not known (--conf api=…)"
+    return LiveAnswer(None, what, _CONDUCTOR)
+
+
+def migratable_aliases(conf: NovaConf | None, release: Release) -> dict[str, bool]:
+    """What nova-api's aliases say of live migration, by name; {} without its files."""
+    if conf is None:
+        return {}
+    aliases = aliases_of(conf, rules_for(release.nova, pci_in_placement=True), release).by_name
+    return {
+        name: all(spec.get("live_migratable") == "true" for spec in alias.specs)
+        for name, alias in aliases.items()
+    }

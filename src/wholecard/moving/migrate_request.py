@@ -153,16 +153,19 @@ def run(
     # One that is being confirmed or reverted was proved before, and may be at its end already.
     ending = move.entry.state == entries.ENDING
     ended = "verify" if ending else move.wait()
-    if ended == "verify" and end is End.CONFIRM and not ending:
-        # Only a server that has its cards is confirmed: until then it can go back.
-        findings = _look(conn, move.entry, ended, domains).findings
-        if any(finding.severity is Severity.ERROR for finding in findings):
-            end = End.LEAVE
-    if ended == "verify" and end is not End.LEAVE:
-        ended = move.finish(end)
+    if ended == "verify":
+        proved = ending or _has_cards(conn, move.entry, domains)
+        if end is End.REVERT or (end is End.CONFIRM and proved):
+            ended = move.finish(end)
     move.close(ended)
     report = MoveReport(plan, ended, move.phases, error=move.error)
     return _described(conn, move.entry, report, domains)
+
+
+def _has_cards(conn: Connection, entry: MoveEntry, domains: Domains | None) -> bool:
+    """Whether a server in VERIFY_RESIZE is as before: until it is confirmed it can go back."""
+    findings = _look(conn, entry, "verify", domains).findings
+    return all(finding.severity is not Severity.ERROR for finding in findings)
 
 
 def _described(

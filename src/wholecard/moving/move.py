@@ -100,9 +100,7 @@ class Move:
         """
         entry = self.entry
         server = self._look()
-        actions = server_moves.actions_of(self.conn, entry.server)
-        moves = [row for row in actions if row.action in CHOOSING]
-        newest = moves[0] if moves else None
+        newest = self._newest_move()
         if entry.request_id and newest is not None and newest.request_id == entry.request_id:
             return True
         idle = server.task_state is None and server.vm_state != "resized"
@@ -116,6 +114,10 @@ class Move:
             f"It is {server.state} on {server.host}. {who}".strip(),
             "Look at it: openstack server event list, then end it with --confirm or --revert.",
         )
+
+    def _newest_move(self) -> server_moves.ServerAction | None:
+        actions = server_moves.actions_of(self.conn, self.entry.server)
+        return next((row for row in actions if row.action in CHOOSING), None)
 
     def wait(self) -> str:
         """Wait until nova has moved it: `verify`, `moved`, `evacuated`, `confirmed` or `failed`.

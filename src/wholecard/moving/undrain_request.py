@@ -90,17 +90,12 @@ def _undrained(
     prove: Prove | None, service: ComputeService,
 ) -> UndrainReport:  # fmt: skip
     host = request.host
-    audit, why = audited(tools, (host,))
-    notes = list(why)
-    bad = tuple(
-        row.finding() for row in audit.disagreements
-        if row.finding().severity is Severity.ERROR
-    ) if audit else ()  # fmt: skip
+    audit, notes = audited(tools, (host,))
+    bad = _errors(audit)
     if bad:
         message = f"the audit of {host} found {len(bad)} errors: it stays {service.status}"
         fix = "Fix them: wholecard repair plan. Then undrain again."
         return UndrainReport(host, False, (_ready(host, message, fix), *bad), audit)
-    was_ours = journal.holds_service
     if service.status == "disabled":
         notes += _enable(conn, service, journal)
         tools.watcher.note(f"{host}: the service is enabled")
@@ -111,28 +106,29 @@ def _undrained(
         message = f"the proof of {host} failed: its service is disabled again"
         fix = "Find the cause: wholecard --on HOST check, wholecard nova lint. Then undrain again."
         findings = (_ready(host, message, fix), *proof.all_findings)
-        return UndrainReport(host, False, findings, audit, proof, notes=tuple(notes))
+        return UndrainReport(host, False, findings, audit, proof, notes=notes)
     if proof is None:
-        notes.append(f"{host} was not proved: --prove FLAVOR boots a server of ours there.")
+        notes += (f"{host} was not proved: --prove FLAVOR boots a server of ours there.",)
     _close(journal)
     back, failed = _back(conn, request, journal, tools) if request.back else ((), ())
-    if not was_ours and service.status == "disabled":
-        notes.append(
-            f"The service was disabled by others: {service.disabled_reason or 'no reason'}"
-        )
-    return UndrainReport(host, True, failed, audit, proof, back, tuple(notes))
+    return UndrainReport(host, True, failed, audit, proof, back, notes)
+
+
+def _errors(audit: AuditReport | None) -> tuple[Finding, ...]:
+    findings = audit.findings if audit else ()
+    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
 
 def _ready(host: str, message: str, fix: str) -> Finding:
     return Finding(RULE, host, Severity.ERROR, message, fix)
 
 
-def _enable(conn: Connection, service: ComputeService, journal: DrainJournal) -> list[str]:
-    """Enable the service: by rolling back what we did, or as an operation of its own."""
+def _enable(conn: Connection, service: ComputeService, journal: DrainJournal) -> tuple[str, ...]:
+    """Enable the service, by a rollback of what we did or as an operation of its own; notes."""
     if journal.holds_service:
-        return list(journal.enable(conn))
+        return journal.enable(conn)
     journal.set_status(conn, service, "enabled", "", "it is given back to nova")
-    return []
+    return (f"The service was disabled by others: {service.disabled_reason or 'no reason'}.",)
 
 
 def _close(journal: DrainJournal) -> None:

@@ -157,32 +157,40 @@ def _pages(conn: Connection, query: Mapping[str, str]) -> Iterator[dict[str, Any
 def _server(row: Mapping[str, Any]) -> ServerDetails:
     flavor, image = row.get("flavor") or {}, row.get("image") or {}
     names = (flavor.get(key) for key in ("original_name", "name", "id"))
-    host = row.get("OS-EXT-SRV-ATTR:host")
-    node = row.get("OS-EXT-SRV-ATTR:hypervisor_hostname")
     return ServerDetails(
         id=str(row["id"]),
         name=str(row["name"]),
         status=str(row["status"]),
-        vm_state=str(row.get("OS-EXT-STS:vm_state") or ""),
-        task_state=row.get("OS-EXT-STS:task_state") or None,
-        host=None if not host else str(host),
-        node=None if not node else str(node),
+        vm_state=_text(row, "OS-EXT-STS:vm_state") or "",
+        task_state=_text(row, "OS-EXT-STS:task_state"),
+        host=_text(row, "OS-EXT-SRV-ATTR:host"),
+        node=_text(row, "OS-EXT-SRV-ATTR:hypervisor_hostname"),
         locked=bool(row.get("locked")),
         flavor=str(next(filter(None, names), "")),
-        vcpus=int(flavor.get("vcpus") or 0),
-        ram_mb=int(flavor.get("ram") or 0),
-        disk_gb=int(flavor.get("disk") or 0),
-        ephemeral_gb=int(flavor.get("ephemeral") or 0),
-        swap_mb=int(flavor.get("swap") or 0),
-        extra_specs=_texts(flavor.get("extra_specs") or {}),
-        image_id=str(image["id"]) if image else None,
-        properties=_texts((image.get("properties") if image else None) or {}),
-        zone=row.get("pinned_availability_zone") or None,
+        vcpus=_number(flavor, "vcpus"),
+        ram_mb=_number(flavor, "ram"),
+        disk_gb=_number(flavor, "disk"),
+        ephemeral_gb=_number(flavor, "ephemeral"),
+        swap_mb=_number(flavor, "swap"),
+        extra_specs=_texts(flavor.get("extra_specs")),
+        image_id=_text(image, "id"),
+        properties=_texts(image.get("properties")),
+        zone=_text(row, "pinned_availability_zone"),
         zone_known="pinned_availability_zone" in row,
-        groups=tuple(map(str, row.get("server_groups") or ())),
-        fault=str((row.get("fault") or {}).get("message") or ""),
+        groups=tuple(map(str, row.get("server_groups", ()))),
+        fault=_text(row.get("fault", {}), "message") or "",
     )
 
 
-def _texts(row: Mapping[str, Any]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in row.items()}
+def _text(row: Mapping[str, Any], key: str) -> str | None:
+    value = row.get(key)
+    return str(value) if value else None
+
+
+def _number(row: Mapping[str, Any], key: str) -> int:
+    # nova writes an empty text for a flavor without swap.
+    return int(row.get(key) or 0)
+
+
+def _texts(row: Mapping[str, Any] | None) -> dict[str, str]:
+    return {str(key): str(value) for key, value in (row or {}).items()}
