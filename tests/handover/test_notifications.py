@@ -56,5 +56,5 @@ def test_others(body: Any) -> None:
 )  # fmt: skip
 def test_malformed(body: Any) -> None:
     """A malformed one is refused."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         read(body)

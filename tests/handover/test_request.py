@@ -210,9 +210,9 @@ def test_gone(looked: Looked, store: Store) -> None:
 
 def test_two_at_once(store: Store) -> None:
     """A second hand-over with the same state is refused and told which process has it."""
-    with store.held(), pytest.raises(WholecardError, match="another hand-over") as raised:
-        with store.held():
-            pass
+    refused = pytest.raises(WholecardError, match="another hand-over")
+    with store.held(), refused as raised, store.held():
+        pass
     assert str(os.getpid()) in raised.value.details
 
 
@@ -258,7 +258,12 @@ def test_kill_9(api: Api, looked: Looked, tmp_path: Path) -> None:
     card = Card()
     placement(api, card)
     reached = threading.Event()
-    card.before_put = lambda: (reached.set(), api.hang())
+
+    def stuck() -> None:
+        reached.set()
+        api.hang()
+
+    card.before_put = stuck
     program = (
         "import sys; sys.path[:0] = ['tests']\n"
         "from pathlib import Path\n"
@@ -286,7 +291,8 @@ def test_kill_9(api: Api, looked: Looked, tmp_path: Path) -> None:
 
 def test_serve_looks_again(api: Api, conn: Connection, store: Store) -> None:
     """The service looks at each interval, also after Placement did not answer."""
-    card, hosts, said = Card(), Hosts(), []
+    card, hosts = Card(), Hosts()
+    said: list[str] = []
     placement(api, card)
     good = api.answers[PROVIDERS]
     api.answers[PROVIDERS] = (503, {})
@@ -308,7 +314,7 @@ def test_many_hosts_at_once(looked: Looked, store: Store) -> None:
         Card(f"gpu-{number:02}", f"0000:{bus}:00.0") for number in range(4) for bus in (41, 42)
     ]
     meeting = threading.Barrier(4, timeout=20)
-    hosts = Hosts(before=lambda: meeting.wait())
+    hosts = Hosts(before=meeting.wait)
     status = looked(store, hosts, *cards)
     assert status.counters.given_back == 8
     wait_until("all are free", lambda: all(card.reserved == 0 for card in cards) or None, 1)

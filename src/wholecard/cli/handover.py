@@ -49,6 +49,7 @@ def command(
     sudo: Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the hosts.")] = False,
     host_name: Annotated[str, typer.Option("--host-name", metavar="NAME", help="This host's name "
         "in nova, for --local. Default: its own host name.")] = "",
+    root: Annotated[Path, typer.Option("--root", hidden=True)] = Path("/"),
     interval: Annotated[float, typer.Option("--interval", min=5, metavar="SECONDS", help="The time "
         "between two looks at Placement.")] = 300.0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, metavar="N", help="How many hosts "
@@ -65,6 +66,7 @@ def command(
         return
     from wholecard.cloud.client.connection import connect
     from wholecard.core.finding import exit_status
+    from wholecard.handover.cleaner import LocalCleaner
     from wholecard.handover.rabbit_settings import read_settings
     from wholecard.handover.request import HandoverRequest, look
 
@@ -75,7 +77,9 @@ def command(
     settings = read_settings(rabbit) if rabbit else None
     name = options.chosen_cloud(cloud, clouds_file)
     store = _store(name, state)
-    cleaner = _cleaner(local, host_name, ssh_config, sudo, scrub)
+    cleaner: Cleaner = _over_ssh(ssh_config, sudo, scrub)
+    if local:
+        cleaner = LocalCleaner(host_name or socket.gethostname(), root, scrub)
     request = HandoverRequest(interval, jobs)
     conn = connect(name, clouds_file)
     with store.held():
@@ -188,14 +192,10 @@ def _store(cloud: str, state: Path | None) -> Store:
     return Store(state or default_folder(cloud))
 
 
-def _cleaner(
-    local: bool, host_name: str, ssh_config: Path | None, sudo: bool, scrub: bool
-) -> Cleaner:
+def _over_ssh(ssh_config: Path | None, sudo: bool, scrub: bool) -> Cleaner:
     from wholecard.fleet import Ssh
-    from wholecard.handover.cleaner import LocalCleaner, SshCleaner
+    from wholecard.handover.cleaner import SshCleaner
 
-    if local:
-        return LocalCleaner(host_name or socket.gethostname(), scrub=scrub)
     if ssh_config is not None and not ssh_config.is_file():
         raise UsageError(f"file not found: {ssh_config}", resolution="Name a file for ssh -F.")
     return SshCleaner(Ssh(ssh_config, sudo), scrub)

@@ -168,7 +168,8 @@ def test_taken_meanwhile(tmp_path: Path) -> None:
 
 def test_bus_by_bridge(tmp_path: Path) -> None:
     """An H200 is reset with its bus, by the bridge, because FLR keeps state in it."""
-    host(tmp_path, ids="10de:2335", **{f"sys__devices__pci0000:00__{PORT}__reset_subordinate": ""})
+    host(tmp_path, ids="10de:2335")
+    (tmp_path / f"sys/devices/pci0000:00/{PORT}/reset_subordinate").touch()
     with kernel() as said:
         report = clean_card(tmp_path, GPU)
     assert (report.verdict, report.method) == ("clean", "bus")
