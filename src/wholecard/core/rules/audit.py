@@ -100,4 +100,20 @@ RULES = (
          "A card is missing, has another identity, or sits in another slot than was planned."),
     Rule("WC598", "binding-names-old-address", "A file still names the old address", _E,
          "A binding of the host, or nova's device_spec, names an address that changed."),
+    Rule("WC570", "memory-kept", "A card shows memory of its last server after the reset", _E,
+         "Pages of a card's memory are the same before and after its reset: the next server could "
+         "read what the last one left."),
+    Rule("WC571", "not-in-order-after-reset", "A card does not work as before after its reset", _E,
+         "After the reset a card does not answer, reports errors, or has fewer lanes than before."),
+    Rule("WC572", "no-sufficient-reset", "A card has no reset that cleans it", _E,
+         "No reset that the host can do is known to clear this card without resetting others."),
+    Rule("WC573", "freed-card-in-use", "A card that is free in Placement is in use on its host", _E,
+         "Placement counts nobody for a card, and a domain, a process or another driver has it."),
+    Rule("WC574", "memory-not-visible", "A card's memory cannot be looked at from the host", _N,
+         "No BAR shows the card's memory without the GPU's own driver, so nothing is known of what "
+         "its reset left there."),
+    Rule("WC575", "card-waits-for-cleaning", "A used card waits to be cleaned", _W,
+         "A card is reserved after its use, and its host could not be asked to clean it."),
+    Rule("WC576", "card-kept-out", "A card is kept out by an operator", _N,
+         "An operator has told the hand-over not to give this card back."),
 )  # fmt: skip
