@@ -22,6 +22,7 @@ from wholecard.lab.scenario.site_file import kept_facts, write_site
 
 # Two nodes under emulation share the CPUs: what takes a minute alone may take several.
 BOOT_SECONDS = 1500
+AGENT_SECONDS = 900
 CARDS_SECONDS = 900
 
 
@@ -62,11 +63,11 @@ def wake_first(lab: Lab, story: Story) -> Connection:
 def _verified_facts(node: LabNode) -> str:
     """The node's facts as JSON; LabError where its cards are not ready."""
     agent = Agent(node)
-    verified = agent.json("verify")
+    verified = agent.json("verify", timeout=AGENT_SECONDS)
     findings = [Finding.from_json(finding) for finding in verified["findings"]]
     if findings:
         raise LabError(f"the cards of {node.spec.name} are not ready", findings_text(findings))
-    return agent.run("inspect", "--json").stdout
+    return agent.run("inspect", "--json", timeout=AGENT_SECONDS).stdout
 
 
 def kill_node(lab: Lab, name: str) -> None:
