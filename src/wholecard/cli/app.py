@@ -37,6 +37,14 @@ _GROUPS = {
     "image": "Guest images: a cloud image made larger, with the cards' drivers and whatever else "
     "the site file asks for.\n\nplan shows what would be done, build does it, cloud apply uploads "
     "the result.",
+    "handover": "Clean cards that a server has had, and let nova give them again.\n\nFor cards "
+    "with one_time_use in device_spec: nova reserves such a card in Placement when a server gets "
+    "it, and nobody takes that back. This finds the cards that no server has any more, lets each "
+    "card's host reset it and look for what is left in it, and sets reserved to 0; or it leaves "
+    "the card reserved and says why.\n\nWithout --once it goes on until it is ended. It may be "
+    "killed at any time.\n\n  wholecard handover --cloud CLOUD --once\n"
+    "  wholecard handover --cloud CLOUD --rabbit /etc/wholecard/rabbit.ini\n\nExit status: 0 all "
+    "cards are given back, 1 some are not, 2 called wrongly, 3 something broke.",
     "lab": "A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack."
     "\n\nEverything is in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
     "loopback.",
