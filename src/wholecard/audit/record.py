@@ -183,6 +183,7 @@ class HostViews:
     `devices` are nova's rows that are not deleted, and those that are deleted in half. `providers`
     is None where Placement was not read, and also where it has no provider of this host: `unread`
     says which. `unread` has, for a view that could not be read here, the reason as a sentence.
+    `device_specs` are the texts of nova-compute's `device_spec`, None where they are not known.
     """
 
     host: str
@@ -194,6 +195,7 @@ class HostViews:
     providers: ProviderTree | None = None
     allocations: tuple[ConsumerAllocation, ...] | None = None
     unread: Mapping[View, str] = field(default_factory=dict)
+    device_specs: tuple[str, ...] | None = None
 
     def has(self, view: View) -> bool:
         """Whether this view was read."""
@@ -230,8 +232,9 @@ class Disagreement:
     `rule` is a code of `core.rules`; `host` the hypervisor's host name; `address` a function's
     address, a provider's name or empty; `server` the server's uuid or empty. `facts` are the values
     by which a repair finds the thing again and guards itself (a row's id, status and instance_uuid,
-    a provider's uuid and generation, a consumer). `pending` says why it may pass by itself, empty
-    where nothing is in flight: such a one is looked at twice before it counts.
+    a provider's uuid and generation, a consumer); `fact_names` has their names. `pending` says why
+    it may pass by itself, empty where nothing is in flight: such a one is looked at twice before it
+    counts. `says` is what each view says of the device, in a few words.
     """
 
     rule: str
@@ -243,6 +246,7 @@ class Disagreement:
     severity: Severity | None = None
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     pending: str = ""
+    says: Mapping[View, str] = field(default_factory=dict, hash=False, compare=False)
 
     @property
     def subject(self) -> str:

@@ -1,0 +1,300 @@
+"""Placement's allocations against nova's servers, migrations and rows.
+
+During a migration the migration's uuid holds what the server has on the source, and the server's id
+what it gets on the destination (nova/compute/pci_placement_translator.py, update_allocations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from wholecard.audit.checks.cloud_case import Place
+from wholecard.audit.checks.host_case import DeviceProvider, HostCase
+from wholecard.audit.record import ConsumerAllocation, Disagreement, Migration, View
+
+VGPU = "VGPU"
+
+
+def consumers(case: HostCase) -> Iterator[Disagreement]:
+    """Each consumer that holds a device here and is no server of this host: one finding each."""
+    for consumer, held in _held_by_strangers(case).items():
+        migration = case.cloud.migration(consumer)
+        if migration is not None:
+            if not case.cloud.is_live(migration):
+                yield _dead_migration(case, migration, held)
+            continue
+        place = case.place(consumer)
+        if place is Place.GONE:
+            yield _nobody(case, consumer, held)
+        elif place is Place.ELSEWHERE:
+            yield _on_two_hosts(case, consumer, held)
+
+
+def _held_by_strangers(case: HostCase) -> dict[str, list[ConsumerAllocation]]:
+    """What those hold here who are no servers of this host, devices first.
+
+    Of the host's own provider it counts only where its consumer has cards: the rest of Placement
+    is for `nova-manage placement audit`.
+    """
+    tree = case.host.providers
+    if tree is None:
+        return {}
+    name, instances = case.name, case.cloud.instances
+    held: dict[str, list[ConsumerAllocation]] = {}
+    below = {provider.uuid for provider in tree.below if _is_novas(case, provider.uuid)}
+    for uuid in below:
+        for row in case.allocations.get(uuid, ()):
+            instance = instances.get(row.consumer)
+            if instance is None or instance.deleted or instance.node != name:
+                held.setdefault(row.consumer, []).append(row)
+    for row in case.allocations.get(tree.root.uuid, ()):
+        instance = instances.get(row.consumer)
+        if instance is None or instance.deleted or instance.node == name:
+            continue
+        if row.consumer not in held and (instance.pci_requests or instance.vgpus):
+            held[row.consumer] = [row]
+    return held
+
+
+def _is_novas(case: HostCase, provider_uuid: str) -> bool:
+    """Whether nova accounts for what this provider holds: its devices, and its VGPU."""
+    return provider_uuid in case.novas
+
+
+def devices(case: HostCase) -> Iterator[Disagreement]:
+    """Each device for which nova's row and Placement's allocation name different servers."""
+    for device in (case.providers or {}).values():
+        if not device.allocations and not device.holders:
+            continue
+        used: dict[str, int] = {}
+        for row in device.allocations:
+            used[row.consumer] = used.get(row.consumer, 0) + row.used
+        if used != device.holders:
+            yield from _differences(case, device, used)
+
+
+def vgpus(case: HostCase) -> Iterator[Disagreement]:
+    """Each server of this host that has mediated devices and too few VGPU in Placement."""
+    if not case.has_placement or case.host.providers is None:
+        return
+    for domain in case.domains.values():
+        instance = case.cloud.instance(domain.uuid)
+        if instance is None or not instance.vgpus or not domain.mdevs:
+            continue
+        if case.place(domain.uuid) is not Place.HOME:
+            continue
+        counted = sum(
+            row.used for row in case.shared_allocations()
+            if row.resource_class == VGPU and _belongs(case, row.consumer, domain.uuid)
+        )  # fmt: skip
+        if counted < min(instance.vgpus, len(domain.mdevs)):
+            yield case.disagreement(
+                "WC523", "",
+                f"{case.cloud.server_text(domain.uuid).capitalize()} has {len(domain.mdevs)} "
+                f"mediated devices, and Placement counts {counted} VGPU for it.",
+                "wholecard repair plan writes the allocation again; nova-manage placement "
+                "heal_allocations refuses servers with VGPU.",
+                server=domain.uuid, pending=case.cloud.activity(domain.uuid),
+            )  # fmt: skip
+
+
+def _belongs(case: HostCase, consumer: str, server: str) -> bool:
+    migration = case.cloud.migration(consumer)
+    return consumer == server or (migration is not None and migration.instance_uuid == server)
+
+
+def _differences(
+    case: HostCase, device: DeviceProvider, used: dict[str, int]
+) -> Iterator[Disagreement]:
+    """What is left of the differences when other findings' consequences are taken away."""
+    twice = [
+        server for server, count in used.items()
+        if count > device.holders.get(server, 0) and case.place(server) is Place.HOME
+    ]  # fmt: skip
+    short = [
+        server for server, count in device.holders.items()
+        if used.get(server, 0) < count and case.place(server) is Place.HOME
+    ]  # fmt: skip
+    if twice and short:
+        # The device of one is counted for the other; libvirt's check says it where it has a domain.
+        if not _users(case, device) - set(short):
+            yield _two_servers(case, device, short[0], twice[0])
+        return
+    for server in twice:
+        yield from _without_device(case, device, server)
+    for server in short:
+        yield from _not_allocated(case, device, server)
+
+
+def _users(case: HostCase, device: DeviceProvider) -> set[str]:
+    """The servers whose active domains have the device; of a PF's provider, its VFs."""
+    addresses = {device.address, *(row.address for row in device.rows)}
+    return {domain.uuid for address in addresses for domain in case.users.get(address, ())}
+
+
+def _two_servers(
+    case: HostCase, device: DeviceProvider, holder: str, consumer: str
+) -> Disagreement:
+    cloud = case.cloud
+    row = next(row for row in device.rows if row.instance_uuid == holder)
+    return case.disagreement(
+        "WC514", row.address,
+        f"nova gives the device to {cloud.server_text(holder)}, and Placement counts it for "
+        f"{cloud.server_text(consumer)}.",
+        "Look which domain has the device (libvirt's column), then correct the other place: "
+        "wholecard repair plan.",
+        server=holder, row=row, device=device, allocation=_allocation(device, consumer),
+        pending=cloud.activity(holder) or cloud.activity(consumer),
+    )  # fmt: skip
+
+
+def _without_device(case: HostCase, device: DeviceProvider, server: str) -> Iterator[Disagreement]:
+    """An allocation of a server that has no row, unless its domain or the row's absence says so."""
+    users = _users(case, device)
+    if server in users or not (device.rows or users):
+        return
+    cloud, allocation = case.cloud, _allocation(device, server)
+    yield case.disagreement(
+        "WC524", device.address,
+        f"Placement counts the device for {cloud.server_text(server)}, and nova's row does not.",
+        "If the server's domain lacks the device too, wholecard repair plan takes it out of the "
+        "allocation; else it writes the row.",
+        server=server, device=device, allocation=allocation,
+        pending=cloud.activity(server) or _young_row(case, device),
+    )  # fmt: skip
+
+
+def _not_allocated(case: HostCase, device: DeviceProvider, server: str) -> Iterator[Disagreement]:
+    """A row of a server without allocation, unless a dead migration of it has the allocation."""
+    cloud = case.cloud
+    held_by_migration = any(
+        migration is not None and migration.instance_uuid == server
+        for migration in (cloud.migration(row.consumer) for row in device.allocations)
+    )
+    rows = [row for row in device.rows if row.instance_uuid == server and row.is_held]
+    if held_by_migration or any(case.is_foreign(row) for row in rows):
+        return
+    own = next((row for row in case.shared_allocations() if row.consumer == server), None)
+    if own is None:
+        fix = (
+            "nova does not heal a server whose whole allocation is gone. wholecard repair plan "
+            "writes it again."
+        )
+    else:
+        fix = (
+            f"nova-compute on {case.name} adds it at its next run, or when it is restarted. If it "
+            "stays, wholecard repair plan adds it."
+        )
+    for row in rows:
+        yield case.disagreement(
+            "WC523", row.address,
+            f"nova gives the device to {cloud.server_text(server)}, and Placement has no "
+            "allocation of it for this server: the scheduler can offer it to another.",
+            fix, server=server, row=row, device=device, allocation=None,
+            pending=cloud.activity(server) or _young_row(case, device),
+        )  # fmt: skip
+
+
+def _young_row(case: HostCase, device: DeviceProvider) -> str:
+    ages = (case.cloud.young(row.updated_at or row.created_at, "the row") for row in device.rows)
+    return next(filter(None, ages), "")
+
+
+def _allocation(device: DeviceProvider, consumer: str) -> ConsumerAllocation | None:
+    return next((row for row in device.allocations if row.consumer == consumer), None)
+
+
+def _what(case: HostCase, held: Iterable[ConsumerAllocation]) -> tuple[str, DeviceProvider | None]:
+    """What is held as text (`0000:41:00.0, 0000:c1:00.0`), and the first device of it."""
+    devices = {device.provider.uuid: device for device in (case.providers or {}).values()}
+    own = [devices[row.provider_uuid] for row in held if row.provider_uuid in devices]
+    own.sort(key=lambda device: device.address)
+    if own:
+        return ", ".join(device.address for device in own), own[0]
+    return ", ".join(f"{row.used} {row.resource_class}" for row in held), None
+
+
+def _dead_migration(
+    case: HostCase, migration: Migration, held: list[ConsumerAllocation]
+) -> Disagreement:
+    what, device = _what(case, held)
+    server = migration.instance_uuid
+    cloud = case.cloud
+    has = device is not None and device.holders.get(server) and case.place(server) is Place.HOME
+    message = (
+        f"Placement counts {what} for {migration.migration_type} {migration.id} ({migration.uuid}) "
+        f"of {cloud.server_text(server)}. The migration is {migration.status}: nobody gives this "
+        "back."
+    )
+    if has:
+        message += " The server itself has the device here, without an allocation of its own."
+    return case.disagreement(
+        "WC521", device.address if device else "", message,
+        "wholecard repair plan "
+        + ("gives the allocation to the server." if has else
+           f"removes it: openstack resource provider allocation delete {migration.uuid}"),
+        server=server, device=device, allocation=_first(device, held), migration=migration,
+        pending=cloud.activity(server) if cloud.instance(server) else "",
+    )  # fmt: skip
+
+
+def _nobody(case: HostCase, consumer: str, held: list[ConsumerAllocation]) -> Disagreement:
+    what, device = _what(case, held)
+    cloud = case.cloud
+    known = "a server that is deleted" if cloud.instance(consumer) else (
+        "neither a server nor a migration of nova"
+    )  # fmt: skip
+    return case.disagreement(
+        "WC520", device.address if device else "",
+        f"Placement counts {what} for {consumer}, which is {known}.",
+        "wholecard repair plan removes the allocation: "
+        f"openstack resource provider allocation delete {consumer}",
+        server=consumer, device=device, allocation=_first(device, held),
+        pending=cloud.activity(consumer) or cloud.unborn(consumer),
+    )  # fmt: skip
+
+
+def _on_two_hosts(case: HostCase, server: str, held: list[ConsumerAllocation]) -> Disagreement:
+    what, device = _what(case, held)
+    cloud = case.cloud
+    names = sorted(cloud.views.holdings.get(server, frozenset()) - {case.name})
+    also = f" Its allocation also names {', '.join(names)}." if names else ""
+    fix = (
+        f"Start nova-compute on {case.name}: it removes the allocation of a server that was "
+        "evacuated as it starts. If the host never comes back, wholecard repair plan removes this "
+        "host's part."
+        if case.is_down else
+        "wholecard repair plan removes this host's part of the allocation, if no domain of the "
+        "server runs here."
+    )  # fmt: skip
+    return case.disagreement(
+        "WC522", device.address if device else "",
+        f"Placement counts {what} here for {cloud.server_text(server)}, which "
+        f"{cloud.where_text(server)}; no migration of it is in progress.{also}",
+        fix, server=server, device=device, allocation=_first(device, held),
+        pending=cloud.activity(server),
+    )  # fmt: skip
+
+
+def _first(device: DeviceProvider | None, held: list[ConsumerAllocation]) -> ConsumerAllocation:
+    """The consumer's allocation of that device, else the first of what it holds."""
+    if device is None:
+        return held[0]
+    return next(row for row in held if row.provider_uuid == device.provider.uuid)
+
+
+def domains_without_rows(case: HostCase) -> Iterator[Disagreement]:
+    """Where nova's database was not read: a domain's device that Placement counts for nobody."""
+    if case.rows is not None or View.LIBVIRT in case.host.unread:
+        return
+    for device in (case.providers or {}).values():
+        for domain in case.users.get(device.address, ()):
+            if device.allocations or case.place(domain.uuid) is not Place.HOME:
+                continue
+            yield case.disagreement(
+                "WC523", device.address,
+                f"Domain {domain.name} of {case.cloud.server_text(domain.uuid)} has the device, "
+                "and Placement has no allocation of it.",
+                "Give nova's database to the audit, for it decides what is repaired.",
+                server=domain.uuid, device=device, pending=case.cloud.activity(domain.uuid),
+            )  # fmt: skip

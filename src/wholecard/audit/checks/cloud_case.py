@@ -1,0 +1,185 @@
+"""What the checks ask about servers and migrations: where one belongs, and what is in flight."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from datetime import datetime
+
+from wholecard.audit.record import CloudViews, ComputeService, HostViews, Instance, Migration
+
+# nova/db/main/api.py, migration_get_in_progress_by_host_and_node: what is not in progress.
+ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
+
+# nova/conf/compute.py, update_resources_interval: 0 is every run of the periodic tasks, which
+# oslo.service starts every 60 s. After one run nova has corrected what it corrects by itself.
+PERIOD = 60.0
+
+# A migration in a status of progress whose server does nothing: after this long nobody works on it.
+_ABANDONED = 3600.0
+
+# nova/compute/manager.py, rebuild_instance: while an evacuated server is built again.
+_EVACUATION = "evacuation"
+
+
+class Place(enum.Enum):
+    """What a server has to do with a host."""
+
+    HOME = "home"
+    MOVING = "moving"
+    ELSEWHERE = "elsewhere"
+    GONE = "gone"
+
+
+class CloudCase:
+    """What concerns more than one host, indexed.
+
+    On the `second_look` a thing's age is no longer a reason to wait: it was there before the wait.
+    """
+
+    def __init__(self, views: CloudViews, second_look: bool = False):
+        self.views = views
+        self.second_look = second_look
+        self.instances = views.instances
+        self._migrations = {row.uuid: row for row in views.migrations}
+        self._of_server: dict[str, list[Migration]] = {}
+        for row in views.migrations:
+            self._of_server.setdefault(row.instance_uuid, []).append(row)
+
+    def instance(self, uuid: str) -> Instance | None:
+        """The server, None where nova has none of that id."""
+        return self.instances.get(uuid)
+
+    def migration(self, uuid: str) -> Migration | None:
+        """The migration of that uuid, None where nova has none."""
+        return self._migrations.get(uuid)
+
+    def migrations_of(self, server: str) -> list[Migration]:
+        """The migrations of a server, in nova's order."""
+        return self._of_server.get(server, [])
+
+    def service_of(self, host: HostViews) -> ComputeService | None:
+        """The host's nova-compute, None where nova has none or it was not read."""
+        name = host.compute_node.host if host.compute_node else host.host
+        return self.views.services.get(name)
+
+    def place(self, server: str, host: HostViews) -> Place:
+        """Whether a server belongs to this host, moves from or to it, is elsewhere, or is gone."""
+        instance = self.instances.get(server)
+        if instance is None or instance.deleted:
+            return Place.GONE
+        if server in self._of_server:
+            if self._moves(instance, host):
+                return Place.MOVING
+        elif instance.vm_state == "resized":
+            # VERIFY_RESIZE, and its migration was not read: both hosts are legitimate.
+            return Place.MOVING
+        return Place.HOME if is_at(instance, host) else Place.ELSEWHERE
+
+    def _moves(self, instance: Instance, host: HostViews) -> bool:
+        return any(_touches(row, host) for row in self.in_progress(instance))
+
+    def in_progress(self, instance: Instance) -> Iterator[Migration]:
+        """The migrations of this server that are neither at their end nor abandoned."""
+        return (row for row in self.migrations_of(instance.uuid) if self.is_live(row))
+
+    def is_live(self, row: Migration) -> bool:
+        """Whether a migration legitimately holds what it holds.
+
+        `finished` is VERIFY_RESIZE: nova waits for confirm or revert, and the server owns twice.
+        An evacuation is over for us when the server is up again, though nova-compute of the old
+        host sets it to `completed` only when it starts (nova/compute/manager.py,
+        _destroy_evacuated_instances).
+        """
+        instance = self.instances.get(row.instance_uuid)
+        if instance is None or instance.deleted or row.status in ENDED - {"done"}:
+            return False
+        if instance.task_state is not None:
+            return True
+        if row.migration_type == _EVACUATION:
+            return instance.node == row.source_node
+        if row.status == "done":
+            return False
+        if row.status == "finished":
+            return instance.vm_state == "resized"
+        age = self.age(row.updated_at or row.created_at)
+        return age is None or age < _ABANDONED
+
+    def age(self, moment: datetime | None) -> float | None:
+        """Seconds since then by the database's clock; None where one of the two is not known."""
+        now = self.views.now
+        return None if now is None or moment is None else (now - moment).total_seconds()
+
+    def young(self, moment: datetime | None, what: str) -> str:
+        """Why a thing may pass by itself: nova-compute has not run since it changed."""
+        age = None if self.second_look else self.age(moment)
+        if age is None or age >= PERIOD:
+            return ""
+        return f"{what} changed {max(0, int(age))} s ago"
+
+    def unborn(self, consumer: str) -> str:
+        """Why a consumer that nova does not know may still become a server: it is being created.
+
+        Its allocation is made by the scheduler, before it is in the cell's database
+        (nova/compute/resource_tracker.py, _remove_deleted_instances_allocations).
+        """
+        if self.second_look or consumer in self.instances:
+            return ""
+        return "a server that is being created has its allocation before nova lists it"
+
+    def activity(self, server: str) -> str:
+        """What nova does with a server now, empty for nothing; or that it changed just now."""
+        instance = self.instances.get(server)
+        if instance is None:
+            return ""
+        works = "" if instance.deleted else self._works(instance)
+        changed = [(row.updated_at, f"migration {row.id} of the server")
+                   for row in self.migrations_of(server)]  # fmt: skip
+        changed.append((instance.updated_at or instance.created_at, "the server"))
+        return works or next(filter(None, (self.young(*change) for change in changed)), "")
+
+    def _works(self, instance: Instance) -> str:
+        """What nova does with a server that lives."""
+        if instance.task_state is not None:
+            return f"nova works on the server (task_state {instance.task_state})"
+        if instance.vm_state == "building":
+            return "nova builds the server"
+        for row in self.in_progress(instance):
+            if row.status != "finished":
+                return f"migration {row.id} of the server is {row.status}"
+        return ""
+
+    def server_text(self, server: str) -> str:
+        """`server train-1 (4f3e…)`: its name, where known, and its id."""
+        instance = self.instances.get(server)
+        if instance is not None and instance.name:
+            return f"server {instance.name} ({server})"
+        return f"server {server}"
+
+    def where_text(self, server: str) -> str:
+        """Where the server is, as the end of a sentence: `runs on gpu-02`, `is deleted`."""
+        instance = self.instances.get(server)
+        if instance is None:
+            return "is unknown to nova"
+        if instance.deleted:
+            return "is deleted"
+        node = instance.node or instance.host
+        return f"is on {node}" if node else f"is on no host ({instance.vm_state})"
+
+
+def is_at(instance: Instance, host: HostViews) -> bool:
+    """Whether nova says that the server is on this host."""
+    if instance.node is not None:
+        return instance.node == host.host
+    node = host.compute_node
+    return instance.host is not None and node is not None and instance.host == node.host
+
+
+def _touches(row: Migration, host: HostViews) -> bool:
+    """Whether the host is where the migration comes from or goes to."""
+    if host.host in (row.source_node, row.dest_node):
+        return True
+    name = host.compute_node.host if host.compute_node else None
+    by_source = row.source_node is None and row.source_compute == name
+    by_dest = row.dest_node is None and row.dest_compute == name
+    return name is not None and (by_source or by_dest)

@@ -1,0 +1,183 @@
+"""The entry point of the audit: sources in, a report out.
+
+Nothing is called broken after one look. The views are read one after the other while servers come
+and go, so whatever disagrees is read a second time, at the hosts concerned alone: at once where
+nothing is in flight there, and after a wait of one run of nova-compute's periodic task where
+something is. Only what disagrees in both looks, with nothing in flight any more, counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from wholecard.audit import fact_names
+from wholecard.audit.checks.cloud_case import PERIOD
+from wholecard.audit.compare import HostComparison, compare
+from wholecard.audit.record import Disagreement, View
+from wholecard.audit.report import AuditReport
+from wholecard.audit.views.source import Views
+
+if TYPE_CHECKING:
+    from wholecard.audit.views.open_views import AuditSources
+
+# Opens the views of these hosts, of all where it is None.
+Look = Callable[[tuple[str, ...] | None], AbstractContextManager[Views]]
+
+# What no server's comings and goings change: one look is enough.
+STEADY = frozenset({"WC516", "WC517", "WC528", "WC529", "WC530", "WC531", "WC533", "WC540"})
+
+
+class AuditWatcher:
+    """Told what the audit does; this one is told in vain."""
+
+    def host(self, name: str, done: int) -> None:
+        """A host was compared; `done` with it in this look."""
+
+    def wait(self, seconds: float, hosts: int) -> None:
+        """The audit waits so long before it looks at so many hosts again."""
+
+    def look_again(self, hosts: int) -> None:
+        """The second look begins, at so many hosts."""
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """Where the views come from, and how long to wait before the second look where work is in
+    flight: seconds, None to look once and call it in flight."""
+
+    sources: AuditSources
+    wait: float | None = PERIOD
+
+
+def audit(request: AuditRequest, watcher: AuditWatcher | None = None) -> AuditReport:
+    """Read and compare. Raises WholecardError where nova cannot be read at all."""
+
+    def look(hosts: tuple[str, ...] | None) -> AbstractContextManager[Views]:
+        sources = request.sources if hosts is None else replace(request.sources, hosts=hosts)
+        return _opened(sources)
+
+    return audit_views(look, request.wait, watcher or AuditWatcher())
+
+
+@contextmanager
+def _opened(sources: AuditSources) -> Iterator[Views]:
+    # Late: tests of the comparison, and whoever has views already, need no database's driver.
+    from wholecard.audit.views.open_views import open_views  # noqa: PLC0415
+
+    views = open_views(sources)
+    try:
+        yield views
+    finally:
+        views.close()
+
+
+def compare_views(views: Views) -> AuditReport:
+    """One look at views that are at hand; what is pending is `in_flight`."""
+    found = _Look()
+    for host in compare(views):
+        found.add(host)
+    return _report(found, found.settled, found.pending, 0.0)
+
+
+def audit_views(
+    look: Look,
+    wait: float | None,
+    watcher: AuditWatcher,
+    sleep: Callable[[float], None] = time.sleep,
+) -> AuditReport:
+    """`audit` of whatever views `look` opens; `sleep` is how it waits."""
+    began = time.monotonic()
+    first = _one_look(look, None, watcher)
+    doubtful = [row for row in first.settled if row.rule not in STEADY]
+    pending = first.pending if wait is not None else []
+    if not doubtful and not pending:
+        return _report(first, first.settled, first.pending, time.monotonic() - began)
+    hosts = tuple(sorted({row.host for row in (*doubtful, *pending)}))
+    if pending and wait:
+        watcher.wait(wait, len(hosts))
+        sleep(wait)
+    watcher.look_again(len(hosts))
+    second = _one_look(look, hosts, watcher, waited=bool(pending))
+    found, in_flight = _seen_twice(first, second, hosts, keep_pending=wait is None)
+    return _report(first, found, in_flight, time.monotonic() - began)
+
+
+@dataclass
+class _Look:
+    """What one look gave."""
+
+    hosts: int = 0
+    devices: int = 0
+    settled: list[Disagreement] = field(default_factory=list)
+    pending: list[Disagreement] = field(default_factory=list)
+    unread: dict[View, tuple[str, int]] = field(default_factory=dict)
+
+    def add(self, host: HostComparison) -> None:
+        self.hosts += 1
+        self.devices += host.devices
+        for row in host.disagreements:
+            (self.pending if row.pending else self.settled).append(row)
+        for view, reason in host.unread.items():
+            first, count = self.unread.get(view, (reason, 0))
+            self.unread[view] = first, count + 1
+
+
+def _one_look(
+    look: Look, hosts: tuple[str, ...] | None, watcher: AuditWatcher, waited: bool = False
+) -> _Look:
+    found = _Look()
+    with look(hosts) as views:
+        for host in compare(views, second_look=waited):
+            found.add(host)
+            watcher.host(host.host, found.hosts)
+    return found
+
+
+def _seen_twice(
+    first: _Look, second: _Look, hosts: Iterable[str], keep_pending: bool
+) -> tuple[list[Disagreement], list[Disagreement]]:
+    """What counts, and what is in flight, in the order of hosts.
+
+    A thing that only the second look has is new, and was seen once: in flight.
+    """
+    again = frozenset(hosts)
+    before = {row.key: row for row in (*first.settled, *first.pending)}
+    counts = [row for row in first.settled if row.host not in again or row.rule in STEADY]
+    have = {row.key for row in counts}
+    in_flight = list(first.pending) if keep_pending else []
+    for row in second.settled:
+        earlier = before.get(row.key)
+        if row.key in have or (keep_pending and earlier is not None and earlier.pending):
+            continue
+        if earlier is None:
+            in_flight.append(replace(row, pending="it began during the audit"))
+        elif _row_changed(earlier, row):
+            in_flight.append(replace(row, pending="nova changed the row during the audit"))
+        else:
+            counts.append(row)
+    if not keep_pending:
+        in_flight += second.pending
+    counts.sort(key=lambda row: (row.host, row.address, row.rule))
+    return counts, in_flight
+
+
+def _row_changed(first: Disagreement, second: Disagreement) -> bool:
+    name = fact_names.ROW_UPDATED
+    return first.facts.get(name) != second.facts.get(name)
+
+
+def _report(
+    look: _Look, found: Iterable[Disagreement], in_flight: Iterable[Disagreement], seconds: float
+) -> AuditReport:
+    return AuditReport(
+        look.hosts,
+        look.devices,
+        tuple(found),
+        look.unread,
+        seconds,
+        in_flight=tuple(in_flight),
+    )
