@@ -1,8 +1,9 @@
-"""One broken cloud in a folder: a cell's database, Placement, nova, hosts, and what repairs them."""
+"""One broken cloud in a folder: a cell's database, Placement, nova, hosts, and their repair."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ ROOT1, ROOT2 = "10000000-0000-4000-8000-000000000000", "20000000-0000-4000-8000-
 CARD1, CARD2 = "10000000-0000-4000-8000-000000000041", "20000000-0000-4000-8000-000000000041"
 ADDRESS = "0000:41:00.0"
 WHEN = "2026-11-29T10:40:00"
-NOW = datetime(2026, 11, 30, 6, 0, 0)  # noqa: DTZ001 -- as nova's database has times
+NOW = datetime(2026, 11, 30, 6, 0, 0)
 
 # nova/db/main/models.py, PciDevice, as SQLAlchemy makes it for SQLite.
 SCHEMA = """
@@ -104,7 +105,22 @@ class Bench:
 
     @property
     def context(self) -> RepairContext:
-        return RepairContext(self.conn, CellDatabases.read(self.write_file), self.hosts)
+        return RepairContext(self.conn, self.databases, self.hosts)
+
+    @cached_property
+    def databases(self) -> CellDatabases:
+        return CellDatabases.read(self.write_file)
+
+    def save(self) -> None:
+        """Keep the broken cloud as it is, for `restore`."""
+        self._saved = self.database.read_bytes(), self.cloud.place.read_bytes()
+
+    def restore(self) -> None:
+        """The cloud as it was saved, and no journal."""
+        database, cloud = self._saved
+        self.database.write_bytes(database)
+        self.cloud.place.write_bytes(cloud)
+        shutil.rmtree(self.journal.folder, ignore_errors=True)
 
     def change(self, **parts: Mapping[str, Any]) -> None:
         """Put these into the cloud: `consumers=…`, `servers=…`, `services=…`, `providers=…`."""

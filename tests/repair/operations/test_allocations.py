@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from support.repair_bench import (
-    A,
     ADDRESS,
-    B,
     CARD1,
     CARD2,
     CLASS,
     MIGRATION,
     ROOT1,
     ROOT2,
+    A,
+    B,
     Bench,
     holding,
 )
@@ -149,7 +149,7 @@ def test_placement_fails_in_the_middle(bench: Bench) -> None:
 
 
 def test_the_card_is_anothers_by_now(bench: Bench) -> None:
-    """Rollback cannot take a card back that another server has: Placement refuses, a note says it."""
+    """Rollback cannot take a card back that another server has by now; a note says it."""
     bench.change(consumers={A: holding(ROOT1, CARD1)})
     bench.apply(WHOLE)
     bench.change(consumers={B: holding(CARD1)})

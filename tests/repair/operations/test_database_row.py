@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.repair_bench import A, ADDRESS, B, WHEN, Bench
+from support.repair_bench import ADDRESS, WHEN, A, B, Bench
 from wholecard.audit.record import Domain
 from wholecard.core import UsageError, WholecardError
 from wholecard.repair.database.accounts import CellDatabases
@@ -117,7 +117,7 @@ def test_a_domain_has_it(bench: Bench, read: int, state: str) -> None:
 
 
 def test_domains_that_cannot_be_read(bench: Bench) -> None:
-    """A host that does not answer keeps its rows, unless it has no power and its service is down."""
+    """A host that does not answer keeps its rows, unless it has no power and nova says so too."""
     bench.hosts.by_host.pop("gpu-01")
     with pytest.raises(GuardError, match="cannot be read") as caught:
         bench.apply(freeing())

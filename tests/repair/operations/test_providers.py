@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.repair_bench import A, ADDRESS, B, CARD1, CLASS, ROOT1, ROOT2, Bench, holding
+from support.repair_bench import ADDRESS, CARD1, CLASS, ROOT1, ROOT2, A, B, Bench, holding
 from support.repair_cloud import Answer, provider
 from wholecard.audit.record import Domain
 from wholecard.core import WholecardError

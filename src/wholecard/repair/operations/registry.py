@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -33,5 +34,10 @@ OPERATIONS: Mapping[str, type[RepairOperation]] = {each.kind: each for each in C
 
 def plan_from_json(data: dict[str, Any]) -> Plan:
     """The inverse of `Plan.to_json` for a repair. Raises as `read_plan` does."""
-    adapters = {kind: TypeAdapter(operation) for kind, operation in OPERATIONS.items()}
-    return read_plan(data, {kind: each.validate_python for kind, each in adapters.items()})
+    return read_plan(data, {kind: _adapter(kind).validate_python for kind in OPERATIONS})
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[RepairOperation]:
+    # Building one takes longer than reading a journal with it.
+    return TypeAdapter(OPERATIONS[kind])
