@@ -128,7 +128,7 @@ def test_killed_rollback(broken: Bench) -> None:
     broken.save()
     names = points_of(broken.cloud, broken.rollback)
     assert {"SQL UPDATE", "SQL INSERT"} <= set(names)
-    for at in _points(names):
+    for at in _points(names)[::2]:
         broken.restore()
         shutil.copytree(applied, broken.journal.folder)
         assert killed(broken.cloud, broken.rollback, at)
