@@ -70,7 +70,8 @@ class FactsView(Protocol):
 class CombinedViews:
     """`Views` of nova, Placement and hosts; `placement` and `facts` are a reason where not read.
 
-    `only` are hypervisor's host names; None for all hosts.
+    `only` are hypervisor's host names; None for all hosts. One that neither nova nor Placement has
+    is a UsageError, or left out where it `may_be_gone`.
     """
 
     def __init__(
@@ -79,11 +80,14 @@ class CombinedViews:
         placement: PlacementView | str,
         facts: FactsView | str,
         only: Sequence[str] | None = None,
+        *,
+        may_be_gone: bool = False,
     ) -> None:
         self._nova = nova
         self._placement = placement
         self._facts = facts
         self._only = only
+        self._may_be_gone = may_be_gone
         self._nodes: Mapping[str, ComputeNode | None] = {}
         self._not_in_nova: Mapping[str, str] = {}
         self._hosts: tuple[str, ...] | None = None
@@ -150,8 +154,9 @@ class CombinedViews:
                 names |= self._placement.managed_hosts()
             self._every = frozenset(names)
             if self._only is not None:
-                _refuse_unknown(self._only, names)
-                names = set(self._only)
+                if not self._may_be_gone:
+                    _refuse_unknown(self._only, names)
+                names &= set(self._only)
             self._hosts = tuple(sorted(names))
         return self._hosts
 
@@ -197,6 +202,8 @@ def _refuse_unknown(only: Sequence[str], names: Collection[str]) -> None:
 
 
 def sentence(text: str) -> str:
-    """A message as the one sentence that `unread` has."""
+    """A message as the one sentence that `unread` has; the name of a host keeps its letters."""
     text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
+    if text.partition(" ")[0].isalpha():
+        text = f"{text[:1].upper()}{text[1:]}"
+    return f"{text}."

@@ -103,22 +103,22 @@ class NovaCell:
         return map(read.instance, rows)
 
     def row_owners(self, nodes: Iterable[int] | None) -> Iterator[str]:
-        """The servers that rows of these compute nodes (None: of all) name, and that do not live.
+        """The servers that rows of these compute nodes name; of all (None), those that are gone.
 
-        The database compares, so that of a sound cell nothing comes.
+        Where all hosts are read the database compares, so that of a sound cell nothing comes. A
+        server that lives may be on a host that is not read: then it must be looked up.
         """
         rows = PCI_DEVICES.c
-        live = and_(INSTANCES.c.uuid == rows.instance_uuid, INSTANCES.c.deleted == 0)
-        statement = (
-            select(rows.instance_uuid)
-            .distinct()
-            .select_from(PCI_DEVICES.outerjoin(INSTANCES, live))
-            .where(rows.deleted == 0, rows.instance_uuid.is_not(None), INSTANCES.c.uuid.is_(None))
-        )
-        if nodes is None:
-            answer: Iterable[Any] = self.database.all(statement)
+        statement = select(rows.instance_uuid).distinct()
+        held = and_(rows.deleted == 0, rows.instance_uuid.is_not(None))
+        if nodes is not None:
+            answer: Iterable[Any] = self.database.in_chunks(
+                statement.where(held), rows.compute_node_id, nodes
+            )
         else:
-            answer = self.database.in_chunks(statement, rows.compute_node_id, nodes)
+            live = and_(INSTANCES.c.uuid == rows.instance_uuid, INSTANCES.c.deleted == 0)
+            gone = statement.select_from(PCI_DEVICES.outerjoin(INSTANCES, live))
+            answer = self.database.all(gone.where(held, INSTANCES.c.uuid.is_(None)))
         return (str(row[0]) for row in answer)
 
     def migrations(self, uuids: Iterable[str]) -> Iterator[Migration]:

@@ -39,7 +39,8 @@ class AuditSources:
     `cloud` is an entry of clouds.yaml (`clouds_file`, else the SDK's own search), empty for none.
     `databases` is the file of `databases_file.py`. nova and Placement are read from their
     databases where the file names them, and through the cloud's API else. `hosts` are
-    hypervisor's host names, None for all.
+    hypervisor's host names, None for all; one that neither nova nor Placement has is refused, or
+    left out where `hosts_may_be_gone`, as in the second look of an audit.
 
     `facts` are saved facts by hypervisor's host name. With `over_ssh` the other hosts are asked,
     by the names in `ssh_names` where those differ, `jobs` of them side by side, each for `timeout`
@@ -50,6 +51,7 @@ class AuditSources:
     clouds_file: Path | None = None
     databases: Path | None = None
     hosts: tuple[str, ...] | None = None
+    hosts_may_be_gone: bool = False
     facts: Mapping[str, Path] = field(default_factory=dict)
     over_ssh: bool = False
     ssh_names: Mapping[str, str] = field(default_factory=dict)
@@ -80,7 +82,11 @@ def open_views(sources: AuditSources, watcher: Watcher | None = None) -> Combine
     else:
         nova = NovaApi(cloud.connected())
     return CombinedViews(
-        nova, _placement(named, cloud), _hosts(sources, watcher or Watcher()), sources.hosts
+        nova,
+        _placement(named, cloud),
+        _hosts(sources, watcher or Watcher()),
+        sources.hosts,
+        may_be_gone=sources.hosts_may_be_gone,
     )
 
 

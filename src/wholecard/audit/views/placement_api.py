@@ -87,7 +87,7 @@ class PlacementApi:
                 consumers, self._map(allocations, consumers),
                 strict=True,
             ):  # fmt: skip
-                known = (self._roots.get(row.provider_uuid) for row in everywhere)
+                known = (self._roots.get(row.provider_uuid, "") for row in everywhere)
                 hosts_of[consumer].update(name for name in known if name in every)
         spread = {each: frozenset(names) for each, names in hosts_of.items() if len(names) > 1}
         return Holdings(frozenset(hosts_of), spread)

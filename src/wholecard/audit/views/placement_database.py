@@ -90,7 +90,7 @@ class PlacementDatabase:
         hosts_of: dict[str, set[str]] = defaultdict(set)
         for uuid, root in self._database.in_chunks(pairs, consumer, wide):
             # A provider that several hosts share is no host; its name is none of theirs.
-            name = self._names.get(root)
+            name = self._names.get(root, "")
             if name in every:
                 hosts_of[uuid].add(name)
         spread = {uuid: frozenset(names) for uuid, names in hosts_of.items() if len(names) > 1}

@@ -121,10 +121,10 @@ class ReadOnlyDatabase:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Whatever SQLAlchemy and its driver raise, as WholecardError with nothing secret in it."""
-        connected = self._connection is not None
         try:
             yield
         except (SQLAlchemyError, OSError, EOFError, ImportError) as error:
+            connected = self._connection is not None
             self.close()
             doing = "lost the connection to" if connected else "cannot connect to"
             if isinstance(error, NoSuchModuleError | ImportError):
