@@ -35,6 +35,8 @@ _GROUPS = {
     "image": "Guest images: a cloud image made larger, with the cards' drivers and whatever else "
     "the site file asks for.\n\nplan shows what would be done, build does it, cloud apply uploads "
     "the result.",
+    "repair": "What the audit finds, repaired: the least invasive way, guarded, with a way back."
+    "\n\nplan shows what would be done and changes nothing.",
     "lab": "A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack."
     "\n\nEverything is in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
     "loopback.",

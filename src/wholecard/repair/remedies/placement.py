@@ -60,6 +60,23 @@ def give_to_server(case: RepairCase) -> Action | None:
                    "at its end")  # fmt: skip
 
 
+def give_to_holder(case: RepairCase) -> Action | None:
+    """Give a device in Placement to the server that has it, from the one that it is counted for."""
+    server = case.disagreement.server
+    if case.fact("consumer") in ("", server) or case.fact("row_instance") != server:
+        return None
+    if case.fact("domain") != server:
+        return None
+    found, here = _held_here(case)
+    moved = tuple(row for row in here if row.provider == case.fact("provider"))
+    receiver = case.placement.consumer(server)
+    if not moved or receiver.generation is None or moved[0].provider in receiver.held:
+        return None
+    guard = AllocationGuard(case.host, case.addresses, server, "holder", case.is_off)
+    changes = (_change(found, removed=moved), _change(receiver, added=moved))
+    return _action(case, changes, guard, "nova's row and the running domain are this server's")
+
+
 def drop_old_host(case: RepairCase) -> Action | None:
     """Take from a server what it holds of a host that it has left.
 
