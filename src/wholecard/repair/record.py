@@ -8,6 +8,7 @@ from typing import Any
 
 from wholecard.audit.report import AuditReport
 from wholecard.core import Action, Plan
+from wholecard.core.finding import UNDECIDED
 from wholecard.repair.operations.database_row import DatabaseRowChange
 from wholecard.repair.remedies.case import ManualStep
 from wholecard.transaction.engine import Outcome
@@ -32,7 +33,7 @@ class RepairPlan:
     """The actions, what is left to a person, and the rules whose findings they are for.
 
     `refused` are actions that were taken out by their guards; `notes` say what the audit could not
-    read, and `audit_status` is its exit status.
+    read; it `is_undecided` where that is so, or something is in progress.
     """
 
     plan: Plan
@@ -40,13 +41,15 @@ class RepairPlan:
     rules: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
-    audit_status: int = 0
+    is_undecided: bool = False
 
     @property
     def exit_status(self) -> int:
-        """1 where something is to be done; else the audit's, which is 4 where it is not sure."""
+        """1 where something is to be done; else UNDECIDED where that is not sure."""
         to_do = self.plan.actions or self.refused or any(not step.waits for step in self.steps)
-        return 1 if to_do else self.audit_status
+        if to_do:
+            return 1
+        return UNDECIDED if self.is_undecided else 0
 
     @property
     def cells(self) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def plan(request: RepairRequest, report: AuditReport | None = None) -> RepairPla
     rows = (*seen.disagreements, *seen.in_flight)
     planned = plan_repair(rows, reader, request.options, now, request.only)
     unread = tuple(f"{view.value} was not read: {why}" for view, (why, _) in seen.unread.items())
-    return replace(planned, notes=unread, audit_status=seen.exit_status)
+    return replace(planned, notes=unread, is_undecided=bool(unread or seen.in_flight))
 
 
 def apply(

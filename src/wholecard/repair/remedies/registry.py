@@ -172,4 +172,5 @@ def repair_section(code: str) -> str:
     repair = REPAIRS.get(code)
     if repair is None:
         return ""
-    return f"## Repair\n\n{repair.does}\n\nWhy it is safe: {repair.safe}\n"
+    more = "See [Repair what the audit finds](../how-to/repair.md)."
+    return f"## Repair\n\n{repair.does}\n\nWhy it is safe: {repair.safe}\n\n{more}\n"
