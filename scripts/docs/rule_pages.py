@@ -2,8 +2,9 @@
 
 That is the head of each page under `docs/rules/` (title, severity, version, meaning; the text from
 "Reported by" on is written by hand), the section "Repair" at the end of those that
-`wholecard.repair.remedies.registry` has something for, the tables of `docs/reference/rules.md`, and the pages in
-the navigation of `mkdocs.yml`. With `--check` nothing is written: stale files are named, status 1.
+`wholecard.repair.remedies.registry` has something for, the tables of `docs/reference/rules.md`, and
+the pages in the navigation of `mkdocs.yml`. With `--check` nothing is written: stale files are
+named, status 1.
 """
 
 from __future__ import annotations

@@ -101,6 +101,8 @@ ROW = "change-database-row"
         ("WC523", row_facts(1, "allocated", B), NONE, "Run on a controller"),
         ("WC523", row_facts(1, "allocated", A, "up"), NONE, "Restart nova-compute"),
         ("WC524", CARD | {"consumer": A}, NONE, "change-allocations"),
+        # A PF's provider counts several VFs.
+        ("WC524", CARD | {"consumer": A, "total": "4"}, NONE, "Look at gpu-01"),
         ("WC525", CARD | {"service": "down"}, NONE, "delete-provider"),
         ("WC525", CARD | {"service": "down", "used": "1"}, NONE, "Repair first"),
         ("WC526", CARD | {"service": "up"}, NONE, "Restart nova-compute"),
@@ -131,7 +133,7 @@ def test_one_consumer_is_one_action(bench: Bench) -> None:
     bench.change(consumers={A: holding(ROOT1, CARD1, ROOT2, CARD2)})
     rows = (
         found("WC522", "gpu-02", provider=CARD2, consumer=A),
-        found("WC524", "gpu-01", provider=CARD1, consumer=A),
+        found("WC524", "gpu-01", provider=CARD1, consumer=A, total="1"),
     )
     for order in (rows, rows[::-1]):
         (action,) = planned(bench, *order).plan.actions
