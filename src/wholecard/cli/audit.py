@@ -125,6 +125,16 @@ def _over_ssh(
     timeout: float,
 ) -> dict[str, Any]:  # fmt: skip
     """The members of AuditSources that are about ssh."""
+    by_host = ssh_names(names)
+    if not ssh and (by_host or ssh_config or sudo):
+        raise UsageError("--ssh-name, --ssh-config and --sudo work only with --ssh",
+                         resolution="Add --ssh.")  # fmt: skip
+    return {"over_ssh": ssh, "ssh_names": by_host, "ssh_config": ssh_config, "sudo": sudo,
+            "jobs": jobs, "timeout": timeout}  # fmt: skip
+
+
+def ssh_names(names: list[str] | None) -> dict[str, str]:
+    """ssh's names of hosts, by `HOST=NAME`. Raises UsageError."""
     by_host = {}
     for text in names or ():
         host, sign, name = text.partition("=")
@@ -132,11 +142,7 @@ def _over_ssh(
             raise UsageError(f"--ssh-name {text!r} has no name of ssh's",
                              resolution="Write it as --ssh-name HOST=NAME.")  # fmt: skip
         by_host[host] = name
-    if not ssh and (by_host or ssh_config or sudo):
-        raise UsageError("--ssh-name, --ssh-config and --sudo work only with --ssh",
-                         resolution="Add --ssh.")  # fmt: skip
-    return {"over_ssh": ssh, "ssh_names": by_host, "ssh_config": ssh_config, "sudo": sudo,
-            "jobs": jobs, "timeout": timeout}  # fmt: skip
+    return by_host
 
 
 def named_hosts(text: str) -> tuple[str, ...]:
