@@ -155,6 +155,9 @@ class Moves:
     # compute/manager.py: terminate_instance, _complete_deletion
 
     def delete(self, name):
+        if self.server(name).vm_state == "resized":
+            # compute/api.py, _confirm_resize_on_deleting.
+            yield from self.confirm(name)
         world, instance = self.world, self.server(name)
         host = instance.host
         if host and not world.computes[host].tracker:
@@ -376,5 +379,7 @@ class Moves:
         compute.service.forced_down = False
         compute.service.save()
         compute.start()
-        # The guests that the host still has run on (compute/manager.py, _init_instance).
-        yield "started"
+        # compute/manager.py, _cleanup_running_deleted_instances: by default half an hour later.
+        servers = objects.InstanceList.get_by_filters(world.context, {"deleted": False})
+        for name in set(compute.hypervisor.domains).difference(row.uuid for row in servers):
+            self.undefine(host, name)

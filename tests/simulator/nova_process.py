@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import subprocess
 from pathlib import Path
@@ -23,7 +24,9 @@ class NovaProcess:
         self.folder = folder
         self._errors = (folder / "nova.log").open("w")
         self._process = subprocess.Popen(
-            [str(python_of(NOVA)), "-I", "-W", "ignore", str(SIDE)],
+            # The order of sets is that of a seed too.
+            [str(python_of(NOVA)), "-s", "-P", "-W", "ignore", str(SIDE)],
+            env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
         )  # fmt: skip
         made = self.tell("world", folder=str(folder), hosts=hosts, cards=cards, seed=seed)

@@ -14,6 +14,7 @@ import socketserver
 import sys
 import threading
 import traceback
+import uuid
 import wsgiref.simple_server
 from pathlib import Path
 
@@ -49,6 +50,9 @@ class Side:
         self.number = 0
 
     def do_world(self, folder, hosts, cards, seed):
+        # The same ids in every run of a seed.
+        ids = random.Random(f"ids {seed}")
+        uuid.uuid4 = lambda: uuid.UUID(int=ids.getrandbits(128), version=4)
         self.world = nova_world.World(folder, hosts, cards)
         self.random = random.Random(seed)
         self.moves = Moves(self.world, self.random.choice)

@@ -2,7 +2,7 @@
 
 Writes one JSON line an operation on standard output. API, conductor, scheduler, Placement and
 nova-compute with its libvirt driver are nova's own, by its functional tests' base; libvirt is the
-fake of these tests. At the start of each transaction the databases are read through connections of
+fake of these tests, and no disk is copied. At the start of each transaction the databases are read through connections of
 their own: that is what any other reader of them can see between two statements of nova.
 """
 
@@ -156,9 +156,16 @@ class Moves(base.ServersTestBase):
         self.useFixture(fixtures.MockPatch("nova.pci.utils.is_physical_function"))
         self.useFixture(fixtures.MockPatch("nova.pci.utils.get_function_by_ifname",
                                            return_value=(None, False)))  # fmt: skip
-        self.moved_disk = self.useFixture(fixtures.MockPatch(
-            "nova.virt.libvirt.driver.LibvirtDriver.migrate_disk_and_power_off",
-            return_value="{}")).mock  # fmt: skip
+        self.disk_error = None
+
+        def moved(driver, context, instance, *_, **__):
+            if self.disk_error:
+                raise self.disk_error
+            driver.power_off(instance, 0, 0)
+            return "{}"
+
+        self.useFixture(fixtures.MonkeyPatch(
+            "nova.virt.libvirt.driver.LibvirtDriver.migrate_disk_and_power_off", moved))
         self.watch = Watch(self.computes)
         event.listen(Engine, "begin", self.watch.begun)
         self.addCleanup(event.remove, Engine, "begin", self.watch.begun)
@@ -269,7 +276,7 @@ class Moves(base.ServersTestBase):
 
     def test_failing(self):
         self.start()
-        self.moved_disk.side_effect = RuntimeError("no")
+        self.disk_error = RuntimeError("no space left on the destination")
         server = self.tell("boot", self.boot, self.one)
         self.tell("migrate that fails", self.fail_migration, server)
         self.tell("delete ERROR", self._delete_server, server)
