@@ -166,7 +166,7 @@ def test_cards_are_free_again(demo: Demo, lab_folder: LabFolder) -> None:
     """After the demo nova's database, Placement and sysfs agree that every function is free."""
     lab = labs.require_up(lab_folder)
     conn = connect(service_settings.CLOUD, lab_folder.clouds_yaml)
-    findings, text = views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))
+    findings, text = views.free_findings(lab, conn)
     assert findings == [], text
 
 
@@ -209,7 +209,7 @@ def test_another_servers_report_is_not_believed(demo: Demo, lab_folder: LabFolde
     assert (watch.proof.complete, watch.proof.nonce) == (True, given.nonce)
     findings = report_findings((), watch.proof, Required(ours), MACHINE_OWN)
     assert [finding.rule for finding in findings] == ["WC406"]
-    assert views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))[0] == []
+    assert views.free_findings(lab, conn)[0] == []
 
 
 def test_a_card_that_was_left_out_is_missed(demo: Demo, lab_folder: LabFolder) -> None:

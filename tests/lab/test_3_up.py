@@ -95,7 +95,7 @@ def test_a_woken_lab_gives_cards(lab_is_up: Lab, lab_folder: LabFolder) -> None:
     record = prove_cards.read_proof(lab, conn, story, emulated_gpu.CARD_FLAVOR, booted)
     assert record.as_it_should_be, prove_cards.proof_text(record)
     assert prove_cards.delete(lab, conn, story, [booted]) == []
-    assert views.free_findings(lab.control, conn, lab.node(GPU_NODE.name))[0] == []
+    assert views.free_findings(lab, conn)[0] == []
 
 
 def test_up_twice_starts_nothing(lab_is_up: Lab, lab_folder: LabFolder) -> None:

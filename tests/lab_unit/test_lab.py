@@ -40,9 +40,9 @@ def parts(lab_folder: LabFolder) -> Parts:
     return Parts(*(lab_folder.cache / f"{name}-1" for name in names))
 
 
-def begun(lab_folder: LabFolder, topology: Topology = Topology.APART) -> Lab:
+def begun(lab_folder: LabFolder, topology: Topology = Topology.APART, nodes: int = 1) -> Lab:
     """A lab's folder as `lab up` makes it before anything is started."""
-    lab = labs.new_lab(lab_folder, parts(lab_folder), topology, "tcg")
+    lab = labs.new_lab(lab_folder, parts(lab_folder), topology, "tcg", nodes)
     labs.write_state(lab, "starting")
     database_seed.plant(lab.parts.seed, lab_folder.run)
     return lab
@@ -89,9 +89,63 @@ def test_node_that_the_lab_does_not_have(lab_folder: LabFolder) -> None:
     assert caught.value.resolution == "One of: gpu-01."
 
 
-def test_lab_is_read_back(lab_folder: LabFolder) -> None:
+def test_lab_of_two_nodes(lab_folder: LabFolder) -> None:
+    """Each node of a lab has a folder of its own, and is one of the lab's services."""
+    lab = labs.new_lab(lab_folder, parts(lab_folder), Topology.TOGETHER, "tcg", nodes=2)
+    assert [spec.name for spec in lab.nodes] == ["gpu-01", "gpu-02"]
+    assert {spec.topology for spec in lab.nodes} == {Topology.TOGETHER}
+    assert all(lab_folder.node(spec.name).is_dir() for spec in lab.nodes)
+    assert lab.services[-2:] == ("gpu-01", "gpu-02")
+    assert lab.up_command == "wholecard lab up --nodes 2 --topology together"
+    assert [lab.titled(spec) for spec in lab.nodes] == ["node gpu-01", "node gpu-02"]
+
+
+def test_lab_of_one_node(lab_folder: LabFolder) -> None:
+    """A lab of one node names it only where that is needed, and is started without options."""
+    lab = begun(lab_folder)
+    assert (lab.up_command, lab.titled(lab.nodes[0])) == ("wholecard lab up", "node")
+
+
+@pytest.mark.parametrize("count", [-1, 0, 3])
+def test_number_of_nodes_that_no_lab_has(
+    lab_folder: LabFolder, marked: Marked, monkeypatch: pytest.MonkeyPatch, count: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Another number of nodes than 1 or 2 is a usage error before anything is built or ended."""
+    monkeypatch.setenv("WHOLECARD_LAB", str(lab_folder.top))
+    monkeypatch.delenv("WHOLECARD_LAB_NAME", raising=False)
+    marked.start(lab_folder.run, GPU_NODE.name)
+    before = snapshot(lab_folder.top)
+    assert run_app(["lab", "up", f"--nodes={count}"]) == 2
+    assert f"a lab has 1 or 2 nodes, not {count}" in capsys.readouterr().err
+    assert snapshot(lab_folder.top) == before
+    assert list(process.running(lab_folder.run)) == [GPU_NODE.name]
+
+
+def test_woken_node_has_the_saved_disk(lab_folder: LabFolder) -> None:
+    """QEMU of a node that was woken sees the saved lab below its disk, also when it starts anew."""
+    lab = begun(lab_folder)
+    new = [mount.outside for mount in lab.node(GPU_NODE.name).inside.mounts]
+    (lab_folder.node(GPU_NODE.name) / "woken-from").write_text("/saved")
+    woken = [mount.outside for mount in lab.node(GPU_NODE.name).inside.mounts]
+    assert woken == [*new, Path("/saved")]
+
+
+def test_saved_labs_of_one_and_two_nodes(lab_folder: LabFolder) -> None:
+    """A lab of two nodes and one of its first node alone are saved beside each other."""
+    grow(lab_folder.cache, {f"{name}-1/": "" for name in ("root", "openstack")})
+    two = labs.new_lab(lab_folder, parts(lab_folder), Topology.APART, "tcg", nodes=2)
+    one = labs.new_lab(lab_folder, parts(lab_folder), Topology.APART, "tcg")
+    assert two.saved_folder(1) == one.saved_folder()
+    assert one.saved_folder().name.startswith("saved-apart-")
+    assert two.saved_folder().name.startswith("saved-2-apart-")
+    assert not two.saved_folder().match("saved-apart-*")
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_lab_is_read_back(lab_folder: LabFolder, nodes: int) -> None:
     """What another command reads in the folder is the same lab: parts, ports, secrets, state."""
-    lab = begun(lab_folder, Topology.TOGETHER)
+    lab = begun(lab_folder, Topology.TOGETHER, nodes)
     assert labs.current(lab_folder) == (lab, "starting")
     labs.write_state(lab, "up")
     assert labs.current(lab_folder) == (lab, "up")
@@ -139,6 +193,7 @@ def test_lab_that_is_up(lab_folder: LabFolder, marked: Marked) -> None:
     with pytest.raises(LabError, match="glance, gpu-01 died") as caught:
         labs.require_up(lab_folder)
     assert str(lab_folder.logs) in caught.value.details
+    assert caught.value.resolution == "Start these services again: wholecard lab up"
 
 
 def test_after_a_reboot_everything_died(lab_folder: LabFolder) -> None:

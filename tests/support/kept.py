@@ -1,4 +1,4 @@
-"""What a failed test of the lab leaves: the logs of its services and of its node."""
+"""What a failed test of the lab leaves: the logs of its services and of its nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from support.commands import NAME
 from wholecard.core import WholecardError
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder, default_folder
-from wholecard.lab.base.node_spec import GPU_NODE
 
 COMPUTE_LOG = "/var/log/nova/nova-compute.log"
 
@@ -27,17 +26,18 @@ def keep_logs(test: str) -> None:
             if lab_folder.logs.is_dir():
                 shutil.copytree(lab_folder.logs, kept / "log", dirs_exist_ok=True)
         with contextlib.suppress(OSError, shutil.Error):
-            for log in lab_folder.node(GPU_NODE.name).glob("*.log"):
-                shutil.copy2(log, kept)
+            for log in lab_folder.run.glob("gpu-*/*.log"):
+                (kept / log.parent.name).mkdir(parents=True, exist_ok=True)
+                shutil.copy2(log, kept / log.parent.name)
         with contextlib.suppress(OSError, WholecardError):
-            _keep_compute(lab_folder, kept)
+            _keep_computes(lab_folder, kept)
 
 
-def _keep_compute(lab_folder: LabFolder, kept: Path) -> None:
-    """nova-compute's log from the node, where it runs and answers."""
+def _keep_computes(lab_folder: LabFolder, kept: Path) -> None:
+    """nova-compute's log from each node that runs and answers."""
     lab, _ = labs.current(lab_folder) or (None, "")
-    if lab is None or not lab.node(GPU_NODE.name).is_running():
-        return
-    answer = lab.node(GPU_NODE.name).ssh(["tail", "-n", "3000", COMPUTE_LOG], timeout=30)
-    kept.mkdir(parents=True, exist_ok=True)
-    (kept / "nova-compute.log").write_text(answer.stdout)
+    for spec in lab.nodes if lab else ():
+        if lab and lab.node(spec.name).is_running():
+            answer = lab.node(spec.name).ssh(["tail", "-n", "3000", COMPUTE_LOG], timeout=30)
+            (kept / spec.name).mkdir(parents=True, exist_ok=True)
+            (kept / spec.name / "nova-compute.log").write_text(answer.stdout)

@@ -23,9 +23,9 @@ Answer = tuple[int, Any]
 class Api:
     """`answers` maps `METHOD /path` to (status, JSON body) or to a function that returns one.
 
-    `modified` maps a path to its Last-Modified, `moved` one to its Location. `asked`, `sent`,
-    `versions` and `tokens` are each request's key, body, `OpenStack-API-Version` and
-    `X-Auth-Token`.
+    `modified` maps a path to its Last-Modified, `moved` one to its Location. `asked`, `queries`,
+    `sent`, `versions` and `tokens` are each request's key, query, body, `OpenStack-API-Version`
+    and `X-Auth-Token`; a function finds its own request's at the end.
     """
 
     url: str
@@ -34,6 +34,7 @@ class Api:
     modified: dict[str, str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
@@ -108,6 +109,7 @@ def serving(folder: Path) -> Iterator[Api]:
             found.sent.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
             key = f"{self.command} {self.path.partition('?')[0].rstrip('/')}"
             found.asked.append(key)
+            found.queries.append(self.path.partition("?")[2])
             found.versions.append(self.headers.get("OpenStack-API-Version") or "")
             found.tokens.append(self.headers.get("X-Auth-Token") or "")
             answer = found.answers.get(key, (404, {"itemNotFound": {"message": key, "code": 404}}))

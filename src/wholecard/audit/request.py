@@ -9,14 +9,14 @@ something is. Only what disagrees in both looks, with nothing in flight any more
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wholecard.audit import fact_names
-from wholecard.audit.checks.cloud_case import PERIOD
-from wholecard.audit.compare import HostComparison, compare
+from wholecard.audit.checks.cloud_case import PERIOD, CloudCase
+from wholecard.audit.compare import HostComparison, compare, compare_host
 from wholecard.audit.record import Disagreement, View
 from wholecard.audit.report import AuditReport
 from wholecard.audit.views.source import Views
@@ -34,14 +34,14 @@ STEADY = frozenset({"WC516", "WC517", "WC528", "WC529", "WC530", "WC531", "WC533
 class AuditWatcher:
     """Told what the audit does; this one is told in vain."""
 
-    def host(self, name: str, done: int) -> None:
-        """A host was compared; `done` with it in this look."""
+    def look(self, hosts: int, again: bool) -> None:
+        """A look begins, at about so many hosts: as many as nova has computes."""
+
+    def host(self, name: str) -> None:
+        """A host was compared."""
 
     def wait(self, seconds: float, hosts: int) -> None:
         """The audit waits so long before it looks at so many hosts again."""
-
-    def look_again(self, hosts: int) -> None:
-        """The second look begins, at so many hosts."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,14 @@ class AuditRequest:
 
 def audit(request: AuditRequest, watcher: AuditWatcher | None = None) -> AuditReport:
     """Read and compare. Raises WholecardError where nova cannot be read at all."""
+    # Late: whoever has views already needs no database's driver and no SDK.
+    from wholecard.audit.views.open_views import opened_views  # noqa: PLC0415
 
     def look(hosts: tuple[str, ...] | None) -> AbstractContextManager[Views]:
         sources = request.sources if hosts is None else replace(request.sources, hosts=hosts)
-        return _opened(sources)
+        return opened_views(sources)
 
     return audit_views(look, request.wait, watcher or AuditWatcher())
-
-
-@contextmanager
-def _opened(sources: AuditSources) -> Iterator[Views]:
-    # Late: tests of the comparison, and whoever has views already, need no database's driver.
-    from wholecard.audit.views.open_views import open_views  # noqa: PLC0415
-
-    views = open_views(sources)
-    try:
-        yield views
-    finally:
-        views.close()
 
 
 def compare_views(views: Views) -> AuditReport:
@@ -100,7 +90,6 @@ def audit_views(
     if pending and wait:
         watcher.wait(wait, len(hosts))
         sleep(wait)
-    watcher.look_again(len(hosts))
     second = _one_look(look, hosts, watcher, waited=bool(pending))
     found, in_flight = _seen_twice(first, second, hosts, keep_pending=wait is None)
     return _report(first, found, in_flight, time.monotonic() - began)
@@ -131,9 +120,12 @@ def _one_look(
 ) -> _Look:
     found = _Look()
     with look(hosts) as views:
-        for host in compare(views, second_look=waited):
-            found.add(host)
-            watcher.host(host.host, found.hosts)
+        cloud = CloudCase(views.cloud_views(), second_look=waited)
+        count = len(cloud.views.services) if hosts is None else len(hosts)
+        watcher.look(count, again=hosts is not None)
+        for host in views.host_views():
+            found.add(compare_host(host, cloud))
+            watcher.host(host.host)
     return found
 
 

@@ -41,6 +41,7 @@ _GROUPS = {
 }
 # Commands without a group, imported in the same way.
 _COMMANDS = {
+    "audit": "Compare what sysfs, libvirt, nova and Placement say of each card.",
     "explain": "Explain why a server with cards finds no host.",
     "prove": "Boot servers of a flavor; their guests prove that they have its cards.",
     "rule": "Explain a finding's code.",

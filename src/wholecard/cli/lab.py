@@ -21,31 +21,36 @@ from wholecard.guest.image.sandbox import is_rootless
 from wholecard.lab import lab as labs
 from wholecard.lab.base import process
 from wholecard.lab.base.folder import LabFolder, default_folder
-from wholecard.lab.base.node_spec import GPU_NODE, Topology
+from wholecard.lab.base.node_spec import GPU_NODE, NODES, Topology
 from wholecard.lab.base.steps import Story
+from wholecard.lab.control.service_settings import CONNECTIONS
 
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
 _TOPOLOGIES = "; ".join(f"{topology}: {topology.meaning}" for topology in Topology)
 TopologyOption = Annotated[Topology, typer.Option(
     "--topology", help=f"How the cards are connected; {_TOPOLOGIES}.")]  # fmt: skip
+NodesOption = Annotated[int, typer.Option(
+    "--nodes", metavar="NUMBER", help=f"How many hypervisor nodes, 1 or {len(NODES)}.",
+)]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MIB = 1 << 20
 
 
 @app.command("up")
-def up_command(topology: TopologyOption = Topology.APART) -> None:
-    """Start the lab: a node with free, prepared cards, and a running cloud.
+def up_command(topology: TopologyOption = Topology.APART, nodes: NodesOption = 1) -> None:
+    """Start the lab: nodes with free, prepared cards, and a running cloud.
 
-    On a lab that is up it starts only the services that died. The first time it prepares a new
-    node and saves it; after that it resumes the saved node.
+    On a lab that is up it starts only the services that died; a lab with another number of nodes
+    or another topology is stopped first. The first time it prepares new nodes and saves them;
+    after that it resumes the saved ones.
     """
     from wholecard.lab.scenario.up import up
 
     folder = default_folder()
     story = Story(Console())
     with _interruptible(folder), story.shown():
-        up(folder, story, topology)
+        up(folder, story, topology, nodes)
     story.say(f"up after {story.elapsed():.0f} s\n"
               f"export OS_CLIENT_CONFIG_FILE={folder.clouds_yaml}\n"
               "openstack --os-cloud wholecard-lab server list")  # fmt: skip
@@ -93,9 +98,14 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def shell(context: typer.Context) -> None:
-    """Open a shell on the node, or run one command there: wholecard lab shell -- lspci -nnk."""
-    node = labs.require_up(default_folder()).node(GPU_NODE.name)
+def shell(
+    context: typer.Context,
+    node_name: Annotated[str, typer.Option("--node", metavar="NAME", help="The node, as `lab "
+        "status` names it.")]
+    = GPU_NODE.name,
+) -> None:  # fmt: skip
+    """Open a shell on a node, or run one command there: wholecard lab shell -- lspci -nnk."""
+    node = labs.require_up(default_folder()).node(node_name)
     argv, env = node.ssh_command(context.args, terminal=os.isatty(0))
     os.execvpe(argv[0], argv, env)  # noqa: S606 - an argument list, no shell
 
@@ -107,7 +117,7 @@ def restart(
 ) -> None:  # fmt: skip
     """Restart services of the lab with the configuration that is now in its folder etc/.
 
-    Waits until each service accepts requests. The files of nova-compute are copied to the node.
+    Waits until each service accepts requests. The files of nova-compute are copied to the nodes.
     """
     from wholecard.lab.scenario.restart import restart as restart_services
 
@@ -175,6 +185,8 @@ def _facts(folder: LabFolder) -> dict[str, Any]:
             for name in services
         },
         "clouds_yaml": str(folder.clouds_yaml),
+        "up_command": lab.up_command if lab else "wholecard lab up",
+        "connections": {name: str(folder.run / name) for name in CONNECTIONS},
     }
 
 
@@ -215,10 +227,12 @@ def _print_status(facts: dict[str, Any]) -> None:
     total = sum(service["memory_mib"] for service in facts["services"].values())
     console.print(f"memory in all: {total} MiB; logs: {facts['folder']}/lab/log", soft_wrap=True)
     console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)
+    for name, purpose in CONNECTIONS.items():
+        console.print(f"{purpose}: {facts['connections'][name]}", soft_wrap=True)
     if state == labs.ROLLED_BACK:
         console.print(
             "The node is rolled back, but servers can get its cards until it reboots.\n"
-            "For a lab with a prepared node: wholecard lab up"
+            f"For a lab with a prepared node: {facts['up_command']}"
         )
     if state == "broken":
-        console.print("Start the services that died: wholecard lab up")
+        console.print(f"Start the services that died: {facts['up_command']}")

@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wholecard.guest.image.sandbox import Mount, Sandbox
 from wholecard.lab.base import cache, process
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
-from wholecard.lab.base.node_spec import GPU_NODE, NodeSpec, Topology
+from wholecard.lab.base.node_spec import NodeSpec, Topology, node_specs
 from wholecard.lab.base.ports import load_or_choose
 from wholecard.lab.base.required_tools import require_tools
 from wholecard.lab.base.steps import Story
@@ -29,13 +29,15 @@ from wholecard.lab.parts.root_filesystem import root_entry
 
 CONTROL_SERVICES = ("mariadb", "rabbitmq", *APIS, *DAEMONS)
 STATE = "lab.json"
-# States of a lab that runs whole. A node that was rolled back still gives its cards to servers
-# until its next boot: rollback changes what the boot reads, not the running kernel.
+# States of a lab that runs whole. Nodes that were rolled back still give their cards to servers
+# until their next boot: rollback changes what the boot reads, not the running kernel.
 UP = "up"
 ROLLED_BACK = "rolled-back"
-# Where the node's QEMU finds the disk of the image, and a saved node.
+# Where a node's QEMU finds the disk of the image, and a saved lab.
 IMAGE_INSIDE = "/opt/cache"
 SAVED_INSIDE = "/opt/tree"
+# In a woken node's folder: the saved lab over whose disk its own lies.
+WOKEN_FROM = "woken-from"
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,31 @@ class Lab:
         """The names of all that runs in this lab: the control plane's services and the nodes."""
         return (*CONTROL_SERVICES, *(spec.name for spec in self.nodes))
 
+    @property
+    def up_command(self) -> str:
+        """The command that starts what died in this lab; with other options it would be ended."""
+        words = ["wholecard lab up"]
+        if len(self.nodes) > 1:
+            words.append(f"--nodes {len(self.nodes)}")
+        if self.nodes[0].topology is not Topology.APART:
+            words.append(f"--topology {self.nodes[0].topology}")
+        return " ".join(words)
+
+    def titled(self, spec: NodeSpec) -> str:
+        """How a step names a node: without its name where the lab has only one."""
+        return "node" if len(self.nodes) == 1 else f"node {spec.name}"
+
+    def saved_folder(self, count: int | None = None) -> Path:
+        """Where such a lab is saved in the cache, or the same with only its first `count` nodes."""
+        nodes = self.nodes[:count]
+        key = self.parts.key(nodes, self.accelerator)
+        return self.folder.cache / f"{saved_kind(nodes)}-{key}"
+
     def node(self, name: str, saved: Path | None = None) -> LabNode:
-        """The node of this name, or LabError; it wakes from `saved`, the folder of a saved lab."""
+        """The node of this name, or LabError; it wakes from `saved`, the folder of a saved lab.
+
+        One that was woken has the saved lab it came from: its disk lies over the saved one.
+        """
         spec = next((spec for spec in self.nodes if spec.name == name), None)
         if spec is None:
             raise LabError(
@@ -86,12 +111,28 @@ class Lab:
                 resolution=f"One of: {', '.join(spec.name for spec in self.nodes)}.",
             )
         mounts = [Mount(self.parts.node, IMAGE_INSIDE)]
+        kept = self.folder.node(name) / WOKEN_FROM
+        if saved is None and kept.is_file():
+            saved = Path(kept.read_text())
         if saved is not None:
             mounts.append(Mount(saved, SAVED_INSIDE))
         return LabNode(
             spec, Sandbox(self.parts.root, tuple(mounts)), self.folder.run,
             self.folder.node(name), dict(self.settings.ports), self.accelerator,
         )  # fmt: skip
+
+
+def for_each_node(lab: Lab, work: Callable[[LabNode], None], saved: Path | None = None) -> None:
+    """Do something with every node, side by side; the first error is raised."""
+    with ThreadPoolExecutor(len(lab.nodes)) as pool:
+        for done in [pool.submit(work, lab.node(spec.name, saved)) for spec in lab.nodes]:
+            done.result()
+
+
+def saved_kind(nodes: Sequence[NodeSpec]) -> str:
+    """How a saved lab of such nodes is named in the cache, before its key."""
+    number = f"{len(nodes)}-" if len(nodes) > 1 else ""
+    return f"saved-{number}{nodes[0].topology}"
 
 
 def build_parts(folder: LabFolder, story: Story) -> Parts:
@@ -112,7 +153,7 @@ def build_parts(folder: LabFolder, story: Story) -> Parts:
     with ThreadPoolExecutor(4) as pool:
         builds = [
             pool.submit(build, "OpenStack's databases", seed_entry, root, environment),
-            pool.submit(build, "the node's disk", node_entry, root, environment),
+            pool.submit(build, "the nodes' disk", node_entry, root, environment),
             pool.submit(build, "the proof guest's image", guest_entry, root),
             pool.submit(build, "the Debian guest's image (kernel, numba)", guest_image_entry, root),
         ]
@@ -135,18 +176,20 @@ def choose_accelerator(folder: LabFolder, root: Path) -> tuple[str, str]:
     return chosen, why
 
 
-def new_lab(folder: LabFolder, parts: Parts, topology: Topology, accelerator: str) -> Lab:
+def new_lab(
+    folder: LabFolder, parts: Parts, topology: Topology, accelerator: str, nodes: int = 1
+) -> Lab:
     """An empty run folder with ports and the secrets of the seed; what ran there is ended."""
+    specs = node_specs(nodes, topology)
     down(folder)
     cache.remove_tree(folder.run)
     folder.run.mkdir(mode=0o700)
     folder.logs.mkdir()
-    nodes = (replace(GPU_NODE, topology=topology),)
-    for spec in nodes:
+    for spec in specs:
         folder.node(spec.name).mkdir()
     secrets = service_settings.load_secrets(parts.seed / SECRETS)
     settings = service_settings.ServiceSettings(load_or_choose(folder), secrets)
-    return Lab(folder, parts, settings, nodes, accelerator)
+    return Lab(folder, parts, settings, specs, accelerator)
 
 
 def write_state(lab: Lab, state: str) -> None:
@@ -187,7 +230,7 @@ def require_up(folder: LabFolder) -> Lab:
         raise LabError(
             f"{', '.join(dead)} died",
             f"logs: {folder.logs}",
-            "Start these services again: wholecard lab up",
+            f"Start these services again: {lab.up_command}",
         )
     return lab
 

@@ -43,3 +43,9 @@ def given_functions(root: ET.Element) -> frozenset[Address]:
         for device in root.iter(tag)
     )
     return frozenset(address for address in addresses if address is not None)
+
+
+def given_mdevs(root: ET.Element) -> frozenset[str]:
+    """The UUIDs of the mediated devices that a domain has."""
+    addresses = root.iterfind(".//hostdev[@type='mdev']/source/address")
+    return frozenset(address.get("uuid", "").lower() for address in addresses) - {""}

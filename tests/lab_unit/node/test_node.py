@@ -1,4 +1,4 @@
-"""The node: what it reaches, which cards it has, how it is spoken to."""
+"""A node: who it is, what it reaches, which cards it has, how it is spoken to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.tree import grow
 from wholecard.core import RunError
 from wholecard.guest.image.sandbox import Sandbox
 from wholecard.lab.base.errors import LabError
-from wholecard.lab.base.node_spec import GPU_NODE, Topology
+from wholecard.lab.base.node_spec import GPU_NODE, NODES, NodeSpec, Topology
 from wholecard.lab.base.ports import INNER, PREFERRED
 from wholecard.lab.node.node import LabNode, cards
 from wholecard.lab.scenario import views
@@ -35,8 +35,9 @@ exec sh -c "$last"
 
 
 def node(
-    top: Path, *, topology: Topology = Topology.APART, accelerator: str = "tcg", **more: str
-) -> LabNode:
+    top: Path, *, topology: Topology = Topology.APART, accelerator: str = "tcg",
+    which: NodeSpec = GPU_NODE, **more: str,
+) -> LabNode:  # fmt: skip
     """A node whose programs are fakes; `more` are programs that it has, by name."""
     programs = {"bwrap": (FAKE_BWRAP, 0o755), "ssh": (FAKE_SSH, 0o755)}
     programs |= {name: (f"#!/bin/sh\n{text}\n", 0o755) for name, text in more.items()}
@@ -44,7 +45,7 @@ def node(
     path = f"{grow(top / 'programs', programs)}:/usr/bin:/bin"
     environment = {"PATH": path, "CALLS": str(top / "calls")}
     inside = Sandbox(top / "root", environment=environment)
-    spec = replace(GPU_NODE, topology=topology)
+    spec = replace(which, topology=topology)
     return LabNode(spec, inside, top / "lab", top / "node", dict(PORTS), accelerator)
 
 
@@ -57,7 +58,7 @@ def test_node_reaches_the_services_alone(tmp_path: Path, topology: Topology) -> 
     """The node's network is restricted to the services of one address, each carried to loopback,
     and to ssh from loopback.
     """
-    (netdev,) = option(node(tmp_path, topology=topology).command(), "-netdev")
+    netdev, _link = option(node(tmp_path, topology=topology).command(), "-netdev")
     words = netdev.split(",")
     assert words[:4] == ["user", "id=net", "ipv6=off", "restrict=on"]
     forwards = words[4:]
@@ -66,6 +67,32 @@ def test_node_reaches_the_services_alone(tmp_path: Path, topology: Topology) -> 
           for name, inner in INNER.items()),
         f"hostfwd=tcp:127.0.0.1:{PORTS['ssh']}-:22",
     ]  # fmt: skip
+
+
+def test_link_goes_from_node_to_node(tmp_path: Path) -> None:
+    """Each node has a card to the other's socket, from the start and without a port."""
+    ends = []
+    for spec in NODES:
+        command = node(tmp_path, which=spec).command()
+        (link,) = (each for each in option(command, "-netdev") if "id=link" in each)
+        kind, *words = link.split(",")
+        facts = dict(word.split("=", 1) for word in words)
+        assert (kind, facts["local.type"], facts["remote.type"]) == ("dgram", "unix", "unix")
+        ends.append((facts["local.path"], facts["remote.path"]))
+        (card,) = (each for each in option(command, "-device") if "netdev=link" in each)
+        assert f"mac={spec.link_mac}" in card
+    (first, to_second), (second, to_first) = ends
+    assert (to_second, to_first) == (second, first)
+    assert first != second
+
+
+@pytest.mark.parametrize("spec", NODES)
+def test_node_is_told_who_it_is(tmp_path: Path, spec: NodeSpec) -> None:
+    """A node's firmware has its name and the id that nova and libvirt know it by."""
+    command = node(tmp_path, which=spec).command()
+    assert option(command, "-uuid") == [spec.compute_id]
+    assert option(command, "-smbios") == [f"type=1,serial={spec.name}"]
+    assert f"hostfwd=tcp:127.0.0.1:{PORTS[spec.ssh_port]}-:22" in " ".join(command)
 
 
 @pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
@@ -186,7 +213,7 @@ def test_file_is_written_whole(tmp_path: Path, mode: int) -> None:
 
 def test_wait_for_a_node_that_does_not_run(tmp_path: Path) -> None:
     """Without a QEMU nothing is waited for: the error has the end of the node's console."""
-    with pytest.raises(LabError, match="the node's QEMU ended") as caught:
+    with pytest.raises(LabError, match="the QEMU of gpu-01 ended") as caught:
         node(tmp_path).wait_for_ssh(timeout=60)
     assert "serial.log\n  Kernel panic" in caught.value.details
 

@@ -199,9 +199,9 @@ def test_state_is_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "timeout", "brief", "details"),
     [({"status": "failed", "error-desc": "No space left"}, 20,
-      "the node's state could not be saved", "No space left"),
-     ({"status": "cancelled"}, 20, "the node's state could not be saved", ""),
-     ({"status": "active"}, -1, "the node's state saved: not within -1 s", "")],
+      "the machine's state could not be saved", "No space left"),
+     ({"status": "cancelled"}, 20, "the machine's state could not be saved", ""),
+     ({"status": "active"}, -1, "the machine's state saved: not within -1 s", "")],
 )  # fmt: skip
 def test_state_that_is_not_saved(
     tmp_path: Path, status: dict[str, str], timeout: float, brief: str, details: str

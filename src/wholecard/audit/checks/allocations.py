@@ -223,8 +223,8 @@ def _dead_migration(
     has = device is not None and device.holders.get(server) and case.place(server) is Place.HOME
     message = (
         f"Placement counts {what} for {migration.migration_type} {migration.id} ({migration.uuid}) "
-        f"of {cloud.server_text(server)}. The migration is {migration.status}: nobody gives this "
-        "back."
+        f"of {cloud.server_text(server)}. The migration has ended ({migration.status}): nobody "
+        "gives this back."
     )
     if has:
         message += " The server itself has the device here, without an allocation of its own."
@@ -232,7 +232,8 @@ def _dead_migration(
         "WC521", device.address if device else "", message,
         "wholecard repair plan "
         + ("gives the allocation to the server." if has else
-           f"removes it: openstack resource provider allocation delete {migration.uuid}"),
+           "removes it. By hand:\n"
+           f"    openstack resource provider allocation delete {migration.uuid}"),
         server=server, device=device, allocation=_first(device, held), migration=migration,
         pending=cloud.activity(server) if cloud.instance(server) else "",
     )  # fmt: skip
@@ -247,8 +248,8 @@ def _nobody(case: HostCase, consumer: str, held: list[ConsumerAllocation]) -> Di
     return case.disagreement(
         "WC520", device.address if device else "",
         f"Placement counts {what} for {consumer}, which is {known}.",
-        "wholecard repair plan removes the allocation: "
-        f"openstack resource provider allocation delete {consumer}",
+        "wholecard repair plan removes the allocation. By hand:\n"
+        f"    openstack resource provider allocation delete {consumer}",
         server=consumer, device=device, allocation=_first(device, held),
         pending=cloud.activity(consumer) or cloud.unborn(consumer),
     )  # fmt: skip

@@ -40,8 +40,8 @@ def _without_vfio(case: HostCase, row: PciDevice, function: Function) -> Disagre
     return case.disagreement(
         "WC540", row.address,
         f"nova can give the device to a server, and it {has}, not {function.guest_driver}.",
-        "Bind it as the host's plan says: wholecard host apply "
-        f"{row.address} --now. Before that, see who uses it: wholecard check.",
+        f"See who uses it: wholecard host status on {case.name} names what changed after apply. "
+        "Run apply again there with the options of the host and --now.",
         row=row, severity=severity,
         pending=case.cloud.young(row.updated_at or row.created_at, "the row"),
     )  # fmt: skip

@@ -66,7 +66,7 @@ def _held_on_old_host(case: HostCase, row: PciDevice, server: str) -> Disagreeme
         f"{cloud.where_text(server)}; no migration of it is in progress."
     )
     if moved is not None:
-        message += f" Its {moved.migration_type} {moved.id} is {moved.status}."
+        message += f" Its last {moved.migration_type} (migration {moved.id}) is {moved.status}."
     if _runs_here(case, row.address, server):
         message += " Its domain still runs here, with the device."
     starting = instance is not None and instance.node is None and instance.host is None

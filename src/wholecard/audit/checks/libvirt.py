@@ -63,8 +63,8 @@ def mdevs_missing(case: HostCase) -> Iterator[Disagreement]:
                     "WC541", mdev,
                     f"Domain {domain.name} has the mediated device {mdev}, which the host does "
                     "not have.",
-                    "Hard-reboot the server: openstack server reboot --hard; nova creates the "
-                    "mediated device again.",
+                    f"Start it on {case.name}, then hard-reboot the server (nova does not make it "
+                    f"again by itself):\n    mdevctl start --uuid {mdev}",
                     server=domain.uuid, pending=case.cloud.activity(domain.uuid),
                 )  # fmt: skip
 
@@ -168,8 +168,8 @@ def _free_in_nova(
         "WC513", address,
         f"Domain {domain.name} of {cloud.server_text(domain.uuid)} has the device, and {seen}: "
         "nova can give it to a second server.",
-        "wholecard repair plan writes the row back. Until then do not start a server with a card "
-        f"on {case.name}: openstack compute service set --disable {case.name} nova-compute",
+        "wholecard repair plan writes the row back. Until then keep new servers off the host:\n"
+        f"    openstack compute service set --disable {case.name} nova-compute",
         server=domain.uuid, row=row,
         pending=cloud.activity(domain.uuid)
         or (cloud.young(row.updated_at or row.created_at, "the row") if row else ""),
@@ -196,7 +196,8 @@ def _unknown(case: HostCase, address: str, row: PciDevice | None, domain: Domain
         "WC542", address,
         f"Domain {domain.name} has the device, and {cloud.server_text(domain.uuid)} "
         f"{cloud.where_text(domain.uuid)}.",
-        f"Look at the domain on {case.name}: virsh dominfo {domain.uuid}. If nobody needs it, "
-        f"end it there before anything else is changed: virsh destroy {domain.uuid}",
+        f"Look at the domain on {case.name}. If nobody needs it, end it there (virsh destroy) "
+        "before anything else is changed:\n"
+        f"    virsh dominfo {domain.uuid}",
         server=domain.uuid, row=row, pending=cloud.activity(domain.uuid),
     )  # fmt: skip

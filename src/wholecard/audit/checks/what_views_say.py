@@ -53,7 +53,16 @@ def _nova(case: HostCase, address: str, row: PciDevice | None) -> str:
     if row is None:
         return "no row" if address else _NOTHING
     text = row.status if not row.deleted else f"{row.status}, deleted"
-    return f"{text}: {row.instance_uuid}" if row.instance_uuid else text
+    return f"{text}: {_named(case, row.instance_uuid)}" if row.instance_uuid else text
+
+
+def _named(case: HostCase, consumer: str) -> str:
+    """A server with its name, a migration as such, anything else by its id alone."""
+    migration = case.cloud.migration(consumer)
+    if migration is not None:
+        return f"migration {migration.id} ({migration.status}) {consumer}"
+    instance = case.cloud.instance(consumer)
+    return f"{instance.name} {consumer}" if instance is not None and instance.name else consumer
 
 
 def _placement(
@@ -64,9 +73,10 @@ def _placement(
     if device is None:
         if allocation is None:
             return "no provider" if case.providers else _NOTHING
-        return f"{allocation.used} {allocation.resource_class}: {allocation.consumer}"
+        consumer = _named(case, allocation.consumer)
+        return f"{allocation.used} {allocation.resource_class}: {consumer}"
     inventories = device.provider.inventories or ()
-    held = ", ".join(row.consumer for row in device.allocations)
+    held = ", ".join(_named(case, row.consumer) for row in device.allocations)
     amounts = ", ".join(
         f"{row.used} of {row.total} used" + (f", {row.reserved} reserved" if row.reserved else "")
         for row in inventories

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from openstack import exceptions as sdk
 from openstack.connection import Connection
+from openstack.utils import maximum_supported_microversion
 
 from wholecard.cloud.client.errors import answer_read
 from wholecard.cloud.client.waiting import wait_until
@@ -18,6 +20,10 @@ from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, Res
 # (placement/rest_api_version_history.rst).
 TREE_VERSION = "1.14"
 TRAITS_VERSION = "1.6"
+# `required` of the list of providers, and consumers' generations (both Rocky).
+REQUIRED_VERSION = "1.18"
+CONSUMER_VERSION = "1.28"
+_GENERATION = "consumer_generation"
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,16 @@ class Allocation:
     provider_uuid: str
     resource_class: str
     amount: int
+
+
+@dataclass(frozen=True)
+class ProviderAllocation:
+    """What one consumer holds of one class of a provider; its generation is None before Rocky."""
+
+    consumer: str
+    resource_class: str
+    amount: int
+    consumer_generation: int | None = None
 
 
 def providers(conn: Connection) -> tuple[ResourceProvider, ...]:
@@ -86,6 +102,57 @@ def allocations(conn: Connection, consumer: str) -> tuple[Allocation, ...]:
             for uuid, row in sorted(rows.items())
             for resource_class, amount in sorted(row["resources"].items())
         )
+
+
+def listed_providers(conn: Connection) -> tuple[ResourceProvider, ...]:
+    """All providers by their identity alone, with one request. Raises CloudError."""
+    return _list(conn)
+
+
+def providers_with_trait(conn: Connection, trait: str) -> frozenset[str]:
+    """The uuids of the providers that have a trait, with one request. Raises CloudError."""
+    with answer_read(conn, f"list the providers with {trait}"):
+        answer = _get(conn, "/resource_providers", REQUIRED_VERSION, required=trait)
+        return frozenset(str(row["uuid"]) for row in answer["resource_providers"])
+
+
+def used_traits(conn: Connection) -> tuple[str, ...]:
+    """The traits that some provider has, with one request. Raises CloudError."""
+    with answer_read(conn, "list Placement's traits"):
+        return tuple(map(str, _get(conn, "/traits", associated="true")["traits"]))
+
+
+def with_allocations(
+    conn: Connection, provider: ResourceProvider
+) -> tuple[ResourceProvider, tuple[ProviderAllocation, ...]] | None:
+    """The provider with its inventories, and what each consumer holds of it.
+
+    Two requests: what is used is counted from the allocations. None where the provider is gone.
+    Raises CloudError.
+    """
+    path = f"/resource_providers/{provider.uuid}"
+    with answer_read(conn, f"read the provider {provider.name}"):
+        version = maximum_supported_microversion(conn.placement, CONSUMER_VERSION)
+        try:
+            taken = _get(conn, f"{path}/allocations", version or TRAITS_VERSION)
+            rows = _get(conn, f"{path}/inventories")["inventories"]
+        except sdk.NotFoundException:
+            return None
+        held = tuple(
+            ProviderAllocation(str(consumer), str(name), int(amount), row.get(_GENERATION))
+            for consumer, row in sorted(taken["allocations"].items())
+            for name, amount in sorted(row["resources"].items())
+        )
+        used: Counter[str] = Counter()
+        for row in held:
+            used[row.resource_class] += row.amount
+        own = replace(
+            provider,
+            generation=taken.get("resource_provider_generation", provider.generation),
+            inventories=_inventory_rows(rows, used),
+            consumers=tuple(dict.fromkeys(row.consumer for row in held)),
+        )
+        return own, held
 
 
 def wait_for_providers(
@@ -158,13 +225,16 @@ def _read(conn: Connection, listed: Iterable[ResourceProvider]) -> tuple[Resourc
 def _inventories(conn: Connection, provider: ResourceProvider) -> tuple[Inventory, ...]:
     path = f"/resource_providers/{provider.uuid}"
     rows = _get(conn, f"{path}/inventories")["inventories"]
-    usages = _get(conn, f"{path}/usages")["usages"]
+    return _inventory_rows(rows, _get(conn, f"{path}/usages")["usages"])
+
+
+def _inventory_rows(rows: Mapping[str, Any], used: Mapping[str, int]) -> tuple[Inventory, ...]:
     return tuple(
         Inventory(
             str(name),
             int(row["total"]),
             int(row["reserved"]),
-            int(usages.get(name, 0)),
+            int(used.get(name, 0)),
             float(row["allocation_ratio"]),
             int(row["max_unit"]),
         )

@@ -27,28 +27,30 @@ RULES = (
     Rule("WC515", "row-on-old-host", "A device is held on a host that the server has left", _E,
          "nova's pci_devices gives a device to a server that runs on another host, and no "
          "migration of it is in progress."),
-    Rule("WC516", "half-deleted-row", "A row of nova is deleted in half", _E,
-         "A row of pci_devices says deleted in one column and not in another, or one device has "
-         "two rows."),
+    Rule("WC516", "half-deleted-row", "A row of nova contradicts itself", _E,
+         "A row of pci_devices is deleted in one column only, or available with a server; or a "
+         "device has two rows."),
     Rule("WC517", "device-spec-removed", "device_spec no longer selects a device in use", _W,
          "A server has a device that nova-compute's device_spec does not select any more; nova "
          "removes it when the server goes."),
     Rule("WC518", "card-split", "The functions of one card are with two servers", _E,
          "One card's functions are given to different servers."),
     Rule("WC519", "claimed-for-ever", "A device is claimed and nobody builds with it", _E,
-         "A row of pci_devices is claimed, and its server neither builds nor moves."),
+         "A row of pci_devices is claimed, and nova neither builds nor moves its server."),
     Rule("WC520", "allocation-without-server", "Placement counts a device for nobody", _E,
          "An allocation's consumer is neither a server nor a migration of nova."),
     Rule("WC521", "dead-migration-holds-card", "A finished migration still holds a device", _E,
          "An allocation's consumer is a migration that has ended: Placement never gives the device "
          "again."),
-    Rule("WC522", "allocation-on-two-hosts", "A server holds resources on two hosts", _E,
-         "A server's allocation names two hosts, and no migration of it is in progress."),
+    Rule("WC522", "allocation-on-two-hosts", "A server holds resources on a host it has left", _E,
+         "A server's allocation names a host that the server is not on, and no migration of it is "
+         "in progress."),
     Rule("WC523", "device-not-allocated", "A device in use is free in Placement", _E,
          "A server has a device, and Placement has no allocation for it: the scheduler can offer "
          "it to a second server."),
     Rule("WC524", "allocation-without-device", "Placement counts a device the server lacks", _E,
-         "A server's allocation names a device that nova's pci_devices does not give to it."),
+         "A server's allocation names a device of its host that nova's pci_devices does not give "
+         "to it."),
     Rule("WC525", "provider-without-device", "A device that is gone has a provider", _E,
          "A resource provider names a device that the host does not have."),
     Rule("WC526", "inventory-without-row", "Placement offers a device that nova lacks", _E,
@@ -77,5 +79,5 @@ RULES = (
     Rule("WC550", "view-not-read", "A view could not be read", _W,
          "One of the four views was not read, so the audit is not complete."),
     Rule("WC551", "in-flight", "A change is in progress", _N,
-         "The views disagree, as they do while nova changes something."),
+         "Two views disagree while nova changes something there, so it does not count yet."),
 )  # fmt: skip

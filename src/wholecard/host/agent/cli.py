@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from wholecard.host.facts.host import Host
+
 PROG = "wholecard-host"
 
 # Commands that `wholecard` has without `host` before them.
@@ -63,6 +65,7 @@ class _PlainInspect:
 
     command = "inspect"
     save = None
+    domains = False
     verbose = False
 
     def __init__(self, root: str, as_json: bool) -> None:
@@ -133,6 +136,8 @@ def _inspect(arguments: Any) -> int:
         gc.disable()
     # A process of its own, without threads: it may share the work.
     host = inspect(arguments.root, processes=None if alone else 1).without_secrets()
+    if arguments.domains:
+        return _inspect_domains(arguments, host)
     if arguments.format == "json" and not arguments.column:
         sys.stdout.writelines(host.to_lines())
         return 0
@@ -145,6 +150,21 @@ def _inspect(arguments: Any) -> int:
 
     shown = formatted(arguments.format, arguments.column, "", host.to_json(), "functions")
     print(plain(shown))
+    return 0
+
+
+def _inspect_domains(arguments: Any, host: Host) -> int:
+    """The facts with what servers have. Not measured: it reads XML."""
+    from pathlib import Path
+
+    from wholecard.core.output_format import formatted
+    from wholecard.host.agent.facts_text import host_text
+    from wholecard.host.facts.given_devices import given_text, read_given_devices
+
+    given = read_given_devices(Path(arguments.root))
+    text = f"{host_text(host)}\n\n{given_text(given)}"
+    data = {**host.to_json(), **given.to_json()}
+    print(plain(formatted(arguments.format, arguments.column, text, data, "functions")))
     return 0
 
 

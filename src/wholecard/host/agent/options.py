@@ -88,6 +88,11 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument(
             "--save", type=Path, metavar="FILE", help="save the files that are read as a snapshot"
         )
+        command.add_argument(
+            "--domains",
+            action="store_true",
+            help="also libvirt's domains with their devices, and mediated devices",
+        )
     if name in _WITH_CARDS:
         command.add_argument(
             "--card",

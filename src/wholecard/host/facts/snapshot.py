@@ -30,6 +30,7 @@ from wholecard.host.facts import snapshot_paths as paths
 from wholecard.host.facts.boot import kernel_lines
 from wholecard.host.facts.disks import UDEV, UDEV_NAMES
 from wholecard.host.facts.kernel_log import LOG, read_log_text
+from wholecard.host.facts.libvirt_domains import reduced
 from wholecard.host.facts.snapshot_archive import LIMIT, members_into
 from wholecard.pci.sysfs import ASLEEP, DEVICES
 from wholecard.pci.vpd import read_serial
@@ -118,6 +119,7 @@ class _Collection:
         for pattern in paths.NAMES:
             for path in self._matching(pattern):
                 self._name(path)
+        self._domains()
         self._settings()
         self._log()
         self._disk_contents()
@@ -159,6 +161,18 @@ class _Collection:
                 value = b"SN" + bytes([len(serial)]) + serial
                 packed = b"\x90" + len(value).to_bytes(2, "little") + value + b"\x78"
                 self._leaves[path] = (packed, 0o600)
+
+    def _domains(self) -> None:
+        for pattern in paths.DOMAINS:
+            for path in self._matching(pattern):
+                real = self._real_path(path)
+                data = None if real is None else read_bytes(self._at(real))
+                if real is not None:
+                    # One that cannot be read is stored as empty, so that it stays unreadable.
+                    with contextlib.suppress(ValueError):
+                        data = reduced(data or b"")
+                        self._leaves[real] = (data, 0o600)
+                    self._leaves.setdefault(real, (b"", 0o600))
 
     def _settings(self) -> None:
         settings = read_settings(self._root)

@@ -22,8 +22,8 @@ FUNCTION_LINKS = ("driver", "iommu_group", "physfn")
 
 # Files, stored with their content.
 FILES = (
-    "etc/kernel/proxmox-boot-uuids", "etc/os-release", "etc/sysconfig/bootloader",
-    "usr/lib/os-release",
+    "etc/kernel/proxmox-boot-uuids", "etc/mdevctl.d/*/*", "etc/os-release",
+    "etc/sysconfig/bootloader", "usr/lib/os-release",
     "proc/cmdline", "proc/cpuinfo", "proc/fb", "proc/iomem", "proc/meminfo", "proc/mounts",
     "proc/net/ipv6_route", "proc/net/route", "proc/self/mountinfo", "proc/swaps",
     "proc/sys/kernel/osrelease", "proc/sys/kernel/random/boot_id",
@@ -52,12 +52,16 @@ FILES = (
 # Menus of GRUB, of which the lines that load a kernel are stored.
 MENUS = ("boot/efi/EFI/*/grub.cfg", "boot/grub/grub.cfg", "boot/grub2/grub.cfg")
 
+# libvirt's domains, of which the names and the devices are stored, and no password.
+DOMAINS = ("etc/libvirt/qemu/*.xml", "run/libvirt/qemu/*.xml")
+
 # Links, kept as they are: what they point to tells where a thing hangs.
 LINKS = (
     "etc/grub2-efi.cfg", "etc/grub2.cfg",
     "sys/bus/pci/drivers/*/module",
     "sys/class/block/*",
     "sys/class/net/*", "sys/class/net/*/master", "sys/class/tty/tty[A-Z]*",
+    "sys/bus/mdev/devices/*", "sys/bus/mdev/devices/*/mdev_type",
     "sys/class/nvme-subsystem/*/*",
     "sys/kernel/iommu_groups/*/devices/*",
 )  # fmt: skip
@@ -70,7 +74,7 @@ NAMES = (
     "etc/default/grub.d/*", "etc/initramfs-tools", "etc/initramfs/post-update.d/*",
     *(f"{folder}/{tool}" for folder in ("usr/bin", "usr/sbin", "sbin")
       for tool in ("booster", "genkernel", "mkinitcpio", "mkinitfs")),
-    "run/ostree-booted", "usr/bin/bootc", "usr/bin/rpm-ostree",
+    "run/libvirt/qemu", "run/ostree-booted", "usr/bin/bootc", "usr/bin/rpm-ostree",
     "usr/bin/limine-update", "usr/bin/sdboot-manage",
     "etc/systemd/system/multi-user.target.wants/*", "etc/systemd/system/sockets.target.wants/*",
     "lib/modules/*", "lib/modules/*/vmlinuz",

@@ -20,7 +20,9 @@ INNER = {
     "keystone": 15000, "glance": 19292, "nova-api": 18774, "placement": 18778,
     "neutron": 19696, "rabbitmq": 15682,
 }  # fmt: skip
-PREFERRED = INNER | {"rabbitmq-dist": 15683, "epmd": 14369, "ssh": 12222}
+PREFERRED = INNER | {
+    "rabbitmq-dist": 15683, "epmd": 14369, "mariadb": 13306, "ssh": 12222, "ssh-gpu-02": 12223,
+}  # fmt: skip
 # Others come from here: Linux gives clients the ports from 32768 on, and a connection of somebody's
 # could hold one of those when the service wants it.
 OTHERS = range(20000, 32000)

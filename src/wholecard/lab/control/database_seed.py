@@ -17,7 +17,8 @@ SECRETS = "secrets.json"
 SERVICE = "mariadb-of-seed"
 PARTS = ("mysql", "keystone")
 # The code that makes the schemas; a change of other code does not make them anew.
-MADE_BY = ("control/database_seed.py", "control/services.py", "inside/prepare.py")
+MADE_BY = ("control/database_seed.py", "control/database_accounts.py", "control/services.py",
+           "inside/prepare.py")  # fmt: skip
 
 
 def seed_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
@@ -39,8 +40,9 @@ def seed_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
             control.stop_mariadb_cleanly()
         finally:
             process.stop(folder.run, [SERVICE])
-        for scratch in ("etc", "log", "nova", "neutron", "clouds.yaml"):
-            cache.remove_tree(target / scratch)
+        scratch = ("etc", "log", "nova", "neutron", "clouds.yaml")
+        for name in (*scratch, *service_settings.CONNECTIONS):
+            cache.remove_tree(target / name)
 
     return cache.entry(folder.cache, "seed", key, build, (SECRETS, "mysql/ibdata1"))
 

@@ -10,14 +10,21 @@ from pathlib import Path
 
 import jinja2
 
-from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.ports import INNER, LOOPBACK, OUTER_ADDRESS
+from wholecard.lab.control.database_accounts import ACCOUNTS, accounts_sql, databases_ini
 from wholecard.transaction.atomic_files import write_atomically
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 CONTROL_HOST = "lab-control"
 USERS = ("nova", "glance", "placement", "neutron")
 CLOUD = "wholecard-lab"
+# Where a service that listens to nova's notifications finds the broker.
+RABBIT_INI = "rabbit.ini"
+# Files in a lab's folder with which other programs connect to it beside clouds.yaml; for what.
+CONNECTIONS = {
+    **{file: f"databases, {account.purpose}" for file, account in ACCOUNTS.items()},
+    RABBIT_INI: "nova's notifications",
+}
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,14 @@ class ServiceSettings:
         )  # fmt: skip
 
     def nova_conf(self, role: str) -> str:
-        """nova.conf without anything about cards, which is in Wholecard's own drop-in."""
+        """nova.conf without anything about cards, which is in Wholecard's own drop-in.
+
+        A node's has no host and no address: each node knows its own (`IDENTITY` in
+        parts/root_filesystem.py), so that all have the same file.
+        """
         if role == "compute":
             service = {
-                "role": role, "host": GPU_NODE.name, "address": GPU_NODE.address,
-                "interface": "internal",
+                "role": role, "host": "", "address": "", "interface": "internal",
                 "state": "/var/lib/nova", "logs": "/var/log/nova",
                 "rabbitmq": f"{OUTER_ADDRESS}:{INNER['rabbitmq']}",
                 "keystone": node_url("keystone"), "glance": node_url("glance"),
@@ -64,13 +74,14 @@ def node_url(service: str) -> str:
 
 
 def database(name: str) -> str:
-    """The URL of a database: by socket alone, MariaDB listens on no port."""
+    """The URL of a database for the services: by socket, as root."""
     return f"mysql+pymysql://root@localhost/{name}?unix_socket=/lab/mysql.sock&charset=utf8mb4"
 
 
 def make_secrets() -> dict[str, str]:
     """A password of its own for each user of the lab, new with each set of databases."""
-    return {name: secrets.token_hex(24) for name in ("admin", "rabbitmq", *USERS)}
+    accounts = [account.name for account in ACCOUNTS.values()]
+    return {name: secrets.token_hex(24) for name in ("admin", "rabbitmq", *USERS, *accounts)}
 
 
 def load_secrets(path: Path) -> dict[str, str]:
@@ -96,6 +107,11 @@ def write_all(settings: ServiceSettings, run: Path, environment: Path) -> None:
     paste = (environment / "etc/nova/api-paste.ini").read_text()
     write_private(etc / "nova-api/api-paste.ini", paste)
     write_private(etc / "rabbitmq/rabbitmq.conf", settings.render("rabbitmq.conf.j2"))
+    write_private(etc / "mariadb/accounts.sql", accounts_sql(settings.secrets))
+    for file, account in ACCOUNTS.items():
+        password = settings.secrets[account.name]
+        write_private(run / file, databases_ini(account, settings.ports["mariadb"], password))
+    write_private(run / RABBIT_INI, settings.render("rabbit.ini.j2"))
     clouds = run / "clouds.yaml"
     write_private(clouds, settings.render("clouds.yaml.j2", path=clouds))
 

@@ -34,7 +34,7 @@ APIS = {
 DAEMONS = {"nova-conductor": "nova-conductor", "nova-scheduler": "nova-scheduler"}
 
 MARIADB = ["mariadbd", "--no-defaults", "--user=root", "--datadir=/lab/mysql",
-           "--socket=/lab/mysql.sock", "--skip-networking", "--max-connections=300",
+           "--socket=/lab/mysql.sock", "--max-connections=300",
            "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=32M",
            "--innodb-buffer-pool-size=128M", "--performance-schema=OFF"]  # fmt: skip
 
@@ -87,11 +87,21 @@ class Control:
         )  # fmt: skip
 
     def start_mariadb(self) -> None:
-        """Start MariaDB where it does not run and wait until it answers."""
+        """Start MariaDB where it does not run and wait until it answers.
+
+        A lab's listens on loopback too, for the accounts of `database_accounts`.
+        """
         log = self.logs / "mariadb.log"
         if self.mariadb in process.running(self.owner):
             return
-        service = process.start(self.inside(), self.owner, self.mariadb, MARIADB, log)
+        network = ["--skip-networking"]
+        if self.owner == self.run:
+            network = [
+                f"--bind-address={LOOPBACK}", f"--port={self.ports['mariadb']}",
+                "--skip-name-resolve", "--init-file=/lab/etc/mariadb/accounts.sql",
+            ]  # fmt: skip
+        command = [*MARIADB, *network]
+        service = process.start(self.inside(), self.owner, self.mariadb, command, log)
         process.wait_until(
             self._mariadb_answers, timeout=60, what="MariaDB answers", service=service, log=log
         )

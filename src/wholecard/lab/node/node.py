@@ -1,4 +1,4 @@
-"""The node: a QEMU machine with an emulated VT-d and two emulated graphics cards."""
+"""A node: a QEMU machine with an emulated VT-d and two emulated graphics cards."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ RESETS = 3
 # An emulated boot takes a minute of CPU, and five and more where other programs have the CPUs.
 BOOT_SECONDS = 600
 # When udev's queue is empty, devices have their drivers.
+# The folder with the sockets of the link between nodes, in the lab's folder and as QEMU sees it.
+LINK = "link"
+LINK_INSIDE = "/lab/link"
 READY = "udevadm settle --timeout=20 && cat /proc/sys/kernel/random/boot_id"
 
 
@@ -32,7 +35,8 @@ class LabNode:
     """A node on this machine: what it is, where its files are, how it is reached.
 
     `folder` is its own, which its QEMU sees as `/lab`; `run_folder` is the lab's, by which its
-    process is known. `accelerator` is `kvm` or `tcg`.
+    process is known, and in which is the folder of the link between nodes. `accelerator` is `kvm`
+    or `tcg`.
     """
 
     spec: NodeSpec
@@ -61,7 +65,12 @@ class LabNode:
 
         `added` are further arguments of QEMU: devices that were put into the machine meanwhile.
         """
-        mounts = [Mount(self.folder, "/lab", writable=True)]
+        link = self.run_folder / LINK
+        link.mkdir(mode=0o700, exist_ok=True)
+        # QEMU does not bind to a socket that a killed one has left.
+        (link / f"{self.spec.name}.sock").unlink(missing_ok=True)
+        mounts = [Mount(self.folder, "/lab", writable=True),
+                  Mount(link, LINK_INSIDE, writable=True)]  # fmt: skip
         if self.accelerator == "kvm":
             mounts.append(Mount(Path("/dev/kvm"), "/dev/kvm", device=True))
         command = [*self.command(), *added]
@@ -79,7 +88,8 @@ class LabNode:
             with qmp.session(self._qmp) as control:
                 process.wait_until(
                     lambda: control.command("query-status")["status"] in ("paused", "running"),
-                    timeout=120, what="the saved node resumes", service=qemu, log=self.qemu_log,
+                    timeout=120, what=f"the saved {self.spec.name} resumes", service=qemu,
+                    log=self.qemu_log,
                 )  # fmt: skip
                 control.command("cont")
 
@@ -96,6 +106,8 @@ class LabNode:
         )
         return [
             "qemu-system-x86_64", "-name", self.spec.name, "-nodefaults", "-vga", "none",
+            # The node's first program reads who it is here (`IDENTITY`, parts/root_filesystem.py).
+            "-uuid", self.spec.compute_id, "-smbios", f"type=1,serial={self.spec.name}",
             "-display", "none", "-machine", "q35,kernel-irqchip=split",
             *self._cpu(), "-smp", str(self.spec.cpus(self.accelerator)),
             "-m", str(self.spec.memory_mib),
@@ -107,6 +119,7 @@ class LabNode:
                        f"hostfwd=tcp:{LOOPBACK}:{self.ports[self.spec.ssh_port]}-:22",
             "-device", f"virtio-net-pci,netdev=net,mac={self.spec.mac},bus=pcie.0,addr=0x3,"
                        "romfile=",
+            *self._link(),
             "-object", "rng-random,id=rng,filename=/dev/urandom",
             "-device", "virtio-rng-pci,rng=rng,bus=pcie.0,addr=0x4",
             "-audiodev", "none,id=sound",
@@ -118,6 +131,20 @@ class LabNode:
             # A function that can have VFs and has none: nova reports it as type-PF.
             "-device", "pcie-root-port,id=port3,bus=pcie.0,chassis=3,slot=3,addr=0x12",
             "-device", "igb,bus=port3,id=pf,romfile=",
+        ]  # fmt: skip
+
+    def _link(self) -> list[str]:
+        """The card to the other node: datagrams from socket to socket, without a port.
+
+        Also where there is no other node, so that a saved node can get one: what is sent to a
+        socket that does not exist is lost, as on a cable without an end.
+        """
+        own, peer = (f"{LINK_INSIDE}/{name}.sock" for name in (self.spec.name, self.spec.link_peer))
+        return [
+            "-netdev", f"dgram,id=link,local.type=unix,local.path={own},"
+                       f"remote.type=unix,remote.path={peer}",
+            "-device", f"virtio-net-pci,netdev=link,mac={self.spec.link_mac},bus=pcie.0,addr=0x6,"
+                       "romfile=",
         ]  # fmt: skip
 
     def _cpu(self) -> list[str]:
@@ -133,6 +160,10 @@ class LabNode:
         """Run a program in the node as root; raises RunError as `run` does."""
         command = [*self._ssh(connect_seconds), shlex.join(argv)]
         return self.inside.run(command, timeout=timeout, stdin=stdin, check=check)
+
+    def virsh(self, *words: str, timeout: float = 60, check: bool = True) -> Result:
+        """A command of virsh for the node's servers, whose domains are the system's."""
+        return self.ssh(["virsh", "-c", "qemu:///system", *words], timeout=timeout, check=check)
 
     def ssh_command(
         self, argv: Sequence[str], *, terminal: bool
@@ -174,7 +205,7 @@ class LabNode:
         stalls = _Stalls(self.serial_log)
         while time.monotonic() < deadline:
             if not self.is_running():
-                raise self._error("the node's QEMU ended")
+                raise self._error(f"the QEMU of {self.spec.name} ended")
             if self.accelerator == "tcg" and stalls.seen() and stalls.count <= RESETS:
                 self.reset()
             try:
@@ -186,7 +217,7 @@ class LabNode:
             if boot and boot != other_than:
                 return boot
             time.sleep(0.5)
-        raise self._error(f"the node did not answer by ssh within {timeout:.0f} s", last)
+        raise self._error(f"{self.spec.name} did not answer by ssh within {timeout:.0f} s", last)
 
     def is_running(self) -> bool:
         """Whether its QEMU lives."""
@@ -212,7 +243,7 @@ class LabNode:
         self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
         process.wait_until(
             lambda: not self.is_running(),
-            timeout=timeout, what="the node powered off", log=self.serial_log,
+            timeout=timeout, what=f"{self.spec.name} powered off", log=self.serial_log,
         )  # fmt: skip
 
     def save(self, target: str, folder: Path, timeout: float = 120) -> None:

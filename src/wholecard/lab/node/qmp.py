@@ -46,10 +46,12 @@ class Qmp:
         def saved() -> bool | None:
             status = self.command("query-migrate")
             if status.get("status") in ("failed", "cancelled"):
-                raise LabError("the node's state could not be saved", status.get("error-desc", ""))
+                raise LabError(
+                    "the machine's state could not be saved", status.get("error-desc", "")
+                )
             return True if status.get("status") == "completed" else None
 
-        wait_until("the node's state saved", saved, timeout, interval=0.1, error=LabError)
+        wait_until("the machine's state saved", saved, timeout, interval=0.1, error=LabError)
 
     def _read(self) -> dict[str, Any]:
         line = self._file.readline()

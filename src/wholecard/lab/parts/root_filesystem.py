@@ -1,4 +1,4 @@
-"""The private Debian root: one tree that runs the lab's programs and becomes the node's disk."""
+"""The private Debian root: one tree that runs the lab's programs and becomes the nodes' disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wholecard.guest.image.sandbox import Mount, Sandbox, is_rootless
 from wholecard.lab.base import cache
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
-from wholecard.lab.base.node_spec import GPU_NODE
+from wholecard.lab.base.node_spec import GPU_NODE, NODES
 
 RELEASE = "trixie"
 PACKAGES = (
@@ -42,15 +42,53 @@ MUST_HAVE = ("usr/bin/qemu-system-x86_64", "usr/sbin/mariadbd", "usr/bin/socat",
 # nobody here.
 KERNEL_ARGUMENTS = "console=ttyS0,115200 mitigations=off intel_iommu=off"
 
+# Who a node is: all of them boot copies of one disk, and QEMU tells each its name as the serial
+# number of the machine, and its id as the machine's UUID (dmidecode(8); kernel: dmi-id.c). nova
+# reads `compute_id` (nova/virt/node.py) and every file of nova.conf.d after nova.conf.
+IDENTITY = r"""#!/bin/sh
+set -e
+name=$(cat /sys/class/dmi/id/product_serial)
+id=$(cat /sys/class/dmi/id/product_uuid)
+set -- $(getent hosts "$name")
+hostname "$name"
+mkdir -p /etc/nova/nova.conf.d /var/lib/nova
+put() {
+    [ "$(cat "$1" 2> /dev/null)" = "$2" ] || printf '%s\n' "$2" > "$1"
+}
+put /etc/hostname "$name"
+put /var/lib/nova/compute_id "$id"
+put /etc/nova/nova.conf.d/10-node.conf "[DEFAULT]
+host = $name
+my_ip = $1"
+"""
+
 FILES = {
     "etc/hostname": f"{GPU_NODE.name}\n",
-    "etc/hosts": f"127.0.0.1 localhost {GPU_NODE.name}\n",
+    "etc/hosts": "127.0.0.1 localhost\n"
+    + "".join(f"{spec.link_address} {spec.name}\n" for spec in NODES),
+    "usr/local/sbin/lab-identity": IDENTITY,
+    "etc/systemd/system/lab-identity.service": (
+        "[Unit]\nDescription=Who this node is, from its firmware\nDefaultDependencies=no\n"
+        "After=systemd-remount-fs.service\nBefore=sysinit.target\n"
+        "[Service]\nType=oneshot\nExecStart=/bin/sh /usr/local/sbin/lab-identity\n"
+        "[Install]\nWantedBy=sysinit.target\n"
+    ),
+    # nova copies disks and libvirt moves guests from node to node by ssh, as root.
+    "root/.ssh/config": "IdentityFile /root/.ssh/lab\nBatchMode yes\n",
     "etc/resolv.conf": "",
     "etc/fstab": f"UUID={DISK_UUID} / ext4 defaults,noatime 0 1\n",
     "etc/systemd/network/10-lab.network": (
         f"[Match]\nMACAddress={GPU_NODE.mac}\n[Network]\nAddress={GPU_NODE.address}/24\n"
         "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
     ),
+    # The link between nodes; a node has the one whose MAC address is its card's.
+    **{
+        f"etc/systemd/network/20-link-{spec.name}.network": (
+            f"[Match]\nMACAddress={spec.link_mac}\n[Network]\nAddress={spec.link_address}/24\n"
+            "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+        )
+        for spec in NODES
+    },
     # Without PAM no user manager starts at each command: seconds, under emulation.
     "etc/ssh/sshd_config.d/lab.conf": "UseDNS no\nPasswordAuthentication no\nUsePAM no\n",
     # amdgpu's alias matches every AMD display: it would load 14 MB and then refuse a Rage 128.
@@ -62,7 +100,6 @@ FILES = {
         "GRUB_TERMINAL=serial\n"
     ),
     "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n",
-    "var/lib/nova/compute_id": f"{GPU_NODE.compute_id}\n",
     # Starts at boot once the host has a configuration, as a distribution's package does.
     "etc/systemd/system/nova-compute.service": (
         "[Unit]\nDescription=OpenStack Nova compute\n"
@@ -75,7 +112,8 @@ FILES = {
         "[Install]\nWantedBy=multi-user.target\n"
     ),
 }
-ENABLED = ("systemd-networkd.service", "ssh.service", "nova-compute.service")
+ENABLED = ("lab-identity.service", "systemd-networkd.service", "ssh.service",
+           "nova-compute.service")  # fmt: skip
 DISABLED = ("libvirtd.service", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket")
 MASKED = ("mariadb.service", "rabbitmq-server.service", "epmd.service", "epmd.socket",
           "systemd-networkd-wait-online.service", "e2scrub_reap.service", "e2scrub_all.timer",
@@ -89,7 +127,8 @@ def root_entry(folder: LabFolder) -> Path:
 
     Raises RunError where no mirror has Debian's packages, LabError where the disk is too full.
     """
-    key = key_of(RELEASE, PACKAGES, NOT_UNPACKED, is_rootless(), key_of_files(Path(__file__)))
+    code = key_of_files(Path(__file__))
+    key = key_of(RELEASE, PACKAGES, NOT_UNPACKED, FILES, is_rootless(), code)
     return cache.entry(folder.cache, "root", key, _build, MUST_HAVE)
 
 
@@ -141,9 +180,10 @@ def _edit_initramfs_conf(path: Path) -> None:
 
 
 def _make_keys(folder: Path, inside: Sandbox) -> None:
-    """The key that opens the node by ssh, and the node's own keys, so that it can be known."""
+    """The key that opens the nodes by ssh, and their own keys, so that they can be known."""
     ssh = folder / "root/.ssh"
     ssh.mkdir(mode=0o700, exist_ok=True)
+    ssh.chmod(0o700)
     inside.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/lab"], timeout=30)
     for key in (folder / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
@@ -151,7 +191,9 @@ def _make_keys(folder: Path, inside: Sandbox) -> None:
                 "/etc/ssh/ssh_host_ed25519_key"], timeout=30)  # fmt: skip
     (ssh / "authorized_keys").write_text((ssh / "lab.pub").read_text())
     host_key = (folder / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
-    (ssh / "known_hosts").write_text(f"{GPU_NODE.name} {host_key[0]} {host_key[1]}\n")
+    # The nodes have one disk and so one host key.
+    names = ",".join(name for spec in NODES for name in (spec.name, spec.link_address))
+    (ssh / "known_hosts").write_text(f"{names} {host_key[0]} {host_key[1]}\n")
 
 
 # grub-mkconfig asks these two what the root file system lies on. They answer for the disk that

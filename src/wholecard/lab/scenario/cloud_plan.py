@@ -19,11 +19,11 @@ from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
 from wholecard.lab.scenario import emulated_gpu
-from wholecard.lab.scenario.restart import wait_for_consumers
+from wholecard.lab.scenario.restart import compute_queue, wait_for_consumers
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import SiteFile, read_site
 
-# Units of the cards' resource class that a node has.
+# Units of the cards' resource class that each node has.
 CARDS = 2
 
 
@@ -57,22 +57,24 @@ def wait_until_listening(lab: Lab, story: Story, timeout: float = 180) -> None:
     """
     with story.step("cloud: nova-compute listens on RabbitMQ"):
         for spec in lab.nodes:
-            wait_for_consumers(lab, f"compute.{spec.name}", some=True, timeout=timeout)
+            wait_for_consumers(lab, compute_queue(spec.name), some=True, timeout=timeout)
 
 
-def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 300) -> None:
+def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 600) -> None:
     """Wait until nova-compute listens and is up, and every card is free in Placement."""
     wait_until_listening(lab, story, timeout)
     with story.step("cloud: nova-compute reports the cards to Placement") as step:
         for spec in lab.nodes:
             wait_for_compute(conn, spec.name, timeout)
-        providers = wait_for_providers(conn, all_free, timeout)
+        nodes = len(lab.nodes)
+        providers = wait_for_providers(conn, lambda tree: all_free(tree, nodes), timeout)
         step.saw("Placement's providers", providers_text(providers))
 
 
-def all_free(providers: Sequence[ResourceProvider]) -> bool:
-    """Whether Placement has all of the lab's cards and none is allocated."""
-    return sum(free_units(provider, emulated_gpu.GPU_CLASS) for provider in providers) == CARDS
+def all_free(providers: Sequence[ResourceProvider], nodes: int = 1) -> bool:
+    """Whether Placement has all cards of so many nodes and none is allocated."""
+    free = sum(free_units(provider, emulated_gpu.GPU_CLASS) for provider in providers)
+    return free == CARDS * nodes
 
 
 def free_units(provider: ResourceProvider, resource_class: str) -> int:

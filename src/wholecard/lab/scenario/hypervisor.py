@@ -47,9 +47,10 @@ class Agent:
         # Every command of the agent ends with 0 (all well) or 1 (findings).
         if answer.status not in (0, 1):
             raise LabError(
-                f"wholecard-host {' '.join(words)} failed on the node with {answer.status}",
+                f"wholecard-host {' '.join(words)} failed on {self.node.spec.name} with "
+                f"{answer.status}",
                 (answer.stderr or answer.stdout).strip(),
-                "Run it on the node to see why: wholecard lab shell",
+                f"Run it there to see why: wholecard lab shell --node {self.node.spec.name}",
             )
         return answer
 
@@ -124,7 +125,7 @@ def reboot_and_verify(node: LabNode, agent: Agent, story: Story) -> None:
                        timeout=30).stdout  # fmt: skip
         step.saw("the node's kernel log", log)
         if findings:
-            raise LabError("the node's cards are not ready", findings_text(findings))
+            raise LabError(f"the cards of {node.spec.name} are not ready", findings_text(findings))
         step.note = f"{len(verified['evidence'])} functions on vfio-pci since boot"
     _tell(story, step, only=1)
 
@@ -138,7 +139,8 @@ def roll_back(node: LabNode, agent: Agent, story: Story, before: Manifest) -> No
         step.saw("files that differ from the bare host's", "\n".join(difference) or "none")
         if answer.status != 0 or difference:
             raise LabError(
-                "files of the node differ from before apply", "\n".join(difference) or answer.stderr
+                f"files of {node.spec.name} differ from before apply",
+                "\n".join(difference) or answer.stderr,
             )
         step.note = f"{len(before.lines)} files and folders as they were"
     _tell(story, step, only=1)

@@ -15,7 +15,6 @@ from wholecard.core.units import size_text
 from wholecard.guest.proof import comparison, hostdev
 from wholecard.guest.proof.record import ProofFunction
 from wholecard.guest.proof.report import parse
-from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.base.steps import Story
 from wholecard.lab.lab import Lab
 from wholecard.lab.report.record import ProofRow, ServerRecord
@@ -156,12 +155,12 @@ def delete(lab: Lab, conn: Connection, story: Story, booted: Sequence[Booted]) -
     with story.step("servers deleted, cards free again") as step:
         for server in booted:
             servers.delete_and_wait(conn, server.outcome.id, DELETE_SECONDS)
-        node, deadline = lab.node(GPU_NODE.name), time.monotonic() + FREE_SECONDS
-        findings, text = views.free_findings(lab.control, conn, node)
+        deadline = time.monotonic() + FREE_SECONDS
+        findings, text = views.free_findings(lab, conn)
         # nova frees its rows of pci_devices after the server is gone from the API.
         while findings and time.monotonic() <= deadline:
             time.sleep(0.5)
-            findings, text = views.free_findings(lab.control, conn, node)
+            findings, text = views.free_findings(lab, conn)
         step.saw("the cards as nova, Placement and sysfs see them", text)
         step.note = "free in nova, Placement and sysfs" if not findings else "NOT free"
     return findings

@@ -27,6 +27,12 @@ def facts_file(node: str) -> str:
     return f"{node}.json"
 
 
+def kept_facts(lab: Lab) -> dict[str, str]:
+    """The facts (JSON, by name) of the lab's nodes that lie beside the site file."""
+    paths = {spec.name: site_path(lab).with_name(facts_file(spec.name)) for spec in lab.nodes}
+    return {name: path.read_text() for name, path in paths.items() if path.is_file()}
+
+
 def host_cards(lab: Lab, node: str) -> tuple[Card, ...]:
     """The cards of a node by its facts; none where there are no facts of it."""
     path = site_path(lab).with_name(facts_file(node))

@@ -70,7 +70,7 @@ def _compute_log(node: LabNode, server_id: str) -> tuple[str, ...]:
 
 def _domain(node: LabNode, server_id: str) -> tuple[str, ...]:
     xml = views.domain_xml(node, server_id)
-    state = node.ssh(["virsh", "-c", "qemu:///system", "domstate", server_id], timeout=30)
+    state = node.virsh("domstate", server_id, timeout=30)
     kind = re.search(r"<domain type='(\w+)'", xml)
     name = re.search(r"<name>([^<]+)</name>", xml)
     return (

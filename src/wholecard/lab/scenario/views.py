@@ -11,11 +11,14 @@ from openstack.connection import Connection
 from wholecard.cloud.placement.resource_providers import providers, providers_text
 from wholecard.core import Finding, Severity
 from wholecard.lab.control.services import Control
+from wholecard.lab.lab import Lab
 from wholecard.lab.node.node import LabNode
 from wholecard.lab.scenario.cloud_plan import all_free
 
-_ROWS = """select address, vendor_id, product_id, dev_type, status, ifnull(instance_uuid, '')
-from nova.pci_devices where deleted = 0 order by address;"""
+_ROWS = """select node.host, device.address, device.vendor_id, device.product_id,
+device.dev_type, device.status, ifnull(device.instance_uuid, '')
+from nova.pci_devices device join nova.compute_nodes node on node.id = device.compute_node_id
+where device.deleted = 0 order by node.host, device.address;"""
 
 _DRIVERS = """for f in "$@"; do d=$(readlink "/sys/bus/pci/devices/$f/driver") || d=none
 echo "$f ${d##*/}"; done"""
@@ -23,8 +26,9 @@ echo "$f ${d##*/}"; done"""
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """One row of nova's `pci_devices`."""
+    """One row of nova's `pci_devices`, with the host of its compute node."""
 
+    host: str
     address: str
     ids: str
     dev_type: str
@@ -36,7 +40,9 @@ def device_rows(control: Control) -> tuple[DeviceRow, ...]:
     """nova's view of the functions, from its database, for nova has no API for it."""
     rows = control.sql(_ROWS)[1:]
     return tuple(
-        DeviceRow(row[0], f"{row[1]}:{row[2]}", row[3], row[4], row[5] if len(row) > 5 else "")
+        DeviceRow(
+            row[0], row[1], f"{row[2]}:{row[3]}", row[4], row[5], row[6] if len(row) > 6 else ""
+        )
         for row in rows
     )
 
@@ -47,24 +53,30 @@ def drivers(node: LabNode, addresses: list[str]) -> dict[str, str]:
     return dict(line.split() for line in answer.stdout.splitlines())
 
 
-def free_findings(control: Control, conn: Connection, node: LabNode) -> tuple[list[Finding], str]:
+def free_findings(lab: Lab, conn: Connection) -> tuple[list[Finding], str]:
     """What is not free again after a server is gone, and three of the views as text."""
-    rows = device_rows(control)
-    bound = drivers(node, [row.address for row in rows])
+    rows = device_rows(lab.control)
+    bound = {
+        f"{spec.name} {address}": driver
+        for spec in lab.nodes
+        for address, driver in drivers(
+            lab.node(spec.name), [row.address for row in rows if row.host == spec.name]
+        ).items()
+    }
     current = providers(conn)
     findings = _rows_in_use(rows)
     findings += [
-        _held(address, f"its driver is {driver}, not vfio-pci")
-        for address, driver in bound.items()
+        _held(function, f"its driver is {driver}, not vfio-pci")
+        for function, driver in bound.items()
         if driver != "vfio-pci"
     ]
-    if not all_free(current):
+    if not all_free(current, len(lab.nodes)):
         findings.append(_held("Placement", "not every unit of the cards is free"))
     text = "\n".join(
-        ["nova.pci_devices:", *(f"  {row.address} {row.ids} {row.dev_type} {row.status}"
+        ["nova.pci_devices:", *(f"  {row.host} {row.address} {row.ids} {row.dev_type} {row.status}"
                                 for row in rows),
          "Placement:", *("  " + line for line in providers_text(current).splitlines()),
-         "sysfs:", *(f"  {address} {driver}" for address, driver in bound.items())]
+         "sysfs:", *(f"  {function} {driver}" for function, driver in bound.items())]
     )  # fmt: skip
     return findings, text
 
@@ -73,7 +85,10 @@ def _rows_in_use(rows: Sequence[DeviceRow]) -> list[Finding]:
     if not rows:
         return [_held("cards", "nova's database has no row for any of them")]
     return [
-        _held(row.address, f"nova's database has it {row.status} for {row.instance or 'no server'}")
+        _held(
+            f"{row.host} {row.address}",
+            f"nova's database has it {row.status} for {row.instance or 'no server'}",
+        )
         for row in rows
         if row.status != "available" or row.instance
     ]
@@ -81,7 +96,7 @@ def _rows_in_use(rows: Sequence[DeviceRow]) -> list[Finding]:
 
 def domain_xml(node: LabNode, server_id: str) -> str:
     """libvirt's XML of a server's domain."""
-    return node.ssh(["virsh", "-c", "qemu:///system", "dumpxml", server_id], timeout=60).stdout
+    return node.virsh("dumpxml", server_id).stdout
 
 
 def vfio_files(node: LabNode, server_id: str) -> tuple[str, ...]:

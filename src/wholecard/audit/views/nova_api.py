@@ -1,0 +1,154 @@
+"""nova through its API: what an audit sees without nova's databases.
+
+The API shows no row of pci_devices, no pci_requests and no deleted server's host: with this source
+a card is compared in Placement, libvirt and sysfs alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from openstack import exceptions as sdk
+from openstack.connection import Connection
+from openstack.utils import maximum_supported_microversion
+
+from wholecard.audit.record import (
+    CloudViews,
+    ComputeNode,
+    ComputeService,
+    Instance,
+    Migration,
+    PciDevice,
+)
+from wholecard.cloud.client.compute_services import hypervisors
+from wholecard.cloud.client.errors import answer_read
+
+# api-ref/source/os-migrations.inc: uuid since 2.59 (Queens), pages with it.
+_MIGRATIONS_VERSION = "2.59"
+# api-ref/source/servers.inc: a flavor's own extra specs since 2.47.
+_SERVERS_VERSION = "2.47"
+# nova/db/main/api.py, `migration_get_in_progress_by_host_and_node`; here as in `nova_tables`.
+_ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
+_PAGE = "1000"
+
+
+class NovaApi:
+    """A `NovaView`. Methods raise CloudError where nova cannot be read; it needs an admin."""
+
+    source = "api"
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def compute_nodes(self) -> Mapping[str, ComputeNode | None]:
+        """The hypervisors by their host's name; the uuid is known from compute API 2.53 on."""
+        return {
+            row.hostname: ComputeNode(0, row.id, row.service_host, row.hostname)
+            for row in hypervisors(self._conn)
+        }
+
+    def unread_hosts(self) -> Mapping[str, str]:
+        """None: the API shows all cells."""
+        return {}
+
+    def devices(self, hosts: Sequence[str]) -> Mapping[str, tuple[PciDevice, ...]] | None:  # noqa: ARG002
+        """None: the API does not show them."""
+        return None
+
+    def cloud_views(
+        self,
+        consumers: Collection[str],
+        holdings: Mapping[str, frozenset[str]],
+        hosts: Sequence[str] | None = None,
+    ) -> CloudViews:
+        """All servers of all projects, migrations and services.
+
+        With `hosts` the servers of other hosts are left out, unless they are among `consumers`.
+        """
+        held = frozenset(consumers)
+        wanted = None if hosts is None else frozenset(hosts)
+        instances = {
+            row.uuid: row
+            for row in self._servers()
+            if wanted is None or row.node in wanted or row.uuid in held
+        }
+        migrations = tuple(
+            row for row in self._migrations() if row.status not in _ENDED or row.uuid in held
+        )
+        services = {row.host: row for row in self._services()}
+        now = datetime.now(UTC).replace(tzinfo=None)
+        return CloudViews(instances, migrations, services, holdings, now, self.source)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _servers(self) -> Iterator[Instance]:
+        pages = self._pages("/servers/detail", "servers", _SERVERS_VERSION, all_tenants="True")
+        with answer_read(self._conn, "list the servers"):
+            for row in pages:
+                yield Instance(
+                    str(row["id"]), row.get("OS-EXT-SRV-ATTR:host"),
+                    row.get("OS-EXT-SRV-ATTR:hypervisor_hostname"), row.get("OS-EXT-STS:vm_state"),
+                    row.get("OS-EXT-STS:task_state"), row.get("OS-EXT-STS:power_state"),
+                    project_id=row.get("tenant_id"), name=str(row.get("name", "")),
+                    vgpus=_vgpus(row.get("flavor")), created_at=_time(row.get("created")),
+                    updated_at=_time(row.get("updated")),
+                )  # fmt: skip
+
+    def _migrations(self) -> Iterator[Migration]:
+        with answer_read(self._conn, "list the migrations"):
+            for row in self._pages("/os-migrations", "migrations", _MIGRATIONS_VERSION):
+                yield Migration(
+                    int(row["id"]), str(row.get("uuid") or ""), str(row["status"]),
+                    str(row.get("migration_type") or ""), str(row["instance_uuid"]),
+                    row.get("source_compute"), row.get("dest_compute"), row.get("source_node"),
+                    row.get("dest_node"), _time(row.get("created_at")),
+                    _time(row.get("updated_at")),
+                )  # fmt: skip
+
+    def _services(self) -> Iterator[ComputeService]:
+        with answer_read(self._conn, "list nova's services"):
+            for row in self._pages("/os-services", "services", "2.11", binary="nova-compute"):
+                yield ComputeService(
+                    str(row["host"]), row["state"] == "up", row["status"] != "enabled",
+                    bool(row.get("forced_down")), _time(row.get("updated_at")),
+                )  # fmt: skip
+
+    def _pages(
+        self, path: str, name: str, version: str, **query: str
+    ) -> Iterator[Mapping[str, Any]]:
+        """The rows of all pages of a list, each in API's own words."""
+        conn = self._conn
+        microversion = maximum_supported_microversion(conn.compute, version)
+        following: dict[str, str] | None = dict(query)
+        if path != "/os-services":
+            following = {**query, "limit": _PAGE}
+        sent: list[dict[str, str]] = []
+        # A page that names itself as the next one would never end.
+        while following is not None and following not in sent:
+            sent.append(following)
+            response = conn.compute.get(path, params=following, microversion=microversion)
+            sdk.raise_from_response(response)
+            body = response.json()
+            yield from body[name]
+            links = body.get(f"{name}_links", ())
+            link = next((each["href"] for each in links if each["rel"] == "next"), None)
+            # Only its query: behind a proxy nova may not know its own address.
+            following = None if link is None else dict(parse_qsl(urlsplit(link).query))
+
+
+def _vgpus(flavor: Any) -> int:
+    specs = (flavor or {}).get("extra_specs") or {}
+    return sum(
+        int(value)
+        for key, value in specs.items()
+        if key.startswith("resources") and key.partition(":")[2] == "VGPU" and value.isdigit()
+    )
+
+
+def _time(text: Any) -> datetime | None:
+    """A time of nova's API: UTC with and without its Z."""
+    return datetime.fromisoformat(str(text)).replace(tzinfo=None) if text else None

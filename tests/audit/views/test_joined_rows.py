@@ -1,0 +1,54 @@
+"""Many rows as one text, in each database's words."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Integer, String, column, create_engine, select, table
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from wholecard.audit.views.joined_rows import FIELD, ROW, grouped_rows, split_rows
+from wholecard.core import WholecardError
+
+ROWS = table("rows", column("id", Integer), column("text", String))
+STATEMENT = grouped_rows(select(), ROWS.c.id, ROWS.c.id, ROWS.c.text, size=2)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "joined"),
+    [
+        (mysql.dialect(), f"GROUP_CONCAT(CONCAT_WS('{FIELD}', IFNULL(`rows`.id, ''), "
+            f"IFNULL(`rows`.text, '')) SEPARATOR '{ROW}')"),
+        (postgresql.dialect(), f"STRING_AGG(CONCAT_WS('{FIELD}', COALESCE((rows.id)::text, ''), "
+            f"COALESCE((rows.text)::text, '')), '{ROW}')"),
+        (sqlite.dialect(), f"GROUP_CONCAT(COALESCE(rows.id, '') || '{FIELD}' || "
+            f"COALESCE(rows.text, ''), '{ROW}')"),
+    ],
+    ids=["mysql", "postgresql", "sqlite"],
+)  # fmt: skip
+def test_words(dialect: object, joined: str) -> None:
+    """Each database joins the rows of a group with its own functions."""
+    assert joined in str(STATEMENT.compile(dialect=dialect))  # type: ignore[call-overload]
+
+
+def test_rows_come_back() -> None:
+    """The rows are those of the table: NULL is empty, and ids are grouped by neighbours."""
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE rows (id INTEGER, text VARCHAR)")
+        connection.exec_driver_sql("INSERT INTO rows VALUES (1, 'a'), (2, NULL), (3, '{\"b\": 1}')")
+        groups = [list(split_rows(text, count, "rows")) for count, text in
+                  connection.execute(STATEMENT)]  # fmt: skip
+    assert groups == [[["1", "a"]], [["2", ""], ["3", '{"b": 1}']]]
+
+
+def test_cut_off() -> None:
+    """A text that MySQL has cut off is an error, and never fewer rows."""
+    with pytest.raises(WholecardError, match="gave 1 rows of 2") as error:
+        list(split_rows(f"1{FIELD}a", 2, "pci_devices in nova's cell one"))
+    assert "max_allowed_packet" in error.value.resolution
+
+
+def test_bytes() -> None:
+    """A driver that gives bytes is read too; no text is no row."""
+    assert list(split_rows(b"1", 1, "rows")) == [["1"]]
+    assert list(split_rows(None, 0, "rows")) == []
