@@ -9,9 +9,10 @@ something is. Only what disagrees in both looks, with nothing in flight any more
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wholecard.audit import fact_names
@@ -46,21 +47,29 @@ class AuditWatcher:
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """Where the views come from, and how long to wait before the second look where work is in
-    flight: seconds, None to look once and call it in flight."""
+    """Where the views come from, and how long to wait before the second look.
+
+    `wait` is in seconds; None does not wait, and what is pending is called in flight. `computes`
+    are nova-compute's configuration files by hypervisor's host name, by the empty name those of
+    every other host: what WC517 needs.
+    """
 
     sources: AuditSources
     wait: float | None = PERIOD
+    computes: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
 
 def audit(request: AuditRequest, watcher: AuditWatcher | None = None) -> AuditReport:
     """Read and compare. Raises WholecardError where nova cannot be read at all."""
     # Late: whoever has views already needs no database's driver and no SDK.
+    from wholecard.audit.views.device_specs import WithDeviceSpecs  # noqa: PLC0415
     from wholecard.audit.views.open_views import opened_views  # noqa: PLC0415
 
-    def look(hosts: tuple[str, ...] | None) -> AbstractContextManager[Views]:
+    @contextmanager
+    def look(hosts: tuple[str, ...] | None) -> Iterator[Views]:
         sources = request.sources if hosts is None else replace(request.sources, hosts=hosts)
-        return opened_views(sources)
+        with opened_views(sources) as views:
+            yield WithDeviceSpecs(views, request.computes) if request.computes else views
 
     return audit_views(look, request.wait, watcher or AuditWatcher())
 
