@@ -1,0 +1,58 @@
+"""A repair's plan and its report as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wholecard.core.report_text import findings_text
+from wholecard.repair.record import Refusal, RepairPlan, RepairReport
+from wholecard.repair.remedies.case import ManualStep
+
+_NOTHING = "Nothing to do: repair has no action for what the audit found."
+
+
+def plan_text(planned: RepairPlan) -> str:
+    """The actions, what is left to a person, and what passes by itself."""
+    parts = [str(planned.plan) if planned.plan.actions else _NOTHING]
+    by_hand = [step for step in planned.steps if not step.waits]
+    waiting = [step for step in planned.steps if step.waits]
+    if by_hand:
+        parts.append("\n".join(("To be done by hand:", *map(_step, by_hand))))
+    if waiting:
+        parts.append("\n".join(("To wait for:", *map(_step, waiting))))
+    if planned.refused:
+        parts.append(refused_text(planned.refused))
+    return "\n\n".join(parts)
+
+
+def report_text(report: RepairReport, width: int) -> str:
+    """What was done, and what remains."""
+    parts = []
+    if report.finished is not None:
+        parts.append(f"The unfinished journal {report.finished.journal} was finished first.")
+    if report.outcome.journals:
+        parts.append(
+            f"Repaired as journal {report.outcome.journal}. Undo it: wholecard repair rollback"
+        )
+    parts += [f"note: {note}" for note in report.outcome.notes]
+    if report.remaining is not None:
+        findings = report.remaining.findings
+        parts.append(
+            f"The audit after it has:\n{findings_text(findings, width)}"
+            if findings
+            else "The audit after it finds nothing."
+        )
+    return "\n".join(parts)
+
+
+def refused_text(refused: Sequence[Refusal]) -> str:
+    """What the guards refused, and why."""
+    lines = ["Left out, because a guard refuses:"]
+    for row in refused:
+        lines.append(f"- {row.action}: {row.brief}")
+        lines += [f"  {line}" for line in (*row.details.splitlines(), row.resolution) if line]
+    return "\n".join(lines)
+
+
+def _step(step: ManualStep) -> str:
+    return f"- {step.rule} {step.subject}\n  {step.text}\n  why not by itself: {step.reason}"
