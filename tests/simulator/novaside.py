@@ -7,6 +7,7 @@ Placement listens on a port of loopback besides, for a repair.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import random
@@ -104,6 +105,12 @@ class Side:
     def do_tick(self, seconds):
         self.world.tick(seconds)
         return {"now": timeutils.utcnow().isoformat()}
+
+    def do_set(self, now):
+        """The clock is put to a time, which may be before."""
+        self.world.now = datetime.datetime.fromisoformat(now)
+        self.world.tick(0)
+        return {}
 
     def do_down(self, host, forced):
         compute = self.world.computes[host]

@@ -101,19 +101,21 @@ class Tables:
         away = next(uuid for uuid, at, deleted in servers if not deleted and at != host)
         here = [uuid for uuid, at, deleted in servers if not deleted and at == host]
         root = self.rows("placement", "SELECT id FROM resource_providers WHERE name = ?", host)
-        found = []
-        for number, address, holder in self.rows(
+        rows = self.rows(
             "cell1",
             "SELECT id, address, instance_uuid FROM pci_devices"
             " WHERE compute_node_id = ? AND deleted = 0 ORDER BY address", node,
-        ):  # fmt: skip
+        )  # fmt: skip
+        # The last server of the host, by its card.
+        last = [holder for _, _, holder in rows if holder in here][-1]
+        found = []
+        for number, address, holder in rows:
             provider = self.rows(
                 "placement", "SELECT id FROM resource_providers WHERE name = ?",
                 f"{host}_{address.upper()}",
             )  # fmt: skip
-            other = next((uuid for uuid in reversed(here) if uuid != holder), here[0])
             found.append(
-                Card(host, address, number, provider[0][0], root[0][0], holder, other, away, gone)
+                Card(host, address, number, provider[0][0], root[0][0], holder, last, away, gone)
             )
         return found
 
