@@ -21,6 +21,7 @@ import requests
 from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 from requests.adapters import BaseAdapter
+from sqlalchemy import event
 
 from simulator.nova_process import NovaProcess
 from simulator.simulated_views import SimulatedFacts, opening
@@ -30,11 +31,13 @@ from wholecard.audit.record import Domain
 from wholecard.audit.report import AuditReport
 from wholecard.audit.request import AuditWatcher, audit_views
 from wholecard.cloud.client.connection import API_TIMEOUT
+from wholecard.repair import request as repair
 from wholecard.repair.changing.journal import RepairJournal
 from wholecard.repair.database.accounts import CellDatabases
 from wholecard.repair.operations.operation import RepairContext
 from wholecard.repair.planning import RepairFilter
 from wholecard.repair.remedies.case import RepairOptions
+from wholecard.repair.record import RepairReport
 from wholecard.repair.request import RepairRequest
 
 URL = "http://cloud.invalid"
@@ -73,13 +76,32 @@ class RepairedWorld:
         file = self.folder / "write.ini"
         file.write_text(f"[cell cell1]\nconnection = sqlite:///{self.folder}/cell1.sqlite\n")
         file.chmod(0o600)
-        return CellDatabases.read(file)
+        accounts = CellDatabases.read(file)
 
-    def request(self, state: Path, **only: frozenset[str]) -> RepairRequest:
-        """A repair of what `only` says, with its journal in `state`."""
+        def before(*arguments: Any) -> None:
+            self.before(f"sql {arguments[2].split()[0]}")
+
+        for engine in accounts.engines.values():
+            event.listen(engine, "before_cursor_execute", before)
+            event.listen(engine, "commit", lambda _connection: self.before("sql commit"))
+        return accounts
+
+    def repair(self, state: Path, rules: frozenset[str] = frozenset()) -> RepairReport:
+        """As an operator repairs: nova-compute is restarted, and what then is left is repaired.
+
+        Of these rules alone, if any; the journal is in `state`. The answer is of the last run.
+        """
+        first = repair.apply(self.request(state, rules, beyond=False))
+        left = first.remaining if first.remaining is not None else self.audit()
+        if not any(not rules or row.rule in rules for row in left.disagreements):
+            return first
+        return repair.apply(self.request(state, rules, beyond=True))
+
+    def request(self, state: Path, rules: frozenset[str], *, beyond: bool) -> RepairRequest:
+        """One run of it."""
         return RepairRequest(
             self.context, self.audit, RepairJournal(state),
-            RepairOptions(restart_compute=True, beyond_restart=True), RepairFilter(**only),
+            RepairOptions(restart_compute=True, beyond_restart=beyond), RepairFilter(rules),
         )  # fmt: skip
 
     def audit(self) -> AuditReport:

@@ -74,11 +74,11 @@ class Tables:
         return sqlite3.connect(f"{self.folder}/{name}.sqlite", timeout=30)
 
     def now(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """All rows of both databases that a repair could change, without times and generations."""
+        """What a repair could change, without ids, times and generations: nova's, Placement's."""
         cell = self.rows(
             "cell1",
-            "SELECT id, address, status, instance_uuid, numa_node, product_id, deleted <> 0"
-            " FROM pci_devices WHERE deleted = 0 OR deleted <> id ORDER BY id",
+            "SELECT compute_node_id, address, status, instance_uuid, numa_node, product_id, deleted"
+            " FROM pci_devices WHERE deleted = 0 OR deleted_at IS NULL ORDER BY 1, 2, 7",
         )
         held = self.rows(
             "placement",
@@ -87,8 +87,10 @@ class Tables:
         )
         inventories = self.rows(
             "placement",
-            "SELECT p.name, p.parent_provider_id, c.name, i.total, i.reserved"
+            "SELECT p.name, q.name, c.name, i.total, i.reserved,"
+            " (SELECT COUNT(*) FROM resource_provider_traits t WHERE t.resource_provider_id = p.id)"
             " FROM resource_providers p LEFT JOIN inventories i ON p.id = i.resource_provider_id"
+            " LEFT JOIN resource_providers q ON q.id = p.parent_provider_id"
             " LEFT JOIN resource_classes c ON c.id = i.resource_class_id ORDER BY 1, 3",
         )
         return {"rows": cell}, {"held": held, "inventories": inventories}
