@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import uuid
 
-from nova import exception, objects
 from nova.compute import utils as compute_utils
 from nova.conductor.tasks import migrate
 from nova.pci import request as pci_request
 from nova.scheduler import utils as scheduler_utils
 
+from nova import exception, objects
 
 IMAGE = objects.ImageMeta(properties=objects.ImageMetaProps())
 
 
-class NoHost(Exception):
+class NoHostError(Exception):
     """No host has what was asked for."""
 
 
@@ -71,14 +71,14 @@ class Moves:
             if root in request["allocations"]
         ]  # fmt: skip
         if not found:
-            raise NoHost
+            raise NoHostError
         host, request = self.choose(sorted(found, key=lambda one: json.dumps(one, sort_keys=True)))
         mappings = request.get("mappings", {})
         made = client.claim_resources(context, name, {
             "allocations": request["allocations"], "mappings": mappings,
-        }, "project", "user", version, consumer_generation=None) # fmt: skip
+        }, "project", "user", version, consumer_generation=None)  # fmt: skip
         if not made:
-            raise NoHost
+            raise NoHostError
         return host, {
             group.requester_id: mappings[group.requester_id] for group in spec.requested_resources
         }
@@ -145,7 +145,7 @@ class Moves:
             # No other host is tried: conductor sets it to ERROR.
             world.client.delete_allocation_for_instance(world.context, name, force=True)
             self.set(self.server(name), vm_state="error", task_state=None)
-            raise NoHost from error
+            raise NoHostError from error
         yield "claimed"
         self.set(instance, task_state="spawning")
         self.domain(host, instance)
@@ -210,9 +210,7 @@ class Moves:
             self.told_providers(instance.pci_requests.requests, mapping)
             tracker = world.computes[host].tracker
             held = tracker.reportclient.get_allocations_for_consumer(context, name)
-            tracker.resize_claim(
-                context, instance, flavor, host, migration, held, image_meta=IMAGE
-            )
+            tracker.resize_claim(context, instance, flavor, host, migration, held, image_meta=IMAGE)
         except Exception:
             # MigrationTask.rollback.
             if migration.status != "error":
@@ -272,9 +270,7 @@ class Moves:
         yield "confirming"
         self.undefine(source, name)
         yield "undefined"
-        world.computes[source].tracker.drop_move_claim_at_source(
-            world.context, instance, migration
-        )
+        world.computes[source].tracker.drop_move_claim_at_source(world.context, instance, migration)
         yield "dropped"
         self.set(instance, vm_state="active", task_state=None)
         yield "active"
@@ -337,10 +333,10 @@ class Moves:
                 context, instance, host, held, image_meta=IMAGE, migration=migration
             )
         except Exception as error:
-            if not isinstance(error, NoHost):
+            if not isinstance(error, NoHostError):
                 world.client.remove_provider_tree_from_instance_allocation(
                     context, name, world.computes[host].hypervisor.uuid)  # fmt: skip
-            migration.status = "error" if isinstance(error, NoHost) else "failed"
+            migration.status = "error" if isinstance(error, NoHostError) else "failed"
             migration.save()
             self.set(self.server(name), task_state=None)
             raise

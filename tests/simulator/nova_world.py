@@ -1,4 +1,4 @@
-"""nova's tables and Placement in SQLite files, hosts with cards, one process: runs in nova's Python.
+"""nova's tables and Placement in SQLite files, hosts with cards: runs in nova's Python.
 
 The resource tracker, its PciDevTracker, the translator to Placement, the report client and
 Placement are nova's and Placement's own. Faked are the hypervisor (which devices a host has, which
@@ -18,12 +18,10 @@ from types import SimpleNamespace
 
 os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "true"
 
-from nova import monkey_patch  # noqa: E402
+from nova import monkey_patch
 
 monkey_patch.patch(backend="threading")
 
-from nova import conf as nova_conf  # noqa: E402
-from nova import context, objects, rpc  # noqa: E402
 from nova.compute import resource_tracker  # noqa: E402
 from nova.db.main import api as main_db  # noqa: E402
 from nova.db.main import models  # noqa: E402
@@ -38,6 +36,9 @@ from placement import db_api as placement_db  # noqa: E402
 from placement import deploy  # noqa: E402
 from placement.db.sqlalchemy import migration as placement_schema  # noqa: E402
 from sqlalchemy import pool  # noqa: E402
+
+from nova import conf as nova_conf  # noqa: E402
+from nova import context, objects, rpc  # noqa: E402
 
 warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
@@ -116,8 +117,6 @@ class NoVolumes(dict):
 
 class Hypervisor:
     """The driver of nova-compute: a host's devices by address, and its domains by server."""
-
-    capabilities = {"supports_evacuate": True, "supports_migrate_to_same_host": False}
 
     def __init__(self, host, uuid, addresses):
         self.host, self.uuid = host, uuid

@@ -25,12 +25,13 @@ os.dup2(2, 1)
 sys.path.insert(0, str(Path(__file__).parent))
 
 import nova_world  # noqa: E402
-from nova import exception, objects  # noqa: E402
-from nova_moves import Moves, NoHost  # noqa: E402
+from nova_moves import Moves, NoHostError  # noqa: E402
 from oslo_utils import timeutils  # noqa: E402
 
+from nova import exception, objects  # noqa: E402
+
 # What nova answers a user or an operator with: the move ends, and nothing of it is wrong here.
-REFUSALS = (NoHost, exception.NovaException)
+REFUSALS = (NoHostError, exception.NovaException)
 
 
 class Quiet(wsgiref.simple_server.WSGIRequestHandler):
@@ -73,14 +74,14 @@ class Side:
         self.begun[self.number] = getattr(self.moves, move)(*args)
         return {"id": self.number, **self.do_step(self.number)}
 
-    def do_step(self, id):
+    def do_step(self, number):
         try:
-            return {"at": next(self.begun[id]), "error": ""}
+            return {"at": next(self.begun[number]), "error": ""}
         except StopIteration:
             error = ""
         except REFUSALS as raised:
             error = f"{type(raised).__name__}: {raised}"[:300]
-        del self.begun[id]
+        del self.begun[number]
         return {"at": "", "error": error}
 
     def do_run(self, move, args):

@@ -36,8 +36,8 @@ from wholecard.repair.changing.journal import RepairJournal
 from wholecard.repair.database.accounts import CellDatabases
 from wholecard.repair.operations.operation import RepairContext
 from wholecard.repair.planning import RepairFilter
-from wholecard.repair.remedies.case import RepairOptions
 from wholecard.repair.record import RepairReport
+from wholecard.repair.remedies.case import RepairOptions
 from wholecard.repair.request import RepairRequest
 
 URL = "http://cloud.invalid"
@@ -157,7 +157,8 @@ class RepairedWorld:
         self, request: requests.PreparedRequest, path: str, query: str
     ) -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", self.nova.port, timeout=60)) as ask:
-            body = request.body.encode() if isinstance(request.body, str) else request.body
+            # openstacksdk sends JSON as bytes, or nothing.
+            body = request.body if isinstance(request.body, bytes) else None
             headers = {**request.headers, "X-Auth-Token": "admin", "Host": "placement"}
             ask.request(str(request.method), f"{path}?{query}", body, headers)
             answer = ask.getresponse()

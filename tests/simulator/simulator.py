@@ -99,7 +99,7 @@ class Simulator:
         """The next statements of a move that was begun."""
         left = 10**6 if to_the_end else self.random.randint(1, 4)
         while left and number in self.begun:
-            made = self.nova.tell("step", id=number)
+            made = self.nova.tell("step", number=number)
             self.statements += 1
             left -= 1
             if not made["at"]:
@@ -117,9 +117,7 @@ class Simulator:
             (3, "periodic", None),
         ]
         for uuid, one in sorted(servers.items()):
-            here = one["host"] not in self.away and not (
-                self.away and one["vm_state"] == "resized"
-            )
+            here = one["host"] not in self.away and not (self.away and one["vm_state"] == "resized")
             state = one["vm_state"], one["task_state"]
             if here or state[0] != "resized":
                 choices.append((0.5, "delete", [uuid]))

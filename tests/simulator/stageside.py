@@ -2,8 +2,8 @@
 
 Writes one JSON line an operation on standard output. API, conductor, scheduler, Placement and
 nova-compute with its libvirt driver are nova's own, by its functional tests' base; libvirt is the
-fake of these tests, and no disk is copied. At the start of each transaction the databases are read through connections of
-their own: that is what any other reader of them can see between two statements of nova.
+fake of these tests, and no disk is copied. At the start of each transaction the databases are read
+through connections of their own: what any other reader can see between two statements of nova.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ ANSWERS_TO = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
 # First: it forbids eventlet, which others would import.
-import nova.tests.functional  # noqa: E402
 
-import fixtures  # noqa: E402, I001
+import fixtures  # noqa: E402
 from nova.tests import fixtures as nova_fixtures  # noqa: E402
 from nova.tests.fixtures import libvirt as fake  # noqa: E402
 from nova.tests.functional.libvirt import base  # noqa: E402
 from sqlalchemy import event  # noqa: E402
 from sqlalchemy.engine import Engine  # noqa: E402
+
+from nova import context  # noqa: E402
 
 # sqlalchemy 2.1 warns, and nova's fixture makes each warning an error.
 nova_fixtures.WarningsFixture.setUp = fixtures.Fixture.setUp
@@ -164,8 +165,11 @@ class Moves(base.ServersTestBase):
             driver.power_off(instance, 0, 0)
             return "{}"
 
-        self.useFixture(fixtures.MonkeyPatch(
-            "nova.virt.libvirt.driver.LibvirtDriver.migrate_disk_and_power_off", moved))
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                "nova.virt.libvirt.driver.LibvirtDriver.migrate_disk_and_power_off", moved
+            )
+        )
         self.watch = Watch(self.computes)
         event.listen(Engine, "begin", self.watch.begun)
         self.addCleanup(event.remove, Engine, "begin", self.watch.begun)
@@ -240,8 +244,6 @@ class Moves(base.ServersTestBase):
         self.tell("delete", self._delete_server, server)
 
     def periodic(self, host):
-        from nova import context
-
         self.computes[host].manager.update_available_resource(context.get_admin_context())
 
     def test_devices(self):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from simulator.nova_process import NovaProcess
 from simulator.repaired_world import RepairedWorld
-from simulator.sound_world import HOST, SoundWorld
+from simulator.sound_world import SoundWorld
 from simulator.world_faults import WORLD_FAULTS
 from wholecard.repair import request as repair
 
@@ -28,21 +26,6 @@ A_PERSONS = frozenset(
 KILLED = ("row of a deleted server", "dead migration", "reserved", "wrong parent")
 STEP = int(os.environ.get("WHOLECARD_KILL_STEP", "7"))
 pytestmark = [pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundWorld]:
-    """A world in which all agree."""
-    folder = tmp_path_factory.mktemp("world")
-    with NovaProcess(folder, 2, 6, seed=7) as nova:
-        yield SoundWorld(folder, nova)
-
-
-@pytest.fixture
-def world(sound: SoundWorld) -> Iterator[SoundWorld]:
-    """The same, restored afterwards."""
-    yield sound
-    sound.restore()
 
 
 @pytest.mark.parametrize("name", WORLD_FAULTS)
@@ -70,7 +53,9 @@ def test_repaired(world: SoundWorld, name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "pairs", [PAIRS[::60], pytest.param(PAIRS, marks=pytest.mark.long)], ids=["some", "all"]
 )
-def test_either_order(world: SoundWorld, pairs: tuple[tuple[str, str], ...], tmp_path: Path) -> None:
+def test_either_order(
+    world: SoundWorld, pairs: tuple[tuple[str, str], ...], tmp_path: Path
+) -> None:
     """Two faults repaired one after the other come to the same state, whichever is the first."""
     bad = []
     for number, pair in enumerate(pairs):

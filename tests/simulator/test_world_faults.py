@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
-from simulator.nova_process import NovaProcess
 from simulator.sound_world import HOST, SoundWorld
 from simulator.world_faults import WORLD_FAULTS
 
 pytestmark = [pytest.mark.timeout(900)]
 PAIRS = tuple(combinations(WORLD_FAULTS, 2))
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundWorld]:
-    """A world in which all agree."""
-    folder = tmp_path_factory.mktemp("world")
-    with NovaProcess(folder, 2, 6, seed=7) as nova:
-        yield SoundWorld(folder, nova)
-
-
-@pytest.fixture
-def world(sound: SoundWorld) -> Iterator[SoundWorld]:
-    """The same, restored afterwards."""
-    yield sound
-    sound.restore()
 
 
 def test_a_sound_world(world: SoundWorld) -> None:
