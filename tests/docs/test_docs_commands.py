@@ -18,7 +18,10 @@ from wholecard.host.agent.help import COMMANDS
 
 README = Path(__file__).parents[2] / "README.md"
 PAGE = README.parent / "docs/reference/cli.md"
-GROUPS = ("cloud", "explain", "guest", "handover", "host", "image", "lab", "nova", "prove", "rule", "site")
+GROUPS = (
+    "cloud", "explain", "guest", "handover", "host", "image", "lab", "nova", "prove", "rule",
+    "site",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
