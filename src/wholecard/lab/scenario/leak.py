@@ -9,9 +9,9 @@ What to expect, read in QEMU 10: the cards' memory is a RAM region that is made 
 (hw/pci/pci_bridge.c, `bus_cold_reset`) ends in the same. Nor do they have a function-level reset or
 a power capability, so VFIO in the node resets the bus. So B finds A's marks, but for what B's own
 driver and console draw over (seen with QEMU 10.0.13 alone: after `system_reset`, which resets
-every device, a guest found 257,343 of its predecessor's 262,144 marks); and a hand-over finds them too (WC570) and closes the leak only with `scrub`. Were QEMU
-to clear the memory, `ivshmem-plain` with a `memory-backend-file,share=on` could stand in: its BAR 2
-is a file that no reset can reach.
+every device, a guest found 257,343 of its predecessor's 262,144 marks). A hand-over finds them too
+(WC570) and closes the leak only with `scrub`. Were QEMU to clear the memory, `ivshmem-plain` with a
+`memory-backend-file,share=on` could stand in: its BAR 2 is a file that no reset can reach.
 """
 
 from __future__ import annotations
