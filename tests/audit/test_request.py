@@ -76,6 +76,17 @@ def test_allocation_of_nobody(databases: Path) -> None:
     assert sorted(rule for rule, _, _ in found(audited(databases))) == ["WC520", "WC523"]
 
 
+@pytest.mark.parametrize("name", ["compute@gpu-00000", "compute"])
+def test_device_spec(databases: Path, tmp_path: Path, name: str) -> None:
+    """With nova-compute's configuration, devices in use that it does not select are WC517."""
+    conf = tmp_path / "nova.conf"
+    conf.write_text('[pci]\ndevice_spec = {"address": "0000:10:00.0"}\n')
+    host = name.partition("@")[2]
+    sources = AuditSources(databases=databases, hosts=(HOST,))
+    report = audit(AuditRequest(sources, computes={host: (conf,)}))
+    assert found(report) == [("WC517", HOST, FLEET.address(card)) for card in (1, 2, 3)]
+
+
 def test_watcher(databases: Path) -> None:
     """The bar's length is the number of nova-computes, and every host moves it on."""
 

@@ -49,8 +49,7 @@ def drawn(report: AuditReport, width: int) -> str:
     console = Console(width=width, highlight=False, color_system=None)
     with console.capture() as capture:
         for block in blocks(report):
-            ignore = "ignore" if isinstance(block, Text) else None
-            console.print(block, crop=False, overflow=ignore)
+            console.print(block, crop=False, overflow="ignore" if isinstance(block, Text) else None)
     lines = (line.rstrip() for line in capture.get().splitlines())
     text = "\n".join(lines) + "\n"
     return text.replace(f"{report.seconds:.1f} s", "0.1 s")

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 from kombu.connection import Connection as Broker
 from openstack.connection import Connection
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from support.commands import wholecard
@@ -143,6 +143,17 @@ def test_databases_over_tcp(lab: Lab, file: str) -> None:
         else:
             with pytest.raises(OperationalError, match="denied"):
                 database.execute(write)
+
+
+def test_root_has_no_database_over_tcp(lab: Lab) -> None:
+    """MariaDB's root has no password in the lab, and is nobody over TCP."""
+    url = make_url(urls(lab, "databases.ini")["cell cell1"])
+    for password in (None, ""):
+        with (
+            pytest.raises(OperationalError, match="Access denied"),
+            create_engine(url.set(username="root", password=password)).connect(),
+        ):
+            pass
 
 
 @pytest.fixture(scope="module")

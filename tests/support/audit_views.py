@@ -44,10 +44,14 @@ def an_id(*words: object) -> str:
 
 @dataclass(frozen=True)
 class FixedViews:
-    """A cloud's views as they are; `hosts` in the order of their names."""
+    """A cloud's views as they are; `hosts` in the order of their names.
+
+    `every` are all hosts of the cloud where `hosts` are only some, for who holds what where.
+    """
 
     cloud: CloudViews
     hosts: tuple[HostViews, ...]
+    every: tuple[HostViews, ...] = ()
 
     def cloud_views(self) -> CloudViews:
         return replace(self.cloud, holdings=self._holdings())
@@ -62,11 +66,12 @@ class FixedViews:
         """These hosts alone."""
         if names is None:
             return self
-        return replace(self, hosts=tuple(host for host in self.hosts if host.host in names))
+        some = tuple(host for host in self.hosts if host.host in names)
+        return replace(self, hosts=some, every=self.hosts)
 
     def _holdings(self) -> dict[str, frozenset[str]]:
         hosts: dict[str, set[str]] = {}
-        for host in self.hosts:
+        for host in self.every or self.hosts:
             for row in host.allocations or ():
                 hosts.setdefault(row.consumer, set()).add(host.host)
         return {consumer: frozenset(at) for consumer, at in hosts.items() if len(at) > 1}

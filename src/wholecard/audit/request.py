@@ -1,22 +1,23 @@
 """The entry point of the audit: sources in, a report out.
 
 Nothing is called broken after one look. The views are read one after the other while servers come
-and go, so whatever disagrees is read a second time, at the hosts concerned alone: at once where
-nothing is in flight there, and after a wait of one run of nova-compute's periodic task where
+and go, so whatever disagrees is read a second time, at the hosts concerned alone: after two
+seconds where nothing is in flight there, and after one run of nova-compute's periodic task where
 something is. Only what disagrees in both looks, with nothing in flight any more, counts.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wholecard.audit import fact_names
 from wholecard.audit.checks.cloud_case import PERIOD, CloudCase
 from wholecard.audit.compare import HostComparison, compare, compare_host
+from wholecard.audit.fact_names import ROW_UPDATED
 from wholecard.audit.record import Disagreement, View
 from wholecard.audit.report import AuditReport
 from wholecard.audit.views.source import Views
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 # Opens the views of these hosts, of all where it is None.
 Look = Callable[[tuple[str, ...] | None], AbstractContextManager[Views]]
 
-# What no server's comings and goings change: one look is enough.
-STEADY = frozenset({"WC516", "WC517", "WC528", "WC529", "WC530", "WC531", "WC533", "WC540"})
+# What neither servers' comings and goings nor a start of nova-compute change: one look is enough.
+STEADY = frozenset({"WC516", "WC517", "WC528", "WC531", "WC533", "WC540"})
+
+# Seconds before a second look where nothing is known to be in flight: nova writes to Placement and
+# to its database one after the other, and the audit may have read between the two.
+_BREATH = 2.0
 
 
 class AuditWatcher:
@@ -46,21 +51,31 @@ class AuditWatcher:
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """Where the views come from, and how long to wait before the second look where work is in
-    flight: seconds, None to look once and call it in flight."""
+    """Where the views come from, and how long to wait before the second look.
+
+    `wait` is in seconds; None does not wait, and what is pending is called in flight. `computes`
+    are nova-compute's configuration files by hypervisor's host name, by the empty name those of
+    every other host: what WC517 needs.
+    """
 
     sources: AuditSources
     wait: float | None = PERIOD
+    computes: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
 
 def audit(request: AuditRequest, watcher: AuditWatcher | None = None) -> AuditReport:
     """Read and compare. Raises WholecardError where nova cannot be read at all."""
     # Late: whoever has views already needs no database's driver and no SDK.
+    from wholecard.audit.views.device_specs import WithDeviceSpecs  # noqa: PLC0415
     from wholecard.audit.views.open_views import opened_views  # noqa: PLC0415
 
-    def look(hosts: tuple[str, ...] | None) -> AbstractContextManager[Views]:
-        sources = request.sources if hosts is None else replace(request.sources, hosts=hosts)
-        return opened_views(sources)
+    @contextmanager
+    def look(hosts: tuple[str, ...] | None) -> Iterator[Views]:
+        sources = request.sources
+        if hosts is not None:
+            sources = replace(sources, hosts=hosts, hosts_may_be_gone=True)
+        with opened_views(sources) as views:
+            yield WithDeviceSpecs(views, request.computes) if request.computes else views
 
     return audit_views(look, request.wait, watcher or AuditWatcher())
 
@@ -90,6 +105,8 @@ def audit_views(
     if pending and wait:
         watcher.wait(wait, len(hosts))
         sleep(wait)
+    else:
+        sleep(_BREATH if wait is None else min(wait, _BREATH))
     second = _one_look(look, hosts, watcher, waited=bool(pending))
     found, in_flight = _seen_twice(first, second, hosts, keep_pending=wait is None)
     return _report(first, found, in_flight, time.monotonic() - began)
@@ -139,27 +156,25 @@ def _seen_twice(
     again = frozenset(hosts)
     before = {row.key: row for row in (*first.settled, *first.pending)}
     counts = [row for row in first.settled if row.host not in again or row.rule in STEADY]
-    have = {row.key for row in counts}
-    in_flight = list(first.pending) if keep_pending else []
+    known = {row.key for row in counts}
+    in_flight = list(first.pending if keep_pending else second.pending)
+    known.update(row.key for row in in_flight)
     for row in second.settled:
-        earlier = before.get(row.key)
-        if row.key in have or (keep_pending and earlier is not None and earlier.pending):
+        if row.key in known:
             continue
-        if earlier is None:
-            in_flight.append(replace(row, pending="it began during the audit"))
-        elif _row_changed(earlier, row):
-            in_flight.append(replace(row, pending="nova changed the row during the audit"))
-        else:
-            counts.append(row)
-    if not keep_pending:
-        in_flight += second.pending
+        changed = _what_changed(before.get(row.key), row)
+        (in_flight if changed else counts).append(replace(row, pending=changed))
     counts.sort(key=lambda row: (row.host, row.address, row.rule))
     return counts, in_flight
 
 
-def _row_changed(first: Disagreement, second: Disagreement) -> bool:
-    name = fact_names.ROW_UPDATED
-    return first.facts.get(name) != second.facts.get(name)
+def _what_changed(earlier: Disagreement | None, row: Disagreement) -> str:
+    """Why a disagreement of the second look is not the one of the first, empty if it is."""
+    if earlier is None:
+        return "it began during the audit"
+    if earlier.facts.get(ROW_UPDATED) != row.facts.get(ROW_UPDATED):
+        return "nova changed the row during the audit"
+    return ""
 
 
 def _report(

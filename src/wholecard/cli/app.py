@@ -32,6 +32,8 @@ _GROUPS = {
     "nova": "nova.conf for the cards.",
     "cloud": "Flavors, images, aggregates, traits and quotas as the site file describes them.",
     "guest": "What goes into a guest: the agent that reports its cards.",
+    "card": "A card of a host is replaced, moved, added or retired: which addresses change, and "
+    "what names the old ones.",
     "image": "Guest images: a cloud image made larger, with the cards' drivers and whatever else "
     "the site file asks for.\n\nplan shows what would be done, build does it, cloud apply uploads "
     "the result.",
@@ -50,9 +52,12 @@ _GROUPS = {
 # Commands without a group, imported in the same way.
 _COMMANDS = {
     "audit": "Compare what sysfs, libvirt, nova and Placement say of each card.",
+    "drain": "Move all servers off a host, and say first what will happen to each.",
     "explain": "Explain why a server with cards finds no host.",
+    "migrate": "Move a server with cards to another host.",
     "prove": "Boot servers of a flavor; their guests prove that they have its cards.",
     "rule": "Explain a finding's code.",
+    "undrain": "Give a drained host back to nova, after a proof and an audit.",
 }
 
 

@@ -39,6 +39,9 @@ def command(
     host: Hosts = None,
     hosts: HostList = "",
     facts: options.Facts = None,
+    conf: Annotated[list[str] | None, typer.Option("--conf", metavar="compute[@HOST]=PATH",
+                    help="nova-compute's configuration, a file or a folder, of this host or of "
+                    "all: for devices in use that device_spec no longer selects.")] = None,
     ssh: Ssh = False,
     ssh_name: SshNames = None,
     ssh_config: Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE",
@@ -75,7 +78,8 @@ def command(
     over_ssh = _over_ssh(ssh, ssh_name, ssh_config, sudo, jobs, timeout)
     sources = _sources(cloud, clouds_file, databases, (*(host or ()), *named_hosts(hosts)), facts)
     sources = replace(sources, **over_ssh)
-    request = AuditRequest(sources, None if now else wait)
+    computes = options.of_computes(options.conf_files(conf))
+    request = AuditRequest(sources, None if now else wait, computes)
     with terminable(), progress() as watcher:
         report = audit(request, watcher)
     show(report, "json" if as_json else format_name, columns)
@@ -111,7 +115,9 @@ def _sources(
     # With databases no cloud is needed; one that is named gives what the file does not.
     cloud = options.chosen_cloud(cloud, clouds_file) if cloud or not databases else ""
     files = dict(options.facts_file(text) for text in facts or ())
-    return AuditSources(cloud, clouds_file, databases, hosts or None, files)
+    return AuditSources(
+        cloud=cloud, clouds_file=clouds_file, databases=databases, hosts=hosts or None, facts=files
+    )
 
 
 def _over_ssh(

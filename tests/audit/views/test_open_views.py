@@ -77,6 +77,21 @@ def test_host_without_provider(file: Path, sql: Sql) -> None:
     assert host.has(View.PLACEMENT)
 
 
+def test_stray_provider(file: Path, sql: Sql) -> None:
+    """A device's provider without a parent is below the host that its name has, as it is."""
+    sql("placement", "UPDATE resource_providers SET parent_provider_id = NULL,"
+        " root_provider_id = id WHERE id = 7")  # fmt: skip
+    hosts = read(AuditSources(databases=file))
+    assert [host.host for host in hosts] == [FLEET.host(number) for number in range(3)]
+    tree = hosts[1].providers
+    assert tree is not None
+    assert [row.parent_uuid for row in tree.below] == [*3 * [tree.root.uuid], None]
+    assert tree.below[3].name == f"gpu-00001_{FLEET.address(0)}"
+    assert {row.consumer for row in hosts[1].allocations or ()} == {
+        FLEET.server(1, 0), FLEET.server(1, 1),
+    }  # fmt: skip
+
+
 def test_placement_not_given(file: Path) -> None:
     """Without Placement every host says why, and the rest is read."""
     file.write_text(file.read_text().partition("[placement]")[0])

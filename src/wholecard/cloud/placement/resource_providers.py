@@ -253,3 +253,14 @@ def _get(
     sdk.raise_from_response(response)
     body: dict[str, Any] = response.json()
     return body
+
+
+def provider(conn: Connection, uuid: str) -> ResourceProvider | None:
+    """One provider with its traits, None where it is gone. Raises CloudError."""
+    with answer_read(conn, f"read the provider {uuid}"):
+        try:
+            row = _get(conn, f"/resource_providers/{uuid}", TREE_VERSION)
+            found = _identified(row)
+            return replace(found, traits=_traits(conn, found))
+        except sdk.NotFoundException:
+            return None
