@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from wholecard.audit.record import Disagreement
 from wholecard.core import Action, Plan
@@ -124,27 +125,30 @@ def _merged(actions: Sequence[Action], placement: Placement) -> list[Action]:
             groups.setdefault(_object(action), []).append(action)
     merged = [_one(group) for group in groups.values()]
     for group in _by_consumer(actions):
-        consumers = {
-            change.consumer: placement.consumer(change.consumer)
-            for action in group if isinstance(action.do, AllocationChange)
-            for change in action.do.changes
-        }  # fmt: skip
+        consumers = {uuid: placement.consumer(uuid) for uuid in _consumers(group)}
         merged.append(joined(group, consumers))
     return sorted(merged, key=lambda action: (order[action.kind], action.subject))
 
 
 def _by_consumer(actions: Sequence[Action]) -> list[list[Action]]:
     """Changes of allocations in groups that have no consumer in common."""
-    groups: list[tuple[set[str], list[Action]]] = []
+    groups: list[list[Action]] = []
     for action in actions:
         if not isinstance(action.do, AllocationChange):
             continue
-        consumers = {change.consumer for change in action.do.changes}
-        together = [group for group in groups if group[0] & consumers]
-        groups = [group for group in groups if not group[0] & consumers]
-        names = consumers.union(*(group[0] for group in together))
-        groups.append((names, [each for group in together for each in group[1]] + [action]))
-    return [group for _, group in groups]
+        together = [group for group in groups if _consumers(group) & _consumers([action])]
+        groups = [group for group in groups if group not in together]
+        groups.append([*chain.from_iterable(together), action])
+    return groups
+
+
+def _consumers(actions: Iterable[Action]) -> set[str]:
+    changes = (action.do for action in actions)
+    return {
+        each.consumer
+        for change in changes if isinstance(change, AllocationChange)
+        for each in change.changes
+    }  # fmt: skip
 
 
 def _object(action: Action) -> tuple[str, ...]:

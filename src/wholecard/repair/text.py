@@ -15,12 +15,9 @@ _NOTHING = "Nothing to do: repair has no action for what the audit found."
 def plan_text(planned: RepairPlan) -> str:
     """The actions, what is left to a person, and what passes by itself."""
     parts = [str(planned.plan) if planned.plan.actions else _NOTHING]
-    by_hand = [step for step in planned.steps if not step.waits]
-    waiting = [step for step in planned.steps if step.waits]
-    if by_hand:
-        parts.append("\n".join(("To be done by hand:", *map(_step, by_hand))))
-    if waiting:
-        parts.append("\n".join(("To wait for:", *map(_step, waiting))))
+    for title, waits in (("To be done by hand:", False), ("To wait for:", True)):
+        steps = [_step(step) for step in planned.steps if step.waits is waits]
+        parts += ["\n".join((title, *steps))] if steps else []
     if planned.refused:
         parts.append(refused_text(planned.refused))
     if planned.notes:

@@ -115,14 +115,13 @@ def add_device(case: RepairCase) -> Action | None:
     Only to an allocation that exists: one that is gone altogether is written by nova-manage first,
     which does not touch one that has a card alone (nova/cmd/manage.py, _heal_instance_allocations).
     """
-    known = case.fact("provider") and case.fact("resource_class") and case.disagreement.server
-    if not known or case.fact("row_instance") != case.disagreement.server:
-        return None
-    if not _is_one_device(case):
+    server = case.disagreement.server
+    known = case.fact("provider") and case.fact("resource_class") and server
+    if not known or case.fact("row_instance") != server or not _is_one_device(case):
         return None
     if not case.held_by_domain or (case.compute_is_up and not case.options.beyond_restart):
         return None
-    receiver = case.placement.consumer(case.disagreement.server)
+    receiver = case.placement.consumer(server)
     if receiver.generation is None or case.fact("provider") in receiver.held:
         return None
     added = (Holding(case.fact("provider"), _name(case), case.fact("resource_class"), 1),)
