@@ -56,11 +56,15 @@ _COMMANDS = {
     "audit": "Compare what sysfs, libvirt, nova and Placement say of each card.",
     "drain": "Move all servers off a host, and say first what will happen to each.",
     "explain": "Explain why a server with cards finds no host.",
+    "exporter": "Serve the cards' health and use as metrics for Prometheus.",
+    "health": "Report errors of cards, and which cards are free, given, dirty or broken.",
     "migrate": "Move a server with cards to another host.",
     "prove": "Boot servers of a flavor; their guests prove that they have its cards.",
     "rule": "Explain a finding's code.",
     "undrain": "Give a drained host back to nova, after a proof and an audit.",
 }
+# These join what hosts answer: `--on` is an option of their own.
+_OWN_ON = ("exporter", "health")
 
 
 def run_app(argv: Sequence[str]) -> int:
@@ -170,7 +174,11 @@ def _options(
         logging.getLogger("wholecard").setLevel(logging.DEBUG)
     if on is not None:
         if context.invoked_subcommand in (*_GROUPS, *_COMMANDS):
-            what = f"{context.invoked_subcommand} commands cannot be combined with --on"
+            name = context.invoked_subcommand
+            if name in _OWN_ON:
+                what = f"--on must come after {name}"
+                raise UsageError(what, resolution=f"Write it as: wholecard {name} --on HOST")
+            what = f"{name} commands cannot be combined with --on"
             raise UsageError(what, resolution="--on works only with inspect, check and host.")
         context.obj = Elsewhere(tuple(on), sudo, ssh_config, jobs, timeout)
     elif sudo or ssh_config or jobs or timeout:

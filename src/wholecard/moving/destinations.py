@@ -29,7 +29,8 @@ from wholecard.explain.evidence.from_files import Files, gathered
 from wholecard.explain.evidence.placement import MOST_HOSTS, provider_trees
 from wholecard.explain.evidence.requested_devices import EXTRA_SPEC
 from wholecard.explain.evidence.selector import ServerSelector
-from wholecard.explain.explain import Explanation, HostAnswer, check_request, explain
+from wholecard.explain.explain import Explanation, check_request, explain
+from wholecard.explain.host_answer import HostAnswer
 from wholecard.moving.record import Destination, Holdings
 from wholecard.nova.flavor.server_request import ServerRequest
 

@@ -45,12 +45,14 @@ class ProviderAllocation:
     consumer_generation: int | None = None
 
 
-def providers(conn: Connection) -> tuple[ResourceProvider, ...]:
-    """All providers, by name. Raises CloudError.
+def providers(
+    conn: Connection, wanted: Callable[[ResourceProvider], bool] = lambda _: True
+) -> tuple[ResourceProvider, ...]:
+    """All providers, or those that are wanted by name and place, by name. Raises CloudError.
 
     The list is one request, each provider three more. One that is deleted meanwhile is left out.
     """
-    return _read(conn, _list(conn))
+    return _read(conn, filter(wanted, _list(conn)))
 
 
 def provider_trees(
