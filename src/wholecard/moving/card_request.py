@@ -256,14 +256,14 @@ def _other_cards(
             f"a card that was not to change is gone: {old[place].title} at {place}",
             "See that it sits firmly, and its power: wholecard inspect shows what the host has.",
         )  # fmt: skip
-    wanted = change.kind is Kind.ADD and not change.to_place
-    for place in sorted(new.keys() - old.keys() - concerned):
-        if not wanted:
+    came = [new[place] for place in sorted(new.keys() - old.keys() - concerned)]
+    if change.kind is not Kind.ADD or change.to_place:
+        for card in came:
             yield Finding(
-                OTHERWISE, f"{change.host} {new[place].slot}", Severity.WARNING,
-                f"a card that was not planned is at {place}: {new[place].title}",
+                OTHERWISE, f"{change.host} {card.slot}", Severity.WARNING,
+                f"a card that was not planned is at {card.place}: {card.title}",
             )  # fmt: skip
-    if wanted and not new.keys() - old.keys():
+    elif not came:
         yield Finding(OTHERWISE, f"{change.host} add", Severity.ERROR, "the host has no new card",
                       "See that it sits firmly, and its power.")  # fmt: skip
 

@@ -97,8 +97,7 @@ def search(
     evidence = replace(evidence, hosts=tuple(h for h in evidence.hosts if h.name in names))
     if first_failed(check_request(evidence)) is None:
         evidence = with_queries(reader, evidence)
-    explanation = explain(evidence)
-    return _found(chosen, explanation, evidence, holdings, tuple(notes))
+    return _found(chosen, explain(evidence), evidence, holdings, tuple(notes))
 
 
 def _by_placement(

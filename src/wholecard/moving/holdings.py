@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from openstack.connection import Connection
@@ -39,13 +40,23 @@ def holdings_of(conn: Connection, consumer: str, *, traits: bool = False) -> Hol
     for row in rows:
         amounts[row.resource_class] = amounts.get(row.resource_class, 0) + row.amount
         own = known.get(row.provider_uuid)
-        root = known.get(own.root_uuid or own.uuid) if own else None
+        root = _root(known, own)
         if own is None or root is None:
             continue
         hosts.add(root.name)
-        if own.uuid != root.uuid and own.name.startswith(f"{root.name}_"):
+        if _is_device(own, root):
             live = traits and LIVE_MIGRATABLE in provider_traits(conn, own)
             cards.append(HeldCard(own.name, own.uuid, root.name, row.resource_class, row.amount,
                                   address_in(own), live))  # fmt: skip
     by_name = tuple(sorted(cards, key=lambda card: (card.provider, card.resource_class)))
     return Holdings(by_name, dict(sorted(amounts.items())), tuple(sorted(hosts)))
+
+
+def _root(
+    known: Mapping[str, ResourceProvider], own: ResourceProvider | None
+) -> ResourceProvider | None:
+    return known.get(own.root_uuid or own.uuid) if own else None
+
+
+def _is_device(own: ResourceProvider, root: ResourceProvider) -> bool:
+    return own.uuid != root.uuid and own.name.startswith(f"{root.name}_")
