@@ -247,7 +247,7 @@ def _other_cards(
     change: CardChange, before: Host, cards: tuple[CardIdentity, ...]
 ) -> Iterator[Finding]:
     """Cards that nobody wanted to change, and that are gone or came."""
-    concerned = {change.card.place if change.card else "", change.to_place}
+    concerned = _places(change)
     old = {card.place: card for card in (identity(before, each) for each in before.cards)}
     new = {card.place: card for card in cards}
     for place in sorted(old.keys() - new.keys() - concerned):
@@ -266,6 +266,11 @@ def _other_cards(
     elif not came:
         yield Finding(OTHERWISE, f"{change.host} add", Severity.ERROR, "the host has no new card",
                       "See that it sits firmly, and its power.")  # fmt: skip
+
+
+def _places(change: CardChange) -> frozenset[str]:
+    """The places that the change is about."""
+    return frozenset({change.card.place if change.card else "", change.to_place})
 
 
 def _addresses(
