@@ -146,8 +146,7 @@ def run(
 ) -> MoveReport:
     """One move to its end, without audits. Raises CloudError."""
     entry = move.entry
-    known = move.journal.read(entry.server)
-    if known is None or known.is_over or not move.take_up(request.told):
+    if not (_is_begun(move) and move.take_up(request.told)):
         move.begin()
     end = request.end if request.told else entry.end
     # One that is being confirmed or reverted was proved before, and may be at its end already.
@@ -160,6 +159,11 @@ def run(
     move.close(ended)
     report = MoveReport(plan, ended, move.phases, error=move.error)
     return _described(conn, move.entry, report, domains)
+
+
+def _is_begun(move: Move) -> bool:
+    known = move.journal.read(move.entry.server)
+    return known is not None and not known.is_over
 
 
 def _has_cards(conn: Connection, entry: MoveEntry, domains: Domains | None) -> bool:
