@@ -37,6 +37,8 @@ _GROUPS = {
     "image": "Guest images: a cloud image made larger, with the cards' drivers and whatever else "
     "the site file asks for.\n\nplan shows what would be done, build does it, cloud apply uploads "
     "the result.",
+    "repair": "What the audit finds, repaired: the least invasive way, guarded, with a way back."
+    "\n\nplan shows what would be done and changes nothing.",
     "handover": "Clean cards that a server has had, and let nova give them again.\n\nFor cards "
     "with one_time_use in device_spec: nova reserves such a card in Placement when a server gets "
     "it, and nobody takes that back. This finds the cards that no server has any more, lets each "

@@ -255,12 +255,20 @@ def _get(
     return body
 
 
-def provider(conn: Connection, uuid: str) -> ResourceProvider | None:
-    """One provider with its traits, None where it is gone. Raises CloudError."""
-    with answer_read(conn, f"read the provider {uuid}"):
+def tree_of(conn: Connection, uuid: str) -> tuple[ResourceProvider, ...]:
+    """All providers of the tree that has this one, by identity alone; none where it is gone.
+
+    Raises CloudError.
+    """
+    with answer_read(conn, f"read the tree of the provider {uuid}"):
+        rows = _get(conn, "/resource_providers", TREE_VERSION, in_tree=uuid)["resource_providers"]
+        return tuple(map(_identified, rows))
+
+
+def provider_traits(conn: Connection, provider: ResourceProvider) -> frozenset[str]:
+    """The provider's traits, none where it is gone. Raises CloudError."""
+    with answer_read(conn, f"read the traits of {provider.name}"):
         try:
-            row = _get(conn, f"/resource_providers/{uuid}", TREE_VERSION)
-            found = _identified(row)
-            return replace(found, traits=_traits(conn, found))
+            return _traits(conn, provider)
         except sdk.NotFoundException:
-            return None
+            return frozenset()
