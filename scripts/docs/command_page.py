@@ -26,10 +26,17 @@ def sections() -> dict[str, str]:
             if agent_call([name]) is None:
                 texts[name] = _section(name, command)
             continue
+        # Some groups do something themselves.
+        own = [_section(name, command)] if command.invoke_without_command else []
         texts[name] = "\n".join(
-            f"### {name} {subname}\n\n{_section(f'{name} {subname}', subcommand)}"
-            for subname, subcommand in subcommands.items()
-            if agent_call([name, subname]) is None
+            [
+                *own,
+                *(
+                    f"### {name} {subname}\n\n{_section(f'{name} {subname}', subcommand)}"
+                    for subname, subcommand in subcommands.items()
+                    if agent_call([name, subname]) is None
+                ),
+            ]
         )
     return texts
 
@@ -39,7 +46,9 @@ def command_names() -> frozenset[str]:
     names = set()
     for name, command in command_tree().commands.items():
         subcommands = getattr(command, "commands", None)
-        names |= {name} if subcommands is None else {f"{name} {sub}" for sub in subcommands}
+        if subcommands is None or command.invoke_without_command:
+            names.add(name)
+        names |= {f"{name} {sub}" for sub in subcommands or ()}
     return frozenset(names)
 
 

@@ -281,11 +281,20 @@ def test_seen_in_the_second_look_only() -> None:
 
 
 def test_steady_is_looked_at_once() -> None:
-    """A driver or a trait is no matter of servers that come and go."""
-    views = SOUND.with_provider(OLD, FREE, traits=frozenset({"COMPUTE_MANAGED_PCI_DEVICE"}))
-    report, said = audited(views)
-    assert rows(report.disagreements) == ["WC530"]
+    """A NUMA node or a driver is no matter of servers that come and go."""
+    report, said = audited(SOUND.with_row(OLD, FREE, numa_node=7))
+    assert rows(report.disagreements) == ["WC531"]
     assert said == [("look", 2, False)]
+
+
+def test_new_provider() -> None:
+    """A provider that nova-compute is just making has no row yet: it is looked at after a wait."""
+    new = SOUND.without_row(OLD, FREE).with_provider(OLD, FREE, generation=1)
+    assert rows(compare_views(new).in_flight) == ["WC526"]
+    report, said = audited(new)
+    assert rows(report.disagreements) == ["WC526"]
+    assert ("wait", 60.0, 1) in said
+    assert audited(new, SOUND)[0].findings == ()
 
 
 def test_new_consumer() -> None:

@@ -182,13 +182,23 @@ def neutron_port() -> FixedViews:
     row = replace(a_row(node, 99, nic, "15b3:101e", 0, SERVER, ""), request_id=request,
                   dev_type="type-VF", parent_addr="0000:a1:00.0", numa_node=None)  # fmt: skip
     old = views.cloud.instances[SERVER].pci_requests or ()
-    requests = (*old, PciRequest(request, 1, None, "port"))
+    requests = (*old, PciRequest(request, 1))
     views = views.and_row(OLD, row).with_instance(SERVER, pci_requests=requests)
     sysfs = views.host(OLD).sysfs
     assert sysfs is not None
     vf = hosts.function(nic, "15b3:101e", "020000", physfn="0000:a1:00.0", driver="mlx5_core")
     views = views.with_host(OLD, sysfs=replace(sysfs, functions=(*sysfs.functions, vf)))
     return views.with_domain(OLD, SERVER, hostdevs=(GIVEN, nic))
+
+
+def macvtap_port() -> FixedViews:
+    """A Neutron port of vnic_type macvtap: the domain has an interface, and no hostdev."""
+    return neutron_port().with_domain(OLD, SERVER, hostdevs=(GIVEN,))
+
+
+def macvtap_port_requests_unread() -> FixedViews:
+    """The same where the server's requests were not read."""
+    return macvtap_port().with_instance(SERVER, pci_requests=None)
 
 
 def neutron_device_free() -> FixedViews:
@@ -357,7 +367,8 @@ STATES: dict[str, Callable[[], FixedViews]] = {
         a_cloud, verify_resize, verify_resize_migrations_unread, cold_migrating, pre_migrating,
         live_migrating, live_migration_ends, reverting, same_host_resize, evacuating, building,
         suspended, shelved_offloaded, error_without_host, evacuated_and_cleaned, one_time_use,
-        neutron_port, neutron_device_free, cyborg, other_services, kept_mdev, vfs_of_one_provider,
+        neutron_port, macvtap_port, macvtap_port_requests_unread, neutron_device_free, cyborg,
+        other_services, kept_mdev, vfs_of_one_provider,
         pf_unavailable, device_spec_removed_and_counted, deleted_rows, own_domain, custom_class,
         before_owner_nova, live_migratable, no_numa,
     )

@@ -36,7 +36,7 @@ def evacuated() -> FixedViews:
 
 def test_evacuation_in_how_to() -> None:
     """What the page shows of an evacuation is what the audit says of one."""
-    report = audit_views(look(evacuated()), 60.0, AuditWatcher())
+    report = audit_views(look(evacuated()), 60.0, AuditWatcher(), sleep=lambda seconds: None)
     out = io.StringIO()
     console = Console(file=out, width=100, highlight=False, color_system=None)
     for block in blocks(report):

@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 from kombu.connection import Connection as Broker
 from openstack.connection import Connection
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from support.commands import wholecard
@@ -145,6 +145,17 @@ def test_databases_over_tcp(lab: Lab, file: str) -> None:
                 database.execute(write)
 
 
+def test_root_has_no_database_over_tcp(lab: Lab) -> None:
+    """MariaDB's root has no password in the lab, and is nobody over TCP."""
+    url = make_url(urls(lab, "databases.ini")["cell cell1"])
+    for password in (None, ""):
+        with (
+            pytest.raises(OperationalError, match="Access denied"),
+            create_engine(url.set(username="root", password=password)).connect(),
+        ):
+            pass
+
+
 @pytest.fixture(scope="module")
 def mover(lab: Lab, conn: Connection) -> Iterator[servers.ServerOutcome]:
     """A server with two cards, which the tests below move."""
@@ -162,8 +173,8 @@ def test_nova_tells_of_a_server(lab: Lab, mover: servers.ServerOutcome) -> None:
     sections.read(lab.folder.run / "rabbit.ini")
 
     # kombu has no types.
-    broker = Broker(sections["rabbitmq"]["url"])  # type: ignore[no-untyped-call]
-    with broker, closing(broker.channel()) as channel:  # type: ignore[no-untyped-call]
+    broker = Broker(sections["rabbitmq"]["url"])
+    with broker, closing(broker.channel()) as channel:
 
         def create_end() -> dict[str, str] | None:
             while message := channel.basic_get("versioned_notifications.info", no_ack=True):

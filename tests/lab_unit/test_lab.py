@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -120,6 +121,16 @@ def test_number_of_nodes_that_no_lab_has(
     assert f"a lab has 1 or 2 nodes, not {count}" in capsys.readouterr().err
     assert snapshot(lab_folder.top) == before
     assert list(process.running(lab_folder.run)) == [GPU_NODE.name]
+
+
+def test_saved_lab_depends_on_what_prepared_it() -> None:
+    """A saved lab depends on the code of every room that `lab up` runs; explain only says why."""
+    program = "import sys, wholecard.lab.scenario.up; print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = [name.split(".") for name in ran.stdout.split() if name.startswith("wholecard.")]
+    assert {names[1] for names in modules} - {"explain"} == set(labs.PREPARED_BY)
 
 
 def test_woken_node_has_the_saved_disk(lab_folder: LabFolder) -> None:

@@ -12,6 +12,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -66,9 +67,8 @@ def sqlite_fleet(folder: Path, fleet: Fleet) -> Path:
     """The databases `nova.db`, `placement.db` and `api.db` in the folder, and the file that names
     them, which is returned."""
     for name, schema in (("nova", "nova"), ("placement", "placement"), ("api", "nova_api")):
-        with sqlite3.connect(folder / f"{name}.db") as connection:
-            connection.executescript((SCHEMAS / f"{schema}.sql").read_text())
-        connection.close()
+        with closing(sqlite3.connect(folder / f"{name}.db")) as empty:
+            empty.executescript((SCHEMAS / f"{schema}.sql").read_text())
     for name, fill in (("nova", fill_nova), ("placement", fill_placement)):
         engine = create_engine(f"sqlite:///{folder / name}.db")
         with engine.begin() as connection:

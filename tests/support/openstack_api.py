@@ -23,9 +23,11 @@ Answer = tuple[int, Any]
 class Api:
     """`answers` maps `METHOD /path` to (status, JSON body) or to a function that returns one.
 
-    `modified` maps a path to its Last-Modified, `moved` one to its Location. `asked`, `queries`,
-    `sent`, `versions` and `tokens` are each request's key, query, body, `OpenStack-API-Version`
-    and `X-Auth-Token`; a function finds its own request's at the end.
+    `modified` maps a path to its Last-Modified, `moved` one to its Location, `requests` one to the
+    id that nova gives the request. `asked`, `queries`, `sent`, `versions` and `tokens` are each
+    request's key, query, body, `OpenStack-API-Version` and `X-Auth-Token`; a function finds its own
+    request's at the end, and its own `body` and `query` in `current` where several are answered at
+    one time.
     """
 
     url: str
@@ -33,11 +35,13 @@ class Api:
     answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
     modified: dict[str, str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    requests: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    current: threading.local = field(default_factory=threading.local)
     closing: threading.Event = field(default_factory=threading.Event)
 
     def hang(self) -> Answer:
@@ -106,10 +110,12 @@ def serving(folder: Path) -> Iterator[Api]:
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            found.sent.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            found.sent.append(sent)
             key = f"{self.command} {self.path.partition('?')[0].rstrip('/')}"
             found.asked.append(key)
             found.queries.append(self.path.partition("?")[2])
+            found.current.body, found.current.query = sent, self.path.partition("?")[2]
             found.versions.append(self.headers.get("OpenStack-API-Version") or "")
             found.tokens.append(self.headers.get("X-Auth-Token") or "")
             answer = found.answers.get(key, (404, {"itemNotFound": {"message": key, "code": 404}}))
@@ -121,6 +127,8 @@ def serving(folder: Path) -> Iterator[Api]:
                 self.send_header("X-Subject-Token", "token")
                 if since := found.modified.get(key.partition(" ")[2]):
                     self.send_header("Last-Modified", since)
+                if request := found.requests.get(key.partition(" ")[2]):
+                    self.send_header("x-openstack-request-id", request)
                 if place := found.moved.get(key.partition(" ")[2]):
                     self.send_header("Location", place)
                 self.send_header("Content-Length", str(len(payload)))

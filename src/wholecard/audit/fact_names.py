@@ -8,6 +8,7 @@ All values are text; a name is left out where the fact is not known or does not 
 | `row_status` | its `status` as the audit read it |
 | `row_instance` | its `instance_uuid`, empty for NULL |
 | `row_updated` | its `updated_at` as ISO 8601, naive UTC, empty for NULL |
+| `request_id` | of WC513: the server's PCI request that the row should have |
 | `compute_node` | `compute_nodes.id`, which the row belongs to |
 | `cell` | the cell's name, empty for the only one |
 | `provider` | the uuid of the device's resource provider; the host's own where no device is meant |
@@ -27,6 +28,7 @@ ROW_ID = "row_id"
 ROW_STATUS = "row_status"
 ROW_INSTANCE = "row_instance"
 ROW_UPDATED = "row_updated"
+REQUEST_ID = "request_id"
 COMPUTE_NODE = "compute_node"
 CELL = "cell"
 PROVIDER = "provider"

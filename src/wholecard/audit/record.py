@@ -63,7 +63,9 @@ class PciDevice:
 class PciRequest:
     """One entry of a server's `pci_requests` (nova/objects/instance_pci_requests.py).
 
-    `requester_id` is the Neutron port's or Cyborg's, None for a request of the flavor.
+    A request of the flavor has an `alias_name`; one of a Neutron port has none, and has a
+    `requester_id` only where the port has a resource request (nova/network/neutron.py,
+    create_resource_requests).
     """
 
     request_id: str

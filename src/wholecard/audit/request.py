@@ -1,8 +1,8 @@
 """The entry point of the audit: sources in, a report out.
 
 Nothing is called broken after one look. The views are read one after the other while servers come
-and go, so whatever disagrees is read a second time, at the hosts concerned alone: at once where
-nothing is in flight there, and after a wait of one run of nova-compute's periodic task where
+and go, so whatever disagrees is read a second time, at the hosts concerned alone: after two
+seconds where nothing is in flight there, and after one run of nova-compute's periodic task where
 something is. Only what disagrees in both looks, with nothing in flight any more, counts.
 """
 
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wholecard.audit import fact_names
 from wholecard.audit.checks.cloud_case import PERIOD, CloudCase
 from wholecard.audit.compare import HostComparison, compare, compare_host
+from wholecard.audit.fact_names import ROW_UPDATED
 from wholecard.audit.record import Disagreement, View
 from wholecard.audit.report import AuditReport
 from wholecard.audit.views.source import Views
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 # Opens the views of these hosts, of all where it is None.
 Look = Callable[[tuple[str, ...] | None], AbstractContextManager[Views]]
 
-# What no server's comings and goings change: one look is enough.
-STEADY = frozenset({"WC516", "WC517", "WC528", "WC529", "WC530", "WC531", "WC533", "WC540"})
+# What neither servers' comings and goings nor a start of nova-compute change: one look is enough.
+STEADY = frozenset({"WC516", "WC517", "WC528", "WC531", "WC533", "WC540"})
+
+# Seconds before a second look where nothing is known to be in flight: nova writes to Placement and
+# to its database one after the other, and the audit may have read between the two.
+_BREATH = 2.0
 
 
 class AuditWatcher:
@@ -67,7 +71,9 @@ def audit(request: AuditRequest, watcher: AuditWatcher | None = None) -> AuditRe
 
     @contextmanager
     def look(hosts: tuple[str, ...] | None) -> Iterator[Views]:
-        sources = request.sources if hosts is None else replace(request.sources, hosts=hosts)
+        sources = request.sources
+        if hosts is not None:
+            sources = replace(sources, hosts=hosts, hosts_may_be_gone=True)
         with opened_views(sources) as views:
             yield WithDeviceSpecs(views, request.computes) if request.computes else views
 
@@ -99,6 +105,8 @@ def audit_views(
     if pending and wait:
         watcher.wait(wait, len(hosts))
         sleep(wait)
+    else:
+        sleep(_BREATH if wait is None else min(wait, _BREATH))
     second = _one_look(look, hosts, watcher, waited=bool(pending))
     found, in_flight = _seen_twice(first, second, hosts, keep_pending=wait is None)
     return _report(first, found, in_flight, time.monotonic() - began)
@@ -148,27 +156,25 @@ def _seen_twice(
     again = frozenset(hosts)
     before = {row.key: row for row in (*first.settled, *first.pending)}
     counts = [row for row in first.settled if row.host not in again or row.rule in STEADY]
-    have = {row.key for row in counts}
-    in_flight = list(first.pending) if keep_pending else []
+    known = {row.key for row in counts}
+    in_flight = list(first.pending if keep_pending else second.pending)
+    known.update(row.key for row in in_flight)
     for row in second.settled:
-        earlier = before.get(row.key)
-        if row.key in have or (keep_pending and earlier is not None and earlier.pending):
+        if row.key in known:
             continue
-        if earlier is None:
-            in_flight.append(replace(row, pending="it began during the audit"))
-        elif _row_changed(earlier, row):
-            in_flight.append(replace(row, pending="nova changed the row during the audit"))
-        else:
-            counts.append(row)
-    if not keep_pending:
-        in_flight += second.pending
+        changed = _what_changed(before.get(row.key), row)
+        (in_flight if changed else counts).append(replace(row, pending=changed))
     counts.sort(key=lambda row: (row.host, row.address, row.rule))
     return counts, in_flight
 
 
-def _row_changed(first: Disagreement, second: Disagreement) -> bool:
-    name = fact_names.ROW_UPDATED
-    return first.facts.get(name) != second.facts.get(name)
+def _what_changed(earlier: Disagreement | None, row: Disagreement) -> str:
+    """Why a disagreement of the second look is not the one of the first, empty if it is."""
+    if earlier is None:
+        return "it began during the audit"
+    if earlier.facts.get(ROW_UPDATED) != row.facts.get(ROW_UPDATED):
+        return "nova changed the row during the audit"
+    return ""
 
 
 def _report(

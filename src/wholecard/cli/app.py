@@ -32,9 +32,21 @@ _GROUPS = {
     "nova": "nova.conf for the cards.",
     "cloud": "Flavors, images, aggregates, traits and quotas as the site file describes them.",
     "guest": "What goes into a guest: the agent that reports its cards.",
+    "card": "A card of a host is replaced, moved, added or retired: which addresses change, and "
+    "what names the old ones.",
     "image": "Guest images: a cloud image made larger, with the cards' drivers and whatever else "
     "the site file asks for.\n\nplan shows what would be done, build does it, cloud apply uploads "
     "the result.",
+    "repair": "What the audit finds, repaired: the least invasive way, guarded, with a way back."
+    "\n\nplan shows what would be done and changes nothing.",
+    "handover": "Clean cards that a server has had, and let nova give them again.\n\nFor cards "
+    "with one_time_use in device_spec: nova reserves such a card in Placement when a server gets "
+    "it, and nobody takes that back. This finds the cards that no server has any more, lets each "
+    "card's host reset it and look for what is left in it, and sets reserved to 0; or it leaves "
+    "the card reserved and says why.\n\nWithout --once it goes on until it is ended. It may be "
+    "killed at any time.\n\n  wholecard handover --cloud CLOUD --once\n"
+    "  wholecard handover --cloud CLOUD --rabbit /etc/wholecard/rabbit.ini\n\nExit status: 0 all "
+    "cards are given back, 1 some are not, 2 called wrongly, 3 something broke.",
     "lab": "A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack."
     "\n\nEverything is in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
     "loopback.",
@@ -42,9 +54,12 @@ _GROUPS = {
 # Commands without a group, imported in the same way.
 _COMMANDS = {
     "audit": "Compare what sysfs, libvirt, nova and Placement say of each card.",
+    "drain": "Move all servers off a host, and say first what will happen to each.",
     "explain": "Explain why a server with cards finds no host.",
+    "migrate": "Move a server with cards to another host.",
     "prove": "Boot servers of a flavor; their guests prove that they have its cards.",
     "rule": "Explain a finding's code.",
+    "undrain": "Give a drained host back to nova, after a proof and an audit.",
 }
 
 

@@ -71,7 +71,7 @@ def command(
     from wholecard.explain.evidence.selector import Changes, ServerSelector
     from wholecard.explain.request import ExplainRequest, explain_server
 
-    files = _files(conf, facts, site)
+    files = named_files(conf, facts, site)
     if server:
         cloud = options.chosen_cloud(cloud, clouds_file)
     changes = Changes(_pairs(spec, "--spec"), _pairs(image_property, "--property"),
@@ -88,7 +88,8 @@ def command(
     raise typer.Exit(UNDECIDED if explanation.undecided else exit_status(explanation.findings))
 
 
-def _files(conf: list[str] | None, facts: list[str] | None, site: Path | None) -> Files:
+def named_files(conf: list[str] | None, facts: list[str] | None, site: Path | None) -> Files:
+    """The files of `--conf`, `--facts` and `--site`. Raises UsageError."""
     from wholecard.explain.evidence.from_files import Files
     from wholecard.site.load import read_site
 

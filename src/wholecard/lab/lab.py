@@ -29,6 +29,8 @@ from wholecard.lab.parts.root_filesystem import root_entry
 
 CONTROL_SERVICES = ("mariadb", "rabbitmq", *APIS, *DAEMONS)
 STATE = "lab.json"
+# The rooms whose code makes a lab ready; what others do in it changes nothing that is saved.
+PREPARED_BY = ("core", "transaction", "pci", "host", "guest", "site", "nova", "cloud", "lab")
 # States of a lab that runs whole. Nodes that were rolled back still give their cards to servers
 # until their next boot: rollback changes what the boot reads, not the running kernel.
 UP = "up"
@@ -53,7 +55,8 @@ class Parts:
 
     def key(self, nodes: Sequence[NodeSpec], accelerator: str) -> str:
         """What a saved lab depends on: all parts, its nodes, and the code that prepared them."""
-        code = key_of_files(Path(__file__).parent.parent)
+        source = Path(__file__).parent.parent
+        code = key_of_files(*(source / room for room in PREPARED_BY))
         names = [path.name for path in vars(self).values()]
         return key_of(names, code, [asdict(spec) for spec in nodes], accelerator)
 

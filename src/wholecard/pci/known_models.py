@@ -91,6 +91,14 @@ SRIOV_GPUS = {
 }
 
 
+# Models whose function-level reset leaves state of the last user, and a reset of the bus does not:
+# by ids, what stays. https://github.com/Dstack-TEE/dstack/pull/1048 (August 2026, an H200).
+FLR_KEEPS_STATE = dict.fromkeys(
+    ("10de:2335", "10de:233b"),
+    "the GPU's processor (GSP) keeps session state after a function-level reset (seen on H200)",
+)
+
+
 def widest_link(function: Function) -> int | None:
     """The lanes that the card has, by the table or by the function's own word."""
     most = function.link_width_max

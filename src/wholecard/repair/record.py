@@ -8,6 +8,7 @@ from typing import Any
 
 from wholecard.audit.report import AuditReport
 from wholecard.core import Action, Plan
+from wholecard.core.finding import UNDECIDED
 from wholecard.repair.operations.database_row import DatabaseRowChange
 from wholecard.repair.remedies.case import ManualStep
 from wholecard.transaction.engine import Outcome
@@ -31,13 +32,24 @@ class Refusal:
 class RepairPlan:
     """The actions, what is left to a person, and the rules whose findings they are for.
 
-    `refused` are actions that were taken out by their guards.
+    `refused` are actions that were taken out by their guards; `notes` say what the audit could not
+    read; it `is_undecided` where that is so, or something is in progress.
     """
 
     plan: Plan
     steps: tuple[ManualStep, ...] = ()
     rules: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_undecided: bool = False
+
+    @property
+    def exit_status(self) -> int:
+        """1 where something is to be done; else UNDECIDED where that is not sure."""
+        to_do = self.plan.actions or self.refused or any(not step.waits for step in self.steps)
+        if to_do:
+            return 1
+        return UNDECIDED if self.is_undecided else 0
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -53,12 +65,13 @@ class RepairPlan:
         return replace(self, plan=replace(self.plan, actions=left), refused=more)
 
     def to_json(self) -> dict[str, Any]:
-        """`{"actions": [...], "steps": [...], "refused": [...], "rules": [...]}`."""
+        """`{"actions", "steps", "refused", "rules", "notes"}`, each of them a list."""
         return {
             "actions": self.plan.to_json()["actions"],
             "steps": [step.to_json() for step in self.steps],
             "refused": [row.to_json() for row in self.refused],
             "rules": list(self.rules),
+            "notes": list(self.notes),
         }
 
 
@@ -74,12 +87,22 @@ class RepairReport:
     finished: Outcome | None = None
     remaining: AuditReport | None = None
 
+    @property
+    def exit_status(self) -> int:
+        """1 where findings remain or a guard refused; as the audit's otherwise."""
+        if self.planned.refused:
+            return 1
+        if self.remaining is not None:
+            return self.remaining.exit_status
+        return self.planned.exit_status
+
     def to_json(self) -> dict[str, Any]:
         """What `Outcome` and `RepairPlan` have, and `remaining` as findings."""
         findings = self.remaining.findings if self.remaining else ()
         return {
-            **self.planned.to_json(),
             **self.outcome.to_json(),
+            **self.planned.to_json(),
+            "notes": [*self.planned.notes, *self.outcome.notes],
             "finished": None if self.finished is None else self.finished.to_json(),
             "remaining": [finding.to_json() for finding in findings],
         }

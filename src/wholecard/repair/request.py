@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from wholecard.audit.report import AuditReport
@@ -41,9 +41,10 @@ def plan(request: RepairRequest, report: AuditReport | None = None) -> RepairPla
     seen = report or request.audit()
     now = datetime.now(UTC).replace(tzinfo=None)
     reader = PlacementReader(request.context.conn)
-    return plan_repair(
-        (*seen.disagreements, *seen.in_flight), reader, request.options, now, request.only
-    )
+    rows = (*seen.disagreements, *seen.in_flight)
+    planned = plan_repair(rows, reader, request.options, now, request.only)
+    unread = tuple(f"{view.value} was not read: {why}" for view, (why, _) in seen.unread.items())
+    return replace(planned, notes=unread, is_undecided=bool(unread or seen.in_flight))
 
 
 def apply(

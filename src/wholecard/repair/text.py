@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from wholecard.core.report_text import findings_text
+from wholecard.core.report_text import findings_text, journal_lines, table
 from wholecard.repair.record import Refusal, RepairPlan, RepairReport
 from wholecard.repair.remedies.case import ManualStep
 
@@ -22,6 +23,8 @@ def plan_text(planned: RepairPlan) -> str:
         parts.append("\n".join(("To wait for:", *map(_step, waiting))))
     if planned.refused:
         parts.append(refused_text(planned.refused))
+    if planned.notes:
+        parts.append("\n".join(f"note: {note}" for note in planned.notes))
     return "\n\n".join(parts)
 
 
@@ -43,6 +46,21 @@ def report_text(report: RepairReport, width: int) -> str:
             else "The audit after it finds nothing."
         )
     return "\n".join(parts)
+
+
+def status_text(status: Mapping[str, Any]) -> str:
+    """What was repaired, by the journals alone."""
+    if status["state"] == "clean":
+        lines = ["No repair of this cloud is in effect from this machine."]
+    else:
+        lines = journal_lines(dict(status), f"rules:       {', '.join(status['rules'])}")
+    if status["history"]:
+        rows = [
+            (entry["journal"], entry["state"], ", ".join(entry["rules"]))
+            for entry in status["history"]
+        ]
+        lines += ["", table(("JOURNAL", "STATE", "RULES"), rows)]
+    return "\n".join(lines)
 
 
 def refused_text(refused: Sequence[Refusal]) -> str:

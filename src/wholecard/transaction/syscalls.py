@@ -8,8 +8,10 @@ each of them can be tested.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from wholecard.core import run
 
@@ -130,3 +132,49 @@ def write_sysfs(path: Path, text: str) -> None:
 def start(argv: Sequence[str], timeout: float, keep: Sequence[int]) -> None:
     """Run a program to its end, see `core.run`; it inherits the open files `keep`."""
     run(argv, timeout=timeout, env={"LC_ALL": "C"}, keep=keep)
+
+
+def write_config(path: Path, offset: int, data: bytes) -> None:
+    """Write to a function's configuration space, `config` in sysfs."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.pwrite(descriptor, data, offset)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _mapped(path: Path, size: int) -> Iterator[Any]:
+    import mmap
+
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        memory = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    finally:
+        os.close(descriptor)
+    try:
+        yield memory
+    finally:
+        memory.close()
+
+
+def write_mapped(path: Path, size: int, places: Mapping[int, bytes]) -> None:
+    """Write some bytes to a device's memory, a BAR as a file of sysfs."""
+    with _mapped(path, size) as memory:
+        for place, data in places.items():
+            memory[place : place + len(data)] = data
+
+
+def clear_mapped(path: Path, size: int) -> None:
+    """Set a device's memory, a BAR as a file of sysfs, to zero."""
+    piece = bytes(min(size, 1 << 20))
+    with _mapped(path, size) as memory:
+        for place in range(0, size, len(piece)):
+            memory[place : place + len(piece)] = piece[: size - place]
+
+
+def device_ioctl(descriptor: int, request: int, argument: bytearray | int) -> int:
+    """Ask a device file for something that changes it; `argument` is written over."""
+    import fcntl
+
+    return fcntl.ioctl(descriptor, request, argument)

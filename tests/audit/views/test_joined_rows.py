@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 from sqlalchemy import Integer, String, column, create_engine, select, table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -16,18 +18,18 @@ STATEMENT = grouped_rows(select(), ROWS.c.id, ROWS.c.id, ROWS.c.text, size=2)
 @pytest.mark.parametrize(
     ("dialect", "joined"),
     [
-        (mysql.dialect(), f"GROUP_CONCAT(CONCAT_WS('{FIELD}', IFNULL(`rows`.id, ''), "
+        (mysql, f"GROUP_CONCAT(CONCAT_WS('{FIELD}', IFNULL(`rows`.id, ''), "
             f"IFNULL(`rows`.text, '')) SEPARATOR '{ROW}')"),
-        (postgresql.dialect(), f"STRING_AGG(CONCAT_WS('{FIELD}', COALESCE((rows.id)::text, ''), "
+        (postgresql, f"STRING_AGG(CONCAT_WS('{FIELD}', COALESCE((rows.id)::text, ''), "
             f"COALESCE((rows.text)::text, '')), '{ROW}')"),
-        (sqlite.dialect(), f"GROUP_CONCAT(COALESCE(rows.id, '') || '{FIELD}' || "
+        (sqlite, f"GROUP_CONCAT(COALESCE(rows.id, '') || '{FIELD}' || "
             f"COALESCE(rows.text, ''), '{ROW}')"),
     ],
     ids=["mysql", "postgresql", "sqlite"],
 )  # fmt: skip
-def test_words(dialect: object, joined: str) -> None:
+def test_words(dialect: ModuleType, joined: str) -> None:
     """Each database joins the rows of a group with its own functions."""
-    assert joined in str(STATEMENT.compile(dialect=dialect))  # type: ignore[call-overload]
+    assert joined in str(STATEMENT.compile(dialect=dialect.dialect()))
 
 
 def test_rows_come_back() -> None:

@@ -30,7 +30,8 @@ def migration(number: int, uuid: str, status: str) -> dict[str, Any]:
     return {
         "id": number, "uuid": uuid, "status": status, "instance_uuid": "s1",
         "migration_type": "live-migration", "source_compute": "c-gpu-01",
-        "dest_compute": "c-gpu-02", "source_node": "gpu-01", "dest_node": "gpu-02", "created_at": "2026-11-29T12:00:00.000000",
+        "dest_compute": "c-gpu-02", "source_node": "gpu-01", "dest_node": "gpu-02",
+        "created_at": "2026-11-29T12:00:00.000000",
         "updated_at": None,
     }  # fmt: skip
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,21 @@ def test_host_without_provider(file: Path, sql: Sql) -> None:
     host = read(AuditSources(databases=file))[1]
     assert (host.providers, host.allocations) == (None, ())
     assert host.has(View.PLACEMENT)
+
+
+def test_stray_provider(file: Path, sql: Sql) -> None:
+    """A device's provider without a parent is below the host that its name has, as it is."""
+    sql("placement", "UPDATE resource_providers SET parent_provider_id = NULL,"
+        " root_provider_id = id WHERE id = 7")  # fmt: skip
+    hosts = read(AuditSources(databases=file))
+    assert [host.host for host in hosts] == [FLEET.host(number) for number in range(3)]
+    tree = hosts[1].providers
+    assert tree is not None
+    assert [row.parent_uuid for row in tree.below] == [*3 * [tree.root.uuid], None]
+    assert tree.below[3].name == f"gpu-00001_{FLEET.address(0)}"
+    assert {row.consumer for row in hosts[1].allocations or ()} == {
+        FLEET.server(1, 0), FLEET.server(1, 1),
+    }  # fmt: skip
 
 
 def test_placement_not_given(file: Path) -> None:
@@ -155,3 +172,12 @@ def test_api_alone(tmp_path: Path) -> None:
     assert "name its databases" in host.unread[View.NOVA]
     assert "not allowed" in host.unread[View.PLACEMENT]
     assert PASSWORD not in str(host.unread)
+
+
+def test_no_sdk() -> None:
+    """Who reads databases alone does not wait for the SDK, which takes longer than 100 hosts."""
+    code = "import sys, wholecard.audit.views.open_views; print('openstack' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, text=True, stdout=subprocess.PIPE
+    )
+    assert ran.stdout == "False\n"

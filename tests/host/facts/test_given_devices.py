@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from support.nodes import APART, bare
@@ -24,6 +25,7 @@ from wholecard.host.facts.libvirt_domains import LibvirtDomain, read_domains
 from wholecard.host.facts.mediated_devices import MediatedDevice, read_mdevs
 from wholecard.host.facts.snapshot import open_snapshot, save
 
+SCHEMA = Path(__file__).parents[3] / "docs/reference/host.schema.json"
 ONE, TWO = "4f3e0a52-5f0c-4c0e-9d6b-000000000001", "4f3e0a52-5f0c-4c0e-9d6b-000000000002"
 MDEV, IDLE = "d0310000-0000-4000-8000-000000000001", "5eee0000-0000-4000-8000-000000000002"
 CARD = "0000:88:00.0"
@@ -197,6 +199,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = json.loads(capsys.readouterr().out)
     assert Host.from_json(data) == inspect(root).without_secrets()
     assert given_from_json(data) == GivenDevices(DOMAINS, MDEVS)
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(data)
     assert main(["inspect", "--root", str(root), "--json"]) == 0
     assert "domains" not in json.loads(capsys.readouterr().out)
 

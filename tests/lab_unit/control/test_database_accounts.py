@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from configparser import ConfigParser
+from pathlib import Path
 
 import pytest
-from sqlalchemy.engine import make_url
 
+from wholecard.audit.views.databases_file import read_databases
 from wholecard.lab.control.database_accounts import (
     ACCOUNTS,
     READABLE,
@@ -17,6 +17,7 @@ from wholecard.lab.control.database_accounts import (
     accounts_sql,
     databases_ini,
 )
+from wholecard.lab.control.service_settings import write_private
 
 SECRETS = {"wholecard_read": "r" * 48, "wholecard_repair": "w" * 48, "admin": "a" * 48}
 
@@ -52,14 +53,18 @@ def test_every_account_has_its_password_and_comes_from_loopback() -> None:
 
 
 @pytest.mark.parametrize(("file", "account"), ACCOUNTS.items())
-def test_file_names_every_database(file: str, account: Account) -> None:
-    """A file has the URL of the cell's, Placement's and nova-api's database for its account."""
-    text = ConfigParser()
-    text.read_string(databases_ini(account, 13306, SECRETS[account.name]))
-    urls = {section: make_url(text[section]["connection"]) for section in text.sections()}
-    assert {name: url.database for name, url in urls.items()} == {
-        "cell cell1": "nova", "placement": "placement", "api": "nova_api",
-    }  # fmt: skip
-    for url in urls.values():
+def test_audit_reads_the_file(tmp_path: Path, file: str, account: Account) -> None:
+    """An audit finds the cell's, Placement's and nova-api's database in it, with its account."""
+    path = tmp_path / file
+    write_private(path, databases_ini(account, 13306, SECRETS[account.name]))
+    found = read_databases(path)
+    (name, cell), placement, api = found.cells[0], found.placement, found.api
+    assert (len(found.cells), name) == (1, "cell1")
+    assert placement is not None
+    assert api is not None
+    assert [each.url.database for each in (cell, placement, api)] == [
+        "nova", "placement", "nova_api",
+    ]  # fmt: skip
+    for url in (cell.url, placement.url, api.url):
         assert (url.host, url.port, url.drivername) == ("127.0.0.1", 13306, "mysql+pymysql")
         assert (url.username, url.password) == (account.name, SECRETS[account.name])

@@ -94,7 +94,7 @@ def _points(names: list[str]) -> list[int]:
 
     Those are all tried in `tests/cloud/changing/`, for the journal and the engine are the same.
     """
-    return [n for n, name in enumerate(names, 1) if " " in name or n % 5 == 0]
+    return [n for n, name in enumerate(names, 1) if " " in name or n % 9 == 0]
 
 
 def test_killed_apply(broken: Bench) -> None:
@@ -128,7 +128,7 @@ def test_killed_rollback(broken: Bench) -> None:
     broken.save()
     names = points_of(broken.cloud, broken.rollback)
     assert {"SQL UPDATE", "SQL INSERT"} <= set(names)
-    for at in _points(names)[::2]:
+    for at in _points(names)[::3]:
         broken.restore()
         shutil.copytree(applied, broken.journal.folder)
         assert killed(broken.cloud, broken.rollback, at)
@@ -149,7 +149,7 @@ def test_refused_at_each_point(broken: Bench, error: Exception) -> None:
     before = broken.seen()
     names = points_of(broken.cloud, lambda: broken.apply(*CHANGES))
     only = "SQL" if isinstance(error, OperationalError) else ""
-    for at in [n for n, name in enumerate(names, 1) if name.startswith(only) and n % 4 == 0]:
+    for at in [n for n, name in enumerate(names, 1) if name.startswith(only) and n % 8 == 0]:
         broken.restore()
         refused(broken.cloud, lambda: broken.apply(*CHANGES), at, error)
         if broken.status != "clean":

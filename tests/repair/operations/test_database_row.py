@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from support.repair_bench import ADDRESS, WHEN, A, B, Bench
 from wholecard.audit.record import Domain
 from wholecard.core import UsageError, WholecardError
+from wholecard.repair.changing.apply import rollback
 from wholecard.repair.database.accounts import CellDatabases
 from wholecard.repair.operations.database_row import DatabaseRowChange
 from wholecard.repair.operations.guards import GuardError
@@ -194,6 +197,15 @@ def test_without_an_account(bench: Bench) -> None:
     assert "GRANT SELECT, INSERT, UPDATE, DELETE ON nova_cell1.pci_devices" in caught.value.details
     assert "--databases-write FILE" in caught.value.resolution
     assert bench.status == "clean"
+
+
+def test_rollback_without_an_account(bench: Bench) -> None:
+    """A rollback that writes a row is refused before anything is undone, and can be run again."""
+    bench.apply(freeing())
+    context = replace(bench.context, databases=CellDatabases())
+    with pytest.raises(UsageError, match="has no account for it"):
+        rollback(context, bench.journal, discard_edits=True)
+    assert (bench.status, bench.state_of(1)[0]) == ("applied", "available")
 
 
 def test_the_only_cell(bench: Bench) -> None:

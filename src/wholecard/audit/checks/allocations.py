@@ -6,7 +6,7 @@ what it gets on the destination (nova/compute/pci_placement_translator.py, updat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from wholecard.audit.checks.cloud_case import Place
 from wholecard.audit.checks.host_case import DeviceProvider, HostCase
@@ -39,26 +39,29 @@ def _held_by_strangers(case: HostCase) -> dict[str, list[ConsumerAllocation]]:
     tree = case.host.providers
     if tree is None:
         return {}
-    name, instances = case.name, case.cloud.instances
     held: dict[str, list[ConsumerAllocation]] = {}
-    below = {provider.uuid for provider in tree.below if _is_novas(case, provider.uuid)}
-    for uuid in below:
-        for row in case.allocations.get(uuid, ()):
-            instance = instances.get(row.consumer)
-            if instance is None or instance.deleted or instance.node != name:
+    for provider in tree.below:
+        if provider.uuid not in case.novas:
+            continue
+        for row in case.allocations.get(provider.uuid, ()):
+            if not _is_at_home(case, row.consumer):
                 held.setdefault(row.consumer, []).append(row)
     for row in case.allocations.get(tree.root.uuid, ()):
-        instance = instances.get(row.consumer)
-        if instance is None or instance.deleted or instance.node == name:
-            continue
-        if row.consumer not in held and (instance.pci_requests or instance.vgpus):
+        if row.consumer not in held and _has_cards_elsewhere(case, row.consumer):
             held[row.consumer] = [row]
     return held
 
 
-def _is_novas(case: HostCase, provider_uuid: str) -> bool:
-    """Whether nova accounts for what this provider holds: its devices, and its VGPU."""
-    return provider_uuid in case.novas
+def _is_at_home(case: HostCase, consumer: str) -> bool:
+    instance = case.cloud.instances.get(consumer)
+    return instance is not None and not instance.deleted and instance.node == case.name
+
+
+def _has_cards_elsewhere(case: HostCase, consumer: str) -> bool:
+    instance = case.cloud.instances.get(consumer)
+    if instance is None or instance.node == case.name or instance.deleted:
+        return False
+    return bool(instance.pci_requests or instance.vgpus)
 
 
 def devices(case: HostCase) -> Iterator[Disagreement]:
@@ -83,10 +86,7 @@ def vgpus(case: HostCase) -> Iterator[Disagreement]:
             continue
         if case.place(domain.uuid) is not Place.HOME:
             continue
-        counted = sum(
-            row.used for row in case.shared_allocations()
-            if row.resource_class == VGPU and _belongs(case, row.consumer, domain.uuid)
-        )  # fmt: skip
+        counted = _counted(case, domain.uuid)
         if counted < min(instance.vgpus, len(domain.mdevs)):
             yield case.disagreement(
                 "WC523", "",
@@ -98,6 +98,12 @@ def vgpus(case: HostCase) -> Iterator[Disagreement]:
             )  # fmt: skip
 
 
+def _counted(case: HostCase, server: str) -> int:
+    """How many VGPU Placement counts for the server or a migration of it."""
+    rows = (row for row in case.shared_allocations() if row.resource_class == VGPU)
+    return sum(row.used for row in rows if _belongs(case, row.consumer, server))
+
+
 def _belongs(case: HostCase, consumer: str, server: str) -> bool:
     migration = case.cloud.migration(consumer)
     return consumer == server or (migration is not None and migration.instance_uuid == server)
@@ -107,14 +113,8 @@ def _differences(
     case: HostCase, device: DeviceProvider, used: dict[str, int]
 ) -> Iterator[Disagreement]:
     """What is left of the differences when other findings' consequences are taken away."""
-    twice = [
-        server for server, count in used.items()
-        if count > device.holders.get(server, 0) and case.place(server) is Place.HOME
-    ]  # fmt: skip
-    short = [
-        server for server, count in device.holders.items()
-        if used.get(server, 0) < count and case.place(server) is Place.HOME
-    ]  # fmt: skip
+    twice = _with_more(case, used, device.holders)
+    short = _with_more(case, device.holders, used)
     if twice and short:
         # The device of one is counted for the other; libvirt's check says it where it has a domain.
         if not _users(case, device) - set(short):
@@ -124,6 +124,12 @@ def _differences(
         yield from _without_device(case, device, server)
     for server in short:
         yield from _not_allocated(case, device, server)
+
+
+def _with_more(case: HostCase, counts: Mapping[str, int], others: Mapping[str, int]) -> list[str]:
+    """The servers of this host that have more in the first than in the second."""
+    more = (server for server, count in counts.items() if count > others.get(server, 0))
+    return [server for server in more if case.place(server) is Place.HOME]
 
 
 def _users(case: HostCase, device: DeviceProvider) -> set[str]:
@@ -167,24 +173,10 @@ def _without_device(case: HostCase, device: DeviceProvider, server: str) -> Iter
 def _not_allocated(case: HostCase, device: DeviceProvider, server: str) -> Iterator[Disagreement]:
     """A row of a server without allocation, unless a dead migration of it has the allocation."""
     cloud = case.cloud
-    held_by_migration = any(
-        migration is not None and migration.instance_uuid == server
-        for migration in (cloud.migration(row.consumer) for row in device.allocations)
-    )
     rows = [row for row in device.rows if row.instance_uuid == server and row.is_held]
-    if held_by_migration or any(case.is_foreign(row) for row in rows):
+    if _held_by_migration(case, device, server) or any(map(case.is_of_a_port, rows)):
         return
-    own = next((row for row in case.shared_allocations() if row.consumer == server), None)
-    if own is None:
-        fix = (
-            "nova does not heal a server whose whole allocation is gone. wholecard repair plan "
-            "writes it again."
-        )
-    else:
-        fix = (
-            f"nova-compute on {case.name} adds it at its next run, or when it is restarted. If it "
-            "stays, wholecard repair plan adds it."
-        )
+    fix = _how_to_allocate(case, server)
     for row in rows:
         yield case.disagreement(
             "WC523", row.address,
@@ -193,6 +185,23 @@ def _not_allocated(case: HostCase, device: DeviceProvider, server: str) -> Itera
             fix, server=server, row=row, device=device, allocation=None,
             pending=cloud.activity(server) or _young_row(case, device),
         )  # fmt: skip
+
+
+def _held_by_migration(case: HostCase, device: DeviceProvider, server: str) -> bool:
+    consumers = (row.consumer for row in device.allocations if row.consumer != server)
+    return any(_belongs(case, consumer, server) for consumer in consumers)
+
+
+def _how_to_allocate(case: HostCase, server: str) -> str:
+    if any(row.consumer == server for row in case.shared_allocations()):
+        return (
+            f"nova-compute on {case.name} adds it at its next run, or when it is restarted. If it "
+            "stays, wholecard repair plan adds it."
+        )
+    return (
+        "nova does not heal a server whose whole allocation is gone. wholecard repair plan writes "
+        "it again."
+    )
 
 
 def _young_row(case: HostCase, device: DeviceProvider) -> str:

@@ -14,24 +14,27 @@ def split(case: HostCase) -> Iterator[Disagreement]:
     if case.rows is None:
         return
     for rows in _cards(case):
-        holders = {row.instance_uuid for row in rows if row.is_held and row.instance_uuid}
-        if len(holders) < 2:
-            continue
-        here = sorted(holder for holder in holders if case.place(holder) is Place.HOME)
-        if len(here) < 2:
-            continue
-        first = min(rows, key=lambda row: row.address)
-        parts = "; ".join(
-            f"{row.address} is with {case.cloud.server_text(row.instance_uuid or '')}"
-            for row in sorted(rows, key=lambda row: row.address) if row.is_held
-        )  # fmt: skip
-        yield case.disagreement(
-            "WC518", first.address, f"One card is with {len(here)} servers: {parts}.",
-            "Delete or move one of the servers. Then give the card as a whole: wholecard nova "
-            "lint names flavors that split cards.",
-            server=here[0], row=first,
-            pending=next(filter(None, (case.cloud.activity(holder) for holder in here)), ""),
-        )  # fmt: skip
+        held = sorted((row for row in rows if row.is_held), key=lambda row: row.address)
+        here = _servers_here(case, held) if len(held) > 1 else []
+        if len(here) > 1:
+            yield _split(case, held, here)
+
+
+def _servers_here(case: HostCase, held: list[PciDevice]) -> list[str]:
+    servers = {row.instance_uuid for row in held if row.instance_uuid}
+    return sorted(server for server in servers if case.place(server) is Place.HOME)
+
+
+def _split(case: HostCase, held: list[PciDevice], here: list[str]) -> Disagreement:
+    text = case.cloud.server_text
+    parts = "; ".join(f"{row.address} is with {text(row.instance_uuid or '')}" for row in held)
+    return case.disagreement(
+        "WC518", held[0].address, f"One card is with {len(here)} servers: {parts}.",
+        "Delete or move one of the servers. Then give the card as a whole: wholecard nova lint "
+        "names flavors that split cards.",
+        server=here[0], row=held[0],
+        pending=next(filter(None, (case.cloud.activity(holder) for holder in here)), ""),
+    )  # fmt: skip
 
 
 def _cards(case: HostCase) -> Iterator[list[PciDevice]]:
@@ -42,11 +45,16 @@ def _cards(case: HostCase) -> Iterator[list[PciDevice]]:
             if len(card.functions) > 1:
                 yield _present(rows.get(address_of(function)) for function in card.functions)
         return
+    yield from _slots(rows.values())
+
+
+def _slots(rows: Iterable[PciDevice]) -> Iterator[list[PciDevice]]:
+    """The rows of each slot, where the host's facts are not known."""
     slots: dict[str, list[PciDevice]] = {}
-    for row in rows.values():
-        if row.is_held and row.dev_type in ("type-PCI", "type-PF"):
+    for row in rows:
+        if row.dev_type in ("type-PCI", "type-PF"):
             slots.setdefault(row.address[:-2], []).append(row)
-    yield from (some for some in slots.values() if len(some) > 1)
+    yield from slots.values()
 
 
 def _present(rows: Iterable[PciDevice | None]) -> list[PciDevice]:

@@ -93,21 +93,8 @@ def contradictions(case: HostCase) -> Iterator[Disagreement]:
     `deleted_at` (nova/db/main/api.py, pci_device_destroy).
     """
     for row in case.host.devices or ():
-        if row.deleted == 0 and row.deleted_at is None and row.status not in _REMOVED:
-            if row.instance_uuid is None or row.status not in _FREE:
-                continue
-            what = f"it is {row.status} and names server {row.instance_uuid}"
-        elif row.deleted == 0 and row.deleted_at is not None:
-            what = "deleted_at has a time and deleted is 0"
-        elif row.deleted == 0:
-            what = f"its status is {row.status} and it is not deleted"
-        elif row.deleted_at is None:
-            what = f"deleted is {row.deleted} and deleted_at is NULL"
-        elif row.is_held:
-            what = f"it is deleted and still {row.status}"
-        else:
-            continue
-        yield _contradiction(case, row, f"nova's row {row.id} contradicts itself: {what}.")
+        if what := _contradicts(row):
+            yield _contradiction(case, row, f"nova's row {row.id} contradicts itself: {what}.")
     for row in case.doubles:
         other = (case.rows or {})[row.address]
         yield _contradiction(
@@ -116,8 +103,23 @@ def contradictions(case: HostCase) -> Iterator[Disagreement]:
         )  # fmt: skip
 
 
+def _contradicts(row: PciDevice) -> str:
+    """What of the row cannot be true together, empty for a sound one."""
+    if row.deleted == 0:
+        if row.deleted_at is not None:
+            return "deleted_at has a time and deleted is 0"
+        if row.status in _REMOVED:
+            return f"its status is {row.status} and it is not deleted"
+        if row.instance_uuid is not None and not row.is_held:
+            return f"it is {row.status} and names server {row.instance_uuid}"
+    elif row.deleted_at is None:
+        return f"deleted is {row.deleted} and deleted_at is NULL"
+    elif row.is_held:
+        return f"it is deleted and still {row.status}"
+    return ""
+
+
 _REMOVED = frozenset({"removed", "deleted"})
-_FREE = frozenset({"available", "unavailable", "unclaimable"})
 
 
 def _contradiction(case: HostCase, row: PciDevice, message: str) -> Disagreement:
@@ -138,9 +140,7 @@ def unselected(case: HostCase) -> Iterator[Disagreement]:
     if case.rows is None or case.host.device_specs is None:
         return
     rows = [row for row in case.rows.values() if row.is_held]
-    if not rows:
-        return
-    specs = _specs(case.host.device_specs, case)
+    specs = _specs(case.host.device_specs, case) if rows else None
     if specs is None:
         return
     for row in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -25,7 +25,8 @@ from wholecard.pci.address import parse_numbers
 
 MANAGED = "COMPUTE_MANAGED_PCI_DEVICE"
 _CYBORG = "OWNER_CYBORG"
-# nova/compute/pci_placement_translator.py, CHILD_TYPES: their provider is their PF's.
+# https://pci-ids.ucw.cz/read/PD: network controllers.
+_NETWORK = "02"
 _CHILD_TYPES = frozenset({"type-VF", "vdpa"})
 
 
@@ -112,10 +113,7 @@ class HostCase:
         tree = self.host.providers
         if tree is None:
             return found
-        below: dict[str, list[PciDevice]] = {}
-        for row in (self.rows or {}).values():
-            child = row.dev_type in _CHILD_TYPES and row.parent_addr
-            below.setdefault(row.parent_addr if child else row.address, []).append(row)  # type: ignore[arg-type]
+        below = self._rows_by_provider()
         prefix = f"{self.name}_"
         for provider in tree.below:
             address = _address_in(provider.name)
@@ -132,22 +130,24 @@ class HostCase:
             if MANAGED not in provider.traits and not rows:
                 continue
             self.novas.add(provider.uuid)
-            holders: dict[str, int] = {}
-            for row in rows:
-                if row.is_held and row.instance_uuid:
-                    holders[row.instance_uuid] = holders.get(row.instance_uuid, 0) + 1
             found[address] = DeviceProvider(
                 provider, address, tuple(rows),
-                tuple(self.allocations.get(provider.uuid, ())), holders,
+                tuple(self.allocations.get(provider.uuid, ())), _holders(rows),
             )  # fmt: skip
         return found
+
+    def _rows_by_provider(self) -> dict[str, list[PciDevice]]:
+        """The rows by the address that their provider is named after."""
+        below: dict[str, list[PciDevice]] = {}
+        for row in (self.rows or {}).values():
+            below.setdefault(_provider_address(row), []).append(row)
+        return below
 
     def provider_of(self, row: PciDevice) -> DeviceProvider | None:
         """The provider of a row's device, None where Placement has none."""
         if self.providers is None:
             return None
-        is_child = row.dev_type in _CHILD_TYPES and row.parent_addr is not None
-        return self.providers.get(row.parent_addr if is_child else row.address)  # type: ignore[arg-type]
+        return self.providers.get(_provider_address(row))
 
     def place(self, server: str) -> Place:
         """What the server has to do with this host."""
@@ -159,14 +159,24 @@ class HostCase:
             return row.status == "available"
         return self.place(row.instance_uuid or "") in (Place.GONE, Place.ELSEWHERE)
 
-    def is_foreign(self, row: PciDevice) -> bool:
-        """Whether the device came by a Neutron port or Cyborg: Placement has no device for it."""
+    def is_of_a_port(self, row: PciDevice) -> bool:
+        """Whether the device came by a Neutron port, as far as that is known.
+
+        Placement does not have it, and a domain shows it as a hostdev or, with macvtap and vDPA, in
+        another way. nova/objects/instance_pci_requests.py, `source`: a request of a port has no
+        alias. Where the requests were not read, a network function may be a port's.
+        """
+        if row.dev_type == "vdpa":
+            return True
         instance = self.cloud.instance(row.instance_uuid or "")
         requests = instance.pci_requests if instance is not None else None
-        return any(
-            request.request_id == row.request_id and request.requester_id is not None
-            for request in requests or ()
-        )
+        if requests is not None:
+            return any(
+                request.request_id == row.request_id and request.alias_name is None
+                for request in requests
+            )
+        function = (self.functions or {}).get(row.address)
+        return function is not None and function.class_code.startswith(_NETWORK)
 
     def service(self) -> str:
         """`up`, `down`, `disabled`, `forced down`, or empty where nova has no such service."""
@@ -196,10 +206,11 @@ class HostCase:
         device: DeviceProvider | None = None,
         allocation: ConsumerAllocation | None = None,
         migration: Migration | None = None,
+        more: Mapping[str, str] | None = None,
         severity: Severity | None = None,
         pending: str = "",
     ) -> Disagreement:
-        """The disagreement with its facts, and with what each view says of the address."""
+        """The disagreement with its facts and `more`, and with what each view says of it."""
         row = row or (self.rows or {}).get(address)
         device = device or (self.providers or {}).get(address)
         facts = {
@@ -208,6 +219,7 @@ class HostCase:
             **_provider_facts(device.provider if device else None, allocation),
             **_consumer_facts(allocation),
             **_migration_facts(migration),
+            **(more or {}),
         }
         says = what_views_say(self, address, row, device, allocation)
         return Disagreement(
@@ -243,6 +255,21 @@ def _address_at_end(text: str) -> str:
 def _address_in(name: str) -> str:
     """The address in `<hypervisor>_<ADDRESS>`, empty where the provider is not named so."""
     return _address_at_end(name.rpartition("_")[2])
+
+
+def _provider_address(row: PciDevice) -> str:
+    """A VF's provider is its PF's (nova/compute/pci_placement_translator.py, CHILD_TYPES)."""
+    child = row.dev_type in _CHILD_TYPES
+    return row.parent_addr if child and row.parent_addr else row.address
+
+
+def _holders(rows: Sequence[PciDevice]) -> Mapping[str, int]:
+    """The servers that hold some of these rows, with how many."""
+    holders: dict[str, int] = {}
+    for row in rows:
+        if row.instance_uuid and row.is_held:
+            holders[row.instance_uuid] = holders.get(row.instance_uuid, 0) + 1
+    return holders
 
 
 def address_of(function: Function) -> str:

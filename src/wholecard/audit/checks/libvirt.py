@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from wholecard.audit.checks.cloud_case import Place
 from wholecard.audit.checks.host_case import HostCase
+from wholecard.audit.fact_names import REQUEST_ID
 from wholecard.audit.record import Disagreement, Domain, Instance, PciDevice, View
 
 
@@ -19,13 +20,8 @@ def domains_without_device(case: HostCase) -> Iterator[Disagreement]:
         if row.status != "allocated" or row.instance_uuid is None:
             continue
         domain = case.domains.get(row.instance_uuid)
-        if domain is None or not domain.is_active or row.address in domain.hostdevs:
-            continue
-        # The device is with another domain: that one is the finding.
-        if row.address in case.users or _is_gone(case, row.address):
-            continue
-        if case.place(domain.uuid) is Place.HOME:
-            yield _lacks(case, row, domain)
+        if domain is not None and domain.is_active and row.address not in domain.hostdevs:
+            yield from _lacks(case, row, domain)
     for domain in case.domains.values():
         yield from _lacks_vgpu(case, domain)
 
@@ -73,8 +69,13 @@ def _is_gone(case: HostCase, address: str) -> bool:
     return case.functions is not None and address not in case.functions
 
 
-def _lacks(case: HostCase, row: PciDevice, domain: Domain) -> Disagreement:
-    return case.disagreement(
+def _lacks(case: HostCase, row: PciDevice, domain: Domain) -> Iterator[Disagreement]:
+    # The device is with another domain, or gone: that is the finding.
+    if row.address in case.users or _is_gone(case, row.address):
+        return
+    if case.place(domain.uuid) is not Place.HOME or case.is_of_a_port(row):
+        return
+    yield case.disagreement(
         "WC512", row.address,
         f"nova gives the device to {case.cloud.server_text(domain.uuid)}, and its domain "
         f"{domain.name} runs without it.",
@@ -170,10 +171,22 @@ def _free_in_nova(
         "nova can give it to a second server.",
         "wholecard repair plan writes the row back. Until then keep new servers off the host:\n"
         f"    openstack compute service set --disable {case.name} nova-compute",
-        server=domain.uuid, row=row,
+        server=domain.uuid, row=row, more=_request(case, instance),
         pending=cloud.activity(domain.uuid)
         or (cloud.young(row.updated_at or row.created_at, "the row") if row else ""),
     )  # fmt: skip
+
+
+def _request(case: HostCase, instance: Instance | None) -> Mapping[str, str]:
+    """The request of the flavor of which the server has too few rows; none where several are."""
+    requests = instance.pci_requests if instance is not None else None
+    held = [row.request_id for row in (case.rows or {}).values() if row.is_held]
+    unmet = [
+        request.request_id
+        for request in requests or ()
+        if request.alias_name is not None and held.count(request.request_id) < request.count
+    ]
+    return {REQUEST_ID: unmet[0]} if len(unmet) == 1 else {}
 
 
 def _misses_rows(case: HostCase, instance: Instance, address: str) -> bool:

@@ -14,14 +14,14 @@ def numa_node(case: HostCase) -> Iterator[Disagreement]:
         return
     for address, row in case.rows.items():
         function = case.functions.get(address)
-        if function is None or function.numa_node is None or function.numa_node < 0:
-            continue
-        if row.numa_node == function.numa_node:
+        # The kernel says -1 where it does not know a node.
+        node = function.numa_node if function is not None else None
+        if node is None or node in (-1, row.numa_node):
             continue
         known = "no NUMA node" if row.numa_node is None else f"NUMA node {row.numa_node}"
         yield case.disagreement(
             "WC531", address,
-            f"nova's row has {known}, and the host says {function.numa_node}: servers are placed "
+            f"nova's row has {known}, and the host says {node}: servers are placed "
             "by the wrong node.",
             "nova writes it when the server goes." if row.is_held else
             f"nova-compute on {case.name} writes it at its next run.",

@@ -18,6 +18,9 @@ from wholecard.nova.match.placement import is_class_of_ids, resource_class_for
 _OWNER = "OWNER_NOVA"
 _MIGRATABLE = "HW_PCI_LIVE_MIGRATABLE"
 ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
+# Its inventory and its traits raise the generation of a new provider to this
+# (nova/scheduler/client/report.py, update_from_provider_tree); the row is written last.
+_WRITTEN = 2
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})  # oslo.utils, bool_from_string
 _NEXT_RUN = (
     "nova-compute writes it again when it reads Placement anew, within 5 minutes "
@@ -41,6 +44,7 @@ def without_row(case: HostCase) -> Iterator[Disagreement]:
                 "Restart nova-compute: it removes providers without a device, unless something "
                 "is allocated. wholecard repair plan removes what is left.",
                 device=device, allocation=next(iter(device.allocations), None),
+                pending=_young(case, device),
             )  # fmt: skip
         else:
             yield case.disagreement(
@@ -50,6 +54,7 @@ def without_row(case: HostCase) -> Iterator[Disagreement]:
                 "If device_spec of this host selects the device, restart nova-compute; it makes "
                 "the row. If not, it removes the provider as it starts.",
                 device=device, allocation=next(iter(device.allocations), None),
+                pending=_young(case, device),
             )  # fmt: skip
 
 
@@ -64,11 +69,7 @@ def without_provider(case: HostCase) -> Iterator[Disagreement]:
     """Each row that nova has reported, and Placement does not have."""
     if case.rows is None or case.providers is None:
         return
-    missing = [
-        row for row in case.rows.values()
-        if case.provider_of(row) is None and '"rp_uuid"' in row.extra_info
-        and row.address not in case.foreign
-    ]  # fmt: skip
+    missing = [row for row in case.rows.values() if _was_reported(case, row)]
     if missing and case.host.providers is None:
         yield case.disagreement(
             "WC527", "", f"nova has reported {len(missing)} devices of this host in Placement, "
@@ -84,6 +85,13 @@ def without_provider(case: HostCase) -> Iterator[Disagreement]:
             f"Restart nova-compute on {case.name}: it makes the provider and its allocation.",
             row=row, pending=case.cloud.young(row.updated_at or row.created_at, "the row"),
         )  # fmt: skip
+
+
+def _was_reported(case: HostCase, row: PciDevice) -> bool:
+    """Whether nova has made a provider of the device, and Placement has none now."""
+    if case.provider_of(row) is not None or row.address in case.foreign:
+        return False
+    return '"rp_uuid"' in row.extra_info
 
 
 def wrong(case: HostCase) -> Iterator[Disagreement]:
@@ -156,16 +164,9 @@ def _wrong_traits(case: HostCase, device: DeviceProvider, marked: bool) -> Itera
         wrong_ones.append(f"lacks {MANAGED}")
     if marked and _OWNER not in traits:
         wrong_ones.append(f"lacks {_OWNER}, which the host's other devices have")
-    for row in device.rows:
-        # The tags of a row in use wait until the server goes (nova/pci/manager.py, stale).
-        if row.is_held or row.status != "available":
-            continue
-        has = _MIGRATABLE in traits
-        # Parsed only where it can matter: the key is rare.
-        wants = "live_migratable" in row.extra_info and _tag(row, "live_migratable")
-        if has != wants:
-            wrong_ones.append(f"{'has' if has else 'lacks'} {_MIGRATABLE}, unlike its row")
-            break
+    if any(_is_migratable(row) != (_MIGRATABLE in traits) for row in _settled(device)):
+        has = "has" if _MIGRATABLE in traits else "lacks"
+        wrong_ones.append(f"{has} {_MIGRATABLE}, unlike its row")
     if wrong_ones:
         yield case.disagreement(
             "WC530", device.address, f"{device.provider.name} {', and '.join(wrong_ones)}.",
@@ -173,9 +174,18 @@ def _wrong_traits(case: HostCase, device: DeviceProvider, marked: bool) -> Itera
         )  # fmt: skip
 
 
-def _tag(row: PciDevice, name: str) -> bool:
+def _settled(device: DeviceProvider) -> Iterator[PciDevice]:
+    """The rows whose tags are nova-compute's: of a device in use they wait until the server goes
+    (nova/pci/manager.py, `stale`)."""
+    return (row for row in device.rows if row.status == "available")
+
+
+def _is_migratable(row: PciDevice) -> bool:
+    # Parsed only where it can matter: the key is rare.
+    if "live_migratable" not in row.extra_info:
+        return False
     try:
-        value = json.loads(row.extra_info).get(name, "")
+        value = json.loads(row.extra_info).get("live_migratable", "")
     except (ValueError, AttributeError):
         return False
     return str(value).strip().lower() in _TRUE
@@ -217,7 +227,11 @@ def _reserved(case: HostCase, device: DeviceProvider) -> Iterator[Disagreement]:
 
 
 def _young(case: HostCase, device: DeviceProvider) -> str:
+    """Why nova-compute may not have finished with the device: its row or its provider is new."""
     for row in device.rows:
         if reason := case.cloud.young(row.updated_at or row.created_at, "the row"):
             return reason
-    return ""
+    generation = device.provider.generation
+    if case.cloud.second_look or case.is_down or generation is None or generation > _WRITTEN:
+        return ""
+    return "the provider is new, and nova-compute writes it in several steps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from wholecard.audit.record import (
@@ -91,6 +91,8 @@ class CombinedViews:
         self._nodes: Mapping[str, ComputeNode | None] = {}
         self._not_in_nova: Mapping[str, str] = {}
         self._hosts: tuple[str, ...] | None = None
+        # Providers without a parent, by the host whose name they have.
+        self._strays: dict[str, list[str]] = {}
         self._every: frozenset[str] = frozenset()
 
     def cloud_views(self) -> CloudViews:
@@ -122,7 +124,8 @@ class CombinedViews:
                 if number + 1 < len(batches):
                     following.append(self._read(threads, batches[number + 1]))
                 for name in names:
-                    yield self._host(name, devices, trees.get(name), facts.get(name))
+                    placed = self._with_strays(name, trees)
+                    yield self._host(name, devices, placed, facts.get(name))
 
     def _read(
         self, threads: ThreadPoolExecutor, names: Sequence[str]
@@ -132,9 +135,10 @@ class CombinedViews:
         Future[Mapping[str, HostFacts]],
     ]:
         placement, facts = self._placement, self._facts
+        placed = [*names, *(each for name in names for each in self._strays.get(name, ()))]
         return (
             threads.submit(self._nova.devices, names),
-            threads.submit(lambda: {} if isinstance(placement, str) else placement.trees(names)),
+            threads.submit(lambda: {} if isinstance(placement, str) else placement.trees(placed)),
             threads.submit(lambda: {} if isinstance(facts, str) else facts.facts(names)),
         )
 
@@ -152,6 +156,7 @@ class CombinedViews:
             names = {*self._nodes, *self._not_in_nova}
             if not isinstance(self._placement, str):
                 names |= self._placement.managed_hosts()
+                names -= self._take_strays(names)
             self._every = frozenset(names)
             if self._only is not None:
                 if not self._may_be_gone:
@@ -159,6 +164,30 @@ class CombinedViews:
                 names &= set(self._only)
             self._hosts = tuple(sorted(names))
         return self._hosts
+
+    def _take_strays(self, names: Collection[str]) -> set[str]:
+        """Root providers that nova has not, and whose name is that of a known host's device.
+
+        nova names a device's provider `HOST_ADDRESS`; one without a parent belongs to that host.
+        """
+        strays = set()
+        for name in set(names).difference(self._nodes):
+            owner = name.rpartition("_")[0]
+            while owner and owner not in self._nodes:
+                owner = owner.rpartition("_")[0]
+            if owner:
+                strays.add(name)
+                self._strays.setdefault(owner, []).append(name)
+        return strays
+
+    def _with_strays(self, name: str, trees: Mapping[str, HostTree]) -> HostTree | None:
+        own = trees.get(name)
+        below = [trees[each] for each in self._strays.get(name, ()) if each in trees]
+        if own is None or not below:
+            return own
+        providers = (*own.tree.below, *(each.tree.root for each in below))
+        held = (*own.allocations, *(row for each in below for row in each.allocations))
+        return HostTree(replace(own.tree, below=providers), held)
 
     def _host(
         self,

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from openstack.connection import Connection
+from typing import TYPE_CHECKING
 
 from wholecard.audit.views.combined_views import (
     CombinedViews,
@@ -17,16 +16,16 @@ from wholecard.audit.views.combined_views import (
 )
 from wholecard.audit.views.databases_file import Databases, read_databases
 from wholecard.audit.views.host_facts import FactsInOrder, FleetFacts, SavedFacts
-from wholecard.audit.views.nova_api import NovaApi
 from wholecard.audit.views.nova_cell import SERVICE_DOWN_TIME
 from wholecard.audit.views.nova_database import NovaDatabase
-from wholecard.audit.views.placement_api import PlacementApi
 from wholecard.audit.views.placement_database import PlacementDatabase
 from wholecard.audit.views.placement_view import PlacementView
 from wholecard.audit.views.read_only_database import ReadOnlyDatabase
-from wholecard.cloud.client.connection import connect
 from wholecard.core import UsageError, WholecardError
 from wholecard.fleet import Ssh, Watcher
+
+if TYPE_CHECKING:
+    from wholecard.audit.views.cloud_apis import CloudApis
 
 _NO_HOSTS = "No facts of hosts were asked for: name --ssh or --facts."
 _NO_PLACEMENT = "Neither Placement's database nor a cloud was named."
@@ -75,12 +74,17 @@ def open_views(sources: AuditSources, watcher: Watcher | None = None) -> Combine
             "nova cannot be read: no database of it and no cloud was named",
             resolution="Name --databases FILE with nova's cells, or --cloud NAME of clouds.yaml.",
         )
-    cloud = _Cloud(sources)
+    cloud = None
+    if sources.cloud and not (named.cells and named.placement):
+        # The SDK takes a second to load, which an audit of databases alone does not wait for.
+        from wholecard.audit.views.cloud_apis import CloudApis  # noqa: PLC0415
+
+        cloud = CloudApis(sources.cloud, sources.clouds_file)
     nova: NovaView
-    if named.cells:
+    if named.cells or cloud is None:
         nova = NovaDatabase(named, sources.service_down_time)
     else:
-        nova = NovaApi(cloud.connected())
+        nova = cloud.nova()
     return CombinedViews(
         nova,
         _placement(named, cloud),
@@ -100,31 +104,16 @@ def opened_views(sources: AuditSources, watcher: Watcher | None = None) -> Itera
         views.close()
 
 
-class _Cloud:
-    """The cloud's API, logged in at its first use."""
-
-    def __init__(self, sources: AuditSources) -> None:
-        self.name = sources.cloud
-        self._file = sources.clouds_file
-        self._connection: Connection | None = None
-
-    def connected(self) -> Connection:
-        """Raises UsageError and CloudError as `connect` does."""
-        if self._connection is None:
-            self._connection = connect(self.name, self._file)
-        return self._connection
-
-
-def _placement(named: Databases, cloud: _Cloud) -> PlacementView | str:
+def _placement(named: Databases, cloud: CloudApis | None) -> PlacementView | str:
     """A reader that has answered once, or the reason why there is none."""
-    if named.placement is None and not cloud.name:
-        return _NO_PLACEMENT
     try:
         view: PlacementView
         if named.placement is not None:
             view = PlacementDatabase(ReadOnlyDatabase(named.placement))
+        elif cloud is not None:
+            view = cloud.placement()
         else:
-            view = PlacementApi(cloud.connected())
+            return _NO_PLACEMENT
         view.managed_hosts()
     except UsageError:
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -77,20 +77,21 @@ class PlacementApi:
             zip((row.uuid for row in rows), self._with_allocations(rows), strict=True)
         )
         hosts_of: dict[str, set[str]] = defaultdict(set)
-        for read in self._read.values():
-            for held in read[1] if read else ():
-                hosts_of[held.consumer].add(self._roots[read[0].uuid] if read else "")
+        for read in filter(None, self._read.values()):
+            provider, held = read
+            for row in held:
+                hosts_of[row.consumer].add(self._roots[provider.uuid])
         if len(hosts) < len(every):
-            # What they hold elsewhere was not read: each of them is asked for.
-            consumers = sorted(hosts_of)
-            for consumer, everywhere in zip(
-                consumers, self._map(allocations, consumers),
-                strict=True,
-            ):  # fmt: skip
-                known = (self._roots.get(row.provider_uuid, "") for row in everywhere)
-                hosts_of[consumer].update(name for name in known if name in every)
+            # What they hold elsewhere was not read.
+            for consumer, names in self._hosts_of(sorted(hosts_of)):
+                hosts_of[consumer].update(names.intersection(every))
         spread = {each: frozenset(names) for each, names in hosts_of.items() if len(names) > 1}
         return Holdings(frozenset(hosts_of), spread)
+
+    def _hosts_of(self, consumers: Sequence[str]) -> Iterator[tuple[str, set[str]]]:
+        """The names of the root providers on which each of these holds something."""
+        for consumer, held in zip(consumers, self._map(allocations, consumers), strict=True):
+            yield consumer, {self._roots.get(row.provider_uuid, "") for row in held}
 
     def trees(self, hosts: Sequence[str]) -> Mapping[str, HostTree]:
         """See `PlacementView`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, String, cast, func, null, select
@@ -31,6 +31,7 @@ from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, Res
 
 _ROOT = RESOURCE_PROVIDERS.c.root_provider_id
 _MOST_SHARED = 10_000
+_NO: Sequence[list[str]] = ()
 
 
 class PlacementDatabase:
@@ -103,40 +104,44 @@ class PlacementDatabase:
         allocations, used = self._allocations(roots)
         inventories = self._inventories(roots, used)
         traits = self._provider_traits(roots)
-        providers: dict[str, dict[str, list[str]]] = defaultdict(dict)
         rows = RESOURCE_PROVIDERS.c
         columns = (rows.id, rows.uuid, rows.name, rows.generation, rows.parent_provider_id,
                    rows.root_provider_id)  # fmt: skip
+        trees: dict[str, dict[str, list[str]]] = defaultdict(dict)
         for fields in self._joined(roots, RESOURCE_PROVIDERS, *columns):
-            providers[fields[5]][fields[0]] = fields
+            trees[fields[5]][fields[0]] = fields
         found = {}
-        for root in map(str, roots):
-            tree = providers.get(root, {})
-            if root not in tree:
-                # It is deleted since the roots were read.
-                continue
+        for root, tree in trees.items():
             uuids = {number: fields[1] for number, fields in tree.items()}
             read = {
                 number: ResourceProvider(
-                    name, uuid, uuids.get(parent, parent) or None, uuids[root],
+                    name, uuid, uuids.get(parent, parent) or None, uuids.get(root),
                     int(generation or 0), tuple(inventories.get(number, ())),
                     traits.get(number, frozenset()),
                 )
                 for number, uuid, name, generation, parent, _ in tree.values()
             }  # fmt: skip
-            own = read.pop(root)
-            below = sorted(read.values(), key=lambda provider: provider.name)
-            held = tuple(
-                ConsumerAllocation(
-                    consumer, uuids[number], self._class(kind), int(used), project, user,
-                    int(generation) if generation else None,
-                )
-                for number in tree
-                if number in allocations
-                for _, consumer, kind, used, project, user, generation in allocations[number]
-            )  # fmt: skip
-            found[own.name] = HostTree(ProviderTree(own, tuple(below)), held)
+            own = read.pop(root, None)
+            if own is not None:
+                below = sorted(read.values(), key=lambda provider: provider.name)
+                held = self._held(tree, uuids, allocations)
+                found[own.name] = HostTree(ProviderTree(own, tuple(below)), held)
         return found
+
+    def _held(
+        self,
+        numbers: Iterable[str],
+        uuids: Mapping[str, str],
+        allocations: Mapping[str, list[list[str]]],
+    ) -> tuple[ConsumerAllocation, ...]:
+        return tuple(
+            ConsumerAllocation(
+                consumer, uuids[number], self._class(kind), int(used), project, user,
+                int(generation) if generation else None,
+            )
+            for number in numbers
+            for _, consumer, kind, used, project, user, generation in allocations.get(number, _NO)
+        )  # fmt: skip
 
     def close(self) -> None:
         """End the connection."""

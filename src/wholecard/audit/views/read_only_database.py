@@ -8,7 +8,7 @@ database is of one moment.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -108,8 +108,8 @@ class ReadOnlyDatabase:
         """End the connection; a later read opens another one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            # What is gone already cannot be closed any better.
             with _ignored():
+                # Without it the pool would read the rest of an answer, and roll back.
                 connection.invalidate()
                 connection.close()
 
@@ -138,7 +138,9 @@ class ReadOnlyDatabase:
     def _words(self, error: Exception) -> str:
         """The driver's own message in one line; SQLAlchemy's would add the whole statement."""
         original = getattr(error, "orig", None) or error
-        text = " ".join(str(part) for part in getattr(original, "args", ()) or (original,))
+        parts = getattr(original, "args", ()) or (original,)
+        # pg8000 has the fields of the protocol's ErrorResponse: M is the message.
+        text = " ".join(str(part.get("M") if isinstance(part, dict) else part) for part in parts)
         shown = without_secrets(" ".join(text.split()), self._secrets)
         return f"{type(original).__name__}: {shown[:_WORDS]}"
 
@@ -170,6 +172,8 @@ def _engine(url: URL, timeout: float) -> Engine:
         arguments = {"check_same_thread": False}
         url = url.set(database=f"file:{url.database}", query={"mode": "ro", "uri": "true"})
     engine = create_engine(url, poolclass=NullPool, connect_args=arguments, hide_parameters=True)
+    # SQLAlchemy's pool would log that a broken connection cannot be closed, with a traceback.
+    vars(engine.dialect).update(do_close=_close_quietly, do_terminate=_close_quietly)
 
     @event.listens_for(engine, "connect")
     def read_only(connection: Any, _record: Any) -> None:
@@ -183,9 +187,13 @@ def _engine(url: URL, timeout: float) -> Engine:
     return engine
 
 
+def _close_quietly(connection: Any) -> None:
+    with _ignored():
+        connection.close()
+
+
 @contextmanager
 def _ignored() -> Iterator[None]:
-    try:
+    """What is gone already cannot be closed any better, whatever its driver raises."""
+    with suppress(Exception):
         yield
-    except (SQLAlchemyError, OSError, EOFError):
-        return

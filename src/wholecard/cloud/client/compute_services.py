@@ -22,13 +22,18 @@ _WITHOUT_UPTIME = "2.87"
 
 @dataclass(frozen=True)
 class ComputeService:
-    """One nova service: `state` is up or down, `status` enabled or disabled."""
+    """One nova service: `state` is up or down, `status` enabled or disabled.
+
+    `id` is what a change of it needs; `forced_down` is whether a person told nova that it is down.
+    """
 
     binary: str
     host: str
     state: str
     status: str
     disabled_reason: str | None
+    id: str = ""
+    forced_down: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ def compute_services(conn: Connection) -> tuple[ComputeService, ...]:
                 str(service.state),
                 str(service.status),
                 service.disabled_reason,
+                str(service.id or ""),
+                bool(service.is_forced_down),
             )
             for service in conn.compute.services()
         ]

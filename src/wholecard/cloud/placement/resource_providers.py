@@ -253,3 +253,22 @@ def _get(
     sdk.raise_from_response(response)
     body: dict[str, Any] = response.json()
     return body
+
+
+def tree_of(conn: Connection, uuid: str) -> tuple[ResourceProvider, ...]:
+    """All providers of the tree that has this one, by identity alone; none where it is gone.
+
+    Raises CloudError.
+    """
+    with answer_read(conn, f"read the tree of the provider {uuid}"):
+        rows = _get(conn, "/resource_providers", TREE_VERSION, in_tree=uuid)["resource_providers"]
+        return tuple(map(_identified, rows))
+
+
+def provider_traits(conn: Connection, provider: ResourceProvider) -> frozenset[str]:
+    """The provider's traits, none where it is gone. Raises CloudError."""
+    with answer_read(conn, f"read the traits of {provider.name}"):
+        try:
+            return _traits(conn, provider)
+        except sdk.NotFoundException:
+            return frozenset()

@@ -142,4 +142,6 @@ RULES = (
     Rule("WC262", "available-filters-wrong", "available_filters names what does not exist", _E,
          "nova-scheduler cannot import a line of available_filters, and does not start.",
          fixable=True),
+    Rule("WC263", "one-time-use-not-announced", "one_time_use, and nobody hears of a used card", _W,
+         "A device_spec has one_time_use, and nova-compute sends no versioned notifications."),
 )  # fmt: skip

@@ -218,6 +218,18 @@ def _status(arguments: argparse.Namespace) -> int:
     return int(unfinished or drifted)
 
 
+def _clean_card(arguments: argparse.Namespace) -> int:
+    from wholecard.host.cleaning.clean_card import clean_card
+    from wholecard.host.cleaning.record import CLEAN
+
+    report = clean_card(arguments.root, arguments.address, arguments.scrub_visible)
+    findings = _with_fixes(report.findings, arguments.called)
+    data = replace(report, findings=tuple(findings)).to_json()
+    text = f"{results_text.cleaning_text(report)}\n\n{findings_text(findings, terminal_width())}"
+    _print(arguments, data, text)
+    return int(report.verdict != CLEAN)
+
+
 _RUN = {
     "check": _check,
     "plan": _plan,
@@ -225,6 +237,7 @@ _RUN = {
     "verify": _verify,
     "rollback": _rollback,
     "status": _status,
+    "clean-card": _clean_card,
 }
 
 

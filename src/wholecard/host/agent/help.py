@@ -11,6 +11,7 @@ COMMANDS = {
     "verify": "after the reboot, check that the host is in the applied state",
     "rollback": "undo the last apply",
     "status": "print what is applied, what changed after it, and where a run stopped",
+    "clean-card": "reset a card that no server has, and look for what the last one left in it",
 }
 
 AGENT = """\
@@ -102,6 +103,23 @@ vfio-pci claimed it; then the findings.
 
 Exit status: 0 the host is in the applied state, 1 there are findings,
 2 nothing is applied, 3 something broke, or an apply is unfinished.
+""",
+    "clean-card": """\
+Refuses if a domain or a process has the card, or a driver that is not of VFIO.
+Then resets it by the best method that the host has for this model, and checks
+that it works as before: configuration space, base addresses, power state, link,
+AER's counters. Samples the memory that is visible through prefetchable BARs
+before and after the reset, and counts the pages that are the same. Needs root.
+
+  %(prog)s 0000:88:00
+      reset, check, look
+  %(prog)s 0000:88:00 --scrub-visible
+      also set the visible memory to zero, if it is plain memory
+
+It changes nothing in OpenStack: wholecard handover gives the card back.
+
+Exit status: 0 clean, 1 not clean, or in use, or not in order, 2 called wrongly,
+3 something broke.
 """,
     "rollback": """\
 Undoes the changes of the newest journal in reverse order, and restores the

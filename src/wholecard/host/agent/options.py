@@ -19,6 +19,7 @@ ROWS = {
     "check": "findings",
     "plan": "actions",
     "verify": "findings",
+    "clean-card": "findings",
     "status": "history",
 }
 _WITH_CARDS = ("check", "plan", "apply")
@@ -123,6 +124,15 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         )
     if name == "apply":
         command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    if name == "clean-card":
+        command.add_argument(
+            "address", metavar="ADDRESS", help="the card, by the address of any of its functions"
+        )
+        command.add_argument(
+            "--scrub-visible",
+            action="store_true",
+            help="set what is visible of its memory to zero, if it is plain memory",
+        )
     if name == "rollback":
         command.add_argument(
             "--discard-edits",

@@ -7,6 +7,7 @@ from typing import Any
 
 from wholecard.core.report_text import journal_lines, table
 from wholecard.host.changing.verify import BindingEvidence
+from wholecard.host.cleaning.record import CleanReport, FunctionState, MemoryLook
 from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.transaction.engine import Outcome
 
@@ -65,3 +66,41 @@ def rollback_text(outcome: Outcome) -> str:
     summary = f"Journal {', '.join(outcome.journals)} is rolled back."
     lines = [f"{summary} Reboot." if outcome.reboot_needed else summary]
     return "\n".join([*lines, *(f"note: {note}" for note in outcome.notes)])
+
+
+def cleaning_text(report: CleanReport) -> str:
+    """What a cleaning did, what it saw of the functions and of the memory, and the verdict."""
+    lines = [f"{step.what}\n  undo: {step.undo}" for step in report.steps]
+    if report.after:
+        lines += ["", table(("FUNCTION", "ANSWERS", "POWER", "LINK", "AER"), _states(report.after))]
+    if report.memory:
+        head = ("BAR", "BYTES LOOKED AT", "ZERO", "CONSTANT", "DATA", "NOISE", "KEPT")
+        lines += ["", "memory, in pages of 4 KiB:", table(head, _memory(report.memory))]
+    method = f", reset by {report.method} ({report.why_method})" if report.method else ""
+    lines += ["", f"{report.slot}: {report.verdict}{method}, {report.seconds:.1f} s"]
+    return "\n".join(lines).lstrip()
+
+
+def _states(states: Sequence[FunctionState]) -> list[tuple[str, ...]]:
+    return [
+        (
+            state.address,
+            "yes" if state.alive else "no",
+            state.power or "-",
+            "-" if state.link_width is None else f"x{state.link_width} {state.link_speed or '?'}",
+            ", ".join(f"{kind} {count}" for kind, count in state.errors.items()) or "-",
+        )
+        for state in states
+    ]
+
+
+def _memory(looks: Sequence[MemoryLook]) -> list[tuple[str, ...]]:
+    rows = []
+    for look in looks:
+        name = f"{look.address} BAR {look.bar}"
+        if look.visible:
+            counts = (look.zero, look.constant, look.data, look.noise, look.kept)
+            rows.append((name, f"{look.looked_at_bytes} of {look.size}", *map(str, counts)))
+        else:
+            rows.append((name, f"not visible: {look.why}", "-", "-", "-", "-", "-"))
+    return rows

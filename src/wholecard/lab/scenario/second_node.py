@@ -21,6 +21,8 @@ from wholecard.lab.scenario.saved_lab import DISK, save, wake
 from wholecard.lab.scenario.site_file import kept_facts, write_site
 
 # Two nodes under emulation share the CPUs: what takes a minute alone may take several.
+BOOT_SECONDS = 1500
+AGENT_SECONDS = 900
 CARDS_SECONDS = 900
 
 
@@ -42,7 +44,7 @@ def add_second_node(lab: Lab, conn: Connection, story: Story) -> None:
     with story.step(f"{lab.titled(second)}: boot from a copy of {first.name}'s disk") as step:
         shutil.copy2(saved / first.name / DISK, node.folder / DISK)
         node.start()
-        node.wait_for_ssh()
+        node.wait_for_ssh(BOOT_SECONDS)
         step.saw("QEMU's command line", "\n".join(node.command()))
         step.note = f"{lab.accelerator}, cards: {second.topology}"
     with story.step(f"{lab.titled(second)}: host verify") as step:
@@ -61,11 +63,11 @@ def wake_first(lab: Lab, story: Story) -> Connection:
 def _verified_facts(node: LabNode) -> str:
     """The node's facts as JSON; LabError where its cards are not ready."""
     agent = Agent(node)
-    verified = agent.json("verify")
+    verified = agent.json("verify", timeout=AGENT_SECONDS)
     findings = [Finding.from_json(finding) for finding in verified["findings"]]
     if findings:
         raise LabError(f"the cards of {node.spec.name} are not ready", findings_text(findings))
-    return agent.run("inspect", "--json").stdout
+    return agent.run("inspect", "--json", timeout=AGENT_SECONDS).stdout
 
 
 def kill_node(lab: Lab, name: str) -> None:
@@ -80,6 +82,6 @@ def start_killed_node(lab: Lab, name: str, timeout: float = COMPUTE_SECONDS) -> 
     """
     node = lab.node(name)
     node.start()
-    node.wait_for_ssh()
+    node.wait_for_ssh(BOOT_SECONDS)
     wait_for_consumers(lab, compute_queue(name), some=True, timeout=timeout)
     return node

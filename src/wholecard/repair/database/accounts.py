@@ -88,11 +88,6 @@ class CellDatabases:
         with database_errors(engine, doing), engine.begin() as connection:
             yield connection
 
-    def dispose(self) -> None:
-        """Close all connections."""
-        for engine in self.engines.values():
-            engine.dispose()
-
 
 @contextmanager
 def database_errors(engine: Engine, doing: str) -> Iterator[None]:

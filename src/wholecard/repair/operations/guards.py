@@ -111,8 +111,13 @@ def server_host(conn: Connection, server: str) -> str | None:
 def service_seen(conn: Connection, host: str) -> tuple[str, str] | None:
     """State (`up`, `down`) of nova-compute on a host and when it last reported; None without it.
 
-    Raises CloudError.
+    The hypervisor's host name may be a full one where nova's host is not. Raises CloudError.
     """
+    names = dict.fromkeys((host, host.partition(".")[0]))
+    return next(filter(None, (_service(conn, name) for name in names)), None)
+
+
+def _service(conn: Connection, host: str) -> tuple[str, str] | None:
     with answer_read(conn, f"read the service of {host}"):
         answer = conn.compute.get(
             "/os-services",

@@ -35,6 +35,10 @@ class RestartService(RepairOperation):
         before = service_seen(context.conn, self.host)
         unit = context.hosts.restart_compute(self.host)
 
+        if before is None:
+            # nova has it under another name: what it reports cannot be waited for.
+            return {"unit": unit}
+
         def reported() -> bool | None:
             now = service_seen(context.conn, self.host)
             return True if now is not None and now[0] == "up" and now != before else None

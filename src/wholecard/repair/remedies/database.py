@@ -17,7 +17,7 @@ def free_row(case: RepairCase) -> Action | None:
     if not _reached(case) or case.held_by_domain:
         return None
     change = replace(_change(case), values=_FREED)
-    return _action(change, case, "no running nova-compute frees the row")
+    return _action(change, case, _why(case))
 
 
 def mark_deleted(case: RepairCase) -> Action | None:
@@ -30,7 +30,7 @@ def mark_deleted(case: RepairCase) -> Action | None:
         return None
     change = _change(case)
     values = (("deleted", change.row_id), ("deleted_at", case.stamp))
-    return _action(replace(change, values=values), case, "no running nova-compute deletes the row")
+    return _action(replace(change, values=values), case, _why(case))
 
 
 def claim_row(case: RepairCase) -> Action | None:
@@ -47,7 +47,13 @@ def claim_row(case: RepairCase) -> Action | None:
         # Its request_id is another server's.
         return None
     change = replace(_change(case), values=values, holder=server, host_is_off=False)
-    return _action(change, case, "nova gives the device to nobody else")
+    return _action(change, case, "the running domain of this server alone has the device")
+
+
+def _why(case: RepairCase) -> str:
+    if case.compute_is_up:
+        return "a restart of nova-compute did not correct it"
+    return "nova-compute is down, and nothing else reaches the row"
 
 
 def _reached(case: RepairCase) -> bool:

@@ -60,6 +60,23 @@ def give_to_server(case: RepairCase) -> Action | None:
                    "at its end")  # fmt: skip
 
 
+def give_to_holder(case: RepairCase) -> Action | None:
+    """Give a device in Placement to the server that has it, from the one that it is counted for."""
+    server = case.disagreement.server
+    if case.fact("consumer") in ("", server) or case.fact("row_instance") != server:
+        return None
+    if case.fact("domain") != server or not _is_one_device(case):
+        return None
+    found, here = _held_here(case)
+    moved = tuple(row for row in here if row.provider == case.fact("provider"))
+    receiver = case.placement.consumer(server)
+    if not moved or receiver.generation is None or moved[0].provider in receiver.held:
+        return None
+    guard = AllocationGuard(case.host, case.addresses, server, "holder", case.is_off)
+    changes = (_change(found, removed=moved), _change(receiver, added=moved))
+    return _action(case, changes, guard, "nova's row and the running domain are this server's")
+
+
 def drop_old_host(case: RepairCase) -> Action | None:
     """Take from a server what it holds of a host that it has left.
 
@@ -79,7 +96,7 @@ def drop_old_host(case: RepairCase) -> Action | None:
 
 def drop_device(case: RepairCase) -> Action | None:
     """Take one device's provider from a server that does not have the device."""
-    if case.held_by_domain or "WC513" in case.beside or not case.addresses:
+    if case.held_by_domain or "WC513" in case.beside or not _is_one_device(case):
         return None
     found, here = _held_here(case)
     removed = tuple(row for row in here if row.provider == case.fact("provider"))
@@ -100,6 +117,8 @@ def add_device(case: RepairCase) -> Action | None:
     """
     known = case.fact("provider") and case.fact("resource_class") and case.disagreement.server
     if not known or case.fact("row_instance") != case.disagreement.server:
+        return None
+    if not _is_one_device(case):
         return None
     if not case.held_by_domain or (case.compute_is_up and not case.options.beyond_restart):
         return None
@@ -227,6 +246,11 @@ def _held_here(case: RepairCase) -> tuple[Consumer, tuple[Holding, ...]]:
         for resource_class, used in amounts.items()
     ]  # fmt: skip
     return found, _sorted(rows)
+
+
+def _is_one_device(case: RepairCase) -> bool:
+    """Whether the provider is one device's, and not a PF's with several VFs to count."""
+    return bool(case.addresses) and case.fact("total") == "1"
 
 
 def _is_servers_own(case: RepairCase) -> bool:

@@ -36,6 +36,11 @@ _GUARDED_ALLOCATION = (
     "then it is read and guarded again. No domain of the host may have the device. Rollback gives "
     "back the same amounts, with the same project, user and type."
 )
+_GUARDED_ALLOCATION_OF_HOLDER = (
+    "The only running domain with the device has to be the server's. Placement gets the "
+    "generations of the consumers and refuses the change where anybody wrote them since. Rollback "
+    "gives back the same amounts."
+)
 _NOVA_ITSELF = (
     "nova-compute alone knows what its host has. Servers run on while it is restarted, and nothing "
     "is written by Wholecard."
@@ -72,7 +77,13 @@ REPAIRS: Mapping[str, RuleRepair] = {
         "transaction. The row is guarded as every row is: by id, status, instance_uuid, updated_at "
         "and all its other columns. Rollback writes the former row back.",
     ),
-    "WC514": RuleRepair((by_hand.END_ONE,), f"{_BY_HAND}: one of the servers goes.", _NOTHING),
+    "WC514": RuleRepair(
+        (placement.give_to_holder, by_hand.END_ONE),
+        "Where nova's row and the running domain are one server's, and Placement counts the device "
+        "for another, it moves the device in Placement from one to the other in one request. In "
+        "every other case a person decides which server keeps the device.",
+        _GUARDED_ALLOCATION_OF_HOLDER,
+    ),
     "WC515": RuleRepair(_ROW_FREED, _FREES, _GUARDED_ROW),
     "WC516": RuleRepair(
         (restart_compute, database.mark_deleted, database.free_row, by_hand.LOOK),
@@ -106,7 +117,7 @@ REPAIRS: Mapping[str, RuleRepair] = {
         f"{_RESTART}: it adds the device to the server's allocation. Where it is down or that has "
         "no effect, repair adds it. Where the server's whole allocation is gone, nova-manage "
         "writes it first.",
-        f"The only running domain with the device has to be the server's. {_GUARDED_ALLOCATION}",
+        _GUARDED_ALLOCATION_OF_HOLDER,
     ),
     "WC524": RuleRepair(
         (placement.drop_device, by_hand.LOOK),
@@ -161,4 +172,5 @@ def repair_section(code: str) -> str:
     repair = REPAIRS.get(code)
     if repair is None:
         return ""
-    return f"## Repair\n\n{repair.does}\n\nWhy it is safe: {repair.safe}\n"
+    more = "See [Repair what the audit finds](../how-to/repair.md)."
+    return f"## Repair\n\n{repair.does}\n\nWhy it is safe: {repair.safe}\n\n{more}\n"

@@ -1,0 +1,1 @@
+"""A card between two tenants: reset, checked, its memory looked at."""
