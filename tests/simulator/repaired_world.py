@@ -157,8 +157,9 @@ class RepairedWorld:
         self, request: requests.PreparedRequest, path: str, query: str
     ) -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", self.nova.port, timeout=60)) as ask:
-            # openstacksdk sends JSON as bytes, or nothing.
-            body = request.body if isinstance(request.body, bytes) else None
+            body = str(request.body).encode() if isinstance(request.body, str) else None
+            if isinstance(request.body, bytes):
+                body = request.body
             headers = {**request.headers, "X-Auth-Token": "admin", "Host": "placement"}
             ask.request(str(request.method), f"{path}?{query}", body, headers)
             answer = ask.getresponse()

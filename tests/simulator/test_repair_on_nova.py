@@ -18,7 +18,7 @@ PAIRS = tuple(combinations(WORLD_FAULTS, 2))
 # Left to a person: a guest would be touched, or nova's row has nothing to be made from.
 A_PERSONS = frozenset(
     {
-        "device detached", "second domain", "given away in Placement", "guest unknown to nova",
+        "device detached", "second domain", "guest unknown to nova",
         "row of a device in use is deleted",
     }
 )  # fmt: skip
