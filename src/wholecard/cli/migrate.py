@@ -189,7 +189,8 @@ class Views:
 
 def tools_for(views: Views, timeout: float, watcher: MoveWatcher | None = None) -> Tools:
     """The journal of this cloud's moves, who is told, who audits and looks."""
-    from wholecard.moving.journal import MoveJournal, state_folder
+    from wholecard.core.state_folder import state_folder
+    from wholecard.moving.journal import MoveJournal
     from wholecard.moving.migrate_request import Tools
     from wholecard.moving.move import MoveWatcher, Pace
 
