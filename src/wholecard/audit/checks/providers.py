@@ -23,7 +23,7 @@ ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
 _WRITTEN = 2
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})  # oslo.utils, bool_from_string
 _NEXT_RUN = (
-    "nova-compute writes it again when it reads Placement anew, within 5 minutes "
+    "nova-compute writes it again when it reads Placement again, within 5 minutes "
     "([compute] resource_provider_association_refresh), or when it is restarted."
 )
 
@@ -211,7 +211,7 @@ def _reserved(case: HostCase, device: DeviceProvider) -> Iterator[Disagreement]:
                 f"{device.provider.name} is one_time_use: its last server is gone, and it stays "
                 "reserved until it is cleaned."
             )
-            fix = "Clean it: wholecard handover --once resets the card, proves it and frees it."
+            fix = "Clean it: wholecard handover --once resets the card, checks it and frees it."
         else:
             message = (
                 f"{device.provider.name} has {inventory.reserved} of {inventory.total} reserved, "
