@@ -8,7 +8,7 @@ from http import HTTPStatus
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import CloudError
-from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.cloud.placement.provider_tree import LIVE_MIGRATABLE, ResourceProvider
 from wholecard.cloud.placement.resource_providers import (
     Allocation,
     allocations,
@@ -17,10 +17,6 @@ from wholecard.cloud.placement.resource_providers import (
 )
 from wholecard.explain.evidence.card_providers import address_in
 from wholecard.moving.record import HeldCard, Holdings
-
-# os_traits: nova sets it on a device whose device_spec says live_migratable
-# (nova/compute/pci_placement_translator.py).
-LIVE_MIGRATABLE = "HW_PCI_LIVE_MIGRATABLE"
 
 
 def holdings_of(conn: Connection, consumer: str, *, traits: bool = False) -> Holdings:
