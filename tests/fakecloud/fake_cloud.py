@@ -54,7 +54,9 @@ STARTED = 120.0
 # more servers than stock quotas allow.
 EVERYWHERE = (
     ("DEFAULT", "rpc_response_timeout", "20"),
-    ("quota", "driver", "nova.quota.NoopQuotaDriver"),
+    ("quota", "instances", "-1"),
+    ("quota", "cores", "-1"),
+    ("quota", "ram", "-1"),
 )
 Told = Mapping[str, Any]
 

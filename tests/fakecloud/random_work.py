@@ -101,8 +101,8 @@ class RandomWork:
             if server.vm_state == "resized":
                 self._do("confirm", server.uuid)
         # Those that found no host are in cell0.
-        for server in self.cloud.conn.compute.servers(details=False, status="ERROR"):
-            self._do("delete", server.id)
+        for failed in self.cloud.conn.compute.servers(details=False, status="ERROR"):
+            self._do("delete", failed.id)
         self.settle()
 
     def _chosen(self, count: int) -> list[tuple[str, str]]:
