@@ -16,6 +16,7 @@ from openstack.connection import Connection
 from openstack.utils import maximum_supported_microversion
 
 from wholecard.audit.record import (
+    ENDED,
     CloudViews,
     ComputeNode,
     ComputeService,
@@ -30,8 +31,6 @@ from wholecard.cloud.client.errors import answer_read
 _MIGRATIONS_VERSION = "2.59"
 # api-ref/source/servers.inc: a flavor's own extra specs since 2.47.
 _SERVERS_VERSION = "2.47"
-# nova/db/main/api.py, `migration_get_in_progress_by_host_and_node`; here as in `nova_tables`.
-_ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
 _PAGE = "1000"
 
 
@@ -76,7 +75,7 @@ class NovaApi:
             if wanted is None or row.node in wanted or row.uuid in held
         }
         migrations = tuple(
-            row for row in self._migrations() if row.status not in _ENDED or row.uuid in held
+            row for row in self._migrations() if row.status not in ENDED or row.uuid in held
         )
         services = {row.host: row for row in self._services()}
         now = datetime.now(UTC).replace(tzinfo=None)
