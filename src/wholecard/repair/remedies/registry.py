@@ -67,8 +67,8 @@ REPAIRS: Mapping[str, RuleRepair] = {
     "WC510": RuleRepair(
         (nova_itself.unless_held, restart_compute, database.mark_deleted, by_hand.LOOK),
         f"{_AT_ITS_START}: it removes the row of a device that is gone. Where nova-compute is "
-        "down, repair marks the row deleted as nova does. A row that a server has is left until the "
-        "server has gone.",
+        "down, repair marks the row deleted as nova does. A row that a server has is left until "
+        "the server has gone.",
         _GUARDED_ROW,
     ),
     "WC511": RuleRepair(_ROW_FREED, _FREES, _GUARDED_ROW),
