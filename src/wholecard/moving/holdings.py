@@ -9,7 +9,11 @@ from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import CloudError
 from wholecard.cloud.client.server_details import ServerDetails
-from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.cloud.placement.provider_tree import (
+    LIVE_MIGRATABLE,
+    ONE_TIME_USE,
+    ResourceProvider,
+)
 from wholecard.cloud.placement.resource_providers import (
     Allocation,
     allocations,
@@ -19,11 +23,6 @@ from wholecard.cloud.placement.resource_providers import (
 from wholecard.explain.evidence.card_providers import address_in
 from wholecard.moving.record import HeldCard, Holdings
 
-# os_traits: nova sets it on a device whose device_spec says live_migratable
-# (nova/compute/pci_placement_translator.py).
-LIVE_MIGRATABLE = "HW_PCI_LIVE_MIGRATABLE"
-# The same of one_time_use: reserved in Placement from the moment that a server has it.
-ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
 _ALIAS = "pci_passthrough:alias"
 
 
