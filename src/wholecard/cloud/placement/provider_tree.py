@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wholecard.core.quick_record import quick_record
+
 # placement/db/constants.py, MAX_INT: what max_unit is where nobody sets it.
 _MAX_UNIT = 2**31 - 1
 
@@ -33,7 +35,7 @@ class Inventory:
         return self.capacity - self.used
 
 
-@dataclass(frozen=True)
+@quick_record(frozen=True, slots=True)
 class ResourceProvider:
     """One resource provider. nova names a function's provider `<hypervisor>_<address>`.
 
