@@ -17,6 +17,7 @@ from wholecard.moving.migrate_request import (
     MigrateRequest,
     Tools,
     migrate,
+    new_entry,
     plan_migrate,
     unfinished,
 )
@@ -94,6 +95,35 @@ def test_not_confirmed_without_cards(cloud: MovingCloud, tools: Tools) -> None:
     assert cloud.moves == ["train migrate"]
     back = moved(cloud, tools, MigrateRequest("train", end=End.REVERT, told=True, go_on=True))
     assert (back.ended, rules(back)) == ("reverted", [])
+
+
+def test_one_card_too_many_is_confirmed(cloud: MovingCloud, tools: Tools) -> None:
+    """Where nova took another card than Placement allocated the server has what it asked for: it is
+    confirmed, and a warning names nova's bug and the repair."""
+    server = cloud.add("train", "gpu-01")
+    cloud.other_card = True
+    report = moved(cloud, tools, MigrateRequest("train"))
+    assert report.ended == "confirmed"
+    (finding,) = report.findings
+    assert (finding.rule, finding.severity.value) == ("WC593", "warning")
+    assert "_move_claim" in finding.message
+    assert "no failure of the move" in finding.message
+    assert "wholecard repair plan" in finding.fix
+    # What it left does not count at the next move: two are held, one was requested.
+    assert len(cloud.held(server.id)) == 2
+    cloud.other_card = False
+    entry = new_entry(plan_migrate(cloud.connection(), MigrateRequest("train")), End.CONFIRM)
+    assert list(entry.cards.values()) == [1]
+
+
+def test_one_time_use_is_said_before(cloud: MovingCloud) -> None:
+    """The plan of a cold migration says that nova may fail to move a one-time-use card."""
+    cloud.add("train", "gpu-01")
+    assert plan_migrate(cloud.connection(), MigrateRequest("train")).notes == ()
+    cloud.traits[cloud.cards("gpu-01")[0]] = ["HW_PCI_ONE_TIME_USE"]
+    (note,) = plan_migrate(cloud.connection(), MigrateRequest("train")).notes
+    assert "ReshapeFailed" in note
+    assert "openstack server set --state active" in note
 
 
 @pytest.mark.parametrize(("fail", "status", "words"), [

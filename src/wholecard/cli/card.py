@@ -34,10 +34,8 @@ Forget = Annotated[bool, typer.Option("--forget", help="Forget the change that i
     "way.")]  # fmt: skip
 FactsFile = Annotated[Path | None, typer.Option("--facts", metavar="FILE", help="The host's facts: "
     "what inspect --json or inspect --save wrote. Default: ask the host over ssh.")]  # fmt: skip
-SshConfig = Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE", help="As ssh -F "
-    "FILE.")]  # fmt: skip
-Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the host: only root may read "
-    "serial numbers.")]  # fmt: skip
+Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the hosts: only root may "
+    "read serial numbers.")]  # fmt: skip
 Cloud = Annotated[str, typer.Option("--cloud", metavar="NAME", help="Also look who holds which "
     "address, in this cloud of clouds.yaml.")]  # fmt: skip
 Texts = Annotated[list[Path] | None, typer.Option("--names-in", metavar="FILE", help="A file that "
@@ -57,7 +55,7 @@ def _command(kind_name: str, doc: str) -> Callable[..., None]:
         clouds_file: options.CloudsFile = None,
         site: options.OptionalSite = None,
         names_in: Texts = None,
-        ssh_config: SshConfig = None,
+        ssh_config: options.SshConfig = None,
         sudo: Sudo = False,
         format_name: options.TextFormat = "text",
         as_json: options.Json = False,
@@ -175,10 +173,10 @@ def _over_ssh(host: str, ssh_config: Path | None, sudo: bool) -> Host:
     import json
 
     from wholecard.core import WholecardError
-    from wholecard.fleet import Fleet, Ssh, Watcher
+    from wholecard.fleet import Fleet, Watcher
     from wholecard.host.facts.host import Host
 
-    fleet = Fleet((host,), Ssh(ssh_config, sudo), 1)
+    fleet = Fleet((host,), options.ssh_of(ssh_config, sudo), 1)
     (result,) = fleet.run(("inspect", "--json"), Watcher())
     if result.error is not None:
         raise result.error

@@ -105,6 +105,21 @@ class CloudCase:
         age = self.age(row.updated_at or row.created_at)
         return age is None or age < _ABANDONED
 
+    def waits_at(self, server: str, host: HostViews) -> bool:
+        """Whether the server is in VERIFY_RESIZE and this is the host that it moved to.
+
+        Its own allocation is this host's alone then: the migration's uuid has the other host's. Of
+        a resize on one host nothing is said, for nova corrects its allocations at the end
+        (nova/compute/pci_placement_translator.py, `same_host_instances`).
+        """
+        instance = self.instances.get(server)
+        if instance is None or instance.vm_state != "resized" or instance.task_state is not None:
+            return False
+        moves = list(self.in_progress(instance))
+        return bool(moves) and is_at(instance, host) and all(
+            row.status == "finished" and row.source_node != row.dest_node for row in moves
+        )  # fmt: skip
+
     def age(self, moment: datetime | None) -> float | None:
         """Seconds since then by the database's clock; None where one of the two is not known."""
         now = self.views.now

@@ -44,7 +44,7 @@ def without_row(case: HostCase) -> Iterator[Disagreement]:
                 "Restart nova-compute: it removes providers without a device, unless something "
                 "is allocated. wholecard repair plan removes what is left.",
                 device=device, allocation=next(iter(device.allocations), None),
-                pending=_young(case, device),
+                pending=_goes_soon(case, device),
             )  # fmt: skip
         else:
             yield case.disagreement(
@@ -54,8 +54,27 @@ def without_row(case: HostCase) -> Iterator[Disagreement]:
                 "If device_spec of this host selects the device, restart nova-compute; it makes "
                 "the row. If not, it removes the provider as it starts.",
                 device=device, allocation=next(iter(device.allocations), None),
-                pending=_young(case, device),
+                pending=_goes_soon(case, device),
             )  # fmt: skip
+
+
+def _goes_soon(case: HostCase, device: DeviceProvider) -> str:
+    """Why a provider without a row may pass by itself.
+
+    The row of a device that left device_spec goes with its server, then the allocation, and the
+    provider with nova-compute's next run, which removes each provider that it marked and has no
+    device for (nova/compute/pci_placement_translator.py,
+    _remove_managed_rps_from_tree_not_in_view).
+    """
+    for row in device.allocations:
+        if reason := case.cloud.activity(row.consumer):
+            return reason
+    if reason := _young(case, device):
+        return reason
+    marked = MANAGED in device.provider.traits and not device.allocations
+    if not marked or case.cloud.second_look or case.is_down:
+        return ""
+    return "nova-compute removes a provider without a device at its next run"
 
 
 def _is_used_by_a_guest(case: HostCase, device: DeviceProvider) -> bool:

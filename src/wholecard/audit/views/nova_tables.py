@@ -22,7 +22,7 @@ SERVICES = table(
     *(column(name, String) for name in ("host", "binary")),
     *(column(name, Boolean) for name in ("disabled", "forced_down")),
     *(column(name, DateTime) for name in ("created_at", "last_seen_up")),
-    column("deleted", Integer),
+    *(column(name, Integer) for name in ("id", "deleted")),
 )
 
 PCI_DEVICES = table(

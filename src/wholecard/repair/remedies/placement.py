@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from wholecard.cloud.placement.provider_tree import ONE_TIME_USE
 from wholecard.core import Action
 from wholecard.repair.operations.allocations import (
     AllocationChange,
@@ -14,7 +15,7 @@ from wholecard.repair.operations.allocations import (
 from wholecard.repair.operations.placement import Consumer
 from wholecard.repair.operations.provider import ProviderRemoval
 from wholecard.repair.operations.provider_parent import ProviderParentChange
-from wholecard.repair.operations.reserved import ONE_TIME_USE, ReservedChange
+from wholecard.repair.operations.reserved import ReservedChange
 from wholecard.repair.remedies.case import ManualStep, RepairCase, address_of
 
 _UNDO = "each consumer gets back what it held, with the same project, user and type"
