@@ -33,6 +33,7 @@ test-fast: tools lint types ## all but the tests that need the lab
 
 test-long: tools ## what takes many minutes: matching against real novas from PyPI, 120,000 files linted, mutations
 	@$(RUN) pytest -m long tests/differential
+	@$(RUN) pytest -m long tests/simulator
 	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova/match
 	@$(SEARCH) $(RUN) pytest -m long -q tests/nova/lint
 	@$(RUN) python scripts/mutations.py
@@ -71,6 +72,7 @@ renew-nova: tools ## ask real novas again for the answers that the normal test s
 	@cd tests && $(RUN) python -m differential.record
 	@cd tests && $(RUN) python -m differential.placement
 	@cd tests && $(RUN) python -m differential.card_limits
+	@cd tests && $(RUN) python -m simulator.recorded_moves
 
 clean: tools ## end the lab and remove all its files, the cache included
 	@$(RUN) wholecard lab clean

@@ -145,7 +145,8 @@ def audit(bench: BenchCloud, file: Path, hosts: int) -> Measured:
     before, began = server_seconds(bench), time.perf_counter()
     ran = subprocess.run(
         [sys.executable, __file__, "--once", str(file)], check=True, text=True,
-        stdout=subprocess.PIPE, timeout=CUT_OFF, env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        stdout=subprocess.PIPE, timeout=CUT_OFF,
+        env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     seconds = time.perf_counter() - began
     figures: dict[str, Any] = json.loads(ran.stdout)

@@ -56,9 +56,9 @@ def main() -> int:
         Limit("lines of the longest function", longest.lines, 85, longest.where),
         Limit("lines of the longest file", lines[largest], 420, str(_short(largest))),
         # 40,461 when the house was one, 47,047 with unusual hosts and input that is checked; the
-        # guest (images, drivers, a proof on any cloud) brought it to 58,400. Day two (audit,
-        # repair, moves, hand-over, health, a second node) may bring the rest.
-        Limit("lines of source", sum(lines.values()), 75_000),
+        # guest (images, drivers, a proof on any cloud) brought it to 58,400, and day two (audit,
+        # repair, moves, hand-over, health, a second node) to 78,000.
+        Limit("lines of source", sum(lines.values()), 80_000),
     ]
     for limit in limits:
         mark = "  <- above its limit" if limit.value > limit.limit else ""

@@ -28,14 +28,16 @@ def sections() -> dict[str, str]:
             continue
         # Some groups do something themselves.
         own = [_section(name, command)] if command.invoke_without_command else []
-        texts[name] = "\n".join([
-            *own,
-            *(
-                f"### {name} {subname}\n\n{_section(f'{name} {subname}', subcommand)}"
-                for subname, subcommand in subcommands.items()
-                if agent_call([name, subname]) is None
-            ),
-        ])
+        texts[name] = "\n".join(
+            [
+                *own,
+                *(
+                    f"### {name} {subname}\n\n{_section(f'{name} {subname}', subcommand)}"
+                    for subname, subcommand in subcommands.items()
+                    if agent_call([name, subname]) is None
+                ),
+            ]
+        )
     return texts
 
 

@@ -1,8 +1,10 @@
 """Write what the docs say of each rule from `wholecard.core.rules`.
 
 That is the head of each page under `docs/rules/` (title, severity, version, meaning; the text from
-"Reported by" on is written by hand), the tables of `docs/reference/rules.md`, and the pages in
-the navigation of `mkdocs.yml`. With `--check` nothing is written: stale files are named, status 1.
+"Reported by" on is written by hand), the section "Repair" at the end of those that
+`wholecard.repair.remedies.registry` has something for, the tables of `docs/reference/rules.md`, and
+the pages in the navigation of `mkdocs.yml`. With `--check` nothing is written: stale files are
+named, status 1.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from wholecard.core.rules import RULES, SUBJECTS, Rule
+from wholecard.repair.remedies.registry import repair_section
 
 ROOT = Path(__file__).parents[2]
+_REPAIR = "\n## Repair\n"
 _COLUMNS = "| code | rule | severity | `--fix` | since |\n| --- | --- | --- | --- | --- |\n"
 
 
@@ -26,6 +30,14 @@ def page_head(rule: Rule) -> str:
         f"Severity: {rule.severity_text}. Since {rule.since}.{fixable}\n\n"
         f"{rule.meaning}\n\n"
     )
+
+
+def with_repair(code: str, page: str) -> str:
+    """The page, with what repair does about the rule's findings at its end."""
+    section = repair_section(code)
+    if not section:
+        return page
+    return f"{page.partition(_REPAIR)[0].rstrip()}\n\n{section}"
 
 
 def table(heading: str) -> str:
@@ -44,7 +56,7 @@ def files() -> dict[Path, str]:
     for rule in RULES.values():
         page = ROOT / f"docs/rules/{rule.code}.md"
         _, mark, body = f"\n{page.read_text()}".partition("\nReported by ")
-        texts[page] = f"{page_head(rule)}{mark.lstrip()}{body}"
+        texts[page] = with_repair(rule.code, f"{page_head(rule)}{mark.lstrip()}{body}")
     reference, navigation = ROOT / "docs/reference/rules.md", ROOT / "mkdocs.yml"
     texts[reference], texts[navigation] = reference.read_text(), navigation.read_text()
     for heading in SUBJECTS:

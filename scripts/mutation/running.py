@@ -31,6 +31,7 @@ ROOMS = {
     "nova/match": ("tests/nova",),
     "explain": ("tests/explain", "tests/cli/test_explain.py"),
     "cloud": ("tests/cloud", "tests/explain"),
+    "audit/checks": ("tests/audit", "tests/cli/test_audit.py"),
 }
 
 

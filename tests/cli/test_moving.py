@@ -123,3 +123,22 @@ def test_card(
     ]  # fmt: skip
     assert run_app([*card, "--forget"]) == 0
     assert capsys.readouterr().out == "Forgotten.\n"
+
+
+def test_card_in_use(
+    cloud: MovingCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a cloud the servers that hold an address are named, and whether the host is drained."""
+    server = cloud.add("train", "gpu-01")
+    before = tmp_path / "before.json"
+    before.write_text(json.dumps(board().to_json()))
+    card = ["card", "retire", "gpu-01", "--begin", "--slot", "S2", "--facts", str(before),
+            "--cloud", "test", "--clouds-file", str(cloud.api.clouds)]  # fmt: skip
+    assert run_app(card) == 1
+    out = capsys.readouterr().out
+    assert f"WC596 error gpu-01 0000:41:00.0: the server {server.id} holds it" in out
+    assert "1. [to do] Move the servers away" in out
+    del cloud.servers[server.id], cloud.allocations[server.id]
+    cloud.services["gpu-01"]["status"] = "disabled"
+    assert run_app(card) == 0
+    assert "1. [done] Move the servers away" in capsys.readouterr().out

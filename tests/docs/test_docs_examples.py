@@ -14,7 +14,10 @@ from wholecard.cli.options import conf_files
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-GROUPS = ("cloud", "explain", "guest", "image", "lab", "nova", "prove", "rule", "site")
+GROUPS = (
+    "cloud", "explain", "exporter", "guest", "health", "image", "lab", "nova", "prove", "rule",
+    "site",
+)  # fmt: skip
 
 
 def _examples() -> Iterator[tuple[str, list[str]]]:

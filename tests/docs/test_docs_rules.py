@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wholecard.core.rules import RULES
+from wholecard.repair.remedies.registry import REPAIRS
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.stem: page for page in (ROOT / "docs/rules").glob("*.md")}
@@ -33,9 +34,10 @@ def test_every_page_has_a_rule() -> None:
 
 @pytest.mark.parametrize("code", sorted(PAGES))
 def test_page_has_its_parts(code: str) -> None:
-    """A page says what its rule means, why it matters and how to fix it."""
+    """A page says what its rule means, why it matters and how to fix it, and what repair does."""
     lines = PAGES[code].read_text().splitlines()
     parts = ["## What it means", "## Why it matters", "## How to fix it"]
+    parts += ["## Repair"] if code in REPAIRS else []
     assert [line for line in lines if line.startswith("## ")] == parts
 
 

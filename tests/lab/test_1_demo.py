@@ -92,6 +92,21 @@ def test_every_function_was_claimed_at_boot(demo: Demo) -> None:
     assert sorted(claimed) == ["0000:01:00.0", "0000:01:00.1", "0000:02:00.0", "0000:02:00.1"]
 
 
+def test_a_server_moves_to_a_second_host(demo: Demo) -> None:
+    """A server with two cards is migrated cold: in VERIFY_RESIZE it has two rows of nova on each
+    host, after confirm two on the new one, and no audit has a finding.
+    """
+    moments = [(row["moment"], len(row["held"])) for row in demo.numbers["moves"]]
+    assert moments == [
+        ("before the move", 1), ("in VERIFY_RESIZE, before confirm", 2), ("after confirm", 1),
+    ]  # fmt: skip
+    (before,), both, (after,) = (row["held"] for row in demo.numbers["moves"])
+    assert sorted([before, after]) == both == ["gpu-01: 2 allocated", "gpu-02: 2 allocated"]
+    audits = re.findall(r"2 hosts, 4 devices, read: sysfs, libvirt, nova, placement",
+                        demo.ran.stdout)  # fmt: skip
+    assert len(audits) == len(moments)
+
+
 def test_the_host_is_rolled_back(demo: Demo) -> None:
     """At the end every file that a plan may touch is as it was on the bare host."""
     assert re.search(r"compared byte for byte +[0-9.]+ s  [1-9][0-9]+ files .* as they were",

@@ -173,8 +173,8 @@ def test_nova_tells_of_a_server(lab: Lab, mover: servers.ServerOutcome) -> None:
     sections.read(lab.folder.run / "rabbit.ini")
 
     # kombu has no types.
-    broker = Broker(sections["rabbitmq"]["url"])  # type: ignore[no-untyped-call]
-    with broker, closing(broker.channel()) as channel:  # type: ignore[no-untyped-call]
+    broker = Broker(sections["rabbitmq"]["url"])
+    with broker, closing(broker.channel()) as channel:
 
         def create_end() -> dict[str, str] | None:
             while message := channel.basic_get("versioned_notifications.info", no_ack=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wholecard.core import Finding, Severity
 from wholecard.lab.base.steps import LabStep
-from wholecard.lab.report.record import DemoRecord, ProofRow, ServerRecord, Station
+from wholecard.lab.report.record import DemoRecord, MoveMoment, ProofRow, ServerRecord, Station
 
 MIB = 1 << 20
 LONG = "qemu-system-x86_64 " + " ".join(
@@ -92,6 +92,15 @@ MISSING = Finding(
 )  # fmt: skip
 
 
+_QUIET = "No findings: all is well.\n2 hosts, 4 devices, read: sysfs, libvirt, nova, placement"
+MOVES = [
+    MoveMoment("before the move", _QUIET, ("gpu-01: 2 allocated",)),
+    MoveMoment("in VERIFY_RESIZE, before confirm", _QUIET,
+               ("gpu-01: 2 allocated", "gpu-02: 2 allocated")),
+    MoveMoment("after confirm", _QUIET, ("gpu-02: 2 allocated",)),
+]  # fmt: skip
+
+
 def steps() -> list[LabStep]:
     """Steps of which the node's and the cloud's run side by side."""
     rows = [
@@ -132,7 +141,8 @@ def demo() -> DemoRecord:
         versions={"nova": "34.0.0", "keystone": "30.0.0", "glance": "33.0.0", "neutron": "29.0.0",
                   "placement": "16.0.0", "RabbitMQ": "4.0.5", "MariaDB": "11.8.3",
                   "QEMU": "10.0.13", "libvirt": "11.3.0", "Linux (node)": "6.12.107+deb13-amd64"},
-        stations=list(STATIONS), servers=[proved(), refused()], steps=steps(),
+        stations=list(STATIONS), servers=[proved(), refused()], moves=list(MOVES),
+        steps=steps(),
         seconds_to_proof=229.2, seconds=239.6,
         memory_bytes={"gpu-01": 1536 * MIB, "nova-api": 152 * MIB, "nova-scheduler": 121 * MIB,
                       "nova-conductor": 118 * MIB, "keystone": 110 * MIB, "glance": 131 * MIB,
@@ -153,7 +163,8 @@ def failed_demo() -> DemoRecord:
 def short_demo() -> DemoRecord:
     """A demo that ended at the node's boot."""
     record = demo()
-    record.stations, record.servers, record.memory_bytes, record.versions = [], [], {}, {}
+    record.stations, record.servers, record.moves = [], [], []
+    record.memory_bytes, record.versions = {}, {}
     record.steps = record.steps[:4]
     record.steps[3].failed = True
     record.seconds, record.seconds_to_proof = 30.1, 0.0

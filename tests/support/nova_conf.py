@@ -16,10 +16,15 @@ def parsed(text: str | bytes, path: str = "nova.conf") -> NovaConf:
 
 def conf(path: str, **sections: Mapping[str, str | Iterable[str]]) -> NovaConf:
     """A service's file: sections of options, one with several values written several times."""
+    return parsed(conf_text(**sections), path)
+
+
+def conf_text(**sections: Mapping[str, str | Iterable[str]]) -> str:
+    """The text of such a file, without a newline at its end."""
     lines = []
     for section, options in sections.items():
         lines.append(f"[{section}]")
         for name, value in options.items():
             values = [value] if isinstance(value, str) else value
             lines += [f"{name} = {each}" for each in values]
-    return parsed("\n".join(lines), path)
+    return "\n".join(lines)

@@ -37,6 +37,8 @@ _GROUPS = {
     "image": "Guest images: a cloud image made larger, with the cards' drivers and whatever else "
     "the site file asks for.\n\nplan shows what would be done, build does it, cloud apply uploads "
     "the result.",
+    "repair": "What the audit finds, repaired: the least invasive way, guarded, with a way back."
+    "\n\nplan shows what would be done and changes nothing.",
     "handover": "Clean cards that a server has had, and let nova give them again.\n\nFor cards "
     "with one_time_use in device_spec: nova reserves such a card in Placement when a server gets "
     "it, and nobody takes that back. This finds the cards that no server has any more, lets each "
@@ -54,11 +56,15 @@ _COMMANDS = {
     "audit": "Compare what sysfs, libvirt, nova and Placement say of each card.",
     "drain": "Move all servers off a host, and say first what will happen to each.",
     "explain": "Explain why a server with cards finds no host.",
+    "exporter": "Serve the cards' health and use as metrics for Prometheus.",
+    "health": "Report errors of cards, and which cards are free, given, dirty or broken.",
     "migrate": "Move a server with cards to another host.",
     "prove": "Boot servers of a flavor; their guests prove that they have its cards.",
     "rule": "Explain a finding's code.",
     "undrain": "Give a drained host back to nova, after a proof and an audit.",
 }
+# These join what hosts answer: `--on` is an option of their own.
+_OWN_ON = ("exporter", "health")
 
 
 def run_app(argv: Sequence[str]) -> int:
@@ -168,7 +174,11 @@ def _options(
         logging.getLogger("wholecard").setLevel(logging.DEBUG)
     if on is not None:
         if context.invoked_subcommand in (*_GROUPS, *_COMMANDS):
-            what = f"{context.invoked_subcommand} commands cannot be combined with --on"
+            name = context.invoked_subcommand
+            if name in _OWN_ON:
+                what = f"--on must come after {name}"
+                raise UsageError(what, resolution=f"Write it as: wholecard {name} --on HOST")
+            what = f"{name} commands cannot be combined with --on"
             raise UsageError(what, resolution="--on works only with inspect, check and host.")
         context.obj = Elsewhere(tuple(on), sudo, ssh_config, jobs, timeout)
     elif sudo or ssh_config or jobs or timeout:

@@ -54,8 +54,8 @@ def command(
     wait: Annotated[float, typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait "
         "before the second look where something is in progress: one run of nova-compute's "
         "periodic task.")] = 60.0,
-    now: Annotated[bool, typer.Option("--now", help="Do not wait: what is in progress is listed "
-        "as such (WC551).")] = False,
+    now: Annotated[bool, typer.Option("--now", "--no-wait", help="Do not wait: what is in progress "
+        "is listed as such (WC551).")] = False,
     format_name: options.Format = "table",
     columns: options.Columns = None,
     as_json: options.Json = False,
@@ -125,6 +125,16 @@ def _over_ssh(
     timeout: float,
 ) -> dict[str, Any]:  # fmt: skip
     """The members of AuditSources that are about ssh."""
+    by_host = ssh_names(names)
+    if not ssh and (by_host or ssh_config or sudo):
+        raise UsageError("--ssh-name, --ssh-config and --sudo work only with --ssh",
+                         resolution="Add --ssh.")  # fmt: skip
+    return {"over_ssh": ssh, "ssh_names": by_host, "ssh_config": ssh_config, "sudo": sudo,
+            "jobs": jobs, "timeout": timeout}  # fmt: skip
+
+
+def ssh_names(names: list[str] | None) -> dict[str, str]:
+    """ssh's names of hosts, by `HOST=NAME`. Raises UsageError."""
     by_host = {}
     for text in names or ():
         host, sign, name = text.partition("=")
@@ -132,11 +142,7 @@ def _over_ssh(
             raise UsageError(f"--ssh-name {text!r} has no name of ssh's",
                              resolution="Write it as --ssh-name HOST=NAME.")  # fmt: skip
         by_host[host] = name
-    if not ssh and (by_host or ssh_config or sudo):
-        raise UsageError("--ssh-name, --ssh-config and --sudo work only with --ssh",
-                         resolution="Add --ssh.")  # fmt: skip
-    return {"over_ssh": ssh, "ssh_names": by_host, "ssh_config": ssh_config, "sudo": sudo,
-            "jobs": jobs, "timeout": timeout}  # fmt: skip
+    return by_host
 
 
 def named_hosts(text: str) -> tuple[str, ...]:

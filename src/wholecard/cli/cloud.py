@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wholecard.cli import options
+from wholecard.cli.action_progress import show_action
 from wholecard.cli.options import CloudCommand
 from wholecard.cli.say import say
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from wholecard.cloud.changing.journal import CloudJournal
     from wholecard.cloud.planning.plan import CloudPlan
-    from wholecard.core import Action
     from wholecard.site.load import SiteFile
     from wholecard.transaction.engine import Outcome
 
@@ -79,11 +77,11 @@ def apply_command(
     file = read_site(site)
     name = options.chosen_cloud(cloud, clouds_file)
     conn, journal = _connect(name, clouds_file), _journal(name, state)
-    finished = applying.finish(conn, journal, _progress)
+    finished = applying.finish(conn, journal, show_action)
     plan = _plan(conn, file, release_name)
     if for_person:
         say(_plan_text(plan))
-    applied = applying.apply(conn, journal, plan.plan, site.absolute(), _progress)
+    applied = applying.apply(conn, journal, plan.plan, site.absolute(), show_action)
     total = _total(outcome for outcome in (finished, applied) if outcome)
     if for_person:
         _show_outcome(f"Applied as journal {', '.join(total.journals)}.", total)
@@ -111,7 +109,7 @@ def rollback_command(
 
     name = options.chosen_cloud(cloud, clouds_file)
     conn, journal = _connect(name, clouds_file), _journal(name, state)
-    outcome = applying.rollback(conn, journal, _progress, discard_edits, to)
+    outcome = applying.rollback(conn, journal, show_action, discard_edits, to)
     if as_json or format_name != "text":
         options.show("", outcome.to_json(), as_json=as_json, format_name=format_name)
     elif outcome.journals:
@@ -209,13 +207,3 @@ def _status_text(status: dict[str, Any]) -> str:
         rows = [(entry["journal"], entry["state"], entry["site"]) for entry in status["history"]]
         lines += ["", table(("JOURNAL", "STATE", "SITE"), rows)]
     return "\n".join(lines)
-
-
-def _progress(position: int, count: int, action: Action, seconds: float | None) -> None:
-    from wholecard.core.plain_text import plain
-    from wholecard.core.report_text import progress_text
-
-    # Who called may be gone; what was begun is finished all the same.
-    with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(plain(progress_text(position, count, action, seconds)))
-        sys.stderr.flush()

@@ -45,7 +45,7 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     if config is not None and not config.is_file():
         raise UsageError(f"file not found: {config}", resolution="Name a file for ssh -F.")
     fleet = Fleet(hosts, Ssh(config, elsewhere.sudo), elsewhere.jobs or 16, elsewhere.timeout)
-    with terminable(), _watcher(hosts) as watcher:
+    with terminable(), watching(hosts) as watcher:
         results = fleet.run(words, watcher)
     if len(results) == 1:
         _show_one(results[0], as_json, shown=isinstance(watcher, Through))
@@ -58,7 +58,8 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
 
 
 @contextmanager
-def _watcher(hosts: Sequence[str]) -> Iterator[Watcher]:
+def watching(hosts: Sequence[str]) -> Iterator[Watcher]:
+    """What shows hosts at work: live lines on a terminal, plain lines elsewhere."""
     console = PlainConsole(stderr=True, highlight=False)
     if console.is_terminal:
         live = Live(console, hosts)

@@ -64,6 +64,9 @@ def demo_command(
 ) -> None:  # fmt: skip
     """Run the full path: prepare a bare node, start servers with cards, get the guests' proof.
 
+    Then a second node comes, and a server with two cards moves there, with audits before, during
+    and after. Topology together ends without it.
+
     At the end the node is rolled back and compared byte for byte with the bare host. A running
     lab is stopped first. Afterwards the lab stays up.
     """

@@ -13,6 +13,7 @@ from typing import Any
 LARGEST = 64 << 20
 # A BAR's address has 20 digits; Python before 3.11 takes minutes for a number of a million.
 _DIGITS = 40
+_PIECE = 1 << 16
 
 
 def read_input(path: Path, limit: int = LARGEST) -> bytes:
@@ -21,15 +22,28 @@ def read_input(path: Path, limit: int = LARGEST) -> bytes:
     Raises OSError for another kind of file, which might never end, and for more than `limit` bytes.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode) and not (stat.S_ISFIFO(mode) and _is_of_shell(path)):
+    try:
+        status = os.fstat(descriptor)
+        is_plain = stat.S_ISREG(status.st_mode)
+        if not is_plain and not (stat.S_ISFIFO(status.st_mode) and _is_of_shell(path)):
             raise OSError(errno.EINVAL, "not a plain file", str(path))
         # A shell's pipe has a writer, who may be slower than this; another is not waited for.
         os.set_blocking(descriptor, True)
-        data = file.read(limit + 1)
+        data = _read(descriptor, min(status.st_size, limit) if is_plain else _PIECE, limit + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit >> 10} KiB", str(path))
+    return data
+
+
+def _read(descriptor: int, expected: int, most: int) -> bytes:
+    """All there is, `most` bytes at most. What is asked for is also made room for, so not all."""
+    # One byte more than a file has says that it is at its end.
+    data = piece = os.read(descriptor, expected + 1)
+    while piece and len(data) < most and not len(data) == expected > 0:
+        piece = os.read(descriptor, min(_PIECE, most - len(data)))
+        data += piece
     return data
 
 

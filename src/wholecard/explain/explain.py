@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from wholecard.core import Finding, Severity
 from wholecard.core.releases import release
@@ -14,9 +14,11 @@ from wholecard.explain.checks.host_case import HostCase
 from wholecard.explain.checks.registry import CHECKS, REQUEST_CHECKS
 from wholecard.explain.checks.whole_card import CARD_IN_PARTS
 from wholecard.explain.evidence.card_providers import card_providers
-from wholecard.explain.evidence.evidence import Evidence, Refusal
+from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Refusal
 from wholecard.explain.evidence.host_devices import devices_on
 from wholecard.explain.evidence.requested_devices import in_placement, requested_devices
+from wholecard.explain.host_answer import HostAnswer
+from wholecard.explain.hosts_alike import AlikeAnswer, kind_of_host, model_of
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.flavor.numa_topology import layout
 from wholecard.nova.known_bugs import KNOWN_BUGS, KnownBug
@@ -27,36 +29,6 @@ _STATE_NOW = frozenset({
     "service", "free", "report", "resource class", "traits", "inventory", "machine", "zone",
     "candidates",
 })  # fmt: skip
-
-
-@dataclass(frozen=True)
-class HostAnswer:
-    """The results of one host's checks.
-
-    `for_cards` is false for a host of which it is known that it has no card, or that nova uses
-    none of them.
-    """
-
-    name: str
-    checks: tuple[CheckResult, ...]
-    for_cards: bool = True
-
-    @property
-    def failed(self) -> CheckResult | None:
-        """The first check that failed."""
-        return first_failed(self.checks)
-
-    @property
-    def unknown(self) -> tuple[CheckResult, ...]:
-        """The checks without the facts that they need."""
-        return tuple(result for result in self.checks if result.state == "unknown")
-
-    @property
-    def answer(self) -> Literal["yes", "no", "unknown"]:
-        """Whether the host would take the server."""
-        if self.failed:
-            return "no"
-        return "unknown" if self.unknown else "yes"
 
 
 @dataclass(frozen=True)
@@ -82,16 +54,17 @@ class Explanation:
         errors = {one.rule for one in self.findings if one.severity is Severity.ERROR}
         if errors - {_NOT_EXPLAINED} or any(host.answer == "yes" for host in self.hosts):
             return False
-        results = self._not_checked
+        names = self._not_checked
         if errors:
-            return bool(results)
-        return not self.hosts or any(result.name not in _STATE_NOW for result in results)
+            return bool(names)
+        return not self.hosts or bool(names - _STATE_NOW)
 
     @property
-    def _not_checked(self) -> list[CheckResult]:
+    def _not_checked(self) -> set[str]:
         """The unknown results that could be a cause: the request's, and those of other hosts."""
-        results = [result for host in self.hosts if not host.failed for result in host.unknown]
-        return results + [result for result in self.checks if result.state == "unknown"]
+        possible = (host for host in self.hosts if host.answer == "unknown")
+        names = {name for host in possible for name in host.unknown_names}
+        return names | {result.name for result in self.checks if result.state == "unknown"}
 
     def to_json(self) -> dict[str, Any]:
         """What `explain --json` prints."""
@@ -133,13 +106,25 @@ def explain(evidence: Evidence) -> Explanation:
 def _check_hosts(evidence: Evidence) -> Iterator[HostAnswer]:
     requested = requested_devices(evidence)
     guest = layout(evidence.request, evidence.release)
-    for host in evidence.hosts:
-        devices = devices_on(evidence, host, requested)
-        case = HostCase(evidence, host, requested, guest, devices)
+    any_cards = any(card_providers(host.provider_tree) for host in evidence.hosts)
+
+    def checked(host: HostEvidence) -> HostAnswer:
+        case = HostCase(evidence, host, requested, guest, devices_on(evidence, host, requested))
         results = run_checks(CHECKS, case)
         if evidence.forbidden:
             results = tuple(map(_for_administrators, results))
-        yield HostAnswer(host.name, results, _for_cards(case))
+        return HostAnswer(host.name, results, _for_cards(case, any_cards))
+
+    answers: dict[Hashable, HostAnswer] = {}
+    for host in evidence.hosts:
+        kind = kind_of_host(evidence, host)
+        if kind is None:
+            yield checked(host)
+            continue
+        model = answers.get(kind.key)
+        if model is None:
+            model = answers[kind.key] = checked(model_of(host))
+        yield AlikeAnswer(host.name, model, kind)
 
 
 def _for_administrators(result: CheckResult) -> CheckResult:
@@ -152,18 +137,17 @@ def _for_administrators(result: CheckResult) -> CheckResult:
     )
 
 
-def _for_cards(case: HostCase) -> bool:
+def _for_cards(case: HostCase, any_cards: bool) -> bool:
     """Whether the host may be meant for cards: nothing known says that it has none.
 
-    That Placement has no card of it counts where Placement has cards of other hosts.
+    That Placement has no card of it counts where Placement has cards of other hosts: `any_cards`.
     """
     host, devices, requests = case.host, case.devices, case.requested.requests
     if host.conf is not None and not devices.specs and devices.error is None:
         return False
     if devices.devices is not None and requests and not any(map(devices.alike, requests)):
         return False
-    elsewhere = any(card_providers(host.provider_tree) for host in case.evidence.hosts)
-    return not (elsewhere and host.provider_tree and not card_providers(host.provider_tree))
+    return not (any_cards and host.provider_tree and not card_providers(host.provider_tree))
 
 
 # A host that fails here is not among those that the scheduler could choose.
@@ -185,7 +169,12 @@ def _with_filters(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[Ho
     refused = evidence.refusal is not None and kind not in ("filtered", "no-candidate")
     if not wrong and not refused:
         return hosts
-    return tuple(replace(host, checks=_with_failed_filter(host.checks)) for host in hosts)
+    return tuple(
+        HostAnswer(host.name, _with_failed_filter(host.checks), host.for_cards)
+        if host.having(MISSING_FILTER)
+        else host
+        for host in hosts
+    )
 
 
 def _with_failed_filter(results: tuple[CheckResult, ...]) -> tuple[CheckResult, ...]:
@@ -217,7 +206,7 @@ def _answer(evidence: Evidence, hosts: tuple[HostAnswer, ...]) -> tuple[str, tup
 
 
 def _not_known(names: list[str], hosts: Iterable[HostAnswer]) -> str:
-    unknown = _unknown_names(result for host in hosts for result in host.unknown)
+    unknown = ", ".join(dict.fromkeys(name for host in hosts for name in host.unknown_names))
     return f"No check fails for {_listed(names)}. Not checked: {unknown}."
 
 
@@ -259,7 +248,7 @@ def _in_parts(hosts: Iterable[HostAnswer]) -> Iterator[Finding]:
     """A warning for each host that takes the server and may give it parts of several cards."""
     for host in hosts:
         if host.failed is None:
-            parts = (result for result in host.checks if result.rule == CARD_IN_PARTS)
+            parts = host.having(CARD_IN_PARTS)
             yield from (_finding(result, host.name, Severity.WARNING) for result in parts)
 
 

@@ -12,7 +12,8 @@ from rich.text import Text
 from wholecard.explain.check_result import CheckResult, State, first_failed
 from wholecard.explain.checks.filters import MISSING_FILTER
 from wholecard.explain.checks.registry import CHECKS
-from wholecard.explain.explain import Explanation, HostAnswer
+from wholecard.explain.explain import Explanation
+from wholecard.explain.host_answer import HostAnswer
 
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("✓", "green"),
@@ -63,7 +64,7 @@ def _alike(hosts: tuple[HostAnswer, ...]) -> list[list[HostAnswer]]:
         key = (
             host.answer,
             (failure.name, failure.says.replace(host.name, "")) if failure else None,
-            tuple((result.name, result.state) for result in host.checks),
+            host.states,
         )
         groups.setdefault(key, []).append(host)
     return sorted(

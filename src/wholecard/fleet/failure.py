@@ -8,7 +8,7 @@ from wholecard.core import Result, WholecardError
 from wholecard.fleet.ssh import NO_AGENT, NO_CONNECTION, NO_PYTHON, NO_ROOM, NO_SUDO
 
 # The agent's commands that change nothing.
-READING = ("inspect", "check", "plan", "verify", "status")
+READING = ("inspect", "check", "plan", "verify", "status", "health")
 
 
 def not_started(host: str, result: Result) -> WholecardError:

@@ -72,10 +72,19 @@ class Ssh:
 
         ssh hands the host's login shell one string, so every word is quoted for a shell.
         """
-        options = [word for option in _OPTIONS for word in ("-o", option)]
-        config = ["-F", str(self.config)] if self.config else []
         arguments = (digest, name, "send" if send else "", "sudo" if self.sudo else "")
         # The agent's fixes then name the command that can be run from here.
         called_as = ("--called-as", f"wholecard --on {host}")
         command = shlex.join(["sh", "-c", SCRIPT, "wholecard", *arguments, *called_as, *words])
-        return ["ssh", *config, "-T", *options, "--", host, command]
+        return _called(self, host, command)
+
+
+def program_argv(ssh: Ssh, host: str, words: Sequence[str]) -> list[str]:
+    """ssh's argument list for another program's command on `host`, without the agent."""
+    return _called(ssh, host, shlex.join(words))
+
+
+def _called(ssh: Ssh, host: str, command: str) -> list[str]:
+    options = [word for option in _OPTIONS for word in ("-o", option)]
+    config = ["-F", str(ssh.config)] if ssh.config else []
+    return ["ssh", *config, "-T", *options, "--", host, command]

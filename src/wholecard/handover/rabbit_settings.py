@@ -30,11 +30,27 @@ def read_settings(path: Path) -> RabbitSettings:
     Of nova.conf `[oslo_messaging_notifications] transport_url` counts, else that of `[DEFAULT]`
     (oslo.messaging, notify/notifier.py). Raises UsageError, with no secret in it.
     """
+    parser, mode = _read(path)
+    own = parser.get("rabbitmq", "url", fallback=None)
+    url = own or _of_nova(parser)
+    if not url:
+        raise UsageError(f"{path} names no RabbitMQ", resolution=_EXAMPLE)
+    _refuse_readable(path, mode, own is not None)
+    urls, ssl = _as_amqp(url, path)
+    topics = parser.get("notifications", "versioned_notifications_topics", fallback=None)
+    names = tuple(name.strip() for name in (topics or "").split(",") if name.strip())
+    section, name = ("rabbitmq", "exchange") if own else ("DEFAULT", "control_exchange")
+    exchange = parser.get(section, name, fallback=None)
+    return RabbitSettings(urls, ssl, exchange or "nova", names or ("versioned_notifications",))
+
+
+def _read(path: Path) -> tuple[configparser.RawConfigParser, int]:
+    """The file, and its mode."""
+    parser = configparser.RawConfigParser(
+        strict=False, allow_no_value=True, default_section="\0", inline_comment_prefixes=None
+    )
     try:
         mode = path.stat().st_mode
-        parser = configparser.RawConfigParser(
-            strict=False, allow_no_value=True, default_section="\0", inline_comment_prefixes=None
-        )
         parser.read_string(path.read_text())
     except OSError as error:
         reason = f"cannot read {path}: {error.strerror}"
@@ -42,29 +58,17 @@ def read_settings(path: Path) -> RabbitSettings:
     except (configparser.Error, UnicodeDecodeError):
         # Its text quotes the line, with the password.
         raise UsageError(f"{path} is not an INI file", resolution=_EXAMPLE) from None
-    own = parser.get("rabbitmq", "url", fallback=None)
-    url = own or _of_nova(parser)
-    if not url:
-        raise UsageError(f"{path} names no RabbitMQ", resolution=_EXAMPLE)
+    return parser, mode
+
+
+def _refuse_readable(path: Path, mode: int, own: bool) -> None:
     # nova.conf belongs to root and nova's group on every distribution.
-    forbidden = stat.S_IRWXG | stat.S_IRWXO if own else stat.S_IRWXO
+    forbidden, wanted = (stat.S_IRWXG | stat.S_IRWXO, "600") if own else (stat.S_IRWXO, "640")
     if mode & forbidden:
-        wanted = "600" if own else "640"
         raise UsageError(
             f"{path} has a password, and others may read it (mode {stat.S_IMODE(mode):o})",
             resolution=f"chmod {wanted} {path}",
         )
-    topics = parser.get("notifications", "versioned_notifications_topics", fallback=None)
-    names = tuple(name.strip() for name in (topics or "").split(",") if name.strip())
-    urls, ssl = _as_amqp(url, path)
-    return RabbitSettings(
-        urls,
-        ssl,
-        (own and parser.get("rabbitmq", "exchange", fallback=None))
-        or parser.get("DEFAULT", "control_exchange", fallback=None)
-        or "nova",
-        names or ("versioned_notifications",),
-    )
 
 
 def _of_nova(parser: configparser.RawConfigParser) -> str | None:

@@ -247,7 +247,7 @@ def _other_cards(
     change: CardChange, before: Host, cards: tuple[CardIdentity, ...]
 ) -> Iterator[Finding]:
     """Cards that nobody wanted to change, and that are gone or came."""
-    concerned = {change.card.place if change.card else "", change.to_place}
+    concerned = _places(change)
     old = {card.place: card for card in (identity(before, each) for each in before.cards)}
     new = {card.place: card for card in cards}
     for place in sorted(old.keys() - new.keys() - concerned):
@@ -256,16 +256,21 @@ def _other_cards(
             f"a card that was not to change is gone: {old[place].title} at {place}",
             "See that it sits firmly, and its power: wholecard inspect shows what the host has.",
         )  # fmt: skip
-    wanted = change.kind is Kind.ADD and not change.to_place
-    for place in sorted(new.keys() - old.keys() - concerned):
-        if not wanted:
+    came = [new[place] for place in sorted(new.keys() - old.keys() - concerned)]
+    if change.kind is not Kind.ADD or change.to_place:
+        for card in came:
             yield Finding(
-                OTHERWISE, f"{change.host} {new[place].slot}", Severity.WARNING,
-                f"a card that was not planned is at {place}: {new[place].title}",
+                OTHERWISE, f"{change.host} {card.slot}", Severity.WARNING,
+                f"a card that was not planned is at {card.place}: {card.title}",
             )  # fmt: skip
-    if wanted and not new.keys() - old.keys():
+    elif not came:
         yield Finding(OTHERWISE, f"{change.host} add", Severity.ERROR, "the host has no new card",
                       "See that it sits firmly, and its power.")  # fmt: skip
+
+
+def _places(change: CardChange) -> frozenset[str]:
+    """The places that the change is about."""
+    return frozenset({change.card.place if change.card else "", change.to_place})
 
 
 def _addresses(

@@ -59,13 +59,10 @@ def _predicted(rows: tuple[Prediction, ...], width: int) -> Iterator[str]:
          str(row.expected) if row.expected and row.will is Will.CHANGE else "")
         for row in rows if not row.function.is_bridge
     ]  # fmt: skip
-    bridges = sum(row.function.is_bridge for row in rows)
     yield table(("ADDRESS", "FUNCTION", "ADDRESS AFTERWARDS", "THEN"), cells[:_MOST])
-    more = []
-    if len(cells) > _MOST:
-        more.append(counted(len(cells) - _MOST, "more function"))
-    if bridges:
-        more.append(counted(bridges, "bridge"))
+    bridges = len(rows) - len(cells)
+    counts = ((len(cells) - _MOST, "more function"), (bridges, "bridge"))
+    more = [counted(count, noun) for count, noun in counts if count > 0]
     if more:
         yield f"and {' and '.join(more)}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from openstack import exceptions as sdk
 from openstack.connection import Connection
@@ -17,7 +16,11 @@ from wholecard.cloud.client.compute_services import (
 )
 from wholecard.cloud.client.errors import answer_read
 from wholecard.cloud.client.server_details import ServerDetails
-from wholecard.cloud.placement import allocation_candidates
+from wholecard.cloud.placement.allocation_candidates import (
+    MICROVERSION,
+    RequestGroup,
+    candidates_query,
+)
 from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.core import UsageError
 from wholecard.core.near_names import did_you_mean
@@ -29,7 +32,8 @@ from wholecard.explain.evidence.from_files import Files, gathered
 from wholecard.explain.evidence.placement import MOST_HOSTS, provider_trees
 from wholecard.explain.evidence.requested_devices import EXTRA_SPEC
 from wholecard.explain.evidence.selector import ServerSelector
-from wholecard.explain.explain import Explanation, HostAnswer, check_request, explain
+from wholecard.explain.explain import Explanation, check_request, explain
+from wholecard.explain.host_answer import HostAnswer
 from wholecard.moving.record import Destination, Holdings
 from wholecard.nova.flavor.server_request import ServerRequest
 
@@ -97,8 +101,7 @@ def search(
     evidence = replace(evidence, hosts=tuple(h for h in evidence.hosts if h.name in names))
     if first_failed(check_request(evidence)) is None:
         evidence = with_queries(reader, evidence)
-    explanation = explain(evidence)
-    return _found(chosen, explanation, evidence, holdings, tuple(notes))
+    return _found(chosen, explain(evidence), evidence, holdings, tuple(notes))
 
 
 def _by_placement(
@@ -208,21 +211,12 @@ def _with_room(conn: Connection, chosen: list[Hypervisor], holdings: Holdings) -
         return chosen
     cards = holdings.card_amounts
     machine = {name: count for name, count in holdings.amounts.items() if name not in cards}
-    parameters = {"resources": _amounts(machine or {"VCPU": 1})}
-    units = [name for name, count in cards.items() for _ in range(count)]
-    parameters |= {f"resources_C{number}": f"{name}:1" for number, name in enumerate(units)}
-    if len(units) > 1:
-        parameters["group_policy"] = "none"
-    parameters["limit"] = str(allocation_candidates.LIMIT)
-    path = f"/allocation_candidates?{urlencode(parameters, safe=',:')}"
+    units = [RequestGroup({name: 1}) for name, count in cards.items() for _ in range(count)]
+    path = candidates_query(RequestGroup(machine or {"VCPU": 1}), tuple(units))
     with answer_read(conn, "ask Placement for candidates"):
-        response = conn.placement.get(path, microversion=allocation_candidates.MICROVERSION)
+        response = conn.placement.get(path, microversion=MICROVERSION)
         sdk.raise_from_response(response)
         summaries: dict[str, Any] = response.json()["provider_summaries"]
     roots = {str(row["root_provider_uuid"]) for row in summaries.values()}
     # A hypervisor's id is its provider's uuid (compute API 2.53).
     return [row for row in chosen if row.id in roots]
-
-
-def _amounts(amounts: Mapping[str, int]) -> str:
-    return ",".join(f"{name}:{count}" for name, count in sorted(amounts.items()))

@@ -22,8 +22,8 @@ class Fate(enum.StrEnum):
     LIVE = "moves live"
     STOP = "moves with a stop"
     # It does not run, so that nobody notices.
-    STOPPED = "moves, stopped already"
-    GOES_ON = "goes on from an earlier run"
+    STOPPED = "moves (is stopped)"
+    GOES_ON = "moves since before"
     STAYS = "cannot move"
 
 

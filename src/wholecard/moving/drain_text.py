@@ -10,7 +10,8 @@ from wholecard.moving.move_text import audits_text, short_duration
 from wholecard.moving.record import MoveReport
 from wholecard.moving.undrain_request import UndrainReport
 
-_NAME = 28
+# Names may be longer than a narrow terminal.
+_NAME, _SHORT_NAME, _WIDE = 28, 20, 100
 _DOWN = frozenset({"RESIZE/resize_migrating", "RESIZE/resize_migrated", "RESIZE/resize_finish"})
 
 
@@ -18,8 +19,9 @@ def plan_text(plan: DrainPlan, width: int = WIDTH) -> str:
     """The servers by what will happen to them, then why those that stay stay."""
     if not plan.rows:
         return f"{plan.host} has no server."
-    lines = [table(("SERVER", "STATUS", "CARDS", "WHAT HAPPENS", "TO", "UP TO"),
-                   map(_cells, plan.rows))]  # fmt: skip
+    longest = _NAME if width >= _WIDE else _SHORT_NAME
+    heads = ("SERVER", "STATUS", "CARDS", "WHAT HAPPENS", "TO", "UP TO")
+    lines = [table(heads, (_cells(row, longest) for row in plan.rows))]
     lines += ["", *wrapped(_sum(plan), "  ", "", width)]
     stopping = [row for row in plan.rows if row.fate is Fate.STOP]
     if stopping:
@@ -92,7 +94,7 @@ def undrain_text(report: UndrainReport, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: DrainRow) -> tuple[str, ...]:
+def _cells(row: DrainRow, longest: int) -> tuple[str, ...]:
     server = row.plan.server
     cards = sum(row.plan.holdings.card_amounts.values())
     if not cards and server.extra_specs.get("pci_passthrough:alias"):
@@ -101,11 +103,11 @@ def _cells(row: DrainRow) -> tuple[str, ...]:
         count = str(cards) if cards else "-"
     to = row.to.host if row.to else ""
     seconds = short_duration(row.seconds) if row.to and row.seconds else ""
-    return _short(server.name), server.state, count, row.fate, to, seconds
+    return _short(server.name, longest), server.status, count, row.fate, to, seconds
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+def _short(name: str, longest: int = _SHORT_NAME) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def _sum(plan: DrainPlan) -> str:

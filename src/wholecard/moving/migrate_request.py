@@ -146,8 +146,7 @@ def run(
 ) -> MoveReport:
     """One move to its end, without audits. Raises CloudError."""
     entry = move.entry
-    known = move.journal.read(entry.server)
-    if known is None or known.is_over or not move.take_up(request.told):
+    if not (_is_begun(move) and move.take_up(request.told)):
         move.begin()
     end = request.end if request.told else entry.end
     # One that is being confirmed or reverted was proved before, and may be at its end already.
@@ -160,6 +159,11 @@ def run(
     move.close(ended)
     report = MoveReport(plan, ended, move.phases, error=move.error)
     return _described(conn, move.entry, report, domains)
+
+
+def _is_begun(move: Move) -> bool:
+    known = move.journal.read(move.entry.server)
+    return known is not None and not known.is_over
 
 
 def _has_cards(conn: Connection, entry: MoveEntry, domains: Domains | None) -> bool:
@@ -175,11 +179,11 @@ def _described(
     now = _look(conn, entry, report.ended, domains)
     findings = now.findings
     if report.ended == "failed":
-        fix = f"openstack server event list {entry.server} shows nova's steps."
+        fix = f"See nova's steps:\nopenstack server event list {entry.server}"
         failed = Finding(FAILED, entry.name, Severity.ERROR, report.error, fix)
         findings = (failed, *(each for each in findings if each.severity is Severity.ERROR))
     elif report.ended == "verify" and any(each.severity is Severity.ERROR for each in findings):
-        fix = f"wholecard migrate {entry.server} --continue --revert takes it back."
+        fix = f"Take it back:\nwholecard migrate {entry.server} --continue --revert"
         findings = tuple(replace(each, fix=fix) for each in findings)
     events = events_of(conn, entry.server, entry.request_id) if entry.request_id else ()
     return replace(
@@ -244,7 +248,7 @@ def _adopted(conn: Connection, server: ServerDetails, end: End, journal: MoveJou
 
 
 def _plan_of(conn: Connection, server: ServerDetails, method: Method, to: Destination) -> MovePlan:
-    holdings = holdings_of(conn, server.id)
+    holdings = holdings_of(conn, server.id, traits=True)
     return MovePlan(
         server, holdings, live_answer(server, holdings), method, (to,), to,
         estimate(server, method), notes=("An earlier run began this move; it goes on.",),

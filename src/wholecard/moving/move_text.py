@@ -37,17 +37,18 @@ def plan_text(plan: MovePlan, width: int = WIDTH) -> str:
         to = plan.destination
         lines += _row("to", _host(to) if to else "no host", width)
         lines += _row("takes", duration_text(plan.estimate), width)
+    lines += _others(plan, width)
+    lines += [line for note in plan.notes for line in _row("note", note, width)]
+    text = "\n".join(lines)
+    return f"{text}\n\n{findings_text(plan.findings, width)}" if plan.blocked else text
+
+
+def _others(plan: MovePlan, width: int) -> Iterator[str]:
     others = [to for to in plan.destinations if to != plan.destination]
     for number, to in enumerate(others[:_MOST_HOSTS]):
-        lines += _row("" if number else "other hosts", _host(to), width)
+        yield from _row("" if number else "other hosts", _host(to), width)
     if len(others) > _MOST_HOSTS:
-        lines += _row("", f"and {counted(len(others) - _MOST_HOSTS, 'more host')}", width)
-    for note in plan.notes:
-        lines += _row("note", note, width)
-    text = "\n".join(lines)
-    if plan.findings and plan.blocked:
-        text += "\n\n" + findings_text(plan.findings, width)
-    return text
+        yield from _row("", f"and {counted(len(others) - _MOST_HOSTS, 'more host')}", width)
 
 
 def report_text(report: MoveReport, width: int = WIDTH) -> str:
@@ -57,11 +58,7 @@ def report_text(report: MoveReport, width: int = WIDTH) -> str:
     end = _ENDS[report.ended].format(to=to.host if to else "", source=source)
     lines = [f"{plan.server.name}: {end}, in {report.seconds:.0f} s", ""]
     lines.append(table(("STATE", "SECONDS"), _phases(report)))
-    if report.events:
-        rows = [(event.event, event.host, event.result or "running", _seconds(event.seconds))
-                for event in report.events]  # fmt: skip
-        lines += ["", table(("NOVA'S EVENT", "HOST", "RESULT", "SECONDS"), rows)]
-    lines.append("")
+    lines += [*_events(report), ""]
     if plan.estimate.longest:
         said = f"before: up to {plan.estimate.longest:.0f} s for shutdown and copy"
         lines += _row("said", said, width)
@@ -166,6 +163,14 @@ def _phases(report: MoveReport) -> Iterator[tuple[str, str]]:
     for phase in report.phases:
         if phase.state != "REQUEST" and phase.seconds >= 0.05:
             yield phase.state, f"{phase.seconds:.1f}"
+
+
+def _events(report: MoveReport) -> list[str]:
+    if not report.events:
+        return []
+    rows = [(event.event, event.host, event.result or "running", _seconds(event.seconds))
+            for event in report.events]  # fmt: skip
+    return ["", table(("NOVA'S EVENT", "HOST", "RESULT", "SECONDS"), rows)]
 
 
 def _seconds(seconds: float | None) -> str:

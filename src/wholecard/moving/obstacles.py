@@ -43,15 +43,16 @@ def obstacle(server: ServerDetails, method: Method, *, unlocked: bool = False) -
     if server.vm_state == "resized" and method is not Method.EVACUATE:
         return Obstacle(
             "an earlier migration waits for a decision (VERIFY_RESIZE)",
-            f"openstack server migrate confirm {server.id}, or revert in place of confirm",
+            f"Confirm or revert it first:\nopenstack server migrate confirm {server.id}\n"
+            f"openstack server migrate revert {server.id}",
         )
     if server.vm_state not in _STATES[method]:
         return Obstacle(_of_state(server, method), _fix_of_state(server))
     if server.locked and not unlocked:
         return Obstacle(
             "it is locked",
-            f"Ask its owner, then openstack server unlock {server.id}, or --locked to move it with "
-            "its lock.",
+            "Ask its owner, then unlock it; or move it with its lock (--locked):\n"
+            f"openstack server unlock {server.id}",
         )
     return None
 
@@ -65,12 +66,15 @@ def _of_state(server: ServerDetails, method: Method) -> str:
 def _fix_of_state(server: ServerDetails) -> str:
     if server.vm_state == "error":
         return (
-            f"Find out why: openstack server event list {server.id}. If its guest is intact: "
+            "Find out why, and set its state only where its guest is intact:\n"
+            f"openstack server event list {server.id}\n"
             f"openstack server set --state active {server.id}"
         )
     words = {"paused": "unpause", "suspended": "resume", "rescued": "unrescue"}
     command = words.get(server.vm_state)
-    return f"openstack server {command} {server.id}" if command else "Start or stop it first."
+    if command is None:
+        return "Start or stop it first."
+    return f"Do this first:\nopenstack server {command} {server.id}"
 
 
 @dataclass(frozen=True, slots=True)

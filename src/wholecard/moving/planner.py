@@ -59,7 +59,7 @@ class Planner:
     def plan(self, server: ServerDetails) -> MovePlan:
         """How this server would be moved. Raises CloudError, UsageError for an unknown host."""
         options = self.options
-        holdings = holdings_of(self.conn, server.id)
+        holdings = holdings_of(self.conn, server.id, traits=True)
         live = live_answer(server, holdings, options.migratable)
         method = options.method or (Method.LIVE if live.possible else Method.COLD)
         needs = estimate(server, method, options.bandwidth, options.used_gb)

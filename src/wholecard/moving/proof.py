@@ -52,7 +52,7 @@ def proof(
 
 
 def _finding(server: ServerDetails, message: str, fix: str = "") -> Finding:
-    fix = fix or f"openstack server event list {server.id} shows what nova did."
+    fix = fix or f"See what nova did:\nopenstack server event list {server.id}"
     return Finding(RULE, server.name, Severity.ERROR, message, fix)
 
 

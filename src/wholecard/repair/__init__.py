@@ -1,1 +1,1 @@
-"""What fixes a disagreement that an audit found: planned, applied and rolled back."""
+"""What fixes a disagreement of an audit: planned, applied and rolled back by the one engine."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from support import hosts
+from support.audit_faults import AUDIT_FAULTS
 from support.audit_views import (
     LONG_AGO,
     NOW,
@@ -258,6 +259,61 @@ def test_request_of_a_lost_row() -> None:
     (row,) = found(SOUND.with_row(HOST, GIVEN, status="available", instance_uuid=None,
                                   request_id=None))  # fmt: skip
     assert row.facts["request_id"] == an_id("request", SERVER)
+
+
+def test_split_without_facts() -> None:
+    """Without the host's facts functions of one slot are one card."""
+    split = AUDIT_FAULTS["card split"].inject(SOUND, HOST, GIVEN)
+    unread = {View.SYSFS: "no access"}
+    (row,) = found(split.with_host(HOST, sysfs=None, unread=unread))
+    assert (row.rule, row.address) == ("WC518", GIVEN)
+
+
+def test_domain_that_is_off() -> None:
+    """A domain that is off only names its devices: another may have them."""
+    views = SOUND.with_domain(HOST, an_id("virsh"), state="shut off", hostdevs=(FREE, GIVEN))
+    assert rules(views) == []
+
+
+def test_lost_row_where_requests_were_not_read() -> None:
+    """Where it is not known how many devices a server asked for, a device without row counts."""
+    views = SOUND.without_row(HOST, GIVEN).with_instance(SERVER, pci_requests=None)
+    assert rules(views) == ["WC513"]
+
+
+def test_device_attached_by_hand() -> None:
+    """A device that the server did not ask for, and nova does not know, is nobody's damage."""
+    assert rules(SOUND.with_domain(HOST, SERVER, hostdevs=(GIVEN, "0000:e1:00.0"))) == []
+
+
+def test_nodes_unknown() -> None:
+    """A migration without nodes is told by nova-compute's hosts, on either side."""
+    for side in ("source", "dest"):
+        views = SOUND.with_instance(SERVER, host="gpu-09", node="gpu-09").with_migration(
+            status="migrating", migration_type="migration", instance_uuid=SERVER,
+            updated_at=NOW, **{f"{side}_compute": HOST},
+        )  # fmt: skip
+        assert compare_views(views).findings == ()
+        other = views.with_cloud(migrations=()).with_migration(
+            status="migrating", migration_type="migration", instance_uuid=SERVER,
+            updated_at=NOW - timedelta(minutes=9), **{f"{side}_compute": "gpu-09"},
+        )  # fmt: skip
+        assert {row.rule for row in compare_views(other).in_flight} == {"WC515", "WC522"}
+
+
+def test_server_that_left_and_is_rebooted() -> None:
+    """Work on the server delays a row of a running host, and not of one whose service is down."""
+    views = SOUND.with_instance(SERVER, host="gpu-02", node="gpu-02", task_state="rebooting")
+    views = views.free(HOST, GIVEN).free(HOST, "", SERVER).without_domain(HOST, SERVER)
+    assert [row.rule for row in compare_views(views).in_flight] == ["WC515"]
+    down = compare_views(views.with_service(HOST, is_up=False))
+    assert [row.rule for row in down.disagreements] == ["WC515"]
+
+
+def test_classes_are_named() -> None:
+    """The finding of a wrong inventory names what is there."""
+    assert "has CUSTOM_PCI_10DE_2330, CUSTOM_X, where" in found(two_classes())[0].message
+    assert "has no inventory, where" in found(no_inventory())[0].message
 
 
 def test_what_the_places_say() -> None:

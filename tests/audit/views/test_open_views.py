@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,12 @@ def test_api_alone(tmp_path: Path) -> None:
     assert "name its databases" in host.unread[View.NOVA]
     assert "not allowed" in host.unread[View.PLACEMENT]
     assert PASSWORD not in str(host.unread)
+
+
+def test_no_sdk() -> None:
+    """Who reads databases alone does not wait for the SDK, which takes longer than 100 hosts."""
+    code = "import sys, wholecard.audit.views.open_views; print('openstack' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, text=True, stdout=subprocess.PIPE
+    )
+    assert ran.stdout == "False\n"

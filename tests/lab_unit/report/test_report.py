@@ -79,6 +79,14 @@ def test_page_has_what_else_the_guest_reported() -> None:
     assert [line for line in demos.LINES if line not in text] == []
 
 
+def test_page_tells_of_the_move() -> None:
+    """Each moment of the move has what nova's rows and the audit said; without one, no heading."""
+    text = unescape(page(demos.demo()))
+    assert "in VERIFY_RESIZE, before confirm" in text
+    assert "gpu-01: 2 allocated\ngpu-02: 2 allocated" in text
+    assert "A server moves" not in page(demos.short_demo())
+
+
 def test_page_has_its_title() -> None:
     """Title and first heading are the same words."""
     text = page(demos.demo())

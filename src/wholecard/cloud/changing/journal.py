@@ -96,20 +96,8 @@ class CloudJournal(journal_store.Journal[CloudJournalEntry]):
         Raises WholecardError where one of them runs. No run waits for another, so that none waits
         for ever.
         """
-        with super().lock() as descriptor:
-            if self.shared is None or not self.addresses:
-                yield descriptor
-                return
-            folder = self.shared / LOCKS / hashlib.sha256(repr(self.addresses).encode()).hexdigest()
-            with explained("XDG_STATE_HOME names another folder for it."):
-                make_directories(folder)
-            with locked(
-                folder / "lock",
-                "another apply or rollback is running on this cloud, under another name of "
-                "clouds.yaml or with another --state",
-                "Wait until it has ended.",
-            ):
-                yield descriptor
+        with super().lock() as descriptor, locked_cloud(self.shared, self.addresses):
+            yield descriptor
 
     def unfinished_elsewhere(self, here: CloudIdentity) -> CloudJournalEntry | None:
         """An unfinished journal of the same cloud under another name, None where there is none.
@@ -142,6 +130,28 @@ class CloudJournal(journal_store.Journal[CloudJournalEntry]):
         plan, cloud = applied.plan.to_json(), applied.cloud.__dict__
         data = pack({**applied.__dict__, "plan": plan, "cloud": cloud})
         return self.add(lambda draft: write_atomically(draft / "plan.json", data, 0o600))
+
+
+@contextmanager
+def locked_cloud(shared: Path | None, addresses: tuple[str, ...]) -> Iterator[None]:
+    """Hold the lock of the cloud with these addresses of nova; nothing where they are not known.
+
+    `shared` is the folder with the folders of all clouds. Raises WholecardError where another run
+    holds it.
+    """
+    if shared is None or not addresses:
+        yield
+        return
+    folder = shared / LOCKS / hashlib.sha256(repr(addresses).encode()).hexdigest()
+    with explained("XDG_STATE_HOME names another folder for it."):
+        make_directories(folder)
+    with locked(
+        folder / "lock",
+        "another apply or rollback is running on this cloud, under another name of "
+        "clouds.yaml or with another --state",
+        "Wait until it has ended.",
+    ):
+        yield
 
 
 def default_folder(cloud: str) -> Path:

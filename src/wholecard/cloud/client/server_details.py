@@ -18,6 +18,7 @@ from wholecard.core import UsageError
 # With it a server shows its server groups (2.71), the zone that it is pinned to (2.96) and its
 # image's properties as nova keeps them (2.98): nova/api/openstack/compute/views/servers.py.
 _VERSION = "2.98"
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def find_server(conn: Connection, name: str) -> ServerDetails:
 
     Raises UsageError where there is none, or where several have the name; CloudError.
     """
-    found = server_details(conn, name) if "/" not in name else None
+    found = server_details(conn, name) if _ID.fullmatch(name) else None
     if found is not None:
         return found
     with answer_read(conn, f"look for the server {name}"):

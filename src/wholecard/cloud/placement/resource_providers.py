@@ -45,12 +45,14 @@ class ProviderAllocation:
     consumer_generation: int | None = None
 
 
-def providers(conn: Connection) -> tuple[ResourceProvider, ...]:
-    """All providers, by name. Raises CloudError.
+def providers(
+    conn: Connection, wanted: Callable[[ResourceProvider], bool] = lambda _: True
+) -> tuple[ResourceProvider, ...]:
+    """All providers, or those that are wanted by name and place, by name. Raises CloudError.
 
     The list is one request, each provider three more. One that is deleted meanwhile is left out.
     """
-    return _read(conn, _list(conn))
+    return _read(conn, filter(wanted, _list(conn)))
 
 
 def provider_trees(
@@ -255,12 +257,20 @@ def _get(
     return body
 
 
-def provider(conn: Connection, uuid: str) -> ResourceProvider | None:
-    """One provider with its traits, None where it is gone. Raises CloudError."""
-    with answer_read(conn, f"read the provider {uuid}"):
+def tree_of(conn: Connection, uuid: str) -> tuple[ResourceProvider, ...]:
+    """All providers of the tree that has this one, by identity alone; none where it is gone.
+
+    Raises CloudError.
+    """
+    with answer_read(conn, f"read the tree of the provider {uuid}"):
+        rows = _get(conn, "/resource_providers", TREE_VERSION, in_tree=uuid)["resource_providers"]
+        return tuple(map(_identified, rows))
+
+
+def provider_traits(conn: Connection, provider: ResourceProvider) -> frozenset[str]:
+    """The provider's traits, none where it is gone. Raises CloudError."""
+    with answer_read(conn, f"read the traits of {provider.name}"):
         try:
-            row = _get(conn, f"/resource_providers/{uuid}", TREE_VERSION)
-            found = _identified(row)
-            return replace(found, traits=_traits(conn, found))
+            return _traits(conn, provider)
         except sdk.NotFoundException:
-            return None
+            return frozenset()

@@ -111,7 +111,9 @@ class Evidence:
 def merged(first: HostEvidence, second: HostEvidence) -> HostEvidence:
     """One host's evidence of two sources; where both know something, the first counts."""
     lacking = [name for name, value in first.__dict__.items() if value in (None, (), "")]
-    return replace(first, **{name: getattr(second, name) for name in lacking})
+    given = {name: getattr(second, name) for name in lacking}
+    changed = {name: value for name, value in given.items() if value != getattr(first, name)}
+    return replace(first, **changed) if changed else first
 
 
 def merged_hosts(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from wholecard.core import UsageError
 from wholecard.core.releases import LATEST, Release
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Refusal, merged_hosts
-from wholecard.host.facts.saved import read_host
+from wholecard.host.facts.alike import AlikeFacts
+from wholecard.nova.conf.later_conf import read_later
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.nova.options import Role
@@ -102,11 +103,12 @@ def _named(site: SiteFile, kind: str, named: Mapping[str, Thing], name: str) -> 
 
 
 def _hosts(files: Files) -> tuple[HostEvidence, ...]:
+    facts = AlikeFacts()
     return tuple(
         HostEvidence(
             name,
-            conf=_conf(files.computes.get(name, ()), "compute"),
-            facts=read_host(files.facts[name]) if name in files.facts else None,
+            conf=read_later(files.computes[name], "compute") if files.computes.get(name) else None,
+            facts=facts.read(files.facts[name]) if name in files.facts else None,
             facts_source=str(files.facts.get(name, "")),
         )
         for name in sorted({*files.computes, *files.facts})

@@ -24,14 +24,17 @@ from wholecard.core.plain_text import plain
 from wholecard.core.report_text import findings_text, progress_text, terminal_width
 from wholecard.host.agent import desired_options, results_text
 from wholecard.host.agent.cli import person_command
+from wholecard.host.agent.health_text import health_text
 from wholecard.host.agent.options import ROWS
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.changing.status import status
 from wholecard.host.changing.verify import verify
+from wholecard.host.checks.card_health import check_health, with_links
 from wholecard.host.checks.registry import check
 from wholecard.host.desired_state import DesiredState, desired_cards, is_left_out, resolve
+from wholecard.host.facts.health import read_host_health
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect, read_boot_id
 from wholecard.host.facts.kernel_log import read_kernel_log
@@ -218,6 +221,15 @@ def _status(arguments: argparse.Namespace) -> int:
     return int(unfinished or drifted)
 
 
+def _health(arguments: argparse.Namespace) -> int:
+    health = with_links(*read_host_health(arguments.root))
+    findings = _with_fixes(check_health(health), arguments.called)
+    data = {**health.to_json(), **_findings_json(findings)}
+    shown = f"{health_text(health)}\n\n{findings_text(findings, terminal_width())}"
+    _print(arguments, data, shown)
+    return exit_status(findings)
+
+
 def _clean_card(arguments: argparse.Namespace) -> int:
     from wholecard.host.cleaning.clean_card import clean_card
     from wholecard.host.cleaning.record import CLEAN
@@ -237,6 +249,7 @@ _RUN = {
     "verify": _verify,
     "rollback": _rollback,
     "status": _status,
+    "health": _health,
     "clean-card": _clean_card,
 }
 

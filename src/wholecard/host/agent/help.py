@@ -11,6 +11,7 @@ COMMANDS = {
     "verify": "after the reboot, check that the host is in the applied state",
     "rollback": "undo the last apply",
     "status": "print what is applied, what changed after it, and where a run stopped",
+    "health": "list the errors of cards that the kernel, QEMU and the link show",
     "clean-card": "reset a card that no server has, and look for what the last one left in it",
 }
 
@@ -147,6 +148,20 @@ nothing.
 Exit status: 0 nothing is applied, or nothing has changed after apply, 1 a run
 is unfinished (apply finishes it or rollback undoes it) or a file differs,
 2 called wrongly, 3 something broke.
+""",
+    "health": """\
+Reads AER's counters, the links, the power states and the first bytes of each
+card's configuration space, the kernel's log of this boot and QEMU's logs.
+Changes nothing and wakes no card. Without root some of it is not read; the
+answer names it. All counts begin at boot.
+
+  %(prog)s
+      a row for each card, then the findings
+  %(prog)s --json
+      every counter and every line of the logs about a card
+
+Exit status: 0 no findings, or notes only, 1 there are findings, 2 called
+wrongly, 3 something broke.
 """,
 }
 

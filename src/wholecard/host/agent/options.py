@@ -21,6 +21,7 @@ ROWS = {
     "verify": "findings",
     "clean-card": "findings",
     "status": "history",
+    "health": "cards",
 }
 _WITH_CARDS = ("check", "plan", "apply")
 

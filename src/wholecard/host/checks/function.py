@@ -14,7 +14,7 @@ from wholecard.pci.known_models import RESET_BUGS, widest_link
 
 # A link's width has six bits (PCI Express base specification, Link Status). A read of a device
 # that does not respond gives all ones.
-_WIDTH_ALL_ONES = 63
+WIDTH_ALL_ONES = 63
 _FEW = 3
 
 
@@ -59,7 +59,7 @@ def check_alive(cards: Iterable[Card]) -> list[Finding]:
 def _why_dead(function: Function) -> str:
     if "ffff" in (function.vendor, function.device) or function.class_code == "ffffff":
         return "its ids read as all ones"
-    if function.link_width == _WIDTH_ALL_ONES:
+    if function.link_width == WIDTH_ALL_ONES:
         return "its link reads as all ones (unknown header type 7f)"
     if function.power == "error":
         return "it did not leave its sleep state (runtime power state error)"
@@ -128,10 +128,10 @@ def check_link(host: Host, cards: Iterable[Card]) -> list[Finding]:
     for card in cards:
         function = card.gpu[0]
         # The link of a card with a switch of its own is that of the switch; a cable has its own.
-        link = _own_switch(host, card) or function
+        link = own_switch(host, card) or function
         width, width_max = link.link_width, widest_link(link)
         speed, speed_max = link.link_speed, link.link_speed_max
-        if width and width_max and width < width_max < _WIDTH_ALL_ONES and not function.removable:
+        if width and width_max and width < width_max < WIDTH_ALL_ONES and not function.removable:
             findings.append(_narrow(host, function, link, width_max))
         if speed and speed_max and speed < speed_max:
             findings.append(
@@ -146,7 +146,7 @@ def check_link(host: Host, cards: Iterable[Card]) -> list[Finding]:
     return findings
 
 
-def _own_switch(host: Host, card: Card) -> Function | None:
+def own_switch(host: Host, card: Card) -> Function | None:
     """The upstream port of a switch that is on the card itself, None where it has none.
 
     On such a card (AMD's since Vega 10, Intel's Arc) the endpoint's link is wiring inside. The

@@ -55,12 +55,17 @@ def choose(card: Card, functions: Iterable[Function], bridge_can_reset: bool) ->
         name = by_function[0][1]
         return Choice(FUNCTION, name, f"the kernel offers {name} for it", by_function)
     reason = keeps or "its functions have no reset of their own that clears them"
-    bridge = bridge_above(card)
-    foreign = () if bridge is None else _foreign(card, bridge, functions)
-    if len(card.functions) == 1 and "bus" in (gpu.reset_methods or ()) and not foreign:
-        return Choice(BUS, "bus", reason, ((gpu.address, "bus"),), bridge)
+    return _of_bus(card, functions, reason, bridge_can_reset)
+
+
+def _of_bus(
+    card: Card, functions: Iterable[Function], reason: str, bridge_can_reset: bool
+) -> Choice | Finding:
+    """The reset of the bus, if nothing but the card is below its bridge."""
+    gpu, bridge = card.gpu[0], bridge_above(card)
     if bridge is None:
         return _refused(card, f"{reason}, and there is no bridge above it")
+    foreign = _foreign(card, bridge, functions)
     if foreign:
         names = ", ".join(str(function.address) for function in foreign)
         return _refused(
@@ -68,8 +73,11 @@ def choose(card: Card, functions: Iterable[Function], bridge_can_reset: bool) ->
             f"{reason}, and a reset of the bus would also reset {names} below the bridge {bridge}",
             "Put the card into a slot of its own.",
         )
-    way = BRIDGE if bridge_can_reset else HOT
-    return Choice(way, "bus", reason, (), bridge)
+    # The kernel may list `bus` where a second function was found later, and refuses it then
+    # (seen with 6.12).
+    if len(card.functions) == 1 and "bus" in (gpu.reset_methods or ()):
+        return Choice(BUS, "bus", reason, ((gpu.address, "bus"),), bridge)
+    return Choice(BRIDGE if bridge_can_reset else HOT, "bus", reason, (), bridge)
 
 
 def bridge_above(card: Card) -> Address | None:

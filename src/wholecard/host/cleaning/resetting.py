@@ -1,7 +1,8 @@
 """The reset itself, and the short time in which a card is awake so that it can be looked at.
 
 Sources: linux, Documentation/ABI/testing/sysfs-bus-pci (`reset`, `reset_method`, since 5.15;
-`reset_subordinate`, since 6.13) and sysfs-devices-power (`control`).
+`reset_subordinate`, since 6.13 and in some stable kernels: Debian 13's 6.12.118 has it) and
+sysfs-devices-power (`control`).
 """
 
 from __future__ import annotations

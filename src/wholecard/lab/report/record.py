@@ -67,6 +67,18 @@ class ServerRecord:
         return self.status == "ACTIVE" and not rules
 
 
+@dataclass(frozen=True)
+class MoveMoment:
+    """A moment of a server's move: what an audit said, and whose the cards are in nova.
+
+    `held` has a line for each host and status of nova's rows: `gpu-01: 2 allocated`.
+    """
+
+    moment: str
+    audit: str
+    held: tuple[str, ...]
+
+
 @dataclass
 class DemoRecord:
     """Everything that the report shows and `benchmarks/results/` keeps."""
@@ -81,6 +93,7 @@ class DemoRecord:
     versions: dict[str, str] = field(default_factory=dict)
     stations: list[Station] = field(default_factory=list)
     servers: list[ServerRecord] = field(default_factory=list)
+    moves: list[MoveMoment] = field(default_factory=list)
     steps: list[LabStep] = field(default_factory=list)
     seconds_to_proof: float = 0.0
     seconds: float = 0.0
@@ -94,6 +107,7 @@ class DemoRecord:
             "seconds_to_proof": round(self.seconds_to_proof, 1), "seconds": round(self.seconds, 1),
             "memory_mib": {name: size >> 20 for name, size in self.memory_bytes.items()},
             "versions": self.versions,
+            "moves": [{"moment": row.moment, "held": list(row.held)} for row in self.moves],
             "steps": [
                 {"title": step.title, "started": round(step.started, 1),
                  "seconds": round(step.seconds or 0.0, 1)} for step in self.steps

@@ -26,6 +26,8 @@ from wholecard.lab.report.report import write_report
 from wholecard.lab.scenario import emulated_gpu, prove_cards, stations
 from wholecard.lab.scenario.guest_proof import GuestProof
 from wholecard.lab.scenario.hypervisor import Agent, roll_back
+from wholecard.lab.scenario.move_between_hosts import move_between_hosts, retire_second_node
+from wholecard.lab.scenario.second_node import add_second_node, first_alone
 from wholecard.lab.scenario.up import bare_to_ready, begin, nothing_half
 
 NUMBERS = "demo.json"
@@ -56,7 +58,10 @@ def demo(folder: LabFolder, story: Story, topology: Topology, report: Path) -> D
 
 
 def _walk(folder: LabFolder, story: Story, topology: Topology, record: DemoRecord) -> None:
-    lab = begin(folder, story, topology)
+    # Cards that share one IOMMU group are the story of one node.
+    both = begin(folder, story, topology, 2 if topology is Topology.APART else 1)
+    lab = first_alone(both)
+    labs.write_state(lab, "starting")
     record.accelerator, record.accelerator_why = labs.choose_accelerator(folder, lab.parts.root)
     record.warm = story.elapsed() < WARM_SECONDS
     conn, bare = bare_to_ready(lab, story)
@@ -70,6 +75,11 @@ def _walk(folder: LabFolder, story: Story, topology: Topology, record: DemoRecor
             "\n".join(prove_cards.proof_text(server) for server in wrong),
             "The report has the evidence.",
         )
+    if len(both.nodes) > 1:
+        labs.write_state(both, labs.UP)
+        add_second_node(both, conn, story)
+        record.moves = move_between_hosts(both, conn, story)
+        retire_second_node(both, conn, story)
     labs.write_state(lab, labs.ROLLED_BACK)
     node = lab.node(GPU_NODE.name)
     roll_back(node, Agent(node), story, bare)

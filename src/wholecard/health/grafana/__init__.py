@@ -1,0 +1,1 @@
+"""The Grafana dashboard and the alert rules for the exporter's metrics."""

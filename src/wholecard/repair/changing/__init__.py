@@ -1,0 +1,1 @@
+"""Apply and roll back a repair, with its journal."""

@@ -1,0 +1,1 @@
+"""One file for each kind of repair, and what guards them all."""

@@ -1,0 +1,188 @@
+"""Disagreements become a plan: one action for each thing that is to be changed.
+
+Two findings of the same row, consumer, provider or host become one action, so that whichever of
+them is repaired first, the same is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
+
+from wholecard.audit.record import Disagreement
+from wholecard.core import Action, Plan
+from wholecard.repair.operations.allocations import AllocationChange
+from wholecard.repair.operations.database_row import DatabaseRowChange
+from wholecard.repair.operations.provider import ProviderRemoval
+from wholecard.repair.operations.provider_parent import ProviderParentChange
+from wholecard.repair.operations.registry import CLASSES
+from wholecard.repair.operations.reserved import ReservedChange
+from wholecard.repair.operations.resize import ResizeDecision
+from wholecard.repair.record import RepairPlan
+from wholecard.repair.remedies.case import ManualStep, Placement, RepairCase, RepairOptions
+from wholecard.repair.remedies.nova_itself import restart_action, wait
+from wholecard.repair.remedies.placement import joined
+from wholecard.repair.remedies.registry import REPAIRS
+
+
+@dataclass(frozen=True)
+class RepairFilter:
+    """Which disagreements are repaired; empty means all."""
+
+    rules: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    servers: frozenset[str] = frozenset()
+
+    def accepts(self, row: Disagreement) -> bool:
+        """Whether it is one of these."""
+        return (
+            (not self.rules or row.rule in self.rules)
+            and (not self.hosts or row.host in self.hosts)
+            and (not self.servers or row.server in self.servers)
+        )
+
+
+def plan_repair(
+    disagreements: Iterable[Disagreement],
+    placement: Placement,
+    options: RepairOptions,
+    now: datetime,
+    only: RepairFilter = RepairFilter(),
+) -> RepairPlan:
+    """The plan for the disagreements that the filter accepts. Raises CloudError.
+
+    `now` is naive UTC; rows that are changed get it as `updated_at`.
+    """
+    listed = sorted(disagreements, key=lambda row: row.key)
+    beside: dict[tuple[str, str], set[str]] = {}
+    for row in listed:
+        beside.setdefault((row.host, row.address), set()).add(row.rule)
+    actions, steps, rules = _decisions(options), [], []
+    for row in listed:
+        if not only.accepts(row) or row.rule not in REPAIRS:
+            continue
+        case = RepairCase(
+            row, options, placement, now.replace(microsecond=0).isoformat(),
+            frozenset(beside[row.host, row.address] - {row.rule}),
+        )  # fmt: skip
+        answers = _answers(case)
+        rules.append(row.rule)
+        actions += [answer for answer in answers if isinstance(answer, Action)]
+        steps += [answer for answer in answers if isinstance(answer, ManualStep)]
+    merged = _merged(actions, placement)
+    return RepairPlan(Plan(tuple(merged)), _told_once(steps), tuple(dict.fromkeys(rules)))
+
+
+def _decisions(options: RepairOptions) -> list[Action]:
+    """The resizes that the operator decides."""
+    decided = [(server, True) for server in options.confirm]
+    decided += [(server, False) for server in options.revert - options.confirm]
+    return [
+        Action(
+            ResizeDecision.kind, f"of server {server}",
+            f"the operator decided to {'confirm' if confirm else 'revert'} it",
+            ResizeDecision(server, confirm), "nova cannot undo it",
+        )
+        for server, confirm in sorted(decided)
+    ]  # fmt: skip
+
+
+def _answers(case: RepairCase) -> list[Action | ManualStep]:
+    """The answer of the first remedy that has one, and what has to follow it."""
+    for remedy in (wait, *REPAIRS[case.disagreement.rule].remedies):
+        answer = remedy(case)
+        if answer is None:
+            continue
+        if isinstance(answer, Action) and isinstance(answer.do, DatabaseRowChange):
+            return [answer, *_restart_after(case)]
+        return [answer]
+    return []
+
+
+def _restart_after(case: RepairCase) -> list[Action | ManualStep]:
+    """A running nova-compute has the former row in memory."""
+    if not case.compute_is_up:
+        return []
+    if case.options.restart_compute:
+        return [restart_action(case)]
+    return [
+        case.by_hand(
+            "Restart nova-compute on {host} right after the repair, or let repair do it: "
+            "--restart-compute.",
+            "It has the former row in memory, and acts by that until it is restarted.",
+        )
+    ]
+
+
+def _merged(actions: Sequence[Action], placement: Placement) -> list[Action]:
+    """One action for each thing, in the order of their kinds."""
+    order = {operation.kind: number for number, operation in enumerate(CLASSES)}
+    groups: dict[tuple[str, ...], list[Action]] = {}
+    for action in actions:
+        if not isinstance(action.do, AllocationChange):
+            groups.setdefault(_object(action), []).append(action)
+    merged = [_one(group) for group in groups.values()]
+    for group in _by_consumer(actions):
+        consumers = {uuid: placement.consumer(uuid) for uuid in _consumers(group)}
+        merged.append(joined(group, consumers))
+    return sorted(merged, key=lambda action: (order[action.kind], action.subject))
+
+
+def _by_consumer(actions: Sequence[Action]) -> list[list[Action]]:
+    """Changes of allocations in groups that have no consumer in common."""
+    groups: list[list[Action]] = []
+    for action in actions:
+        if not isinstance(action.do, AllocationChange):
+            continue
+        together = [group for group in groups if _consumers(group) & _consumers([action])]
+        groups = [group for group in groups if group not in together]
+        groups.append([*chain.from_iterable(together), action])
+    return groups
+
+
+def _consumers(actions: Iterable[Action]) -> set[str]:
+    changes = (action.do for action in actions)
+    return {
+        each.consumer
+        for change in changes if isinstance(change, AllocationChange)
+        for each in change.changes
+    }  # fmt: skip
+
+
+def _object(action: Action) -> tuple[str, ...]:
+    """What is changed: two actions on the same are one."""
+    change = action.do
+    if isinstance(change, DatabaseRowChange):
+        return change.kind, change.cell, str(change.row_id)
+    if isinstance(change, ReservedChange):
+        return change.kind, change.provider, change.resource_class
+    if isinstance(change, (ProviderRemoval, ProviderParentChange)):
+        return "provider", change.provider
+    return action.kind, action.subject
+
+
+def _one(actions: list[Action]) -> Action:
+    """The first by its rule; the reasons of those that would do the same are its own too.
+
+    Another change of the same object is left to the next audit, which sees it after this one.
+    """
+    first = actions[0]
+    same = [action for action in actions if action.do == first.do]
+    return replace(first, reason="; ".join(dict.fromkeys(action.reason for action in same)))
+
+
+def _told_once(steps: Iterable[ManualStep]) -> tuple[ManualStep, ...]:
+    """Of the same step for the same host and the same server one is enough: with its rules."""
+    groups: dict[tuple[str, str], list[ManualStep]] = {}
+    for step in steps:
+        groups.setdefault((step.text, step.reason), []).append(step)
+    return tuple(
+        replace(
+            group[0],
+            rule=", ".join(dict.fromkeys(step.rule for step in group)),
+            subject=", ".join(dict.fromkeys(step.subject for step in group)),
+        )
+        for group in groups.values()
+    )

@@ -1,0 +1,189 @@
+"""Random work of a cloud from a seed, on real nova and real Placement, with audits in between.
+
+A move may be stopped after any of nova's statements, others may go on meanwhile, and an audit may
+look at any moment. What the audit has to find is told by `Oracle`, from the tables alone.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from simulator.nova_process import NovaProcess
+from simulator.oracle import Found, Oracle, comparable
+from simulator.simulated_views import opening
+from wholecard.audit.report import AuditReport
+from wholecard.audit.request import AuditWatcher, audit_views
+
+PERIOD = 60
+
+
+@dataclass
+class Simulator:
+    """A cloud of `hosts` with `cards` each; what it does is decided by `seed` alone."""
+
+    folder: Path
+    seed: int
+    hosts: int = 2
+    cards: int = 4
+    operations: int = 0
+    statements: int = 0
+    audits: int = 0
+    done: Counter[str] = field(default_factory=Counter)
+    log: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.nova = NovaProcess(self.folder, self.hosts, self.cards, self.seed)
+        self.begun: dict[int, tuple[str, str]] = {}
+        self.away: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.nova.close()
+
+    @property
+    def names(self) -> list[str]:
+        """The hosts' names."""
+        return [f"gpu-{number + 1:02}" for number in range(self.hosts)]
+
+    def servers(self) -> Mapping[str, Any]:
+        """nova's servers that are not deleted."""
+        found: Mapping[str, Any] = self.nova.tell("servers")["servers"]
+        return found
+
+    # What happens.
+
+    def operate(self) -> None:
+        """One operation; one in ten is stopped after a statement of it and goes on later."""
+        self.operations += 1
+        if self.begun and self.random.random() < 0.5:
+            number = self.random.choice(sorted(self.begun))
+            self._go_on(number)
+            return
+        self.nova.tell("tick", seconds=self.random.choice((1, 5, 20)))
+        kind, arguments = self._chosen()
+        self.done[kind] += 1
+        if kind in ("boot", "delete", "migrate", "confirm", "revert", "evacuate", "restart"):
+            self._move(kind, arguments)
+        elif kind == "periodic":
+            self.periodic()
+        else:
+            self._log(f"{kind} {arguments}")
+            self.nova.tell(kind, **arguments)
+            if kind == "down":
+                self.away.add(arguments["host"])
+
+    def _move(self, kind: str, arguments: list[Any]) -> None:
+        made = self.nova.tell("begin", move=kind, args=arguments)
+        self._log(f"{kind} {arguments}: {made['at'] or 'ended'} {made['error']}")
+        self.statements += 1
+        if kind == "restart":
+            self.away.discard(arguments[0])
+        if not made["at"]:
+            return
+        self.begun[made["id"]] = kind, str(arguments[0])
+        if kind == "restart" or self.random.random() > 0.1:
+            self._go_on(made["id"], to_the_end=True)
+        else:
+            self._go_on(made["id"])
+
+    def _go_on(self, number: int, to_the_end: bool = False) -> None:
+        """The next statements of a move that was begun."""
+        left = 10**6 if to_the_end else self.random.randint(1, 4)
+        while left and number in self.begun:
+            made = self.nova.tell("step", number=number)
+            self.statements += 1
+            left -= 1
+            if not made["at"]:
+                kind, what = self.begun.pop(number)
+                self._log(f"  {kind} {what} ended {made['error']}")
+        if number in self.begun:
+            self._log(f"  {self.begun[number]} stopped")
+
+    def _chosen(self) -> tuple[str, Any]:
+        """What is done next: by chance, of what is possible now."""
+        busy = {server for _, server in self.begun.values()}
+        servers = {uuid: one for uuid, one in self.servers().items() if uuid not in busy}
+        choices: list[tuple[float, str, Any]] = [
+            (6, "boot", [self.random.choice((1, 1, 1, 2, 3))]),
+            (3, "periodic", None),
+        ]
+        for uuid, one in sorted(servers.items()):
+            here = one["host"] not in self.away and not (self.away and one["vm_state"] == "resized")
+            state = one["vm_state"], one["task_state"]
+            if here or state[0] != "resized":
+                choices.append((0.5, "delete", [uuid]))
+            if state == ("active", None) and here:
+                choices.append((0.5, "migrate", [uuid]))
+                choices.append((0.3, "migrate", [uuid, self.random.choice((1, 2, 3))]))
+            elif state == ("resized", None) and not self.away:
+                choices.append((2, "confirm", [uuid]))
+                choices.append((1, "revert", [uuid]))
+            elif state[0] in ("active", "stopped", "error") and one["host"] and not here:
+                choices.append((2, "evacuate", [uuid]))
+        hosts = [host for host in self.names if host not in self.away]
+        if not self.begun:
+            choices += [(0.5, "restart", [host]) for host in self.names]
+            if not self.away and len(hosts) > 1:
+                choices.append((0.5, "down", {"host": self.random.choice(hosts), "forced": True}))
+        weights = [weight for weight, _, _ in choices]
+        _, kind, arguments = self.random.choices(choices, weights)[0]
+        return kind, arguments
+
+    def periodic(self) -> None:
+        """A period passes: every nova-compute that runs does its periodic tasks."""
+        self.nova.tell("tick", seconds=PERIOD)
+        errors = self.nova.tell("periodic", hosts=self.names)["errors"]
+        self._log(f"periodic {errors or ''}")
+
+    def settle(self) -> None:
+        """All that was begun ends, every host is back, and two periods pass."""
+        for number in sorted(self.begun):
+            self._go_on(number, to_the_end=True)
+        for host in sorted(self.away):
+            self._move("restart", [host])
+        self.periodic()
+        self.periodic()
+
+    def _log(self, line: str) -> None:
+        self.log.append(f"{self.operations}: {line}")
+
+    # What is seen.
+
+    def audit(self, wait: float | None = PERIOD) -> AuditReport:
+        """An audit now; while it waits, a period passes."""
+        self.audits += 1
+        look = opening(self.folder, lambda: self.nova.tell("hosts"))
+        return audit_views(look, wait, AuditWatcher(), sleep=lambda _seconds: self._work_on())
+
+    def _work_on(self) -> None:
+        """A minute passes; what nova does without a task_state is done within it."""
+        for number, (kind, _) in sorted(self.begun.items()):
+            if kind in ("confirm", "revert", "delete"):
+                self._go_on(number, to_the_end=True)
+        self.periodic()
+
+    def expected(self) -> Found:
+        """What an audit has to find now."""
+        busy = {server for _, server in self.begun.values()}
+        return Oracle(self.folder, self.nova.tell("hosts")["hosts"], busy).expected()
+
+    def write(self, database: str, *statements: str) -> None:
+        """Raw SQL, as of a person who knows better."""
+        with sqlite3.connect(f"{self.folder}/{database}.sqlite", timeout=30) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        connection.close()
+
+
+def found(report: AuditReport) -> Found:
+    """Rule, host and address of what an audit found."""
+    return comparable([(row.rule, row.host, row.address) for row in report.disagreements])

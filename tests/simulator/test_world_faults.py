@@ -1,0 +1,51 @@
+"""Faults in the tables of real nova and Placement: each found under its rule, and any two."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import combinations
+
+import pytest
+
+from simulator.sound_world import HOST, SoundWorld
+from simulator.world_faults import WORLD_FAULTS
+
+pytestmark = [pytest.mark.timeout(900)]
+PAIRS = tuple(combinations(WORLD_FAULTS, 2))
+
+
+def test_a_sound_world(world: SoundWorld) -> None:
+    """What real nova made in peace has nothing wrong in it."""
+    assert datetime.fromisoformat(world.moment)
+    assert world.found() == {}
+
+
+@pytest.mark.parametrize("name", WORLD_FAULTS)
+def test_each_is_found(world: SoundWorld, name: str) -> None:
+    """A fault is found at its card, under its rules and no other."""
+    fault = WORLD_FAULTS[name]
+    card = world.card(fault.on, 0)
+    fault.inject(world.tables, card)
+    assert world.found() == {f"{HOST} {card.address}": set(fault.rules)}
+
+
+@pytest.mark.parametrize(
+    "pairs", [PAIRS[::4], pytest.param(PAIRS, marks=pytest.mark.long)], ids=["some", "all"]
+)
+def test_any_two_are_found(world: SoundWorld, pairs: tuple[tuple[str, str], ...]) -> None:
+    """Each pair of faults on two cards of a host is found whole, and nothing else is."""
+    bad = []
+    for first, second in pairs:
+        one, two = WORLD_FAULTS[first], WORLD_FAULTS[second]
+        cards = world.card(one.on, 0), world.card(two.on, 1)
+        one.inject(world.tables, cards[0])
+        two.inject(world.tables, cards[1])
+        expected = {
+            f"{HOST} {card.address}": set(fault.rules)
+            for card, fault in zip(cards, (one, two), strict=True)
+        }
+        says = world.found()
+        if says != expected:
+            bad.append(f"{first} + {second}: {says} instead of {expected}")
+        world.restore()
+    assert not bad, "\n".join(bad)
