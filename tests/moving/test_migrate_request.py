@@ -116,6 +116,19 @@ def test_one_card_too_many_is_confirmed(cloud: MovingCloud, tools: Tools) -> Non
     assert list(entry.cards.values()) == [1]
 
 
+def test_a_card_that_placement_refuses(cloud: MovingCloud, tools: Tools) -> None:
+    """A move that nova's bug made fail says so, and what to look for."""
+    cloud.add("train", "gpu-01")
+    cloud.fail, cloud.fault = "error", (
+        "Resource provider inventory and allocation data migration failed: {'errors': "
+        "[{'status': 409, 'detail': 'Unable to allocate inventory: Unable to creat"
+    )  # fmt: skip
+    report = moved(cloud, tools, MigrateRequest("train"))
+    assert (report.ended, rules(report)[0]) == ("failed", "WC592")
+    assert "WC524" in report.findings[0].fix
+    assert "wholecard audit shows on gpu-02" in report.findings[0].fix
+
+
 def test_one_time_use_is_said_before(cloud: MovingCloud) -> None:
     """The plan of a cold migration says that nova may fail to move a one-time-use card."""
     cloud.add("train", "gpu-01")

@@ -91,6 +91,7 @@ class MovingCloud:
     fail: str = ""
     lose_cards: bool = False
     other_card: bool = False
+    fault: str = "Disk is full"
     count: int = 0
     _conn: Connection | None = None
 
@@ -234,7 +235,7 @@ class MovingCloud:
 
     def _failing(self, server: MovingServer, steps: list[Step]) -> list[Step]:
         def error() -> None:
-            server.task, server.vm_state, server.fault = None, "error", "Disk is full"
+            server.task, server.vm_state, server.fault = None, "error", self.fault
 
         def back() -> None:
             server.task = None

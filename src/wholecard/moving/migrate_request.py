@@ -22,6 +22,7 @@ from wholecard.moving.move import CHOOSING, Move, MoveWatcher, Pace
 from wholecard.moving.planner import CANNOT, MoveOptions, Planner
 from wholecard.moving.proof import Domains, Expected, proof
 from wholecard.moving.record import Destination, End, Holdings, Method, MovePlan, MoveReport
+from wholecard.nova.known_bugs import MOVE_TAKES_OTHER_CARD
 
 FAILED = "WC592"
 # An audit of these hosts, by their hypervisors' names.
@@ -181,6 +182,8 @@ def _described(
     findings = now.findings
     if report.ended == "failed":
         fix = f"See nova's steps:\nopenstack server event list {entry.server}"
+        if MOVE_TAKES_OTHER_CARD.is_in_log(report.error):
+            fix = _fix_of_a_refused_card(entry)
         failed = Finding(FAILED, entry.name, Severity.ERROR, report.error, fix)
         findings = (failed, *(each for each in findings if each.severity is Severity.ERROR))
     elif report.ended == "verify" and any(each.severity is Severity.ERROR for each in findings):
@@ -193,6 +196,16 @@ def _described(
         report, events=events, server=now.server, holdings=now.holdings, findings=findings,
         unproved=now.unproved,
     )  # fmt: skip
+
+
+def _fix_of_a_refused_card(entry: MoveEntry) -> str:
+    return (
+        "nova took another card than Placement had allocated, and Placement refuses that one "
+        f"({MOVE_TAKES_OTHER_CARD.link}). wholecard audit shows on {entry.destination_node} which "
+        "card is free in nova and not in Placement: one that an earlier move left in an allocation "
+        "(WC524: wholecard repair plan), or one that waits to be cleaned (wholecard handover "
+        f"--once). Then: openstack server set --state active {entry.server}, and try again."
+    )
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,9 @@ MOVE_TAKES_OTHER_CARD = KnownBug(
     "has both cards. If the card that it takes is reserved or allocated in Placement, for example "
     "because it is for one use, the move fails and the server is ERROR",
     "Audit after each move: `wholecard repair plan` takes the other card out of the allocation",
+    # A server's fault has 255 characters of it, which end after this.
     "Resource provider inventory and allocation data migration failed … Unable to allocate "
-    "inventory … would exceed the capacity",
+    "inventory",
     since=Capability.PCI_IN_PLACEMENT.since,
     source="nova/compute/resource_tracker.py, _move_claim",
 )  # fmt: skip

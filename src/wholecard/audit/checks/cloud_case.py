@@ -18,6 +18,10 @@ from wholecard.audit.record import (
 # nova/conf/compute.py, update_resources_interval: 0 is every run of the periodic tasks, which
 # oslo.service starts every 60 s. After one run nova has corrected what it corrects by itself.
 PERIOD = 60.0
+# Between the ends of two runs is more: up to 5 % by chance (oslo_service/periodic_task.py,
+# _nearest_boundary), and the run itself, with all tasks before it. What is younger than this is
+# looked at again after a period; a row that nova frees at its next run is no finding before.
+_ONE_RUN = 1.5 * PERIOD
 
 # A migration in a status of progress whose server does nothing: after this long nobody works on it.
 _ABANDONED = 3600.0
@@ -132,7 +136,7 @@ class CloudCase:
     def young(self, moment: datetime | None, what: str) -> str:
         """Why a thing may pass by itself: nova-compute has not run since it changed."""
         age = None if self.second_look else self.age(moment)
-        if age is None or age >= PERIOD:
+        if age is None or age >= _ONE_RUN:
             return ""
         return f"{what} changed {max(0, int(age))} s ago"
 

@@ -6,7 +6,7 @@ a card is compared in Placement, libvirt and sysfs alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from wholecard.audit.record import (
     Migration,
     PciDevice,
 )
+from wholecard.audit.views.placement_view import Holdings
 from wholecard.cloud.client.compute_services import hypervisors
 from wholecard.cloud.client.errors import answer_read
 from wholecard.cloud.client.pages import compute_rows
@@ -57,27 +58,27 @@ class NovaApi:
 
     def cloud_views(
         self,
-        consumers: Collection[str],
-        holdings: Mapping[str, frozenset[str]],
+        held: Callable[[], Holdings],
         hosts: Sequence[str] | None = None,
     ) -> CloudViews:
         """All servers of all projects, migrations and services.
 
-        With `hosts` the servers of other hosts are left out, unless they are among `consumers`.
+        With `hosts` the servers of other hosts are left out, unless they hold something.
         """
-        held = frozenset(consumers)
+        holdings = held()
+        consumers = frozenset(holdings.consumers)
         wanted = None if hosts is None else frozenset(hosts)
         instances = {
             row.uuid: row
             for row in self._servers()
-            if wanted is None or row.node in wanted or row.uuid in held
+            if wanted is None or row.node in wanted or row.uuid in consumers
         }
         migrations = tuple(
-            row for row in self._migrations() if row.status not in ENDED or row.uuid in held
+            row for row in self._migrations() if row.status not in ENDED or row.uuid in consumers
         )
         services = {row.host: row for row in self._services()}
         now = datetime.now(UTC).replace(tzinfo=None)
-        return CloudViews(instances, migrations, services, holdings, now, self.source)
+        return CloudViews(instances, migrations, services, holdings.hosts, now, self.source)
 
     def close(self) -> None:
         """Nothing is open."""

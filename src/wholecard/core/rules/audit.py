@@ -129,7 +129,8 @@ RULES = (
          "nova did not move the server, and it is where it was or in ERROR."),
     Rule("WC593", "not-as-before-the-move", "A moved server is not as it was", _E,
          "After the move the server's host, status, allocation or devices are not as asked.",
-         "note while the host that an evacuated server left is still down"),
+         "warning for a card too many in the allocation; note while the host that an evacuated "
+         "server left is still down"),
     Rule("WC594", "drained-host-not-ready", "A host is not ready for servers again", _E,
          "The proof or the audit of a drained host failed, so that it stays disabled."),
     Rule("WC595", "function-renumbered", "A function has another address", _W,

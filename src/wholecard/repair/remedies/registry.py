@@ -47,6 +47,11 @@ _NOVA_ITSELF = (
 )
 _NOTHING = "Nothing is changed."
 _RESTART = "It waits for nova-compute's next run, then restarts nova-compute or asks you to"
+# What nova-compute reads of its host: nova/compute/resource_tracker.py, _setup_pci_tracker.
+_AT_ITS_START = (
+    "It restarts nova-compute or asks you to: only then does nova-compute read its devices and "
+    "device_spec"
+)
 _FREES = (
     f"{_RESTART}. Where nova-compute is down, or was restarted without effect (--beyond-restart), "
     "repair sets the row of pci_devices to available."
@@ -57,13 +62,16 @@ _ROW_FREED: tuple[Remedy, ...] = (restart_compute, database.free_row, by_hand.LO
 _CORRECTED = RuleRepair(
     CORRECTED_BY_COMPUTE, f"{_RESTART}: nova-compute corrects this at every start.", _NOVA_ITSELF
 )
+_READ_AT_START = RuleRepair(
+    CORRECTED_BY_COMPUTE, f"{_AT_ITS_START}, and corrects this.", _NOVA_ITSELF
+)
 
 REPAIRS: Mapping[str, RuleRepair] = {
     "WC510": RuleRepair(
         (nova_itself.unless_held, restart_compute, database.mark_deleted, by_hand.LOOK),
-        f"{_RESTART}: nova-compute removes the row of a device that is gone. Where nova-compute "
-        "is down, repair marks the row deleted as nova does. A row that a server has is left "
-        "until the server has gone.",
+        f"{_AT_ITS_START}, and it removes the row of a device that is gone. Where nova-compute is "
+        "down, repair marks the row deleted as nova does. A row that a server has is left until "
+        "the server has gone.",
         _GUARDED_ROW,
     ),
     "WC511": RuleRepair(_ROW_FREED, _FREES, _GUARDED_ROW),
@@ -147,7 +155,7 @@ REPAIRS: Mapping[str, RuleRepair] = {
     ),
     "WC529": _CORRECTED,
     "WC530": _CORRECTED,
-    "WC531": _CORRECTED,
+    "WC531": _READ_AT_START,
     "WC532": RuleRepair(
         (placement.free_reserved, by_hand.LOOK),
         "It sets reserved to 0. A card with one_time_use is left to wholecard handover, which "
@@ -156,7 +164,7 @@ REPAIRS: Mapping[str, RuleRepair] = {
         "and no domain has the device; a conflict is read and guarded again. Rollback sets the "
         "former amount.",
     ),
-    "WC533": _CORRECTED,
+    "WC533": _READ_AT_START,
     "WC540": RuleRepair((by_hand.BIND,), f"{_BY_HAND}: the host's own apply.", _NOTHING),
     "WC541": RuleRepair(
         (by_hand.HARD_REBOOT,),
