@@ -290,15 +290,23 @@ class MovingCloud:
         if self.services[server.host]["state"] == "up":
             message = f"Compute service of {server.host} is still in use."
             return 400, {"badRequest": {"message": message, "code": 400}}
-        self._record(server, "evacuate")
+        event: dict[str, Any] = {"event": "compute_rebuild_instance", "host": body["host"],
+                                 "result": None, "start_time": "2026-11-30T12:00:00.000000",
+                                 "finish_time": None}  # fmt: skip
+        self._record(server, "evacuate", event)
         server.task = "rebuilding"
 
+        def stopped() -> None:
+            # Seen on nova 34: no task any more, and not on its new host yet.
+            server.task, server.vm_state = None, "stopped"
+
         def done() -> None:
+            event["result"] = "Success"
             # The allocation then names both hosts, until the old one's nova-compute starts.
             self._claim(server.id, body["host"], len(self.held(server.id)))
             server.task, server.host, server.vm_state = None, body["host"], "stopped"
 
-        server.steps = self._failing(server, [_nothing, _nothing, done])
+        server.steps = self._failing(server, [_nothing, stopped, _nothing, done])
         return 200, {}
 
     def listed(self) -> Answer:

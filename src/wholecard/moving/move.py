@@ -165,7 +165,20 @@ class Move:
             return _MOVED[self.entry.method]
         if self.entry.destination == "" and server.host != self.entry.source:
             return _MOVED[self.entry.method]
+        if server.vm_state != "error" and self._is_rebuilding():
+            return None
         return self._failed(server)
+
+    def _is_rebuilding(self) -> bool:
+        """Whether nova still evacuates a server that shows no task.
+
+        From 2.95 on it is stopped again before its host is changed (nova/compute/manager.py,
+        rebuild_instance): SHUTOFF on the old host for some seconds.
+        """
+        if self.entry.method is not Method.EVACUATE or not self.entry.request_id:
+            return False
+        events = server_moves.events_of(self.conn, self.entry.server, self.entry.request_id)
+        return any(not event.result for event in events)
 
     def _ended(self, server: ServerDetails, end: End) -> str | None:
         if server.vm_state == "error":
