@@ -6,7 +6,7 @@ Only of servers with which nothing is done: each place that names a server where
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,21 @@ JOIN resource_providers p ON p.id = a.resource_provider_id
 
 
 class Oracle:
-    """One moment of a world in `folder`; `told` are its hypervisors, `busy` servers in work."""
+    """One moment of a world; `told` are its hypervisors, `busy` servers in work.
 
-    def __init__(self, folder: Path, told: Mapping[str, Any], busy: Collection[str]) -> None:
+    `read` gives the rows of a SELECT in `cell1` or `placement`.
+    """
+
+    def __init__(
+        self, read: Callable[[str, str], list[Any]], told: Mapping[str, Any], busy: Collection[str]
+    ) -> None:
         self.hosts = told
         self.busy = frozenset(busy)
-        cell, placement = folder / "cell1.sqlite", folder / "placement.sqlite"
-        self.rows = {(host, address): server for host, address, server in _read(cell, _ROWS)}
-        self.servers = {uuid: (host, state) for uuid, host, state in _read(cell, _SERVERS)}
-        self.moves = {uuid: rest for uuid, *rest in _read(cell, _MOVES)}
+        self.rows = {(host, address): server for host, address, server in read("cell1", _ROWS)}
+        self.servers = {uuid: (host, state) for uuid, host, state in read("cell1", _SERVERS)}
+        self.moves = {uuid: rest for uuid, *rest in read("cell1", _MOVES)}
         self.held = [
-            (consumer, *name.partition("_")[::2]) for consumer, name in _read(placement, _HELD)
+            (consumer, *name.partition("_")[::2]) for consumer, name in read("placement", _HELD)
         ]
 
     def expected(self) -> Found:
@@ -82,9 +86,6 @@ class Oracle:
             elif self.servers[consumer][0] != host:
                 if not self._moving(consumer, host):
                     yield "WC522", host, ""
-            elif self.servers[consumer][1] == "resized":
-                # Both hosts are its own until the confirm or the revert.
-                continue
             elif address and self.rows.get((host, address.lower())) != consumer:
                 yield "WC524", host, address.lower()
 
@@ -108,9 +109,14 @@ def comparable(found: Collection[tuple[str, str, str]]) -> Found:
     )
 
 
-def _read(path: Path, statement: str) -> list[Any]:
-    read = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        return read.execute(statement).fetchall()
-    finally:
-        read.close()
+def files_in(folder: Path) -> Callable[[str, str], list[Any]]:
+    """The reader of a world whose tables are files in a folder."""
+
+    def read(database: str, statement: str) -> list[Any]:
+        file = sqlite3.connect(f"file:{folder}/{database}.sqlite?mode=ro", uri=True)
+        try:
+            return file.execute(statement).fetchall()
+        finally:
+            file.close()
+
+    return read

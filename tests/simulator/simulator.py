@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from simulator.nova_process import NovaProcess
-from simulator.oracle import Found, Oracle, comparable
+from simulator.oracle import Found, Oracle, comparable, files_in
 from simulator.simulated_views import opening
 from wholecard.audit.report import AuditReport
 from wholecard.audit.request import AuditWatcher, audit_views
@@ -174,7 +174,8 @@ class Simulator:
     def expected(self) -> Found:
         """What an audit has to find now."""
         busy = {server for _, server in self.begun.values()}
-        return Oracle(self.folder, self.nova.tell("hosts")["hosts"], busy).expected()
+        told = self.nova.tell("hosts")["hosts"]
+        return Oracle(files_in(self.folder), told, busy).expected()
 
     def write(self, database: str, *statements: str) -> None:
         """Raw SQL, as of a person who knows better."""

@@ -17,6 +17,10 @@ from wholecard.core.quick_record import quick_record
 from wholecard.core.rules import RULES
 from wholecard.host.facts.host import Host
 
+# nova/db/main/api.py, migration_get_in_progress_by_host_and_node: a migration with another status
+# is in progress; `finished` is a resize that waits for its confirmation.
+ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
+
 
 class View(enum.StrEnum):
     """A place that knows which server has which card."""
