@@ -33,8 +33,9 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from support.fleet_database import Fleet, fill_nova, fill_placement
-from wholecard.audit.views.open_views import AuditSources, opened_views
-from wholecard.audit.views.source import Views
+from wholecard.audit.request import AuditRequest
+from wholecard.audit.request import audit as run_audit
+from wholecard.audit.views.open_views import AuditSources
 from wholecard.core import RunError
 from wholecard.lab.base import process
 from wholecard.lab.parts.python_environment import INSIDE
@@ -117,24 +118,10 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compare(views: Views) -> tuple[int, int]:
-    """How many hosts were read and how many disagreements found: what an audit does."""
-    try:
-        from wholecard.audit.compare import compare as compare_hosts  # noqa: PLC0415
-    except ImportError:
-        # The readers alone.
-        views.cloud_views()
-        return sum(1 for _ in views.host_views()), 0
-    hosts = found = 0
-    for host in compare_hosts(views):
-        hosts, found = hosts + 1, found + len(host.disagreements)
-    return hosts, found
-
-
 def once(file: Path) -> None:
     """One audit in this process, and its figures as JSON."""
-    with opened_views(AuditSources(databases=file)) as views:
-        hosts, found = compare(views)
+    report = run_audit(AuditRequest(AuditSources(databases=file)))
+    hosts, found = report.hosts, len(report.disagreements)
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({"hosts": hosts, "found": found, "mib": used.ru_maxrss / 1024,
                       "cpu": used.ru_utime + used.ru_stime}))  # fmt: skip
@@ -142,11 +129,14 @@ def once(file: Path) -> None:
 
 def audit(bench: BenchCloud, file: Path, hosts: int) -> Measured:
     """One audit as a process."""
+    # Compiled once, as an installed program is.
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "",
+                   "PYTHONPATH": os.pathsep.join(sys.path),
+                   "PYTHONPYCACHEPREFIX": str(bench.run / "bytecode")}  # fmt: skip
     before, began = server_seconds(bench), time.perf_counter()
     ran = subprocess.run(
         [sys.executable, __file__, "--once", str(file)], check=True, text=True,
-        stdout=subprocess.PIPE, timeout=CUT_OFF,
-        env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE, timeout=CUT_OFF, env=environment,
     )  # fmt: skip
     seconds = time.perf_counter() - began
     figures: dict[str, Any] = json.loads(ran.stdout)

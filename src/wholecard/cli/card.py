@@ -30,8 +30,8 @@ Begin = Annotated[bool, typer.Option("--begin", help="Before the reboot: keep th
     "and say which addresses will change.")]  # fmt: skip
 After = Annotated[bool, typer.Option("--after", help="After the boot: compare the host with what "
     "was planned, and say what must be rewritten.")]  # fmt: skip
-Forget = Annotated[bool, typer.Option("--forget", help="Forget the change that is under "
-    "way.")]  # fmt: skip
+Forget = Annotated[bool, typer.Option("--forget", help="Forget the change that was "
+    "begun.")]  # fmt: skip
 FactsFile = Annotated[Path | None, typer.Option("--facts", metavar="FILE", help="The host's facts: "
     "what inspect --json or inspect --save wrote. Default: ask the host over ssh.")]  # fmt: skip
 Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the hosts: only root may "
@@ -70,7 +70,7 @@ def _command(kind_name: str, doc: str) -> Callable[..., None]:
 
         if forget:
             there = card_store(host).forget()
-            say("Forgotten." if there else f"No change of a card of {host} is under way.")
+            say("Forgotten." if there else f"No change of a card of {host} was begun.")
             return
         files = [*([site] if site else []), *(names_in or [])]
         around = _surroundings(host, cloud, clouds_file, files)
@@ -131,7 +131,7 @@ def _compared(kind: Kind, host: str, now: Host, around: Surroundings) -> CardRep
     if known is None or known[0].kind is not kind:
         raise UsageError(
             f"no {kind} of a card of {host} was begun",
-            f"Under way is: {known[0].kind}" if known else "",
+            f"Begun was: {known[0].kind}" if known else "",
             f"Begin it before the reboot: wholecard card {kind} {host} --begin",
         )
     change, before = known

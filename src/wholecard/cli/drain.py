@@ -69,10 +69,10 @@ def command(
     """Move all servers off a host, and say first what will happen to each.
 
     The list says which servers move live, which are stopped for it and for how long, and which
-    cannot move and why. No card is promised to two servers.
+    cannot move and why. No card is planned for two servers.
 
     Then nova-compute is disabled with the reason, and the servers move one after the other. Ctrl-C
-    stops after the request that is under way; the same command goes on, also after a crash.
+    stops after the request in progress; the same command goes on, also after a crash.
 
     The rows are the servers of the list; with --status their moves.
 

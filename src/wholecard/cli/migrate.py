@@ -58,7 +58,7 @@ def command(
     cold: Annotated[bool, typer.Option("--cold", help="Cold, also where live is possible.")]
     = False,
     evacuate: Annotated[bool, typer.Option("--evacuate", help="The server's host is dead: build "
-        "it anew elsewhere. Needs the host fenced and its service forced down.")] = False,
+        "it again on another host. Needs the host fenced and its service forced down.")] = False,
     cloud: options.CloudName = "",
     clouds_file: options.CloudsFile = None,
     site: Site = None,

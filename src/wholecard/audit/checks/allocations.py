@@ -227,8 +227,8 @@ def _how_to_allocate(case: HostCase, server: str) -> str:
             "stays, wholecard repair plan adds it."
         )
     return (
-        "nova does not heal a server whose whole allocation is gone. wholecard repair plan writes "
-        "it again."
+        "nova does not write it again for a server whose whole allocation is gone. wholecard "
+        "repair plan writes it again."
     )
 
 

@@ -6,10 +6,14 @@ import enum
 from collections.abc import Iterator
 from datetime import datetime
 
-from wholecard.audit.record import CloudViews, ComputeService, HostViews, Instance, Migration
-
-# nova/db/main/api.py, migration_get_in_progress_by_host_and_node: what is not in progress.
-ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
+from wholecard.audit.record import (
+    ENDED,
+    CloudViews,
+    ComputeService,
+    HostViews,
+    Instance,
+    Migration,
+)
 
 # nova/conf/compute.py, update_resources_interval: 0 is every run of the periodic tasks, which
 # oslo.service starts every 60 s. After one run nova has corrected what it corrects by itself.

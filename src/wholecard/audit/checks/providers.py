@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 
 from wholecard.audit.checks.cloud_case import Place
 from wholecard.audit.checks.host_case import MANAGED, DeviceProvider, HostCase
@@ -23,7 +24,7 @@ ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
 _WRITTEN = 2
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})  # oslo.utils, bool_from_string
 _NEXT_RUN = (
-    "nova-compute writes it again when it reads Placement anew, within 5 minutes "
+    "nova-compute writes it again when it reads Placement again, within 5 minutes "
     "([compute] resource_provider_association_refresh), or when it is restarted."
 )
 
@@ -170,11 +171,16 @@ def _wanted_class(device: DeviceProvider, inventory: Inventory) -> str:
 
     A class of device_spec's own choice has another form, and is not in nova's database.
     """
-    if not is_class_of_ids(inventory.resource_class):
-        return ""
     row = device.rows[0]
-    wanted = resource_class_for(None, row.vendor_id, row.product_id)
-    return "" if wanted == inventory.resource_class else wanted
+    return _other_class(inventory.resource_class, row.vendor_id, row.product_id)
+
+
+@lru_cache(maxsize=4096)
+def _other_class(resource_class: str, vendor: str, product: str) -> str:
+    if not is_class_of_ids(resource_class):
+        return ""
+    wanted = resource_class_for(None, vendor, product)
+    return "" if wanted == resource_class else wanted
 
 
 def _wrong_traits(case: HostCase, device: DeviceProvider, marked: bool) -> Iterator[Disagreement]:
@@ -230,7 +236,7 @@ def _reserved(case: HostCase, device: DeviceProvider) -> Iterator[Disagreement]:
                 f"{device.provider.name} is one_time_use: its last server is gone, and it stays "
                 "reserved until it is cleaned."
             )
-            fix = "Clean it: wholecard handover --once resets the card, proves it and frees it."
+            fix = "Clean it: wholecard handover --once resets the card, checks it and frees it."
         else:
             message = (
                 f"{device.provider.name} has {inventory.reserved} of {inventory.total} reserved, "

@@ -15,6 +15,7 @@ from sqlalchemy import and_, case, exists, literal, null, or_, select
 from sqlalchemy.sql import ColumnElement, Select
 
 from wholecard.audit.record import (
+    ENDED,
     ComputeNode,
     ComputeService,
     Instance,
@@ -25,7 +26,6 @@ from wholecard.audit.record import (
 from wholecard.audit.views.joined_rows import LARGE_GROUP, AsJson, grouped_rows, json_text
 from wholecard.audit.views.nova_tables import (
     COMPUTE_NODES,
-    ENDED,
     INSTANCE_EXTRA,
     INSTANCES,
     MIGRATIONS,
@@ -124,7 +124,7 @@ class NovaCell:
         rows = MIGRATIONS.c
         unfinished = and_(
             or_(rows.deleted == 0, rows.deleted.is_(None)),
-            or_(rows.status.is_(None), rows.status.not_in(ENDED)),
+            or_(rows.status.is_(None), rows.status.not_in(sorted(ENDED))),
         )
         statement = select(*(self._known("migrations", each) for each in rows))
         yield from map(_migration, self.database.all(statement.where(unfinished)))

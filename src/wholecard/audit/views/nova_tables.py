@@ -68,10 +68,6 @@ MIGRATIONS = table(
     *(column(name, BigInteger) for name in ("id", "deleted")),
 )  # fmt: skip
 
-# nova/db/main/api.py, migration_get_in_progress_by_host_and_node: those with another status are in
-# progress; `finished` is a resize that waits for its confirmation.
-ENDED = ("confirmed", "reverted", "error", "failed", "completed", "cancelled", "done")
-
 HOST_MAPPINGS = table("host_mappings", column("host", String), column("cell_id", Integer))
 CELL_MAPPINGS = table(
     "cell_mappings", column("id", Integer), column("uuid", String), column("name", String)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from wholecard.core.quick_record import quick_record
+
 # placement/db/constants.py, MAX_INT: what max_unit is where nobody sets it.
 _MAX_UNIT = 2**31 - 1
 # nova/compute/pci_placement_translator.py: `<hypervisor_hostname>_<ADDRESS>`, in capitals.
@@ -52,7 +54,7 @@ class Inventory:
         return self.capacity - self.used
 
 
-@dataclass(frozen=True)
+@quick_record(frozen=True, slots=True)
 class ResourceProvider:
     """One resource provider. nova names a function's provider `<hypervisor>_<address>`.
 

@@ -138,7 +138,7 @@ def free_reserved(case: RepairCase) -> Action | ManualStep | None:
         return None
     if ONE_TIME_USE in case.placement.traits(case.fact("provider")):
         return case.by_hand(
-            "Clean the card: wholecard handover --once. It sets reserved back after the proof.",
+            "Clean the card: wholecard handover --once. It sets reserved back after its checks.",
             "nova reserved it after its last server, whose data may still be in it.",
         )
     change = ReservedChange(
