@@ -292,7 +292,7 @@ def test_cold_migration_and_revert(
     assert wait_for_status(conn, mover.id, "ACTIVE").host == source
     wait_until_held(lab, conn, mover.id, at_rest(source))
     assert migrations(conn, mover.id)[-1].status == "reverted"
-    assert shown(audit_lab(lab)) == []
+    assert shown(audit_lab(lab, wait=PERIOD)) == []
     prove(conn, mover.id)
 
 
