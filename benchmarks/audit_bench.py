@@ -60,7 +60,8 @@ class Measured:
     """One way at one number of hosts, the fastest of its runs.
 
     `cpu_seconds` are the process's own, 0 where they are not known (it runs in a sandbox);
-    `server_seconds` are those of MariaDB, and of Placement where it is asked.
+    `server_seconds` are those of MariaDB, and of Placement where it is asked. `load` is the
+    machine's when it ended, over one minute.
     """
 
     way: str
@@ -71,6 +72,7 @@ class Measured:
     mib: float
     found: int
     cut_off: bool = False
+    load: float = 0.0
 
 
 def main() -> None:
@@ -144,7 +146,7 @@ def audit(bench: BenchCloud, file: Path, hosts: int) -> Measured:
         sys.exit(f"the audit read {figures['hosts']} hosts of {hosts}")
     return Measured("wholecard audit", hosts, round(seconds, 3), round(figures["cpu"], 3),
                     round(server_seconds(bench) - before, 3), round(figures["mib"], 1),
-                    figures["found"])  # fmt: skip
+                    figures["found"], load=load())  # fmt: skip
 
 
 def nova_manage(bench: BenchCloud, hosts: int) -> Measured:
@@ -170,7 +172,7 @@ def nova_manage(bench: BenchCloud, hosts: int) -> Measured:
     bench.control_stop("placement")
     found = output.count("can be deleted") + output.count("Allocations for consumer")
     return Measured("nova-manage placement audit", hosts, round(seconds, 3), 0.0,
-                    round(bench_seconds, 3), 0.0, found, cut_off)  # fmt: skip
+                    round(bench_seconds, 3), 0.0, found, cut_off, load())  # fmt: skip
 
 
 def fill(bench: BenchCloud, fleet: Fleet) -> None:
@@ -222,6 +224,11 @@ def server_seconds(bench: BenchCloud, *more: str) -> float:
     )
 
 
+def load() -> float:
+    """How busy the machine is."""
+    return round(os.getloadavg()[0], 1)
+
+
 def exponent(measured: list[Measured]) -> float | None:
     """How the seconds of CPU grow between the two largest fleets: with the hosts' power."""
     ours = [one for one in measured if one.way == "wholecard audit"]
@@ -234,7 +241,7 @@ def exponent(measured: list[Measured]) -> float | None:
 
 def show_one(console: Console, one: Measured) -> None:
     """A figure as it comes."""
-    console.print(f"  {one.way}: {one.seconds:.2f} s, load {os.getloadavg()[0]:.1f}")
+    console.print(f"  {one.way}: {one.seconds:.2f} s, load {one.load}")
 
 
 def show(console: Console, measured: list[Measured]) -> None:

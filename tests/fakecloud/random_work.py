@@ -19,7 +19,7 @@ from simulator.oracle import Found, Oracle, comparable
 from wholecard.audit.report import AuditReport
 
 MICROVERSION = "2.74"
-SETTLED = 120.0
+SETTLED = 300.0
 # The cards of a flavor, by its name.
 FLAVORS = {"card1": 1, "card2": 2, "card3": 3}
 IN_WORK = (
@@ -177,6 +177,7 @@ class RandomWork:
 
     def _log(self, line: str) -> None:
         self.log.append(f"{self.operations}: {line}")
+        print(self.log[-1], flush=True)
 
     # What is seen.
 

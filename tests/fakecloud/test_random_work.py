@@ -29,7 +29,7 @@ SEED = int(os.environ.get("WHOLECARD_SEED", "1"))
 OPERATIONS = int(os.environ.get("WHOLECARD_OPERATIONS", "500"))
 CARDS = 6
 # After how many turns: an audit that waits, a fault.
-WAITED, FAULT = 4, 8
+WAITED, FAULT = 4, 6
 # nova 34's own: a move whose destination has more free cards of the kind than are asked for may
 # get another one from nova than Placement gave.
 NOVAS_OWN = frozenset({"WC523", "WC524"})
@@ -112,6 +112,7 @@ class Judge:
             expected = {(rule, card.host, card.address) for rule in fault.rules}
             assert where == expected, f"{name} on {card}: {self.failure(report, where, expected)}"
         self.faults[name] += 1
+        print(f"fault found: {name} on {card.host} {card.address}", flush=True)
         if name in OF_HOSTS | A_PERSONS:
             return
         left = self.repair()
