@@ -33,8 +33,9 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from support.fleet_database import Fleet, fill_nova, fill_placement
-from wholecard.audit.views.open_views import AuditSources, opened_views
-from wholecard.audit.views.source import Views
+from wholecard.audit.request import AuditRequest
+from wholecard.audit.request import audit as run_audit
+from wholecard.audit.views.open_views import AuditSources
 from wholecard.core import RunError
 from wholecard.lab.base import process
 from wholecard.lab.parts.python_environment import INSIDE
@@ -59,7 +60,8 @@ class Measured:
     """One way at one number of hosts, the fastest of its runs.
 
     `cpu_seconds` are the process's own, 0 where they are not known (it runs in a sandbox);
-    `server_seconds` are those of MariaDB, and of Placement where it is asked.
+    `server_seconds` are those of MariaDB, and of Placement where it is asked. `load` is the
+    machine's when it ended, over one minute.
     """
 
     way: str
@@ -70,6 +72,7 @@ class Measured:
     mib: float
     found: int
     cut_off: bool = False
+    load: float = 0.0
 
 
 def main() -> None:
@@ -117,24 +120,10 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compare(views: Views) -> tuple[int, int]:
-    """How many hosts were read and how many disagreements found: what an audit does."""
-    try:
-        from wholecard.audit.compare import compare as compare_hosts  # noqa: PLC0415
-    except ImportError:
-        # The readers alone.
-        views.cloud_views()
-        return sum(1 for _ in views.host_views()), 0
-    hosts = found = 0
-    for host in compare_hosts(views):
-        hosts, found = hosts + 1, found + len(host.disagreements)
-    return hosts, found
-
-
 def once(file: Path) -> None:
     """One audit in this process, and its figures as JSON."""
-    with opened_views(AuditSources(databases=file)) as views:
-        hosts, found = compare(views)
+    report = run_audit(AuditRequest(AuditSources(databases=file)))
+    hosts, found = report.hosts, len(report.disagreements)
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({"hosts": hosts, "found": found, "mib": used.ru_maxrss / 1024,
                       "cpu": used.ru_utime + used.ru_stime}))  # fmt: skip
@@ -142,11 +131,14 @@ def once(file: Path) -> None:
 
 def audit(bench: BenchCloud, file: Path, hosts: int) -> Measured:
     """One audit as a process."""
+    # Compiled once, as an installed program is.
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "",
+                   "PYTHONPATH": os.pathsep.join(sys.path),
+                   "PYTHONPYCACHEPREFIX": str(bench.run / "bytecode")}  # fmt: skip
     before, began = server_seconds(bench), time.perf_counter()
     ran = subprocess.run(
         [sys.executable, __file__, "--once", str(file)], check=True, text=True,
-        stdout=subprocess.PIPE, timeout=CUT_OFF,
-        env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE, timeout=CUT_OFF, env=environment,
     )  # fmt: skip
     seconds = time.perf_counter() - began
     figures: dict[str, Any] = json.loads(ran.stdout)
@@ -154,7 +146,7 @@ def audit(bench: BenchCloud, file: Path, hosts: int) -> Measured:
         sys.exit(f"the audit read {figures['hosts']} hosts of {hosts}")
     return Measured("wholecard audit", hosts, round(seconds, 3), round(figures["cpu"], 3),
                     round(server_seconds(bench) - before, 3), round(figures["mib"], 1),
-                    figures["found"])  # fmt: skip
+                    figures["found"], load=load())  # fmt: skip
 
 
 def nova_manage(bench: BenchCloud, hosts: int) -> Measured:
@@ -180,7 +172,7 @@ def nova_manage(bench: BenchCloud, hosts: int) -> Measured:
     bench.control_stop("placement")
     found = output.count("can be deleted") + output.count("Allocations for consumer")
     return Measured("nova-manage placement audit", hosts, round(seconds, 3), 0.0,
-                    round(bench_seconds, 3), 0.0, found, cut_off)  # fmt: skip
+                    round(bench_seconds, 3), 0.0, found, cut_off, load())  # fmt: skip
 
 
 def fill(bench: BenchCloud, fleet: Fleet) -> None:
@@ -232,6 +224,11 @@ def server_seconds(bench: BenchCloud, *more: str) -> float:
     )
 
 
+def load() -> float:
+    """How busy the machine is."""
+    return round(os.getloadavg()[0], 1)
+
+
 def exponent(measured: list[Measured]) -> float | None:
     """How the seconds of CPU grow between the two largest fleets: with the hosts' power."""
     ours = [one for one in measured if one.way == "wholecard audit"]
@@ -244,7 +241,7 @@ def exponent(measured: list[Measured]) -> float | None:
 
 def show_one(console: Console, one: Measured) -> None:
     """A figure as it comes."""
-    console.print(f"  {one.way}: {one.seconds:.2f} s, load {os.getloadavg()[0]:.1f}")
+    console.print(f"  {one.way}: {one.seconds:.2f} s, load {one.load}")
 
 
 def show(console: Console, measured: list[Measured]) -> None:

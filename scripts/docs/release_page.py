@@ -64,7 +64,9 @@ def releases_page() -> str:
 
 def _bug(bug: KnownBug) -> tuple[str, ...]:
     message = f"`{bug.message}`" if bug.message else ""
-    return f"[{bug.bug}]({bug.link})", _series(bug.fixed), bug.what, bug.do, message
+    where = bug.link if bug.bug is None else f"[{bug.bug}]({bug.link})"
+    fixed = "not fixed" if bug.fixed is None else _series(bug.fixed)
+    return where, fixed, bug.what, bug.do, message
 
 
 def _option(option: Option) -> tuple[str, str, str]:

@@ -101,6 +101,11 @@ def same_host_resize() -> FixedViews:
     return views.with_instance(SERVER, vm_state="resized")
 
 
+def same_host_resize_to_another_card() -> FixedViews:
+    """The same where nova took another card than Placement: nova corrects that at the end."""
+    return same_host_resize().free(OLD, FREE).allocate(OLD, LAST, SERVER)
+
+
 def evacuating() -> FixedViews:
     """An evacuation that builds the server on the new host; the old one is down."""
     views = a_cloud().with_migration(
@@ -365,7 +370,8 @@ STATES: dict[str, Callable[[], FixedViews]] = {
     function.__name__: function
     for function in (
         a_cloud, verify_resize, verify_resize_migrations_unread, cold_migrating, pre_migrating,
-        live_migrating, live_migration_ends, reverting, same_host_resize, evacuating, building,
+        live_migrating, live_migration_ends, reverting, same_host_resize,
+        same_host_resize_to_another_card, evacuating, building,
         suspended, shelved_offloaded, error_without_host, evacuated_and_cleaned, one_time_use,
         neutron_port, macvtap_port, macvtap_port_requests_unread, neutron_device_free, cyborg,
         other_services, kept_mdev, vfs_of_one_provider,

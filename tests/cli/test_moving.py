@@ -51,6 +51,14 @@ def test_migrate(cloud: MovingCloud, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (data["ended"], data["host"]) == ("reverted", "gpu-02")
 
 
+def test_ssh_options(cloud: MovingCloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """Options of ssh without --ssh are refused before anything is asked of nova."""
+    cloud.add("train", "gpu-01")
+    assert run(cloud, "migrate", "train", "--sudo") == 2
+    assert "work only with --ssh" in capsys.readouterr().err
+    assert cloud.moves == []
+
+
 def test_migrate_refused(cloud: MovingCloud, capsys: pytest.CaptureFixture[str]) -> None:
     """A server that cannot move ends with 1, and nova is not asked."""
     cloud.add("train", "gpu-01", locked=True)

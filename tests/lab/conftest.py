@@ -52,7 +52,7 @@ def lab_folder() -> Iterator[LabFolder]:
 def demo(lab_folder: LabFolder, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo, run once as a person runs it; afterwards its lab stays up."""
     folder = tmp_path_factory.mktemp("demo")
-    ran = wholecard("lab", "demo", "-o", str(folder / "report.html"))
+    ran = wholecard("lab", "demo", "-o", str(folder / "report.html"), timeout=2400)
     assert ran.status == 0, ran.stdout + ran.stderr
     numbers = json.loads((folder / "demo.json").read_text())
     return Demo(ran, (folder / "report.html").read_text(), numbers)

@@ -6,9 +6,11 @@ Two emulated nodes have two cores' work each: everything here waits for states.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from configparser import ConfigParser
-from contextlib import closing
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 from kombu.connection import Connection as Broker
@@ -27,6 +29,9 @@ from support.held_cards import (
     wait_for_status,
     wait_until_held,
 )
+from support.lab_repairs import allocation, repair_of, rows, without_provider
+from wholecard.audit.checks.cloud_case import PERIOD
+from wholecard.audit.report import AuditReport
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.compute_services import compute_services, hypervisors
 from wholecard.cloud.client.connection import connect
@@ -40,10 +45,21 @@ from wholecard.lab.base.node_spec import GPU_NODE, SECOND_NODE
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
 from wholecard.lab.scenario import emulated_gpu
+from wholecard.lab.scenario.audits import audit_lab
 from wholecard.lab.scenario.cloud_plan import free_units
+from wholecard.lab.scenario.restart import start_compute, stop_compute
+from wholecard.lab.scenario.second_node import kill_node, start_killed_node
+from wholecard.moving.journal import MoveJournal
+from wholecard.moving.migrate_request import MigrateRequest, Tools, migrate, plan_migrate
+from wholecard.moving.move import Pace
+from wholecard.moving.planner import MoveOptions
+from wholecard.moving.record import Method
+from wholecard.repair import request as repairs
+from wholecard.repair.remedies.case import RepairOptions
 
 FIRST, SECOND = GPU_NODE.name, SECOND_NODE.name
 UP = ("lab", "up", "--nodes", "2")
+CARDS_OF_A_HOST = 2
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +224,37 @@ def moved_and_waiting(source: str, target: str) -> Held:
     )  # fmt: skip
 
 
+def shown(report: AuditReport) -> list[str]:
+    """The rules of an audit's findings, also of what is in progress or was not read."""
+    return [finding.rule for finding in report.findings]
+
+
+def by_rule(report: AuditReport) -> Counter[tuple[str, str]]:
+    """How many disagreements of each rule there are on each host."""
+    assert not report.in_flight, report.in_flight
+    return Counter((row.host, row.rule) for row in report.disagreements)
+
+
+def unread(report: AuditReport) -> set[str]:
+    """The views that were not read on every host."""
+    return {view.value for view in report.unread}
+
+
+def start(conn: Connection, server_id: str) -> str:
+    """Start a server that is stopped, as an evacuation leaves it; its host."""
+    state = servers.state(conn, server_id)
+    assert state is not None
+    if state.status == "SHUTOFF":
+        conn.compute.start_server(server_id)
+
+    def active() -> servers.ServerState | None:
+        now = servers.state(conn, server_id)
+        assert now is not None
+        return now if now.status == "ACTIVE" and now.task is None else None
+
+    return wait_until(f"the server {server_id} runs", active, SECONDS, interval=2.0).host or ""
+
+
 def test_cold_migration_and_confirm(
     lab: Lab, conn: Connection, mover: servers.ServerOutcome
 ) -> None:
@@ -240,8 +287,130 @@ def test_cold_migration_and_revert(
     conn.compute.migrate_server(mover.id, host=target)
     assert wait_for_status(conn, mover.id, "VERIFY_RESIZE").host == target
     assert held(lab, conn, mover.id) == moved_and_waiting(source, target)
+    assert shown(audit_lab(lab)) == []
     conn.compute.revert_server_resize(mover.id)
     assert wait_for_status(conn, mover.id, "ACTIVE").host == source
     wait_until_held(lab, conn, mover.id, at_rest(source))
     assert migrations(conn, mover.id)[-1].status == "reverted"
+    assert shown(audit_lab(lab, wait=PERIOD)) == []
+    prove(conn, mover.id)
+
+
+def force_down(conn: Connection, host: str, down: bool) -> None:
+    """Tell nova that a host's nova-compute is down, or take that back.
+
+    nova refuses to take it back until an evacuation from the host is at its end.
+    """
+    service = next(row for row in compute_services(conn) if row.host == host)
+    path, body = f"/os-services/{service.id}", {"forced_down": down}
+
+    def told() -> bool | None:
+        answer = conn.compute.put(path, json=body, microversion="2.53")
+        return answer.status_code == 200 or None
+
+    wait_until(f"forced_down of {host} is {down}", told, SECONDS, interval=2.0)
+
+
+@contextmanager
+def without_compute(lab: Lab, conn: Connection, host: str) -> Iterator[None]:
+    """nova-compute of a host is stopped and nova knows it; afterwards it runs again."""
+    stop_compute(lab, lab.node(host))
+    force_down(conn, host, True)
+    try:
+        yield
+    finally:
+        start_compute(lab, lab.node(host))
+        force_down(conn, host, False)
+
+
+def test_evacuation_with_the_old_host_dead(
+    lab: Lab, conn: Connection, mover: servers.ServerOutcome, tmp_path: Path
+) -> None:
+    """What an evacuation leaves on a dead host is found and repaired there, and rolled back.
+
+    nova-compute of the dead host would correct it at its start, as it does at the end of this test.
+    """
+    state = servers.state(conn, mover.id)
+    assert state is not None
+    dead = state.host or ""
+    target = SECOND if dead == FIRST else FIRST
+    kill_node(lab, dead)
+    force_down(conn, dead, True)
+    asked = MigrateRequest(mover.id, MoveOptions(to=(target,), method=Method.EVACUATE))
+    tools = Tools(MoveJournal(tmp_path / "moves"), pace=Pace(SECONDS))
+    report = migrate(conn, asked, plan_migrate(conn, asked), tools)
+    assert report.ended == "evacuated", report
+    left = Held(
+        rows={dead: {"allocated": 2}, target: {"allocated": 2}},
+        server={dead: CARDS, target: CARDS},
+    )  # fmt: skip
+    assert held(lab, conn, mover.id) == left
+    stale = {(dead, "WC515"): CARDS_OF_A_HOST, (dead, "WC522"): 1}
+    found = audit_lab(lab, wait=PERIOD)
+    assert (by_rule(found), unread(found)) == (stale, {"sysfs", "libvirt"}), shown(found)
+
+    before = rows(lab), allocation(conn, mover.id)
+    refused = repairs.apply(repair_of(lab, conn, tmp_path / "state"))
+    assert len(refused.planned.refused) == 1 + CARDS_OF_A_HOST
+    assert all(f"--powered-off {dead}" in row.resolution for row in refused.planned.refused)
+    assert (rows(lab), allocation(conn, mover.id)) == before
+
+    off = RepairOptions(powered_off=frozenset({dead}))
+    repair = repair_of(lab, conn, tmp_path / "state", off)
+    kinds = Counter(action.kind for action in repairs.plan(repair, found).plan.actions)
+    assert kinds == {"change-database-row": CARDS_OF_A_HOST, "change-allocations": 1}
+    done = repairs.apply(repair)
+    assert done.remaining is not None
+    assert (shown(done.remaining), done.remaining.disagreements) == (["WC550", "WC550"], ())
+    assert held(lab, conn, mover.id) == at_rest(target)
+
+    repairs.rollback(repair)
+    assert (rows(lab), allocation(conn, mover.id)) == before
+    assert held(lab, conn, mover.id) == left
+
+    start_killed_node(lab, dead)
+    wait_until_held(lab, conn, mover.id, at_rest(target))
+    force_down(conn, dead, False)
+    assert shown(audit_lab(lab, wait=PERIOD)) == []
+
+
+def repaired(
+    lab: Lab, conn: Connection, server_id: str, repair: repairs.RepairRequest, sound: object
+) -> None:
+    """Repair what is found of a server; it holds what it should then, and nothing is left."""
+    done = repairs.apply(repair)
+    assert (done.exit_status, done.planned.steps) == (0, ()), done
+    state = servers.state(conn, server_id)
+    assert state is not None
+    assert held(lab, conn, server_id) == at_rest(state.host or "")
+    assert allocation(conn, server_id) == sound
+
+
+def test_what_our_own_hand_broke(
+    lab: Lab, conn: Connection, mover: servers.ServerOutcome, tmp_path: Path
+) -> None:
+    """A row freed by SQL and a card taken out of an allocation are found under their own rules.
+
+    nova-compute is down meanwhile: it would add the card to the allocation itself.
+    """
+    host = start(conn, mover.id)
+    assert shown(audit_lab(lab, wait=PERIOD)) == []
+    repair = repair_of(lab, conn, tmp_path / "state")
+    with without_compute(lab, conn, host):
+        sound = rows(lab), allocation(conn, mover.id)
+        lab.control.sql(
+            "update nova.pci_devices set status = 'available', instance_uuid = null "
+            f"where instance_uuid = '{mover.id}' and address = '0000:01:00.0';"
+        )
+        names = {each.name: each.uuid for each in providers(conn)}
+        without_provider(conn, mover.id, names[f"{host}_0000:02:00.0"])
+        broken = rows(lab), allocation(conn, mover.id)
+        ours = {(host, "WC513"): 1, (host, "WC523"): 1}
+        found = audit_lab(lab, wait=PERIOD)
+        assert by_rule(found) == ours, shown(found)
+        repaired(lab, conn, mover.id, repair, sound[1])
+        repairs.rollback(repair)
+        assert (rows(lab), allocation(conn, mover.id)) == broken
+        repaired(lab, conn, mover.id, repair, sound[1])
+    assert shown(audit_lab(lab, wait=PERIOD)) == []
     prove(conn, mover.id)

@@ -1,7 +1,7 @@
 """The leak, shown and closed: what a server finds of the last one in its cards' memory.
 
-Twenty real hand-overs without a cleaning and twenty with one. Each boots a server, which looks into
-both cards and then marks them, under emulation within emulation.
+Each hand-over boots a server, which looks into both cards and then marks them, under emulation
+within emulation: `make test` has two of each kind, `make test-long` twenty.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ from wholecard.lab.scenario.restart import restart
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import read_site
 
-HAND_OVERS = 20
 # Forty servers, each some minutes of an emulated node.
-pytestmark = pytest.mark.timeout(6 * 3600)
+HAND_OVERS = pytest.mark.parametrize(
+    "count", [2, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(6 * 3600)])]
+)
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,16 @@ def waiting(conn: Connection) -> list[str]:
     return [card.provider.address for card in read if card is not None and card.waits]
 
 
-def test_the_leak(cloud: Cloud) -> None:
+@HAND_OVERS
+def test_the_leak(cloud: Cloud, count: int) -> None:
     """Without a hand-over each server finds what the last one left in its cards' memory."""
 
     def free() -> None:
         wait_for_providers(cloud.conn, all_free, leak.FREE_SECONDS)
 
-    found, seconds = leak.timed(lambda: leak.hand_overs(cloud.conn, cloud.image, HAND_OVERS, free))
+    found, seconds = leak.timed(lambda: leak.hand_overs(cloud.conn, cloud.image, count, free))
     print(leak.report("without a hand-over", found, seconds))
-    assert [len(sights) for sights in found] == [CARDS] * HAND_OVERS
+    assert [len(sights) for sights in found] == [CARDS] * count
     # What is said in the scenario of QEMU's resets: none of them clears the memory.
     assert all(sight.leaked_bytes > sight.looked_bytes // 2 for cards in found for sight in cards)
     before = {sight.mine for sight in found[0]}
@@ -120,7 +122,8 @@ def test_reserved_after_use(one_time: Cloud, tmp_path: Path) -> None:
     assert len(waiting(one_time.conn)) == CARDS
 
 
-def test_the_leak_is_closed(one_time: Cloud, tmp_path: Path) -> None:
+@HAND_OVERS
+def test_the_leak_is_closed(one_time: Cloud, count: int, tmp_path: Path) -> None:
     """With a hand-over that clears the memory no server finds a byte of the last one's."""
     cleaner = NodeCleaner(one_time.lab, one_time.scratch, scrub=True)
     store = Store(tmp_path / "state")
@@ -130,13 +133,13 @@ def test_the_leak_is_closed(one_time: Cloud, tmp_path: Path) -> None:
 
     clean()
     found, seconds = leak.timed(
-        lambda: leak.hand_overs(one_time.conn, one_time.image, HAND_OVERS, clean)
+        lambda: leak.hand_overs(one_time.conn, one_time.image, count, clean)
     )
     print(leak.report("with a hand-over", found, seconds))
-    assert [len(sights) for sights in found] == [CARDS] * HAND_OVERS
-    assert [sight.leaked_bytes for cards in found for sight in cards] == [0] * CARDS * HAND_OVERS
+    assert [len(sights) for sights in found] == [CARDS] * count
+    assert [sight.leaked_bytes for cards in found for sight in cards] == [0] * CARDS * count
     counters = store.counters()
-    assert counters.given_back >= CARDS * HAND_OVERS
+    assert counters.given_back >= CARDS * count
     assert (counters.dirty, counters.out) == (0, 0)
     clean()
 

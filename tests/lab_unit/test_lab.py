@@ -123,6 +123,14 @@ def test_number_of_nodes_that_no_lab_has(
     assert list(process.running(lab_folder.run)) == [GPU_NODE.name]
 
 
+def test_woken_lab_has_the_saved_secrets(lab_folder: LabFolder) -> None:
+    """A lab that wakes has the passwords of its databases, also where the seed was made anew."""
+    lab = begun(lab_folder)
+    saved = grow(lab_folder.cache / "saved", {"secrets.json": json.dumps({"admin": "older"})})
+    assert lab.with_secrets_of(saved).settings.secrets == {"admin": "older"}
+    assert lab.with_secrets_of(saved).settings.ports == lab.settings.ports
+
+
 def test_saved_lab_depends_on_what_prepared_it() -> None:
     """A saved lab depends on the code of every room that `lab up` runs; explain only says why."""
     program = "import sys, wholecard.lab.scenario.up; print(*sys.modules)"

@@ -17,6 +17,7 @@ from wholecard.moving.migrate_request import (
     MigrateRequest,
     Tools,
     migrate,
+    new_entry,
     plan_migrate,
     unfinished,
 )
@@ -94,6 +95,48 @@ def test_not_confirmed_without_cards(cloud: MovingCloud, tools: Tools) -> None:
     assert cloud.moves == ["train migrate"]
     back = moved(cloud, tools, MigrateRequest("train", end=End.REVERT, told=True, go_on=True))
     assert (back.ended, rules(back)) == ("reverted", [])
+
+
+def test_one_card_too_many_is_confirmed(cloud: MovingCloud, tools: Tools) -> None:
+    """Where nova took another card than Placement allocated the server has what it asked for: it is
+    confirmed, and a warning names nova's bug and the repair."""
+    server = cloud.add("train", "gpu-01")
+    cloud.other_card = True
+    report = moved(cloud, tools, MigrateRequest("train"))
+    assert report.ended == "confirmed"
+    (finding,) = report.findings
+    assert (finding.rule, finding.severity.value) == ("WC593", "warning")
+    assert "_move_claim" in finding.message
+    assert "no failure of the move" in finding.message
+    assert "wholecard repair plan" in finding.fix
+    # What it left does not count at the next move: two are held, one was requested.
+    assert len(cloud.held(server.id)) == 2
+    cloud.other_card = False
+    entry = new_entry(plan_migrate(cloud.connection(), MigrateRequest("train")), End.CONFIRM)
+    assert list(entry.cards.values()) == [1]
+
+
+def test_a_card_that_placement_refuses(cloud: MovingCloud, tools: Tools) -> None:
+    """A move that nova's bug made fail says so, and what to look for."""
+    cloud.add("train", "gpu-01")
+    cloud.fail, cloud.fault = "error", (
+        "Resource provider inventory and allocation data migration failed: {'errors': "
+        "[{'status': 409, 'detail': 'Unable to allocate inventory: Unable to creat"
+    )  # fmt: skip
+    report = moved(cloud, tools, MigrateRequest("train"))
+    assert (report.ended, rules(report)[0]) == ("failed", "WC592")
+    assert "WC524" in report.findings[0].fix
+    assert "wholecard audit shows on gpu-02" in report.findings[0].fix
+
+
+def test_one_time_use_is_said_before(cloud: MovingCloud) -> None:
+    """The plan of a cold migration says that nova may fail to move a one-time-use card."""
+    cloud.add("train", "gpu-01")
+    assert plan_migrate(cloud.connection(), MigrateRequest("train")).notes == ()
+    cloud.traits[cloud.cards("gpu-01")[0]] = ["HW_PCI_ONE_TIME_USE"]
+    (note,) = plan_migrate(cloud.connection(), MigrateRequest("train")).notes
+    assert "ReshapeFailed" in note
+    assert "openstack server set --state active" in note
 
 
 @pytest.mark.parametrize(("fail", "status", "words"), [

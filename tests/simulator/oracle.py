@@ -86,9 +86,6 @@ class Oracle:
             elif self.servers[consumer][0] != host:
                 if not self._moving(consumer, host):
                     yield "WC522", host, ""
-            elif self.servers[consumer][1] == "resized":
-                # Both hosts are its own until the confirm or the revert.
-                continue
             elif address and self.rows.get((host, address.lower())) != consumer:
                 yield "WC524", host, address.lower()
 

@@ -31,6 +31,7 @@ from wholecard.audit.record import (
     PciDevice,
 )
 from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, ResourceProvider
+from wholecard.repair.operations.placement import Consumer
 
 FOLDER = Path(__file__).parent
 GOLDEN = FOLDER / "golden" / "moves.json"
@@ -167,6 +168,40 @@ class StateViews:
         )  # fmt: skip
         root = ResourceProvider(host, node.uuid, None, node.uuid, 1, (Inventory("VCPU", 64),))
         return ProviderTree(root, below), tuple(held)
+
+
+@dataclass(frozen=True)
+class StatePlacement:
+    """Placement of a recorded state as a repair's plan reads it."""
+
+    views: StateViews
+
+    def consumer(self, uuid: str) -> Consumer:
+        """What a consumer holds."""
+        held: dict[str, dict[str, int]] = {}
+        for host in self.views.views().hosts:
+            for row in host.allocations or ():
+                if row.consumer == uuid:
+                    held.setdefault(row.provider_uuid, {})[row.resource_class] = row.used
+        return Consumer(uuid, held, 1, "project", "user", "INSTANCE")
+
+    def tree(self, provider: str) -> dict[str, str]:
+        """The names of all providers of the same host, by uuid."""
+        for host in self.views.views().hosts:
+            tree = host.providers
+            names = {row.uuid: row.name for row in (tree.root, *tree.below)} if tree else {}
+            if provider in names:
+                return names
+        raise KeyError(provider)
+
+    def parent(self, provider: str) -> str | None:
+        """The uuid of a provider's parent."""
+        root = next(iter(self.tree(provider)))
+        return None if provider == root else root
+
+    def traits(self, provider: str) -> frozenset[str]:
+        """Every provider's traits."""
+        return TRAITS
 
 
 def states() -> Iterator[tuple[RecordedMove, int, Mapping[str, Any]]]:

@@ -90,6 +90,8 @@ class MovingCloud:
     traits: dict[str, list[str]] = field(default_factory=dict)
     fail: str = ""
     lose_cards: bool = False
+    other_card: bool = False
+    fault: str = "Disk is full"
     count: int = 0
     _conn: Connection | None = None
 
@@ -217,7 +219,7 @@ class MovingCloud:
             cards = len(self.held(server.id))
             self.allocations[migration["uuid"]] = self._release(server.id)
             self._publish(migration["uuid"])
-            self._claim(server.id, to, 0 if self.lose_cards else cards)
+            self._claim(server.id, to, 0 if self.lose_cards else cards + self.other_card)
             server.task = "resize_migrating"
 
         def arrive() -> None:
@@ -233,7 +235,7 @@ class MovingCloud:
 
     def _failing(self, server: MovingServer, steps: list[Step]) -> list[Step]:
         def error() -> None:
-            server.task, server.vm_state, server.fault = None, "error", "Disk is full"
+            server.task, server.vm_state, server.fault = None, "error", self.fault
 
         def back() -> None:
             server.task = None

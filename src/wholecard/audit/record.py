@@ -13,8 +13,13 @@ from datetime import datetime
 
 from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.core import Finding, Severity
+from wholecard.core.quick_record import quick_record
 from wholecard.core.rules import RULES
 from wholecard.host.facts.host import Host
+
+# nova/db/main/api.py, migration_get_in_progress_by_host_and_node: a migration with another status
+# is in progress; `finished` is a resize that waits for its confirmation.
+ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
 
 
 class View(enum.StrEnum):
@@ -26,7 +31,7 @@ class View(enum.StrEnum):
     PLACEMENT = "placement"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record(frozen=True, slots=True)
 class PciDevice:
     """A row of nova's `pci_devices` (nova/db/main/models.py, `PciDevice`).
 
@@ -59,7 +64,7 @@ class PciDevice:
         return self.status in ("claimed", "allocated")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record(frozen=True, slots=True)
 class PciRequest:
     """One entry of a server's `pci_requests` (nova/objects/instance_pci_requests.py).
 
@@ -74,7 +79,7 @@ class PciRequest:
     requester_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record(frozen=True, slots=True)
 class Instance:
     """A row of nova's `instances`; `pci_requests` is None where it was not read.
 
@@ -114,7 +119,7 @@ class Migration:
     updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record(frozen=True, slots=True)
 class ComputeNode:
     """A row of nova's `compute_nodes`: its `uuid` is Placement's root provider."""
 
@@ -125,7 +130,7 @@ class ComputeNode:
     cell: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record(frozen=True, slots=True)
 class ComputeService:
     """nova-compute on `host`: whether it reports, whether it is disabled or forced down."""
 
@@ -165,7 +170,7 @@ class Mdev:
     active: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record(frozen=True, slots=True)
 class ConsumerAllocation:
     """What one consumer (a server's id, a migration's, another service's) holds of a provider."""
 
@@ -178,7 +183,7 @@ class ConsumerAllocation:
     consumer_generation: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record(frozen=True, slots=True)
 class HostViews:
     """All that the views say of one host, by its hypervisor's host name.
 

@@ -13,15 +13,15 @@ from wholecard.core.units import counted
 
 _NAMES = {
     View.SYSFS: "sysfs",
-    View.LIBVIRT: "libvirt's domains",
+    View.LIBVIRT: "libvirt",
     View.NOVA: "nova's database",
     View.PLACEMENT: "Placement",
 }
 _HOW = {
-    View.SYSFS: "Give --ssh, or --facts HOST=FILE (wholecard inspect --save FILE there).",
-    View.LIBVIRT: "Give --ssh, with an account that may read libvirt's domains.",
-    View.NOVA: "Give --databases FILE with an account that may read.",
-    View.PLACEMENT: "Give --cloud with an administrator, or Placement in --databases FILE.",
+    View.SYSFS: "Use --ssh, or --facts HOST=FILE (wholecard inspect --save FILE there).",
+    View.LIBVIRT: "Use --ssh, with an account that may read libvirt's domains.",
+    View.NOVA: "Use --databases FILE with an account that may read.",
+    View.PLACEMENT: "Use --cloud with an administrator, or Placement in --databases FILE.",
 }
 
 

@@ -6,14 +6,13 @@ import importlib
 import inspect
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
 from wholecard import __version__
-from wholecard.cli import host
+from wholecard.cli import host, options
 from wholecard.cli.error import from_click, report
 from wholecard.cli.options import CloudCommand, Elsewhere
 from wholecard.core import UsageError
@@ -149,9 +148,8 @@ def _options(
     context: typer.Context,
     on: Annotated[list[str] | None, typer.Option("--on", metavar="HOSTS", help="Run a host's "
         "command on these hosts: a,b, or @FILE with one host per line. May be repeated.")] = None,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the remote host.")] = False,
-    ssh_config: Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE",
-                          help="As ssh -F FILE.")] = None,
+    sudo: options.Sudo = False,
+    ssh_config: options.SshConfig = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="How many hosts "
         "are handled in parallel. Default: 16.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="Time"

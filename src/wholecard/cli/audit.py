@@ -24,12 +24,10 @@ Hosts = Annotated[list[str] | None, typer.Option(
 HostList = Annotated[str, typer.Option(
     "--hosts", metavar="HOSTS", help="Only these: a,b,c or @FILE with one on each "
         "line.")]  # fmt: skip
-Ssh = Annotated[bool, typer.Option(
+NEEDS_SSH = "--ssh-name, --ssh-config and --sudo work only with --ssh"
+OverSsh = Annotated[bool, typer.Option(
     "--ssh", help="Read sysfs and libvirt's domains of every host that has no --facts over "
         "ssh.")]  # fmt: skip
-SshNames = Annotated[list[str] | None, typer.Option(
-    "--ssh-name", metavar="HOST=NAME", help="ssh's name of a hypervisor host, where the two "
-        "differ; may be repeated.")]  # fmt: skip
 
 
 def command(
@@ -42,11 +40,10 @@ def command(
     conf: Annotated[list[str] | None, typer.Option("--conf", metavar="compute[@HOST]=PATH",
                     help="nova-compute's configuration, a file or a folder, of this host or of "
                     "all: for devices in use that device_spec no longer selects.")] = None,
-    ssh: Ssh = False,
-    ssh_name: SshNames = None,
-    ssh_config: Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE",
-                          help="As ssh -F FILE.")] = None,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the remote host.")] = False,
+    ssh: OverSsh = False,
+    ssh_name: options.SshNames = None,
+    ssh_config: options.SshConfig = None,
+    sudo: options.Sudo = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="How many hosts are read "
         "in parallel.")] = 16,
     timeout: Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS", help="Time limit "
@@ -125,24 +122,12 @@ def _over_ssh(
     timeout: float,
 ) -> dict[str, Any]:  # fmt: skip
     """The members of AuditSources that are about ssh."""
-    by_host = ssh_names(names)
+    by_host = options.ssh_names(names)
     if not ssh and (by_host or ssh_config or sudo):
-        raise UsageError("--ssh-name, --ssh-config and --sudo work only with --ssh",
-                         resolution="Add --ssh.")  # fmt: skip
-    return {"over_ssh": ssh, "ssh_names": by_host, "ssh_config": ssh_config, "sudo": sudo,
-            "jobs": jobs, "timeout": timeout}  # fmt: skip
-
-
-def ssh_names(names: list[str] | None) -> dict[str, str]:
-    """ssh's names of hosts, by `HOST=NAME`. Raises UsageError."""
-    by_host = {}
-    for text in names or ():
-        host, sign, name = text.partition("=")
-        if not (sign and host and name):
-            raise UsageError(f"--ssh-name {text!r} has no name of ssh's",
-                             resolution="Write it as --ssh-name HOST=NAME.")  # fmt: skip
-        by_host[host] = name
-    return by_host
+        raise UsageError(NEEDS_SSH, resolution="Add --ssh.")
+    access = options.ssh_of(ssh_config, sudo)
+    return {"over_ssh": ssh, "ssh_names": by_host, "ssh_config": access.config,
+            "sudo": access.sudo, "jobs": jobs, "timeout": timeout}  # fmt: skip
 
 
 def named_hosts(text: str) -> tuple[str, ...]:

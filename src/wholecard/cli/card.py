@@ -30,14 +30,12 @@ Begin = Annotated[bool, typer.Option("--begin", help="Before the reboot: keep th
     "and say which addresses will change.")]  # fmt: skip
 After = Annotated[bool, typer.Option("--after", help="After the boot: compare the host with what "
     "was planned, and say what must be rewritten.")]  # fmt: skip
-Forget = Annotated[bool, typer.Option("--forget", help="Forget the change that is under "
-    "way.")]  # fmt: skip
+Forget = Annotated[bool, typer.Option("--forget", help="Forget the change that was "
+    "begun.")]  # fmt: skip
 FactsFile = Annotated[Path | None, typer.Option("--facts", metavar="FILE", help="The host's facts: "
     "what inspect --json or inspect --save wrote. Default: ask the host over ssh.")]  # fmt: skip
-SshConfig = Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE", help="As ssh -F "
-    "FILE.")]  # fmt: skip
-Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the host: only root may read "
-    "serial numbers.")]  # fmt: skip
+Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the hosts: only root may "
+    "read serial numbers.")]  # fmt: skip
 Cloud = Annotated[str, typer.Option("--cloud", metavar="NAME", help="Also look who holds which "
     "address, in this cloud of clouds.yaml.")]  # fmt: skip
 Texts = Annotated[list[Path] | None, typer.Option("--names-in", metavar="FILE", help="A file that "
@@ -57,7 +55,7 @@ def _command(kind_name: str, doc: str) -> Callable[..., None]:
         clouds_file: options.CloudsFile = None,
         site: options.OptionalSite = None,
         names_in: Texts = None,
-        ssh_config: SshConfig = None,
+        ssh_config: options.SshConfig = None,
         sudo: Sudo = False,
         format_name: options.TextFormat = "text",
         as_json: options.Json = False,
@@ -72,7 +70,7 @@ def _command(kind_name: str, doc: str) -> Callable[..., None]:
 
         if forget:
             there = card_store(host).forget()
-            say("Forgotten." if there else f"No change of a card of {host} is under way.")
+            say("Forgotten." if there else f"No change of a card of {host} was begun.")
             return
         files = [*([site] if site else []), *(names_in or [])]
         around = _surroundings(host, cloud, clouds_file, files)
@@ -133,7 +131,7 @@ def _compared(kind: Kind, host: str, now: Host, around: Surroundings) -> CardRep
     if known is None or known[0].kind is not kind:
         raise UsageError(
             f"no {kind} of a card of {host} was begun",
-            f"Under way is: {known[0].kind}" if known else "",
+            f"Begun was: {known[0].kind}" if known else "",
             f"Begin it before the reboot: wholecard card {kind} {host} --begin",
         )
     change, before = known
@@ -175,10 +173,10 @@ def _over_ssh(host: str, ssh_config: Path | None, sudo: bool) -> Host:
     import json
 
     from wholecard.core import WholecardError
-    from wholecard.fleet import Fleet, Ssh, Watcher
+    from wholecard.fleet import Fleet, Watcher
     from wholecard.host.facts.host import Host
 
-    fleet = Fleet((host,), Ssh(ssh_config, sudo), 1)
+    fleet = Fleet((host,), options.ssh_of(ssh_config, sudo), 1)
     (result,) = fleet.run(("inspect", "--json"), Watcher())
     if result.error is not None:
         raise result.error

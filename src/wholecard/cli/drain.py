@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
-from wholecard.cli.audit import Databases, Ssh
+from wholecard.cli.audit import Databases, OverSsh
 from wholecard.cli.migrate import (
     Bandwidth,
     Locked,
@@ -57,7 +57,10 @@ def command(
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
     databases: Databases = None,
-    ssh: Ssh = False,
+    ssh: OverSsh = False,
+    ssh_name: options.SshNames = None,
+    ssh_config: options.SshConfig = None,
+    sudo: options.Sudo = False,
     no_audit: NoAudit = False,
     format_name: options.Format = "table",
     columns: options.Columns = None,
@@ -66,10 +69,10 @@ def command(
     """Move all servers off a host, and say first what will happen to each.
 
     The list says which servers move live, which are stopped for it and for how long, and which
-    cannot move and why. No card is promised to two servers.
+    cannot move and why. No card is planned for two servers.
 
     Then nova-compute is disabled with the reason, and the servers move one after the other. Ctrl-C
-    stops after the request that is under way; the same command goes on, also after a crash.
+    stops after the request in progress; the same command goes on, also after a crash.
 
     The rows are the servers of the list; with --status their moves.
 
@@ -97,7 +100,10 @@ def command(
     hosts = tuple(part for part in to.split(",") if part)
     wanted = move_options(hosts, None, Named(site, conf, facts), bandwidth, locked=locked)
     request = DrainRequest(host, reason, wanted, live_only, jobs)
-    views = Views(name, clouds_file, databases, ssh, no_audit)
+    views = Views.chosen(
+        name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
+        sudo=sudo, off=no_audit,
+    )  # fmt: skip
     with terminable():
         raise typer.Exit(_drain(conn, request, journal, views, timeout, shown, yes, dry_run))
 

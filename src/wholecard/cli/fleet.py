@@ -13,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from wholecard.cli.error import report
-from wholecard.cli.options import Elsewhere
+from wholecard.cli.options import Elsewhere, ssh_of
 from wholecard.cli.progress import Lines, Live, Through
 from wholecard.cli.signals import terminable
 from wholecard.cli.terminal import PlainConsole
 from wholecard.core import UsageError
 from wholecard.core.plain_text import plain
 from wholecard.core.units import counted
-from wholecard.fleet import Fleet, HostResult, Ssh, Watcher, read_names, worst
+from wholecard.fleet import Fleet, HostResult, Watcher, read_names, worst
 from wholecard.host.agent import cli
 
 # Where an action failed, the error follows the action's name on its line.
@@ -41,10 +41,8 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
             f"keep the JSON here: wholecard --on HOST {words[0]} --json > FILE",
         )
     hosts = read_names(elsewhere.on)
-    config = elsewhere.ssh_config
-    if config is not None and not config.is_file():
-        raise UsageError(f"file not found: {config}", resolution="Name a file for ssh -F.")
-    fleet = Fleet(hosts, Ssh(config, elsewhere.sudo), elsewhere.jobs or 16, elsewhere.timeout)
+    ssh = ssh_of(elsewhere.ssh_config, elsewhere.sudo)
+    fleet = Fleet(hosts, ssh, elsewhere.jobs or 16, elsewhere.timeout)
     with terminable(), watching(hosts) as watcher:
         results = fleet.run(words, watcher)
     if len(results) == 1:

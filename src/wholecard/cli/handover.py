@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(invoke_without_command=True)
 
 State = Annotated[Path | None, typer.Option(
-    "--state", metavar="DIR", help="The folder of the hand-over's state. Default: "
+    "--state", metavar="FOLDER", help="The folder of the hand-over's state. Default: "
         "$XDG_STATE_HOME/wholecard/handover/CLOUD.")]  # fmt: skip
 Host = Annotated[str, typer.Argument(metavar="HOST", help="The hypervisor's host name.")]
 CardAddress = Annotated[str, typer.Argument(metavar="ADDRESS", help="The card, as in Placement's "
@@ -44,9 +44,8 @@ def command(
         "rabbitmq, or a nova.conf with transport_url.")] = None,
     local: Annotated[bool, typer.Option("--local", help="Clean only this host's cards, without "
         "ssh. Needs root.")] = False,
-    ssh_config: Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE",
-                          help="As ssh -F FILE.")] = None,
-    sudo: Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the hosts.")] = False,
+    ssh_config: options.SshConfig = None,
+    sudo: options.Sudo = False,
     host_name: Annotated[str, typer.Option("--host-name", metavar="NAME", help="This host's name "
         "in nova, for --local. Default: its own host name.")] = "",
     root: Annotated[Path, typer.Option("--root", hidden=True)] = Path("/"),
@@ -193,12 +192,9 @@ def _store(cloud: str, state: Path | None) -> Store:
 
 
 def _over_ssh(ssh_config: Path | None, sudo: bool, scrub: bool) -> Cleaner:
-    from wholecard.fleet import Ssh
     from wholecard.handover.cleaner import SshCleaner
 
-    if ssh_config is not None and not ssh_config.is_file():
-        raise UsageError(f"file not found: {ssh_config}", resolution="Name a file for ssh -F.")
-    return SshCleaner(Ssh(ssh_config, sudo), scrub)
+    return SshCleaner(options.ssh_of(ssh_config, sudo), scrub)
 
 
 def _tell(text: str) -> None:

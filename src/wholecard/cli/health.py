@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 On = Annotated[list[str] | None, typer.Option("--on", metavar="HOSTS", help="Ask these hosts over "
     "ssh: a,b, or @FILE with one host per line. May be repeated.")]  # fmt: skip
 Local = Annotated[bool, typer.Option("--local", help="Ask this machine.")]
-Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the remote host: some logs only "
-    "root may read.")]  # fmt: skip
-SshConfig = Annotated[Path | None, typer.Option("--ssh-config", metavar="FILE",
-                      help="As ssh -F FILE.")]  # fmt: skip
+Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the hosts: only root may read "
+    "some logs.")]  # fmt: skip
 Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="How many hosts are asked in "
     "parallel.")]  # fmt: skip
 Timeout = Annotated[float | None, typer.Option("--timeout", min=1, metavar="SECONDS",
@@ -37,7 +35,7 @@ def command(
     on: On = None,
     local: Local = False,
     sudo: Sudo = False,
-    ssh_config: SshConfig = None,
+    ssh_config: options.SshConfig = None,
     jobs: Jobs = 16,
     timeout: Timeout = None,
     cloud: CloudName = "",
@@ -90,14 +88,11 @@ def request_of(
     timeout: float | None, cloud: str, clouds_file: Path | None, alias: list[str] | None,
 ) -> HealthRequest:  # fmt: skip
     """What `health` and `exporter` are asked alike. Raises UsageError."""
-    from wholecard.core import UsageError
-    from wholecard.fleet import Ssh, read_names
+    from wholecard.fleet import read_names
     from wholecard.health.request import HealthRequest
 
-    if ssh_config is not None and not ssh_config.is_file():
-        raise UsageError(f"file not found: {ssh_config}", resolution="Name a file for ssh -F.")
     hosts = read_names(on) if on else ()
     return HealthRequest(
-        tuple(hosts), local, Ssh(ssh_config, sudo), jobs, timeout, cloud, clouds_file,
+        tuple(hosts), local, options.ssh_of(ssh_config, sudo), jobs, timeout, cloud, clouds_file,
         aliases=frozenset(alias or ()),
     )  # fmt: skip

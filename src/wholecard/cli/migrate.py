@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
-from wholecard.cli.audit import Databases, Ssh
+from wholecard.cli.audit import NEEDS_SSH, Databases, OverSsh
 from wholecard.cli.say import say
 from wholecard.cli.signals import terminable
 from wholecard.core import UsageError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wholecard.audit.record import Domain
     from wholecard.audit.report import AuditReport
     from wholecard.audit.views.open_views import AuditSources
+    from wholecard.fleet import Ssh
     from wholecard.moving.migrate_request import MigrateRequest, Tools
     from wholecard.moving.move import MoveWatcher
     from wholecard.moving.planner import MoveOptions
@@ -57,7 +58,7 @@ def command(
     cold: Annotated[bool, typer.Option("--cold", help="Cold, also where live is possible.")]
     = False,
     evacuate: Annotated[bool, typer.Option("--evacuate", help="The server's host is dead: build "
-        "it anew elsewhere. Needs the host fenced and its service forced down.")] = False,
+        "it again on another host. Needs the host fenced and its service forced down.")] = False,
     cloud: options.CloudName = "",
     clouds_file: options.CloudsFile = None,
     site: Site = None,
@@ -69,7 +70,10 @@ def command(
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
     databases: Databases = None,
-    ssh: Ssh = False,
+    ssh: OverSsh = False,
+    ssh_name: options.SshNames = None,
+    ssh_config: options.SshConfig = None,
+    sudo: options.Sudo = False,
     no_audit: NoAudit = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
@@ -98,7 +102,10 @@ def command(
     name = options.chosen_cloud(cloud, clouds_file)
     conn = connect(name, clouds_file)
     format_name = "json" if as_json else format_name
-    views = Views(name, clouds_file, databases, ssh, no_audit)
+    views = Views.chosen(
+        name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
+        sudo=sudo, off=no_audit,
+    )  # fmt: skip
     with terminable():
         raise typer.Exit(_run(conn, request, views, timeout, dry_run, format_name))
 
@@ -161,6 +168,20 @@ class Views:
     databases: Path | None
     over_ssh: bool
     off: bool
+    ssh: Ssh
+    ssh_names: Mapping[str, str]
+
+    @classmethod
+    def chosen(
+        cls, cloud: str, clouds_file: Path | None, databases: Path | None, *, over_ssh: bool,
+        names: list[str] | None, ssh_config: Path | None, sudo: bool, off: bool,
+    ) -> Views:  # fmt: skip
+        """What the options say. Raises UsageError."""
+        by_host = options.ssh_names(names)
+        if not over_ssh and (by_host or ssh_config or sudo):
+            raise UsageError(NEEDS_SSH, resolution="Add --ssh.")
+        ssh = options.ssh_of(ssh_config, sudo)
+        return cls(cloud, clouds_file, databases, over_ssh, off, ssh, by_host)
 
     def sources(self, hosts: tuple[str, ...]) -> AuditSources:
         """The sources of an audit of these hosts."""
@@ -168,7 +189,10 @@ class Views:
         from wholecard.audit.views.open_views import AuditSources
 
         databases = self.databases or default_file()
-        return AuditSources(self.cloud, self.clouds_file, databases, hosts, over_ssh=self.over_ssh)
+        return AuditSources(
+            self.cloud, self.clouds_file, databases, hosts, over_ssh=self.over_ssh,
+            ssh_names=self.ssh_names, ssh_config=self.ssh.config, sudo=self.ssh.sudo,
+        )  # fmt: skip
 
     def audit(self, hosts: tuple[str, ...]) -> AuditReport:
         """An audit of these hosts."""
@@ -189,7 +213,8 @@ class Views:
 
 def tools_for(views: Views, timeout: float, watcher: MoveWatcher | None = None) -> Tools:
     """The journal of this cloud's moves, who is told, who audits and looks."""
-    from wholecard.moving.journal import MoveJournal, state_folder
+    from wholecard.core.state_folder import state_folder
+    from wholecard.moving.journal import MoveJournal
     from wholecard.moving.migrate_request import Tools
     from wholecard.moving.move import MoveWatcher, Pace
 

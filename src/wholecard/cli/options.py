@@ -21,6 +21,7 @@ from wholecard.core import UsageError
 from wholecard.core.releases import LATEST
 
 if TYPE_CHECKING:
+    from wholecard.fleet import Ssh
     from wholecard.nova.options import Role
 
 SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
@@ -46,6 +47,12 @@ CloudName = Annotated[str, typer.Option(
 CloudsFile = Annotated[Path | None, typer.Option(
     "--clouds-file", metavar="FILE", help="The path of clouds.yaml. Default: the file that "
         "openstacksdk finds.")]  # fmt: skip
+SshConfig = Annotated[Path | None, typer.Option(
+    "--ssh-config", metavar="FILE", help="As ssh -F FILE.")]  # fmt: skip
+Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the hosts.")]
+SshNames = Annotated[list[str] | None, typer.Option(
+    "--ssh-name", metavar="HOST=NAME", help="ssh's name of a hypervisor host, where the two "
+        "differ; may be repeated.")]  # fmt: skip
 Format = Annotated[str, typer.Option(
     "--format", "-f", metavar="FORMAT", help="table, json, yaml or csv.")]  # fmt: skip
 TextFormat = Annotated[str, typer.Option(
@@ -111,6 +118,27 @@ def show(
 
     name = "json" if as_json else format_name or ("table" if rows_name else "text")
     say(formatted(name, columns or (), text, answer, rows_name))
+
+
+def ssh_of(config: Path | None, sudo: bool) -> Ssh:
+    """How hosts are reached. Raises UsageError where the configuration file is not there."""
+    from wholecard.fleet import Ssh
+
+    if config is not None and not config.is_file():
+        raise UsageError(f"file not found: {config}", resolution="Name a file for ssh -F.")
+    return Ssh(config, sudo)
+
+
+def ssh_names(texts: Iterable[str] | None) -> dict[str, str]:
+    """ssh's names of hosts, by `HOST=NAME`. Raises UsageError."""
+    by_host = {}
+    for text in texts or ():
+        host, sign, name = text.partition("=")
+        if not (sign and host and name):
+            resolution = "Write it as --ssh-name HOST=NAME, for example gpu-01=10.0.0.1"
+            raise UsageError(f"--ssh-name {text!r} has no name of ssh's", resolution=resolution)
+        by_host[host] = name
+    return by_host
 
 
 def conf_files(texts: Iterable[str] | None) -> dict[tuple[Role, str], list[Path]]:

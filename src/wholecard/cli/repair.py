@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wholecard.cli import options
-from wholecard.cli.audit import Databases, Hosts, SshNames, ssh_names
+from wholecard.cli.audit import Databases, Hosts
 from wholecard.cli.options import CloudCommand
 from wholecard.cli.say import say
 
@@ -43,9 +43,6 @@ Confirm = Annotated[list[str] | None, typer.Option(
 Revert = Annotated[list[str] | None, typer.Option(
     "--revert-resize", metavar="UUID", help="Revert the resize of this server; may be "
         "repeated.")]  # fmt: skip
-SshConfig = Annotated[Path | None, typer.Option(
-    "--ssh-config", metavar="FILE", help="As ssh -F FILE.")]  # fmt: skip
-Sudo = Annotated[bool, typer.Option("--sudo", help="Use sudo -n on the remote host.")]
 Timeout = Annotated[float, typer.Option(
     "--timeout", min=1, metavar="SECONDS", help="Time limit for each host that is read over ssh. "
         "nova waits for a row's lock for 50 s.")]  # fmt: skip
@@ -73,9 +70,9 @@ def plan_command(
     powered_off: Off = None,
     confirm_resize: Confirm = None,
     revert_resize: Revert = None,
-    ssh_name: SshNames = None,
-    ssh_config: SshConfig = None,
-    sudo: Sudo = False,
+    ssh_name: options.SshNames = None,
+    ssh_config: options.SshConfig = None,
+    sudo: options.Sudo = False,
     timeout: Timeout = 20.0,
     wait: Wait = 60.0,
     format_name: options.Format = "table",
@@ -115,9 +112,9 @@ def apply_command(
     confirm_resize: Confirm = None,
     revert_resize: Revert = None,
     compute_unit: Unit = "",
-    ssh_name: SshNames = None,
-    ssh_config: SshConfig = None,
-    sudo: Sudo = False,
+    ssh_name: options.SshNames = None,
+    ssh_config: options.SshConfig = None,
+    sudo: options.Sudo = False,
     timeout: Timeout = 20.0,
     wait: Wait = 60.0,
     state: State = None,
@@ -216,7 +213,6 @@ def _request(given: dict[str, Any]) -> RepairRequest:
     from wholecard.cli.audit_progress import progress
     from wholecard.cloud.client.connection import connect
     from wholecard.core.rules import RULES
-    from wholecard.fleet.ssh import Ssh
     from wholecard.repair.database.accounts import CellDatabases
     from wholecard.repair.hosts import SshHosts
     from wholecard.repair.operations.operation import RepairContext
@@ -231,8 +227,8 @@ def _request(given: dict[str, Any]) -> RepairRequest:
     name = options.chosen_cloud(given["cloud"], given["clouds_file"])
     write = given.get("databases_write")
     accounts = CellDatabases.read(write) if write else CellDatabases()
-    by_ssh = ssh_names(given.get("ssh_name"))
-    ssh = Ssh(given.get("ssh_config"), given.get("sudo", False))
+    by_ssh = options.ssh_names(given.get("ssh_name"))
+    ssh = options.ssh_of(given.get("ssh_config"), given.get("sudo", False))
     reader = FleetFacts(ssh, by_ssh, timeout=given.get("timeout", 20.0))
     hosts = SshHosts(ssh, reader, by_ssh, given.get("compute_unit", ""))
     sources = AuditSources(

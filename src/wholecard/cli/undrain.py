@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
-from wholecard.cli.audit import Databases, Ssh
+from wholecard.cli.audit import Databases, OverSsh
 from wholecard.cli.migrate import (
     Bandwidth,
     Locked,
@@ -47,7 +47,10 @@ def command(
     locked: Locked = False,
     timeout: MoveTimeout = 7200.0,
     databases: Databases = None,
-    ssh: Ssh = False,
+    ssh: OverSsh = False,
+    ssh_name: options.SshNames = None,
+    ssh_config: options.SshConfig = None,
+    sudo: options.Sudo = False,
     no_audit: NoAudit = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
@@ -77,7 +80,10 @@ def command(
     proving = _prover(conn, name, prove, image, site) if prove else None
     with terminable():
         with progress() as watcher:
-            views = Views(name, clouds_file, databases, ssh, no_audit)
+            views = Views.chosen(
+                name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
+                sudo=sudo, off=no_audit,
+            )  # fmt: skip
             tools = tools_for(views, timeout, watcher)
             report = undrain(conn, request, drain_journal(name, host), tools, proving)
         options.show(undrain_text(report, terminal_width()), report.to_json(),

@@ -282,9 +282,10 @@ def _unexplained(evidence: Evidence, refusal: Refusal, hosts: tuple[HostAnswer, 
     fix = "To check more, add: " + "; ".join(options) if options and bug is None else ""
     if bug is not None:
         # A known bug's message is a cause: nobody has to guess that the host was full.
+        fixed = f"fixed in {release(str(bug.fixed))}" if bug.fixed else "not fixed yet"
         rest = (
-            f"This message comes from nova's known bug {bug.bug}, fixed in "
-            f"{release(str(bug.fixed))}: {bug.what}. {bug.do} ({bug.link})."
+            f"This message comes from nova's {bug.name}, {fixed}: {bug.what}. {bug.do} "
+            f"({bug.link})."
         )
     elif results:
         rest = f"Not checked: {_unknown_names(results)}."

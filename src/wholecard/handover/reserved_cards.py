@@ -9,7 +9,6 @@ of our own (a custom trait) would not last: nova-compute writes the whole set of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +17,11 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import CloudError, answer_read, api_errors
+from wholecard.cloud.placement.provider_tree import ONE_TIME_USE, device_in_name
 from wholecard.core import WholecardError
 
-TRAIT = "HW_PCI_ONE_TIME_USE"
 # `required` in the list of providers: placement/rest_api_version_history.rst, 1.18.
 _VERSION = "1.18"
-# nova: `<hypervisor_hostname>_<ADDRESS>`, the address in capitals.
-_NAME = re.compile(r"(?P<host>.+)_(?P<address>[0-9A-F]{4,8}:[0-9A-F]{2}:[0-9A-F]{2}\.[0-7])")
 _FIELDS = ("total", "min_unit", "max_unit", "step_size", "allocation_ratio")
 _READS = 3
 
@@ -62,14 +59,14 @@ class CardInventory:
 def one_time_use_cards(conn: Connection) -> tuple[CardProvider, ...]:
     """The providers of all one-time-use cards, by name. Raises CloudError."""
     with answer_read(conn, "list Placement's one-time-use cards"):
-        query = {"required": TRAIT}
+        query = {"required": ONE_TIME_USE}
         rows = _get(conn, "/resource_providers", **query)["resource_providers"]
         named = [(str(row["name"]), str(row["uuid"])) for row in rows]
     found = []
     for name, uuid in sorted(named):
-        match = _NAME.fullmatch(name)
-        if match:
-            found.append(CardProvider(uuid, match["host"], match["address"].lower()))
+        host, address = device_in_name(name)
+        if address:
+            found.append(CardProvider(uuid, host, address))
     return tuple(found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wholecard.core.state_folder import state_folder
 from wholecard.handover.record import CardRecord, CardState, Counters, HandoverStatus
 from wholecard.transaction.atomic_files import make_directories, remove, write_atomically
 from wholecard.transaction.checksummed import pack, unpack
@@ -24,10 +24,8 @@ _DAMAGE = (
 
 
 def default_folder(cloud: str) -> Path:
-    """`$XDG_STATE_HOME/wholecard/handover/CLOUD`, below `~/.local/state` where that is not set."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    safe = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in cloud)
-    return Path(base) / "wholecard/handover" / safe
+    """`$XDG_STATE_HOME/wholecard/handover/CLOUD`. Raises UsageError, see `state_folder`."""
+    return state_folder("handover", cloud)
 
 
 class Store:

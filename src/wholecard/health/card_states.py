@@ -37,7 +37,8 @@ def state_findings(rows: Iterable[CardRow]) -> Iterator[Finding]:
                 "WC587", subject, Severity.NOTE,
                 f"Card {row.card.slot} of {row.host} was used once and is reserved in Placement "
                 "until it is cleaned.",
-                "Clean it and give it back: wholecard handover",
+                "See what became of it: wholecard handover status. Where no hand-over runs: "
+                "wholecard handover --once",
             )  # fmt: skip
         if row.state is CardState.BROKEN and row.offered and not row.server:
             yield Finding(

@@ -9,21 +9,17 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-from openstack import exceptions as sdk
-from openstack import utils
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import answer_read
-from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.cloud.client.pages import compute_rows
+from wholecard.cloud.placement.provider_tree import ONE_TIME_USE, ResourceProvider, device_in_name
 from wholecard.cloud.placement.resource_providers import providers, with_consumers
 from wholecard.explain.evidence.card_providers import address_in
 from wholecard.health.record import CardProvider, CloudCards, CloudServer
 from wholecard.health.usage import cards_of
 
-# nova, doc/source/admin/pci-passthrough.rst, "one_time_use" (2025.2).
-ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
 # From compute API 2.47 on a server has its flavor in it, with the extra specs
 # (nova/api/openstack/compute/rest_api_version_history.rst): what it has, also where the flavor was
 # deleted or changed since.
@@ -57,10 +53,10 @@ def read_cloud(
 def _provider(conn: Connection, provider: ResourceProvider) -> CardProvider:
     inventories = provider.inventories or ()
     used = sum(row.used for row in inventories)
-    address = address_in(provider)
+    host, address = device_in_name(provider.name)
     holders = with_consumers(conn, provider).consumers if used else ()
     return CardProvider(
-        host=provider.name[: -len(address) - 1],
+        host=host,
         address=address,
         total=sum(row.total for row in inventories),
         reserved=sum(row.reserved for row in inventories),
@@ -74,7 +70,7 @@ def _servers(
     conn: Connection, query: dict[str, str], aliases: Collection[str]
 ) -> Iterator[CloudServer]:
     with answer_read(conn, "list the servers of all projects"):
-        for row in _rows(conn, query):
+        for row in compute_rows(conn, "/servers/detail", "servers", _FLAVOR_INSIDE, query):
             cards = cards_of(row["flavor"].get("extra_specs") or {}, aliases)
             if cards:
                 yield _server(row, cards)
@@ -90,22 +86,6 @@ def _server(row: Mapping[str, Any], cards: int) -> CloudServer:
         launched_at=_time(row.get("OS-SRV-USG:launched_at")),
         terminated_at=_time(row.get("OS-SRV-USG:terminated_at")),
     )
-
-
-def _rows(conn: Connection, query: dict[str, str]) -> Iterator[dict[str, Any]]:
-    version = utils.maximum_supported_microversion(conn.compute, _FLAVOR_INSIDE)
-    following: dict[str, str] | None = query
-    sent: list[dict[str, str]] = []
-    # A page that names itself as the next one would never end.
-    while following is not None and following not in sent:
-        sent.append(following)
-        response = conn.compute.get("/servers/detail", params=following, microversion=version)
-        sdk.raise_from_response(response)
-        body = response.json()
-        yield from body["servers"]
-        links = body.get("servers_links", ())
-        after = next((link["href"] for link in links if link["rel"] == "next"), None)
-        following = None if after is None else dict(parse_qsl(urlsplit(after).query))
 
 
 def _time(text: Any) -> datetime | None:

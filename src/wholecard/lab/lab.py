@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from wholecard.guest.image.sandbox import Mount, Sandbox
@@ -95,6 +95,14 @@ class Lab:
     def titled(self, spec: NodeSpec) -> str:
         """How a step names a node: without its name where the lab has only one."""
         return "node" if len(self.nodes) == 1 else f"node {spec.name}"
+
+    def with_secrets_of(self, saved: Path) -> Lab:
+        """This lab with the secrets of a saved one.
+
+        The seed may have been built anew since that was saved, with other secrets.
+        """
+        secrets = service_settings.load_secrets(saved / SECRETS)
+        return replace(self, settings=replace(self.settings, secrets=secrets))
 
     def saved_folder(self, count: int | None = None) -> Path:
         """Where such a lab is saved in the cache, or the same with only its first `count` nodes."""

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.json_text import encode
+from wholecard.core.state_folder import state_folder
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.saved import read_json
 from wholecard.moving.card_identity import CardIdentity
-from wholecard.moving.journal import state_folder
 from wholecard.transaction.atomic_files import make_directories, write_atomically
 from wholecard.transaction.os_errors import explained
 

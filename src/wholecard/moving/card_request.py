@@ -284,7 +284,7 @@ def _addresses(
         yield Finding(
             CHANGED, str(row.before), Severity.WARNING if of_card else Severity.NOTE,
             f"{row.name} is at {row.after} now: {why} ({row.how})",
-            "nova-compute makes its row anew when it starts: restart it." if of_card else "",
+            "nova-compute makes its row again when it starts: restart it." if of_card else "",
         )  # fmt: skip
     yield from _held(comparison, now, around.held or {})
     yield from _naming_old(comparison, now, around)
@@ -304,7 +304,7 @@ def _naming_old(comparison: Comparison, now: Host, around: Surroundings) -> Iter
 def _rewrite(name: str, around: Surroundings) -> str:
     if name in around.texts:
         return f"Correct {name}; better name cards by ids or place, which stay (select: ids)."
-    return "wholecard host plan, then host apply, writes it anew."
+    return "Write it again: wholecard host plan, then host apply."
 
 
 def _held(comparison: Comparison, now: Host, held: Mapping[str, str]) -> Iterator[Finding]:

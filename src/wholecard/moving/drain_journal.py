@@ -20,7 +20,8 @@ from wholecard.cloud.operations.operation import values
 from wholecard.cloud.operations.services import SetServiceStatus
 from wholecard.core import Action, Plan, WholecardError
 from wholecard.core.json_text import encode
-from wholecard.moving.journal import MoveJournal, state_folder
+from wholecard.core.state_folder import state_folder
+from wholecard.moving.journal import MoveJournal
 from wholecard.transaction.atomic_files import make_directories, write_atomically
 from wholecard.transaction.journal_store import APPLIED
 from wholecard.transaction.os_errors import explained

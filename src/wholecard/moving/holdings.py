@@ -8,7 +8,12 @@ from http import HTTPStatus
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import CloudError
-from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.cloud.client.server_details import ServerDetails
+from wholecard.cloud.placement.provider_tree import (
+    LIVE_MIGRATABLE,
+    ONE_TIME_USE,
+    ResourceProvider,
+)
 from wholecard.cloud.placement.resource_providers import (
     Allocation,
     allocations,
@@ -18,15 +23,13 @@ from wholecard.cloud.placement.resource_providers import (
 from wholecard.explain.evidence.card_providers import address_in
 from wholecard.moving.record import HeldCard, Holdings
 
-# os_traits: nova sets it on a device whose device_spec says live_migratable
-# (nova/compute/pci_placement_translator.py).
-LIVE_MIGRATABLE = "HW_PCI_LIVE_MIGRATABLE"
+_ALIAS = "pci_passthrough:alias"
 
 
 def holdings_of(conn: Connection, consumer: str, *, traits: bool = False) -> Holdings:
     """All that this consumer holds; `read` is false where this user may not ask. Raises CloudError.
 
-    `traits` is whether it is asked which of the devices are live-migratable. nova names the
+    `traits` is whether it is asked which devices are live-migratable or for one use. nova names the
     provider of a device `<hypervisor>_<address>`, and that of a mediated device's parent
     `<hypervisor>_<libvirt's name>`; Neutron's begin with `<host>:`.
     """
@@ -47,9 +50,10 @@ def holdings_of(conn: Connection, consumer: str, *, traits: bool = False) -> Hol
             continue
         hosts.add(root.name)
         if _is_device(own, root):
-            live = traits and LIVE_MIGRATABLE in provider_traits(conn, own)
+            has = provider_traits(conn, own) if traits else frozenset[str]()
             cards.append(HeldCard(own.name, own.uuid, root.name, row.resource_class, row.amount,
-                                  address_in(own), live))  # fmt: skip
+                                  address_in(own), LIVE_MIGRATABLE in has, ONE_TIME_USE in has)
+                         )  # fmt: skip
     by_name = tuple(sorted(cards, key=lambda card: (card.provider, card.resource_class)))
     return Holdings(by_name, dict(sorted(amounts.items())), tuple(sorted(hosts)))
 
@@ -71,3 +75,29 @@ def _root(
 
 def _is_device(own: ResourceProvider, root: ResourceProvider) -> bool:
     return own.uuid != root.uuid and own.name.startswith(f"{root.name}_")
+
+
+def requested_by(server: ServerDetails) -> int | None:
+    """How many devices the aliases of its flavor request: `h100:2,nic:1` are 3; None for none.
+
+    nova/pci/request.py, `_translate_alias_to_requests`.
+    """
+    counts = [
+        part.rpartition(":")[2].strip()
+        for part in server.extra_specs.get(_ALIAS, "").split(",") if part.strip()
+    ]  # fmt: skip
+    if not counts or not all(count.isdecimal() for count in counts):
+        return None
+    return sum(map(int, counts))
+
+
+def without_left_over(amounts: Mapping[str, int], server: ServerDetails) -> dict[str, int]:
+    """What it holds without what an earlier move left in its allocation, as far as that is clear.
+
+    `MOVE_TAKES_OTHER_CARD` in nova/known_bugs.py; with cards of several classes it is not clear.
+    """
+    requested = requested_by(server)
+    if requested is None or len(amounts) != 1:
+        return dict(amounts)
+    ((name, held),) = amounts.items()
+    return {name: min(held, requested) or held}

@@ -8,8 +8,6 @@ ends it, and `revert` is a move of its own.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from wholecard.core import UsageError, WholecardError
+from wholecard.core import WholecardError
 from wholecard.core.json_text import encode
 from wholecard.moving.record import End, Method
 from wholecard.transaction.atomic_files import make_directories, write_atomically
@@ -112,15 +110,3 @@ class MoveJournal:
                 str(error).splitlines()[0],
                 "Look at the server in nova, end its migration by hand, and move the file away.",
             ) from error
-
-
-def state_folder(kind: str, *names: str) -> Path:
-    """`$XDG_STATE_HOME/wholecard/KIND/NAMES…`, below `~/.local/state` where that is not set.
-
-    Raises UsageError for a name that is no folder's.
-    """
-    for name in names:
-        if not re.fullmatch(r"[^/\x00.][^/\x00]*", name):
-            raise UsageError(f"{name!r} cannot have a folder of its name")
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    return Path(base).absolute().joinpath("wholecard", kind, *names)

@@ -15,13 +15,14 @@ from wholecard.cloud.client.server_moves import actions_of, events_of, migration
 from wholecard.core import Finding, RefusedError, Severity, UsageError, WholecardError
 from wholecard.moving import journal as entries
 from wholecard.moving.estimate import estimate
-from wholecard.moving.holdings import holdings_of
+from wholecard.moving.holdings import holdings_of, without_left_over
 from wholecard.moving.journal import MoveEntry, MoveJournal
 from wholecard.moving.live_migration import live_answer
 from wholecard.moving.move import CHOOSING, Move, MoveWatcher, Pace
 from wholecard.moving.planner import CANNOT, MoveOptions, Planner
 from wholecard.moving.proof import Domains, Expected, proof
 from wholecard.moving.record import Destination, End, Holdings, Method, MovePlan, MoveReport
+from wholecard.nova.known_bugs import MOVE_TAKES_OTHER_CARD
 
 FAILED = "WC592"
 # An audit of these hosts, by their hypervisors' names.
@@ -137,7 +138,8 @@ def new_entry(plan: MovePlan, end: End) -> MoveEntry:
         server=server.id, name=server.name, source=server.host or "",
         source_node=server.node or server.host or "", destination=to.host,
         destination_node=to.node, method=plan.method, end=end, state=entries.BEGUN,
-        started=time.time(), status=server.status, cards=plan.holdings.card_amounts,
+        started=time.time(), status=server.status,
+        cards=without_left_over(plan.holdings.card_amounts, server),
     )  # fmt: skip
 
 
@@ -180,16 +182,30 @@ def _described(
     findings = now.findings
     if report.ended == "failed":
         fix = f"See nova's steps:\nopenstack server event list {entry.server}"
+        if MOVE_TAKES_OTHER_CARD.is_in_log(report.error):
+            fix = _fix_of_a_refused_card(entry)
         failed = Finding(FAILED, entry.name, Severity.ERROR, report.error, fix)
         findings = (failed, *(each for each in findings if each.severity is Severity.ERROR))
     elif report.ended == "verify" and any(each.severity is Severity.ERROR for each in findings):
         fix = f"Take it back:\nwholecard migrate {entry.server} --continue --revert"
-        findings = tuple(replace(each, fix=fix) for each in findings)
+        findings = tuple(
+            replace(each, fix=fix) if each.severity is Severity.ERROR else each for each in findings
+        )
     events = events_of(conn, entry.server, entry.request_id) if entry.request_id else ()
     return replace(
         report, events=events, server=now.server, holdings=now.holdings, findings=findings,
         unproved=now.unproved,
     )  # fmt: skip
+
+
+def _fix_of_a_refused_card(entry: MoveEntry) -> str:
+    return (
+        "nova took another card than Placement had allocated, and Placement refuses that one "
+        f"({MOVE_TAKES_OTHER_CARD.link}). wholecard audit shows on {entry.destination_node} which "
+        "card is free in nova and not in Placement: one that an earlier move left in an allocation "
+        "(WC524: wholecard repair plan), or one that waits to be cleaned (wholecard handover "
+        f"--once). Then: openstack server set --state active {entry.server}, and try again."
+    )
 
 
 @dataclass(frozen=True)
@@ -215,7 +231,8 @@ def _look(conn: Connection, entry: MoveEntry, ended: str, domains: Domains | Non
         "evacuated": ("SHUTOFF", "ACTIVE"),
     }.get(ended, (entry.status,) if entry.status else ("ACTIVE", "SHUTOFF"))
     left = entry.source_node if ended == "evacuated" else ""
-    expected = Expected(node, statuses, entry.cards, left)
+    anew = not back and entry.method is not Method.LIVE
+    expected = Expected(node, statuses, entry.cards, left, anew)
     holdings = holdings_of(conn, entry.server)
     return _Now(server, holdings, *proof(server, holdings, expected, domains))
 

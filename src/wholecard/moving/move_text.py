@@ -144,7 +144,7 @@ def _method(plan: MovePlan) -> str:
     what = {
         Method.COLD: "the guest is shut down, its disk is copied, and it boots on the new host",
         Method.LIVE: "the guest runs on; it pauses for a moment at the end",
-        Method.EVACUATE: "nova builds the server anew from its image, or with its disk where that "
+        Method.EVACUATE: "nova builds the server again from its image, or with its disk where that "
         "is on shared storage; it is left stopped",
     }[plan.method]
     if plan.method is Method.COLD and plan.server.vm_state != "active":

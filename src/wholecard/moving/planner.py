@@ -23,6 +23,7 @@ from wholecard.moving.holdings import holdings_of
 from wholecard.moving.live_migration import live_answer
 from wholecard.moving.obstacles import Grouping, Obstacle, grouping, obstacle
 from wholecard.moving.record import Destination, Holdings, LiveAnswer, Method, MovePlan
+from wholecard.nova.known_bugs import MOVE_TAKES_OTHER_CARD
 
 CANNOT, STOPS = "WC590", "WC591"
 _MOST_SHOWN = 8
@@ -75,7 +76,8 @@ class Planner:
         found = self.search(server, holdings)
         hosts = tuple(_allowed(to, group) for to in found.destinations)
         chosen = next((to for to in hosts if to.answer != "no"), None)
-        plan = replace(blank, destinations=hosts, destination=chosen, notes=found.notes)
+        plan = replace(blank, destinations=hosts, destination=chosen,
+                       notes=(*found.notes, *_of_one_use(method, holdings)))  # fmt: skip
         if chosen is None:
             return _blocked(plan, _nowhere(server, hosts, found.notes))
         return replace(plan, findings=_stops(server, method, live))
@@ -137,6 +139,24 @@ def _nowhere(
     shown = "; ".join(lines[:_MOST_SHOWN]) + more
     fix = f"wholecard explain --flavor {server.flavor} shows every check of each host."
     return Obstacle(f"no other host can take it. {shown}", fix)
+
+
+def _of_one_use(method: Method, holdings: Holdings) -> tuple[str, ...]:
+    """What a move of one-time-use cards may come to; see `MOVE_TAKES_OTHER_CARD`."""
+    once = [card for card in holdings.cards if card.one_time_use]
+    if method is Method.LIVE or not once:
+        return ()
+    names = ", ".join(card.address or card.provider for card in once)
+    back = (
+        " The guest keeps running: openstack server set --state active SERVER gives its state back."
+        if method is Method.COLD else ""
+    )  # fmt: skip
+    return (
+        f"{names}: for one use (one_time_use). The move fails, and the server is ERROR, where nova "
+        "takes another card on the new host than Placement allocated, for it reserves the card "
+        f"first ({MOVE_TAKES_OTHER_CARD.link}; nova-compute: ReshapeFailed). It does not where the "
+        f"host has no other card of the kind that is free in nova.{back}",
+    )
 
 
 def _stops(server: ServerDetails, method: Method, live: LiveAnswer) -> tuple[Finding, ...]:

@@ -13,6 +13,7 @@ from wholecard.audit.record import Domain
 from wholecard.cloud.client.server_details import ServerDetails
 from wholecard.core import Finding, Severity
 from wholecard.moving.record import Holdings
+from wholecard.nova.known_bugs import MOVE_TAKES_OTHER_CARD
 
 RULE = "WC593"
 # The domains of a host by its hypervisor's name, None where they cannot be read.
@@ -24,13 +25,16 @@ class Expected:
     """What a server should be after a move: its host (the hypervisor's name), status, cards.
 
     `left` is the host that an evacuated server left, empty for other moves: until nova-compute
-    starts there again, the server's allocation and nova's rows name that host too.
+    starts there again, the server's allocation and nova's rows name that host too. `claims_anew` is
+    whether nova chose the cards on this host in a move that can leave one too many in the
+    allocation (`MOVE_TAKES_OTHER_CARD`).
     """
 
     node: str
     statuses: tuple[str, ...]
     cards: Mapping[str, int]
     left: str = ""
+    claims_anew: bool = False
 
 
 def proof(
@@ -73,7 +77,9 @@ def _of_placement(
         return
     fix = "wholecard audit compares Placement with nova and names what to do."
     here = holdings.on(expected.node) if expected.left else holdings.card_amounts
-    if here != dict(expected.cards):
+    if expected.claims_anew and _has_more(here, expected.cards):
+        yield _one_too_many(server, here, expected)
+    elif here != dict(expected.cards):
         has, had = _text(here), _text(expected.cards)
         yield _finding(server, f"Placement says that it holds {has}; before the move: {had}", fix)
     others = [host for host in holdings.hosts if host != expected.node]
@@ -87,6 +93,28 @@ def _of_placement(
     elif others:
         where = ", ".join(others)
         yield _finding(server, f"its allocation in Placement is also on {where}", fix)
+
+
+def _has_more(here: Mapping[str, int], cards: Mapping[str, int]) -> bool:
+    """Whether it has all that it should, of the same classes, and something too many."""
+    same = bool(cards) and here.keys() == cards.keys()
+    return same and here != dict(cards) and all(here[name] >= cards[name] for name in cards)
+
+
+def _one_too_many(server: ServerDetails, here: Mapping[str, int], expected: Expected) -> Finding:
+    """The trace of nova's bug, which is no reason to take the server back."""
+    bug = MOVE_TAKES_OTHER_CARD
+    message = (
+        f"the server has its cards; Placement counts {_text(here)} for it on {expected.node}, and "
+        f"it has {_text(expected.cards)}: nova took another card than Placement had allocated, and "
+        f"left both in the allocation. This is a bug of nova itself ({bug.link}), and no failure "
+        "of the move"
+    )
+    fix = (
+        "wholecard audit names the card (WC524), and wholecard repair plan takes it out of the "
+        "allocation. Until then no server can get it."
+    )
+    return Finding(RULE, server.name, Severity.WARNING, message, fix)
 
 
 def _of_libvirt(

@@ -41,7 +41,7 @@ class HeldCard:
     """What a server holds of one of nova's providers of devices, by its allocation in Placement.
 
     `address` is in the provider's name, empty for a mediated device's. `live_migratable` is its
-    provider's trait HW_PCI_LIVE_MIGRATABLE.
+    provider's trait HW_PCI_LIVE_MIGRATABLE, `one_time_use` HW_PCI_ONE_TIME_USE.
     """
 
     provider: str
@@ -51,6 +51,7 @@ class HeldCard:
     amount: int
     address: str = ""
     live_migratable: bool = False
+    one_time_use: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """nova's known bugs with cards, by the release that fixed them, and what to do until then.
 
 Source: the commits that close the bugs, their messages and tests, and the first release that
-contains each. Point releases of an older series may have the fix as well.
+contains each; `source` of a bug that no commit closes. Point releases of an older series may have
+the fix as well.
 """
 
 from __future__ import annotations
@@ -16,26 +17,37 @@ _ANYTHING = "…"
 
 @dataclass(frozen=True)
 class KnownBug:
-    """A bug of nova's tracker, fixed in that major version; until then `what` happens.
+    """A bug of nova, fixed in that major version; from `since` until then `what` happens.
 
-    `do` is how to avoid it or to recover from it. `message` is what nova's log, or the server's
-    fault, says about it, `…` where that differs; empty where no message proves it.
+    `bug` is its number in nova's tracker, None where no report of it is known; then `source` is
+    nova's code. `fixed` is None where nova's master branch still has it. `do` is how to avoid it or
+    to recover from it. `message` is what nova's log, or the server's fault, says about it, `…`
+    where that differs; empty where no message proves it.
     """
 
-    bug: int
-    fixed: int
+    bug: int | None
+    fixed: int | None
     what: str
     do: str
     message: str = ""
+    since: int = 0
+    source: str = ""
 
     @property
     def link(self) -> str:
-        """The bug's page in nova's tracker."""
+        """The bug's page in nova's tracker, or the code that has it."""
+        if self.bug is None:
+            return f"nova, {self.source}"
         return f"https://bugs.launchpad.net/nova/+bug/{self.bug}"
 
+    @property
+    def name(self) -> str:
+        """`known bug 1969496`; `known bug without a report`."""
+        return f"known bug {self.bug or 'without a report'}"
+
     def is_in(self, major: int) -> bool:
-        """Whether that major version still has it."""
-        return major < self.fixed
+        """Whether that major version has it."""
+        return major >= self.since and (self.fixed is None or major < self.fixed)
 
     def is_in_log(self, text: str) -> bool:
         """Whether a text of nova's has its message."""
@@ -47,6 +59,25 @@ class KnownBug:
             start = index + len(part.strip())
         return bool(self.message)
 
+
+# Read in nova 34.0.0, stable/2025.1 to 2026.1 and master of 2026-08-21: `_move_claim` makes the
+# requests anew from the flavor, so they lack the `rp_uuids` that `prep_resize` and
+# `rebuild_instance` have just put into the server's. `PciDeviceStats._get_rp_uuids_for_request`
+# gives any pool then, and `update_allocations` in pci_placement_translator.py only adds. Seen on
+# 34.0.0: tests/simulator/golden/moves.json, "migrate", "confirm", "evacuate", "migrate one time".
+MOVE_TAKES_OTHER_CARD = KnownBug(
+    None, None,
+    "with pci_in_placement a cold migration, resize or evacuation takes any free card of the kind "
+    "on the destination, and not the one that Placement allocated: the server's allocation then "
+    "has both cards. If the card that it takes is reserved or allocated in Placement, for example "
+    "because it is for one use, the move fails and the server is ERROR",
+    "Audit after each move: `wholecard repair plan` takes the other card out of the allocation",
+    # A server's fault has 255 characters of it, which end after this.
+    "Resource provider inventory and allocation data migration failed … Unable to allocate "
+    "inventory",
+    since=Capability.PCI_IN_PLACEMENT.since,
+    source="nova/compute/resource_tracker.py, _move_claim",
+)  # fmt: skip
 
 KNOWN_BUGS: tuple[KnownBug, ...] = (
     # nova/pci/manager.py, `_set_hvdevs`: "remove the device by force".
@@ -95,9 +126,13 @@ KNOWN_BUGS: tuple[KnownBug, ...] = (
         "with unified limits a quota does not count what an alias requests",
         "Make the flavors with cards private and add projects one by one: `openstack flavor set "
         "--project`"),
+    MOVE_TAKES_OTHER_CARD,
 )  # fmt: skip
 
 
-def by_bug(number: int) -> KnownBug:
-    """The bug of that number in nova's tracker. Raises KeyError where the table has none."""
+def by_bug(number: int | None) -> KnownBug:
+    """The bug of that number in nova's tracker, of None the one without a report.
+
+    Raises KeyError where the table has none.
+    """
     return {bug.bug: bug for bug in KNOWN_BUGS}[number]

@@ -132,8 +132,8 @@ OPTIONS: tuple[Option, ...] = (
             Spelling("DEFAULT", "scheduler_max_attempts", 13, deprecated=15, gone=24)),
     _option("integer", "scheduler", "how many processes nova-scheduler has",
             Spelling("scheduler", "workers", 18)),
-    # Only for lint: nova-compute tells of a card that is free again.
-    _option("text", "compute", "which notifications nova sends",
+    # nova/rpc.py, init: every service with RPC makes its notifiers by it.
+    _option("text", "api scheduler conductor compute", "which notifications nova sends",
             Spelling("notifications", "notification_format", 15),
             Spelling("DEFAULT", "notification_format", 13, deprecated=15)),
     # oslo.messaging's, so every service with RPC reads them.

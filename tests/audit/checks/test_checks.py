@@ -218,7 +218,7 @@ def test_own_allocation_decides_the_fix() -> None:
     (row,) = found(SOUND.free(HOST, GIVEN))
     assert row.fix.startswith("nova-compute on gpu-01 adds it")
     (row,) = found(SOUND.free(HOST, GIVEN).free(HOST, "", SERVER))
-    assert row.fix.startswith("nova does not heal")
+    assert row.fix.startswith("nova does not write it again")
 
 
 def test_dead_migration_of_a_server_that_has_the_card() -> None:

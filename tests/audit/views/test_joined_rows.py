@@ -8,7 +8,15 @@ import pytest
 from sqlalchemy import Integer, String, column, create_engine, select, table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from wholecard.audit.views.joined_rows import FIELD, ROW, grouped_rows, split_rows
+from wholecard.audit.views.joined_rows import (
+    FIELD,
+    ROW,
+    AsJson,
+    JoinedNumbers,
+    grouped_rows,
+    json_text,
+    split_rows,
+)
 from wholecard.core import WholecardError
 
 ROWS = table("rows", column("id", Integer), column("text", String))
@@ -30,6 +38,39 @@ STATEMENT = grouped_rows(select(), ROWS.c.id, ROWS.c.id, ROWS.c.text, size=2)
 def test_words(dialect: ModuleType, joined: str) -> None:
     """Each database joins the rows of a group with its own functions."""
     assert joined in str(STATEMENT.compile(dialect=dialect.dialect()))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "joined", "quoted"),
+    [
+        (mysql, "GROUP_CONCAT(CONCAT_WS(' ', IFNULL(`rows`.id, ''), IFNULL(`rows`.id, '')) "
+            "SEPARATOR ',')", "JSON_QUOTE(`rows`.text)"),
+        (postgresql, "STRING_AGG(CONCAT_WS(' ', COALESCE((rows.id)::text, ''), "
+            "COALESCE((rows.id)::text, '')), ',')", "TO_JSON((rows.text)::text)"),
+        (sqlite, "GROUP_CONCAT(COALESCE(rows.id, '') || ' ' || COALESCE(rows.id, ''), ',')",
+            "JSON_QUOTE(rows.text)"),
+    ],
+    ids=["mysql", "postgresql", "sqlite"],
+)  # fmt: skip
+def test_words_in_a_field(dialect: ModuleType, joined: str, quoted: str) -> None:
+    """Rows of numbers are one field of another row, and a tenant's text is a JSON string."""
+    statement = select(JoinedNumbers(ROWS.c.id, ROWS.c.id), AsJson(ROWS.c.text))
+    words = str(statement.compile(dialect=dialect.dialect()))
+    assert joined in words
+    assert quoted in words
+
+
+@pytest.mark.parametrize("text", [None, "", f'a{ROW}b{FIELD}c"\\d\n', "Grafikkarte für drei 🖥"])
+def test_text_of_a_tenant(text: str | None) -> None:
+    """What a tenant writes cannot end a field or a row, and is read as it was written."""
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE rows (id INTEGER, text VARCHAR)")
+        connection.exec_driver_sql("INSERT INTO rows VALUES (1, ?)", (text,))
+        statement = grouped_rows(select(), ROWS.c.id, ROWS.c.id, AsJson(ROWS.c.text))
+        count, joined = connection.execute(statement).one()
+    ((_, value),) = split_rows(joined, count, "rows")
+    assert json_text(value) == (text or "")
 
 
 def test_rows_come_back() -> None:

@@ -12,6 +12,7 @@ import pytest
 from support.openstack_api import Api, serving
 from wholecard.audit.record import ComputeNode, Instance
 from wholecard.audit.views.nova_api import NovaApi
+from wholecard.audit.views.placement_view import Holdings
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.errors import CloudError
 
@@ -79,7 +80,9 @@ def test_hosts(api: Api) -> None:
 
 def test_cloud(api: Api) -> None:
     """All pages of servers, migrations that count, and services as nova's API judges them."""
-    views = NovaApi(connect("test", api.clouds)).cloud_views(["m2"], {"s1": frozenset("ab")})
+    views = NovaApi(connect("test", api.clouds)).cloud_views(
+        lambda: Holdings(["m2"], {"s1": frozenset("ab")})
+    )
     assert sorted(views.instances) == ["s1", "s2", "s3", "s4"]
     assert views.instances["s1"] == Instance(
         "s1", "c-gpu-01", "gpu-01", "active", None, 1, False, "p", "name-s1", None, 1,
@@ -97,7 +100,7 @@ def test_cloud(api: Api) -> None:
 
 def test_chosen_hosts(api: Api) -> None:
     """With hosts named, other hosts' servers are left out, but for those that hold something."""
-    views = NovaApi(connect("test", api.clouds)).cloud_views(["s3"], {}, ["gpu-01"])
+    views = NovaApi(connect("test", api.clouds)).cloud_views(lambda: Holdings(["s3"]), ["gpu-01"])
     assert sorted(views.instances) == ["s1", "s3"]
 
 
@@ -105,4 +108,4 @@ def test_refused(api: Api) -> None:
     """A user who may not list all servers gets the API's refusal."""
     api.answers["GET /compute/v2.1/servers/detail"] = (403, {"forbidden": {"message": "no"}})
     with pytest.raises(CloudError, match="cannot list the servers: it is not allowed"):
-        NovaApi(connect("test", api.clouds)).cloud_views([], {})
+        NovaApi(connect("test", api.clouds)).cloud_views(Holdings)

@@ -18,6 +18,7 @@ from support.fleet_database import PROJECT, SCHEMAS, TIME, databases_file, known
 from wholecard.audit.record import CloudViews, ComputeNode, PciRequest
 from wholecard.audit.views.databases_file import read_databases
 from wholecard.audit.views.nova_database import NovaDatabase
+from wholecard.audit.views.placement_view import Holdings
 from wholecard.core import WholecardError
 
 SERVER = FLEET.server(0, 0)
@@ -32,7 +33,7 @@ def opened(file: Path) -> NovaDatabase:
 def cloud(file: Path, *consumers: str, hosts: tuple[str, ...] | None = None) -> CloudViews:
     nova = opened(file)
     try:
-        return nova.cloud_views(consumers, {}, hosts)
+        return nova.cloud_views(lambda: Holdings(consumers), hosts)
     finally:
         nova.close()
 
@@ -253,7 +254,7 @@ def test_two_cells(file: Path, sql: Sql) -> None:
     assert [node.cell for _, node in sorted(nodes.items()) if node] == ["b"] * 3 + ["cell1"] * 3
     rows = nova.devices(sorted(nodes))
     assert [len(rows[name]) for name in sorted(nodes)] == [0, 0, 0, 4, 4, 4]
-    one = nova.cloud_views((), {}).instances[SERVER]
+    one = nova.cloud_views(Holdings).instances[SERVER]
     assert (one.node, one.deleted) == ("gpu-00000", False)
     nova.close()
 
@@ -274,7 +275,7 @@ def test_api_database(file: Path, sql: Sql) -> None:
     assert nova.unread_hosts() == {
         "far-01": "The databases file has no connection for nova's cell far."
     }
-    views = nova.cloud_views(["new", "away", "gone", "nobody"], {})
+    views = nova.cloud_views(lambda: Holdings(["new", "away", "gone", "nobody"]))
     assert views.instances["new"].task_state == "scheduling"
     assert views.instances["away"].vm_state is None
     assert not {"gone", "nobody"} & set(views.instances)
@@ -312,7 +313,7 @@ def test_reads_no_secret(file: Path, columns_read: set[str]) -> None:
     nova = opened(file)
     nova.unread_hosts()
     nova.devices(["gpu-00000"])
-    nova.cloud_views(["x"], {})
+    nova.cloud_views(lambda: Holdings(["x"]))
     nova.close()
     assert {"pci_devices.status", "instances.uuid", "instance_mappings.cell_id"} <= columns_read
     secret = {"user_data", "key_data", "keypairs", "trusted_certs", "transport_url",

@@ -49,6 +49,8 @@ def test_why_cards_are_missing(cards: tuple[Any, ...], count: int, rule: str, wo
     (answer,) = explain(evidence).hosts
     (result,) = [result for result in answer.checks if result.state == "failed"]
     assert (result.rule, words in result.says) == (rule, True)
+    # A card may be counted for a server that nova moved, and that has another card.
+    assert ("WC524" in result.fix) is (rule == "WC318")
 
 
 @pytest.mark.parametrize("cards", [(WITH, WITHOUT), (WITHOUT, WITH), (WITH,), (WITH, WITH)])

@@ -86,6 +86,13 @@ def found(*files: tuple[str, Role]) -> list[tuple[str, str]]:
     return [(one.finding.rule, one.finding.subject) for one in lint(services)]
 
 
+@pytest.mark.parametrize("role", ["api", "scheduler", "conductor", "compute"])
+def test_notifications(role: Role) -> None:
+    """Every service makes its notifiers by notification_format (nova/rpc.py, init): no note."""
+    text = "[notifications]\nnotification_format = versioned\n"
+    assert ("WC215", "[notifications] notification_format") not in found((text, role))
+
+
 def test_missing_where_it_is_read() -> None:
     """What the file of a service that reads it lacks was written into the wrong file."""
     lacking = COMPUTE.replace(f"device_spec = {H100}\n", "")

@@ -13,6 +13,8 @@ from wholecard.audit.checks.host_case import DeviceProvider, HostCase
 from wholecard.audit.record import ConsumerAllocation, Disagreement, Migration, View
 
 VGPU = "VGPU"
+# Live migration claims by another way (nova/compute/resource_tracker.py, _move_claim).
+_CLAIMING_MOVES = frozenset({"migration", "resize", "evacuation"})
 
 
 def consumers(case: HostCase) -> Iterator[Disagreement]:
@@ -113,8 +115,13 @@ def _differences(
     case: HostCase, device: DeviceProvider, used: dict[str, int]
 ) -> Iterator[Disagreement]:
     """What is left of the differences when other findings' consequences are taken away."""
-    twice = _with_more(case, used, device.holders)
-    short = _with_more(case, device.holders, used)
+    twice = [
+        server for server in _with_more(used, device.holders)
+        if case.place(server) is Place.HOME or case.cloud.waits_at(server, case.host)
+    ]  # fmt: skip
+    short = [
+        server for server in _with_more(device.holders, used) if case.place(server) is Place.HOME
+    ]
     if twice and short:
         # The device of one is counted for the other; libvirt's check says it where it has a domain.
         if not _users(case, device) - set(short):
@@ -126,10 +133,9 @@ def _differences(
         yield from _not_allocated(case, device, server)
 
 
-def _with_more(case: HostCase, counts: Mapping[str, int], others: Mapping[str, int]) -> list[str]:
-    """The servers of this host that have more in the first than in the second."""
-    more = (server for server, count in counts.items() if count > others.get(server, 0))
-    return [server for server in more if case.place(server) is Place.HOME]
+def _with_more(counts: Mapping[str, int], others: Mapping[str, int]) -> Iterator[str]:
+    """Those that have more in the first than in the second."""
+    return (server for server, count in counts.items() if count > others.get(server, 0))
 
 
 def _users(case: HostCase, device: DeviceProvider) -> set[str]:
@@ -162,12 +168,34 @@ def _without_device(case: HostCase, device: DeviceProvider, server: str) -> Iter
     cloud, allocation = case.cloud, _allocation(device, server)
     yield case.disagreement(
         "WC524", device.address,
-        f"Placement counts the device for {cloud.server_text(server)}, and nova's row does not.",
+        f"Placement counts the device for {cloud.server_text(server)}, and nova's row does not."
+        + _left_by_a_move(case, device, server),
         "If the server's domain lacks the device too, wholecard repair plan takes it out of the "
         "allocation; else it writes the row.",
         server=server, device=device, allocation=allocation,
         pending=cloud.activity(server) or _young_row(case, device),
     )  # fmt: skip
+
+
+def _left_by_a_move(case: HostCase, device: DeviceProvider, server: str) -> str:
+    """A sentence where nova itself did it, empty where it cannot have.
+
+    The server moved to this host and has another card here. `MOVE_TAKES_OTHER_CARD` in
+    nova/known_bugs.py.
+    """
+    moves = [
+        row for row in case.cloud.migrations_of(server)
+        if row.dest_node == case.name and row.migration_type in _CLAIMING_MOVES
+    ]  # fmt: skip
+    others = any(other.holders.get(server) for other in (case.providers or {}).values()
+                 if other is not device)  # fmt: skip
+    if not moves or not others:
+        return ""
+    newest = max(moves, key=lambda row: row.id)
+    return (
+        f" nova itself leaves this: at its {newest.migration_type} {newest.id} to this host the "
+        "server got another card than Placement had allocated, and kept both in its allocation."
+    )
 
 
 def _not_allocated(case: HostCase, device: DeviceProvider, server: str) -> Iterator[Disagreement]:
@@ -199,8 +227,8 @@ def _how_to_allocate(case: HostCase, server: str) -> str:
             "stays, wholecard repair plan adds it."
         )
     return (
-        "nova does not heal a server whose whole allocation is gone. wholecard repair plan writes "
-        "it again."
+        "nova does not write it again for a server whose whole allocation is gone. wholecard "
+        "repair plan writes it again."
     )
 
 

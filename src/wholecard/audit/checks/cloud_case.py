@@ -6,14 +6,22 @@ import enum
 from collections.abc import Iterator
 from datetime import datetime
 
-from wholecard.audit.record import CloudViews, ComputeService, HostViews, Instance, Migration
-
-# nova/db/main/api.py, migration_get_in_progress_by_host_and_node: what is not in progress.
-ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
+from wholecard.audit.record import (
+    ENDED,
+    CloudViews,
+    ComputeService,
+    HostViews,
+    Instance,
+    Migration,
+)
 
 # nova/conf/compute.py, update_resources_interval: 0 is every run of the periodic tasks, which
 # oslo.service starts every 60 s. After one run nova has corrected what it corrects by itself.
 PERIOD = 60.0
+# Between the ends of two runs is more: up to 5 % by chance (oslo_service/periodic_task.py,
+# _nearest_boundary), and the run itself, with all tasks before it. What is younger than this is
+# looked at again after a period; a row that nova frees at its next run is no finding before.
+_ONE_RUN = 1.5 * PERIOD
 
 # A migration in a status of progress whose server does nothing: after this long nobody works on it.
 _ABANDONED = 3600.0
@@ -105,6 +113,21 @@ class CloudCase:
         age = self.age(row.updated_at or row.created_at)
         return age is None or age < _ABANDONED
 
+    def waits_at(self, server: str, host: HostViews) -> bool:
+        """Whether the server is in VERIFY_RESIZE and this is the host that it moved to.
+
+        Its own allocation is this host's alone then: the migration's uuid has the other host's. Of
+        a resize on one host nothing is said, for nova corrects its allocations at the end
+        (nova/compute/pci_placement_translator.py, `same_host_instances`).
+        """
+        instance = self.instances.get(server)
+        if instance is None or instance.vm_state != "resized" or instance.task_state is not None:
+            return False
+        moves = list(self.in_progress(instance))
+        return bool(moves) and is_at(instance, host) and all(
+            row.status == "finished" and row.source_node != row.dest_node for row in moves
+        )  # fmt: skip
+
     def age(self, moment: datetime | None) -> float | None:
         """Seconds since then by the database's clock; None where one of the two is not known."""
         now = self.views.now
@@ -113,7 +136,7 @@ class CloudCase:
     def young(self, moment: datetime | None, what: str) -> str:
         """Why a thing may pass by itself: nova-compute has not run since it changed."""
         age = None if self.second_look else self.age(moment)
-        if age is None or age >= PERIOD:
+        if age is None or age >= _ONE_RUN:
             return ""
         return f"{what} changed {max(0, int(age))} s ago"
 

@@ -26,8 +26,9 @@ def gone(case: HostCase) -> Iterator[Disagreement]:
             )
         else:
             fix = (
-                f"nova-compute on {case.name} removes the row at its next run. If the device "
-                "should be there, look for it: wholecard inspect."
+                f"nova-compute on {case.name} reads its devices only when it starts: restart it, "
+                "and it removes the row. If the device should be there, look for it: wholecard "
+                "inspect."
             )
         yield case.disagreement(
             "WC510", address,
@@ -74,8 +75,8 @@ def _differing(case: HostCase, row: PciDevice, function: Function) -> Disagreeme
         "nova writes the new facts when the server goes (it waits as long as the device is in "
         "use). Compare the two, for the server may have another device than it asked for."
         if row.is_held else
-        f"nova-compute on {case.name} writes them at its next run, if device_spec still selects "
-        "the device."
+        f"nova-compute on {case.name} reads its devices only when it starts: restart it, and it "
+        "writes them, if device_spec still selects the device."
     )  # fmt: skip
     return case.disagreement(
         "WC533", row.address,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from wholecard.audit import fact_names as names
@@ -19,6 +19,7 @@ from wholecard.audit.record import (
     View,
 )
 from wholecard.cloud.placement.provider_tree import ResourceProvider
+from wholecard.core.quick_record import quick_record
 from wholecard.core.rules import Severity
 from wholecard.pci import Function
 from wholecard.pci.address import parse_numbers
@@ -30,7 +31,7 @@ _NETWORK = "02"
 _CHILD_TYPES = frozenset({"type-VF", "vdpa"})
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record(frozen=True, slots=True)
 class DeviceProvider:
     """nova's provider of a device: its address, nova's rows for it, and who holds something of it.
 

@@ -24,7 +24,7 @@ def numa_node(case: HostCase) -> Iterator[Disagreement]:
             f"nova's row has {known}, and the host says {node}: servers are placed "
             "by the wrong node.",
             "nova writes it when the server goes." if row.is_held else
-            f"nova-compute on {case.name} writes it at its next run.",
+            f"nova-compute on {case.name} reads it only when it starts: restart it.",
             server=row.instance_uuid or "", row=row,
             pending=case.cloud.young(row.updated_at or row.created_at, "the row"),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 
 from wholecard.audit.checks.cloud_case import Place
 from wholecard.audit.checks.host_case import MANAGED, DeviceProvider, HostCase
@@ -23,7 +24,7 @@ ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
 _WRITTEN = 2
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})  # oslo.utils, bool_from_string
 _NEXT_RUN = (
-    "nova-compute writes it again when it reads Placement anew, within 5 minutes "
+    "nova-compute writes it again when it reads Placement again, within 5 minutes "
     "([compute] resource_provider_association_refresh), or when it is restarted."
 )
 
@@ -44,7 +45,7 @@ def without_row(case: HostCase) -> Iterator[Disagreement]:
                 "Restart nova-compute: it removes providers without a device, unless something "
                 "is allocated. wholecard repair plan removes what is left.",
                 device=device, allocation=next(iter(device.allocations), None),
-                pending=_young(case, device),
+                pending=_goes_soon(case, device),
             )  # fmt: skip
         else:
             yield case.disagreement(
@@ -54,8 +55,27 @@ def without_row(case: HostCase) -> Iterator[Disagreement]:
                 "If device_spec of this host selects the device, restart nova-compute; it makes "
                 "the row. If not, it removes the provider as it starts.",
                 device=device, allocation=next(iter(device.allocations), None),
-                pending=_young(case, device),
+                pending=_goes_soon(case, device),
             )  # fmt: skip
+
+
+def _goes_soon(case: HostCase, device: DeviceProvider) -> str:
+    """Why a provider without a row may pass by itself.
+
+    The row of a device that left device_spec goes with its server, then the allocation, and the
+    provider with nova-compute's next run, which removes each provider that it marked and has no
+    device for (nova/compute/pci_placement_translator.py,
+    _remove_managed_rps_from_tree_not_in_view).
+    """
+    for row in device.allocations:
+        if reason := case.cloud.activity(row.consumer):
+            return reason
+    if reason := _young(case, device):
+        return reason
+    marked = MANAGED in device.provider.traits and not device.allocations
+    if not marked or case.cloud.second_look or case.is_down:
+        return ""
+    return "nova-compute removes a provider without a device at its next run"
 
 
 def _is_used_by_a_guest(case: HostCase, device: DeviceProvider) -> bool:
@@ -151,11 +171,16 @@ def _wanted_class(device: DeviceProvider, inventory: Inventory) -> str:
 
     A class of device_spec's own choice has another form, and is not in nova's database.
     """
-    if not is_class_of_ids(inventory.resource_class):
-        return ""
     row = device.rows[0]
-    wanted = resource_class_for(None, row.vendor_id, row.product_id)
-    return "" if wanted == inventory.resource_class else wanted
+    return _other_class(inventory.resource_class, row.vendor_id, row.product_id)
+
+
+@lru_cache(maxsize=4096)
+def _other_class(resource_class: str, vendor: str, product: str) -> str:
+    if not is_class_of_ids(resource_class):
+        return ""
+    wanted = resource_class_for(None, vendor, product)
+    return "" if wanted == resource_class else wanted
 
 
 def _wrong_traits(case: HostCase, device: DeviceProvider, marked: bool) -> Iterator[Disagreement]:
@@ -211,7 +236,7 @@ def _reserved(case: HostCase, device: DeviceProvider) -> Iterator[Disagreement]:
                 f"{device.provider.name} is one_time_use: its last server is gone, and it stays "
                 "reserved until it is cleaned."
             )
-            fix = "Clean it: wholecard handover --once resets the card, proves it and frees it."
+            fix = "Clean it: wholecard handover --once resets the card, checks it and frees it."
         else:
             message = (
                 f"{device.provider.name} has {inventory.reserved} of {inventory.total} reserved, "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -24,6 +25,8 @@ from wholecard.host.facts.host import Host
 # Hosts whose rows are read with one statement: enough that the statement's own time does not
 # count, few enough that their rows are some MB.
 BATCH = 200
+# So many batches are read before they are compared: no source waits for another one.
+AHEAD = 2
 
 
 class NovaView(Protocol):
@@ -40,11 +43,10 @@ class NovaView(Protocol):
 
     def cloud_views(
         self,
-        consumers: Collection[str],
-        holdings: Mapping[str, frozenset[str]],
+        held: Callable[[], Holdings],
         hosts: Sequence[str] | None = None,
     ) -> CloudViews:
-        """What concerns more than one host."""
+        """What concerns more than one host; `held` waits for what Placement has."""
 
     def close(self) -> None:
         """End all connections."""
@@ -99,21 +101,30 @@ class CombinedViews:
         """See `Views`."""
         hosts = self._names()
         chosen = self._only is not None
-        held = Holdings()
-        if not isinstance(self._placement, str):
-            held = self._placement.holdings(frozenset(hosts), self._every)
-        return self._nova.cloud_views(held.consumers, held.hosts, hosts if chosen else None)
+        # Placement works while nova's servers are read.
+        with ThreadPoolExecutor(1) as thread:
+            held = thread.submit(self._held, hosts)
+            return self._nova.cloud_views(held.result, hosts if chosen else None)
+
+    def _held(self, hosts: Sequence[str]) -> Holdings:
+        if isinstance(self._placement, str):
+            return Holdings()
+        return self._placement.holdings(frozenset(hosts), self._every)
 
     def host_views(self) -> Iterator[HostViews]:
         """See `Views`.
 
-        While the hosts of one batch are compared the next one is read, each source by a thread of
-        its own: databases and hosts work meanwhile.
+        While the hosts of one batch are compared the next ones are read, each source by a thread
+        of its own: databases and hosts work meanwhile.
         """
         hosts = self._names()
         batches = [hosts[start : start + BATCH] for start in range(0, len(hosts), BATCH)]
-        with ThreadPoolExecutor(3) as threads:
-            following = deque(self._read(threads, names) for names in batches[:1])
+        with ExitStack() as stack:
+            threads = [ThreadPoolExecutor(1) for _ in range(3)]
+            for each in threads:
+                # Where the comparison fails, what is not read yet need not be.
+                stack.callback(each.shutdown, cancel_futures=True)
+            following = deque(self._read(threads, names) for names in batches[:AHEAD])
             for number, names in enumerate(batches):
                 reading = following.popleft()
                 devices, trees, facts = (
@@ -121,14 +132,14 @@ class CombinedViews:
                     reading[1].result(),
                     reading[2].result(),
                 )
-                if number + 1 < len(batches):
-                    following.append(self._read(threads, batches[number + 1]))
+                if number + AHEAD < len(batches):
+                    following.append(self._read(threads, batches[number + AHEAD]))
                 for name in names:
                     placed = self._with_strays(name, trees)
                     yield self._host(name, devices, placed, facts.get(name))
 
     def _read(
-        self, threads: ThreadPoolExecutor, names: Sequence[str]
+        self, threads: Sequence[ThreadPoolExecutor], names: Sequence[str]
     ) -> tuple[
         Future[Mapping[str, tuple[PciDevice, ...]] | None],
         Future[Mapping[str, HostTree]],
@@ -136,10 +147,13 @@ class CombinedViews:
     ]:
         placement, facts = self._placement, self._facts
         placed = [*names, *(each for name in names for each in self._strays.get(name, ()))]
+        nova_thread, placement_thread, facts_thread = threads
         return (
-            threads.submit(self._nova.devices, names),
-            threads.submit(lambda: {} if isinstance(placement, str) else placement.trees(placed)),
-            threads.submit(lambda: {} if isinstance(facts, str) else facts.facts(names)),
+            nova_thread.submit(self._nova.devices, names),
+            placement_thread.submit(
+                lambda: {} if isinstance(placement, str) else placement.trees(placed)
+            ),
+            facts_thread.submit(lambda: {} if isinstance(facts, str) else facts.facts(names)),
         )
 
     def close(self) -> None:

@@ -6,16 +6,14 @@ a card is compared in Placement, libvirt and sysfs alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-from openstack import exceptions as sdk
 from openstack.connection import Connection
-from openstack.utils import maximum_supported_microversion
 
 from wholecard.audit.record import (
+    ENDED,
     CloudViews,
     ComputeNode,
     ComputeService,
@@ -23,15 +21,15 @@ from wholecard.audit.record import (
     Migration,
     PciDevice,
 )
+from wholecard.audit.views.placement_view import Holdings
 from wholecard.cloud.client.compute_services import hypervisors
 from wholecard.cloud.client.errors import answer_read
+from wholecard.cloud.client.pages import compute_rows
 
 # api-ref/source/os-migrations.inc: uuid since 2.59 (Queens), pages with it.
 _MIGRATIONS_VERSION = "2.59"
 # api-ref/source/servers.inc: a flavor's own extra specs since 2.47.
 _SERVERS_VERSION = "2.47"
-# nova/db/main/api.py, `migration_get_in_progress_by_host_and_node`; here as in `nova_tables`.
-_ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
 _PAGE = "1000"
 
 
@@ -60,27 +58,27 @@ class NovaApi:
 
     def cloud_views(
         self,
-        consumers: Collection[str],
-        holdings: Mapping[str, frozenset[str]],
+        held: Callable[[], Holdings],
         hosts: Sequence[str] | None = None,
     ) -> CloudViews:
         """All servers of all projects, migrations and services.
 
-        With `hosts` the servers of other hosts are left out, unless they are among `consumers`.
+        With `hosts` the servers of other hosts are left out, unless they hold something.
         """
-        held = frozenset(consumers)
+        holdings = held()
+        consumers = frozenset(holdings.consumers)
         wanted = None if hosts is None else frozenset(hosts)
         instances = {
             row.uuid: row
             for row in self._servers()
-            if wanted is None or row.node in wanted or row.uuid in held
+            if wanted is None or row.node in wanted or row.uuid in consumers
         }
         migrations = tuple(
-            row for row in self._migrations() if row.status not in _ENDED or row.uuid in held
+            row for row in self._migrations() if row.status not in ENDED or row.uuid in consumers
         )
         services = {row.host: row for row in self._services()}
         now = datetime.now(UTC).replace(tzinfo=None)
-        return CloudViews(instances, migrations, services, holdings, now, self.source)
+        return CloudViews(instances, migrations, services, holdings.hosts, now, self.source)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -121,23 +119,9 @@ class NovaApi:
         self, path: str, name: str, version: str, **query: str
     ) -> Iterator[Mapping[str, Any]]:
         """The rows of all pages of a list, each in API's own words."""
-        conn = self._conn
-        microversion = maximum_supported_microversion(conn.compute, version)
-        following: dict[str, str] | None = dict(query)
-        if path != "/os-services":
-            following = {**query, "limit": _PAGE}
-        sent: list[dict[str, str]] = []
-        # A page that names itself as the next one would never end.
-        while following is not None and following not in sent:
-            sent.append(following)
-            response = conn.compute.get(path, params=following, microversion=microversion)
-            sdk.raise_from_response(response)
-            body = response.json()
-            yield from body[name]
-            links = body.get(f"{name}_links", ())
-            link = next((each["href"] for each in links if each["rel"] == "next"), None)
-            # Only its query: behind a proxy nova may not know its own address.
-            following = None if link is None else dict(parse_qsl(urlsplit(link).query))
+        # nova's list of services has no pages, and takes no limit.
+        asked = query if path == "/os-services" else {**query, "limit": _PAGE}
+        return compute_rows(self._conn, path, name, version, asked)
 
 
 def _vgpus(flavor: Any) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy import and_, case, exists, literal, null, or_, select
 from sqlalchemy.sql import ColumnElement, Select
 
 from wholecard.audit.record import (
+    ENDED,
     ComputeNode,
     ComputeService,
     Instance,
@@ -22,10 +23,9 @@ from wholecard.audit.record import (
     PciDevice,
     PciRequest,
 )
-from wholecard.audit.views.joined_rows import grouped_rows, split_rows
+from wholecard.audit.views.joined_rows import LARGE_GROUP, AsJson, grouped_rows, json_text
 from wholecard.audit.views.nova_tables import (
     COMPUTE_NODES,
-    ENDED,
     INSTANCE_EXTRA,
     INSTANCES,
     MIGRATIONS,
@@ -58,13 +58,12 @@ class NovaCell:
         self.database.require(tables, "a cell database of nova")
         nodes = COMPUTE_NODES.c
         left = exists().where(PCI_DEVICES.c.compute_node_id == nodes.id, PCI_DEVICES.c.deleted == 0)
-        statement = select(
-            nodes.id, nodes.uuid, nodes.host, nodes.hypervisor_hostname, nodes.deleted
-        ).where(or_(nodes.deleted == 0, left))
-        for row in self.database.rows(statement):
-            name = row.hypervisor_hostname or row.host or ""
-            node = ComputeNode(row.id, row.uuid or "", row.host or "", name, self.cell)
-            yield node, row.deleted != 0
+        statement = grouped_rows(
+            select().where(or_(nodes.deleted == 0, left)), nodes.id, nodes.id, nodes.uuid,
+            nodes.host, nodes.hypervisor_hostname, nodes.deleted, size=LARGE_GROUP,
+        )  # fmt: skip
+        for number, uuid, host, name, deleted in self.database.joined(statement):
+            yield ComputeNode(int(number), uuid, host, name or host, self.cell), deleted != "0"
 
     def devices(self, hosts: Mapping[int, str]) -> dict[int, tuple[PciDevice, ...]]:
         """The rows of these compute nodes (by id, with the host's name), in order of address.
@@ -80,26 +79,25 @@ class NovaCell:
             select().where(rows.compute_node_id.in_(hosts), half), rows.compute_node_id, *columns
         )
         found: dict[int, list[PciDevice]] = defaultdict(list)
-        for count, text in self.database.all(statement):
-            for fields in split_rows(text, count, f"pci_devices in {self.database.name}"):
-                node = int(fields[0])
-                found[node].append(_device(hosts[node], node, fields))
+        for fields in self.database.joined(statement):
+            node = int(fields[0])
+            found[node].append(_device(hosts[node], node, fields))
         return {node: tuple(sorted(rows, key=_by_address)) for node, rows in found.items()}
 
     def live_instances(self, hosts: Sequence[str] | None) -> Iterator[Instance]:
         """The servers that are not deleted, of these hypervisor hosts, of all for None."""
         statement = self._instances().where(INSTANCES.c.deleted == 0)
         if hosts is None:
-            rows: Iterable[Any] = self.database.rows(statement)
+            rows = self.database.joined(statement)
         else:
-            rows = self.database.in_chunks(statement, INSTANCES.c.node, hosts)
+            rows = self.database.joined_in_chunks(statement, INSTANCES.c.node, hosts)
         read = _InstanceReader()
         return map(read.instance, rows)
 
     def instances_by_uuid(self, uuids: Iterable[str]) -> Iterator[Instance]:
         """The servers with these ids, deleted ones too."""
         read = _InstanceReader()
-        rows = self.database.in_chunks(self._instances(), INSTANCES.c.uuid, uuids)
+        rows = self.database.joined_in_chunks(self._instances(), INSTANCES.c.uuid, uuids)
         return map(read.instance, rows)
 
     def row_owners(self, nodes: Iterable[int] | None) -> Iterator[str]:
@@ -126,7 +124,7 @@ class NovaCell:
         rows = MIGRATIONS.c
         unfinished = and_(
             or_(rows.deleted == 0, rows.deleted.is_(None)),
-            or_(rows.status.is_(None), rows.status.not_in(ENDED)),
+            or_(rows.status.is_(None), rows.status.not_in(sorted(ENDED))),
         )
         statement = select(*(self._known("migrations", each) for each in rows))
         yield from map(_migration, self.database.all(statement.where(unfinished)))
@@ -136,15 +134,17 @@ class NovaCell:
     def services(self, now: datetime, down_time: int) -> Iterator[ComputeService]:
         """nova-compute's services, as nova judges them (nova/servicegroup/drivers/db.py)."""
         rows = SERVICES.c
-        statement = select(*(self._known("services", each) for each in rows)).where(
-            rows.binary == "nova-compute", rows.deleted == 0
-        )
-        for row in self.database.all(statement):
-            seen = row.last_seen_up or row.created_at
-            fresh = seen is not None and abs(now - seen) <= timedelta(seconds=down_time)
-            forced = bool(row.forced_down)
-            disabled = bool(row.disabled)
-            yield ComputeService(row.host, fresh and not forced, disabled, forced, seen)
+        columns = (rows.host, rows.disabled, rows.forced_down, rows.created_at, rows.last_seen_up)
+        statement = grouped_rows(
+            select().where(rows.binary == "nova-compute", rows.deleted == 0),
+            rows.id, *(self._known("services", each) for each in columns), size=LARGE_GROUP,
+        )  # fmt: skip
+        most = timedelta(seconds=down_time)
+        for host, disabled, forced_down, created, reported in self.database.joined(statement):
+            seen = _time(reported or created)
+            fresh = seen is not None and abs(now - seen) <= most
+            forced = _is_true(forced_down)
+            yield ComputeService(host, fresh and not forced, _is_true(disabled), forced, seen)
 
     def _instances(self) -> Select[Any]:
         rows, extra = INSTANCES.c, INSTANCE_EXTRA.c
@@ -152,12 +152,13 @@ class NovaCell:
         requests = case((extra.pci_requests.in_(_NO_REQUESTS), literal("")),
                         else_=extra.pci_requests)  # fmt: skip
         table = INSTANCES.outerjoin(INSTANCE_EXTRA, extra.instance_uuid == rows.uuid)
-        return select(
-            rows.uuid, rows.host, rows.node, rows.vm_state, rows.task_state, rows.power_state,
-            rows.deleted, rows.project_id, rows.display_name, rows.created_at, rows.updated_at,
-            self._known("instances", rows.hidden), requests.label("pci_requests"),
-            flavor.label("flavor"), extra.instance_uuid.is_not(None).label("has_extra"),
-        ).select_from(table)  # fmt: skip
+        return grouped_rows(
+            select().select_from(table), rows.id, rows.uuid, rows.host, rows.node, rows.vm_state,
+            rows.task_state, rows.power_state, rows.deleted, rows.project_id,
+            AsJson(rows.display_name), rows.created_at, rows.updated_at,
+            self._known("instances", rows.hidden), requests, flavor, extra.instance_uuid,
+            size=LARGE_GROUP,
+        )  # fmt: skip
 
     def _known(self, table: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """The column, NULL where this release's table does not have it."""
@@ -179,6 +180,11 @@ def _device(host: str, node: int, fields: list[str]) -> PciDevice:
     )  # fmt: skip
 
 
+def _is_true(text: str) -> bool:
+    """A number that is not 0, or PostgreSQL's own word; NULL is false."""
+    return text not in ("", "0", "false")
+
+
 def _time(text: str) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
@@ -189,20 +195,21 @@ class _InstanceReader:
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
 
-    def instance(self, row: Any) -> Instance:
+    def instance(self, fields: list[str]) -> Instance:
         (uuid, host, node, vm_state, task_state, power, deleted, project, name, created, updated,
-         hidden, requests, flavor, has_extra) = row  # fmt: skip
+         hidden, requests, flavor, has_extra) = fields  # fmt: skip
         shared = self._shared
         return Instance(
-            uuid, shared(host), shared(node), shared(vm_state), shared(task_state), power,
+            uuid, shared(host), shared(node), shared(vm_state), shared(task_state),
+            int(power) if power else None,
             # A copy that waits in the other cell of a move is not the server (nova, Train on).
-            bool(deleted) or bool(hidden), shared(project), name or "",
+            _is_true(deleted) or _is_true(hidden), shared(project), json_text(name),
             _requests(requests) if has_extra else None, _vgpus(flavor) if flavor else 0,
-            created, updated,
+            _time(created), _time(updated),
         )  # fmt: skip
 
-    def _shared(self, text: str | None) -> str | None:
-        return text if text is None else self._texts.setdefault(text, text)
+    def _shared(self, text: str) -> str | None:
+        return self._texts.setdefault(text, text) if text else None
 
 
 def _requests(text: str | None) -> tuple[PciRequest, ...]:

@@ -6,7 +6,7 @@ the file does not name, is unknown: what it holds in Placement then looks like n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import select
 
@@ -21,6 +21,7 @@ from wholecard.audit.record import (
 from wholecard.audit.views.databases_file import Databases
 from wholecard.audit.views.nova_cell import SERVICE_DOWN_TIME, NovaCell
 from wholecard.audit.views.nova_tables import CELL_MAPPINGS, HOST_MAPPINGS, INSTANCE_MAPPINGS
+from wholecard.audit.views.placement_view import Holdings
 from wholecard.audit.views.read_only_database import ReadOnlyDatabase
 
 # nova/objects/cell_mapping.py, CellMapping.CELL0_UUID: the cell of servers that found no host.
@@ -87,19 +88,19 @@ class NovaDatabase:
 
     def cloud_views(
         self,
-        consumers: Collection[str],
-        holdings: Mapping[str, frozenset[str]],
+        held: Callable[[], Holdings],
         hosts: Sequence[str] | None = None,
     ) -> CloudViews:
         """What concerns more than one host.
 
-        `consumers` are the ids that hold something in Placement. With `hosts`, only servers of
-        these hypervisor hosts are read, and those that these hosts' rows or `consumers` name.
+        `held` is asked for what Placement has when the servers are read. With `hosts`, only servers
+        of these hypervisor hosts are read, and those that these hosts' rows or consumers name.
         """
         instances: dict[str, Instance] = {}
         for cell in self._cells:
             _merge(instances, cell.live_instances(hosts))
-        named = set(consumers).difference(instances)
+        holdings = held()
+        named = set(holdings.consumers).difference(instances)
         for cell in self._cells:
             named.update(cell.row_owners(self._node_ids(cell, hosts)))
         named.difference_update(instances)
@@ -113,7 +114,7 @@ class NovaDatabase:
         services: dict[str, ComputeService] = {}
         for cell in self._cells:
             services.update((row.host, row) for row in cell.services(now, self._down_time))
-        return CloudViews(instances, migrations, services, holdings, now, self.source)
+        return CloudViews(instances, migrations, services, holdings.hosts, now, self.source)
 
     def close(self) -> None:
         """End all connections."""

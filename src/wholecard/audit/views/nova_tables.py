@@ -22,7 +22,7 @@ SERVICES = table(
     *(column(name, String) for name in ("host", "binary")),
     *(column(name, Boolean) for name in ("disabled", "forced_down")),
     *(column(name, DateTime) for name in ("created_at", "last_seen_up")),
-    column("deleted", Integer),
+    *(column(name, Integer) for name in ("id", "deleted")),
 )
 
 PCI_DEVICES = table(
@@ -67,10 +67,6 @@ MIGRATIONS = table(
     *(column(name, DateTime) for name in ("created_at", "updated_at")),
     *(column(name, BigInteger) for name in ("id", "deleted")),
 )  # fmt: skip
-
-# nova/db/main/api.py, migration_get_in_progress_by_host_and_node: those with another status are in
-# progress; `finished` is a resize that waits for its confirmation.
-ENDED = ("confirmed", "reverted", "error", "failed", "completed", "cancelled", "done")
 
 HOST_MAPPINGS = table("host_mappings", column("host", String), column("cell_id", Integer))
 CELL_MAPPINGS = table(

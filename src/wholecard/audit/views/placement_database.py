@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, String, cast, func, null, select
+from sqlalchemy import func, null, select
 from sqlalchemy.sql import ColumnElement, FromClause
 from sqlalchemy.sql.selectable import Join, TableClause
 
 from wholecard.audit.record import ConsumerAllocation
-from wholecard.audit.views.joined_rows import grouped_rows, split_rows
+from wholecard.audit.views.joined_rows import LARGE_GROUP, JoinedNumbers, grouped_rows
 from wholecard.audit.views.placement_tables import (
     ALLOCATIONS,
     CONSUMERS,
@@ -31,7 +31,8 @@ from wholecard.cloud.placement.provider_tree import Inventory, ProviderTree, Res
 
 _ROOT = RESOURCE_PROVIDERS.c.root_provider_id
 _MOST_SHARED = 10_000
-_NO: Sequence[list[str]] = ()
+# Between two hosts' ids are those of the devices of one.
+_ROOTS_TOGETHER = 16 * LARGE_GROUP
 
 
 class PlacementDatabase:
@@ -45,10 +46,16 @@ class PlacementDatabase:
         self._classes: dict[str, str] = {}
         self._traits: dict[str, str] = {}
         self._sets: dict[str, frozenset[str]] = {}
-        self._inventory_of: dict[tuple[str, str, str, str, str, int], Inventory] = {}
+        self._inventories_of: dict[tuple[object, ...], tuple[Inventory, ...]] = {}
+        self._managed: frozenset[str] | None = None
 
     def managed_hosts(self) -> frozenset[str]:
         """See `PlacementView`."""
+        if self._managed is None:
+            self._managed = self._read_managed_hosts()
+        return self._managed
+
+    def _read_managed_hosts(self) -> frozenset[str]:
         self._load()
         traits = PROVIDER_TRAITS.join(TRAITS, TRAITS.c.id == PROVIDER_TRAITS.c.trait_id)
         providers = RESOURCE_PROVIDERS.c
@@ -61,8 +68,15 @@ class PlacementDatabase:
                 )
             )
             .where(TRAITS.c.name.in_(NOVAS_TRAITS))
+            .subquery()
         )
-        roots = (row[0] for row in self._database.all(statement))
+        root = statement.c.root_provider_id
+        roots = (
+            int(fields[0])
+            for fields in self._database.joined(
+                grouped_rows(select(), root, root, size=_ROOTS_TOGETHER)
+            )
+        )
         return frozenset(self._names[root] for root in roots if root in self._names)
 
     def holdings(self, hosts: Collection[str], every: Collection[str]) -> Holdings:
@@ -76,10 +90,17 @@ class PlacementDatabase:
             held = select(consumer).distinct().select_from(named)
             consumers = {row[0] for row in self._database.in_chunks(held, _ROOT, roots)}
         spans = (
-            select(consumer, func.min(_ROOT), func.max(_ROOT)).select_from(named).group_by(consumer)
+            select(consumer, func.min(_ROOT).label("first"), func.max(_ROOT).label("last"))
+            .select_from(named)
+            .group_by(consumer)
         )
+        rows: Iterable[Any]
         if consumers is None:
-            rows: Any = self._database.rows(spans)
+            span = spans.subquery().c
+            rows = self._database.joined(
+                grouped_rows(select(), span.first, span.consumer_id, span.first, span.last,
+                             size=_ROOTS_TOGETHER)
+            )  # fmt: skip
         else:
             rows = self._database.in_chunks(spans, consumer, sorted(consumers))
         found, wide = set(), []
@@ -101,47 +122,46 @@ class PlacementDatabase:
         """See `PlacementView`."""
         self._load()
         roots = [self._roots[host] for host in hosts if host in self._roots]
-        allocations, used = self._allocations(roots)
-        inventories = self._inventories(roots, used)
-        traits = self._provider_traits(roots)
-        rows = RESOURCE_PROVIDERS.c
-        columns = (rows.id, rows.uuid, rows.name, rows.generation, rows.parent_provider_id,
-                   rows.root_provider_id)  # fmt: skip
-        trees: dict[str, dict[str, list[str]]] = defaultdict(dict)
-        for fields in self._joined(roots, RESOURCE_PROVIDERS, *columns):
-            trees[fields[5]][fields[0]] = fields
+        allocations = self._allocations(roots)
+        trees: dict[str, list[list[str]]] = defaultdict(list)
+        for fields in self._providers(roots):
+            trees[fields[5]].append(fields)
         found = {}
         for root, tree in trees.items():
-            uuids = {number: fields[1] for number, fields in tree.items()}
-            read = {
-                number: ResourceProvider(
+            uuids = {fields[0]: fields[1] for fields in tree}
+            held: list[ConsumerAllocation] = []
+            below, own = [], None
+            for number, uuid, name, generation, parent, _, inventories, traits in tree:
+                rows = allocations.get(number)
+                used = self._hold(uuid, rows, held) if rows else {}
+                provider = ResourceProvider(
                     name, uuid, uuids.get(parent, parent) or None, uuids.get(root),
-                    int(generation or 0), tuple(inventories.get(number, ())),
-                    traits.get(number, frozenset()),
-                )
-                for number, uuid, name, generation, parent, _ in tree.values()
-            }  # fmt: skip
-            own = read.pop(root, None)
+                    int(generation or 0), self._inventories(inventories, used), self._set(traits),
+                )  # fmt: skip
+                if number == root:
+                    own = provider
+                else:
+                    below.append(provider)
             if own is not None:
-                below = sorted(read.values(), key=lambda provider: provider.name)
-                held = self._held(tree, uuids, allocations)
-                found[own.name] = HostTree(ProviderTree(own, tuple(below)), held)
+                below.sort(key=_by_name)
+                found[own.name] = HostTree(ProviderTree(own, tuple(below)), tuple(held))
         return found
 
-    def _held(
-        self,
-        numbers: Iterable[str],
-        uuids: Mapping[str, str],
-        allocations: Mapping[str, list[list[str]]],
-    ) -> tuple[ConsumerAllocation, ...]:
-        return tuple(
-            ConsumerAllocation(
-                consumer, uuids[number], self._class(kind), int(used), project, user,
-                int(generation) if generation else None,
-            )
-            for number in numbers
-            for _, consumer, kind, used, project, user, generation in allocations.get(number, _NO)
-        )  # fmt: skip
+    def _hold(
+        self, provider: str, rows: Iterable[list[str]], held: list[ConsumerAllocation]
+    ) -> dict[str, int]:
+        """Add a provider's allocations; how much of each class (by its id) they use in all."""
+        used: dict[str, int] = {}
+        for _, consumer, kind, amount, project, user, generation in rows:
+            taken = int(amount)
+            used[kind] = used.get(kind, 0) + taken
+            held.append(
+                ConsumerAllocation(
+                    consumer, provider, self._class(kind), taken, project, user,
+                    int(generation) if generation else None,
+                )
+            )  # fmt: skip
+        return used
 
     def close(self) -> None:
         """End the connection."""
@@ -153,21 +173,21 @@ class PlacementDatabase:
             return
         self._database.require(NAMES, "Placement's database")
         providers = RESOURCE_PROVIDERS.c
-        roots = select(providers.id, providers.name).where(providers.parent_provider_id.is_(None))
-        for number, name in self._database.rows(roots):
+        roots = grouped_rows(
+            select().where(providers.parent_provider_id.is_(None)),
+            providers.id, providers.id, providers.name, size=_ROOTS_TOGETHER,
+        )  # fmt: skip
+        for text, name in self._database.joined(roots):
+            number = int(text)
             self._roots[name], self._names[number] = number, name
         classes = self._database.all(select(RESOURCE_CLASSES.c.id, RESOURCE_CLASSES.c.name))
         self._classes = standard_classes() | {str(row[0]): row[1] for row in classes}
         traits = self._database.all(select(TRAITS.c.id, TRAITS.c.name))
         self._traits = {str(row[0]): row[1] for row in traits}
 
-    def _allocations(
-        self, roots: Sequence[int]
-    ) -> tuple[dict[str, list[list[str]]], dict[tuple[str, str], int]]:
-        """By provider's id the rows, and by provider's and class's what is used in all.
-
-        A row is provider, consumer, class, used, project, user and the consumer's generation.
-        """
+    def _allocations(self, roots: Sequence[int]) -> dict[str, list[list[str]]]:
+        """By provider's id: provider, consumer, class, used, project, user, the consumer's
+        generation."""
         rows, consumers = ALLOCATIONS.c, CONSUMERS.c
         counted = "generation" in self._database.columns("consumers")
         table = (
@@ -182,65 +202,49 @@ class PlacementDatabase:
             consumers.generation if counted else null(),
         )  # fmt: skip
         found: dict[str, list[list[str]]] = defaultdict(list)
-        used: dict[tuple[str, str], int] = defaultdict(int)
         for fields in self._joined(roots, table, *columns):
             found[fields[0]].append(fields)
-            used[fields[0], fields[2]] += int(fields[3])
-        return found, used
-
-    def _inventories(
-        self, roots: Sequence[int], used: Mapping[tuple[str, str], int]
-    ) -> dict[str, list[Inventory]]:
-        rows = INVENTORIES.c
-        columns = (rows.resource_provider_id, rows.resource_class_id, rows.total, rows.reserved,
-                   rows.allocation_ratio, rows.max_unit)  # fmt: skip
-        found: dict[str, list[Inventory]] = defaultdict(list)
-        for number, kind, total, reserved, ratio, most in self._joined(
-            roots, _with_providers(INVENTORIES), *columns
-        ):
-            taken = used.get((number, kind), 0)
-            found[number].append(self._inventory(kind, total, reserved, ratio, most, taken))
         return found
 
-    def _provider_traits(self, roots: Sequence[int]) -> dict[str, frozenset[str]]:
-        """Providers of one kind have the same traits: each set is made once."""
-        if not roots:
-            return {}
-        rows = PROVIDER_TRAITS.c
-        names = func.aggregate_strings(cast(rows.trait_id, String), ",").label("traits")
-        sets = (
-            select(rows.resource_provider_id, _ROOT, names)
-            .select_from(_with_providers(PROVIDER_TRAITS))
-            .where(_ROOT.in_(roots))
-            .group_by(rows.resource_provider_id, _ROOT)
-            .subquery()
+    def _providers(self, roots: Sequence[int]) -> Iterator[list[str]]:
+        """Each provider's id, uuid, name, generation, parent and root, and as one text each its
+        inventories and its traits: cards of one kind have the same, and it is read once."""
+        rows, inventories, traits = RESOURCE_PROVIDERS.c, INVENTORIES.c, PROVIDER_TRAITS.c
+        amounts = JoinedNumbers(
+            inventories.resource_class_id, inventories.total, inventories.reserved,
+            inventories.allocation_ratio, inventories.max_unit,
+        )  # fmt: skip
+        has = select(amounts).where(inventories.resource_provider_id == rows.id)
+        marked = select(JoinedNumbers(traits.trait_id)).where(
+            traits.resource_provider_id == rows.id
         )
-        found = {}
-        for number, traits in self._split(
-            grouped_rows(select(), sets.c.root_provider_id, sets.c.resource_provider_id,
-                         sets.c.traits)
-        ):  # fmt: skip
-            found[number] = self._set(traits)
-        return found
+        return self._joined(
+            roots, RESOURCE_PROVIDERS, rows.id, rows.uuid, rows.name, rows.generation,
+            rows.parent_provider_id, rows.root_provider_id,
+            has.scalar_subquery(), marked.scalar_subquery(),
+        )  # fmt: skip
 
-    def _inventory(
-        self, kind: str, total: str, reserved: str, ratio: str, most: str, taken: int
-    ) -> Inventory:
-        """Cards of one kind have the same inventory: each is made once."""
-        key = (kind, total, reserved, ratio, most, taken)
-        row = self._inventory_of.get(key)
-        if row is None:
-            row = Inventory(
-                self._class(kind), int(total), int(reserved), taken, float(ratio), int(most)
-            )
-            if len(self._inventory_of) < _MOST_SHARED:
-                self._inventory_of[key] = row
-        return row
+    def _inventories(self, text: str, used: Mapping[str, int]) -> tuple[Inventory, ...]:
+        """The inventories of a provider, of which so much of each class is used."""
+        key = (text, *used.items())
+        found = self._inventories_of.get(key)
+        if found is None:
+            rows = (row.split(" ") for row in text.split(",") if row)
+            found = tuple(
+                Inventory(
+                    self._class(kind), int(total), int(reserved), used.get(kind, 0), float(ratio),
+                    int(most),
+                )
+                for kind, total, reserved, ratio, most in rows
+            )  # fmt: skip
+            if len(self._inventories_of) < _MOST_SHARED:
+                self._inventories_of[key] = found
+        return found
 
     def _set(self, traits: str) -> frozenset[str]:
         if traits not in self._sets:
-            names = (self._traits.get(number, number) for number in traits.split(","))
-            self._sets[traits] = frozenset(names)
+            numbers = traits.split(",") if traits else ()
+            self._sets[traits] = frozenset(self._traits.get(number, number) for number in numbers)
         return self._sets[traits]
 
     def _class(self, number: str) -> str:
@@ -253,12 +257,12 @@ class PlacementDatabase:
         if not roots:
             return
         statement = select().select_from(table).where(_ROOT.in_(roots))
-        yield from self._split(grouped_rows(statement, _ROOT, *columns))
-
-    def _split(self, statement: Select[Any]) -> Iterator[list[str]]:
-        for count, text in self._database.all(statement):
-            yield from split_rows(text, count, self._database.name)
+        yield from self._database.joined(grouped_rows(statement, _ROOT, *columns))
 
 
 def _with_providers(table: TableClause) -> Join:
     return table.join(RESOURCE_PROVIDERS, RESOURCE_PROVIDERS.c.id == table.c.resource_provider_id)
+
+
+def _by_name(provider: ResourceProvider) -> str:
+    return provider.name

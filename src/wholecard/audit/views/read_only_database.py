@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import Executable
 
 from wholecard.audit.views.databases_file import Database
+from wholecard.audit.views.joined_rows import split_rows
 from wholecard.core import WholecardError
 from wholecard.core.secrets import without_secrets
 
@@ -77,6 +78,18 @@ class ReadOnlyDatabase:
         listed = list(values)
         for start in range(0, len(listed), size):
             yield from self.all(statement.where(column.in_(listed[start : start + size])))
+
+    def joined(self, statement: Executable) -> Iterator[list[str]]:
+        """The rows of a statement of `grouped_rows`, each as its fields. Raises WholecardError."""
+        for count, text in self.rows(statement):
+            yield from split_rows(text, count, self.name)
+
+    def joined_in_chunks(
+        self, statement: Any, column: Any, values: Iterable[Any], size: int = 500
+    ) -> Iterator[list[str]]:
+        """`in_chunks` of a statement of `grouped_rows`."""
+        for count, text in self.in_chunks(statement, column, values, size):
+            yield from split_rows(text, count, self.name)
 
     def columns(self, table: str) -> frozenset[str]:
         """The names of a table's columns; empty where there is no such table."""

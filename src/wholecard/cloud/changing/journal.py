@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +20,8 @@ from pydantic import TypeAdapter
 
 from wholecard.cloud.changing.target import CloudIdentity
 from wholecard.cloud.operations.registry import OPERATIONS, Operations, plan_from_json
-from wholecard.core import Plan, UsageError, WholecardError
+from wholecard.core import Plan, WholecardError
+from wholecard.core.state_folder import state_folder
 from wholecard.transaction import journal_store
 from wholecard.transaction.atomic_files import make_directories, write_atomically
 from wholecard.transaction.checksummed import pack, unpack
@@ -155,19 +154,10 @@ def locked_cloud(shared: Path | None, addresses: tuple[str, ...]) -> Iterator[No
 
 
 def default_folder(cloud: str) -> Path:
-    """`$XDG_STATE_HOME/wholecard/cloud/CLOUD`, below `~/.local/state` where that is not set.
-
-    Raises UsageError for a cloud whose name is no folder's.
-    """
-    if not re.fullmatch(r"[^/\x00.][^/\x00]*", cloud):
-        raise UsageError(
-            f"the cloud {cloud!r} cannot have a folder of its name",
-            resolution="Name a folder for its journals: --state DIR",
-        )
-    return shared_folder() / cloud
+    """`$XDG_STATE_HOME/wholecard/cloud/CLOUD`. Raises UsageError for a name no folder can have."""
+    return state_folder("cloud", cloud)
 
 
 def shared_folder() -> Path:
     """The folder with the folders of all clouds, and the locks by cloud that they share."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    return Path(base).absolute() / "wholecard/cloud"
+    return state_folder("cloud")

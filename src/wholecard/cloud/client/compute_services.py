@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-from openstack import exceptions as sdk
-from openstack import utils
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import answer_read
+from wholecard.cloud.client.pages import compute_rows
 from wholecard.cloud.client.waiting import wait_until
 
 # From compute API 2.88 on the list has each host's uptime, for which nova-api asks each compute by
@@ -79,26 +75,11 @@ def hypervisors(conn: Connection) -> tuple[Hypervisor, ...]:
                 str(row["state"]),
                 str(row["status"]),
             )
-            for row in _hypervisor_rows(conn)
+            for row in compute_rows(
+                conn, "/os-hypervisors/detail", "hypervisors", _WITHOUT_UPTIME, {}
+            )
         ]
     return tuple(sorted(listed, key=lambda hypervisor: hypervisor.hostname))
-
-
-def _hypervisor_rows(conn: Connection) -> Iterator[dict[str, Any]]:
-    version = utils.maximum_supported_microversion(conn.compute, _WITHOUT_UPTIME)
-    query: dict[str, str] | None = {}
-    sent: list[dict[str, str]] = []
-    # A page that names itself as the next one would never end.
-    while query is not None and query not in sent:
-        sent.append(query)
-        response = conn.compute.get("/os-hypervisors/detail", params=query, microversion=version)
-        sdk.raise_from_response(response)
-        body = response.json()
-        yield from body["hypervisors"]
-        links = body.get("hypervisors_links", ())
-        following = next((link["href"] for link in links if link["rel"] == "next"), None)
-        # Only its query: behind a proxy nova may not know its own address.
-        query = None if following is None else dict(parse_qsl(urlsplit(following).query))
 
 
 def wait_for_compute(conn: Connection, host: str, timeout: float) -> Hypervisor:

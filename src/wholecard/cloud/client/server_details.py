@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from openstack import exceptions as sdk
 from openstack import utils
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import answer_read
+from wholecard.cloud.client.pages import compute_rows
 from wholecard.core import UsageError
 
 # With it a server shows its server groups (2.71), the zone that it is pinned to (2.96) and its
@@ -139,20 +139,7 @@ def _version(conn: Connection) -> str | None:
 
 
 def _pages(conn: Connection, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    version = _version(conn)
-    following: dict[str, str] | None = dict(query)
-    sent: list[dict[str, str]] = []
-    # A page that names itself as the next one would never end.
-    while following is not None and following not in sent:
-        sent.append(following)
-        response = conn.compute.get("/servers/detail", params=following, microversion=version)
-        sdk.raise_from_response(response)
-        body = response.json()
-        yield from body["servers"]
-        links = body.get("servers_links", ())
-        href = next((link["href"] for link in links if link["rel"] == "next"), None)
-        # Only its query: behind a proxy nova may not know its own address.
-        following = None if href is None else dict(parse_qsl(urlsplit(href).query))
+    return compute_rows(conn, "/servers/detail", "servers", _VERSION, query)
 
 
 def _server(row: Mapping[str, Any]) -> ServerDetails:

@@ -5,10 +5,31 @@ Apart from the reader, for who asks files alone (`explain`) loads no OpenStack S
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from wholecard.core.quick_record import quick_record
 
 # placement/db/constants.py, MAX_INT: what max_unit is where nobody sets it.
 _MAX_UNIT = 2**31 - 1
+# nova/compute/pci_placement_translator.py: `<hypervisor_hostname>_<ADDRESS>`, in capitals.
+_DEVICE = re.compile(
+    r"(?P<host>.+)_(?P<address>[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", re.IGNORECASE
+)
+
+# nova/compute/pci_placement_translator.py sets these on a device: it is reserved from its first
+# server on, until it is cleaned; its device_spec says live_migratable.
+ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
+LIVE_MIGRATABLE = "HW_PCI_LIVE_MIGRATABLE"
+
+
+def device_in_name(name: str) -> tuple[str, str]:
+    """The hypervisor's host name and the PCI address in a provider's name.
+
+    The address is in sysfs' spelling; both are empty where the name is not that of a function.
+    """
+    match = _DEVICE.fullmatch(name)
+    return (match["host"], match["address"].lower()) if match else ("", "")
 
 
 @dataclass(frozen=True)
@@ -33,7 +54,7 @@ class Inventory:
         return self.capacity - self.used
 
 
-@dataclass(frozen=True)
+@quick_record(frozen=True, slots=True)
 class ResourceProvider:
     """One resource provider. nova names a function's provider `<hypervisor>_<address>`.
 

@@ -15,6 +15,7 @@ from wholecard.explain.evidence.conf_values import boolean, files, other
 from wholecard.explain.evidence.requested_devices import class_of, in_placement, traits_of
 from wholecard.nova.conf.service_conf import NovaConf, as_boolean
 from wholecard.nova.flavor.resource_request import resource_request
+from wholecard.nova.known_bugs import MOVE_TAKES_OTHER_CARD
 from wholecard.nova.match import PciRequest
 
 # Candidates that Placement goes through without its optimisation: at 4,096 it answers in a third of
@@ -248,12 +249,15 @@ def _allocated(case: HostCase, class_name: str, used: list[ResourceProvider]) ->
     """The failure of cards that servers have, with the servers that Placement names."""
     holders = sorted({server for card in used for server in card.consumers or ()})
     by = f" by {', '.join(holders)}" if holders else ""
+    # A move leaves a card that its server does not have in the server's allocation.
+    bug = MOVE_TAKES_OTHER_CARD.is_in(case.evidence.release.nova)
+    left = " and of cards that a move left in an allocation (WC524)" if bug else ""
     return failed(
         "WC318",
         f"Placement has no free {class_name} on {case.host.name}: {_addresses(used)} are "
         f"allocated{by}.",
-        "Wait, or delete or move a server. To find allocations of deleted servers:"
-        "\n    nova-manage placement audit --verbose",
+        f"Wait, or delete or move a server. To find allocations of deleted servers{left}:"
+        "\n    wholecard audit",
         _source(case),
     )
 

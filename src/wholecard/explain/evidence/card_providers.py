@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
-from wholecard.cloud.placement.provider_tree import ProviderTree, ResourceProvider
+from wholecard.cloud.placement.provider_tree import (
+    ProviderTree,
+    ResourceProvider,
+    device_in_name,
+)
 from wholecard.explain.evidence.requested_devices import RequestedDevices, class_of
-
-_ADDRESS = r"_([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$"
 
 
 def address_in(provider: ResourceProvider) -> str:
     """The address in a provider's name, empty where it has none."""
-    match = re.search(_ADDRESS, provider.name, re.IGNORECASE)
-    return match[1].lower() if match else ""
+    return device_in_name(provider.name)[1]
 
 
 def card_providers(tree: ProviderTree | None) -> tuple[ResourceProvider, ...]:

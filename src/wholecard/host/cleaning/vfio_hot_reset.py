@@ -18,7 +18,7 @@ from wholecard.transaction import syscalls
 
 # _IO(';', 100 + number)
 _BASE = (ord(";") << 8) + 100
-GET_API_VERSION, SET_IOMMU = _BASE, _BASE + 2
+SET_IOMMU = _BASE + 2
 GROUP_GET_STATUS, GROUP_SET_CONTAINER, GROUP_GET_DEVICE_FD = _BASE + 3, _BASE + 4, _BASE + 6
 GET_HOT_RESET_INFO, HOT_RESET = _BASE + 12, _BASE + 13
 _TYPE1V2 = 3

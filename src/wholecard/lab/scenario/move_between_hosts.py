@@ -6,6 +6,7 @@ from collections import Counter
 
 from openstack.connection import Connection
 
+from wholecard.audit.checks.cloud_case import PERIOD
 from wholecard.audit.report import AuditReport
 from wholecard.cloud.client.compute_services import compute_services
 from wholecard.core.report_text import findings_text
@@ -93,7 +94,8 @@ def _require_good(good: bool, ended: str, expected: str, text: str) -> None:
 def _looked(lab: Lab, story: Story, moment: str) -> MoveMoment:
     """One audit, which has to find nothing, and who holds the cards at this moment."""
     with story.step(f"audit {moment}") as step:
-        report = audit_lab(lab)
+        # The API shows a confirmed server before nova-compute has freed what it left.
+        report = audit_lab(lab, wait=PERIOD)
         text = audit_text(report)
         rows = Counter(
             (row.host, row.status) for row in views.device_rows(lab.control) if row.instance

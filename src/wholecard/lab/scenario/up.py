@@ -42,25 +42,27 @@ def up(
             return lab, _restart_dead_services(lab, story)
         with nothing_half(folder):
             lab = begin(folder, story, topology, nodes)
-            conn = _ready(lab, story)
+            lab, conn = _ready(lab, story)
             labs.write_state(lab, labs.UP)
         return lab, conn
 
 
-def _ready(lab: Lab, story: Story) -> Connection:
+def _ready(lab: Lab, story: Story) -> tuple[Lab, Connection]:
     """Woken where such a lab was saved; a second node is added to a lab of one, woken or new."""
     saved = lab.saved_folder()
     if cache.is_whole(saved):
-        return wake(lab, story, saved)
+        lab = lab.with_secrets_of(saved)
+        return lab, wake(lab, story, saved)
     if len(lab.nodes) == 1:
-        return bare_to_ready(lab, story)[0]
+        return lab, bare_to_ready(lab, story)[0]
     alone = first_alone(lab)
     if cache.is_whole(alone.saved_folder()):
+        lab = lab.with_secrets_of(alone.saved_folder())
         conn = wake_first(lab, story)
     else:
         conn, _ = bare_to_ready(alone, story)
     add_second_node(lab, conn, story)
-    return conn
+    return lab, conn
 
 
 def _running_lab(folder: LabFolder, topology: Topology, nodes: int) -> Lab | None:

@@ -7,7 +7,6 @@ No password and no address of a database is in either.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from wholecard.cloud.changing import journal as cloud_journal
 from wholecard.cloud.changing.journal import DAMAGE, locked_cloud
 from wholecard.cloud.changing.target import CloudIdentity
 from wholecard.core import Plan
+from wholecard.core.state_folder import state_folder
 from wholecard.repair.operations.registry import plan_from_json
 from wholecard.transaction import journal_store
 from wholecard.transaction.atomic_files import write_atomically
@@ -100,14 +99,10 @@ class RepairJournal(journal_store.Journal[RepairJournalEntry]):
 
 
 def default_folder(cloud: str) -> Path:
-    """`$XDG_STATE_HOME/wholecard/repair/CLOUD`, below `~/.local/state` where that is not set.
-
-    Raises UsageError for a cloud whose name is no folder's.
-    """
-    return shared_folder() / cloud_journal.default_folder(cloud).name
+    """`$XDG_STATE_HOME/wholecard/repair/CLOUD`. Raises UsageError for a name no folder can have."""
+    return state_folder("repair", cloud)
 
 
 def shared_folder() -> Path:
     """The folder with the folders of all clouds, and the locks by cloud that they share."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    return Path(base).absolute() / "wholecard/repair"
+    return state_folder("repair")

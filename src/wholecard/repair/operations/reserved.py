@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from openstack import exceptions as sdk
 
 from wholecard.cloud.client.errors import CloudError, GoneError
+from wholecard.cloud.placement.provider_tree import ONE_TIME_USE
 from wholecard.core import State, Step
 from wholecard.repair.operations.guards import GuardError, refuse_held
 from wholecard.repair.operations.operation import RepairContext, RepairOperation
@@ -17,10 +18,6 @@ from wholecard.repair.operations.placement import (
     is_concurrent,
     part_of,
 )
-
-# nova reserves a card with this trait after its first server, for it has to be cleaned before the
-# next one (nova/compute/pci_placement_translator.py).
-ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
 
 
 @dataclass(frozen=True)

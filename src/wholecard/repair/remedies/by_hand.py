@@ -24,7 +24,7 @@ def heal_allocations(case: RepairCase) -> ManualStep | None:
     return case.by_hand(
         "Run on a controller: nova-manage placement heal_allocations --instance {server}. Then "
         "restart nova-compute on {host}, which adds the card.",
-        "Placement has nothing of this server any more, and what its flavor gives is nova's own "
+        "Placement has nothing of this server any more, and what its flavor asks for is nova's own "
         "computation. It refuses a server with VGPU: migrate such a server.",
     )
 

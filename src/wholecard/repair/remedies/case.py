@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from wholecard.audit.record import Disagreement
+from wholecard.cloud.placement.provider_tree import device_in_name
 from wholecard.core import Action
 from wholecard.repair.operations.placement import Consumer
-
-_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", re.IGNORECASE)
 
 
 class Placement(Protocol):
@@ -104,9 +102,10 @@ class RepairCase:
     @property
     def addresses(self) -> tuple[str, ...]:
         """The functions that it is about, none for a provider that is no PCI device's."""
-        text = self.disagreement.address
-        name = text.removeprefix(f"{self.host}_")
-        return (name.lower(),) if _ADDRESS.fullmatch(name) else ()
+        # A rule about a provider names it in full, one about a row by the address alone.
+        name = self.disagreement.address.removeprefix(f"{self.host}_")
+        address = address_of(self.host, f"{self.host}_{name}")
+        return (address,) if address else ()
 
     def by_hand(self, text: str, reason: str, *, waits: bool = False) -> ManualStep:
         """A step for a person; `text` may have {host}, {address} and {server}."""
@@ -122,6 +121,6 @@ Remedy = Callable[[RepairCase], Action | ManualStep | None]
 
 
 def address_of(host: str, provider_name: str) -> str | None:
-    """The address in a provider's name, in nova's spelling; None where it is no PCI device's."""
-    name = provider_name.removeprefix(f"{host}_")
-    return name.lower() if _ADDRESS.fullmatch(name) else None
+    """The address in a provider's name, in sysfs' spelling; None where it is no PCI device's."""
+    owner, address = device_in_name(provider_name)
+    return address if owner == host else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from wholecard.cloud.placement.provider_tree import ONE_TIME_USE
 from wholecard.core import Action
 from wholecard.repair.operations.allocations import (
     AllocationChange,
@@ -14,7 +15,7 @@ from wholecard.repair.operations.allocations import (
 from wholecard.repair.operations.placement import Consumer
 from wholecard.repair.operations.provider import ProviderRemoval
 from wholecard.repair.operations.provider_parent import ProviderParentChange
-from wholecard.repair.operations.reserved import ONE_TIME_USE, ReservedChange
+from wholecard.repair.operations.reserved import ReservedChange
 from wholecard.repair.remedies.case import ManualStep, RepairCase, address_of
 
 _UNDO = "each consumer gets back what it held, with the same project, user and type"
@@ -137,7 +138,7 @@ def free_reserved(case: RepairCase) -> Action | ManualStep | None:
         return None
     if ONE_TIME_USE in case.placement.traits(case.fact("provider")):
         return case.by_hand(
-            "Clean the card: wholecard handover --once. It sets reserved back after the proof.",
+            "Clean the card: wholecard handover --once. It sets reserved back after its checks.",
             "nova reserved it after its last server, whose data may still be in it.",
         )
     change = ReservedChange(

@@ -46,33 +46,41 @@ _NOVA_ITSELF = (
     "is written by Wholecard."
 )
 _NOTHING = "Nothing is changed."
-_RESTART = "It waits for the next run of nova-compute, then has it restarted"
+_RESTART = "It waits for nova-compute's next run, then restarts nova-compute or asks you to"
+# What nova-compute reads of its host: nova/compute/resource_tracker.py, _setup_pci_tracker.
+_AT_ITS_START = (
+    "It restarts nova-compute or asks you to: only then does nova-compute read its devices and "
+    "device_spec"
+)
 _FREES = (
     f"{_RESTART}. Where nova-compute is down, or was restarted without effect (--beyond-restart), "
-    "it sets the row of pci_devices to available."
+    "repair sets the row of pci_devices to available."
 )
 _BY_HAND = "It names the step and leaves it to a person"
 
 _ROW_FREED: tuple[Remedy, ...] = (restart_compute, database.free_row, by_hand.LOOK)
 _CORRECTED = RuleRepair(
-    CORRECTED_BY_COMPUTE, f"{_RESTART}: it corrects this at every start.", _NOVA_ITSELF
+    CORRECTED_BY_COMPUTE, f"{_RESTART}: nova-compute corrects this at every start.", _NOVA_ITSELF
+)
+_READ_AT_START = RuleRepair(
+    CORRECTED_BY_COMPUTE, f"{_AT_ITS_START}, and corrects this.", _NOVA_ITSELF
 )
 
 REPAIRS: Mapping[str, RuleRepair] = {
     "WC510": RuleRepair(
         (nova_itself.unless_held, restart_compute, database.mark_deleted, by_hand.LOOK),
-        f"{_RESTART}: it removes the row of a device that is gone. Where nova-compute is down, "
-        "repair marks the row deleted as nova does. A row that a server has is left until the "
-        "server has gone.",
+        f"{_AT_ITS_START}, and it removes the row of a device that is gone. Where nova-compute is "
+        "down, repair marks the row deleted as nova does. A row that a server has is left until "
+        "the server has gone.",
         _GUARDED_ROW,
     ),
     "WC511": RuleRepair(_ROW_FREED, _FREES, _GUARDED_ROW),
     "WC512": RuleRepair((by_hand.HARD_REBOOT,), f"{_BY_HAND}: a hard reboot.", _NOTHING),
     "WC513": RuleRepair(
         (database.claim_row, by_hand.MOVE_THE_SERVER),
-        "It gives the row of pci_devices to the server whose running domain has the device, and "
-        "has nova-compute restarted after it. Where the row or its request_id is missing, the "
-        "server has to be migrated.",
+        "It gives the row of pci_devices to the server whose running domain has the device. "
+        "nova-compute has to be restarted after it. Where the row or its request_id is missing, "
+        "the server has to be migrated.",
         "The only running domain with the device has to be this server's, before and within the "
         "transaction. The row is guarded as every row is: by id, status, instance_uuid, updated_at "
         "and all its other columns. Rollback writes the former row back.",
@@ -87,8 +95,8 @@ REPAIRS: Mapping[str, RuleRepair] = {
     "WC515": RuleRepair(_ROW_FREED, _FREES, _GUARDED_ROW),
     "WC516": RuleRepair(
         (restart_compute, database.mark_deleted, database.free_row, by_hand.LOOK),
-        f"{_RESTART}. Where that has no effect or nova-compute is down, it marks a row without a "
-        "server deleted as nova does, and frees a row with one.",
+        f"{_RESTART}. Where that has no effect or nova-compute is down, repair marks a row "
+        "without a server deleted as nova does, and frees a row with one.",
         _GUARDED_ROW,
     ),
     "WC517": RuleRepair((by_hand.DEVICE_SPEC,), f"{_BY_HAND}: the device_spec.", _NOTHING),
@@ -97,7 +105,7 @@ REPAIRS: Mapping[str, RuleRepair] = {
     "WC520": RuleRepair(
         (placement.drop_consumer, by_hand.LOOK),
         "It takes from the consumer what it holds on this host.",
-        f"nova must have no server of this id when it is done. {_GUARDED_ALLOCATION}",
+        f"When it is done nova must have no server with this id. {_GUARDED_ALLOCATION}",
     ),
     "WC521": RuleRepair(
         (placement.give_to_server, placement.drop_consumer, by_hand.LOOK),
@@ -114,9 +122,9 @@ REPAIRS: Mapping[str, RuleRepair] = {
     ),
     "WC523": RuleRepair(
         (by_hand.heal_allocations, restart_compute, placement.add_device, *CORRECTED_BY_COMPUTE),
-        f"{_RESTART}: it adds the device to the server's allocation. Where it is down or that has "
-        "no effect, repair adds it. Where the server's whole allocation is gone, nova-manage "
-        "writes it first.",
+        f"{_RESTART}: nova-compute adds the device to the server's allocation. Where it is down "
+        "or that has no effect, repair adds it. Where the server's whole allocation is gone, "
+        "nova-manage writes it first.",
         _GUARDED_ALLOCATION_OF_HOLDER,
     ),
     "WC524": RuleRepair(
@@ -126,16 +134,16 @@ REPAIRS: Mapping[str, RuleRepair] = {
     ),
     "WC525": RuleRepair(
         (restart_compute, placement.remove_provider, by_hand.HELD_PROVIDER),
-        f"{_RESTART}: it removes the provider of a device that is gone. Where it is down or that "
-        "has no effect, repair deletes the provider.",
+        f"{_RESTART}: nova-compute removes the provider of a device that is gone. Where it is "
+        "down or that has no effect, repair deletes the provider.",
         "Placement itself refuses to delete a provider of which anything is allocated, or that has "
         "providers below it. Rollback makes it again with its uuid, inventories, traits and "
         "aggregates.",
     ),
     "WC526": RuleRepair(
         (restart_compute, placement.remove_provider, by_hand.HELD_PROVIDER),
-        f"{_RESTART}: it makes the row, or removes the provider. Where it is down or that has no "
-        "effect, repair deletes the provider.",
+        f"{_RESTART}: nova-compute makes the row, or removes the provider. Where it is down or "
+        "that has no effect, repair deletes the provider.",
         "Placement itself refuses to delete a provider of which anything is allocated. "
         "nova-compute makes it again where device_spec selects the device.",
     ),
@@ -147,7 +155,7 @@ REPAIRS: Mapping[str, RuleRepair] = {
     ),
     "WC529": _CORRECTED,
     "WC530": _CORRECTED,
-    "WC531": _CORRECTED,
+    "WC531": _READ_AT_START,
     "WC532": RuleRepair(
         (placement.free_reserved, by_hand.LOOK),
         "It sets reserved to 0. A card with one_time_use is left to wholecard handover, which "
@@ -156,7 +164,7 @@ REPAIRS: Mapping[str, RuleRepair] = {
         "and no domain has the device; a conflict is read and guarded again. Rollback sets the "
         "former amount.",
     ),
-    "WC533": _CORRECTED,
+    "WC533": _READ_AT_START,
     "WC540": RuleRepair((by_hand.BIND,), f"{_BY_HAND}: the host's own apply.", _NOTHING),
     "WC541": RuleRepair(
         (by_hand.HARD_REBOOT,),
