@@ -31,9 +31,9 @@ CARDS = 6
 # After how many turns: an audit that waits, a fault.
 WAITED, FAULT = 4, 6
 # nova 34's own: a move whose destination has more free cards of the kind than are asked for may
-# get another one from nova than Placement gave (WC523, WC524). A boot that the scheduler refuses
-# after it has claimed keeps the cards, and its server is in cell0 (WC522): nova/scheduler/manager.py,
-# _schedule, KeyError at `alloc_req['mappings']`, seen with boots side by side.
+# get another one from nova than Placement gave (WC523, WC524). A boot that nova-scheduler ends with
+# an error after it has claimed keeps the cards, and its server is in cell0 (WC522): seen with boots
+# side by side (nova/scheduler/manager.py, _schedule, KeyError at `alloc_req['mappings']`).
 NOVAS_OWN = frozenset({"WC522", "WC523", "WC524"})
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(6 * 3600)]
