@@ -37,7 +37,7 @@ test-long: tools ## what takes many minutes: matching against real novas from Py
 	@$(RUN) pytest -m long -s tests/fakecloud
 	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova/match
 	@$(SEARCH) $(RUN) pytest -m long -q tests/nova/lint
-	@$(RUN) pytest -m long -s tests/lab/test_7_handover.py
+	@$(RUN) pytest -m long -s tests/lab
 	@$(RUN) python scripts/mutations.py
 
 lint: tools ## ruff, the floors between the rooms, and how large and tangled the source is

@@ -38,6 +38,8 @@ from wholecard.lab.scenario.restart import restart
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import read_site
 
+# Until it has been seen in the lab: `make test-long`.
+pytestmark = pytest.mark.long
 # Forty servers, each some minutes of an emulated node.
 HAND_OVERS = pytest.mark.parametrize(
     "count", [2, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(6 * 3600)])]

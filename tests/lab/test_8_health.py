@@ -30,6 +30,8 @@ from wholecard.lab.scenario.hypervisor import Agent
 BAD_TLP, DLP, UNSUPPORTED = "0x40", "0x10", "0x100000"
 # The first card's root port in the node's command line (lab/node/node.py, `cards`).
 PORT = "port1"
+# Until it has been seen in the lab: `make test-long`.
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
