@@ -23,7 +23,9 @@ from wholecard.transaction import syscalls
 CALLS = tuple(
     name
     for name, value in vars(syscalls).items()
-    if isinstance(value, FunctionType) and inspect.getmodule(value) is syscalls
+    if isinstance(value, FunctionType)
+    and inspect.getmodule(value) is syscalls
+    and not name.startswith("_")
 )
 WRITES = ("write", "write_at_start")
 

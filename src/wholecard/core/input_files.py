@@ -25,6 +25,8 @@ def read_input(path: Path, limit: int = LARGEST) -> bytes:
     try:
         status = os.fstat(descriptor)
         is_plain = stat.S_ISREG(status.st_mode)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not is_plain and not (stat.S_ISFIFO(status.st_mode) and _is_of_shell(path)):
             raise OSError(errno.EINVAL, "not a plain file", str(path))
         # A shell's pipe has a writer, who may be slower than this; another is not waited for.

@@ -18,6 +18,8 @@ from wholecard.lab.report.record import MoveMoment
 from wholecard.lab.scenario import emulated_gpu, prove_cards, views
 from wholecard.lab.scenario.audits import audit_lab
 from wholecard.lab.scenario.prove_cards import Booted
+from wholecard.lab.scenario.second_node import first_alone
+from wholecard.lab.scenario.site_file import kept_facts, write_site
 from wholecard.moving.journal import MoveJournal
 from wholecard.moving.migrate_request import (
     MigrateRequest,
@@ -119,6 +121,7 @@ def audit_text(report: AuditReport) -> str:
 def retire_second_node(lab: Lab, conn: Connection, story: Story) -> None:
     """Take the second node out of the cloud: power it off and delete its nova-compute's service.
 
+    The site file has the first node alone again, as what was rendered from it.
     nova-api deletes its compute node and its providers in Placement with it (nova,
     api/openstack/compute/services.py).
     """
@@ -127,6 +130,8 @@ def retire_second_node(lab: Lab, conn: Connection, story: Story) -> None:
         process.stop(lab.folder.run, [name])
         for service in conn.compute.services(host=name, binary="nova-compute"):
             conn.compute.delete_service(service)
+        alone = first_alone(lab)
+        write_site(alone, kept_facts(alone))
         left = [row.host for row in compute_services(conn) if row.host == name]
         if left:
             raise LabError(f"nova still has {name}")
