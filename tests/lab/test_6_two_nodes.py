@@ -1,6 +1,7 @@
 """A lab of two nodes: both in nova and Placement, linked, woken together; servers that move.
 
-Two emulated nodes have two cores' work each: everything here waits for states.
+Two emulated nodes have two cores' work each: everything here waits for states. Servers that move
+take minutes, and are in `make test-long`; the demo has a cold migration that is confirmed.
 """
 
 from __future__ import annotations
@@ -255,6 +256,7 @@ def start(conn: Connection, server_id: str) -> str:
     return wait_until(f"the server {server_id} runs", active, SECONDS, interval=2.0).host or ""
 
 
+@pytest.mark.long
 def test_cold_migration_and_confirm(
     lab: Lab, conn: Connection, mover: servers.ServerOutcome
 ) -> None:
@@ -276,6 +278,7 @@ def test_cold_migration_and_confirm(
     prove(conn, mover.id)
 
 
+@pytest.mark.long
 def test_cold_migration_and_revert(
     lab: Lab, conn: Connection, mover: servers.ServerOutcome
 ) -> None:
@@ -323,6 +326,7 @@ def without_compute(lab: Lab, conn: Connection, host: str) -> Iterator[None]:
         force_down(conn, host, False)
 
 
+@pytest.mark.long
 def test_evacuation_with_the_old_host_dead(
     lab: Lab, conn: Connection, mover: servers.ServerOutcome, tmp_path: Path
 ) -> None:
@@ -386,6 +390,7 @@ def repaired(
     assert allocation(conn, server_id) == sound
 
 
+@pytest.mark.long
 def test_what_our_own_hand_broke(
     lab: Lab, conn: Connection, mover: servers.ServerOutcome, tmp_path: Path
 ) -> None:
