@@ -123,6 +123,7 @@ def test_shell_on_each_node(lab: Lab) -> None:
     assert (ran.status, "gpu-01, gpu-02" in ran.stderr) == (3, True)
 
 
+@pytest.mark.long
 def test_both_nodes_wake(lab: Lab, conn: Connection) -> None:
     """After `lab down` a lab of two nodes wakes from the saved state of both, and can be used."""
     assert wholecard("lab", "down", timeout=300).status == 0
