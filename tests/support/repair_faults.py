@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +16,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from support.faults import CALLS, CHILD_SECONDS
+from support import faults
+from support.faults import CALLS
 from support.repair_cloud import FakeCloud
 from wholecard.transaction import syscalls
 
@@ -73,33 +72,19 @@ def points_of(cloud: FakeCloud, run: Callable[[], Any]) -> list[str]:
 
 def killed(cloud: FakeCloud, run: Callable[[], Any], at: int) -> bool:
     """Whether a run in a process of its own was killed at its point `at`, from 1."""
-    child = os.fork()
-    if child == 0:
-        count = 0
+    count = 0
 
-        def die(_: str) -> None:
-            nonlocal count
-            count += 1
-            if count == at:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def die(_: str) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(CHILD_SECONDS)
-            with at_each_point(cloud, die):
-                run()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-        finally:
-            os._exit(99)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
+    def counted_run() -> None:
+        with at_each_point(cloud, die):
+            run()
+
+    return faults.killed(counted_run)
 
 
 def refused(cloud: FakeCloud, run: Callable[[], Any], at: int, error: Exception) -> bool:

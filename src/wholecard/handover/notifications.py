@@ -36,7 +36,10 @@ class Notification:
 
 
 def read(body: Any) -> Notification | None:
-    """What a message says; None for one that ends nobody's use. Raises ValueError if malformed."""
+    """What a message says; None for one after which no card is free.
+
+    Raises ValueError if it is malformed.
+    """
     message = _opened(body)
     event_type = message.get("event_type")
     if event_type not in OF_HOST and event_type not in OF_MOVES:

@@ -308,7 +308,7 @@ def _rewrite(name: str, around: Surroundings) -> str:
 
 
 def _held(comparison: Comparison, now: Host, held: Mapping[str, str]) -> Iterator[Finding]:
-    """Rows of servers whose address is another's now, or nobody's.
+    """Rows of servers at whose address there is another function now, or none.
 
     nova keeps an allocated row until its server goes (nova/pci/manager.py, `_set_hvdevs`); a free
     one it deletes, and it makes one for each new address.

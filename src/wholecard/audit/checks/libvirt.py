@@ -192,7 +192,7 @@ def _request(case: HostCase, instance: Instance | None) -> Mapping[str, str]:
 def _misses_rows(case: HostCase, instance: Instance, address: str) -> bool:
     """Whether nova's requests of the server are more than its rows here.
 
-    Cyborg's devices and those attached by hand have no row, and are nobody's damage.
+    Cyborg's devices and those attached by hand have no row, and this is no damage.
     """
     if case.rows is None or address in case.foreign:
         return False

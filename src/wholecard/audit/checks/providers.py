@@ -13,12 +13,10 @@ from functools import lru_cache
 from wholecard.audit.checks.cloud_case import Place
 from wholecard.audit.checks.host_case import MANAGED, DeviceProvider, HostCase
 from wholecard.audit.record import Disagreement, PciDevice
-from wholecard.cloud.placement.provider_tree import Inventory
+from wholecard.cloud.placement.provider_tree import LIVE_MIGRATABLE, ONE_TIME_USE, Inventory
 from wholecard.nova.match.placement import is_class_of_ids, resource_class_for
 
 _OWNER = "OWNER_NOVA"
-_MIGRATABLE = "HW_PCI_LIVE_MIGRATABLE"
-ONE_TIME_USE = "HW_PCI_ONE_TIME_USE"
 # Its inventory and its traits raise the generation of a new provider to this
 # (nova/scheduler/client/report.py, update_from_provider_tree); the row is written last.
 _WRITTEN = 2
@@ -189,9 +187,9 @@ def _wrong_traits(case: HostCase, device: DeviceProvider, marked: bool) -> Itera
         wrong_ones.append(f"lacks {MANAGED}")
     if marked and _OWNER not in traits:
         wrong_ones.append(f"lacks {_OWNER}, which the host's other devices have")
-    if any(_is_migratable(row) != (_MIGRATABLE in traits) for row in _settled(device)):
-        has = "has" if _MIGRATABLE in traits else "lacks"
-        wrong_ones.append(f"{has} {_MIGRATABLE}, unlike its row")
+    if any(_is_migratable(row) != (LIVE_MIGRATABLE in traits) for row in _settled(device)):
+        has = "has" if LIVE_MIGRATABLE in traits else "lacks"
+        wrong_ones.append(f"{has} {LIVE_MIGRATABLE}, unlike its row")
     if wrong_ones:
         yield case.disagreement(
             "WC530", device.address, f"{device.provider.name} {', and '.join(wrong_ones)}.",

@@ -1,7 +1,7 @@
 """nova as its databases have it: all cells together, and what the API database knows besides.
 
 Without `[api]` in the databases file a server that is being scheduled, or that is in a cell which
-the file does not name, is unknown: what it holds in Placement then looks like nobody's.
+the file does not name, is unknown: what it holds in Placement then looks as if no server had it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from openstack.connection import Connection
 
 from wholecard.cloud.changing.journal import AppliedCloudPlan, CloudJournal, CloudJournalEntry
-from wholecard.cloud.changing.target import cloud_identity, nova_addresses
+from wholecard.cloud.changing.target import cloud_identity, journal_notes, nova_addresses
 from wholecard.cloud.client.errors import api_errors
 from wholecard.core import Plan, WholecardError
 from wholecard.transaction import engine
@@ -56,16 +56,7 @@ class CloudSystem(engine.System[CloudJournalEntry, Connection]):
 
     def notes(self, entry: CloudJournalEntry) -> tuple[str, ...]:
         """What moved in the same cloud. Raises WholecardError where this is another one."""
-        cloud, here = entry.read().cloud, cloud_identity(self.conn)
-        lines = cloud.differences(here)
-        if lines:
-            raise WholecardError(
-                f"journal {entry.id} was written for another cloud or region",
-                "\n".join(lines),
-                "Name the cloud that it was written for, or another folder of journals (--state).",
-            )
-        moved = cloud.moved(here)
-        return () if moved is None else (f"journal {entry.id}: {moved}",)
+        return journal_notes(entry.id, entry.read().cloud, self.conn)
 
 
 def apply(

@@ -10,6 +10,7 @@ from openstack.connection import Connection
 
 from wholecard.cloud.client.endpoint_origins import origin, shown
 from wholecard.cloud.client.errors import CloudError, answer_read
+from wholecard.core import WholecardError
 
 _VERSION = re.compile(r"/v\d+(\.\d+)?$")
 # nova's endpoint may end with the project that asks: an id of 32 digits, or with dashes.
@@ -44,6 +45,20 @@ class CloudIdentity:
         if self.compute == here.compute:
             return None
         return f"nova's endpoint was {self.compute} and is {here.compute} now, in the same region"
+
+
+def journal_notes(journal: str, written_for: CloudIdentity, conn: Connection) -> tuple[str, ...]:
+    """What moved in the cloud of a journal, by its id. Raises WholecardError for another cloud."""
+    here = cloud_identity(conn)
+    lines = written_for.differences(here)
+    if lines:
+        raise WholecardError(
+            f"journal {journal} was written for another cloud or region",
+            "\n".join(lines),
+            "Name the cloud that it was written for, or another folder of journals (--state).",
+        )
+    moved = written_for.moved(here)
+    return () if moved is None else (f"journal {journal}: {moved}",)
 
 
 def cloud_identity(conn: Connection) -> CloudIdentity:

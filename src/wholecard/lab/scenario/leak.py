@@ -77,7 +77,7 @@ class Sight:
 
 
 def sights(console: str) -> tuple[Sight, ...]:
-    """What a guest's console says, by card; each line stands there three times."""
+    """What a guest's console says, by card; each line is printed three times."""
     found = {
         match["card"]: Sight(
             match["card"], int(match["looked"]), int(match["nonzero"]), int(match["marked"]),

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from wholecard.cloud.changing.target import cloud_identity, nova_addresses
+from wholecard.cloud.changing.target import cloud_identity, journal_notes, nova_addresses
 from wholecard.cloud.client.errors import api_errors
-from wholecard.core import Action, Plan, Step, WholecardError
+from wholecard.core import Action, Plan, Step
 from wholecard.repair.changing.journal import AppliedRepair, RepairJournal, RepairJournalEntry
 from wholecard.repair.operations.database_row import DatabaseRowChange
 from wholecard.repair.operations.guards import GuardError
@@ -56,16 +56,7 @@ class RepairSystem(engine.System[RepairJournalEntry, RepairContext]):
 
     def notes(self, entry: RepairJournalEntry) -> tuple[str, ...]:
         """What moved in the same cloud. Raises WholecardError where this is another one."""
-        cloud, here = entry.read().cloud, cloud_identity(self.repaired.conn)
-        lines = cloud.differences(here)
-        if lines:
-            raise WholecardError(
-                f"journal {entry.id} was written for another cloud or region",
-                "\n".join(lines),
-                "Name the cloud that it was written for, or another folder of journals (--state).",
-            )
-        moved = cloud.moved(here)
-        return () if moved is None else (f"journal {entry.id}: {moved}",)
+        return journal_notes(entry.id, entry.read().cloud, self.repaired.conn)
 
 
 def guard(context: RepairContext, action: Action) -> None:

@@ -22,10 +22,7 @@ _UNDO = "each consumer gets back what it held, with the same project, user and t
 
 
 def drop_consumer(case: RepairCase) -> Action | None:
-    """Take what it holds on this host from a consumer that is nobody's.
-
-    That is no server's, or a migration's that has ended.
-    """
+    """Take what it holds on this host from a consumer that is no server, or an ended migration."""
     if case.held_by_domain or _is_servers_own(case):
         return None
     found, removed = _held_here(case)
