@@ -142,7 +142,7 @@ def test_the_leak_is_closed(one_time: Cloud, count: int, tmp_path: Path) -> None
     assert [sight.leaked_bytes for cards in found for sight in cards] == [0] * CARDS * count
     counters = store.counters()
     assert counters.given_back >= CARDS * count
-    assert (counters.dirty, counters.out) == (0, 0)
+    assert (counters.not_cleared, counters.out) == (0, 0)
     clean()
 
 

@@ -146,7 +146,7 @@ def retry_command(
     clouds_file: options.CloudsFile = None,
     state: State = None,
 ) -> None:
-    """Let a card that is dirty, out or kept be cleaned again at the next look."""
+    """Let a card that is not cleared, out or kept be cleaned again at the next look."""
     from wholecard.handover.decisions import clean_again
 
     store = _store(options.chosen_cloud(cloud, clouds_file), state)

@@ -19,7 +19,7 @@ class CardState(enum.StrEnum):
     """What a card is now; the first that holds counts.
 
     `broken`: a finding about it is an error. `given`: a server has it. `dirty`: it was used once,
-    and nobody has cleaned it (nova's one-time-use). `reserved`: somebody reserved it in Placement,
+    and is not given back yet (nova's one-time-use). `reserved`: somebody reserved it in Placement,
     so that no server gets it. `free`: a server can get it. `unknown`: neither Placement nor libvirt
     was read.
     """
