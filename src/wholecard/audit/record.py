@@ -101,6 +101,11 @@ class Instance:
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
+    @property
+    def was_never_built(self) -> bool:
+        """Whether its build failed before it had a host: mostly it is in cell0 then."""
+        return self.vm_state == "error" and not (self.host or self.node)
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:

@@ -138,7 +138,7 @@ class NovaDatabase:
         return tuple(found[key] for key in sorted(found))
 
     def _mapped(self, uuids: Sequence[str]) -> Iterator[Instance]:
-        """Servers that the API database alone knows: in scheduling, or in a cell not read.
+        """Servers that the API database alone knows: in scheduling, cell0, or a cell not read.
 
         nova/conductor/manager.py, `schedule_and_build_instances`: the scheduler has allocated for
         a server before its row is in a cell; until then its mapping has no cell.
@@ -150,17 +150,16 @@ class NovaDatabase:
         statement = select(rows.instance_uuid, rows.project_id, rows.cell_id)
         if "queued_for_delete" in self._api.columns("instance_mappings"):
             statement = statement.where(rows.queued_for_delete.is_not(True))
+        cells = CELL_MAPPINGS.c
+        buried = {row.id for row in self._api.all(select(cells.id).where(cells.uuid == _CELL0))}
         for row in self._api.in_chunks(statement, rows.instance_uuid, uuids):
-            # As nova-api shows a server of which only the build request exists.
-            placed = row.cell_id is not None
-            yield Instance(
-                row.instance_uuid,
-                None,
-                None,
-                None if placed else "building",
-                None if placed else "scheduling",
-                project_id=row.project_id,
-            )
+            # As nova-api shows a server of which only the build request exists, and one in cell0
+            # (nova/conductor/manager.py, `_bury_in_cell0`).
+            if row.cell_id is None:
+                vm_state, task = "building", "scheduling"
+            else:
+                vm_state, task = "error" if row.cell_id in buried else None, None
+            yield Instance(row.instance_uuid, None, None, vm_state, task, project_id=row.project_id)
 
 
 def _merge(found: dict[str, Instance], rows: Iterable[Instance]) -> None:
