@@ -129,7 +129,6 @@ def test_instances(file: Path, sql: Sql) -> None:
     assert one.pci_requests == (PciRequest(known_uuid("request 0 0"), 1, "h100"),)
     assert (one.created_at, one.updated_at, one.power_state) == (TIME, TIME, 1)
     assert views.instances[FLEET.server(0, 1)].vgpus == 3
-    assert views.nova_source == "database"
 
 
 @pytest.mark.parametrize(

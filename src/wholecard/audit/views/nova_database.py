@@ -31,8 +31,6 @@ _CELL0 = "00000000-0000-0000-0000-000000000000"
 class NovaDatabase:
     """The cells of one cloud. Methods raise WholecardError where a database cannot be read."""
 
-    source = "database"
-
     def __init__(self, databases: Databases, service_down_time: int = SERVICE_DOWN_TIME) -> None:
         self._cells = [NovaCell(name, ReadOnlyDatabase(each)) for name, each in databases.cells]
         self._api = ReadOnlyDatabase(databases.api) if databases.api else None
@@ -114,7 +112,7 @@ class NovaDatabase:
         services: dict[str, ComputeService] = {}
         for cell in self._cells:
             services.update((row.host, row) for row in cell.services(now, self._down_time))
-        return CloudViews(instances, migrations, services, holdings.hosts, now, self.source)
+        return CloudViews(instances, migrations, services, holdings.hosts, now)
 
     def close(self) -> None:
         """End all connections."""
@@ -155,10 +153,10 @@ class NovaDatabase:
         for row in self._api.in_chunks(statement, rows.instance_uuid, uuids):
             # As nova-api shows a server of which only the build request exists, and one in cell0
             # (nova/conductor/manager.py, `_bury_in_cell0`).
-            if row.cell_id is None:
-                vm_state, task = "building", "scheduling"
+            if row.cell_id is not None:
+                vm_state, task = ("error" if row.cell_id in buried else None), None
             else:
-                vm_state, task = "error" if row.cell_id in buried else None, None
+                vm_state, task = "building", "scheduling"
             yield Instance(row.instance_uuid, None, None, vm_state, task, project_id=row.project_id)
 
 
