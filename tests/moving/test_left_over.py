@@ -13,7 +13,7 @@ from support.openstack_api import Api
 from wholecard.audit import fact_names
 from wholecard.audit.record import Disagreement, Domain
 from wholecard.audit.report import AuditReport
-from wholecard.core import WholecardError
+from wholecard.core import Plan, WholecardError
 from wholecard.moving.drain_journal import DrainJournal
 from wholecard.moving.drain_plan import plan_drain
 from wholecard.moving.drain_request import DrainReport, DrainRequest, drain
@@ -25,7 +25,7 @@ from wholecard.repair.changing.journal import RepairJournal
 from wholecard.repair.database.accounts import CellDatabases
 from wholecard.repair.operations.operation import RepairContext
 from wholecard.repair.planning import RepairFilter
-from wholecard.repair.record import RepairReport
+from wholecard.repair.record import RepairPlan, RepairReport
 from wholecard.repair.request import RepairRequest, apply, rollback
 
 
@@ -194,3 +194,15 @@ def test_a_repair_that_fails(wide: MovingCloud, tools: Tools) -> None:
     report = moved(wide, replace(tools, left_over=LeftOver(repair)))
     assert report.ended == "confirmed"
     assert "It was not taken out: nova's database of gpu-02" in report.findings[0].message
+
+
+def test_another_was_first(wide: MovingCloud, tools: Tools) -> None:
+    """Where the card is out of the allocation without us, nothing is said to be ours."""
+    server = wide.add("train", "gpu-01")
+
+    def repair(_host: str, _server: str) -> RepairReport:
+        del wide.allocations[server.id][wide.held(server.id)[0]]
+        return RepairReport(RepairPlan(Plan(())))
+
+    report = moved(wide, replace(tools, left_over=LeftOver(repair)))
+    assert (report.findings, len(wide.held(server.id))) == ((), 1)

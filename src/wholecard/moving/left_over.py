@@ -66,6 +66,9 @@ def told(report: MoveReport, journals: str, why: str) -> MoveReport:
             if _says_so(each) else each for each in report.findings
         )  # fmt: skip
         return replace(report, findings=findings)
+    if not journals:
+        # Somebody else was first.
+        return report
     message = (
         "nova left a card too many in its allocation; it was taken out (wholecard repair, journal "
         f"{journals})"
