@@ -53,6 +53,7 @@ _GROUPS = {
 # Commands without a group, imported in the same way.
 _COMMANDS = {
     "audit": "Compare what sysfs, libvirt, nova and Placement say of each card.",
+    "capacity": "Say which cards can still be given, and how many servers of each flavor fit.",
     "drain": "Move all servers off a host, and say first what will happen to each.",
     "explain": "Explain why a server with cards finds no host.",
     "exporter": "Serve the cards' health and use as metrics for Prometheus.",

@@ -14,6 +14,7 @@ from openstack import utils
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import NO_PROJECT, answer_read, words_of
+from wholecard.cloud.client.failed_servers import disk_asked
 from wholecard.cloud.operations.operation import Creation, Held, Value, property_commands
 from wholecard.cloud.operations.ownership import id_of, own_id, required, why_not_ours
 from wholecard.core import State
@@ -41,7 +42,10 @@ class FlavorSpec:
 
 @dataclass(frozen=True)
 class Flavor:
-    """A flavor as it is; `ours` when it carries our description. `projects` have access to it."""
+    """A flavor as it is; `ours` when it carries our description. `projects` have access to it.
+
+    `more_disk_gb` is what its ephemeral disk and its swap take beside the root disk.
+    """
 
     id: str
     name: str
@@ -52,6 +56,7 @@ class Flavor:
     ours: bool
     public: bool = True
     projects: tuple[str, ...] = ()
+    more_disk_gb: int = 0
 
 
 @dataclass(frozen=True)
@@ -239,6 +244,7 @@ def _list(conn: Connection, name: str | None = None) -> Iterator[Flavor]:
             extra_specs=dict(row.extra_specs or {}),
             ours=row.description == MADE,
             public=row.is_public is not False,
+            more_disk_gb=disk_asked(0, int(row.ephemeral or 0), int(row.swap or 0)),
         )
 
 

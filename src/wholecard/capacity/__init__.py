@@ -1,0 +1,1 @@
+"""What can still be given: cards and slices, servers of each flavor, and what is stranded."""
