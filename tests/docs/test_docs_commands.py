@@ -21,7 +21,7 @@ README = Path(__file__).parents[2] / "README.md"
 PAGE = README.parent / "docs/reference/cli.md"
 GROUPS = ("audit", "card", "cloud", "drain", "exporter", "explain", "guest", "handover", "health",
           "host", "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site",
-          "undrain")  # fmt: skip
+          "split", "undrain")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
