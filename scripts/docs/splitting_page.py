@@ -51,14 +51,15 @@ the sources are in [What each vendor's cards can do](../reference/splitting.md).
 | `mig` | a part of the card's compute units and memory | the card's own: units and memory are divided | as the vGPU through which it is given | NVIDIA A100, A30, H100 and later |
 
 Take the card whole where a server can use all of it: nothing is shared, the guest has the vendor's
-own driver, and no licence is needed. Take MIG where several tenants need their own memory and a
+own driver, and no vGPU licence is needed. Take MIG where several tenants need their own memory and a
 speed that others do not change. Take VFs or mediated devices where many servers need a little.
 With NVIDIA all parts need the vGPU host driver and its licence.
 
 ## How many, and for how long
 
-- The number of parts is fixed when the host is prepared: VFs, types and MIG geometry are gone after
-  a reboot and must be made again before nova-compute starts.
+- What a card is split into is set when the host is prepared. VFs, their types and MIG geometry are
+  gone after a reboot and must be made again before nova-compute starts. nova itself makes mediated
+  devices only.
 - `nvidia/creatable_vgpu_types` of a VF lists what can be made now. It shrinks while other VFs of the
   card are in use, also to nothing, so it is no inventory: `nvidia-smi vgpu -s` has all types.
 - A VF keeps its address, and the next server gets the same one. Whoever clears its type must know
@@ -100,8 +101,8 @@ A card with seven compute slices has eight memory slices. A 3g instance has thre
 four of the second, and it begins at memory slice 0 or 4. So two 3g and one 1g do not fit, though
 they are seven compute slices: of the 1,919 geometries of an empty H100, 77 fit, and by compute
 slices alone 102 would. On an empty card the two sums together give the same answer as the
-placement. Where instances stay, they do not: with one 1g at slice 1 and one at slice 5 four slices
-and more are free, and no 3g has a place. The placements were printed on A100 40 GB, H100 80 GB and
+placement. Where instances stay, they do not: with one 1g at slice 1 and one at slice 5 six slices
+are free, and no 3g has a place. The placements were printed on A100 40 GB, H100 80 GB and
 H100 NVL, the same on all three; for later cards with seven slices they are inferred.
 """  # noqa: E501 -- a row of a table is a line
 

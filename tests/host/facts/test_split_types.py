@@ -11,15 +11,19 @@ from wholecard.pci.splitting.registry import known_cards
 PF = function("0000:41:00.0", "10de:26b9", driver="nvidia", sriov_total=32, sriov_vfs=1)
 VF = function("0000:41:00.4", "10de:26b9", driver="nvidia", physfn="0000:41:00.0")
 SECOND = function("0000:81:00.0", "10de:26b9", driver="vfio-pci")
-OTHER = function("0000:c1:00.0", "1234:1111", device_name="Nobody's GPU")
+OTHER = function("0000:c1:00.0", "1d17:3d00", device_name="Nobody's GPU")
+BMC = function("0000:03:00.0", "1a03:2000", "030000")
 NETWORK = function("0000:02:00.0", "8086:1572", "020000")
-HOST = host(PF, VF, SECOND, OTHER, NETWORK, boot=boot(release="6.8.0-45-generic"))
+HOST = host(PF, VF, SECOND, OTHER, NETWORK, BMC, boot=boot(release="6.8.0-45-generic"))
 TYPED = TypedVf("0000:41:00.4", 1145, ((1145, "NVIDIA L40S-1B"),))
 MTTY = MdevType("mtty", "mtty-1", "Single port serial", 24)
 
 
 def test_cards_of_a_host() -> None:
-    """Cards of one kind are one row; a VF is its card's, and a card in no table has no ways."""
+    """Cards of one kind are one row; a VF is its card's, and a card in no table has no ways.
+
+    The console's own display is no card.
+    """
     report = of_host(HOST, OfferedSlices((MTTY,), (TYPED,)), Software(driver=(580, 159, 1)))
     l40s, other = report.cards
     assert (l40s.card.name, l40s.card.ids) == ("L40S", ("10de:26b9",))

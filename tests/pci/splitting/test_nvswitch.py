@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from splitting_page import FIGURES
 
 from wholecard.pci.splitting.nvswitch import (
@@ -69,6 +71,41 @@ def test_the_smallest_free_block_is_broken() -> None:
     assert choose(H100, 4, frozenset({1})) == Partition(2, frozenset({5, 6, 7, 8}))
     assert choose(H100, 8, frozenset({1})) is None
     assert [each.number for each in free_partitions(H100, frozenset(range(1, 8)))] == [14]
+
+
+def test_best_fit() -> None:
+    """Whatever is taken, the choice is in the smallest free block that has room for it."""
+    for number in range(256):
+        taken = frozenset(gpu for gpu in range(1, 9) if number >> (gpu - 1) & 1)
+        free = free_partitions(H100, taken)
+
+        def block(partition: Partition, free: tuple[Partition, ...] = free) -> int:
+            return max(each.size for each in free if partition.gpus <= each.gpus)
+
+        for size in (1, 2, 4, 8):
+            blocks = [block(partition) for partition in free if partition.size == size]
+            chosen = choose(H100, size, taken)
+            assert (chosen is None) == (not blocks)
+            assert chosen is None or block(chosen) == min(blocks)
+
+
+@given(
+    st.lists(st.frozensets(st.integers(1, 6), min_size=1), max_size=12),
+    st.frozensets(st.integers(1, 6)),
+    st.integers(1, 6),
+)
+def test_any_partitions(sets: list[Taken], taken: Taken, size: int) -> None:
+    """Of partitions that overlap in any way the choice is free, of its size, and leaves most."""
+    partitions = [Partition(number, gpus) for number, gpus in enumerate(sets)]
+    candidates = [each for each in free_partitions(partitions, taken) if each.size == size]
+    chosen = choose(partitions, size, taken)
+    assert (chosen in candidates) if candidates else (chosen is None)
+
+    def room(partition: Partition) -> list[int]:
+        left = free_partitions(partitions, taken | partition.gpus)
+        return [sum(each.size == some for each in left) for some in range(6, 0, -1)]
+
+    assert chosen is None or room(chosen) == max(map(room, candidates))
 
 
 @pytest.mark.parametrize("name", TREES)

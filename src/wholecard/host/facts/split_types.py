@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wholecard.core.record import dataclass, replace
 from wholecard.host.facts.offered_slices import OfferedSlices
+from wholecard.pci import is_bmc_display
 from wholecard.pci.splitting import mig, nvswitch
 from wholecard.pci.splitting.record import CardKind, Software, Way, plain, version
 from wholecard.pci.splitting.registry import AS_OF, find_card, known_cards, ways_of
@@ -97,8 +98,9 @@ def of_host(host: Host, slices: OfferedSlices | None, software: Software) -> Spl
     rows: dict[str, CardTypes] = {}
     parents: set[str] = set()
     for function in host.functions:
-        if function.is_display and function.physfn is None:
-            own = {str(function.address), *_vfs_of(host, function)}
+        if function.is_display and function.physfn is None and not is_bmc_display(function):
+            vfs = (vf for vf in host.functions if vf.physfn == function.address)
+            own = {str(each.address) for each in (function, *vfs)}
             parents |= own
             row = rows.get(function.ids) or _row(function, software)
             shown = _shown(function, own, offered)
@@ -113,10 +115,6 @@ def _row(function: Function, software: Software) -> CardTypes:
     if card is None:
         return CardTypes(CardKind(function.device_name, (function.ids,)), ())
     return CardTypes(card, ways_of(card, software))
-
-
-def _vfs_of(host: Host, function: Function) -> list[str]:
-    return [str(vf.address) for vf in host.functions if vf.physfn == function.address]
 
 
 def _shown(function: Function, own: set[str], offered: OfferedSlices) -> Shown:
