@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from wholecard.pci import Function
 
 NO_INVENTORY = (
-    "creatable_vgpu_types lists what can be made now: it shrinks while VFs are in use, also to "
-    "nothing, so it is no inventory."
+    "creatable_vgpu_types is no inventory: it shrinks while VFs are in use, also to none."
 )
 NO_TYPES = "The file has no vGPU types: only a snapshot has them (inspect --save host.tar.gz)."
 
@@ -97,17 +96,20 @@ def of_host(host: Host, slices: OfferedSlices | None, software: Software) -> Spl
     offered = slices or OfferedSlices()
     rows: dict[str, CardTypes] = {}
     parents: set[str] = set()
-    for function in host.functions:
-        if function.is_display and function.physfn is None and not is_bmc_display(function):
-            vfs = (vf for vf in host.functions if vf.physfn == function.address)
-            own = {str(each.address) for each in (function, *vfs)}
-            parents |= own
-            row = rows.get(function.ids) or _row(function, software)
-            shown = _shown(function, own, offered)
-            rows[function.ids] = replace(row, shown=(*row.shown, shown))
+    for function in _gpus(host):
+        vfs = (vf for vf in host.functions if vf.physfn == function.address)
+        own = {str(each.address) for each in (function, *vfs)}
+        parents |= own
+        row = rows.get(function.ids) or _row(function, software)
+        rows[function.ids] = replace(row, shown=(*row.shown, _shown(function, own, offered)))
     others = tuple(row for row in offered.mdev_types if row.parent not in parents)
     notes = (NO_TYPES,) if slices is None else (NO_INVENTORY,) if slices.typed_vfs else ()
     return SplitTypes(tuple(rows.values()), others, notes)
+
+
+def _gpus(host: Host) -> list[Function]:
+    displays = (each for each in host.functions if each.is_display and each.physfn is None)
+    return [function for function in displays if not is_bmc_display(function)]
 
 
 def _row(function: Function, software: Software) -> CardTypes:
