@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 GROUPS = (
     "cloud", "explain", "exporter", "guest", "health", "image", "lab", "nova", "prove", "rule",
-    "site",
+    "site", "split",
 )  # fmt: skip
 
 
