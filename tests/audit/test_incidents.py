@@ -311,7 +311,7 @@ def test_api_only() -> None:
     views = SOUND.allocate(OLD, FREE, an_id("ghost")).free(OLD, SECOND)
     for host in (OLD, NEW):
         views = views.with_host(host, devices=None, unread={View.NOVA: "only the API was read"})
-    report, _ = audited(views.with_cloud(nova_source="api"))
+    report, _ = audited(views)
     assert rows(report.disagreements) == ["WC523", "WC520"]
     assert report.exit_status == 1
 

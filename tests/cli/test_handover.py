@@ -53,7 +53,7 @@ def test_once_here(
     assert data["counters"]["given_back"] == 1
 
 
-def test_dirty(
+def test_not_cleared(
     api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A card that kept memory stays reserved: status 1 with the finding, until retry."""
@@ -65,7 +65,7 @@ def test_dirty(
     with kernel():
         assert run(api, tmp_path, "--once", *here) == 1
         shown = capsys.readouterr().out
-        assert "dirty" in shown
+        assert "not cleared" in shown
         assert "WC570" in shown
         assert run(api, tmp_path, "retry", "gpu-09", "0000:01:00.0") == 0
         assert run(api, tmp_path, "--once", *here, "--scrub-visible") == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.cards_on_board import board, gpu
+from support.fleet_database import Fleet, sqlite_fleet
 from support.moving_cloud import MovingCloud, moving_cloud
 from support.openstack_api import PASSWORD, serving
 from wholecard.cli.app import run_app
@@ -57,6 +58,43 @@ def test_ssh_options(cloud: MovingCloud, capsys: pytest.CaptureFixture[str]) -> 
     assert run(cloud, "migrate", "train", "--sudo") == 2
     assert "work only with --ssh" in capsys.readouterr().err
     assert cloud.moves == []
+
+
+@pytest.mark.parametrize(
+    "words", [["migrate", "train"], ["drain", "gpu-01", "--ssh"], ["undrain", "gpu-01"]]
+)
+def test_repair_needs(
+    cloud: MovingCloud, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """--repair without nova's databases or the hosts is refused before nova is asked."""
+    cloud.add("train", "gpu-01")
+    assert run(cloud, *words, "--repair") == 2
+    assert "--repair needs --databases and --ssh" in capsys.readouterr().err
+    assert cloud.moves == []
+
+
+def test_repair_without_libvirt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no host answers by ssh the server moves, and the warning says why nothing was taken
+    out."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(move.Pace, "interval", 0.0)
+    (tmp_path / "ssh").write_text("#!/bin/sh\nexit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    fleet = Fleet(hosts=2, cards=2)
+    databases = sqlite_fleet(tmp_path, fleet)
+    with serving(tmp_path) as api:
+        cloud = moving_cloud(api, {fleet.host(0): 2, fleet.host(1): 2})
+        cloud.add("train", fleet.host(0))
+        cloud.other_card = True
+        read = ["--repair", "--ssh", "--databases", str(databases)]
+        assert run(cloud, "migrate", "train", *read) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "It is taken out after the move" in out
+    assert "It was not taken out: the audit does not show it (WC524)" in out
+    assert cloud.moves == ["train migrate", "train confirmResize"]
 
 
 def test_migrate_refused(cloud: MovingCloud, capsys: pytest.CaptureFixture[str]) -> None:

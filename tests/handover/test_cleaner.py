@@ -34,9 +34,9 @@ def answers(fleet: FakeFleet, text: str, status: int) -> None:
 
 def test_report(fleet: FakeFleet) -> None:
     """The agent's report is the answer, also one with findings."""
-    answers(fleet, json.dumps(report("dirty", "WC570", "kept")), 1)
+    answers(fleet, json.dumps(report("not cleared", "WC570", "kept")), 1)
     found = SshCleaner(Ssh(), scrub=True).clean("gpu-01", "0000:88:00.0")
-    assert found == report("dirty", "WC570", "kept")
+    assert found == report("not cleared", "WC570", "kept")
     assert fleet.calls()[0][0][-1].endswith("clean-card 0000:88:00.0 --json --scrub-visible")
 
 

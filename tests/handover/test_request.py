@@ -88,7 +88,7 @@ def test_not_touched(looked: Looked, store: Store, card: Card) -> None:
 @pytest.mark.parametrize(
     ("verdict", "rule", "expected"),
     [
-        ("dirty", "WC570", "dirty WC570"),
+        ("not cleared", "WC570", "not cleared WC570"),
         ("out", "WC571", "out WC571"),
         ("out", "WC572", "out WC572"),
         ("busy", "WC573", "waiting WC573"),

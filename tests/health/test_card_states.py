@@ -16,7 +16,7 @@ from support.health_reports import (
     server,
 )
 from wholecard.health.card_states import card_rows, state_findings
-from wholecard.health.record import CardProvider, CardState, CloudCards, HostAnswer
+from wholecard.health.record import CardState, CloudCards, FunctionInventory, HostAnswer
 from wholecard.host.facts.card_health import CardHealth, Errors
 
 USED = provider(used=1, holders=(SERVER,))
@@ -87,7 +87,7 @@ def test_names(host: str, hypervisor: str) -> None:
 
 def test_two_hosts_of_one_short_name() -> None:
     """Where two hosts of nova have the same short name, neither is guessed."""
-    used: tuple[CardProvider, ...] = tuple(
+    used: tuple[FunctionInventory, ...] = tuple(
         provider(host=f"gpu-01.{zone}", used=1, holders=(SERVER,)) for zone in ("a", "b")
     )
     (row,) = card_rows([answer()], cloud(*used))

@@ -432,11 +432,11 @@ def test_what_our_own_hand_broke(
 def without_ssh_to_others(lab: Lab, host: str) -> Iterator[None]:
     """A node cannot log in on other nodes, so that nova can copy no disk from it."""
     node = lab.node(host)
-    node.ssh(["mv", SSH_CONFIG, f"{SSH_CONFIG}.away"])
+    node.ssh(["mv", SSH_CONFIG, f"{SSH_CONFIG}.away"], timeout=300)
     try:
         yield
     finally:
-        node.ssh(["mv", f"{SSH_CONFIG}.away", SSH_CONFIG])
+        node.ssh(["mv", f"{SSH_CONFIG}.away", SSH_CONFIG], timeout=300)
 
 
 @pytest.mark.long

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
+from support import leak
 from support.commands import wholecard
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
@@ -30,10 +31,9 @@ from wholecard.lab.base.folder import LabFolder
 from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
-from wholecard.lab.scenario import leak, prove_cards
+from wholecard.lab.scenario import prove_cards
 from wholecard.lab.scenario.cloud_plan import CARDS, all_free
 from wholecard.lab.scenario.control_plane import write_drop_ins
-from wholecard.lab.scenario.leak import NodeCleaner
 from wholecard.lab.scenario.restart import restart
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import read_site
@@ -100,7 +100,7 @@ def test_the_leak(cloud: Cloud, count: int) -> None:
     found, seconds = leak.timed(lambda: leak.hand_overs(cloud.conn, cloud.image, count, free))
     print(leak.report("without a hand-over", found, seconds))
     assert [len(sights) for sights in found] == [CARDS] * count
-    # What is said in the scenario of QEMU's resets: none of them clears the memory.
+    # What is said in support/leak.py of QEMU's resets: none of them clears the memory.
     assert all(sight.leaked_bytes > sight.looked_bytes // 2 for cards in found for sight in cards)
     before = {sight.mine for sight in found[0]}
     for sights in found[1:]:
@@ -117,7 +117,7 @@ def test_reserved_after_use(one_time: Cloud, tmp_path: Path) -> None:
         leak.FREE_SECONDS,
         interval=2.0,
     )
-    cleaner = NodeCleaner(one_time.lab, one_time.scratch, scrub=False)
+    cleaner = leak.NodeCleaner(one_time.lab, one_time.scratch, scrub=False)
     status = leak.hand_over(one_time.conn, cleaner, Store(tmp_path / "state"), CARDS)
     assert {finding.rule for finding in status.findings} == {"WC570"}
     assert {card.seen["kept_pages"] > 0 for card in status.cards} == {True}
@@ -127,7 +127,7 @@ def test_reserved_after_use(one_time: Cloud, tmp_path: Path) -> None:
 @HAND_OVERS
 def test_the_leak_is_closed(one_time: Cloud, count: int, tmp_path: Path) -> None:
     """With a hand-over that clears the memory no server finds a byte of the last one's."""
-    cleaner = NodeCleaner(one_time.lab, one_time.scratch, scrub=True)
+    cleaner = leak.NodeCleaner(one_time.lab, one_time.scratch, scrub=True)
     store = Store(tmp_path / "state")
 
     def clean() -> None:
@@ -142,7 +142,7 @@ def test_the_leak_is_closed(one_time: Cloud, count: int, tmp_path: Path) -> None
     assert [sight.leaked_bytes for cards in found for sight in cards] == [0] * CARDS * count
     counters = store.counters()
     assert counters.given_back >= CARDS * count
-    assert (counters.dirty, counters.out) == (0, 0)
+    assert (counters.not_cleared, counters.out) == (0, 0)
     clean()
 
 
@@ -156,7 +156,7 @@ def test_the_service_hears(one_time: Cloud, tmp_path: Path) -> None:
         read_settings(one_time.lab.folder.run / service_settings.RABBIT_INI), ended.wait
     )
     store = Store(tmp_path / "state")
-    cleaner = NodeCleaner(one_time.lab, one_time.scratch, scrub=True)
+    cleaner = leak.NodeCleaner(one_time.lab, one_time.scratch, scrub=True)
     said: list[str] = []
 
     def service() -> None:
@@ -191,7 +191,7 @@ def test_in_use(one_time: Cloud) -> None:
     )
     try:
         servers.wait_for_console(one_time.conn, server, leak.is_done, leak.LOOK_SECONDS)
-        cleaner = NodeCleaner(one_time.lab, one_time.scratch, scrub=True)
+        cleaner = leak.NodeCleaner(one_time.lab, one_time.scratch, scrub=True)
         for provider in one_time_use_cards(one_time.conn):
             report = cleaner.clean(GPU_NODE.name, provider.address)
             assert report["verdict"] == "busy"

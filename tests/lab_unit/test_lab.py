@@ -376,6 +376,19 @@ def test_labs_of_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert second.cache == LabFolder(Path("/big")).cache
 
 
+def test_status_of_a_named_lab(
+    lab_folder: LabFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`lab status` shows the files of the lab that WHOLECARD_LAB_NAME names, and no other's."""
+    monkeypatch.setenv("WHOLECARD_LAB", str(lab_folder.top))
+    monkeypatch.setenv("WHOLECARD_LAB_NAME", "second")
+    second = begun(default_folder())
+    assert run_app(["lab", "status"]) == 1
+    shown = capsys.readouterr().out
+    assert f"logs: {second.folder.logs}" in shown
+    assert f"{lab_folder.run}/" not in shown
+
+
 def test_relative_place_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is named relatively stays the same one wherever a command is run later."""
     monkeypatch.chdir(tmp_path)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 
+import nova_kills
 from nova.compute import utils as compute_utils
 from nova.conductor.tasks import migrate
 from nova.pci import request as pci_request
@@ -169,13 +170,17 @@ class Moves:
             return
         self.set(instance, task_state="deleting")
         yield "deleting"
-        for other in world.computes:
-            if other == host:
-                self.undefine(other, name)
+        yield from self.end_delete(instance, host)
+
+    def end_delete(self, instance, host):
+        """The rest, which nova-compute's next process does again from its begin."""
+        world, name = self.world, instance.uuid
+        if host:
+            self.undefine(host, name)
         yield "destroyed"
         self.set(instance, vm_state="deleted", task_state=None, power_state=0)
         yield "vm_state deleted"
-        if host:
+        if host and world.computes[host].tracker:
             world.computes[host].tracker.update_usage(world.context, instance, host)
             yield "freed"
         world.client.delete_allocation_for_instance(world.context, name, force=True)
@@ -354,6 +359,7 @@ class Moves:
     def restart(self, host):
         world, compute = self.world, self.world.computes[host]
         compute.tracker = None
+        yield "begun"
         moved = objects.MigrationList.get_by_filters(world.context, {
             "source_compute": host, "status": ["accepted", "pre-migrating", "done"],
             "migration_type": "evacuation",
@@ -372,6 +378,7 @@ class Moves:
             migration.status = "completed"
             migration.save()
             yield "completed"
+        yield from nova_kills.interrupted(self, host)
         compute.service.forced_down = False
         compute.service.save()
         compute.start()

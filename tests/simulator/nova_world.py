@@ -22,6 +22,8 @@ from nova import monkey_patch
 
 monkey_patch.patch(backend="threading")
 
+import nova_kills  # noqa: E402
+import nova_speed  # noqa: E402
 from nova.compute import resource_tracker  # noqa: E402
 from nova.db.main import api as main_db  # noqa: E402
 from nova.db.main import models  # noqa: E402
@@ -35,7 +37,7 @@ from placement import conf as placement_conf  # noqa: E402
 from placement import db_api as placement_db  # noqa: E402
 from placement import deploy  # noqa: E402
 from placement.db.sqlalchemy import migration as placement_schema  # noqa: E402
-from sqlalchemy import pool  # noqa: E402
+from sqlalchemy import event, pool  # noqa: E402
 
 from nova import conf as nova_conf  # noqa: E402
 from nova import context, objects, rpc  # noqa: E402
@@ -61,10 +63,10 @@ class Answer:
         return json.loads(self.text)
 
 
-def asking(app):
-    """The report client's four methods, for Placement in this process."""
+def asking(app, file, life):
+    """The report client's four methods, for Placement in this process, whose tables are `file`."""
 
-    def call(method, url, body, version):
+    def ask(method, url, body, version):
         path, _, query = url.partition("?")
         data = b"" if body is None else json.dumps(body).encode()
         environ = {
@@ -96,7 +98,13 @@ def asking(app):
             method, url, data, version
         )
 
-    return call, {
+    remembered = nova_speed.Remembered(file, ask)
+
+    def call(*request):
+        life.goes_on()
+        return remembered.call(*request)
+
+    return remembered, {
         "get": without_body("GET"), "delete": without_body("DELETE"),
         "put": with_body("PUT"), "post": with_body("POST"),
     }  # fmt: skip
@@ -192,6 +200,12 @@ class Compute:
         self.service.last_seen_up = timeutils.utcnow()
         self.service.save()
 
+    def at_work(self):
+        """A periodic task as a move, which may be killed."""
+        yield "periodic"
+        self.tracker.update_available_resource(self.world.context, self.host)
+        self.beat()
+
     def periodic(self):
         try:
             self.tracker.update_available_resource(self.world.context, self.host)
@@ -209,7 +223,10 @@ class World:
         timeutils.set_time_override(self.now)
         self._databases()
         self.context = context.get_admin_context()
-        self.call, methods = asking(self.app)
+        self.life = nova_kills.Life()
+        self.remembered, methods = asking(self.app, f"{folder}/placement.sqlite", self.life)
+        # Before BEGIN itself: a commit that is broken off would leave its transaction open.
+        event.listen(main_db.get_engine(), "begin", self.life.goes_on, insert=True)
         for name, method in methods.items():
             setattr(report.SchedulerReportClient, name, method)
         report.SchedulerReportClient._create_client = (
@@ -226,6 +243,7 @@ class World:
         gc.freeze()
 
     def _databases(self):
+        nova_speed.remember()
         nova_file, placement_file = (f"{self.folder}/{name}.sqlite" for name in
                                      ("cell1", "placement"))  # fmt: skip
         CONF([], project="nova", default_config_files=[])

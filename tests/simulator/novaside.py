@@ -92,6 +92,24 @@ class Side:
             made = self.do_step(self.number)
         return {"stages": stages, "error": made["error"]}
 
+    def do_doubt(self):
+        """Placement is asked each time from now on; how often its answers were compared."""
+        self.world.remembered.doubted = True
+        return {"compared": self.world.remembered.compared}
+
+    def do_kill(self, move, args, left):
+        """A move, or `periodic` of a host, and nova-compute is killed after so many statements.
+
+        A boot is nova-compute's from `building` on. The service does not start again by itself.
+        """
+        does = getattr(self.moves, move, None)
+        work = does(*args) if does else self.world.computes[args[0]].at_work()
+        begins = "building" if move == "boot" else None
+        try:
+            return {"killed": self.world.life.spend(work, begins, left), "error": ""}
+        except REFUSALS as raised:
+            return {"killed": False, "error": f"{type(raised).__name__}: {raised}"[:300]}
+
     def do_periodic(self, hosts):
         errors = {}
         for host in hosts:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from simulator import random_faults
 from simulator.nova_process import NovaProcess
 from simulator.oracle import Found, Oracle, comparable, files_in
 from simulator.simulated_views import opening
@@ -21,6 +22,9 @@ from wholecard.audit.report import AuditReport
 from wholecard.audit.request import AuditWatcher, audit_views
 
 PERIOD = 60
+# How often nova-compute is killed and a fault injected, where the weight of a boot is 6.
+KILL, FAULT = 0.4, 0.2
+_SERVERS = "SELECT uuid, host, vm_state, task_state FROM instances WHERE deleted = 0"
 
 
 @dataclass
@@ -56,8 +60,9 @@ class Simulator:
 
     def servers(self) -> Mapping[str, Any]:
         """nova's servers that are not deleted."""
-        found: Mapping[str, Any] = self.nova.tell("servers")["servers"]
-        return found
+        rows = files_in(self.folder)("cell1", _SERVERS)
+        return {uuid: {"host": host, "vm_state": vm_state, "task_state": task_state}
+                for uuid, host, vm_state, task_state in rows}  # fmt: skip
 
     # What happens.
 
@@ -75,6 +80,12 @@ class Simulator:
             self._move(kind, arguments)
         elif kind == "periodic":
             self.periodic()
+        elif kind == "kill":
+            self._kill(*arguments)
+        elif kind == "fault":
+            self._log(random_faults.inject(self))
+        elif kind == "hand-over":
+            self._log(random_faults.hand_over(self))
         else:
             self._log(f"{kind} {arguments}")
             self.nova.tell(kind, **arguments)
@@ -94,6 +105,18 @@ class Simulator:
             self._go_on(made["id"], to_the_end=True)
         else:
             self._go_on(made["id"])
+
+    def _kill(self, kind: str, arguments: list[Any], left: int) -> None:
+        """All nova-computes die after so many statements of a move, and start again."""
+        made = self.nova.tell("kill", move=kind, args=arguments, left=left)
+        self.done["killed"] += made["killed"]
+        self._log(f"kill at {left} of {kind} {arguments}: {made['killed']} {made['error']}")
+        if made["killed"]:
+            for host in self.names:
+                self.nova.tell("down", host=host, forced=False)
+            self.nova.tell("tick", seconds=self.random.choice((5, 20, 100)))
+            for host in self.names:
+                self._move("restart", [host])
 
     def _go_on(self, number: int, to_the_end: bool = False) -> None:
         """The next statements of a move that was begun."""
@@ -129,6 +152,8 @@ class Simulator:
                 choices.append((1, "revert", [uuid]))
             elif state[0] in ("active", "stopped", "error") and one["host"] and not here:
                 choices.append((2, "evacuate", [uuid]))
+        if not self.begun and not self.away:
+            choices += self._rare(servers)
         hosts = [host for host in self.names if host not in self.away]
         if not self.begun:
             choices += [(0.5, "restart", [host]) for host in self.names]
@@ -137,6 +162,17 @@ class Simulator:
         weights = [weight for weight, _, _ in choices]
         _, kind, arguments = self.random.choices(choices, weights)[0]
         return kind, arguments
+
+    def _rare(self, servers: Mapping[str, Any]) -> Iterator[tuple[float, str, Any]]:
+        """What happens at rest alone: nova-compute is killed, a fault comes and is repaired."""
+        host = self.random.choice(self.names)
+        kills = [("boot", [self.random.choice((1, 2))]), ("restart", [host]), ("periodic", [host])]
+        kills += [("delete", [uuid]) for uuid, one in sorted(servers.items())
+                  if one["vm_state"] != "resized"]  # fmt: skip
+        yield KILL, "kill", (*self.random.choice(kills), self.random.randrange(30))
+        if all(one["vm_state"] != "resized" for one in servers.values()):
+            yield FAULT, "fault", []
+            yield FAULT / 4, "hand-over", []
 
     def periodic(self) -> None:
         """A period passes: every nova-compute that runs does its periodic tasks."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,25 +28,29 @@ def _judge(simulator: Simulator, wait: bool) -> None:
     if false or missed:
         messages = "\n".join(f"  {row.rule} {row.subject} {row.message}"
                              for row in report.disagreements)  # fmt: skip
-        last = "\n".join(f"  {line}" for line in simulator.log[-25:])
-        pytest.fail(
-            f"seed {simulator.seed}, after operation {simulator.operations}: "
+        raise AssertionError(
             f"false alarms {sorted(false)}, missed {sorted(missed)}\n{messages}\n"
-            f"begun: {simulator.begun}, away: {simulator.away}\n{last}\n"
-            f"again: WHOLECARD_SEED={simulator.seed} WHOLECARD_OPERATIONS={simulator.operations}"
+            f"begun: {simulator.begun}, away: {simulator.away}"
         )
 
 
 def _work(folder: Path, seed: int, operations: int) -> Simulator:
     with Simulator(folder, seed) as simulator:
-        for number in range(1, operations + 1):
-            simulator.operate()
-            if number % 5 == 0:
-                _judge(simulator, wait=False)
-            if number % 25 == 0:
-                _judge(simulator, wait=True)
-        simulator.settle()
-        _judge(simulator, wait=True)
+        try:
+            for number in range(1, operations + 1):
+                simulator.operate()
+                if number % 5 == 0:
+                    _judge(simulator, wait=False)
+                if number % 25 == 0:
+                    _judge(simulator, wait=True)
+            simulator.settle()
+            _judge(simulator, wait=True)
+        except Exception as error:
+            last = "\n".join(f"  {line}" for line in simulator.log[-25:])
+            raise AssertionError(
+                f"seed {seed}, in operation {simulator.operations}: {error}\n{last}\n"
+                f"again: WHOLECARD_SEED={seed} WHOLECARD_OPERATIONS={simulator.operations}"
+            ) from error
     return simulator
 
 
@@ -67,14 +74,34 @@ def test_a_seed_gives_the_same_work(worked: Simulator, tmp_path: Path) -> None:
     assert again.log == worked.log[: len(again.log)]
 
 
+def test_placement_answers_as_remembered(tmp_path: Path) -> None:
+    """An answer of Placement's that is given again is what Placement would answer: each is asked
+    for once more, and one that differs ends the operation."""
+    with Simulator(tmp_path, SEED) as doubtful:
+        doubtful.nova.tell("doubt")
+        for _ in range(20):
+            doubtful.operate()
+        assert doubtful.nova.tell("doubt")["compared"] > 20
+
+
+def _world(folder: Path, seed: int, operations: int) -> Counter[str]:
+    folder.mkdir()
+    done = _work(folder, seed, operations).done
+    shutil.rmtree(folder)
+    return done
+
+
 @pytest.mark.long
 @pytest.mark.timeout(86400)
 def test_long_random_work(tmp_path: Path) -> None:
-    """The same for as many operations as `WHOLECARD_LONG_OPERATIONS` says."""
+    """The same for as many operations as `WHOLECARD_LONG_OPERATIONS` says, on all cores: killed
+    nova-computes, faults that are repaired and cards that are handed over are among them."""
     left = int(os.environ.get("WHOLECARD_LONG_OPERATIONS", "100000"))
-    seed = int(os.environ.get("WHOLECARD_SEED", "1000"))
-    while left > 0:
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        _work(folder, seed, min(left, WORLD))
-        left, seed = left - WORLD, seed + 1
+    first = int(os.environ.get("WHOLECARD_SEED", "1000"))
+    sizes = [min(WORLD, left - begin) for begin in range(0, left, WORLD)]
+    seeds = range(first, first + len(sizes))
+    with ProcessPoolExecutor(os.cpu_count()) as cores:
+        worlds = cores.map(_world, [tmp_path / str(seed) for seed in seeds], seeds, sizes)
+        done = sum(worlds, Counter[str]())
+    print(dict(done))
+    assert {"killed", "fault", "hand-over"} <= set(done)

@@ -10,7 +10,7 @@ from typing import Any
 
 from support.fleets import FakeFleet
 from wholecard.health.host_answers import judged
-from wholecard.health.record import CardProvider, CloudCards, CloudServer, HostAnswer
+from wholecard.health.record import CloudCards, CloudServer, FunctionInventory, HostAnswer
 from wholecard.host.agent.zipapp import agent_bytes
 from wholecard.host.facts.card_events import CardEvent
 from wholecard.host.facts.card_health import (
@@ -82,11 +82,11 @@ def line(kind: str, seconds: float, slot: str = SLOT) -> CardEvent:
     return CardEvent(kind, slot, f"{slot}.0", "kernel", f"vfio-pci {slot}.0: {kind}", seconds)
 
 
-def provider(**fields: Any) -> CardProvider:
+def provider(**fields: Any) -> FunctionInventory:
     """What Placement has of the card: free, unless `fields` say otherwise."""
     values: dict[str, Any] = {"host": "gpu-01", "address": GPU, "total": 1, "reserved": 0,
                               "used": 0, **fields}  # fmt: skip
-    return CardProvider(**values)
+    return FunctionInventory(**values)
 
 
 def server(**fields: Any) -> CloudServer:
@@ -99,7 +99,7 @@ def server(**fields: Any) -> CloudServer:
 
 
 def cloud(
-    *providers: CardProvider, servers: tuple[CloudServer, ...] = (), **fields: Any
+    *providers: FunctionInventory, servers: tuple[CloudServer, ...] = (), **fields: Any
 ) -> CloudCards:
     """A cloud with these cards and servers."""
     values: dict[str, Any] = {"now": NOW, **fields}

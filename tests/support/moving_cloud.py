@@ -86,6 +86,7 @@ class MovingCloud:
     servers: dict[str, MovingServer] = field(default_factory=dict)
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     allocations: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    generations: dict[str, int] = field(default_factory=dict)
     groups: list[dict[str, Any]] = field(default_factory=list)
     traits: dict[str, list[str]] = field(default_factory=dict)
     fail: str = ""
@@ -161,9 +162,15 @@ class MovingCloud:
         )  # fmt: skip
 
     def _publish(self, consumer: str) -> None:
+        self.generations[consumer] = self.generations.get(consumer, 0) + 1
+
         def shown() -> Answer:
             rows = self.allocations.get(consumer, {})
-            return 200, {"allocations": {uuid: {"resources": row} for uuid, row in rows.items()}}
+            return 200, {
+                "allocations": {uuid: {"resources": row} for uuid, row in rows.items()},
+                "consumer_generation": self.generations[consumer],
+                "project_id": "p", "user_id": "u", "consumer_type": "INSTANCE",
+            }  # fmt: skip
 
         self.api.answers[f"GET {PLACEMENT}/allocations/{consumer}"] = shown
 
@@ -328,6 +335,19 @@ class MovingCloud:
             "provider_summaries": {host: {"root_provider_uuid": host} for host in found},
         }
 
+    def put_allocations(self) -> Answer:
+        """Placement's answer to POST /allocations, which is guarded by consumers' generations."""
+        body = json.loads(self.api.current.body)
+        for consumer, row in body.items():
+            if row["consumer_generation"] != self.generations[consumer]:
+                return 409, {"errors": [{"code": "placement.concurrent_update"}]}
+        for consumer, row in body.items():
+            self.allocations[consumer] = {
+                uuid: each["resources"] for uuid, each in row["allocations"].items()
+            }
+            self._publish(consumer)
+        return 204, {}
+
     def put_service(self, host: str) -> Answer:
         """nova's answer to PUT /os-services/ID (compute API 2.53)."""
         service = self.services[host]
@@ -364,6 +384,7 @@ def moving_cloud(api: Api, hosts: dict[str, int] | None = None) -> MovingCloud:
         f"GET {COMPUTE}/os-migrations": lambda: (200, {"migrations": [
             row for server in cloud.servers.values() for row in server.migrations]}),
         f"GET {PLACEMENT}/allocation_candidates": cloud.candidates,
+        f"POST {PLACEMENT}/allocations": cloud.put_allocations,
         f"GET {PLACEMENT}/traits": (200, {"traits": []}),
     }  # fmt: skip
     rows: list[dict[str, Any]] = []

@@ -68,15 +68,12 @@ class PciDevice:
 class PciRequest:
     """One entry of a server's `pci_requests` (nova/objects/instance_pci_requests.py).
 
-    A request of the flavor has an `alias_name`; one of a Neutron port has none, and has a
-    `requester_id` only where the port has a resource request (nova/network/neutron.py,
-    create_resource_requests).
+    A request of the flavor has an `alias_name`; one of a Neutron port has none.
     """
 
     request_id: str
     count: int
     alias_name: str | None = None
-    requester_id: str | None = None
 
 
 @quick_record(frozen=True, slots=True)
@@ -100,6 +97,11 @@ class Instance:
     vgpus: int = 0
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+    @property
+    def was_never_built(self) -> bool:
+        """Whether its build failed before it had a host: mostly it is in cell0 then."""
+        return self.vm_state == "error" and not (self.host or self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,6 @@ class CloudViews:
     (until `db archive_deleted_rows`). `migrations` are all that are not finished, and those whose
     uuid holds an allocation. `services` are by nova-compute's host. `holdings` are, for a consumer
     that holds something on more than one host, those hosts' names. `now` is the database's clock.
-    `nova_source` is `database`, or `api` where only the API was read: then no host has `devices`.
     """
 
     instances: Mapping[str, Instance]
@@ -225,7 +226,6 @@ class CloudViews:
     services: Mapping[str, ComputeService] = field(default_factory=dict)
     holdings: Mapping[str, frozenset[str]] = field(default_factory=dict)
     now: datetime | None = None
-    nova_source: str = "database"
 
     def migrations_of(self, server: str) -> Iterator[Migration]:
         """The migrations of a server."""

@@ -15,6 +15,7 @@ from wholecard.cli.migrate import (
     MoveTimeout,
     Named,
     NoAudit,
+    Repaired,
     Site,
     Views,
     move_options,
@@ -62,6 +63,7 @@ def command(
     ssh_config: options.SshConfig = None,
     sudo: options.Sudo = False,
     no_audit: NoAudit = False,
+    repair: Repaired = False,
     format_name: options.Format = "table",
     columns: options.Columns = None,
     as_json: options.Json = False,
@@ -98,11 +100,12 @@ def command(
             say(line)
         return
     hosts = tuple(part for part in to.split(",") if part)
-    wanted = move_options(hosts, None, Named(site, conf, facts), bandwidth, locked=locked)
+    wanted = move_options(hosts, None, Named(site, conf, facts), bandwidth, locked=locked,
+                          repaired=repair)  # fmt: skip
     request = DrainRequest(host, reason, wanted, live_only, jobs)
     views = Views.chosen(
         name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
-        sudo=sudo, off=no_audit,
+        sudo=sudo, off=no_audit, repaired=repair,
     )  # fmt: skip
     with terminable():
         raise typer.Exit(_drain(conn, request, journal, views, timeout, shown, yes, dry_run))
@@ -153,7 +156,7 @@ def _drain(
     if not yes and not _agreed(plan):
         return 1
     with progress(len(plan.moving)) as watcher, said_on_interrupt():
-        report = drain(conn, request, plan, journal, tools_for(views, timeout, watcher))
+        report = drain(conn, request, plan, journal, tools_for(conn, views, timeout, watcher))
     options.show(drain_text.report_text(report, terminal_width()), report.to_json(), "servers",
                  format_name=shown.format_name, columns=shown.columns)  # fmt: skip
     return int(bool(report.left) or exit_status(report.findings))

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import threading
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,12 @@ from wholecard.cli.say import say
 from wholecard.core import UsageError
 
 if TYPE_CHECKING:
+    from openstack.connection import Connection
+
     from wholecard.handover.cleaner import Cleaner
+    from wholecard.handover.rabbit_settings import RabbitSettings
     from wholecard.handover.record import HandoverStatus
+    from wholecard.handover.request import HandoverRequest
     from wholecard.handover.store import Store
 
 # Its help is in cli/app.py, which lists it without importing this file.
@@ -65,37 +70,39 @@ def command(
         return
     from wholecard.cloud.client.connection import connect
     from wholecard.core.finding import exit_status
-    from wholecard.handover.cleaner import LocalCleaner
     from wholecard.handover.rabbit_settings import read_settings
     from wholecard.handover.request import HandoverRequest, look
 
-    if local and (ssh_config or sudo):
-        raise UsageError("--local needs no ssh", resolution="Remove --ssh-config and --sudo.")
     if once and rabbit:
         raise UsageError("--once looks at Placement alone", resolution="Remove --rabbit.")
+    cleaner = (
+        _local(ssh_config, sudo, host_name, root, scrub) if local
+        else _over_ssh(ssh_config, sudo, scrub)
+    )  # fmt: skip
     settings = read_settings(rabbit) if rabbit else None
     name = options.chosen_cloud(cloud, clouds_file)
     store = _store(name, state)
-    cleaner: Cleaner = _over_ssh(ssh_config, sudo, scrub)
-    if local:
-        cleaner = LocalCleaner(host_name or socket.gethostname(), root, scrub)
     request = HandoverRequest(interval, jobs)
     conn = connect(name, clouds_file)
     with store.held():
-        if once:
-            status = look(conn, cleaner, store, request, _tell)
-            _show(status, "json" if as_json else format_name, columns)
-            raise typer.Exit(exit_status(status.findings))
-        from wholecard.handover.listener import Listener
-        from wholecard.handover.request import serve
+        if not once:
+            _serve(conn, cleaner, store, request, settings)
+            return
+        status = look(conn, cleaner, store, request, _tell)
+        _show(status, "json" if as_json else format_name, columns)
+        raise typer.Exit(exit_status(status.findings))
 
-        ending = _Ending()
-        listener = Listener(settings, ending.pause) if settings else None
-        try:
-            serve(conn, cleaner, store, request, _tell, listener, ending.pause)
-        finally:
-            if listener is not None:
-                listener.close()
+
+def _serve(
+    conn: Connection, cleaner: Cleaner, store: Store, request: HandoverRequest,
+    settings: RabbitSettings | None,
+) -> None:  # fmt: skip
+    from wholecard.handover.listener import Listener
+    from wholecard.handover.request import serve
+
+    ending = _Ending()
+    with closing(Listener(settings, ending.pause)) if settings else nullcontext() as listener:
+        serve(conn, cleaner, store, request, _tell, listener, ending.pause)
 
 
 class _Ending:
@@ -146,7 +153,7 @@ def retry_command(
     clouds_file: options.CloudsFile = None,
     state: State = None,
 ) -> None:
-    """Let a card that is dirty, out or kept be cleaned again at the next look."""
+    """Let a card that is not cleared, out or kept be cleaned again at the next look."""
     from wholecard.handover.decisions import clean_again
 
     store = _store(options.chosen_cloud(cloud, clouds_file), state)
@@ -189,6 +196,14 @@ def _store(cloud: str, state: Path | None) -> Store:
     from wholecard.handover.store import Store, default_folder
 
     return Store(state or default_folder(cloud))
+
+
+def _local(ssh_config: Path | None, sudo: bool, host_name: str, root: Path, scrub: bool) -> Cleaner:
+    from wholecard.handover.cleaner import LocalCleaner
+
+    if ssh_config or sudo:
+        raise UsageError("--local needs no ssh", resolution="Remove --ssh-config and --sudo.")
+    return LocalCleaner(host_name or socket.gethostname(), root, scrub)
 
 
 def _over_ssh(ssh_config: Path | None, sudo: bool, scrub: bool) -> Cleaner:

@@ -187,6 +187,7 @@ def _facts(folder: LabFolder) -> dict[str, Any]:
             }
             for name in services
         },
+        "logs": str(folder.logs),
         "clouds_yaml": str(folder.clouds_yaml),
         "up_command": lab.up_command if lab else "wholecard lab up",
         "connections": {name: str(folder.run / name) for name in CONNECTIONS},
@@ -228,7 +229,7 @@ def _print_status(facts: dict[str, Any]) -> None:
         console.print(f"node {name}: cards {node['topology']}, run by {facts['accelerator']}")
     console.print(_services_table(facts["services"]))
     total = sum(service["memory_mib"] for service in facts["services"].values())
-    console.print(f"memory in all: {total} MiB; logs: {facts['folder']}/lab/log", soft_wrap=True)
+    console.print(f"memory in all: {total} MiB; logs: {facts['logs']}", soft_wrap=True)
     console.print(f"export OS_CLIENT_CONFIG_FILE={facts['clouds_yaml']}", soft_wrap=True)
     for name, purpose in CONNECTIONS.items():
         console.print(f"{purpose}: {facts['connections'][name]}", soft_wrap=True)

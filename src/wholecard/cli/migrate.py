@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from wholecard.moving.move import MoveWatcher
     from wholecard.moving.planner import MoveOptions
     from wholecard.moving.record import End, Method
+    from wholecard.repair.record import RepairReport
 
 Bandwidth = Annotated[float, typer.Option("--bandwidth", min=0.1, metavar="MIB/S", help="How fast "
     "a disk is copied between hosts, for the estimate. 100 is about a link of 1 "
@@ -36,6 +38,9 @@ Locked = Annotated[bool, typer.Option("--locked", help="Move locked servers too:
 MoveTimeout = Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long "
     "a server may be in one state of a move.")]  # fmt: skip
 NoAudit = Annotated[bool, typer.Option("--no-audit", help="Do not audit the hosts.")]
+Repaired = Annotated[bool, typer.Option("--repair", help="Take out what nova leaves in a moved "
+    "server's allocation (WC524), as wholecard repair does. Needs --databases and "
+    "--ssh.")]  # fmt: skip
 Site = Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file, for the "
     "release, the aliases and the facts of its hosts.")]  # fmt: skip
 
@@ -75,6 +80,7 @@ def command(
     ssh_config: options.SshConfig = None,
     sudo: options.Sudo = False,
     no_audit: NoAudit = False,
+    repair: Repaired = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
@@ -97,14 +103,14 @@ def command(
 
     where = (to,) if to else ()
     wanted = move_options(where, method, Named(site, conf, facts), bandwidth, locked=locked,
-                          used=disk_used)  # fmt: skip
+                          repaired=repair, used=disk_used)  # fmt: skip
     request = MigrateRequest(server, wanted, end, told, go_on)
     name = options.chosen_cloud(cloud, clouds_file)
     conn = connect(name, clouds_file)
     format_name = "json" if as_json else format_name
     views = Views.chosen(
         name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
-        sudo=sudo, off=no_audit,
+        sudo=sudo, off=no_audit, repaired=repair,
     )  # fmt: skip
     with terminable():
         raise typer.Exit(_run(conn, request, views, timeout, dry_run, format_name))
@@ -143,7 +149,7 @@ class Named:
 
 def move_options(
     to: tuple[str, ...], method: Method | None, named: Named, bandwidth: float, *, locked: bool,
-    used: float | None = None,
+    repaired: bool, used: float | None = None,
 ) -> MoveOptions:  # fmt: skip
     """The options of a move, with what files tell of aliases and hosts."""
     from wholecard.cli.explain import named_files
@@ -156,12 +162,12 @@ def move_options(
     release = files.site.release if files.site else None
     api = NovaConf.read(files.api, "api") if files.api else None
     aliases = migratable_aliases(api, release or LATEST)
-    return MoveOptions(to, method, locked, bandwidth, used, files, release, aliases)
+    return MoveOptions(to, method, locked, bandwidth, used, files, release, aliases, repaired)
 
 
 @dataclass(frozen=True)
 class Views:
-    """What the audits before and after a move, and its proof, read."""
+    """What the audits before and after a move, and its proof, read; `repaired` as `--repair`."""
 
     cloud: str
     clouds_file: Path | None
@@ -170,27 +176,35 @@ class Views:
     off: bool
     ssh: Ssh
     ssh_names: Mapping[str, str]
+    repaired: bool
 
     @classmethod
     def chosen(
         cls, cloud: str, clouds_file: Path | None, databases: Path | None, *, over_ssh: bool,
-        names: list[str] | None, ssh_config: Path | None, sudo: bool, off: bool,
+        names: list[str] | None, ssh_config: Path | None, sudo: bool, off: bool, repaired: bool,
     ) -> Views:  # fmt: skip
         """What the options say. Raises UsageError."""
+        from wholecard.audit.views.databases_file import default_file
+
         by_host = options.ssh_names(names)
         if not over_ssh and (by_host or ssh_config or sudo):
             raise UsageError(NEEDS_SSH, resolution="Add --ssh.")
+        databases = databases or default_file()
+        if repaired and not (over_ssh and databases):
+            raise UsageError(
+                "--repair needs --databases and --ssh",
+                "Which card is left over is in nova's rows, and a card that a domain has is never "
+                "taken away.",
+            )
         ssh = options.ssh_of(ssh_config, sudo)
-        return cls(cloud, clouds_file, databases, over_ssh, off, ssh, by_host)
+        return cls(cloud, clouds_file, databases, over_ssh, off, ssh, by_host, repaired)
 
     def sources(self, hosts: tuple[str, ...]) -> AuditSources:
         """The sources of an audit of these hosts."""
-        from wholecard.audit.views.databases_file import default_file
         from wholecard.audit.views.open_views import AuditSources
 
-        databases = self.databases or default_file()
         return AuditSources(
-            self.cloud, self.clouds_file, databases, hosts, over_ssh=self.over_ssh,
+            self.cloud, self.clouds_file, self.databases, hosts, over_ssh=self.over_ssh,
             ssh_names=self.ssh_names, ssh_config=self.ssh.config, sudo=self.ssh.sudo,
         )  # fmt: skip
 
@@ -199,6 +213,23 @@ class Views:
         from wholecard.audit.request import AuditRequest, audit
 
         return audit(AuditRequest(self.sources(hosts)))
+
+    def repair(self, conn: Connection, node: str, server: str) -> RepairReport:
+        """Repair WC524 of this server on this host."""
+        from wholecard.audit.views.host_facts import FleetFacts
+        from wholecard.cli.repair import journal_of
+        from wholecard.moving.left_over import RULE
+        from wholecard.repair.database.accounts import CellDatabases
+        from wholecard.repair.hosts import SshHosts
+        from wholecard.repair.operations.operation import RepairContext
+        from wholecard.repair.planning import RepairFilter
+        from wholecard.repair.request import RepairRequest, apply
+
+        hosts = SshHosts(self.ssh, FleetFacts(self.ssh, self.ssh_names), self.ssh_names)
+        context = RepairContext(conn, CellDatabases(), hosts)
+        only = RepairFilter(frozenset({RULE}), frozenset({node}), frozenset({server}))
+        journal = journal_of(self.cloud, None)
+        return apply(RepairRequest(context, lambda: self.audit((node,)), journal, only=only))
 
     def domains(self, node: str) -> tuple[Domain, ...] | None:
         """libvirt's domains on a host, None where they were not read."""
@@ -211,16 +242,20 @@ class Views:
             views.close()
 
 
-def tools_for(views: Views, timeout: float, watcher: MoveWatcher | None = None) -> Tools:
-    """The journal of this cloud's moves, who is told, who audits and looks."""
+def tools_for(
+    conn: Connection, views: Views, timeout: float, watcher: MoveWatcher | None = None
+) -> Tools:
+    """The journal of this cloud's moves, who is told, who audits, looks and repairs."""
     from wholecard.core.state_folder import state_folder
     from wholecard.moving.journal import MoveJournal
+    from wholecard.moving.left_over import LeftOver
     from wholecard.moving.migrate_request import Tools
     from wholecard.moving.move import MoveWatcher, Pace
 
     return Tools(
         MoveJournal(state_folder("moves", views.cloud)), watcher or MoveWatcher(),
         None if views.off else views.audit, views.domains if views.over_ssh else None,
+        LeftOver(partial(views.repair, conn)) if views.repaired else None,
         Pace(timeout=timeout),
     )  # fmt: skip
 
@@ -235,7 +270,7 @@ def _run(
     from wholecard.moving.migrate_request import migrate, plan_migrate, unfinished
     from wholecard.moving.move_text import plan_text, report_text
 
-    journal = tools_for(views, timeout).journal
+    journal = tools_for(conn, views, timeout).journal
     plan = unfinished(conn, request, journal) or plan_migrate(conn, request)
     text = plan_text(plan, terminal_width())
     if dry_run or plan.blocked:
@@ -244,7 +279,7 @@ def _run(
     if format_name == "text":
         say(f"{text}\n")
     with progress() as watcher, said_on_interrupt():
-        report = migrate(conn, request, plan, tools_for(views, timeout, watcher))
+        report = migrate(conn, request, plan, tools_for(conn, views, timeout, watcher))
     options.show(report_text(report, terminal_width()), report.to_json(), format_name=format_name)
     return int(not report.is_good)
 

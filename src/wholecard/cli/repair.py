@@ -191,13 +191,14 @@ def status_command(
     """
     from wholecard.repair.text import status_text
 
-    status = _journal(options.chosen_cloud(cloud, clouds_file), state).status()
+    status = journal_of(options.chosen_cloud(cloud, clouds_file), state).status()
     options.show(status_text(status), status, "history",
                  as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
     raise typer.Exit(int(status["state"] in ("applying", "rolling-back")))
 
 
-def _journal(cloud: str, state: Path | None) -> RepairJournal:
+def journal_of(cloud: str, state: Path | None) -> RepairJournal:
+    """The journals of this cloud's repairs, in `state` where that is named."""
     from wholecard.repair.changing.journal import RepairJournal, default_folder, shared_folder
 
     folder = default_folder(cloud) if state is None else state.absolute()
@@ -244,7 +245,7 @@ def _request(given: dict[str, Any]) -> RepairRequest:
     return RepairRequest(
         RepairContext(connect(name, given["clouds_file"]), accounts, hosts),
         audited,
-        _journal(name, given.get("state")),
+        journal_of(name, given.get("state")),
         RepairOptions(
             bool(given.get("restart_compute")), bool(given.get("beyond_restart")),
             names("powered_off"), names("confirm_resize"), names("revert_resize"),

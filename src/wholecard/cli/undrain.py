@@ -15,6 +15,7 @@ from wholecard.cli.migrate import (
     MoveTimeout,
     Named,
     NoAudit,
+    Repaired,
     Site,
     Views,
     move_options,
@@ -52,6 +53,7 @@ def command(
     ssh_config: options.SshConfig = None,
     sudo: options.Sudo = False,
     no_audit: NoAudit = False,
+    repair: Repaired = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
@@ -75,16 +77,17 @@ def command(
 
     name = options.chosen_cloud(cloud, clouds_file)
     conn = connect(name, clouds_file)
-    wanted = move_options((), None, Named(site, conf, facts), bandwidth, locked=locked)
+    wanted = move_options((), None, Named(site, conf, facts), bandwidth, locked=locked,
+                          repaired=repair)  # fmt: skip
     request = UndrainRequest(host, back, wanted)
     proving = _prover(conn, name, prove, image, site) if prove else None
     with terminable():
         with progress() as watcher:
             views = Views.chosen(
                 name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
-                sudo=sudo, off=no_audit,
+                sudo=sudo, off=no_audit, repaired=repair,
             )  # fmt: skip
-            tools = tools_for(views, timeout, watcher)
+            tools = tools_for(conn, views, timeout, watcher)
             report = undrain(conn, request, drain_journal(name, host), tools, proving)
         options.show(undrain_text(report, terminal_width()), report.to_json(),
                      format_name="json" if as_json else format_name)  # fmt: skip

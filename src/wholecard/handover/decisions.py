@@ -13,7 +13,7 @@ from wholecard.handover.store import Store
 
 
 def clean_again(store: Store, host: str, address: str) -> CardRecord:
-    """A card that is dirty, out or kept is cleaned at the next look. The store is held.
+    """A card that is not cleared, out or kept is cleaned at the next look. The store is held.
 
     Raises UsageError where the hand-over has no such card.
     """

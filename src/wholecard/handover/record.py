@@ -16,20 +16,22 @@ class CardState(enum.StrEnum):
 
     WAITING: it is to be cleaned, and could not be yet. CLEANING: its host is at it, or was when
     the hand-over ended. CLEAN: cleaned, and not yet given back. GIVEN_BACK: nova may give it again.
-    DIRTY and OUT: it stays reserved until an operator decides. KEPT: an operator keeps it out.
+    NOT_CLEARED (the reset left its memory as it was) and OUT: it stays reserved until an operator
+    decides. KEPT: an operator keeps it out. `wholecard health` calls a card `dirty` in all of these
+    but GIVEN_BACK.
     """
 
     WAITING = "waiting"
     CLEANING = "cleaning"
     CLEAN = "clean"
     GIVEN_BACK = "given back"
-    DIRTY = "dirty"
+    NOT_CLEARED = "not cleared"
     OUT = "out"
     KEPT = "kept"
 
 
 # These are not cleaned again until an operator says so.
-STAYING = frozenset({CardState.DIRTY, CardState.OUT, CardState.KEPT})
+STAYING = frozenset({CardState.NOT_CLEARED, CardState.OUT, CardState.KEPT})
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Counters:
     notifications: int = 0
     cleanings: int = 0
     given_back: int = 0
-    dirty: int = 0
+    not_cleared: int = 0
     out: int = 0
     conflicts: int = 0
     failures: int = 0

@@ -31,7 +31,7 @@ from wholecard.handover.reserved_cards import (
     read_card,
 )
 from wholecard.handover.store import Store, begun
-from wholecard.host.cleaning.record import BUSY, CLEAN, DIRTY
+from wholecard.host.cleaning.record import BUSY, CLEAN, NOT_CLEARED
 from wholecard.transaction.os_errors import as_wholecard_error
 
 # How often a card is given back after a conflict; after that at the next look.
@@ -216,7 +216,8 @@ def _host_work(
 def _judged(record: CardRecord, report: dict[str, Any]) -> CardRecord:
     """The record after a host's report."""
     verdict = report["verdict"]
-    states = {CLEAN: CardState.CLEAN, BUSY: CardState.WAITING, DIRTY: CardState.DIRTY}
+    states = {CLEAN: CardState.CLEAN, BUSY: CardState.WAITING,
+              NOT_CLEARED: CardState.NOT_CLEARED}  # fmt: skip
     findings = [row for row in report.get("findings", ()) if row.get("rule") in RULES]
     first: dict[str, str] = findings[0] if findings else {}
     return replace(
@@ -243,7 +244,8 @@ def _finish(conn: Connection, store: Store, record: CardRecord, say: Say) -> Non
     if record.state is CardState.CLEAN:
         _give_back(conn, store, record, say)
         return
-    names = {CardState.DIRTY: "dirty", CardState.OUT: "out", CardState.WAITING: "failures"}
+    names = {CardState.NOT_CLEARED: "not_cleared", CardState.OUT: "out",
+             CardState.WAITING: "failures"}  # fmt: skip
     store.count(**{names[record.state]: 1})
     say(f"{record.name}: {record.state.value}: {record.rule} {record.reason}")
 

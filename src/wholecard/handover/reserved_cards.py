@@ -17,7 +17,7 @@ from openstack import exceptions as sdk
 from openstack.connection import Connection
 
 from wholecard.cloud.client.errors import CloudError, answer_read, api_errors
-from wholecard.cloud.placement.provider_tree import ONE_TIME_USE, device_in_name
+from wholecard.cloud.placement.provider_tree import ONE_TIME_USE, device_in_name, was_used_once
 from wholecard.core import WholecardError
 
 # `required` in the list of providers: placement/rest_api_version_history.rst, 1.18.
@@ -52,8 +52,8 @@ class CardInventory:
 
     @property
     def waits(self) -> bool:
-        """Whether it was used, and nobody has it: `used` 0, and all of it reserved."""
-        return self.used == 0 and self.reserved == self.fields["total"] > 0
+        """Whether it is to be cleaned."""
+        return was_used_once(self.fields["total"], self.reserved, self.used)
 
 
 def one_time_use_cards(conn: Connection) -> tuple[CardProvider, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wholecard.core import Finding, Severity
-from wholecard.health.record import CardProvider, CardRow, CardState, CloudCards, HostAnswer
+from wholecard.health.record import CardRow, CardState, CloudCards, FunctionInventory, HostAnswer
 from wholecard.host.checks.card_health import is_broken
 from wholecard.host.facts.card_health import CardHealth
 
@@ -53,7 +53,7 @@ def state_findings(rows: Iterable[CardRow]) -> Iterator[Finding]:
 def _row(
     answer: HostAnswer,
     card: CardHealth,
-    providers: Sequence[CardProvider],
+    providers: Sequence[FunctionInventory],
     cloud: CloudCards | None,
     cloud_expected: bool,
 ) -> CardRow:
@@ -71,13 +71,13 @@ def _row(
     return CardRow(answer.host, card, state, server, project, offered)
 
 
-def _own(card: CardHealth, providers: Sequence[CardProvider]) -> list[CardProvider]:
+def _own(card: CardHealth, providers: Sequence[FunctionInventory]) -> list[FunctionInventory]:
     """The card's providers: of its functions, and of VFs in its slot."""
     addresses = {function.address for function in card.functions}
     return [row for row in providers if row.address in addresses or row.address[:-2] == card.slot]
 
 
-def _unused(card: CardHealth, own: Sequence[CardProvider]) -> CardState:
+def _unused(card: CardHealth, own: Sequence[FunctionInventory]) -> CardState:
     """What a card is that no server has."""
     if any(row.is_dirty for row in own):
         return CardState.DIRTY
@@ -88,7 +88,7 @@ def _unused(card: CardHealth, own: Sequence[CardProvider]) -> CardState:
 
 
 def _holder(
-    answer: HostAnswer, card: CardHealth, own: Sequence[CardProvider], cloud: CloudCards | None
+    answer: HostAnswer, card: CardHealth, own: Sequence[FunctionInventory], cloud: CloudCards | None
 ) -> tuple[str, str]:
     """The server that has the card and its project: by Placement, else by libvirt's domain."""
     servers = cloud.servers if cloud else {}
@@ -111,8 +111,8 @@ def _findings_of(answer: HostAnswer, card: CardHealth) -> Iterator[Finding]:
     return (finding for finding in answer.findings if finding.subject in named)
 
 
-def _by_host(providers: Iterable[CardProvider]) -> dict[str, list[CardProvider]]:
-    hosts: dict[str, list[CardProvider]] = {}
+def _by_host(providers: Iterable[FunctionInventory]) -> dict[str, list[FunctionInventory]]:
+    hosts: dict[str, list[FunctionInventory]] = {}
     for provider in providers:
         hosts.setdefault(provider.host, []).append(provider)
     return hosts

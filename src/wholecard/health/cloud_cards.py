@@ -17,7 +17,7 @@ from wholecard.cloud.client.pages import compute_rows
 from wholecard.cloud.placement.provider_tree import ONE_TIME_USE, ResourceProvider, device_in_name
 from wholecard.cloud.placement.resource_providers import providers, with_consumers
 from wholecard.explain.evidence.card_providers import address_in
-from wholecard.health.record import CardProvider, CloudCards, CloudServer
+from wholecard.health.record import CloudCards, CloudServer, FunctionInventory
 from wholecard.health.usage import cards_of
 
 # From compute API 2.47 on a server has its flavor in it, with the extra specs
@@ -50,12 +50,12 @@ def read_cloud(
     )
 
 
-def _provider(conn: Connection, provider: ResourceProvider) -> CardProvider:
+def _provider(conn: Connection, provider: ResourceProvider) -> FunctionInventory:
     inventories = provider.inventories or ()
     used = sum(row.used for row in inventories)
     host, address = device_in_name(provider.name)
     holders = with_consumers(conn, provider).consumers if used else ()
-    return CardProvider(
+    return FunctionInventory(
         host=host,
         address=address,
         total=sum(row.total for row in inventories),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from wholecard.cloud.placement.provider_tree import was_used_once
 from wholecard.core import Finding
 from wholecard.host.facts.card_health import CardHealth, HostHealth
 
@@ -19,7 +20,7 @@ class CardState(enum.StrEnum):
     """What a card is now; the first that holds counts.
 
     `broken`: a finding about it is an error. `given`: a server has it. `dirty`: it was used once,
-    and nobody has cleaned it (nova's one-time-use). `reserved`: somebody reserved it in Placement,
+    and is not given back yet (nova's one-time-use). `reserved`: somebody reserved it in Placement,
     so that no server gets it. `free`: a server can get it. `unknown`: neither Placement nor libvirt
     was read.
     """
@@ -44,10 +45,10 @@ class HostAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class CardProvider:
-    """What Placement has of one function: `host` is the hypervisor's name.
+class FunctionInventory:
+    """What Placement has of one function, summed over its provider's classes.
 
-    `holders` are the consumers: servers and migrations.
+    `host` is the hypervisor's name; `holders` are the consumers: servers and migrations.
     """
 
     host: str
@@ -60,11 +61,8 @@ class CardProvider:
 
     @property
     def is_dirty(self) -> bool:
-        """Used once, free again, and reserved until somebody has cleaned it.
-
-        Source: nova, doc/source/admin/pci-passthrough.rst, "one_time_use".
-        """
-        return self.one_time_use and self.reserved >= self.total and not self.used
+        """Used once, and not given back."""
+        return self.one_time_use and was_used_once(self.total, self.reserved, self.used)
 
     @property
     def is_offered(self) -> bool:
@@ -96,7 +94,7 @@ class CloudCards:
     was read.
     """
 
-    providers: tuple[CardProvider, ...]
+    providers: tuple[FunctionInventory, ...]
     servers: Mapping[str, CloudServer]
     finished: tuple[CloudServer, ...] = ()
     now: datetime | None = None

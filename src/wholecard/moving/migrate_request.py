@@ -14,6 +14,7 @@ from wholecard.cloud.client.server_details import ServerDetails, find_server, se
 from wholecard.cloud.client.server_moves import actions_of, events_of, migrations_of
 from wholecard.core import Finding, RefusedError, Severity, UsageError, WholecardError
 from wholecard.moving import journal as entries
+from wholecard.moving import left_over
 from wholecard.moving.estimate import estimate
 from wholecard.moving.holdings import holdings_of, without_left_over
 from wholecard.moving.journal import MoveEntry, MoveJournal
@@ -45,12 +46,16 @@ class MigrateRequest:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a move works with: where it is written down, who is told, who audits and looks."""
+    """What a move works with: where it is written down, who is told, who audits and looks.
+
+    `left_over` takes out a card that nova left in the allocation, None where that is not allowed.
+    """
 
     journal: MoveJournal
     watcher: MoveWatcher = field(default_factory=MoveWatcher)
     audit: Audit | None = None
     domains: Domains | None = None
+    left_over: left_over.LeftOver | None = None
     pace: Pace = field(default_factory=Pace)
 
 
@@ -114,8 +119,20 @@ def _migrated(
     before, _ = audited(tools, nodes)
     move = Move(conn, entry, tools.journal, tools.watcher, tools.pace)
     report = run(conn, move, request, plan, tools.domains)
+    report = _without_left_over(conn, move.entry, report, tools)
     after, why = audited(tools, nodes)
     return replace(report, before=before, after=after, unproved=(*report.unproved, *why))
+
+
+def _without_left_over(
+    conn: Connection, entry: MoveEntry, report: MoveReport, tools: Tools
+) -> MoveReport:
+    if tools.left_over is None or not left_over.is_left(report):
+        return report
+    node = entry.destination_node
+    tools.watcher.note(f"{entry.name}: taking out what nova left in its allocation on {node}")
+    journals, why = tools.left_over.take_out(node, entry.server)
+    return left_over.told(_described(conn, entry, report, tools.domains), journals, why)
 
 
 def audited(tools: Tools, nodes: tuple[str, ...]) -> tuple[AuditReport | None, tuple[str, ...]]:

@@ -20,6 +20,7 @@ from wholecard.explain.evidence.from_files import Files
 from wholecard.moving.destinations import Search, request_of, search
 from wholecard.moving.estimate import BANDWIDTH, estimate
 from wholecard.moving.holdings import holdings_of
+from wholecard.moving.left_over import said_before
 from wholecard.moving.live_migration import live_answer
 from wholecard.moving.obstacles import Grouping, Obstacle, grouping, obstacle
 from wholecard.moving.record import Destination, Holdings, LiveAnswer, Method, MovePlan
@@ -35,7 +36,8 @@ class MoveOptions:
 
     `to` are the allowed hosts, all where none is named. `unlocked` is whether locked servers are
     moved too. `bandwidth` in MiB/s, `used_gb` what is used of the disk. `migratable` is what nova's
-    aliases say of live migration, by alias, where files tell.
+    aliases say of live migration, by alias, where files tell. `repaired` is whether a card that
+    nova leaves in an allocation is taken out after the move.
     """
 
     to: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class MoveOptions:
     files: Files = field(default_factory=Files)
     release: Release | None = None
     migratable: Mapping[str, bool] = field(default_factory=dict)
+    repaired: bool = False
 
 
 class Planner:
@@ -76,8 +79,9 @@ class Planner:
         found = self.search(server, holdings)
         hosts = tuple(_allowed(to, group) for to in found.destinations)
         chosen = next((to for to in hosts if to.answer != "no"), None)
+        left = said_before(method, holdings, options.repaired)
         plan = replace(blank, destinations=hosts, destination=chosen,
-                       notes=(*found.notes, *_of_one_use(method, holdings)))  # fmt: skip
+                       notes=(*found.notes, *_of_one_use(method, holdings), *left))  # fmt: skip
         if chosen is None:
             return _blocked(plan, _nowhere(server, hosts, found.notes))
         return replace(plan, findings=_stops(server, method, live))

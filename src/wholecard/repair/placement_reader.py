@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from openstack.connection import Connection
 
+from wholecard.cloud.placement.resource_providers import tree_of
 from wholecard.repair.operations.placement import (
     Consumer,
     consumer,
     part_of,
     provider_row,
-    tree_of,
 )
 
 
@@ -30,7 +30,7 @@ class PlacementReader:
     def tree(self, provider: str) -> dict[str, str]:
         """The names of all providers in the tree of this one, by uuid."""
         if provider not in self._trees:
-            names = tree_of(self._conn, provider)
+            names = {row.uuid: row.name for row in tree_of(self._conn, provider)}
             self._trees.update(dict.fromkeys((provider, *names), names))
         return self._trees[provider]
 

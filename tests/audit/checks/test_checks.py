@@ -156,6 +156,13 @@ def moved_without_report() -> FixedViews:
     return views.without_domain(HOST, SERVER)
 
 
+def on_no_host(vm_state: str | None) -> FixedViews:
+    """Placement counts a card for a server that is on no host."""
+    new = an_id("new")
+    views = SOUND.with_instance(new, host=None, node=None, vm_state=vm_state, created_at=LONG_AGO)
+    return views.allocate(HOST, FREE, new)
+
+
 CASES: dict[Callable[[], FixedViews], list[str]] = {
     domain_of_a_deleted_server: ["WC542"],
     row_of_another: ["WC514"],
@@ -183,6 +190,22 @@ CASES: dict[Callable[[], FixedViews], list[str]] = {
 def test_variant(make: Callable[[], FixedViews], expected: list[str]) -> None:
     """A variant of a fault has its rule, and no other."""
     assert rules(make()) == expected
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "where", "fix"),
+    [
+        ("error", "is on no host, for its build failed;", "openstack server delete"),
+        ("shelved_offloaded", "is on no host (shelved_offloaded);", "wholecard repair plan"),
+        (None, "is in a cell of nova's that was not read;", "wholecard repair plan"),
+    ],
+)
+def test_on_no_host(vm_state: str | None, where: str, fix: str) -> None:
+    """WC522 says why a server that holds a card has no host, and how its allocation goes."""
+    (row,) = found(on_no_host(vm_state))
+    assert row.rule == "WC522"
+    assert f"which {where} no migration of it is in progress." in row.message
+    assert fix in row.fix
 
 
 def test_every_rule_is_in_the_registry() -> None:

@@ -129,7 +129,6 @@ def test_instances(file: Path, sql: Sql) -> None:
     assert one.pci_requests == (PciRequest(known_uuid("request 0 0"), 1, "h100"),)
     assert (one.created_at, one.updated_at, one.power_state) == (TIME, TIME, 1)
     assert views.instances[FLEET.server(0, 1)].vgpus == 3
-    assert views.nova_source == "database"
 
 
 @pytest.mark.parametrize(
@@ -260,7 +259,8 @@ def test_two_cells(file: Path, sql: Sql) -> None:
 
 
 def test_api_database(file: Path, sql: Sql) -> None:
-    """Servers that are being scheduled and hosts of cells without a connection are known."""
+    """Servers that are being scheduled or in cell0, and hosts of cells without a connection, are
+    known."""
     databases_file(file.parent, api=True)
     sql(
         "api",
@@ -269,15 +269,17 @@ def test_api_database(file: Path, sql: Sql) -> None:
         " (3, 'u3', 'far')",
         "INSERT INTO host_mappings (cell_id, host) VALUES (2, 'gpu-00000'), (3, 'far-01')",
         "INSERT INTO instance_mappings (instance_uuid, cell_id, project_id, queued_for_delete)"
-        " VALUES ('new', NULL, 'p', 0), ('away', 3, 'p', 0), ('gone', 3, 'p', 1)",
+        " VALUES ('new', NULL, 'p', 0), ('away', 3, 'p', 0), ('gone', 3, 'p', 1),"
+        " ('buried', 1, 'p', 0)",
     )
     nova = opened(file)
     assert nova.unread_hosts() == {
         "far-01": "The databases file has no connection for nova's cell far."
     }
-    views = nova.cloud_views(lambda: Holdings(["new", "away", "gone", "nobody"]))
+    views = nova.cloud_views(lambda: Holdings(["new", "away", "gone", "nobody", "buried"]))
     assert views.instances["new"].task_state == "scheduling"
     assert views.instances["away"].vm_state is None
+    assert views.instances["buried"].was_never_built
     assert not {"gone", "nobody"} & set(views.instances)
     nova.close()
 

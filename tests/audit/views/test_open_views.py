@@ -166,7 +166,6 @@ def test_api_alone(tmp_path: Path) -> None:
             "GET /placement/resource_providers": (403, {"errors": [{"detail": PASSWORD}]}),
         }
         with opened_views(AuditSources(cloud="test", clouds_file=api.clouds)) as views:
-            assert views.cloud_views().nova_source == "api"
             (host,) = views.host_views()
     assert (host.host, host.devices, host.providers) == ("gpu-01", None, None)
     assert "name its databases" in host.unread[View.NOVA]

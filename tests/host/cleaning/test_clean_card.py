@@ -54,11 +54,11 @@ def test_clean(tmp_path: Path) -> None:
 
 
 def test_memory_kept(tmp_path: Path) -> None:
-    """Memory that is the same after the reset makes it dirty, with its pages counted (WC570)."""
+    """Memory that is the same after the reset is `not cleared`, with its pages counted (WC570)."""
     host(tmp_path, PATTERN)
     with kernel():
         report = clean_card(tmp_path, GPU)
-    assert [report.verdict, *(f.rule for f in report.findings)] == ["dirty", "WC570"]
+    assert [report.verdict, *(f.rule for f in report.findings)] == ["not cleared", "WC570"]
     assert (report.memory[0].data, report.memory[0].kept) == (PAGES, PAGES)
     assert "8 of 8 pages behind BAR 0" in report.findings[0].message
 

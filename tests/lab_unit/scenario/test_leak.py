@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from support.leak import Sight, is_done, report, sights
 from support.tree import Leaf, grow
 from wholecard.lab.parts.leak_image import SCRIPT
-from wholecard.lab.scenario.leak import Sight, is_done, report, sights
 
 SIZE = 1 << 20
 FIRST, SECOND = (f"{number}7d2f1c0-1111-4222-8333-444455556666" for number in (1, 2))

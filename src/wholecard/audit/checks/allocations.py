@@ -297,20 +297,32 @@ def _on_two_hosts(case: HostCase, server: str, held: list[ConsumerAllocation]) -
     cloud = case.cloud
     names = sorted(cloud.views.holdings.get(server, frozenset()) - {case.name})
     also = f" Its allocation also names {', '.join(names)}." if names else ""
-    fix = (
-        f"Start nova-compute on {case.name}: it removes the allocation of a server that was "
-        "evacuated as it starts. If the host never comes back, wholecard repair plan removes this "
-        "host's part."
-        if case.is_down else
-        "wholecard repair plan removes this host's part of the allocation, if no domain of the "
-        "server runs here."
-    )  # fmt: skip
+    instance = cloud.instance(server)
+    if instance is not None and instance.was_never_built:
+        # nova/compute/api.py, `_local_delete_cleanup`.
+        fix = (
+            "Delete the server, or let its owner do it: nova then removes the allocation.\n"
+            f"    openstack server delete {server}"
+        )
+    else:
+        fix = _how_to_leave(case)
     return case.disagreement(
         "WC522", device.address if device else "",
         f"Placement counts {what} here for {cloud.server_text(server)}, which "
         f"{cloud.where_text(server)}; no migration of it is in progress.{also}",
         fix, server=server, device=device, allocation=_first(device, held),
         pending=cloud.activity(server),
+    )  # fmt: skip
+
+
+def _how_to_leave(case: HostCase) -> str:
+    return (
+        f"Start nova-compute on {case.name}: it removes the allocation of a server that was "
+        "evacuated as it starts. If the host never comes back, wholecard repair plan removes this "
+        "host's part."
+        if case.is_down else
+        "wholecard repair plan removes this host's part of the allocation, if no domain of the "
+        "server runs here."
     )  # fmt: skip
 
 

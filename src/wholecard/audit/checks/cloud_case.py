@@ -180,14 +180,20 @@ class CloudCase:
         return f"server {server}"
 
     def where_text(self, server: str) -> str:
-        """Where the server is, as the end of a sentence: `runs on gpu-02`, `is deleted`."""
+        """Where the server is, as the end of a sentence: `is on gpu-02`, `is deleted`."""
         instance = self.instances.get(server)
         if instance is None:
             return "is unknown to nova"
         if instance.deleted:
             return "is deleted"
         node = instance.node or instance.host
-        return f"is on {node}" if node else f"is on no host ({instance.vm_state})"
+        if node:
+            return f"is on {node}"
+        if instance.vm_state is None:
+            return "is in a cell of nova's that was not read"
+        if instance.was_never_built:
+            return "is on no host, for its build failed"
+        return f"is on no host ({instance.vm_state})"
 
 
 def is_at(instance: Instance, host: HostViews) -> bool:

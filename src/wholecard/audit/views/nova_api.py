@@ -36,8 +36,6 @@ _PAGE = "1000"
 class NovaApi:
     """A `NovaView`. Methods raise CloudError where nova cannot be read; it needs an admin."""
 
-    source = "api"
-
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
 
@@ -78,7 +76,7 @@ class NovaApi:
         )
         services = {row.host: row for row in self._services()}
         now = datetime.now(UTC).replace(tzinfo=None)
-        return CloudViews(instances, migrations, services, holdings.hosts, now, self.source)
+        return CloudViews(instances, migrations, services, holdings.hosts, now)
 
     def close(self) -> None:
         """Nothing is open."""

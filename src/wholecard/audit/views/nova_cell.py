@@ -218,12 +218,9 @@ def _requests(text: str | None) -> tuple[PciRequest, ...]:
         return ()
     try:
         return tuple(
-            PciRequest(
-                str(row["request_id"]), int(row["count"]), row.get("alias_name"),
-                row.get("requester_id"),
-            )
+            PciRequest(str(row["request_id"]), int(row["count"]), row.get("alias_name"))
             for row in json.loads(text)
-        )  # fmt: skip
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ()
 

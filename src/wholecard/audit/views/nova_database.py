@@ -31,8 +31,6 @@ _CELL0 = "00000000-0000-0000-0000-000000000000"
 class NovaDatabase:
     """The cells of one cloud. Methods raise WholecardError where a database cannot be read."""
 
-    source = "database"
-
     def __init__(self, databases: Databases, service_down_time: int = SERVICE_DOWN_TIME) -> None:
         self._cells = [NovaCell(name, ReadOnlyDatabase(each)) for name, each in databases.cells]
         self._api = ReadOnlyDatabase(databases.api) if databases.api else None
@@ -114,7 +112,7 @@ class NovaDatabase:
         services: dict[str, ComputeService] = {}
         for cell in self._cells:
             services.update((row.host, row) for row in cell.services(now, self._down_time))
-        return CloudViews(instances, migrations, services, holdings.hosts, now, self.source)
+        return CloudViews(instances, migrations, services, holdings.hosts, now)
 
     def close(self) -> None:
         """End all connections."""
@@ -138,7 +136,7 @@ class NovaDatabase:
         return tuple(found[key] for key in sorted(found))
 
     def _mapped(self, uuids: Sequence[str]) -> Iterator[Instance]:
-        """Servers that the API database alone knows: in scheduling, or in a cell not read.
+        """Servers that the API database alone knows: in scheduling, cell0, or a cell not read.
 
         nova/conductor/manager.py, `schedule_and_build_instances`: the scheduler has allocated for
         a server before its row is in a cell; until then its mapping has no cell.
@@ -150,17 +148,16 @@ class NovaDatabase:
         statement = select(rows.instance_uuid, rows.project_id, rows.cell_id)
         if "queued_for_delete" in self._api.columns("instance_mappings"):
             statement = statement.where(rows.queued_for_delete.is_not(True))
+        cells = CELL_MAPPINGS.c
+        buried = {row.id for row in self._api.all(select(cells.id).where(cells.uuid == _CELL0))}
         for row in self._api.in_chunks(statement, rows.instance_uuid, uuids):
-            # As nova-api shows a server of which only the build request exists.
-            placed = row.cell_id is not None
-            yield Instance(
-                row.instance_uuid,
-                None,
-                None,
-                None if placed else "building",
-                None if placed else "scheduling",
-                project_id=row.project_id,
-            )
+            # As nova-api shows a server of which only the build request exists, and one in cell0
+            # (nova/conductor/manager.py, `_bury_in_cell0`).
+            if row.cell_id is not None:
+                vm_state, task = ("error" if row.cell_id in buried else None), None
+            else:
+                vm_state, task = "building", "scheduling"
+            yield Instance(row.instance_uuid, None, None, vm_state, task, project_id=row.project_id)
 
 
 def _merge(found: dict[str, Instance], rows: Iterable[Instance]) -> None:

@@ -32,6 +32,14 @@ def device_in_name(name: str) -> tuple[str, str]:
     return (match["host"], match["address"].lower()) if match else ("", "")
 
 
+def was_used_once(total: int, reserved: int, used: int) -> bool:
+    """Whether a one-time-use card had a server, has none now, and is not given back.
+
+    All of it is reserved then: nova, doc/source/admin/pci-passthrough.rst, "one_time_use".
+    """
+    return reserved >= total > 0 and not used
+
+
 @dataclass(frozen=True)
 class Inventory:
     """What a provider has of one resource class, and how much of it is used."""

@@ -18,7 +18,7 @@ from wholecard.host.cleaning.config_space import folder_of, read_state
 from wholecard.host.cleaning.record import (
     BUSY,
     CLEAN,
-    DIRTY,
+    NOT_CLEARED,
     OUT,
     CleanReport,
     CleanStep,
@@ -254,7 +254,7 @@ def _verdict(findings: Sequence[Finding]) -> str:
         return BUSY
     if "WC571" in rules:
         return OUT
-    return DIRTY if "WC570" in rules else CLEAN
+    return NOT_CLEARED if "WC570" in rules else CLEAN
 
 
 def _faults_of(was: FunctionState, now: FunctionState) -> Iterator[str]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from wholecard.core import Finding
 
-# The end of a cleaning. `busy`: nothing was done, for somebody still has the card. `dirty`: the
-# card works and shows memory of before. `out`: it cannot be reset, or does not work any more.
-CLEAN, BUSY, DIRTY, OUT = "clean", "busy", "dirty", "out"
+# The end of a cleaning. `busy`: nothing was done, for somebody still has the card. `not cleared`:
+# the card works and shows memory of before. `out`: it cannot be reset, or does not work any more.
+CLEAN, BUSY, NOT_CLEARED, OUT = "clean", "busy", "not cleared", "out"
 
 
 @dataclass(frozen=True)

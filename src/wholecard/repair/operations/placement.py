@@ -103,19 +103,6 @@ def is_concurrent(answer: Any) -> bool:
     )
 
 
-def tree_of(conn: Connection, provider: str) -> dict[str, str]:
-    """The names of all providers in the tree of this one, by uuid; empty without it.
-
-    Raises CloudError.
-    """
-    with answer_read(conn, f"read the tree of the provider {provider}"):
-        answer = conn.placement.get(
-            "/resource_providers", params={"in_tree": provider}, microversion=TREE_VERSION
-        )
-        sdk.raise_from_response(answer)
-        return {str(row["uuid"]): str(row["name"]) for row in answer.json()["resource_providers"]}
-
-
 def provider_row(conn: Connection, uuid: str) -> dict[str, Any] | None:
     """A provider as the API has it, None without it. Raises CloudError."""
     return _get(conn, f"/resource_providers/{uuid}", "", TREE_VERSION)

@@ -166,7 +166,7 @@ def hand_over(conn: Connection, cleaner: NodeCleaner, store: Store, cards: int) 
         seen = look(conn, cleaner, store, request, lambda _: None)
         states = [card.state for card in seen.cards]
         # Waiting for it helps nothing.
-        final = [state for state in states if state in (CardState.DIRTY, CardState.OUT)]
+        final = [state for state in states if state in (CardState.NOT_CLEARED, CardState.OUT)]
         free = [card for card in one_time_use_cards(conn) if _is_free(conn, card)]
         return seen if final or len(free) == cards else None
 
