@@ -24,8 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
-            # A test may run two commands of 1200 s.
-            item.add_marker(pytest.mark.timeout(2700))
+            # The demo's own time-out, and what a fixture needs besides.
+            item.add_marker(pytest.mark.timeout(4200))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -52,7 +52,7 @@ def lab_folder() -> Iterator[LabFolder]:
 def demo(lab_folder: LabFolder, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo, run once as a person runs it; afterwards its lab stays up."""
     folder = tmp_path_factory.mktemp("demo")
-    ran = wholecard("lab", "demo", "-o", str(folder / "report.html"), timeout=2400)
+    ran = wholecard("lab", "demo", "-o", str(folder / "report.html"), timeout=3600)
     assert ran.status == 0, ran.stdout + ran.stderr
     numbers = json.loads((folder / "demo.json").read_text())
     return Demo(ran, (folder / "report.html").read_text(), numbers)

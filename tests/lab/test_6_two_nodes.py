@@ -72,7 +72,7 @@ def other_than(host: str) -> str:
 @pytest.fixture(scope="module")
 def lab(lab_folder: LabFolder) -> Iterator[Lab]:
     """The lab with two nodes, up; woken where such a lab was saved."""
-    ran = wholecard(*UP, timeout=2400)
+    ran = wholecard(*UP, timeout=3600)
     assert ran.status == 0, ran.stdout + ran.stderr
     yield labs.require_up(lab_folder)
     labs.down(lab_folder)
@@ -133,7 +133,7 @@ def test_shell_on_each_node(lab: Lab) -> None:
 def test_both_nodes_wake(lab: Lab, conn: Connection) -> None:
     """After `lab down` a lab of two nodes wakes from the saved state of both, and can be used."""
     assert wholecard("lab", "down", timeout=300).status == 0
-    ran = wholecard(*UP, timeout=2400)
+    ran = wholecard(*UP, timeout=3600)
     assert ran.status == 0, ran.stdout + ran.stderr
     for name in (FIRST, SECOND):
         assert f"node {name}: restore from its saved state" in ran.stdout

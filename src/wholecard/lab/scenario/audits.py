@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from wholecard.audit.views.open_views import AuditSources, opened_views
 from wholecard.audit.views.source import Views
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
+from wholecard.lab.node.node import LabNode
 from wholecard.lab.scenario.hypervisor import Agent
 from wholecard.lab.scenario.site_file import facts_file
 
@@ -47,11 +49,15 @@ def save_facts(lab: Lab, hosts: tuple[str, ...] | None = None) -> dict[str, Path
 
     They are beside the lab's site and not in it: a domain that runs is no fact of a site.
     """
-    files = {}
-    for spec in lab.nodes:
-        node = lab.node(spec.name)
-        if (hosts is None or spec.name in hosts) and node.is_running():
-            facts = Agent(node).run("inspect", "--domains", "--json", timeout=FACTS_SECONDS).stdout
-            files[spec.name] = lab.folder.run / "audit" / facts_file(spec.name)
-            service_settings.write_private(files[spec.name], facts)
-    return files
+    nodes = [lab.node(spec.name) for spec in lab.nodes if hosts is None or spec.name in hosts]
+    running = [node for node in nodes if node.is_running()]
+    # Python starts slowly on an emulated node: each asks its own processor, at the same time.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(pool.map(lambda node: _save_facts(lab, node), running))
+
+
+def _save_facts(lab: Lab, node: LabNode) -> tuple[str, Path]:
+    facts = Agent(node).run("inspect", "--domains", "--json", timeout=FACTS_SECONDS).stdout
+    path = lab.folder.run / "audit" / facts_file(node.spec.name)
+    service_settings.write_private(path, facts)
+    return node.spec.name, path
