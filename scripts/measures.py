@@ -57,8 +57,9 @@ def main() -> int:
         Limit("lines of the longest file", lines[largest], 420, str(_short(largest))),
         # 40,461 when the house was one, 47,047 with unusual hosts and input that is checked; the
         # guest (images, drivers, a proof on any cloud) brought it to 58,400, and day two (audit,
-        # repair, moves, hand-over, health, a second node) to 78,000.
-        Limit("lines of source", sum(lines.values()), 80_000),
+        # repair, moves, hand-over, health, a second node) to 79,600. What cards can be split into
+        # (the vendors' tables) and how much is left begin with 3,000.
+        Limit("lines of source", sum(lines.values()), 83_000),
     ]
     for limit in limits:
         mark = "  <- above its limit" if limit.value > limit.limit else ""

@@ -19,9 +19,9 @@ from wholecard.host.agent.help import COMMANDS
 
 README = Path(__file__).parents[2] / "README.md"
 PAGE = README.parent / "docs/reference/cli.md"
-GROUPS = ("audit", "capacity", "card", "cloud", "drain", "exporter", "explain", "guest", "handover",
-          "health", "host", "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site",
-          "undrain")  # fmt: skip
+GROUPS = ("audit", "capacity", "card", "cloud", "drain", "exporter", "explain", "guest", "handover", "health",
+          "host", "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site",
+          "split", "undrain")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 GROUPS = (
     "audit", "card", "cloud", "drain", "explain", "exporter", "guest", "handover", "health",
-    "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site", "undrain",
+    "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site", "split",
+    "undrain",
 )  # fmt: skip
 
 

@@ -46,6 +46,8 @@ _GROUPS = {
     "killed at any time.\n\n  wholecard handover --cloud CLOUD --once\n"
     "  wholecard handover --cloud CLOUD --rabbit /etc/wholecard/rabbit.ini\n\nExit status: 0 all "
     "cards are given back, 1 some are not, 2 called wrongly, 3 something broke.",
+    "split": "Cards in parts: in which ways a card can be given, and what cannot go together.\n\n"
+    "These commands read tables and saved facts, and change nothing.",
     "lab": "A lab on this machine: a node with two emulated cards, real VFIO, a real OpenStack."
     "\n\nEverything is in $XDG_CACHE_HOME/wholecard (or $WHOLECARD_LAB) and listens on "
     "loopback.",

@@ -73,24 +73,6 @@ RESET_BUGS = (
 VFIO_DENIES = _ids("8086", "19e2 19e3 37c8 37c9 0435 0443 0b25 0cfe")
 
 
-# GPUs with an SR-IOV capability in the state in which they are sold, by ids; their names: pci.ids.
-# NVIDIA Virtual GPU Software User Guide, "GPUs that support SR-IOV" (Ampere and later); AMD
-# MxGPU-Virtualization (the host driver GIM) for MI300X. Recorded: A2 and A16 (harvester/
-# pcidevices, tests/snapshots). Whether a card has it switched on, its own `sriov_totalvfs` says.
-SRIOV_GPUS = {
-    "10de:20b0": "A100",
-    "10de:20b2": "A100",
-    "10de:20b5": "A100",
-    "10de:20b7": "A30",
-    "10de:20f1": "A100",
-    "10de:25b6": "A2 or A16",
-    "10de:2330": "H100",
-    "10de:2331": "H100",
-    "10de:26b9": "L40S",
-    "1002:74a1": "MI300X",
-}
-
-
 # Models whose function-level reset leaves state of the last user, and a reset of the bus does not:
 # by ids, what stays. https://github.com/Dstack-TEE/dstack/pull/1048 (August 2026, an H200).
 FLR_KEEPS_STATE = dict.fromkeys(

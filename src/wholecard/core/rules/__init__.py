@@ -8,7 +8,7 @@ the agent import it.
 
 from __future__ import annotations
 
-from wholecard.core.rules import audit, capacity, cloud, explain, guest, host, nova_conf
+from wholecard.core.rules import audit, capacity, cloud, explain, guest, host, nova_conf, splitting
 from wholecard.core.rules.rule import Rule, Severity
 
 __all__ = ["RULES", "SUBJECTS", "Rule", "Severity"]
@@ -21,6 +21,7 @@ SUBJECTS: dict[str, tuple[Rule, ...]] = {
     "Cloud": cloud.RULES,
     "Guest": guest.RULES,
     "Audit": audit.RULES,
+    "Splitting": splitting.RULES,
     "Capacity": capacity.RULES,
 }
 RULES: dict[str, Rule] = {

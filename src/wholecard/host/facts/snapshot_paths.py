@@ -10,6 +10,7 @@ from __future__ import annotations
 # serial number is stored.
 ATTRIBUTES = (
     "boot_vga", "class", "device", "driver_override", "external_facing", "modalias", "numa_node",
+    "nvidia/creatable_vgpu_types", "nvidia/current_vgpu_type",
     "power/runtime_status", "removable", "reset_method", "resource", "revision", "sriov_numvfs",
     "sriov_totalvfs", "subsystem_device", "subsystem_vendor", "uevent", "vendor",
 )  # fmt: skip
@@ -32,6 +33,8 @@ FILES = (
     "sys/class/block/*/dev", "sys/class/block/*/dm/name", "sys/class/block/*/partition",
     "sys/class/tty/console/active",
     "sys/firmware/acpi/tables/DMAR", "sys/firmware/acpi/tables/IVRS",
+    "sys/class/mdev_bus/*/mdev_supported_types/*/available_instances",
+    "sys/class/mdev_bus/*/mdev_supported_types/*/name",
     "sys/class/net/*/flags", "sys/class/net/*/operstate",
     "sys/devices/system/cpu/isolated",
     "sys/devices/system/node/node*/cpulist", "sys/devices/system/node/node*/meminfo",
@@ -59,7 +62,7 @@ DOMAINS = ("etc/libvirt/qemu/*.xml", "run/libvirt/qemu/*.xml")
 LINKS = (
     "etc/grub2-efi.cfg", "etc/grub2.cfg",
     "sys/bus/pci/drivers/*/module",
-    "sys/class/block/*",
+    "sys/class/block/*", "sys/class/mdev_bus/*",
     "sys/class/net/*", "sys/class/net/*/master", "sys/class/tty/tty[A-Z]*",
     "sys/bus/mdev/devices/*", "sys/bus/mdev/devices/*/mdev_type",
     "sys/class/nvme-subsystem/*/*",

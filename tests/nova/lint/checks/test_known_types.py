@@ -19,10 +19,16 @@ def notes(text: str, role: Role, *on: str) -> list[tuple[str, Severity, str]]:
 
 @pytest.mark.parametrize("role", ["api", "compute"])
 @pytest.mark.parametrize(
-    "alias", [PLAIN, ALIAS.replace("type-PF", "type-PCI"), PLAIN.replace("2330", "20B5")]
+    "alias",
+    [
+        PLAIN,
+        ALIAS.replace("type-PF", "type-PCI"),
+        PLAIN.replace("2330", "20B5"),
+        PLAIN.replace("2330", "27b8"),
+    ],
 )
 def test_known(role: Role, alias: str) -> None:
-    """An alias for an H100 or A100 that requests no PFs is noted, and said to be unchecked."""
+    """An alias for an H100, A100 or L4 that requests no PFs is noted, and said to be unchecked."""
     ((rule, severity, message),) = notes(f"alias = {alias}", role)
     assert (rule, severity) == ("WC254", Severity.NOTE)
     assert "not checked on a host" in message

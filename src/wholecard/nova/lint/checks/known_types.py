@@ -9,7 +9,7 @@ from wholecard.nova.lint.diagnostic import Diagnostic, entry_diagnostic
 from wholecard.nova.lint.hosts_known import Known
 from wholecard.nova.lint.service import Service
 from wholecard.pci.device_types import DEVICE_TYPES
-from wholecard.pci.known_models import SRIOV_GPUS
+from wholecard.pci.splitting.registry import find_card, has_sriov
 
 
 def check_known_types(services: Sequence[Service], known: Known) -> Iterator[Diagnostic]:
@@ -28,13 +28,15 @@ def _of_service(service: Service, seen: frozenset[tuple[str, str]]) -> Iterator[
     for read in service.aliases:
         texts = [read.conf.get(key) for key in ("vendor_id", "product_id")]
         vendor, product = (text.lower() if isinstance(text, str) else "" for text in texts)
-        name = SRIOV_GPUS.get(f"{vendor}:{product}")
+        card = find_card(f"{vendor}:{product}")
         requested = read.conf.get("device_type", DEVICE_TYPES[0])
-        if name and read.alias and requested == DEVICE_TYPES[0] and (vendor, product) not in seen:
+        if card is None or not has_sriov(card) or (vendor, product) in seen:
+            continue
+        if read.alias and requested == DEVICE_TYPES[0]:
             path = ("device_type",) if "device_type" in read.conf else ("name",)
             yield entry_diagnostic(
                 "WC254", read.value.at_value(path),
-                f"it requests {DEVICE_TYPES[0]}. {vendor}:{product} is an {name}, which has an "
+                f"it requests {DEVICE_TYPES[0]}. {vendor}:{product} is {card.name}, which has an "
                 "SR-IOV capability: nova reports it as type-PF, even if SR-IOV is not used. Known "
                 "by the ids alone, not checked on a host",
                 'Write "device_type": "type-PF", or check it with the host\'s facts (--facts): its '

@@ -1,0 +1,85 @@
+"""What a host's drivers offer to be made of its cards: types of mediated devices and of VFs.
+
+Sources: linux, Documentation/driver-api/vfio-mediated-device.rst; NVIDIA's files as KubeVirt and
+harvester/pcidevices read them: a table headed `ID    : vGPU Name`, and 0 for no type.
+"""
+
+from __future__ import annotations
+
+from wholecard.core.record import dataclass
+from wholecard.core.small_files import exists, listed, read_text, under
+from wholecard.pci.attributes import number
+from wholecard.pci.sysfs import DEVICES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wholecard.core.small_files import Root
+
+MDEV_BUS = "sys/class/mdev_bus"
+_TYPES = "mdev_supported_types"
+
+
+@dataclass(frozen=True)
+class MdevType:
+    """A type of `parent` (`0000:84:00.0`, `mtty`); `available` is how many more can be made now."""
+
+    parent: str
+    type_id: str
+    name: str
+    available: int | None
+
+    def __str__(self) -> str:
+        free = "?" if self.available is None else self.available
+        return f"{self.parent}: {self.type_id} ({self.name}), {free} more can be made"
+
+
+@dataclass(frozen=True)
+class TypedVf:
+    """A VF with the vendor's VFIO. `current` is its type's ID, 0 for none, None for not known.
+
+    `creatable` are the types that can be made now, ID and name: fewer while other VFs are in use,
+    so they are no inventory.
+    """
+
+    address: str
+    current: int | None
+    creatable: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class OfferedSlices:
+    """All that is offered under one root."""
+
+    mdev_types: tuple[MdevType, ...] = ()
+    typed_vfs: tuple[TypedVf, ...] = ()
+
+
+def read_offered_slices(root: Root) -> OfferedSlices:
+    """Read sysfs under `root`. What is missing or garbled is left out or None."""
+    parents = sorted(listed(under(root, MDEV_BUS)))
+    types = [
+        _mdev_type(root, parent, type_id)
+        for parent in parents
+        for type_id in sorted(listed(under(root, f"{MDEV_BUS}/{parent}/{_TYPES}")))
+    ]
+    vfs = [
+        _typed_vf(root, address)
+        for address in sorted(listed(under(root, DEVICES)))
+        if exists(under(root, f"{DEVICES}/{address}/nvidia/current_vgpu_type"))
+    ]
+    return OfferedSlices(tuple(types), tuple(vfs))
+
+
+def _mdev_type(root: Root, parent: str, type_id: str) -> MdevType:
+    folder = f"{MDEV_BUS}/{parent}/{_TYPES}/{type_id}"
+    free = number(read_text(under(root, f"{folder}/available_instances")))
+    return MdevType(parent, type_id, read_text(under(root, f"{folder}/name")), free)
+
+
+def _typed_vf(root: Root, address: str) -> TypedVf:
+    folder = f"{DEVICES}/{address}/nvidia"
+    table = read_text(under(root, f"{folder}/creatable_vgpu_types")).splitlines()
+    rows = (line.partition(":") for line in table)
+    creatable = ((number(type_id.strip()), name.strip()) for type_id, _, name in rows)
+    known = tuple((type_id, name) for type_id, name in creatable if type_id is not None)
+    return TypedVf(address, number(read_text(under(root, f"{folder}/current_vgpu_type"))), known)

@@ -1,0 +1,130 @@
+"""HGX boards: which sets of their GPUs Fabric Manager can connect for one server.
+
+In Fabric Manager's shared mode (FABRIC_MODE=1) a server's GPUs have NVLink only if they are
+exactly one of the partitions that it knows, and that one is active; two partitions with a GPU in
+common exclude each other. Members are module ids (`nvidia-smi -q`, "Module Id"), which do not
+follow the order of PCI addresses. What Fabric Manager itself lists (`fmpm -l`) comes before the
+tables here: it reads them from a file that an operator may replace. Not run on hardware.
+"""
+
+from __future__ import annotations
+
+from wholecard.core.record import dataclass
+from wholecard.pci.splitting.record import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    Gpus = frozenset[int]
+
+_HOPPER = Source(
+    "NVIDIA HGX Shared NVSwitch GPU Passthrough Virtualization Integration Guide, WP-12736-002, as "
+    "kubeswift-io/kubeswift b9312530 quotes it; fmpm -l of two H100 hosts as users published it",
+    "2026-11-30",
+)
+_BLACKWELL = Source(
+    "Ubicloud, GPU virtualization on HGX B200 (2025): the table of its HGX B200", "2026-11-30"
+)
+
+# `fmpm -l` answers with some 15 of them; a file of somebody else's gets no further.
+_MOST = 1024
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A set of GPUs, by module id, that can have NVLink among each other."""
+
+    number: int
+    gpus: Gpus
+
+    @property
+    def size(self) -> int:
+        """How many GPUs it has."""
+        return len(self.gpus)
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board's partitions as it comes; `inferred` says what no source names."""
+
+    name: str
+    ids: tuple[str, ...]
+    partitions: tuple[Partition, ...]
+    source: Source
+    inferred: str = ""
+
+
+def _tree(first: int, pairs: Sequence[tuple[int, int]]) -> tuple[Partition, ...]:
+    """All eight, two halves, the pairs, each alone: numbered from `first` in this order."""
+    sets = [range(1, 9), range(1, 5), range(5, 9), *pairs, *((gpu,) for gpu in range(1, 9))]
+    return tuple(Partition(first + n, frozenset(gpus)) for n, gpus in enumerate(sets))
+
+
+# As of 30 November 2026. Boards of which no source that was read has a table are not here: HGX A100
+# (20b0, 20b2), and the boards of 16 GPUs (HGX-2, two HGX A100 together). Their own fmpm -l is read.
+BOARDS = (
+    Board("HGX H100, H200, H800", ("10de:2330", "10de:2335", "10de:2324"),
+          _tree(0, ((1, 3), (2, 4), (5, 7), (6, 8))), _HOPPER,
+          "H200's and H800's are the H100's"),
+    Board("HGX B200, B300", ("10de:2901", "10de:3182"),
+          _tree(1, ((1, 2), (3, 4), (5, 6), (7, 8))), _BLACKWELL, "B300's are the B200's"),
+)  # fmt: skip
+
+
+def board_of(ids: str) -> Board | None:
+    """The board whose GPUs have these ids, None where no table is known."""
+    return next((board for board in BOARDS if ids in board.ids), None)
+
+
+def read_partitions(data: Any) -> tuple[Partition, ...]:
+    """The partitions in the JSON of `fmpm -l`. Raises ValueError for anything else."""
+    rows = data.get("partitionInfo") if isinstance(data, dict) else None
+    if not isinstance(rows, list) or len(rows) > _MOST:
+        raise ValueError("no list partitionInfo, as fmpm -l prints it")
+    partitions = tuple(map(_read_partition, rows))
+    if len({partition.number for partition in partitions}) != len(partitions):
+        raise ValueError("two partitions have one partitionId")
+    return partitions
+
+
+def _read_partition(row: Any) -> Partition:
+    try:
+        number, gpus = row["partitionId"], [gpu["physicalId"] for gpu in row["gpuInfo"]]
+        is_whole = len(set(gpus)) == len(gpus) == row["numGpus"] > 0
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a partition without {error}") from error
+    if not is_whole or not all(type(value) is int for value in (number, *gpus)):
+        raise ValueError(f"partition {str(number)[:40]} does not list its GPUs by their numbers")
+    return Partition(number, frozenset(gpus))
+
+
+def partition_of(partitions: Iterable[Partition], gpus: Gpus) -> Partition | None:
+    """The partition that has exactly these GPUs, None where there is none."""
+    return next((partition for partition in partitions if partition.gpus == gpus), None)
+
+
+def free_partitions(partitions: Iterable[Partition], taken: Gpus) -> tuple[Partition, ...]:
+    """Those that can still be given while the GPUs `taken` are."""
+    return tuple(partition for partition in partitions if not partition.gpus & taken)
+
+
+def choose(partitions: Sequence[Partition], size: int, taken: Gpus) -> Partition | None:
+    """The free partition of that size whose use leaves the most room; None only where none is free.
+
+    The most room is: the most free partitions of the largest size, then of the next one, and so
+    on; of equals the lowest number. On partitions that halve again and again (8, 4, 2, 1) this is
+    the buddy system's best fit: it breaks the smallest free block that is large enough.
+    """
+    candidates = [each for each in free_partitions(partitions, taken) if each.size == size]
+    if not candidates:
+        return None
+    sizes = sorted({partition.size for partition in partitions}, reverse=True)
+
+    def room(candidate: Partition) -> tuple[list[int], int]:
+        left = free_partitions(partitions, taken | candidate.gpus)
+        counts = [sum(partition.size == size for partition in left) for size in sizes]
+        return counts, -candidate.number
+
+    return max(candidates, key=room)
