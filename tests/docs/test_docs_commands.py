@@ -19,8 +19,8 @@ from wholecard.host.agent.help import COMMANDS
 
 README = Path(__file__).parents[2] / "README.md"
 PAGE = README.parent / "docs/reference/cli.md"
-GROUPS = ("audit", "capacity", "card", "cloud", "drain", "exporter", "explain", "guest", "handover", "health",
-          "host", "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site",
+GROUPS = ("audit", "capacity", "card", "cloud", "drain", "exporter", "explain", "guest", "handover",
+          "health", "host", "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site",
           "split", "undrain")  # fmt: skip
 
 
