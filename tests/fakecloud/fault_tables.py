@@ -42,13 +42,6 @@ class FaultTables(Tables):
         assert self.cloud is not None
         self.cloud.sql(name, *(each.replace("OR IGNORE", "IGNORE") for each in statements))
 
-    def now(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """As `Tables.now`; MariaDB gives rows that its ORDER BY calls equal in any order."""
-        cell, placement = super().now()
-        kept, held = ({name: sorted(rows, key=repr) for name, rows in part.items()}
-                      for part in (cell, placement))  # fmt: skip
-        return kept, held
-
     def choices(self, on: str) -> list[Card]:
         """The cards on which such a fault can be injected; all of a host with two servers."""
         servers = self.rows(

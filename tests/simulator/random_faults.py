@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulator.repaired_world import RepairedWorld
 from simulator.simulated_views import opening
-from simulator.world_faults import WORLD_FAULTS, Card, Tables
+from simulator.world_faults import A_PERSONS, WORLD_FAULTS, Card, Tables
 from wholecard.audit.compare import compare
 from wholecard.handover.reserved_cards import give_back, one_time_use_cards, read_card
 
 if TYPE_CHECKING:
     from simulator.simulator import Simulator
 
-# Left to a person: a guest would be touched, or nova's row has nothing to be made from.
-A_PERSONS = frozenset(
-    {
-        "device detached", "second domain", "guest unknown to nova",
-        "row of a device in use is deleted",
-    }
-)  # fmt: skip
 # Not repaired into the state before: the device is gone.
 UNDONE = A_PERSONS | {"device of a row gone"}
 # As many as a host has at most.
@@ -129,11 +122,24 @@ def inject(simulator: Simulator) -> str:
         case.tables.restore()
     else:
         case.repair()
-        assert case.tables.now() == sound, f"{name} on {card}: not as it was"
+        now = case.tables.now()
+        assert now == sound, f"{name} on {card}: not as it was: {difference(sound, now)}"
     simulator.done[name] += 1
     kept = _Case(simulator, Tables(simulator.folder, json.loads(case.tables.kept_told)))
     kept.hosts_say()
     return f"{name} on {card.host} {card.address}: found"
+
+
+def difference(before: Any, after: Any) -> list[str]:
+    """The rows that two states of the tables do not share, with their table's name."""
+    return [
+        f"{sign}{name} {row}"
+        for was, now in zip(before, after, strict=True)
+        for name in was
+        for sign, rows, others in (("-", was, now), ("+", now, was))
+        for row in rows[name]
+        if row not in others[name]
+    ]
 
 
 def hand_over(simulator: Simulator) -> str:

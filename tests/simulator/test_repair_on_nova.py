@@ -11,17 +11,10 @@ import pytest
 
 from simulator.repaired_world import RepairedWorld
 from simulator.sound_world import SoundWorld
-from simulator.world_faults import WORLD_FAULTS
+from simulator.world_faults import A_PERSONS, WORLD_FAULTS
 from wholecard.repair import request as repair
 
 PAIRS = tuple(combinations(WORLD_FAULTS, 2))
-# Left to a person: a guest would be touched, or nova's row has nothing to be made from.
-A_PERSONS = frozenset(
-    {
-        "device detached", "second domain", "guest unknown to nova",
-        "row of a device in use is deleted",
-    }
-)  # fmt: skip
 # One for each kind of change, and how many moments apart they are killed.
 KILLED = ("row of a deleted server", "dead migration", "reserved", "wrong parent")
 STEP = int(os.environ.get("WHOLECARD_KILL_STEP", "7"))

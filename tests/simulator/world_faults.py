@@ -74,16 +74,19 @@ class Tables:
         return sqlite3.connect(f"{self.folder}/{name}.sqlite", timeout=30)
 
     def now(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What a repair could change, without ids, times and generations: nova's, Placement's."""
+        """What a repair could change, without ids, times and generations: nova's, Placement's.
+
+        A database gives rows that its ORDER BY calls equal in any order, so they are sorted here.
+        """
         cell = self.rows(
             "cell1",
             "SELECT compute_node_id, address, status, instance_uuid, numa_node, product_id, deleted"
-            " FROM pci_devices WHERE deleted = 0 OR deleted_at IS NULL ORDER BY 1, 2, 7",
+            " FROM pci_devices WHERE deleted = 0 OR deleted_at IS NULL",
         )
         held = self.rows(
             "placement",
             "SELECT p.name, a.consumer_id, a.used FROM allocations a JOIN resource_providers p"
-            " ON p.id = a.resource_provider_id ORDER BY 1, 2",
+            " ON p.id = a.resource_provider_id",
         )
         inventories = self.rows(
             "placement",
@@ -91,9 +94,10 @@ class Tables:
             " (SELECT COUNT(*) FROM resource_provider_traits t WHERE t.resource_provider_id = p.id)"
             " FROM resource_providers p LEFT JOIN inventories i ON p.id = i.resource_provider_id"
             " LEFT JOIN resource_providers q ON q.id = p.parent_provider_id"
-            " LEFT JOIN resource_classes c ON c.id = i.resource_class_id ORDER BY 1, 3",
+            " LEFT JOIN resource_classes c ON c.id = i.resource_class_id",
         )
-        return {"rows": cell}, {"held": held, "inventories": inventories}
+        kept = {"held": sorted(held, key=repr), "inventories": sorted(inventories, key=repr)}
+        return {"rows": sorted(cell, key=repr)}, kept
 
     def cards(self, host: str) -> list[Card]:
         """The cards of a host, in order of address."""
@@ -123,6 +127,15 @@ class Tables:
 
 
 Inject = Callable[[Tables, Card], None]
+
+
+# Left to a person: a guest would be touched, or nova's row has nothing to be made from.
+A_PERSONS = frozenset(
+    {
+        "device detached", "second domain", "guest unknown to nova",
+        "row of a device in use is deleted",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,11 @@ def wait_for_status(conn: Connection, server_id: str, status: str) -> servers.Se
         state = servers.state(conn, server_id)
         assert state is not None, f"the server {server_id} is gone"
         assert state.status in (status, *ON_THE_WAY), f"{state.status}: {state.fault}"
-        return state if state.status == status and state.task is None else None
+        if state.task is not None:
+            return None
+        # nova-api sets the task before it answers: without one it has given up.
+        assert status == "ACTIVE" or state.status != "ACTIVE", migrations(conn, server_id)[-1]
+        return state if state.status == status else None
 
     return wait_until(f"the server {server_id} {status}", probe, SECONDS, interval=2.0)
 
