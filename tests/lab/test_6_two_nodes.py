@@ -443,10 +443,10 @@ def without_ssh_to_others(lab: Lab, host: str) -> Iterator[None]:
 def test_migration_that_fails_in_the_middle(
     lab: Lab, conn: Connection, mover: servers.ServerOutcome, tmp_path: Path
 ) -> None:
-    """Where the disk cannot be copied the server stays where it was, and holds nothing twice.
+    """Where the disk cannot be copied the server stays where it was, with its cards.
 
-    The destination has claimed its cards by then; its nova-compute frees them at its next run, and
-    until then no audit calls that damage.
+    nova-compute of the destination keeps what it has claimed for the move in error: the audit finds
+    its rows and nothing else, a repair frees them, and they stay free.
     """
     source = start(conn, mover.id)
     target = other_than(source)
@@ -455,9 +455,20 @@ def test_migration_that_fails_in_the_middle(
     with without_ssh_to_others(lab, source):
         report = migrate(conn, asked, plan_migrate(conn, asked), tools)
     assert report.ended == "failed", report
-    assert shown(audit_lab(lab, wait=PERIOD)) == []
-    wait_until_held(lab, conn, mover.id, at_rest(source))
     assert migrations(conn, mover.id)[-1].status == "error"
+    found = audit_lab(lab, wait=PERIOD)
+    assert by_rule(found) == {(target, "WC515"): CARDS_OF_A_HOST}, shown(found)
+    before = rows(lab)
+    repair = repair_of(lab, conn, tmp_path / "state", RepairOptions(restart_compute=True))
+    kinds = Counter(action.kind for action in repairs.plan(repair, found).plan.actions)
+    assert kinds == {"change-database-row": CARDS_OF_A_HOST, "restart-nova-compute": 1}
+    done = repairs.apply(repair)
+    assert done.remaining is not None
+    assert shown(done.remaining) == []
+    assert held(lab, conn, mover.id) == at_rest(source)
+    repairs.rollback(repair)
+    assert rows(lab) == before
+    repairs.apply(repair)
     assert start(conn, mover.id) == source
     prove(conn, mover.id)
 

@@ -74,6 +74,7 @@ def test_no_case_without_an_answer(bench: Bench) -> None:
 
 
 ROW = "change-database-row"
+ERROR = {"migration_status": "error"}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,11 @@ ROW = "change-database-row"
         ("WC511", row_facts(1, "allocated", A, "up"), RESTART, "restart-nova-compute"),
         ("WC515", row_facts(1, "allocated", A) | {"domain": A}, NONE, "Look at gpu-01"),
         ("WC515", row_facts(1, "allocated", A) | {"pending": "a move"}, NONE, "Wait, and audit"),
+        ("WC515", row_facts(1, "allocated", A, "up"), NONE, "Restart nova-compute on gpu-01, or"),
+        # nova-compute keeps what a move in error has claimed, also over a restart.
+        ("WC515", row_facts(1, "allocated", A, "up") | ERROR, NONE, ROW),
+        ("WC515", row_facts(1, "allocated", A) | ERROR | {"domain": A}, NONE, "Look at gpu-01"),
+        ("WC511", row_facts(1, "allocated", A, "up") | ERROR, NONE, "Restart nova-compute on gpu"),
         ("WC510", row_facts(1, "available", ""), NONE, ROW),
         ("WC510", row_facts(1, "allocated", A), NONE, f"Migrate or delete server {A}"),
         ("WC513", row_facts(1, "available", "") | {"domain": A}, NONE, ROW),

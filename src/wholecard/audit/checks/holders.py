@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from wholecard.audit.checks.cloud_case import Place
 from wholecard.audit.checks.host_case import HostCase
 from wholecard.audit.record import Disagreement, Migration, PciDevice
+from wholecard.nova.known_bugs import FAILED_MOVE_KEEPS_ROWS
 
 _EVACUATION = "evacuation"
 
@@ -67,13 +68,22 @@ def _held_on_old_host(case: HostCase, row: PciDevice, server: str) -> Disagreeme
     )
     if moved is not None:
         message += f" Its last {moved.migration_type} (migration {moved.id}) is {moved.status}."
+    is_kept = moved is not None and moved.status == "error"
+    if is_kept:
+        message += " nova-compute keeps what a move in error has claimed."
     if _runs_here(case, row.address, server):
         message += " Its domain still runs here, with the device."
     starting = instance is not None and instance.node is None and instance.host is None
     pending = cloud.activity(server) if starting or not case.is_down else ""
     pending = pending or ("" if case.is_down else cloud.young(row.updated_at, "the row"))
+    fix = _until_nova_compute_runs(case)
+    if is_kept:
+        fix = (
+            "wholecard repair plan frees the row. Neither the next run of nova-compute nor a "
+            f"restart does ({FAILED_MOVE_KEEPS_ROWS.link})."
+        )
     return case.disagreement(
-        "WC515", row.address, message, _until_nova_compute_runs(case),
+        "WC515", row.address, message, fix,
         server=server, row=row, migration=moved, pending=pending,
     )  # fmt: skip
 
@@ -101,14 +111,14 @@ def _runs_here(case: HostCase, address: str, server: str) -> bool:
 
 
 def _last_migration(case: HostCase, server: str) -> Migration | None:
-    """The server's newest migration away from this host, or to it."""
+    """The server's newest migration away from this host, or to it; one in error comes first."""
     node = case.host.compute_node
     hosts = {case.name, node.host if node else case.name}
     rows = [
         row for row in case.cloud.migrations_of(server)
         if {row.source_node, row.dest_node, row.source_compute, row.dest_compute} & hosts
     ]  # fmt: skip
-    return max(rows, key=lambda row: row.id) if rows else None
+    return max(rows, key=lambda row: (row.status == "error", row.id)) if rows else None
 
 
 def _until_nova_compute_runs(case: HostCase) -> str:

@@ -95,6 +95,11 @@ class RepairCase:
         return not self.fact("service").startswith(("down", "forced"))
 
     @property
+    def kept_by_nova(self) -> bool:
+        """Whether nova-compute keeps the row for a move in error (`FAILED_MOVE_KEEPS_ROWS`)."""
+        return self.disagreement.rule == "WC515" and self.fact("migration_status") == "error"
+
+    @property
     def held_by_domain(self) -> bool:
         """Whether the audit saw a domain that has the device."""
         return bool(self.fact("domain"))

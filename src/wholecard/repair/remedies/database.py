@@ -51,15 +51,18 @@ def claim_row(case: RepairCase) -> Action | None:
 
 
 def _why(case: RepairCase) -> str:
+    if case.kept_by_nova:
+        return "nova-compute keeps it for a migration in error, also over a restart"
     if case.compute_is_up:
         return "a restart of nova-compute did not correct it"
     return "nova-compute is down, and nothing else reaches the row"
 
 
 def _reached(case: RepairCase) -> bool:
-    """Whether nova-compute cannot do it: it is down, or was restarted and did not."""
+    """Whether nova-compute cannot do it: it is down, was restarted and did not, or never does."""
     known = case.fact("row_id") and case.fact("row_status")
-    return bool(known) and (not case.compute_is_up or case.options.beyond_restart)
+    beyond = case.options.beyond_restart or case.kept_by_nova
+    return bool(known) and (not case.compute_is_up or beyond)
 
 
 def _change(case: RepairCase) -> DatabaseRowChange:

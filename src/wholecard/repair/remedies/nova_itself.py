@@ -23,7 +23,7 @@ def restart_compute(case: RepairCase) -> Action | ManualStep | None:
     every run of the periodic task nova/compute/pci_placement_translator.py writes providers,
     inventories, traits and allocations.
     """
-    if not case.compute_is_up or case.options.beyond_restart:
+    if not case.compute_is_up or case.options.beyond_restart or case.kept_by_nova:
         return None
     if case.options.restart_compute:
         return restart_action(case)

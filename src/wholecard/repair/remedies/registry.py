@@ -92,7 +92,12 @@ REPAIRS: Mapping[str, RuleRepair] = {
         "every other case a person decides which server keeps the device.",
         _GUARDED_ALLOCATION_OF_HOLDER,
     ),
-    "WC515": RuleRepair(_ROW_FREED, _FREES, _GUARDED_ROW),
+    "WC515": RuleRepair(
+        _ROW_FREED,
+        f"{_FREES} What nova-compute keeps for a migration in error is freed at once, and "
+        "nova-compute is restarted after it.",
+        _GUARDED_ROW,
+    ),
     "WC516": RuleRepair(
         (restart_compute, database.mark_deleted, database.free_row, by_hand.LOOK),
         f"{_RESTART}. Where that has no effect or nova-compute is down, repair marks a row "
