@@ -100,6 +100,19 @@ def test_aborted_live_migration() -> None:
     ]  # fmt: skip
 
 
+def test_failed_cold_migration() -> None:
+    """What it claimed on its destination is found, and nobody is told to restart nova-compute."""
+    views = audit_cloud(2, cards=4, given=2).with_migration(
+        status="error", migration_type="migration", instance_uuid=SERVER, source_compute=OLD,
+        source_node=OLD, dest_compute=NEW, dest_node=NEW,
+    )  # fmt: skip
+    views = views.with_row(NEW, FREE, status="allocated", instance_uuid=SERVER)
+    (row,) = compare_views(views).disagreements
+    assert (row.rule, row.host, row.address) == ("WC515", NEW, FREE)
+    assert "nova-compute keeps what a move in error has claimed" in row.message
+    assert "Neither the next run of nova-compute nor a restart does" in row.fix
+
+
 def test_aborted_live_migration_and_deleted() -> None:
     """After the server is deleted the dead migration's consumer is all that is left."""
     views = aborted_live_migration().with_instance(SERVER, deleted=True, vm_state="deleted")

@@ -20,6 +20,8 @@ from wholecard.host.facts.host import Host
 # nova/db/main/api.py, migration_get_in_progress_by_host_and_node: a migration with another status
 # is in progress; `finished` is a resize that waits for its confirmation.
 ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
+# migration_get_in_progress_and_error_by_host_and_node: in `error` it still keeps devices.
+FORGOTTEN = ENDED - {"error"}
 
 
 class View(enum.StrEnum):

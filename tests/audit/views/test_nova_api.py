@@ -81,7 +81,7 @@ def test_hosts(api: Api) -> None:
 def test_cloud(api: Api) -> None:
     """All pages of servers, migrations that count, and services as nova's API judges them."""
     views = NovaApi(connect("test", api.clouds)).cloud_views(
-        lambda: Holdings(["m2"], {"s1": frozenset("ab")})
+        lambda: Holdings(["m1"], {"s1": frozenset("ab")})
     )
     assert sorted(views.instances) == ["s1", "s2", "s3", "s4"]
     assert views.instances["s1"] == Instance(
@@ -89,7 +89,7 @@ def test_cloud(api: Api) -> None:
         datetime(2026, 11, 29, 12), datetime(2026, 11, 29, 12, 30),
     )  # fmt: skip
     assert views.instances["s3"].host is None
-    assert [row.uuid for row in views.migrations] == ["m2", "m3", "m4"]
+    assert [row.uuid for row in views.migrations] == ["m1", "m2", "m3", "m4"]
     assert (views.services["c-gpu-01"].is_up, views.services["c-gpu-02"].is_up) == (True, False)
     assert views.services["c-gpu-02"].disabled
     assert views.services["c-gpu-02"].forced_down

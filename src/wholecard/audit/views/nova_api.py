@@ -13,7 +13,7 @@ from typing import Any
 from openstack.connection import Connection
 
 from wholecard.audit.record import (
-    ENDED,
+    FORGOTTEN,
     CloudViews,
     ComputeNode,
     ComputeService,
@@ -72,7 +72,9 @@ class NovaApi:
             if wanted is None or row.node in wanted or row.uuid in consumers
         }
         migrations = tuple(
-            row for row in self._migrations() if row.status not in ENDED or row.uuid in consumers
+            row
+            for row in self._migrations()
+            if row.status not in FORGOTTEN or row.uuid in consumers
         )
         services = {row.host: row for row in self._services()}
         now = datetime.now(UTC).replace(tzinfo=None)

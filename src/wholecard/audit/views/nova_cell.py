@@ -15,7 +15,7 @@ from sqlalchemy import and_, case, exists, literal, null, or_, select
 from sqlalchemy.sql import ColumnElement, Select
 
 from wholecard.audit.record import (
-    ENDED,
+    FORGOTTEN,
     ComputeNode,
     ComputeService,
     Instance,
@@ -120,14 +120,14 @@ class NovaCell:
         return (str(row[0]) for row in answer)
 
     def migrations(self, uuids: Iterable[str]) -> Iterator[Migration]:
-        """Those that are not finished, and those with these uuids; some may come twice."""
+        """Those that may keep devices, and those with these uuids; some may come twice."""
         rows = MIGRATIONS.c
-        unfinished = and_(
+        keeping = and_(
             or_(rows.deleted == 0, rows.deleted.is_(None)),
-            or_(rows.status.is_(None), rows.status.not_in(sorted(ENDED))),
+            or_(rows.status.is_(None), rows.status.not_in(sorted(FORGOTTEN))),
         )
         statement = select(*(self._known("migrations", each) for each in rows))
-        yield from map(_migration, self.database.all(statement.where(unfinished)))
+        yield from map(_migration, self.database.all(statement.where(keeping)))
         if "uuid" in self.database.columns("migrations"):
             yield from map(_migration, self.database.in_chunks(statement, rows.uuid, uuids))
 
