@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,13 +32,12 @@ def test_environment_is_not_looked_at(api: Api, monkeypatch: pytest.MonkeyPatch)
     assert connect("test", api.clouds, timeout=5).compute.default_microversion is None
 
 
+@pytest.mark.timeout(30)
 def test_silent_keystone_times_out(api: Api) -> None:
     """A Keystone that takes the request and says nothing ends the call after the time-out."""
     api.answers["POST /v3/auth/tokens"] = api.hang
-    start = time.monotonic()
     with pytest.raises(CloudError, match="no answer in time"):
         connect("test", api.clouds, timeout=0.5)
-    assert time.monotonic() - start < 5
 
 
 def test_silent_nova_times_out(api: Api) -> None:

@@ -18,6 +18,10 @@ DANGEROUS = ["(|){60}", "(0?){500}x", "(?:){1000000}", "((0?){40}){40}", "(a|b|)
              "(?i)[\x00-\U0010ffff]", "0" * 3000, "(0?0?){30}", "(?:(?:|0){9}){9}"]  # fmt: skip
 
 
+# Seconds of CPU; it is a small part of one on any machine, and for ever where a pattern hangs.
+HANGS = 20
+
+
 @pytest.mark.parametrize("pattern", SAFE)
 def test_ordinary(pattern: str) -> None:
     """An ordinary pattern is compiled as it stands."""
@@ -30,7 +34,7 @@ def test_dangerous(pattern: str) -> None:
     started = time.process_time()
     with pytest.raises(DangerousPatternError):
         compiled(pattern, 4)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < HANGS
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "a{2,1}", "(?z)", "(" * 1500])
@@ -58,4 +62,4 @@ def test_never_hangs(pattern: str, subject: str) -> None:
     except (re.error, DangerousPatternError):
         return
     finally:
-        assert time.process_time() - started < 1
+        assert time.process_time() - started < HANGS
