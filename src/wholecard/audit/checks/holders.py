@@ -59,33 +59,35 @@ def _held_by_deleted(case: HostCase, row: PciDevice, server: str) -> Disagreemen
 
 
 def _held_on_old_host(case: HostCase, row: PciDevice, server: str) -> Disagreement:
-    cloud = case.cloud
-    instance = cloud.instance(server)
     moved = _last_migration(case, server)
     message = (
-        f"nova's row is {row.status} for {cloud.server_text(server)}, which "
-        f"{cloud.where_text(server)}; no migration of it is in progress."
+        f"nova's row is {row.status} for {case.cloud.server_text(server)}, which "
+        f"{case.cloud.where_text(server)}; no migration of it is in progress."
     )
+    fix = _until_nova_compute_runs(case)
     if moved is not None:
         message += f" Its last {moved.migration_type} (migration {moved.id}) is {moved.status}."
-    is_kept = moved is not None and moved.status == "error"
-    if is_kept:
-        message += " nova-compute keeps what a move in error has claimed."
+        if moved.status == "error":
+            message += " nova-compute keeps what a move in error has claimed."
+            fix = (
+                "wholecard repair plan frees the row. Neither the next run of nova-compute nor a "
+                f"restart does ({FAILED_MOVE_KEEPS_ROWS.link})."
+            )
     if _runs_here(case, row.address, server):
         message += " Its domain still runs here, with the device."
-    starting = instance is not None and instance.node is None and instance.host is None
-    pending = cloud.activity(server) if starting or not case.is_down else ""
-    pending = pending or ("" if case.is_down else cloud.young(row.updated_at, "the row"))
-    fix = _until_nova_compute_runs(case)
-    if is_kept:
-        fix = (
-            "wholecard repair plan frees the row. Neither the next run of nova-compute nor a "
-            f"restart does ({FAILED_MOVE_KEEPS_ROWS.link})."
-        )
     return case.disagreement(
-        "WC515", row.address, message, fix,
-        server=server, row=row, migration=moved, pending=pending,
+        "WC515", row.address, message, fix, server=server, row=row, migration=moved,
+        pending=_still_in_work(case, row, server),
     )  # fmt: skip
+
+
+def _still_in_work(case: HostCase, row: PciDevice, server: str) -> str:
+    """Why the row may change by itself; nothing does on a host that is down, but for a boot."""
+    cloud, instance = case.cloud, case.cloud.instance(server)
+    starting = instance is not None and instance.node is None and instance.host is None
+    if case.is_down:
+        return cloud.activity(server) if starting else ""
+    return cloud.activity(server) or cloud.young(row.updated_at, "the row")
 
 
 def _claimed(case: HostCase, row: PciDevice, server: str) -> Iterator[Disagreement]:
