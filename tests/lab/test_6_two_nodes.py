@@ -38,6 +38,7 @@ from wholecard.cloud.client.compute_services import compute_services, hypervisor
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.waiting import wait_until
 from wholecard.cloud.placement.resource_providers import providers
+from wholecard.core import WholecardError
 from wholecard.guest.proof import comparison
 from wholecard.guest.proof.report import parse
 from wholecard.lab import lab as labs
@@ -458,7 +459,6 @@ def test_migration_that_fails_in_the_middle(
     assert migrations(conn, mover.id)[-1].status == "error"
     found = audit_lab(lab, wait=PERIOD)
     assert by_rule(found) == {(target, "WC515"): CARDS_OF_A_HOST}, shown(found)
-    before = rows(lab)
     repair = repair_of(lab, conn, tmp_path / "state", RepairOptions(restart_compute=True))
     kinds = Counter(action.kind for action in repairs.plan(repair, found).plan.actions)
     assert kinds == {"change-database-row": CARDS_OF_A_HOST, "restart-nova-compute": 1}
@@ -466,9 +466,10 @@ def test_migration_that_fails_in_the_middle(
     assert done.remaining is not None
     assert shown(done.remaining) == []
     assert held(lab, conn, mover.id) == at_rest(source)
-    repairs.rollback(repair)
-    assert rows(lab) == before
-    repairs.apply(repair)
+    # nova-compute has written its rows since, at its restart: a rollback would overwrite that.
+    with pytest.raises(WholecardError, match="was changed since it was applied"):
+        repairs.rollback(repair)
+    assert held(lab, conn, mover.id) == at_rest(source)
     assert start(conn, mover.id) == source
     prove(conn, mover.id)
 
