@@ -23,7 +23,7 @@ _MEANS = {
 
 _CARDS_HEAD = f"""# What each vendor's cards can do
 
-What Wholecard knows of cards in parts, as of {AS_OF}. Made from the tables that
+What Wholecard knows of splitting cards, as of {AS_OF}. Made from the tables that
 `wholecard split types` prints (contributors: `src/wholecard/pci/splitting/`, one file for each
 vendor, renewed with `WHOLECARD_RENEW=1`).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wholecard.core.units import counted, size_text
+from wholecard.core.units import counted, joined, size_text
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,12 @@ def test_sizes(size: int, text: str) -> None:
 def test_counts() -> None:
     """One of a thing has no s, none and several have it."""
     assert [counted(n, "card") for n in (0, 1, 2)] == ["0 cards", "1 card", "2 cards"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [((), ""), (("a",), "a"), (("a", "b"), "a and b"), (("a", "b", "c"), "a, b and c")],
+)
+def test_joined(words: tuple[str, ...], text: str) -> None:
+    """Words stand as in a sentence, however many they are."""
+    assert joined(words) == text

@@ -218,9 +218,10 @@ class CloudViews:
     """What concerns more than one host.
 
     `instances` are nova's servers by uuid: those that live, and deleted ones that nova still has
-    (until `db archive_deleted_rows`). `migrations` are all that are not finished, and those whose
-    uuid holds an allocation. `services` are by nova-compute's host. `holdings` are, for a consumer
-    that holds something on more than one host, those hosts' names. `now` is the database's clock.
+    (until `db archive_deleted_rows`). `migrations` are all that are in progress or in error, and
+    those whose uuid holds an allocation. `services` are by nova-compute's host. `holdings` are, for
+    a consumer that holds something on more than one host, those hosts' names. `now` is the
+    database's clock.
     """
 
     instances: Mapping[str, Instance]

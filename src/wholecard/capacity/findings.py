@@ -24,7 +24,7 @@ def findings_of(answer: Capacity, blazar: bool) -> Iterator[Finding]:
                 "WC642", f"flavor {name}", Severity.ERROR,
                 f"{placed} of {counted(asked, 'server')} got a place beside the mix's "
                 "others. It was packed greedily: another order may place more.",
-                "See under `stranded` what is missing.",
+                "WC641 says what is missing on hosts that have free cards.",
             )  # fmt: skip
     yield from _stranded(answer)
     for flavor in answer.flavors:

@@ -62,7 +62,7 @@ def _details(row: CardTypes) -> Iterator[Block]:
         profiles = ", ".join(f"{each.name} {each.most}" for each in row.mig_card.profiles)
         yield Padding(Text(f"MIG profiles, and how many at most: {profiles}"), (0, 0, 0, 2))
     if row.board:
-        sets = " ".join(",".join(map(str, sorted(each.gpus))) for each in row.board.partitions)
+        sets = "; ".join(",".join(map(str, sorted(each.gpus))) for each in row.board.partitions)
         text = f"Fabric Manager's partitions of {row.board.name}, by module id: {sets}"
         yield Padding(Text(text), (0, 0, 0, 2))
     for way in row.ways:

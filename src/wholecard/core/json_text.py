@@ -121,3 +121,14 @@ def document(members: Iterable[tuple[str, str | Iterable[str]]]) -> Iterator[str
             between = ",\n    "
         yield "\n  ]" if between[0] == "," else "[]"
     yield "\n}\n"
+
+
+def plain_value(value: Any) -> Any:
+    """The value as JSON has it: tuples are lists, sets sorted lists, records objects."""
+    if isinstance(value, tuple):
+        return [plain_value(member) for member in value]
+    if isinstance(value, frozenset):
+        return sorted(plain_value(member) for member in value)
+    if hasattr(value, "__dict__"):
+        return {name: plain_value(member) for name, member in value.__dict__.items()}
+    return value

@@ -1,6 +1,10 @@
-"""Sizes and counts as a person reads them."""
+"""Sizes, counts and lists as a person reads them."""
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
 
@@ -18,3 +22,9 @@ def size_text(size: int) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 card`, `3 cards`, `0 cards`: a number with a noun that takes an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def joined(words: Iterable[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`; empty where there is none."""
+    *others, end = tuple(words) or ("",)
+    return f"{', '.join(others)} {last} {end}" if others else end

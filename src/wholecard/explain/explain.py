@@ -8,6 +8,7 @@ from typing import Any
 
 from wholecard.core import Finding, Severity
 from wholecard.core.releases import release
+from wholecard.core.units import joined
 from wholecard.explain.check_result import CheckResult, first_failed, run_checks
 from wholecard.explain.checks.filters import MISSING_FILTER
 from wholecard.explain.checks.host_case import HostCase
@@ -312,4 +313,4 @@ def _finding(result: CheckResult, subject: str, severity: Severity) -> Finding:
 def _listed(names: list[str]) -> str:
     if len(names) > 4:
         return f"{', '.join(names[:3])} and {len(names) - 3} more"
-    return " and ".join(", ".join(names).rsplit(", ", 1))
+    return joined(names)

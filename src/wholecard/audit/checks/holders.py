@@ -65,14 +65,18 @@ def _held_on_old_host(case: HostCase, row: PciDevice, server: str) -> Disagreeme
         f"{case.cloud.where_text(server)}; no migration of it is in progress."
     )
     fix = _until_nova_compute_runs(case)
-    if moved is not None:
+    if moved is not None and moved.status == "error":
+        # It need not be the last one: nova-compute keeps the row all the same.
+        message += (
+            f" Its {moved.migration_type} (migration {moved.id}) is in error: nova-compute keeps "
+            "what a move in error has claimed."
+        )
+        fix = (
+            "wholecard repair plan frees the row. Neither the next run of nova-compute nor a "
+            f"restart does ({FAILED_MOVE_KEEPS_ROWS.link})."
+        )
+    elif moved is not None:
         message += f" Its last {moved.migration_type} (migration {moved.id}) is {moved.status}."
-        if moved.status == "error":
-            message += " nova-compute keeps what a move in error has claimed."
-            fix = (
-                "wholecard repair plan frees the row. Neither the next run of nova-compute nor a "
-                f"restart does ({FAILED_MOVE_KEEPS_ROWS.link})."
-            )
     if _runs_here(case, row.address, server):
         message += " Its domain still runs here, with the device."
     return case.disagreement(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from wholecard.core.json_text import plain_value
 from wholecard.core.record import dataclass
 from wholecard.core.small_files import is_plain, read_attribute, read_text, text_of, under
 from wholecard.pci.sysfs import ASLEEP, DEVICES
@@ -130,7 +131,7 @@ class HostHealth:
 
     def to_json(self) -> dict[str, Any]:
         """The published form."""
-        plain: dict[str, Any] = _plain(self)
+        plain: dict[str, Any] = plain_value(self)
         return {"schema": SCHEMA, **plain}
 
 
@@ -211,11 +212,3 @@ def _counts(text: str) -> Iterable[tuple[str, int]]:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 21
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(member) for member in value]
-    if hasattr(value, "__dict__"):
-        return {name: _plain(member) for name, member in value.__dict__.items()}
-    return value

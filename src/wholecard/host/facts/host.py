@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wholecard.core import UsageError
-from wholecard.core.json_text import document, encode, record_lines
+from wholecard.core.json_text import document, encode, plain_value, record_lines
 from wholecard.core.record import dataclass, replace
 from wholecard.core.secrets import redacted
 from wholecard.host.config_files import Settings
@@ -247,7 +247,7 @@ class Host:
 
     def _short_members(self) -> dict[str, Any]:
         """The members after the long lists: plain dictionaries, lists and values."""
-        members = {name: _plain(getattr(self, name)) for name in _SHORT_MEMBERS}
+        members = {name: plain_value(getattr(self, name)) for name in _SHORT_MEMBERS}
         return {**members, "settings": self.settings.to_json()}
 
     def to_lines(self) -> Iterator[str]:
@@ -277,12 +277,3 @@ class Host:
                 resolution="Use the same release of Wholecard on both sides.",
             )
         return read_facts(data)
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it: tuples are lists, records are objects."""
-    if isinstance(value, tuple):
-        return [_plain(member) for member in value]
-    if hasattr(value, "__dict__"):
-        return {name: _plain(member) for name, member in value.__dict__.items()}
-    return value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from wholecard.core.json_text import plain_value
 from wholecard.core.record import dataclass, replace
 from wholecard.host.facts.offered_slices import OfferedSlices
 from wholecard.pci import is_bmc_display
 from wholecard.pci.splitting import mig, nvswitch
-from wholecard.pci.splitting.record import CardKind, Software, Way, plain, version
+from wholecard.pci.splitting.record import CardKind, Software, Way, version
 from wholecard.pci.splitting.registry import AS_OF, find_card, known_cards, ways_of
 
 TYPE_CHECKING = False
@@ -58,7 +59,7 @@ class CardTypes:
         profiles = self.mig_card.profiles if self.mig_card else ()
         partitions = self.board.partitions if self.board else ()
         return {
-            **plain(self),
+            **plain_value(self),
             "mig_profiles": {profile.name: profile.most for profile in profiles},
             "partitions": {str(each.number): sorted(each.gpus) for each in partitions},
         }
@@ -78,7 +79,7 @@ class SplitTypes:
             "as_of": AS_OF,
             "run_on_hardware": False,
             "cards": [row.to_json() for row in self.cards],
-            "other_parents": plain(self.other_parents),
+            "other_parents": plain_value(self.other_parents),
             "notes": list(self.notes),
         }
 

@@ -6,7 +6,8 @@ Not run on hardware. All rows are of the release notes of amd/MxGPU-Virtualizati
 from __future__ import annotations
 
 from wholecard.core.record import dataclass
-from wholecard.pci.splitting.record import CardKind, Source, Way, dotted, joined
+from wholecard.core.units import joined
+from wholecard.pci.splitting.record import CardKind, Source, Way, dotted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ with seven slices they are inferred, because these have the same instances in th
 from __future__ import annotations
 
 from wholecard.core.record import dataclass
-from wholecard.pci.splitting.record import Source, driver_text, ids_of, joined
+from wholecard.core.units import joined
+from wholecard.pci.splitting.record import Source, driver_text, ids_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

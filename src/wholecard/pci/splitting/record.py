@@ -9,8 +9,7 @@ from wholecard.core.record import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any, Literal
+    from typing import Literal
 
     # It works, it cannot, what is not given decides it, no source that was read tells.
     State = Literal["yes", "no", "depends", "not known"]
@@ -68,16 +67,6 @@ class CardKind:
     generation: str = ""
 
 
-def plain(value: Any) -> Any:
-    """A record as JSON has it: its fields by their names, sets and tuples as lists."""
-    if isinstance(value, (tuple, frozenset)):
-        members = map(plain, value)
-        return sorted(members) if isinstance(value, frozenset) else list(members)
-    if hasattr(value, "__dict__"):
-        return {name: plain(member) for name, member in value.__dict__.items()}
-    return value
-
-
 def ids_of(vendor: str, devices: str) -> tuple[str, ...]:
     """`10de:20b0` and `10de:20b1` for `20b0 20b1`."""
     return tuple(f"{vendor}:{device}" for device in devices.split())
@@ -103,9 +92,3 @@ def dotted(numbers: Version) -> str:
 def driver_text(numbers: Version) -> str:
     """`580.159.01` for (580, 159, 1): NVIDIA writes all numbers but the first with two digits."""
     return ".".join([str(numbers[0]), *(f"{number:02}" for number in numbers[1:])])
-
-
-def joined(words: Iterable[str], last: str = "and") -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *others, end = words
-    return f"{', '.join(others)} {last} {end}" if others else end

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from wholecard.core.record import dataclass
+from wholecard.core.units import joined
 from wholecard.pci.splitting import amd, mig, nvswitch
 from wholecard.pci.splitting.nvidia import HETEROGENEOUS, NOVA, ONE_PARENT
-from wholecard.pci.splitting.record import Software, Source, joined
+from wholecard.pci.splitting.record import Software, Source
 from wholecard.pci.splitting.registry import find_card, ways_of
 
 TYPE_CHECKING = False

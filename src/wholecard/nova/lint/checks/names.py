@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from wholecard.core.units import joined
 from wholecard.nova.conf.conf_file import ConfEntry, normal
 from wholecard.nova.desired.tuning import tuning
 from wholecard.nova.lint.broken_values import broken, broken_lines
@@ -110,8 +111,7 @@ def _is_alone(service: Service, option: Option) -> bool:
 
 
 def _services(roles: Sequence[str]) -> str:
-    names = ["placement" if role == "placement" else f"nova-{role}" for role in roles]
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return joined("placement" if role == "placement" else f"nova-{role}" for role in roles)
 
 
 def _of_unknown(service: Service, entry: ConfEntry) -> Iterator[Diagnostic]:
