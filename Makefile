@@ -22,7 +22,7 @@ tools: ## install mmdebstrap, bubblewrap, disk tools and uv where they are missi
 demo: tools ## the whole way on this machine: lab, host, servers, proof, report.html
 	@$(RUN) wholecard lab demo -o "$(LAB_REPORT)"
 
-# Two workers: one has the lab, in order, the other everything else (tests/conftest.py).
+# Two workers: each begins with a lab, then both take what needs none (tests/conftest.py).
 SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 
 test: tools lint types ## everything: linters, types, all tests, the lab included

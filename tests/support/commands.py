@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# A name of its own: a lab that a person runs is left alone.
-NAME = "test-lab"
+# A name of its own: a lab that a person runs is left alone, and each of pytest's workers has one.
+NAME = "-".join(filter(None, ("test-lab", os.environ.get("PYTEST_XDIST_WORKER"))))
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,21 @@ MEMORY = "memory.state"
 DISK = "disk.qcow2"
 
 
-def save(lab: Lab, story: Story) -> None:
-    """Keep this moment in the cache: each node's memory and disk, the databases, the images."""
+def save(lab: Lab, story: Story) -> bool:
+    """Keep this moment in the cache for the next `lab up`; False where such a lab is kept already.
+
+    Two labs of different names may come here at once: the second waits, and then saves nothing.
+    """
+    kind = saved_kind(lab.nodes)
+    with cache.locked(lab.folder.cache / f"{kind}.lock", f"another lab is kept as {kind}"):
+        if cache.is_whole(lab.saved_folder()):
+            return False
+        _save(lab, story)
+        return True
+
+
+def _save(lab: Lab, story: Story) -> None:
+    """Each node's memory and disk, the databases, the images."""
     target = lab.saved_folder()
     partial = target.with_suffix(".partial")
     nodes = [lab.node(spec.name) for spec in lab.nodes]

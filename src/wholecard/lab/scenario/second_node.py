@@ -51,8 +51,8 @@ def add_second_node(lab: Lab, conn: Connection, story: Story) -> None:
         facts = _verified_facts(node)
     write_site(lab, {**kept_facts(lab), second.name: facts})
     wait_for_cards(lab, conn, story, CARDS_SECONDS)
-    save(lab, story)
-    wait_for_cards(lab, conn, story, CARDS_SECONDS)
+    if save(lab, story):
+        wait_for_cards(lab, conn, story, CARDS_SECONDS)
 
 
 def wake_first(lab: Lab, story: Story) -> Connection:
