@@ -1,0 +1,146 @@
+"""Slices through nova, and servers that move live with their device: two nodes, the kernel's mtty.
+
+The guest proves it: it counts, and at each step its slice has to answer (support/script_guests.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from openstack.connection import Connection
+from rich.console import Console
+
+from support.commands import wholecard
+from support.held_cards import SECONDS, wait_for_status
+from support.script_guests import GuestStep, offer_image, steps
+from wholecard.audit.checks.cloud_case import PERIOD
+from wholecard.cloud.client import servers
+from wholecard.cloud.client.connection import connect
+from wholecard.cloud.client.waiting import wait_until
+from wholecard.cloud.placement.resource_providers import allocations, providers
+from wholecard.lab import lab as labs
+from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import GPU_NODE, SECOND_NODE
+from wholecard.lab.base.steps import Story
+from wholecard.lab.control import service_settings
+from wholecard.lab.lab import Lab
+from wholecard.lab.parts.script_image import MOVING_GUEST
+from wholecard.lab.scenario.audits import audit_lab
+from wholecard.lab.scenario.slices import CLASS, SLICES_OF_A_NODE, offer_slices
+
+# Until it has been seen in the lab: `make test-long`.
+pytestmark = pytest.mark.long
+FIRST, SECOND = GPU_NODE.name, SECOND_NODE.name
+STEPS = 3
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The lab with slices on both nodes, the flavor's and the image's ids."""
+
+    lab: Lab
+    conn: Connection
+    flavor: str
+    image: str
+
+    def create(self, name: str, host: str = "") -> str:
+        """Ask for a server with a slice."""
+        return servers.create(
+            self.conn, servers.NewServer(name, self.flavor, self.image, host=host)
+        )
+
+    def holder(self, server: str) -> list[tuple[str, int]]:
+        """Which providers of slices a server holds something of, and how many."""
+        names = {each.uuid: each.name for each in providers(self.conn)}
+        rows = allocations(self.conn, server)
+        return [(names[row.provider_uuid], row.amount) for row in rows
+                if row.resource_class == CLASS]  # fmt: skip
+
+    def steps(self, server: str, more_than: int = 0) -> tuple[GuestStep, ...]:
+        """What the guest says, once it has said `STEPS` steps after the step `more_than`."""
+
+        def later(console: str) -> bool:
+            return any(each.step >= more_than + STEPS for each in steps(console))
+
+        return steps(servers.wait_for_console(self.conn, server, later, SECONDS))
+
+
+@pytest.fixture(scope="module")
+def cloud(lab_folder: LabFolder) -> Iterator[Cloud]:
+    ran = wholecard("lab", "up", "--nodes", "2", timeout=3600)
+    assert ran.status == 0, ran.stdout + ran.stderr
+    lab = labs.require_up(lab_folder)
+    conn = connect(service_settings.CLOUD, lab.folder.clouds_yaml)
+    flavor = offer_slices(lab, conn, Story(Console(width=110)))
+    found = conn.compute.find_flavor(flavor.name, ignore_missing=False)
+    yield Cloud(lab, conn, str(found.id), offer_image(lab, conn, MOVING_GUEST))
+    labs.down(lab_folder)
+
+
+@pytest.fixture(scope="module")
+def sliced(cloud: Cloud) -> Iterator[str]:
+    """A server with a slice on the first node, whose guest uses it."""
+    server = cloud.create("sliced", FIRST)
+    try:
+        wait_for_status(cloud.conn, server, "ACTIVE")
+        first = cloud.steps(server)
+        print(first[-1])
+        assert (first[-1].slice != "", first[-1].answered) == (True, first[-1].step)
+        yield server
+    finally:
+        servers.delete_and_wait(cloud.conn, server, SECONDS)
+
+
+def test_slices_run_out(cloud: Cloud, sliced: str) -> None:
+    """A node gives as many slices as it has; the server after the last one finds no valid host."""
+    others = [cloud.create(f"other-{number}", FIRST) for number in range(1, SLICES_OF_A_NODE)]
+    refused = ""
+    try:
+        for server in others:
+            wait_for_status(cloud.conn, server, "ACTIVE")
+        refused = cloud.create("refused", FIRST)
+
+        def failed() -> servers.ServerState | None:
+            state = servers.state(cloud.conn, refused)
+            return state if state and state.status == "ERROR" else None
+
+        fault = wait_until("the server is refused", failed, SECONDS, interval=2.0).fault
+        assert "No valid host" in fault
+    finally:
+        for server in filter(None, (*others, refused)):
+            servers.delete_and_wait(cloud.conn, server, SECONDS)
+
+
+def move_live(cloud: Cloud, server: str, folder: Path, number: int) -> tuple[str, str]:
+    """Move a server live by our command; where from and where to. Its guest must not notice."""
+    before = cloud.steps(server)[-1]
+    state = servers.state(cloud.conn, server)
+    assert state is not None
+    source = state.host or ""
+    target = SECOND if source == FIRST else FIRST
+    ran = wholecard(
+        "migrate", server, "--live", "--to", target, "--no-audit", "--cloud",
+        service_settings.CLOUD, "--clouds-file", str(cloud.lab.folder.clouds_yaml), cwd=folder,
+        timeout=SECONDS,
+    )  # fmt: skip
+    print(f"--- move {number}: {source} to {target}\n{ran.stdout}{ran.stderr}")
+    assert ran.status == 0, ran.stdout + ran.stderr
+    wait_for_status(cloud.conn, server, "ACTIVE")
+    after = cloud.steps(server, before.step)
+    assert {each.boot for each in after} == {before.boot}
+    assert [each.step for each in after] == list(range(after[0].step, after[-1].step + 1))
+    assert all(each.answered == each.step for each in after), after
+    assert cloud.holder(server) == [(f"{target}_mtty_mtty", 1)]
+    return source, target
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.timeout(5 * 3600))])
+def test_live_migration(cloud: Cloud, sliced: str, tmp_path: Path, count: int) -> None:
+    """A server with a slice moves to and fro: same boot, no step lost, each answered; no leak."""
+    for number in range(1, count + 1):
+        move_live(cloud, sliced, tmp_path, number)
+    report = audit_lab(cloud.lab, wait=PERIOD)
+    assert [finding.rule for finding in report.findings] == []
