@@ -23,6 +23,7 @@ from wholecard.moving.holdings import holdings_of
 from wholecard.moving.left_over import said_before
 from wholecard.moving.live_migration import live_answer
 from wholecard.moving.obstacles import Grouping, Obstacle, grouping, obstacle
+from wholecard.moving.pauses import Pauses
 from wholecard.moving.record import Destination, Holdings, LiveAnswer, Method, MovePlan
 from wholecard.nova.known_bugs import MOVE_TAKES_OTHER_CARD
 
@@ -37,7 +38,8 @@ class MoveOptions:
     `to` are the allowed hosts, all where none is named. `unlocked` is whether locked servers are
     moved too. `bandwidth` in MiB/s, `used_gb` what is used of the disk. `migratable` is what nova's
     aliases say of live migration, by alias, where files tell. `repaired` is whether a card that
-    nova leaves in an allocation is taken out after the move.
+    nova leaves in an allocation is taken out after the move. `pauses` are those of earlier live
+    migrations.
     """
 
     to: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class MoveOptions:
     release: Release | None = None
     migratable: Mapping[str, bool] = field(default_factory=dict)
     repaired: bool = False
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 class Planner:
@@ -66,7 +69,7 @@ class Planner:
         holdings = holdings_of(self.conn, server.id, traits=True)
         live = live_answer(server, holdings, options.migratable)
         method = options.method or (Method.LIVE if live.possible else Method.COLD)
-        needs = estimate(server, method, options.bandwidth, options.used_gb)
+        needs = estimate(server, method, options.bandwidth, options.used_gb, options.pauses)
         blank = MovePlan(server, holdings, live, method, (), None, needs)
         block = obstacle(server, method, unlocked=options.unlocked)
         if block is None and method is Method.LIVE and live.possible is False:
