@@ -12,6 +12,7 @@ from openstack.connection import Connection
 from rich.console import Console
 
 from support.commands import wholecard
+from support.lab_ssh import ssh_config
 from wholecard.host.facts.host import Host
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
@@ -260,18 +261,3 @@ def group_of(node: LabNode, address: str) -> str:
     """The file of a function's IOMMU group."""
     link = node.ssh(["readlink", f"/sys/bus/pci/devices/{address}/iommu_group"], timeout=30)
     return "/dev/vfio/" + link.stdout.strip().rpartition("/")[2]
-
-
-def ssh_config(lab: Lab, folder: Path) -> Path:
-    """How the system's own ssh reaches the node: the lab's key, the node's key, its port."""
-    keys = lab.parts.root / "root/.ssh"
-    key = folder / "key"
-    key.write_bytes((keys / "lab").read_bytes())
-    key.chmod(0o600)
-    config = folder / "config"
-    config.write_text(
-        f"Host {GPU_NODE.name}\nHostName 127.0.0.1\nPort {lab.settings.ports['ssh']}\nUser root\n"
-        f"IdentityFile {key}\nIdentitiesOnly yes\nHostKeyAlias {GPU_NODE.name}\n"
-        f"UserKnownHostsFile {keys / 'known_hosts'}\n"
-    )
-    return config
