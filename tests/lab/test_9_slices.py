@@ -31,7 +31,9 @@ from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
 from wholecard.lab.parts.script_image import MOVING_GUEST
+from wholecard.lab.scenario import emulated_gpu
 from wholecard.lab.scenario.audits import audit_lab
+from wholecard.lab.scenario.live_cards import give_live_cards
 from wholecard.lab.scenario.slices import CLASS, SLICES_OF_A_NODE, offer_slices
 
 # Until it has been seen in the lab: `make test-long`.
@@ -51,16 +53,18 @@ class Cloud:
 
     def create(self, name: str, host: str = "") -> str:
         """Ask for a server with a slice."""
-        return servers.create(
-            self.conn, servers.NewServer(name, self.flavor, self.image, host=host)
-        )
+        return self.boot(name, self.flavor, host)
+
+    def boot(self, name: str, flavor: str, host: str) -> str:
+        """Ask for a server of that flavor's id whose guest counts."""
+        return servers.create(self.conn, servers.NewServer(name, flavor, self.image, host=host))
 
     def holder(self, server: str) -> list[tuple[str, int]]:
-        """Which providers of slices a server holds something of, and how many."""
+        """Which providers of slices and cards a server holds something of, and how many."""
         names = {each.uuid: each.name for each in providers(self.conn)}
         rows = allocations(self.conn, server)
         return [(names[row.provider_uuid], row.amount) for row in rows
-                if row.resource_class == CLASS]  # fmt: skip
+                if row.resource_class in (CLASS, emulated_gpu.GPU_CLASS)]  # fmt: skip
 
     def steps(self, server: str, more_than: int = 0) -> tuple[GuestStep, ...]:
         """What the guest says, once it has said `STEPS` steps after the step `more_than`."""
@@ -126,7 +130,7 @@ class Moved:
     seconds: float
 
 
-def move_live(cloud: Cloud, server: str, folder: Path) -> Moved:
+def move_live(cloud: Cloud, server: str, folder: Path, site: Path | None = None) -> Moved:
     """Move a server live to the other host by our command; its guest must not notice."""
     before = cloud.steps(server)[-1]
     state = servers.state(cloud.conn, server)
@@ -136,6 +140,7 @@ def move_live(cloud: Cloud, server: str, folder: Path) -> Moved:
         *("migrate", server, "--live", "--to", target, "--no-audit", "--json"),
         *("--cloud", service_settings.CLOUD, "--clouds-file", str(cloud.lab.folder.clouds_yaml)),
         *("--ssh", "--ssh-config", str(ssh_config(cloud.lab, folder))),
+        *(("--site", str(site)) if site else ()),
         timeout=SECONDS,
     )
     assert ran.status == 0, ran.stdout + ran.stderr
@@ -145,8 +150,10 @@ def move_live(cloud: Cloud, server: str, folder: Path) -> Moved:
     after = cloud.steps(server, before.step)
     assert {each.boot for each in after} == {before.boot}
     assert [each.step for each in after] == list(range(after[0].step, after[-1].step + 1))
-    assert all(each.answered == each.step for each in after), after
-    assert cloud.holder(server) == [(f"{target}_mtty_mtty", 1)]
+    for device, well in ((before.slice, "answered"), (before.card, "kept")):
+        assert not device or all(getattr(each, well) == each.step for each in after), after
+    ((provider, amount),) = cloud.holder(server)
+    assert (provider.startswith(f"{target}_"), amount) == (True, 1)
     return moved
 
 
@@ -160,3 +167,30 @@ def test_live_migration(cloud: Cloud, sliced: str, tmp_path: Path, count: int) -
         # The first moves have nothing that was measured before them.
         off = [abs(move.said - move.pause) / move.pause for move in moves[3:]]
         assert median(off) <= 0.25, moves
+
+
+@pytest.fixture(scope="module")
+def carded(cloud: Cloud) -> Iterator[tuple[str, Path]]:
+    """A server with a whole card that can move live, on the first node; and the site file."""
+    site = give_live_cards(cloud.lab, cloud.conn, Story(Console(width=110)))
+    flavor = cloud.conn.compute.find_flavor(emulated_gpu.CARD_FLAVOR.name, ignore_missing=False)
+    server = cloud.boot("carded", str(flavor.id), FIRST)
+    try:
+        wait_for_status(cloud.conn, server, "ACTIVE")
+        first = cloud.steps(server)
+        print(first[-1])
+        assert (first[-1].card != "", first[-1].kept) == (True, first[-1].step)
+        yield server, site
+    finally:
+        servers.delete_and_wait(cloud.conn, server, SECONDS)
+
+
+def test_live_migration_of_a_whole_card(
+    cloud: Cloud, carded: tuple[str, Path], tmp_path: Path
+) -> None:
+    """A server moves to and fro with its whole card, whose memory keeps what the guest wrote."""
+    server, site = carded
+    for _ in range(2):
+        move_live(cloud, server, tmp_path, site)
+    report = audit_lab(cloud.lab, wait=PERIOD)
+    assert [finding.rule for finding in report.findings] == []
