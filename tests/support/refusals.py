@@ -150,7 +150,7 @@ def ask(conn: Connection, flavor: str) -> Refused:
 def lint(files: Files, site: Path) -> set[str]:
     """The rules of what `wholecard nova lint` finds in the files of all roles."""
     options = [f"--conf={role}={file}" for role, paths in files.by_role.items() for file in paths]
-    ran = wholecard("nova", "lint", "--site", str(site), "--format", "json", *options, timeout=60)
+    ran = wholecard("nova", "lint", "--site", str(site), "--format", "json", *options, timeout=600)
     return {each["rule"] for each in _findings(ran)}
 
 
@@ -170,7 +170,7 @@ def explain(
         options += ["--cloud", service_settings.CLOUD, "--clouds-file", str(clouds)]
     ran = wholecard(
         "explain", *request, "--image", emulated_gpu.IMAGE, "--site", str(site), "--json", *options,
-        timeout=120,
+        timeout=600,
     )  # fmt: skip
     findings = _findings(ran)
     notes = [each for each in findings if each["severity"] == "note"]

@@ -30,5 +30,5 @@ class Manifest:
 
 def read_manifest(node: LabNode) -> Manifest:
     """A node's files now."""
-    text = node.ssh(["sh", "-c", _LIST], timeout=120).stdout
+    text = node.ssh(["sh", "-c", _LIST], timeout=600).stdout
     return Manifest(tuple(text.splitlines()))

@@ -48,7 +48,7 @@ def offer_site(lab: Lab, conn: Connection, file: SiteFile) -> CloudPlan:
     return planned
 
 
-def wait_until_listening(lab: Lab, story: Story, timeout: float = 180) -> None:
+def wait_until_listening(lab: Lab, story: Story, timeout: float = 900) -> None:
     """Wait until the nova-compute of every node listens on this broker.
 
     Its service may seem to be up although it is not: nova calls it up for a minute after its last

@@ -41,7 +41,7 @@ class Agent:
         pyz = build_agent(scratch / "wholecard-host.pyz")
         self.node.write(AGENT, pyz.read_bytes(), 0o755)
 
-    def run(self, *words: str, timeout: float = 120) -> Result:
+    def run(self, *words: str, timeout: float = 900) -> Result:
         """Run a command of the agent; status 1 (findings) is an answer, not an error."""
         answer = self.node.ssh([AGENT, *words], timeout=timeout, check=False)
         # Every command of the agent ends with 0 (all well) or 1 (findings).
@@ -54,7 +54,7 @@ class Agent:
             )
         return answer
 
-    def json(self, *words: str, timeout: float = 120) -> dict[str, Any]:
+    def json(self, *words: str, timeout: float = 900) -> dict[str, Any]:
         """What a command of the agent answers as JSON; raises LabError where it is not JSON."""
         answer = self.run(*words, "--json", timeout=timeout)
         try:
@@ -115,14 +115,14 @@ def configure_compute(lab: Lab, node: LabNode) -> None:
 def reboot_and_verify(node: LabNode, agent: Agent, story: Story) -> None:
     """The node's own reboot, through GRUB and its initramfs; then `verify` function by function."""
     with story.step("node: reboot through its own GRUB and initramfs"):
-        boot = node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=30).stdout.strip()
+        boot = node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=600).stdout.strip()
         node.reboot(boot)
     with story.step("node: host verify") as step:
         verified = agent.json("verify")
         findings = [Finding.from_json(finding) for finding in verified["findings"]]
         step.saw("wholecard host verify", agent.run("verify").stdout)
         log = node.ssh(["sh", "-c", "dmesg | grep -E 'wholecard:|vfio|DMAR|iommu' || true"],
-                       timeout=30).stdout  # fmt: skip
+                       timeout=600).stdout  # fmt: skip
         step.saw("the node's kernel log", log)
         if findings:
             raise LabError(f"the cards of {node.spec.name} are not ready", findings_text(findings))

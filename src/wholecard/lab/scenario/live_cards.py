@@ -68,7 +68,7 @@ def give_live_cards(lab: Lab, conn: Connection, story: Story) -> Path:
 
 def _bind(lab: Lab, node: LabNode) -> None:
     node.ssh(list(use_variant_driver()), timeout=300)
-    node.ssh(["modprobe", VARIANT_DRIVER], timeout=120)
+    node.ssh(["modprobe", VARIANT_DRIVER], timeout=600)
     wanted = ":".join(emulated_gpu.GPU)
     addresses = [
         str(function.address)
@@ -78,7 +78,7 @@ def _bind(lab: Lab, node: LabNode) -> None:
     ]
     if len(addresses) != CARDS:
         raise UsageError(f"{node.spec.name} has not its {CARDS} cards: {', '.join(addresses)}")
-    node.ssh(["sh", "-c", _REBIND, "sh", VARIANT_DRIVER, *addresses], timeout=120)
+    node.ssh(["sh", "-c", _REBIND, "sh", VARIANT_DRIVER, *addresses], timeout=600)
 
 
 def _write_site(lab: Lab) -> Path:

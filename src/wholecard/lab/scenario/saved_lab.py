@@ -57,7 +57,7 @@ def _save(lab: Lab, story: Story) -> None:
         try:
             for node in nodes:
                 (partial / node.spec.name).mkdir(mode=0o700, parents=True)
-                node.ssh(["sync"], timeout=60)
+                node.ssh(["sync"], timeout=600)
                 _wait_for_report(lab, node)
                 paused.append(node)
                 node.save(MEMORY, partial / node.spec.name)
@@ -92,7 +92,7 @@ def _wait_for_report(lab: Lab, node: LabNode) -> None:
     before = report()
     process.wait_until(
         lambda: report() != before,
-        timeout=120, what=f"nova-compute of {node.spec.name} reports",
+        timeout=600, what=f"nova-compute of {node.spec.name} reports",
         log=lab.folder.logs / "nova-conductor.log",
     )  # fmt: skip
 
@@ -150,5 +150,5 @@ def _bring_to_date(node: LabNode) -> None:
     It would notice only after a minute that its connections are dead (TCP keepalive).
     """
     node.wait_for_ssh()
-    node.ssh(["ss", "--kill", "dst", OUTER_ADDRESS], timeout=30)
-    node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=30)
+    node.ssh(["ss", "--kill", "dst", OUTER_ADDRESS], timeout=600)
+    node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=600)

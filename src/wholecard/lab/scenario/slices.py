@@ -72,9 +72,9 @@ def total_slices(tree: Sequence[ResourceProvider]) -> int:
 
 def _split(lab: Lab, node: LabNode) -> None:
     node.write(AT_BOOT, f"{MODULE}\n".encode())
-    node.ssh(["modprobe", MODULE], timeout=120)
+    node.ssh(["modprobe", MODULE], timeout=600)
     text = f"[devices]\nenabled_mdev_types = {TYPE}\n[mdev_{TYPE}]\ndevice_addresses = {PARENT}\n"
-    if node.ssh(["cat", CONFIGURATION], timeout=60, check=False).stdout == text:
+    if node.ssh(["cat", CONFIGURATION], timeout=600, check=False).stdout == text:
         return
     node.write(CONFIGURATION, text.encode())
     stop_compute(lab, node)
