@@ -33,7 +33,7 @@ class Ran:
     stderr: str
 
 
-def wholecard(*words: str, timeout: float = 1200, name: str = NAME, cwd: Path | None = None) -> Ran:
+def wholecard(*words: str, timeout: float = 3600, name: str = NAME, cwd: Path | None = None) -> Ran:
     """Run the command as a person does, with the lab of the tests.
 
     Raises AssertionError with what it had printed where it takes longer than `timeout` seconds.

@@ -40,9 +40,9 @@ from wholecard.lab.scenario.hypervisor import Agent
 FLAVOR = emulated_gpu.CARDS_FLAVOR.name
 # Reading and writing twice 16 MiB in an emulated guest.
 LOOK_SECONDS = 900
-CLEAN_SECONDS = 300
+CLEAN_SECONDS = 900
 # nova frees a card some time after its server is gone from the API.
-FREE_SECONDS = 300
+FREE_SECONDS = 900
 
 _LINE = re.compile(
     r"^WHOLECARD-LEAK card=(?P<card>fb\d+) bytes=(?P<looked>\d+) nonzero=(?P<nonzero>\d+) "

@@ -22,7 +22,7 @@ from wholecard.lab.node import qmp
 STALL = b"rcu: Possible timer handling issue"
 RESETS = 3
 # An emulated boot takes a minute of CPU, and five and more where other programs have the CPUs.
-BOOT_SECONDS = 600
+BOOT_SECONDS = 1500
 # When udev's queue is empty, devices have their drivers.
 # The folder with the sockets of the link between nodes, in the lab's folder and as QEMU sees it.
 LINK = "link"

@@ -27,7 +27,7 @@ from wholecard.lab.scenario.control_plane import DROP_IN, conf_paths
 
 AGENT = "/usr/local/bin/wholecard-host"
 # update-initramfs and update-grub under emulation.
-APPLY_SECONDS = 600
+APPLY_SECONDS = 1800
 
 
 @dataclass(frozen=True)

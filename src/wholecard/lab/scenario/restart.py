@@ -16,7 +16,7 @@ from wholecard.lab.scenario.hypervisor import configure_compute
 COMPUTE = "nova-compute"
 RESTARTABLE = (*APIS, *DAEMONS, COMPUTE)
 # Its imports alone take most of a minute on an emulated CPU, and two nodes share the real ones.
-COMPUTE_SECONDS = 600
+COMPUTE_SECONDS = 1500
 
 
 def restart(lab: Lab, names: Sequence[str]) -> None:
