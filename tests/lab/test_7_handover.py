@@ -17,7 +17,6 @@ from openstack.connection import Connection
 
 from support import leak
 from support.commands import wholecard
-from support.script_guests import offer_image
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.placement.resource_providers import wait_for_providers
@@ -36,6 +35,7 @@ from wholecard.lab.parts.script_image import LEAK_GUEST
 from wholecard.lab.scenario import prove_cards
 from wholecard.lab.scenario.cloud_plan import CARDS, all_free
 from wholecard.lab.scenario.control_plane import write_drop_ins
+from wholecard.lab.scenario.moving_guest import offer_image
 from wholecard.lab.scenario.restart import restart
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import read_site

@@ -18,7 +18,6 @@ from rich.console import Console
 from support.commands import wholecard
 from support.held_cards import SECONDS, wait_for_status
 from support.lab_ssh import ssh_config
-from support.script_guests import GuestStep, offer_image, steps
 from wholecard.audit.checks.cloud_case import PERIOD
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
@@ -34,12 +33,12 @@ from wholecard.lab.parts.script_image import MOVING_GUEST
 from wholecard.lab.scenario import emulated_gpu
 from wholecard.lab.scenario.audits import audit_lab
 from wholecard.lab.scenario.live_cards import give_live_cards
+from wholecard.lab.scenario.moving_guest import offer_image, wait_for_steps
 from wholecard.lab.scenario.slices import CLASS, SLICES_OF_A_NODE, offer_slices
 
 # Until it has been seen in the lab: `make test-long`.
 pytestmark = pytest.mark.long
 FIRST, SECOND = GPU_NODE.name, SECOND_NODE.name
-STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,6 @@ class Cloud:
         return [(names[row.provider_uuid], row.amount) for row in rows
                 if row.resource_class in (CLASS, emulated_gpu.GPU_CLASS)]  # fmt: skip
 
-    def steps(self, server: str, more_than: int = 0) -> tuple[GuestStep, ...]:
-        """What the guest says, once it has said `STEPS` steps after the step `more_than`."""
-
-        def later(console: str) -> bool:
-            return any(each.step >= more_than + STEPS for each in steps(console))
-
-        return steps(servers.wait_for_console(self.conn, server, later, SECONDS))
-
 
 @pytest.fixture(scope="module")
 def cloud(lab_folder: LabFolder) -> Iterator[Cloud]:
@@ -93,9 +84,9 @@ def sliced(cloud: Cloud) -> Iterator[str]:
     server = cloud.create("sliced", FIRST)
     try:
         wait_for_status(cloud.conn, server, "ACTIVE")
-        first = cloud.steps(server)
-        print(first[-1])
-        assert (first[-1].slice != "", first[-1].answered) == (True, first[-1].step)
+        first = wait_for_steps(cloud.conn, server)
+        assert first[-1].slice
+        assert first[-1].is_well, first
         yield server
     finally:
         servers.delete_and_wait(cloud.conn, server, SECONDS)
@@ -132,7 +123,7 @@ class Moved:
 
 def move_live(cloud: Cloud, server: str, folder: Path, site: Path | None = None) -> Moved:
     """Move a server live to the other host by our command; its guest must not notice."""
-    before = cloud.steps(server)[-1]
+    before = wait_for_steps(cloud.conn, server)[-1]
     state = servers.state(cloud.conn, server)
     assert state is not None
     target = SECOND if state.host == FIRST else FIRST
@@ -147,11 +138,10 @@ def move_live(cloud: Cloud, server: str, folder: Path, site: Path | None = None)
     told = json.loads(ran.stdout)
     moved = Moved(told["plan"]["estimate"]["pause_seconds"], told["pause_seconds"], told["seconds"])
     print(f"{state.host} to {target}: {moved}", flush=True)
-    after = cloud.steps(server, before.step)
+    after = wait_for_steps(cloud.conn, server, before.step)
     assert {each.boot for each in after} == {before.boot}
     assert [each.step for each in after] == list(range(after[0].step, after[-1].step + 1))
-    for device, well in ((before.slice, "answered"), (before.card, "kept")):
-        assert not device or all(getattr(each, well) == each.step for each in after), after
+    assert all(each.is_well for each in after), after
     ((provider, amount),) = cloud.holder(server)
     assert (provider.startswith(f"{target}_"), amount) == (True, 1)
     return moved
@@ -177,9 +167,9 @@ def carded(cloud: Cloud) -> Iterator[tuple[str, Path]]:
     server = cloud.boot("carded", str(flavor.id), FIRST)
     try:
         wait_for_status(cloud.conn, server, "ACTIVE")
-        first = cloud.steps(server)
-        print(first[-1])
-        assert (first[-1].card != "", first[-1].kept) == (True, first[-1].step)
+        first = wait_for_steps(cloud.conn, server)
+        assert first[-1].card
+        assert first[-1].is_well, first
         yield server, site
     finally:
         servers.delete_and_wait(cloud.conn, server, SECONDS)

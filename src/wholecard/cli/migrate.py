@@ -240,7 +240,7 @@ class Views:
         from wholecard.moving.pauses import Pauses, SshPauses
 
         read = SshPauses(self.ssh, self.ssh_names) if self.over_ssh else None
-        return Pauses(state_folder("moves", self.cloud), read)
+        return Pauses(state_folder("pauses", self.cloud), read)
 
     def domains(self, node: str) -> tuple[Domain, ...] | None:
         """libvirt's domains on a host, None where they were not read."""

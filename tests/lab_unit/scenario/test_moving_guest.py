@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from support.script_guests import GuestStep, run_on_files, steps
+from support.script_guests import run_on_files
 from support.tree import grow
 from wholecard.lab.parts.script_image import MOVING_GUEST
+from wholecard.lab.scenario.moving_guest import GuestStep, steps
 
 SIZE = 1 << 20
 BOOT = "17d2f1c0-1111-4222-8333-444455556666"
