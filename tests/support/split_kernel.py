@@ -99,7 +99,7 @@ class SplitKernel(Kernel):
                    + int(address[-1]))  # fmt: skip
 
     def _make_vf(self, pf: Path, index: int) -> None:
-        domain, bus, rest = pf.name.split(":")
+        domain, bus, _ = pf.name.split(":")
         number = int((pf / "sriov_offset").read_text()) + index
         address = f"{domain}:{bus}:{number >> 3:02x}.{number & 7}"
         vf = pf.parent / address

@@ -17,7 +17,7 @@ from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import read_boot_id
 from wholecard.host.operations.operation import HostContext
-from wholecard.host.operations.registry import OF_SLICES, operation_of
+from wholecard.host.operations.registry import OF_SLICES, RUNTIME, operation_of
 from wholecard.host.planning.device_bindings import claims
 from wholecard.transaction import engine
 from wholecard.transaction.atomic_files import remove_directory, under
@@ -143,11 +143,12 @@ def apply_or_roll_back(
         entry = system.journal.newest()
         began = entry is not None and (before is None or entry.number != before.number)
         stopped = entry.unfinished() if entry is not None and began else None
-        if stopped is None or not isinstance(stopped.action.do, OF_SLICES):
+        splits = any(isinstance(action.do, OF_SLICES) for action in applied.plan.actions)
+        if stopped is None or not (splits and isinstance(stopped.action.do, RUNTIME)):
             raise
         engine.rollback(system, progress)
         error.details = f"{error.details}\nEverything was rolled back: the host is as before."
-        error.resolution = "Fix this, then apply again."
+        error.resolution = f"{error.resolution} Then apply again.".lstrip()
         raise
 
 

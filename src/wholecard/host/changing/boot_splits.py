@@ -29,7 +29,7 @@ from wholecard.host.config_files import SPLITS
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect, read_boot_id
 from wholecard.host.facts.split_state import SplitState, read_split_state
-from wholecard.host.operations.registry import OF_SLICES
+from wholecard.host.operations.registry import RUNTIME
 from wholecard.host.planning.split_changes import stored_splits, what_is_missing
 from wholecard.host.planning.splits import split_actions
 from wholecard.transaction import engine
@@ -215,5 +215,5 @@ def _finish_apply(root: Path, progress: Progress) -> None:
     if entry is None or entry.state != APPLYING:
         return
     missing = [step for step in entry.steps() if step.done is None]
-    if all(isinstance(step.action.do, OF_SLICES) for step in missing):
+    if all(isinstance(step.action.do, RUNTIME) for step in missing):
         finish(root, progress)

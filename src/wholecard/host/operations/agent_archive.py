@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 
 import wholecard
@@ -30,6 +31,7 @@ sys.exit(main())
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+@lru_cache(maxsize=1)
 def agent_bytes() -> bytes:
     """The agent as one file. The same sources give the same bytes: sorted names, one fixed time."""
     source = Path(wholecard.__file__).parent

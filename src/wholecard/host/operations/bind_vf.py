@@ -31,7 +31,10 @@ from wholecard.transaction.json_fields import text, typed
 
 @dataclass(frozen=True)
 class BindVf(HostOperation):
-    """Give the VF `index` of the PF `card` to `driver`."""
+    """Give the VF `index` of the PF `card` to `driver`; an empty one takes it from its driver.
+
+    The latter comes before VFs end: undone, the VF that is there again is bound as before.
+    """
 
     kind: ClassVar[str] = "bind-vf"
 
@@ -43,13 +46,14 @@ class BindVf(HostOperation):
     def from_json(cls, data: dict[str, Any]) -> BindVf:
         """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
         driver, index = text(data["driver"]), typed(data["index"], int)
-        if driver_name(driver) != driver or index < 0:
+        if (driver and driver_name(driver) != driver) or index < 0:
             raise ValueError(f"{driver!r} is not the name of a driver")
         return cls(pci_address(data["card"]), index, driver)
 
     def describe(self) -> str:
         """`VF 3 of 0000:17:00.0 -> vfio-pci`."""
-        return f"VF {self.index} of {self.card} -> {self.driver} (driver_override, until reboot)"
+        driver = self.driver or "no driver"
+        return f"VF {self.index} of {self.card} -> {driver} (driver_override, until reboot)"
 
     def begin(self, context: HostContext, state: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Driver and override of the VF, which exists by now."""
@@ -66,14 +70,15 @@ class BindVf(HostOperation):
                 f"{self.card} has no VF {self.index}",
                 resolution="Plan again: the VFs have changed since.",
             )
-        set_override(root, address, self.driver)
-        if driver_of(root, address) != self.driver:
+        set_override(root, address, self.driver or None)
+        if (driver_of(root, address) or "") != self.driver:
             unbind(root, address)
-            tell(root, PROBE, address)
-        driver = driver_of(root, address)
+            if self.driver:
+                tell(root, PROBE, address)
+        driver = driver_of(root, address) or ""
         if driver != self.driver:
             raise WholecardError(
-                f"{address} is on {driver or 'no driver'}, not on {self.driver}",
+                f"{address} is on {driver or 'no driver'}, not on {self.driver or 'none'}",
                 "The kernel was asked to probe it again and did not bind it.",
                 "See what the kernel says (dmesg).",
             )
@@ -96,7 +101,8 @@ class BindVf(HostOperation):
     def functions_taken(self, root: Path) -> tuple[Address, ...]:
         """The VF, unless the driver or none has it."""
         address = virtual_function(root, self.card, self.index)
-        is_other = bool(address) and driver_of(root, address) not in (None, self.driver)
+        driver = driver_of(root, address) if address else None
+        is_other = driver is not None and driver != self.driver
         return (Address.parse(address),) if is_other else ()
 
     def functions_given_back(
@@ -112,7 +118,7 @@ class BindVf(HostOperation):
         """The VF's driver beside the one that took it."""
         address = virtual_function(root, self.card, self.index)
         subject = f"driver of VF {self.index} of {self.card}"
-        driver = driver_of(root, address) if address else None
+        driver = (driver_of(root, address) or "") if address else ""
         if not address:
             yield Drift("slice", subject, operation.GONE)
         elif driver == self.driver:

@@ -28,6 +28,8 @@ from wholecard.transaction.json_fields import read_plan
 OF_SLICES: tuple[type[HostOperation], ...] = (
     MakeVfs, SetVgpuType, BindVf, SetScheduling, StartMdev, SetMig, MixSizes,
 )  # fmt: skip
+# Of those, and what they need at the same time: lost when the host goes down too.
+RUNTIME: tuple[type[HostOperation], ...] = (*OF_SLICES, LoadModule)
 _CLASSES: tuple[type[HostOperation], ...] = (
     WriteFile, RunTool, RunAtRollback, LoadModule, BindDriver, InstallAgent, *OF_SLICES,
 )  # fmt: skip

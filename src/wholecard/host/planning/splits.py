@@ -38,7 +38,7 @@ def split_actions(split: CardSplit, state: SplitState) -> tuple[Action, ...]:
     actions: list[Action] = []
     fresh = makes_vfs and pf.vendor != AMD and (pf.count != wanted_vfs(split, state) or bool(mig))
     if (fresh or mig) and pf.count:
-        actions.append(_ending(pf))
+        actions += _ending(pf, state)
     actions += mig
     if fresh:
         actions.append(_making(split, pf, wanted_vfs(split, state)))
@@ -80,10 +80,19 @@ def _mig(split: CardSplit, state: SplitState) -> list[Action]:
                     f"give back: {geometry_text(present)}")]  # fmt: skip
 
 
-def _ending(pf: PfState) -> Action:
+def _ending(pf: PfState, state: SplitState) -> Iterator[Action]:
+    """VFs that end lose types and drivers first, so that undoing it gives these back."""
+    typed = {vf.address: vf.current for vf in state.offered.typed_vfs}
+    bound = [vf for vf in pf.vfs if vf.override]
+    for vf in pf.vfs:
+        if typed.get(vf.address):
+            yield _type(pf, vf.index, "", str(typed[vf.address]))
+    for vf in bound:
+        yield _action(BindVf(pf.address, vf.index, ""), f"{pf.address} VF {vf.index}",
+                      "The VF ends.", f"bind it to {vf.driver or 'no driver'} again")  # fmt: skip
     tool = SRIOV_MANAGE if pf.vendor == NVIDIA else ""
-    return _action(
-        MakeVfs(pf.address, 0, pf.count, tool=tool),
+    yield _action(
+        MakeVfs(pf.address, 0, pf.count, probe=not bound, tool=tool),
         pf.address,
         f"The {pf.count} VFs that it has end first: the kernel changes the number only from 0.",
         f"make {pf.count} VFs again",

@@ -20,7 +20,7 @@ def slice_requests(site: Site) -> tuple[Unsupported, ...]:
             ("cards", name, "give"),
             f"cards.{name} is given in parts ({kind.give.policy}), for which nova's configuration "
             "is not written yet",
-            "The host itself can be prepared: wholecard site host NAME.",
+            "The host itself can be split: wholecard site host NAME.",
             "Write nova's options for it by hand, and render from a site file without this kind.",
         )
         for name, kind in site.cards.items()
