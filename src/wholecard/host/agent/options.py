@@ -22,6 +22,7 @@ ROWS = {
     "clean-card": "findings",
     "status": "history",
     "health": "cards",
+    "split": "cards",
 }
 _WITH_CARDS = ("check", "plan", "apply")
 
@@ -133,6 +134,14 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             "--scrub-visible",
             action="store_true",
             help="set what is visible of its memory to zero, if it is plain memory",
+        )
+    if name == "split":
+        command.add_argument(
+            "--wait",
+            type=float,
+            default=0.0,
+            metavar="SECONDS",
+            help="how long to wait until the cards' drivers are loaded",
         )
     if name == "rollback":
         command.add_argument(
