@@ -39,7 +39,9 @@ def cases(count: int = COUNT) -> Iterator[Case]:
         sections = {name: _section(rng) for name in TYPES if rng.random() < 0.8}
         parents = [(name, _offered(rng)) for name in PARENTS if rng.random() < 0.7]
         mdevs = [
-            (name, rng.choice(TYPES)) for name, _ in parents for _ in range(rng.choice([0, 0, 1, 2]))
+            (name, rng.choice(TYPES))
+            for name, _ in parents
+            for _ in range(rng.choice([0, 0, 1, 2]))
         ]
         yield {"enabled": enabled, "sections": sections, "parents": parents, "mdevs": mdevs}
 

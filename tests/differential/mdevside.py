@@ -6,9 +6,11 @@ libvirt driver decide; only what libvirt lists of the host comes from the case.
 
 from __future__ import annotations
 
+import collections
 import json
 import logging
 import os
+import pathlib
 import sys
 import tempfile
 
@@ -26,8 +28,6 @@ class Driver(driver.LibvirtDriver):
     """The driver with the case's host instead of libvirt's."""
 
     def __init__(self, case):
-        import collections
-
         self.case = case
         self.pgpu_type_mapping = collections.defaultdict(str)
         self.mdev_class_mapping = collections.defaultdict(lambda: "VGPU")
@@ -60,13 +60,17 @@ def exists(path):
 
 
 def answer(case, file):
-    with open(file, "w") as conf:
-        conf.write(case["conf"])
+    file.write_text(case["conf"])
     # Options of a type are registered for ever; without this a case would see those of another.
     for group in [name for name in CONF._groups if name.startswith("mdev_")]:
         del CONF._groups[group]
     CONF.reset()
-    CONF(["--config-file", file], project="nova", default_config_files=[], default_config_dirs=[])
+    CONF(
+        ["--config-file", str(file)],
+        project="nova",
+        default_config_files=[],
+        default_config_dirs=[],
+    )
     driver.os.path.exists = exists
     try:
         found = Driver(case)
@@ -88,4 +92,4 @@ def answer(case, file):
 with tempfile.TemporaryDirectory() as folder:
     for line in sys.stdin:
         case = json.loads(line)
-        print(json.dumps(answer(case, os.path.join(folder, "nova.conf"))), flush=True)
+        print(json.dumps(answer(case, pathlib.Path(folder) / "nova.conf")), flush=True)
