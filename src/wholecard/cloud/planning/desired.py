@@ -17,6 +17,7 @@ from wholecard.host.facts.host import Host
 from wholecard.nova.desired import card_quotas
 from wholecard.nova.desired.flavor_specs import derived_specs, since
 from wholecard.nova.desired.image_properties import derived_properties
+from wholecard.nova.desired.slices import refuse_slices
 from wholecard.nova.desired.tuned_flavors import tuned_site
 from wholecard.nova.desired.unsupported import UnsupportedError
 from wholecard.nova.options import IMAGE_KEYS, UNIFIED_DRIVER
@@ -97,6 +98,7 @@ class DesiredCloud:
 
 def desired_cloud(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
     """The desired state for a cloud of that release; `facts` are its hosts', as far as known."""
+    refuse_slices(site)
     site = site.for_servers
     findings: list[Finding] = []
     site = tuned_site(site, facts, release)

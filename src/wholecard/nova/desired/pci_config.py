@@ -33,6 +33,7 @@ from wholecard.nova.desired.placement_tags import PlacementTags, placement_use
 from wholecard.nova.desired.release_support import unsupported_requests
 from wholecard.nova.desired.required_options import PciConfig, check_config
 from wholecard.nova.desired.resource_classes import card_classes, refuse_alike
+from wholecard.nova.desired.slices import refuse_slices
 from wholecard.nova.desired.unsupported import UnsupportedError, unsupported
 from wholecard.pci.device_types import DeviceType
 from wholecard.site.model import CardKind, Site
@@ -47,6 +48,7 @@ def pci_configs(
     differ between hosts. `available` is what nova-scheduler's `available_filters` names. Raises
     UnsupportedError, as the head of this file says.
     """
+    refuse_slices(site)
     site = site.for_servers
     unsupported_ones = unsupported_requests(site, release, available)
     if unsupported_ones:

@@ -15,6 +15,7 @@ from wholecard.nova.desired.release_support import (
     untuned_placement,
 )
 from wholecard.nova.desired.required_options import PciConfig
+from wholecard.nova.desired.slices import slice_requests
 from wholecard.nova.desired.slow_flavors import missing_pages, slow_flavors
 from wholecard.nova.desired.small_disks import small_disks
 from wholecard.nova.desired.tuned_flavors import tuned_site
@@ -52,6 +53,7 @@ def check_site(file: SiteFile) -> SiteCheck:
     errors = [*_issues(file, unsupported_requests(site, release)), *fact_issues(file)]
     errors += build_file_issues(file)
     warnings = _issues(file, ignored_requests(site, release))
+    warnings += _issues(file, slice_requests(file.site))
     notes: list[SiteIssue] = []
     if not errors:
         site = tuned_site(site, file.facts(), release)
