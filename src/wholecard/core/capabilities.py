@@ -66,6 +66,7 @@ class Capability(Enum):
     ONE_TIME_USE = 32, "one_time_use is a truth value, not a bare tag", "nova/pci/devspec.py"
 
     # Mediated devices.
+    MDEV_TYPES = 17, "mediated devices (vGPUs) by their type", "nova/conf/devices.py"
     MDEV_SECTIONS = (21, "types of mediated devices have sections; before, the first type counts",
         "nova/conf/devices.py; nova/virt/libvirt/driver.py, _get_supported_vgpu_types")
     MDEV_CLASSES = (24, "a type of mediated devices has a resource class, mdev_class",

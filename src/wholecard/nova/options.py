@@ -104,7 +104,7 @@ OPTIONS: tuple[Option, ...] = (
             compute=14),
     _option("list", "compute", "which types of mediated devices (vGPUs) guests may get",
             Spelling("devices", "enabled_mdev_types", 24),
-            Spelling("devices", "enabled_vgpu_types", 17, deprecated=24)),
+            Spelling("devices", "enabled_vgpu_types", Capability.MDEV_TYPES.since, deprecated=24)),
     _option("boolean", "compute", "each function becomes a resource provider in Placement",
             Spelling("pci", "report_in_placement", Capability.REPORT_IN_PLACEMENT.since)),
     # nova-compute reads it when it checks its aliases: nova/pci/request.py, since 31.3.1.
