@@ -47,4 +47,5 @@ POST_COPY = "VFIO migration is not supported with postcopy migration"
 
 
 def _text(version: Version) -> str:
-    return ".".join(map(str, version))
+    """`8.6` for 8.6.0: a third number of 0 says nothing."""
+    return ".".join(map(str, version)).removesuffix(".0" if len(version) > 2 else "…")
