@@ -191,7 +191,7 @@ def _to_finish(journal: Journal[Entry]) -> Entry | None:
     if entry.state == ROLLING_BACK:
         raise UsageError(
             f"journal {entry.id} is being rolled back",
-            resolution=f"Finish that first: {journal.command} rollback",
+            resolution=f"Finish that first: {journal.command} {journal.undo_words}",
         )
     return entry
 
@@ -261,7 +261,7 @@ def _refuse_changed_since(
                 raise WholecardError(
                     f"{step.name} was changed since it was applied",
                     operation.difference(context, state, expected[::-1]),
-                    "Copy what you need from it, then run rollback --discard-edits, which "
+                    f"Copy what you need from it, then run {system.journal.discard_command}, which "
                     "overwrites it.",
                 )
             becomes.update({keys[name]: former[name] for name in present if name in former})

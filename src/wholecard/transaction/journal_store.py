@@ -180,6 +180,9 @@ class Journal(ABC, Generic[Entry]):
     system: ClassVar[str]
     # What a person can do where the journals of another folder were meant.
     elsewhere: ClassVar[str] = ""
+    # How a rollback is called beside `command`, and one that overwrites later edits.
+    undo_words: ClassVar[str] = "rollback"
+    discard_command: ClassVar[str] = "rollback --discard-edits"
 
     folder: Path
 
