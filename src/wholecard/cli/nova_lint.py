@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -67,18 +67,15 @@ def lint_command(
     from wholecard.nova.lint.request import LintRequest, read
 
     conf_files = options.conf_files(conf)
-    by_role: dict[Role, list[Path]] = {
-        role: paths for (role, host), paths in conf_files.items() if role != "compute"
-    }
     hosts_facts = [options.facts_file(text) for text in facts or ()]
-    linted = read(LintRequest(files or (), role or (), by_role, options.of_computes(conf_files),
+    linted = read(LintRequest(files or (), role or (), _by_role(conf_files),
+                              options.of_computes(conf_files),
                               release_name, hosts_facts, host or (), site,
                               _selection(select, ignore)))  # fmt: skip
     if fix:
         linted = _fix(linted, dry_run, quiet=format_name != "table")
     diagnostics = linted.diagnostics
-    if not dry_run or format_name != "table":
-        _print(diagnostics, format_name, columns or (), linted.not_checked(diagnostics))
+    _print(diagnostics, format_name, columns or (), linted, dry_run)
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
 
 
@@ -101,6 +98,10 @@ def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
     from wholecard.nova.lint.selection import Selection, project_selection
 
     return Selection.of(select or (), ignore or ()).or_else(project_selection(Path.cwd()))
+
+
+def _by_role(files: Mapping[tuple[Role, str], list[Path]]) -> dict[Role, list[Path]]:
+    return {role: paths for (role, host), paths in files.items() if role != "compute"}
 
 
 def _paths(conf: list[str] | None) -> list[Path]:
@@ -147,13 +148,18 @@ def _fix(linted: Linted, dry_run: bool, quiet: bool) -> Linted:
 
 
 def _print(
-    diagnostics: list[Diagnostic], format_name: str, columns: Sequence[str], unchecked: list[str]
-) -> None:
+    diagnostics: list[Diagnostic], format_name: str, columns: Sequence[str], linted: Linted,
+    dry_run: bool,
+) -> None:  # fmt: skip
+    """Print the findings; after --dry-run a person has its diff already."""
+    if format_name == "table" and dry_run:
+        return
     if format_name == "table" and not columns:
         from wholecard.cli.terminal import PlainConsole
         from wholecard.nova.lint.output.text import show
 
-        show(diagnostics, PlainConsole(highlight=False), unchecked)
+        console = PlainConsole(highlight=False)
+        show(diagnostics, console, linted.not_checked(diagnostics))
         return
     from wholecard.nova.lint.output.github import to_github
     from wholecard.nova.lint.output.plain_data import to_text
