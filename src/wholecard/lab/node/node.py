@@ -151,7 +151,7 @@ class LabNode:
         """TCG emulates AMD's SVM (and no VMX), so that the node has a KVM of its own under it."""
         if self.accelerator == "kvm":
             return ["-accel", "kvm", "-cpu", "host"]
-        return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Opteron_G3,+npt"]
+        return ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Opteron_G3,+npt"]
 
     def ssh(
         self, argv: Sequence[str], *, timeout: float, stdin: str = "", check: bool = True,

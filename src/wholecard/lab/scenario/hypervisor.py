@@ -14,7 +14,9 @@ from wholecard.core import Finding, Result
 from wholecard.core.report_text import findings_text
 from wholecard.guest.image import bootable_disk
 from wholecard.host.agent.facts_text import host_text
+from wholecard.host.agent.results_text import evidence_text
 from wholecard.host.agent.zipapp import build_agent
+from wholecard.host.changing.verify import BindingEvidence
 from wholecard.host.facts.host import Host
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.node_spec import GPU_NODE
@@ -120,13 +122,15 @@ def reboot_and_verify(node: LabNode, agent: Agent, story: Story) -> None:
     with story.step("node: host verify") as step:
         verified = agent.json("verify")
         findings = [Finding.from_json(finding) for finding in verified["findings"]]
-        step.saw("wholecard host verify", agent.run("verify").stdout)
+        evidence = [BindingEvidence(**row) for row in verified["evidence"]]
+        shown = f"{evidence_text(evidence)}\n\n{findings_text(findings)}"
+        step.saw("wholecard host verify", shown)
         log = node.ssh(["sh", "-c", "dmesg | grep -E 'wholecard:|vfio|DMAR|iommu' || true"],
                        timeout=600).stdout  # fmt: skip
         step.saw("the node's kernel log", log)
         if findings:
             raise LabError(f"the cards of {node.spec.name} are not ready", findings_text(findings))
-        step.note = f"{len(verified['evidence'])} functions on vfio-pci since boot"
+        step.note = f"{len(evidence)} functions on vfio-pci since boot"
     _tell(story, step, only=1)
 
 
@@ -142,7 +146,7 @@ def roll_back(node: LabNode, agent: Agent, story: Story, before: Manifest) -> No
                 f"files of {node.spec.name} differ from before apply",
                 "\n".join(difference) or answer.stderr,
             )
-        step.note = f"{len(before.lines)} files and folders as they were"
+        step.note = f"{len(before.paths)} files and folders as they were"
     _tell(story, step, only=1)
 
 
