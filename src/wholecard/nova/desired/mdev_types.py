@@ -97,19 +97,24 @@ def _parents(
     else:
         cards = functions_of(kind, host_name, host)
         known = [_of_card(name, kind, card, host_name, host) for card in cards]
-    if len(parts) > 1 and (virtual or any(len(parents) == 1 for parents in known)):
-        raise unsupported(
-            ("cards", name, "give", "types"),
-            f"cards.{name}: nova gives devices of one type from a parent",
-            f"Its parents are the cards themselves, and it has {len(parts)} types.",
-            "Write a kind for each type, each with addresses or hosts of its own.",
-        )
+    _refuse_shared(name, parts, [*known, *([parent] for parent in virtual)])
     start = 0
     for part in parts:
         end = start + part.count
         cut = (parents if len(parents) == 1 else parents[start:end] for parents in known)
         yield part, (*virtual, *chain.from_iterable(cut))
         start = end
+
+
+def _refuse_shared(name: str, parts: list[Slice], known: list[list[str]]) -> None:
+    """Raises UnsupportedError for several types where a card is its one parent."""
+    if len(parts) > 1 and any(len(parents) == 1 for parents in known):
+        raise unsupported(
+            ("cards", name, "give", "types"),
+            f"cards.{name}: nova gives devices of one type from a parent",
+            f"Its parents are the cards themselves, and it has {len(parts)} types.",
+            "Write a kind for each type, each with addresses or hosts of its own.",
+        )
 
 
 def _named(matches: list[Match]) -> list[list[str]]:
@@ -156,6 +161,11 @@ def _check(types: tuple[MdevType, ...], host_name: str, site: Site, release: Rel
     reason = _too_old(types, where, release) or _class_not_read(types, where, release)
     if reason:
         raise unsupported(keys, *reason)
+    _refuse_unnamed(types, where, keys)
+
+
+def _refuse_unnamed(types: tuple[MdevType, ...], where: str, keys: Keys) -> None:
+    """Raises UnsupportedError for types that have to name their parents and cannot."""
     lacking = [one.name for one in types if not one.parents]
     own = any(one.resource_class != VGPU for one in types)
     if lacking and (len(types) > 1 or own):

@@ -41,15 +41,18 @@ def _names(pairs: list[str]) -> set[str]:
 
 def _mdev_specs(site: Site, mdevs: Mapping[str, int], release: Release) -> dict[str, str]:
     classes = slice_classes(site, release)
-    named = {name: classes[name] or VGPU for name in mdevs}
-    apart = [name for name, count in mdevs.items() if count > 1 and _is_nvidia(site, name)]
-    specs = {f"resources:{named[name]}": str(mdevs[name]) for name in mdevs if name not in apart}
-    if not apart:
-        return specs
-    groups = [named[name] for name in apart for _ in range(mdevs[name])]
-    specs |= {f"resources{number}:{group}": "1" for number, group in enumerate(groups, 1)}
-    # Each group from a parent of its own: group_policy is about groups with a number alone.
-    return {**specs, "group_policy": "isolate"}
+    groups: list[str] = []
+    specs: dict[str, str] = {}
+    for name, count in mdevs.items():
+        resource_class = classes[name] or VGPU
+        if count > 1 and _is_nvidia(site, name):
+            groups += [resource_class] * count
+        else:
+            specs[f"resources:{resource_class}"] = str(count)
+    if groups:
+        # Each from a parent of its own: group_policy is about groups with a number alone.
+        specs["group_policy"] = "isolate"
+    return specs | {f"resources{number}:{group}": "1" for number, group in enumerate(groups, 1)}
 
 
 def _is_nvidia(site: Site, name: str) -> bool:

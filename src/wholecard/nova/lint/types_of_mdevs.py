@@ -68,11 +68,7 @@ class ReadTypes:
 
 def read_types(service: Service) -> ReadTypes | None:
     """The types that a compute enables; None where it enables none, or a value is not its own."""
-    if service.role not in (None, "compute"):
-        return None
-    entries = service.effective("enabled_mdev_types").entries
-    names = list(_items(entries[-1]))[:MOST_VALUES] if entries else []
-    types = tuple(_read(service, item) for item in names)
+    types = _enabled(service) if service.role in (None, "compute") else ()
     if not types or any("$" in entry.value for one in types for entry in one.entries):
         return None
     sections = {one.name: one.section for one in types}
@@ -82,6 +78,12 @@ def read_types(service: Service) -> ReadTypes | None:
     except MdevError as error:
         return ReadTypes(types, None, error)
     return ReadTypes(types, nova, None)
+
+
+def _enabled(service: Service) -> tuple[ReadType, ...]:
+    entries = service.effective("enabled_mdev_types").entries
+    items = list(_items(entries[-1]))[:MOST_VALUES] if entries else []
+    return tuple(_read(service, item) for item in items)
 
 
 def options_of_types(service: Service) -> Iterator[Option]:

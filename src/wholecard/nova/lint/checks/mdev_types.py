@@ -6,7 +6,7 @@ Source of what nova makes of them: `wholecard.nova.match.mdevs`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from wholecard.core import Severity
 from wholecard.core.capabilities import Capability, has
@@ -62,17 +62,22 @@ def check_type_sections(service: Service) -> Iterator[Diagnostic]:
     # Where no role is known the option may be in another file.
     if service.role != "compute" and not (names and service.role is None):
         return
-    near = NearNames(names)
     enabled = {name.lower() for name in names}
     for file in service.conf.files:
-        for header in file.headers:
-            kind = type_of_section(header.section)
-            if kind is not None and kind.lower() not in enabled:
-                yield _unread_section(file, header, kind, near.near(kind))
+        yield from _unread_sections(file, enabled, NearNames(names))
         for entry in file.entries:
             kind = type_of_section(normal(entry.section))
             if kind in enabled and entry.name not in _OPTION_NAMES:
                 yield _no_option(entry)
+
+
+def _unread_sections(
+    file: ConfFile, enabled: Collection[str], near: NearNames
+) -> Iterator[Diagnostic]:
+    for header in file.headers:
+        kind = type_of_section(header.section)
+        if kind is not None and kind.lower() not in enabled:
+            yield _unread_section(file, header, kind, near.near(kind))
 
 
 def _unread_section(file: ConfFile, header: Header, kind: str, meant: str | None) -> Diagnostic:
