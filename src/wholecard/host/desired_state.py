@@ -58,6 +58,11 @@ class DesiredState:
     containers: tuple[str, ...] = ()
     splits: tuple[CardSplit, ...] = ()
 
+    @property
+    def keeps_all_cards(self) -> bool:
+        """Whether no card is given whole: the host keeps all, in parts or for containers."""
+        return not self.cards and bool(self.containers or self.splits)
+
     def to_json(self) -> dict[str, Any]:
         """The published form: `{"schema": 1, "cards": [...], ...}`, huge pages as `1G:64`."""
         data: dict[str, Any] = {"schema": SCHEMA}
@@ -144,16 +149,12 @@ def resolve(
     asked = asked or DesiredState(())
     slots = {_card_at(host, text).slot for text in (*addresses, *asked.cards)}
     kept = {_card_at(host, text).slot for text in asked.containers}
-    if slots & kept:
-        raise UsageError(
-            f"{min(slots & kept)} is named for guests and for containers",
-            "A card that guests get has no driver on the host.",
-            "Name it once.",
-        )
+    split = {Address.parse(each.card).slot_key for each in asked.splits if each.is_function}
+    _refuse_two_uses(slots, kept, split)
     if all_cards:
         slots.update(card.slot for card in host.cards if not is_left_out(card))
-        slots -= kept
-    if not slots and not kept:
+        slots -= kept | split
+    if not (slots or kept or asked.splits):
         raise UsageError(
             "no card is selected",
             card_lines(host),
@@ -177,6 +178,22 @@ def resolve(
         parked=parked,
         containers=tuple(sorted(kept)),
     )
+
+
+def _refuse_two_uses(slots: set[str], kept: set[str], split: set[str]) -> None:
+    """Raises UsageError for a card that is named for two uses."""
+    if slots & kept:
+        raise UsageError(
+            f"{min(slots & kept)} is named for guests and for containers",
+            "A card that guests get has no driver on the host.",
+            "Name it once.",
+        )
+    if (slots | kept) & split:
+        raise UsageError(
+            f"{min((slots | kept) & split)} is named whole and in parts",
+            "A PF that a guest or a container has cannot be split.",
+            "Name it once.",
+        )
 
 
 def desired_cards(host: Host, desired: DesiredState) -> tuple[Card, ...]:

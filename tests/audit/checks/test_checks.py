@@ -231,6 +231,11 @@ def test_variant(make: Callable[[], FixedViews], expected: list[str]) -> None:
     ("vm_state", "where", "fix"),
     [
         ("error", "is on no host, for its build failed;", "openstack server delete"),
+        (
+            "building",
+            "is on no host, for nova-compute ended as it began its build;",
+            "openstack server delete",
+        ),
         ("shelved_offloaded", "is on no host (shelved_offloaded);", "wholecard repair plan"),
         (None, "is in a cell of nova's that was not read;", "wholecard repair plan"),
     ],
@@ -241,6 +246,22 @@ def test_on_no_host(vm_state: str | None, where: str, fix: str) -> None:
     assert row.rule == "WC522"
     assert f"which {where} no migration of it is in progress." in row.message
     assert fix in row.fix
+
+
+@pytest.mark.parametrize(
+    ("task_state", "host", "age"),
+    [(None, None, timedelta(minutes=59)), ("scheduling", None, timedelta(days=1)),
+     (None, HOST, timedelta(days=1))],
+    ids=["just begun", "waits for nova-compute", "claimed"],
+)  # fmt: skip
+def test_a_build_is_not_lost(task_state: str | None, host: str | None, age: timedelta) -> None:
+    """A build may be young, wait for a nova-compute that is busy, or have its host: in flight."""
+    views = on_no_host("building").with_instance(
+        an_id("new"), task_state=task_state, host=host, node=host, created_at=NOW - age
+    )
+    report = audit_views(look(views), 60.0, AuditWatcher(), sleep=lambda seconds: None)
+    assert report.disagreements == ()
+    assert [row.rule for row in report.in_flight] == ["WC524" if host else "WC522"]
 
 
 def test_every_rule_is_in_the_registry() -> None:

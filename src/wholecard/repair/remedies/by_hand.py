@@ -93,8 +93,8 @@ HELD_PROVIDER = by_hand(
 
 ALL_OF_IT = by_hand(
     "See what server {server} holds: openstack resource provider allocation show {server}. If its "
-    "build failed, delete the server: nova then removes its allocation. Else repair its other "
-    "findings first, then this again.",
+    "build failed or never ends, delete the server: nova then removes its allocation. Else repair "
+    "its other findings first, then this again.",
     "It holds nothing on the host where it is: without this part it would hold nothing at all.",
 )
 
