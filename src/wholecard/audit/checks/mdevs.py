@@ -24,13 +24,13 @@ def parents(case: HostCase) -> Iterator[Disagreement]:
     names = _parents_in_placement(case)
     if not names or case.host.mdevs is None:
         return
-    parent_of = {mdev.uuid: libvirt_name(nova_parent(mdev.parent)) for mdev in case.host.mdevs}
+    # Cyborg's parents have no provider of nova's.
+    named = ((mdev.uuid, libvirt_name(nova_parent(mdev.parent))) for mdev in case.host.mdevs)
+    parent_of = {uuid: name for uuid, name in named if name in names.values()}
     for domain in case.domains.values():
         if domain.is_active and domain.mdevs and case.place(domain.uuid) is Place.HOME:
-            has = Counter(parent_of[uuid] for uuid in domain.mdevs if uuid in parent_of)
-            # Cyborg's parents have no provider of nova's.
-            known = Counter({name: count for name, count in has.items() if name in names.values()})
-            yield from _compared(case, domain, known, _counted(case, domain.uuid, names))
+            has = Counter(map(parent_of.__getitem__, parent_of.keys() & set(domain.mdevs)))
+            yield from _compared(case, domain, has, _counted(case, domain.uuid, names))
 
 
 def _compared(

@@ -139,13 +139,17 @@ def _site_hosts(site: SiteFile, files: Files) -> tuple[HostEvidence, ...]:
         hosts.append(
             HostEvidence(
                 name,
-                facts=site.facts()[name] if known else None,
-                slices=site.slices(name) if known else None,
-                facts_source=str(site.path.parent / (host.facts or "")) if known else "",
                 zones=tuple(zones[name]) if name in zones else None,
+                **(_of_site(site, name, host.facts) if known else {}),
             )
         )
     return tuple(hosts)
+
+
+def _of_site(site: SiteFile, name: str, file: str | None) -> dict[str, Any]:
+    """A host's facts as the site file names them."""
+    source = str(site.path.parent / (file or ""))
+    return {"facts": site.facts()[name], "slices": site.slices(name), "facts_source": source}
 
 
 def _conf(paths: Sequence[Path], role: Role) -> NovaConf | None:

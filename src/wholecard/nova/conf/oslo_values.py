@@ -50,9 +50,7 @@ def read_values(files: Sequence[Path], major: int) -> Values:
         for file in files:
             refuse_odd(file, LARGEST)
         conf(args=[], default_config_files=[str(file) for file in files], default_config_dirs=[])
-        types = _value(conf, by_name("enabled_mdev_types").spelling(major)) or ()
-        of_types = (of_type(option, name) for name in types for option in OPTIONS_OF_A_TYPE)
-        known += _registered(conf, of_types, major)
+        known += _registered(conf, _of_types(conf, major), major)
         values = {option: _value(conf, right) for option, right in known}
     except (cfg.Error, OSError, UnicodeError, ValueError, RecursionError) as error:
         circle = isinstance(error, RecursionError)
@@ -82,6 +80,12 @@ def _registered(
         group = None if right.section == "DEFAULT" else right.section
         conf.register_opt(kind(right.name, deprecated_opts=old), group=group)
     return known
+
+
+def _of_types(conf: cfg.ConfigOpts, major: int) -> list[Option]:
+    """The options of the sections of all enabled types of mediated devices."""
+    types = _value(conf, by_name("enabled_mdev_types").spelling(major)) or ()
+    return [of_type(option, name) for name in types for option in OPTIONS_OF_A_TYPE]
 
 
 def _value(conf: cfg.ConfigOpts, right: Spelling | None) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from wholecard.core.capabilities import Capability, has
@@ -22,7 +23,7 @@ from wholecard.pci.splitting.nvidia import SRIOV
 from wholecard.pci.splitting.registry import find_card
 from wholecard.site.card_matching import functions_of
 from wholecard.site.give import Slice
-from wholecard.site.model import CardKind, Site
+from wholecard.site.model import CardKind, Match, Site
 
 
 @dataclass(frozen=True)
@@ -92,26 +93,35 @@ def _parents(
     matches = [match for match in kind.match if not match.hosts or host_name in match.hosts]
     virtual = [nova_parent(match.parent) for match in matches if match.parent is not None]
     if host is None:
-        named = [match.address for match in matches if match.address is not None]
-        whole = len(named) + len(virtual) == len(matches)
-        known: list[list[str]] = [[each] for each in named] if whole else []
+        known = _named(matches)
     else:
-        known = [_of_card(name, kind, card, host_name, host)
-                 for card in functions_of(kind, host_name, host)]  # fmt: skip
-    shared = [parents for parents in known if len(parents) == 1]
-    if len(parts) > 1 and (shared or virtual):
+        cards = functions_of(kind, host_name, host)
+        known = [_of_card(name, kind, card, host_name, host) for card in cards]
+    _refuse_shared(name, parts, [*known, *([parent] for parent in virtual)])
+    start = 0
+    for part in parts:
+        end = start + part.count
+        cut = (parents if len(parents) == 1 else parents[start:end] for parents in known)
+        yield part, (*virtual, *chain.from_iterable(cut))
+        start = end
+
+
+def _refuse_shared(name: str, parts: list[Slice], known: list[list[str]]) -> None:
+    """Raises UnsupportedError for several types where a card is its one parent."""
+    if len(parts) > 1 and any(len(parents) == 1 for parents in known):
         raise unsupported(
             ("cards", name, "give", "types"),
             f"cards.{name}: nova gives devices of one type from a parent",
             f"Its parents are the cards themselves, and it has {len(parts)} types.",
             "Write a kind for each type, each with addresses or hosts of its own.",
         )
-    start = 0
-    for part in parts:
-        cut = [parents if len(parents) == 1 else parents[start : start + part.count]
-               for parents in known]  # fmt: skip
-        start += part.count
-        yield part, (*virtual, *(parent for parents in cut for parent in parents))
+
+
+def _named(matches: list[Match]) -> list[list[str]]:
+    """The cards' addresses where the facts are not known; none unless each match gives one."""
+    cards = [match for match in matches if match.parent is None]
+    named = [match.address for match in cards if match.address is not None]
+    return [[address] for address in named] if len(named) == len(cards) else []
 
 
 def _of_card(name: str, kind: CardKind, card: Function, host_name: str, host: Host) -> list[str]:
@@ -146,43 +156,60 @@ def vfs_missing(name: str, kind: CardKind, card: Function, host_name: str) -> Ex
 def _check(types: tuple[MdevType, ...], host_name: str, site: Site, release: Release) -> None:
     if not types:
         return
-    keys = _keys(site, types[-1].name)
     where = f" on {host_name}" if host_name else ""
-    if not has(release, Capability.MDEV_TYPES):
-        since = Capability.MDEV_TYPES.series
-        raise unsupported(
-            keys, f"nova of {release} has no mediated devices",
-            f"enabled_vgpu_types is new in {since}.", f"Upgrade to {since}.")  # fmt: skip
-    virtual = [one.name for one in types if any(":" not in parent for parent in one.parents)]
-    if virtual and not has(release, Capability.VIRTUAL_MDEV_PARENTS):
-        raise unsupported(
-            keys, f"nova of {release} takes no parent of mediated devices that is no PCI function",
-            f"It does since {Capability.VIRTUAL_MDEV_PARENTS.series}.",
-            "Give devices of a card.")  # fmt: skip
-    if len(types) > 1 and not has(release, Capability.MDEV_SECTIONS):
-        raise unsupported(
-            keys, f"nova of {release} uses one type of mediated devices{where}",
-            f"Several are possible since {Capability.MDEV_SECTIONS.series}.",
-            "Give each type hosts of its own.")  # fmt: skip
-    _check_parents(types, keys, where, release)
+    keys = _keys(site, types[-1].name)
+    reason = _too_old(types, where, release) or _class_not_read(types, where, release)
+    if reason:
+        raise unsupported(keys, *reason)
+    _refuse_unnamed(types, where, keys)
 
 
-def _check_parents(types: tuple[MdevType, ...], keys: Keys, where: str, release: Release) -> None:
-    """Types that have to name their parents."""
-    sections = len(types) > 1 or has(release, Capability.MDEV_LIMITS)
-    own = [one.name for one in types if one.resource_class != VGPU]
-    if own and not sections:
-        raise unsupported(
-            keys, f"nova of {release} reads no resource class of a single type{where} ({own[0]})",
-            f"It reads a single type's section since {Capability.MDEV_LIMITS.series}.",
-            "Remove resource_class, so that the class is VGPU.")  # fmt: skip
+def _refuse_unnamed(types: tuple[MdevType, ...], where: str, keys: Keys) -> None:
+    """Raises UnsupportedError for types that have to name their parents and cannot."""
     lacking = [one.name for one in types if not one.parents]
+    own = any(one.resource_class != VGPU for one in types)
     if lacking and (len(types) > 1 or own):
         raise unsupported(
-            keys, f"the parents of {joined(lacking)}{where} are not known",
+            keys,
+            f"the parents of {joined(lacking)}{where} are not known",
             "With several types, and with a resource class of its own, nova is told each parent.",
             "Name a facts file as hosts.NAME.facts (wholecard-host inspect --json).",
-            facts_missing=True)  # fmt: skip
+            facts_missing=True,
+        )
+
+
+def _too_old(
+    types: tuple[MdevType, ...], where: str, release: Release
+) -> tuple[str, str, str] | None:
+    """What the release does not have: what, why and what to do; None where it has all."""
+    virtual = any(":" not in parent for one in types for parent in one.parents)
+    needs = (
+        (True, Capability.MDEV_TYPES, f"nova of {release} has no mediated devices",
+         "Upgrade."),
+        (virtual, Capability.VIRTUAL_MDEV_PARENTS,
+         f"nova of {release} takes no parent of mediated devices that is no PCI function",
+         "Give devices of a card."),
+        (len(types) > 1, Capability.MDEV_SECTIONS,
+         f"nova of {release} uses one type of mediated devices{where}",
+         "Give each type hosts of its own."),
+    )  # fmt: skip
+    for needed, capability, what, resolution in needs:
+        if needed and not has(release, capability):
+            return what, f"It does since {capability.series}.", resolution
+    return None
+
+
+def _class_not_read(
+    types: tuple[MdevType, ...], where: str, release: Release
+) -> tuple[str, str, str] | None:
+    """A class of its own for a single type, whose section older releases do not read."""
+    if len(types) > 1 or has(release, Capability.MDEV_LIMITS) or types[0].resource_class == VGPU:
+        return None
+    return (
+        f"nova of {release} reads no resource class of a single type{where} ({types[0].name})",
+        f"It reads a single type's section since {Capability.MDEV_LIMITS.series}.",
+        "Remove resource_class, so that the class is VGPU.",
+    )
 
 
 def _keys(site: Site, type_name: str) -> Keys:

@@ -41,21 +41,18 @@ def _names(pairs: list[str]) -> set[str]:
 
 def _mdev_specs(site: Site, mdevs: Mapping[str, int], release: Release) -> dict[str, str]:
     classes = slice_classes(site, release)
-    apart = [name for name, count in mdevs.items() if count > 1 and _is_nvidia(site, name)]
-    if not apart:
-        return {f"resources:{classes[name] or VGPU}": str(count) for name, count in mdevs.items()}
+    groups: list[str] = []
     specs: dict[str, str] = {}
-    groups = 0
     for name, count in mdevs.items():
         resource_class = classes[name] or VGPU
-        if name not in apart:
+        if count > 1 and _is_nvidia(site, name):
+            groups += [resource_class] * count
+        else:
             specs[f"resources:{resource_class}"] = str(count)
-            continue
-        for _ in range(count):
-            groups += 1
-            specs[f"resources{groups}:{resource_class}"] = "1"
-    # Each group from a parent of its own: group_policy is about groups with a number alone.
-    return {**specs, "group_policy": "isolate"}
+    if groups:
+        # Each from a parent of its own: group_policy is about groups with a number alone.
+        specs["group_policy"] = "isolate"
+    return specs | {f"resources{number}:{group}": "1" for number, group in enumerate(groups, 1)}
 
 
 def _is_nvidia(site: Site, name: str) -> bool:

@@ -7,7 +7,7 @@ a provider, so they have one resource class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wholecard.core.capabilities import Capability, has
@@ -55,14 +55,20 @@ def vf_slices(
         ids = dict.fromkeys((vf.vendor, vf.device) for vfs in on_hosts.values() for vf in vfs)
         if not ids:
             raise _no_vfs(name)
-        for pair in ids if not use.choose else ():
-            other = seen.setdefault(pair, part.name)
-            if other != part.name:
-                raise _alike(name, part.name, other)
+        if not use.choose:
+            _refuse_alike(name, part.name, ids, seen)
         for host, vfs in on_hosts.items():
             specs.setdefault(host, []).extend(_specs(tags, vfs, facts[host]))
         aliases += [tags.alias(pair, "type-VF") for pair in _pairs(ids, use)]
     return VfSlices({host: tuple(rows) for host, rows in specs.items()}, tuple(aliases))
+
+
+def _refuse_alike(name: str, part: str, ids: Iterable[Ids], seen: dict[Ids, str]) -> None:
+    """Raises UnsupportedError where another part has one of the ids; notes them in `seen`."""
+    for pair in ids:
+        other = seen.setdefault(pair, part)
+        if other != part:
+            raise _alike(name, part, other)
 
 
 def _pairs(ids: Mapping[Ids, None], use: PlacementUse) -> Iterator[Ids | None]:

@@ -36,6 +36,12 @@ class ReadType:
     limit: ConfEntry | None
 
     @property
+    def entries(self) -> tuple[ConfEntry, ...]:
+        """The entries that its options are from."""
+        lists = (self.spot.entry, *(item.spot.entry for item in self.addresses))
+        return (*lists, *filter(None, (self.resource_class, self.limit)))
+
+    @property
     def section(self) -> TypeSection:
         """What nova reads of the section; what it refuses there is left out."""
         named = self.resource_class.value.strip() if self.resource_class else ""
@@ -62,22 +68,22 @@ class ReadTypes:
 
 def read_types(service: Service) -> ReadTypes | None:
     """The types that a compute enables; None where it enables none, or a value is not its own."""
-    if service.role not in (None, "compute"):
-        return None
-    entries = service.effective("enabled_mdev_types").entries
-    names = list(_items(entries[-1]))[:MOST_VALUES] if entries else []
-    types = tuple(_read(service, item) for item in names)
-    used = [entry for one in types for entry in (one.resource_class, one.limit) if entry]
-    texts = [item.spot.entry for one in types for item in (*one.addresses, Item("", one.spot))]
-    if not types or any("$" in entry.value for entry in (*used, *texts)):
+    types = _enabled(service) if service.role in (None, "compute") else ()
+    if not types or any("$" in entry.value for one in types for entry in one.entries):
         return None
     sections = {one.name: one.section for one in types}
-    enabled = [one.name for one in types]
     try:
         virtual = _virtual(service.facts)
-        return ReadTypes(types, mdev_types(service.major, enabled, sections, virtual), None)
+        nova = mdev_types(service.major, [one.name for one in types], sections, virtual)
     except MdevError as error:
         return ReadTypes(types, None, error)
+    return ReadTypes(types, nova, None)
+
+
+def _enabled(service: Service) -> tuple[ReadType, ...]:
+    entries = service.effective("enabled_mdev_types").entries
+    items = list(_items(entries[-1]))[:MOST_VALUES] if entries else []
+    return tuple(_read(service, item) for item in items)
 
 
 def options_of_types(service: Service) -> Iterator[Option]:

@@ -7,7 +7,7 @@ Source: nova/virt/libvirt/driver.py, `_get_supported_vgpu_types`, `_get_vgpu_typ
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wholecard.core.capabilities import Capability, has
@@ -84,23 +84,28 @@ class MdevTypes:
         `mdevs` are the parent and type of each mediated device that exists, used or not.
         """
         totals: dict[str, int] = {}
-        of_type: dict[str | None, int] = {}
+        of_type: dict[str, int] = {}
         for parent, kind in mdevs:
             if kind in self.used and kind == self.type_of(parent):
                 totals[parent] = totals.get(parent, 0) + 1
                 of_type[kind] = of_type.get(kind, 0) + 1
-        for one in parents:
-            wanted = self.type_of(one.name)
-            if wanted is None or wanted not in self.used or wanted not in one.available:
-                continue
-            free, limit = one.available[wanted], self.limits.get(wanted)
-            if limit and of_type.get(wanted, 0) + free > limit:
+        for name, kind, free in self._offers(parents):
+            made = of_type.get(kind, 0)
+            limit = self.limits.get(kind, 0)
+            if limit and made + free > limit:
                 # Not capped: nova gives up the parent, and what it had.
-                totals[one.name] = 0
+                totals[name] = 0
                 continue
-            of_type[wanted] = of_type.get(wanted, 0) + free
-            totals[one.name] = totals.get(one.name, 0) + free
+            of_type[kind] = made + free
+            totals[name] = totals.get(name, 0) + free
         return {name: MdevInventory(self.class_of(name), total) for name, total in totals.items()}
+
+    def _offers(self, parents: Sequence[MdevParent]) -> Iterator[tuple[str, str, int]]:
+        """The parents that offer their type, and how many more of it."""
+        for one in parents:
+            kind = self.type_of(one.name)
+            if kind in self.used and kind in one.available:
+                yield one.name, kind, one.available[kind]
 
 
 def is_pci_address(text: str) -> bool:

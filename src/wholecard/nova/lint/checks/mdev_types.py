@@ -6,14 +6,14 @@ Source of what nova makes of them: `wholecard.nova.match.mdevs`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from wholecard.core import Severity
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.near_names import NearNames
 from wholecard.core.position import Position
 from wholecard.core.units import joined
-from wholecard.nova.conf.conf_file import normal
+from wholecard.nova.conf.conf_file import ConfEntry, ConfFile, Header, normal
 from wholecard.nova.lint.diagnostic import (
     Diagnostic,
     Spot,
@@ -48,7 +48,9 @@ def check_mdev_types(service: Service) -> Iterator[Diagnostic]:
     yield from _addresses(read)
     if read.nova is not None:
         yield from _unused(service, read, read.nova)
-        yield from _classes(service, read, read.nova)
+        yield from _section_of_one(service, read)
+        yield from _default_class(service, read, read.nova)
+        yield from _types_alike(service, read, read.nova)
         for facts in service.facts:
             if facts.slices is not None:
                 yield from _on_host(facts, read, read.nova)
@@ -56,37 +58,46 @@ def check_mdev_types(service: Service) -> Iterator[Diagnostic]:
 
 def check_type_sections(service: Service) -> Iterator[Diagnostic]:
     """Sections of types that are not enabled, and options that such a section does not have."""
-    if service.role not in (None, "compute"):
-        return
     names = service.effective("enabled_mdev_types").values
-    if not names and service.role is None:
-        # The option may be in another file.
+    # Where no role is known the option may be in another file.
+    if service.role != "compute" and not (names and service.role is None):
         return
     enabled = {name.lower() for name in names}
-    near = NearNames(names)
     for file in service.conf.files:
-        for header in file.headers:
-            kind = type_of_section(header.section)
-            if kind is None or kind.lower() in enabled:
-                continue
-            meant = near.near(kind)
-            yield file_diagnostic(
-                "WC204", file, Position(header.line, 1),
-                f"nova does not read the section [{cut(header.section, 60)}]: its type is not in "
-                "enabled_mdev_types",
-                f"Write [mdev_{meant}]." if meant
-                else f"Add {cut(kind, 60)} to [devices] enabled_mdev_types, or delete the section.",
-            )  # fmt: skip
+        yield from _unread_sections(file, enabled, NearNames(names))
         for entry in file.entries:
             kind = type_of_section(normal(entry.section))
             if kind in enabled and entry.name not in _OPTION_NAMES:
-                right = _OPTIONS.near(entry.name)
-                yield entry_diagnostic(
-                    "WC214", entry,
-                    f"a type's section has no option {cut(entry.name, 40)}, and nova ignores it",
-                    f"Write {right}." if right else f"It has {joined(sorted(_OPTION_NAMES))}.",
-                    [Spot(entry).edit(right)] if right else (),
-                )  # fmt: skip
+                yield _no_option(entry)
+
+
+def _unread_sections(
+    file: ConfFile, enabled: Collection[str], near: NearNames
+) -> Iterator[Diagnostic]:
+    for header in file.headers:
+        kind = type_of_section(header.section)
+        if kind is not None and kind.lower() not in enabled:
+            yield _unread_section(file, header, kind, near.near(kind))
+
+
+def _unread_section(file: ConfFile, header: Header, kind: str, meant: str | None) -> Diagnostic:
+    add = f"Add {cut(kind, 60)} to [devices] enabled_mdev_types, or delete the section."
+    return file_diagnostic(
+        "WC204", file, Position(header.line, 1),
+        f"nova does not read the section [{cut(header.section, 60)}]: its type is not in "
+        "enabled_mdev_types",
+        f"Write [mdev_{meant}]." if meant else add,
+    )  # fmt: skip
+
+
+def _no_option(entry: ConfEntry) -> Diagnostic:
+    right = _OPTIONS.near(entry.name)
+    return entry_diagnostic(
+        "WC214", entry,
+        f"a type's section has no option {cut(entry.name, 40)}, and nova ignores it",
+        f"Write {right}." if right else f"It has {joined(sorted(_OPTION_NAMES))}.",
+        [Spot(entry).edit(right)] if right else (),
+    )  # fmt: skip
 
 
 _OPTION_NAMES = frozenset(option.name for option in OPTIONS_OF_A_TYPE)
@@ -158,18 +169,22 @@ def _unused(service: Service, read: ReadTypes, nova: MdevTypes) -> Iterator[Diag
                 if has(service.major, Capability.MDEV_SECTIONS)
                 else "Give each type hosts of its own.",
             )  # fmt: skip
+
+
+def _section_of_one(service: Service, read: ReadTypes) -> Iterator[Diagnostic]:
+    """The section of a single type, which nova does not read before 2024.1."""
+    if len(read.types) > 1 or has(service.major, Capability.MDEV_LIMITS):
+        return
     first = read.types[0]
     entries = [item.spot.entry for item in first.addresses[:1]]
-    entries += [entry for entry in (first.resource_class,) if entry]
-    is_alone = len(read.types) == 1 and not has(service.major, Capability.MDEV_LIMITS)
-    if is_alone and has(service.major, Capability.MDEV_SECTIONS):
-        for entry in entries:
-            yield entry_diagnostic(
-                "WC266", entry,
-                f"nova of {service.release} reads the section of a type only where several types "
-                f"are enabled: {first.name} is for all parents, in the class VGPU",
-                "Delete the line, or upgrade to 2024.1.",
-            )  # fmt: skip
+    entries += [first.resource_class] if first.resource_class else []
+    for entry in entries if has(service.major, Capability.MDEV_SECTIONS) else ():
+        yield entry_diagnostic(
+            "WC266", entry,
+            f"nova of {service.release} reads the section of a type only where several types "
+            f"are enabled: {first.name} is for all parents, in the class VGPU",
+            "Delete the line, or upgrade to 2024.1.",
+        )  # fmt: skip
 
 
 def _why_unused(service: Service, read: ReadTypes, nova: MdevTypes) -> str:
@@ -187,12 +202,13 @@ def _why_unused(service: Service, read: ReadTypes, nova: MdevTypes) -> str:
     )
 
 
-def _classes(service: Service, read: ReadTypes, nova: MdevTypes) -> Iterator[Diagnostic]:
-    """A class that nova-compute does not give its inventory, and types under one class."""
+def _default_class(service: Service, read: ReadTypes, nova: MdevTypes) -> Iterator[Diagnostic]:
+    """A class that nova-compute does not give its inventory."""
     default = read.by_name(nova.default) if nova.default else None
     entry = default.resource_class if default else None
-    is_named = default is not None and default.section.resource_class != VGPU
-    if default and entry and is_named and has(service.major, Capability.MDEV_LIMITS):
+    if default is None or entry is None or not has(service.major, Capability.MDEV_LIMITS):
+        return
+    if default.section.resource_class != VGPU:
         yield entry_diagnostic(
             "WC268", entry,
             f"{default.name} has no device_addresses: nova reports its parents as VGPU all the "
@@ -200,11 +216,16 @@ def _classes(service: Service, read: ReadTypes, nova: MdevTypes) -> Iterator[Dia
             "server that asks for VGPU starts without its device",
             f"Write device_addresses into [mdev_{default.name}], or delete mdev_class.",
         )  # fmt: skip
+
+
+def _types_alike(service: Service, read: ReadTypes, nova: MdevTypes) -> Iterator[Diagnostic]:
+    """Types that are used and have one class."""
     classes: dict[str, str] = {}
-    for kind in dict.fromkeys(one for one in read.types if one.name in nova.used):
+    used = dict.fromkeys(one for one in read.types if one.name in nova.used)
+    for kind in used if has(service.major, Capability.MDEV_CLASSES) else ():
         named = kind.section.resource_class if kind.addresses else VGPU
         other = classes.setdefault(named, kind.name)
-        if other != kind.name and has(service.major, Capability.MDEV_CLASSES):
+        if other != kind.name:
             yield entry_diagnostic(
                 "WC273", kind.resource_class or kind.spot,
                 f"{cut(other, 40)} and {cut(kind.name, 40)} are both {named} in Placement: a "
@@ -215,29 +236,36 @@ def _classes(service: Service, read: ReadTypes, nova: MdevTypes) -> Iterator[Dia
 
 def _on_host(facts: Facts, read: ReadTypes, nova: MdevTypes) -> Iterator[Diagnostic]:
     """Types that the host does not have, and parents that max_instances removes."""
-    parents, mdevs = parents_of(facts), mdevs_of(facts)
-    offered = {name: None for parent in parents for name in parent.available}
+    parents = parents_of(facts)
+    offered = list(dict.fromkeys(name for parent in parents for name in parent.available))
     labels = {one.name: one.type_id for one in facts.slices.mdev_types} if facts.slices else {}
     for kind in dict.fromkeys(read.types):
         if kind.name not in offered:
-            yield _unknown(facts, kind, list(offered), labels)
-    inventories = nova.inventories(parents, mdevs)
-    for name, limit in nova.limits.items():
-        own = {one: row for one, row in inventories.items() if nova.type_of(one) == name}
-        total = sum(row.total for row in own.values())
-        dropped = [one for one, row in own.items() if not row.total]
-        entry = read.by_name(name).limit
-        if dropped and total < limit and entry:
-            free = sum(parent.available.get(name, 0) for parent in parents if parent.name in own)
-            made = sum(kind == name for _, kind in mdevs)
-            yield entry_diagnostic(
-                "WC267", Spot(entry, 0, len(entry.value)),
-                f"max_instances = {limit} of {name} on {facts.name}, whose parents offer "
-                f"{free + made}: nova does not cap them, it removes {listed(dropped)} and offers "
-                f"{total}",
-                f"Delete max_instances, or write {free + made}.",
-                severity=None if not total else Severity.WARNING,
-            )  # fmt: skip
+            yield _unknown(facts, kind, offered, labels)
+    inventories = nova.inventories(parents, mdevs_of(facts))
+    for name in nova.limits:
+        totals = {one: row.total for one, row in inventories.items() if nova.type_of(one) == name}
+        yield from _limited(facts, read.by_name(name), nova.limits[name], totals)
+
+
+def _limited(
+    facts: Facts, kind: ReadType, limit: int, totals: dict[str, int]
+) -> Iterator[Diagnostic]:
+    """Parents that are removed while less is offered than the limit allows."""
+    total, entry = sum(totals.values()), kind.limit
+    dropped = [name for name, left in totals.items() if not left]
+    if entry is None or not dropped or total >= limit:
+        return
+    free = [parent.available.get(kind.name, 0) for parent in parents_of(facts)
+            if parent.name in totals]  # fmt: skip
+    every = sum(free) + sum(made == kind.name for _, made in mdevs_of(facts))
+    yield entry_diagnostic(
+        "WC267", Spot(entry, 0, len(entry.value)),
+        f"max_instances = {limit} of {kind.name} on {facts.name}, whose parents offer {every}: "
+        f"nova does not cap them, it removes {listed(dropped)} and offers {total}",
+        f"Delete max_instances, or write {every}.",
+        severity=Severity.WARNING if total else None,
+    )  # fmt: skip
 
 
 def _unknown(

@@ -40,7 +40,7 @@ def files(cloud: Cloud) -> dict[str, str]:
         variables["nova_pci_alias"] = list(alias.values)
     variables.update(_filters(cloud))
     shared, apart = _shared_and_apart(cloud)
-    overrides = _overrides(cloud, shared)
+    overrides = {**_overrides(cloud, shared), **_mdev_classes(cloud)}
     placement = _overrides(cloud, list(cloud.roles["placement"]))
     if not has(cloud.release, Capability.PLACEMENT_ALONE):
         overrides, placement = {**overrides, **placement}, {}
@@ -48,9 +48,6 @@ def files(cloud: Cloud) -> dict[str, str]:
         variables["nova_nova_conf_overrides"] = overrides
     if placement:
         variables["placement_placement_conf_overrides"] = placement
-    if classes := _mdev_classes(cloud):
-        nova = variables.setdefault("nova_nova_conf_overrides", {})
-        nova |= {f"mdev_{name}": {"mdev_class": own} for name, own in classes.items()}
     texts: dict[str, str] = {}
     for host, own in cloud.hosts.items():
         specs = {**_specs(own, cloud.release), **_mdev_types(cloud, host)}
@@ -134,8 +131,8 @@ def _mdev_types(cloud: Cloud, host: str) -> dict[str, Any]:
     ]}  # fmt: skip
 
 
-def _mdev_classes(cloud: Cloud) -> dict[str, str]:
-    """The class of each type, for all hosts: the role has no variable for it.
+def _mdev_classes(cloud: Cloud) -> dict[str, dict[str, str]]:
+    """The sections with the class of each type, for all hosts: the role has no variable for it.
 
     Raises UsageError where hosts have one type in two classes.
     """
@@ -149,7 +146,7 @@ def _mdev_classes(cloud: Cloud) -> dict[str, str]:
                     "It writes mdev_class for all hosts, from nova_nova_conf_overrides.",
                     "Give the kinds of that type the same resource_class.",
                 )
-    return {name: own for name, own in classes.items() if own}
+    return {f"mdev_{name}": {"mdev_class": own} for name, own in classes.items() if own}
 
 
 def _filters(cloud: Cloud) -> dict[str, Any]:
