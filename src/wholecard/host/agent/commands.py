@@ -35,6 +35,12 @@ from wholecard.host.agent.health_text import health_text
 from wholecard.host.agent.options import ROWS
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply, finish
+from wholecard.host.changing.boot_splits import (
+    check_stored,
+    is_interrupted,
+    last_run,
+    run_splits,
+)
 from wholecard.host.changing.rollback import plan_rollback, rollback
 from wholecard.host.changing.status import status
 from wholecard.host.changing.verify import verify
@@ -45,6 +51,7 @@ from wholecard.host.facts.health import read_host_health
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect, read_boot_id
 from wholecard.host.facts.kernel_log import read_kernel_log
+from wholecard.host.facts.split_state import read_split_state
 from wholecard.host.initramfs.claim_script import PARKED, VFIO
 from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.host.planning.bind_now import with_now
@@ -72,6 +79,7 @@ def _check(arguments: argparse.Namespace) -> int:
         # The host itself is worth checking before a card is put in.
         findings = check(host, ())
         print("No GPU for passthrough found; only the host is checked.", file=sys.stderr)
+    findings = sorted([*findings, *check_stored(arguments.root, host)], key=lambda row: row.rule)
     findings = _with_fixes(findings, arguments.called)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
     _print(arguments, data, findings_text(findings, terminal_width()))
@@ -153,7 +161,8 @@ _STAYS = "The plan does not change this. Read it before you apply:"
 
 
 def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState) -> Plan:
-    host_plan = plan(host, desired)
+    state = read_split_state(arguments.root, desired.splits) if desired.splits else None
+    host_plan = plan(host, desired, state)
     if not arguments.now:
         return host_plan
     # Another tree may be a copy of a host, whose sysfs is files that bind nothing.
@@ -176,6 +185,9 @@ def _apply(arguments: argparse.Namespace) -> int:
     asks = is_asked(arguments.yes, for_person)
     if asks and not _finish_is_agreed(arguments.root):
         return _declined()
+    # What an interrupted apply has made of a card is lost at a reboot, and made again first.
+    if is_interrupted(arguments.root):
+        run_splits(arguments.root, progress=_progress)
     finished = finish(arguments.root, _progress)
     host = desired_options.host(arguments)
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
@@ -218,15 +230,24 @@ def _verify(arguments: argparse.Namespace) -> int:
             resolution="Run apply to finish it or rollback to undo it.",
         )
     log = read_kernel_log(arguments.root)
-    verdict = verify(inspect(arguments.root, log), log, entry.read())
-    findings = _with_fixes(verdict.findings, arguments.called)
+    host = inspect(arguments.root, log)
+    verdict = verify(host, log, entry.read())
+    findings = [*verdict.findings, *check_stored(arguments.root, host)]
+    findings = _with_fixes(findings, arguments.called)
     data = {
         "findings": [finding.to_json() for finding in findings],
         "evidence": [row.to_json() for row in verdict.evidence],
     }
     evidence = results_text.evidence_text(verdict.evidence)
     _print(arguments, data, f"{evidence}\n\n{findings_text(findings, terminal_width())}")
-    return exit_status(verdict.findings)
+    return exit_status(findings)
+
+
+def _split(arguments: argparse.Namespace) -> int:
+    run = run_splits(arguments.root, arguments.wait, _progress)
+    data = run.to_json()
+    _print(arguments, data, "\n".join(results_text.splits_lines(data, run.boot_id)))
+    return 0 if all(card.is_right for card in run.cards) else WholecardError.exit_code
 
 
 def _finish_is_agreed(root: Path) -> bool:
@@ -264,7 +285,9 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    report = status(arguments.root, read_boot_id(arguments.root))
+    boot_id = read_boot_id(arguments.root)
+    report = {**status(arguments.root, boot_id), "splits": last_run(arguments.root)}
+    report["boot_id"] = boot_id
     _print(arguments, report, results_text.status_text(report))
     unfinished = report["state"] in (journal.APPLYING, journal.ROLLING_BACK)
     # A tool's outputs change with every new kernel; files and bindings should not.
@@ -301,6 +324,7 @@ _RUN = {
     "plan": _plan,
     "apply": _apply,
     "verify": _verify,
+    "split": _split,
     "rollback": _rollback,
     "status": _status,
     "health": _health,

@@ -9,6 +9,7 @@ COMMANDS = {
     "plan": "print what apply would change; change nothing",
     "apply": "prepare exactly these cards for passthrough from the next boot on",
     "verify": "after the reboot, check that the host is in the applied state",
+    "split": "make the parts of cards that were requested; the unit runs it at each boot",
     "rollback": "undo the last apply",
     "status": "print what is applied, what changed after it, and where a run stopped",
     "health": "list the errors of cards that the kernel, QEMU and the link show",
@@ -125,6 +126,21 @@ It changes nothing in OpenStack: wholecard handover gives the card back.
 
 Exit status: 0 clean, 1 not clean, or in use, or not in order, 2 called wrongly,
 3 something broke.
+""",
+    "split": """\
+Makes VFs, their types, mediated devices and MIG instances as the last apply
+stored them in /etc/wholecard/splits.json, and finishes what a power loss left
+half done. A card that is split as requested is not touched; one whose driver
+refuses half way is rolled back. wholecard-splits.service runs this at each
+boot, before nova-compute. Needs root.
+
+  %(prog)s
+      make what is missing
+  %(prog)s --wait 180
+      first wait up to 180 seconds until the cards' drivers are loaded
+
+Exit status: 0 every card is split as requested, 2 nothing is stored or called
+wrongly, 3 a card is not: status shows why.
 """,
     "rollback": """\
 Undoes the changes of the newest journal in reverse order, and restores the

@@ -22,6 +22,7 @@ ROWS = {
     "clean-card": "findings",
     "status": "history",
     "health": "cards",
+    "split": "cards",
 }
 _WITH_CARDS = ("check", "plan", "apply")
 
@@ -131,6 +132,14 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     if name == "clean-card":
         _add_clean_card(command)
+    if name == "split":
+        command.add_argument(
+            "--wait",
+            type=float,
+            default=0.0,
+            metavar="SECONDS",
+            help="how long to wait until the cards' drivers are loaded",
+        )
     if name == "rollback":
         _add_rollback(command)
 
