@@ -40,32 +40,41 @@ _OTHERS = {
 
 def page() -> str:
     """The page: for each kind its texts, what they mean, a fix, and the pages of its rules."""
-    parts = [_HEAD]
+    texts: dict[str, list[str]] = {}
+    sources: dict[str, list[str]] = {}
     for kind, pattern, source in MESSAGES:
-        texts = [f"    {text}" for text in readable(pattern)]
-        cause = HYPERVISOR.get(kind)
-        why, fix, rules = ("", "", ())
-        if cause is not None:
-            why, fix, rules = cause.why, cause.fix, cause.rules
-        elif kind in _OTHERS:
-            why, rule = _OTHERS[kind]
-            rules = (rule,) if rule else ()
-        links = ", ".join(f"[{rule}](../rules/{rule}.md)" for rule in rules)
-        blocks = ["\n".join(texts), _sentence(why), *_fix(fix)]
-        blocks += [f"See {links}."] if links else []
-        blocks.append(f"Said in: {source}.")
-        parts.append(f"## {_title(kind)}\n\n" + "\n\n".join(filter(None, blocks)) + "\n")
-    return "\n".join(parts)
+        texts.setdefault(kind, []).extend(readable(pattern))
+        sources.setdefault(kind, []).append(source)
+    return "\n".join([_HEAD, *(_section(kind, texts[kind], sources[kind]) for kind in texts)])
+
+
+def _section(kind: str, texts: list[str], sources: list[str]) -> str:
+    """A kind's section, with its first text as the title: that is what people search for."""
+    why, fix, rules = _meaning(kind)
+    links = ", ".join(f"[{rule}](../rules/{rule}.md)" for rule in rules)
+    more = "\n".join(f"    {text}" for text in texts[1:])
+    blocks = [f"## {texts[0]}", f"Also:\n\n{more}" if more else "", _sentence(why), *_fix(fix)]
+    blocks += [f"See {links}." if links else "", f"Said in: {'; '.join(sources)}."]
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _meaning(kind: str) -> tuple[str, str, tuple[str, ...]]:
+    for known, cause in HYPERVISOR.items():
+        if known == kind:
+            return cause.why, cause.fix, cause.rules
+    why, rule = _OTHERS[kind]
+    return why, "", (rule,) if rule else ()
 
 
 def readable(pattern: str) -> list[str]:
     """The texts that a pattern finds, without the signs of regular expressions."""
     texts = []
     for text in _expanded(pattern):
-        plain = re.sub(r"\[(\w)\w\]", r"\1", re.sub(r"\{\d+(?:,\d*)?\}", "", text))
+        plain = re.sub(r"\{\d+(?:,\d*)?\}|\$", "", text.replace("\\s*", " "))
+        plain = re.sub(r"\[(\w)\w\]", r"\1", plain)
         plain = re.sub(r"(?:\.|\\[Swd]|\[\^?[^]]*\])[+*?]?", "…", re.sub(r"\\\.", "\0", plain))
         plain = re.sub(r"\\(.)", r"\1", plain).replace("\0", ".").replace("?", "")
-        texts.append(re.sub(r"…[…: ]*…", "…", plain).strip())
+        texts.append(re.sub(r"…[…: ]*…", "…", plain).strip(' "'))
     return list(dict.fromkeys(filter(None, texts)))
 
 
@@ -88,10 +97,6 @@ def _fix(text: str) -> list[str]:
         else:
             blocks.append(_sentence(line if blocks else f"Fix: {line[:1].upper()}{line[1:]}"))
     return blocks
-
-
-def _title(kind: str) -> str:
-    return kind[0].upper() + kind[1:].replace("-", " ")
 
 
 def _sentence(text: str) -> str:

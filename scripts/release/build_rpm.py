@@ -28,6 +28,7 @@ cp -a {stage}/. %{{buildroot}}/
 
 %files
 %defattr(-,root,root,-)
+%dir /usr/share/doc/{name}
 {files}
 """
 # The same sources give the same bytes (reproducible-builds.org, "SOURCE_DATE_EPOCH" in rpm).
