@@ -1,7 +1,7 @@
 # Wholecard. `make` alone prints what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-split test test-fast test-long lint types format docs renew lock lock-nova renew-nova clean
+.PHONY: help tools demo demo-split test test-fast test-long lint types format docs dist renew lock lock-nova renew-nova clean
 
 # The folder that has uv; the first call installs what is missing on this machine.
 export UV_BIN := $(if $(filter-out help,$(or $(MAKECMDGOALS),help)),$(shell scripts/tools.sh))
@@ -42,6 +42,7 @@ test-long: tools ## what takes many minutes: matching against real novas from Py
 	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova/match
 	@$(SEARCH) $(RUN) pytest -m long -q tests/nova/lint
 	@$(RUN) pytest -m long -s tests/lab
+	@$(RUN) pytest -m long -s tests/release
 	@$(RUN) python scripts/mutations.py
 
 lint: tools ## ruff, the floors between the rooms, and how large and tangled the source is
@@ -59,6 +60,9 @@ format: tools ## put the code into form
 
 docs: tools ## build the documentation into site/
 	@$(RUN) --group docs mkdocs build --strict
+
+dist: tools ## build a release into dist/: wheel, agent, man pages, deb, rpm, OCI image (needs rpm and umoci)
+	@$(RUN) python scripts/release/build.py
 
 renew: tools ## renew the golden files; read their diff before you commit
 	@WHOLECARD_RENEW=1 $(RUN) pytest -m "not lab" -q

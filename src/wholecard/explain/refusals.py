@@ -33,7 +33,7 @@ class Cause:
 
 
 # Kind, what the sentence contains, and who says it where.
-_MESSAGES: tuple[tuple[Kind, str, str], ...] = (
+MESSAGES: tuple[tuple[Kind, str, str], ...] = (
     ("alias-not-defined", r"PCI alias .* is not defined", "nova/exception.py"),
     ("alias-refused", r"Invalid PCI alias definition|PCI alias\(es\)",
      "nova/exception.py, nova/pci/request.py"),
@@ -250,7 +250,7 @@ HYPERVISOR: dict[Kind, Cause] = {
 
 def kind_of(message: str) -> Kind | None:
     """Which of these messages this is, None where it is none that we know."""
-    return next((kind for kind, pattern, _ in _MESSAGES if re.search(pattern, message)), None)
+    return next((kind for kind, pattern, _ in MESSAGES if re.search(pattern, message)), None)
 
 
 def cause_of(message: str) -> Cause | None:
