@@ -78,6 +78,7 @@ renew-nova: tools ## ask real novas again for the answers that the normal test s
 	@cd tests && $(RUN) python -m differential.record
 	@cd tests && $(RUN) python -m differential.placement
 	@cd tests && $(RUN) python -m differential.card_limits
+	@cd tests && $(RUN) python -m differential.mdevs
 	@cd tests && $(RUN) python -m simulator.recorded_moves
 
 clean: tools ## end the lab and remove all its files, the cache included

@@ -59,8 +59,8 @@ def main() -> int:
         # guest (images, drivers, a proof on any cloud) brought it to 58,400, and day two (audit,
         # repair, moves, hand-over, health, a second node) to 79,600. What cards can be split into
         # (the vendors' tables) and how much is left took 3,300; splitting itself, on hosts, in nova
-        # and in the lab, gets 7,000.
-        Limit("lines of source", sum(lines.values()), 90_000),
+        # and in the lab, and what an operator's day and releases need get 9,000.
+        Limit("lines of source", sum(lines.values()), 92_000),
     ]
     for limit in limits:
         mark = "  <- above its limit" if limit.value > limit.limit else ""

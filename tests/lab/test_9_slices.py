@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,12 +17,11 @@ from openstack.connection import Connection
 from rich.console import Console
 
 from support.commands import wholecard
-from support.held_cards import SECONDS, wait_for_status
+from support.held_cards import SECONDS
 from support.lab_ssh import ssh_config
 from wholecard.audit.checks.cloud_case import PERIOD
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
-from wholecard.cloud.client.waiting import wait_until
 from wholecard.cloud.placement.resource_providers import allocations, providers
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
@@ -43,20 +43,16 @@ FIRST, SECOND = GPU_NODE.name, SECOND_NODE.name
 
 @dataclass(frozen=True)
 class Cloud:
-    """The lab with slices on both nodes, the flavor's and the image's ids."""
+    """The lab with slices on both nodes, their flavor's name and the guest's image."""
 
     lab: Lab
     conn: Connection
     flavor: str
     image: str
 
-    def create(self, name: str, host: str = "") -> str:
-        """Ask for a server with a slice."""
-        return self.boot(name, self.flavor, host)
-
-    def boot(self, name: str, flavor: str, host: str) -> str:
-        """Ask for a server of that flavor's id whose guest counts."""
-        return servers.create(self.conn, servers.NewServer(name, flavor, self.image, host=host))
+    def boot(self, name: str, flavor: str = "") -> servers.ServerOutcome:
+        """A server on the first node: ACTIVE or ERROR; by default it has a slice."""
+        return servers.boot(self.conn, name, flavor or self.flavor, self.image, SECONDS, host=FIRST)
 
     def holder(self, server: str) -> list[tuple[str, int]]:
         """Which providers of slices and cards a server holds something of, and how many."""
@@ -73,43 +69,40 @@ def cloud(lab_folder: LabFolder) -> Iterator[Cloud]:
     lab = labs.require_up(lab_folder)
     conn = connect(service_settings.CLOUD, lab.folder.clouds_yaml)
     flavor = offer_slices(lab, conn, Story(Console(width=110)))
-    found = conn.compute.find_flavor(flavor.name, ignore_missing=False)
-    yield Cloud(lab, conn, str(found.id), offer_image(lab, conn, MOVING_GUEST))
+    yield Cloud(lab, conn, flavor.name, offer_image(lab, conn, MOVING_GUEST))
     labs.down(lab_folder)
+
+
+@contextmanager
+def counting(cloud: Cloud, name: str, flavor: str = "") -> Iterator[str]:
+    """A server whose guest says that it uses its device, deleted at the end; its id."""
+    booted = cloud.boot(name, flavor)
+    try:
+        assert booted.status == "ACTIVE", booted.fault
+        last = wait_for_steps(cloud.conn, booted.id)[-1]
+        assert last.slice or last.card, last
+        assert last.is_well, last
+        yield booted.id
+    finally:
+        servers.delete_and_wait(cloud.conn, booted.id, SECONDS)
 
 
 @pytest.fixture(scope="module")
 def sliced(cloud: Cloud) -> Iterator[str]:
-    """A server with a slice on the first node, whose guest uses it."""
-    server = cloud.create("sliced", FIRST)
-    try:
-        wait_for_status(cloud.conn, server, "ACTIVE")
-        first = wait_for_steps(cloud.conn, server)
-        assert first[-1].slice
-        assert first[-1].is_well, first
+    """A server with a slice."""
+    with counting(cloud, "sliced") as server:
         yield server
-    finally:
-        servers.delete_and_wait(cloud.conn, server, SECONDS)
 
 
 def test_slices_run_out(cloud: Cloud, sliced: str) -> None:
     """A node gives as many slices as it has; the server after the last one finds no valid host."""
-    others = [cloud.create(f"other-{number}", FIRST) for number in range(1, SLICES_OF_A_NODE)]
-    refused = ""
-    try:
-        for server in others:
-            wait_for_status(cloud.conn, server, "ACTIVE")
-        refused = cloud.create("refused", FIRST)
-
-        def failed() -> servers.ServerState | None:
-            state = servers.state(cloud.conn, refused)
-            return state if state and state.status == "ERROR" else None
-
-        fault = wait_until("the server is refused", failed, SECONDS, interval=2.0).fault
-        assert "No valid host" in fault
-    finally:
-        for server in filter(None, (*others, refused)):
-            servers.delete_and_wait(cloud.conn, server, SECONDS)
+    booted = [cloud.boot(f"other-{number}") for number in range(1, SLICES_OF_A_NODE + 1)]
+    for one in booted:
+        servers.delete_and_wait(cloud.conn, one.id, SECONDS)
+    *others, refused = booted
+    assert {one.status for one in others} == {"ACTIVE"}
+    assert refused.status == "ERROR"
+    assert "No valid host" in refused.fault
 
 
 @dataclass(frozen=True)
@@ -161,18 +154,10 @@ def test_live_migration(cloud: Cloud, sliced: str, tmp_path: Path, count: int) -
 
 @pytest.fixture(scope="module")
 def carded(cloud: Cloud) -> Iterator[tuple[str, Path]]:
-    """A server with a whole card that can move live, on the first node; and the site file."""
+    """A server with a whole card that can move live; and the site file that says so."""
     site = give_live_cards(cloud.lab, cloud.conn, Story(Console(width=110)))
-    flavor = cloud.conn.compute.find_flavor(emulated_gpu.CARD_FLAVOR.name, ignore_missing=False)
-    server = cloud.boot("carded", str(flavor.id), FIRST)
-    try:
-        wait_for_status(cloud.conn, server, "ACTIVE")
-        first = wait_for_steps(cloud.conn, server)
-        assert first[-1].card
-        assert first[-1].is_well, first
+    with counting(cloud, "carded", emulated_gpu.CARD_FLAVOR.name) as server:
         yield server, site
-    finally:
-        servers.delete_and_wait(cloud.conn, server, SECONDS)
 
 
 def test_live_migration_of_a_whole_card(

@@ -98,9 +98,9 @@ KINDS = [
     ("{a: {match: [{vendor: 10de}], device_type: PF}}", "2:51: cards.a.device_type is 'PF', not "
      "one of auto, type-PCI, type-PF, type-VF"),
     ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not one of "
-     "whole, containers"),
+     "whole, containers, mdev, vfs, mig"),
     ("{a: {match: [{vendor: 10de}], give: {policy: part}}}",
-     "2:53: cards.a.give.policy is 'part', not one of whole, containers"),
+     "2:53: cards.a.give.policy is 'part', not one of whole, containers, mdev, vfs, mig"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole, vfs: 2}}}",
      "2:60: cards.a.give has no key 'vfs'; known: policy"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole}}}", ""),
@@ -187,7 +187,8 @@ def test_every_fault_at_once(faults_of: FaultsOf) -> None:
 
 def test_patterns_have_words() -> None:
     """Each pattern of the models has words of its own, and a slip that it mends."""
-    slips = ["10DE", "0x10DE:16C1", "1:0.0", "a b", "h100", "hw-x", " x", "a ", "a ",
+    slips = ["10DE", "0x10DE:16C1", "1:0.0", "a b", "h100", "hw-x", " x", "a ", "a ", " mtty",
+                 " nvidia-558", "1G.10GB", " nvidia",
              "Ubuntu 24.04", "etc/a", "100644", "R580", " a", " https://a", "SHA256:AB", "a b",
              "a b"]  # fmt: skip
     for (pattern, (words, mend)), slip in zip(PATTERNS.items(), slips, strict=True):

@@ -13,13 +13,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from wholecard.site import image_build, model
+from wholecard.site import give, image_build, model
 from wholecard.site.load import read_site
 from wholecard.site.schema import schema_text
 
 DOCS = Path(__file__).parents[2] / "docs/reference"
 FILE = DOCS / "site.schema.json"
-MODELS = [model.Site, model.CardKind, model.Whole, model.Containers, model.Match,
+MODELS = [model.Site, model.CardKind, give.Whole, give.Containers, give.Mdev, give.Vfs,
+          give.Mig, give.SliceType, give.Scheduling, model.Match,
           model.SiteHost, model.NovaUse,
           model.SiteFlavor, model.SiteImage, model.SiteAggregate, model.Quota,
           model.LintSettings, image_build.ImageBuild, image_build.ImageDriver,
@@ -35,6 +36,16 @@ cards:
     traits: [CUSTOM_NVLINK]
     resource_class: CUSTOM_H100
   l40s: {match: [{product: 26b9}], give: {policy: whole}}
+  parts:
+    match: [{product: 26ba}]
+    give: {policy: vfs, count: 9, driver: nvidia, mixed_sizes: true,
+           types: {NVIDIA L40S-12Q: {count: 4, name: a},
+                   1145: {count: 2, name: b, resource_class: CUSTOM_B}},
+           scheduling: {exec_quantum_ms: 20, sched_priority: low}}
+  devices: {match: [{parent: mtty}], give: {policy: mdev, types: {mtty-1: 2}, made_by: host}}
+  instances:
+    match: [{product: 2331}]
+    give: {policy: mig, geometry: {1g.10gb: 3}, through: vfs, types: {NVIDIA H100-1-10C: 3}}
   audio: {match: [{address: 0000:41:00.1}], extra_function: yes, device_type: type-PCI}
 hosts: {gpu-01: {cards: {h100: 8}}, gpu-02: }
 nova: {report_in_placement: true, pci_in_placement: auto, enabled_filters: [ComputeFilter]}
@@ -98,6 +109,11 @@ WRONG: list[Callable[[Any], Any]] = [
     lambda site: site["cards"]["h100"].update(numa_policy="never"),
     lambda site: site["cards"]["h100"].update(give="part"),
     lambda site: site["cards"]["h100"].update(give={"policy": "part"}),
+    lambda site: site["cards"]["h100"].update(give="vfs"),
+    lambda site: site["cards"]["h100"].update(give={"policy": "vfs", "types": {"a/b": 1}}),
+    lambda site: site["cards"]["h100"].update(give={"policy": "mdev", "types": {}}),
+    lambda site: site["cards"]["parts"]["give"]["scheduling"].update(sched_priority="high"),
+    lambda site: site["cards"]["instances"]["give"].update(through="whole"),
     lambda site: site["flavors"]["gpu.1"].update(ram=0),
     lambda site: site["flavors"]["gpu.1"].update(ram="much"),
     lambda site: site["quotas"]["p"]["cards"].update(h100=-2),

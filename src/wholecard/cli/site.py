@@ -140,6 +140,28 @@ def _check_text(
     return "\n".join(lines)
 
 
+@app.command("host")
+def host_command(
+    name: Annotated[str, typer.Argument(metavar="HOST", help="The host, by its name in the site "
+        "file.")],
+    site: options.SiteFile = Path("site.yaml"),
+) -> None:  # fmt: skip
+    """Print what a host has to be prepared for, as `host plan --desired` reads it.
+
+    Which cards are given whole, which in parts and how, and which stay for containers. What the
+    site file does not say, such as huge pages, is added with the options of `host plan`.
+
+      wholecard site host gpu-01 > gpu-01.json
+      wholecard host plan --desired gpu-01.json
+    """
+    import json
+
+    from wholecard.site.host_state import desired_state_of
+    from wholecard.site.load import read_site
+
+    say(json.dumps(desired_state_of(read_site(site), name).to_json(), indent=2))
+
+
 @app.command("schema")
 def schema_command() -> None:
     """Print the JSON schema of site files, which editors use to complete and check them."""

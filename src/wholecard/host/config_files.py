@@ -37,6 +37,10 @@ KERNEL_CMDLINE = "/etc/kernel/cmdline"
 KERNEL_CMDLINE_VENDOR = "/usr/lib/kernel/cmdline"
 KERNELSTUB = "/etc/kernelstub/configuration"
 
+# What cards are to be given as, which a unit makes at each boot.
+SPLITS = "/etc/wholecard/splits.json"
+GIM_OPTIONS = "/etc/modprobe.d/wholecard-gim.conf"
+
 UNITS = "/etc/systemd/system"
 CDI_SCRIPT = "/usr/local/lib/wholecard/cdi"
 
@@ -144,7 +148,8 @@ def read_settings(root: Root) -> Settings:
     parts = _matching(root, f"{GRUB_PARTS}/*.cfg")
     units = _matching(root, f"{UNITS[1:]}/wholecard-*.service")
     # Like a unit, it is listed only where it exists.
-    units += [path for path in _matching(root, f"{CDI_SCRIPT[1:]}*") if path == CDI_SCRIPT]
+    for ours in (CDI_SCRIPT, SPLITS, GIM_OPTIONS):
+        units += [path for path in _matching(root, f"{ours[1:]}*") if path == ours]
     written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE, *units))
     only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, KERNELSTUB, *_matching(root, f"{ENTRIES}/*.conf"))
     return Settings(
@@ -173,7 +178,7 @@ def _read_foreign(root: Root) -> Iterator[FileText]:
     """Other people's module settings, as far as they can be read; never raises for one of them."""
     for pattern in (*FOREIGN, *FOREIGN_SCRIPTS):
         for path in _matching(root, pattern):
-            entry = None if path in OURS else _foreign_file(root, path)
+            entry = None if path in (*OURS, GIM_OPTIONS) else _foreign_file(root, path)
             if entry is not None and pattern in FOREIGN_SCRIPTS:
                 entry = _new_id_lines(entry)
             if entry is not None:

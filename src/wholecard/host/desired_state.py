@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from wholecard.core import UsageError
 from wholecard.core.input_files import read_json_input
 from wholecard.core.module_names import is_module_name
 from wholecard.core.near_names import did_you_mean
+from wholecard.host.card_split import CardSplit
 from wholecard.host.facts.host import Host
 from wholecard.host.kernel_args.cpu_isolation import parse_cpus
 from wholecard.host.kernel_args.hugepages import HugePages
@@ -42,7 +43,8 @@ class DesiredState:
     addresses that pci-stub keeps; no guest gets those. `isolated_cpus` is a list as the kernel
     takes it (`2-31`). `loader` and `initramfs` insist on a boot tool by the names of `Boot`; empty
     takes what the host has. `blacklist` are modules that must never be loaded by their aliases.
-    `containers` are slots of cards that stay with the host's drivers, for its own containers.
+    `containers` are slots of cards that stay with the host's drivers, for its own containers;
+    `splits` are cards that stay with their drivers too and are given in parts.
     """
 
     cards: tuple[str, ...]
@@ -54,12 +56,19 @@ class DesiredState:
     initramfs: str = ""
     blacklist: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
+    splits: tuple[CardSplit, ...] = ()
+
+    @property
+    def keeps_all_cards(self) -> bool:
+        """Whether no card is given whole: the host keeps all, in parts or for containers."""
+        return not self.cards and bool(self.containers or self.splits)
 
     def to_json(self) -> dict[str, Any]:
         """The published form: `{"schema": 1, "cards": [...], ...}`, huge pages as `1G:64`."""
         data: dict[str, Any] = {"schema": SCHEMA}
         for name, value in self.__dict__.items():
             data[name] = list(value) if isinstance(value, tuple) else value
+        data["splits"] = [split.to_json() for split in self.splits]
         data["hugepages"] = [f"{pages.size}:{pages.count}" for pages in self.hugepages]
         return data
 
@@ -73,9 +82,10 @@ class DesiredState:
             raise UsageError(
                 "a desired state is a JSON object", resolution='Write {"cards": ["0000:01:00"]}'
             )
-        readers = {
+        readers: dict[str, Callable[[str, Any], Any]] = {
             field.name: _text if field.type == "str" else _list for field in dataclasses.fields(cls)
         }
+        readers["splits"] = _splits
         if data.get("schema", SCHEMA) != SCHEMA:
             raise UsageError(
                 f"a desired state of schema {data['schema']!r}, not {SCHEMA}",
@@ -90,6 +100,17 @@ class DesiredState:
         _refuse_strange_modules(values.get("blacklist", ()))
         values["hugepages"] = tuple(HugePages.parse(text) for text in values.get("hugepages", ()))
         return cls(**values)
+
+
+def _splits(key: str, value: Any) -> tuple[CardSplit, ...]:
+    if not isinstance(value, list):
+        raise UsageError(f"{key} is {str(value)[:40]!r}, not a list", resolution="Write a list.")
+    splits = tuple(map(CardSplit.from_json, value))
+    cards = [split.card for split in splits]
+    repeated = [card for card in cards if cards.count(card) > 1]
+    if repeated:
+        raise UsageError(f"{repeated[0]} is split twice", resolution="Name it once.")
+    return splits
 
 
 def _refuse_strange_modules(blacklist: Iterable[str]) -> None:
@@ -128,16 +149,12 @@ def resolve(
     asked = asked or DesiredState(())
     slots = {_card_at(host, text).slot for text in (*addresses, *asked.cards)}
     kept = {_card_at(host, text).slot for text in asked.containers}
-    if slots & kept:
-        raise UsageError(
-            f"{min(slots & kept)} is named for guests and for containers",
-            "A card that guests get has no driver on the host.",
-            "Name it once.",
-        )
+    split = {Address.parse(each.card).slot_key for each in asked.splits if each.is_function}
+    _refuse_two_uses(slots, kept, split)
     if all_cards:
         slots.update(card.slot for card in host.cards if not is_left_out(card))
-        slots -= kept
-    if not slots and not kept:
+        slots -= kept | split
+    if not (slots or kept or asked.splits):
         raise UsageError(
             "no card is selected",
             card_lines(host),
@@ -161,6 +178,22 @@ def resolve(
         parked=parked,
         containers=tuple(sorted(kept)),
     )
+
+
+def _refuse_two_uses(slots: set[str], kept: set[str], split: set[str]) -> None:
+    """Raises UsageError for a card that is named for two uses."""
+    if slots & kept:
+        raise UsageError(
+            f"{min(slots & kept)} is named for guests and for containers",
+            "A card that guests get has no driver on the host.",
+            "Name it once.",
+        )
+    if (slots | kept) & split:
+        raise UsageError(
+            f"{min((slots | kept) & split)} is named whole and in parts",
+            "A PF that a guest or a container has cannot be split.",
+            "Name it once.",
+        )
 
 
 def desired_cards(host: Host, desired: DesiredState) -> tuple[Card, ...]:

@@ -13,6 +13,7 @@ from wholecard.core.releases import Release
 from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, aliases_of, names_in
 from wholecard.moving.record import Holdings, LiveAnswer
 from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.live_migration import MDEVS
 from wholecard.nova.match import rules_for
 
 # nova/conductor/tasks/live_migrate.py, `_check_can_migrate_pci`.
@@ -23,7 +24,7 @@ _STATES = frozenset({"active", "paused"})
 # nova/virt/libvirt/driver.py, MIN_MDEV_LIVEMIG_*: nova-compute checks QEMU and libvirt on both
 # hosts before anything is moved. The kernel's is in nova's documentation (admin/virtual-gpu.rst).
 _MDEV_QEMU = 8_001_000
-_MDEV_NEEDS = "libvirt 8.6, QEMU 8.1 and Linux 5.18"
+_MDEV_NEEDS = str(MDEVS)
 _MDEV = "nova, doc/source/admin/virtual-gpu.rst"
 
 

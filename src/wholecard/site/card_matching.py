@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def meets(match: Match, host_name: str, function: Function) -> bool:
     """Whether everything that `match` gives is true of the function, of whatever type it is."""
-    if match.hosts and host_name not in match.hosts:
+    if match.parent is not None or (match.hosts and host_name not in match.hosts):
         return False
     subsystem = f"{function.subsystem_vendor}:{function.subsystem_device}"
     return (

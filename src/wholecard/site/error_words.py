@@ -15,13 +15,12 @@ from pydantic import BaseModel, ValidationError
 
 from wholecard.core.near_names import did_you_mean, meant
 from wholecard.core.position import Position
-from wholecard.site import image_build, model, model_types
+from wholecard.site import give, image_build, model, model_types
 from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
 # Looking for a near name takes a while, and nobody reads more issues than these.
 _MOST_HINTS = 50
 _LONGEST_NAME = 80
-_POLICIES = ("whole", "containers")
 # Keys that had another name.
 _RENAMED = {"companion": "write extra_function: a companion is an endpoint outside the card's slot"}
 _LIST = re.compile(r"'([^']*)'")
@@ -56,7 +55,7 @@ def model_issues(error: ValidationError, root: YamlNode, nearest: Nearest) -> li
         keys = location[: len(steps) - 1]
         value = refused.setdefault(keys, _Refused(keys, *steps[-1], errors=[]))
         value.errors.append((details, location[len(keys) :]))
-    return [issue for value in refused.values() for issue in _issues_of(value, nearest)]
+    return [issue for value in refused.values() for issue in _issues_of(value, root, nearest)]
 
 
 def _own_keys(details: Any, root: YamlNode) -> tuple[str | int, ...]:
@@ -66,7 +65,7 @@ def _own_keys(details: Any, root: YamlNode) -> tuple[str | int, ...]:
         above = location[: location.index("give") + 1]
         rest = location[len(above) :]
         node = [root, *(node for _, node in root.walk(above))][-1]
-        if rest and rest[0] in _POLICIES:
+        if rest and rest[0] in give.POLICIES:
             rest = rest[1:]
         if details["type"] == "union_tag_invalid" and node.text is None:
             rest = ("policy",)
@@ -100,7 +99,7 @@ def path_text(keys: Sequence[str | int]) -> str:
     return text.removeprefix(".") or "the file"
 
 
-def _issues_of(value: _Refused, nearest: Nearest) -> list[SiteIssue]:
+def _issues_of(value: _Refused, root: YamlNode, nearest: Nearest) -> list[SiteIssue]:
     issues = []
     type_errors = []
     keys = value.keys
@@ -108,7 +107,7 @@ def _issues_of(value: _Refused, nearest: Nearest) -> list[SiteIssue]:
         kind = error["type"]
         if kind == "extra_forbidden":
             renamed = _RENAMED.get(str(keys[-1]), "")
-            hint = renamed or nearest(str(keys[-1]), lambda: keys_of(keys[:-1]))
+            hint = renamed or nearest(str(keys[-1]), lambda: keys_of(keys[:-1], root))
             what = f"{path_text(keys[:-1])} has no key {shown(str(keys[-1]))}"
             issues.append(SiteIssue(value.key_position, what, hint))
         elif kind in ("missing", "union_tag_not_found"):
@@ -238,29 +237,43 @@ PATTERNS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     model_types.LINE_PATTERN: (
         "expected a string without control characters", str.strip),
     model_types.TEXT_PATTERN: ("expected a text without control characters", str.strip),
+    model_types.PARENT_PATTERN: (
+        "expected a name of /sys/class/mdev_bus that is no address", str.strip),
+    **give.PATTERNS,
     **image_build.PATTERNS,
 }  # fmt: skip
 
 
-def keys_of(keys: Sequence[str | int]) -> list[str]:
+def keys_of(keys: Sequence[str | int], root: YamlNode) -> list[str]:
     """The keys that the model of the mapping at `keys` has; none where any key may be there."""
     kind: Any = model.Site
-    for key in keys:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = kind.model_fields.get(str(key))
-            kind = None if field is None else field.annotation
+    for number, key in enumerate(keys, 1):
+        fields = _fields(kind)
+        if fields is not None:
+            kind = fields[str(key)].annotation if key in fields else None
         else:
             # A mapping's values, a list's entries.
             kind = next((inner for inner in get_args(kind)[::-1] if inner is not Ellipsis), None)
         kind = _without_none(kind)
         kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return [field.alias or name for name, field in kind.model_fields.items()]
-    return []
+        if isinstance(kind, UnionType):
+            kind = give.POLICIES.get(_policy(keys[:number], root))
+    return [field.alias or name for name, field in (_fields(kind) or {}).items()]
+
+
+def _fields(kind: Any) -> Mapping[str, Any] | None:
+    """The fields of a model; None for anything else."""
+    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
+    return kind.model_fields if is_model else None
+
+
+def _policy(keys: Sequence[str | int], root: YamlNode) -> str:
+    """The policy of the mapping at `keys`."""
+    return next((node.text or "" for _, node in [*root.walk((*keys, "policy"))][-1:]), "")
 
 
 def _without_none(kind: Any) -> Any:
-    """`X` of `X | None`."""
-    if isinstance(kind, UnionType):
+    """`X` of `X | None`, and any other kind as it is."""
+    if isinstance(kind, UnionType) and NoneType in get_args(kind):
         return next(inner for inner in get_args(kind) if inner is not NoneType)
     return kind

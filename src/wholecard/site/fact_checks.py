@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from wholecard.host.facts.host import Host
 from wholecard.site.card_matching import can_match, count_of, matched_functions
+from wholecard.site.give_checks import give_issues_on
 from wholecard.site.load import SiteError, SiteFile
 from wholecard.site.yaml_positions import SiteIssue
 
@@ -24,6 +25,10 @@ def fact_issues(file: SiteFile) -> list[SiteIssue]:
             issues.update(error.issues)
             continue
         issues.update(_wrong_counts(file, name, hosts[name]))
+        issues.update(
+            SiteIssue(file.position(*keys), what, hint)
+            for keys, what, hint in give_issues_on(file.site, name, hosts[name], file.release)
+        )
     for kind in file.site.cards:
         issues.update(_matches_nothing(file, kind, hosts))
     return sorted(issues)

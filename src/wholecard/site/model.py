@@ -7,11 +7,13 @@ a field is its description in the published schema and in the reference.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from wholecard.pci.device_types import DeviceType, NumaPolicy
+from wholecard.site.give import Containers, Give, Mdev, Mig, Slice, Vfs, Whole, slices_of
 from wholecard.site.image_build import ImageBuild
 from wholecard.site.model_types import (
     CardName,
@@ -22,10 +24,13 @@ from wholecard.site.model_types import (
     Line,
     Model,
     Name,
+    ParentName,
     PciAddress,
     RuleCode,
     Trait,
 )
+
+_WithCards = TypeVar("_WithCards", "SiteHost", "SiteFlavor", "Quota")
 
 
 class Match(Model):
@@ -39,34 +44,11 @@ class Match(Model):
     """Vendor and device of the subsystem, as `lspci -nnv` prints them: `10de:16c1`."""
     address: PciAddress | None = None
     """One function's address, as `lspci -D` prints it: `0000:41:00.0`."""
+    parent: ParentName | None = None
+    """A parent of mediated devices that is no PCI function, by its name in `/sys/class/mdev_bus`:
+    `mtty`. Alone, and for `give: {policy: mdev}` only."""
     hosts: tuple[Name, ...] = ()
     """Only on these hosts; without it on every host."""
-
-
-class Whole(Model):
-    """The whole card, with every function that belongs to it, to one server at a time."""
-
-    policy: Literal["whole"]
-    """`whole`: a server gets the whole card."""
-
-
-class Containers(Model):
-    """The card stays with its host, which gives it to containers of its own."""
-
-    policy: Literal["containers"]
-    """`containers`: no server gets the card; the host keeps its driver, and containers on the host
-    get it by a CDI specification."""
-
-
-# What a kind of card is given as, told apart by `policy`; the policy's name alone means a mapping
-# with nothing else.
-Give = Annotated[
-    Annotated[Whole | Containers, Field(discriminator="policy")],
-    BeforeValidator(
-        lambda give: {"policy": give} if isinstance(give, str) else give,
-        json_schema_input_type=Literal["whole", "containers"] | Whole | Containers,
-    ),
-]
 
 
 class CardKind(Model):
@@ -80,8 +62,8 @@ class CardKind(Model):
     """Which functions are of this kind: those that one entry of the list matches."""
     give: Give = Whole(policy="whole")
     """Who gets the card: a policy's name, or a mapping with the policy and its settings. `whole`,
-    the default, gives it to servers; `containers` leaves it to its host and the host's containers,
-    and nova does not know it."""
+    the default, gives it to servers; `mdev`, `vfs` and `mig` give it in parts; `containers` leaves
+    it to its host and the host's containers, and nova does not know it."""
     extra_function: bool = False
     """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
     flavor can request it. A host with more than one such card is refused: nova would mix their
@@ -118,8 +100,13 @@ class CardKind(Model):
 
     @property
     def is_for_servers(self) -> bool:
-        """Whether nova gives it to servers."""
-        return self.give.policy == "whole"
+        """Whether nova gives it to servers, whole or in parts."""
+        return not isinstance(self.give, Containers)
+
+    @property
+    def parts(self) -> Mdev | Vfs | Mig | None:
+        """How the card is given in parts; None where it is not."""
+        return None if isinstance(self.give, (Whole, Containers)) else self.give
 
 
 class SiteHost(Model):
@@ -312,15 +299,35 @@ class Site(Model):
         return self
 
     @property
+    def slices(self) -> dict[str, Slice]:
+        """The parts of cards that servers can get, by the names that flavors use."""
+        kinds = ((name, kind, kind.parts) for name, kind in self.cards.items())
+        return {
+            each.name: each
+            for name, kind, parts in kinds
+            if parts is not None
+            for each in slices_of(name, parts, kind.resource_class)
+        }
+
+    @property
     def for_servers(self) -> Site:
-        """The site as nova knows it: without the kinds of card that stay with their hosts."""
-        kept = {name for name, kind in self.cards.items() if not kind.is_for_servers}
-        if not kept:
+        """The site with the kinds alone that servers get whole."""
+        left_out = {
+            name for name, kind in self.cards.items() if kind.parts or not kind.is_for_servers
+        }
+        if not left_out:
             return self
-        hosts = {
-            name: host.model_copy(update={"cards": {
-                kind: count for kind, count in host.cards.items() if kind not in kept}})
-            for name, host in self.hosts.items()
-        }  # fmt: skip
-        cards = {name: kind for name, kind in self.cards.items() if name not in kept}
-        return self.model_copy(update={"cards": cards, "hosts": hosts})
+        return self.model_copy(update={
+            "cards": {name: kind for name, kind in self.cards.items() if name not in left_out},
+            **{group: _without({*left_out, *self.slices}, getattr(self, group))
+               for group in ("hosts", "flavors", "quotas")},
+        })  # fmt: skip
+
+
+def _without(names: set[str], users: Mapping[str, _WithCards]) -> dict[str, _WithCards]:
+    """Hosts, flavors or quotas without cards of these names."""
+    return {
+        name: user.model_copy(update={
+            "cards": {card: count for card, count in user.cards.items() if card not in names}})
+        for name, user in users.items()
+    }  # fmt: skip

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 ID_PATTERN = r"^[0-9a-f]{4}$"
 IDS_PATTERN = r"^[0-9a-f]{4}:[0-9a-f]{4}$"
 ADDRESS_PATTERN = r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$"
+# A folder's name in sysfs, which is no address.
+PARENT_PATTERN = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
 # `name:count[,name:count]` is how a flavor writes it, so a card's name has neither sign.
 CARD_PATTERN = r"^[^:,\s\x00-\x1f\x7f][^:,\x00-\x1f\x7f]{0,254}$"
 CUSTOM_PATTERN = r"^CUSTOM_[A-Z0-9_]{1,248}$"
@@ -22,6 +24,7 @@ TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 HexId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Ids = Annotated[str, StringConstraints(pattern=IDS_PATTERN)]
 PciAddress = Annotated[str, StringConstraints(pattern=ADDRESS_PATTERN)]
+ParentName = Annotated[str, StringConstraints(pattern=PARENT_PATTERN)]
 CardName = Annotated[str, StringConstraints(pattern=CARD_PATTERN)]
 Custom = Annotated[str, StringConstraints(pattern=CUSTOM_PATTERN)]
 Trait = Annotated[str, StringConstraints(pattern=TRAIT_PATTERN)]

@@ -12,6 +12,7 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import release
 from wholecard.site.build_checks import build_issues
 from wholecard.site.error_words import Nearest, shown
+from wholecard.site.give_checks import give_issues, unnamed_issue
 from wholecard.site.model import CardKind, Match, Site
 from wholecard.site.yaml_positions import SiteIssue, YamlNode
 
@@ -30,6 +31,7 @@ def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteI
     issues += build_issues(site)
     issues += _requested_of_containers(site)
     issues += _meaningless_of_containers(site)
+    issues += give_issues(site, None if unknown else release(site.release))
     issues += [*_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)]
     return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in issues]
 
@@ -61,9 +63,14 @@ def _socket_policy(site: Site) -> Iterator[tuple[Keys, str, str]]:
 def _undefined(site: Site, nearest: Nearest) -> Iterator[tuple[Keys, str, str]]:
     """Cards and hosts that are named and not defined."""
     defined: dict[str, Iterable[str]] = {"card": site.cards, "host": site.hosts}
+    requested = dict.fromkeys((*site.cards, *site.slices))
     for keys, what, name in (*_card_names(site), *_host_names(site)):
-        if name not in defined[what]:
-            hint = nearest(name, partial(iter, defined[what]))
+        names = requested if what == "card" and keys[0] != "hosts" else defined[what]
+        part = unnamed_issue(site, name) if names is requested else None
+        if part is not None:
+            yield keys, *part
+        elif name not in names:
+            hint = nearest(name, partial(iter, names))
             yield keys, f"there is no {what} {shown(name)} in {what}s", hint
 
 
@@ -170,6 +177,6 @@ class _Index:
 
 def _conditions(match: Match) -> dict[str, str]:
     """What the match says of a function, without the hosts."""
-    fields = ("vendor", "product", "subsystem", "address")
+    fields = ("vendor", "product", "subsystem", "address", "parent")
     conditions = {field: getattr(match, field) for field in fields}
     return {field: value for field, value in conditions.items() if value is not None}

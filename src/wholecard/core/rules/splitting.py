@@ -21,4 +21,10 @@ RULES = (
          "The card, the host's driver or its kernel cannot split it in the way that is asked for."),
     Rule("WC607", "gpus-no-partition", "GPUs of a board are no partition of its NVSwitches", _E,
          "Fabric Manager connects only certain sets of GPUs, and these are none of them."),
+    Rule("WC610", "unknown-slice-type", "The driver has no such type", _E,
+         "The vGPU type or the type of mediated devices is not among those of the card's driver."),
+    Rule("WC611", "too-many-of-a-type", "The card has no room for so many of a type", _E,
+         "The driver can have fewer mediated devices of this type than are requested."),
+    Rule("WC612", "not-split-as-requested", "A card is not split as requested", _E,
+         "VFs, types, mediated devices or MIG instances are not there, or are others."),
 )  # fmt: skip

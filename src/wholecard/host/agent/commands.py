@@ -21,14 +21,27 @@ from wholecard.core import (
 )
 from wholecard.core.output_format import TEXT_FORMATS, formatted
 from wholecard.core.plain_text import plain
-from wholecard.core.report_text import findings_text, progress_text, terminal_width
+from wholecard.core.report_text import (
+    findings_text,
+    progress_text,
+    terminal_width,
+    undo_text,
+    wrapped,
+)
 from wholecard.host.agent import desired_options, results_text
-from wholecard.host.agent.cli import person_command
+from wholecard.host.agent.asking import agreed, is_asked, plan_summary
+from wholecard.host.agent.cli import person_command, say
 from wholecard.host.agent.health_text import health_text
 from wholecard.host.agent.options import ROWS
 from wholecard.host.changing import journal
 from wholecard.host.changing.apply import apply, finish
-from wholecard.host.changing.rollback import rollback
+from wholecard.host.changing.boot_splits import (
+    check_stored,
+    is_interrupted,
+    last_run,
+    run_splits,
+)
+from wholecard.host.changing.rollback import plan_rollback, rollback
 from wholecard.host.changing.status import status
 from wholecard.host.changing.verify import verify
 from wholecard.host.checks.card_health import check_health, with_links
@@ -38,6 +51,7 @@ from wholecard.host.facts.health import read_host_health
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect, read_boot_id
 from wholecard.host.facts.kernel_log import read_kernel_log
+from wholecard.host.facts.split_state import read_split_state
 from wholecard.host.initramfs.claim_script import PARKED, VFIO
 from wholecard.host.operations.operation import AS_APPLIED
 from wholecard.host.planning.bind_now import with_now
@@ -46,6 +60,7 @@ from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.image_changes import image_changes
 from wholecard.host.planning.plan import plan
 from wholecard.host.planning.remaining import remaining
+from wholecard.transaction.engine import Outcome
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -64,6 +79,7 @@ def _check(arguments: argparse.Namespace) -> int:
         # The host itself is worth checking before a card is put in.
         findings = check(host, ())
         print("No GPU for passthrough found; only the host is checked.", file=sys.stderr)
+    findings = sorted([*findings, *check_stored(arguments.root, host)], key=lambda row: row.rule)
     findings = _with_fixes(findings, arguments.called)
     data = {"findings": [finding.to_json() for finding in findings], "evidence": []}
     _print(arguments, data, findings_text(findings, terminal_width()))
@@ -85,8 +101,16 @@ def _plan(arguments: argparse.Namespace) -> int:
     host_plan = _host_plan(arguments, host, desired)
     findings = _remaining(arguments, host, desired, host_plan)
     data = {**host_plan.to_json(), **_findings_json(findings)}
-    _print(arguments, data, f"{host_plan}{_remaining_text(findings)}")
+    _print(arguments, data, _plan_text(arguments, host_plan, findings))
     return _status_of_plan(findings)
+
+
+def _plan_text(arguments: argparse.Namespace, host_plan: Plan, findings: list[Finding]) -> str:
+    """The plan, what it does not change, and at the end, where it is seen, what it comes to."""
+    text = host_plan.text(arguments.full, terminal_width())
+    summary = plan_summary(host_plan)
+    ending = "\n\n" + "\n".join(wrapped(summary, "", "", terminal_width())) if summary else ""
+    return f"{text}{_remaining_text(findings)}{ending}"
 
 
 def _plan_of_image(
@@ -137,7 +161,8 @@ _STAYS = "The plan does not change this. Read it before you apply:"
 
 
 def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState) -> Plan:
-    host_plan = plan(host, desired)
+    state = read_split_state(arguments.root, desired.splits) if desired.splits else None
+    host_plan = plan(host, desired, state)
     if not arguments.now:
         return host_plan
     # Another tree may be a copy of a host, whose sysfs is files that bind nothing.
@@ -156,27 +181,40 @@ def _apply(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _plan(arguments)
     asked = desired_options.asked(arguments)
+    for_person = arguments.format == TEXT_FORMATS[0]
+    asks = is_asked(arguments.yes, for_person)
+    if asks and not _finish_is_agreed(arguments.root):
+        return _declined()
+    # What an interrupted apply has made of a card is lost at a reboot, and made again first.
+    if is_interrupted(arguments.root):
+        run_splits(arguments.root, progress=_progress)
     finished = finish(arguments.root, _progress)
     host = desired_options.host(arguments)
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
     host_plan = _host_plan(arguments, host, desired)
-    for_person = arguments.format == TEXT_FORMATS[0]
     findings = _remaining(arguments, host, desired, host_plan)
     if for_person:
-        print(plain(f"{host_plan}{_remaining_text(findings)}"), flush=True)
+        say(_plan_text(arguments, host_plan, findings))
+        sys.stdout.flush()
     else:
         # Standard output is one document, at the end.
         _tell_remaining(findings)
+    if asks and host_plan.actions and not agreed(f"\nApply this to {_name(arguments.root)}?"):
+        return _declined()
     outcome = apply(arguments.root, host, desired, host_plan, _progress)
     if outcome.journal is None and finished is not None:
         outcome = finished
-    if not for_person:
+    _show_applied(arguments, outcome, findings)
+    # As of `plan`: an error that stays is one after `apply` too.
+    return _status_of_plan(findings)
+
+
+def _show_applied(arguments: argparse.Namespace, outcome: Outcome, findings: list[Finding]) -> None:
+    if arguments.format != TEXT_FORMATS[0]:
         _print(arguments, {**outcome.to_json(), **_findings_json(findings)}, "")
     elif outcome.journal is not None:
         then = "Reboot, then run verify." if outcome.reboot_needed else "Run verify."
         print(f"Applied as journal {outcome.journal}. {then}{_remaining_summary(findings)}")
-    # As of `plan`: an error that stays is one after `apply` too.
-    return _status_of_plan(findings)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -192,25 +230,64 @@ def _verify(arguments: argparse.Namespace) -> int:
             resolution="Run apply to finish it or rollback to undo it.",
         )
     log = read_kernel_log(arguments.root)
-    verdict = verify(inspect(arguments.root, log), log, entry.read())
-    findings = _with_fixes(verdict.findings, arguments.called)
+    host = inspect(arguments.root, log)
+    verdict = verify(host, log, entry.read())
+    findings = [*verdict.findings, *check_stored(arguments.root, host)]
+    findings = _with_fixes(findings, arguments.called)
     data = {
         "findings": [finding.to_json() for finding in findings],
         "evidence": [row.to_json() for row in verdict.evidence],
     }
     evidence = results_text.evidence_text(verdict.evidence)
     _print(arguments, data, f"{evidence}\n\n{findings_text(findings, terminal_width())}")
-    return exit_status(verdict.findings)
+    return exit_status(findings)
+
+
+def _split(arguments: argparse.Namespace) -> int:
+    run = run_splits(arguments.root, arguments.wait, _progress)
+    data = run.to_json()
+    _print(arguments, data, "\n".join(results_text.splits_lines(data, run.boot_id)))
+    return 0 if all(card.is_right for card in run.cards) else WholecardError.exit_code
+
+
+def _finish_is_agreed(root: Path) -> bool:
+    """Whether an apply that was interrupted is to be finished; yes where there is none."""
+    entry = journal.newest(root)
+    stopped = entry.unfinished() if entry is not None else None
+    if entry is None or stopped is None or entry.state != journal.APPLYING:
+        return True
+    return agreed(f"Journal {entry.id} stopped at {stopped.name}. Finish it?")
+
+
+def _declined() -> int:
+    """As of a refusal: nothing was changed, and what was requested is not done."""
+    print("Nothing was changed.", file=sys.stderr)
+    return 1
+
+
+def _name(root: Path) -> str:
+    return "this host" if root == Path("/") else f"the host in {root}"
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
+    if arguments.plan:
+        planned = plan_rollback(arguments.root, arguments.to)
+        _print(arguments, planned.to_json(), undo_text(planned.to_json()))
+        return int(bool(planned.edited))
+    if is_asked(arguments.yes, arguments.format == TEXT_FORMATS[0]):
+        planned = plan_rollback(arguments.root, arguments.to)
+        say(undo_text(planned.to_json()))
+        if planned.actions and not agreed(f"\nUndo this on {_name(arguments.root)}?"):
+            return _declined()
     outcome = rollback(arguments.root, _progress, arguments.discard_edits, arguments.to)
     _print(arguments, outcome.to_json(), results_text.rollback_text(outcome))
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    report = status(arguments.root, read_boot_id(arguments.root))
+    boot_id = read_boot_id(arguments.root)
+    report = {**status(arguments.root, boot_id), "splits": last_run(arguments.root)}
+    report["boot_id"] = boot_id
     _print(arguments, report, results_text.status_text(report))
     unfinished = report["state"] in (journal.APPLYING, journal.ROLLING_BACK)
     # A tool's outputs change with every new kernel; files and bindings should not.
@@ -247,6 +324,7 @@ _RUN = {
     "plan": _plan,
     "apply": _apply,
     "verify": _verify,
+    "split": _split,
     "rollback": _rollback,
     "status": _status,
     "health": _health,
@@ -256,7 +334,7 @@ _RUN = {
 
 def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> None:
     rows_name = ROWS.get(arguments.command, "")
-    print(plain(formatted(arguments.format, arguments.column, shown, data, rows_name)))
+    say(formatted(arguments.format, arguments.column, shown, data, rows_name))
 
 
 def _progress(number: int, count: int, action: Action, seconds: float | None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from wholecard.core.report_text import journal_lines, table
+from wholecard.core.report_text import history_lines, journal_lines, table, table_width
 from wholecard.host.changing.verify import BindingEvidence
 from wholecard.host.cleaning.record import CleanReport, FunctionState, MemoryLook
 from wholecard.host.operations.operation import AS_APPLIED
@@ -24,7 +25,7 @@ def evidence_text(evidence: Sequence[BindingEvidence]) -> str:
         )
         for row in evidence
     ]
-    return table(("FUNCTION", "IDS", "DRIVER", "GROUP", "AT BOOT"), rows)
+    return table(("FUNCTION", "IDS", "DRIVER", "GROUP", "AT BOOT"), rows, table_width())
 
 
 def status_text(status: dict[str, Any]) -> str:
@@ -38,13 +39,21 @@ def status_text(status: dict[str, Any]) -> str:
         if status["reboot_pending"] and not status["next"]:
             lines.append("The host was not rebooted after apply.")
         lines += _drift_lines(status["drift"])
-    if status["history"]:
-        rows = [
-            (entry["journal"], entry["state"], ", ".join(entry["cards"]))
-            for entry in status["history"]
-        ]
-        lines += ["", table(("JOURNAL", "STATE", "CARDS"), rows)]
-    return "\n".join(lines)
+    if status.get("splits"):
+        lines += ["", *splits_lines(status["splits"], status.get("boot_id", ""))]
+    return "\n".join([*lines, *history_lines(status["history"], "cards")])
+
+
+def splits_lines(run: dict[str, Any], boot_id: str) -> list[str]:
+    """What the last run made of each card, when, and in how long."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["began"]))
+    boot = "in this boot" if run["boot_id"] == boot_id else "in an earlier boot"
+    head = f"cards in parts: {boot}, {when}, {run['ended'] - run['began']:.1f} s"
+    rows = [
+        (card["card"], card["state"], str(card["actions"]), f"{card['seconds']:.1f} s", card["why"])
+        for card in run["cards"]
+    ]
+    return [head, table(("CARD", "STATE", "ACTIONS", "TIME", "WHY"), rows)]
 
 
 def _drift_lines(drift: Sequence[dict[str, str]]) -> list[str]:

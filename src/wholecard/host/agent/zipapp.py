@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 
-import wholecard
+from wholecard.host.operations.agent_archive import agent_bytes
 from wholecard.transaction.atomic_files import write_atomically
 
-_ROOMS = ("core", "transaction", "pci", "host")
-# Every Python there is reads this file, for only then can it say that it is too old.
-_MAIN = """\
-import sys
-
-if sys.version_info < (3, 9):
-    sys.stderr.write(
-        "error: wholecard-host needs Python 3.9 or newer, and %s is %d.%d\\n"
-        "Resolution: Install a newer one and run it with that: python3.9 %s\\n"
-        % (sys.executable, sys.version_info[0], sys.version_info[1], sys.argv[0])
-    )
-    sys.exit(3)
-
-from wholecard.host.agent.cli import main
-
-sys.exit(main())
-"""
-
-# The earliest time that the zip format can say.
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+__all__ = ["agent_bytes", "build_agent"]
 
 
 def build_agent(target: Path) -> Path:
     """Write `wholecard-host.pyz` to `target` and return it; run it as `python3 FILE inspect`."""
     write_atomically(target, agent_bytes(), 0o755)
     return target
-
-
-def agent_bytes() -> bytes:
-    """The agent as one file. The same sources give the same bytes: sorted names, one fixed time."""
-    source = Path(wholecard.__file__).parent
-    files = {"__main__.py": _MAIN.encode()}
-    rooms = (path for room in _ROOMS for path in (source / room).rglob("*.py"))
-    for path in (source / "__init__.py", *rooms):
-        files[f"wholecard/{path.relative_to(source)}"] = path.read_bytes()
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, files[name])
-    return b"#!/usr/bin/env python3\n" + packed.getvalue()

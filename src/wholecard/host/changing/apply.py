@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from wholecard.core import Finding, Plan, RefusedError, Step
+from wholecard.core import Finding, Plan, RefusedError, Step, WholecardError
 from wholecard.host.changing import in_use, journal
 from wholecard.host.changing.free_space import refuse_without_room
 from wholecard.host.changing.journal import AppliedHostPlan, HostJournal, HostJournalEntry
@@ -17,7 +17,7 @@ from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import read_boot_id
 from wholecard.host.operations.operation import HostContext
-from wholecard.host.operations.registry import operation_of
+from wholecard.host.operations.registry import OF_SLICES, RUNTIME, operation_of
 from wholecard.host.planning.device_bindings import claims
 from wholecard.transaction import engine
 from wholecard.transaction.atomic_files import remove_directory, under
@@ -61,12 +61,11 @@ class HostSystem(engine.System[HostJournalEntry, HostContext]):
         for action in plan.actions:
             operation = operation_of(action)
             self._refuse_outside(operation.creates, operation.targets(self.root))
-        addresses = [
-            address
-            for action in plan.actions
-            for address in operation_of(action).functions_taken(self.root)
-        ]
+        operations = [operation_of(action) for action in plan.actions]
+        addresses = [each for do in operations for each in do.functions_taken(self.root)]
+        mdevs = [each for do in operations for each in do.mdevs_taken(self.root)]
         findings = in_use.find(self.root, self.host, addresses)
+        findings += in_use.find_mdevs(self.root, mdevs)
         _refuse_in_use("cannot change the driver of a function that is in use", findings)
 
     def refuse_rollback(self, journals: Sequence[tuple[HostContext, Sequence[Step]]]) -> None:
@@ -82,8 +81,22 @@ class HostSystem(engine.System[HostJournalEntry, HostContext]):
             for step in steps
             for address in operation_of(step.action).functions_given_back(context, step.begun)
         ]
+        steps = [step for _, own in journals for step in own]
+        self._refuse_undo(steps)
+        mdevs = [each for step in steps
+                 for each in operation_of(step.action).mdevs_given_back(self.root)]  # fmt: skip
         findings = in_use.find(self.root, None, addresses)
+        findings += in_use.find_mdevs(self.root, mdevs)
         _refuse_in_use("cannot unbind a function that is in use", findings)
+
+    def _refuse_undo(self, steps: Sequence[Step]) -> None:
+        """Where somebody else has changed what is to be undone; the last step of a thing counts."""
+        seen = set()
+        for step in reversed(steps):
+            key = (step.action.kind, step.action.subject)
+            if key not in seen:
+                seen.add(key)
+                operation_of(step.action).refuse_undo(self.root, step)
 
     def _refuse_outside(self, *paths: Iterable[str]) -> None:
         """Raises WholecardError where one of the paths leads out of the root."""
@@ -106,29 +119,52 @@ def apply(
     """
     applied = AppliedHostPlan(
         plan=plan,
-        cards=desired.cards,
+        cards=tuple(sorted((*desired.cards, *(split.card for split in desired.splits)))),
         functions=tuple(str(claim) for claim in claims(host, desired)),
         boot_id=host.boot.boot_id,
         time=round(time.time(), 3),
     )
-    return engine.apply(HostSystem(journal.journal_of(root), host), applied, progress)
+    system = HostSystem(journal.journal_of(root), host)
+    return apply_or_roll_back(system, applied, progress)
 
 
-def apply_files(root: Path, plan: Plan, progress: Progress = silent) -> Outcome:
-    """Apply a plan of files alone, which no cards are behind: nova's configuration.
+def apply_or_roll_back(
+    system: HostSystem, applied: AppliedHostPlan, progress: Progress = silent
+) -> Outcome:
+    """Apply; where a driver or a tool refuses a part of a card half way, undo the whole journal.
 
-    The cards and functions are those that the newest journal has. Raises as `apply` does.
+    A half split card serves nobody, and what refused once mostly refuses again. Other plans are
+    left unfinished, to be finished or rolled back. Raises as `engine.apply` does.
     """
-    newest = journal.newest(root)
-    before = newest.read() if newest is not None else None
+    before = system.journal.newest()
+    try:
+        return engine.apply(system, applied, progress)
+    except WholecardError as error:
+        entry = system.journal.newest()
+        began = entry is not None and (before is None or entry.number != before.number)
+        stopped = entry.unfinished() if entry is not None and began else None
+        splits = any(isinstance(action.do, OF_SLICES) for action in applied.plan.actions)
+        if stopped is None or not (splits and isinstance(stopped.action.do, RUNTIME)):
+            raise
+        engine.rollback(system, progress)
+        error.details = f"{error.details}\nEverything was rolled back: the host is as before."
+        error.resolution = f"{error.resolution} Then apply again.".lstrip()
+        raise
+
+
+def apply_files(files_journal: HostJournal, plan: Plan, progress: Progress = silent) -> Outcome:
+    """Apply a plan of files alone, which no cards are behind, through a journal of its own.
+
+    The host's journals are about its cards: neither undoes what the other did. Raises as `apply`.
+    """
     applied = AppliedHostPlan(
         plan=plan,
-        cards=before.cards if before else (),
-        functions=before.functions if before else (),
-        boot_id=read_boot_id(root),
+        cards=(),
+        functions=(),
+        boot_id=read_boot_id(files_journal.root),
         time=round(time.time(), 3),
     )
-    return engine.apply(HostSystem(journal.journal_of(root)), applied, progress)
+    return engine.apply(HostSystem(files_journal), applied, progress)
 
 
 def finish(root: Path, progress: Progress = silent) -> Outcome | None:

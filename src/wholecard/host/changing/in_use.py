@@ -15,7 +15,8 @@ from wholecard.core import Finding, Severity, WholecardError
 from wholecard.core.small_files import listed, read_text, under
 from wholecard.host.facts.host import Host, KernelUse
 from wholecard.host.facts.kernel_use import read_uses
-from wholecard.host.facts.libvirt_domains import running_domains
+from wholecard.host.facts.libvirt_domains import running_domains, running_mdevs
+from wholecard.host.operations.virtual_functions import MDEVS
 from wholecard.pci import Address
 from wholecard.pci.sysfs import DEVICES
 
@@ -43,6 +44,45 @@ def find(root: Path, host: Host | None, functions: Iterable[Address]) -> tuple[F
     ]
     unique = dict.fromkeys(findings)
     return tuple(sorted(unique, key=lambda finding: (finding.subject, finding.rule)))
+
+
+def find_mdevs(root: Path, uuids: Iterable[str]) -> tuple[Finding, ...]:
+    """Every use of these mediated devices, as findings: WC150 and WC151. Raises as `find` does."""
+    wanted = sorted(set(uuids))
+    if not wanted:
+        return ()
+    nodes = {node: uuid for uuid in wanted for node in _mdev_nodes(root, uuid)}
+    findings = []
+    for process, target in dict.fromkeys(_open_files(root)):
+        if target in nodes:
+            name = read_text(root / "proc" / process / "comm") or "a process"
+            findings.append(_mdev_in_use("WC150", nodes[target],
+                                         f"{name} (pid {process}) has {target} open"))  # fmt: skip
+    findings += [
+        _mdev_in_use("WC151", uuid, f"the running domain {name} has it")
+        for name, mdevs in running_mdevs(root)
+        for uuid in sorted(mdevs & {*wanted})
+    ]
+    return tuple(sorted(findings, key=lambda finding: (finding.subject, finding.rule)))
+
+
+def _mdev_nodes(root: Path, uuid: str) -> Iterator[str]:
+    """The VFIO files of a mediated device: its group's, and its own."""
+    device = root / MDEVS / uuid
+    with contextlib.suppress(OSError):
+        yield f"/dev/vfio/{(device / 'iommu_group').readlink().name}"
+    for node in sorted(device.glob("vfio-dev/*")):
+        yield f"/dev/vfio/devices/{node.name}"
+
+
+def _mdev_in_use(rule: str, uuid: str, how: str) -> Finding:
+    return Finding(
+        rule,
+        uuid,
+        Severity.ERROR,
+        f"The mediated device {uuid} is in use: {how}.",
+        "Shut down the server that has it, or move it to another host.",
+    )
 
 
 def _opened(root: Path, addresses: Sequence[Address]) -> Iterator[Finding]:

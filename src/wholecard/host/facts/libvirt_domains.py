@@ -78,6 +78,12 @@ def running_domains(root: Path) -> Iterator[tuple[str, frozenset[Address]]]:
             raise _unreadable(root / RUNNING / f"{name}.xml", error) from error
 
 
+def running_mdevs(root: Path) -> Iterator[tuple[str, frozenset[str]]]:
+    """Each running domain's name and the mediated devices that it has, by UUID."""
+    for name, element in _files(root, RUNNING):
+        yield name, given_mdevs(element)
+
+
 def read_domains(root: Path) -> tuple[LibvirtDomain, ...]:
     """All domains, by name: those that run, and those that are only defined.
 

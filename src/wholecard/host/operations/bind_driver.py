@@ -82,7 +82,7 @@ class BindDriver(HostOperation):
         if driver_of(root, self.address) == self.driver:
             return {}
         unbind(root, self.address)
-        _tell(root, PROBE, self.address)
+        tell(root, PROBE, self.address)
         driver = driver_of(root, self.address)
         if driver != self.driver:
             raise WholecardError(
@@ -117,7 +117,7 @@ class BindDriver(HostOperation):
                 resolution=f"Load it (modprobe {former}).",
             )
         # By name, for a probe would ask every driver that knows the ids.
-        _tell(root, DRIVERS / former / "bind", self.address)
+        tell(root, DRIVERS / former / "bind", self.address)
         driver = driver_of(root, self.address)
         if driver != former:
             raise WholecardError(
@@ -204,16 +204,17 @@ def set_override(root: Path, address: str, driver: str | None) -> None:
     """Set or clear `driver_override`, where it is another one."""
     if override_of(root, address) != driver:
         # A newline alone clears it; an empty write would not reach the kernel.
-        _tell(root, Path(DEVICES, address, "driver_override"), driver or "\n")
+        tell(root, Path(DEVICES, address, "driver_override"), driver or "\n")
 
 
 def unbind(root: Path, address: str) -> None:
     """Take the function from its driver, if it has one."""
     if driver_of(root, address) is not None:
-        _tell(root, Path(DEVICES, address, "driver", "unbind"), address)
+        tell(root, Path(DEVICES, address, "driver", "unbind"), address)
 
 
-def _tell(root: Path, name: Path, text: str) -> None:
+def tell(root: Path, name: Path, text: str) -> None:
+    """Write to a file of sysfs. Raises WholecardError for one outside `root`, and OSError."""
     path = root / name
     # sysfs has links of its own, all of them relative: one that leads out of an image is not its.
     if path.resolve() != under(root, f"/{name}", follow=True).resolve():

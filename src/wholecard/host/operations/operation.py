@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wholecard.core import Operation
+from wholecard.core import Operation, Step
 from wholecard.pci import Address
 from wholecard.transaction.backup import Backup
 
@@ -37,8 +37,8 @@ class HostContext:
 class Drift:
     """How one thing is now that an action left.
 
-    `kind` is `file`, `output` or `binding`; `state` is `as-applied`, `edited` (a file, with its
-    diff in `detail`), `changed` (an output or a binding, by somebody since), `gone`, `new` (an
+    `kind` is `file`, `output`, `binding` or `slice`; `state` is `as-applied`, `edited` (a file,
+    with its diff in `detail`), `changed` (anything else, by somebody since), `gone`, `new` (an
     output that came since) or `unreadable`.
     """
 
@@ -95,6 +95,17 @@ class HostOperation(Operation[HostContext]):
     ) -> tuple[Address, ...]:
         """The functions whose driver changes when it is undone; `begun` is the log's record."""
         return ()
+
+    def mdevs_taken(self, root: Path) -> tuple[str, ...]:  # noqa: ARG002 -- as above
+        """The mediated devices, by UUID, that end when it is done."""
+        return ()
+
+    def mdevs_given_back(self, root: Path) -> tuple[str, ...]:  # noqa: ARG002 -- as above
+        """The mediated devices that end when it is undone."""
+        return ()
+
+    def refuse_undo(self, root: Path, step: Step) -> None:
+        """Raises WholecardError where it must not be undone, before anything is touched."""
 
     def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:  # noqa: ARG002
         """How what it left is now; `done` is the log's record of it."""

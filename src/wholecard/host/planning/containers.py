@@ -36,8 +36,9 @@ def container_change(host: Host, desired: DesiredState) -> ConfigChange:
 
 def refuse_in_image(desired: DesiredState) -> None:
     """Raises UsageError: what is put into an image as text has no unit of ours."""
-    if desired.containers:
-        raise UsageError(
-            "--containers cannot be combined with --for-image",
-            resolution="Plan the image without it, and apply it on the running host.",
-        )
+    for option, asked in (("--containers", desired.containers), ("splits", desired.splits)):
+        if asked:
+            raise UsageError(
+                f"{option} cannot be combined with --for-image",
+                resolution="Plan the image without it, and apply it on the running host.",
+            )

@@ -38,7 +38,7 @@ def bound_functions(host: Host, desired: DesiredState) -> tuple[tuple[Function, 
     """
     cards = desired_cards(host, desired)
     gone = set(desired.cards) - {card.slot for card in cards}
-    if desired.containers and not desired.cards:
+    if desired.keeps_all_cards:
         return ()
     if gone or not cards:
         raise WholecardError(

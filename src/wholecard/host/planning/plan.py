@@ -11,6 +11,7 @@ from wholecard.host.checks.iommu import no_iommu_text
 from wholecard.host.config_files import IN_INITRAMFS, MODPROBE, MODULES_LOAD, TABLE, FileText
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
+from wholecard.host.facts.split_state import SplitState
 from wholecard.host.initramfs.claim_script import PARKED, Claim, table_text
 from wholecard.host.initramfs.registry import INITRAMFS_TOOLS, initramfs_tool_named
 from wholecard.host.kernel_args import command_line
@@ -23,39 +24,73 @@ from wholecard.host.planning.boot_copies import boot_copies
 from wholecard.host.planning.containers import container_change
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.modprobe import modprobe_text, modules_load_text
+from wholecard.host.planning.split_changes import (
+    actions_now,
+    definitions_now,
+    install_action,
+    refuse_splits,
+    split_files,
+    waits_for_boot,
+)
 from wholecard.pci import Function
 from wholecard.pci.vfio_drivers import module_of
 
 _Bound = tuple[tuple[Function, str], ...]
 
 
-def plan(host: Host, desired: DesiredState) -> Plan:
+def plan(host: Host, desired: DesiredState, split_state: SplitState | None = None) -> Plan:
     """What prepares the host to give exactly the desired cards to guests from its next boot on.
 
-    Empty when nothing has to change; whether the host was rebooted since is for `verify` to say.
+    Cards that are given in parts are split now where they can be; `split_state` is what those cards
+    are now. Empty when nothing has to change; whether the host was rebooted since is for `verify`
+    to say.
 
     Raises RefusedError when an endpoint that shares a card's group, real or predicted, would not
     be bound with it, or the host itself uses one; and WholecardError when this host cannot be
     changed: a card is gone or has no ids, no IOMMU in the firmware, no boot loader or no
     initramfs tool that Wholecard knows.
     """
+    state = split_state or SplitState()
+    refuse_splits(host, desired, state)
+    actions = actions_of(host, _changes(host, desired))
+    waiting = [split for split in desired.splits if waits_for_boot(host, split, state)]
+    parts = _split_actions(host, desired, state)
+    # What was written for the next boot, and nothing else, is no reason to reboot.
+    reboot = bool(actions) or bool(waiting and parts)
+    return Plan((*actions, *parts), reboot_needed=reboot)
+
+
+def _split_actions(host: Host, desired: DesiredState, state: SplitState) -> tuple[Action, ...]:
+    """First what every later boot needs: a run that ends here is finished by the unit."""
+    if not desired.splits:
+        return ()
+    return (
+        *install_action(state),
+        *definitions_now(desired, state),
+        *actions_of(host, (split_files(host, desired),)),
+        *actions_now(host, desired, state),
+    )
+
+
+def _changes(host: Host, desired: DesiredState) -> tuple[ConfigChange, ...]:
+    """What the next boot needs for whole cards, for containers, and for VFIO."""
     containers = container_change(host, desired)
-    if desired.containers and not desired.cards:
-        actions = actions_of(host, (containers,))
-        return Plan(actions, reboot_needed=bool(actions))
+    if desired.keeps_all_cards:
+        if not desired.splits:
+            return (containers,)
+        _refuse_image_based(host, desired)
+        return (_kernel_arguments(host, desired), containers)
     bound = bound_functions(host, desired)
     _refuse_image_based(host, desired)
     refuse_driverless(host, bound)
     # Where the initramfs tool is what prevents all, that is the error.
     initramfs = _initramfs(host, desired)
-    changes = (
+    return (
         _kernel_arguments(host, desired),
         module_settings(host, desired, bound),
         initramfs,
         containers,
     )
-    actions = actions_of(host, changes)
-    return Plan(actions, reboot_needed=bool(actions))
 
 
 def actions_of(host: Host, changes: Sequence[ConfigChange]) -> tuple[Action, ...]:

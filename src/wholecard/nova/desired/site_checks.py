@@ -113,7 +113,7 @@ def _untuned(file: SiteFile, release: Release, site: Site) -> tuple[Unsupported,
 
 def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
     """What the facts show for each kind of card alone; where that is nothing, for all together."""
-    cards = file.site.for_servers.cards
+    cards = {name: kind for name, kind in file.site.cards.items() if kind.is_for_servers}
     alone = [{name: kind} for name, kind in cards.items()] if len(cards) > 1 else []
     requests = [request for kinds in alone for request in _unsupported_kinds(file, kinds)]
     return requests or (_unsupported_kinds(file, cards) if cards else [])
@@ -121,9 +121,9 @@ def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
 
 def _unsupported_kinds(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
     # A kind alone is checked without quotas: they may name the others.
-    whole = file.site.for_servers
-    quotas = whole.quotas if kinds.keys() == whole.cards.keys() else {}
-    site = whole.model_copy(update={"cards": kinds, "quotas": quotas})
+    whole = {name for name, kind in file.site.cards.items() if kind.is_for_servers}
+    quotas = file.site.quotas if kinds.keys() == whole else {}
+    site = file.site.model_copy(update={"cards": kinds, "quotas": quotas})
     try:
         pci_configs(site, file.facts(), file.release)
     except UnsupportedError as error:

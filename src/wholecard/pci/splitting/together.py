@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from wholecard.core.record import dataclass
 from wholecard.core.units import joined
 from wholecard.pci.splitting import amd, mig, nvswitch
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SRIOV = Source("linux, Documentation/PCI/pci-iov-howto.rst; the PF's sriov_totalvfs", "2026-11-29")
+
+# A type by its ID, which does not say its size: a folder of sysfs, or the number of a VF's type.
+_TYPE_ID = re.compile(r"(?:nvidia-)?[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,13 @@ def _between_types(split: Split) -> Iterator[Conflict]:
     if "mdev" in split.ways and card and card.generation in ONE_PARENT:
         reason = f"{joined(types)} have one parent, and nova accepts an address in one type alone"
         yield Conflict("WC602", reason, NOVA)
-    if "mig" not in split.ways and not split.heterogeneous and len(set(map(_size, types))) > 1:
+    if "mig" not in split.ways and not split.heterogeneous and _of_several_sizes(types):
         reason = f"{joined(types)} have different sizes, and the card is not in heterogeneous mode"
         yield Conflict("WC602", reason, HETEROGENEOUS)
+
+
+def _of_several_sizes(types: list[str]) -> bool:
+    return len({_size(name) for name in types if not _TYPE_ID.fullmatch(name)}) > 1
 
 
 def _size(name: str) -> str:

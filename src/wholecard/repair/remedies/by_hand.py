@@ -63,6 +63,12 @@ DEVICE_SPEC = by_hand(
     "server runs.",
 )
 
+PARENT_GONE = by_hand(
+    "Make the VFs of {host} again and restart nova-compute there, or, where the card is gone for "
+    "good, delete the provider of {address}.",
+    "Whether the card comes back is not known, and what a parent had is lost with its provider.",
+)
+
 ONE_CARD = by_hand(
     "Migrate one of the servers, and write an alias that gives the whole card: wholecard nova "
     "render.",
