@@ -177,8 +177,9 @@ def _dead_migration(tables: Tables, card: Card) -> None:
     uuid = f"88888888-0000-0000-0000-{card.row:012}"
     tables.sql(
         "cell1",
-        "INSERT OR REPLACE INTO migrations (uuid, instance_uuid, status, migration_type, source_compute,"
-        " dest_compute, source_node, dest_node, created_at, updated_at, deleted, cross_cell_move)"
+        "INSERT OR REPLACE INTO migrations (uuid, instance_uuid, status, migration_type,"
+        " source_compute, dest_compute, source_node, dest_node, created_at, updated_at, deleted,"
+        " cross_cell_move)"
         f" VALUES ('{uuid}', '{card.away}', 'error', 'live-migration', 'gpu-99', '{card.host}',"
         f" 'gpu-99', '{card.host}', '2026-11-01 00:00:00', '2026-11-01 00:00:00', 0, 0)",
     )
