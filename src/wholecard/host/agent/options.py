@@ -135,6 +135,11 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             action="store_true",
             help="set what is visible of its memory to zero, if it is plain memory",
         )
+    _add_options_of_changes(command, name)
+
+
+def _add_options_of_changes(command: argparse.ArgumentParser, name: str) -> None:
+    """Those of commands that change what is applied."""
     if name == "split":
         command.add_argument(
             "--wait",
