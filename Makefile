@@ -1,7 +1,7 @@
 # Wholecard. `make` alone prints what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help tools demo test test-fast test-long lint types format docs renew lock lock-nova renew-nova clean
+.PHONY: help tools demo demo-split test test-fast test-long lint types format docs renew lock lock-nova renew-nova clean
 
 # The folder that has uv; the first call installs what is missing on this machine.
 export UV_BIN := $(if $(filter-out help,$(or $(MAKECMDGOALS),help)),$(shell scripts/tools.sh))
@@ -11,6 +11,7 @@ RUN := PATH="$(UV_BIN):$$PATH" "$(UV)" run --frozen --quiet
 # hypothesis looks for examples that no run has had.
 SEARCH := WHOLECARD_HYPOTHESIS=search
 LAB_REPORT ?= report.html
+SPLIT_PAGE ?= split.html
 
 help: ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +23,10 @@ tools: ## install mmdebstrap, bubblewrap, disk tools and uv where they are missi
 demo: tools ## the whole way on this machine: lab, host, servers, proof, report.html
 	@$(RUN) wholecard lab demo -o "$(LAB_REPORT)"
 
-# Two workers: one has the lab, in order, the other everything else (tests/conftest.py).
+demo-split: tools ## slices of a card, servers that move live with theirs, and split.html
+	@$(RUN) wholecard lab demo-split -o "$(SPLIT_PAGE)"
+
+# Two workers: each begins with a lab, then both take what needs none (tests/conftest.py).
 SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 
 test: tools lint types ## everything: linters, types, all tests, the lab included
@@ -74,6 +78,7 @@ renew-nova: tools ## ask real novas again for the answers that the normal test s
 	@cd tests && $(RUN) python -m differential.record
 	@cd tests && $(RUN) python -m differential.placement
 	@cd tests && $(RUN) python -m differential.card_limits
+	@cd tests && $(RUN) python -m differential.mdevs
 	@cd tests && $(RUN) python -m simulator.recorded_moves
 
 clean: tools ## end the lab and remove all its files, the cache included

@@ -58,9 +58,9 @@ def main() -> int:
         # 40,461 when the house was one, 47,047 with unusual hosts and input that is checked; the
         # guest (images, drivers, a proof on any cloud) brought it to 58,400, and day two (audit,
         # repair, moves, hand-over, health, a second node) to 79,600. What cards can be split into
-        # (the vendors' tables) and how much is left begin with 3,000; a card that is given in parts
-        # (the site, the host's operations, its boot) adds as much.
-        Limit("lines of source", sum(lines.values()), 86_500),
+        # (the vendors' tables) and how much is left took 3,300; splitting itself, on hosts, in nova
+        # and in the lab, and what an operator's day and releases need get 9,000.
+        Limit("lines of source", sum(lines.values()), 92_000),
     ]
     for limit in limits:
         mark = "  <- above its limit" if limit.value > limit.limit else ""

@@ -12,6 +12,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 LAB = "tests/lab/"
+# Two labs take about the same time, each on a worker of its own and with a name of its own
+# (support/commands.py). What walks from a bare node to two nodes is one, all other files the other.
+TWO_NODES = ("tests/lab/test_1_demo.py", "tests/lab/test_6_two_nodes.py")
 BESIDE_THE_LAB = 10  # nice(2)
 
 # Trees are made on disk, and how long that takes is not ours to say. A run has the examples of the
@@ -39,24 +42,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """One worker runs the whole of tests/lab in its order, the others a file at a time."""
-    return _LabOnOneWorker(config, log)
+    """A lab's files stay on one worker, in their order; all others are given out one at a time."""
+    return _TwoLabs(config, log)
 
 
-class _LabOnOneWorker(LoadScopeScheduling):  # type: ignore[misc]
+class _TwoLabs(LoadScopeScheduling):  # type: ignore[misc]
     # xdist's own loadgroup (3.8) writes groups into the names of tests where pytest 9.2 no longer
     # reads them, and both workers started a lab.
     def _split_scope(self, nodeid: str) -> str:
         path, _, _ = nodeid.partition("::")
+        if path in TWO_NODES:
+            return "two nodes"
         return LAB if path.startswith(LAB) else path
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A worker that has done with the lab, or never had it, leaves the processor to the lab.
+    """A worker that has done with its lab leaves the processor to the other's.
 
-    The lab is the longest piece of a run: on two cores its demo took 794 s beside tests of the same
-    priority, and 426 s alone. Kernels that share the processor by session (sched_autogroup) do not
-    look at nice between the lab's own sessions and this one.
+    The labs are the longest pieces of a run: on two cores the demo took 794 s beside tests of the
+    same priority, and 426 s alone. Kernels that share the processor by session (sched_autogroup)
+    do not look at nice between the labs' own sessions and this one.
     """
     if os.environ.get("PYTEST_XDIST_WORKER") and not item.get_closest_marker("lab"):
         os.nice(max(0, BESIDE_THE_LAB - os.nice(0)))

@@ -29,6 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with files of each kind, which is the current one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     Path("wrong.conf").write_text(WRONG)
     Path("api.conf").write_text(f"[pci]\nalias = {ALIAS}\n")
     Path("compute.conf").write_text(f"[pci]\ndevice_spec = {H100}\nalias = {ALIAS}\n")
@@ -107,7 +108,10 @@ def test_what_was_not_looked_at(
         (["--conf", "compute@gpu-09=compute.conf", "--site", "site.yaml"], "has no host 'gpu-09'"),
         (["--conf", "compute@gpu-01=nothing.conf"], "nothing.conf is not a file"),
         (["api.conf", "--facts", "api.conf"], "cannot read a host's facts"),
-        (["wrong.conf", "--fix", "--root", "nowhere"], "is not below"),
+        (["wrong.conf", "--fix", "--undo"], "exclude each other"),
+        (["wrong.conf", "--discard-edits"], "needs --undo"),
+        (["--undo"], "needs the files"),
+        (["--undo", "wrong.conf"], "has changed none of these files"),
     ],
 )
 def test_called_wrongly(
@@ -137,16 +141,46 @@ def test_a_site_knows_release_and_hosts(folder: Path, capsys: pytest.CaptureFixt
 
 
 def test_fix_and_its_way_back(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--dry-run shows the difference and changes nothing, --fix changes it, rollback undoes it."""
+    """--dry-run shows the difference and changes nothing, --fix changes it, --undo undoes it."""
     assert lint("wrong.conf", "--fix", "--dry-run") == 1
     out = capsys.readouterr().out
     assert '+alias = {"name": "a", "vendor_id": "10de", "product_id": "1eb8"}' in out
     assert Path("wrong.conf").read_text() == WRONG
-    assert lint("wrong.conf", "--fix", "--root", str(folder)) == 0
+    assert lint("wrong.conf", "--fix") == 0
     assert Path("wrong.conf").read_text() == WRONG.replace("'", '"')
-    assert "To undo it: wholecard host rollback --root" in capsys.readouterr().out
-    assert run_app(["host", "rollback", "--root", str(folder)]) == 0
+    out = capsys.readouterr().out
+    undo = out.split("To undo it: wholecard ")[1].splitlines()[0].split()
+    assert run_app(undo) == 0
     assert Path("wrong.conf").read_text() == WRONG
+    assert run_app(undo) == 2
+
+
+def test_a_fix_is_none_of_the_hosts_journals(folder: Path) -> None:
+    """A host's rollback and status see nothing of a fix, which needs no root."""
+    assert lint("wrong.conf", "--fix") == 0
+    assert run_app(["host", "rollback", "--root", str(folder)]) == 2
+    assert Path("wrong.conf").read_text() == WRONG.replace("'", '"')
+    assert not (folder / "var").exists()
+
+
+def test_undo_of_an_edited_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An edit after --fix is not lost unless it is discarded, and the error says how."""
+    assert lint("wrong.conf", "--fix") == 0
+    Path("wrong.conf").write_text("mine\n")
+    assert lint("--undo", "wrong.conf") == 3
+    assert "lint --undo --discard-edits" in capsys.readouterr().err
+    assert lint("--undo", "--discard-edits", ".") == 0
+    assert Path("wrong.conf").read_text() == WRONG
+
+
+def test_undo_of_another_set_of_files(folder: Path) -> None:
+    """Each set of files has its own journals: what was fixed last of a file is undone first."""
+    Path("other.conf").write_text(WRONG)
+    assert lint("wrong.conf", "--fix") == 0
+    assert lint("other.conf", "--fix") == 0
+    assert lint("--undo", "wrong.conf") == 0
+    assert Path("wrong.conf").read_text() == WRONG
+    assert Path("other.conf").read_text() != WRONG
 
 
 @pytest.mark.parametrize(
@@ -168,7 +202,7 @@ def test_rows_and_columns(
 
 def test_fix_keeps_the_format(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --format json what --fix did goes to standard error, and what is left is JSON."""
-    assert lint("wrong.conf", "--fix", "--root", str(folder), "--format", "json") == 0
+    assert lint("wrong.conf", "--fix", "--format", "json") == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["findings"] == []
     assert "Fixed wrong.conf" in said.err

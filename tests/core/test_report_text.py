@@ -8,11 +8,14 @@ import sys
 import pytest
 
 from wholecard.core import Finding, Severity
-from wholecard.core.report_text import findings_text, terminal_width, wrapped
+from wholecard.core.report_text import findings_text, table, terminal_width, wrapped
 
 
 def test_findings_text() -> None:
-    """Errors come first, prose is wrapped and commands are not; the end names a page and counts."""
+    """Errors come first, prose is wrapped and commands are not; the end names a page and counts.
+
+    What is said of two subjects in the same words is said once.
+    """
     command = "  openstack flavor set FLAVOR " + " ".join(f"--property a{n}=b" for n in range(9))
     findings = [
         Finding("WC101", "IOMMU", Severity.NOTE, "Known."),
@@ -21,21 +24,45 @@ def test_findings_text() -> None:
         Finding("WC111", "0000:02:00.0", Severity.ERROR, "Gone.", "Look."),
     ]
     lines = findings_text(findings).splitlines()
-    assert lines[:4] == [
+    assert lines[:3] == [
         "WC111 error 0000:01:00.0: Gone.",
-        "      fix: Look.",
-        "WC111 error 0000:02:00.0: Gone.",
+        "      the same for: 0000:02:00.0",
         "      fix: Look.",
     ]
-    assert lines[4].startswith("WC105 warning IOMMU group 1: word")
+    assert lines[3].startswith("WC105 warning IOMMU group 1: word")
     assert all(len(line) <= 100 for line in lines if command.strip() not in line)
-    assert lines[6:] == [
+    assert lines[5:] == [
         "      fix: Do this:",
         "         " + command,
         "WC101 note IOMMU: Known.",
         "More about a rule: wholecard rule WC111",
-        "2 errors, 1 warning, 1 note",
+        "1 error, 1 warning, 1 note",
     ]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (Finding("WC101", "b", Severity.NOTE, "b is slow.", "Look at b."), 1),
+        (Finding("WC101", "b", Severity.NOTE, "b is slower.", "Look at b."), 2),
+        (Finding("WC101", "b", Severity.NOTE, "b is slow.", "Look at a."), 2),
+        (Finding("WC101", "b", Severity.ERROR, "b is slow.", "Look at b."), 2),
+        (Finding("WC103", "b", Severity.NOTE, "b is slow.", "Look at b."), 2),
+    ],
+)
+def test_alike(other: Finding, said: int) -> None:
+    """Findings are one for a person where nothing but the subject differs."""
+    first = Finding("WC101", "a", Severity.NOTE, "a is slow.", "Look at a.")
+    text = findings_text([first, other])
+    assert text.count("is slow") == said
+
+
+def test_a_table_in_a_narrow_terminal() -> None:
+    """The last cell goes on below itself; the others are never cut."""
+    rows = [("0001", "one two three four")]
+    assert table(("A", "B"), rows, 16).splitlines() == [
+        "A     B", "0001  one two", "      three four",
+    ]  # fmt: skip
 
 
 def test_no_findings() -> None:

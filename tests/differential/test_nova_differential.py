@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from differential import card_limits, placement
+from differential import card_limits, mdevs, placement
 from differential.environments import RELEASES, python_of
 from differential.harness import SEEDS, compared, nova_answers
 from differential.known import KNOWN
@@ -78,3 +79,14 @@ def test_limits_of_cards() -> None:
     """nova 34 counts cards under the class that we limit, and refuses past the limit or without."""
     for case, answer in zip(card_limits.cases(), card_limits.nova_answers(), strict=True):
         assert (answer["cards"], bool(answer["refused"])) == (case.cards, case.refused), case.name
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("major", RELEASES)
+def test_types_of_mediated_devices(major: int) -> None:
+    """Of 2,000 hosts we say which types nova uses, what each parent offers, what is refused."""
+    answers = mdevs.nova_answers(major, 2000)
+    ours = [mdevs.our_answer(case, major) for case in mdevs.cases(2000)]
+    assert json.loads(json.dumps(ours)) == answers
+    assert sum("refused" in answer for answer in answers) > 100

@@ -45,9 +45,9 @@ NAME = "fakecloud"
 HOSTS = ("gpu-00", "gpu-01", "gpu-02")
 SCRIPTS = "/opt/tree"
 # Seconds. nova-compute corrects itself so often here, not each minute.
-PERIOD = 5
+PERIOD = 2
 # What an audit waits before its second look: a run of each nova-compute, and its time.
-WAIT = 8.0
+WAIT = 4.0
 STARTED = 300.0
 
 # A call that dies with its nova-conductor is not waited for long, and there are cards enough for
@@ -209,7 +209,7 @@ def _configure(bench: BenchCloud, host: str) -> None:
         ("DEFAULT", "state_path", folder),
         ("DEFAULT", "instances_path", f"{folder}/instances"),
         ("DEFAULT", "log_file", f"{host}.log"),
-        ("DEFAULT", "report_interval", "3"),
+        ("DEFAULT", "report_interval", "1"),
         ("DEFAULT", "periodic_fuzzy_delay", "0"),
         ("DEFAULT", "update_resources_interval", str(PERIOD)),
         ("DEFAULT", "sync_power_state_interval", "-1"),

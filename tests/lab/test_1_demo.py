@@ -82,7 +82,7 @@ def test_the_configuration_is_rendered_and_linted(demo: Demo, lab_folder: LabFol
         again = wholecard("nova", "render", "--site", str(file.path), "--role", role,
                           *(("--host", GPU_NODE.name) if role == "compute" else ()))  # fmt: skip
         assert again.stdout == drop_in_path(lab, role).read_text()
-    copy = lab.node(GPU_NODE.name).ssh(["cat", f"/etc/nova/{DROP_IN}"], timeout=30).stdout
+    copy = lab.node(GPU_NODE.name).ssh(["cat", f"/etc/nova/{DROP_IN}"], timeout=600).stdout
     assert copy == drop_in_path(lab, "compute").read_text()
 
 
@@ -160,7 +160,7 @@ def test_the_openstack_command_works(demo: Demo, lab_folder: LabFolder) -> None:
     done = subprocess.run(
         [openstack, "--os-cloud", service_settings.CLOUD, "flavor", "list", "-f", "json"],
         env=os.environ | {"OS_CLIENT_CONFIG_FILE": str(lab_folder.clouds_yaml)},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert {row["Name"] for row in json.loads(done.stdout)} == {
@@ -187,7 +187,7 @@ def test_cards_are_free_again(demo: Demo, lab_folder: LabFolder) -> None:
 
 def test_status(demo: Demo) -> None:
     """`lab status --json` says that all services live, and whether the lab is rootless."""
-    ran = wholecard("lab", "status", "--json", timeout=60)
+    ran = wholecard("lab", "status", "--json", timeout=600)
     facts = json.loads(ran.stdout)
     assert (ran.status, facts["state"], facts["rootless"]) == (0, "rolled-back", os.geteuid() != 0)
     assert all(service["alive"] for service in facts["services"].values())
@@ -195,8 +195,8 @@ def test_status(demo: Demo) -> None:
 
 def test_shell(demo: Demo) -> None:
     """`lab shell -- COMMAND` runs a command on the node and ends with its status."""
-    assert wholecard("lab", "shell", "--", "hostname", timeout=60).stdout == "gpu-01\n"
-    assert wholecard("lab", "shell", "--", "false", timeout=60).status == 1
+    assert wholecard("lab", "shell", "--", "hostname", timeout=600).stdout == "gpu-01\n"
+    assert wholecard("lab", "shell", "--", "false", timeout=600).status == 1
 
 
 def test_another_servers_report_is_not_believed(demo: Demo, lab_folder: LabFolder) -> None:
@@ -245,7 +245,7 @@ def test_a_card_that_was_left_out_is_missed(demo: Demo, lab_folder: LabFolder) -
                       ("start",)):  # fmt: skip
             command, *options = words
             node.ssh(["virsh", "-c", "qemu:///system", command, booted.outcome.id, *options],
-                     timeout=120)  # fmt: skip
+                     timeout=600)  # fmt: skip
         record = prove_cards.read_proof(lab, conn, story, emulated_gpu.CARDS_FLAVOR, booted)
         status = conn.compute.get_server(booted.outcome.id).status
     finally:

@@ -12,6 +12,7 @@ from openstack.connection import Connection
 from rich.console import Console
 
 from support.commands import wholecard
+from support.lab_ssh import ssh_config
 from wholecard.host.facts.host import Host
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
@@ -51,7 +52,7 @@ done
 HOLD = """
 import subprocess, sys, time
 held = open(sys.argv[1], "r+b", buffering=0)
-subprocess.run(["systemd-notify", "--ready"], check=True, timeout=30)
+subprocess.run(["systemd-notify", "--ready"], check=True, timeout=600)
 time.sleep(600)
 """
 
@@ -197,16 +198,16 @@ def test_rollback_restores_every_byte(prepared: LabNode, agent: Agent, bare: Man
 def test_a_card_in_use_is_not_bound_now(prepared: LabNode, agent: Agent) -> None:
     """`apply --now` is refused while a process has the group's file open (WC150)."""
     native = [address for address in MOVED if address.endswith(".1")]
-    prepared.ssh(["sh", "-c", GIVE_BACK, "sh", *native], timeout=60)
+    prepared.ssh(["sh", "-c", GIVE_BACK, "sh", *native], timeout=600)
     assert [driver_of(prepared, address) for address in native] == ["snd_hda_intel"] * 2
     before = read_manifest(prepared)
     prepared.ssh(["systemd-run", "--unit=holder", "--service-type=notify",
                   "--property=NotifyAccess=all", "python3", "-c", HOLD,
-                  group_of(prepared, MOVED[0])], timeout=120)  # fmt: skip
+                  group_of(prepared, MOVED[0])], timeout=600)  # fmt: skip
     try:
         answer = agent.run("apply", "--all-cards", "--now")
     finally:
-        prepared.ssh(["systemctl", "stop", "holder"], timeout=60)
+        prepared.ssh(["systemctl", "stop", "holder"], timeout=600)
     assert answer.status == 1
     assert "WC150" in answer.stdout + answer.stderr
     assert "python3" in answer.stdout + answer.stderr
@@ -252,26 +253,13 @@ def test_the_node_by_ssh(lab: Lab, prepared: LabNode, agent: Agent, tmp_path: Pa
 
 def driver_of(node: LabNode, address: str) -> str:
     """The driver that has a function of the node, empty for none."""
-    link = node.ssh(["readlink", f"/sys/bus/pci/devices/{address}/driver"], timeout=30, check=False)
+    link = node.ssh(
+        ["readlink", f"/sys/bus/pci/devices/{address}/driver"], timeout=600, check=False
+    )
     return link.stdout.strip().rpartition("/")[2]
 
 
 def group_of(node: LabNode, address: str) -> str:
     """The file of a function's IOMMU group."""
-    link = node.ssh(["readlink", f"/sys/bus/pci/devices/{address}/iommu_group"], timeout=30)
+    link = node.ssh(["readlink", f"/sys/bus/pci/devices/{address}/iommu_group"], timeout=600)
     return "/dev/vfio/" + link.stdout.strip().rpartition("/")[2]
-
-
-def ssh_config(lab: Lab, folder: Path) -> Path:
-    """How the system's own ssh reaches the node: the lab's key, the node's key, its port."""
-    keys = lab.parts.root / "root/.ssh"
-    key = folder / "key"
-    key.write_bytes((keys / "lab").read_bytes())
-    key.chmod(0o600)
-    config = folder / "config"
-    config.write_text(
-        f"Host {GPU_NODE.name}\nHostName 127.0.0.1\nPort {lab.settings.ports['ssh']}\nUser root\n"
-        f"IdentityFile {key}\nIdentitiesOnly yes\nHostKeyAlias {GPU_NODE.name}\n"
-        f"UserKnownHostsFile {keys / 'known_hosts'}\n"
-    )
-    return config

@@ -72,15 +72,15 @@ def test_a_port_that_is_taken(lab_folder: LabFolder) -> None:
 
 def test_killed_and_taken_up_again(lab_is_up: Lab, lab_folder: LabFolder, tmp_path: Path) -> None:
     """A `lab up` that was killed half-way is taken up by the next one, by the saved node."""
-    wholecard("lab", "down", timeout=120)
+    wholecard("lab", "down", timeout=600)
     log = tmp_path / "up.log"
     half = lab_up(log)
     process.wait_until(
         lambda: "keystone" in process.running(lab_folder.run),
-        timeout=120, what="keystone starts", service=half, log=log,
+        timeout=600, what="keystone starts", service=half, log=log,
     )  # fmt: skip
     half.send_signal(signal.SIGKILL)
-    half.wait(timeout=30)
+    half.wait(timeout=600)
     ran = wholecard("lab", "up")
     assert ran.status == 0, ran.stdout + ran.stderr
     assert "restore from its saved state" in ran.stdout
@@ -101,7 +101,7 @@ def test_a_woken_lab_gives_cards(lab_is_up: Lab, lab_folder: LabFolder) -> None:
 def test_up_twice_starts_nothing(lab_is_up: Lab, lab_folder: LabFolder) -> None:
     """`lab up` on a lab that is up leaves every process as it is."""
     before = {name: s.processes[0].pid for name, s in process.running(lab_folder.run).items()}
-    assert wholecard("lab", "up", timeout=120).status == 0
+    assert wholecard("lab", "up", timeout=600).status == 0
     assert {
         name: s.processes[0].pid for name, s in process.running(lab_folder.run).items()
     } == before
@@ -112,7 +112,7 @@ def test_up_mends_a_dead_service(lab_is_up: Lab, lab_folder: LabFolder, service:
     """`lab up` starts again what died, and leaves alone what lives."""
     before = process.running(lab_folder.run)
     process.stop(lab_folder.run, [service])
-    assert wholecard("lab", "status", timeout=60).status == 1
+    assert wholecard("lab", "status", timeout=600).status == 1
     ran = wholecard("lab", "up", timeout=300)
     assert ran.status == 0, ran.stdout + ran.stderr
     after = process.running(lab_folder.run)
@@ -124,32 +124,32 @@ def test_up_mends_a_dead_service(lab_is_up: Lab, lab_folder: LabFolder, service:
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_cleans_up(lab_folder: LabFolder, tmp_path: Path) -> None:
     """Ctrl-C during `lab up` ends it soon, with status 130 and no process left."""
-    wholecard("lab", "down", timeout=120)
+    wholecard("lab", "down", timeout=600)
     log = tmp_path / "up.log"
     started = lab_up(log)
     process.wait_until(
         lambda: {"rabbitmq", GPU_NODE.name} <= set(process.running(lab_folder.run)),
-        timeout=180, what="the lab starts", service=started, log=log,
+        timeout=600, what="the lab starts", service=started, log=log,
     )  # fmt: skip
     started.send_signal(signal.SIGINT)
-    assert started.wait(timeout=60) == 130
+    assert started.wait(timeout=600) == 130
     assert process.running(lab_folder.run) == {}
 
 
 def test_a_node_that_died(lab_is_up: Lab, lab_folder: LabFolder) -> None:
     """With the node gone `lab status` and `lab shell` say so, and `lab up` brings it back."""
     process.stop(lab_folder.run, [GPU_NODE.name])
-    shell = wholecard("lab", "shell", "--", "true", timeout=60)
+    shell = wholecard("lab", "shell", "--", "true", timeout=600)
     assert shell.status == 3
     assert f"{GPU_NODE.name} died" in shell.stderr
     assert "lab up" in shell.stderr
     assert wholecard("lab", "up").status == 0
-    assert wholecard("lab", "shell", "--", "true", timeout=60).status == 0
+    assert wholecard("lab", "shell", "--", "true", timeout=600).status == 0
 
 
 def test_down_leaves_no_process(lab_folder: LabFolder) -> None:
     """After `lab down` no process has the lab's folder in its arguments, files or environment."""
-    assert wholecard("lab", "down", timeout=120).status == 0
+    assert wholecard("lab", "down", timeout=600).status == 0
     mine = str(lab_folder.run)
     left = []
     for one in psutil.process_iter():
@@ -159,12 +159,12 @@ def test_down_leaves_no_process(lab_folder: LabFolder) -> None:
         except psutil.Error:
             continue
     assert left == []
-    assert wholecard("lab", "down", timeout=60).stdout == "nothing was running\n"
+    assert wholecard("lab", "down", timeout=600).stdout == "nothing was running\n"
 
 
 def test_clean_leaves_no_file(lab_folder: LabFolder, tmp_path: Path) -> None:
     """`lab clean` removes everything; with --keep-cache what was slow to build stays."""
-    assert wholecard("lab", "clean", "--keep-cache", timeout=120).status == 0
+    assert wholecard("lab", "clean", "--keep-cache", timeout=600).status == 0
     assert not lab_folder.run.exists()
     assert any(cache.is_whole(each) for each in lab_folder.cache.glob("root-*"))
     other = tmp_path / "wholecard"
@@ -173,7 +173,7 @@ def test_clean_leaves_no_file(lab_folder: LabFolder, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "wholecard.cli.main", "lab", "clean"],
         env=os.environ | {"WHOLECARD_LAB": str(other)},
-        capture_output=True, timeout=60, check=False,
+        capture_output=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0
     assert not other.exists()

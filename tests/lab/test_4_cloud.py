@@ -162,7 +162,7 @@ def openstack(cloud: Cloud, *words: str) -> Any:
     client = Path(sys.executable).parent / "openstack"
     done = subprocess.run(
         [client, "--os-cloud", service_settings.CLOUD, *words, "-f", "json"],
-        capture_output=True, text=True, timeout=120, check=False, env=environment,
+        capture_output=True, text=True, timeout=600, check=False, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -31,9 +31,11 @@ from wholecard.lab.base.folder import LabFolder
 from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
+from wholecard.lab.parts.script_image import LEAK_GUEST
 from wholecard.lab.scenario import prove_cards
 from wholecard.lab.scenario.cloud_plan import CARDS, all_free
 from wholecard.lab.scenario.control_plane import write_drop_ins
+from wholecard.lab.scenario.moving_guest import offer_image
 from wholecard.lab.scenario.restart import restart
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import read_site
@@ -62,7 +64,7 @@ def cloud(lab_folder: LabFolder, tmp_path_factory: pytest.TempPathFactory) -> It
     assert ran.status == 0, ran.stdout + ran.stderr
     lab = labs.require_up(lab_folder)
     conn = connect(service_settings.CLOUD, lab.folder.clouds_yaml)
-    yield Cloud(lab, conn, leak.offer_image(lab, conn), tmp_path_factory.mktemp("leak"))
+    yield Cloud(lab, conn, offer_image(lab, conn, LEAK_GUEST), tmp_path_factory.mktemp("leak"))
     labs.down(lab_folder)
 
 

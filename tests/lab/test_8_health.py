@@ -133,5 +133,5 @@ def test_port_above_no_card(node: LabNode) -> None:
 
 def _counted(node: LabNode) -> bool | None:
     script = "cat /sys/bus/pci/drivers/igb/*:*/../aer_dev_correctable"
-    counted = node.ssh(["sh", "-c", script], timeout=60).stdout
+    counted = node.ssh(["sh", "-c", script], timeout=600).stdout
     return "TOTAL_ERR_COR 0" not in counted or None

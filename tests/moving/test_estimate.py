@@ -85,6 +85,22 @@ def test_without_alias(
     assert live_answer(server, holdings).possible is possible
 
 
+@pytest.mark.parametrize(
+    ("qemu", "possible", "words"),
+    [
+        (0, None, "both hosts need libvirt 8.6, QEMU 8.1 and Linux 5.18"),
+        (8_000_005, False, "its host has QEMU 8.0.5"),
+        (8_001_000, True, "its host has QEMU 8.1.0"),
+        (10_000_013, True, "its host has QEMU 10.0.13"),
+    ],
+)
+def test_mediated_device(qemu: int, possible: bool | None, words: str) -> None:
+    """nova moves a mediated device live from QEMU 8.1 on."""
+    server = replace(SERVER, extra_specs={"resources:VGPU": "1"})
+    answer = live_answer(server, Holdings((VGPU,)), qemu=qemu)
+    assert (answer.possible, words in answer.why) == (possible, True)
+
+
 def test_aliases_of_a_file() -> None:
     """An alias is live-migratable where each of its values says so; without a file none is."""
     other = ALIAS.replace("h100", "live").replace("}", ', "live_migratable": "yes"}')

@@ -21,6 +21,8 @@ from wholecard.moving.migrate_request import (
     plan_migrate,
     unfinished,
 )
+from wholecard.moving.move_text import plan_text, report_text
+from wholecard.moving.pauses import Pauses
 from wholecard.moving.planner import MoveOptions
 from wholecard.moving.record import End, Method, MoveReport
 
@@ -294,9 +296,20 @@ def test_live(cloud: MovingCloud, tools: Tools) -> None:
     options = MoveOptions(migratable={"h100": True})
     plan = plan_migrate(cloud.connection(), MigrateRequest("train", options))
     assert (plan.method, plan.findings) == (Method.LIVE, ())
-    report = moved(cloud, tools, MigrateRequest("train", options))
+    asked: list[tuple[str, str]] = []
+
+    def read(node: str, moved: str) -> float:
+        asked.append((node, moved))
+        return 1.25
+
+    report = moved(
+        cloud, replace(tools, pauses=Pauses(read=read)), MigrateRequest("train", options)
+    )
     assert (report.ended, rules(report)) == ("moved", [])
     assert cloud.moves == ["train live-migration"]
+    assert asked == [(report.plan.destination and report.plan.destination.node, server.id)]
+    assert "about 0.5 s were said; the guest stood still for 1.2 s" in report_text(report)
+    assert "at the end it stands still for about 0.5 s" in " ".join(plan_text(plan).lower().split())
 
 
 @pytest.mark.parametrize(("state", "forced", "words"), [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ JOIN compute_nodes n ON n.id = d.compute_node_id
 WHERE d.deleted = 0 AND d.instance_uuid IS NOT NULL
 """
 _SERVERS = "SELECT uuid, host, vm_state FROM instances WHERE deleted = 0"
+_BUILDS = """
+SELECT uuid, host, task_state, updated_at FROM instances
+WHERE deleted = 0 AND vm_state = 'building'
+"""
 _MOVES = "SELECT uuid, instance_uuid, status, source_compute, dest_compute FROM migrations"
 _HELD = """
 SELECT a.consumer_id, p.name FROM allocations a
@@ -28,14 +33,19 @@ JOIN resource_providers p ON p.id = a.resource_provider_id
 class Oracle:
     """One moment of a world; `told` are its hypervisors, `busy` servers in work.
 
-    `read` gives the rows of a SELECT in `cell1` or `placement`.
+    `read` gives the rows of a SELECT in `cell1` or `placement`. Servers in BUILD are in work too;
+    by the clock `now`, if any, not one that nova-compute has begun and left on no host for an hour.
     """
 
     def __init__(
-        self, read: Callable[[str, str], list[Any]], told: Mapping[str, Any], busy: Collection[str]
-    ) -> None:
+        self, read: Callable[[str, str], list[Any]], told: Mapping[str, Any],
+        busy: Collection[str], now: datetime | None = None,
+    ) -> None:  # fmt: skip
         self.hosts = told
-        self.busy = frozenset(busy)
+        self.busy = frozenset(busy) | {
+            server for server, host, task, changed in read("cell1", _BUILDS)
+            if host or task or now is None or not _is_old(changed, now)
+        }  # fmt: skip
         self.rows = {(host, address): server for host, address, server in read("cell1", _ROWS)}
         self.servers = {uuid: (host, state) for uuid, host, state in read("cell1", _SERVERS)}
         self.moves = {uuid: rest for uuid, *rest in read("cell1", _MOVES)}
@@ -99,6 +109,13 @@ class Oracle:
                         yield "WC542", host, address
                     elif self.rows.get((host, address)) != server:
                         yield "WC513", host, address
+
+
+def _is_old(changed: object, now: datetime) -> bool:
+    """Whether a row with this `updated_at` is an hour old; one that never changed is new."""
+    if changed is None:
+        return False
+    return now - datetime.fromisoformat(str(changed)) >= timedelta(hours=1)
 
 
 def comparable(found: Collection[tuple[str, str, str]]) -> Found:

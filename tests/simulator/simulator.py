@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -210,8 +211,9 @@ class Simulator:
     def expected(self) -> Found:
         """What an audit has to find now."""
         busy = {server for _, server in self.begun.values()}
-        told = self.nova.tell("hosts")["hosts"]
-        return Oracle(files_in(self.folder), told, busy).expected()
+        told = self.nova.tell("hosts")
+        now = datetime.fromisoformat(told["now"])
+        return Oracle(files_in(self.folder), told["hosts"], busy, now).expected()
 
     def write(self, database: str, *statements: str) -> None:
         """Raw SQL, as of a person who knows better."""

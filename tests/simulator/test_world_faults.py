@@ -7,8 +7,11 @@ from itertools import combinations
 
 import pytest
 
-from simulator.sound_world import HOST, SoundWorld
+from simulator.simulated_views import opening
+from simulator.sound_world import HOST, HOSTS, SoundWorld
 from simulator.world_faults import WORLD_FAULTS
+from wholecard.audit.report import AuditReport
+from wholecard.audit.request import AuditWatcher, audit_views
 
 pytestmark = [pytest.mark.timeout(900)]
 PAIRS = tuple(combinations(WORLD_FAULTS, 2))
@@ -27,6 +30,27 @@ def test_each_is_found(world: SoundWorld, name: str) -> None:
     card = world.card(fault.on, 0)
     fault.inject(world.tables, card)
     assert world.found() == {f"{HOST} {card.address}": set(fault.rules)}
+
+
+def _audit(world: SoundWorld) -> AuditReport:
+    look = opening(world.folder, lambda: world.nova.tell("hosts"))
+    return audit_views(look, 60.0, AuditWatcher(), sleep=lambda _seconds: None)
+
+
+def test_a_build_that_is_lost(world: SoundWorld) -> None:
+    """nova-compute is killed as it begins a build, and no start or run of it takes the server up
+    again: its card is in flight, after an hour WC522, and free when the server is deleted."""
+    assert world.nova.tell("kill", move="boot", args=[1], left=0)["killed"]
+    assert [row.rule for row in _audit(world).in_flight] == ["WC522"]
+    world.nova.tell("tick", seconds=3600)
+    for host in HOSTS:
+        world.nova.tell("run", move="restart", args=[host])
+    world.nova.tell("periodic", hosts=HOSTS)
+    (row,) = _audit(world).disagreements
+    assert row.rule == "WC522"
+    assert f"openstack server delete {row.server}" in row.fix
+    world.nova.tell("run", move="delete", args=[row.server])
+    assert _audit(world).disagreements == ()
 
 
 @pytest.mark.parametrize(

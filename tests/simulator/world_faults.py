@@ -173,11 +173,11 @@ def _on_two_hosts(tables: Tables, card: Card) -> None:
 
 
 def _dead_migration(tables: Tables, card: Card) -> None:
-    """An aborted live migration to this host."""
+    """An aborted live migration to this host; a repair leaves its row, and it may come again."""
     uuid = f"88888888-0000-0000-0000-{card.row:012}"
     tables.sql(
         "cell1",
-        "INSERT INTO migrations (uuid, instance_uuid, status, migration_type, source_compute,"
+        "INSERT OR REPLACE INTO migrations (uuid, instance_uuid, status, migration_type, source_compute,"
         " dest_compute, source_node, dest_node, created_at, updated_at, deleted, cross_cell_move)"
         f" VALUES ('{uuid}', '{card.away}', 'error', 'live-migration', 'gpu-99', '{card.host}',"
         f" 'gpu-99', '{card.host}', '2026-11-01 00:00:00', '2026-11-01 00:00:00', 0, 0)",
@@ -192,7 +192,7 @@ def _half_deleted(tables: Tables, card: Card) -> None:
     )
     tables.sql(
         "cell1",
-        f"INSERT INTO pci_devices (id, uuid, deleted, {columns})"
+        f"INSERT OR REPLACE INTO pci_devices (id, uuid, deleted, {columns})"
         f" SELECT id + 5000, '77777777-0000-0000-0000-{card.row:012}', id + 5000, {columns}"
         f" FROM pci_devices WHERE id = {card.row}",
     )

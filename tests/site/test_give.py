@@ -143,12 +143,12 @@ def test_more_vfs_than_the_card_has() -> None:
     assert hint.startswith("source: linux, Documentation/PCI/pci-iov-howto.rst")
 
 
-def test_nova_refuses_what_is_not_rendered() -> None:
-    """No device_spec is written for a card that is given in parts, and that is said."""
+def test_nova_needs_the_vfs() -> None:
+    """Without VFs in the facts no device_spec can be written for them, and that is said."""
     with pytest.raises(UnsupportedError) as caught:
         pci_configs(site({"a": {**H100, "give": {"policy": "vfs", "count": 2}}}), FACTS,
                     release("2026.2"))  # fmt: skip
-    assert "cards.a is given in parts (vfs)" in str(caught.value)
+    assert "has no VFs in the host's facts" in str(caught.value)
 
 
 def test_the_host_gets_it(read: Callable[[str], SiteFile], tmp_path: Any) -> None:

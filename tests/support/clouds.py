@@ -36,7 +36,7 @@ class Cloud:
     folder: LabFolder
     conn: Connection
 
-    def wholecard(self, *words: str, state: Path, timeout: float = 120) -> Ran:
+    def wholecard(self, *words: str, state: Path, timeout: float = 900) -> Ran:
         """`wholecard cloud …` as a person runs it."""
         done = subprocess.run(
             self.command(*words, state=state), capture_output=True, text=True, timeout=timeout,

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-# A name of its own: a lab that a person runs is left alone.
-NAME = "test-lab"
+# A name of its own: a lab that a person runs is left alone, and each of pytest's workers has one.
+NAME = "-".join(filter(None, ("test-lab", os.environ.get("PYTEST_XDIST_WORKER"))))
+
+
+@cache
+def states() -> str:
+    """The folder, gone at the end, of what commands keep; a person has her own."""
+    folder = tempfile.TemporaryDirectory(prefix="wholecard-states-")
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 @dataclass(frozen=True)
@@ -22,7 +33,7 @@ class Ran:
     stderr: str
 
 
-def wholecard(*words: str, timeout: float = 1200, name: str = NAME, cwd: Path | None = None) -> Ran:
+def wholecard(*words: str, timeout: float = 3600, name: str = NAME, cwd: Path | None = None) -> Ran:
     """Run the command as a person does, with the lab of the tests.
 
     Raises AssertionError with what it had printed where it takes longer than `timeout` seconds.
@@ -31,7 +42,8 @@ def wholecard(*words: str, timeout: float = 1200, name: str = NAME, cwd: Path | 
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd,
-            env=os.environ | {"WHOLECARD_LAB_NAME": name, "COLUMNS": "120"},
+            env=os.environ | {"WHOLECARD_LAB_NAME": name, "COLUMNS": "120",
+                              "XDG_STATE_HOME": states()},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         # Bytes, whatever was asked for (bugs.python.org/issue40595, the issue 87597 of cpython).

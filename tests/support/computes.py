@@ -16,7 +16,7 @@ from wholecard.lab.lab import Lab
 from wholecard.lab.parts.python_environment import INSIDE
 from wholecard.lab.scenario.restart import wait_for_consumers
 
-LISTENS_SECONDS = 120
+LISTENS_SECONDS = 600
 
 
 @contextmanager

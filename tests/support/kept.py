@@ -38,6 +38,6 @@ def _keep_computes(lab_folder: LabFolder, kept: Path) -> None:
     lab, _ = labs.current(lab_folder) or (None, "")
     for spec in lab.nodes if lab else ():
         if lab and lab.node(spec.name).is_running():
-            answer = lab.node(spec.name).ssh(["tail", "-n", "3000", COMPUTE_LOG], timeout=30)
+            answer = lab.node(spec.name).ssh(["tail", "-n", "3000", COMPUTE_LOG], timeout=600)
             (kept / spec.name).mkdir(parents=True, exist_ok=True)
             (kept / spec.name / "nova-compute.log").write_text(answer.stdout)

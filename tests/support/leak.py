@@ -33,18 +33,16 @@ from wholecard.handover.request import HandoverRequest, look
 from wholecard.handover.reserved_cards import one_time_use_cards, read_card
 from wholecard.handover.store import Store
 from wholecard.lab.lab import Lab
-from wholecard.lab.parts.leak_image import DISK, leak_entry
 from wholecard.lab.scenario import emulated_gpu, prove_cards
 from wholecard.lab.scenario.hypervisor import Agent
 
-IMAGE = "leak-guest"
 # Both cards: so each server has what the last one had.
 FLAVOR = emulated_gpu.CARDS_FLAVOR.name
 # Reading and writing twice 16 MiB in an emulated guest.
 LOOK_SECONDS = 900
-CLEAN_SECONDS = 300
+CLEAN_SECONDS = 900
 # nova frees a card some time after its server is gone from the API.
-FREE_SECONDS = 300
+FREE_SECONDS = 900
 
 _LINE = re.compile(
     r"^WHOLECARD-LEAK card=(?P<card>fb\d+) bytes=(?P<looked>\d+) nonzero=(?P<nonzero>\d+) "
@@ -92,19 +90,6 @@ def is_done(console: str) -> bool:
     """Whether the guest has looked at all cards and marked them."""
     done = _DONE.search(console)
     return done is not None and int(done[1]) == len(sights(console))
-
-
-def offer_image(lab: Lab, conn: Connection) -> str:
-    """The id of the guest's image in Glance, built and uploaded where it is not there."""
-    file = leak_entry(lab.folder, lab.parts.root) / DISK
-    with api_errors(conn, f"upload {IMAGE}"):
-        found: Any = conn.image.find_image(IMAGE)
-        if found is None:
-            found = conn.create_image(
-                IMAGE, filename=str(file), disk_format="qcow2", container_format="bare", wait=True,
-                hw_machine_type="q35", hw_firmware_type="bios",
-            )  # fmt: skip
-    return str(found.id)
 
 
 def one_server(conn: Connection, image_id: str, name: str) -> tuple[Sight, ...]:

@@ -6,8 +6,11 @@ from functools import cache
 
 from support.hosts import by_slot, function, host
 from support.nova_conf import parsed
+from wholecard.core.record import replace
 from wholecard.core.releases import release
 from wholecard.host.facts.host import Host, KernelUse
+from wholecard.host.facts.mediated_devices import MediatedDevice
+from wholecard.host.facts.offered_slices import MdevType, OfferedSlices
 from wholecard.nova.lint import Diagnostic, Facts, Service, lint
 from wholecard.nova.options import Role
 from wholecard.pci import Function
@@ -29,7 +32,10 @@ def h100(address: str) -> Function:
 
 @cache
 def hosts() -> dict[str, Host]:
-    """`gpu-01` has a bit of everything, `gpu-02` a card behind VMD, `gpu-08` eight cards."""
+    """`gpu-01` has a bit of everything, `gpu-02` a card behind VMD, `gpu-08` eight cards.
+
+    `vgpu-01` has two cards that give mediated devices, `debian-12` an H100 and an old libvirt.
+    """
     ports = [
         each
         for bus in ("61", "62")
@@ -63,7 +69,29 @@ def hosts() -> dict[str, Host]:
         group=by_slot,
     )
     many = host(*(h100(f"0000:{bus:02x}:00.0") for bus in range(0x41, 0x49)), group=by_slot)
-    return {"gpu-01": everything, "gpu-02": wide, "gpu-08": many}
+    grid = host(
+        function("0000:84:00.0", "10de:13f2", "030000", driver="nvidia"),
+        function("0000:85:00.0", "10de:13f2", "030000", driver="nvidia"),
+        group=by_slot,
+    )
+    plain = host(h100("0000:41:00.0"), group=by_slot)
+    old = replace(plain, boot=replace(plain.boot, distribution="debian 12"))
+    return {"gpu-01": everything, "gpu-02": wide, "gpu-08": many, "vgpu-01": grid, "debian-12": old}
+
+
+def slices(name: str) -> OfferedSlices | None:
+    """What the drivers of `vgpu-01` offer: of each card a type of 8 and one of 4, or mtty's 12."""
+    if name != "vgpu-01":
+        return None
+    types = [
+        MdevType(f"0000:{bus}:00.0", type_id, label, free)
+        for bus in ("84", "85")
+        for type_id, label, free in (
+            ("nvidia-35", "GRID M60-1Q", 8 if bus == "84" else 7), ("nvidia-36", "GRID M60-2Q", 4),
+        )
+    ]  # fmt: skip
+    made = MediatedDevice("aa618089-8b16-4d01-a136-25a0f3c73123", "0000:85:00.0", "nvidia-35")
+    return OfferedSlices((*types, MdevType("mtty", "mtty-2", "Dual port serial", 12)), (), (made,))
 
 
 def service(
@@ -75,7 +103,7 @@ def service(
 ) -> Service:
     """A service with one file of this text, on the hosts of these names."""
     data = text.encode() if isinstance(text, str) else text
-    facts = tuple(Facts(name, hosts()[name]) for name in on)
+    facts = tuple(Facts(name, hosts()[name], slices(name)) for name in on)
     return Service(parsed(data, path), release(series), role, facts)
 
 

@@ -323,9 +323,11 @@ def test_status(folder: Path) -> None:
     assert (outcome.journals, len(outcome.seconds)) == ((entry.id,), 3)
     status = system.journal.status()
     assert (status["state"], status["next"], status["failed"]) == ("applied", None, None)
+    times = [record["time"] for record in entry.records() if record["event"] == "applied"]
     assert status["history"] == [
-        {"journal": "0001", "state": "applied", "actions_planned": 3, "time": 1.0}
-    ]
+        {"journal": "0001", "state": "applied", "actions_planned": 3, "time": 1.0,
+         "since": times[-1]},
+    ]  # fmt: skip
 
 
 def test_outcome_as_json() -> None:

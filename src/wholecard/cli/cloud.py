@@ -64,10 +64,16 @@ def apply_command(
     clouds_file: options.CloudsFile = None,
     release_name: ReleaseName = None,
     state: State = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop, as plan "
+        "does.")] = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Change the cloud to what the site file describes; an unfinished run is finished first."""
+    if dry_run:
+        shown = {"text": "table"}.get(format_name, format_name)
+        plan_command(cloud, site, clouds_file, release_name, shown, None, as_json)
+        return
     from wholecard.cloud.changing import apply as applying
     from wholecard.core import exit_status
     from wholecard.site.load import read_site
@@ -101,14 +107,22 @@ def rollback_command(
         "after this one; 0 undoes all journals.")] = None,
     discard_edits: Annotated[bool, typer.Option("--discard-edits", help="Also undo what somebody "
         "changed after apply; these changes are lost.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would be undone and stop.")]
+    = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Undo the last apply, or several."""
     from wholecard.cloud.changing import apply as applying
+    from wholecard.core.report_text import undo_text
 
     name = options.chosen_cloud(cloud, clouds_file)
     conn, journal = _connect(name, clouds_file), _journal(name, state)
+    if plan:
+        planned = applying.plan_rollback(conn, journal, to)
+        options.show(undo_text(planned.to_json()), planned.to_json(),
+                     as_json=as_json, format_name=format_name)  # fmt: skip
+        raise typer.Exit(int(bool(planned.edited)))
     outcome = applying.rollback(conn, journal, show_action, discard_edits, to)
     if as_json or format_name != "text":
         options.show("", outcome.to_json(), as_json=as_json, format_name=format_name)
@@ -197,13 +211,10 @@ def _show_outcome(sentence: str, outcome: Outcome) -> None:
 
 
 def _status_text(status: dict[str, Any]) -> str:
-    from wholecard.core.report_text import journal_lines, table
+    from wholecard.core.report_text import history_lines, journal_lines
 
     if status["state"] == "clean":
         lines = ["Nothing is applied to this cloud from this machine."]
     else:
         lines = journal_lines(status, f"site:        {status['site']}")
-    if status["history"]:
-        rows = [(entry["journal"], entry["state"], entry["site"]) for entry in status["history"]]
-        lines += ["", table(("JOURNAL", "STATE", "SITE"), rows)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *history_lines(status["history"], "site")])

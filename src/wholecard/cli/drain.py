@@ -100,13 +100,12 @@ def command(
             say(line)
         return
     hosts = tuple(part for part in to.split(",") if part)
-    wanted = move_options(hosts, None, Named(site, conf, facts), bandwidth, locked=locked,
-                          repaired=repair)  # fmt: skip
-    request = DrainRequest(host, reason, wanted, live_only, jobs)
     views = Views.chosen(
         name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
         sudo=sudo, off=no_audit, repaired=repair,
     )  # fmt: skip
+    wanted = move_options(hosts, None, Named(site, conf, facts), bandwidth, views, locked=locked)
+    request = DrainRequest(host, reason, wanted, live_only, jobs)
     with terminable():
         raise typer.Exit(_drain(conn, request, journal, views, timeout, shown, yes, dry_run))
 

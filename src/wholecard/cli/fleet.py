@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.rule import Rule
 from rich.table import Table
@@ -18,10 +20,13 @@ from wholecard.cli.progress import Lines, Live, Through
 from wholecard.cli.signals import terminable
 from wholecard.cli.terminal import PlainConsole
 from wholecard.core import UsageError
+from wholecard.core.colour import coloured, wants_colour
 from wholecard.core.plain_text import plain
+from wholecard.core.report_text import table_width
 from wholecard.core.units import counted
 from wholecard.fleet import Fleet, HostResult, Watcher, read_names, worst
 from wholecard.host.agent import cli
+from wholecard.host.agent.asking import agreed, is_asked
 
 # Where an action failed, the error follows the action's name on its line.
 _ERROR = re.compile(r"^(?:\[.*\.\.\. )?error: (.*)$", re.MULTILINE)
@@ -41,7 +46,10 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
             f"keep the JSON here: wholecard --on HOST {words[0]} --json > FILE",
         )
     hosts = read_names(elsewhere.on)
-    ssh = ssh_of(elsewhere.ssh_config, elsewhere.sudo)
+    if not _is_agreed(arguments, hosts, as_json):
+        print("Nothing was changed.", file=sys.stderr)
+        return 1
+    ssh = replace(ssh_of(elsewhere.ssh_config, elsewhere.sudo), columns=table_width())
     fleet = Fleet(hosts, ssh, elsewhere.jobs or 16, elsewhere.timeout)
     with terminable(), watching(hosts) as watcher:
         results = fleet.run(words, watcher)
@@ -53,6 +61,16 @@ def run_on(elsewhere: Elsewhere, words: Sequence[str], prog: str) -> int:
     else:
         _show_all(PlainConsole(highlight=False), words[0], results)
     return 130 if fleet.interrupted else worst(results)
+
+
+def _is_agreed(arguments: Namespace, hosts: Sequence[str], as_json: bool) -> bool:
+    """A person at a terminal is asked here, once for all hosts: there the agent has no terminal."""
+    only_shows = getattr(arguments, "dry_run", False) or getattr(arguments, "plan", False)
+    if not hasattr(arguments, "yes") or only_shows or not is_asked(arguments.yes, not as_json):
+        return True
+    preview = {"apply": "plan", "rollback": "rollback --plan"}[arguments.command]
+    print(f"To see first what would be done: wholecard --on … host {preview}", file=sys.stderr)
+    return agreed(f"{arguments.command} on {counted(len(hosts), 'host')}: {', '.join(hosts)}?")
 
 
 @contextmanager
@@ -72,10 +90,15 @@ def _show_one(result: HostResult, as_json: bool, shown: bool) -> None:
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
     for name, text in _in_order(result):
         if not (shown and name == "stderr"):
-            streams[name].write(plain(text))
+            shown_text = plain(text)
+            streams[name].write(coloured(shown_text) if _colours(name) else shown_text)
             streams[name].flush()
     if result.error is not None:
         report(result.error, as_json)
+
+
+def _colours(name: str) -> bool:
+    return name == "stdout" and wants_colour(sys.stdout)
 
 
 def _show_all(console: PlainConsole, command: str, results: Sequence[HostResult]) -> None:
@@ -84,7 +107,9 @@ def _show_all(console: PlainConsole, command: str, results: Sequence[HostResult]
         console.print(Rule(Text(title), align="left", characters="-"))
         for _, text in _in_order(result):
             if text:
-                console.print(Text(plain(text.rstrip("\n"))), soft_wrap=True)
+                shown = plain(text.rstrip("\n"))
+                shown = coloured(shown) if wants_colour(sys.stdout) else shown
+                console.print(Text.from_ansi(shown), soft_wrap=True)
         if result.error is not None:
             console.print(Text(plain(f"error: {result.error}")), soft_wrap=True)
         console.print()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wholecard.fleet import Ssh
     from wholecard.moving.migrate_request import MigrateRequest, Tools
     from wholecard.moving.move import MoveWatcher
+    from wholecard.moving.pauses import Pauses
     from wholecard.moving.planner import MoveOptions
     from wholecard.moving.record import End, Method
     from wholecard.repair.record import RepairReport
@@ -101,17 +102,17 @@ def command(
     from wholecard.cloud.client.connection import connect
     from wholecard.moving.migrate_request import MigrateRequest
 
-    where = (to,) if to else ()
-    wanted = move_options(where, method, Named(site, conf, facts), bandwidth, locked=locked,
-                          repaired=repair, used=disk_used)  # fmt: skip
-    request = MigrateRequest(server, wanted, end, told, go_on)
     name = options.chosen_cloud(cloud, clouds_file)
-    conn = connect(name, clouds_file)
     format_name = "json" if as_json else format_name
     views = Views.chosen(
         name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
         sudo=sudo, off=no_audit, repaired=repair,
     )  # fmt: skip
+    where = (to,) if to else ()
+    wanted = move_options(where, method, Named(site, conf, facts), bandwidth, views,
+                          locked=locked, used=disk_used)  # fmt: skip
+    request = MigrateRequest(server, wanted, end, told, go_on)
+    conn = connect(name, clouds_file)
     with terminable():
         raise typer.Exit(_run(conn, request, views, timeout, dry_run, format_name))
 
@@ -148,10 +149,10 @@ class Named:
 
 
 def move_options(
-    to: tuple[str, ...], method: Method | None, named: Named, bandwidth: float, *, locked: bool,
-    repaired: bool, used: float | None = None,
+    to: tuple[str, ...], method: Method | None, named: Named, bandwidth: float, views: Views, *,
+    locked: bool, used: float | None = None,
 ) -> MoveOptions:  # fmt: skip
-    """The options of a move, with what files tell of aliases and hosts."""
+    """The options of a move, with what files tell of aliases and hosts, and of earlier moves."""
     from wholecard.cli.explain import named_files
     from wholecard.core.releases import LATEST
     from wholecard.moving.live_migration import migratable_aliases
@@ -162,7 +163,8 @@ def move_options(
     release = files.site.release if files.site else None
     api = NovaConf.read(files.api, "api") if files.api else None
     aliases = migratable_aliases(api, release or LATEST)
-    return MoveOptions(to, method, locked, bandwidth, used, files, release, aliases, repaired)
+    return MoveOptions(to, method, locked, bandwidth, used, files, release, aliases,
+                       views.repaired, views.pauses)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,15 @@ class Views:
         journal = journal_of(self.cloud, None)
         return apply(RepairRequest(context, lambda: self.audit((node,)), journal, only=only))
 
+    @property
+    def pauses(self) -> Pauses:
+        """The pauses of this cloud's live migrations, and libvirt over ssh, which has the last."""
+        from wholecard.core.state_folder import state_folder
+        from wholecard.moving.pauses import Pauses, SshPauses
+
+        read = SshPauses(self.ssh, self.ssh_names) if self.over_ssh else None
+        return Pauses(state_folder("pauses", self.cloud), read)
+
     def domains(self, node: str) -> tuple[Domain, ...] | None:
         """libvirt's domains on a host, None where they were not read."""
         from wholecard.audit.views.open_views import open_views
@@ -256,7 +267,7 @@ def tools_for(
         MoveJournal(state_folder("moves", views.cloud)), watcher or MoveWatcher(),
         None if views.off else views.audit, views.domains if views.over_ssh else None,
         LeftOver(partial(views.repair, conn)) if views.repaired else None,
-        Pace(timeout=timeout),
+        Pace(timeout=timeout), views.pauses,
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -45,9 +46,10 @@ def lint_command(
     = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fix: show the diff and change "
         "nothing.")] = False,
-    root: Annotated[Path, typer.Option("--root", metavar="FOLDER", help="With --fix: a folder "
-        "that contains all the files. The journal is in var/lib/wholecard below it.")]
-    = Path("/"),
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the last --fix of these files, and "
+        "stop.")] = False,
+    discard_edits: Annotated[bool, typer.Option("--discard-edits", help="With --undo: also where "
+        "a file was edited after --fix; these edits are lost.")] = False,
 ) -> None:  # fmt: skip
     """Find errors in nova.conf: by nova's own rules, for the release, the role and the host.
 
@@ -58,22 +60,22 @@ def lint_command(
         --conf compute@a=a.conf --conf compute@b=b.conf --facts a.json --facts b.json
     """
     _check_options(format_name, columns or (), fix, dry_run)
+    if undo or discard_edits:
+        _undo([*(files or ()), *_paths(conf)], undo, discard_edits, fix)
+        return
     from wholecard.core.finding import exit_status
     from wholecard.nova.lint.request import LintRequest, read
 
     conf_files = options.conf_files(conf)
-    by_role: dict[Role, list[Path]] = {
-        role: paths for (role, host), paths in conf_files.items() if role != "compute"
-    }
     hosts_facts = [options.facts_file(text) for text in facts or ()]
-    linted = read(LintRequest(files or (), role or (), by_role, options.of_computes(conf_files),
+    linted = read(LintRequest(files or (), role or (), _by_role(conf_files),
+                              options.of_computes(conf_files),
                               release_name, hosts_facts, host or (), site,
                               _selection(select, ignore)))  # fmt: skip
     if fix:
-        linted = _fix(linted, root, dry_run, quiet=format_name != "table")
+        linted = _fix(linted, dry_run, quiet=format_name != "table")
     diagnostics = linted.diagnostics
-    if not dry_run or format_name != "table":
-        _print(diagnostics, format_name, columns or (), linted.not_checked(diagnostics))
+    _print(diagnostics, format_name, columns or (), linted, dry_run)
     raise typer.Exit(exit_status(diagnostic.finding for diagnostic in diagnostics))
 
 
@@ -98,49 +100,66 @@ def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
     return Selection.of(select or (), ignore or ()).or_else(project_selection(Path.cwd()))
 
 
-def _fix(linted: Linted, root: Path, dry_run: bool, quiet: bool) -> Linted:
+def _by_role(files: Mapping[tuple[Role, str], list[Path]]) -> dict[Role, list[Path]]:
+    return {role: paths for (role, host), paths in files.items() if role != "compute"}
+
+
+def _paths(conf: list[str] | None) -> list[Path]:
+    return [path for paths in options.conf_files(conf).values() for path in paths]
+
+
+def _undo(files: Sequence[Path], undo: bool, discard_edits: bool, fix: bool) -> None:
+    """Undo the last fix of these files, whatever role reads them."""
+    from wholecard.cli.say import say
+    from wholecard.nova.lint.fix_journal import undo_fix
+
+    if fix or not undo:
+        what = "--fix and --undo exclude each other" if fix else "--discard-edits needs --undo"
+        raise UsageError(what, resolution="Write it as: wholecard nova lint FILE --undo")
+    if not files:
+        raise UsageError("--undo needs the files", resolution="Name them: lint FILE --undo")
+    say(f"Restored {', '.join(undo_fix(files, discard_edits))}.")
+
+
+def _fix(linted: Linted, dry_run: bool, quiet: bool) -> Linted:
     """Fix, or show how; what is to be linted then. `quiet` keeps standard output for the result."""
     from wholecard.cli.terminal import PlainConsole
     from wholecard.host.changing.apply import apply_files
+    from wholecard.nova.lint.fix_journal import finish_fixes, fix_journal
     from wholecard.nova.lint.fixes import fixed, plan_of, shown_difference
 
     console = PlainConsole(stderr=quiet, highlight=False)
+    read = [Path(file.path) for service in linted.services for file in service.conf.files]
     if not dry_run:
-        _finish(root)
+        finish_fixes(read)
     result = fixed(linted.services, linted.lint)
-    plan = plan_of(result, linted.services, root)
+    plan = plan_of(result, linted.services)
     if dry_run:
         text = shown_difference(result, linted.services) or "No finding has exactly one safe fix."
         console.print(text, markup=False, soft_wrap=True)
         return linted
-    outcome = apply_files(root, plan)
+    outcome = apply_files(fix_journal(read), plan)
     if outcome.journal:
-        files = ", ".join(action.subject for action in plan.actions)
-        text = f"Fixed {files}. To undo it: wholecard host rollback --root {root}"
+        files = [action.subject for action in plan.actions]
+        undo = shlex.join(["wholecard", "nova", "lint", "--undo", *files])
+        text = f"Fixed {', '.join(files)}. To undo it: {undo}"
         console.print(text, markup=False, soft_wrap=True)
     return linted.with_services(result.services)
 
 
-def _finish(root: Path) -> None:
-    """Finish a run of --fix that was killed; an apply of the host is left to `host apply`."""
-    from wholecard.host.changing import journal
-    from wholecard.host.changing.apply import finish
-
-    entry = journal.newest(root)
-    if entry is None or entry.state != journal.APPLYING:
-        return
-    if all(action.kind == "edit" for action in entry.read().plan.actions):
-        finish(root)
-
-
 def _print(
-    diagnostics: list[Diagnostic], format_name: str, columns: Sequence[str], unchecked: list[str]
-) -> None:
+    diagnostics: list[Diagnostic], format_name: str, columns: Sequence[str], linted: Linted,
+    dry_run: bool,
+) -> None:  # fmt: skip
+    """Print the findings; after --dry-run a person has its diff already."""
+    if format_name == "table" and dry_run:
+        return
     if format_name == "table" and not columns:
         from wholecard.cli.terminal import PlainConsole
         from wholecard.nova.lint.output.text import show
 
-        show(diagnostics, PlainConsole(highlight=False), unchecked)
+        console = PlainConsole(highlight=False)
+        show(diagnostics, console, linted.not_checked(diagnostics))
         return
     from wholecard.nova.lint.output.github import to_github
     from wholecard.nova.lint.output.plain_data import to_text

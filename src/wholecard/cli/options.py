@@ -117,7 +117,7 @@ def show(
     from wholecard.core.output_format import formatted
 
     name = "json" if as_json else format_name or ("table" if rows_name else "text")
-    say(formatted(name, columns or (), text, answer, rows_name))
+    say(formatted(name, columns or (), text, answer, rows_name), colours=name in ("table", "text"))
 
 
 def ssh_of(config: Path | None, sudo: bool) -> Ssh:

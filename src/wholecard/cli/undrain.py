@@ -77,16 +77,15 @@ def command(
 
     name = options.chosen_cloud(cloud, clouds_file)
     conn = connect(name, clouds_file)
-    wanted = move_options((), None, Named(site, conf, facts), bandwidth, locked=locked,
-                          repaired=repair)  # fmt: skip
+    views = Views.chosen(
+        name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
+        sudo=sudo, off=no_audit, repaired=repair,
+    )  # fmt: skip
+    wanted = move_options((), None, Named(site, conf, facts), bandwidth, views, locked=locked)
     request = UndrainRequest(host, back, wanted)
     proving = _prover(conn, name, prove, image, site) if prove else None
     with terminable():
         with progress() as watcher:
-            views = Views.chosen(
-                name, clouds_file, databases, over_ssh=ssh, names=ssh_name, ssh_config=ssh_config,
-                sudo=sudo, off=no_audit, repaired=repair,
-            )  # fmt: skip
             tools = tools_for(conn, views, timeout, watcher)
             report = undrain(conn, request, drain_journal(name, host), tools, proving)
         options.show(undrain_text(report, terminal_width()), report.to_json(),

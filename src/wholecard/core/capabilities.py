@@ -65,6 +65,24 @@ class Capability(Enum):
         "nova/pci/request.py, from 31.3.1; nova/compute/manager.py, init_host")
     ONE_TIME_USE = 32, "one_time_use is a truth value, not a bare tag", "nova/pci/devspec.py"
 
+    # Mediated devices.
+    MDEV_TYPES = 17, "mediated devices (vGPUs) by their type", "nova/conf/devices.py"
+    MDEV_SECTIONS = (21, "types of mediated devices have sections; before, the first type counts",
+        "nova/conf/devices.py; nova/virt/libvirt/driver.py, _get_supported_vgpu_types")
+    MDEV_CLASSES = (24, "a type of mediated devices has a resource class, mdev_class",
+        "nova/conf/devices.py")
+    MDEV_LIMITS = (29,
+        "max_instances; a type without addresses is for all other parents, one type has a section",
+        "nova/virt/libvirt/driver.py, _get_supported_vgpu_types, _get_gpu_inventories")
+    MDEV_LIVE_MIGRATION = (29, "a server with a mediated device is migrated live",
+        "nova/virt/libvirt/driver.py, MIN_MDEV_LIVEMIG_LIBVIRT_VERSION")
+    MDEVS_KEPT = (30, "libvirt keeps mediated devices over a reboot of the host",
+        "nova/virt/libvirt/driver.py, _create_mdev")
+    SEVERAL_MDEV_GROUPS = (33, "all groups of a flavor that ask for mediated devices count",
+        "nova's release notes, bug-1758086; nova/virt/libvirt/driver.py, _allocate_mdevs")
+    VIRTUAL_MDEV_PARENTS = (34, "a parent of mediated devices may have no PCI address (mtty)",
+        "nova/virt/libvirt/driver.py, _validate_device_address")
+
     # Cards in Placement.
     PLACEMENT_ALONE = (19, "Placement is a project of its own; before, a part of nova",
         "openstack/placement, 1.0.0")

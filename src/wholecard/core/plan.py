@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable, ClassVar, Generic, Optional, TypeVar
 
+from wholecard.core.report_text import wrapped
+
 # Values by their names, None for what does not exist.
 State = dict[str, Optional[str]]
 
@@ -31,6 +33,10 @@ class Operation(ABC, Generic[Context]):
     @abstractmethod
     def describe(self) -> str:
         """What would change, as text: a unified diff for a file, a command line for a tool."""
+
+    def describe_briefly(self) -> str:
+        """As `describe`; what a person need not read each time (a fixed script) in one line."""
+        return self.describe()
 
     def to_json(self) -> dict[str, Any]:
         """The fields, with a key `op` that names the kind."""
@@ -149,13 +155,22 @@ class Plan:
     reboot_needed: bool = False
 
     def __str__(self) -> str:
+        return self.text(full=True)
+
+    def text(self, full: bool = False, width: int | None = None) -> str:
+        """Each action with its reason and its way back; without `full`, fixed texts in a line.
+
+        Reasons are wrapped at `width` columns; diffs and commands are never.
+        """
         if not self.actions:
             return "Nothing to do: everything is as requested."
         parts = []
         for number, action in enumerate(self.actions, 1):
             parts.append(f"{number}. {action.kind} {action.subject}")
-            parts += [f"   why:  {action.reason}", f"   undo: {action.undo}"]
-            parts.extend("   " + line for line in action.do.describe().splitlines())
+            for head, words in (("   why:  ", action.reason), ("   undo: ", action.undo)):
+                parts += wrapped(words, " " * 9, head, width) if width else [f"{head}{words}"]
+            text = action.do.describe() if full else action.do.describe_briefly()
+            parts.extend("   " + line for line in text.splitlines())
         if self.reboot_needed:
             parts.append("A reboot is needed for this to take effect.")
         return "\n".join(parts)

@@ -12,11 +12,17 @@ from wholecard.core.units import joined
 from wholecard.explain.check_result import CheckResult, first_failed, run_checks
 from wholecard.explain.checks.filters import MISSING_FILTER
 from wholecard.explain.checks.host_case import HostCase
-from wholecard.explain.checks.registry import CHECKS, REQUEST_CHECKS
+from wholecard.explain.checks.registry import (
+    CHECKS,
+    MDEV_CHECKS,
+    MDEV_REQUEST_CHECKS,
+    REQUEST_CHECKS,
+)
 from wholecard.explain.checks.whole_card import CARD_IN_PARTS
 from wholecard.explain.evidence.card_providers import card_providers
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Refusal
 from wholecard.explain.evidence.host_devices import devices_on
+from wholecard.explain.evidence.mediated_devices import asks_for_mdevs
 from wholecard.explain.evidence.requested_devices import in_placement, requested_devices
 from wholecard.explain.host_answer import HostAnswer
 from wholecard.explain.hosts_alike import AlikeAnswer, kind_of_host, model_of
@@ -88,7 +94,8 @@ class Explanation:
 
 def check_request(evidence: Evidence) -> tuple[CheckResult, ...]:
     """The results of the request's own checks."""
-    return run_checks(REQUEST_CHECKS, evidence)
+    of_mdevs = asks_for_mdevs(evidence.request.extra_specs)
+    return run_checks(MDEV_REQUEST_CHECKS if of_mdevs else REQUEST_CHECKS, evidence)
 
 
 def explain(evidence: Evidence) -> Explanation:
@@ -100,7 +107,9 @@ def explain(evidence: Evidence) -> Explanation:
         finding = _finding(cause, evidence.request.flavor_text, Severity.ERROR)
         answer = f"The request itself fails; no host was checked ({cause.rule})."
         return Explanation(evidence, results, hosts, answer, (finding,))
-    hosts = _with_filters(evidence, tuple(_check_hosts(evidence)))
+    hosts = tuple(_check_hosts(evidence))
+    if not asks_for_mdevs(evidence.request.extra_specs):
+        hosts = _with_filters(evidence, hosts)
     return Explanation(evidence, results, hosts, *_answer(evidence, hosts))
 
 
@@ -108,13 +117,16 @@ def _check_hosts(evidence: Evidence) -> Iterator[HostAnswer]:
     requested = requested_devices(evidence)
     guest = layout(evidence.request, evidence.release)
     any_cards = any(card_providers(host.provider_tree) for host in evidence.hosts)
+    of_mdevs = asks_for_mdevs(evidence.request.extra_specs)
+    checks = MDEV_CHECKS if of_mdevs else CHECKS
 
     def checked(host: HostEvidence) -> HostAnswer:
         case = HostCase(evidence, host, requested, guest, devices_on(evidence, host, requested))
-        results = run_checks(CHECKS, case)
+        results = run_checks(checks, case)
         if evidence.forbidden:
             results = tuple(map(_for_administrators, results))
-        return HostAnswer(host.name, results, _for_cards(case, any_cards))
+        for_cards = _for_mdevs(results) if of_mdevs else _for_cards(case, any_cards)
+        return HostAnswer(host.name, results, for_cards)
 
     answers: dict[Hashable, HostAnswer] = {}
     for host in evidence.hosts:
@@ -149,6 +161,17 @@ def _for_cards(case: HostCase, any_cards: bool) -> bool:
     if devices.devices is not None and requests and not any(map(devices.alike, requests)):
         return False
     return not (any_cards and host.provider_tree and not card_providers(host.provider_tree))
+
+
+def _for_mdevs(results: tuple[CheckResult, ...]) -> bool:
+    """Whether the host may be meant for mediated devices: it enables a type, or that is not known.
+
+    By Placement alone: it has the class, or was not asked.
+    """
+    failure = first_failed(results)
+    return failure is None or (failure.rule, failure.name) not in (
+        ("WC351", "types"), ("WC353", "providers"),
+    )  # fmt: skip
 
 
 # A host that fails here is not among those that the scheduler could choose.

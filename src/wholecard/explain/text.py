@@ -11,7 +11,7 @@ from rich.text import Text
 
 from wholecard.explain.check_result import CheckResult, State, first_failed
 from wholecard.explain.checks.filters import MISSING_FILTER
-from wholecard.explain.checks.registry import CHECKS
+from wholecard.explain.checks.registry import CHECKS, MDEV_REQUEST_CHECKS
 from wholecard.explain.explain import Explanation
 from wholecard.explain.host_answer import HostAnswer
 
@@ -32,7 +32,7 @@ _BY_CHANCE = ("can run this server, but nova may choose another host", "red")
 _IN_FULL = 4
 _MOST_NAMES = 8
 _LONGEST_POSITION = 160
-_NAME_WIDTH = max(map(len, CHECKS))
+_NAME_WIDTH = max(map(len, (*CHECKS, *MDEV_REQUEST_CHECKS)))
 # Where the third column begins: the padding, a mark, and two gaps.
 _INDENT = 2 + 1 + 2 + _NAME_WIDTH + 2
 

@@ -60,10 +60,14 @@ SCRIPT = " ".join((
 
 @dataclass(frozen=True)
 class Ssh:
-    """How hosts are reached: ssh's own configuration file, and whether the agent runs by sudo."""
+    """How hosts are reached: ssh's own configuration file, and whether the agent runs by sudo.
+
+    `columns` is the width of the terminal on which a person reads the answer, None for none.
+    """
 
     config: Path | None = None
     sudo: bool = False
+    columns: int | None = None
 
     def argv(
         self, host: str, digest: str, name: str, words: Sequence[str], send: bool
@@ -74,8 +78,10 @@ class Ssh:
         """
         arguments = (digest, name, "send" if send else "", "sudo" if self.sudo else "")
         # The agent's fixes then name the command that can be run from here.
-        called_as = ("--called-as", f"wholecard --on {host}")
-        command = shlex.join(["sh", "-c", SCRIPT, "wholecard", *arguments, *called_as, *words])
+        called = ["--called-as", f"wholecard --on {host}"]
+        if self.columns is not None:
+            called += ["--read-at-columns", str(self.columns)]
+        command = shlex.join(["sh", "-c", SCRIPT, "wholecard", *arguments, *called, *words])
         return _called(self, host, command)
 
 

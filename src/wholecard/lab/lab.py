@@ -24,6 +24,7 @@ from wholecard.lab.node.node import LabNode
 from wholecard.lab.parts import accelerator as accelerators
 from wholecard.lab.parts.guest_image import guest_image_entry
 from wholecard.lab.parts.images import guest_entry, node_entry
+from wholecard.lab.parts.node_modules import KernelMovedOnError, modules_entry
 from wholecard.lab.parts.python_environment import environment_entry
 from wholecard.lab.parts.root_filesystem import root_entry
 
@@ -148,6 +149,18 @@ def saved_kind(nodes: Sequence[NodeSpec]) -> str:
 
 def build_parts(folder: LabFolder, story: Story) -> Parts:
     """Everything that is built once, from the cache or anew, side by side where it can be."""
+    try:
+        return _build_parts(folder, story)
+    except KernelMovedOnError:
+        # A root that was cached before the mirror got a newer kernel.
+        root = root_entry(folder)
+        if cache.in_use(root):
+            raise
+        cache.remove_tree(root)
+        return _build_parts(folder, story)
+
+
+def _build_parts(folder: LabFolder, story: Story) -> Parts:
     require_tools()
     folder.top.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.cache.mkdir(exist_ok=True, mode=0o700)
@@ -161,10 +174,14 @@ def build_parts(folder: LabFolder, story: Story) -> Parts:
         "OpenStack's locked environment (nova 34 and other services)", environment_entry, root
     )
 
+    def build_node() -> Path:
+        modules = build("kernel modules for slices and live migration", modules_entry, root)
+        return build("the nodes' disk", node_entry, root, environment, modules)
+
     with ThreadPoolExecutor(4) as pool:
         builds = [
             pool.submit(build, "OpenStack's databases", seed_entry, root, environment),
-            pool.submit(build, "the nodes' disk", node_entry, root, environment),
+            pool.submit(build_node),
             pool.submit(build, "the proof guest's image", guest_entry, root),
             pool.submit(build, "the Debian guest's image (kernel, numba)", guest_image_entry, root),
         ]

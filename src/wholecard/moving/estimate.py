@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wholecard.cloud.client.server_details import ServerDetails
+from wholecard.moving.pauses import Pauses
 from wholecard.moving.record import Estimate, Method
 
 # nova/conf/compute.py, `shutdown_timeout`: seconds.
@@ -18,8 +19,10 @@ def estimate(
     method: Method,
     bandwidth: float = BANDWIDTH,
     used_gb: float | None = None,
+    pauses: Pauses | None = None,
 ) -> Estimate:
     """What the move needs. `bandwidth` in MiB/s, `used_gb` what is used of the disk in GiB.
+    `pauses` are those of earlier live migrations.
 
     nova copies a server's disk file as it is: a qcow2 overlay has only what the guest wrote, and
     the destination fetches the image again from Glance. What is on a volume is not copied.
@@ -30,7 +33,11 @@ def estimate(
         source = "the host is down: nothing is shut down and nothing is copied from it"
         return Estimate(method, disk, used_gb, bandwidth, 0, source)
     shutdown, source = _shutdown(server, method)
-    return Estimate(method, disk, used_gb, bandwidth, shutdown, source)
+    if method is not Method.LIVE:
+        return Estimate(method, disk, used_gb, bandwidth, shutdown, source)
+    pause = (pauses or Pauses()).expected(server.flavor)
+    return Estimate(method, disk, used_gb, bandwidth, shutdown, source, server.ram_mb,
+                    pause.seconds, pause.source)  # fmt: skip
 
 
 def _shutdown(server: ServerDetails, method: Method) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from wholecard.core.releases import Release
 from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, aliases_of, names_in
 from wholecard.moving.record import Holdings, LiveAnswer
 from wholecard.nova.conf.service_conf import NovaConf
+from wholecard.nova.live_migration import MDEVS
 from wholecard.nova.match import rules_for
 
 # nova/conductor/tasks/live_migrate.py, `_check_can_migrate_pci`.
@@ -20,12 +21,21 @@ REFUSAL = "This request does not explicitly request live-migratable devices."
 _CONDUCTOR = "nova, nova/conductor/tasks/live_migrate.py, _check_can_migrate_pci"
 # nova/compute/api.py, `live_migrate`.
 _STATES = frozenset({"active", "paused"})
+# nova/virt/libvirt/driver.py, MIN_MDEV_LIVEMIG_*: nova-compute checks QEMU and libvirt on both
+# hosts before anything is moved. The kernel's is in nova's documentation (admin/virtual-gpu.rst).
+_MDEV_QEMU = 8_001_000
+_MDEV_NEEDS = str(MDEVS)
+_MDEV = "nova, doc/source/admin/virtual-gpu.rst"
 
 
 def live_answer(
-    server: ServerDetails, holdings: Holdings, migratable: Mapping[str, bool] | None = None
+    server: ServerDetails,
+    holdings: Holdings,
+    migratable: Mapping[str, bool] | None = None,
+    qemu: int = 0,
 ) -> LiveAnswer:
     """Whether nova would migrate it live. `migratable` is what nova's aliases say, where known.
+    `qemu` is the version on its host, 8001002 for 8.1.2, 0 where it is not known.
 
     A whole card on vfio-pci cannot be migrated: nova asks for `live_migratable` in the alias and
     in device_spec, and the host for a variant driver of VFIO that can do it (2025.1).
@@ -36,15 +46,35 @@ def live_answer(
     aliases = names_in(server.extra_specs[EXTRA_SPEC]) if EXTRA_SPEC in server.extra_specs else ()
     if aliases:
         return _of_devices(holdings, aliases, migratable or {})
-    if any(card.resource_class == "VGPU" or not card.address for card in holdings.cards):
-        what = "it has a mediated device: both hosts need libvirt 8.6, QEMU 8.1 and Linux 5.18"
-        return LiveAnswer(None, what, "nova, doc/source/admin/virtual-gpu.rst")
+    if has_mediated_device(holdings):
+        return _of_mediated_device(qemu)
     if holdings.cards:
         what = "it has a device of another service than nova's aliases (a port, an accelerator)"
         return LiveAnswer(None, what, _CONDUCTOR)
     if not holdings.read:
         return LiveAnswer(None, "Placement does not show this user what it holds")
     return LiveAnswer(True, "it has no card")
+
+
+def has_mediated_device(holdings: Holdings) -> bool:
+    """Whether a device of the server is a mediated one, whose provider is its parent's."""
+    return any(card.resource_class == "VGPU" or not card.address for card in holdings.cards)
+
+
+def _of_mediated_device(qemu: int) -> LiveAnswer:
+    if not qemu:
+        what = f"it has a mediated device: both hosts need {_MDEV_NEEDS}"
+        return LiveAnswer(None, what, _MDEV)
+    version = f"{qemu // 1_000_000}.{qemu // 1000 % 1000}.{qemu % 1000}"
+    if qemu < _MDEV_QEMU:
+        what = f"it has a mediated device, and its host has QEMU {version}: it needs {_MDEV_NEEDS}"
+        return LiveAnswer(False, what, _MDEV)
+    what = (
+        f"it has a mediated device, and its host has QEMU {version}. The other host needs "
+        f"{_MDEV_NEEDS} too; nova checks that before it moves anything. Whether the device's "
+        "driver can move it, QEMU finds out"
+    )
+    return LiveAnswer(True, what, _MDEV)
 
 
 def _of_devices(

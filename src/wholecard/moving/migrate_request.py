@@ -20,6 +20,7 @@ from wholecard.moving.holdings import holdings_of, without_left_over
 from wholecard.moving.journal import MoveEntry, MoveJournal
 from wholecard.moving.live_migration import live_answer
 from wholecard.moving.move import CHOOSING, Move, MoveWatcher, Pace
+from wholecard.moving.pauses import Pauses
 from wholecard.moving.planner import CANNOT, MoveOptions, Planner
 from wholecard.moving.proof import Domains, Expected, proof
 from wholecard.moving.record import Destination, End, Holdings, Method, MovePlan, MoveReport
@@ -49,6 +50,7 @@ class Tools:
     """What a move works with: where it is written down, who is told, who audits and looks.
 
     `left_over` takes out a card that nova left in the allocation, None where that is not allowed.
+    `pauses` reads and keeps how long guests stood still.
     """
 
     journal: MoveJournal
@@ -57,6 +59,7 @@ class Tools:
     domains: Domains | None = None
     left_over: left_over.LeftOver | None = None
     pace: Pace = field(default_factory=Pace)
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 def plan_migrate(conn: Connection, request: MigrateRequest) -> MovePlan:
@@ -120,6 +123,9 @@ def _migrated(
     move = Move(conn, entry, tools.journal, tools.watcher, tools.pace)
     report = run(conn, move, request, plan, tools.domains)
     report = _without_left_over(conn, move.entry, report, tools)
+    if report.ended == "moved":
+        node, flavor = entry.destination_node, plan.server.flavor
+        report = replace(report, pause=tools.pauses.measure(flavor, node, entry.server))
     after, why = audited(tools, nodes)
     return replace(report, before=before, after=after, unproved=(*report.unproved, *why))
 

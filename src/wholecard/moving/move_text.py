@@ -62,6 +62,8 @@ def report_text(report: MoveReport, width: int = WIDTH) -> str:
     if plan.estimate.longest:
         said = f"before: up to {plan.estimate.longest:.0f} s for shutdown and copy"
         lines += _row("said", said, width)
+    if report.ended == "moved":
+        lines += _row("pause", _pause(report), width)
     server = report.server
     if server is not None:
         cards = cards_text(report.holdings.cards) or "no card"
@@ -81,16 +83,21 @@ def duration_text(needs: Estimate) -> str:
     parts = []
     if needs.shutdown:
         parts.append(f"{needs.shutdown} s for the guest's shutdown ({needs.shutdown_source})")
-    if needs.disk_gb:
+    if needs.disk_gb or needs.memory_mb:
         size = f"{needs.disk_gb} GiB of disk" if needs.used_gb is None else (
             f"{needs.used_gb:g} GiB used of its disk")  # fmt: skip
+        if needs.memory_mb:
+            size = f"{size} and {needs.memory_mb} MiB of memory"
         assumed = "an assumption, see --bandwidth and --disk-used"
         parts.append(
             f"{needs.copy_seconds:.0f} s for {size} at {needs.bandwidth:g} MiB/s ({assumed})"
         )
     more = "nova's own steps and the guest's boot come on top"
-    if needs.method is Method.LIVE:
-        more = "the guest's memory is copied while it runs, and is not in this"
+    if needs.pause is not None:
+        more = (
+            "what the guest writes meanwhile is copied again. At the end it stands still for about "
+            f"{needs.pause:.1f} s ({needs.pause_source})"
+        )
     if not parts:
         return f"seconds: nothing is copied; {more}"
     return f"up to {needs.longest:.0f} s: {', '.join(parts)}; {more}"
@@ -171,6 +178,14 @@ def _events(report: MoveReport) -> list[str]:
     rows = [(event.event, event.host, event.result or "running", _seconds(event.seconds))
             for event in report.events]  # fmt: skip
     return ["", table(("NOVA'S EVENT", "HOST", "RESULT", "SECONDS"), rows)]
+
+
+def _pause(report: MoveReport) -> str:
+    said = report.plan.estimate.pause
+    before = "" if said is None else f"about {said:.1f} s were said; "
+    if report.pause is None:
+        return f"{before}how long the guest stood still was not read (--ssh)"
+    return f"{before}the guest stood still for {report.pause:.1f} s, by libvirt"
 
 
 def _seconds(seconds: float | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from openstack.connection import Connection
 
+from wholecard.cloud.client.compute_services import hypervisors
 from wholecard.cloud.client.errors import CloudError
 from wholecard.cloud.client.server_details import (
     ServerDetails,
@@ -21,8 +22,9 @@ from wholecard.moving.destinations import Search, request_of, search
 from wholecard.moving.estimate import BANDWIDTH, estimate
 from wholecard.moving.holdings import holdings_of
 from wholecard.moving.left_over import said_before
-from wholecard.moving.live_migration import live_answer
+from wholecard.moving.live_migration import has_mediated_device, live_answer
 from wholecard.moving.obstacles import Grouping, Obstacle, grouping, obstacle
+from wholecard.moving.pauses import Pauses
 from wholecard.moving.record import Destination, Holdings, LiveAnswer, Method, MovePlan
 from wholecard.nova.known_bugs import MOVE_TAKES_OTHER_CARD
 
@@ -37,7 +39,8 @@ class MoveOptions:
     `to` are the allowed hosts, all where none is named. `unlocked` is whether locked servers are
     moved too. `bandwidth` in MiB/s, `used_gb` what is used of the disk. `migratable` is what nova's
     aliases say of live migration, by alias, where files tell. `repaired` is whether a card that
-    nova leaves in an allocation is taken out after the move.
+    nova leaves in an allocation is taken out after the move. `pauses` are those of earlier live
+    migrations.
     """
 
     to: tuple[str, ...] = ()
@@ -49,6 +52,7 @@ class MoveOptions:
     release: Release | None = None
     migratable: Mapping[str, bool] = field(default_factory=dict)
     repaired: bool = False
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 class Planner:
@@ -59,14 +63,16 @@ class Planner:
         self._groups: tuple[ServerGroup, ...] | None = None
         self._hosts: dict[str, str | None] = {}
         self._searches: dict[object, Search] = {}
+        self._versions: dict[str, int] | None = None
 
     def plan(self, server: ServerDetails) -> MovePlan:
         """How this server would be moved. Raises CloudError, UsageError for an unknown host."""
         options = self.options
         holdings = holdings_of(self.conn, server.id, traits=True)
-        live = live_answer(server, holdings, options.migratable)
+        qemu = self._qemu(server.host) if has_mediated_device(holdings) else 0
+        live = live_answer(server, holdings, options.migratable, qemu)
         method = options.method or (Method.LIVE if live.possible else Method.COLD)
-        needs = estimate(server, method, options.bandwidth, options.used_gb)
+        needs = estimate(server, method, options.bandwidth, options.used_gb, options.pauses)
         blank = MovePlan(server, holdings, live, method, (), None, needs)
         block = obstacle(server, method, unlocked=options.unlocked)
         if block is None and method is Method.LIVE and live.possible is False:
@@ -112,6 +118,18 @@ class Planner:
                     raise
                 self._groups = ()
         return grouping(server, self._groups, self._host_of)
+
+    def _qemu(self, host: str | None) -> int:
+        """QEMU's version there, 0 where nova does not tell this user."""
+        if self._versions is None:
+            try:
+                listed = hypervisors(self.conn)
+            except CloudError as error:
+                if error.http_status != 403:
+                    raise
+                listed = ()
+            self._versions = {row.service_host: row.version for row in listed}
+        return self._versions.get(host or "", 0)
 
     def _host_of(self, server_id: str) -> str | None:
         if server_id not in self._hosts:

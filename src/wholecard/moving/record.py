@@ -117,6 +117,9 @@ class Estimate:
     `disk_gb` is the flavor's disk on the host, at most so much is copied; `used_gb` what a person
     says is used of it. `bandwidth` is MiB/s, an assumption. `shutdown` is how long nova waits for
     the guest, in seconds, and `shutdown_source` who says so; 0 for a server that does not run.
+    `memory_mb` is what is copied of the guest's memory, at least, while it runs; `pause` how long
+    it is expected to stand still at the end, in seconds, and `pause_source` why: both of a live
+    migration only.
     """
 
     method: Method
@@ -125,14 +128,17 @@ class Estimate:
     bandwidth: float
     shutdown: int
     shutdown_source: str
+    memory_mb: int = 0
+    pause: float | None = None
+    pause_source: str = ""
 
     @property
     def copy_seconds(self) -> float:
-        """For the disk at that bandwidth: the used part where it is known, else all of it."""
+        """For disk and memory at that bandwidth: of the disk the used part where it is known."""
         if self.method is Method.EVACUATE:
             return 0.0
-        size = self.disk_gb if self.used_gb is None else self.used_gb
-        return size * 1024 / self.bandwidth
+        disk = self.disk_gb if self.used_gb is None else self.used_gb
+        return (disk * 1024 + self.memory_mb) / self.bandwidth
 
     @property
     def longest(self) -> float:
@@ -146,6 +152,8 @@ class Estimate:
             "bandwidth_mib_s": self.bandwidth, "bandwidth_bytes_s": int(self.bandwidth * MIB),
             "copy_seconds": round(self.copy_seconds, 1), "shutdown_seconds": self.shutdown,
             "shutdown_source": self.shutdown_source, "longest_seconds": round(self.longest, 1),
+            "memory_mib": self.memory_mb, "pause_seconds": self.pause,
+            "pause_source": self.pause_source,
         }  # fmt: skip
 
 
@@ -190,7 +198,9 @@ class MoveReport:
 
     `ended` is `confirmed`, `reverted`, `verify` (left in VERIFY_RESIZE), `moved` (live),
     `evacuated` or `failed`. `phases` are the states in which the server was seen; `events` are
-    nova's own record of the request. `unproved` are sentences: what nobody looked at.
+    nova's own record of the request. `pause` is how long the guest stood still in a live
+    migration, by libvirt, None where it was not read. `unproved` are sentences: what nobody looked
+    at.
     """
 
     plan: MovePlan
@@ -204,6 +214,7 @@ class MoveReport:
     before: AuditReport | None = None
     after: AuditReport | None = None
     error: str = ""
+    pause: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -231,7 +242,7 @@ class MoveReport:
         server = self.server
         return {
             "plan": self.plan.to_json(), "ended": self.ended, "error": self.error,
-            "seconds": round(self.seconds, 1),
+            "seconds": round(self.seconds, 1), "pause_seconds": self.pause,
             "phases": [{"state": each.state, "seconds": round(each.seconds, 1)}
                        for each in self.phases],
             "events": [{"event": each.event, "host": each.host, "result": each.result,

@@ -7,7 +7,7 @@ each release; what a later fix added to a series counts only where a published v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from wholecard.core import UsageError
@@ -102,10 +102,9 @@ OPTIONS: tuple[Option, ...] = (
             Spelling("pci", "alias", 15),
             Spelling("DEFAULT", "pci_alias", 13, deprecated=15),
             compute=14),
-    # A whole card has no mdev types, so render never writes it; lint needs to know its names.
     _option("list", "compute", "which types of mediated devices (vGPUs) guests may get",
             Spelling("devices", "enabled_mdev_types", 24),
-            Spelling("devices", "enabled_vgpu_types", 17, deprecated=24)),
+            Spelling("devices", "enabled_vgpu_types", Capability.MDEV_TYPES.since, deprecated=24)),
     _option("boolean", "compute", "each function becomes a resource provider in Placement",
             Spelling("pci", "report_in_placement", Capability.REPORT_IN_PLACEMENT.since)),
     # nova-compute reads it when it checks its aliases: nova/pci/request.py, since 31.3.1.
@@ -151,6 +150,24 @@ OPTIONS: tuple[Option, ...] = (
             Spelling("DEFAULT", "quota_driver", 13, deprecated=15, gone=18)),
     _option("list", "api conductor", "resources that have the limit 0 if no limit is registered",
             Spelling("quota", "unified_limits_resource_list", Capability.LENIENT_LIMITS.since)),
+    # What migrates a server live: nova/conf/libvirt.py. An address in live_migration_uri is the
+    # older way of the two options before it.
+    _option("boolean", "compute", "a live migration may go on at its destination, unfinished",
+            Spelling("libvirt", "live_migration_permit_post_copy", 14)),
+    _option("text", "compute", "over what a live migration goes: tcp, ssh, tls",
+            Spelling("libvirt", "live_migration_scheme", 15)),
+    _option("text", "compute", "the address at which this host takes live migrations",
+            Spelling("libvirt", "live_migration_inbound_addr", 14)),
+    _option("text", "compute", "the URI of a live migration's destination, %s for its name",
+            Spelling("libvirt", "live_migration_uri")),
+    _option("integer", "compute", "how many ms a server may pause at the end of a live migration",
+            Spelling("libvirt", "live_migration_downtime", 13)),
+    _option("integer", "compute", "in how many steps that pause is allowed",
+            Spelling("libvirt", "live_migration_downtime_steps", 13)),
+    _option("integer", "compute", "how many seconds are between these steps",
+            Spelling("libvirt", "live_migration_downtime_delay", 13)),
+    _option("boolean", "compute", "nova compares no CPUs before a live migration; libvirt does",
+            Spelling("workarounds", "skip_cpu_compare_on_dest", 26)),
     # placement.conf; in Queens and Rocky it is nova's own placement that reads it from nova.conf.
     _option("boolean", "placement", "allocation candidates are in random order",
             Spelling("placement", "randomize_allocation_candidates", 17)),
@@ -167,18 +184,52 @@ OPTIONS: tuple[Option, ...] = (
                      Capability.WIDE_PROVIDER_TREES.since)),
 )  # fmt: skip
 
+# Each type of mediated devices has a section of its own: nova/conf/devices.py, register_dynamic_
+# opts. The names of these sections end with the type's, for which TYPE stands here.
+OPTIONS_OF_A_TYPE: tuple[Option, ...] = (
+    _option("list", "compute", "the parents that give mediated devices of this type",
+            Spelling("mdev_TYPE", "device_addresses", 24),
+            Spelling("vgpu_TYPE", "device_addresses", Capability.MDEV_SECTIONS.since,
+                     deprecated=24)),
+    _option("text", "compute", "the resource class of this type in Placement",
+            Spelling("mdev_TYPE", "mdev_class", Capability.MDEV_CLASSES.since)),
+    _option("integer", "compute", "the most mediated devices of this type on the host",
+            Spelling("mdev_TYPE", "max_instances", Capability.MDEV_LIMITS.since)),
+)  # fmt: skip
+_TYPE = "TYPE"
+_TYPE_SECTIONS = ("mdev_", "vgpu_")
+# nova/conf/devices.py, the regex of mdev_class.
+MDEV_CLASS = r"(VGPU|CUSTOM_[A-Z0-9_]+)"
+
 
 def by_name(name: str) -> Option:
     """The option of that newest name. Raises KeyError for an unknown one."""
-    for option in OPTIONS:
+    for option in (*OPTIONS, *OPTIONS_OF_A_TYPE):
         if option.name == name:
             return option
     raise KeyError(name)
 
 
+def of_type(option: Option, type_id: str) -> Option:
+    """One of `OPTIONS_OF_A_TYPE` in the sections of that type."""
+    spellings = (
+        replace(spelling, section=spelling.section.replace(_TYPE, type_id))
+        for spelling in option.spellings
+    )
+    return replace(option, spellings=tuple(spellings))
+
+
+def type_of_section(section: str) -> str | None:
+    """The type whose section it is; None for a section of nova's own."""
+    prefix = section[:5].lower()
+    return section[5:] or None if prefix in _TYPE_SECTIONS else None
+
+
 def find(section: str, name: str) -> tuple[Option, Spelling] | None:
     """The option that has, or had, this name in this section; None for any other option."""
-    for option in OPTIONS:
+    type_id = type_of_section(section)
+    known = (of_type(option, type_id) for option in OPTIONS_OF_A_TYPE) if type_id else OPTIONS
+    for option in known:
         for spelling in option.spellings:
             if (spelling.section, spelling.name) == (section, name):
                 return option, spelling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wholecard.core.report_text import findings_text, journal_lines, table
+from wholecard.core.report_text import findings_text, history_lines, journal_lines
 from wholecard.repair.record import Refusal, RepairPlan, RepairReport
 from wholecard.repair.remedies.case import ManualStep
 
@@ -51,13 +51,7 @@ def status_text(status: Mapping[str, Any]) -> str:
         lines = ["No repair of this cloud is in effect from this machine."]
     else:
         lines = journal_lines(dict(status), f"rules:       {', '.join(status['rules'])}")
-    if status["history"]:
-        rows = [
-            (entry["journal"], entry["state"], ", ".join(entry["rules"]))
-            for entry in status["history"]
-        ]
-        lines += ["", table(("JOURNAL", "STATE", "RULES"), rows)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *history_lines(status["history"], "rules")])
 
 
 def refused_text(refused: Sequence[Refusal]) -> str:

@@ -19,12 +19,16 @@ from wholecard.core import Action, Plan, State, Step, UsageError, WholecardError
 from wholecard.core.plan import HALF
 from wholecard.transaction.journal_store import APPLIED, ROLLING_BACK, Applied, Entry, Journal
 from wholecard.transaction.os_errors import explained
+from wholecard.transaction.planned_undo import PlannedUndo
 
 # Called before an action with None and after it with its seconds: its number (from 1), of how many,
 # the action, the seconds.
 Progress = Callable[[int, int, Action, Optional[float]], None]
 
 Context = TypeVar("Context")
+
+# The descriptor of a context that only looks.
+_NO_LOCK = -1
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,29 @@ def rollback(
         )
 
 
+def plan_rollback(system: System[Entry, Context], to: int | None = None) -> PlannedUndo:
+    """What `rollback` would do, and in which order. Nothing is changed, and no lock is taken.
+
+    Raises as `rollback` does, but for what was changed since, which it returns.
+    """
+    entries = _to_undo(system.journal, to)
+    journals = [(system.context(_NO_LOCK, entry), entry.steps_to_undo()) for entry in entries]
+    edited: list[str] = []
+    for context, step, former, state in _present(system, journals):
+        if _is_changed(state, step, former):
+            differing = step.action.do.difference(context, state, [step.action.do.state_after])
+            edited.append(f"{step.name} was changed since it was applied\n{differing}".rstrip())
+    return PlannedUndo(
+        tuple(
+            (entry.id, step.action)
+            for entry, (context, steps) in zip(entries, journals)
+            for step in _undo_order(context, steps)
+        ),
+        any(entry.read().plan.reboot_needed for entry in entries),
+        tuple(edited),
+    )
+
+
 def _refuse_unfinished(journal: Journal[Entry]) -> None:
     entry = journal.newest()
     if entry is not None and entry.state != APPLIED:
@@ -191,7 +218,7 @@ def _to_finish(journal: Journal[Entry]) -> Entry | None:
     if entry.state == ROLLING_BACK:
         raise UsageError(
             f"journal {entry.id} is being rolled back",
-            resolution=f"Finish that first: {journal.command} rollback",
+            resolution=f"Finish that first: {journal.command} {journal.undo_words}",
         )
     return entry
 
@@ -244,7 +271,31 @@ def _is_expected(state: State, expected: Sequence[State], step: Step) -> bool:
 def _refuse_changed_since(
     system: System[Entry, Context], journals: Sequence[tuple[Context, Sequence[Step]]]
 ) -> None:
-    """Each value as it is, or as the journals undone before will have left it."""
+    """Raises WholecardError where a value is neither what apply left nor what it found."""
+    for context, step, former, state in _present(system, journals):
+        if _is_changed(state, step, former):
+            operation = step.action.do
+            raise WholecardError(
+                f"{step.name} was changed since it was applied",
+                operation.difference(context, state, [operation.state_after, former]),
+                f"Copy what you need from it, then run {system.journal.discard_command}, which "
+                "overwrites it.",
+            )
+
+
+def _is_changed(state: State, step: Step, former: State) -> bool:
+    # Where an object was deleted, all of its values are gone: nothing is left to protect.
+    gone = all(value is None for value in state.values())
+    return not gone and not _is_expected(state, [former, step.action.do.state_after], step)
+
+
+def _present(
+    system: System[Entry, Context], journals: Sequence[tuple[Context, Sequence[Step]]]
+) -> Iterator[tuple[Context, Step, State, State]]:
+    """Each step to be undone with what undoing gives back, and its values when it is undone.
+
+    Those are what they are now, or what the journals undone before will have left.
+    """
     becomes: dict[tuple[str, str, str], str | None] = {}
     for context, steps in journals:
         for step in reversed(steps):
@@ -254,16 +305,7 @@ def _refuse_changed_since(
                 present = operation.look(context)
             keys = {name: (operation.kind, step.action.subject, name) for name in present}
             state = {name: becomes.get(keys[name], value) for name, value in present.items()}
-            expected = [former, operation.state_after]
-            # Where an object was deleted, all of its values are gone: nothing is left to protect.
-            gone = all(value is None for value in state.values())
-            if not gone and not _is_expected(state, expected, step):
-                raise WholecardError(
-                    f"{step.name} was changed since it was applied",
-                    operation.difference(context, state, expected[::-1]),
-                    "Copy what you need from it, then run rollback --discard-edits, which "
-                    "overwrites it.",
-                )
+            yield context, step, former, state
             becomes.update({keys[name]: former[name] for name in present if name in former})
 
 
@@ -317,12 +359,9 @@ def _play_backwards(
     steps: Sequence[Step],
     progress: Progress,
 ) -> list[float]:
-    """Undo the steps, the last first; then those that need what the earlier ones give back."""
+    """Undo the steps in their order."""
     entry.log("rollback")
-    steps = [replace(step, late=step.action.do.is_late(context, step)) for step in steps]
-    order = [step for step in reversed(steps) if not step.late]
-    late = [step for step in steps if step.late]
-    order += sorted(late, key=lambda step: step.action.do.is_undone_last)
+    order = _undo_order(context, steps)
     seconds: list[float] = []
     for number, step in enumerate(order, 1):
         with _timed(progress, number, len(order), step.action, seconds):
@@ -331,6 +370,16 @@ def _play_backwards(
     system.tidy(context)
     entry.log("rolled-back", **system.record())
     return seconds
+
+
+def _undo_order(context: Context, steps: Sequence[Step]) -> list[Step]:
+    """The last first; then those that need what the earlier ones give back."""
+    steps = [replace(step, late=step.action.do.is_late(context, step)) for step in steps]
+    late = [step for step in steps if step.late]
+    return [
+        *(step for step in reversed(steps) if not step.late),
+        *sorted(late, key=lambda step: step.action.do.is_undone_last),
+    ]
 
 
 @contextmanager

@@ -107,6 +107,12 @@ class JournalEntry(ABC):
             state = _STATES.get(record["event"], state)
         return state
 
+    @property
+    def since(self) -> float:
+        """When it came into its state, in seconds since the epoch."""
+        times = [record["time"] for record in self.records() if record["event"] in _STATES]
+        return float(times[-1]) if times else self.read().time
+
     def actions_with(self, event: str) -> dict[int, dict[str, Any]]:
         """The records of `event` by the action's number; of several, the later ones' values."""
         actions: dict[int, dict[str, Any]] = {}
@@ -180,6 +186,9 @@ class Journal(ABC, Generic[Entry]):
     system: ClassVar[str]
     # What a person can do where the journals of another folder were meant.
     elsewhere: ClassVar[str] = ""
+    # How a rollback is called beside `command`, and one that overwrites later edits.
+    undo_words: ClassVar[str] = "rollback"
+    discard_command: ClassVar[str] = "rollback --discard-edits"
 
     folder: Path
 
@@ -260,13 +269,20 @@ class Journal(ABC, Generic[Entry]):
     def status(self) -> dict[str, Any]:
         """What was applied, as plain data, by the journals alone.
 
-        `{"state", "journal", ..., "done", "actions", "next", "failed", "history"}` with what
-        `Applied.about` has; `state` is `clean` where nothing is applied, `next` names the action
-        at which an unfinished run stopped, and `failed` says why, where it could still say so.
+        `{"state", "journal", ..., "done", "actions", "next", "failed", "since", "history"}` with
+        what `Applied.about` has; `state` is `clean` where nothing is applied, and `since` when it
+        became so. `next` names the action at which an unfinished run stopped, and `failed` says
+        why, where it could still say so.
         """
         entries = [(entry, entry.state, entry.read()) for entry in self.entries()]
         history = [
-            {"journal": entry.id, "state": state, **applied.about(), "time": applied.time}
+            {
+                "journal": entry.id,
+                "state": state,
+                **applied.about(),
+                "time": applied.time,
+                "since": entry.since,
+            }
             for entry, state, applied in entries
         ]
         status: dict[str, Any] = {
@@ -277,6 +293,7 @@ class Journal(ABC, Generic[Entry]):
             "actions": 0,
             "next": None,
             "failed": None,
+            "since": None,
         }
         for entry, state, applied in reversed(entries):
             if state != ROLLED_BACK:
@@ -291,6 +308,7 @@ class Journal(ABC, Generic[Entry]):
                     actions=len(applied.plan.actions),
                     next=stopped.name if stopped else None,
                     failed=failed.get("brief"),
+                    since=entry.since,
                 )
                 break
         return {**status, "history": history}

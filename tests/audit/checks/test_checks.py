@@ -149,6 +149,35 @@ def vgpu_of_nobody() -> FixedViews:
     return views.with_host(HOST, allocations=(*rows, replace(rows[-1], consumer=an_id("ghost"))))
 
 
+def parents(has: dict[str, int], counted: dict[str, int]) -> FixedViews:
+    """A server with devices of the parents a and b in a class of the operator's, and what
+    Placement counts of them; `cyborg` has no provider of nova's."""
+    views = SOUND
+    card = SOUND.provider(HOST, FREE)
+    assert card.inventories is not None
+    rows = views.host(HOST).allocations or ()
+    made = list(rows)
+    for name in ("a", "b"):
+        inventory = replace(card.inventories[0], resource_class="CUSTOM_X", total=4)
+        parent = replace(card, name=f"{HOST}_{name}", uuid=an_id(name), inventories=(inventory,))
+        views = views.and_provider(HOST, parent)
+        if name in counted:
+            made.append(replace(rows[0], provider_uuid=an_id(name), resource_class="CUSTOM_X",
+                                consumer=SERVER, used=counted[name]))  # fmt: skip
+    ids = [(name, an_id(name, str(number))) for name in has for number in range(has[name])]
+    mdevs = tuple(Mdev(uuid, name, "t") for name, uuid in ids)
+    views = views.with_host(HOST, mdevs=mdevs, allocations=tuple(made))
+    return views.with_domain(HOST, SERVER, mdevs=tuple(uuid for _, uuid in ids))
+
+
+def parent_gone() -> FixedViews:
+    """A parent without its card: its provider stays."""
+    card = SOUND.provider(HOST, FREE)
+    gone = replace(card, name=f"{HOST}_pci_0000_fe_00_0", uuid=an_id("gone"))
+    here = replace(card, name=MTTY, uuid=an_id(MTTY))
+    return SOUND.and_provider(HOST, gone).and_provider(HOST, here)
+
+
 def moved_without_report() -> FixedViews:
     """Of a host without report_in_placement: CPU and memory of a server with cards that left."""
     views = audit_cloud(2, placement=False).with_instance(SERVER, node="gpu-02", host="gpu-02")
@@ -182,6 +211,12 @@ CASES: dict[Callable[[], FixedViews], list[str]] = {
     lambda: vgpu((an_id("m"),), 0): ["WC523"],
     lambda: vgpu((an_id("lost"),), 1): ["WC541"],
     vgpu_of_nobody: ["WC520"],
+    lambda: parents({"a": 1}, {"a": 1}): [],
+    lambda: parents({"a": 1}, {"b": 1}): ["WC534"],
+    lambda: parents({"a": 2}, {"a": 1, "b": 1}): ["WC534"],
+    lambda: parents({"a": 1}, {}): ["WC523"],
+    lambda: parents({"cyborg": 1}, {}): [],
+    parent_gone: ["WC535"],
     moved_without_report: ["WC522"],
 }
 
@@ -196,6 +231,11 @@ def test_variant(make: Callable[[], FixedViews], expected: list[str]) -> None:
     ("vm_state", "where", "fix"),
     [
         ("error", "is on no host, for its build failed;", "openstack server delete"),
+        (
+            "building",
+            "is on no host, for nova-compute ended as it began its build;",
+            "openstack server delete",
+        ),
         ("shelved_offloaded", "is on no host (shelved_offloaded);", "wholecard repair plan"),
         (None, "is in a cell of nova's that was not read;", "wholecard repair plan"),
     ],
@@ -206,6 +246,22 @@ def test_on_no_host(vm_state: str | None, where: str, fix: str) -> None:
     assert row.rule == "WC522"
     assert f"which {where} no migration of it is in progress." in row.message
     assert fix in row.fix
+
+
+@pytest.mark.parametrize(
+    ("task_state", "host", "age"),
+    [(None, None, timedelta(minutes=59)), ("scheduling", None, timedelta(days=1)),
+     (None, HOST, timedelta(days=1))],
+    ids=["just begun", "waits for nova-compute", "claimed"],
+)  # fmt: skip
+def test_a_build_is_not_lost(task_state: str | None, host: str | None, age: timedelta) -> None:
+    """A build may be young, wait for a nova-compute that is busy, or have its host: in flight."""
+    views = on_no_host("building").with_instance(
+        an_id("new"), task_state=task_state, host=host, node=host, created_at=NOW - age
+    )
+    report = audit_views(look(views), 60.0, AuditWatcher(), sleep=lambda seconds: None)
+    assert report.disagreements == ()
+    assert [row.rule for row in report.in_flight] == ["WC524" if host else "WC522"]
 
 
 def test_every_rule_is_in_the_registry() -> None:

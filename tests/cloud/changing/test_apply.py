@@ -11,7 +11,7 @@ import pytest
 from support.cells import MakeCell, SetCells, connection, read
 from support.faults import WRITES, die, die_half_way, killed, points_of
 from support.transactions import fast_folder
-from wholecard.cloud.changing.apply import apply, finish, rollback
+from wholecard.cloud.changing.apply import apply, finish, plan_rollback, rollback
 from wholecard.cloud.changing.journal import CloudJournal, default_folder
 from wholecard.cloud.operations.operation import CloudOperation
 from wholecard.core import Action, Plan, UsageError, WholecardError
@@ -77,6 +77,18 @@ def test_apply_and_rollback(cells: Cells) -> None:
     assert cells.rollback().notes == ("left",)
     assert (cells.seen, cells.state) == (BEFORE, "clean")
     assert cells.apply().journals == ("0002",)
+
+
+def test_plan_rollback(cells: Cells) -> None:
+    """What a rollback would do is listed, with what was changed since, and nothing is changed."""
+    cells.apply()
+    cells.put(d="mine")
+    planned = plan_rollback(CONN, cells.ledger)
+    assert [action.subject for _, action in planned.actions] == ["3", "2", "1", "0"]
+    assert planned.edited == (
+        "set 1 was changed since it was applied\nd is 'mine', and not '8'",
+    )  # fmt: skip
+    assert (cells.seen, cells.state) == ({**AFTER, "d": "mine"}, "applied")
 
 
 @pytest.mark.parametrize(("fault", "only"), [(die, ()), (die_half_way, WRITES)])

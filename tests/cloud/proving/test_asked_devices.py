@@ -70,6 +70,25 @@ def test_what_a_flavor_asks(
     )
 
 
+def test_mediated_devices(tmp_path: Path) -> None:
+    """A guest sees its card's ids; mtty's has ids of its own."""
+    parts = SITE.replace(
+        "flavors:",
+        "  m60:\n    match: [{vendor: 10de, product: 13f2}]\n"
+        "    give: {policy: mdev, types: {nvidia-35: 8}}\n    resource_class: CUSTOM_M60\n"
+        "  tty:\n    match: [{parent: mtty}]\n"
+        "    give: {policy: mdev, types: {mtty-2: 2}}\nflavors:",
+    )
+    specs = {"resources1:CUSTOM_M60": "1", "resources:VGPU": "2"}
+    asked = asked_devices("gpu", specs, site(tmp_path, parts))
+    assert [(each.name, each.ids) for each in asked] == [
+        ("CUSTOM_M60", ("10de:13f2",)), ("VGPU", ()),
+    ]  # fmt: skip
+    specs = {"resources:CUSTOM_TTY": "2"}
+    (tty,) = asked_devices("gpu", specs, site(tmp_path, parts))
+    assert (tty.count, tty.ids) == (2, ("4348:3253",))
+
+
 @pytest.mark.parametrize(
     "specs",
     [{}, {"hw:cpu_policy": "dedicated"}, {"pci_passthrough:alias": ""},

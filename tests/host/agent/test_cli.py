@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -71,7 +72,8 @@ def test_text(apart: Path, agent: Any) -> None:
     pieces.append(agent(apart, "status")[1])
     reboot(apart, APART, GROUPS_APART, FOUR)
     pieces += [agent(apart, "inspect")[1], agent(apart, "verify")[1]]
-    compare("agent.txt", "----\n".join(pieces))
+    text = "----\n".join(pieces)
+    compare("agent.txt", re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+", "TIME", text))
 
 
 def test_inspect_json(apart: Path, agent: Any) -> None:
@@ -144,6 +146,20 @@ def test_bad_options(
     before = snapshot(apart)
     status, _, err = agent(apart, command, "--all-cards", *arguments)
     assert (status, brief in err, snapshot(apart) == before) == (2, True, True)
+
+
+@pytest.mark.parametrize(
+    "words", [["--card", "0000:01:00.0,0000:02:00.0"], ["--card=0000:01:00.0", "--card=0000:02:00"]]
+)
+def test_several_cards(apart: Path, agent: Any, words: list[str]) -> None:
+    """Cards are named by repeating the option or with commas."""
+    assert "0000:02:00.1 8086 293e vfio-pci" in agent(apart, "plan", *words)[1]
+
+
+def test_unknown_option(apart: Path, agent: Any) -> None:
+    """An unknown option leads to the help of its own command."""
+    status, _, err = agent(apart, "inspect", "--bogus")
+    assert (status, "See wholecard-host inspect --help" in err) == (2, True)
 
 
 def test_wish_file(apart: Path, agent: Any, tmp_path: Path) -> None:

@@ -15,15 +15,14 @@ from hypothesis import strategies as st
 from support.fakes_on_path import fake_tools
 from support.nodes import APART, RELEASE, TOGETHER, Device, bare, reboot
 from support.tree import grow, snapshot
-from wholecard.core import Action, Plan, UsageError, WholecardError
+from wholecard.core import UsageError, WholecardError
 from wholecard.host.changing import journal
-from wholecard.host.changing.apply import apply, apply_files, finish
+from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.rollback import rollback
 from wholecard.host.changing.status import status
 from wholecard.host.config_files import GRUB_PART, HOOK, TABLE
 from wholecard.host.desired_state import resolve
 from wholecard.host.facts.inspect import inspect
-from wholecard.host.operations.write_file import WriteFile
 from wholecard.host.planning.plan import plan
 from wholecard.transaction.engine import Outcome
 
@@ -250,21 +249,3 @@ def test_round_trip(layout: tuple[list[Device], tuple[str, ...]], tail: bytes, m
         assert snapshot(root) == before
     finally:
         shutil.rmtree(place)
-
-
-def test_files_alone(apart: Path, calls: Path) -> None:
-    """Files without cards, as nova.conf's, have a journal with the cards of the one before."""
-    write = Action(WriteFile.kind, "x", "why", WriteFile("/etc/x", "new\n", 0o644), "")
-    before = snapshot(apart)
-    assert apply_files(apart, Plan((write,))).journal == "0001"
-    (first,) = journal.entries(apart)
-    assert (first.read().cards, first.read().functions) == ((), ())
-    rollback(apart)
-    assert snapshot(apart) == before
-    prepared = prepare(apart).journal
-    assert apply_files(apart, Plan((write,))).journal > prepared  # type: ignore[operator]
-    newest = journal.newest(apart)
-    assert newest is not None
-    cards = {entry.read().cards for entry in journal.entries(apart) if entry.read().cards}
-    assert {newest.read().cards} == cards
-    assert newest.read().functions

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from support.leak import Sight, is_done, report, sights
+from support.script_guests import run_on_files
 from support.tree import Leaf, grow
-from wholecard.lab.parts.leak_image import SCRIPT
+from wholecard.lab.parts.script_image import LEAK_GUEST
 
 SIZE = 1 << 20
 FIRST, SECOND = (f"{number}7d2f1c0-1111-4222-8333-444455556666" for number in (1, 2))
@@ -20,27 +19,16 @@ SHELLS = [shell for shell in (["sh"], ["dash"], ["busybox", "sh"]) if shutil.whi
 
 def boot(place: Path, boot_id: str, shell: list[str]) -> str:
     """Run the guest's script on the files below `place`; its console."""
-    grow(place, {"proc/sys/kernel/random/boot_id": f"{boot_id}\n", "work/": ""})
-    console = place / f"console-{boot_id}"
-    environment = {
-        "LEAK_SIZE": str(SIZE), "LEAK_PROC": str(place / "proc"), "LEAK_CONSOLE": str(console),
-        "LEAK_GRAPHICS": str(place / "graphics"), "LEAK_DEV": str(place / "dev"),
-        "LEAK_WORK": str(place / "work"), "PATH": os.environ["PATH"],
-    }  # fmt: skip
-    ran = subprocess.run(
-        [*shell, str(SCRIPT)], env=environment, timeout=60, check=False, capture_output=True
-    )
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    return console.read_text()
+    return run_on_files(LEAK_GUEST, place, boot_id, shell, {"GUEST_SIZE": str(SIZE)})
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_two_guests(tmp_path: Path, shell: list[str]) -> None:
     """The first guest finds nothing, the second all marks of the first, both only in the cards."""
     tree: dict[str, Leaf] = {
-        "graphics/fb0/device/vendor": "0x1234\n",
-        "graphics/fb1/device/vendor": "0x1002\n",
-        "graphics/fb2/device/vendor": "0x1002\n",
+        "sys/class/graphics/fb0/device/vendor": "0x1234\n",
+        "sys/class/graphics/fb1/device/vendor": "0x1002\n",
+        "sys/class/graphics/fb2/device/vendor": "0x1002\n",
     }
     grow(tmp_path, tree)
     (tmp_path / "dev").mkdir()

@@ -11,13 +11,12 @@ import pytest
 from support.faults import die, killed, points_of
 from support.lint_fixes import fixes_that_make_it_worse
 from support.lint_hosts import ALIAS, FILTERS, H100, rules, service
-from wholecard.core import UsageError, WholecardError
+from wholecard.core import WholecardError
 from wholecard.core.releases import release
-from wholecard.host.changing import journal
-from wholecard.host.changing.apply import apply_files, finish
-from wholecard.host.changing.rollback import rollback
+from wholecard.host.changing.apply import apply_files
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.lint import Service, lint
+from wholecard.nova.lint.fix_journal import FixJournal, finish_fixes, fix_journal, undo_fix
 from wholecard.nova.lint.fixes import FixedFiles, fixed, plan_of, shown_difference
 from wholecard.nova.options import Role
 
@@ -200,14 +199,24 @@ class Files:
         """Its mends."""
         return fixed(self.services(), lint)
 
+    @property
+    def journal(self) -> FixJournal:
+        """Where its fixes are undone from."""
+        return fix_journal([self.path])
+
+    def undo(self) -> None:
+        """What --undo does."""
+        assert undo_fix([self.path]) == (str(self.path),)
+
     def fix(self) -> None:
         """What --fix does."""
-        apply_files(self.root, plan_of(self.fixed(), self.services(), self.root))
+        apply_files(self.journal, plan_of(self.fixed(), self.services()))
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     """A host's files, with a password and a byte that is no UTF-8."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return Files(tmp_path)
 
 
@@ -219,17 +228,17 @@ def test_fix_and_rollback(files: Files) -> None:
     moved = before.replace(f"pci_alias = {ALIAS}\n".encode(), b"")
     assert after == moved.replace(b"[pci]\n", f"[pci]\nalias = {ALIAS}\n".encode())
     assert stat.S_IMODE(files.path.stat().st_mode) == 0o640
-    rollback(files.root)
+    files.undo()
     assert files.path.read_bytes() == before
 
 
 def test_passwords_stay_where_they_are(files: Files) -> None:
     """No plan or difference shows a password, and the journal's copy is for its owner alone."""
     result = files.fixed()
-    plan = plan_of(result, files.services(), files.root)
+    plan = plan_of(result, files.services())
     assert "s3cret" not in str(plan) + shown_difference(result, files.services())
     files.fix()
-    store = files.root / journal.JOURNAL / "0001"
+    store = files.journal.folder / "0001"
     readable = [
         path
         for path in store.rglob("*")
@@ -243,19 +252,11 @@ def test_passwords_stay_where_they_are(files: Files) -> None:
 
 def test_an_edit_meanwhile_is_refused_without_its_text(files: Files) -> None:
     """A file that was edited since is not written, and its text is not in the error."""
-    plan = plan_of(files.fixed(), files.services(), files.root)
+    plan = plan_of(files.fixed(), files.services())
     files.path.write_text(f"{SECRET}\n")
     with pytest.raises(WholecardError, match="was changed since") as caught:
-        apply_files(files.root, plan)
+        apply_files(files.journal, plan)
     assert "s3cret" not in str(caught.value)
-
-
-def test_a_file_elsewhere_is_refused(files: Files, tmp_path: Path) -> None:
-    """The journal of one root undoes what is below it, and nothing else is written."""
-    other = tmp_path / "other"
-    other.mkdir()
-    with pytest.raises(UsageError, match="is not below"):
-        plan_of(files.fixed(), files.services(), other)
 
 
 def test_a_link_is_followed(files: Files) -> None:
@@ -263,7 +264,7 @@ def test_a_link_is_followed(files: Files) -> None:
     link = files.root / "etc/link.conf"
     link.symlink_to(files.path)
     services = [Service(NovaConf.read([link]), release("2025.2"), "api")]
-    apply_files(files.root, plan_of(fixed(services, lint), services, files.root))
+    apply_files(files.journal, plan_of(fixed(services, lint), services))
     assert link.is_symlink()
     assert b"pci_alias" not in files.path.read_bytes()
 
@@ -273,17 +274,18 @@ def test_killed_at_every_point(files: Files) -> None:
     before = files.path.read_bytes()
     files.fix()
     after = files.path.read_bytes()
-    rollback(files.root)
+    files.undo()
     # The first run made the journal's folders, which the others find.
     points = len(points_of(files.fix))
-    rollback(files.root)
+    files.undo()
     for at in range(1, points + 1):
         assert killed(files.fix, at, die)
         assert files.path.read_bytes() in (before, after)
-        if finish(files.root) is None and journal.newest(files.root) is None:
+        finish_fixes([files.path])
+        if files.journal.newest() is None:
             files.fix()
         assert files.path.read_bytes() == after
-        rollback(files.root)
+        files.undo()
         assert files.path.read_bytes() == before
     assert points > 20
     assert os.listdir(files.path.parent) == ["nova.conf"]  # noqa: PTH208

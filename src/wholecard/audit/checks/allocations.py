@@ -298,7 +298,7 @@ def _on_two_hosts(case: HostCase, server: str, held: list[ConsumerAllocation]) -
     names = sorted(cloud.views.holdings.get(server, frozenset()) - {case.name})
     also = f" Its allocation also names {', '.join(names)}." if names else ""
     instance = cloud.instance(server)
-    if instance is not None and instance.was_never_built:
+    if instance is not None and cloud.is_never_built(instance):
         # nova/compute/api.py, `_local_delete_cleanup`.
         fix = (
             "Delete the server, or let its owner do it: nova then removes the allocation.\n"

@@ -23,7 +23,8 @@ PERIOD = 60.0
 # looked at again after a period; a row that nova frees at its next run is no finding before.
 _ONE_RUN = 1.5 * PERIOD
 
-# A migration in a status of progress whose server does nothing: after this long nobody works on it.
+# A migration in a status of progress whose server does nothing, or a server that is built on no
+# host: after this long nobody works on it.
 _ABANDONED = 3600.0
 
 # nova/compute/manager.py, rebuild_instance: while an evacuated server is built again.
@@ -165,12 +166,27 @@ class CloudCase:
         """What nova does with a server that lives."""
         if instance.task_state is not None:
             return f"nova works on the server (task_state {instance.task_state})"
-        if instance.vm_state == "building":
+        if instance.vm_state == "building" and not self.is_never_built(instance):
             return "nova builds the server"
         for row in self.in_progress(instance):
             if row.status != "finished":
                 return f"migration {row.id} of the server is {row.status}"
         return ""
+
+    def is_never_built(self, instance: Instance) -> bool:
+        """Whether nova has given up the server's build, or lost it, before it had a host.
+
+        nova-compute clears the task_state when it begins a build and claims at once, which sets the
+        host; one that is killed in between leaves a server that no nova-compute looks for
+        (nova/compute/manager.py, _do_build_and_run_instance; _init_instance and
+        _check_instance_build_time ask for the servers of a host).
+        """
+        if instance.was_never_built:
+            return True
+        if instance.vm_state != "building" or instance.task_state or instance.host or instance.node:
+            return False
+        age = self.age(instance.updated_at or instance.created_at)
+        return age is not None and age >= _ABANDONED
 
     def server_text(self, server: str) -> str:
         """`server train-1 (4f3e…)`: its name, where known, and its id."""
@@ -187,12 +203,15 @@ class CloudCase:
         if instance.deleted:
             return "is deleted"
         node = instance.node or instance.host
-        if node:
-            return f"is on {node}"
+        return f"is on {node}" if node else self._on_no_host(instance)
+
+    def _on_no_host(self, instance: Instance) -> str:
         if instance.vm_state is None:
             return "is in a cell of nova's that was not read"
         if instance.was_never_built:
             return "is on no host, for its build failed"
+        if self.is_never_built(instance):
+            return "is on no host, for nova-compute ended as it began its build"
         return f"is on no host ({instance.vm_state})"
 
 

@@ -12,6 +12,7 @@ from wholecard.audit.checks import (
     drivers,
     holders,
     libvirt,
+    mdevs,
     numa,
     providers,
 )
@@ -45,6 +46,8 @@ CHECKS = (
     Check((_NOVA, _PLACEMENT), ("WC514", "WC523", "WC524"), allocations.devices),
     Check((_LIBVIRT, _PLACEMENT), ("WC523",), allocations.vgpus),
     Check((_LIBVIRT, _PLACEMENT), ("WC523",), allocations.domains_without_rows),
+    Check((_LIBVIRT, _PLACEMENT), ("WC523", "WC534"), mdevs.parents),
+    Check((_SYSFS, _PLACEMENT), ("WC535",), mdevs.without_parent),
     Check((_NOVA, _PLACEMENT), ("WC525", "WC526"), providers.without_row),
     Check((_NOVA, _PLACEMENT), ("WC527",), providers.without_provider),
     Check((_NOVA, _PLACEMENT), ("WC528", "WC529", "WC530", "WC532"), providers.wrong),

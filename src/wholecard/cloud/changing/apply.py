@@ -18,6 +18,7 @@ from wholecard.core import Plan, WholecardError
 from wholecard.transaction import engine
 from wholecard.transaction.engine import Outcome, Progress, silent
 from wholecard.transaction.os_errors import explained
+from wholecard.transaction.planned_undo import PlannedUndo
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ def rollback(
     it was when its operation was begun.
     """
     return engine.rollback(_system(conn, journal), progress, discard_edits, to)
+
+
+def plan_rollback(conn: Connection, journal: CloudJournal, to: int | None = None) -> PlannedUndo:
+    """What `rollback` would do, see `engine.plan_rollback`; nothing is changed."""
+    return engine.plan_rollback(_system(conn, journal), to)
 
 
 def _system(conn: Connection, journal: CloudJournal) -> CloudSystem:

@@ -34,13 +34,17 @@ class ComputeService:
 
 @dataclass(frozen=True)
 class Hypervisor:
-    """One hypervisor host: `hostname` is its own name, `service_host` nova-compute's."""
+    """One hypervisor host: `hostname` is its own name, `service_host` nova-compute's.
+
+    `version` is QEMU's as libvirt has it, 8001002 for 8.1.2; 0 where nova does not tell.
+    """
 
     id: str
     hostname: str
     service_host: str
     state: str
     status: str
+    version: int = 0
 
 
 def compute_services(conn: Connection) -> tuple[ComputeService, ...]:
@@ -74,6 +78,7 @@ def hypervisors(conn: Connection) -> tuple[Hypervisor, ...]:
                 str(row["service"]["host"]),
                 str(row["state"]),
                 str(row["status"]),
+                int(row.get("hypervisor_version") or 0),
             )
             for row in compute_rows(
                 conn, "/os-hypervisors/detail", "hypervisors", _WITHOUT_UPTIME, {}

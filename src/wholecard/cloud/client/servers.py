@@ -144,13 +144,14 @@ def boot(
     image: str,
     timeout: float,
     *,
+    host: str = "",
     on_state: Callable[[str, float], None] | None = None,
 ) -> ServerOutcome:
     """Create a server without networks and wait until it is ACTIVE or ERROR.
 
-    `flavor` and `image` are names or ids, `timeout` is in seconds. `on_state` is called with each
-    new state and the seconds since the request. An ERROR is an outcome, not an exception: a test
-    may expect that a server is refused.
+    `flavor` and `image` are names or ids, `timeout` is in seconds; `host` is as in NewServer.
+    `on_state` is called with each new state and the seconds since the request. An ERROR is an
+    outcome, not an exception: a test may expect that a server is refused.
 
     Raises ServerTimeoutError, which does not delete the server, or CloudError.
     """
@@ -158,7 +159,7 @@ def boot(
     with api_errors(conn, f"create the server {name}"):
         flavor_row = conn.compute.find_flavor(flavor, ignore_missing=False)
         image_row = conn.image.find_image(image, ignore_missing=False)
-    server_id = create(conn, NewServer(name, str(flavor_row.id), str(image_row.id)))
+    server_id = create(conn, NewServer(name, str(flavor_row.id), str(image_row.id), host=host))
     entered: list[tuple[str, float]] = [("REQUEST", 0.0)]
 
     def probe() -> Any | None:

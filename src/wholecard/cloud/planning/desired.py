@@ -6,7 +6,7 @@ It has only what the release has; what the release lacks is a finding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from wholecard.cloud.planning.address_width import width
@@ -17,7 +17,7 @@ from wholecard.host.facts.host import Host
 from wholecard.nova.desired import card_quotas
 from wholecard.nova.desired.flavor_specs import derived_specs, since
 from wholecard.nova.desired.image_properties import derived_properties
-from wholecard.nova.desired.slices import refuse_slices
+from wholecard.nova.desired.slice_flavors import slice_specs
 from wholecard.nova.desired.tuned_flavors import tuned_site
 from wholecard.nova.desired.unsupported import UnsupportedError
 from wholecard.nova.options import IMAGE_KEYS, UNIFIED_DRIVER
@@ -98,12 +98,14 @@ class DesiredCloud:
 
 def desired_cloud(site: Site, facts: Mapping[str, Host], release: Release) -> DesiredCloud:
     """The desired state for a cloud of that release; `facts` are its hosts', as far as known."""
-    refuse_slices(site)
-    site = site.for_servers
+    given, site = site, site.for_servers
     findings: list[Finding] = []
     site = tuned_site(site, facts, release)
     about = (facts, release, findings)
-    flavors = [_flavor(site, name, flavor, *about) for name, flavor in site.flavors.items()]
+    flavors = [
+        _with_parts(_flavor(site, name, flavor, *about), given, release)
+        for name, flavor in site.flavors.items()
+    ]
     images = [_image(site, name, image, *about) for name, image in site.images.items()]
     findings += _narrow_images(flavors, images)
     if card_quotas.lacks_unified_limits(site, release):
@@ -115,8 +117,8 @@ def desired_cloud(site: Site, facts: Mapping[str, Host], release: Release) -> De
         images=tuple(images),
         aggregates=tuple(_aggregate(*pair) for pair in site.aggregates.items()),
         traits=_host_traits(site),
-        quotas=_quotas(site, facts, release, findings),
-        driver=_driver(site, release),
+        quotas=_quotas(given, facts, release, findings),
+        driver=_driver(given, release),
         findings=tuple(findings),
     )
 
@@ -141,6 +143,14 @@ def _flavor(
     # The site file's own extra specs win over what is derived from it.
     specs = dict(sorted({**specs, **flavor.extra_specs}.items()))
     return DesiredFlavor(name, flavor.ram, flavor.vcpus, flavor.disk, specs, flavor.projects)
+
+
+def _with_parts(flavor: DesiredFlavor, site: Site, release: Release) -> DesiredFlavor:
+    """The flavor with what it asks for of parts of cards; its own extra specs win."""
+    asked = site.flavors[flavor.name]
+    specs = slice_specs(site, asked.cards, flavor.extra_specs, release)
+    specs = {key: text for key, text in specs.items() if key not in asked.extra_specs}
+    return replace(flavor, extra_specs=dict(sorted({**flavor.extra_specs, **specs}.items())))
 
 
 def _image(
@@ -242,18 +252,21 @@ def _driver(site: Site, release: Release) -> Literal["auto", "db", "unified"]:
 def _quotas(
     site: Site, facts: Mapping[str, Host], release: Release, findings: list[Finding]
 ) -> tuple[DesiredQuota, ...]:
-    reason, fix = card_quotas.why_uncounted(site, release), _UNTIL_COUNTED
+    unknown, fix = "", _UNTIL_COUNTED
     classes: Mapping[str, str] = {}
     try:
         classes = card_quotas.limited_classes(site, facts, release)
     except UnsupportedError as error:
         first = error.requests[0]
-        reason, fix = f"their resource class is not known, for {first.what}.", first.resolution
+        unknown, fix = f"their resource class is not known, for {first.what}.", first.resolution
     card_quotas.refuse_limits_of_one_class(site, classes)
     quotas = []
     for project, quota in site.quotas.items():
-        if quota.cards and reason:
-            message = f"Its limit of {', '.join(quota.cards)} has no effect: {reason}"
+        reasons = card_quotas.uncounted_cards(site, quota.cards, release)
+        if unknown and quota.cards:
+            reasons = {unknown: tuple(quota.cards)}
+        for reason, names in reasons.items():
+            message = f"Its limit of {', '.join(names)} has no effect: {reason}"
             subject = f"quota of {project}"
             findings.append(Finding("WC336", subject, Severity.WARNING, message, fix))
         limits = {"instances": quota.instances, "cores": quota.cores, "ram": quota.ram}

@@ -17,11 +17,14 @@ from wholecard.core import Finding, Severity, UsageError
 from wholecard.guest.proof.comparison import MACHINE_OWN, ExpectedFunction
 from wholecard.guest.proof.record import Proof, ProofFunction
 from wholecard.nova.desired.pci_config import pci_configs
+from wholecard.nova.desired.slice_classes import slice_classes
 from wholecard.nova.desired.unsupported import UnsupportedError
 from wholecard.site.load import SiteFile
 
 ALIAS_SPEC = "pci_passthrough:alias"
-_RESOURCES = re.compile(r"resources[a-zA-Z0-9_-]{0,64}:(CUSTOM_[A-Z0-9_]+)")
+_RESOURCES = re.compile(r"resources[a-zA-Z0-9_-]{0,64}:(VGPU|CUSTOM_[A-Z0-9_]+)")
+# What a guest sees of the sample driver mtty: linux, samples/vfio-mdev/mtty.c.
+_SAMPLES = {"mtty": "4348:3253"}
 _CLASS_OF_IDS = re.compile(r"CUSTOM_PCI_([0-9A-F]{4})_([0-9A-F]{4})")
 _MOST = 256
 # Class codes of GPUs and other accelerators (PCI Code and ID Assignment: 03 display, 12).
@@ -92,7 +95,24 @@ def known_ids(site: SiteFile | None) -> KnownIds:
     for name, resource_class in own:
         if resource_class:
             classes[resource_class] = aliases.get(name, ())
-    return KnownIds(aliases, classes, source)
+    return KnownIds(aliases, {**classes, **_mdev_ids(site, aliases)}, source)
+
+
+def _mdev_ids(site: SiteFile, matched: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The ids that guests see of mediated devices, by class.
+
+    NVIDIA's and Intel's have their card's ids (NVIDIA vGPU User Guide: the type is in the
+    subsystem's id).
+    """
+    ids: dict[str, tuple[str, ...]] = {}
+    classes = slice_classes(site.site, site.release)
+    for name, part in site.site.slices.items():
+        resource_class = classes[name]
+        if part.way == "mdev" and resource_class:
+            parents = (match.parent for match in site.site.cards[part.kind].match if match.parent)
+            samples = tuple(_SAMPLES[parent] for parent in parents if parent in _SAMPLES)
+            ids[resource_class] = matched.get(part.kind, ()) or samples
+    return ids
 
 
 def _matched_ids(site: SiteFile) -> dict[str, tuple[str, ...]]:
@@ -124,7 +144,7 @@ def asked_devices(
     if not asked:
         raise UsageError(
             f"the flavor {flavor} asks for no card: a server of it has nothing to prove",
-            f"It has neither {ALIAS_SPEC} nor resources:CUSTOM_… of a card.",
+            f"It has neither {ALIAS_SPEC} nor resources:VGPU or resources:CUSTOM_… of a card.",
             f"Choose another flavor, or: openstack flavor set {flavor} --property "
             f"{ALIAS_SPEC}=ALIAS:1",
         )

@@ -12,6 +12,7 @@ from wholecard.explain.checks import (
     filters,
     hypervisor,
     machine,
+    mediated_devices,
     numa,
     placement,
     request,
@@ -26,6 +27,10 @@ REQUEST_CHECKS: Mapping[str, Callable[[Evidence], CheckResult]] = MappingProxyTy
         "alias on the api": request.alias_on_api,
         "quota": request.quota,
     }
+)
+# Of a flavor that asks for mediated devices alone, by resource classes.
+MDEV_REQUEST_CHECKS: Mapping[str, Callable[[Evidence], CheckResult]] = MappingProxyType(
+    {"mediated devices": mediated_devices.requested, "quota": request.quota}
 )
 CHECKS: Mapping[str, Callable[[HostCase], CheckResult]] = MappingProxyType(
     {
@@ -48,5 +53,16 @@ CHECKS: Mapping[str, Callable[[HostCase], CheckResult]] = MappingProxyType(
         "filters": filters.filters,
         "VFIO": hypervisor.vfio,
         "hypervisor": hypervisor.hypervisor,
+    }
+)
+MDEV_CHECKS: Mapping[str, Callable[[HostCase], CheckResult]] = MappingProxyType(
+    {
+        "types": mediated_devices.types,
+        "service": compute_service.service,
+        "parents": mediated_devices.parents,
+        "providers": mediated_devices.providers,
+        "inventory": mediated_devices.inventory,
+        "machine": machine.machine,
+        "zone": machine.zone,
     }
 )

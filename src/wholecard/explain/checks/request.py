@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.near_names import NearNames, meant
 from wholecard.explain.check_result import CheckResult, failed, not_looked, ok, unknown
@@ -49,24 +47,14 @@ def extra_spec(evidence: Evidence) -> CheckResult:
     return failed("WC302", f"{says}.", refused.resolution, request.source)
 
 
-# What gives a server a device without an alias: mediated devices, and Cyborg's accelerators (nova,
-# nova/virt/libvirt/driver.py `_get_vgpu_total`; nova/accelerator/cyborg.py).
-_OTHER_DEVICES = (
-    (re.compile(r"resources\w*:(?:VGPU|CUSTOM_\w+)"), "a mediated device, or what nova-compute "
-     "reports under that class"),
-    (re.compile(r"accel:device_profile"), "a device of Cyborg's"),
-)  # fmt: skip
-
-
 def _without_alias(request: ServerRequest) -> str:
-    """What a server gets by a flavor that has no alias."""
-    for pattern, device in _OTHER_DEVICES:
-        for key, value in request.extra_specs.items():
-            if pattern.fullmatch(key):
-                return (
-                    f"its servers get no whole card; {key}={value} requests {device}, which is "
-                    "not checked here."
-                )
+    """What a server gets by a flavor that has no alias and asks for no mediated device."""
+    profile = request.extra_specs.get("accel:device_profile")
+    if profile:
+        return (
+            f"its servers get no whole card; accel:device_profile={profile} requests a device of "
+            "Cyborg's, which is not checked here."
+        )
     return "its servers start without a card."
 
 

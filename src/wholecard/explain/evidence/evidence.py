@@ -13,6 +13,7 @@ from typing import Literal
 from wholecard.cloud.placement.provider_tree import ProviderTree
 from wholecard.core.releases import LATEST, Release
 from wholecard.host.facts.host import Host
+from wholecard.host.facts.offered_slices import OfferedSlices
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
 
@@ -63,6 +64,7 @@ class HostAggregate:
 class HostEvidence:
     """What is known of one host.
 
+    `slices` is what its drivers offer of mediated devices, None where the facts do not say.
     `taken` are addresses of functions that servers have, with the server's id; `guests` the
     servers on the host, where only their flavors tell. `zones` are the availability zones that
     the host is in; `refused` is what nova-compute there answered to this very request.
@@ -72,6 +74,7 @@ class HostEvidence:
     conf: NovaConf | None = None
     facts: Host | None = None
     facts_source: str = ""
+    slices: OfferedSlices | None = None
     service: ComputeServiceState | None = None
     provider_tree: ProviderTree | None = None
     taken: Mapping[str, str] | None = None

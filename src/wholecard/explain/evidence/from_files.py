@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wholecard.core import UsageError
 from wholecard.core.releases import LATEST, Release
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Refusal, merged_hosts
 from wholecard.host.facts.alike import AlikeFacts
+from wholecard.host.facts.saved import read_host_and_slices
 from wholecard.nova.conf.later_conf import read_later
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
@@ -108,11 +109,21 @@ def _hosts(files: Files) -> tuple[HostEvidence, ...]:
         HostEvidence(
             name,
             conf=read_later(files.computes[name], "compute") if files.computes.get(name) else None,
-            facts=facts.read(files.facts[name]) if name in files.facts else None,
             facts_source=str(files.facts.get(name, "")),
+            **_facts(files.facts.get(name), facts),
         )
         for name in sorted({*files.computes, *files.facts})
     )
+
+
+def _facts(path: Path | None, facts: AlikeFacts) -> dict[str, Any]:
+    """A host's facts, with what its drivers offer where a snapshot has it."""
+    if path is None:
+        return {}
+    if path.suffix == ".json":
+        return {"facts": facts.read(path)}
+    host, slices = read_host_and_slices(path)
+    return {"facts": host, "slices": slices}
 
 
 def _site_hosts(site: SiteFile, files: Files) -> tuple[HostEvidence, ...]:
@@ -129,6 +140,7 @@ def _site_hosts(site: SiteFile, files: Files) -> tuple[HostEvidence, ...]:
             HostEvidence(
                 name,
                 facts=site.facts()[name] if known else None,
+                slices=site.slices(name) if known else None,
                 facts_source=str(site.path.parent / (host.facts or "")) if known else "",
                 zones=tuple(zones[name]) if name in zones else None,
             )

@@ -7,6 +7,7 @@ import sys
 
 from wholecard.core.errors import RefusedError, UsageError, WholecardError
 from wholecard.core.plain_text import plain
+from wholecard.core.report_text import read_elsewhere, table_width
 from wholecard.host.agent.ending import exit_status, leave, write_any_text
 
 # What a command needs is imported by the command: `inspect` is measured as a whole process, and
@@ -24,8 +25,10 @@ PROG = "wholecard-host"
 # Commands that `wholecard` has without `host` before them.
 ALONE = ("inspect", "check")
 
-# The first word where `wholecard --on` starts the agent: the next says how a person called it.
+# The first word where `wholecard --on` starts the agent: the next says how a person called it. It
+# may be followed by the width of that person's terminal.
 CALLED_AS = "--called-as"
+READ_AT = "--read-at-columns"
 
 # The commands that only read, which a snapshot can answer.
 _READING = ("inspect", "check", "plan")
@@ -39,6 +42,9 @@ def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == [CALLED_AS]:
         prog, words = words[1], words[2:]
+        if words[:1] == [READ_AT]:
+            read_elsewhere(int(words[1]))
+            words = words[2:]
     called = prog.removesuffix(" host") if prog != PROG else prog
     verbose = words[:1] in (["-v"], ["--verbose"])
     write_any_text()
@@ -144,13 +150,24 @@ def _inspect(arguments: Any) -> int:
     from wholecard.host.agent.facts_text import host_text
 
     if arguments.format == "table" and not arguments.column:
-        print(plain(host_text(host)))
+        say(host_text(host, table_width()))
         return 0
     from wholecard.core.output_format import formatted
 
     shown = formatted(arguments.format, arguments.column, "", host.to_json(), "functions")
-    print(plain(shown))
+    say(shown)
     return 0
+
+
+def say(text: str) -> None:
+    """Print a text: what could command a terminal is taken out, and colours are put on."""
+    text = plain(text)
+    if sys.stdout.isatty():
+        from wholecard.core.colour import coloured, wants_colour
+
+        if wants_colour(sys.stdout):
+            text = coloured(text)
+    print(text)
 
 
 def _inspect_domains(arguments: Any, host: Host) -> int:
@@ -162,9 +179,9 @@ def _inspect_domains(arguments: Any, host: Host) -> int:
     from wholecard.host.facts.given_devices import given_text, read_given_devices
 
     given = read_given_devices(Path(arguments.root))
-    text = f"{host_text(host)}\n\n{given_text(given)}"
+    text = f"{host_text(host, table_width())}\n\n{given_text(given)}"
     data = {**host.to_json(), **given.to_json()}
-    print(plain(formatted(arguments.format, arguments.column, text, data, "functions")))
+    say(formatted(arguments.format, arguments.column, text, data, "functions"))
     return 0
 
 

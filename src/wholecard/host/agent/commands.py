@@ -21,9 +21,16 @@ from wholecard.core import (
 )
 from wholecard.core.output_format import TEXT_FORMATS, formatted
 from wholecard.core.plain_text import plain
-from wholecard.core.report_text import findings_text, progress_text, terminal_width
+from wholecard.core.report_text import (
+    findings_text,
+    progress_text,
+    terminal_width,
+    undo_text,
+    wrapped,
+)
 from wholecard.host.agent import desired_options, results_text
-from wholecard.host.agent.cli import person_command
+from wholecard.host.agent.asking import agreed, is_asked, plan_summary
+from wholecard.host.agent.cli import person_command, say
 from wholecard.host.agent.health_text import health_text
 from wholecard.host.agent.options import ROWS
 from wholecard.host.changing import journal
@@ -34,7 +41,7 @@ from wholecard.host.changing.boot_splits import (
     last_run,
     run_splits,
 )
-from wholecard.host.changing.rollback import rollback
+from wholecard.host.changing.rollback import plan_rollback, rollback
 from wholecard.host.changing.status import status
 from wholecard.host.changing.verify import verify
 from wholecard.host.checks.card_health import check_health, with_links
@@ -53,6 +60,7 @@ from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.image_changes import image_changes
 from wholecard.host.planning.plan import plan
 from wholecard.host.planning.remaining import remaining
+from wholecard.transaction.engine import Outcome
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -93,8 +101,16 @@ def _plan(arguments: argparse.Namespace) -> int:
     host_plan = _host_plan(arguments, host, desired)
     findings = _remaining(arguments, host, desired, host_plan)
     data = {**host_plan.to_json(), **_findings_json(findings)}
-    _print(arguments, data, f"{host_plan}{_remaining_text(findings)}")
+    _print(arguments, data, _plan_text(arguments, host_plan, findings))
     return _status_of_plan(findings)
+
+
+def _plan_text(arguments: argparse.Namespace, host_plan: Plan, findings: list[Finding]) -> str:
+    """The plan, what it does not change, and at the end, where it is seen, what it comes to."""
+    text = host_plan.text(arguments.full, terminal_width())
+    summary = plan_summary(host_plan)
+    ending = "\n\n" + "\n".join(wrapped(summary, "", "", terminal_width())) if summary else ""
+    return f"{text}{_remaining_text(findings)}{ending}"
 
 
 def _plan_of_image(
@@ -165,6 +181,10 @@ def _apply(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _plan(arguments)
     asked = desired_options.asked(arguments)
+    for_person = arguments.format == TEXT_FORMATS[0]
+    asks = is_asked(arguments.yes, for_person)
+    if asks and not _finish_is_agreed(arguments.root):
+        return _declined()
     # What an interrupted apply has made of a card is lost at a reboot, and made again first.
     if is_interrupted(arguments.root):
         run_splits(arguments.root, progress=_progress)
@@ -172,23 +192,29 @@ def _apply(arguments: argparse.Namespace) -> int:
     host = desired_options.host(arguments)
     desired = resolve(host, arguments.card, arguments.all_cards, asked)
     host_plan = _host_plan(arguments, host, desired)
-    for_person = arguments.format == TEXT_FORMATS[0]
     findings = _remaining(arguments, host, desired, host_plan)
     if for_person:
-        print(plain(f"{host_plan}{_remaining_text(findings)}"), flush=True)
+        say(_plan_text(arguments, host_plan, findings))
+        sys.stdout.flush()
     else:
         # Standard output is one document, at the end.
         _tell_remaining(findings)
+    if asks and host_plan.actions and not agreed(f"\nApply this to {_name(arguments.root)}?"):
+        return _declined()
     outcome = apply(arguments.root, host, desired, host_plan, _progress)
     if outcome.journal is None and finished is not None:
         outcome = finished
-    if not for_person:
+    _show_applied(arguments, outcome, findings)
+    # As of `plan`: an error that stays is one after `apply` too.
+    return _status_of_plan(findings)
+
+
+def _show_applied(arguments: argparse.Namespace, outcome: Outcome, findings: list[Finding]) -> None:
+    if arguments.format != TEXT_FORMATS[0]:
         _print(arguments, {**outcome.to_json(), **_findings_json(findings)}, "")
     elif outcome.journal is not None:
         then = "Reboot, then run verify." if outcome.reboot_needed else "Run verify."
         print(f"Applied as journal {outcome.journal}. {then}{_remaining_summary(findings)}")
-    # As of `plan`: an error that stays is one after `apply` too.
-    return _status_of_plan(findings)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -224,7 +250,35 @@ def _split(arguments: argparse.Namespace) -> int:
     return 0 if all(card.is_right for card in run.cards) else WholecardError.exit_code
 
 
+def _finish_is_agreed(root: Path) -> bool:
+    """Whether an apply that was interrupted is to be finished; yes where there is none."""
+    entry = journal.newest(root)
+    stopped = entry.unfinished() if entry is not None else None
+    if entry is None or stopped is None or entry.state != journal.APPLYING:
+        return True
+    return agreed(f"Journal {entry.id} stopped at {stopped.name}. Finish it?")
+
+
+def _declined() -> int:
+    """As of a refusal: nothing was changed, and what was requested is not done."""
+    print("Nothing was changed.", file=sys.stderr)
+    return 1
+
+
+def _name(root: Path) -> str:
+    return "this host" if root == Path("/") else f"the host in {root}"
+
+
 def _rollback(arguments: argparse.Namespace) -> int:
+    if arguments.plan:
+        planned = plan_rollback(arguments.root, arguments.to)
+        _print(arguments, planned.to_json(), undo_text(planned.to_json()))
+        return int(bool(planned.edited))
+    if is_asked(arguments.yes, arguments.format == TEXT_FORMATS[0]):
+        planned = plan_rollback(arguments.root, arguments.to)
+        say(undo_text(planned.to_json()))
+        if planned.actions and not agreed(f"\nUndo this on {_name(arguments.root)}?"):
+            return _declined()
     outcome = rollback(arguments.root, _progress, arguments.discard_edits, arguments.to)
     _print(arguments, outcome.to_json(), results_text.rollback_text(outcome))
     return 0
@@ -280,7 +334,7 @@ _RUN = {
 
 def _print(arguments: argparse.Namespace, data: dict[str, Any], shown: str) -> None:
     rows_name = ROWS.get(arguments.command, "")
-    print(plain(formatted(arguments.format, arguments.column, shown, data, rows_name)))
+    say(formatted(arguments.format, arguments.column, shown, data, rows_name))
 
 
 def _progress(number: int, count: int, action: Action, seconds: float | None) -> None:

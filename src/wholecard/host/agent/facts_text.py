@@ -1,8 +1,11 @@
-"""What `inspect` prints for a person: the host, then each card with its functions."""
+"""What `inspect` prints for a person: the host, then each card with its functions.
+
+A card is a table where that fits, and a few lines for each function where it does not.
+"""
 
 from __future__ import annotations
 
-from wholecard.core.report_text import table
+from wholecard.core.report_text import table, wrapped
 from wholecard.core.units import size_text
 from wholecard.pci.boards import is_on_nvlink_board, nvswitches
 
@@ -14,8 +17,8 @@ if TYPE_CHECKING:
 _HEAD = ("FUNCTION", "CLASS", "DRIVER", "MODULES", "GROUP", "LINK", "RESET", "POWER", "NAME")
 
 
-def host_text(host: Host) -> str:
-    """The host's own facts, one a line, and a table for each card."""
+def host_text(host: Host, width: int | None = None) -> str:
+    """The host's own facts, one a line, and each card; no line is longer than `width`."""
     boot = host.boot
     facts = [
         ("IOMMU", _iommu_text(host.iommu)),
@@ -34,11 +37,14 @@ def host_text(host: Host) -> str:
         *((_use_name(use), f"{use.address} {use.kind}: {use.what}") for use in host.uses),
         *(("not read", sentence) for sentence in host.unread),
     ]
-    lines = [f"{name + ':':<12}{text}" for name, text in facts if text]
+    lines: list[str] = []
+    for name, text in facts:
+        if text:
+            lines += _fitted(f"{name + ':':<12}", text, " " * 12, width)
     if not host.cards:
         lines.append("cards:      none")
     for card in host.cards:
-        lines += ["", _card_text(host, card)]
+        lines += ["", *_card_lines(host, card, width)]
     return "\n".join(lines)
 
 
@@ -102,12 +108,40 @@ def _boot_text(host: Host) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _card_text(host: Host, card: Card) -> str:
+def _fitted(head: str, text: str, indent: str, width: int | None) -> list[str]:
+    """The text behind its head, on lines of at most `width`, where one is too long."""
+    if width is None or len(head) + len(text) <= width:
+        return [f"{head}{text}"]
+    return wrapped(text, indent, head, width)
+
+
+def _card_lines(host: Host, card: Card, width: int | None) -> list[str]:
     notes = ", ".join(_notes(host, card))
     rows = [_function_row(function, _prefix(card, function)) for function in card.functions]
     rows += [_function_row(companion, "companion ") for companion in card.companions]
     rows += [_function_row(function, "stays with the host: ") for function in card.kept]
-    return f"card {card.slot}{notes and f' ({notes})'}\n{table(_HEAD, rows)}"
+    title = _fitted(f"card {card.slot} ", notes and f"({notes})", "      ", width)
+    title[0] = title[0].rstrip()
+    lines = table(_HEAD, rows).splitlines()
+    if width is not None and max(map(len, lines)) > width:
+        lines = [line for row in rows for line in _function_lines(row, width)]
+    return [*title, *lines]
+
+
+def _function_lines(row: tuple[str, ...], width: int) -> list[str]:
+    """A row of the table as a few lines: the function and its name, then all else by its column."""
+    address, *cells, name = row
+    heads = [head.lower() for head in _HEAD[1:-1]]
+    facts = [f"{head} {cell}" for head, cell in zip(heads, cells) if cell != "-"]
+    lines = _fitted(f"  {address}  ", name, " " * 16, width)
+    line = "   "
+    for fact in facts:
+        more = f"{line}, {fact}" if line.strip() else f"{line} {fact}"
+        if len(more) > width and line.strip():
+            lines.append(f"{line},")
+            more = f"    {fact}"
+        line = more
+    return [*lines, line]
 
 
 def _prefix(card: Card, function: Function) -> str:

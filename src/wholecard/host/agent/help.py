@@ -67,7 +67,8 @@ wrongly, 3 something broke.
     "plan": """\
 Prints each change as a diff, with its reason and how it is undone. Settings
 that are already correct are not in the plan. After it come the errors and
-warnings about the cards that stay when the plan is applied.
+warnings about the cards that stay when the plan is applied, and a line that
+sums it up. Of Wholecard's own scripts it prints the size; --full prints them.
 
   %(prog)s --all-cards
       every card except the host's own displays and coprocessors
@@ -82,12 +83,15 @@ change; 2 called wrongly, 3 something broke.
 Makes the changes that plan prints. A journal records each change before and
 after it is made. If the run is killed, run apply again to finish it, or
 rollback to undo it. A second apply changes nothing. Afterwards reboot, then run
-verify. Needs root.
+verify. Needs root. At a terminal it prints the plan and asks; a script, a pipe
+or ssh without a terminal is not asked.
 
   %(prog)s --all-cards --dry-run
       print the plan and stop
   %(prog)s --all-cards
       every card except the host's own displays and coprocessors
+  %(prog)s --all-cards --yes
+      do not ask
   %(prog)s --all-cards --now
       also bind them now, if the IOMMU is on and nothing uses them
 
@@ -143,15 +147,18 @@ Undoes the changes of the newest journal in reverse order, and restores the
 bytes, mode and owner of every file. If a file was edited after apply, it stops
 and changes nothing. Reboot afterwards. Needs root.
 
+  %(prog)s --plan
+      print what would be undone, and which files were edited since; stop
   %(prog)s
-      undo the last apply
+      undo the last apply; at a terminal it asks, unless --yes is given
   %(prog)s --discard-edits
       also undo files that were edited after apply; these edits are lost
   %(prog)s --to 0
       undo every apply; --to 2 leaves the host as journal 0002 left it
 
-Exit status: 0 undone, 2 there is nothing to undo, 3 something broke: status
-shows where.
+Exit status: 0 undone, 1 not undone because a person said no, or, with --plan,
+because of edits; 2 there is nothing to undo, 3 something broke: status shows
+where.
 """,
     "status": """\
 Shows what is applied, whether the host was rebooted after it, what a person or

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wholecard import __version__
 from wholecard.core import UsageError
@@ -29,6 +29,18 @@ _WITH_CARDS = ("check", "plan", "apply")
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors look like all others of Wholecard."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The arguments; what is unknown sends to the help of the command, not of the program."""
+        arguments, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            command = f"{self.prog} {arguments.command}"
+            raise UsageError(
+                f"unrecognized arguments: {' '.join(unknown)}", resolution=f"See {command} --help"
+            )
+        if "card" in arguments:
+            arguments.card = [word for text in arguments.card for word in text.split(",") if word]
+        return arguments
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong as a UsageError."""
@@ -71,22 +83,7 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         metavar="DIR",
         help="the host's root folder, if it is not /; inspect, check and plan also read a snapshot",
     )
-    formats = FORMATS if name in ROWS else TEXT_FORMATS
-    command.add_argument(
-        "-f", "--format", choices=formats, default=formats[0], help="the output format"
-    )
-    command.add_argument(
-        "--json", action="store_const", dest="format", const="json", help="the same as -f json"
-    )
-    command.set_defaults(column=[])
-    if name in ROWS:
-        command.add_argument(
-            "-c",
-            "--column",
-            action="append",
-            metavar="COLUMN",
-            help=f"print only this column of the {ROWS[name]}; may be repeated",
-        )
+    _add_format(command, name)
     if name == "inspect":
         command.add_argument(
             "--save", type=Path, metavar="FILE", help="save the files that are read as a snapshot"
@@ -102,7 +99,7 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             action="append",
             default=[],
             metavar="ADDRESS",
-            help="a card, by the PCI address of any of its functions; may be repeated",
+            help="a card, by the PCI address of any of its functions; with commas, or repeated",
         )
         command.add_argument(
             "--all-cards",
@@ -110,7 +107,14 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             help="every card except the host's own displays and coprocessors",
         )
         desired_options.add(command)
+    if name in ("apply", "rollback"):
+        command.add_argument(
+            "--yes", "-y", action="store_true", help="do not ask; without a terminal it never asks"
+        )
     if name in ("plan", "apply"):
+        command.add_argument(
+            "--full", action="store_true", help="also print the texts of Wholecard's own scripts"
+        )
         command.add_argument(
             "--now", action="store_true", help="also bind the functions in the running boot"
         )
@@ -127,14 +131,7 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
     if name == "apply":
         command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     if name == "clean-card":
-        command.add_argument(
-            "address", metavar="ADDRESS", help="the card, by the address of any of its functions"
-        )
-        command.add_argument(
-            "--scrub-visible",
-            action="store_true",
-            help="set what is visible of its memory to zero, if it is plain memory",
-        )
+        _add_clean_card(command)
     _add_options_of_changes(command, name)
 
 
@@ -149,14 +146,49 @@ def _add_options_of_changes(command: argparse.ArgumentParser, name: str) -> None
             help="how long to wait until the cards' drivers are loaded",
         )
     if name == "rollback":
+        _add_rollback(command)
+
+
+def _add_format(command: argparse.ArgumentParser, name: str) -> None:
+    formats = FORMATS if name in ROWS else TEXT_FORMATS
+    command.add_argument(
+        "-f", "--format", choices=formats, default=formats[0], help="the output format"
+    )
+    command.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="the same as -f json"
+    )
+    command.set_defaults(column=[])
+    if name in ROWS:
         command.add_argument(
-            "--discard-edits",
-            action="store_true",
-            help="also undo files that were edited after apply; these edits are lost",
+            "-c",
+            "--column",
+            action="append",
+            metavar="COLUMN",
+            help=f"print only this column of the {ROWS[name]}; may be repeated",
         )
-        command.add_argument(
-            "--to",
-            type=int,
-            metavar="ID",
-            help="undo all journals after this one; 0 undoes all journals",
-        )
+
+
+def _add_clean_card(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "address", metavar="ADDRESS", help="the card, by the address of any of its functions"
+    )
+    command.add_argument(
+        "--scrub-visible",
+        action="store_true",
+        help="set what is visible of its memory to zero, if it is plain memory",
+    )
+
+
+def _add_rollback(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--plan", action="store_true", help="print what would be undone and stop")
+    command.add_argument(
+        "--discard-edits",
+        action="store_true",
+        help="also undo files that were edited after apply; these edits are lost",
+    )
+    command.add_argument(
+        "--to",
+        type=int,
+        metavar="ID",
+        help="undo all journals after this one; 0 undoes all journals",
+    )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from wholecard.core.report_text import journal_lines, table
+from wholecard.core.report_text import history_lines, journal_lines, table, table_width
 from wholecard.host.changing.verify import BindingEvidence
 from wholecard.host.cleaning.record import CleanReport, FunctionState, MemoryLook
 from wholecard.host.operations.operation import AS_APPLIED
@@ -25,7 +25,7 @@ def evidence_text(evidence: Sequence[BindingEvidence]) -> str:
         )
         for row in evidence
     ]
-    return table(("FUNCTION", "IDS", "DRIVER", "GROUP", "AT BOOT"), rows)
+    return table(("FUNCTION", "IDS", "DRIVER", "GROUP", "AT BOOT"), rows, table_width())
 
 
 def status_text(status: dict[str, Any]) -> str:
@@ -41,13 +41,7 @@ def status_text(status: dict[str, Any]) -> str:
         lines += _drift_lines(status["drift"])
     if status.get("splits"):
         lines += ["", *splits_lines(status["splits"], status.get("boot_id", ""))]
-    if status["history"]:
-        rows = [
-            (entry["journal"], entry["state"], ", ".join(entry["cards"]))
-            for entry in status["history"]
-        ]
-        lines += ["", table(("JOURNAL", "STATE", "CARDS"), rows)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *history_lines(status["history"], "cards")])
 
 
 def splits_lines(run: dict[str, Any], boot_id: str) -> list[str]:

@@ -152,21 +152,19 @@ def apply_or_roll_back(
         raise
 
 
-def apply_files(root: Path, plan: Plan, progress: Progress = silent) -> Outcome:
-    """Apply a plan of files alone, which no cards are behind: nova's configuration.
+def apply_files(files_journal: HostJournal, plan: Plan, progress: Progress = silent) -> Outcome:
+    """Apply a plan of files alone, which no cards are behind, through a journal of its own.
 
-    The cards and functions are those that the newest journal has. Raises as `apply` does.
+    The host's journals are about its cards: neither undoes what the other did. Raises as `apply`.
     """
-    newest = journal.newest(root)
-    before = newest.read() if newest is not None else None
     applied = AppliedHostPlan(
         plan=plan,
-        cards=before.cards if before else (),
-        functions=before.functions if before else (),
-        boot_id=read_boot_id(root),
+        cards=(),
+        functions=(),
+        boot_id=read_boot_id(files_journal.root),
         time=round(time.time(), 3),
     )
-    return engine.apply(HostSystem(journal.journal_of(root)), applied, progress)
+    return engine.apply(HostSystem(files_journal), applied, progress)
 
 
 def finish(root: Path, progress: Progress = silent) -> Outcome | None:

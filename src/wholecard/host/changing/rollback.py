@@ -8,6 +8,7 @@ from wholecard.host.changing.apply import HostSystem
 from wholecard.host.changing.journal import journal_of
 from wholecard.transaction import engine
 from wholecard.transaction.engine import Outcome, Progress, silent
+from wholecard.transaction.planned_undo import PlannedUndo
 
 
 def rollback(
@@ -24,3 +25,8 @@ def rollback(
     Raises as `engine.rollback` does, and RefusedError when a function to be given back is in use.
     """
     return engine.rollback(HostSystem(journal_of(root)), progress, discard_edits, to)
+
+
+def plan_rollback(root: Path, to: int | None = None) -> PlannedUndo:
+    """What `rollback` would do, in its order; nothing is changed. See `engine.plan_rollback`."""
+    return engine.plan_rollback(HostSystem(journal_of(root)), to)

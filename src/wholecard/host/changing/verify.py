@@ -23,6 +23,10 @@ _REBUILD = (
 )
 
 
+# A function that has another driver than planned was not claimed either: that is said once.
+_NOT_TAKEN = ("WC103", "WC108")
+
+
 @dataclass(frozen=True)
 class BindingEvidence:
     """What was seen of one function. `claimed` is in seconds since boot, None where not seen."""
@@ -56,23 +60,44 @@ def verify(host: Host, log: tuple[Record, ...] | None, applied: AppliedHostPlan)
     claims = _claims(log or ())
     planned = [Claim.parse(line) for line in applied.functions]
     rebooted = host.boot.boot_id != applied.boot_id
-    findings = [] if rebooted or not applied.plan.reboot_needed else [_not_rebooted()]
-    findings += check_iommu(host)
-    functions: list[Function] = []
+    findings: list[Finding] = []
+    present: list[tuple[Claim, Function]] = []
     for claim in planned:
         function = _find(host, claim)
         if function is None or function.ids != f"{claim.vendor}:{claim.device}":
             findings.append(_gone(claim, function))
-            continue
-        functions.append(function)
-        findings += _placed_and_bound(host, claim, function, rebooted)
-        if rebooted:
-            findings += _claimed_at_boot(function, log, claims)
-    findings += _groups(host, applied, planned, functions)
+        else:
+            present.append((claim, function))
+    functions = [function for _, function in present]
+    if applied.plan.reboot_needed and not rebooted:
+        # All else is as it was: one cause, one finding.
+        findings.append(_not_rebooted())
+    else:
+        findings += check_iommu(host)
+        for claim, function in present:
+            findings += _function_findings(host, claim, function, rebooted, log)
+        findings += _groups(host, applied, planned, functions)
     return Verification(
-        tuple(sorted(findings, key=lambda finding: finding.rule)),
+        tuple(sorted(findings, key=_by_cause)),
         tuple(_evidence(function, claims) for function in functions),
     )
+
+
+def _function_findings(
+    host: Host, claim: Claim, function: Function, rebooted: bool, log: tuple[Record, ...] | None
+) -> list[Finding]:
+    """What is wrong with one function, one cause once."""
+    wrong = list(_placed_and_bound(host, claim, function, rebooted))
+    if rebooted and not any(finding.rule in _NOT_TAKEN for finding in wrong):
+        wrong += _claimed_at_boot(function, log)
+    return wrong
+
+
+def _by_cause(finding: Finding) -> tuple[int, str]:
+    """What causes other findings comes before them: no IOMMU, a card that is gone, a driver."""
+    order = ("WC110", "WC101", "WC111", "WC108", "WC103", "WC109")
+    rule = finding.rule
+    return (order.index(rule) if rule in order else len(order), rule)
 
 
 def _placed_and_bound(
@@ -193,11 +218,9 @@ def _not_parked(claim: Claim, function: Function) -> Finding:
     )
 
 
-def _claimed_at_boot(
-    function: Function, log: tuple[Record, ...] | None, claims: dict[str, float]
-) -> list[Finding]:
+def _claimed_at_boot(function: Function, log: tuple[Record, ...] | None) -> list[Finding]:
     address = str(function.address)
-    if address in claims:
+    if address in _claims(log or ()):
         return []
     if log is None:
         return [

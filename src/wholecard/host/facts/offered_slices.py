@@ -1,4 +1,4 @@
-"""What a host's drivers offer to be made of its cards: types of mediated devices and of VFs.
+"""What can be made of a host's cards, and what is made: mediated devices, and VFs with types.
 
 Sources: linux, Documentation/driver-api/vfio-mediated-device.rst; NVIDIA's files as KubeVirt and
 harvester/pcidevices read them: a table headed `ID    : vGPU Name`, and 0 for no type.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from wholecard.core.record import dataclass
 from wholecard.core.small_files import exists, listed, read_text, under
+from wholecard.host.facts.mediated_devices import read_mdevs
 from wholecard.pci.attributes import number
 from wholecard.pci.sysfs import DEVICES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wholecard.core.small_files import Root
+    from wholecard.host.facts.mediated_devices import MediatedDevice
 
 MDEV_BUS = "sys/class/mdev_bus"
 _TYPES = "mdev_supported_types"
@@ -48,10 +50,11 @@ class TypedVf:
 
 @dataclass(frozen=True)
 class OfferedSlices:
-    """All that is offered under one root."""
+    """All that is offered under one root; `mdevs` are the mediated devices that exist."""
 
     mdev_types: tuple[MdevType, ...] = ()
     typed_vfs: tuple[TypedVf, ...] = ()
+    mdevs: tuple[MediatedDevice, ...] = ()
 
 
 def read_offered_slices(root: Root) -> OfferedSlices:
@@ -67,7 +70,7 @@ def read_offered_slices(root: Root) -> OfferedSlices:
         for address in sorted(listed(under(root, DEVICES)))
         if exists(under(root, f"{DEVICES}/{address}/nvidia/current_vgpu_type"))
     ]
-    return OfferedSlices(tuple(types), tuple(vfs))
+    return OfferedSlices(tuple(types), tuple(vfs), read_mdevs(root))
 
 
 def _mdev_type(root: Root, parent: str, type_id: str) -> MdevType:

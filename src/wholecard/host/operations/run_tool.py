@@ -104,6 +104,10 @@ class RunTool(HostOperation):
         lists = ("argv", "outputs", "again", "shows", "copies")
         return {**super().to_json(), **{name: list(getattr(self, name)) for name in lists}}
 
+    def describe_briefly(self) -> str:
+        """The command as a person would type it."""
+        return f"$ {shlex.join(self.argv)}"
+
     def describe(self) -> str:
         """The command as a person would type it, and what it makes."""
         copies = f", and its hooks {' '.join(self.copies)}" if self.copies else ""

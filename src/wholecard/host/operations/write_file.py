@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wholecard.core import State, Step, WholecardError
+from wholecard.core.marks import WRITTEN
 from wholecard.core.secrets import redacted
+from wholecard.core.units import counted
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.transaction import atomic_files
@@ -76,6 +78,14 @@ class WriteFile(HostOperation):
             lines.append(f"mode {self.mode:04o}")
         lines.append(diff(self.before, self.content, self.path))
         return "\n".join(lines)
+
+    def describe_briefly(self) -> str:
+        """As `describe`, but of a new script of ours its size: its text is always the same."""
+        is_script = self.before is None and self.mode & stat.S_IXUSR and WRITTEN in self.content
+        if not is_script or self.private:
+            return self.describe()
+        lines = counted(self.content.count("\n"), "line")
+        return f"mode {self.mode:04o}, Wholecard's own script, {lines} (--full)"
 
     @property
     def is_private(self) -> bool:

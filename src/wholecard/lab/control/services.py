@@ -83,7 +83,7 @@ class Control:
         self.inside().run(
             ["mariadb-install-db", "--no-defaults", "--user=root", "--datadir=/lab/mysql",
              "--auth-root-authentication-method=normal", "--skip-test-db",
-             "--innodb-log-file-size=32M"], timeout=120,
+             "--innodb-log-file-size=32M"], timeout=600,
         )  # fmt: skip
 
     def start_mariadb(self) -> None:
@@ -103,7 +103,7 @@ class Control:
         command = [*MARIADB, *network]
         service = process.start(self.inside(), self.owner, self.mariadb, command, log)
         process.wait_until(
-            self._mariadb_answers, timeout=60, what="MariaDB answers", service=service, log=log
+            self._mariadb_answers, timeout=600, what="MariaDB answers", service=service, log=log
         )
 
     def _mariadb_answers(self) -> bool:
@@ -171,7 +171,7 @@ class Control:
             service = process.start(inside, self.owner, "rabbitmq",
                                     ["/usr/lib/rabbitmq/bin/rabbitmq-server"], log)  # fmt: skip
         process.wait_until(
-            lambda: speaks_amqp(self.ports["rabbitmq"]), timeout=90, what="RabbitMQ answers",
+            lambda: speaks_amqp(self.ports["rabbitmq"]), timeout=600, what="RabbitMQ answers",
             service=service, log=log,
         )  # fmt: skip
 
@@ -201,7 +201,7 @@ class Control:
         inside = replace(self.inside(), environment=self._rabbitmq_environment())
         command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "list_queues", "name", "consumers",
                    "--silent"]  # fmt: skip
-        rows = inside.run(command, timeout=60).stdout.splitlines()
+        rows = inside.run(command, timeout=600).stdout.splitlines()
         return {name: int(count) for name, _, count in (row.partition("\t") for row in rows)
                 if count.isdigit()}  # fmt: skip
 
@@ -234,7 +234,7 @@ class Control:
         if name not in process.running(self.owner):
             service = process.start(self.inside(configuration), self.owner, name, command, log)
         process.wait_until(
-            ready, timeout=120, what=f"{name} answers", service=service, log=log, every=every
+            ready, timeout=600, what=f"{name} answers", service=service, log=log, every=every
         )
 
 

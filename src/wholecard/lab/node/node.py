@@ -22,7 +22,7 @@ from wholecard.lab.node import qmp
 STALL = b"rcu: Possible timer handling issue"
 RESETS = 3
 # An emulated boot takes a minute of CPU, and five and more where other programs have the CPUs.
-BOOT_SECONDS = 600
+BOOT_SECONDS = 1500
 # When udev's queue is empty, devices have their drivers.
 # The folder with the sockets of the link between nodes, in the lab's folder and as QEMU sees it.
 LINK = "link"
@@ -82,13 +82,13 @@ class LabNode:
             self.qemu_log,
         )  # fmt: skip
         process.wait_until(
-            self._qmp.exists, timeout=30, what="QEMU starts", service=qemu, log=self.qemu_log
+            self._qmp.exists, timeout=600, what="QEMU starts", service=qemu, log=self.qemu_log
         )
         if incoming:
             with qmp.session(self._qmp) as control:
                 process.wait_until(
                     lambda: control.command("query-status")["status"] in ("paused", "running"),
-                    timeout=120, what=f"the saved {self.spec.name} resumes", service=qemu,
+                    timeout=600, what=f"the saved {self.spec.name} resumes", service=qemu,
                     log=self.qemu_log,
                 )  # fmt: skip
                 control.command("cont")
@@ -151,7 +151,7 @@ class LabNode:
         """TCG emulates AMD's SVM (and no VMX), so that the node has a KVM of its own under it."""
         if self.accelerator == "kvm":
             return ["-accel", "kvm", "-cpu", "host"]
-        return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Opteron_G3,+npt"]
+        return ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Opteron_G3,+npt"]
 
     def ssh(
         self, argv: Sequence[str], *, timeout: float, stdin: str = "", check: bool = True,
@@ -191,7 +191,7 @@ class LabNode:
             'chmod "$2" "$1.part"; mv "$1.part" "$1"'
         )
         self.ssh(["sh", "-c", script, "sh", path, f"{mode:o}"],
-                 timeout=60, stdin=base64.b64encode(data).decode())  # fmt: skip
+                 timeout=600, stdin=base64.b64encode(data).decode())  # fmt: skip
 
     def wait_for_ssh(self, timeout: float = BOOT_SECONDS, other_than: str = "") -> str:
         """Wait until the node answers by ssh and its devices have their drivers; its boot's id.
@@ -210,7 +210,7 @@ class LabNode:
                 self.reset()
             try:
                 # While a node boots a connection may hang: a new one is tried soon.
-                answer = self.ssh(["sh", "-c", READY], timeout=30, connect_seconds=5)
+                answer = self.ssh(["sh", "-c", READY], timeout=60, connect_seconds=5)
                 boot = answer.stdout.strip()
             except RunError as error:
                 last, boot = error.details, ""
@@ -230,7 +230,7 @@ class LabNode:
 
     def reboot(self, boot: str, timeout: float = BOOT_SECONDS) -> str:
         """Reboot the node by its own means and wait until it is back; returns the new boot's id."""
-        self.ssh(["systemctl", "reboot"], timeout=30, check=False)
+        self.ssh(["systemctl", "reboot"], timeout=600, check=False)
         return self.wait_for_ssh(timeout, other_than=boot)
 
     def reset(self) -> None:
@@ -240,13 +240,13 @@ class LabNode:
 
     def power_off(self, timeout: float = 300) -> None:
         """Shut the node down; systemd gives each service 90 s to end (DefaultTimeoutStopSec)."""
-        self.ssh(["systemctl", "poweroff"], timeout=30, check=False)
+        self.ssh(["systemctl", "poweroff"], timeout=600, check=False)
         process.wait_until(
             lambda: not self.is_running(),
             timeout=timeout, what=f"{self.spec.name} powered off", log=self.serial_log,
         )  # fmt: skip
 
-    def save(self, target: str, folder: Path, timeout: float = 120) -> None:
+    def save(self, target: str, folder: Path, timeout: float = 900) -> None:
         """Write the machine's state to `folder/target` and leave it paused (see `resume`)."""
         state = self.folder / target
         with qmp.session(self._qmp, timeout=timeout) as control:

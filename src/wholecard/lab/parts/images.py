@@ -11,6 +11,7 @@ from wholecard.guest.image.kernel_modules import kernel_release
 from wholecard.guest.image.sandbox import Mount, Sandbox
 from wholecard.lab.base import cache
 from wholecard.lab.base.folder import LabFolder, key_of, key_of_files
+from wholecard.lab.parts.node_modules import modules_folder
 from wholecard.lab.parts.python_environment import INSIDE
 from wholecard.lab.parts.root_filesystem import DISK_UUID
 
@@ -24,15 +25,24 @@ GUEST_MIB = 40
 GUEST_UUID = "6b7a1e52-5f0c-4c0e-9d6b-77686f6c6503"
 
 
-def node_entry(folder: LabFolder, root: Path, environment: Path) -> Path:
-    """The folder with `disk.raw`: the root with nova's environment in it, as a bootable disk."""
-    key = key_of(root.name, environment.name, key_of_files(Path(__file__), *DISK_CODE))
+def node_entry(folder: LabFolder, root: Path, environment: Path, modules: Path) -> Path:
+    """The folder with `disk.raw`: the root as a bootable disk, with nova's environment in it and
+    the kernel modules that were made here.
+    """
+    names = (root.name, environment.name, modules.name)
+    key = key_of(*names, key_of_files(Path(__file__), *DISK_CODE))
 
     def build(target: Path) -> None:
-        tree = (Mount(root, TREE), Mount(environment, TREE + INSIDE))
+        all_modules = target / "modules"
+        place = modules_folder(all_modules, root, modules)
+        inside = Sandbox(root, (Mount(all_modules, f"/{place}", writable=True),))
+        inside.run(["depmod", kernel_release(root)], timeout=120)
+        tree = (Mount(root, TREE), Mount(environment, TREE + INSIDE),
+                Mount(all_modules, f"{TREE}/{place}"))  # fmt: skip
         bootable_disk.bootable_disk(
             Sandbox(root, tree), TREE, target / NODE_DISK, size_mib=NODE_MIB, uuid=DISK_UUID
         )
+        cache.remove_tree(all_modules)
 
     return cache.entry(folder.cache, "node", key, build, (NODE_DISK,))
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -13,6 +14,7 @@ from wholecard.core.units import counted
 from wholecard.lab.base.steps import LabStep
 from wholecard.lab.report.chart import chart, duration
 from wholecard.lab.report.record import DemoRecord, ServerRecord
+from wholecard.lab.report.split_record import SplitRecord
 from wholecard.lab.report.topology import way
 from wholecard.transaction.atomic_files import write_atomically
 
@@ -58,17 +60,23 @@ def write_report(record: DemoRecord, target: Path) -> None:
 
 def page(record: DemoRecord) -> str:
     """The page's text."""
+    return rendered(
+        TEMPLATE, record, title=TITLE, outcome=outcome(record), way=way(record),
+        servers=[(server, verdict(server)) for server in record.servers],
+        memory=shares(record.memory_bytes),
+    )  # fmt: skip
+
+
+def rendered(template: str, record: DemoRecord | SplitRecord, **more: Any) -> str:
+    """A page made from `page.html.j2` with the steps of the record's story."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined,
         autoescape=True, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"plain": plain, "duration": duration}
-    return environment.get_template(TEMPLATE).render(
-        title=TITLE, record=record, outcome=outcome(record), way=way(record),
-        chart=chart(record.steps, record.seconds),
-        steps=sorted(record.steps, key=lambda step: step.started),
-        servers=[(server, verdict(server)) for server in record.servers],
-        memory=shares(record.memory_bytes),
+    return environment.get_template(template).render(
+        record=record, chart=chart(record.steps, record.seconds),
+        steps=sorted(record.steps, key=lambda step: step.started), **more,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from wholecard.lab.scenario.site_file import facts_file
 
 DATABASES = "databases.ini"
 # Facts under emulation beside a second node.
-FACTS_SECONDS = 300
+FACTS_SECONDS = 900
 
 
 def audit_lab(

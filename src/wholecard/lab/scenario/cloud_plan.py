@@ -48,7 +48,7 @@ def offer_site(lab: Lab, conn: Connection, file: SiteFile) -> CloudPlan:
     return planned
 
 
-def wait_until_listening(lab: Lab, story: Story, timeout: float = 180) -> None:
+def wait_until_listening(lab: Lab, story: Story, timeout: float = 900) -> None:
     """Wait until the nova-compute of every node listens on this broker.
 
     Its service may seem to be up although it is not: nova calls it up for a minute after its last
@@ -60,7 +60,7 @@ def wait_until_listening(lab: Lab, story: Story, timeout: float = 180) -> None:
             wait_for_consumers(lab, compute_queue(spec.name), some=True, timeout=timeout)
 
 
-def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 600) -> None:
+def wait_for_cards(lab: Lab, conn: Connection, story: Story, timeout: float = 1500) -> None:
     """Wait until nova-compute listens and is up, and every card is free in Placement."""
     wait_until_listening(lab, story, timeout)
     with story.step("cloud: nova-compute reports the cards to Placement") as step:

@@ -139,7 +139,7 @@ def versions(lab: Lab) -> dict[str, str]:
     query = ["dpkg-query", "-W", "-f", "${Package} ${Version}\\n", "qemu-system-x86",
              "libvirt-daemon", "rabbitmq-server", "mariadb-server",
              "linux-image-amd64"]  # fmt: skip
-    for line in lab.control.inside().run(query, timeout=30).stdout.splitlines():
+    for line in lab.control.inside().run(query, timeout=600).stdout.splitlines():
         package, _, version = line.partition(" ")
         numbers[package] = version
     return numbers

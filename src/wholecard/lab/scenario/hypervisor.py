@@ -14,7 +14,9 @@ from wholecard.core import Finding, Result
 from wholecard.core.report_text import findings_text
 from wholecard.guest.image import bootable_disk
 from wholecard.host.agent.facts_text import host_text
+from wholecard.host.agent.results_text import evidence_text
 from wholecard.host.agent.zipapp import build_agent
+from wholecard.host.changing.verify import BindingEvidence
 from wholecard.host.facts.host import Host
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.node_spec import GPU_NODE
@@ -27,7 +29,7 @@ from wholecard.lab.scenario.control_plane import DROP_IN, conf_paths
 
 AGENT = "/usr/local/bin/wholecard-host"
 # update-initramfs and update-grub under emulation.
-APPLY_SECONDS = 600
+APPLY_SECONDS = 1800
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Agent:
         pyz = build_agent(scratch / "wholecard-host.pyz")
         self.node.write(AGENT, pyz.read_bytes(), 0o755)
 
-    def run(self, *words: str, timeout: float = 120) -> Result:
+    def run(self, *words: str, timeout: float = 900) -> Result:
         """Run a command of the agent; status 1 (findings) is an answer, not an error."""
         answer = self.node.ssh([AGENT, *words], timeout=timeout, check=False)
         # Every command of the agent ends with 0 (all well) or 1 (findings).
@@ -54,7 +56,7 @@ class Agent:
             )
         return answer
 
-    def json(self, *words: str, timeout: float = 120) -> dict[str, Any]:
+    def json(self, *words: str, timeout: float = 900) -> dict[str, Any]:
         """What a command of the agent answers as JSON; raises LabError where it is not JSON."""
         answer = self.run(*words, "--json", timeout=timeout)
         try:
@@ -115,18 +117,20 @@ def configure_compute(lab: Lab, node: LabNode) -> None:
 def reboot_and_verify(node: LabNode, agent: Agent, story: Story) -> None:
     """The node's own reboot, through GRUB and its initramfs; then `verify` function by function."""
     with story.step("node: reboot through its own GRUB and initramfs"):
-        boot = node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=30).stdout.strip()
+        boot = node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=600).stdout.strip()
         node.reboot(boot)
     with story.step("node: host verify") as step:
         verified = agent.json("verify")
         findings = [Finding.from_json(finding) for finding in verified["findings"]]
-        step.saw("wholecard host verify", agent.run("verify").stdout)
+        evidence = [BindingEvidence(**row) for row in verified["evidence"]]
+        shown = f"{evidence_text(evidence)}\n\n{findings_text(findings)}"
+        step.saw("wholecard host verify", shown)
         log = node.ssh(["sh", "-c", "dmesg | grep -E 'wholecard:|vfio|DMAR|iommu' || true"],
-                       timeout=30).stdout  # fmt: skip
+                       timeout=600).stdout  # fmt: skip
         step.saw("the node's kernel log", log)
         if findings:
             raise LabError(f"the cards of {node.spec.name} are not ready", findings_text(findings))
-        step.note = f"{len(verified['evidence'])} functions on vfio-pci since boot"
+        step.note = f"{len(evidence)} functions on vfio-pci since boot"
     _tell(story, step, only=1)
 
 
@@ -142,7 +146,7 @@ def roll_back(node: LabNode, agent: Agent, story: Story, before: Manifest) -> No
                 f"files of {node.spec.name} differ from before apply",
                 "\n".join(difference) or answer.stderr,
             )
-        step.note = f"{len(before.lines)} files and folders as they were"
+        step.note = f"{len(before.paths)} files and folders as they were"
     _tell(story, step, only=1)
 
 

@@ -23,10 +23,10 @@ from wholecard.lab.scenario.lint_and_explain import explained
 from wholecard.lab.scenario.site_file import host_cards
 
 # Under emulation within emulation; a machine with KVM takes a tenth of it.
-ACTIVE_SECONDS = 240
-PROOF_SECONDS = 300
-DELETE_SECONDS = 120
-FREE_SECONDS = 60
+ACTIVE_SECONDS = 1200
+PROOF_SECONDS = 1200
+DELETE_SECONDS = 600
+FREE_SECONDS = 300
 
 
 @dataclass(frozen=True)

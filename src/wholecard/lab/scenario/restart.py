@@ -16,7 +16,7 @@ from wholecard.lab.scenario.hypervisor import configure_compute
 COMPUTE = "nova-compute"
 RESTARTABLE = (*APIS, *DAEMONS, COMPUTE)
 # Its imports alone take most of a minute on an emulated CPU, and two nodes share the real ones.
-COMPUTE_SECONDS = 600
+COMPUTE_SECONDS = 1500
 
 
 def restart(lab: Lab, names: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ def _stop(lab: Lab, names: Sequence[str]) -> None:
     for name in DAEMONS:
         if name in names:
             # The broker may count a consumer that was killed for a while.
-            wait_for_consumers(lab, topic(name), some=False, timeout=60)
+            wait_for_consumers(lab, topic(name), some=False, timeout=600)
 
 
 def _start(lab: Lab, names: Sequence[str]) -> None:
@@ -71,13 +71,13 @@ def _restart_compute(lab: Lab, node: LabNode) -> None:
 
 def stop_compute(lab: Lab, node: LabNode) -> None:
     """End a node's nova-compute; its servers run on. It is down for nova a minute later."""
-    node.ssh(["systemctl", "stop", COMPUTE], timeout=120)
-    wait_for_consumers(lab, compute_queue(node.spec.name), some=False, timeout=60)
+    node.ssh(["systemctl", "stop", COMPUTE], timeout=600)
+    wait_for_consumers(lab, compute_queue(node.spec.name), some=False, timeout=600)
 
 
 def start_compute(lab: Lab, node: LabNode) -> None:
     """Start a node's nova-compute and wait until it takes requests."""
-    node.ssh(["systemctl", "start", COMPUTE], timeout=120)
+    node.ssh(["systemctl", "start", COMPUTE], timeout=600)
     wait_for_consumers(lab, compute_queue(node.spec.name), some=True, timeout=COMPUTE_SECONDS)
 
 

@@ -31,8 +31,21 @@ MEMORY = "memory.state"
 DISK = "disk.qcow2"
 
 
-def save(lab: Lab, story: Story) -> None:
-    """Keep this moment in the cache: each node's memory and disk, the databases, the images."""
+def save(lab: Lab, story: Story) -> bool:
+    """Keep this moment in the cache for the next `lab up`; False where such a lab is kept already.
+
+    Two labs of different names may come here at once: the second waits, and then saves nothing.
+    """
+    kind = saved_kind(lab.nodes)
+    with cache.locked(lab.folder.cache / f"{kind}.lock", f"another lab is kept as {kind}"):
+        if cache.is_whole(lab.saved_folder()):
+            return False
+        _save(lab, story)
+        return True
+
+
+def _save(lab: Lab, story: Story) -> None:
+    """Each node's memory and disk, the databases, the images."""
     target = lab.saved_folder()
     partial = target.with_suffix(".partial")
     nodes = [lab.node(spec.name) for spec in lab.nodes]
@@ -44,7 +57,7 @@ def save(lab: Lab, story: Story) -> None:
         try:
             for node in nodes:
                 (partial / node.spec.name).mkdir(mode=0o700, parents=True)
-                node.ssh(["sync"], timeout=60)
+                node.ssh(["sync"], timeout=600)
                 _wait_for_report(lab, node)
                 paused.append(node)
                 node.save(MEMORY, partial / node.spec.name)
@@ -79,7 +92,7 @@ def _wait_for_report(lab: Lab, node: LabNode) -> None:
     before = report()
     process.wait_until(
         lambda: report() != before,
-        timeout=120, what=f"nova-compute of {node.spec.name} reports",
+        timeout=600, what=f"nova-compute of {node.spec.name} reports",
         log=lab.folder.logs / "nova-conductor.log",
     )  # fmt: skip
 
@@ -137,5 +150,5 @@ def _bring_to_date(node: LabNode) -> None:
     It would notice only after a minute that its connections are dead (TCP keepalive).
     """
     node.wait_for_ssh()
-    node.ssh(["ss", "--kill", "dst", OUTER_ADDRESS], timeout=30)
-    node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=30)
+    node.ssh(["ss", "--kill", "dst", OUTER_ADDRESS], timeout=600)
+    node.ssh(["date", "-s", f"@{time.time():.0f}"], timeout=600)

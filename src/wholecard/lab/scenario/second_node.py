@@ -20,11 +20,6 @@ from wholecard.lab.scenario.restart import COMPUTE_SECONDS, compute_queue, wait_
 from wholecard.lab.scenario.saved_lab import DISK, save, wake
 from wholecard.lab.scenario.site_file import kept_facts, write_site
 
-# Two nodes under emulation share the CPUs: what takes a minute alone may take several.
-BOOT_SECONDS = 1500
-AGENT_SECONDS = 900
-CARDS_SECONDS = 900
-
 
 def first_alone(lab: Lab) -> Lab:
     """The same lab with its first node only."""
@@ -44,15 +39,15 @@ def add_second_node(lab: Lab, conn: Connection, story: Story) -> None:
     with story.step(f"{lab.titled(second)}: boot from a copy of {first.name}'s disk") as step:
         shutil.copy2(saved / first.name / DISK, node.folder / DISK)
         node.start()
-        node.wait_for_ssh(BOOT_SECONDS)
+        node.wait_for_ssh()
         step.saw("QEMU's command line", "\n".join(node.command()))
         step.note = f"{lab.accelerator}, cards: {second.topology}"
     with story.step(f"{lab.titled(second)}: host verify") as step:
         facts = _verified_facts(node)
     write_site(lab, {**kept_facts(lab), second.name: facts})
-    wait_for_cards(lab, conn, story, CARDS_SECONDS)
-    save(lab, story)
-    wait_for_cards(lab, conn, story, CARDS_SECONDS)
+    wait_for_cards(lab, conn, story)
+    if save(lab, story):
+        wait_for_cards(lab, conn, story)
 
 
 def wake_first(lab: Lab, story: Story) -> Connection:
@@ -63,11 +58,11 @@ def wake_first(lab: Lab, story: Story) -> Connection:
 def _verified_facts(node: LabNode) -> str:
     """The node's facts as JSON; LabError where its cards are not ready."""
     agent = Agent(node)
-    verified = agent.json("verify", timeout=AGENT_SECONDS)
+    verified = agent.json("verify")
     findings = [Finding.from_json(finding) for finding in verified["findings"]]
     if findings:
         raise LabError(f"the cards of {node.spec.name} are not ready", findings_text(findings))
-    return agent.run("inspect", "--json", timeout=AGENT_SECONDS).stdout
+    return agent.run("inspect", "--json").stdout
 
 
 def kill_node(lab: Lab, name: str) -> None:
@@ -82,6 +77,6 @@ def start_killed_node(lab: Lab, name: str, timeout: float = COMPUTE_SECONDS) -> 
     """
     node = lab.node(name)
     node.start()
-    node.wait_for_ssh(BOOT_SECONDS)
+    node.wait_for_ssh()
     wait_for_consumers(lab, compute_queue(name), some=True, timeout=timeout)
     return node

@@ -62,7 +62,7 @@ def _claimed(conn: Connection, server_id: str) -> tuple[str, ...]:
 
 def _compute_log(node: LabNode, server_id: str) -> tuple[str, ...]:
     answer = node.ssh(
-        ["grep", "-F", server_id, "/var/log/nova/nova-compute.log"], timeout=30, check=False
+        ["grep", "-F", server_id, "/var/log/nova/nova-compute.log"], timeout=600, check=False
     )
     matches = [_CLAIM.search(line) for line in answer.stdout.splitlines()]
     return tuple(dict.fromkeys(match.group(0)[:90] for match in matches if match))
@@ -70,7 +70,7 @@ def _compute_log(node: LabNode, server_id: str) -> tuple[str, ...]:
 
 def _domain(node: LabNode, server_id: str) -> tuple[str, ...]:
     xml = views.domain_xml(node, server_id)
-    state = node.virsh("domstate", server_id, timeout=30)
+    state = node.virsh("domstate", server_id, timeout=600)
     kind = re.search(r"<domain type='(\w+)'", xml)
     name = re.search(r"<name>([^<]+)</name>", xml)
     return (

@@ -134,8 +134,7 @@ def bare_to_ready(lab: Lab, story: Story) -> tuple[Connection, Manifest]:
 
     conn = side_by_side(lab, node_side, cloud_side)
     wait_for_cards(lab, conn, story)
-    if not cache.is_whole(lab.saved_folder()):
-        save(lab, story)
+    if save(lab, story):
         # While the node was paused nova-compute may have missed its report.
         wait_for_cards(lab, conn, story)
     return conn, bare[0]

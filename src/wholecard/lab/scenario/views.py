@@ -49,7 +49,7 @@ def device_rows(control: Control) -> tuple[DeviceRow, ...]:
 
 def drivers(node: LabNode, addresses: list[str]) -> dict[str, str]:
     """Each function's driver in sysfs now; `none` without one."""
-    answer = node.ssh(["sh", "-c", _DRIVERS, "sh", *addresses], timeout=30)
+    answer = node.ssh(["sh", "-c", _DRIVERS, "sh", *addresses], timeout=600)
     return dict(line.split() for line in answer.stdout.splitlines())
 
 
@@ -105,7 +105,7 @@ def vfio_files(node: LabNode, server_id: str) -> tuple[str, ...]:
         f"pid=$(pgrep -f -- {shlex.quote('-uuid ' + server_id)} | head -n1); "
         'ls -l "/proc/$pid/fd" | sed -n "s/.* //p" | grep "^/dev/vfio/" | sort -u'
     )
-    answer = node.ssh(["sh", "-c", script], timeout=30, check=False)
+    answer = node.ssh(["sh", "-c", script], timeout=600, check=False)
     return tuple(answer.stdout.split())
 
 

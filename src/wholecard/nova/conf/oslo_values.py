@@ -7,14 +7,21 @@ as that release reads them, `$name` is replaced.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wholecard.core import WholecardError
 from wholecard.core.input_files import refuse_odd
 from wholecard.nova.conf.conf_file import LARGEST
-from wholecard.nova.options import OPTIONS, Option, Spelling
+from wholecard.nova.options import (
+    OPTIONS,
+    OPTIONS_OF_A_TYPE,
+    Option,
+    Spelling,
+    by_name,
+    of_type,
+)
 
 if TYPE_CHECKING:
     from oslo_config import cfg
@@ -35,15 +42,7 @@ def read_values(files: Sequence[Path], major: int) -> Values:
     from oslo_config import cfg  # noqa: PLC0415
 
     conf = cfg.ConfigOpts()
-    known = [(option, right) for option in OPTIONS if (right := option.spelling(major))]
-    for option, right in known:
-        kind = {"multi": cfg.MultiStrOpt, "list": cfg.ListOpt}.get(option.kind, cfg.StrOpt)
-        old = [
-            cfg.DeprecatedOpt(spelling.name, group=spelling.section)
-            for spelling in option.deprecated_spellings(major)
-        ]
-        group = None if right.section == "DEFAULT" else right.section
-        conf.register_opt(kind(right.name, deprecated_opts=old), group=group)
+    known = _registered(conf, OPTIONS, major)
     # A deprecated name is a finding of lint; without this oslo.config would log a line for it.
     logger = logging.getLogger("oslo_config.cfg")
     was_disabled, logger.disabled = logger.disabled, True
@@ -51,6 +50,9 @@ def read_values(files: Sequence[Path], major: int) -> Values:
         for file in files:
             refuse_odd(file, LARGEST)
         conf(args=[], default_config_files=[str(file) for file in files], default_config_dirs=[])
+        types = _value(conf, by_name("enabled_mdev_types").spelling(major)) or ()
+        of_types = (of_type(option, name) for name in types for option in OPTIONS_OF_A_TYPE)
+        known += _registered(conf, of_types, major)
         values = {option: _value(conf, right) for option, right in known}
     except (cfg.Error, OSError, UnicodeError, ValueError, RecursionError) as error:
         circle = isinstance(error, RecursionError)
@@ -64,7 +66,27 @@ def read_values(files: Sequence[Path], major: int) -> Values:
     return {option: value for option, value in values.items() if value is not None}
 
 
-def _value(conf: cfg.ConfigOpts, right: Spelling) -> tuple[str, ...] | None:
+def _registered(
+    conf: cfg.ConfigOpts, options: Iterable[Option], major: int
+) -> list[tuple[Option, Spelling]]:
+    """Those of the options that the release has, declared to oslo.config."""
+    from oslo_config import cfg  # noqa: PLC0415 - as above
+
+    known = [(option, right) for option in options if (right := option.spelling(major))]
+    for option, right in known:
+        kind = {"multi": cfg.MultiStrOpt, "list": cfg.ListOpt}.get(option.kind, cfg.StrOpt)
+        old = [
+            cfg.DeprecatedOpt(spelling.name, group=spelling.section)
+            for spelling in option.deprecated_spellings(major)
+        ]
+        group = None if right.section == "DEFAULT" else right.section
+        conf.register_opt(kind(right.name, deprecated_opts=old), group=group)
+    return known
+
+
+def _value(conf: cfg.ConfigOpts, right: Spelling | None) -> tuple[str, ...] | None:
+    if right is None:
+        return None
     value = conf[right.name] if right.section == "DEFAULT" else conf[right.section][right.name]
     if value is None:
         return None

@@ -8,7 +8,7 @@ limit 0 (nova/limit/utils.py, `should_enforce`), so both lists come from one ans
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
@@ -16,9 +16,12 @@ from wholecard.host.facts.host import Host
 from wholecard.nova.desired.device_selection import hosts_without_facts, select_devices
 from wholecard.nova.desired.placement_tags import placement_use
 from wholecard.nova.desired.resource_classes import card_classes
+from wholecard.nova.desired.slice_classes import slice_classes
 from wholecard.nova.desired.unsupported import Unsupported, UnsupportedError
 from wholecard.nova.options import DB_DRIVER, UNIFIED_DRIVER
 from wholecard.site.model import Site
+
+_NO_LIMITS = "nova of {} has no unified limits."
 
 
 def quota_driver(site: Site, release: Release) -> str | None:
@@ -39,10 +42,9 @@ def lacks_unified_limits(site: Site, release: Release) -> bool:
 
 
 def limited_cards(site: Site, release: Release) -> tuple[str, ...]:
-    """The kinds of cards whose limits nova of that release counts."""
-    if why_uncounted(site, release):
-        return ()
-    return tuple(dict.fromkeys(name for quota in site.quotas.values() for name in quota.cards))
+    """The kinds of cards, and of parts, whose limits nova of that release counts."""
+    names = dict.fromkeys(name for quota in site.quotas.values() for name in quota.cards)
+    return tuple(name for name in names if not why_uncounted(site, release, name))
 
 
 def limited_classes(site: Site, facts: Mapping[str, Host], release: Release) -> dict[str, str]:
@@ -52,7 +54,18 @@ def limited_classes(site: Site, facts: Mapping[str, Host], release: Release) -> 
     Raises UnsupportedError where a class is not known: then the rest of nova's configuration is
     not known either.
     """
-    names = limited_cards(site, release)
+    limited = limited_cards(site, release)
+    own = slice_classes(site, release)
+    parts = {name: own[name] for name in limited if name in own}
+    whole = [name for name in limited if name not in own]
+    return {**_of_kinds(site.for_servers, whole, facts, release),
+            **{name: of_part for name, of_part in parts.items() if of_part}}  # fmt: skip
+
+
+def _of_kinds(
+    site: Site, names: list[str], facts: Mapping[str, Host], release: Release
+) -> dict[str, str]:
+    """The class of each of these kinds of whole cards."""
     if not names:
         return {}
     without_facts = tuple(hosts_without_facts(site, facts))
@@ -91,8 +104,15 @@ def _two_limits(project: str, first: str, second: str, resource_class: str) -> U
     )
 
 
-def why_uncounted(site: Site, release: Release) -> str:
-    """Why limits of cards have no effect, as a sentence; empty where nova counts cards."""
+def why_uncounted(site: Site, release: Release, name: str = "") -> str:
+    """Why limits of cards have no effect, as a sentence; empty where nova counts cards.
+
+    `name` is a card's, or a part's: mediated devices are what a flavor asks for by `resources:`,
+    which unified limits always count (nova, nova/limit/placement.py).
+    """
+    part = site.slices.get(name)
+    if part is not None and part.way == "mdev" and site.quota_driver == "unified":
+        return "" if has(release, Capability.UNIFIED_LIMITS) else _NO_LIMITS.format(release)
     if not has(release, Capability.CARDS_COUNTED):
         return f"nova counts cards since {Capability.CARDS_COUNTED.series}, and this is {release}."
     if site.quota_driver == "db":
@@ -112,12 +132,23 @@ def uncounted(site: Site, release: Release) -> Iterator[Unsupported]:
             f"nova has them since {limits.series} (nova {limits.since}).",
             "It is skipped.",
         )
-    reason = why_uncounted(site, release)
     for project, quota in site.quotas.items():
-        if quota.cards and reason:
+        for reason, names in uncounted_cards(site, quota.cards, release).items():
             yield Unsupported(
                 ("quotas", project, "cards"),
-                f"quotas.{project}: the limit of {', '.join(quota.cards)} has no effect",
+                f"quotas.{project}: the limit of {', '.join(names)} has no effect",
                 reason,
                 "It is skipped.",
             )
+
+
+def uncounted_cards(
+    site: Site, names: Iterable[str], release: Release
+) -> dict[str, tuple[str, ...]]:
+    """Those of these cards and parts that nova does not count, by the reason."""
+    reasons: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        reason = why_uncounted(site, release, name)
+        if reason:
+            reasons[reason] = (*reasons.get(reason, ()), name)
+    return reasons

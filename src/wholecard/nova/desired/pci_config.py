@@ -29,12 +29,15 @@ from wholecard.nova.desired.device_selection import (
 from wholecard.nova.desired.device_specs import specs_by_match, specs_on_host
 from wholecard.nova.desired.extra_functions import refuse_mixed_cards
 from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
+from wholecard.nova.desired.mdev_types import mdev_types_on
 from wholecard.nova.desired.placement_tags import PlacementTags, placement_use
 from wholecard.nova.desired.release_support import unsupported_requests
 from wholecard.nova.desired.required_options import PciConfig, check_config
 from wholecard.nova.desired.resource_classes import card_classes, refuse_alike
-from wholecard.nova.desired.slices import refuse_slices
+from wholecard.nova.desired.slice_classes import slice_classes, unsupported_classes
+from wholecard.nova.desired.slice_flavors import unsupported_flavors
 from wholecard.nova.desired.unsupported import UnsupportedError, unsupported
+from wholecard.nova.desired.vf_slices import vf_slices
 from wholecard.pci.device_types import DeviceType
 from wholecard.site.model import CardKind, Site
 
@@ -48,9 +51,11 @@ def pci_configs(
     differ between hosts. `available` is what nova-scheduler's `available_filters` names. Raises
     UnsupportedError, as the head of this file says.
     """
-    refuse_slices(site)
-    site = site.for_servers
-    unsupported_ones = unsupported_requests(site, release, available)
+    given, site = site, site.for_servers
+    unsupported_ones = (
+        *unsupported_requests(site, release, available), *unsupported_classes(given, release),
+        *unsupported_flavors(given, release),
+    )  # fmt: skip
     if unsupported_ones:
         raise UnsupportedError(unsupported_ones)
     selected = select_devices(site, facts)
@@ -74,13 +79,16 @@ def pci_configs(
         # With pci_in_placement nova refuses a second alias of one name.
         pairs = (None,) if use.choose and len(ids) > 1 else ids
         aliases += [tags[name].alias(pair, types[name]) for pair in pairs]
-    driver, limited = quota_driver(site, release), limited_classes(site, facts, release)
-    refuse_limits_of_one_class(site, limited)
+    driver, limited = quota_driver(given, release), limited_classes(given, facts, release)
+    refuse_limits_of_one_class(given, limited)
+    parts = slice_classes(given, release)
+    vfs = vf_slices(given, facts, parts, use, release)
     specs = _specs(site, facts, tags, selected, without_facts, release)
     configs = {
         host: PciConfig(
-            device_specs=device_specs,
-            aliases=tuple(aliases),
+            device_specs=(*device_specs, *vfs.specs.get(host, ())),
+            aliases=(*aliases, *vfs.aliases),
+            mdev_types=mdev_types_on(given, host, facts.get(host), parts, release),
             report_in_placement=use.report,
             pci_in_placement=use.choose,
             cards_per_host=most,

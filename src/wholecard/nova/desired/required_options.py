@@ -21,9 +21,11 @@ from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.nova.desired.device_selection import OmittedFunction
 from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
+from wholecard.nova.desired.mdev_types import MdevType
 from wholecard.nova.desired.scheduler_filters import PCI_FILTER, default_filters, with_pci_filter
 from wholecard.nova.desired.tuning import is_too_wide, tuning
 from wholecard.nova.desired.unsupported import UNREPORTED, UnsupportedError, unsupported
+from wholecard.nova.match.mdevs import VGPU
 from wholecard.nova.options import (
     ALIAS_KEYS,
     DEVICE_SPEC_KEYS,
@@ -33,6 +35,7 @@ from wholecard.nova.options import (
     Role,
     by_name,
     find,
+    of_type,
     role_named,
 )
 
@@ -50,10 +53,11 @@ class RequiredOption:
 class PciConfig:
     """What nova has to know about the cards of a cloud.
 
-    `device_specs` belong to one host, `aliases` to the whole cloud. `pci_in_placement` may be true
-    only when every compute reports (`report_in_placement`), and a host that reports cannot stop
-    reporting; both count only where the release has them. `cards_per_host` is the largest number
-    of cards of a kind on a host, `hosts` the number of hosts with cards; 0 leaves tuning out.
+    `device_specs` and `mdev_types` belong to one host, `aliases` to the whole cloud.
+    `pci_in_placement` may be true only when every compute reports (`report_in_placement`), and a
+    host that reports cannot stop reporting; both count only where the release has them.
+    `cards_per_host` is the largest number of cards of a kind on a host, `hosts` the number of hosts
+    with cards; 0 leaves tuning out.
     `quota_driver` is written where it is given, `limited` are the resource classes that need a
     registered limit with unified limits. `omitted` are functions of this host, `extra_functions`
     the kinds of such functions that it gives, for a comment. `full_tuning` adds the settings that
@@ -71,6 +75,7 @@ class PciConfig:
     omitted: tuple[OmittedFunction, ...] = ()
     extra_functions: tuple[str, ...] = ()
     full_tuning: bool = False
+    mdev_types: tuple[MdevType, ...] = ()
 
 
 def required_options(
@@ -102,6 +107,7 @@ def _all(
     filter_class: Sequence[str],
 ) -> Iterator[RequiredOption]:
     yield from _cards(pci)
+    yield from _mdev_types(pci, release)
     reason = _filters_reason(filters, release)
     yield RequiredOption(by_name("enabled_filters"), with_pci_filter(filters), reason)
     if filter_class:
@@ -175,6 +181,34 @@ def _cards(pci: PciConfig) -> Iterator[RequiredOption]:
         (_boolean(pci.report_in_placement),),
         "Each function becomes a resource provider in Placement. It cannot be turned off again.",
     )
+
+
+def _mdev_types(pci: PciConfig, release: Release) -> Iterator[RequiredOption]:
+    types = pci.mdev_types
+    if types:
+        yield RequiredOption(
+            by_name("enabled_mdev_types"),
+            tuple(one.name for one in types),
+            "The types of mediated devices that this host gives to servers. nova makes a device "
+            "when a server needs one, and keeps it for the next.",
+        )
+    # A single type's section is not read before 2024.1, and needs none where all parents give it.
+    if len(types) == 1 and not has(release, Capability.MDEV_LIMITS):
+        return
+    for one in types:
+        if one.parents:
+            yield RequiredOption(
+                of_type(by_name("device_addresses"), one.name),
+                one.parents,
+                f"The parents whose devices are of the type {one.name}. nova offers what their "
+                "driver offers of it.",
+            )
+        if one.resource_class != VGPU:
+            yield RequiredOption(
+                of_type(by_name("mdev_class"), one.name),
+                (one.resource_class,),
+                "The class in Placement, by which flavors ask for this type.",
+            )
 
 
 def _reason_of_parts(pci: PciConfig) -> str:

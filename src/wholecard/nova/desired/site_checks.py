@@ -15,7 +15,6 @@ from wholecard.nova.desired.release_support import (
     untuned_placement,
 )
 from wholecard.nova.desired.required_options import PciConfig
-from wholecard.nova.desired.slices import slice_requests
 from wholecard.nova.desired.slow_flavors import missing_pages, slow_flavors
 from wholecard.nova.desired.small_disks import small_disks
 from wholecard.nova.desired.tuned_flavors import tuned_site
@@ -53,7 +52,6 @@ def check_site(file: SiteFile) -> SiteCheck:
     errors = [*_issues(file, unsupported_requests(site, release)), *fact_issues(file)]
     errors += build_file_issues(file)
     warnings = _issues(file, ignored_requests(site, release))
-    warnings += _issues(file, slice_requests(file.site))
     notes: list[SiteIssue] = []
     if not errors:
         site = tuned_site(site, file.facts(), release)
@@ -115,7 +113,7 @@ def _untuned(file: SiteFile, release: Release, site: Site) -> tuple[Unsupported,
 
 def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
     """What the facts show for each kind of card alone; where that is nothing, for all together."""
-    cards = file.site.for_servers.cards
+    cards = {name: kind for name, kind in file.site.cards.items() if kind.is_for_servers}
     alone = [{name: kind} for name, kind in cards.items()] if len(cards) > 1 else []
     requests = [request for kinds in alone for request in _unsupported_kinds(file, kinds)]
     return requests or (_unsupported_kinds(file, cards) if cards else [])
@@ -123,9 +121,9 @@ def _unsupported_by_facts(file: SiteFile) -> list[Unsupported]:
 
 def _unsupported_kinds(file: SiteFile, kinds: dict[str, CardKind]) -> list[Unsupported]:
     # A kind alone is checked without quotas: they may name the others.
-    whole = file.site.for_servers
-    quotas = whole.quotas if kinds.keys() == whole.cards.keys() else {}
-    site = whole.model_copy(update={"cards": kinds, "quotas": quotas})
+    whole = {name for name, kind in file.site.cards.items() if kind.is_for_servers}
+    quotas = file.site.quotas if kinds.keys() == whole else {}
+    site = file.site.model_copy(update={"cards": kinds, "quotas": quotas})
     try:
         pci_configs(site, file.facts(), file.release)
     except UnsupportedError as error:

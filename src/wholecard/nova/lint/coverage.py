@@ -25,6 +25,7 @@ def not_checked(
     missing: list[str] = []
     if any(service.role in (None, "api", "compute") for service in services):
         missing += _hosts(services)
+        missing += _mdev_types(services)
         known = Known.of(services, site, hosts)
         names = _unknown_aliases(services, diagnostics, known)
         if names:
@@ -42,6 +43,19 @@ def _hosts(services: Sequence[Service]) -> list[str]:
         return ["hosts (--facts or --site)"]
     paths = [file.path for compute in without for file in compute.conf.files[-1:]]
     return [f"the host of {listed(paths, _MOST_NAMES)} (--facts)"] if paths else []
+
+
+def _mdev_types(services: Sequence[Service]) -> list[str]:
+    """Hosts with types of mediated devices whose facts do not say what their drivers offer."""
+    hosts = [
+        facts.name
+        for service in services
+        if service.role in (None, "compute") and service.effective("enabled_mdev_types").values
+        for facts in service.facts
+        if facts.slices is None
+    ]
+    names = listed(list(dict.fromkeys(hosts)), _MOST_NAMES)
+    return [f"the types of {names} (facts of wholecard-host inspect --save)"] if hosts else []
 
 
 def _unknown_aliases(

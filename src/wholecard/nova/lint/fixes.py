@@ -1,4 +1,4 @@
-"""The edits that are certain, as a plan of files for the host's journal."""
+"""The edits that are certain, as a plan of files for a journal (see `fix_journal`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wholecard.core import Action, Plan, UsageError
+from wholecard.core import Action, Plan
 from wholecard.host.operations.write_file import WriteFile
 from wholecard.nova.conf.conf_file import ConfFile
 from wholecard.nova.conf.service_conf import NovaConf
@@ -117,15 +117,13 @@ def _with(service: Service, changed: dict[str, str]) -> Service:
     return replace(service, conf=NovaConf(files))
 
 
-def plan_of(result: FixedFiles, services: Sequence[Service], root: Path) -> Plan:
-    """A plan for the host's journal at `root`, below which all files have to be.
-
-    Raises UsageError for a file that is elsewhere.
-    """
+def plan_of(result: FixedFiles, services: Sequence[Service]) -> Plan:
+    """A plan of one action for each file that changes."""
     before = {file.path: file.text for service in services for file in service.conf.files}
     actions = []
     for path, text in result.texts.items():
-        target = _below(root, Path(path))
+        # A symbolic link (conf.d, a config map) is followed: its target is what is edited.
+        target = os.path.realpath(path)
         mode = stat.S_IMODE(Path(path).stat().st_mode)
         rules = ", ".join(result.rules[path])
         actions.append(
@@ -162,15 +160,3 @@ def _shown(file: ConfFile) -> list[str]:
         line if number in visible or not line else "(a line that is not shown)"
         for number, line in enumerate(file.lines, 1)
     ]
-
-
-def _below(root: Path, path: Path) -> str:
-    # A symbolic link (conf.d, a config map) is followed: its target is what is edited.
-    real, top = Path(os.path.realpath(path)), Path(os.path.realpath(root))
-    if top not in real.parents:
-        raise UsageError(
-            f"{path} is not below {root}",
-            "The journal that can undo the change belongs to one root.",
-            "Name a folder that holds all of the files: --root FOLDER",
-        )
-    return f"/{real.relative_to(top)}"

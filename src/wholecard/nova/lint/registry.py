@@ -19,6 +19,8 @@ from wholecard.nova.lint.checks import (
     filters,
     inventory,
     known_types,
+    live_migration,
+    mdev_types,
     names,
     notifications,
     placement_answer,
@@ -70,6 +72,11 @@ OF_A_SERVICE: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (
     inventory.check_reported,
     inventory.check_drivers,
     inventory.check_domains,
+    mdev_types.check_mdev_types,
+    mdev_types.check_type_sections,
+    live_migration.check_post_copy,
+    live_migration.check_versions,
+    live_migration.check_aliases,
 )
 # Only the scheduler reads these options: in another role's file they are WC215 and nothing else.
 OF_THE_SCHEDULER: tuple[Callable[[Service], Iterator[Diagnostic]], ...] = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, Release, release
-from wholecard.host.facts.saved import read_host
+from wholecard.host.facts.saved import read_host_and_slices
 from wholecard.nova.conf.service_conf import NovaConf, files_in
 from wholecard.nova.lint.coverage import not_checked
 from wholecard.nova.lint.diagnostic import Diagnostic
@@ -149,24 +149,27 @@ def _facts(request: LintRequest, site: SiteFile | None) -> tuple[Facts, ...]:
     """The hosts that are named, or all of the site file where none is."""
     of_site = site.facts() if site else {}
     if not request.facts and not request.hosts:
-        return tuple(Facts(name, of_site[name]) for name in of_site)
-    read_facts = [Facts(name, read_host(path)) for name, path in request.facts]
+        return tuple(_of_site(site, name) for name in of_site) if site else ()
+    read_facts = [Facts(name, *read_host_and_slices(path)) for name, path in request.facts]
     for name in request.hosts:
-        if name not in of_site:
+        if site is None or name not in of_site:
             raise UsageError(
                 f"no facts of host {name!r} are known",
                 resolution="Name a host of a site file (--site), or its facts: --facts HOST=FILE",
             )
-        read_facts.append(Facts(name, of_site[name]))
+        read_facts.append(_of_site(site, name))
     return tuple(read_facts)
+
+
+def _of_site(site: SiteFile, name: str) -> Facts:
+    return Facts(name, site.facts()[name], site.slices(name))
 
 
 def _other_hosts(facts: tuple[Facts, ...], site: SiteFile | None) -> Iterator[Facts]:
     """The site's hosts that were not named; one whose facts cannot be read is not known."""
     named = {one.name for one in facts}
-    of_site = site.facts() if site else {}
-    for name in of_site:
-        if name not in named:
+    for name in site.facts() if site else ():
+        if site and name not in named:
             # Only named hosts have to be readable: a site may list hosts not inspected yet.
             with suppress(WholecardError):
-                yield Facts(name, of_site[name])
+                yield _of_site(site, name)

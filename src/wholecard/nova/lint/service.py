@@ -10,6 +10,7 @@ from typing import Any
 
 from wholecard.core.releases import Release
 from wholecard.host.facts.host import Host
+from wholecard.host.facts.offered_slices import OfferedSlices
 from wholecard.nova import match
 from wholecard.nova.conf.conf_file import ConfEntry
 from wholecard.nova.conf.service_conf import Effective, NovaConf
@@ -28,10 +29,14 @@ MOST_STEPS = 200
 
 @dataclass(frozen=True)
 class Facts:
-    """A host with its devices as nova has them."""
+    """A host with its devices as nova has them.
+
+    `slices` is what its drivers offer to be made of its cards, None where that is not known.
+    """
 
     name: str
     host: Host
+    slices: OfferedSlices | None = None
 
     @cached_property
     def devices(self) -> tuple[match.Device, ...]:

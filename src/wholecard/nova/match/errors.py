@@ -90,3 +90,12 @@ class PlacementError(MatchError):
         "one-time-use-on-vf": "one_time_use on a VF",
         "not-text": "a tag for Placement is not a string",
     }
+
+
+class MdevError(MatchError):
+    """nova-compute does not start with these types of mediated devices; `key` is the type."""
+
+    kinds: ClassVar[dict[str, str]] = {
+        "duplicate-address": "two types have one parent",
+        "bad-address": "a parent's address that nova cannot read",
+    }

@@ -123,7 +123,7 @@ def _text(file: Path) -> str:
 
 
 def _changes(role: Role, old: Values, new: Values, release: Release) -> Iterable[OptionChange]:
-    for option in OPTIONS:
+    for option in dict.fromkeys((*OPTIONS, *old, *new)):
         if option.is_read_by(role, release.nova):
             before, after = old.get(option, ()), new.get(option, ())
             if _parsed(option, before) != _parsed(option, after):

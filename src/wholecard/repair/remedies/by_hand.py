@@ -63,6 +63,12 @@ DEVICE_SPEC = by_hand(
     "server runs.",
 )
 
+PARENT_GONE = by_hand(
+    "Make the VFs of {host} again and restart nova-compute there, or, where the card is gone for "
+    "good, delete the provider of {address}.",
+    "Whether the card comes back is not known, and what a parent had is lost with its provider.",
+)
+
 ONE_CARD = by_hand(
     "Migrate one of the servers, and write an alias that gives the whole card: wholecard nova "
     "render.",
@@ -87,8 +93,8 @@ HELD_PROVIDER = by_hand(
 
 ALL_OF_IT = by_hand(
     "See what server {server} holds: openstack resource provider allocation show {server}. If its "
-    "build failed, delete the server: nova then removes its allocation. Else repair its other "
-    "findings first, then this again.",
+    "build failed or never ends, delete the server: nova then removes its allocation. Else repair "
+    "its other findings first, then this again.",
     "It holds nothing on the host where it is: without this part it would hold nothing at all.",
 )
 

@@ -170,10 +170,20 @@ REPAIRS: Mapping[str, RuleRepair] = {
         "former amount.",
     ),
     "WC533": _READ_AT_START,
+    "WC534": RuleRepair(
+        (by_hand.HARD_REBOOT,),
+        f"{_BY_HAND}: the device is taken from the domain, then a hard reboot.",
+        _NOTHING,
+    ),
+    "WC535": RuleRepair(
+        (by_hand.PARENT_GONE,),
+        f"{_BY_HAND}: VFs that are made again, or the provider's deletion.",
+        _NOTHING,
+    ),
     "WC540": RuleRepair((by_hand.BIND,), f"{_BY_HAND}: the host's own apply.", _NOTHING),
     "WC541": RuleRepair(
         (by_hand.HARD_REBOOT,),
-        f"{_BY_HAND}: a hard reboot, at which nova creates the mediated device again.",
+        f"{_BY_HAND}: the device is started again on the host, then a hard reboot.",
         _NOTHING,
     ),
     "WC542": RuleRepair((by_hand.END_DOMAIN,), f"{_BY_HAND}: the domain's end.", _NOTHING),

@@ -22,6 +22,7 @@ from wholecard.nova.lint.diagnostic import (
 )
 from wholecard.nova.lint.option_spelling import section_meant
 from wholecard.nova.lint.service import MOST_VALUES, Service
+from wholecard.nova.lint.types_of_mdevs import options_of_types
 from wholecard.nova.options import OPTIONS, by_name, find
 
 _INDENTED = re.compile(r"\s+([A-Za-z_][\w.-]*)\s*[=:]")
@@ -205,9 +206,8 @@ def check_twice(service: Service) -> Iterator[Diagnostic]:
 
 def check_types(service: Service) -> Iterator[Diagnostic]:
     """Booleans and numbers that oslo.config cannot read."""
-    for option in OPTIONS:
-        effective = service.effective(option.name)
-        for entry in effective.entries:
+    for option in (*OPTIONS, *options_of_types(service)):
+        for entry in service.conf.effective(option, service.major).entries:
             wrong = wrong_type(option, entry.value)
             if wrong and "$" not in entry.value:
                 yield entry_diagnostic(

@@ -1,14 +1,17 @@
 """The Canonical charms: a bundle overlay for juju.
 
-They have options for device_specs, aliases and the scheduler's filters, and `config-flags`, which
-goes to [DEFAULT] only: they cannot set report_in_placement, pci_in_placement or quotas, and of the
+They have options for device_specs, aliases and the scheduler's filters, for mediated devices those
+of the subordinate charm nova-compute-nvidia-vgpu, and `config-flags`, which goes to [DEFAULT] only:
+they cannot set report_in_placement, pci_in_placement or quotas, and of the
 tuning only host_subset_size. An application has one configuration, so all its hosts need the same
 device_specs. Source: charm-nova-compute and charm-nova-cloud-controller, config.yaml,
-templates/yoga/nova.conf, hooks/nova_cc_context.py, hooks/nova_compute_context.py.
+templates/yoga/nova.conf, hooks/nova_cc_context.py, hooks/nova_compute_context.py;
+charm-nova-compute-nvidia-vgpu, config.yaml.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -54,6 +57,9 @@ def files(cloud: Cloud) -> dict[str, str]:
         "nova-compute": {"options": _compute(cloud)},
         "nova-cloud-controller": {"options": _cloud_controller(cloud)},
     }
+    if mappings := _vgpu_mappings(cloud):
+        options = {"vgpu-device-mappings": mappings}
+        applications["nova-compute-nvidia-vgpu"] = {"options": options}
     notes = "".join(f"{line}\n" for line in _unsettable(cloud))
     what, data = "for the Canonical charms", {"applications": applications}
     return {"wholecard-overlay.yaml": document(data, what, cloud.release, notes)}
@@ -61,7 +67,8 @@ def files(cloud: Cloud) -> dict[str, str]:
 
 def _compute(cloud: Cloud) -> dict[str, str]:
     options = {}
-    specs = [value for option in cloud.own("") for value in option.values]
+    specs = [value for option in cloud.own("") if option.option.name == "device_spec"
+             for value in option.values]  # fmt: skip
     if specs:
         options["pci-passthrough-whitelist"] = _json_list(specs)
     alias = cloud.required("api", "alias")
@@ -71,6 +78,28 @@ def _compute(cloud: Cloud) -> dict[str, str]:
         # The older charm writes the option's text as one alias, so it cannot have several.
         options["pci-alias"] = alias.values[0]
     return options
+
+
+def _vgpu_mappings(cloud: Cloud) -> str:
+    """The parents of each type. Raises UsageError for a class, which the charm cannot set."""
+    types = cloud.mdev_types("")
+    classes = [name for name, options in types.items() if "mdev_class" in options]
+    if classes:
+        raise UsageError(
+            f"the charms have no option for mdev_class (of {classes[0]})",
+            "nova-compute-nvidia-vgpu sets types and their parents.",
+            "Give one kind of mediated device without a resource_class, or deploy nova without the "
+            "charms.",
+        )
+    parents = {name: list(options.get("device_addresses", ())) for name, options in types.items()}
+    lacking = [name for name, own in parents.items() if not own]
+    if lacking:
+        raise UsageError(
+            f"the parents of {lacking[0]} are not known",
+            "nova-compute-nvidia-vgpu is told the parents of each type.",
+            "Name a facts file as hosts.NAME.facts (wholecard-host inspect --json).",
+        )
+    return json.dumps(parents) if parents else ""
 
 
 def _cloud_controller(cloud: Cloud) -> dict[str, Any]:

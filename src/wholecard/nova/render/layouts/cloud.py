@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from wholecard.core import UsageError
 from wholecard.core.releases import Release
 from wholecard.nova.desired.required_options import PciConfig, RequiredOption, required_options
-from wholecard.nova.options import ROLES, Role
+from wholecard.nova.options import OPTIONS_OF_A_TYPE, ROLES, Option, Role, of_type
 
 # The options that have other values on each host.
-_OF_HOSTS = frozenset({"device_spec"})
+_OF_HOSTS = frozenset(
+    {"device_spec", "enabled_mdev_types", *(option.name for option in OPTIONS_OF_A_TYPE)}
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,18 @@ class Cloud:
         if self.hosts_agree:
             return next(iter(self.hosts.values()))
         resolution = f"Name one with --host: {_some(self.hosts)}."
-        raise UsageError("the hosts have different device_specs", resolution=resolution)
+        raise UsageError("the hosts have different devices", resolution=resolution)
+
+    def mdev_types(self, host: str) -> dict[str, dict[str, tuple[str, ...]]]:
+        """The types of mediated devices of a host, each with its section's options by name."""
+        types: dict[str, dict[str, tuple[str, ...]]] = {}
+        for required in self.own(host):
+            if required.option.name == "enabled_mdev_types":
+                types |= {name: {} for name in required.values}
+            for name, options in types.items():
+                if required.option in _options_of(name):
+                    options[required.option.name] = required.values
+        return types
 
     def required(self, role: Role, name: str) -> RequiredOption | None:
         """The role's option of that newest name, None where the role does not need it."""
@@ -82,6 +95,10 @@ def cloud_of(
         options = required_options(role, first, filters, release, filter_class)
         roles[role] = tuple(each for each in options if each.option.name not in _OF_HOSTS)
     return Cloud(release, roles, hosts, filters_known)
+
+
+def _options_of(type_id: str) -> tuple[Option, ...]:
+    return tuple(of_type(option, type_id) for option in OPTIONS_OF_A_TYPE)
 
 
 def _some(names: Mapping[str, object]) -> str:

@@ -48,9 +48,12 @@ def files(cloud: Cloud) -> dict[str, str]:
         variables["nova_nova_conf_overrides"] = overrides
     if placement:
         variables["placement_placement_conf_overrides"] = placement
+    if classes := _mdev_classes(cloud):
+        nova = variables.setdefault("nova_nova_conf_overrides", {})
+        nova |= {f"mdev_{name}": {"mdev_class": own} for name, own in classes.items()}
     texts: dict[str, str] = {}
     for host, own in cloud.hosts.items():
-        specs = _specs(own, cloud.release)
+        specs = {**_specs(own, cloud.release), **_mdev_types(cloud, host)}
         if host and own:
             what = f"for OpenStack-Ansible, the host {host}"
             texts[f"host_vars/{host}/wholecard.yml"] = document(specs, what, cloud.release)
@@ -99,7 +102,8 @@ def _unwritten(cloud: Cloud, apart: list[RequiredOption]) -> list[str]:
 
 def _specs(own: tuple[RequiredOption, ...], release: Release) -> dict[str, Any]:
     """The host's device_specs, in the form that the role's template of that release prints."""
-    values = [value for option in own for value in option.values]
+    values = [value for option in own if option.option.name == "device_spec"
+              for value in option.values]  # fmt: skip
     if not values:
         return {}
     if has(release, Capability.OSA_DEVICE_SPEC_LIST):
@@ -108,6 +112,44 @@ def _specs(own: tuple[RequiredOption, ...], release: Release) -> dict[str, Any]:
     renamed = has(release, Capability.OSA_DEVICE_SPEC)
     name = "nova_device_spec" if renamed else "nova_pci_passthrough_whitelist"
     return {name: values[0] if len(values) == 1 else f"[{', '.join(values)}]"}
+
+
+def _mdev_types(cloud: Cloud, host: str) -> dict[str, Any]:
+    """The host's types with their parents: templates/nova.conf.j2, from Ussuri on."""
+    types = cloud.mdev_types(host)
+    if not types:
+        return {}
+    if not has(cloud.release, Capability.MDEV_SECTIONS):
+        raise UsageError(
+            f"OpenStack-Ansible of {cloud.release} has no variable for mediated devices",
+            f"It has one since {Capability.MDEV_SECTIONS.series}.",
+            "Remove the cards that are given as mediated devices, or render without --layout.",
+        )
+    renamed = has(cloud.release, Capability.MDEV_CLASSES)
+    name = "nova_enabled_mdev_types" if renamed else "nova_enabled_vgpu_types"
+    return {name: [
+        {"type": kind, **({"address": list(options["device_addresses"])}
+                          if "device_addresses" in options else {})}
+        for kind, options in types.items()
+    ]}  # fmt: skip
+
+
+def _mdev_classes(cloud: Cloud) -> dict[str, str]:
+    """The class of each type, for all hosts: the role has no variable for it.
+
+    Raises UsageError where hosts have one type in two classes.
+    """
+    classes: dict[str, str] = {}
+    for host in cloud.hosts:
+        for name, options in cloud.mdev_types(host).items():
+            own = "".join(options.get("mdev_class", ()))
+            if classes.setdefault(name, own) != own:
+                raise UsageError(
+                    f"OpenStack-Ansible cannot give the type {name} two resource classes",
+                    "It writes mdev_class for all hosts, from nova_nova_conf_overrides.",
+                    "Give the kinds of that type the same resource_class.",
+                )
+    return {name: own for name, own in classes.items() if own}
 
 
 def _filters(cloud: Cloud) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""Slices through nova, and servers that move live with their device: two nodes, the kernel's mtty.
+
+The guest proves it: it counts, and at each step its slice has to answer (support/script_guests.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import pytest
+from openstack.connection import Connection
+from rich.console import Console
+
+from support.commands import wholecard
+from support.held_cards import SECONDS
+from support.lab_ssh import ssh_config
+from wholecard.audit.checks.cloud_case import PERIOD
+from wholecard.cloud.client import servers
+from wholecard.cloud.client.connection import connect
+from wholecard.cloud.placement.resource_providers import allocations, providers
+from wholecard.lab import lab as labs
+from wholecard.lab.base.folder import LabFolder
+from wholecard.lab.base.node_spec import GPU_NODE, SECOND_NODE
+from wholecard.lab.base.steps import Story
+from wholecard.lab.control import service_settings
+from wholecard.lab.lab import Lab
+from wholecard.lab.parts.script_image import MOVING_GUEST
+from wholecard.lab.scenario import emulated_gpu
+from wholecard.lab.scenario.audits import audit_lab
+from wholecard.lab.scenario.live_cards import give_live_cards
+from wholecard.lab.scenario.moving_guest import offer_image, wait_for_steps
+from wholecard.lab.scenario.slices import CLASS, SLICES_OF_A_NODE, offer_slices
+
+# Until it has been seen in the lab: `make test-long`.
+pytestmark = pytest.mark.long
+FIRST, SECOND = GPU_NODE.name, SECOND_NODE.name
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The lab with slices on both nodes, their flavor's name and the guest's image."""
+
+    lab: Lab
+    conn: Connection
+    flavor: str
+    image: str
+
+    def boot(self, name: str, flavor: str = "") -> servers.ServerOutcome:
+        """A server on the first node: ACTIVE or ERROR; by default it has a slice."""
+        return servers.boot(self.conn, name, flavor or self.flavor, self.image, SECONDS, host=FIRST)
+
+    def holder(self, server: str) -> list[tuple[str, int]]:
+        """Which providers of slices and cards a server holds something of, and how many."""
+        names = {each.uuid: each.name for each in providers(self.conn)}
+        rows = allocations(self.conn, server)
+        return [(names[row.provider_uuid], row.amount) for row in rows
+                if row.resource_class in (CLASS, emulated_gpu.GPU_CLASS)]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cloud(lab_folder: LabFolder) -> Iterator[Cloud]:
+    ran = wholecard("lab", "up", "--nodes", "2", timeout=3600)
+    assert ran.status == 0, ran.stdout + ran.stderr
+    lab = labs.require_up(lab_folder)
+    conn = connect(service_settings.CLOUD, lab.folder.clouds_yaml)
+    flavor = offer_slices(lab, conn, Story(Console(width=110)))
+    yield Cloud(lab, conn, flavor.name, offer_image(lab, conn, MOVING_GUEST))
+    labs.down(lab_folder)
+
+
+@contextmanager
+def counting(cloud: Cloud, name: str, flavor: str = "") -> Iterator[str]:
+    """A server whose guest says that it uses its device, deleted at the end; its id."""
+    booted = cloud.boot(name, flavor)
+    try:
+        assert booted.status == "ACTIVE", booted.fault
+        last = wait_for_steps(cloud.conn, booted.id)[-1]
+        assert last.slice or last.card, last
+        assert last.is_well, last
+        yield booted.id
+    finally:
+        servers.delete_and_wait(cloud.conn, booted.id, SECONDS)
+
+
+@pytest.fixture(scope="module")
+def sliced(cloud: Cloud) -> Iterator[str]:
+    """A server with a slice."""
+    with counting(cloud, "sliced") as server:
+        yield server
+
+
+def test_slices_run_out(cloud: Cloud, sliced: str) -> None:
+    """A node gives as many slices as it has; the server after the last one finds no valid host."""
+    booted = [cloud.boot(f"other-{number}") for number in range(1, SLICES_OF_A_NODE + 1)]
+    for one in booted:
+        servers.delete_and_wait(cloud.conn, one.id, SECONDS)
+    *others, refused = booted
+    assert {one.status for one in others} == {"ACTIVE"}
+    assert refused.status == "ERROR"
+    assert "No valid host" in refused.fault
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One live move: the pause that was said before it, and libvirt's figure, in seconds."""
+
+    said: float
+    pause: float
+    seconds: float
+
+
+def move_live(cloud: Cloud, server: str, folder: Path, site: Path | None = None) -> Moved:
+    """Move a server live to the other host by our command; its guest must not notice."""
+    before = wait_for_steps(cloud.conn, server)[-1]
+    state = servers.state(cloud.conn, server)
+    assert state is not None
+    target = SECOND if state.host == FIRST else FIRST
+    ran = wholecard(
+        *("migrate", server, "--live", "--to", target, "--no-audit", "--json"),
+        *("--cloud", service_settings.CLOUD, "--clouds-file", str(cloud.lab.folder.clouds_yaml)),
+        *("--ssh", "--ssh-config", str(ssh_config(cloud.lab, folder))),
+        *(("--site", str(site)) if site else ()),
+        timeout=SECONDS,
+    )
+    assert ran.status == 0, ran.stdout + ran.stderr
+    told = json.loads(ran.stdout)
+    moved = Moved(told["plan"]["estimate"]["pause_seconds"], told["pause_seconds"], told["seconds"])
+    print(f"{state.host} to {target}: {moved}", flush=True)
+    after = wait_for_steps(cloud.conn, server, before.step)
+    assert {each.boot for each in after} == {before.boot}
+    assert [each.step for each in after] == list(range(after[0].step, after[-1].step + 1))
+    assert all(each.is_well for each in after), after
+    ((provider, amount),) = cloud.holder(server)
+    assert (provider.startswith(f"{target}_"), amount) == (True, 1)
+    return moved
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.timeout(5 * 3600))])
+def test_live_migration(cloud: Cloud, sliced: str, tmp_path: Path, count: int) -> None:
+    """A server with a slice moves to and fro: same boot, no step lost, each answered; no leak."""
+    moves = [move_live(cloud, sliced, tmp_path) for _ in range(count)]
+    report = audit_lab(cloud.lab, wait=PERIOD)
+    assert [finding.rule for finding in report.findings] == []
+    if count > 2:
+        # The first moves have nothing that was measured before them.
+        off = [abs(move.said - move.pause) / move.pause for move in moves[3:]]
+        assert median(off) <= 0.25, moves
+
+
+@pytest.fixture(scope="module")
+def carded(cloud: Cloud) -> Iterator[tuple[str, Path]]:
+    """A server with a whole card that can move live; and the site file that says so."""
+    site = give_live_cards(cloud.lab, cloud.conn, Story(Console(width=110)))
+    with counting(cloud, "carded", emulated_gpu.CARD_FLAVOR.name) as server:
+        yield server, site
+
+
+def test_live_migration_of_a_whole_card(
+    cloud: Cloud, carded: tuple[str, Path], tmp_path: Path
+) -> None:
+    """A server moves to and fro with its whole card, whose memory keeps what the guest wrote."""
+    server, site = carded
+    for _ in range(2):
+        move_live(cloud, server, tmp_path, site)
+    report = audit_lab(cloud.lab, wait=PERIOD)
+    assert [finding.rule for finding in report.findings] == []
