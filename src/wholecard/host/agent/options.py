@@ -132,6 +132,11 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     if name == "clean-card":
         _add_clean_card(command)
+    _add_options_of_changes(command, name)
+
+
+def _add_options_of_changes(command: argparse.ArgumentParser, name: str) -> None:
+    """Those of commands that change what is applied."""
     if name == "split":
         command.add_argument(
             "--wait",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.core.near_names import did_you_mean
 from wholecard.host.card_split import CardSplit
 from wholecard.host.facts.host import Host
+from wholecard.host.facts.offered_slices import MdevType
 from wholecard.host.facts.split_state import SplitState
 from wholecard.pci.splitting.record import Software, version
 from wholecard.pci.splitting.together import Split, conflicts
@@ -64,27 +64,35 @@ def _vf_types(host: Host, split: CardSplit, state: SplitState) -> Iterator[Findi
 
 def _mdev_types(host: Host, split: CardSplit, state: SplitState) -> Iterator[Finding]:  # noqa: ARG001
     """WC610 for a type that the parent does not have; WC611 where it has room for fewer."""
-    pf = state.pf(split.card)
-    parents = {split.card, *(vf.address for vf in pf.vfs)}
+    parents = {split.card, *(vf.address for vf in state.pf(split.card).vfs)}
     offered = [row for row in state.offered.mdev_types if row.parent in parents]
     if split.parts != "mdev" or not offered:
         return
-    existing = Counter(mdev.type_id for mdev in state.mdevs
-                       if mdev.active and mdev.parent in parents)  # fmt: skip
     for name, count in split.types:
         rows = [row for row in offered if row.type_id == name]
-        if not rows:
+        if rows:
+            yield from _room(split.card, name, count, rows, state)
+        else:
             yield _unknown(split.card, name, {row.type_id: row.name for row in offered})
-            continue
-        free = [row.available for row in rows if row.available is not None]
-        most = sum(free) + existing[name]
-        if free and most < count:
-            yield Finding(
-                "WC611", split.card, Severity.ERROR,
-                f"{count} of {name} are requested, and the driver can have {most}: {sum(free)} "
-                f"more beside the {existing[name]} that exist.",
-                "Request fewer, or end devices of other types: what exists takes up room.",
-            )  # fmt: skip
+
+
+def _room(
+    card: str, name: str, count: int, rows: list[MdevType], state: SplitState
+) -> Iterator[Finding]:
+    """WC611; `rows` are what the parents offer of the type."""
+    parents = {row.parent for row in rows}
+    existing = sum(
+        mdev.active and mdev.type_id == name and mdev.parent in parents for mdev in state.mdevs
+    )
+    free = sum(row.available or 0 for row in rows)
+    known = all(row.available is not None for row in rows)
+    if known and existing + free < count:
+        yield Finding(
+            "WC611", card, Severity.ERROR,
+            f"{count} of {name} are requested, and the driver can have {existing + free}: {free} "
+            f"more beside the {existing} that exist.",
+            "Request fewer, or end devices of other types: what exists takes up room.",
+        )  # fmt: skip
 
 
 def _unknown(card: str, name: str, known: dict[str, int] | dict[str, str]) -> Finding:

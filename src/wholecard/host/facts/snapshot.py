@@ -148,7 +148,9 @@ class _Collection:
             asleep = read_text(under(self._root, f"{function}/power/runtime_status")) in ASLEEP
             for name in paths.ATTRIBUTES if asleep else (*paths.ATTRIBUTES, *paths.WAKING):
                 self._file(f"{function}/{name}")
-            for name in paths.FUNCTION_LINKS:
+            folder = listed(under(self._root, function))
+            vfs = (name for name in folder if name.startswith("virtfn"))
+            for name in (*paths.FUNCTION_LINKS, *vfs):
                 self._real_path(f"{function}/{name}", follow=False)
             if not asleep:
                 self._serial(function)

@@ -12,7 +12,8 @@ ATTRIBUTES = (
     "boot_vga", "class", "device", "driver_override", "external_facing", "modalias", "numa_node",
     "nvidia/creatable_vgpu_types", "nvidia/current_vgpu_type",
     "power/runtime_status", "removable", "reset_method", "resource", "revision", "sriov_numvfs",
-    "sriov_totalvfs", "subsystem_device", "subsystem_vendor", "uevent", "vendor",
+    "sriov_offset", "sriov_stride", "sriov_totalvfs", "subsystem_device",
+    "subsystem_vendor", "uevent", "vendor",
 )  # fmt: skip
 
 # Reading these wakes a function that sleeps, so they are not read then.
@@ -33,6 +34,7 @@ FILES = (
     "sys/class/block/*/dev", "sys/class/block/*/dm/name", "sys/class/block/*/partition",
     "sys/class/tty/console/active",
     "sys/firmware/acpi/tables/DMAR", "sys/firmware/acpi/tables/IVRS",
+    "sys/bus/pci/devices/*/sriov_admin/vf*/profile/*",
     "sys/class/mdev_bus/*/mdev_supported_types/*/available_instances",
     "sys/class/mdev_bus/*/mdev_supported_types/*/name",
     "sys/class/net/*/flags", "sys/class/net/*/operstate",

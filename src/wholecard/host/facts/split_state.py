@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wholecard.core.small_files import read_bytes, read_text, under
+from wholecard.core.small_files import listed, read_bytes, read_text, under
 from wholecard.host.card_split import SCHEDULING, CardSplit
 from wholecard.host.facts.mediated_devices import DEFINED, MediatedDevice, read_mdevs
 from wholecard.host.facts.offered_slices import OfferedSlices, read_offered_slices
@@ -29,19 +29,19 @@ from wholecard.transaction.atomic_files import state_of
 
 @dataclass(frozen=True)
 class VfState:
-    """A VF of a PF by its index; `scheduling` are xe's values that could be read."""
+    """A VF of a PF by its index."""
 
     index: int
     address: str
     driver: str | None = None
     override: str | None = None
-    scheduling: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class PfState:
     """A card's PF: `total` VFs are possible, `count` are made, `vfs` are those that sysfs has.
 
+    `scheduling` are xe's values of each VF that is possible, whether it is made or not.
     `offset` and `stride` say where VFs are by their routing IDs, 0 where that is not known.
     `vendor` is `10de`; `driver` is None for none; a function that does not exist is not `present`.
     """
@@ -56,6 +56,7 @@ class PfState:
     offset: int = 0
     stride: int = 0
     vfs: tuple[VfState, ...] = ()
+    scheduling: tuple[tuple[tuple[str, str], ...], ...] = ()
 
     @property
     def ids(self) -> str:
@@ -140,19 +141,25 @@ def _pf(root: Path, address: str) -> PfState:
         number(read_text(attribute(root, address, "sriov_offset"))) or 0,
         number(read_text(attribute(root, address, "sriov_stride"))) or 0,
         tuple(_vf(root, address, index) for index in range(count)),
+        tuple(_scheduling(root, address)),
     )
 
 
 def _vf(root: Path, pf: str, index: int) -> VfState:
     address = virtual_function(root, pf, index)
-    values = ((name, scheduling_value(root, pf, index, name)) for name in SCHEDULING)
     return VfState(
         index,
         address,
         driver_of(root, address) if address else None,
         override_of(root, address) if address else None,
-        tuple((name, value) for name, value in values if value),
     )
+
+
+def _scheduling(root: Path, pf: str) -> Iterator[tuple[tuple[str, str], ...]]:
+    folders = [name for name in listed(attribute(root, pf, "sriov_admin")) if name[:2] == "vf"]
+    for index in range(len(folders)):
+        values = ((name, scheduling_value(root, pf, index, name)) for name in SCHEDULING)
+        yield tuple((name, value) for name, value in values if value)
 
 
 def _definitions(root: Path) -> Iterator[tuple[str, str]]:

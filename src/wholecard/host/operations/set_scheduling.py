@@ -28,7 +28,10 @@ FOR_ALL = ("sched_priority",)
 
 @dataclass(frozen=True)
 class SetScheduling(HostOperation):
-    """Set `name` of the VF `index` (from 0) of the PF `card` to `value`."""
+    """Set `name` of the VF `index` (from 0) of the PF `card` to `value`.
+
+    `before` is what it was when the plan was made: after a reboot the unit may set it first.
+    """
 
     kind: ClassVar[str] = "set-scheduling"
 
@@ -36,18 +39,20 @@ class SetScheduling(HostOperation):
     index: int
     name: str
     value: str
+    before: str = ""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SetScheduling:
         """The inverse of `to_json`. Raises ValueError, TypeError and KeyError."""
-        name, index, value = text(data["name"]), typed(data["index"], int), text(data["value"])
-        if name not in SCHEDULING or index < 0 or not value.isalnum():
+        name, index = text(data["name"]), typed(data["index"], int)
+        value, before = text(data["value"]), text(data["before"])
+        if name not in SCHEDULING or index < 0 or not f"{value}{before}".isalnum():
             raise ValueError(f"{name!r} is no value of xe's")
-        return cls(pci_address(data["card"]), index, name, value)
+        return cls(pci_address(data["card"]), index, name, value, before)
 
     def describe(self) -> str:
         """The file and the value."""
-        return f"/{DEVICES}/{self.card}/{self._file}: {self.value}"
+        return f"/{DEVICES}/{self.card}/{self._file}: {self.before or '?'} -> {self.value}"
 
     @property
     def _file(self) -> str:
@@ -64,26 +69,21 @@ class SetScheduling(HostOperation):
         """The value now."""
         return {self.name: scheduling_value(context.root, self.card, self.index, self.name) or None}
 
-    def begin(self, context: HostContext, state: State) -> dict[str, Any]:  # noqa: ARG002
-        """The former value."""
-        return {"former": state.get(self.name)}
-
     def do(self, context: HostContext, step: Step) -> dict[str, Any]:
         """Set it."""
         if step.present.get(self.name) != self.value:
             tell(context.root, Path(DEVICES, self.card, self._file), self.value)
         return {}
 
-    def former(self, context: HostContext, step: Step) -> State:  # noqa: ARG002 -- from the log
+    def former(self, context: HostContext, step: Step) -> State:  # noqa: ARG002 -- of the plan
         """The former value."""
-        return {self.name: step.begun.get("former")}
+        return {self.name: self.before or None}
 
-    def undo(self, context: HostContext, step: Step) -> None:
+    def undo(self, context: HostContext, step: Step) -> None:  # noqa: ARG002 -- from any state
         """Give back the former value, where the card still has one."""
-        former = step.begun.get("former")
         present = scheduling_value(context.root, self.card, self.index, self.name)
-        if former and present and present != former:
-            tell(context.root, Path(DEVICES, self.card, self._file), str(former))
+        if self.before and present and present != self.before:
+            tell(context.root, Path(DEVICES, self.card, self._file), self.before)
 
     def drift(self, root: Path, done: Mapping[str, Any]) -> Iterator[Drift]:  # noqa: ARG002
         """The value beside the one that was set."""

@@ -9,7 +9,7 @@ type is cleared before another is set.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from wholecard.core import Action, Operation
 from wholecard.host.card_split import CardSplit
@@ -124,19 +124,27 @@ def _types(split: CardSplit, pf: PfState, state: SplitState, fresh: bool) -> Ite
     """Types that are right stay; the others are cleared first, for they take up room."""
     typed = {vf.address: vf.current for vf in state.offered.typed_vfs}
     current = {} if fresh else {vf.index: typed.get(vf.address) or 0 for vf in pf.vfs}
-    left = Counter(dict(split.types))
-    kept = set()
-    for index, type_id in current.items():
-        name = next((name for name in left if left[name] and state.type_id(name) == type_id), None)
-        if type_id and name is not None:
-            left[name] -= 1
-            kept.add(index)
-    for index, type_id in current.items() if split.types else ():
-        if type_id and index not in kept:
-            yield _type(pf, index, "", str(type_id))
+    kept, left = _right_types(split, state, current)
+    wrong = {index: type_id for index, type_id in current.items() if type_id and index not in kept}
+    for index, type_id in wrong.items() if split.types else ():
+        yield _type(pf, index, "", str(type_id))
     free = (index for index in range(wanted_vfs(split, state)) if index not in kept)
     for index, name in zip(free, left.elements()):
         yield _type(pf, index, name, NONE)
+
+
+def _right_types(
+    split: CardSplit, state: SplitState, current: Mapping[int, int]
+) -> tuple[set[int], Counter[str]]:
+    """The VFs whose types are requested, and how many of each type are to be set yet."""
+    left, kept = Counter(dict(split.types)), set()
+    names = {state.type_id(name): name for name in left}
+    for index, type_id in current.items():
+        name = names.get(type_id, "")
+        if type_id and left[name] > 0:
+            left[name] -= 1
+            kept.add(index)
+    return kept, left
 
 
 def _type(pf: PfState, index: int, name: str, before: str) -> Action:
@@ -149,10 +157,10 @@ def _type(pf: PfState, index: int, name: str, before: str) -> Action:
 
 def _scheduling(split: CardSplit, pf: PfState, fresh: bool) -> Iterator[Action]:
     for index in range(split.vfs):
-        present = {} if fresh or index >= len(pf.vfs) else dict(pf.vfs[index].scheduling)
+        present = dict(pf.scheduling[index]) if index < len(pf.scheduling) else {}
         for name, value in split.scheduling:
-            if present.get(name) != value and not (index and name in FOR_ALL):
-                yield _action(SetScheduling(pf.address, index, name, value),
+            if (fresh or present.get(name) != value) and not (index and name in FOR_ALL):
+                yield _action(SetScheduling(pf.address, index, name, value, present.get(name, "")),
                               f"{pf.address} VF {index} {name}",
                               "xe forgets it when VFs end.", "set the former value")  # fmt: skip
 
