@@ -233,6 +233,17 @@ def test_types_change(host: SplitHost) -> None:
     assert host.seen() == before
 
 
+def test_types_are_on_the_first_vfs(host: SplitHost) -> None:
+    """nova is told of the first VFs: a right type on a later one moves to a first one."""
+    one = CardSplit(L40S, "vfs", (("NVIDIA L40S-12Q", 1),))
+    host.apply(one)
+    types = host.root / "sys/bus/pci/devices" / L40S
+    for index, kind in ((0, "0"), (2, "1145")):
+        (types / f"virtfn{index}/nvidia/current_vgpu_type").write_text(f"{kind}\n")
+    host.apply(one)
+    assert host.typed() == ["1145", "0", "0", "0"]
+
+
 def test_the_number_changes(host: SplitHost) -> None:
     """The kernel changes the number of VFs only from 0, and the plan goes that way."""
     host.apply(CardSplit(ARC, "vfs", count=1))

@@ -136,12 +136,17 @@ def _types(split: CardSplit, pf: PfState, state: SplitState, fresh: bool) -> Ite
 def _right_types(
     split: CardSplit, state: SplitState, current: Mapping[int, int]
 ) -> tuple[set[int], Counter[str]]:
-    """The VFs whose types are requested, and how many of each type are to be set yet."""
+    """The VFs whose types are requested, and how many of each type are to be set yet.
+
+    Only the first VFs count, as many as types are requested: nova is told of those
+    (`nova/desired/vf_slices.py`), and a type on a later one would be given to nobody.
+    """
     left, kept = Counter(dict(split.types)), set()
     names = {state.type_id(name): name for name in left}
+    first = sum(left.values())
     for index, type_id in current.items():
         name = names.get(type_id, "")
-        if type_id and left[name] > 0:
+        if type_id and index < first and left[name] > 0:
             left[name] -= 1
             kept.add(index)
     return kept, left
