@@ -17,7 +17,7 @@ from wholecard.core.report_text import findings_text
 from wholecard.lab.base.errors import LabError
 from wholecard.lab.base.folder import LabFolder
 from wholecard.lab.base.steps import Story
-from wholecard.lab.lab import Lab
+from wholecard.lab.lab import Lab, choose_accelerator
 from wholecard.lab.parts.script_image import MOVING_GUEST
 from wholecard.lab.report.split_page import write_split_page
 from wholecard.lab.report.split_record import LiveMove, SliceServer, SplitRecord
@@ -56,7 +56,7 @@ def split_demo(folder: LabFolder, story: Story, page: Path) -> SplitRecord:
     )
     try:
         lab, conn = up(folder, story, nodes=2)
-        record.accelerator, record.accelerator_why = lab.accelerator, "as `lab up` chose it"
+        record.accelerator, record.accelerator_why = choose_accelerator(folder, lab.parts.root)
         _Demo(lab, conn, story, record).walk()
     finally:
         record.steps, record.seconds = story.steps, story.elapsed()
