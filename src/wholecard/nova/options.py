@@ -299,3 +299,10 @@ IMAGE_KEYS: dict[str, int] = {
 def numa_policies(major: int) -> tuple[str, ...]:
     """The NUMA policies that nova of that major version has; none before Queens."""
     return tuple(policy for policy, since in NUMA_POLICIES.items() if since <= major)
+
+
+# Options that nova's own defaults name as `$my_ip`, each with a value of its own (Mitaka to 2026.2:
+# nova/conf/netconf.py and paths.py). Operators write them so, too.
+MEANT_TO_BE_REPLACED = frozenset(
+    {"my_ip", "my_block_storage_ip", "host", "state_path", "pybasedir", "bindir"}
+)

@@ -59,3 +59,12 @@ def test_an_alias_that_says_no(value: str, expected: list[str]) -> None:
     """It takes only devices that say no as well."""
     text = ALIAS % f'"device_type": "type-VF", "live_migratable": "{value}"'
     assert rules(text, "api") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("$my_ip", []), ("${my_ip}", []), ("$my_block_storage_ip", []), ("$storage_ip", ["WC208"])],
+)
+def test_nova_refers_to_its_own_options(value: str, expected: list[str]) -> None:
+    """`$my_ip` is nova's own default of several options, and has a value where no file sets it."""
+    assert rules(f"[libvirt]\nlive_migration_inbound_addr = {value}\n") == expected

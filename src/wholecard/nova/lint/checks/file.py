@@ -23,7 +23,7 @@ from wholecard.nova.lint.diagnostic import (
 from wholecard.nova.lint.option_spelling import section_meant
 from wholecard.nova.lint.service import MOST_VALUES, Service
 from wholecard.nova.lint.types_of_mdevs import options_of_types
-from wholecard.nova.options import OPTIONS, by_name, find
+from wholecard.nova.options import MEANT_TO_BE_REPLACED, OPTIONS, by_name, find
 
 _INDENTED = re.compile(r"\s+([A-Za-z_][\w.-]*)\s*[=:]")
 _PERCENT = re.compile(r"%\((\w+)\)s")
@@ -217,6 +217,9 @@ def check_types(service: Service) -> Iterator[Diagnostic]:
                 )  # fmt: skip
 
 
+_DOLLAR = re.compile(r"\$\{?(\w*)")
+
+
 def check_dollars(service: Service) -> Iterator[Diagnostic]:
     """`$name` in a value, which oslo.config replaces, or cannot."""
     for option in OPTIONS:
@@ -224,6 +227,9 @@ def check_dollars(service: Service) -> Iterator[Diagnostic]:
             if "$" not in entry.value:
                 continue
             text = service.conf.substituted(entry)
+            named = set(_DOLLAR.findall(entry.value))
+            if option.kind == "text" and named <= MEANT_TO_BE_REPLACED:
+                continue
             for name, offset in text.unknown:
                 yield entry_diagnostic(
                     "WC208", Spot(entry, offset, len(name) + 1),
