@@ -26,7 +26,7 @@ PORTS = {name: port + 1000 for name, port in PREFERRED.items()}
 SECRETS = make_secrets()
 GIVEN = ServiceSettings(PORTS, SECRETS)
 # Templates that are no configuration file of their own.
-OTHER = {"parts.j2", "report.html.j2", "site.yaml.j2"}
+OTHER = {"parts.j2", "report.html.j2", "page.html.j2", "split.html.j2", "site.yaml.j2"}
 # What the node gets.
 COMPUTE = "etc/nova-compute/nova.conf"
 
