@@ -17,6 +17,9 @@ from wholecard.cloud.operations.operation import CloudOperation
 from wholecard.core import Action, Plan, UsageError, WholecardError
 from wholecard.transaction.engine import Outcome
 
+# A test has a run for each point at which it is stopped: 15 s alone, more beside the lab.
+pytestmark = pytest.mark.timeout(600)
+
 KINDS = {each.kind: each for each in (SetCells, MakeCell)}
 BEFORE = {"a": "1", "b": "2", "c": "3"}
 AFTER = {"a": "9", "c": "3", "d": "8", "e": "7", "f": "made"}

@@ -24,6 +24,9 @@ from wholecard.host.desired_state import resolve
 from wholecard.host.facts.inspect import inspect
 from wholecard.host.planning.plan import plan
 
+# A test has a run for each point at which it is stopped: 15 s alone, more beside the lab.
+pytestmark = pytest.mark.timeout(600)
+
 # Counted, and said so in docs/explanation/transaction.md.
 APPLY_POINTS = 146
 ROLLBACK_POINTS = 86

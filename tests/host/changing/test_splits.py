@@ -35,6 +35,9 @@ from wholecard.host.facts.inspect import inspect
 from wholecard.host.facts.snapshot import open_snapshot, save
 from wholecard.host.operations.write_file import WriteFile
 
+# A test has a run for each point at which it is stopped: 15 s alone, more beside the lab.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SplitHost]:
