@@ -38,6 +38,8 @@ def stage(root: Path, epoch: int) -> list[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         place.chmod(mode)
+    for folder in (path for path in root.rglob("*") if path.is_dir()):
+        folder.chmod(0o755)
     set_times(root, epoch)
     return [Path(path) for path in files]
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -233,3 +234,22 @@ def test_mask_of_files(tmp_path: Path, mask: int) -> None:
         os.umask(before)
     modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "log")]
     assert modes == [0o755, 0o644]
+
+
+def test_threads_leave_the_umask_alone(tmp_path: Path) -> None:
+    """Files that several threads create at once have their modes, and the umask is as before."""
+    before = os.umask(0o027)
+    switch = sys.getswitchinterval()
+    # So that a thread is interrupted between any two of its calls.
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            descriptors = list(pool.map(lambda n: syscalls.create(tmp_path / str(n)), range(400)))
+        assert {os.fstat(each).st_mode & 0o777 for each in descriptors} == {syscalls.NEW_MODE}
+        for each in descriptors:
+            os.close(each)
+        after = os.umask(0o027)
+    finally:
+        sys.setswitchinterval(switch)
+        os.umask(before)
+    assert after == 0o027

@@ -8,6 +8,7 @@ each of them can be tested.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,13 +27,24 @@ _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class _ExactMode:
-    """What is created has the mode that was asked for, whatever the umask of who calls."""
+    """What is created has the mode that was asked for, whatever the umask of who calls.
+
+    The umask is the process's: of two threads at once the second would keep the first one's 0.
+    """
+
+    _alone = threading.Lock()
 
     def __enter__(self) -> None:
-        self._mask = os.umask(0)
+        self._alone.acquire()
+        try:
+            self._mask = os.umask(0)
+        except BaseException:
+            self._alone.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
         os.umask(self._mask)
+        self._alone.release()
 
 
 def create(path: Path) -> int:
