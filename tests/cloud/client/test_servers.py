@@ -9,7 +9,7 @@ import pytest
 
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.client.errors import CloudError
-from wholecard.cloud.client.servers import ServerTimeoutError, boot
+from wholecard.cloud.client.servers import ServerTimeoutError, boot, delete_and_wait
 
 if TYPE_CHECKING:
     from support.openstack_api import Answer, Api
@@ -99,3 +99,22 @@ def test_no_such_flavor_or_image(api: Api, missing: str) -> None:
     with pytest.raises(CloudError):
         boot(connect("test", api.clouds), "s", "f1", "i1", 60)
     assert f"POST {COMPUTE}/servers" not in api.asked
+
+
+def test_a_deletion_that_ended_in_error_is_asked_for_again(api: Api) -> None:
+    """nova-compute that did not reach Placement leaves a server in ERROR; the next one works."""
+    deletions = 0
+
+    def deleted() -> Answer:
+        nonlocal deletions
+        deletions += 1
+        return 204, {}
+
+    def get() -> Answer:
+        if deletions > 1:
+            return 404, {"itemNotFound": {"message": "gone"}}
+        return 200, {"server": {"id": "s1", "name": "s", "fault": None, **state("ERROR")}}
+
+    api.answers |= {f"DELETE {SERVER}": deleted, f"GET {SERVER}": get}
+    delete_and_wait(connect("test", api.clouds), "s1", 60)
+    assert deletions == 2

@@ -268,22 +268,31 @@ def delete(conn: Connection, server_id: str) -> None:
         conn.compute.delete_server(server_id, ignore_missing=True)
 
 
+# How often a deletion that ended in ERROR is asked for again.
+_DELETIONS = 3
+
+
 def delete_and_wait(conn: Connection, server_id: str, timeout: float) -> None:
     """Delete a server and wait until nova does not know it; one that is gone is no error.
 
-    `timeout` in seconds. Raises WaitTimeoutError, or CloudError when the deletion ended in ERROR.
+    A deletion that ended in ERROR, as where nova-compute did not reach Placement for a moment, is
+    asked for again. `timeout` in seconds. Raises WaitTimeoutError, CloudError.
     """
     delete(conn, server_id)
-    seen = ""
+    seen, left = "", _DELETIONS
 
     def probe() -> bool | None:
-        nonlocal seen
+        nonlocal seen, left
         with api_errors(conn, f"read the server {server_id}"):
             try:
                 server = conn.compute.get_server(server_id)
             except sdk.NotFoundException:
                 return True
         seen = f"It is {server.status}/{server.task_state}."
+        # nova-api sets the task before it answers: in ERROR without one nobody deletes it any more.
+        if server.status == "ERROR" and server.task_state is None and left:
+            left -= 1
+            delete(conn, server_id)
         return None
 
     wait_until(
