@@ -308,8 +308,10 @@ def test_live(cloud: MovingCloud, tools: Tools) -> None:
     assert (report.ended, rules(report)) == ("moved", [])
     assert cloud.moves == ["train live-migration"]
     assert asked == [(report.plan.destination and report.plan.destination.node, server.id)]
-    assert "about 0.5 s were said; the guest stood still for 1.2 s" in report_text(report)
-    assert "at the end it stands still for about 0.5 s" in " ".join(plan_text(plan).lower().split())
+    assert "about 0.5 s were said; the guest paused for 1.2 s" in report_text(report)
+    assert "at the end the guest pauses for about 0.5 s" in " ".join(
+        plan_text(plan).lower().split()
+    )
 
 
 @pytest.mark.parametrize(("state", "forced", "words"), [

@@ -93,7 +93,7 @@ def demo_split_command(
 ) -> None:  # fmt: skip
     """Split a card, give its slices to servers, and move them live: two nodes, one page.
 
-    The kernel's own sample of a card with mediated devices stands in for a GPU. The server after
+    A sample of the kernel's, a card with mediated devices, takes a GPU's place. The server after
     the last slice is refused; one server is moved live, then its host is drained, and each guest
     proves that it lost nothing. A running lab with two nodes is used; afterwards it stays up.
     """

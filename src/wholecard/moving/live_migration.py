@@ -23,7 +23,6 @@ _CONDUCTOR = "nova, nova/conductor/tasks/live_migrate.py, _check_can_migrate_pci
 _STATES = frozenset({"active", "paused"})
 # nova/virt/libvirt/driver.py, MIN_MDEV_LIVEMIG_*: nova-compute checks QEMU and libvirt on both
 # hosts before anything is moved. The kernel's is in nova's documentation (admin/virtual-gpu.rst).
-_MDEV_QEMU = 8_001_000
 _MDEV_NEEDS = str(MDEVS)
 _MDEV = "nova, doc/source/admin/virtual-gpu.rst"
 
@@ -65,8 +64,9 @@ def _of_mediated_device(qemu: int) -> LiveAnswer:
     if not qemu:
         what = f"it has a mediated device: both hosts need {_MDEV_NEEDS}"
         return LiveAnswer(None, what, _MDEV)
-    version = f"{qemu // 1_000_000}.{qemu // 1000 % 1000}.{qemu % 1000}"
-    if qemu < _MDEV_QEMU:
+    numbers = (qemu // 1_000_000, qemu // 1000 % 1000, qemu % 1000)
+    version = ".".join(map(str, numbers))
+    if numbers < MDEVS.qemu:
         what = f"it has a mediated device, and its host has QEMU {version}: it needs {_MDEV_NEEDS}"
         return LiveAnswer(False, what, _MDEV)
     what = (

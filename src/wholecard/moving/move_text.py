@@ -95,8 +95,8 @@ def duration_text(needs: Estimate) -> str:
     more = "nova's own steps and the guest's boot come on top"
     if needs.pause is not None:
         more = (
-            "what the guest writes meanwhile is copied again. At the end it stands still for about "
-            f"{needs.pause:.1f} s ({needs.pause_source})"
+            "what the guest writes meanwhile is copied again. At the end the guest pauses for "
+            f"about {needs.pause:.1f} s ({needs.pause_source})"
         )
     if not parts:
         return f"seconds: nothing is copied; {more}"
@@ -184,8 +184,8 @@ def _pause(report: MoveReport) -> str:
     said = report.plan.estimate.pause
     before = "" if said is None else f"about {said:.1f} s were said; "
     if report.pause is None:
-        return f"{before}how long the guest stood still was not read (--ssh)"
-    return f"{before}the guest stood still for {report.pause:.1f} s, by libvirt"
+        return f"{before}how long the guest paused was not read (--ssh)"
+    return f"{before}the guest paused for {report.pause:.1f} s, by libvirt"
 
 
 def _seconds(seconds: float | None) -> str:

@@ -185,7 +185,7 @@ OPTIONS: tuple[Option, ...] = (
 )  # fmt: skip
 
 # Each type of mediated devices has a section of its own: nova/conf/devices.py, register_dynamic_
-# opts. The names of these sections end with the type's, for which TYPE stands here.
+# opts. The names of these sections end with the type's, written TYPE here.
 OPTIONS_OF_A_TYPE: tuple[Option, ...] = (
     _option("list", "compute", "the parents that give mediated devices of this type",
             Spelling("mdev_TYPE", "device_addresses", 24),

@@ -74,7 +74,7 @@ def finish_fixes(files: Iterable[Path]) -> None:
 def undo_fix(files: Iterable[Path], discard_edits: bool = False) -> tuple[str, ...]:
     """Undo the last run of --fix that edited one of these files; the files that it restored.
 
-    A folder stands for the files below it. Raises UsageError where none of them was fixed, and as
+    A folder means the files below it. Raises UsageError where none of them was fixed, and as
     `engine.rollback` does.
     """
     newest = max(_newest_of(files), key=lambda pair: pair[1].read().time, default=None)
