@@ -6,7 +6,6 @@ Measured with one seed's work: an operation took 0.33 s of CPU before and 0.23 s
 
 from __future__ import annotations
 
-import functools
 import gc
 import re
 import sqlite3
@@ -24,8 +23,6 @@ def remember():
     """Before the first database is opened."""
     # Each use of a table's alias would make an object of each column, three a statement.
     sqlalchemy.alias = _aliases(sqlalchemy.alias)
-    # BEGIN is made of its text for each transaction.
-    sqlalchemy.text = functools.lru_cache(None)(sqlalchemy.text)
     # The names of an object's fields, of its class, are listed for each look at it.
     versioned.VersionedObject.obj_fields = property(_fields)
     # Sessions are full of cycles, and nothing here waits for its memory.
