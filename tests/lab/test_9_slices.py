@@ -20,7 +20,7 @@ from support.commands import wholecard
 from support.held_cards import SECONDS, migrations
 from support.lab_repairs import repair_of
 from support.lab_ssh import ssh_config
-from support.two_nodes import FIRST, SECOND, by_rule, force_down, shown, start
+from support.two_nodes import FIRST, SECOND, by_rule, force_down, other_than, shown, start
 from wholecard.audit.checks.cloud_case import PERIOD
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
@@ -187,18 +187,24 @@ def test_slice_over_a_reboot(cloud: Cloud, sliced: str) -> None:
     assert shown(audit_lab(cloud.lab, wait=PERIOD)) == []
 
 
-@contextmanager
-def killed_in_a_move(cloud: Cloud, server: str, dead: str, target: str) -> Iterator[None]:
-    """A node is killed while a server moves live to the target; powered on again at the end."""
+def move(cloud: Cloud, server: str, target: str) -> int:
+    """Begin a live migration; the number of it, once it runs."""
     body = {"os-migrateLive": {"host": target, "block_migration": "auto"}}
     asked = cloud.conn.compute.post(f"/servers/{server}/action", json=body, microversion="2.30")
     assert asked.status_code == 202, asked.text
-    wait_until(
-        "nova's migration runs",
-        lambda: migrations(cloud.conn, server)[-1].status == "running" or None,
-        SECONDS,
-        interval=0.5,
-    )
+
+    def runs() -> int | None:
+        answer = cloud.conn.compute.get(f"/servers/{server}/migrations", microversion="2.30")
+        running = [row for row in answer.json()["migrations"] if row["status"] == "running"]
+        return int(running[0]["id"]) if running else None
+
+    return wait_until("nova's migration runs", runs, SECONDS, interval=0.5)
+
+
+@contextmanager
+def killed_in_a_move(cloud: Cloud, server: str, dead: str, target: str) -> Iterator[None]:
+    """A node is killed while a server moves live to the target; powered on again at the end."""
+    move(cloud, server, target)
     kill_node(cloud.lab, dead)
     force_down(cloud.conn, dead, True)
     try:
@@ -257,3 +263,26 @@ def test_live_migration_of_a_whole_card(
         move_live(cloud, server, tmp_path, site)
     report = audit_lab(cloud.lab, wait=PERIOD)
     assert [finding.rule for finding in report.findings] == []
+
+
+def test_aborted_live_migration(cloud: Cloud, carded: tuple[str, Path], tmp_path: Path) -> None:
+    """A live move that is aborted leaves the server where it was; what else is left is repaired."""
+    server, _ = carded
+    before = wait_for_steps(cloud.conn, server)[-1]
+    state = servers.state(cloud.conn, server)
+    assert state is not None
+    source = state.host or ""
+    migration = move(cloud, server, other_than(source))
+    aborted = cloud.conn.compute.delete(
+        f"/servers/{server}/migrations/{migration}", microversion="2.65"
+    )
+    assert aborted.status_code == 202, aborted.text
+    assert start(cloud.conn, server) == source
+    print(migrations(cloud.conn, server)[-1], audit_lab(cloud.lab, wait=PERIOD))
+    repairs.apply(repair_of(cloud.lab, cloud.conn, tmp_path / "state"))
+    assert shown(audit_lab(cloud.lab, wait=PERIOD)) == []
+    ((provider, amount),) = cloud.holder(server)
+    assert (provider.startswith(f"{source}_"), amount) == (True, 1)
+    after = wait_for_steps(cloud.conn, server, before.step)
+    assert {each.boot for each in after} == {before.boot}
+    assert all(each.is_well for each in after), after
