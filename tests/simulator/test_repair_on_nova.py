@@ -66,7 +66,9 @@ def test_either_order(
             state = tmp_path / f"{number}-{turn}"
             for name in order:
                 repaired.repair(state, WORLD_FAULTS[name].rules)
-            ends.append((world.tables.now(), repaired.audit().disagreements))
+            # Not their facts: the clock goes on, and those have times.
+            left = {(row.rule, row.host, row.address) for row in repaired.audit().disagreements}
+            ends.append((world.tables.now(), left))
             world.restore()
         if ends[0] != ends[1]:
             bad.append(f"{pair}: {ends}")
