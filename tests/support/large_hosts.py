@@ -112,7 +112,7 @@ def hgx(slow: str = "", driver: str = "nvidia") -> Host:
                 f"0000:{bus}:00.{n}",
                 "8086:09a2",
                 "088000",
-                numa_node=bus == "80",
+                numa_node=int(bus == "80"),
                 class_name="System peripheral",
             )
             for bus in ("00", "80")
