@@ -28,7 +28,7 @@ GAP, PAD, STEP, LINE, FOOT = 10, 12, 22, 15, 8
 # The line with a box's title, and the square of a bridge beside its words.
 HEAD, SQUARE = 22, 10
 # 11.5 px of any monospaced face in use is at most this wide, 13 px of a bold title a little more.
-CHARACTER, TITLE_CHARACTER = 7.05, 7.6
+CHARACTER, TITLE_CHARACTER = 7.05, 8.7
 # No column of devices is narrower than this where there are two.
 _COLUMN = 400
 
@@ -82,10 +82,11 @@ class Wire:
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything that is drawn: wires first, then boxes, later ones over earlier ones."""
+    """Everything that is drawn: the frames of NUMA nodes, then wires, then boxes."""
 
     width: float
     height: float
+    frames: tuple[Box, ...]
     boxes: tuple[Box, ...]
     wires: tuple[Wire, ...]
 
@@ -101,19 +102,19 @@ def draw(tree: Topology, width: int) -> Picture:
         top = bottoms[column]
         bottoms[column] = drawing.node(node, column * (node_width + GAP), top, node_width) + GAP
     height = max(bottoms) - GAP if tree.nodes else 0
-    return Picture(width, height, tuple(drawing.boxes), tuple(drawing.wires))
+    return Picture(width, height, tuple(drawing.frames), tuple(drawing.boxes), tuple(drawing.wires))
 
 
 class _Drawing:
     """Boxes and wires as they are drawn from top to bottom; each method returns where it ends."""
 
     def __init__(self) -> None:
+        self.frames: list[Box] = []
         self.boxes: list[Box] = []
         self.wires: list[Wire] = []
 
     def node(self, node: NumaNode, x: float, y: float, width: float) -> float:
         """A NUMA node: its frame, its devices in one column or two, what is not shown."""
-        frame = len(self.boxes)
         bottom = y + HEAD + 4
         inner = width - 2 * PAD
         columns = 2 if inner >= 2 * _COLUMN and len(node.items) > 1 else 1
@@ -129,7 +130,7 @@ class _Drawing:
             bottom += len(lines) * LINE + 4
         title = " · ".join((node_title(node), *node_facts(node)))
         shown = _cut(title, int((width - 2 * PAD) / TITLE_CHARACTER))
-        self.boxes.insert(frame, Box("node", x, y, width, bottom - y, shown, tip=title))
+        self.frames.append(Box("node", x, y, width, bottom - y, shown, tip=title))
         return bottom
 
     def _tree(self, items: Sequence[Item], x: float, begin: float, y: float, width: float) -> float:

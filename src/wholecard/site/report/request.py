@@ -261,7 +261,7 @@ def _card_row(card: Card, site_host: SiteHost) -> CardRow:
         ", ".join("predicted" if group.number is None else str(group.number)
                   for group in host.groups_of(card)),
         ", ".join(str(function.address) for function in card.companions),
-        link_text(gpu),
+        link_text(gpu).replace("-", ""),
         size_text(card.bar_bytes) if card.bar_bytes else "",
     )  # fmt: skip
 
