@@ -30,6 +30,8 @@ from wholecard.host.agent.asking import agreed, is_asked
 
 # Where an action failed, the error follows the action's name on its line.
 _ERROR = re.compile(r"^(?:\[.*\.\.\. )?error: (.*)$", re.MULTILINE)
+# A card's line, also in a tree.
+_CARD = re.compile(r" *card [0-9a-f]{4,8}:")
 _WORDS = {0: "ok", 1: "findings", 2: "called wrongly", 3: "failed"}
 _COLOURS = {0: "green", 1: "yellow"}
 
@@ -143,7 +145,7 @@ def _summary(command: str, result: HostResult) -> str:
 def _output_summary(command: str, output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
     if command == "inspect":
-        return counted(sum(line.startswith("card ") for line in lines), "card")
+        return counted(sum(bool(_CARD.match(line)) for line in lines), "card")
     codes = [line.split()[0] for line in lines if line.startswith("WC")]
     if codes:
         return f"{len(codes)}: {', '.join(dict.fromkeys(codes))}"

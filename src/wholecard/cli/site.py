@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wholecard.cli import options
+from wholecard.cli import options, site_report
 from wholecard.cli.say import say
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, release
@@ -160,6 +160,9 @@ def host_command(
     from wholecard.site.load import read_site
 
     say(json.dumps(desired_state_of(read_site(site), name).to_json(), indent=2))
+
+
+app.command("report")(site_report.command)
 
 
 @app.command("schema")

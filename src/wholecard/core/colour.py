@@ -27,6 +27,8 @@ _LINES = (
     (r"   -.*", _RED),
     (r"\d+\. .*", _BOLD),
     (r"card .*|[A-Z][A-Z ]{5,}$", _BOLD),
+    (r" +card [0-9a-f]{4,8}:[0-9a-f:.]+|NUMA node[^:]*:?", _BOLD),
+    (r" +not shown: .*", _DIM),
     (r"(?:journal \d{4}|[A-Za-z][a-z ]{1,11}|IOMMU):(?= )", _BOLD),
     (r"No findings: all is well\.", _GREEN),
 )

@@ -99,14 +99,19 @@ def read_more_text(code: str) -> str:
 
 def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
     """The findings in their order, with those that differ in their subject alone together."""
-    import re
-
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in findings:
-        subject = rf"(?<!\w){re.escape(finding.subject)}(?!\w)"
-        texts = (re.sub(subject, "\0", text) for text in (finding.message, finding.fix))
-        groups.setdefault((finding.rule, *texts), []).append(finding)
+        groups.setdefault(without_subject(finding), []).append(finding)
     return list(groups.values())
+
+
+def without_subject(finding: Finding) -> tuple[str, str, str]:
+    """Rule, message and fix without the subject: equal where one cause has several subjects."""
+    import re
+
+    subject = rf"(?<!\w){re.escape(finding.subject)}(?!\w)"
+    message, fix = (re.sub(subject, "\0", text) for text in (finding.message, finding.fix))
+    return finding.rule, message, fix
 
 
 def _finding_lines(finding: Finding, others: Sequence[str], width: int) -> list[str]:

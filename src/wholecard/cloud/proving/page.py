@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-
 from wholecard.cloud.proving import text
 from wholecard.cloud.proving.record import ProveReport
 from wholecard.core import Severity
-from wholecard.core.plain_text import plain
 from wholecard.core.units import size_text
-from wholecard.transaction.atomic_files import write_atomically
+from wholecard.pages.page import environment
+from wholecard.pages.page import write_page as write
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "prove.html.j2"
@@ -19,22 +17,14 @@ TEMPLATE = "prove.html.j2"
 
 def write_page(report: ProveReport, target: Path) -> None:
     """Write the page to `target`, whole or not at all. Raises OSError."""
-    write_atomically(target, page(report).encode("utf-8", "replace"), 0o644)
+    write(page(report), target)
 
 
 def page(report: ProveReport) -> str:
     """The page's text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined,
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown,
-    )  # fmt: skip
-    environment.filters |= {"mib": lambda mib: size_text(mib << 20)}
-    return environment.get_template(TEMPLATE).render(
+    templates = environment(TEMPLATES)
+    templates.filters |= {"mib": lambda mib: size_text(mib << 20)}
+    return templates.get_template(TEMPLATE).render(
         report=report, text=text, outcome=text.outcome(report), asked=text.asked_text(report),
         note=Severity.NOTE,
     )  # fmt: skip
-
-
-def _shown(value: object) -> object:
-    """Texts of others without what commands a terminal or turns the direction of reading."""
-    return plain(value) if type(value) is str else value

@@ -72,6 +72,7 @@ class _PlainInspect:
     command = "inspect"
     save = None
     domains = False
+    topology = False
     verbose = False
 
     def __init__(self, root: str, as_json: bool) -> None:
@@ -130,6 +131,11 @@ def _command(arguments: Any) -> int:
 def _inspect(arguments: Any) -> int:
     from wholecard.host.facts.inspect import inspect
 
+    if arguments.topology and (arguments.format != "table" or arguments.column):
+        raise UsageError(
+            "--topology is a text for people",
+            resolution="inspect --json has each function with its NUMA node and the bridges above.",
+        )
     if arguments.save is not None:
         from wholecard.host.facts.snapshot import save
 
@@ -147,10 +153,8 @@ def _inspect(arguments: Any) -> int:
     if arguments.format == "json" and not arguments.column:
         sys.stdout.writelines(host.to_lines())
         return 0
-    from wholecard.host.agent.facts_text import host_text
-
     if arguments.format == "table" and not arguments.column:
-        say(host_text(host, table_width()))
+        say(_text_of(arguments, host))
         return 0
     from wholecard.core.output_format import formatted
 
@@ -170,16 +174,27 @@ def say(text: str) -> None:
     print(text)
 
 
+def _text_of(arguments: Any, host: Host) -> str:
+    """The facts for a person, function by function or as a tree."""
+    if arguments.topology:
+        from wholecard.core.report_text import terminal_width
+        from wholecard.host.agent.topology_text import topology_text
+
+        return topology_text(host, terminal_width())
+    from wholecard.host.agent.facts_text import host_text
+
+    return host_text(host, table_width())
+
+
 def _inspect_domains(arguments: Any, host: Host) -> int:
     """The facts with what servers have. Not measured: it reads XML."""
     from pathlib import Path
 
     from wholecard.core.output_format import formatted
-    from wholecard.host.agent.facts_text import host_text
     from wholecard.host.facts.given_devices import given_text, read_given_devices
 
     given = read_given_devices(Path(arguments.root))
-    text = f"{host_text(host, table_width())}\n\n{given_text(given)}"
+    text = f"{_text_of(arguments, host)}\n\n{given_text(given)}"
     data = {**host.to_json(), **given.to_json()}
     say(formatted(arguments.format, arguments.column, text, data, "functions"))
     return 0

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from wholecard.core.report_text import table, wrapped
 from wholecard.core.units import size_text
+from wholecard.host.facts.device_words import link_text
 from wholecard.pci.boards import is_on_nvlink_board, nvswitches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wholecard.host.facts.host import Host, Iommu, KernelUse
     from wholecard.pci import Card, Function
 
@@ -37,15 +40,31 @@ def host_text(host: Host, width: int | None = None) -> str:
         *((_use_name(use), f"{use.address} {use.kind}: {use.what}") for use in host.uses),
         *(("not read", sentence) for sentence in host.unread),
     ]
-    lines: list[str] = []
-    for name, text in facts:
-        if text:
-            lines += _fitted(f"{name + ':':<12}", text, " " * 12, width)
+    lines = _fact_lines(facts, width)
     if not host.cards:
         lines.append("cards:      none")
     for card in host.cards:
         lines += ["", *_card_lines(host, card, width)]
     return "\n".join(lines)
+
+
+def machine_lines(host: Host, width: int | None = None) -> list[str]:
+    """What there is to know of the machine itself before its devices are shown as a tree."""
+    facts = [
+        ("IOMMU", _iommu_text(host.iommu)),
+        ("processors", _cpu_text(host)),
+        ("memory", size_text(host.memory.total) if host.memory.total else ""),
+        ("board", _board_text(host)),
+    ]
+    return _fact_lines(facts, width)
+
+
+def _fact_lines(facts: Iterable[tuple[str, str]], width: int | None) -> list[str]:
+    lines: list[str] = []
+    for name, text in facts:
+        if text:
+            lines += _fitted(f"{name + ':':<12}", text, " " * 12, width)
+    return lines
 
 
 def _use_name(use: KernelUse) -> str:
@@ -180,15 +199,3 @@ def _function_row(function: Function, prefix: str) -> tuple[str, ...]:
         function.power or "-",
         f"{prefix}{name} [{function.ids}]".strip(),
     )
-
-
-def link_text(function: Function) -> str:
-    """`8.0 GT/s x16 (of 16.0 GT/s x16)`; the second only where it differs, `-` for no link."""
-    now = _link(function.link_speed, function.link_width)
-    most = _link(function.link_speed_max, function.link_width_max)
-    return f"{now} (of {most})" if most not in ("-", now) else now
-
-
-def _link(speed: float | None, width: int | None) -> str:
-    parts = [f"{speed} GT/s" if speed else "", f"x{width}" if width else ""]
-    return " ".join(part for part in parts if part) or "-"

@@ -45,6 +45,8 @@ that the kernel shows only to root. A card in runtime suspend is not woken.
       the cards of this host, function by function
   %(prog)s --json
       the same facts and more, as JSON for a program
+  %(prog)s --topology
+      who is with whom: NUMA nodes, ports, switches, cards, links, disks
   %(prog)s --domains --json
       also which server has which device, as `wholecard audit` reads it
   %(prog)s --root /mnt/image

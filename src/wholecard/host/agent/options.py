@@ -93,6 +93,11 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
             action="store_true",
             help="also libvirt's domains with their devices, and mediated devices",
         )
+        command.add_argument(
+            "--topology",
+            action="store_true",
+            help="NUMA nodes, ports, switches and devices as a tree",
+        )
     if name in _WITH_CARDS:
         command.add_argument(
             "--card",

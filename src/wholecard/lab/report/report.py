@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from wholecard.core.units import counted
 from wholecard.lab.base.steps import LabStep
 from wholecard.lab.report.chart import chart, duration
 from wholecard.lab.report.record import DemoRecord, ServerRecord
 from wholecard.lab.report.split_record import SplitRecord
 from wholecard.lab.report.topology import way
-from wholecard.transaction.atomic_files import write_atomically
+from wholecard.pages.page import environment, write_page
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 TEMPLATE = "report.html.j2"
@@ -55,7 +53,7 @@ class Share:
 
 def write_report(record: DemoRecord, target: Path) -> None:
     """Write the page to `target`, whole or not at all. Raises OSError."""
-    write_atomically(target, page(record).encode("utf-8", "replace"), 0o644)
+    write_page(page(record), target)
 
 
 def page(record: DemoRecord) -> str:
@@ -69,12 +67,9 @@ def page(record: DemoRecord) -> str:
 
 def rendered(template: str, record: DemoRecord | SplitRecord, **more: Any) -> str:
     """A page made from `page.html.j2` with the steps of the record's story."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined,
-        autoescape=True, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"plain": plain, "duration": duration}
-    return environment.get_template(template).render(
+    templates = environment(TEMPLATES)
+    templates.filters |= {"plain": plain, "duration": duration}
+    return templates.get_template(template).render(
         record=record, chart=chart(record.steps, record.seconds),
         steps=sorted(record.steps, key=lambda step: step.started), **more,
     )  # fmt: skip

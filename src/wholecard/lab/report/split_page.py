@@ -8,14 +8,14 @@ from statistics import median
 from wholecard.core.units import counted
 from wholecard.lab.report.report import DemoOutcome, rendered
 from wholecard.lab.report.split_record import SplitRecord
-from wholecard.transaction.atomic_files import write_atomically
+from wholecard.pages.page import write_page
 
 TITLE = "Wholecard: a card in slices, moved live"
 
 
 def write_split_page(record: SplitRecord, slices: int, target: Path) -> None:
     """Write the page to `target`, whole or not at all. `slices` are those of one card."""
-    write_atomically(target, split_page(record, slices).encode("utf-8", "replace"), 0o644)
+    write_page(split_page(record, slices), target)
 
 
 def split_page(record: SplitRecord, slices: int) -> str:

@@ -1,0 +1,1 @@
+"""A site on one page: its hosts, their pictures, its cards, and what prevents passthrough."""
