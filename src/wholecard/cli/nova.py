@@ -44,13 +44,18 @@ def render_command(
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write "
         "all files of the layout into this folder. Existing files that Wholecard did not write are "
         "never changed.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --output: say which files would "
+        "be written, and write none.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The files of the layout as JSON, each "
+        "with its text before and after.")] = False,
 ) -> None:  # fmt: skip
     """Print nova.conf for cards: the drop-in of one role, or all files of a deployment tool."""
     from wholecard.nova.options import role_named
-    from wholecard.nova.render.layouts.files import write
+    from wholecard.nova.render.layouts.files import changes, write
     from wholecard.nova.render.request import RenderRequest, render_drop_in, render_files
 
     _refuse_mixed(role, host, layout_name, output)
+    _refuse_alone(role, output, dry_run, as_json)
     paths = _conf_of("scheduler", conf)
     request = RenderRequest(site, tuple(alias or ()), release_name or "", paths, layout_name)
     if role is not None:
@@ -61,13 +66,20 @@ def render_command(
         return
     rendered = render_files(request)
     _warn(rendered.warnings)
-    if output is None:
+    if output is None or dry_run:
+        files = changes(output, rendered.files)
+    else:
+        files = write(output, rendered.files)
+    if as_json:
+        answer = {"files": [file.to_json() for file in files], "warnings": list(rendered.warnings)}
+        options.show("", answer, as_json=True)
+    elif output is None:
         texts = (f"==> {path} <==\n{text}" for path, text in rendered.files.items())
         typer.echo("\n".join(texts).encode(), nl=False)
-        return
-    changed = write(output, rendered.files)
-    for path in rendered.files:
-        say(f"{'written' if output / path in changed else 'unchanged'}: {output / path}")
+    else:
+        written = "would be written" if dry_run else "written"
+        for file in files:
+            say(f"{written if file.is_change else 'unchanged'}: {output / file.path}")
 
 
 def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path | None) -> None:
@@ -83,6 +95,15 @@ def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path 
     if role is None and not is_layout:
         resolution = f"--role {'|'.join(ROLES)}, or --output FOLDER"
         raise UsageError("neither a role nor an output folder is given", resolution=resolution)
+
+
+def _refuse_alone(role: str | None, output: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Options that belong to the files of a layout."""
+    if dry_run and output is None:
+        raise UsageError("--dry-run works only with --output", resolution="Add --output FOLDER.")
+    if as_json and role is not None:
+        what = "--json works only with the files of a layout"
+        raise UsageError(what, resolution="Remove --role, and choose a --layout.")
 
 
 def _warn(warnings: Iterable[str]) -> None:
