@@ -178,11 +178,14 @@ def _prepare(module: AnsibleModule, agent: Agent) -> dict[str, Any]:
     words = agent.card_words() + (["--now"] if module.params["now"] else [])
     plan = agent.ask("plan", *words)
     _refuse_errors(module, plan["findings"])
-    # An apply that was killed is finished first, by its own plan.
-    changed = bool(plan["actions"]) or before["state"] == "applying"
+    # An apply that was killed is finished first, by its own plan; status says where it stopped.
+    is_stopped = before["state"] == "applying"
+    changed = bool(plan["actions"]) or is_stopped
     result = _result(changed, plan["actions"], plan["findings"])
     if module._diff and changed:
-        result["diff"] = {"prepared": agent.text("plan", *words, "--full")}
+        texts = [agent.text("status")] if is_stopped else []
+        texts += [agent.text("plan", *words, "--full")] if plan["actions"] else []
+        result["diff"] = {"prepared": "\n".join(texts)}
     if not changed or module.check_mode:
         result["reboot_required"] = before["reboot_pending"] or (changed and plan["reboot_needed"])
         return result

@@ -48,9 +48,7 @@ def write(folder: Path, files: Mapping[str, str]) -> tuple[FileChange, ...]:
     ours, and WholecardError where the disk cannot be written.
     """
     planned = changes(folder, files)
-    texts = {
-        _inside(folder, each.path): each.after.encode() for each in planned if each.is_change
-    }
+    texts = {_inside(folder, each.path): each.after.encode() for each in planned if each.is_change}
     try:
         write_together(texts, 0o644)
     except OSError as error:
