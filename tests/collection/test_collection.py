@@ -19,7 +19,7 @@ from support.tree import grow, snapshot
 from wholecard.nova.render.managed_files import OURS
 
 # Each of three runs of ansible-playbook starts a Python for every task and host.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 HERE = Path(__file__).parent
 SECRET = "hunter2-of-the-console"
@@ -116,7 +116,7 @@ def _inventory(folder: Path) -> dict[str, Any]:
         host: {
             "wholecard_root": str(folder / host),
             "wholecard_refused": REFUSED[host],
-            "wholecard_cards": CARDS[host],
+            "wholecard_desired": {"cards": CARDS[host], "hugepages": ["1G:2"]},
         }
         for host in DEVICES
     }
