@@ -68,7 +68,9 @@ class Agent:
         # Tools such as update-grub are not on the path of every user.
         path = f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/local/sbin:/usr/sbin:/sbin"
         environment = {"PATH": path, "COLUMNS": "100", "NO_COLOR": "1"}
-        status, answer, errors = self._module.run_command(argv, environ_update=environment)
+        status, answer, errors = self._module.run_command(
+            argv, environ_update=environment, expand_user_and_vars=False
+        )
         return status, answer, errors
 
     def _file(self, name: str, content: bytes) -> str:

@@ -157,13 +157,14 @@ def main() -> None:
 def _render(module: AnsibleModule, words: list[str]) -> dict[str, Any]:
     """What `wholecard nova render` answers. Ends the module with its error where it fails."""
     asked = module.params
-    argv = [asked["executable"], "nova", "render", "--json", *words]
+    wholecard = module.get_bin_path(asked["executable"], required=True)
+    argv = [wholecard, "nova", "render", "--json", *words]
     argv += ["--site", asked["site"], "--layout", asked["layout"]]
     argv += ["--output", asked["dest"]] if asked["dest"] else []
     argv += ["--release", asked["release"]] if asked["release"] else []
     for path in asked["scheduler_files"]:
         argv += ["--conf", f"scheduler={path}"]
-    status, answer, errors = module.run_command(argv)
+    status, answer, errors = module.run_command(argv, expand_user_and_vars=False)
     try:
         data: dict[str, Any] = json.loads(answer)
     except ValueError:
