@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wholecard.cli import nova_lint, options
 from wholecard.cli.say import say
 from wholecard.core import UsageError
+
+if TYPE_CHECKING:
+    from wholecard.nova.render.layouts.files import FileChange
 
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
@@ -51,10 +54,9 @@ def render_command(
 ) -> None:  # fmt: skip
     """Print nova.conf for cards: the drop-in of one role, or all files of a deployment tool."""
     from wholecard.nova.options import role_named
-    from wholecard.nova.render.layouts.files import changes, write
     from wholecard.nova.render.request import RenderRequest, render_drop_in, render_files
 
-    _refuse_mixed(role, host, layout_name, output)
+    _refuse_mixed(role, host, layout_name, output, as_json)
     _refuse_alone(role, output, dry_run, as_json)
     paths = _conf_of("scheduler", conf)
     request = RenderRequest(site, tuple(alias or ()), release_name or "", paths, layout_name)
@@ -66,23 +68,37 @@ def render_command(
         return
     rendered = render_files(request)
     _warn(rendered.warnings)
-    if output is None or dry_run:
-        files = changes(output, rendered.files)
-    else:
-        files = write(output, rendered.files)
+    files = _changed(output, rendered.files, dry_run)
     if as_json:
         answer = {"files": [file.to_json() for file in files], "warnings": list(rendered.warnings)}
         options.show("", answer, as_json=True)
-    elif output is None:
-        texts = (f"==> {path} <==\n{text}" for path, text in rendered.files.items())
-        typer.echo("\n".join(texts).encode(), nl=False)
     else:
-        written = "would be written" if dry_run else "written"
-        for file in files:
-            say(f"{written if file.is_change else 'unchanged'}: {output / file.path}")
+        _say_files(files, output, "would be written" if dry_run else "written")
 
 
-def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path | None) -> None:
+def _changed(
+    output: Path | None, files: Mapping[str, str], dry_run: bool
+) -> tuple[FileChange, ...]:
+    from wholecard.nova.render.layouts.files import changes, write
+
+    if output is None or dry_run:
+        return changes(output, files)
+    return write(output, files)
+
+
+def _say_files(files: Iterable[FileChange], output: Path | None, written: str) -> None:
+    """The texts of the files, or where there is a folder what was or would be done in it."""
+    if output is None:
+        texts = (f"==> {file.path} <==\n{file.after}" for file in files)
+        typer.echo("\n".join(texts).encode(), nl=False)
+        return
+    for file in files:
+        say(f"{written if file.is_change else 'unchanged'}: {output / file.path}")
+
+
+def _refuse_mixed(
+    role: str | None, host: str | None, layout: str, output: Path | None, as_json: bool
+) -> None:
     """One role's drop-in is printed, or all roles' files are: the options of both exclude."""
     from wholecard.nova.options import ROLES
 
@@ -92,7 +108,7 @@ def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path 
         raise UsageError(what, resolution="Remove --role.")
     if role is None and host is not None:
         raise UsageError("--host works only with --role", resolution="Name a role: --role compute")
-    if role is None and not is_layout:
+    if role is None and not (is_layout or as_json):
         resolution = f"--role {'|'.join(ROLES)}, or --output FOLDER"
         raise UsageError("neither a role nor an output folder is given", resolution=resolution)
 
