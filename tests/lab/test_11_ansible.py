@@ -78,7 +78,7 @@ def play(lab_folder: LabFolder, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "wholecard_reboot_timeout": SECONDS,
     }
     inventory = folder / "inventory.json"
-    hosts = {GPU_NODE.name: {}}
+    hosts: dict[str, dict[str, str]] = {GPU_NODE.name: {}}
     inventory.write_text(json.dumps({"gpu_hosts": {"hosts": hosts, "vars": variables}}))
     yield Play(node, agent, ansible, inventory)
     labs.down(lab_folder)
