@@ -61,7 +61,7 @@ format: tools ## put the code into form
 docs: tools ## build the documentation into site/
 	@$(RUN) --group docs mkdocs build --strict
 
-dist: tools ## build a release into dist/: wheel, agent, man pages, deb, rpm, OCI image (needs rpm and umoci)
+dist: tools ## build a release into dist/: wheel, agent, man pages, deb, rpm, Ansible collection, OCI image (needs rpm and umoci)
 	@$(RUN) python scripts/release/build.py
 
 renew: tools ## renew the golden files; read their diff before you commit

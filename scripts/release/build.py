@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 
+from build_collection import build_collection
 from build_deb import build_deb
 from build_image import build_image
 from build_rpm import build_rpm
@@ -25,7 +26,7 @@ from staged_files import REPOSITORY, version
 
 from wholecard.host.agent.zipapp import agent_bytes
 
-KINDS = ("wheel", "agent", "man", "deb", "rpm", "image")
+KINDS = ("wheel", "agent", "man", "deb", "rpm", "collection", "image")
 # What each kind is made with, and Debian's package of it.
 _TOOLS = {"deb": ("dpkg-deb", "dpkg"), "rpm": ("rpmbuild", "rpm"), "image": ("umoci", "umoci")}
 
@@ -62,6 +63,7 @@ def _build(kinds: list[str], into: Path) -> None:
         ][-1],
         "deb": lambda: build_deb(into, epoch, _git("log", "-1", "--format=%an <%ae>")),
         "rpm": lambda: build_rpm(into, epoch),
+        "collection": lambda: build_collection(into, epoch),
         "image": lambda: build_image(into, _wheel(into, epoch, uv), epoch, uv),
     }
     for kind in kinds:

@@ -185,6 +185,21 @@ def test_files_are_written_once(
     assert {line.split(":")[0] for line in out.splitlines()} == {"unchanged"}
 
 
+def test_dry_run(capsys: pytest.CaptureFixture[str], file: str, tmp_path: Path) -> None:
+    """A dry run says what would be written, as text or as JSON with both texts, and writes none."""
+    words = ("render", "--site", file, "--layout", "charms", "--output", str(tmp_path / "out"))
+    status, out, _ = called(capsys, *words, "--dry-run")
+    assert (status, out) == (0, f"would be written: {tmp_path}/out/wholecard-overlay.yaml\n")
+    assert not (tmp_path / "out").exists()
+    status, out, _ = called(capsys, *words, "--dry-run", "--json")
+    (planned,) = json.loads(out)["files"]
+    assert (planned["path"], planned["before"]) == ("wholecard-overlay.yaml", None)
+    called(capsys, *words)
+    assert (tmp_path / "out/wholecard-overlay.yaml").read_text() == planned["after"]
+    _, out, _ = called(capsys, *words, "--json")
+    assert json.loads(out)["files"] == [{**planned, "before": planned["after"]}]
+
+
 def test_a_layout_is_printed(capsys: pytest.CaptureFixture[str], file: str) -> None:
     """Without --output the files are printed, each under its path."""
     status, out, _ = called(capsys, "render", "--site", file, "--layout", "charms")
@@ -215,6 +230,8 @@ WRONG = [
     (("render", "--alias", "x=10de:2330", "--layout", "puppet"), "unknown layout 'puppet'"),
     (("render", "--alias", "x=10de:2330", "--role", "api", "--layout", "kolla"), "--role prints"),
     (("render", "--alias", "x=10de:2330", "--host", "a", "--layout", "kolla"), "--host works only"),
+    (("render", "--alias", "x=10de:2330", "--layout", "kolla", "--dry-run"), "--dry-run works"),
+    (("render", "--alias", "x=10de:2330", "--role", "api", "--json"), "--json works only"),
     (
         ("render", "--alias", "x=10de:2330", "--role", "api", "--release", "zebra"),
         "knows no OpenStack release",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wholecard.cli import nova_lint, options
 from wholecard.cli.say import say
 from wholecard.core import UsageError
+
+if TYPE_CHECKING:
+    from wholecard.nova.render.layouts.files import FileChange
 
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
@@ -44,13 +47,17 @@ def render_command(
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write "
         "all files of the layout into this folder. Existing files that Wholecard did not write are "
         "never changed.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --output: say which files would "
+        "be written, and write none.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The files of the layout as JSON, each "
+        "with its text before and after.")] = False,
 ) -> None:  # fmt: skip
     """Print nova.conf for cards: the drop-in of one role, or all files of a deployment tool."""
     from wholecard.nova.options import role_named
-    from wholecard.nova.render.layouts.files import write
     from wholecard.nova.render.request import RenderRequest, render_drop_in, render_files
 
-    _refuse_mixed(role, host, layout_name, output)
+    _refuse_mixed(role, host, layout_name, output, as_json)
+    _refuse_alone(role, output, dry_run, as_json)
     paths = _conf_of("scheduler", conf)
     request = RenderRequest(site, tuple(alias or ()), release_name or "", paths, layout_name)
     if role is not None:
@@ -61,16 +68,37 @@ def render_command(
         return
     rendered = render_files(request)
     _warn(rendered.warnings)
+    files = _changed(output, rendered.files, dry_run)
+    if as_json:
+        answer = {"files": [file.to_json() for file in files], "warnings": list(rendered.warnings)}
+        options.show("", answer, as_json=True)
+    else:
+        _say_files(files, output, "would be written" if dry_run else "written")
+
+
+def _changed(
+    output: Path | None, files: Mapping[str, str], dry_run: bool
+) -> tuple[FileChange, ...]:
+    from wholecard.nova.render.layouts.files import changes, write
+
+    if output is None or dry_run:
+        return changes(output, files)
+    return write(output, files)
+
+
+def _say_files(files: Iterable[FileChange], output: Path | None, written: str) -> None:
+    """The texts of the files, or where there is a folder what was or would be done in it."""
     if output is None:
-        texts = (f"==> {path} <==\n{text}" for path, text in rendered.files.items())
+        texts = (f"==> {file.path} <==\n{file.after}" for file in files)
         typer.echo("\n".join(texts).encode(), nl=False)
         return
-    changed = write(output, rendered.files)
-    for path in rendered.files:
-        say(f"{'written' if output / path in changed else 'unchanged'}: {output / path}")
+    for file in files:
+        say(f"{written if file.is_change else 'unchanged'}: {output / file.path}")
 
 
-def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path | None) -> None:
+def _refuse_mixed(
+    role: str | None, host: str | None, layout: str, output: Path | None, as_json: bool
+) -> None:
     """One role's drop-in is printed, or all roles' files are: the options of both exclude."""
     from wholecard.nova.options import ROLES
 
@@ -80,9 +108,18 @@ def _refuse_mixed(role: str | None, host: str | None, layout: str, output: Path 
         raise UsageError(what, resolution="Remove --role.")
     if role is None and host is not None:
         raise UsageError("--host works only with --role", resolution="Name a role: --role compute")
-    if role is None and not is_layout:
+    if role is None and not (is_layout or as_json):
         resolution = f"--role {'|'.join(ROLES)}, or --output FOLDER"
         raise UsageError("neither a role nor an output folder is given", resolution=resolution)
+
+
+def _refuse_alone(role: str | None, output: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Options that belong to the files of a layout."""
+    if dry_run and output is None:
+        raise UsageError("--dry-run works only with --output", resolution="Add --output FOLDER.")
+    if as_json and role is not None:
+        what = "--json works only with the files of a layout"
+        raise UsageError(what, resolution="Remove --role, and choose a --layout.")
 
 
 def _warn(warnings: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wholecard.core import UsageError, WholecardError
-from wholecard.nova.render.layouts.files import write
+from wholecard.nova.render.layouts.files import FileChange, changes, write
 from wholecard.nova.render.managed_files import OURS
 
 FIRST, SECOND = f"{OURS} for a test.\none\n", f"{OURS} for a test.\ntwo\n"
@@ -23,15 +23,29 @@ def everything(folder: Path) -> dict[str, str]:
     }
 
 
+def changed(files: tuple[FileChange, ...]) -> list[str]:
+    """The paths of those that were, or would be, written."""
+    return [file.path for file in files if file.is_change]
+
+
+def test_changes_are_what_write_does(tmp_path: Path) -> None:
+    """`changes` says each text before and after, and touches nothing."""
+    (tmp_path / "b.conf").write_text(FIRST)
+    files = {"a.conf": FIRST, "b.conf": SECOND}
+    planned = changes(tmp_path, files)
+    assert planned == (FileChange("a.conf", None, FIRST), FileChange("b.conf", FIRST, SECOND))
+    assert everything(tmp_path) == {"b.conf": FIRST}
+    assert write(tmp_path, files) == planned
+    assert changes(None, files)[1].before is None
+
+
 def test_written_and_written_again(tmp_path: Path) -> None:
     """The first time files are made, the second time nothing is, and a change changes one."""
     files = {"nova/a.conf": FIRST, "b.conf": FIRST}
-    assert write(tmp_path / "out", files) == (
-        tmp_path / "out/nova/a.conf", tmp_path / "out/b.conf",
-    )  # fmt: skip
+    assert changed(write(tmp_path / "out", files)) == ["nova/a.conf", "b.conf"]
     assert everything(tmp_path / "out") == {"b.conf": FIRST, "nova/a.conf": FIRST}
-    assert write(tmp_path / "out", files) == ()
-    assert write(tmp_path / "out", {**files, "b.conf": SECOND}) == (tmp_path / "out/b.conf",)
+    assert changed(write(tmp_path / "out", files)) == []
+    assert changed(write(tmp_path / "out", {**files, "b.conf": SECOND})) == ["b.conf"]
     assert (tmp_path / "out/b.conf").stat().st_mode & 0o777 == 0o644
 
 
