@@ -9,7 +9,7 @@ lists its GPUs by address, and everything after that knows kinds of whole cards 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wholecard.core.units import counted, joined
@@ -48,17 +48,18 @@ class _Board:
 
     def places(self) -> dict[str, tuple[Partition, ...]] | None:
         """The partitions of each set, by its name; None where they have no place together."""
-        named = {name: partition_of(self.partitions, frozenset(each.modules))
-                 for name, each in self.give.sets.items() if each.modules}  # fmt: skip
-        taken = [gpu for partition in named.values() if partition for gpu in partition.gpus]
+        found = ((name, partition_of(self.partitions, frozenset(each.modules)))
+                 for name, each in self.give.sets.items())  # fmt: skip
+        named = [(name, partition) for name, partition in found if partition]
         free = [(name, each.size) for name, each in self.give.sets.items() if not each.modules
                 for _ in range(each.count)]  # fmt: skip
+        taken = [gpu for _, partition in named for gpu in partition.gpus]
         rest = place(self.partitions, [size for _, size in free], frozenset(taken))
         if rest is None or len(set(taken)) != len(taken):
             return None
         sets: dict[str, tuple[Partition, ...]] = dict.fromkeys(self.give.sets, ())
-        for name, partition in (*named.items(), *zip((name for name, _ in free), rest)):
-            sets[name] += (partition,) if partition else ()
+        for name, partition in (*named, *zip((name for name, _ in free), rest, strict=True)):
+            sets[name] += (partition,)
         return sets
 
     def hosts(self, site: Site) -> Iterator[tuple[str, Match]]:
@@ -86,15 +87,27 @@ def with_sets(site: Site) -> Site:
 def _boards(site: Site) -> Iterator[_Board]:
     for name, kind in site.cards.items():
         if isinstance(kind.give, Partitions):
-            yield _Board(name, kind, kind.give, _partitions(kind, kind.give))
+            yield _Board(name, kind, kind.give, _partitions(kind, kind.give.table))
 
 
-def _partitions(kind: CardKind, give: Partitions) -> tuple[Partition, ...]:
-    if give.table:
-        return tuple(Partition(number, frozenset(row)) for number, row in enumerate(give.table))
+def _partitions(kind: CardKind, table: Sequence[Sequence[int]]) -> tuple[Partition, ...]:
+    if table:
+        return tuple(Partition(number, frozenset(row)) for number, row in enumerate(table))
     boards = {board_of(f"{match.vendor}:{match.product}") for match in kind.match}
     board = boards.pop() if len(boards) == 1 else None
     return board.partitions if board else ()
+
+
+def partitions_on(site: Site, host: str) -> tuple[Partition, ...]:
+    """The partitions of a host's board, by the site file; empty where they are not known."""
+    for kind in (*site.boards.values(), *site.cards.values()):
+        if not any(host in (match.hosts or (host,)) for match in kind.match):
+            continue
+        give = kind.give if isinstance(kind.give, Partitions) else None
+        partitions = _partitions(kind, give.table if give else ())
+        if partitions:
+            return partitions
+    return ()
 
 
 def _kinds(site: Site, board: _Board) -> dict[str, CardKind]:
@@ -139,11 +152,7 @@ def board_issues(site: Site) -> list[Issue]:
 
 
 def _of_kind(board: _Board) -> Iterator[Issue]:
-    for number, match in enumerate(board.kind.match):
-        if match.address or match.parent or not (match.vendor and match.product):
-            what = "the GPUs of a board are matched by vendor and product; which is which is said "
-            yield ("cards", board.name, "match", number), what + "by hosts.NAME.modules", (
-                "write vendor and product")  # fmt: skip
+    yield from _of_matches(board)
     for key, why in _MEANINGLESS.items():
         if key in board.kind.model_fields_set:
             yield (
@@ -154,6 +163,20 @@ def _of_kind(board: _Board) -> Iterator[Issue]:
     if board.kind.resource_class and len(board.give.sets) > 1:
         what = "each set of a board needs a resource class of its own"
         yield ("cards", board.name, "resource_class"), what, "write it at the sets, or remove it"
+    yield from _of_table(board)
+
+
+def _of_matches(board: _Board) -> Iterator[Issue]:
+    for number, match in enumerate(board.kind.match):
+        if match.address or match.parent or not (match.vendor and match.product):
+            what = (
+                "the GPUs of a board are matched by vendor and product; which is which is said by "
+                "hosts.NAME.modules"
+            )
+            yield ("cards", board.name, "match", number), what, "write vendor and product"
+
+
+def _of_table(board: _Board) -> Iterator[Issue]:
     for row, gpus in enumerate(board.give.table):
         if not gpus or len(set(gpus)) != len(gpus):
             yield (*board.keys, "table", row), "no set of GPUs", "write each module id once"
@@ -240,13 +263,18 @@ def board_issues_on(site: Site, host_name: str, host: Host) -> Iterator[Issue]:
             yield ("hosts", host_name, "modules", address), what, (
                 "addresses change when buses are numbered anew: read them again")  # fmt: skip
     for name, kind in site.boards.items():
-        unnamed = [function for function in host.functions if function.is_display
-                   and any(function.ids == f"{each.vendor}:{each.product}"
-                           and host_name in (each.hosts or (host_name,)) for each in kind.match)
-                   and str(function.address) not in modules]  # fmt: skip
-        if unnamed:
-            what = f"{unnamed[0].address} on {host_name} is a GPU of cards.{name} without module id"
-            yield ("hosts", host_name, "modules"), what, "add it, from nvidia-smi -q, Module ID"
+        for address in _gpus_of(kind, host_name, host):
+            if address not in modules:
+                what = f"{address} on {host_name} is a GPU of cards.{name} without module id"
+                hint = "add it, from nvidia-smi -q, Module ID"
+                yield ("hosts", host_name, "modules"), what, hint
+                break
+
+
+def _gpus_of(kind: CardKind, host_name: str, host: Host) -> list[str]:
+    ids = {f"{each.vendor}:{each.product}" for each in kind.match
+           if host_name in (each.hosts or (host_name,))}  # fmt: skip
+    return [str(each.address) for each in host.functions if each.is_display and each.ids in ids]
 
 
 def _ids_by_address(site: Site, host_name: str) -> Mapping[str, str]:
