@@ -20,7 +20,7 @@ from wholecard.nova.match import DeviceSysfs, Spec, rules_for
 from wholecard.pci.splitting.nvswitch import BOARDS, partition_of
 
 H100 = BOARDS[0].partitions
-SMALL = {"x4": 4, "x2": 2, "x1": {"size": 1, "count": 2}}
+SMALL: Any = {"x4": 4, "x2": 2, "x1": {"size": 1, "count": 2}}
 HALVES = {"left": 4, "right": 4}
 PAIRS = {"a": 2, "b": 2, "c": 2, "d": 2}
 ORDERS, EVENTS = 10_000, 30
@@ -85,7 +85,7 @@ def test_before_placement() -> None:
 
 
 # Splits of hosts, and what flavors ask for.
-FLEETS = {
+FLEETS: dict[str, tuple[tuple[int, Any], ...]] = {
     "one of each size": ((2, SMALL),),
     "halves and pairs": ((1, HALVES), (2, PAIRS)),
     "all sizes": ((1, {"x8": 8}), (2, SMALL), (1, HALVES), (1, PAIRS)),
