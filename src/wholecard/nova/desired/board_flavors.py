@@ -21,6 +21,7 @@ from wholecard.site.card_matching import functions_of
 from wholecard.site.model import CardKind, Site
 
 _WHY = "A server's GPUs have NVLink only if they are exactly one of Fabric Manager's partitions."
+_RULE = "WC608"
 _HOW_TO = "docs/how-to/nvswitch-boards.md"
 
 
@@ -33,7 +34,7 @@ def board_errors(site: Site) -> Iterator[Unsupported]:
             if flavor.cards[kind] != size:
                 yield Unsupported(
                     ("flavors", name, "cards", kind),
-                    f"WC608: flavors.{name} requests {flavor.cards[kind]} of {kind}, a set of "
+                    f"{_RULE}: flavors.{name} requests {flavor.cards[kind]} of {kind}, a set of "
                     f"{counted(size, 'GPU')}",
                     _WHY,
                     f"Write {kind}: {size}, or request another set.",
@@ -41,7 +42,7 @@ def board_errors(site: Site) -> Iterator[Unsupported]:
         if len(sets) > 1:
             yield Unsupported(
                 ("flavors", name, "cards"),
-                f"WC608: flavors.{name} requests {joined(sets)}, and two sets are no partition",
+                f"{_RULE}: flavors.{name} requests {joined(sets)}, and two sets are no partition",
                 _WHY,
                 "Request one set; for more GPUs make a larger one.",
             )
@@ -58,7 +59,7 @@ def board_warnings(site: Site, facts: Mapping[str, Host]) -> Iterator[Unsupporte
             if 1 < count < most:
                 yield Unsupported(
                     ("flavors", name, "cards", kind),
-                    f"WC608: flavors.{name} requests {count} of {kind}, GPUs of a board with "
+                    f"{_RULE}: flavors.{name} requests {count} of {kind}, GPUs of a board with "
                     "NVSwitches, and nova takes any of them",
                     _WHY,
                     f"Write cards.{kind}.give: {{policy: partitions, sets: …}}; {_HOW_TO} has the "
