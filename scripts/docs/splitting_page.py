@@ -143,7 +143,9 @@ likely, 45 of 100 events a deletion) on an HGX H100:
 
 _AFTER_BOARD = """
 `refused in vain` are refusals that another arrangement of the servers that were there would have
-avoided. nova itself knows nothing of partitions: it gives any free cards of an alias.
+avoided. nova itself knows nothing of partitions: it gives any free cards of an alias, and has no
+place for a chooser. [NVSwitch boards](../how-to/nvswitch-boards.md) gives a board in fixed sets, so
+that nova can give nothing else; what that costs is there.
 """
 
 

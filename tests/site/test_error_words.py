@@ -98,9 +98,10 @@ KINDS = [
     ("{a: {match: [{vendor: 10de}], device_type: PF}}", "2:51: cards.a.device_type is 'PF', not "
      "one of auto, type-PCI, type-PF, type-VF"),
     ("{a: {match: [{vendor: 10de}], give: part}}", "2:44: cards.a.give is 'part', not one of "
-     "whole, containers, mdev, vfs, mig"),
+     "whole, containers, mdev, vfs, mig, partitions"),
     ("{a: {match: [{vendor: 10de}], give: {policy: part}}}",
-     "2:53: cards.a.give.policy is 'part', not one of whole, containers, mdev, vfs, mig"),
+     "2:53: cards.a.give.policy is 'part', not one of whole, containers, mdev, vfs, mig, "
+     "partitions"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole, vfs: 2}}}",
      "2:60: cards.a.give has no key 'vfs'; known: policy"),
     ("{a: {match: [{vendor: 10de}], give: {policy: whole}}}", ""),

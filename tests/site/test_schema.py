@@ -20,7 +20,7 @@ from wholecard.site.schema import schema_text
 DOCS = Path(__file__).parents[2] / "docs/reference"
 FILE = DOCS / "site.schema.json"
 MODELS = [model.Site, model.CardKind, give.Whole, give.Containers, give.Mdev, give.Vfs,
-          give.Mig, give.SliceType, give.Scheduling, model.Match,
+          give.Mig, give.SliceType, give.Scheduling, give.Partitions, give.GpuSet, model.Match,
           model.SiteHost, model.NovaUse,
           model.SiteFlavor, model.SiteImage, model.SiteAggregate, model.Quota,
           model.LintSettings, image_build.ImageBuild, image_build.ImageDriver,
@@ -47,7 +47,11 @@ cards:
     match: [{product: 2331}]
     give: {policy: mig, geometry: {1g.10gb: 3}, through: vfs, types: {NVIDIA H100-1-10C: 3}}
   audio: {match: [{address: 0000:41:00.1}], extra_function: yes, device_type: type-PCI}
-hosts: {gpu-01: {cards: {h100: 8}}, gpu-02: }
+  b200:
+    match: [{vendor: 10de, product: 2901}]
+    give: {policy: partitions, sets: {b200-x2: {size: 2, modules: [1, 2]}}, table: [[1, 2]]}
+hosts: {gpu-01: {cards: {h100: 8}}, gpu-02: ,
+        gpu-03: {modules: {"0000:1b:00.0": 1, "0000:1c:00.0": 2}}}
 nova: {report_in_placement: true, pci_in_placement: auto, enabled_filters: [ComputeFilter]}
 flavors:
   gpu.1: {ram: 65536, vcpus: 16, disk: 0, cards: {h100: 1}, hugepages: 1G, maxphysaddr_bits: 45,

@@ -100,6 +100,8 @@ class ProofCloud:
     held: int = 1
     resource_class: str = "CUSTOM_PCI_10DE_2330"
     placement_forbidden: bool = False
+    # The names of the providers of which each server has one, by uuid, beside the host's own.
+    cards: dict[str, str] = field(default_factory=dict)
     refuse: Answer | None = None
     refuse_after: int = 0
     # Where a server is in the end; None: where nova was asked to put it, or on gpu-01.
@@ -163,7 +165,18 @@ class ProofCloud:
             self.held -= 1
         if server.deleted and self.held < 0:
             return 200, {"allocations": {}}
+        if self.cards:
+            rows = {uuid: {"resources": {self.resource_class: 1}} for uuid in self.cards}
+            return 200, {"allocations": {"rp": {"resources": {"VCPU": 8}}, **rows}}
         return 200, {"allocations": {"rp": {"resources": {self.resource_class: 1, "VCPU": 8}}}}
+
+    def providers(self) -> Answer:
+        """Placement's answer to GET /resource_providers."""
+        rows = [{"uuid": uuid, "name": name, "generation": 1, "root_provider_uuid": "rp",
+                 "parent_provider_uuid": "rp"} for uuid, name in self.cards.items()]  # fmt: skip
+        own = {"uuid": "rp", "name": "gpu-01", "generation": 1, "root_provider_uuid": "rp",
+               "parent_provider_uuid": None}  # fmt: skip
+        return 200, {"resource_providers": [own, *rows]}
 
 
 def proof_cloud(api: Api, *guests: Guest) -> ProofCloud:

@@ -41,6 +41,13 @@ KERNELSTUB = "/etc/kernelstub/configuration"
 SPLITS = "/etc/wholecard/splits.json"
 GIM_OPTIONS = "/etc/modprobe.d/wholecard-gim.conf"
 
+# libvirt runs it before a domain is started: what connects the GPUs of a board with NVSwitches.
+NVSWITCH_HOOK = "/etc/libvirt/hooks/qemu.d/50-wholecard-nvswitch"
+NVSWITCH_MODULES = "/etc/wholecard/nvswitch.json"
+# Where NVIDIA's package has it, and the hook that NVIDIA/libvirt-hooks tells to install.
+FABRIC_MANAGER = "/usr/share/nvidia/nvswitch/fabricmanager.cfg"
+OTHER_QEMU_HOOK = "/etc/libvirt/hooks/qemu"
+
 UNITS = "/etc/systemd/system"
 CDI_SCRIPT = "/usr/local/lib/wholecard/cdi"
 
@@ -59,11 +66,12 @@ FOREIGN = (
     "etc/dracut.conf",
     "etc/dracut.conf.d/*.conf",
     "etc/driverctl.d/*",
+    FABRIC_MANAGER[1:],
 )
 # Where a person or a tool may bind by ids at boot. Of these only the lines with that word are read:
 # the rest may have secrets.
 FOREIGN_SCRIPTS = ("etc/rc.local", "etc/rc.d/rc.local", "etc/systemd/system/*.service")
-_NEW_ID = "new_id"
+_ONLY_LINES = {**dict.fromkeys(FOREIGN_SCRIPTS, "new_id"), OTHER_QEMU_HOOK[1:]: "fmpm"}
 # An absolute path that stays below its root.
 _PATH = r"(?!.*/\.\.(?:/|$))/[^\0\n]{1,4095}"
 
@@ -148,7 +156,7 @@ def read_settings(root: Root) -> Settings:
     parts = _matching(root, f"{GRUB_PARTS}/*.cfg")
     units = _matching(root, f"{UNITS[1:]}/wholecard-*.service")
     # Like a unit, it is listed only where it exists.
-    for ours in (CDI_SCRIPT, SPLITS, GIM_OPTIONS):
+    for ours in (CDI_SCRIPT, SPLITS, GIM_OPTIONS, NVSWITCH_HOOK, NVSWITCH_MODULES):
         units += [path for path in _matching(root, f"{ours[1:]}*") if path == ours]
     written = (_read(root, path) for path in (*OURS, GRUB, *parts, KERNEL_CMDLINE, *units))
     only_read = (GRUBENV, KERNEL_CMDLINE_VENDOR, KERNELSTUB, *_matching(root, f"{ENTRIES}/*.conf"))
@@ -176,11 +184,11 @@ def _read_if_possible(root: Root, path: str) -> FileText:
 
 def _read_foreign(root: Root) -> Iterator[FileText]:
     """Other people's module settings, as far as they can be read; never raises for one of them."""
-    for pattern in (*FOREIGN, *FOREIGN_SCRIPTS):
+    for pattern in (*FOREIGN, *_ONLY_LINES):
         for path in _matching(root, pattern):
             entry = None if path in (*OURS, GIM_OPTIONS) else _foreign_file(root, path)
-            if entry is not None and pattern in FOREIGN_SCRIPTS:
-                entry = _new_id_lines(entry)
+            if entry is not None and pattern in _ONLY_LINES:
+                entry = _lines_with(_ONLY_LINES[pattern], entry)
             if entry is not None:
                 yield entry
 
@@ -196,9 +204,9 @@ def _foreign_file(root: Root, path: str) -> FileText | None:
         return None
 
 
-def _new_id_lines(script: FileText) -> FileText | None:
-    """A script's lines that name `new_id`, which are all that is read of it; None without any."""
-    lines = [line for line in (script.text or "").splitlines() if _NEW_ID in line]
+def _lines_with(word: str, script: FileText) -> FileText | None:
+    """A script's lines that have the word, which are all that is read of it; None without any."""
+    lines = [line for line in (script.text or "").splitlines() if word in line]
     if not lines:
         return None
     return FileText(script.path, "".join(f"{line}\n" for line in lines), script.mode)

@@ -18,6 +18,7 @@ from wholecard.host.kernel_args.cpu_isolation import parse_cpus
 from wholecard.host.kernel_args.hugepages import HugePages
 from wholecard.pci import Address, Card, Function, is_bmc_display, is_console_like
 from wholecard.pci.address import parse_numbers
+from wholecard.pci.splitting.nvswitch import read_modules
 
 __all__ = [
     "HugePages", "DesiredState", "NO_VF_AT_BOOT", "card_lines", "desired_cards", "is_left_out",
@@ -44,7 +45,8 @@ class DesiredState:
     takes it (`2-31`). `loader` and `initramfs` insist on a boot tool by the names of `Boot`; empty
     takes what the host has. `blacklist` are modules that must never be loaded by their aliases.
     `containers` are slots of cards that stay with the host's drivers, for its own containers;
-    `splits` are cards that stay with their drivers too and are given in parts.
+    `splits` are cards that stay with their drivers too and are given in parts. `modules` are the
+    GPUs of a board with NVSwitches, `0000:17:00.0=3`: address and module id.
     """
 
     cards: tuple[str, ...]
@@ -57,6 +59,7 @@ class DesiredState:
     blacklist: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     splits: tuple[CardSplit, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def keeps_all_cards(self) -> bool:
@@ -171,6 +174,7 @@ def resolve(
     _require_tool("initramfs tool", asked.initramfs, host.boot.initramfs_tools)
     _require_cpus(host, asked.isolated_cpus)
     _require_once(asked.hugepages)
+    _require_gpus(host, asked.modules)
     return dataclasses.replace(
         asked,
         cards=tuple(sorted(slots)),
@@ -314,6 +318,23 @@ def _require_once(hugepages: Sequence[HugePages]) -> None:
         raise UsageError(
             f"huge pages of {repeated[0]} are requested twice", resolution="Request each size once."
         )
+
+
+def _require_gpus(host: Host, modules: Sequence[str]) -> None:
+    try:
+        places = read_modules(modules)
+    except ValueError as error:
+        raise UsageError(
+            f"modules: {error}", resolution="Write ADDRESS=MODULE for each GPU of the board."
+        ) from error
+    for address in places:
+        function = host.function(Address.parse(address))
+        if function is None or not function.is_display:
+            raise UsageError(
+                f"modules names {address}, and this host has no GPU there",
+                card_lines(host),
+                "Addresses change when buses are numbered anew: read them again (nvidia-smi -q).",
+            )
 
 
 def _unknown_key(key: str, fields: Iterable[str]) -> UsageError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wholecard.host.facts.host import Host
+from wholecard.site.boards import board_issues_on
 from wholecard.site.card_matching import can_match, count_of, matched_functions
 from wholecard.site.give_checks import give_issues_on
 from wholecard.site.load import SiteError, SiteFile
@@ -27,7 +28,10 @@ def fact_issues(file: SiteFile) -> list[SiteIssue]:
         issues.update(_wrong_counts(file, name, hosts[name]))
         issues.update(
             SiteIssue(file.position(*keys), what, hint)
-            for keys, what, hint in give_issues_on(file.site, name, hosts[name], file.release)
+            for keys, what, hint in (
+                *give_issues_on(file.site, name, hosts[name], file.release),
+                *board_issues_on(file.site, name, hosts[name]),
+            )
         )
     for kind in file.site.cards:
         issues.update(_matches_nothing(file, kind, hosts))

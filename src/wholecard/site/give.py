@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from wholecard.site.model_types import CardName, Count, Custom, Model
+from wholecard.site.model_types import CardName, Count, Custom, Model, ModuleId
 
 # A file's name in sysfs, and for NVIDIA's VFs a name such as `NVIDIA L40S-12Q`, or the type's ID.
 TYPE_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]{0,62}[A-Za-z0-9._+-])?$"
@@ -127,10 +127,46 @@ class Mig(Model):
     """As of `mdev`; VFs are always made by the host."""
 
 
+class GpuSet(Model):
+    """GPUs of a board that a server gets together: all of them, or none."""
+
+    size: Count
+    """How many GPUs: the size of one of the board's partitions."""
+    count: Count = 1
+    """How many such sets each host has under this name; more than one of size 1 only, because nova
+    would give a server GPUs of two larger ones."""
+    modules: tuple[ModuleId, ...] = ()
+    """The module ids of its GPUs; by default the first partition that leaves the most room."""
+    resource_class: Custom | None = None
+    """The resource class of its GPUs in Placement; by default `CUSTOM_` and its name."""
+
+
+_Set = Annotated[
+    GpuSet,
+    BeforeValidator(
+        lambda value: {"size": value} if isinstance(value, (str, int)) else value,
+        json_schema_input_type=Count | GpuSet,
+    ),
+]
+
+
+class Partitions(Model):
+    """GPUs of a board with NVSwitches, in sets that Fabric Manager can connect (shared mode)."""
+
+    policy: Literal["partitions"]
+    """`partitions`: servers get sets of GPUs, each one a partition of its host's board."""
+    sets: Annotated[dict[CardName, _Set], Field(min_length=1)]
+    """The sets that each board is given as, by the name that flavors use: `h100-x4: 4` is short
+    for `h100-x4: {size: 4}`. GPUs that are in no set stay with the host."""
+    table: tuple[tuple[ModuleId, ...], ...] = ()
+    """The board's partitions as sets of module ids (`fmpm -l`, `physicalId`), for a board whose
+    table Wholecard does not have, or with a partition file of your own."""
+
+
 # What a kind of card is given as, told apart by `policy`; the policy's name alone means a mapping
 # with nothing else.
 Give = Annotated[
-    Annotated[Whole | Containers | Mdev | Vfs | Mig, Field(discriminator="policy")],
+    Annotated[Whole | Containers | Mdev | Vfs | Mig | Partitions, Field(discriminator="policy")],
     BeforeValidator(
         lambda give: {"policy": give} if isinstance(give, str) else give,
         json_schema_input_type=Literal["whole", "containers"]
@@ -138,11 +174,13 @@ Give = Annotated[
         | Containers
         | Mdev
         | Vfs
-        | Mig,
+        | Mig
+        | Partitions,
     ),
 ]
 POLICIES: Mapping[str, type[Model]] = {
     "whole": Whole, "containers": Containers, "mdev": Mdev, "vfs": Vfs, "mig": Mig,
+    "partitions": Partitions,
 }  # fmt: skip
 
 

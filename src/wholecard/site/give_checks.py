@@ -137,6 +137,9 @@ def _names(site: Site) -> Iterator[Issue]:
 
 def unnamed_issue(site: Site, name: str) -> tuple[str, str] | None:
     """Why a flavor cannot ask for this kind of card itself; None where it can."""
+    if name in site.boards:
+        sets = [set_name for set_name, kind in site.cards.items() if kind.board == name]
+        return f"{shown(name)} is given in sets", f"name one of them: {joined(sets, 'or')}"
     kind = site.cards.get(name)
     if kind is None or kind.parts is None or name in site.slices:
         return None

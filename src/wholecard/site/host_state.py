@@ -44,6 +44,10 @@ def desired_state_of(file: SiteFile, host_name: str) -> DesiredState:
         tuple(sorted(cards["whole"])),
         containers=tuple(sorted(cards["containers"])),
         splits=tuple(splits[name] for name in sorted(splits)),
+        modules=tuple(
+            f"{address}={module}"
+            for address, module in sorted(file.site.hosts[host_name].modules.items())
+        ),
     )
 
 

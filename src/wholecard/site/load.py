@@ -17,6 +17,7 @@ from wholecard.core.units import counted
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.offered_slices import OfferedSlices
 from wholecard.host.facts.saved import read_host_and_slices
+from wholecard.site.boards import board_issues, place_in_file, with_sets
 from wholecard.site.card_matching import matched_twice
 from wholecard.site.error_words import Nearest, model_issues
 from wholecard.site.model import Site
@@ -78,7 +79,7 @@ class SiteFile:
 
         Where the file does not have it, the position of the nearest key above that it has.
         """
-        return self.root.position_of(keys)
+        return self.root.position_of(place_in_file(self.site, keys))
 
     def facts(self) -> Mapping[str, Host]:
         """The facts of the hosts that name a facts file, each read when it is first used.
@@ -165,6 +166,10 @@ def read_site(path: Path) -> SiteFile:
     except ValidationError as error:
         issues += [*release_issues(root), *model_issues(error, root, nearest)]
         raise SiteError(path, issues) from error
+    broken = [SiteIssue(root.position_of(keys), *rest) for keys, *rest in board_issues(site)]
+    if broken:
+        raise SiteError(path, [*issues, *broken])
+    site = with_sets(site)
     issues += reference_issues(site, root, nearest)
     if issues:
         raise SiteError(path, issues)

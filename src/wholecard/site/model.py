@@ -23,6 +23,7 @@ from wholecard.site.model_types import (
     Ids,
     Line,
     Model,
+    ModuleId,
     Name,
     ParentName,
     PciAddress,
@@ -62,8 +63,9 @@ class CardKind(Model):
     """Which functions are of this kind: those that one entry of the list matches."""
     give: Give = Whole(policy="whole")
     """Who gets the card: a policy's name, or a mapping with the policy and its settings. `whole`,
-    the default, gives it to servers; `mdev`, `vfs` and `mig` give it in parts; `containers` leaves
-    it to its host and the host's containers, and nova does not know it."""
+    the default, gives it to servers; `partitions` gives the GPUs of a board with NVSwitches in
+    sets; `mdev`, `vfs` and `mig` give it in parts; `containers` leaves it to its host and the
+    host's containers, and nova does not know it."""
     extra_function: bool = False
     """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
     flavor can request it. A host with more than one such card is refused: nova would mix their
@@ -92,6 +94,19 @@ class CardKind(Model):
 
     # Matches of the kinds that stay with their hosts: cards of those are not of this kind.
     _kept: tuple[Match, ...] = PrivateAttr(default=())
+    # The kind that it is a set of, and how many GPUs a server gets: 0 for any other kind.
+    _board: str = PrivateAttr(default="")
+    _set_size: int = PrivateAttr(default=0)
+
+    @property
+    def board(self) -> str:
+        """The kind with `give: {policy: partitions}` that this is a set of; empty for no set."""
+        return self._board
+
+    @property
+    def set_size(self) -> int:
+        """How many GPUs a server gets of this set; 0 for a kind that is no set."""
+        return self._set_size
 
     @property
     def kept(self) -> tuple[Match, ...]:
@@ -106,7 +121,7 @@ class CardKind(Model):
     @property
     def parts(self) -> Mdev | Vfs | Mig | None:
         """How the card is given in parts; None where it is not."""
-        return None if isinstance(self.give, (Whole, Containers)) else self.give
+        return self.give if isinstance(self.give, (Mdev, Vfs, Mig)) else None
 
 
 class SiteHost(Model):
@@ -117,6 +132,9 @@ class SiteHost(Model):
     the site file's folder."""
     cards: dict[CardName, Annotated[int, Field(ge=0)]] = {}
     """How many of each kind the host should have; `site check` compares it with the facts."""
+    modules: dict[PciAddress, ModuleId] = {}
+    """The module id of each GPU of the host's board with NVSwitches, by its address: what
+    `nvidia-smi -q` prints as `Module ID` while NVIDIA's driver has the GPUs."""
 
 
 class NovaUse(Model):
@@ -287,6 +305,14 @@ class Site(Model):
     and makes every server of the cloud wait."""
     lint: LintSettings = LintSettings()
     """Which findings of `nova lint` are shown."""
+
+    # Kinds whose place their sets have taken: `wholecard.site.boards`.
+    _boards: Mapping[str, CardKind] = PrivateAttr(default_factory=dict)
+
+    @property
+    def boards(self) -> Mapping[str, CardKind]:
+        """The kinds that are given in sets of GPUs, whose sets are in `cards` instead of them."""
+        return self._boards
 
     @model_validator(mode="after")
     def _leave_kept_cards_out(self) -> Site:

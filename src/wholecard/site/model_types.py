@@ -32,6 +32,8 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Line = Annotated[str, StringConstraints(pattern=LINE_PATTERN)]
 Text = Annotated[str, StringConstraints(pattern=TEXT_PATTERN)]
 Count = Annotated[int, Field(ge=1)]
+# NVIDIA's boards have 8 or 16 GPUs, numbered from 0 or 1.
+ModuleId = Annotated[int, Field(ge=0, le=255)]
 RuleCode = Annotated[str, StringConstraints(pattern=r"^WC\d{1,3}$")]
 
 

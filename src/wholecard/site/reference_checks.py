@@ -10,6 +10,7 @@ from itertools import combinations
 from wholecard.core import UsageError
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import release
+from wholecard.site.boards import place_in_file
 from wholecard.site.build_checks import build_issues
 from wholecard.site.error_words import Nearest, shown
 from wholecard.site.give_checks import give_issues, unnamed_issue
@@ -33,7 +34,8 @@ def reference_issues(site: Site, root: YamlNode, nearest: Nearest) -> list[SiteI
     issues += _meaningless_of_containers(site)
     issues += give_issues(site, None if unknown else release(site.release))
     issues += [*_undefined(site, nearest), *_empty_matches(site), *_overlapping(site, root)]
-    return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in issues]
+    places = ((place_in_file(site, keys), what, hint) for keys, what, hint in issues)
+    return unknown + [SiteIssue(root.position_of(keys), what, hint) for keys, what, hint in places]
 
 
 def release_issues(root: YamlNode) -> list[SiteIssue]:
@@ -66,7 +68,8 @@ def _undefined(site: Site, nearest: Nearest) -> Iterator[tuple[Keys, str, str]]:
     requested = dict.fromkeys((*site.cards, *site.slices))
     for keys, what, name in (*_card_names(site), *_host_names(site)):
         names = requested if what == "card" and keys[0] != "hosts" else defined[what]
-        part = unnamed_issue(site, name) if names is requested else None
+        in_parts = names is requested or (what == "card" and name in site.boards)
+        part = unnamed_issue(site, name) if in_parts else None
         if part is not None:
             yield keys, *part
         elif name not in names:

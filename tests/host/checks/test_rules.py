@@ -12,6 +12,13 @@ from support.hosts import GIB, boot, foreign, host
 from support.hosts import bound as function
 from wholecard.core import Severity, exit_status
 from wholecard.host.checks.registry import check
+from wholecard.host.config_files import (
+    FABRIC_MANAGER,
+    NVSWITCH_HOOK,
+    OTHER_QEMU_HOOK,
+    FileText,
+    Settings,
+)
 from wholecard.host.desired_state import DesiredState, HugePages
 from wholecard.host.facts.host import Cpu, Framebuffer, Host, HugePagePool, Iommu, KernelUse, Memory
 from wholecard.pci import Address, Function
@@ -507,6 +514,12 @@ def board(*switches: Function, **fields: Any) -> Host:
     return host(*(function(f"0000:0{bus}:00.0", **fields) for bus in (1, 2)), *switches)
 
 
+def managed(text: str, *foreign: FileText, files: tuple[FileText, ...] = ()) -> Host:
+    """The board on a host with Fabric Manager's file."""
+    settings = Settings(files, (FileText(FABRIC_MANAGER, text), *foreign))
+    return dataclasses.replace(board(*_SWITCHES), settings=settings)
+
+
 _ALL = DesiredState(slots(2).cards, companions=("0000:55:00.0", "0000:56:00.0"))
 BOARD_CASES = [
     Case("WC180", "all GPUs", board(*_SWITCHES), [WARNING], "2 of the 2 GPUs", slots(2)),
@@ -521,6 +534,18 @@ BOARD_CASES = [
     Case("WC180", "a card beside the board", board(*_SWITCHES, class_code="030000")),
     Case("WC180", "an nForce bridge",
         board(function("0000:00:0a.0", "10de:0057", class_code="068000"))),
+    Case("WC181", "the default mode", managed("# FABRIC_MODE=1\n"), [ERROR], "FABRIC_MODE=0"),
+    Case("WC181", "vGPU", managed("FABRIC_MODE=1\nFABRIC_MODE = 2\n"), [ERROR], "FABRIC_MODE=2"),
+    Case("WC181", "shared", managed("FABRIC_MODE=1\n")),
+    Case("WC181", "no Fabric Manager", board(*_SWITCHES)),
+    Case("WC181", "the whole board", managed("FABRIC_MODE=0\n"), desired=_ALL),
+    Case("WC182", "no hook", managed("FABRIC_MODE=1\n"), [WARNING], "nothing activates"),
+    Case("WC182", "ours", managed("FABRIC_MODE=1\n", files=(FileText(NVSWITCH_HOOK, "#!"),))),
+    Case("WC182", "another", managed("FABRIC_MODE=1\n", FileText(OTHER_QEMU_HOOK, "fmpm -l"))),
+    Case("WC182", "planned", managed("FABRIC_MODE=1\n"),
+        desired=DesiredState(slots(1).cards, modules=("0000:01:00.0=1",))),
+    Case("WC182", "another mode", managed("")),
+    Case("WC180", "with Fabric Manager", managed("FABRIC_MODE=1\n")),
 ]  # fmt: skip
 
 

@@ -69,3 +69,5 @@ def test_not_in_an_image() -> None:
     refuse_in_image(DesiredState(("0000:01:00",)))
     with pytest.raises(UsageError, match="--for-image"):
         refuse_in_image(DesiredState((), containers=("0000:01:00",)))
+    with pytest.raises(UsageError, match="modules cannot be combined with --for-image"):
+        refuse_in_image(DesiredState(("0000:01:00",), modules=("0000:01:00.0=1",)))

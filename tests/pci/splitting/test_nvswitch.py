@@ -19,6 +19,8 @@ from wholecard.pci.splitting.nvswitch import (
     choose,
     free_partitions,
     partition_of,
+    place,
+    read_modules,
     read_partitions,
 )
 
@@ -160,6 +162,31 @@ def test_what_no_chooser_can_avoid() -> None:
     taken = frozenset({3, 4, 7, 8})
     assert choose(H100, 2, taken) is None
     assert _packs((2, 1, 1, 1, 1))
+
+
+def test_sets_beside_each_other() -> None:
+    """Sizes that are known together have a place if any arrangement has; the largest come first."""
+    everything = [frozenset({1, 2, 3, 4}), frozenset({5, 7}), frozenset({6}), frozenset({8})]
+    placed = place(H100, (1, 4, 1, 2))
+    assert placed is not None
+    assert [each.gpus for each in placed] == [everything[i] for i in (2, 0, 3, 1)]
+    assert place(H100, (4, 4, 1)) is None
+    assert place(H100, (4,), frozenset({1, 8})) is None
+    # The first pair that is free leaves no place for the other: a second one is tried.
+    overlapping = [Partition(n, frozenset(gpus)) for n, gpus in enumerate([(1, 2), (2, 3), (1, 4)])]
+    placed = place(overlapping, (2, 2))
+    assert placed is not None
+    assert [each.number for each in placed] == [1, 2]
+
+
+def test_module_ids() -> None:
+    """Module ids by address."""
+    assert read_modules(["0000:17:00.0=3", "0000:18:00.0=12"]) == {
+        "0000:17:00.0": 3, "0000:18:00.0": 12,
+    }  # fmt: skip
+    for wrong in ("0000:17:00.0", "17=3", "0000:17:00.0=1234", "0000:17:00.0=-1"):
+        with pytest.raises(ValueError, match="is not ADDRESS=MODULE"):
+            read_modules([wrong])
 
 
 def test_a_listing_of_fabric_manager() -> None:

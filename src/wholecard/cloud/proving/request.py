@@ -18,7 +18,11 @@ from wholecard.cloud.client import servers
 from wholecard.cloud.client.errors import CloudError, answer_read
 from wholecard.cloud.client.images import Image, image_to_boot
 from wholecard.cloud.operations.flavors import Flavor, flavors
-from wholecard.cloud.placement.resource_providers import Allocation, allocations
+from wholecard.cloud.placement.resource_providers import (
+    Allocation,
+    allocations,
+    listed_providers,
+)
 from wholecard.cloud.proving import leftovers
 from wholecard.cloud.proving.asked_devices import (
     AskedDevices,
@@ -29,6 +33,7 @@ from wholecard.cloud.proving.asked_devices import (
     unknown_notes,
     with_allocations,
 )
+from wholecard.cloud.proving.board_partition import partition_verdict
 from wholecard.cloud.proving.judgement import Required, report_findings, shared_gpus
 from wholecard.cloud.proving.record import ProveReport, ServerProof
 from wholecard.cloud.proving.requested_host import host_finding, host_notes, require_host
@@ -224,6 +229,7 @@ class _Run:
             elsewhere = host_finding(watch.name, host, request.host)
             findings = [elsewhere] if elsewhere else []
             findings += report_findings(devices, proof, required, own, watch.error)
+            findings += self._no_partition(watch, host)
         return ServerProof(
             name=watch.name, id=watch.id, status=watch.status, host=host,
             fault=watch.state.fault if watch.state else watch.trouble,
@@ -232,6 +238,23 @@ class _Run:
             seconds_to_report=watch.seconds_until(watch.reported_at),
             console_bytes=len(watch.console), console_end=watch.console_end,
         )  # fmt: skip
+
+    def _no_partition(self, watch: ServerWatch, host: str | None) -> list[Finding]:
+        """WC437; that the GPUs are a partition is a note."""
+        site = self.request.site.site if self.request.site else None
+        if site is None or host not in site.hosts or not site.hosts[host].modules:
+            return []
+        held = {each.provider_uuid for each in self._allocations(watch.id) or ()}
+        try:
+            providers = [each for each in listed_providers(self.conn) if each.uuid in held]
+        except CloudError as error:
+            self.notes.append(f"Placement was not asked: {error.brief}.")
+            return []
+        verdict = partition_verdict(site, watch.name, host, providers)
+        if isinstance(verdict, Finding):
+            return [verdict]
+        self.notes += [verdict] * bool(verdict)
+        return []
 
     def _refused(self, watch: ServerWatch, explain: Explainer | None) -> Finding:
         """WC409: nova did not start it, with its own words and, where possible, the cause."""

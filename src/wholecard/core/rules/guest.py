@@ -74,4 +74,6 @@ RULES = (
          "One UUID was reported by two servers that ran at one time."),
     Rule("WC436", "ids-not-known", "Which card a flavor asks for is not known", Severity.NOTE,
          "Neither the site file nor Placement says which ids the alias has."),
+    Rule("WC437", "server-without-partition", "A server's GPUs are no partition of its board", _E,
+         "The server has GPUs of a board with NVSwitches that Fabric Manager cannot connect."),
 )  # fmt: skip

@@ -129,4 +129,9 @@ RULES = (
     Rule("WC180", "nvswitch-board", "GPUs of a board with NVSwitches", _W,
          "The GPUs of an SXM board work in a guest only when a fabric manager has set up NVLink.",
          "note if the whole board is selected"),
+    Rule("WC181", "fabric-manager-not-shared", "Fabric Manager is not in shared mode", _E,
+         "GPUs of a board are given to several servers, and Fabric Manager connects all of them to "
+         "one."),
+    Rule("WC182", "no-nvswitch-hook", "Nothing connects a server's GPUs before it starts", _W,
+         "Fabric Manager is in shared mode, and no libvirt hook activates a server's partition."),
 )  # fmt: skip

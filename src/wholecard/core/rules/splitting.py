@@ -5,6 +5,7 @@ from __future__ import annotations
 from wholecard.core.rules.rule import Rule, Severity
 
 _E = Severity.ERROR
+_W = Severity.WARNING
 
 RULES = (
     Rule("WC601", "two-ways-for-one-card", "A card is asked for in two ways at once", _E,
@@ -21,6 +22,9 @@ RULES = (
          "The card, the host's driver or its kernel cannot split it in the way that is asked for."),
     Rule("WC607", "gpus-no-partition", "GPUs of a board are no partition of its NVSwitches", _E,
          "Fabric Manager connects only certain sets of GPUs, and these are none of them."),
+    Rule("WC608", "flavor-without-partition", "A flavor's GPUs may be no partition of a board", _W,
+         "nova may give its servers GPUs that Fabric Manager cannot connect for one server.",
+         "error for a set in part, or for two sets"),
     Rule("WC610", "unknown-slice-type", "The driver has no such type", _E,
          "The vGPU type or the type of mediated devices is not among those of the card's driver."),
     Rule("WC611", "too-many-of-a-type", "The card has no room for so many of a type", _E,

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from wholecard.core import Finding, Severity
+from wholecard.host.config_files import FABRIC_MANAGER, NVSWITCH_HOOK, OTHER_QEMU_HOOK
 from wholecard.host.desired_state import DesiredState
 from wholecard.host.facts.host import Host
 from wholecard.pci import Card, Function
 from wholecard.pci.boards import is_on_nvlink_board, nvswitches
 
+_MODE = re.compile(r"^[ \t]*FABRIC_MODE[ \t]*=[ \t]*([0-9])", re.MULTILINE)
+_SHARED = "1"
+
 
 def check_nvswitches(
     host: Host, cards: Iterable[Card], desired: DesiredState | None = None
 ) -> list[Finding]:
-    """WC180: GPUs of a board with NVSwitches, which need a fabric manager somewhere."""
+    """WC180: GPUs of a board with NVSwitches, which need a fabric manager somewhere.
+
+    Where the host has it, WC181 and WC182 say what is missing for a board that several servers use.
+    """
     switches = nvswitches(host.functions)
     on_board = _count_on_board(cards, switches)
     if not on_board:
@@ -25,7 +33,56 @@ def check_nvswitches(
     count = f"{on_board} of the {every} GPUs of a board with NVSwitches"
     if switches and not left and on_board == every:
         return [_whole(count, len(switches))]
-    return [_in_part(count, _staying_text(left, bool(switches)), switches)]
+    mode = fabric_mode(host)
+    if mode is None:
+        return [_in_part(count, _staying_text(left, bool(switches)), switches)]
+    if mode != _SHARED:
+        return [_not_shared(count, mode)]
+    return [] if _has_hook(host, desired) else [_no_hook(count)]
+
+
+def fabric_mode(host: Host) -> str | None:
+    """What Fabric Manager's file sets, None where the host has none.
+
+    Source: NVIDIA Fabric Manager User Guide, "Fabric Manager Config Options": 0 is bare metal or
+    the whole board in one server, and the default; 1 is shared NVSwitch, 2 is vGPU.
+    """
+    files = {entry.path: entry.text or "" for entry in host.settings.foreign}
+    if FABRIC_MANAGER not in files:
+        return None
+    modes = _MODE.findall(files[FABRIC_MANAGER])
+    return modes[-1] if modes else "0"
+
+
+def _has_hook(host: Host, desired: DesiredState | None) -> bool:
+    return (
+        bool(desired and desired.modules)
+        or host.settings.file(NVSWITCH_HOOK).text is not None
+        or any(entry.path == OTHER_QEMU_HOOK for entry in host.settings.foreign)
+    )
+
+
+def _not_shared(count: str, mode: str) -> Finding:
+    return Finding(
+        "WC181",
+        "NVSwitch",
+        Severity.ERROR,
+        f"{count} are selected, and Fabric Manager has FABRIC_MODE={mode}. It connects a server's "
+        "GPUs alone only with FABRIC_MODE=1: CUDA fails in the guest with error 802.",
+        f"Write FABRIC_MODE=1 into {FABRIC_MANAGER}, and restart nvidia-fabricmanager.",
+    )
+
+
+def _no_hook(count: str) -> Finding:
+    return Finding(
+        "WC182",
+        "NVSwitch",
+        Severity.WARNING,
+        f"{count} are selected, Fabric Manager is in shared mode, and nothing activates the "
+        "partition of a server's GPUs before its guest starts.",
+        "Write hosts.NAME.modules into the site file, and plan with what it prints: wholecard site "
+        "host NAME. The plan installs libvirt's hook.",
+    )
 
 
 def _count_on_board(cards: Iterable[Card], switches: tuple[Function, ...]) -> int:

@@ -36,7 +36,12 @@ def container_change(host: Host, desired: DesiredState) -> ConfigChange:
 
 def refuse_in_image(desired: DesiredState) -> None:
     """Raises UsageError: what is put into an image as text has no unit of ours."""
-    for option, asked in (("--containers", desired.containers), ("splits", desired.splits)):
+    parts: tuple[tuple[str, tuple[object, ...]], ...] = (
+        ("--containers", desired.containers),
+        ("splits", desired.splits),
+        ("modules", desired.modules),
+    )
+    for option, asked in parts:
         if asked:
             raise UsageError(
                 f"{option} cannot be combined with --for-image",

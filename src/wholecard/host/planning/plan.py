@@ -24,6 +24,7 @@ from wholecard.host.planning.boot_copies import boot_copies
 from wholecard.host.planning.containers import container_change
 from wholecard.host.planning.device_bindings import bound_functions
 from wholecard.host.planning.modprobe import modprobe_text, modules_load_text
+from wholecard.host.planning.nvswitch import nvswitch_change
 from wholecard.host.planning.split_changes import (
     actions_now,
     definitions_now,
@@ -90,6 +91,7 @@ def _changes(host: Host, desired: DesiredState) -> tuple[ConfigChange, ...]:
         module_settings(host, desired, bound),
         initramfs,
         containers,
+        nvswitch_change(desired),
     )
 
 

@@ -162,14 +162,18 @@ def _gim(desired: DesiredState, state: SplitState) -> Iterator[Finding]:
     if len(counts) > 1:
         yield Finding(
             "WC605", splits[0].card, Severity.ERROR,
-            f"AMD's driver gim makes the same number of VFs of each card (vf_num), and "
-            f"{', '.join(map(str, sorted(counts)))} are requested.",
+            "AMD's driver gim has one list of numbers (vf_num), in an order of its own, and "
+            f"{', '.join(map(str, sorted(counts)))} VFs are requested.",
             "Request the same number for all AMD cards of the host.",
         )  # fmt: skip
 
 
 def _module_options(host: Host, desired: DesiredState) -> Iterator[tuple[FileText, str]]:
-    """GIM's number of VFs. Source: AMD, gim's documentation, `modprobe gim vf_num=1`."""
+    """GIM's number of VFs.
+
+    Source: amd/MxGPU-Virtualization 695afe2 (GIM 8, 2025-04), gim_shim/gim_config.c: `vf_num` is a
+    list of 1 to 31, one for each GPU in the driver's own order, and the last one is for all others.
+    """
     vendors = {str(function.address): function.vendor for function in host.functions}
     counts = {split.vfs for split in desired.splits if vendors.get(split.card) == AMD}
     if counts:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wholecard.core.releases import Release
+from wholecard.nova.desired.board_flavors import board_errors, board_warnings
 from wholecard.nova.desired.flavor_checks import flavor_errors, flavor_warnings
 from wholecard.nova.desired.image_properties import image_errors
 from wholecard.nova.desired.pci_config import most_cards, pci_configs
@@ -50,7 +51,7 @@ def check_site(file: SiteFile) -> SiteCheck:
     """
     site, release = file.site.for_servers, file.release
     errors = [*_issues(file, unsupported_requests(site, release)), *fact_issues(file)]
-    errors += build_file_issues(file)
+    errors += [*build_file_issues(file), *_issues(file, board_errors(site))]
     warnings = _issues(file, ignored_requests(site, release))
     notes: list[SiteIssue] = []
     if not errors:
@@ -60,6 +61,7 @@ def check_site(file: SiteFile) -> SiteCheck:
         errors += _issues(file, image_errors(site, release))
         errors += _issues(file, flavor_errors(site, file.facts(), release))
         warnings += _issues(file, flavor_warnings(site, file.facts()))
+        warnings += _issues(file, board_warnings(site, file.facts()))
         warnings += _issues(file, missing_pages(site, file.facts(), release))
         warnings += _issues(file, small_disks(site, image_sizes(file)))
         notes = _issues(file, slow_flavors(site, file.facts(), release))

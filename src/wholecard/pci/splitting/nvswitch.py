@@ -9,7 +9,10 @@ tables here: it reads them from a file that an operator may replace. Not run on 
 
 from __future__ import annotations
 
+import re
+
 from wholecard.core.record import dataclass
+from wholecard.pci.address import Address, parse_numbers
 from wholecard.pci.splitting.record import Source
 
 TYPE_CHECKING = False
@@ -30,6 +33,7 @@ _BLACKWELL = Source(
 
 # `fmpm -l` answers with some 15 of them; a file of somebody else's gets no further.
 _MOST = 1024
+_MODULE = re.compile(r"[0-9]{1,3}")
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,19 @@ def _read_partition(row: Any) -> Partition:
     return Partition(number, frozenset(gpus))
 
 
+def read_modules(texts: Iterable[str]) -> dict[str, int]:
+    """Module ids by address, from `0000:17:00.0=3` each. Raises ValueError."""
+    places: dict[str, int] = {}
+    for text in texts:
+        address, equals, number = text.partition("=")
+        if parse_numbers(address) is None or not equals or not _MODULE.fullmatch(number):
+            raise ValueError(f"{text[:40]!r} is not ADDRESS=MODULE")
+        places[str(Address.parse(address))] = int(number)
+    if len(set(places.values())) != len(places):
+        raise ValueError("two GPUs have one module id")
+    return places
+
+
 def partition_of(partitions: Iterable[Partition], gpus: Gpus) -> Partition | None:
     """The partition that has exactly these GPUs, None where there is none."""
     return next((partition for partition in partitions if partition.gpus == gpus), None)
@@ -128,3 +145,29 @@ def choose(partitions: Sequence[Partition], size: int, taken: Gpus) -> Partition
         return counts, -candidate.number
 
     return max(candidates, key=room)
+
+
+def place(
+    partitions: Sequence[Partition], sizes: Sequence[int], taken: Gpus = frozenset()
+) -> tuple[Partition, ...] | None:
+    """A partition for each size, none with a GPU of another or of `taken`; None where none is left.
+
+    All sizes are known from the start, so every arrangement is tried; of those that fit it is the
+    one that gives the lowest numbers to the largest sizes.
+    """
+    order = sorted(range(len(sizes)), key=lambda index: -sizes[index])
+
+    def placed(rest: Sequence[int], taken: Gpus) -> tuple[Partition, ...] | None:
+        if not rest:
+            return ()
+        for partition in free_partitions(partitions, taken):
+            if partition.size == sizes[rest[0]]:
+                more = placed(rest[1:], taken | partition.gpus)
+                if more is not None:
+                    return (partition, *more)
+        return None
+
+    found = placed(order, taken)
+    if found is None:
+        return None
+    return tuple(partition for _, partition in sorted(zip(order, found)))
