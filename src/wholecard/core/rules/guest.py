@@ -74,4 +74,6 @@ RULES = (
          "One UUID was reported by two servers that ran at one time."),
     Rule("WC436", "ids-not-known", "Which card a flavor asks for is not known", Severity.NOTE,
          "Neither the site file nor Placement says which ids the alias has."),
+    Rule("WC437", "slice-of-another-size", "A part of a card has another size in the guest", _E,
+         "The guest sees more or less video memory than the type of its device has."),
 )  # fmt: skip
