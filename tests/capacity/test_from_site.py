@@ -124,7 +124,7 @@ MIXED = (
 
 def unsplit(vfs: int = 0) -> Host:
     """A host of two L40S, one on each NUMA node, and an H100; with so many VFs of the first."""
-    made = (function(f"0000:41:00.{4 + number}", "10de:26b9", physfn="0000:41:00.0", numa_node=0)
+    made = (function(f"0000:41:01.{number}", "10de:26b9", physfn="0000:41:00.0", numa_node=0)
             for number in range(vfs))  # fmt: skip
     return facts_of(
         function("0000:41:00.0", "10de:26b9", sriov_total=32, sriov_vfs=vfs, numa_node=0),
