@@ -9,6 +9,7 @@ import re
 from itertools import product
 from pathlib import Path
 
+from wholecard.explain.live_refusals import LIVE, LIVE_MESSAGES
 from wholecard.explain.refusals import HYPERVISOR, MESSAGES
 
 PAGE = Path(__file__).parents[2] / "docs/reference/error-texts.md"
@@ -42,7 +43,7 @@ def page() -> str:
     """The page: for each kind its texts, what they mean, a fix, and the pages of its rules."""
     texts: dict[str, list[str]] = {}
     sources: dict[str, list[str]] = {}
-    for kind, pattern, source in MESSAGES:
+    for kind, pattern, source in (*MESSAGES, *LIVE_MESSAGES):
         texts.setdefault(kind, []).extend(readable(pattern))
         sources.setdefault(kind, []).append(source)
     return "\n".join([_HEAD, *(_section(kind, texts[kind], sources[kind]) for kind in texts)])
@@ -59,7 +60,7 @@ def _section(kind: str, texts: list[str], sources: list[str]) -> str:
 
 
 def _meaning(kind: str) -> tuple[str, str, tuple[str, ...]]:
-    for known, cause in HYPERVISOR.items():
+    for known, cause in (*HYPERVISOR.items(), *LIVE.items()):
         if known == kind:
             return cause.why, cause.fix, cause.rules
     why, rule = _OTHERS[kind]

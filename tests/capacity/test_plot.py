@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from support.capacity_stock import cards, flavor, host, stock
+from support.capacity_stock import cards, flavor, host, split, stock
 from wholecard.capacity.counting import count
 from wholecard.capacity.plot import bars_of, check_plot, draw
 from wholecard.capacity.record import Stock
@@ -33,6 +33,15 @@ def test_plan_beside_today() -> None:
     """A host's planned bar is below today's."""
     names = [name for name, _ in bars_of(answer(stock(), stock(host(), host("gpu-02"))))]
     assert names == ["gpu-01", "gpu-01, planned", "gpu-02, planned"]
+
+
+def test_a_bar_for_each_type() -> None:
+    """Where hosts have cards and slices, each type has its bar, with what of it is stranded."""
+    cloud = stock(host(cards=(*cards(4, given=3), split(16, 5))), flavors=(flavor("g1", 1),))
+    assert bars_of(answer(cloud)) == [
+        ("gpu-01 CUSTOM_PCI_10DE_2330", {"given": 3, "free": 1, "reserved": 0, "stranded": 0}),
+        ("gpu-01 VGPU", {"given": 5, "free": 0, "reserved": 0, "stranded": 11}),
+    ]
 
 
 def test_many_hosts() -> None:

@@ -8,6 +8,7 @@ import re
 import pytest
 from error_texts_page import PAGE, page, readable
 
+from wholecard.explain.live_refusals import LIVE_MESSAGES
 from wholecard.explain.refusals import MESSAGES
 
 
@@ -18,7 +19,7 @@ def test_page() -> None:
     assert PAGE.read_text() == page()
 
 
-@pytest.mark.parametrize("pattern", [pattern for _, pattern, _ in MESSAGES])
+@pytest.mark.parametrize("pattern", [row[1] for row in (*MESSAGES, *LIVE_MESSAGES)])
 def test_readable(pattern: str) -> None:
     """Each text is one that its pattern finds, whatever the ellipses are."""
     for text in readable(pattern):

@@ -255,6 +255,16 @@ def test_cannot_move(
     assert cloud.moves == []
 
 
+def test_what_would_have_to_change(cloud: MovingCloud) -> None:
+    """A live move that nova would refuse is refused with what has to change, in JSON too."""
+    cloud.add("train", "gpu-01")
+    request = MigrateRequest("train", MoveOptions(method=Method.LIVE))
+    plan = plan_migrate(cloud.connection(), request)
+    (finding,) = plan.findings
+    assert 'To move it live: write "live_migratable": "yes" in the alias' in finding.fix
+    assert plan.to_json()["live"]["fix"] == plan.live.fix
+
+
 def test_locked_on_purpose(cloud: MovingCloud, tools: Tools) -> None:
     """nova lets an administrator move a locked server, where that is asked for."""
     cloud.add("train", "gpu-01", locked=True)

@@ -74,15 +74,15 @@ def hosts() -> dict[str, Host]:
         function("0000:85:00.0", "10de:13f2", "030000", driver="nvidia"),
         group=by_slot,
     )
+    grid = replace(grid, slices=slices())
     plain = host(h100("0000:41:00.0"), group=by_slot)
     old = replace(plain, boot=replace(plain.boot, distribution="debian 12"))
-    return {"gpu-01": everything, "gpu-02": wide, "gpu-08": many, "vgpu-01": grid, "debian-12": old}
+    return {"gpu-01": everything, "gpu-02": wide, "gpu-08": many, "vgpu-01": grid,
+            "debian-12": old}  # fmt: skip
 
 
-def slices(name: str) -> OfferedSlices | None:
+def slices() -> OfferedSlices:
     """What the drivers of `vgpu-01` offer: of each card a type of 8 and one of 4, or mtty's 12."""
-    if name != "vgpu-01":
-        return None
     types = [
         MdevType(f"0000:{bus}:00.0", type_id, label, free)
         for bus in ("84", "85")
@@ -103,7 +103,7 @@ def service(
 ) -> Service:
     """A service with one file of this text, on the hosts of these names."""
     data = text.encode() if isinstance(text, str) else text
-    facts = tuple(Facts(name, hosts()[name], slices(name)) for name in on)
+    facts = tuple(Facts(name, hosts()[name]) for name in on)
     return Service(parsed(data, path), release(series), role, facts)
 
 

@@ -13,7 +13,7 @@ from wholecard.core import Finding
 class UnitsRow:
     """Units of one type, on one NUMA node in a host's rows: given + reserved + free is the total.
 
-    `stranded` are free ones that no flavor can use any more, None where that is not known of them.
+    `stranded` are free ones that no flavor can use any more, None where no flavor is known.
     """
 
     resource_class: str

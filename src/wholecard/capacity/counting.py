@@ -12,17 +12,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 
 from wholecard.capacity.answer import Capacity, FlavorRow, HostRow, UnitsRow
 from wholecard.capacity.demand import Demand, demands_of
-from wholecard.capacity.record import HostStock, Kind, Stock
+from wholecard.capacity.record import CardUnits, HostStock, Kind, Stock
 from wholecard.capacity.reservations import reservable
-from wholecard.capacity.room import Room, lack, place, room_of
+from wholecard.capacity.room import Pools, Room, lack, place, pools_of, room_of
+from wholecard.capacity.trimming import Trimmer
 from wholecard.core import UsageError
 from wholecard.core.near_names import did_you_mean
 from wholecard.nova.flavor.server_request import ServerRequest
 
+# What hosts of a saved file have in common, by the objects' ids.
+Shape = tuple[int, ...]
+# A type on a NUMA node.
+Cell = tuple[Kind, int | None]
 # Rooms that are tried for one host, and units on it, before the search becomes greedy.
 _MOST_ROOMS = 3_000
 _MOST_UNITS = 128
@@ -39,11 +43,7 @@ def count(stock: Stock, mix: Mapping[str, int]) -> Capacity:
     number = Counter(map(_shape, stock.hosts))
     shapes = {_shape(host): host for host in stock.hosts}
     same = [(host, number[shape]) for shape, host in shapes.items()]
-    most = _most_for_a_unit(demands.values())
-    full = {shape: _trimmed(room_of(host), most) for shape, host in shapes.items()}
-    empty = Counter[Room]()
-    for host, alike in same:
-        empty[_trimmed(room_of(host, empty=True), most)] += alike
+    full, empty = _rooms(shapes, number, demands.values())
     usable = [full[_shape(host)] for host in stock.hosts if not host.closed]
     left, placed = packed(usable, [(demands[name], mix[name]) for name in mix])
     search = Search(_counted(demands, mix))
@@ -52,7 +52,7 @@ def count(stock: Stock, mix: Mapping[str, int]) -> Capacity:
     flavors = tuple(_flavor_row(demand, requests[name], Counter(usable), empty, same)
                     for name, demand in demands.items())  # fmt: skip
     servers = {name: (placed[name], asked) for name, asked in mix.items()}
-    return Capacity(stock.source, _summed(same, False, lost), rows, flavors, servers,
+    return Capacity(stock.source, _totals(stock.hosts, lost), rows, flavors, servers,
                     search.all_tried, stock.not_known, stock.displaced)  # fmt: skip
 
 
@@ -65,31 +65,25 @@ def _counted(demands: Mapping[str, Demand], mix: Mapping[str, int]) -> list[Dema
     ]
 
 
-def _shape(host: HostStock) -> tuple[int, ...]:
+def _shape(host: HostStock) -> Shape:
     return id(host.cards), id(host.machine), id(host.traits), id(host.nodes)
 
 
-def _most_for_a_unit(demands: Iterable[Demand]) -> dict[str, float]:
-    """Of each class the most that a server takes for one of its cards."""
-    most: dict[str, float] = {}
-    for demand in demands:
-        for name, amount in (*demand.amounts.items(), *(demand.second or {}).items()):
-            most[name] = max(most.get(name, 0), amount / max(1, demand.units))
-    return most
-
-
-def _trimmed(room: Room, most: Mapping[str, float]) -> Room:
-    """The room with no more of each class than its cards' servers could take, however placed.
-
-    So hosts are alike that differ only in what is left over anyway.
-    """
-    units = room.units()
-    amounts = room.amounts and tuple(
-        (name, min(free, ceil(units * most[name]) + 1), largest)
-        for name, free, largest in room.amounts
-        if name in most
-    )
-    return room._replace(amounts=amounts)
+def _rooms(
+    shapes: Mapping[Shape, HostStock], number: Mapping[Shape, int], demands: Iterable[Demand]
+) -> tuple[dict[Shape, Room], Counter[Room]]:
+    """What is left on a host of each shape; and how many hosts would be like that if empty."""
+    trimmer = Trimmer(demands)
+    full: dict[Shape, Room] = {}
+    empty = Counter[Room]()
+    pools: dict[int, tuple[Pools, Pools]] = {}
+    for shape, host in shapes.items():
+        if id(host.cards) not in pools:
+            pools[id(host.cards)] = pools_of(host), pools_of(host, empty=True)
+        left, all_of_them = pools[id(host.cards)]
+        full[shape] = trimmer.trimmed(room_of(host, pools=left))
+        empty[trimmer.trimmed(room_of(host, empty=True, pools=all_of_them))] += number[shape]
+    return full, empty
 
 
 def fits(room: Room, demand: Demand) -> tuple[int, Room]:
@@ -179,33 +173,51 @@ def _host_rows(
     `left` are the rooms of those that are not closed, after the mix.
     """
     rows, lost = [], Counter[Kind]()
-    units: dict[int, tuple[UnitsRow, ...]] = {}
+    units: dict[tuple[int, Pools], tuple[UnitsRow, ...]] = {}
     rooms = iter(left)
     for host in hosts:
-        if id(host.cards) not in units:
-            units[id(host.cards)] = _summed([(host, 1)], True)
         end = full[_shape(host)] if host.closed else search.best(next(rooms))
         for pool, number in end.pools:
             lost[pool.kind] += pool.free * number
+        known = (id(host.cards), end.pools)
+        if known not in units:
+            units[known] = _of_host(host, end.pools if search.demands else None)
         why = (host.closed or search.why(end)) if end.pools else ""
         stranded = end.units() if search.demands else None
-        rows.append(HostRow(host.name, units[id(host.cards)], stranded, why, host.closed))
+        rows.append(HostRow(host.name, units[known], stranded, why, host.closed))
     return tuple(rows), lost if search.demands else None
 
 
+def _of_host(host: HostStock, left: Pools | None) -> tuple[UnitsRow, ...]:
+    """A host's rows by kind and NUMA node; `left` is what no flavor can use."""
+    stranded = None if left is None else Counter[Cell]()
+    for pool, number in left or ():
+        if stranded is not None:
+            stranded[pool.kind, pool.node] += pool.free * number
+    return _summed(((card, card.numa_node, 1) for card in host.cards), stranded)
+
+
+def _totals(hosts: Iterable[HostStock], lost: Mapping[Kind, int] | None) -> tuple[UnitsRow, ...]:
+    """The rows of all hosts by kind."""
+    number = Counter(id(host.cards) for host in hosts)
+    cards = {id(host.cards): host.cards for host in hosts}
+    every = ((card, None, number[key]) for key in cards for card in cards[key])
+    stranded = None if lost is None else {(kind, None): units for kind, units in lost.items()}
+    return _summed(every, stranded)
+
+
 def _summed(
-    hosts: Iterable[tuple[HostStock, int]], by_node: bool, lost: Mapping[Kind, int] | None = None
+    cards: Iterable[tuple[CardUnits, int | None, int]], stranded: Mapping[Cell, int] | None
 ) -> tuple[UnitsRow, ...]:
-    """Rows by kind, and by NUMA node, of so many hosts of each shape."""
-    sums: dict[tuple[Kind, int | None], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for host, number in hosts:
-        for card in host.cards:
-            cell = sums[card.kind, card.numa_node if by_node else None]
-            for column, units in enumerate((card.total, card.given, card.reserved, card.free)):
-                cell[column] += units * number
+    """Rows of cards, each with the NUMA node that it is counted on and how many such there are."""
+    sums: dict[Cell, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for card, node, number in cards:
+        cell = sums[card.kind, node]
+        for column, units in enumerate((card.total, card.given, card.reserved, card.free)):
+            cell[column] += units * number
     return tuple(
         UnitsRow(kind.resource_class, kind.traits, total, given, reserved, free,
-                 None if lost is None else lost.get(kind, 0), node)
+                 None if stranded is None else stranded.get((kind, node), 0), node)
         for (kind, node), (total, given, reserved, free) in sums.items()
     )  # fmt: skip
 

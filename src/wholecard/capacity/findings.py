@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wholecard.capacity.answer import Capacity, HostRow
 from wholecard.capacity.demand import NO_DEVICE
@@ -16,8 +17,17 @@ _BOTH = (
 )
 
 
-def findings_of(answer: Capacity, blazar: bool) -> Iterator[Finding]:
-    """The answer's findings; `blazar` is whether reservations matter to who asks."""
+def findings_of(answer: Capacity, blazar: bool, planned: bool = False) -> Iterator[Finding]:
+    """The answer's findings; `blazar` is whether reservations matter to who asks.
+
+    Those of a `planned` cloud say so in their subject.
+    """
+    for finding in _findings(answer, blazar):
+        named = f"{finding.subject} (planned)" if planned else finding.subject
+        yield replace(finding, subject=named)
+
+
+def _findings(answer: Capacity, blazar: bool) -> Iterator[Finding]:
     for name, (placed, asked) in answer.mix.items():
         if placed < asked:
             yield Finding(

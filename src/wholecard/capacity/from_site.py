@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from wholecard.capacity.demand import aliases_of
 from wholecard.capacity.from_cloud import free_nodes
+from wholecard.capacity.planned_facts import planned_facts
 from wholecard.capacity.record import CardUnits, HostStock, Stock, units_of
 from wholecard.cloud.placement.provider_tree import Inventory
 from wholecard.core.releases import LATEST
@@ -17,9 +18,15 @@ from wholecard.host.facts.host import Host
 from wholecard.nova import match
 from wholecard.nova.desired.pci_config import pci_configs
 from wholecard.nova.desired.required_options import PciConfig
+from wholecard.nova.desired.slice_classes import slice_classes
 from wholecard.nova.flavor.cpus import cpu_set
 from wholecard.nova.match import DeviceSysfs, Spec, rules_for
-from wholecard.site.load import SiteFile
+from wholecard.nova.match.mdevs import VGPU, libvirt_name, nova_parent
+from wholecard.site.give import Slice
+from wholecard.site.give_checks import give_issues_on
+from wholecard.site.load import SiteError, SiteFile
+from wholecard.site.model import Site
+from wholecard.site.yaml_positions import SiteIssue
 
 # nova/conf/compute.py, `reserved_host_memory_mb`.
 _HOSTS_OWN_MB = 512
@@ -31,16 +38,19 @@ def site_stock(site: SiteFile, today: Stock | None = None) -> Stock:
     """What the site's hosts have, all of it free; what is given `today` stays so where it is.
 
     Of a host that is there today its own inventories, their use and its NUMA nodes are today's.
-    Raises UnsupportedError and UsageError for a site that cannot be rendered.
+    Cards that the site gives in parts are split as it says, whatever they are now. Raises
+    SiteError for a split that a host's cards cannot have, UnsupportedError and UsageError for a
+    site that cannot be rendered.
     """
-    facts = site.facts()
+    facts = _facts(site)
     configs = pci_configs(site.site, facts, site.release)
     aliases = tuple(each.to_json() for each in next(iter(configs.values())).aliases)
+    classes = slice_classes(site.site, site.release)
     flavors = tuple(flavor_of(site, name) for name in site.site.flavors)
     notes = (_BY_FACTS,) if today else (_BY_FACTS, "what servers have: no cloud was asked")
     empty = Stock(str(site.path), (), flavors, aliases, site.release, notes)
-    hosts = [_on_facts(name, facts[name], configs[name]) if name in facts
-             else HostStock(name, tuple(_by_count(own.cards, empty)))
+    hosts = [_on_facts(name, facts[name], configs[name], site.site) if name in facts
+             else HostStock(name, tuple(_by_count(own.cards, empty, site.site, classes)))
              for name, own in site.site.hosts.items()]  # fmt: skip
     if today is not None:
         return _beside(today, replace(empty, hosts=tuple(hosts)))
@@ -57,7 +67,20 @@ def _beside(today: Stock, plan: Stock) -> Stock:
                    displaced=displaced + sum(lost for _, lost in pairs))  # fmt: skip
 
 
-def _on_facts(name: str, facts: Host, config: PciConfig) -> HostStock:
+def _facts(site: SiteFile) -> dict[str, Host]:
+    """The facts as they will be; raises SiteError for a split that a host's cards cannot have."""
+    planned = {}
+    for name, host in site.facts().items():
+        issues = [SiteIssue(site.position(*keys), what, hint)
+                  for keys, what, hint in give_issues_on(site.site, name, host, site.release)
+                  ]  # fmt: skip
+        if issues:
+            raise SiteError(site.path, issues)
+        planned[name] = planned_facts(site.site, name, host)
+    return planned
+
+
+def _on_facts(name: str, facts: Host, config: PciConfig, site: Site) -> HostStock:
     """The host as its nova-compute would report it, CPUs and RAM without overcommit."""
     devices = match.devices_of(facts.functions)
     sysfs = DeviceSysfs(devices)
@@ -68,6 +91,7 @@ def _on_facts(name: str, facts: Host, config: PciConfig) -> HostStock:
                  row.traits, row.devices[0].numa_node)
         for row in match.providers_of(name, devices, specs, _RULES)
     )  # fmt: skip
+    cards += tuple(_mediated_devices(name, facts, config, site))
     cpus = sum(len(cpu_set(text, frozenset(range(8192)))) for _, text in facts.cpu.nodes)
     memory = Inventory("MEMORY_MB", facts.memory.total >> 20, _HOSTS_OWN_MB)
     machine = (Inventory("VCPU", cpus), Inventory("PCPU", cpus), memory)
@@ -75,15 +99,43 @@ def _on_facts(name: str, facts: Host, config: PciConfig) -> HostStock:
                      free_nodes(facts))  # fmt: skip
 
 
-def _by_count(counts: Mapping[str, int], site: Stock) -> Iterator[CardUnits]:
-    """Cards of which only their kind and number are known, as the kind's first alias has them."""
-    known, _ = aliases_of(site)
-    for kind, count in counts.items():
-        for request in match.parse_request(f"{kind}:1", known) if kind in known else ():
+def _mediated_devices(name: str, facts: Host, config: PciConfig, site: Site) -> Iterator[CardUnits]:
+    """What each parent gives, under its provider's name (`gpu-01_pci_0000_84_00_0`)."""
+    functions = {str(function.address): function for function in facts.functions}
+    counts = {part.type: part.count for part in site.slices.values() if part.way == "mdev"}
+    offered = {(nova_parent(row.parent), row.type_id): row.most
+               for row in (facts.slices.mdev_types if facts.slices else ())}  # fmt: skip
+    for kind in config.mdev_types:
+        for parent in kind.parents:
+            own = functions.get(parent)
+            # A VF is the parent of one; another parent gives all that its driver offers.
+            most = offered.get((parent, kind.name)) or counts[kind.name]
+            total = 1 if own is not None and own.physfn is not None else most
+            node = own.numa_node if own is not None else None
+            yield units_of(f"{name}_{libvirt_name(parent)}",
+                           Inventory(kind.resource_class, total), frozenset(), node)  # fmt: skip
+
+
+def _by_count(
+    counts: Mapping[str, int], stock: Stock, site: Site, classes: Mapping[str, str | None]
+) -> Iterator[CardUnits]:
+    """Cards of which only their kind and number are known, with the parts that each is given in.
+
+    A card's class and traits are those of its kind's first alias.
+    """
+    known, _ = aliases_of(stock)
+    whole = (kind for kind in counts if site.cards[kind].parts is None)
+    for part in (*site.slices.values(), *(Slice(kind, kind, "vfs", "", 1) for kind in whole)):
+        resource_class, traits = classes.get(part.name) or VGPU, frozenset[str]()
+        if part.way == "vfs":
+            if part.name not in known:
+                continue
+            (request, *_) = match.parse_request(f"{part.name}:1", known)
             one = replace(request, specs=request.specs[:1])
-            for number in range(count):
-                inventory = Inventory(class_of(one), 1)
-                yield units_of(f"{kind} {number + 1}", inventory, traits_of(one))
+            resource_class, traits = class_of(one), traits_of(one)
+        for number in range(counts.get(part.kind, 0)):
+            inventory = Inventory(resource_class, part.count)
+            yield units_of(f"{part.kind} {number + 1}", inventory, traits)
 
 
 def _carried(plan: HostStock, today: HostStock | None) -> tuple[HostStock, int]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from wholecard.capacity.answer import UnitsRow
+from wholecard.capacity.answer import Capacity, HostRow, UnitsRow
 from wholecard.capacity.request import CapacityAnswer
 from wholecard.core import UsageError
 
 SUFFIXES = (".png", ".svg")
 _MOST_HOSTS = 40
+# Of today and of a plan, and of several types on a host.
+_MOST_BARS = 80
 # Okabe and Ito's colours, which differ for the colour-blind too, and in grey.
 _PARTS = {"given": "#0072b2", "free": "#009e73", "stranded": "#e69f00", "reserved": "#999999"}
 
@@ -54,22 +56,37 @@ def draw(answer: CapacityAnswer, path: Path) -> None:
 
 
 def bars_of(answer: CapacityAnswer) -> list[tuple[str, dict[str, int]]]:
-    """A bar for each host, or for each type where hosts are many, with its parts."""
+    """A bar for each host and type there, or for each type where hosts are many, with its parts.
+
+    Where no host has more than one type, a bar has the host's name alone.
+    """
     pairs = [(answer.today, "")]
     if answer.planned is not None:
         pairs.append((answer.planned, ", planned"))
-    by_host = max(len(capacity.hosts) for capacity, _ in pairs) <= _MOST_HOSTS
-    bars = []
-    for capacity, word in pairs:
-        if by_host:
-            bars += [(f"{row.host}{word}", _parts(row.units, row.stranded))
-                     for row in capacity.hosts]  # fmt: skip
-        else:
-            bars += [(f"{row.resource_class}{word}", _parts([row], row.stranded))
-                     for row in capacity.types]  # fmt: skip
+    bars = [bar for capacity, word in pairs for bar in _of_hosts(capacity, word)]
+    most = max(len(capacity.hosts) for capacity, _ in pairs)
+    if most > _MOST_HOSTS or len(bars) > _MOST_BARS:
+        bars = [(f"{row.resource_class}{word}", _parts([row]))
+                for capacity, word in pairs for row in capacity.types]  # fmt: skip
     return sorted(bars, key=lambda bar: bar[0])
 
 
-def _parts(rows: Sequence[UnitsRow], stranded: int | None) -> dict[str, int]:
-    sums = {part: sum(getattr(row, part) for row in rows) for part in ("given", "free", "reserved")}
-    return sums | {"free": sums["free"] - (stranded or 0), "stranded": stranded or 0}
+def _of_hosts(capacity: Capacity, word: str) -> Iterator[tuple[str, dict[str, int]]]:
+    several = any(len(_classes(row)) > 1 for row in capacity.hosts)
+    for row in capacity.hosts:
+        for name, units in _classes(row).items():
+            yield f"{row.host}{f' {name}' if several else ''}{word}", _parts(units)
+
+
+def _classes(row: HostRow) -> dict[str, list[UnitsRow]]:
+    """A host's rows by resource class."""
+    classes: dict[str, list[UnitsRow]] = {}
+    for units in row.units:
+        classes.setdefault(units.resource_class, []).append(units)
+    return classes
+
+
+def _parts(rows: Sequence[UnitsRow]) -> dict[str, int]:
+    parts = ("given", "free", "reserved", "stranded")
+    sums = {part: sum(getattr(row, part) or 0 for row in rows) for part in parts}
+    return sums | {"free": sums["free"] - sums["stranded"]}

@@ -70,13 +70,14 @@ class CapacityAnswer:
 def capacity(request: CapacityRequest, watcher: AuditWatcher | None = None) -> CapacityAnswer:
     """Read and count. Raises UsageError, CloudError and UnsupportedError."""
     stock = _stock(request, watcher or AuditWatcher())
-    planned = _counted(_site(request.plan, stock), request) if request.plan else None
+    plan = _site(request.plan, stock) if request.plan else None
+    planned = _counted(plan, request, planned=True) if plan else None
     return CapacityAnswer(_counted(stock, request), planned, stock)
 
 
-def _counted(stock: Stock, request: CapacityRequest) -> Capacity:
+def _counted(stock: Stock, request: CapacityRequest, planned: bool = False) -> Capacity:
     answer = count(stock, request.mix)
-    return replace(answer, findings=tuple(findings_of(answer, request.blazar)))
+    return replace(answer, findings=tuple(findings_of(answer, request.blazar, planned)))
 
 
 def _site(site: SiteFile | None, today: Stock | None = None) -> Stock:

@@ -55,15 +55,24 @@ class Room(NamedTuple):
         )
 
 
-def room_of(host: HostStock, empty: bool = False) -> Room:
-    """What is left on the host; `empty`: if no server had anything there."""
+def pools_of(host: HostStock, empty: bool = False) -> Pools:
+    """The host's cards with what is free of them; `empty`: if no server had any."""
     counts = Counter(Pool(card.kind, card.numa_node, card.free + card.given * empty)
                      for card in host.cards)  # fmt: skip
+    return _sorted(counts)
+
+
+def room_of(host: HostStock, empty: bool = False, pools: Pools | None = None) -> Room:
+    """What is left on the host; `empty`: if no server had anything there.
+
+    `pools` are those of `pools_of`, where they are known already.
+    """
     amounts = None if host.machine is None else tuple(
         (row.resource_class, row.capacity if empty else row.free, row.max_unit)
         for row in host.machine
     )  # fmt: skip
-    return Room(amounts, host.traits, _sorted(counts), host.nodes)
+    own = pools_of(host, empty) if pools is None else pools
+    return Room(amounts, host.traits, own, host.nodes)
 
 
 def place(room: Room, demand: Demand) -> Room | None:
@@ -95,12 +104,10 @@ def lack(room: Room, demand: Demand) -> str:
     if _given(room, demand, ()) is None:
         return "no card has the traits, or as many free units"
     amounts = room.amounts or ()
-    free = {name: amount for name, amount, _ in amounts}
-    short = [f"{max(0, free.get(name, 0))} of {amount} {name}"
-             for name, amount in demand.amounts.items()
+    short = [f"{amount} {name}" for name, amount in demand.amounts.items()
              if amounts and _taken(amounts, {name: amount}) is None]  # fmt: skip
     if short:
-        return f"only {', '.join(short)} are left"
+        return f"less than {' and '.join(short)} is left"
     return "no NUMA node has the CPUs, the memory, the huge pages or the cards"
 
 

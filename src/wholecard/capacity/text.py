@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from wholecard.audit.views.placement_view import NOVAS_TRAITS
-from wholecard.capacity.answer import FlavorRow, HostRow, UnitsRow
+from wholecard.capacity.answer import Capacity, FlavorRow, HostRow, UnitsRow
 from wholecard.capacity.request import CapacityAnswer
 from wholecard.core.report_text import findings_text, table, wrapped
 
@@ -24,9 +24,11 @@ def answer_text(
         parts.append(f"Planned: {planned.source}\n\n{_types(planned.types)}{lost}")
     flavors = _flavors(today.flavors, planned.flavors if planned else None, blazar)
     parts.append(f"Servers that still fit, each flavor alone\n\n{flavors}")
-    parts += (f"Mix: {placed} of {asked} servers of {name} got a place."
-              for name, (placed, asked) in today.mix.items())  # fmt: skip
+    parts += _mix(today, "")
+    parts += _mix(planned, ", planned") if planned is not None else ()
     parts.append("\n".join(_hosts(today.hosts, every_host)))
+    if planned is not None:
+        parts.append("\n".join(("Planned:", "", *_hosts(planned.hosts, every_host))))
     notes = dict.fromkeys((*today.not_known, *(planned.not_known if planned else ())))
     if not today.all_tried:
         notes["whether other combinations of flavors would strand less"] = None
@@ -66,16 +68,21 @@ def _fits(row: FlavorRow) -> str:
     return "?" if row.unknown else f"{'' if row.exact else '>='}{row.fits}"
 
 
+def _mix(capacity: Capacity, word: str) -> list[str]:
+    return [f"Mix{word}: {placed} of {asked} servers of {name} got a place."
+            for name, (placed, asked) in capacity.mix.items()]  # fmt: skip
+
+
 def _hosts(rows: Sequence[HostRow], every: bool) -> Iterator[str]:
     """A line for each type and NUMA node of a host."""
     shown = rows if every else sorted(rows, key=lambda row: -row.total("free"))[:_MOST_HOSTS]
     lines = []
     for row in shown:
-        name, stranded = row.host, _number(row.stranded)
+        name = row.host
         for units in row.units:
-            numbers = map(str, (units.given, units.reserved, units.free))
-            lines.append([name, units.resource_class, _number(units.numa_node), *numbers, stranded])
-            name = stranded = ""
+            numbers = map(_number, (units.given, units.reserved, units.free, units.stranded))
+            lines.append([name, units.resource_class, _number(units.numa_node), *numbers])
+            name = ""
     yield table(["HOST", "TYPE", "NODE", *map(str.upper, _UNITS[1:])], lines)
     if len(shown) < len(rows):
         yield f"and {len(rows) - len(shown)} with as many free or fewer (--all)"

@@ -31,8 +31,8 @@ Kernel = Annotated[str, typer.Option("--kernel", metavar="VERSION", help="The ho
 def types_command(
     card: Card = "",
     facts: Annotated[Path | None, typer.Option("--facts", metavar="FILE", help="A host's facts: "
-        "inspect --json, or a snapshot of inspect --save, which alone has vGPU types. Each of its "
-        "cards is shown, with what sysfs has.")] = None,
+        "inspect --json, or a snapshot of inspect --save. Each of its cards is shown, with what "
+        "sysfs has.")] = None,
     driver: Driver = "",
     kernel: Kernel = "",
     as_json: options.Json = False,
@@ -127,9 +127,9 @@ def _types(card: str, facts: Path | None, software: Software) -> SplitTypes:
     from wholecard.pci.splitting.registry import card_named
 
     if facts is not None:
-        from wholecard.host.facts.saved import read_host_and_slices
+        from wholecard.host.facts.saved import read_host
 
-        return of_host(*read_host_and_slices(facts), software)
+        return of_host(read_host(facts), software)
     return of_cards((card_named(card),) if card else (), software)
 
 

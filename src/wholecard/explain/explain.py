@@ -26,11 +26,13 @@ from wholecard.explain.evidence.mediated_devices import asks_for_mdevs
 from wholecard.explain.evidence.requested_devices import in_placement, requested_devices
 from wholecard.explain.host_answer import HostAnswer
 from wholecard.explain.hosts_alike import AlikeAnswer, kind_of_host, model_of
+from wholecard.explain.live_refusals import LIVE, live_kind_of
 from wholecard.explain.refusals import kind_of
 from wholecard.nova.flavor.numa_topology import layout
 from wholecard.nova.known_bugs import KNOWN_BUGS, KnownBug
 
 _NOT_EXPLAINED = "WC329"
+_NOT_LIVE = "WC357"
 # The checks of a running cloud's state: no file tells it.
 _STATE_NOW = frozenset({
     "service", "free", "report", "resource class", "traits", "inventory", "machine", "zone",
@@ -99,7 +101,15 @@ def check_request(evidence: Evidence) -> tuple[CheckResult, ...]:
 
 
 def explain(evidence: Evidence) -> Explanation:
-    """Check the request, then each host, and stop at the first check that fails."""
+    """Check the request, then each host, and stop at the first check that fails.
+
+    A refused live migration is explained by nova's sentence alone: the server runs, and no check
+    of a new one says why it does not move.
+    """
+    live = _of_live_migration(evidence)
+    if live is not None:
+        hosts = tuple(HostAnswer(host.name, ()) for host in evidence.hosts)
+        return Explanation(evidence, (), hosts, live.message, (live,))
     results = check_request(evidence)
     cause = first_failed(results)
     if cause is not None:
@@ -111,6 +121,18 @@ def explain(evidence: Evidence) -> Explanation:
     if not asks_for_mdevs(evidence.request.extra_specs):
         hosts = _with_filters(evidence, hosts)
     return Explanation(evidence, results, hosts, *_answer(evidence, hosts))
+
+
+def _of_live_migration(evidence: Evidence) -> Finding | None:
+    """The finding for a refusal of a live migration; None where nova refused something else."""
+    message = evidence.refusal.message.strip() if evidence.refusal else ""
+    kind = live_kind_of(message)
+    if kind is None:
+        return None
+    cause = LIVE[kind]
+    pages = f" Pages: {', '.join(cause.rules)}." if cause.rules else ""
+    says = f"nova did not migrate the server live: {cause.why} ({message}).{pages}"
+    return Finding(_NOT_LIVE, evidence.request.flavor_text, Severity.ERROR, says, cause.fix)
 
 
 def _check_hosts(evidence: Evidence) -> Iterator[HostAnswer]:

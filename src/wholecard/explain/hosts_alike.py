@@ -113,7 +113,7 @@ def model_of(host: HostEvidence) -> HostEvidence:
 
 def _is_of_cloud(host: HostEvidence) -> bool:
     """Whether anything is known that only a running cloud tells."""
-    if host.queries or host.refused or host.slices is not None:
+    if host.queries or host.refused:
         return True
     of_cloud = (host.service, host.provider_tree, host.taken, host.guests, host.aggregates)
     return any(value is not None for value in of_cloud)

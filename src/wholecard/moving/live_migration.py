@@ -13,7 +13,7 @@ from wholecard.core.releases import Release
 from wholecard.explain.evidence.requested_devices import EXTRA_SPEC, aliases_of, names_in
 from wholecard.moving.record import Holdings, LiveAnswer
 from wholecard.nova.conf.service_conf import NovaConf
-from wholecard.nova.live_migration import MDEVS
+from wholecard.nova.live_migration import MDEVS, PCI_DEVICES
 from wholecard.nova.match import rules_for
 
 # nova/conductor/tasks/live_migrate.py, `_check_can_migrate_pci`.
@@ -25,6 +25,14 @@ _STATES = frozenset({"active", "paused"})
 # hosts before anything is moved. The kernel's is in nova's documentation (admin/virtual-gpu.rst).
 _MDEV_NEEDS = str(MDEVS)
 _MDEV = "nova, doc/source/admin/virtual-gpu.rst"
+_START = "start it; one that is shut off moves cold."
+_YES = (
+    'write "live_migratable": "yes" in the alias of nova-api and nova-compute and in device_spec '
+    f"of both hosts, which needs {PCI_DEVICES} and a variant driver of VFIO that hands over the "
+    "card's state, and resize the server: what it asked for is stored with it (WC257, WC271)."
+)
+_REPORT = "let nova report cards to Placement ([pci] report_in_placement), so that it is known."
+_UPGRADE = "upgrade libvirt and QEMU of both hosts, and restart nova-compute (WC271)."
 
 
 def live_answer(
@@ -41,7 +49,7 @@ def live_answer(
     """
     if server.vm_state not in _STATES:
         what = f"a server in {server.status} is not migrated live, only one that runs"
-        return LiveAnswer(False, what, "nova, nova/compute/api.py, live_migrate")
+        return LiveAnswer(False, what, "nova, nova/compute/api.py, live_migrate", _START)
     aliases = names_in(server.extra_specs[EXTRA_SPEC]) if EXTRA_SPEC in server.extra_specs else ()
     if aliases:
         return _of_devices(holdings, aliases, migratable or {})
@@ -68,7 +76,7 @@ def _of_mediated_device(qemu: int) -> LiveAnswer:
     version = ".".join(map(str, numbers))
     if numbers < MDEVS.qemu:
         what = f"it has a mediated device, and its host has QEMU {version}: it needs {_MDEV_NEEDS}"
-        return LiveAnswer(False, what, _MDEV)
+        return LiveAnswer(False, what, _MDEV, _UPGRADE)
     what = (
         f"it has a mediated device, and its host has QEMU {version}. The other host needs "
         f"{_MDEV_NEEDS} too; nova checks that before it moves anything. Whether the device's "
@@ -83,17 +91,17 @@ def _of_devices(
     refusing = [name for name in aliases if migratable.get(name) is False]
     if refusing:
         what = f'the alias {refusing[0]} does not say "live_migratable": "yes". nova: {REFUSAL}'
-        return LiveAnswer(False, what, _CONDUCTOR)
+        return LiveAnswer(False, what, _CONDUCTOR, _YES)
     without = next((card for card in holdings.cards if not card.live_migratable), None)
     if without is not None:
         what = (
             f"{without.provider} is not live-migratable: its device_spec does not say so. A "
             f"whole card on vfio-pci never is. nova: {REFUSAL}"
         )
-        return LiveAnswer(False, what, _CONDUCTOR)
+        return LiveAnswer(False, what, _CONDUCTOR, _YES)
     if not holdings.cards:
         what = f"Placement does not count its devices, so their kind is not known. nova: {REFUSAL}"
-        return LiveAnswer(False, what, _CONDUCTOR)
+        return LiveAnswer(False, what, _CONDUCTOR, _REPORT)
     if all(name in migratable for name in aliases):
         return LiveAnswer(True, "its alias and its devices are live-migratable", _CONDUCTOR)
     what = "its devices are live-migratable; whether the alias says so is not known (--conf api=…)"

@@ -76,7 +76,8 @@ class Planner:
         blank = MovePlan(server, holdings, live, method, (), None, needs)
         block = obstacle(server, method, unlocked=options.unlocked)
         if block is None and method is Method.LIVE and live.possible is False:
-            block = Obstacle(live.why, "Move it cold: without --live.")
+            change = f" To move it live: {live.fix}" if live.fix else ""
+            block = Obstacle(live.why, f"Move it cold: without --live.{change}")
         if block is not None:
             return _blocked(blank, block)
         group = self.grouping(server)

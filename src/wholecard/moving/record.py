@@ -86,11 +86,15 @@ def _amounts(cards: Iterable[HeldCard]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswer:
-    """Whether nova would migrate the server live: `possible` is None where that is not known."""
+    """Whether nova would migrate the server live: `possible` is None where that is not known.
+
+    `fix` is what would have to change, empty where nothing has to or nothing can.
+    """
 
     possible: bool | None
     why: str
     source: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,7 @@ class MovePlan:
             "flavor": server.flavor, "cards": [card_json(card) for card in self.holdings.cards],
             "method": self.method, "destination": to.host if to else None,
             "live": {"possible": self.live.possible, "why": self.live.why,
-                     "source": self.live.source},
+                     "source": self.live.source, "fix": self.live.fix},
             "estimate": self.estimate.to_json(),
             "destinations": [destination_json(each) for each in self.destinations],
             "blocked": self.blocked, "notes": list(self.notes),

@@ -15,8 +15,7 @@ from wholecard.core.position import Position
 from wholecard.core.releases import Release, release
 from wholecard.core.units import counted
 from wholecard.host.facts.host import Host
-from wholecard.host.facts.offered_slices import OfferedSlices
-from wholecard.host.facts.saved import read_host_and_slices
+from wholecard.host.facts.saved import read_host
 from wholecard.site.boards import board_issues, place_in_file, with_sets
 from wholecard.site.card_matching import matched_twice
 from wholecard.site.error_words import Nearest, model_issues
@@ -89,13 +88,6 @@ class SiteFile:
         """
         return self._facts
 
-    def slices(self, host: str) -> OfferedSlices | None:
-        """What a host's drivers offer and have made; None where its facts do not say.
-
-        Raises as `facts`, KeyError for a host without facts.
-        """
-        return self._facts.slices(host)
-
     @cached_property
     def _facts(self) -> HostFacts:
         return HostFacts(self)
@@ -107,7 +99,6 @@ class HostFacts(Mapping[str, Host]):
     def __init__(self, file: SiteFile) -> None:
         self._file = file
         self._read: dict[str, Host] = {}
-        self._slices: dict[str, OfferedSlices | None] = {}
         self._named = {
             name: file.path.parent / host.facts
             for name, host in file.site.hosts.items()
@@ -119,10 +110,6 @@ class HostFacts(Mapping[str, Host]):
             self._read[name] = self._checked(name, self._named[name])
         return self._read[name]
 
-    def slices(self, name: str) -> OfferedSlices | None:
-        """What the host's drivers offer; None where its facts are JSON, which has no types."""
-        return self._slices[name] if self[name] else None
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._named)
 
@@ -132,7 +119,7 @@ class HostFacts(Mapping[str, Host]):
     def _checked(self, name: str, path: Path) -> Host:
         file = self._file
         try:
-            host, self._slices[name] = read_host_and_slices(path)
+            host = read_host(path)
         except UsageError as error:
             what = f"{error.brief}: {error.details}" if error.details else error.brief
             position = file.position("hosts", name, "facts")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.lint_hosts import hosts, slices
+from support.lint_hosts import hosts
 from support.nova_conf import conf
 from support.placement import tree
 from support.small_cloud import cloud, host, request
@@ -34,7 +34,7 @@ def parent(name: str, used: int = 0, total: int = 8, of: str = "VGPU") -> Resour
 def asked(specs: dict[str, str], **fields: Any) -> Explanation:
     """The explanation for one host, of which Placement has two parents unless told otherwise."""
     given: dict[str, Any] = {
-        "conf": compute(), "facts": hosts()["vgpu-01"], "slices": slices("vgpu-01"),
+        "conf": compute(), "facts": hosts()["vgpu-01"],
         "provider_tree": tree((parent("0000_84_00_0"), parent("0000_85_00_0"))),
     }  # fmt: skip
     one: HostEvidence = host(**{**given, **fields})
@@ -84,11 +84,9 @@ def test_the_server_that_has_them_is_named() -> None:
 
 def test_without_files_placement_tells() -> None:
     """With the cloud alone the host's files are not known, and Placement decides."""
-    assert rule(ONE, conf=None, facts=None, slices=None) == "yes"
-    assert rule(ONE, conf=None, facts=None, slices=None, provider_tree=tree(())) == (
-        "providers: WC353"
-    )
-    missing = asked(ONE, provider_tree=None, service=None, slices=None)
+    assert rule(ONE, conf=None, facts=None) == "yes"
+    assert rule(ONE, conf=None, facts=None, provider_tree=tree(())) == ("providers: WC353")
+    missing = asked(ONE, provider_tree=None, service=None, facts=None)
     assert {"providers", "inventory", "parents"} <= set(missing.hosts[0].unknown_names)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from support.faults import killed, points_of
+from support.faults import counted, killed, points_of, refuse
 from support.split_host import (
     ALL,
     ARC,
@@ -347,3 +348,21 @@ def test_a_snapshot(host: SplitHost, tmp_path: Path) -> None:
     save(host.root, tmp_path / "s.tar.gz")
     with open_snapshot(tmp_path / "s.tar.gz") as folder:
         assert check_stored(Path(folder), inspect(folder)) == []
+
+
+def test_refused_at_each_change(host: SplitHost) -> None:
+    """Whichever change of a card the kernel refuses, apply gives back what it had changed."""
+    before = host.seen()
+    names = points_of(lambda: host.apply(*SMALL))
+    rollback(host.root)
+    shutil.rmtree(host.root / "var/lib/wholecard")
+    numbers = [n for n, name in enumerate(names, 1) if name == "write_sysfs"]
+    assert len(numbers) >= 7
+    for at in numbers:
+        with (
+            counted(at, refuse(errno.EIO)),
+            pytest.raises(WholecardError, match="Everything was rolled back"),
+        ):
+            host.apply(*SMALL)
+        assert host.seen() == before, names[at - 1]
+        shutil.rmtree(host.root / "var/lib/wholecard")

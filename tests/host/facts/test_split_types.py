@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from support.hosts import boot, function, host
+from wholecard.core.record import replace
 from wholecard.host.facts.offered_slices import MdevType, OfferedSlices, TypedVf
 from wholecard.host.facts.split_types import NO_INVENTORY, NO_TYPES, of_cards, of_host
 from wholecard.pci.splitting.record import Software
@@ -24,7 +25,9 @@ def test_cards_of_a_host() -> None:
 
     The console's own display is no card.
     """
-    report = of_host(HOST, OfferedSlices((MTTY,), (TYPED,)), Software(driver=(580, 159, 1)))
+    report = of_host(
+        replace(HOST, slices=OfferedSlices((MTTY,), (TYPED,))), Software(driver=(580, 159, 1))
+    )
     l40s, other = report.cards
     assert (l40s.card.name, l40s.card.ids) == ("L40S", ("10de:26b9",))
     assert [(row.address, row.driver, row.total_vfs, row.vfs) for row in l40s.shown] == [
@@ -40,17 +43,17 @@ def test_the_hosts_kernel_counts() -> None:
     """The host's own kernel decides, unless another one is given."""
 
     def states(software: Software) -> list[str]:
-        return [way.state for way in of_host(HOST, None, software).cards[0].ways]
+        return [way.state for way in of_host(HOST, software).cards[0].ways]
 
     assert states(Software((550,))) == ["yes", "no", "yes", "no"]
     assert states(Software((535,), (5, 14))) == ["yes", "yes", "no", "no"]
-    assert of_host(HOST, None, Software()).notes == (NO_TYPES,)
+    assert of_host(HOST, Software()).notes == (NO_TYPES,)
 
 
 def test_types_of_an_mdev_parent() -> None:
     """A card that is the parent of mediated devices has their types, and nobody else does."""
     grid = MdevType("0000:41:00.4", "nvidia-105", "NVIDIA L40S-4Q", 8)
-    report = of_host(HOST, OfferedSlices((grid,)), Software())
+    report = of_host(replace(HOST, slices=OfferedSlices((grid,))), Software())
     assert report.cards[0].shown[0].mdev_types == (grid,)
     assert report.other_parents == ()
     assert report.notes == ()
@@ -67,7 +70,9 @@ def test_json() -> None:
     assert h100["partitions"]["3"] == [1, 3]
     assert h100["ways"][0]["name"] == "whole"
     assert {"text", "read"} == set(h100["ways"][2]["sources"][0])
-    l40s = of_host(HOST, OfferedSlices((), (TYPED,)), Software()).to_json()["cards"][0]
+    l40s = of_host(replace(HOST, slices=OfferedSlices((), (TYPED,))), Software()).to_json()[
+        "cards"
+    ][0]
     assert l40s["shown"][0]["typed_vfs"] == [
         {"address": "0000:41:00.4", "current": 1145, "creatable": [[1145, "NVIDIA L40S-1B"]]}
     ]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from wholecard.cloud.placement.resource_providers import Allocation
+from wholecard.cloud.proving.slice_sizes import slice_sizes
 from wholecard.core import Finding, Severity, UsageError
 from wholecard.guest.proof.comparison import MACHINE_OWN, ExpectedFunction
 from wholecard.guest.proof.record import Proof, ProofFunction
@@ -35,22 +36,28 @@ _GPU_CLASSES = ("03", "12")
 class AskedDevices:
     """`count` devices by an alias or a resource class; each has one of `ids`, empty: not known.
 
-    `ids` are `vendor:device`, `source` says where they are from.
+    `ids` are `vendor:device`, `source` says where they are from. `memory_mib` is the video memory
+    of a part of a card by its type, None where that is not known, or it is a whole card.
     """
 
     name: str
     count: int
     ids: tuple[str, ...] = ()
     source: str = ""
+    memory_mib: int | None = None
 
 
 @dataclass(frozen=True)
 class KnownIds:
-    """The ids behind aliases and behind resource classes, by their names, and who says so."""
+    """The ids behind aliases and behind resource classes, by their names, and who says so.
+
+    `sizes` are the video memory in MiB of parts of cards, by alias and by class.
+    """
 
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class AskedDevice:
     name: str
     ids: tuple[str, ...]
     function: ProofFunction | None
+    memory_mib: int | None = None
 
     def expected(self, driver: str | None = None) -> ExpectedFunction | None:
         """What the guest must have; None where neither ids nor a function are known."""
@@ -95,7 +103,7 @@ def known_ids(site: SiteFile | None) -> KnownIds:
     for name, resource_class in own:
         if resource_class:
             classes[resource_class] = aliases.get(name, ())
-    return KnownIds(aliases, {**classes, **_mdev_ids(site, aliases)}, source)
+    return KnownIds(aliases, {**classes, **_mdev_ids(site, aliases)}, source, slice_sizes(site))
 
 
 def _mdev_ids(site: SiteFile, matched: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -133,14 +141,15 @@ def asked_devices(
     Raises UsageError for a flavor that asks for no device, and for an alias that nova would refuse.
     """
     asked = [
-        AskedDevices(name, count, known.aliases.get(name, ()), known.source)
+        AskedDevices(name, count, known.aliases.get(name, ()), known.source, known.sizes.get(name))
         for name, count in _aliases(flavor, extra_specs.get(ALIAS_SPEC, ""))
     ]
     for key, value in sorted(extra_specs.items()):
         match = _RESOURCES.fullmatch(key)
         if match and value.isdecimal() and 0 < int(value) <= _MOST:
             ids = known.classes.get(match[1]) or ids_of_class(match[1])
-            asked.append(AskedDevices(match[1], int(value), ids, known.source or "the class"))
+            size = known.sizes.get(match[1])
+            asked.append(AskedDevices(match[1], int(value), ids, known.source or "the class", size))
     if not asked:
         raise UsageError(
             f"the flavor {flavor} asks for no card: a server of it has nothing to prove",
@@ -215,7 +224,8 @@ def assigned(
                     left.remove(function)
                 name = group.name if group.count == 1 else (
                     f"{group.name} {number + 1} of {group.count}")  # fmt: skip
-                devices[f"{place:04d}", number] = AskedDevice(name, group.ids, function)
+                asked_one = AskedDevice(name, group.ids, function, group.memory_mib)
+                devices[f"{place:04d}", number] = asked_one
     return tuple(devices[key] for key in sorted(devices))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wholecard.cloud.proving.asked_devices import AskedDevice, is_gpu
+from wholecard.cloud.proving.slice_sizes import size_finding
 from wholecard.core import Finding, Severity
 from wholecard.guest.proof.comparison import compare
 from wholecard.guest.proof.record import Proof, ProofContainer, ProofGpu
@@ -100,6 +101,8 @@ def _device_findings(device: AskedDevice, proof: Proof, required: Required) -> l
             "The guest's address space is too small for the card's BARs: use UEFI "
             "(hw_firmware_type=uefi), and the flavor's hw:maxphysaddr_mode=passthrough.",
         ))  # fmt: skip
+    wrong_size = size_finding(device.name, device.memory_mib, function, proof)
+    findings += [wrong_size] if wrong_size else []
     counted = any(gpu.address == function.address for gpu in proof.gpus)
     if is_gpu(function) and not counted:
         findings.append(_not_counted(device, proof, required))

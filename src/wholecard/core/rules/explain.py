@@ -92,4 +92,6 @@ RULES = (
          "All mediated devices of the class are allocated.", _ELSEWHERE),
     Rule("WC356", "not-from-one-parent", "Several mediated devices must come from one parent", _E,
          "The flavor asks for more of a class than any one parent has left.", _ELSEWHERE),
+    Rule("WC357", "live-migration-refused", "A live migration was refused", _E,
+         "nova, libvirt or QEMU refused to migrate a server with a device live."),
 )  # fmt: skip

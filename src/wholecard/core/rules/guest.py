@@ -76,4 +76,6 @@ RULES = (
          "Neither the site file nor Placement says which ids the alias has."),
     Rule("WC437", "server-without-partition", "A server's GPUs are no partition of its board", _E,
          "The server has GPUs of a board with NVSwitches that Fabric Manager cannot connect."),
+    Rule("WC438", "slice-of-another-size", "A part of a card has another size in the guest", _E,
+         "The guest sees more or less video memory than the type of its device has."),
 )  # fmt: skip

@@ -195,7 +195,7 @@ def _facts(case: HostCase) -> Facts | None:
     host = case.host
     if host.facts is None or host.slices is None:
         return None
-    return Facts(host.name, host.facts, host.slices)
+    return Facts(host.name, host.facts)
 
 
 def _read(case: HostCase) -> ReadTypes | None:

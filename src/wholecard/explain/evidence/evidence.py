@@ -64,7 +64,6 @@ class HostAggregate:
 class HostEvidence:
     """What is known of one host.
 
-    `slices` is what its drivers offer of mediated devices, None where the facts do not say.
     `taken` are addresses of functions that servers have, with the server's id; `guests` the
     servers on the host, where only their flavors tell. `zones` are the availability zones that
     the host is in; `refused` is what nova-compute there answered to this very request.
@@ -74,7 +73,6 @@ class HostEvidence:
     conf: NovaConf | None = None
     facts: Host | None = None
     facts_source: str = ""
-    slices: OfferedSlices | None = None
     service: ComputeServiceState | None = None
     provider_tree: ProviderTree | None = None
     taken: Mapping[str, str] | None = None
@@ -83,6 +81,11 @@ class HostEvidence:
     aggregates: tuple[HostAggregate, ...] | None = None
     queries: tuple[CandidatesQuery, ...] = ()
     refused: tuple[str, ...] = ()
+
+    @property
+    def slices(self) -> OfferedSlices | None:
+        """What its drivers offer to be made of cards; None where the facts do not say."""
+        return self.facts.slices if self.facts else None
 
 
 @dataclass(frozen=True)

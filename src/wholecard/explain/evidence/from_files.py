@@ -11,7 +11,6 @@ from wholecard.core import UsageError
 from wholecard.core.releases import LATEST, Release
 from wholecard.explain.evidence.evidence import Evidence, HostEvidence, Refusal, merged_hosts
 from wholecard.host.facts.alike import AlikeFacts
-from wholecard.host.facts.saved import read_host_and_slices
 from wholecard.nova.conf.later_conf import read_later
 from wholecard.nova.conf.service_conf import NovaConf
 from wholecard.nova.flavor.server_request import ServerRequest
@@ -117,13 +116,8 @@ def _hosts(files: Files) -> tuple[HostEvidence, ...]:
 
 
 def _facts(path: Path | None, facts: AlikeFacts) -> dict[str, Any]:
-    """A host's facts, with what its drivers offer where a snapshot has it."""
-    if path is None:
-        return {}
-    if path.suffix == ".json":
-        return {"facts": facts.read(path)}
-    host, slices = read_host_and_slices(path)
-    return {"facts": host, "slices": slices}
+    """A host's facts, where it has a file of them."""
+    return {} if path is None else {"facts": facts.read(path)}
 
 
 def _site_hosts(site: SiteFile, files: Files) -> tuple[HostEvidence, ...]:
@@ -149,7 +143,7 @@ def _site_hosts(site: SiteFile, files: Files) -> tuple[HostEvidence, ...]:
 def _of_site(site: SiteFile, name: str, file: str | None) -> dict[str, Any]:
     """A host's facts as the site file names them."""
     source = str(site.path.parent / (file or ""))
-    return {"facts": site.facts()[name], "slices": site.slices(name), "facts_source": source}
+    return {"facts": site.facts()[name], "facts_source": source}
 
 
 def _conf(paths: Sequence[Path], role: Role) -> NovaConf | None:

@@ -22,6 +22,8 @@ from wholecard.host.facts.host import (
     KernelUse,
     Memory,
 )
+from wholecard.host.facts.mediated_devices import mdevs_from_json
+from wholecard.host.facts.offered_slices import MdevType, OfferedSlices, TypedVf
 from wholecard.pci import Function, IommuGroup, ReservedRegion, find_cards
 
 # A kernel's version is a folder's name, and the tools' names are ours.
@@ -40,6 +42,14 @@ _BOOT = {
     "initramfs": "[a-z0-9-]{1,40}",
     "loaders": "[a-z0-9-]{1,40}",
     "initramfs_tools": "[a-z0-9-]{1,40}",
+}
+# A type's name in sysfs is a folder's; its text is the driver's, of up to a page.
+_SLICES = {
+    "parent": "[!-.0-~]{1,255}",
+    "type_id": "[!-.0-~]{1,255}",
+    "name": "[ -~]{0,255}",
+    "description": r"(?s)[ -~\n\t]{0,4096}",
+    "address": r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]",
 }
 # A page, as sysfs prints it; what is no list of CPUs is refused where one is needed.
 _CPUS = "(?s).{0,4096}"
@@ -89,7 +99,24 @@ def read_facts(data: dict[str, Any]) -> Host:
         framebuffers=_records(Framebuffer, data, "framebuffers"),
         uses=_records(KernelUse, data, "uses"),
         unread=read_list(data["unread"], "unread", read_plain("str")),
+        # Facts of older releases do not have it.
+        slices=None if data.get("slices") is None else _read_slices(data["slices"]),
     )
+
+
+def _read_slices(data: Any) -> OfferedSlices:
+    if not isinstance(data, dict):
+        raise ValueError("slices is not an object")  # noqa: TRY004 -- as in json_records
+    read_type, read_vf = (record_reader(kind, _SLICES) for kind in (MdevType, TypedVf))
+    vfs = read_list(data["typed_vfs"], "slices.typed_vfs", read_vf)
+    for vf in vfs:
+        for number, name in vf.creatable:
+            read_type(
+                {"parent": vf.address, "type_id": str(number), "name": name, "available": None},
+                f"slices.typed_vfs, {vf.address}",
+            )
+    types = read_list(data["mdev_types"], "slices.mdev_types", read_type)
+    return OfferedSlices(types, vfs, mdevs_from_json(data["mdevs"]))
 
 
 def _kinds(cls: type[Any]) -> dict[str, Reader]:

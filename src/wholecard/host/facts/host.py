@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from wholecard.host.facts.offered_slices import OfferedSlices
+
 # The ACPI table by which the firmware announces an IOMMU of this kind.
 IOMMU_TABLES = {"vt-d": "DMAR", "amd-vi": "IVRS"}
 
@@ -27,6 +29,7 @@ _BOOT_LISTS = (
 )  # fmt: skip
 _SHORT_MEMBERS = (
     "groups_predicted", "iommu", "boot", "cpu", "memory", "framebuffers", "uses", "unread",
+    "slices",
 )  # fmt: skip
 
 
@@ -194,6 +197,8 @@ class Host:
     """The facts of one host. `groups` are predictions while the IOMMU is off.
 
     `unread` are sentences for a person: what exists and could not be read, with the reason.
+    `slices` is what the drivers offer to be made of the cards and what is made, None where facts
+    do not say: those that were written before Wholecard read it.
     """
 
     functions: tuple[Function, ...]
@@ -208,6 +213,7 @@ class Host:
     framebuffers: tuple[Framebuffer, ...] = ()
     uses: tuple[KernelUse, ...] = ()
     unread: tuple[str, ...] = ()
+    slices: OfferedSlices | None = None
 
     def function(self, address: Address) -> Function | None:
         """The function at `address`, None where there is none."""

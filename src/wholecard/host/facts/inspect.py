@@ -40,6 +40,7 @@ from wholecard.host.facts.module_aliases import (
     read_builtin,
     read_modules,
 )
+from wholecard.host.facts.offered_slices import read_offered_slices
 from wholecard.host.initramfs.registry import find_initramfs_tools, find_unsupported_tools
 from wholecard.pci.cards import find_cards
 from wholecard.pci.groups import predicted_groups, read_groups
@@ -115,6 +116,7 @@ def inspect(
     if not iommu_on and iommu.kind in IOMMU_TABLES and iommu.mappings is None:
         unread = (*unread, _unread_table(root, IOMMU_TABLES[iommu.kind]))
     settings = read_settings(root)
+    gpus = [str(each.address) for each in functions if each.is_display]
     return Host(
         functions=functions,
         cards=find_cards(functions, groups),
@@ -128,6 +130,7 @@ def inspect(
         framebuffers=read_framebuffers(root, (each for each in functions if each.is_display)),
         uses=read_uses(root),
         unread=unread,
+        slices=read_offered_slices(root, gpus),
     )
 
 

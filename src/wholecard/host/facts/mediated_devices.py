@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from wholecard.core.json_records import read_list, record_reader
 from wholecard.core.record import dataclass
 from wholecard.core.small_files import link_name, listed, read_bytes, under
 
@@ -43,6 +42,9 @@ class MediatedDevice:
 
 def mdevs_from_json(data: Any) -> tuple[MediatedDevice, ...]:
     """The inverse of `to_json` for a list that others wrote. Raises ValueError."""
+    # Late: `inspect` reads no JSON.
+    from wholecard.core.json_records import read_list, record_reader
+
     return read_list(data, "mdevs", record_reader(MediatedDevice, _PATTERNS))
 
 
@@ -63,14 +65,15 @@ def read_mdevs(root: Root) -> tuple[MediatedDevice, ...]:
 
 
 def _defined(root: Root) -> dict[str, MediatedDevice]:
-    import json
-
     found = {}
     for parent in listed(under(root, DEFINED)):
         for name in listed(under(root, f"{DEFINED}/{parent}")):
             if len(name) != _UUID_LENGTH:
                 # scripts.d and the like.
                 continue
+            # Late: most hosts have none, and `inspect` reads no JSON.
+            import json
+
             try:
                 data = json.loads(read_bytes(under(root, f"{DEFINED}/{parent}/{name}")) or b"")
                 kind = str(data.get("mdev_type", "")) if isinstance(data, dict) else ""

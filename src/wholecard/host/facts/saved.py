@@ -8,7 +8,6 @@ from wholecard.core import UsageError
 from wholecard.core.input_files import read_json_input
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
-from wholecard.host.facts.offered_slices import OfferedSlices, read_offered_slices
 from wholecard.host.facts.snapshot import SUFFIXES, open_snapshot
 
 
@@ -21,14 +20,6 @@ def read_host(path: Path) -> Host:
         with open_snapshot(path) as root:
             return inspect(root)
     return read_json(path)
-
-
-def read_host_and_slices(path: Path) -> tuple[Host, OfferedSlices | None]:
-    """The host as `read_host` has it, and what its drivers offer: None where only JSON is there."""
-    if path.name.endswith(SUFFIXES):
-        with open_snapshot(path) as root:
-            return inspect(root), read_offered_slices(root)
-    return read_json(path), None
 
 
 def read_json(path: Path) -> Host:

@@ -36,6 +36,7 @@ FILES = (
     "sys/firmware/acpi/tables/DMAR", "sys/firmware/acpi/tables/IVRS",
     "sys/bus/pci/devices/*/sriov_admin/vf*/profile/*",
     "sys/class/mdev_bus/*/mdev_supported_types/*/available_instances",
+    "sys/class/mdev_bus/*/mdev_supported_types/*/description",
     "sys/class/mdev_bus/*/mdev_supported_types/*/name",
     "sys/class/net/*/flags", "sys/class/net/*/operstate",
     "sys/devices/system/cpu/isolated",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NO_INVENTORY = (
     "creatable_vgpu_types is no inventory: it shrinks while VFs are in use, also to none."
 )
-NO_TYPES = "The file has no vGPU types: only a snapshot has them (inspect --save host.tar.gz)."
+NO_TYPES = "The file is too old to have vGPU types: write it again (wholecard-host inspect --json)."
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def of_cards(cards: tuple[CardKind, ...], software: Software) -> SplitTypes:
     return SplitTypes(tuple(rows))
 
 
-def of_host(host: Host, slices: OfferedSlices | None, software: Software) -> SplitTypes:
+def of_host(host: Host, software: Software) -> SplitTypes:
     """The same for each kind of card of a host, with its own kernel where none is given."""
     if software.kernel is None and host.boot.release:
         software = replace(software, kernel=version(host.boot.release, "kernel"))
-    offered = slices or OfferedSlices()
+    slices, offered = host.slices, host.slices or OfferedSlices()
     rows: dict[str, CardTypes] = {}
     parents: set[str] = set()
     for function in _gpus(host):

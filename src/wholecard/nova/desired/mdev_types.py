@@ -125,10 +125,13 @@ def _named(matches: list[Match]) -> list[list[str]]:
 
 
 def _of_card(name: str, kind: CardKind, card: Function, host_name: str, host: Host) -> list[str]:
-    """The parents of one card: itself, or its VFs."""
+    """The parents of one card: its VFs, or itself where its facts say so, or by its model."""
     vfs = vfs_of(card, host)
     if vfs:
         return [str(vf.address) for vf in vfs]
+    types = host.slices.mdev_types if host.slices else ()
+    if any(row.parent == str(card.address) for row in types):
+        return [str(card.address)]
     split = find_card(card.ids)
     if split is not None and split.generation in SRIOV:
         raise vfs_missing(name, kind, card, host_name)

@@ -55,7 +55,7 @@ def _mdev_types(services: Sequence[Service]) -> list[str]:
         if facts.slices is None
     ]
     names = listed(list(dict.fromkeys(hosts)), _MOST_NAMES)
-    return [f"the types of {names} (facts of wholecard-host inspect --save)"] if hosts else []
+    return [f"the types of {names} (newer facts: wholecard-host inspect --json)"] if hosts else []
 
 
 def _unknown_aliases(

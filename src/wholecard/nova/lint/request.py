@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, Release, release
-from wholecard.host.facts.saved import read_host_and_slices
+from wholecard.host.facts.saved import read_host
 from wholecard.nova.conf.service_conf import NovaConf, files_in
 from wholecard.nova.lint.coverage import not_checked
 from wholecard.nova.lint.diagnostic import Diagnostic
@@ -150,7 +150,7 @@ def _facts(request: LintRequest, site: SiteFile | None) -> tuple[Facts, ...]:
     of_site = site.facts() if site else {}
     if not request.facts and not request.hosts:
         return tuple(_of_site(site, name) for name in of_site) if site else ()
-    read_facts = [Facts(name, *read_host_and_slices(path)) for name, path in request.facts]
+    read_facts = [Facts(name, read_host(path)) for name, path in request.facts]
     for name in request.hosts:
         if site is None or name not in of_site:
             raise UsageError(
@@ -162,7 +162,7 @@ def _facts(request: LintRequest, site: SiteFile | None) -> tuple[Facts, ...]:
 
 
 def _of_site(site: SiteFile, name: str) -> Facts:
-    return Facts(name, site.facts()[name], site.slices(name))
+    return Facts(name, site.facts()[name])
 
 
 def _other_hosts(facts: tuple[Facts, ...], site: SiteFile | None) -> Iterator[Facts]:

@@ -29,14 +29,15 @@ MOST_STEPS = 200
 
 @dataclass(frozen=True)
 class Facts:
-    """A host with its devices as nova has them.
-
-    `slices` is what its drivers offer to be made of its cards, None where that is not known.
-    """
+    """A host with its devices as nova has them."""
 
     name: str
     host: Host
-    slices: OfferedSlices | None = None
+
+    @property
+    def slices(self) -> OfferedSlices | None:
+        """What its drivers offer to be made of its cards, None where that is not known."""
+        return self.host.slices
 
     @cached_property
     def devices(self) -> tuple[match.Device, ...]:

@@ -43,6 +43,9 @@ SRIOV = frozenset({"Ampere", "Ada", "Hopper", "Blackwell"})
 # Those whose card is the one parent of all its mediated devices.
 ONE_PARENT = frozenset({"Volta", "Turing"})
 _VENDOR_VFIO_ALWAYS = frozenset({"Ada", "Hopper", "Blackwell"})
+# What vGPU types are for: virtual applications, PCs, compute, workstations.
+_SERIES = "ABCQ"
+_SMALLEST_MIB = 512
 # Of these no source that was read says that the vGPU host driver supports them.
 _NO_SOURCE = frozenset({"10de:20b6", "10de:2342", "10de:2348", "10de:2901", "10de:2941",
                         "10de:3182", "10de:31c2"})  # fmt: skip
@@ -170,3 +173,21 @@ def _mig(card: CardKind, software: Software) -> Way:
     sources = (*mig_card.sources, _ENTERPRISE)
     most = max((profile.most for profile in mig_card.profiles), default=mig_card.compute)
     return Way("mig", state, reason, "NVIDIA driver", f"1 to {most}", needs, sources)
+
+
+def type_memory_mib(name: str) -> int | None:
+    """The video memory of a vGPU type by its name; None for a name of another form.
+
+    `NVIDIA L40S-12Q` has 12 GiB, `GRID M60-0B` 512 MiB, MIG's `NVIDIA H100-1-10C` 10 GiB; a number
+    after the series is about displays, `ME` about media engines. Source: NVIDIA, Virtual GPU
+    Software User Guide, "Virtual GPU Types". Not compared on hardware.
+    """
+    card, _, last = name.rpartition("-")
+    size, series = last, ""
+    for letter in _SERIES:
+        before, found, after = last.partition(letter)
+        if found and (after.isdigit() or after in ("", "ME")):
+            size, series = before, letter
+    if not (card and series and size.isdigit()):
+        return None
+    return int(size) * 1024 or _SMALLEST_MIB

@@ -9,7 +9,7 @@ import pytest
 from support.lint_hosts import service, slices
 from wholecard.core import Severity
 from wholecard.host.facts.offered_slices import MdevType, OfferedSlices
-from wholecard.nova.lint import lint
+from wholecard.nova.lint import Facts, lint
 from wholecard.nova.lint.coverage import not_checked
 from wholecard.nova.lint.service import Service
 from wholecard.nova.options import Role
@@ -90,7 +90,7 @@ def test_against_a_host(text: str, expected: list[tuple[str, Severity]]) -> None
 
 def with_slices(text: str, offered: OfferedSlices | None) -> Service:
     made = service(text, "compute", "2026.2", "vgpu-01")
-    return replace(made, facts=(replace(made.facts[0], slices=offered),))
+    return replace(made, facts=(Facts("vgpu-01", replace(made.facts[0].host, slices=offered)),))
 
 
 def test_a_type_is_named_as_in_sysfs() -> None:
@@ -126,8 +126,8 @@ def test_capital_letters_are_fixed() -> None:
 
 
 def test_facts_without_types_are_said() -> None:
-    """JSON of inspect has no types: the summary says what would add them."""
+    """Older facts have no types: the summary says what would add them."""
     made = with_slices(ONE, None)
-    assert any("wholecard-host inspect --save" in line for line in not_checked([made], []))
-    full = replace(made, facts=(replace(made.facts[0], slices=slices("vgpu-01")),))
-    assert not any("inspect --save" in line for line in not_checked([full], []))
+    assert any("wholecard-host inspect --json" in line for line in not_checked([made], []))
+    full = with_slices(ONE, slices())
+    assert not any("inspect --json" in line for line in not_checked([full], []))
