@@ -7,7 +7,7 @@ matches VFs, which no other kind does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from wholecard.host.facts.host import Host
@@ -63,6 +63,30 @@ def count_of(kind: CardKind, host_name: str, host: Host) -> int:
         return len(functions)
     # A card with two GPUs in one slot is one card.
     return len({function.address.slot_key for function in functions})
+
+
+def bound_outside(site: Site, host_name: str, host: Host) -> Iterator[tuple[str, Function]]:
+    """Functions of whole cards that no guest gets, each with its card's kind.
+
+    They are bound to vfio-pci with the card, so that its IOMMU group is viable.
+    """
+    given = {
+        function.address
+        for kind in site.cards.values()
+        for function in functions_of(kind, host_name, host)
+    }
+    for name, kind in site.for_servers.cards.items():
+        functions = () if kind.extra_function else functions_of(kind, host_name, host)
+        cards = {card.slot: card for each in functions if (card := host.card_of(each.address))}
+        for card in cards.values():
+            if kind.device_type != "type-VF":
+                yield from ((name, each) for each in card.functions if each.address not in given)
+
+
+def bound_text(functions: Iterable[Function]) -> str:
+    """`Audio device, USB controller`: what these are, each once."""
+    names = (function.class_name or function.ids for function in functions)
+    return ", ".join(dict.fromkeys(names))
 
 
 def matched_twice(site: Site, host_name: str, host: Host) -> Iterator[tuple[Function, str, str]]:
