@@ -77,14 +77,21 @@ def test_server_that_moves() -> None:
     ]  # fmt: skip
 
 
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The table has a line for each card and counts them; a row has everything."""
+def test_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table has a line for each card and counts them; a row has everything.
+
+    The variables name the cloud and its file as for openstackclient.
+    """
     with serving(tmp_path) as api:
         cloud = moving_cloud(api)
         server = cloud.add("train", "gpu-01")
         cloud.services["gpu-02"]["state"] = "down"
         give_trait(api, cloud.cards("gpu-02")[0], "CUSTOM_NVLINK")
-        words = ["card", "list", "--cloud", "test", "--clouds-file", str(api.clouds)]
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(api.clouds))
+        monkeypatch.setenv("OS_CLOUD", "test")
+        words = ["card", "list"]
         assert run_app(words) == 0
         out = capsys.readouterr().out
         assert run_app([*words, "--state", "given", "--json"]) == 0

@@ -23,7 +23,9 @@ from wholecard.core.releases import LATEST
 if TYPE_CHECKING:
     from wholecard.fleet import Ssh
 
-SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
+SiteFile = Annotated[Path, typer.Option(
+    "--site", metavar="FILE", envvar="WHOLECARD_SITE", show_envvar=False, help="The site file; "
+        "$WHOLECARD_SITE may name it.")]  # fmt: skip
 OptionalSite = Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file.")]
 Facts = Annotated[list[str] | None, typer.Option(
     "--facts", metavar="[HOST=]FILE", help="A host's facts: what inspect --json or inspect --save "
@@ -44,7 +46,8 @@ CloudName = Annotated[str, typer.Option(
     "--cloud", metavar="NAME", help="The cloud's name in clouds.yaml. Default: $OS_CLOUD, or the "
         "only cloud there.")]  # fmt: skip
 CloudsFile = Annotated[Path | None, typer.Option(
-    "--clouds-file", metavar="FILE", help="The path of clouds.yaml. Default: the file that "
+    "--clouds-file", metavar="FILE", envvar="OS_CLIENT_CONFIG_FILE", show_envvar=False,
+        help="The path of clouds.yaml. Default: $OS_CLIENT_CONFIG_FILE, or the file that "
         "openstacksdk finds.")]  # fmt: skip
 SshConfig = Annotated[Path | None, typer.Option(
     "--ssh-config", metavar="FILE", help="As ssh -F FILE.")]  # fmt: skip
