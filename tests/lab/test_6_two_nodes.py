@@ -31,8 +31,17 @@ from support.held_cards import (
     wait_until_held,
 )
 from support.lab_repairs import allocation, repair_of, rows, without_provider
+from support.two_nodes import (
+    FIRST,
+    SECOND,
+    by_rule,
+    force_down,
+    other_than,
+    shown,
+    start,
+    unread,
+)
 from wholecard.audit.checks.cloud_case import PERIOD
-from wholecard.audit.report import AuditReport
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.compute_services import compute_services, hypervisors
 from wholecard.cloud.client.connection import connect
@@ -43,7 +52,6 @@ from wholecard.guest.proof import comparison
 from wholecard.guest.proof.report import parse
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
-from wholecard.lab.base.node_spec import GPU_NODE, SECOND_NODE
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
 from wholecard.lab.scenario import emulated_gpu
@@ -59,15 +67,26 @@ from wholecard.moving.record import Method
 from wholecard.repair import request as repairs
 from wholecard.repair.remedies.case import RepairOptions
 
-FIRST, SECOND = GPU_NODE.name, SECOND_NODE.name
 UP = ("lab", "up", "--nodes", "2")
 CARDS_OF_A_HOST = 2
 SSH_CONFIG = "/root/.ssh/config"
 
 
-def other_than(host: str) -> str:
-    """The lab's other node."""
-    return SECOND if host == FIRST else FIRST
+@pytest.mark.long
+def test_both_nodes_wake(lab_folder: LabFolder) -> None:
+    """After `lab down` a lab of two nodes wakes from the saved state of both, and can be used.
+
+    It comes before the fixtures: a lab that wakes has other ports, which a connection made before
+    does not know.
+    """
+    for words in (UP, ("lab", "down"), UP):
+        ran = wholecard(*words, timeout=3600)
+        assert ran.status == 0, ran.stdout + ran.stderr
+    for name in (FIRST, SECOND):
+        assert f"node {name}: restore from its saved state" in ran.stdout
+    lab = labs.require_up(lab_folder)
+    conn = connect(service_settings.CLOUD, lab.folder.clouds_yaml)
+    test_both_nodes_are_in_nova_and_placement(lab, conn)
 
 
 @pytest.fixture(scope="module")
@@ -128,17 +147,6 @@ def test_shell_on_each_node(lab: Lab) -> None:
         assert ran.stdout.strip() == name
     ran = wholecard("lab", "shell", "--node", "gpu-03", "--", "true", timeout=300)
     assert (ran.status, "gpu-01, gpu-02" in ran.stderr) == (3, True)
-
-
-@pytest.mark.long
-def test_both_nodes_wake(lab: Lab, conn: Connection) -> None:
-    """After `lab down` a lab of two nodes wakes from the saved state of both, and can be used."""
-    assert wholecard("lab", "down", timeout=300).status == 0
-    ran = wholecard(*UP, timeout=3600)
-    assert ran.status == 0, ran.stdout + ran.stderr
-    for name in (FIRST, SECOND):
-        assert f"node {name}: restore from its saved state" in ran.stdout
-    test_both_nodes_are_in_nova_and_placement(lab, conn)
 
 
 def urls(lab: Lab, file: str) -> dict[str, str]:
@@ -233,37 +241,6 @@ def moved_and_waiting(source: str, target: str) -> Held:
     )  # fmt: skip
 
 
-def shown(report: AuditReport) -> list[str]:
-    """The rules of an audit's findings, also of what is in progress or was not read."""
-    return [finding.rule for finding in report.findings]
-
-
-def by_rule(report: AuditReport) -> Counter[tuple[str, str]]:
-    """How many disagreements of each rule there are on each host."""
-    assert not report.in_flight, report.in_flight
-    return Counter((row.host, row.rule) for row in report.disagreements)
-
-
-def unread(report: AuditReport) -> set[str]:
-    """The views that were not read on every host."""
-    return {view.value for view in report.unread}
-
-
-def start(conn: Connection, server_id: str) -> str:
-    """Start a server that is stopped, as an evacuation leaves it; its host."""
-    state = servers.state(conn, server_id)
-    assert state is not None
-    if state.status == "SHUTOFF":
-        conn.compute.start_server(server_id)
-
-    def active() -> servers.ServerState | None:
-        now = servers.state(conn, server_id)
-        assert now is not None
-        return now if now.status == "ACTIVE" and now.task is None else None
-
-    return wait_until(f"the server {server_id} runs", active, SECONDS, interval=2.0).host or ""
-
-
 @pytest.mark.long
 def test_cold_migration_and_confirm(
     lab: Lab, conn: Connection, mover: servers.ServerOutcome
@@ -305,21 +282,6 @@ def test_cold_migration_and_revert(
     assert migrations(conn, mover.id)[-1].status == "reverted"
     assert shown(audit_lab(lab, wait=PERIOD)) == []
     prove(conn, mover.id)
-
-
-def force_down(conn: Connection, host: str, down: bool) -> None:
-    """Tell nova that a host's nova-compute is down, or take that back.
-
-    nova refuses to take it back until an evacuation from the host is at its end.
-    """
-    service = next(row for row in compute_services(conn) if row.host == host)
-    path, body = f"/os-services/{service.id}", {"forced_down": down}
-
-    def told() -> bool | None:
-        answer = conn.compute.put(path, json=body, microversion="2.53")
-        return answer.status_code == 200 or None
-
-    wait_until(f"forced_down of {host} is {down}", told, SECONDS, interval=2.0)
 
 
 @contextmanager

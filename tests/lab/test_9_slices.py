@@ -17,15 +17,17 @@ from openstack.connection import Connection
 from rich.console import Console
 
 from support.commands import wholecard
-from support.held_cards import SECONDS
+from support.held_cards import SECONDS, migrations
+from support.lab_repairs import repair_of
 from support.lab_ssh import ssh_config
+from support.two_nodes import FIRST, SECOND, by_rule, force_down, other_than, shown, start
 from wholecard.audit.checks.cloud_case import PERIOD
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
+from wholecard.cloud.client.waiting import wait_until
 from wholecard.cloud.placement.resource_providers import allocations, providers
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
-from wholecard.lab.base.node_spec import GPU_NODE, SECOND_NODE
 from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
@@ -33,12 +35,15 @@ from wholecard.lab.parts.script_image import MOVING_GUEST
 from wholecard.lab.scenario import emulated_gpu
 from wholecard.lab.scenario.audits import audit_lab
 from wholecard.lab.scenario.live_cards import give_live_cards
-from wholecard.lab.scenario.moving_guest import offer_image, wait_for_steps
+from wholecard.lab.scenario.moving_guest import GuestStep, offer_image, steps, wait_for_steps
+from wholecard.lab.scenario.restart import compute_queue, wait_for_consumers
+from wholecard.lab.scenario.second_node import kill_node, start_killed_node
 from wholecard.lab.scenario.slices import CLASS, SLICES_OF_A_NODE, offer_slices
+from wholecard.repair import request as repairs
 
+COUNTED = 3
 # Until it has been seen in the lab: `make test-long`.
 pytestmark = pytest.mark.long
-FIRST, SECOND = GPU_NODE.name, SECOND_NODE.name
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,95 @@ def test_live_migration(cloud: Cloud, sliced: str, tmp_path: Path, count: int) -
         assert median(off) <= 0.25, moves
 
 
+def start_again(cloud: Cloud, server: str, before: GuestStep) -> None:
+    """Start a server whose node was off; its guest counts anew, and its slice answers."""
+    # nova leaves servers off after a host's reboot (resume_guests_state_on_host_boot), and says so
+    # only some time later.
+    cloud.conn.compute.reboot_server(server, "HARD")
+    start(cloud.conn, server)
+
+    def counts(console: str) -> bool:
+        return any(each.boot != before.boot and each.step >= COUNTED for each in steps(console))
+
+    # The console is kept over a reboot.
+    console = servers.wait_for_console(cloud.conn, server, counts, SECONDS)
+    after = [each for each in steps(console) if each.boot != before.boot]
+    assert after[-1].slice, after
+    assert all(each.is_well for each in after), after
+
+
+def test_slice_over_a_reboot(cloud: Cloud, sliced: str) -> None:
+    """After a reboot of its node a server is started and has its slice; the audit finds nothing."""
+    before = wait_for_steps(cloud.conn, sliced)[-1]
+    state = servers.state(cloud.conn, sliced)
+    assert state is not None
+    node = cloud.lab.node(state.host or "")
+    boot = node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=SECONDS).stdout
+    node.reboot(boot.strip())
+    wait_for_consumers(cloud.lab, compute_queue(node.spec.name), some=True, timeout=SECONDS)
+    start_again(cloud, sliced, before)
+    assert shown(audit_lab(cloud.lab, wait=PERIOD)) == []
+
+
+def move(cloud: Cloud, server: str, target: str) -> int:
+    """Begin a live migration; the number of it, once it runs."""
+    body = {"os-migrateLive": {"host": target, "block_migration": "auto"}}
+    asked = cloud.conn.compute.post(f"/servers/{server}/action", json=body, microversion="2.30")
+    assert asked.status_code == 202, asked.text
+
+    def runs() -> int | None:
+        answer = cloud.conn.compute.get(f"/servers/{server}/migrations", microversion="2.30")
+        running = [row for row in answer.json()["migrations"] if row["status"] == "running"]
+        return int(running[0]["id"]) if running else None
+
+    return wait_until("nova's migration runs", runs, SECONDS, interval=0.5)
+
+
+@contextmanager
+def killed_in_a_move(cloud: Cloud, server: str, dead: str, target: str) -> Iterator[None]:
+    """A node is killed while a server moves live to the target; powered on again at the end."""
+    move(cloud, server, target)
+    kill_node(cloud.lab, dead)
+    force_down(cloud.conn, dead, True)
+    try:
+        yield
+    finally:
+        start_killed_node(cloud.lab, dead)
+        force_down(cloud.conn, dead, False)
+
+
+def test_target_dies_in_a_live_migration(cloud: Cloud) -> None:
+    """Where the target dies the server goes on where it was, and nothing of the move is left."""
+    with counting(cloud, "target-dies") as server:
+        before = wait_for_steps(cloud.conn, server)[-1]
+        with killed_in_a_move(cloud, server, SECOND, SECOND):
+            assert start(cloud.conn, server) == FIRST
+            after = wait_for_steps(cloud.conn, server, before.step)
+            assert {each.boot for each in after} == {before.boot}
+            assert all(each.is_well for each in after), after
+            print(migrations(cloud.conn, server), audit_lab(cloud.lab, wait=PERIOD))
+        assert shown(audit_lab(cloud.lab, wait=PERIOD)) == []
+        ((provider, amount),) = cloud.holder(server)
+        assert (provider.startswith(f"{FIRST}_"), amount) == (True, 1)
+
+
+def test_source_dies_in_a_live_migration(cloud: Cloud, tmp_path: Path) -> None:
+    """Where the source dies nova swaps no allocation back: the audit finds it, a repair does it."""
+    with counting(cloud, "source-dies") as server:
+        before = wait_for_steps(cloud.conn, server)[-1]
+        with killed_in_a_move(cloud, server, FIRST, SECOND):
+            print(migrations(cloud.conn, server), audit_lab(cloud.lab, wait=PERIOD))
+        found = audit_lab(cloud.lab, wait=PERIOD)
+        print(migrations(cloud.conn, server), found, cloud.holder(server))
+        repair = repair_of(cloud.lab, cloud.conn, tmp_path / "state")
+        done = repairs.apply(repair)
+        print(done)
+        print(cloud.holder(server))
+        start_again(cloud, server, before)
+        assert shown(audit_lab(cloud.lab, wait=PERIOD)) == []
+        assert by_rule(found)
+
+
 @pytest.fixture(scope="module")
 def carded(cloud: Cloud) -> Iterator[tuple[str, Path]]:
     """A server with a whole card that can move live; and the site file that says so."""
@@ -169,3 +263,26 @@ def test_live_migration_of_a_whole_card(
         move_live(cloud, server, tmp_path, site)
     report = audit_lab(cloud.lab, wait=PERIOD)
     assert [finding.rule for finding in report.findings] == []
+
+
+def test_aborted_live_migration(cloud: Cloud, carded: tuple[str, Path], tmp_path: Path) -> None:
+    """A live move that is aborted leaves the server where it was; what else is left is repaired."""
+    server, _ = carded
+    before = wait_for_steps(cloud.conn, server)[-1]
+    state = servers.state(cloud.conn, server)
+    assert state is not None
+    source = state.host or ""
+    migration = move(cloud, server, other_than(source))
+    aborted = cloud.conn.compute.delete(
+        f"/servers/{server}/migrations/{migration}", microversion="2.65"
+    )
+    assert aborted.status_code == 202, aborted.text
+    assert start(cloud.conn, server) == source
+    print(migrations(cloud.conn, server)[-1], audit_lab(cloud.lab, wait=PERIOD))
+    repairs.apply(repair_of(cloud.lab, cloud.conn, tmp_path / "state"))
+    assert shown(audit_lab(cloud.lab, wait=PERIOD)) == []
+    ((provider, amount),) = cloud.holder(server)
+    assert (provider.startswith(f"{source}_"), amount) == (True, 1)
+    after = wait_for_steps(cloud.conn, server, before.step)
+    assert {each.boot for each in after} == {before.boot}
+    assert all(each.is_well for each in after), after

@@ -81,6 +81,49 @@ def test_time_out_says_what_was_seen() -> None:
     assert len(seen) >= 2
 
 
+LATE, BUSY = CloudError("no answer in time"), CloudError("busy", http_status=503)
+
+
+@pytest.mark.parametrize("error", [LATE, BUSY])
+def test_one_answer_that_does_not_come(error: CloudError) -> None:
+    """Once the cloud has answered, an answer that does not come is asked for again."""
+    answers: list[int | CloudError | None] = [None, error, error, 7]
+
+    def probe() -> int | None:
+        answer = answers.pop(0)
+        if isinstance(answer, CloudError):
+            raise answer
+        return answer
+
+    assert wait_until("x", probe, 60) == 7
+
+
+@pytest.mark.parametrize(
+    ("before", "error", "patience"),
+    [
+        ([], LATE, 120.0),
+        ([None], CloudError("forbidden", http_status=403), 120.0),
+        ([None], WaitTimeoutError("within", http_status=None), 120.0),
+        ([None], LATE, 0.0),
+    ],
+    ids=["the first", "an answer", "another wait", "for too long"],
+)
+def test_errors_that_end_the_waiting(
+    monkeypatch: pytest.MonkeyPatch, before: list[None], error: CloudError, patience: float
+) -> None:
+    """A cloud that never answered, an answer, and one that is away for long end the waiting."""
+    monkeypatch.setattr("wholecard.cloud.client.waiting.UNANSWERED_SECONDS", patience)
+
+    def probe() -> int | None:
+        if before:
+            return before.pop()
+        raise error
+
+    with pytest.raises(CloudError) as caught:
+        wait_until("x", probe, 60)
+    assert caught.value is error
+
+
 def test_durations() -> None:
     """Each state lasts until the next was entered, the last until the end."""
     assert durations([("A", 0.0), ("B", 2.0)], 5.0) == (

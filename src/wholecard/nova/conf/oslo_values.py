@@ -91,7 +91,31 @@ def _of_types(conf: cfg.ConfigOpts, major: int) -> list[Option]:
 def _value(conf: cfg.ConfigOpts, right: Spelling | None) -> tuple[str, ...] | None:
     if right is None:
         return None
-    value = conf[right.name] if right.section == "DEFAULT" else conf[right.section][right.name]
+    value = _replaced(conf, right)
     if value is None:
         return None
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _replaced(conf: cfg.ConfigOpts, right: Spelling) -> str | list[str] | None:
+    """An option's value; what it takes from an option that is not in our table, nova has.
+
+    Such a `$name` is replaced where a file sets the name, and stays as it is written elsewhere.
+    """
+    from oslo_config import cfg  # noqa: PLC0415 - as above
+
+    while True:
+        try:
+            options = conf if right.section == "DEFAULT" else conf[right.section]
+            value: str | list[str] | None = options[right.name]
+        except cfg.NoSuchGroupError as unknown:
+            conf.register_group(cfg.OptGroup(unknown.group_name))
+        except cfg.NoSuchOptError as unknown:
+            # oslo.config asks for `SECTION.NAME` last (cfg.py, StrSubWrapper), and replaces in a
+            # default too, where `$$` is a `$`.
+            section, _, name = unknown.opt_name.rpartition(".")
+            option = cfg.StrOpt(name, default=f"$${unknown.opt_name}")
+            if not conf.register_opt(option, group=section or None):
+                raise
+        else:
+            return value
