@@ -38,7 +38,8 @@ def zsh_completes(setup: str, line: str, environment: Mapping[str, str] | None =
             os.write(ours, f"{setup}\n{_SHOW}print READ''Y\n".encode())
             _until(ours, "READY")
             os.write(ours, f"{line}\t\x18".encode())
-            return re.findall(r"<<(.*?)>>", _until(ours, ">>"), re.DOTALL)[-1]
+            lines: list[str] = re.findall(r"<<(.*?)>>", _until(ours, ">>"), re.DOTALL)
+            return lines[-1]
         finally:
             shell.kill()
             os.close(ours)

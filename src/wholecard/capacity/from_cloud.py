@@ -45,9 +45,7 @@ def cloud_stock(sources: AuditSources, release: Release | None, watcher: AuditWa
 
     Without a cloud's API, that is from databases alone, no flavor is known.
     """
-    conn = sources.conn
-    if conn is None and sources.cloud:
-        conn = connect(sources.cloud, sources.clouds_file)
+    conn = _connection(sources)
     hosts, notes = [], dict[str, None]()
     with opened_views(sources) as views:
         states = _service_states(conn, views)
@@ -64,6 +62,12 @@ def cloud_stock(sources: AuditSources, release: Release | None, watcher: AuditWa
         return empty
     release = release or release_of(conn) or LATEST
     return replace(empty, source=sources.cloud, flavors=tuple(_requests(conn)), release=release)
+
+
+def _connection(sources: AuditSources) -> Connection | None:
+    if sources.conn is not None or not sources.cloud:
+        return sources.conn
+    return connect(sources.cloud, sources.clouds_file)
 
 
 def _service_states(conn: Connection | None, views: CombinedViews) -> dict[str, str]:

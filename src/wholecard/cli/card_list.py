@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,17 +58,18 @@ def _text(cards: Sequence[ListedCard]) -> str:
 
     if not cards:
         return "No cards were found."
-    lines: list[list[str]] = []
-    for card in cards:
-        units = card.units
-        state = card.state.value
-        if units.total > 1:
-            state = f"{state} {units.given}/{units.total}"
-        names = ", ".join(server.name or server.id for server in card.servers) or "-"
-        lines.append([card.host, units.name, units.kind.resource_class, state, names])
-        lines += (["", "", f"  {trait}", "", ""] for trait in card.traits)
+    lines = [line for card in cards for line in _lines(card)]
     counts = Counter(card.state.value for card in cards)
     states = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     closed = dict.fromkeys(f"{card.host}: {card.closed}." for card in cards if card.closed)
     total = f"{counted(len(cards), 'card')}: {states}."
     return "\n".join([table(_HEAD, lines), "", total, *closed])
+
+
+def _lines(card: ListedCard) -> Iterator[list[str]]:
+    units, state = card.units, card.state.value
+    if units.total > 1:
+        state = f"{state} {units.given}/{units.total}"
+    names = ", ".join(server.name or server.id for server in card.servers) or "-"
+    yield [card.host, units.name, units.kind.resource_class, state, names]
+    yield from (["", "", f"  {trait}", "", ""] for trait in card.traits)

@@ -70,17 +70,19 @@ def bound_outside(site: Site, host_name: str, host: Host) -> Iterator[tuple[str,
 
     They are bound to vfio-pci with the card, so that its IOMMU group is viable.
     """
-    given = {
-        function.address
-        for kind in site.cards.values()
-        for function in functions_of(kind, host_name, host)
-    }
+    selected = {name: functions_of(kind, host_name, host) for name, kind in site.cards.items()}
+    given = {function.address for functions in selected.values() for function in functions}
     for name, kind in site.for_servers.cards.items():
-        functions = () if kind.extra_function else functions_of(kind, host_name, host)
-        cards = {card.slot: card for each in functions if (card := host.card_of(each.address))}
-        for card in cards.values():
-            if kind.device_type != "type-VF":
-                yield from ((name, each) for each in card.functions if each.address not in given)
+        if kind.parts is None and not kind.extra_function and kind.device_type != "type-VF":
+            functions = _functions_of_cards(selected[name], host)
+            yield from ((name, each) for each in functions if each.address not in given)
+
+
+def _functions_of_cards(selected: Iterable[Function], host: Host) -> Iterator[Function]:
+    """All functions of the cards that have one of these, each once."""
+    cards = {card.slot: card for each in selected if (card := host.card_of(each.address))}
+    for card in cards.values():
+        yield from card.functions
 
 
 def bound_text(functions: Iterable[Function]) -> str:
