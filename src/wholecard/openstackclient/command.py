@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from wholecard.audit.views.open_views import AuditSources
     from wholecard.explain.evidence.from_files import Files
 
+    Column = FormattableColumn[list[Any]]
+else:
+    # An older cliff has it without a parameter.
+    Column = FormattableColumn
+
 
 class GpuCommand(command.Command):
     """A command that asks the cloud, and ends with the statuses of `wholecard`.
@@ -110,7 +115,7 @@ def files_of(args: argparse.Namespace) -> Files:
     return named_files(args.conf, args.facts, args.site)
 
 
-class Lines(FormattableColumn[list[Any]]):
+class Lines(Column):
     """A list: one line for each in a table, a list in JSON and YAML."""
 
     def human_readable(self) -> str:
@@ -118,7 +123,7 @@ class Lines(FormattableColumn[list[Any]]):
         return "\n".join(map(cell, self._value))
 
 
-class Texts(FormattableColumn[list[Any]]):
+class Texts(Column):
     """A list in which a table shows less: `says` has the lines."""
 
     def __init__(self, value: list[Any], says: Iterable[str]) -> None:
