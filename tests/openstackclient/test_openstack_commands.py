@@ -131,10 +131,14 @@ def test_audit(cloud: MovingCloud, capsys: pytest.CaptureFixture[str]) -> None:
     """What disagrees, and what could not be read, which is status 4."""
     assert run("audit", "--no-wait", "-f", "json") == 4
     assert {row["Rule"] for row in rows(capsys)} == {"WC550"}
+    give_trait(cloud.api, cloud.cards("gpu-01")[0], "COMPUTE_MANAGED_PCI_DEVICE")
+    (server,) = cloud.servers
     cloud.servers.clear()
     assert run("audit", "--wait", "0", "-f", "json") == 1
     gone = [row for row in rows(capsys) if row["Severity"] == "error"]
-    assert [(row["Host"], row["Address"]) for row in gone] == [("gpu-01", "0000:41:00.0")]
+    assert [(row["Rule"], row["Host"], row["Server"]) for row in gone] == [
+        ("WC520", "gpu-01", server),
+    ]  # fmt: skip
 
 
 def test_refused_login(cloud: MovingCloud, capsys: pytest.CaptureFixture[str]) -> None:
