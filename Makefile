@@ -37,7 +37,7 @@ test-fast: tools lint types ## all but the tests that need the lab
 
 test-long: tools ## what takes many minutes: matching against real novas from PyPI, 120,000 files linted, mutations
 	@$(RUN) pytest -m long tests/differential
-	@$(RUN) pytest -m long tests/simulator
+	@$(RUN) pytest -m long -n auto tests/simulator
 	@$(RUN) pytest -m long -s tests/fakecloud
 	@$(SEARCH) WHOLECARD_EXAMPLES=5000 $(RUN) pytest --timeout 1800 -q tests/nova/match
 	@$(SEARCH) $(RUN) pytest -m long -q tests/nova/lint

@@ -15,6 +15,8 @@ LAB = "tests/lab/"
 # Two labs take about the same time, each on a worker of its own and with a name of its own
 # (support/commands.py). What walks from a bare node to two nodes is one, all other files the other.
 TWO_NODES = ("tests/lab/test_1_demo.py", "tests/lab/test_6_two_nodes.py")
+# Its tests share nothing: each seed is a cloud of its own.
+EACH_ALONE = "tests/simulator/test_long_work.py"
 BESIDE_THE_LAB = 10  # nice(2)
 
 # Trees are made on disk, and how long that takes is not ours to say. A run has the examples of the
@@ -53,6 +55,8 @@ class _TwoLabs(LoadScopeScheduling):  # type: ignore[misc]
         path, _, _ = nodeid.partition("::")
         if path in TWO_NODES:
             return "two nodes"
+        if path == EACH_ALONE:
+            return nodeid
         return LAB if path.startswith(LAB) else path
 
 

@@ -268,7 +268,10 @@ class World:
         rpc.init(CONF)
         objects.register_all()
         main_db.configure(CONF)
+        nova_speed.hurry(main_db.get_engine())
         models.BASE.metadata.create_all(main_db.get_engine())
+        # nova/cmd/compute.py, main: the other services' versions are read once.
+        objects.Service.enable_min_version_cache()
         conf = cfg.ConfigOpts()
         placement_conf.register_opts(conf)
         conf.set_override("connection", f"sqlite:///{placement_file}", "placement_database")
@@ -277,6 +280,7 @@ class World:
         conf.set_override("auth_strategy", "noauth2", "api")
         policy_opts.set_defaults(conf, enforce_new_defaults=False)
         placement_db.configure(conf)
+        nova_speed.hurry(placement_db.get_placement_engine())
         placement_schema.create_schema(placement_db.get_placement_engine())
         deploy.update_database(conf)
         self.app = deploy.loadapp(conf)

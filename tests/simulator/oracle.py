@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 Found = frozenset[tuple[str, str, str]]
+# What it tells: whatever nova, killed or not, may leave by itself.
+RULES = frozenset({
+    "WC511", "WC513", "WC514", "WC515", "WC520", "WC521", "WC522", "WC523", "WC524", "WC542",
+})  # fmt: skip
 
 _ROWS = """
 SELECT n.hypervisor_hostname, d.address, d.instance_uuid FROM pci_devices d
@@ -49,9 +53,12 @@ class Oracle:
         self.rows = {(host, address): server for host, address, server in read("cell1", _ROWS)}
         self.servers = {uuid: (host, state) for uuid, host, state in read("cell1", _SERVERS)}
         self.moves = {uuid: rest for uuid, *rest in read("cell1", _MOVES)}
-        self.held = [
-            (consumer, *name.partition("_")[::2]) for consumer, name in read("placement", _HELD)
-        ]
+        self.held = []
+        self.counted: dict[tuple[str, str], set[str]] = {}
+        for consumer, name in read("placement", _HELD):
+            host, _, address = name.lower().partition("_")
+            self.held.append((consumer, host, address))
+            self.counted.setdefault((host, address), set()).add(consumer)
 
     def expected(self) -> Found:
         """Rule, host and address of all that is wrong."""
@@ -65,23 +72,46 @@ class Oracle:
             for of, status, source, dest in self.moves.values()
         )
 
-    def _runs(self, host: str, server: str, address: str) -> bool:
-        domain = self.hosts[host]["domains"].get(server)
-        return bool(domain) and domain["state"] == "running" and address in domain["hostdevs"]
+    def _is_at(self, server: str | None, host: str) -> bool:
+        """Whether nova has the server on this host, be it in VERIFY_RESIZE."""
+        return server is not None and server in self.servers and self.servers[server][0] == host
+
+    def _users(self, host: str, address: str) -> set[str]:
+        """The servers whose running domains have the device."""
+        return {
+            server for server, domain in self.hosts[host]["domains"].items()
+            if domain["state"] == "running" and address in domain["hostdevs"]
+        }  # fmt: skip
 
     def _of_rows(self) -> Iterator[tuple[str, str, str]]:
-        held = {(consumer, host, address.lower()) for consumer, host, address in self.held}
         for (host, address), server in self.rows.items():
             if server in self.busy:
                 continue
             if server not in self.servers:
                 # While its domain has the device, that is what is said: it goes first.
-                if not self._runs(host, server, address):
+                if server not in self._users(host, address):
                     yield "WC511", host, address
             elif self.servers[server][0] != host and not self._moving(server, host):
                 yield "WC515", host, address
-            elif self.servers[server][0] == host and (server, host, address) not in held:
-                yield "WC523", host, address
+            elif self.servers[server][0] == host:
+                yield from self._of_counts(host, address, server)
+
+    def _of_counts(self, host: str, address: str, server: str) -> Iterator[tuple[str, str, str]]:
+        """A row of a server that is here, which Placement does not count for it."""
+        counted = self.counted.get((host, address), set())
+        if server in counted or any(
+            consumer in self.moves and self.moves[consumer][0] == server for consumer in counted
+        ):
+            return
+        others = {consumer for consumer in counted if self._is_at(consumer, host)}
+        if not others:
+            yield "WC523", host, address
+        elif (
+            others - self.busy and not self._moving(server, host)
+            # Where another's domain has the device, that is what is said.
+            and self._users(host, address) <= {server}
+        ):  # fmt: skip
+            yield "WC514", host, address
 
     def _of_allocations(self) -> Iterator[tuple[str, str, str]]:
         for consumer, host, address in self.held:
@@ -96,19 +126,43 @@ class Oracle:
             elif self.servers[consumer][0] != host:
                 if not self._moving(consumer, host):
                     yield "WC522", host, ""
-            elif address and self.rows.get((host, address.lower())) != consumer:
-                yield "WC524", host, address.lower()
+            elif address and not self._is_used(consumer, host, address):
+                yield "WC524", host, address
+
+    def _is_used(self, server: str, host: str, address: str) -> bool:
+        """Whether a server here has what Placement counts for it, or what it has not is said by
+        another rule: of its domain, or of the two servers."""
+        owner = self.rows.get((host, address))
+        if owner == server or server in self._users(host, address):
+            return True
+        if owner is None or owner in self.counted[host, address]:
+            return False
+        return self._is_at(owner, host) and not self._moving(owner, host)
 
     def _of_domains(self) -> Iterator[tuple[str, str, str]]:
         for host, one in self.hosts.items():
-            for server, domain in one["domains"].items():
-                if domain["state"] != "running" or server in self.busy:
-                    continue
-                for address in domain["hostdevs"]:
-                    if server not in self.servers:
-                        yield "WC542", host, address
-                    elif self.rows.get((host, address)) != server:
-                        yield "WC513", host, address
+            addresses = {each for domain in one["domains"].values() for each in domain["hostdevs"]}
+            for address in addresses:
+                users = self._users(host, address)
+                if len(users) > 1:
+                    yield "WC514", host, address
+                elif users - self.busy:
+                    yield from self._of_user(host, address, users.pop())
+
+    def _of_user(self, host: str, address: str, server: str) -> Iterator[tuple[str, str, str]]:
+        owner = self.rows.get((host, address))
+        if server not in self.servers:
+            yield "WC542", host, address
+        elif owner == server or self._moving(server, host):
+            return
+        elif self.servers[server][0] != host:
+            yield "WC542", host, address
+        elif owner not in self.servers or not (
+            self._is_at(owner, host) or self._moving(owner, host)
+        ):
+            yield "WC513", host, address
+        elif owner not in self.busy:
+            yield "WC514", host, address
 
 
 def _is_old(changed: object, now: datetime) -> bool:

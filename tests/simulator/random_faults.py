@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.repaired_world import RepairedWorld
 from simulator.simulated_views import opening
-from simulator.world_faults import A_PERSONS, WORLD_FAULTS, Card, Tables
+from simulator.world_faults import A_PERSONS, GONE, WORLD_FAULTS, Card, Tables
 from wholecard.audit.compare import compare
 from wholecard.handover.reserved_cards import give_back, one_time_use_cards, read_card
 
 if TYPE_CHECKING:
     from simulator.simulator import Simulator
 
-# Not repaired into the state before: the device is gone.
-UNDONE = A_PERSONS | {"device of a row gone"}
+# Not repaired into the state before.
+UNDONE = A_PERSONS | GONE
 # As many as a host has at most.
 CARDS = 8
 _USED = """

@@ -61,17 +61,24 @@ class SimulatedFacts:
             Domain(uuid, f"instance-{uuid[:8]}", one["state"], tuple(one["hostdevs"]))
             for uuid, one in told["domains"].items()
         )
-        return HostFacts(sysfs_of(tuple(sorted(told["devices"].items()))), domains, ())
+        drivers = told.get("drivers", {})
+        devices = tuple(
+            (address, node, drivers.get(address, "vfio-pci"))
+            for address, node in sorted(told["devices"].items())
+        )
+        return HostFacts(sysfs_of(devices), domains, ())
 
 
-_SYSFS: dict[tuple[tuple[str, int], ...], Host] = {}
+_SYSFS: dict[tuple[tuple[str, int, str], ...], Host] = {}
 
 
-def sysfs_of(devices: tuple[tuple[str, int], ...]) -> Host:
-    """The host with these cards, each by its address and NUMA node."""
+def sysfs_of(devices: tuple[tuple[str, int, str], ...]) -> Host:
+    """The host with these cards, each by its address, NUMA node and driver."""
     if devices not in _SYSFS:
-        functions = (hosts.bound(address, IDS, numa_node=node) for address, node in devices)
-        _SYSFS[devices] = hosts.host(*functions)
+        _SYSFS[devices] = hosts.host(
+            *(hosts.bound(address, IDS, numa_node=node, driver=driver)
+              for address, node, driver in devices)
+        )  # fmt: skip
     return _SYSFS[devices]
 
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import pytest
 
+from simulator.oracle import RULES, Oracle, comparable, files_in
 from simulator.simulated_views import opening
 from simulator.sound_world import HOST, HOSTS, SoundWorld
 from simulator.world_faults import WORLD_FAULTS
@@ -30,6 +31,18 @@ def test_each_is_found(world: SoundWorld, name: str) -> None:
     card = world.card(fault.on, 0)
     fault.inject(world.tables, card)
     assert world.found() == {f"{HOST} {card.address}": set(fault.rules)}
+
+
+@pytest.mark.parametrize("name", [name for name, fault in WORLD_FAULTS.items()
+                                  if fault.rules <= RULES])  # fmt: skip
+def test_the_oracle_tells_it(world: SoundWorld, name: str) -> None:
+    """Random work is judged by an oracle that knows these faults too, by code of its own."""
+    fault = WORLD_FAULTS[name]
+    card = world.card(fault.on, 0)
+    fault.inject(world.tables, card)
+    oracle = Oracle(files_in(world.folder), world.tables.told, ())
+    told = {(rule, HOST, card.address) for rule in fault.rules}
+    assert oracle.expected() == comparable(told)
 
 
 def _audit(world: SoundWorld) -> AuditReport:

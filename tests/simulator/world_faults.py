@@ -1,7 +1,9 @@
 """Faults in the tables of real nova and real Placement, and on faked hosts, with their rules.
 
 Each is what a person, a crash or a lost message leaves: raw SQL, which does not touch `updated_at`.
-The counterparts in memory are in `support/audit_faults.py`, under the same names.
+The counterparts in memory are in `support/audit_faults.py`, under the same names; there alone are
+those of what this world does not have: mediated devices, cards of several functions, and the files
+with device_spec.
 """
 
 from __future__ import annotations
@@ -133,9 +135,11 @@ Inject = Callable[[Tables, Card], None]
 A_PERSONS = frozenset(
     {
         "device detached", "second domain", "guest unknown to nova",
-        "row of a device in use is deleted",
+        "row of a device in use is deleted", "host driver",
     }
 )  # fmt: skip
+# Repaired, but not into the state before: the device is gone.
+GONE = frozenset({"device of a row gone", "provider of a device that is gone"})
 
 
 @dataclass(frozen=True)
@@ -233,6 +237,15 @@ def _device_gone(host: dict[str, Any], card: Card) -> None:
     del host["devices"][card.address]
 
 
+def _provider_of_nothing(tables: Tables, card: Card) -> None:
+    _domain(_device_gone)(tables, card)
+    _cell("DELETE FROM pci_devices WHERE id = {row}")(tables, card)
+
+
+def _host_driver(host: dict[str, Any], card: Card) -> None:
+    host.setdefault("drivers", {})[card.address] = "nvidia"
+
+
 def _claimed(tables: Tables, card: Card) -> None:
     tables.sql("cell1", f"UPDATE pci_devices SET status = 'claimed' WHERE id = {card.row}")
     tables.told = copy.deepcopy(tables.told)
@@ -274,6 +287,7 @@ WORLD_FAULTS: Mapping[str, WorldFault] = {
         "given", "WC523", _placement("DELETE FROM allocations WHERE resource_provider_id = "
                                      "{provider}")),
     "allocated without a row": _fault("free", "WC524", _placement(*_held_by("{other}"))),
+    "provider of a device that is gone": _fault("free", "WC525", _provider_of_nothing),
     "row of a free device is deleted": _fault(
         "free", "WC526", _cell("DELETE FROM pci_devices WHERE id = {row}")),
     "provider deleted": _fault("free", "WC527", _provider_deleted),
@@ -299,5 +313,6 @@ WORLD_FAULTS: Mapping[str, WorldFault] = {
         "free", "WC532", _placement(
             "UPDATE inventories SET reserved = 1 WHERE resource_provider_id = {provider}")),
     "another model": _fault("free", "WC529 WC533", _cell(_ROW.format("product_id = '2331'"))),
+    "host driver": _fault("free", "WC540", _domain(_host_driver)),
     "guest unknown to nova": _fault("free", "WC542", _domain(_unknown_guest)),
 }  # fmt: skip

@@ -20,8 +20,9 @@ from wholecard.repair.operations.operation import RepairContext
 from wholecard.repair.remedies.case import RepairOptions
 from wholecard.repair.request import RepairRequest
 
-# The first microversion whose allocations have their consumer's type (placement: 1.38).
-ALLOCATIONS = "1.38"
+# The first microversion whose allocations have their consumer's type (placement: 1.38), and the
+# last without: nova names no type, which is read as `unknown` and cannot be written.
+ALLOCATIONS, WITHOUT_TYPES = "1.38", "1.36"
 
 
 class LabHosts:
@@ -76,9 +77,9 @@ def allocation(conn: Connection, consumer: str) -> dict[str, Any]:
 
 def without_provider(conn: Connection, consumer: str, provider: str) -> None:
     """Take one provider out of a consumer's allocation, as a hand with the API could."""
-    whole = conn.placement.get(f"/allocations/{consumer}", microversion=ALLOCATIONS).json()
+    whole = conn.placement.get(f"/allocations/{consumer}", microversion=WITHOUT_TYPES).json()
     del whole["allocations"][provider]
     for left in whole["allocations"].values():
         del left["generation"]
-    answer = conn.placement.put(f"/allocations/{consumer}", json=whole, microversion=ALLOCATIONS)
+    answer = conn.placement.put(f"/allocations/{consumer}", json=whole, microversion=WITHOUT_TYPES)
     assert answer.status_code == 204, answer.text
