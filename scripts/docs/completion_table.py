@@ -23,7 +23,7 @@ def completion_table() -> str:
 def _add(table: dict[str, Any], name: str, command: Any) -> None:
     subcommands = getattr(command, "commands", {})
     words = name.split()
-    options = _agent_options(words[-1]) if words and agent_call(words) else _options(command)
+    options = agent_options(words[-1]) if words and agent_call(words) else _options(command)
     summaries = {sub: _summary(below.help) for sub, below in subcommands.items()}
     table[name] = {"commands": summaries, "options": options}
     for sub, below in subcommands.items():
@@ -41,7 +41,8 @@ def _options(command: Any) -> dict[str, dict[str, Any]]:
     } | {"--help": {"help": "Show this message and exit.", "value": False}}
 
 
-def _agent_options(name: str) -> dict[str, dict[str, Any]]:
+def agent_options(name: str) -> dict[str, dict[str, Any]]:
+    """The long options of a command of the agent, with their help and whether they take a value."""
     # argparse has no public list of a parser's arguments.
     actions: Any = parser("wholecard")._actions
     commands = next(each for each in actions if isinstance(each, argparse._SubParsersAction))

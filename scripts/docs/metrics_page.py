@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import yaml
 
+from wholecard.cloud.placement.card_state import CardState
 from wholecard.health.exporter.metrics import METRICS, Metric
 from wholecard.health.exporter.request import PORT
 from wholecard.health.grafana.alerts import alert_rules
-from wholecard.health.record import CardState
 from wholecard.host.facts.card_events import KERNEL, KINDS, QEMU
 
 _HEAD = f"""# Metrics

@@ -17,7 +17,7 @@ def build_deb(target: Path, epoch: int, maintainer: str) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch, NAME)
         root.mkdir(mode=0o755)
-        files = stage(root, epoch)
+        files = stage(root, epoch, "vendor-completions")
         control = root / "DEBIAN"
         control.mkdir(mode=0o755)
         size = sum((root / file).stat().st_size for file in files)

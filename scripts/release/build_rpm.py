@@ -51,7 +51,7 @@ def build_rpm(target: Path, epoch: int) -> Path:
         top, root = Path(scratch, "rpmbuild"), Path(scratch, "stage")
         top.mkdir()
         root.mkdir(mode=0o755)
-        files = stage(root, epoch)
+        files = stage(root, epoch, "site-functions")
         spec = top / f"{NAME}.spec"
         spec.write_text(
             _SPEC.format(

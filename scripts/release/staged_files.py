@@ -1,4 +1,4 @@
-"""What the packages for a host install: the agent, its manual page, the licence."""
+"""What the packages for a host install: the agent, manual page, completion, the licence."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import os
 from pathlib import Path
 
+from completions import bash_script, fish_script, zsh_script
 from man_page import host_page
 
 from wholecard import __version__
@@ -23,8 +24,11 @@ applied: run wholecard-host rollback first."""
 _SHEBANG = b"#!/usr/bin/python3\n"
 
 
-def stage(root: Path, epoch: int) -> list[Path]:
-    """Put the files of the package below `root`; their paths in it. All get the time `epoch`."""
+def stage(root: Path, epoch: int, zsh: str) -> list[Path]:
+    """Put the files of the package below `root`; their paths in it. All get the time `epoch`.
+
+    `zsh` is the folder below /usr/share/zsh in which this distribution's zsh looks for functions.
+    """
     agent = _SHEBANG + agent_bytes().split(b"\n", 1)[1]
     page = gzip.compress(host_page(epoch).encode(), mtime=0)
     licence = (REPOSITORY / "LICENSE").read_bytes()
@@ -32,6 +36,9 @@ def stage(root: Path, epoch: int) -> list[Path]:
         f"usr/bin/{NAME}": (agent, 0o755),
         f"usr/share/man/man8/{NAME}.8.gz": (page, 0o644),
         f"usr/share/doc/{NAME}/copyright": (licence, 0o644),
+        f"usr/share/bash-completion/completions/{NAME}": (bash_script().encode(), 0o644),
+        f"usr/share/zsh/{zsh}/_{NAME}": (zsh_script().encode(), 0o644),
+        f"usr/share/fish/vendor_completions.d/{NAME}.fish": (fish_script().encode(), 0o644),
     }
     for path, (content, mode) in files.items():
         place = root / path

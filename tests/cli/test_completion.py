@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer._completion_shared import get_completion_script
 
 from support.nodes import APART, bare
+from support.shells import fish_completes, zsh_completes
 from support.tree import grow
 from wholecard.cli.completion import VALUES, answer
 from wholecard.host.bootloaders.registry import LOADERS
@@ -90,6 +92,31 @@ def test_protocols() -> None:
     assert answer(none | fish | {"_TYPER_COMPLETE_FISH_ACTION": "is-args"}) == ("", 1)
     assert answer(line | {"_WHOLECARD_COMPLETE": "complete_pwsh"}) is None
     assert answer({}) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("wholecard capac", "capacity"),
+        ("wholecard host plan --all-c", "--all-cards"),
+        ("wholecard nova render --role sched", "scheduler"),
+    ],
+)
+def test_real_shells(folder: Path, line: str, word: str) -> None:
+    """zsh and fish load the script that --show-completion prints, and complete by it."""
+    (folder / "zsh").write_text(_script("zsh"))
+    (folder / "fish").write_text(_script("fish"))
+    programs = Path(sys.executable).parent
+    place = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder)}
+    setup = f"autoload -U compinit; compinit -u -D; source {folder}/zsh"
+    assert zsh_completes(setup, line, place).split()[-1] == word
+    assert word in fish_completes(f"source {folder}/fish", line, place)
+
+
+def _script(shell: str) -> str:
+    return get_completion_script(
+        prog_name="wholecard", complete_var="_WHOLECARD_COMPLETE", shell=shell
+    )
 
 
 def test_words_around() -> None:

@@ -71,9 +71,20 @@ def test_help_is_wrapped_at_the_terminals_width() -> None:
     assert drivers.stdout.count("\n wholecard image drivers --card") == 2
 
 
-@pytest.mark.parametrize("words", [["--help"], ["lab", "status"], ["--version"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["lab", "status"],
+        ["--version"],
+        ["cloud", "plan", "--help"],
+        ["cloud", "status", "--cloud", "x"],
+        ["repair", "status", "--cloud", "x"],
+    ],
+    ids=" ".join,
+)
 def test_no_openstack(words: list[str], tmp_path: Path) -> None:
-    """openstacksdk is not imported for help, for the lab's status or for the version."""
+    """openstacksdk is not imported for help, the version, or what only reads local files."""
     code = (
         "import sys\nfrom wholecard.cli.app import run_app\n"
         f"run_app({words!r})\nsys.exit('openstack' in sys.modules)"

@@ -93,6 +93,10 @@ def test_the_whole_way(broken: Broken, capsys: pytest.CaptureFixture[str], tmp_p
     assert "WC511" not in text.partition("Repaired as")[2]
     assert broken.run("status") == 0
     assert "0001" in capsys.readouterr().out
+    repaired = broken.rows
+    assert broken.run("rollback", "--plan", *written) == 0
+    assert "1. journal 0001:" in capsys.readouterr().out
+    assert broken.rows == repaired
     assert broken.run("rollback", *written) == 0
     assert "Journal 0001 is rolled back." in capsys.readouterr().out
     assert broken.rows == before

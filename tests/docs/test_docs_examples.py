@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from command_page import command_tree
 
-from wholecard.cli.options import conf_files
+from wholecard.nova.conf.file_options import conf_files
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

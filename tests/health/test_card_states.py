@@ -15,8 +15,9 @@ from support.health_reports import (
     provider,
     server,
 )
+from wholecard.cloud.placement.card_state import CardState
 from wholecard.health.card_states import card_rows, state_findings
-from wholecard.health.record import CardState, CloudCards, FunctionInventory, HostAnswer
+from wholecard.health.record import CloudCards, FunctionInventory, HostAnswer
 from wholecard.host.facts.card_health import CardHealth, Errors
 
 USED = provider(used=1, holders=(SERVER,))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -156,16 +157,52 @@ def planned(cloud: Cloud, site: Path) -> CloudPlan:
     return plan(asked, find(cloud.conn, asked, site.parent))
 
 
-def openstack(cloud: Cloud, *words: str) -> Any:
-    """What the openstack client shows, from its JSON."""
+def openstack(cloud: Cloud, *words: str, status: int = 0) -> Any:
+    """What the openstack client shows, from its JSON; it ends with that status."""
     environment = os.environ | {"OS_CLIENT_CONFIG_FILE": str(cloud.folder.clouds_yaml)}
     client = Path(sys.executable).parent / "openstack"
     done = subprocess.run(
         [client, "--os-cloud", service_settings.CLOUD, *words, "-f", "json"],
         capture_output=True, text=True, timeout=600, check=False, env=environment,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.fixture
+def card(cloud: Cloud) -> Iterator[str]:
+    """The class of a card that Placement has below the host, as nova-compute would report it."""
+    placement, resource_class = cloud.conn.placement, "CUSTOM_WHOLECARD_TEST"
+    host = placement.get(f"/resource_providers?name={HOST}", microversion="1.14").json()
+    root = host["resource_providers"][0]["uuid"]
+    body = {"name": f"{HOST}_0000:41:00.0", "uuid": str(uuid.uuid4()),
+            "parent_provider_uuid": root}  # fmt: skip
+    provider = f"/resource_providers/{body['uuid']}"
+    inventory = {
+        "resource_provider_generation": 0,
+        "inventories": {resource_class: {"total": 1}},
+    }
+    made = [
+        placement.put(f"/resource_classes/{resource_class}", microversion="1.7"),
+        placement.post("/resource_providers", json=body, microversion="1.14"),
+        placement.put(f"{provider}/inventories", json=inventory, microversion="1.14"),
+    ]
+    try:
+        assert all(answer.ok for answer in made), [answer.text for answer in made]
+        yield resource_class
+    finally:
+        placement.delete(provider, microversion="1.14")
+        placement.delete(f"/resource_classes/{resource_class}", microversion="1.7")
+
+
+def test_openstack_gpu(cloud: Cloud, card: str) -> None:
+    """openstackclient's own `gpu` commands see the card and count it; no flavor asks for it (4)."""
+    assert openstack(cloud, "gpu", "card", "list") == [
+        {"Host": HOST, "Card": "0000:41:00.0", "Resource Class": card, "Traits": [],
+         "State": "free", "Servers": []}
+    ]  # fmt: skip
+    (row,) = openstack(cloud, "gpu", "capacity", status=4)
+    assert (row["Resource Class"], row["Total"], row["Free"]) == (card, 1, 1)
 
 
 def test_plan_apply_rollback(cloud: Cloud, site: Path, tmp_path: Path) -> None:

@@ -325,6 +325,19 @@ def test_without_kvm_the_node_is_emulated(tmp_path: Path) -> None:
     assert accelerator.choose(tmp_path) == ("tcg", "this machine has no /dev/kvm")
 
 
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        ("qemu-system-x86_64: error: failed to set MSR 0x10a\nmore", "failed to set MSR 0x10a"),
+        ("error: failed to set MSR 0x10a\n", "failed to set MSR 0x10a"),
+        ("Could not access KVM kernel module", "Could not access KVM kernel module"),
+    ],
+)
+def test_an_answer_is_no_error(stderr: str, said: str) -> None:
+    """That KVM does not work is a result of the trial: it does not read as a failure of the lab."""
+    assert accelerator.said_by_qemu(stderr) == said
+
+
 @pytest.mark.usefixtures("no_kvm")
 def test_trial_of_kvm_is_kept(lab_folder: LabFolder) -> None:
     """The result of the trial is kept until the machine is booted anew or the root changes."""

@@ -23,7 +23,7 @@ from wholecard.core.releases import release
 from wholecard.host.desired_state import is_left_out
 from wholecard.host.facts.host import Host
 from wholecard.host.facts.inspect import inspect
-from wholecard.site.card_matching import functions_of
+from wholecard.site.card_matching import bound_outside, functions_of
 from wholecard.site.fact_checks import fact_issues
 from wholecard.site.load import SiteFile, read_site
 from wholecard.site.scaffold import FoundHost, first_site
@@ -167,6 +167,31 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_what_a_guest_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A card's audio is bound and not given: init writes it, check says it, unless a kind gives it.
+
+    The site file is the one that the variable names.
+    """
+    host = host_of(tmp_path / "root", with_groups(bare(APART), GROUPS_APART))
+    audio = next(each for each in host.functions if each.class_code.startswith("0403"))
+    name = audio.class_name or audio.ids
+    file = first(tmp_path, {"gpu-01": host})
+    text = file.path.read_text()
+    assert f"and given to nobody:\n    # {name}\n    match:" in text
+    monkeypatch.setenv("WHOLECARD_SITE", str(file.path))
+    assert run_app(["site", "check"]) == 0
+    sentence = f"    a guest gets the GPU alone; bound to vfio-pci with it: {name}"
+    assert sentence in capsys.readouterr().out.splitlines()
+    given = [function for _, function in bound_outside(file.site, "gpu-01", host)]
+    assert given == [each for each in host.functions if each.ids == audio.ids]
+    ids = f'{{vendor: "{audio.vendor}", product: "{audio.device}"}}'
+    kind = f"cards:\n  sound: {{extra_function: true, match: [{ids}]}}\n"
+    file.path.write_text(text.replace("cards:\n", kind, 1))
+    assert list(bound_outside(read_site(file.path).site, "gpu-01", host)) == []
+
+
 def test_commands(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """init, check and schema: what they write, print and end with."""
     files = ["--facts", "facts/gpu-01.json", "facts/gpu-02.json"]
@@ -178,7 +203,7 @@ def test_commands(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(["site", "schema"]) == 0
     assert capsys.readouterr().out == (here / "site.schema.json").read_text()
     assert run_app(["site", "check"]) == 0
-    *notes, last, counts = capsys.readouterr().out.splitlines()
+    *notes, last, counts, _ = capsys.readouterr().out.splitlines()
     assert last == "site.yaml: no errors (train; hosts: 2, with facts: 2; flavors: 4)"
     assert counts == "  h100-sxm5-80gb: gpu-01 1, gpu-02 8"
     assert all(note.startswith("note: site.yaml:") and "be slower" in note for note in notes)

@@ -402,6 +402,23 @@ def moving_cloud(api: Api, hosts: dict[str, int] | None = None) -> MovingCloud:
     return cloud
 
 
+def give_trait(api: Api, provider: str, *traits: str) -> None:
+    """Give a provider traits, as Placement lists them: those in use, and who has each."""
+    listed: Any = api.answers[f"GET {PLACEMENT}/resource_providers"]
+
+    def providers() -> Answer:
+        wanted = parse_qs(api.current.query).get("required")
+        having = {provider} if wanted and wanted[0] in traits else set()
+        rows = listed[1]["resource_providers"]
+        return 200, {"resource_providers": [
+            row for row in rows if wanted is None or row["uuid"] in having]}  # fmt: skip
+
+    api.answers |= {
+        f"GET {PLACEMENT}/resource_providers": providers,
+        f"GET {PLACEMENT}/traits": (200, {"traits": list(traits)}),
+    }
+
+
 def _provide(cloud: MovingCloud, host: str, name: str) -> dict[str, Any]:
     row = {"uuid": name, "name": name, "root_provider_uuid": host, "generation": 1,
            "parent_provider_uuid": None if name == host else host}  # fmt: skip

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from openstack.connection import Connection
 
-from wholecard.audit.record import HostViews, View
+from wholecard.audit.record import CloudViews, HostViews, View
 from wholecard.audit.request import AuditWatcher
 from wholecard.audit.views.combined_views import CombinedViews
 from wholecard.audit.views.open_views import AuditSources, opened_views
@@ -32,15 +33,22 @@ _NO_NODES = "NUMA nodes and free huge pages of some hosts (--databases, --facts)
 _NO_CPUS = "which CPUs of a NUMA node are in use"
 
 
+class HeldUnits(NamedTuple):
+    """Units, and the ids of what holds some of them: servers, and migrations in progress."""
+
+    units: CardUnits
+    holders: tuple[str, ...] = ()
+
+
 def cloud_stock(sources: AuditSources, release: Release | None, watcher: AuditWatcher) -> Stock:
     """What the cloud has now. Raises WholecardError where nova cannot be read.
 
     Without a cloud's API, that is from databases alone, no flavor is known.
     """
-    conn = connect(sources.cloud, sources.clouds_file) if sources.cloud else None
+    conn = _connection(sources)
     hosts, notes = [], dict[str, None]()
     with opened_views(sources) as views:
-        states = _states(conn, views)
+        states = _service_states(conn, views)
         watcher.look(len(states), again=False)
         for host in views.host_views():
             hosts.append(_host(host, states))
@@ -56,15 +64,26 @@ def cloud_stock(sources: AuditSources, release: Release | None, watcher: AuditWa
     return replace(empty, source=sources.cloud, flavors=tuple(_requests(conn)), release=release)
 
 
-def _states(conn: Connection | None, views: CombinedViews) -> dict[str, str]:
+def _connection(sources: AuditSources) -> Connection | None:
+    if sources.conn is not None or not sources.cloud:
+        return sources.conn
+    return connect(sources.cloud, sources.clouds_file)
+
+
+def _service_states(conn: Connection | None, views: CombinedViews) -> dict[str, str]:
     """By nova-compute's host why it gives nothing, empty where it does."""
-    if conn is not None:
-        rows = [(row.host, row.state == "up", row.status == "enabled")
-                for row in compute_services(conn) if row.binary == "nova-compute"]  # fmt: skip
-    else:
-        services = views.cloud_views().services.values()
-        rows = [(row.host, row.is_up, not row.disabled) for row in services]
-    return {host: _state(up, enabled) for host, up, enabled in rows}
+    if conn is None:
+        return states_of(views.cloud_views())
+    return {
+        row.host: _state(row.state == "up", row.status == "enabled")
+        for row in compute_services(conn)
+        if row.binary == "nova-compute"
+    }
+
+
+def states_of(cloud: CloudViews) -> dict[str, str]:
+    """The same of what is read already."""
+    return {row.host: _state(row.is_up, not row.disabled) for row in cloud.services.values()}
 
 
 def _state(up: bool, enabled: bool) -> str:
@@ -74,18 +93,29 @@ def _state(up: bool, enabled: bool) -> str:
 
 
 def _host(host: HostViews, states: Mapping[str, str]) -> HostStock:
-    cards = tuple(_in_placement(host, _numa_nodes(host)))
-    if not any(":" in card.name for card in cards):
-        cards += tuple(_in_nova(host))
-    service = host.compute_node.host if host.compute_node else host.host
-    closed = states.get(service, "nova knows no nova-compute there")
+    cards = tuple(held.units for held in held_units(host))
+    closed = closed_because(host, states)
     stock = HostStock(host.host, cards, nodes=free_nodes(host.sysfs), closed=closed)
     if host.providers is None:
         return stock
     own = host.providers.root
-    if _DISABLED in own.traits:
-        closed = closed or _state(up=True, enabled=False)
-    return replace(stock, machine=own.inventories, traits=own.traits, closed=closed)
+    return replace(stock, machine=own.inventories, traits=own.traits)
+
+
+def closed_because(host: HostViews, states: Mapping[str, str]) -> str:
+    """Why nova gives nothing on this host, empty where it does; `states` are of its services."""
+    service = host.compute_node.host if host.compute_node else host.host
+    closed = states.get(service, "nova knows no nova-compute there")
+    disabled = host.providers is not None and _DISABLED in host.providers.root.traits
+    return closed or (_state(up=True, enabled=False) if disabled else "")
+
+
+def held_units(host: HostViews) -> Iterator[HeldUnits]:
+    """The host's units by Placement, and by nova where Placement has no function of it."""
+    in_placement = tuple(_in_placement(host, _numa_nodes(host)))
+    yield from in_placement
+    if not any(":" in held.units.name for held in in_placement):
+        yield from _in_nova(host)
 
 
 def _numa_nodes(host: HostViews) -> dict[str, int | None]:
@@ -95,7 +125,10 @@ def _numa_nodes(host: HostViews) -> dict[str, int | None]:
     return nodes | {row.address.lower(): row.numa_node for row in host.devices or ()}
 
 
-def _in_placement(host: HostViews, nodes: Mapping[str, int | None]) -> Iterator[CardUnits]:
+def _in_placement(host: HostViews, nodes: Mapping[str, int | None]) -> Iterator[HeldUnits]:
+    holders: dict[tuple[str, str], dict[str, None]] = {}
+    for held in host.allocations or ():
+        holders.setdefault((held.provider_uuid, held.resource_class), {})[held.consumer] = None
     for provider in host.providers.below if host.providers else ():
         name = address_in(provider) or provider.name
         # A parent of mediated devices: `gpu-01_pci_0000_84_00_0`.
@@ -103,17 +136,20 @@ def _in_placement(host: HostViews, nodes: Mapping[str, int | None]) -> Iterator[
         for row in provider.inventories or ():
             if row.resource_class.startswith(_DEVICES):
                 node = nodes.get(address.replace("_", "."))
-                yield units_of(name, row, provider.traits, node)
+                units = units_of(name, row, provider.traits, node)
+                key = provider.uuid, row.resource_class
+                yield HeldUnits(units, tuple(holders.get(key, ())))
 
 
-def _in_nova(host: HostViews) -> Iterator[CardUnits]:
+def _in_nova(host: HostViews) -> Iterator[HeldUnits]:
     """Cards that Placement does not have, by nova's rows of them."""
     for row in host.devices or ():
         if not row.deleted:
             kind = Kind(resource_class_for(None, row.vendor_id, row.product_id))
             # `unavailable` is a PF whose VFs are given, or the reverse.
             off = int(not row.is_held and row.status != "available")
-            yield CardUnits(row.address, kind, 1, int(row.is_held), off, row.numa_node)
+            units = CardUnits(row.address, kind, 1, int(row.is_held), off, row.numa_node)
+            yield HeldUnits(units, (row.instance_uuid,) if row.instance_uuid else ())
 
 
 def free_nodes(facts: Host | None) -> NumaNodes | None:

@@ -31,8 +31,8 @@ _GROUPS = {
     "nova": "nova.conf for the cards.",
     "cloud": "Flavors, images, aggregates, traits and quotas as the site file describes them.",
     "guest": "What goes into a guest: the agent that reports its cards.",
-    "card": "A card of a host is replaced, moved, added or retired: which addresses change, and "
-    "what names the old ones.",
+    "card": "The cards of a cloud; and a card of a host replaced, moved, added or retired: which "
+    "addresses change, and what names the old ones.",
     "image": "Guest images: a cloud image made larger, with the cards' drivers and whatever else "
     "the site file asks for.\n\nplan shows what would be done, build does it, cloud apply uploads "
     "the result.",

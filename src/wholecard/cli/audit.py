@@ -71,11 +71,12 @@ def command(
     from wholecard.audit.request import AuditRequest, audit
     from wholecard.cli.audit_progress import progress
     from wholecard.cli.signals import terminable
+    from wholecard.nova.conf.file_options import conf_files, of_computes
 
     over_ssh = _over_ssh(ssh, ssh_name, ssh_config, sudo, jobs, timeout)
     sources = _sources(cloud, clouds_file, databases, (*(host or ()), *named_hosts(hosts)), facts)
     sources = replace(sources, **over_ssh)
-    computes = options.of_computes(options.conf_files(conf))
+    computes = of_computes(conf_files(conf))
     request = AuditRequest(sources, None if now else wait, computes)
     with terminable(), progress() as watcher:
         report = audit(request, watcher)
@@ -107,11 +108,12 @@ def _sources(
 ) -> AuditSources:  # fmt: skip
     from wholecard.audit.views.databases_file import default_file
     from wholecard.audit.views.open_views import AuditSources
+    from wholecard.nova.conf.file_options import facts_file
 
     databases = databases or default_file()
     # With databases no cloud is needed; one that is named gives what the file does not.
     cloud = options.chosen_cloud(cloud, clouds_file) if cloud or not databases else ""
-    files = dict(options.facts_file(text) for text in facts or ())
+    files = dict(facts_file(text) for text in facts or ())
     return AuditSources(
         cloud=cloud, clouds_file=clouds_file, databases=databases, hosts=hosts or None, facts=files
     )

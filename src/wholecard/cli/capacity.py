@@ -67,10 +67,10 @@ def command(
     from wholecard.capacity.request import CapacityRequest, capacity
     from wholecard.capacity.text import answer_text
     from wholecard.cli.audit_progress import progress
-    from wholecard.cli.explain import named_files
     from wholecard.core.finding import UNDECIDED, exit_status
     from wholecard.core.releases import release as release_of
     from wholecard.core.report_text import terminal_width
+    from wholecard.explain.evidence.named_files import named_files
     from wholecard.site.load import read_site
 
     if plot is not None:

@@ -1,4 +1,4 @@
-"""`wholecard card …`: a card of a host is replaced, moved, added or retired."""
+"""`wholecard card …`: cards are listed; one of a host is replaced, moved, added or retired."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wholecard.cli import options
+from wholecard.cli.card_list import list_command
 from wholecard.cli.options import CloudCommand
 from wholecard.cli.say import say
 from wholecard.core import UsageError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Its help is in cli/app.py, which lists it without importing this file.
 app = typer.Typer(no_args_is_help=True)
+app.command("list", cls=CloudCommand)(list_command)
 
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="The host.")]
 Slot = Annotated[str, typer.Option("--slot", metavar="CARD", help="The card that is there now: its "

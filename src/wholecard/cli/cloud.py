@@ -145,7 +145,12 @@ def status_command(
 
     The rows are the journals.
     """
-    status = _journal(options.chosen_cloud(cloud, clouds_file), state).status()
+    from wholecard.core.state_folder import state_folder
+    from wholecard.transaction.recorded_journal import RecordedJournal
+
+    name = options.chosen_cloud(cloud, clouds_file)
+    folder = state_folder("cloud", name) if state is None else state.absolute()
+    status = RecordedJournal(folder, {"site": None}).status()
     options.show(_status_text(status), status, "history",
                  as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
     raise typer.Exit(int(status["state"] in ("applying", "rolling-back")))

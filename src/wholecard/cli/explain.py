@@ -11,7 +11,6 @@ from wholecard.cli import options
 from wholecard.core import UsageError
 
 if TYPE_CHECKING:
-    from wholecard.explain.evidence.from_files import Files
     from wholecard.explain.explain import Explanation
 
 
@@ -68,6 +67,7 @@ def command(
     # Late: --help and completion do not wait for what reads files and clouds.
     from wholecard.core.finding import UNDECIDED, exit_status
     from wholecard.core.releases import release as release_of
+    from wholecard.explain.evidence.named_files import named_files
     from wholecard.explain.evidence.selector import Changes, ServerSelector
     from wholecard.explain.request import ExplainRequest, explain_server
 
@@ -86,22 +86,6 @@ def command(
     else:
         _print(explanation, everything)
     raise typer.Exit(UNDECIDED if explanation.undecided else exit_status(explanation.findings))
-
-
-def named_files(conf: list[str] | None, facts: list[str] | None, site: Path | None) -> Files:
-    """The files of `--conf`, `--facts` and `--site`. Raises UsageError."""
-    from wholecard.explain.evidence.from_files import Files
-    from wholecard.site.load import read_site
-
-    conf_files = options.conf_files(conf)
-    return Files(
-        api=tuple(conf_files.get(("api", ""), ())),
-        scheduler=tuple(conf_files.get(("scheduler", ""), ())),
-        placement=tuple(conf_files.get(("placement", ""), ())),
-        computes=options.of_computes(conf_files),
-        facts=dict(options.facts_file(text) for text in facts or ()),
-        site=read_site(site) if site else None,
-    )
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:

@@ -153,8 +153,8 @@ def move_options(
     locked: bool, used: float | None = None,
 ) -> MoveOptions:  # fmt: skip
     """The options of a move, with what files tell of aliases and hosts, and of earlier moves."""
-    from wholecard.cli.explain import named_files
     from wholecard.core.releases import LATEST
+    from wholecard.explain.evidence.named_files import named_files
     from wholecard.moving.live_migration import migratable_aliases
     from wholecard.moving.planner import MoveOptions
     from wholecard.nova.conf.service_conf import NovaConf

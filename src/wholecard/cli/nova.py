@@ -129,8 +129,10 @@ def _warn(warnings: Iterable[str]) -> None:
 
 def _conf_of(role: str, texts: Iterable[str] | None) -> tuple[Path, ...]:
     """The files of `--conf ROLE=PATH`, which have to be this role's. Raises UsageError."""
+    from wholecard.nova.conf.file_options import conf_files
+
     paths = []
-    for (name, _), files in options.conf_files(texts).items():
+    for (name, _), files in conf_files(texts).items():
         if name != role:
             what = f"--conf {name}: only the files of the role {role} are used here"
             raise UsageError(what, resolution=f"Write --conf {role}=PATH.")

@@ -64,12 +64,12 @@ def lint_command(
         _undo([*(files or ()), *_paths(conf)], undo, discard_edits, fix)
         return
     from wholecard.core.finding import exit_status
+    from wholecard.nova.conf.file_options import conf_files, facts_file, of_computes
     from wholecard.nova.lint.request import LintRequest, read
 
-    conf_files = options.conf_files(conf)
-    hosts_facts = [options.facts_file(text) for text in facts or ()]
-    linted = read(LintRequest(files or (), role or (), _by_role(conf_files),
-                              options.of_computes(conf_files),
+    by_role = conf_files(conf)
+    hosts_facts = [facts_file(text) for text in facts or ()]
+    linted = read(LintRequest(files or (), role or (), _by_role(by_role), of_computes(by_role),
                               release_name, hosts_facts, host or (), site,
                               _selection(select, ignore)))  # fmt: skip
     if fix:
@@ -105,7 +105,9 @@ def _by_role(files: Mapping[tuple[Role, str], list[Path]]) -> dict[Role, list[Pa
 
 
 def _paths(conf: list[str] | None) -> list[Path]:
-    return [path for paths in options.conf_files(conf).values() for path in paths]
+    from wholecard.nova.conf.file_options import conf_files
+
+    return [path for paths in conf_files(conf).values() for path in paths]
 
 
 def _undo(files: Sequence[Path], undo: bool, discard_edits: bool, fix: bool) -> None:

@@ -22,9 +22,10 @@ from wholecard.core.releases import LATEST
 
 if TYPE_CHECKING:
     from wholecard.fleet import Ssh
-    from wholecard.nova.options import Role
 
-SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
+SiteFile = Annotated[Path, typer.Option(
+    "--site", metavar="FILE", envvar="WHOLECARD_SITE", show_envvar=False, help="The site file; "
+        "$WHOLECARD_SITE may name it.")]  # fmt: skip
 OptionalSite = Annotated[Path | None, typer.Option("--site", metavar="FILE", help="The site file.")]
 Facts = Annotated[list[str] | None, typer.Option(
     "--facts", metavar="[HOST=]FILE", help="A host's facts: what inspect --json or inspect --save "
@@ -45,7 +46,8 @@ CloudName = Annotated[str, typer.Option(
     "--cloud", metavar="NAME", help="The cloud's name in clouds.yaml. Default: $OS_CLOUD, or the "
         "only cloud there.")]  # fmt: skip
 CloudsFile = Annotated[Path | None, typer.Option(
-    "--clouds-file", metavar="FILE", help="The path of clouds.yaml. Default: the file that "
+    "--clouds-file", metavar="FILE", envvar="OS_CLIENT_CONFIG_FILE", show_envvar=False,
+        help="The path of clouds.yaml. Default: $OS_CLIENT_CONFIG_FILE, or the file that "
         "openstacksdk finds.")]  # fmt: skip
 SshConfig = Annotated[Path | None, typer.Option(
     "--ssh-config", metavar="FILE", help="As ssh -F FILE.")]  # fmt: skip
@@ -139,45 +141,3 @@ def ssh_names(texts: Iterable[str] | None) -> dict[str, str]:
             raise UsageError(f"--ssh-name {text!r} has no name of ssh's", resolution=resolution)
         by_host[host] = name
     return by_host
-
-
-def conf_files(texts: Iterable[str] | None) -> dict[tuple[Role, str], list[Path]]:
-    """The files of each `ROLE[@HOST]=PATH`, by role and host, in the order of the command line.
-
-    The host is empty where none is named. Raises UsageError.
-    """
-    from wholecard.nova.options import role_named
-
-    files: dict[tuple[Role, str], list[Path]] = {}
-    for text in texts or ():
-        name, sign, path = text.partition("=")
-        if not (sign and path):
-            example = "--conf compute@gpu-01=/etc/nova/nova.conf"
-            resolution = f"Write it as --conf ROLE=PATH, for example {example}"
-            raise UsageError(f"--conf {text!r} names no role", resolution=resolution)
-        role_name, at, host = name.partition("@")
-        role = role_named(role_name)
-        if at and (role != "compute" or not host):
-            what = f"--conf {text!r}: only the role compute can have a host"
-            raise UsageError(what, resolution="Write it as --conf compute@HOST=PATH.")
-        files.setdefault((role, host), []).append(Path(path))
-    return files
-
-
-def of_computes(files: Mapping[tuple[Role, str], list[Path]]) -> dict[str, list[Path]]:
-    """The files of nova-compute by host; the host is empty where none is named."""
-    return {host: paths for (role, host), paths in files.items() if role == "compute"}
-
-
-def facts_file(text: str) -> tuple[str, Path]:
-    """The host and the file of `[HOST=]FILE`; without HOST= the file is named after its host."""
-    from wholecard.host.facts.snapshot import SUFFIXES
-
-    host, sign, path = text.partition("=")
-    # A file's own name may have a sign of equality.
-    if sign and path and "/" not in host and not Path(text).exists():
-        return host, Path(path)
-    name = Path(text).name
-    for suffix in (*SUFFIXES, ".json"):
-        name = name.removesuffix(suffix)
-    return name, Path(text)

@@ -158,14 +158,23 @@ def rollback_command(
         "after this one; 0 undoes all journals.")] = None,
     discard_edits: Annotated[bool, typer.Option("--discard-edits", help="Also undo what was "
         "changed after the repair. What a server has got since is left all the same.")] = False,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Print what would be undone and what "
+        "was changed since, and stop. Exit status 1 where something was changed.")] = False,
     format_name: options.TextFormat = "text",
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Undo the last repair, or several: rows, allocations and providers as they were before."""
     from wholecard.cli.action_progress import show_action
-    from wholecard.repair.request import rollback
+    from wholecard.core.report_text import undo_text
+    from wholecard.repair.request import plan_rollback, rollback
 
-    outcome = rollback(_request(locals()), show_action, discard_edits, to)
+    request = _request(locals())
+    if plan_only:
+        planned = plan_rollback(request, to)
+        options.show(undo_text(planned.to_json()), planned.to_json(),
+                     as_json=as_json, format_name=format_name)  # fmt: skip
+        raise typer.Exit(int(bool(planned.edited)))
+    outcome = rollback(request, show_action, discard_edits, to)
     if as_json or format_name != "text":
         options.show("", outcome.to_json(), as_json=as_json, format_name=format_name)
     elif not outcome.journals:
@@ -189,9 +198,13 @@ def status_command(
 
     The rows are the journals.
     """
+    from wholecard.core.state_folder import state_folder
     from wholecard.repair.text import status_text
+    from wholecard.transaction.recorded_journal import RecordedJournal
 
-    status = journal_of(options.chosen_cloud(cloud, clouds_file), state).status()
+    name = options.chosen_cloud(cloud, clouds_file)
+    folder = state_folder("repair", name) if state is None else state.absolute()
+    status = RecordedJournal(folder, {"rules": []}).status()
     options.show(status_text(status), status, "history",
                  as_json=as_json, format_name=format_name, columns=columns)  # fmt: skip
     raise typer.Exit(int(status["state"] in ("applying", "rolling-back")))

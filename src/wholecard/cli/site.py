@@ -16,6 +16,7 @@ from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import LATEST, release
 
 if TYPE_CHECKING:
+    from wholecard.pci import Function
     from wholecard.site.load import SiteFile
     from wholecard.site.scaffold import FoundHost
     from wholecard.site.yaml_positions import SiteIssue
@@ -112,6 +113,17 @@ def _card_counts(file: SiteFile) -> dict[str, dict[str, int]]:
     }
 
 
+def _bound_outside(file: SiteFile) -> dict[str, str]:
+    """By kind the functions of its cards that no guest gets."""
+    from wholecard.site.card_matching import bound_outside, bound_text
+
+    functions: dict[str, list[Function]] = {}
+    for name, host in file.facts().items():
+        for kind, function in bound_outside(file.site, name, host):
+            functions.setdefault(kind, []).append(function)
+    return {kind: bound_text(of_kind) for kind, of_kind in functions.items()}
+
+
 def _check_text(
     path: Path,
     file: SiteFile | None,
@@ -134,9 +146,12 @@ def _check_text(
         f"{path}: no errors ({file.release}; hosts: {len(file.site.hosts)}, "
         f"with facts: {len(file.facts())}; flavors: {len(file.site.flavors)})"
     )
+    outside = _bound_outside(file)
     for kind, by_host in counts.items():
         hosts = ", ".join(f"{name} {count}" for name, count in by_host.items() if count)
         lines.append(f"  {kind}: {hosts or 'on no host with facts'}")
+        if bound := outside.get(kind):
+            lines.append(f"    a guest gets the GPU alone; bound to vfio-pci with it: {bound}")
     return "\n".join(lines)
 
 
@@ -176,12 +191,13 @@ def schema_command() -> None:
 def _read(files: Iterable[str], folder: Path) -> dict[str, FoundHost]:
     """The hosts of these files of facts; a path is written as seen from the site file's folder."""
     from wholecard.host.facts.saved import read_host
+    from wholecard.nova.conf.file_options import facts_file
     from wholecard.site.model_types import LINE_PATTERN, NAME_PATTERN
     from wholecard.site.scaffold import FoundHost
 
     hosts: dict[str, FoundHost] = {}
     for text in files:
-        name, file = options.facts_file(text)
+        name, file = facts_file(text)
         path = os.path.relpath(file, folder)
         if not (re.fullmatch(NAME_PATTERN, name) and re.fullmatch(LINE_PATTERN, path)):
             resolution = "Write HOST=FILE, with the host's name as nova-compute has it."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wholecard.core import UsageError
 from wholecard.core.near_names import did_you_mean
@@ -17,6 +18,9 @@ from wholecard.explain.explain import Explanation, check_request, explain
 from wholecard.nova.flavor.server_request import ServerRequest
 from wholecard.site.load import SiteFile
 
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
 # A flavor that files and options have yet to fill.
 _BARE = ServerRequest(None, "the options", {})
 _MOST_NAMES = 12
@@ -27,7 +31,7 @@ class ExplainRequest:
     """What a person asks, of which files, and of which cloud of clouds.yaml.
 
     `refusal` is nova's message, as a person read it. `clouds_file` is the clouds.yaml, None for
-    the SDK's own search.
+    the SDK's own search. `conn` is a connection to the cloud that is open already.
     """
 
     selector: ServerSelector
@@ -36,6 +40,7 @@ class ExplainRequest:
     clouds_file: Path | None = None
     release: Release | None = None
     refusal: str = ""
+    conn: Connection | None = None
 
 
 def explain_server(request: ExplainRequest) -> Explanation:
@@ -61,7 +66,8 @@ def cloud_evidence(request: ExplainRequest, known: Evidence) -> Evidence:
     from wholecard.cloud.client.connection import connect  # noqa: PLC0415
     from wholecard.explain.evidence import from_cloud  # noqa: PLC0415
 
-    reader = from_cloud.CloudReader(connect(request.cloud, request.clouds_file))
+    conn = request.conn or connect(request.cloud, request.clouds_file)
+    reader = from_cloud.CloudReader(conn)
     evidence = from_cloud.with_cloud(reader, request.selector, known, request.release)
     if first_failed(check_request(evidence)) is not None:
         # nova refuses the request before it asks Placement.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from wholecard.cloud.placement.card_state import CardState
 from wholecard.core import Finding, Severity
-from wholecard.health.record import CardRow, CardState, CloudCards, FunctionInventory, HostAnswer
+from wholecard.health.record import CardRow, CloudCards, FunctionInventory, HostAnswer
 from wholecard.host.checks.card_health import is_broken
 from wholecard.host.facts.card_health import CardHealth
 

@@ -5,32 +5,15 @@ Times are naive UTC, as nova has them. `None` is "not read".
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from wholecard.cloud.placement.card_state import CardState
 from wholecard.cloud.placement.provider_tree import was_used_once
 from wholecard.core import Finding
 from wholecard.host.facts.card_health import CardHealth, HostHealth
-
-
-class CardState(enum.StrEnum):
-    """What a card is now; the first that holds counts.
-
-    `broken`: a finding about it is an error. `given`: a server has it. `dirty`: it was used once,
-    and is not given back yet (nova's one-time-use). `reserved`: somebody reserved it in Placement,
-    so that no server gets it. `free`: a server can get it. `unknown`: neither Placement nor libvirt
-    was read.
-    """
-
-    BROKEN = "broken"
-    GIVEN = "given"
-    DIRTY = "dirty"
-    RESERVED = "reserved"
-    FREE = "free"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from wholecard.cloud.placement.card_state import CardState
 from wholecard.core.report_text import findings_text, table
 from wholecard.core.units import counted
-from wholecard.health.record import CardRow, CardState, HealthReport
+from wholecard.health.record import CardRow, HealthReport
 from wholecard.host.agent.health_text import errors_text, link_text
 
 _HEAD = ("HOST", "CARD", "MODEL", "STATE", "LINK", "ERRORS", "PORT'S ERRORS", "SERVER", "PROJECT")

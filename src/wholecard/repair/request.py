@@ -17,6 +17,7 @@ from wholecard.repair.planning import RepairFilter, plan_repair
 from wholecard.repair.record import Refusal, RepairPlan, RepairReport
 from wholecard.repair.remedies.case import RepairOptions
 from wholecard.transaction.engine import Outcome, Progress, silent
+from wholecard.transaction.planned_undo import PlannedUndo
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ def rollback(
 ) -> Outcome:
     """Undo repairs, see `changing.apply.rollback`."""
     return applying.rollback(request.context, request.journal, progress, discard_edits, to)
+
+
+def plan_rollback(request: RepairRequest, to: int | None = None) -> PlannedUndo:
+    """What `rollback` would do, and what was changed since; changes nothing."""
+    return applying.plan_rollback(request.context, request.journal, to)
 
 
 def _refused(context: RepairContext, actions: tuple[Action, ...]) -> dict[Action, Refusal]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wholecard.core.report_text import findings_text, history_lines, journal_lines
-from wholecard.repair.record import Refusal, RepairPlan, RepairReport
-from wholecard.repair.remedies.case import ManualStep
+
+if TYPE_CHECKING:
+    from wholecard.repair.record import Refusal, RepairPlan, RepairReport
+    from wholecard.repair.remedies.case import ManualStep
 
 _NOTHING = "Nothing to do: repair has no action for what the audit found."
 

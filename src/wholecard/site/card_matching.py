@@ -7,7 +7,7 @@ matches VFs, which no other kind does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from wholecard.host.facts.host import Host
@@ -63,6 +63,32 @@ def count_of(kind: CardKind, host_name: str, host: Host) -> int:
         return len(functions)
     # A card with two GPUs in one slot is one card.
     return len({function.address.slot_key for function in functions})
+
+
+def bound_outside(site: Site, host_name: str, host: Host) -> Iterator[tuple[str, Function]]:
+    """Functions of whole cards that no guest gets, each with its card's kind.
+
+    They are bound to vfio-pci with the card, so that its IOMMU group is viable.
+    """
+    selected = {name: functions_of(kind, host_name, host) for name, kind in site.cards.items()}
+    given = {function.address for functions in selected.values() for function in functions}
+    for name, kind in site.for_servers.cards.items():
+        if kind.parts is None and not kind.extra_function and kind.device_type != "type-VF":
+            functions = _functions_of_cards(selected[name], host)
+            yield from ((name, each) for each in functions if each.address not in given)
+
+
+def _functions_of_cards(selected: Iterable[Function], host: Host) -> Iterator[Function]:
+    """All functions of the cards that have one of these, each once."""
+    cards = {card.slot: card for each in selected if (card := host.card_of(each.address))}
+    for card in cards.values():
+        yield from card.functions
+
+
+def bound_text(functions: Iterable[Function]) -> str:
+    """`Audio device, USB controller`: what these are, each once."""
+    names = (function.class_name or function.ids for function in functions)
+    return ", ".join(dict.fromkeys(names))
 
 
 def matched_twice(site: Site, host_name: str, host: Host) -> Iterator[tuple[Function, str, str]]:

@@ -16,7 +16,7 @@ from wholecard.host.facts.host import Host
 from wholecard.pci import Card
 from wholecard.pci.boards import is_on_nvlink_board, nvswitches
 from wholecard.site.card_kinds import FoundKind, SkippedCard, find_kinds
-from wholecard.site.card_matching import count_of
+from wholecard.site.card_matching import bound_text, count_of
 from wholecard.site.model import CardKind, Match
 
 _MIB, _GIB = 1 << 20, 1 << 30
@@ -84,6 +84,7 @@ def _cards(kinds: tuple[FoundKind, ...], skipped: tuple[SkippedCard, ...]) -> It
     for kind in kinds:
         yield f"  {_scalar(kind.name)}:"
         yield _comment(kind.title or "pci.ids has no name for it", "    ")
+        yield from _given(kind)
         yield from _match(kind)
         yield from _device_type(kind)
         remarks = list(_remarks(kind))
@@ -98,6 +99,15 @@ def _cards(kinds: tuple[FoundKind, ...], skipped: tuple[SkippedCard, ...]) -> It
         gpu = card.card.gpu[0]
         name = f" {gpu.device_name}" if gpu.device_name else ""
         yield _comment(f"  {card.host} {gpu.address}{name} ({gpu.ids}): {card.reason}")
+
+
+def _given(kind: FoundKind) -> Iterator[str]:
+    """What a guest gets of a card that has more than its GPU."""
+    cards = [card for cards in kind.cards.values() for card in cards]
+    others = [each for card in cards for each in card.functions if each not in card.gpu]
+    if others:
+        yield "    # A guest gets the GPU alone. Bound to vfio-pci with it, and given to nobody:"
+        yield _comment(bound_text(others), "    ")
 
 
 def _match(kind: FoundKind) -> Iterator[str]:

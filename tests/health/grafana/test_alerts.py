@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from support.promtool import promtool
+from wholecard.cloud.placement.card_state import CardState
 from wholecard.core.rules import RULES
 from wholecard.health.exporter.metrics import METRICS
 from wholecard.health.grafana.alerts import alert_rules
-from wholecard.health.record import CardState
 from wholecard.host.facts.card_events import KINDS
 
 GROUP = yaml.safe_load(alert_rules())["groups"][0]

@@ -387,3 +387,18 @@ def test_ids_stay_after_apply(apart: Path, agent: Any) -> None:
     assert json.loads(out)["findings"] == planned["findings"] != []
     status, out, _ = agent(apart, "apply", "--all-cards", "--json")
     assert (status, json.loads(out)["findings"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["paln"], "plan"),
+        (["plan", "--al-cards"], "--all-cards"),
+        (["check", "--crad=x"], "--card"),
+    ],
+    ids=["command", "option", "option with a value"],
+)
+def test_did_you_mean(words: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word that is near to a right one is answered with that one."""
+    assert main(words) == 2
+    assert f"Did you mean '{meant}'?" in capsys.readouterr().err

@@ -12,12 +12,17 @@ from wholecard.cloud.client.connection import connect
 
 
 class CloudApis:
-    """Logged in at the first use. Methods raise UsageError and CloudError as `connect` does."""
+    """Logged in at the first use. Methods raise UsageError and CloudError as `connect` does.
 
-    def __init__(self, cloud: str, clouds_file: Path | None) -> None:
+    `conn` is a connection that is open already.
+    """
+
+    def __init__(
+        self, cloud: str, clouds_file: Path | None, conn: Connection | None = None
+    ) -> None:
         self._cloud = cloud
         self._file = clouds_file
-        self._connection: Connection | None = None
+        self._connection = conn
 
     def nova(self) -> NovaApi:
         """nova's API."""

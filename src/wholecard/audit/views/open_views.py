@@ -25,6 +25,8 @@ from wholecard.core import UsageError, WholecardError
 from wholecard.fleet import Ssh, Watcher
 
 if TYPE_CHECKING:
+    from openstack.connection import Connection
+
     from wholecard.audit.views.cloud_apis import CloudApis
 
 _NO_HOSTS = "No facts of hosts were asked for: name --ssh or --facts."
@@ -35,7 +37,8 @@ _NO_PLACEMENT = "Neither Placement's database nor a cloud was named."
 class AuditSources:
     """Where an audit reads.
 
-    `cloud` is an entry of clouds.yaml (`clouds_file`, else the SDK's own search), empty for none.
+    `cloud` is an entry of clouds.yaml (`clouds_file`, else the SDK's own search), empty for none;
+    with `conn`, a connection that is open already, it is only its name.
     `databases` is the file of `databases_file.py`. nova and Placement are read from their
     databases where the file names them, and through the cloud's API else. `hosts` are
     hypervisor's host names, None for all; one that neither nova nor Placement has is refused, or
@@ -59,6 +62,7 @@ class AuditSources:
     jobs: int = 16
     timeout: float | None = None
     service_down_time: int = SERVICE_DOWN_TIME
+    conn: Connection | None = None
 
 
 def open_views(sources: AuditSources, watcher: Watcher | None = None) -> CombinedViews:
@@ -79,7 +83,7 @@ def open_views(sources: AuditSources, watcher: Watcher | None = None) -> Combine
         # The SDK takes a second to load, which an audit of databases alone does not wait for.
         from wholecard.audit.views.cloud_apis import CloudApis  # noqa: PLC0415
 
-        cloud = CloudApis(sources.cloud, sources.clouds_file)
+        cloud = CloudApis(sources.cloud, sources.clouds_file, sources.conn)
     nova: NovaView
     if named.cells or cloud is None:
         nova = NovaDatabase(named, sources.service_down_time)

@@ -83,6 +83,18 @@ def connect(
     return conn
 
 
+def adopt(conn: Connection, timeout: float = API_TIMEOUT) -> Connection:
+    """A connection that another program has opened, with the bounds and clean logs of ours.
+
+    openstackclient's has no time-out: `timeout` is in seconds, for each API call.
+    """
+    keep_clean(hidden_of(conn))
+    if conn.session.timeout is None:
+        conn.session.timeout = timeout
+    bound(conn.session, timeout, EndpointOrigins(conn))
+    return conn
+
+
 @contextmanager
 def _entry_errors(doing: str) -> Iterator[None]:
     """What the SDK makes of an entry that it does not expect; its text may quote a password."""

@@ -8,10 +8,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from wholecard.cloud.placement.card_state import CardState
 from wholecard.health.exporter import metrics
 from wholecard.health.exporter.metrics import METRICS, Metric
 from wholecard.health.exporter.reading import Reading
-from wholecard.health.record import CardRow, CardState, HostAnswer
+from wholecard.health.record import CardRow, HostAnswer
 from wholecard.host.facts.card_events import KINDS
 from wholecard.host.facts.card_health import CardHealth, Errors, FunctionHealth
 

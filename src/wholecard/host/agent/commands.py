@@ -34,6 +34,7 @@ from wholecard.host.agent.cli import person_command, say
 from wholecard.host.agent.health_text import health_text
 from wholecard.host.agent.options import ROWS
 from wholecard.host.changing import journal
+from wholecard.host.changing.access import refuse_without_access
 from wholecard.host.changing.apply import apply, finish
 from wholecard.host.changing.boot_splits import (
     check_stored,
@@ -180,6 +181,7 @@ def _host_plan(arguments: argparse.Namespace, host: Host, desired: DesiredState)
 def _apply(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _plan(arguments)
+    refuse_without_access(arguments.root, "apply")
     asked = desired_options.asked(arguments)
     for_person = arguments.format == TEXT_FORMATS[0]
     asks = is_asked(arguments.yes, for_person)
@@ -274,6 +276,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
         planned = plan_rollback(arguments.root, arguments.to)
         _print(arguments, planned.to_json(), undo_text(planned.to_json()))
         return int(bool(planned.edited))
+    refuse_without_access(arguments.root, "rollback")
     if is_asked(arguments.yes, arguments.format == TEXT_FORMATS[0]):
         planned = plan_rollback(arguments.root, arguments.to)
         say(undo_text(planned.to_json()))

@@ -35,16 +35,29 @@ class _Parser(argparse.ArgumentParser):
         arguments, unknown = self.parse_known_args(args, namespace)
         if unknown:
             command = f"{self.prog} {arguments.command}"
-            raise UsageError(
-                f"unrecognized arguments: {' '.join(unknown)}", resolution=f"See {command} --help"
-            )
+            what = f"unrecognized arguments: {' '.join(unknown)}"
+            similar = self._similar(unknown[0], arguments.command)
+            raise UsageError(what, similar, f"See {command} --help")
         if "card" in arguments:
             arguments.card = [word for text in arguments.card for word in text.split(",") if word]
         return arguments
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong as a UsageError."""
-        raise UsageError(message, resolution=f"See {self.prog} --help")
+        from wholecard.core.near_names import did_you_mean  # inspect does not need it
+
+        word, _, choices = message.partition("invalid choice: ")[2].partition(" (choose from ")
+        names = [name.strip("')") for name in choices.split(", ")]
+        similar = did_you_mean(word.strip("'"), names) if choices else ""
+        raise UsageError(message, similar, f"See {self.prog} --help")
+
+    def _similar(self, word: str, command: str) -> str:
+        """`Did you mean '--card'?`: the command's option that an unknown word looks like."""
+        from wholecard.core.near_names import did_you_mean  # inspect does not need it
+
+        # argparse has no public list of either.
+        commands: Any = next(each.choices for each in self._actions if each.dest == "command")
+        return did_you_mean(word.partition("=")[0], list(commands[command]._option_string_actions))
 
 
 def parser(prog: str) -> argparse.ArgumentParser:

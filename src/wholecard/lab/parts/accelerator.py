@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from wholecard.core import RunError
@@ -35,5 +36,11 @@ def choose(root: Path) -> tuple[str, str]:
     if "Linux version" in answer.stdout:
         return "kvm", "a kernel started under KVM"
     if answer.stderr.strip() and answer.status not in KILLED:
-        return "tcg", f"QEMU ended under KVM: {answer.stderr.strip().splitlines()[0]}"
+        return "tcg", f"KVM does not work on this machine (QEMU: {said_by_qemu(answer.stderr)})"
     return "tcg", f"a kernel under KVM printed nothing within {TRIAL_SECONDS} s"
+
+
+def said_by_qemu(stderr: str) -> str:
+    """QEMU's first line without its name and `error:`: an answer to a trial is no failure."""
+    line = stderr.strip().splitlines()[0]
+    return re.sub(r"^(qemu-system-\w+: )?(error: )?", "", line)

@@ -17,6 +17,7 @@ from wholecard.repair.operations.operation import RepairContext, RepairOperation
 from wholecard.transaction import engine
 from wholecard.transaction.engine import Outcome, Progress, silent
 from wholecard.transaction.os_errors import explained
+from wholecard.transaction.planned_undo import PlannedUndo
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,13 @@ def rollback(
     What is gone, or what a server has got meanwhile, becomes a note, and the rest is undone.
     """
     return engine.rollback(_system(context, journal), progress, discard_edits, to)
+
+
+def plan_rollback(
+    context: RepairContext, journal: RepairJournal, to: int | None = None
+) -> PlannedUndo:
+    """What `rollback` would do, see `engine.plan_rollback`; nothing is changed."""
+    return engine.plan_rollback(_system(context, journal), to)
 
 
 def _system(context: RepairContext, journal: RepairJournal) -> RepairSystem:
