@@ -59,8 +59,9 @@ def main() -> int:
         # guest (images, drivers, a proof on any cloud) brought it to 58,400, and day two (audit,
         # repair, moves, hand-over, health, a second node) to 79,600. What cards can be split into
         # (the vendors' tables) and how much is left took 3,300; splitting itself, on hosts, in nova
-        # and in the lab, and what an operator's day and releases need get 9,000.
-        Limit("lines of source", sum(lines.values()), 92_000),
+        # and in the lab, and what an operator's day and releases need took 9,000. Boards with
+        # NVSwitches, a site's page, `openstack gpu` and slices in every view get 2,500.
+        Limit("lines of source", sum(lines.values()), 94_500),
     ]
     for limit in limits:
         mark = "  <- above its limit" if limit.value > limit.limit else ""

@@ -157,8 +157,10 @@ class Oracle:
             return
         elif self.servers[server][0] != host:
             yield "WC542", host, address
-        elif owner not in self.servers or not (
-            self._is_at(owner, host) or self._moving(owner, host)
+        elif (
+            owner is None
+            or owner not in self.servers
+            or not (self._is_at(owner, host) or self._moving(owner, host))
         ):
             yield "WC513", host, address
         elif owner not in self.busy:

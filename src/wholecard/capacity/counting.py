@@ -202,7 +202,9 @@ def _totals(hosts: Iterable[HostStock], lost: Mapping[Kind, int] | None) -> tupl
     number = Counter(id(host.cards) for host in hosts)
     cards = {id(host.cards): host.cards for host in hosts}
     every = ((card, None, number[key]) for key in cards for card in cards[key])
-    stranded = None if lost is None else {(kind, None): units for kind, units in lost.items()}
+    stranded: dict[Cell, int] | None = None
+    if lost is not None:
+        stranded = {(kind, None): units for kind, units in lost.items()}
     return _summed(every, stranded)
 
 

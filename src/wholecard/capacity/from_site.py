@@ -22,6 +22,7 @@ from wholecard.nova.desired.slice_classes import slice_classes
 from wholecard.nova.flavor.cpus import cpu_set
 from wholecard.nova.match import DeviceSysfs, Spec, rules_for
 from wholecard.nova.match.mdevs import VGPU, libvirt_name, nova_parent
+from wholecard.pci import Function
 from wholecard.site.give import Slice
 from wholecard.site.give_checks import give_issues_on
 from wholecard.site.load import SiteError, SiteFile
@@ -108,12 +109,20 @@ def _mediated_devices(name: str, facts: Host, config: PciConfig, site: Site) -> 
     for kind in config.mdev_types:
         for parent in kind.parents:
             own = functions.get(parent)
-            # A VF is the parent of one; another parent gives all that its driver offers.
             most = offered.get((parent, kind.name)) or counts[kind.name]
-            total = 1 if own is not None and own.physfn is not None else most
-            node = own.numa_node if own is not None else None
+            total, node = _of_parent(own, most)
             yield units_of(f"{name}_{libvirt_name(parent)}",
                            Inventory(kind.resource_class, total), frozenset(), node)  # fmt: skip
+
+
+def _of_parent(own: Function | None, most: int) -> tuple[int, int | None]:
+    """How many a parent gives, and its NUMA node.
+
+    A VF is the parent of one; another parent gives all that its driver offers.
+    """
+    if own is None:
+        return most, None
+    return (most if own.physfn is None else 1), own.numa_node
 
 
 def _by_count(

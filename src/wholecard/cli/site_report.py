@@ -72,12 +72,13 @@ def _hosts(site: Path | None, files: list[str]) -> dict[str, SiteHost]:
 
 def _of_files(files: Iterable[str]) -> dict[str, SiteHost]:
     from wholecard.host.facts.alike import AlikeFacts
+    from wholecard.nova.conf.file_options import facts_file
     from wholecard.site.report.request import SiteHost
 
     alike = AlikeFacts()
     hosts: dict[str, SiteHost] = {}
     for text in files:
-        name, file = options.facts_file(text)
+        name, file = facts_file(text)
         if name in hosts:
             what = f"two files have the facts of {name}"
             raise UsageError(what, resolution="Write HOST=FILE for each file.")

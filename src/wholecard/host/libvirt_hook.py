@@ -54,11 +54,7 @@ def gpus_of(text: bytes, modules: str, sysfs: str) -> Gpus:
     given = [address for address in hostdevs(text) if is_nvidia(sysfs, address)]
     if not given:
         return frozenset()
-    try:
-        with open(modules, encoding="utf-8") as file:
-            places = {str(name): int(number) for name, number in json.load(file)["modules"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HookError(f"{modules} cannot be read ({error}); wholecard-host apply") from error
+    places = modules_by_address(modules)
     moved = [address for address in places if not is_nvidia(sysfs, address)]
     if moved:
         raise HookError(
@@ -66,6 +62,15 @@ def gpus_of(text: bytes, modules: str, sysfs: str) -> Gpus:
             "read the module ids again (nvidia-smi -q), and apply again"
         )
     return frozenset(places[address] for address in given if address in places)
+
+
+def modules_by_address(path: str) -> dict[str, int]:
+    """The board's module ids by the addresses of its GPUs."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return {str(name): int(number) for name, number in json.load(file)["modules"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HookError(f"{path} cannot be read ({error}); wholecard-host apply") from error
 
 
 def hostdevs(text: bytes) -> Iterator[str]:

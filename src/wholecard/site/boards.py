@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from wholecard.core.units import counted, joined
 from wholecard.host.facts.host import Host
 from wholecard.pci import Address
-from wholecard.pci.splitting.nvswitch import Partition, board_of, partition_of, place
+from wholecard.pci.splitting.nvswitch import Partition, board_of, of_size_text, partition_of, place
 from wholecard.site.error_words import shown
 from wholecard.site.give import GpuSet, Partitions, Whole
 from wholecard.site.model import CardKind, Match, Site
@@ -223,10 +223,8 @@ def _of_set(board: _Board, each: GpuSet) -> Iterator[Issue]:
         what = f"{counted(len(each.modules), 'module id')} for {counted(each.size, 'GPU')}"
         yield ("modules",), what, "write one for each GPU, and count: 1"
     elif partition_of(board.partitions, frozenset(each.modules)) is None:
-        same = [" ".join(map(str, sorted(partition.gpus))) for partition in board.partitions
-                if partition.size == each.size]  # fmt: skip
         what = f"WC607: GPUs {' '.join(map(str, each.modules))} are no partition of the board"
-        yield ("modules",), what, f"those of that size: {'; '.join(same) or 'none'}"
+        yield ("modules",), what, f"those of that size: {of_size_text(board.partitions, each.size)}"
 
 
 def _of_hosts(board: _Board, site: Site) -> Iterator[Issue]:

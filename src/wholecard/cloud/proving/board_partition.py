@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from wholecard.cloud.placement.provider_tree import ResourceProvider, device_in_name
 from wholecard.core import Finding, Severity
-from wholecard.pci.splitting.nvswitch import partition_of
+from wholecard.pci.splitting.nvswitch import of_size_text, partition_of
 from wholecard.site.boards import partitions_on
 from wholecard.site.model import Site
 
@@ -32,12 +32,10 @@ def partition_verdict(
     shown = " ".join(map(str, sorted(gpus)))
     if partition_of(partitions, gpus) is not None:
         return f"The GPUs of {name} are a partition of the board of {host}: modules {shown}."
-    same = [" ".join(map(str, sorted(partition.gpus))) for partition in partitions
-            if partition.size == len(gpus)]  # fmt: skip
     return Finding(
         "WC437", name, Severity.ERROR,
         f"its GPUs are no partition of the board of {host}: modules {shown}; of that number there "
-        f"are: {'; '.join(same) or 'none'}",
+        f"are: {of_size_text(partitions, len(gpus))}",
         "Its GPUs have no NVLink among each other. Give the board in sets: "
         "docs/how-to/nvswitch-boards.md.",
     )  # fmt: skip

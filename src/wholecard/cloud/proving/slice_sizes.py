@@ -29,7 +29,7 @@ def slice_sizes(site: SiteFile) -> dict[str, int]:
 
     Raises SiteError where a host's facts cannot be read.
     """
-    sizes = {}
+    sizes: dict[str, int] = {}
     classes = slice_classes(site.site, site.release)
     for name, part in site.site.slices.items():
         size = type_memory_mib(part.type) or next(_described(site, part), None)

@@ -150,17 +150,19 @@ def _inspect(arguments: Any) -> int:
     host = inspect(arguments.root, processes=None if alone else 1).without_secrets()
     if arguments.domains:
         return _inspect_domains(arguments, host)
+    _print_host(arguments, host)
+    return 0
+
+
+def _print_host(arguments: Any, host: Host) -> None:
     if arguments.format == "json" and not arguments.column:
         sys.stdout.writelines(host.to_lines())
-        return 0
-    if arguments.format == "table" and not arguments.column:
+    elif arguments.format == "table" and not arguments.column:
         say(_text_of(arguments, host))
-        return 0
-    from wholecard.core.output_format import formatted
+    else:
+        from wholecard.core.output_format import formatted
 
-    shown = formatted(arguments.format, arguments.column, "", host.to_json(), "functions")
-    say(shown)
-    return 0
+        say(formatted(arguments.format, arguments.column, "", host.to_json(), "functions"))
 
 
 def say(text: str) -> None:

@@ -117,6 +117,12 @@ def read_modules(texts: Iterable[str]) -> dict[str, int]:
     return places
 
 
+def of_size_text(partitions: Iterable[Partition], size: int) -> str:
+    """The module ids of the partitions with so many GPUs: `0 1; 2 3`, or `none`."""
+    same = (each.gpus for each in partitions if each.size == size)
+    return "; ".join(" ".join(map(str, sorted(gpus))) for gpus in same) or "none"
+
+
 def partition_of(partitions: Iterable[Partition], gpus: Gpus) -> Partition | None:
     """The partition that has exactly these GPUs, None where there is none."""
     return next((partition for partition in partitions if partition.gpus == gpus), None)

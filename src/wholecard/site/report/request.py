@@ -193,20 +193,25 @@ def causes(findings: Mapping[str, Sequence[Finding]]) -> tuple[FoundCause, ...]:
 
 
 def _host_row(name: str, host: Host, look: int, findings: Sequence[Finding]) -> HostRow:
-    cpu, iommu = host.cpu, host.iommu
+    iommu = host.iommu
     count = Counter(finding.severity for finding in findings)
     models = Counter(short_name(card.gpu[0]) for card in host.cards if not is_left_out(card))
     return HostRow(
         name,
         look,
         host.boot.distribution,
-        f"{cpu.sockets} x {cpu.model or cpu.vendor}" if cpu.sockets else cpu.model or cpu.vendor,
+        _cpu_text(host),
         size_text(host.memory.total) if host.memory.total else "",
         f"{iommu.kind or 'none'}, {'on' if iommu.on else 'off'}",
         ", ".join(f"{number} x {model}" for model, number in models.items()) or "none",
         count[Severity.ERROR],
         count[Severity.WARNING],
     )
+
+
+def _cpu_text(host: Host) -> str:
+    name = host.cpu.model or host.cpu.vendor
+    return f"{host.cpu.sockets} x {name}" if host.cpu.sockets else name
 
 
 def _models(hosts: Iterable[Host]) -> tuple[tuple[str, int, int], ...]:
