@@ -11,9 +11,9 @@ from simulator.judged_work import work
 from simulator.simulator import Simulator
 
 # The first start makes the environment of nova, which may have to be fetched.
-pytestmark = [pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(2400)]
 SEED = int(os.environ.get("WHOLECARD_SEED", "1"))
-OPERATIONS = int(os.environ.get("WHOLECARD_OPERATIONS", "100"))
+OPERATIONS = int(os.environ.get("WHOLECARD_OPERATIONS", "2000"))
 
 
 @pytest.fixture(scope="module")
