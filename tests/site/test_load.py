@@ -58,7 +58,9 @@ def test_nothing_is_the_default(read: Read, minimal: str) -> None:
     site = read(minimal + "hosts: {gpu-01: , gpu-02: ~}\nflavors:\nnova: null\n").site
     assert site.model_dump() == {
         **read(minimal).site.model_dump(),
-        "hosts": {"gpu-01": {"facts": None, "cards": {}}, "gpu-02": {"facts": None, "cards": {}}},
+        "hosts": {
+            name: {"facts": None, "cards": {}, "modules": {}} for name in ("gpu-01", "gpu-02")
+        },
     }
 
 

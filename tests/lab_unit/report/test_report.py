@@ -128,11 +128,11 @@ def test_terminal_escapes_are_taken_out() -> None:
 
 
 def test_unwritable_characters_do_not_stop_the_report(tmp_path: Path) -> None:
-    """A lone surrogate, as a log read with errors kept has, is written as a question mark."""
+    """A lone surrogate, as a log read with errors kept has, becomes U+FFFD."""
     record = demos.demo()
     record.steps[0].saw("log", "before \udcff after")
     write_report(record, tmp_path / "report.html")
-    assert "before ? after" in (tmp_path / "report.html").read_text()
+    assert "before \N{REPLACEMENT CHARACTER} after" in (tmp_path / "report.html").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
