@@ -43,7 +43,7 @@ _SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How long a guest is expected to stand still, in seconds, and why that is thought."""
+    """How long a guest is expected to pause, in seconds, and why that is thought."""
 
     seconds: float
     source: str

@@ -122,7 +122,7 @@ class Estimate:
     says is used of it. `bandwidth` is MiB/s, an assumption. `shutdown` is how long nova waits for
     the guest, in seconds, and `shutdown_source` who says so; 0 for a server that does not run.
     `memory_mb` is what is copied of the guest's memory, at least, while it runs; `pause` how long
-    it is expected to stand still at the end, in seconds, and `pause_source` why: both of a live
+    its guest is expected to pause at the end, in seconds, and `pause_source` why: both of a live
     migration only.
     """
 
