@@ -28,7 +28,8 @@ EVENTS, SEED = 40, 11
 
 def test_every_server_has_a_partition(tmp_path: Path) -> None:
     """nova gives each server one partition, and refuses only where all sets of its flavor run."""
-    events, running = [], {}
+    events: list[tuple[str, str, str]] = []
+    running: dict[str, str] = {}
     order = random.Random(SEED)
     # What must be refused, by the sets alone; nova is asked for everything.
     refused = []
