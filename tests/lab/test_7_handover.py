@@ -40,7 +40,7 @@ from wholecard.lab.scenario.restart import restart
 from wholecard.lab.scenario.site_file import site_path
 from wholecard.site.load import read_site
 
-# Until it has been seen in the lab: `make test-long`.
+# Each server takes minutes of an emulated node.
 pytestmark = pytest.mark.long
 # Twenty servers, each some minutes of an emulated node.
 HAND_OVERS = pytest.mark.parametrize(

@@ -32,8 +32,6 @@ BAD_TLP, DLP, UNSUPPORTED = "0x40", "0x10", "0x100000"
 PORT = "port1"
 # The port above the igb. The igb itself reports nothing: the driver leaves its Device Control 0.
 OTHER_PORT = "port3"
-# Until it has been seen in the lab: `make test-long`.
-pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

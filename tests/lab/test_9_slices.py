@@ -42,7 +42,7 @@ from wholecard.lab.scenario.slices import CLASS, SLICES_OF_A_NODE, offer_slices
 from wholecard.repair import request as repairs
 
 COUNTED = 3
-# Until it has been seen in the lab: `make test-long`.
+# Two emulated nodes, minutes for each move.
 pytestmark = pytest.mark.long
 
 
