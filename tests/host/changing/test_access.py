@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,24 +20,31 @@ _NOBODY = 65534
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """An empty root folder that everybody may read; the test runs as nobody."""
+    """An empty root folder that everybody may read."""
     if os.getuid():
         pytest.skip("only root can become another account")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         Path(folder, "var/lib").mkdir(parents=True)
-        os.seteuid(_NOBODY)
-        try:
-            yield Path(folder)
-        finally:
-            os.seteuid(0)
+        yield Path(folder)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Another account for some lines of a test: what pytest does around it needs its own."""
+    os.seteuid(_NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @pytest.mark.parametrize("command", ["apply", "rollback"])
 def test_refused_at_once(root: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """No plan is printed first, and the error names sudo."""
     words = ["--all-cards"] if command == "apply" else []
-    assert main([command, "--root", str(root), *words], "wholecard host") == 3
+    with nobody():
+        assert main([command, "--root", str(root), *words], "wholecard host") == 3
     out, err = capsys.readouterr()
     assert out == ""
     assert f"only root may {command}: {root}/var/lib is not writable" in err
@@ -45,12 +53,11 @@ def test_refused_at_once(root: Path, command: str, capsys: pytest.CaptureFixture
 
 def test_own_folder(root: Path) -> None:
     """Who may write the journal's folder is let on: a tree of one's own is no host's."""
-    os.seteuid(0)
     (root / "var/lib").chmod(0o777)
-    os.seteuid(_NOBODY)
-    refuse_without_access(root, "apply")
-    (root / "var/lib/wholecard").mkdir(mode=0o755)
-    refuse_without_access(root, "apply")
+    with nobody():
+        refuse_without_access(root, "apply")
+        (root / "var/lib/wholecard").mkdir(mode=0o755)
+        refuse_without_access(root, "apply")
 
 
 def test_root(tmp_path: Path) -> None:
