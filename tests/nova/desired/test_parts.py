@@ -11,6 +11,7 @@ import pytest
 from support.golden import compare
 from support.lint_hosts import service
 from support.parts import A40, GRID, KINDS, L40S, M60, MI300X, facts, kind, parts
+from support.sites import NVME
 from wholecard.cloud.planning.desired import desired_cloud
 from wholecard.core import UsageError
 from wholecard.core.releases import RELEASES, release
@@ -104,6 +105,8 @@ REFUSED = [
         "count": 4, "resource_class": "CUSTOM_A"}})}, "wallaby", "has one class"),
     ("m60", {"a40": kind(A40, policy="vfs", count=4), "grid": GRID}, "2026.2", "no facts of a"),
     ("mi300x", {"mi300x": kind(MI300X, policy="vfs", count=9)}, "2026.2", "has no VFs"),
+    ("m60", {"drive": kind(NVME, policy="vfs", count=2), "grid": GRID}, "2026.2",
+     "is not a display or accelerator"),
 ]  # fmt: skip
 
 

@@ -117,9 +117,14 @@ def _refuse_empty(
             f"It is skipped: {first.reason}.",
             "Make the BMC's display the primary one in the firmware setup, or match another card.",
         )
+    refuse_other_function(name, kind, facts)
+
+
+def refuse_other_function(name: str, kind: CardKind, facts: Mapping[str, Host]) -> None:
+    """Raises UnsupportedError where a kind matches functions, and none that it may give."""
     matched = [(name, each) for name in facts
                for each in matched_functions(kind, name, facts[name])]  # fmt: skip
-    if matched:
+    if matched and not any(functions_of(kind, host, facts[host]) for host in facts):
         host, function = matched[0]
         is_a = "the card's main function" if kind.extra_function else "not a display or accelerator"
         change = "remove" if kind.extra_function else "write"

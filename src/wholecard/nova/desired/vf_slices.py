@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from wholecard.core.capabilities import Capability, has
 from wholecard.core.releases import Release
 from wholecard.host.facts.host import Host
+from wholecard.nova.desired.device_selection import refuse_other_function
 from wholecard.nova.desired.json_values import PciAlias, PciDeviceSpec
 from wholecard.nova.desired.mdev_types import parts_by_kind, vfs_missing, vfs_of
 from wholecard.nova.desired.placement_tags import PlacementTags, PlacementUse
@@ -54,6 +55,7 @@ def vf_slices(
         on_hosts = {host: _vfs(name, kind, part, host, facts[host]) for host in facts}
         ids = dict.fromkeys((vf.vendor, vf.device) for vfs in on_hosts.values() for vf in vfs)
         if not ids:
+            refuse_other_function(name, kind, facts)
             raise _no_vfs(name)
         if not use.choose:
             _refuse_alike(name, part.name, ids, seen)
