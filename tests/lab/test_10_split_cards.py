@@ -81,8 +81,9 @@ class Cloud:
         data = yaml.safe_load(site_path(self.lab).read_text())
         vendor, product = ids
         # nova gives displays and accelerators; anything else only where a person says so.
-        card = {"match": [{"vendor": vendor, "product": product}], "give": how}
-        data["cards"]["split"] = {**card, "extra_function": True}
+        extra = {"extra_function": True} if how == "whole" else {}
+        match = [{"vendor": vendor, "product": product}]
+        data["cards"]["split"] = {"match": match, "give": how, **extra}
         data["hosts"][GPU_NODE.name]["cards"] = {"gpu": 2, "split": 1}
         data["flavors"][FLAVOR] = {"ram": 256, "vcpus": 1, "cards": {"split": 1}}
         self.site.write_text(yaml.safe_dump(data, sort_keys=False))

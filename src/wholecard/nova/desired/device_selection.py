@@ -126,6 +126,14 @@ def refuse_other_function(name: str, kind: CardKind, facts: Mapping[str, Host]) 
                for each in matched_functions(kind, name, facts[name])]  # fmt: skip
     if matched and not any(functions_of(kind, host, facts[host]) for host in facts):
         host, function = matched[0]
+        if kind.parts is not None:
+            raise unsupported(
+                ("cards", name),
+                f"cards.{name} gives nothing: {function.address} {function.ids} on {host} is not a "
+                "display or accelerator",
+                "Only those are given in parts.",
+                "Match a GPU, or give the function whole: give: whole, extra_function: true.",
+            )
         is_a = "the card's main function" if kind.extra_function else "not a display or accelerator"
         change = "remove" if kind.extra_function else "write"
         raise unsupported(
