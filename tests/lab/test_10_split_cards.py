@@ -220,6 +220,7 @@ def test_vfs_of_a_drive(cloud: Cloud) -> None:
     proved(cloud, "drive-vf", FLAVOR, DRIVE)
 
 
+@pytest.mark.skip(reason="libvirt 11 lists no such parent, so nova has none: by virsh alone")
 def test_mbochs(cloud: Cloud) -> None:
     """A slice that is a display card with memory of its own, through nova, in the guest."""
     flavor = offer_slices(cloud.lab, cloud.conn, Story(Console(width=110)), MBOCHS)
