@@ -1,7 +1,7 @@
-"""Cards that are split, on one node: a network card and a drive in VFs, over a reboot, and mbochs.
+"""Cards in VFs and whole, on one node: a network card and a drive, over a reboot.
 
 VFs come from a site file by the same plan, apply and unit as for a GPU; the kernel, the PFs'
-drivers and VFIO are real. mbochs is the kernel's sample of a display card in mediated devices.
+drivers and VFIO are real.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 from openstack.connection import Connection
-from rich.console import Console
 
 from support.commands import wholecard
 from wholecard.cloud.client import servers
@@ -24,7 +23,6 @@ from wholecard.guest.proof.report import parse
 from wholecard.lab import lab as labs
 from wholecard.lab.base.folder import LabFolder
 from wholecard.lab.base.node_spec import GPU_NODE
-from wholecard.lab.base.steps import Story
 from wholecard.lab.control import service_settings
 from wholecard.lab.lab import Lab
 from wholecard.lab.node.node import LabNode
@@ -34,7 +32,6 @@ from wholecard.lab.scenario.control_plane import write_drop_ins
 from wholecard.lab.scenario.hypervisor import AGENT, Agent
 from wholecard.lab.scenario.restart import compute_queue, restart, wait_for_consumers
 from wholecard.lab.scenario.site_file import facts_file, site_path
-from wholecard.lab.scenario.slices import MBOCHS, offer_slices
 from wholecard.nova.desired.resource_classes import class_of_ids
 from wholecard.site.load import SiteFile, read_site
 
@@ -58,7 +55,6 @@ VFS = 2
 SECONDS = 1800
 DESIRED = "/root/desired.json"
 SPLIT = "cat /sys/bus/pci/devices/*/sriov_numvfs"
-MBOCHS_IDS = "1234:1111"
 
 
 @dataclass(frozen=True)
@@ -218,18 +214,3 @@ def test_vfs_of_a_drive(cloud: Cloud) -> None:
     cloud.reboot()
     offer(cloud, cloud.give(vfs, DRIVE), class_of_ids(DRIVE), VFS)
     proved(cloud, "drive-vf", FLAVOR, DRIVE)
-
-
-@pytest.mark.skip(reason="libvirt 11 lists no such parent, so nova has none: by virsh alone")
-def test_mbochs(cloud: Cloud) -> None:
-    """A slice that is a display card with memory of its own, through nova, in the guest."""
-    flavor = offer_slices(cloud.lab, cloud.conn, Story(Console(width=110)), MBOCHS)
-    booted = servers.boot(cloud.conn, "mbochs", flavor.name, emulated_gpu.IMAGE, SECONDS)
-    try:
-        assert booted.status == "ACTIVE", booted.fault
-        console = servers.wait_for_console(
-            cloud.conn, booted.id, lambda shown: parse(shown).complete, SECONDS
-        )
-        print([each for each in parse(console).functions if each.id == MBOCHS_IDS])
-    finally:
-        servers.delete_and_wait(cloud.conn, booted.id, SECONDS)

@@ -4,50 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from html import unescape
-from html.parser import HTMLParser
 from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
 
 from support import demos
+from support.html_tags import VOID, Tags
 from wholecard.lab.base.steps import LabStep
 from wholecard.lab.report import chart as charts
 from wholecard.lab.report.record import DemoRecord
 from wholecard.lab.report.report import TITLE, outcome, page, plain, shares, verdict, write_report
 from wholecard.lab.report.topology import WIDTH, Box, Picture, fold, way
 
-VOID = {"meta", "rect", "line", "circle", "path", "br"}
+SHAPES = VOID | {"circle", "path"}
 EVERY = [demos.demo, demos.failed_demo, demos.short_demo]
-
-
-class Tags(HTMLParser):
-    """The tags of a page with their attributes; elements that are closed wrongly are kept."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.wrong: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        self.wrong += self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self._open or self._open.pop() != tag:
-            self.wrong.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
 
 def drawn(record: DemoRecord, kind: str) -> list[Box]:
@@ -57,14 +28,14 @@ def drawn(record: DemoRecord, kind: str) -> list[Box]:
 @pytest.mark.parametrize("make", EVERY)
 def test_page_is_well_formed(make) -> None:  # type: ignore[no-untyped-def]
     """Every element of the page is closed where it should be, however the demo went."""
-    assert Tags(page(make())).wrong == []
+    assert Tags(page(make()), SHAPES).wrong == []
 
 
 @pytest.mark.parametrize("make", EVERY)
 def test_page_loads_nothing(make) -> None:  # type: ignore[no-untyped-def]
     """The page has no script and loads nothing: no link, image, frame, import or address."""
     text = page(make())
-    tags = Tags(text).tags
+    tags = Tags(text, SHAPES).tags
     assert not {tag for tag, _ in tags} & {"script", "link", "img", "iframe", "object", "image"}
     assert not [attrs for _, attrs in tags if {"src", "href", "xlink:href", "data"} & set(attrs)]
     style = text[text.index("<style>") : text.index("</style>")]
@@ -110,15 +81,17 @@ def test_evidence_is_whole() -> None:
     """Evidence is in the page to its last line, however long."""
     text = page(demos.demo())
     assert demos.LONG in text
-    assert "".join(Tags(text).text).count("pci 0000:01:00.0: BAR") == len(demos.LOG.splitlines())
+    assert "".join(Tags(text, SHAPES).text).count("pci 0000:01:00.0: BAR") == len(
+        demos.LOG.splitlines()
+    )
 
 
 def test_evidence_is_folded() -> None:
     """Each step with evidence has a fold, closed unless the step failed."""
-    good = [attrs for tag, attrs in Tags(page(demos.demo())).tags if tag == "details"]
+    good = [attrs for tag, attrs in Tags(page(demos.demo()), SHAPES).tags if tag == "details"]
     assert len(good) == len([step for step in demos.steps() if step.evidence])
     assert not [attrs for attrs in good if "open" in attrs]
-    bad = [attrs for tag, attrs in Tags(page(demos.failed_demo())).tags if tag == "details"]
+    bad = [attrs for tag, attrs in Tags(page(demos.failed_demo()), SHAPES).tags if tag == "details"]
     assert len([attrs for attrs in bad if "open" in attrs]) == 1
 
 

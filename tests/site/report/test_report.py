@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from support.golden import compare
 from support.hosts import bound, function, host
+from support.html_tags import Tags
 from support.large_hosts import hgx
 from support.production_host import production
 from support.tree import grow
@@ -22,32 +22,6 @@ from wholecard.site.report.request import SiteHost, causes, site_report
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MADE = "Made 2026-11-30 from facts of hosts"
-VOID = {"meta", "rect", "line", "br"}
-
-
-class Tags(HTMLParser):
-    """The tags of a page with their attributes; elements that are closed wrongly are kept."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.wrong: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        self.wrong += self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self._open or self._open.pop() != tag:
-            self.wrong.append(tag)
 
 
 def small() -> Host:
