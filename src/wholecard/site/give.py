@@ -29,6 +29,11 @@ ProfileName = Annotated[str, StringConstraints(pattern=PROFILE_PATTERN)]
 DriverName = Annotated[str, StringConstraints(pattern=DRIVER_PATTERN)]
 
 
+def _short_for(key: str) -> Callable[[object], object]:
+    """A number is short for a mapping with that number under the key."""
+    return lambda value: {key: value} if isinstance(value, (str, int)) else value
+
+
 class Whole(Model):
     """The whole card, with every function that belongs to it, to one server at a time."""
 
@@ -58,10 +63,7 @@ class SliceType(Model):
 
 _Type = Annotated[
     SliceType,
-    BeforeValidator(
-        lambda value: {"count": value} if isinstance(value, (str, int)) else value,
-        json_schema_input_type=Count | SliceType,
-    ),
+    BeforeValidator(_short_for("count"), json_schema_input_type=Count | SliceType),
 ]
 
 
@@ -143,10 +145,7 @@ class GpuSet(Model):
 
 _Set = Annotated[
     GpuSet,
-    BeforeValidator(
-        lambda value: {"size": value} if isinstance(value, (str, int)) else value,
-        json_schema_input_type=Count | GpuSet,
-    ),
+    BeforeValidator(_short_for("size"), json_schema_input_type=Count | GpuSet),
 ]
 
 
