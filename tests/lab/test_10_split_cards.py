@@ -49,8 +49,6 @@ DRIVE_OF_QEMU = (
                "sriov_vi_flexible=2,max_ioqpairs=6,msix_qsize=7",
 )  # fmt: skip
 FLAVOR = "v1.split"
-# Seen: the plan makes no VFs of a card that is not a display.
-NO_PART = pytest.mark.skip(reason="the site file gives only displays and accelerators in parts")
 VFS = 2
 SECONDS = 1800
 DESIRED = "/root/desired.json"
@@ -78,10 +76,9 @@ class Cloud:
         self.site.with_name(facts_file(GPU_NODE.name)).write_text(facts)
         data = yaml.safe_load(site_path(self.lab).read_text())
         vendor, product = ids
-        # nova gives displays and accelerators; anything else only where a person says so.
-        extra = {"extra_function": True} if how == "whole" else {}
         match = [{"vendor": vendor, "product": product}]
-        data["cards"]["split"] = {"match": match, "give": how, **extra}
+        # nova gives displays and accelerators; anything else only where a person says so.
+        data["cards"]["split"] = {"match": match, "give": how, "extra_function": True}
         data["hosts"][GPU_NODE.name]["cards"] = {"gpu": 2, "split": 1}
         data["flavors"][FLAVOR] = {"ram": 256, "vcpus": 1, "cards": {"split": 1}}
         self.site.write_text(yaml.safe_dump(data, sort_keys=False))
@@ -154,14 +151,12 @@ def proved(cloud: Cloud, name: str, flavor: str, ids: tuple[str, str]) -> None:
         servers.delete_and_wait(cloud.conn, booted.id, SECONDS)
 
 
-@NO_PART
 def test_a_vf_reaches_a_server(split: Cloud) -> None:
     """The plan makes the VFs, nova gives one, and the guest has it."""
     assert split.vfs() == VFS
     proved(split, "vf", FLAVOR, NIC_VF)
 
 
-@NO_PART
 def test_the_vfs_are_there_again_before_nova(split: Cloud) -> None:
     """At the node's boot the unit has made the VFs before nova-compute started."""
     assert split.vfs() == VFS
@@ -178,7 +173,6 @@ def test_the_vfs_are_there_again_before_nova(split: Cloud) -> None:
     assert (card["state"], card["why"]) == ("made", "")
 
 
-@NO_PART
 def test_rollback_ends_the_vfs(split: Cloud) -> None:
     """Rollback of the last journal leaves no VF, and no unit that would make them again."""
     last = json.loads(split.agent.run("status", "--json").stdout)["history"]
@@ -202,7 +196,6 @@ def test_the_pf_whole(cloud: Cloud) -> None:
     proved(cloud, "pf", FLAVOR, NIC)
 
 
-@NO_PART
 def test_vfs_of_a_drive(cloud: Cloud) -> None:
     """VFs with their PF's own ids: nova is told them by address, and gives one, not the PF."""
     cloud.node.power_off(SECONDS)

@@ -86,6 +86,10 @@ BESIDE = [
     ("    device_type: type-VF\n",
      "6:5: device_type is for whole cards, and these are given in parts (vfs); remove it, or write "
      "cards.a.give: whole"),
+    ("    extra_function: true\n", ""),
+    ("    device_type: type-PF\n    extra_function: true\n",
+     "6:5: device_type is for whole cards, and these are given in parts (vfs); remove it, or write "
+     "cards.a.give: whole"),
     ("flavors: {f: {ram: 1, vcpus: 1, cards: {a: 1}}}\n", ""),
     ("quotas: {p: {cards: {b: 1}}}\n", "6:22: there is no card 'b' in cards; known: a"),
     ("  b:\n    match: [{parent: mtty}]\n    give: whole\n",
@@ -167,6 +171,8 @@ def test_the_host_gets_it(read: Callable[[str], SiteFile], tmp_path: Any) -> Non
         "    give: {policy: mig, geometry: {1g.10gb: 2}, through: mdev, types: {nvidia-9: 2}}\n"
         "  tty:\n    match: [{parent: mtty}]\n"
         "    give: {policy: mdev, types: {mtty-1: 2}, made_by: host}\n"
+        "  drive:\n    match: [{address: '0000:81:00.0'}]\n"
+        "    give: {policy: vfs, count: 2}\n    extra_function: true\n"
         "hosts: {gpu-01: {facts: f.json}, gpu-02: }\n"
     )
     desired = desired_state_of(file, "gpu-01")
@@ -175,6 +181,7 @@ def test_the_host_gets_it(read: Callable[[str], SiteFile], tmp_path: Any) -> Non
         containers=("0000:4c:00",),
         splits=(
             CardSplit("0000:5d:00.0", "vfs", (("NVIDIA A", 2),), 8, driver="nvidia"),
+            CardSplit("0000:81:00.0", "vfs", count=2),
             CardSplit("0000:9b:00.0", "vfs", count=3, scheduling=(("exec_quantum_ms", "5"),)),
             CardSplit("0000:bb:00.0", "mig", (("nvidia-9", 2),), geometry=(("1g.10gb", 2),),
                       through="mdev"),

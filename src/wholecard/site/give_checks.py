@@ -21,8 +21,10 @@ from wholecard.site.model import CardKind, Match, Site
 Keys = tuple[str | int, ...]
 Issue = tuple[Keys, str, str]
 
-# What says how nova sees a function of a card: for a part of it that follows from the policy.
+# What says how nova sees a function of a card: for a part of it that follows from the policy. Only
+# VFs can be of a function that is no GPU.
 _OF_FUNCTIONS = ("extra_function", "device_type", "select")
+_OF_FUNCTIONS_WITH_VFS = ("device_type", "select")
 
 
 def give_issues(site: Site, known: Release | None) -> Iterator[Issue]:
@@ -113,7 +115,7 @@ def _counts(name: str, parts: Mdev | Vfs | Mig) -> Iterator[Issue]:
 
 
 def _meaningless(name: str, kind: CardKind) -> Iterator[Issue]:
-    for key in _OF_FUNCTIONS:
+    for key in _OF_FUNCTIONS_WITH_VFS if isinstance(kind.parts, Vfs) else _OF_FUNCTIONS:
         if key in kind.model_fields_set:
             what = f"{key} is for whole cards, and these are given in parts ({kind.give.policy})"
             yield ("cards", name, key), what, f"remove it, or write cards.{name}.give: whole"

@@ -74,14 +74,20 @@ def card_split(card: str, parts: Mdev | Vfs | Mig) -> CardSplit:
 
 
 def _given(kind: CardKind, host_name: str, host: Host) -> list[Function]:
-    """Functions of cards, without VFs, and without cards that the host may need itself."""
+    """Functions, without VFs, and without those of cards that the host may need itself.
+
+    A network card is no card here: the host goes on with it while its VFs are given.
+    """
     functions = functions_of(kind, host_name, host)
-    return [each for each in functions if each.physfn is None and _is_free(host, each)]
+    of_cards = kind.parts is None or not kind.extra_function
+    return [each for each in functions if each.physfn is None and _is_free(host, each, of_cards)]
 
 
-def _is_free(host: Host, function: Function) -> bool:
+def _is_free(host: Host, function: Function, of_cards: bool) -> bool:
     card = host.card_of(function.address)
-    return card is not None and not (is_left_out(card) and not function.is_coprocessor)
+    if card is None:
+        return not of_cards
+    return not (is_left_out(card) and not function.is_coprocessor)
 
 
 def _pfs(kind: CardKind, host_name: str, host: Host) -> Iterator[str]:

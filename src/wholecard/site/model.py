@@ -67,9 +67,9 @@ class CardKind(Model):
     sets; `mdev`, `vfs` and `mig` give it in parts; `containers` leaves it to its host and the
     host's containers, and nova does not know it."""
     extra_function: bool = False
-    """Whether this is a function that guests can get in addition to a GPU, such as its audio. A
-    flavor can request it. A host with more than one such card is refused: nova would mix their
-    functions."""
+    """Whether this is a function that guests can get in addition to a GPU: such as its audio, or
+    with `give: {policy: vfs}` the VFs of a network card beside it. A flavor can request it. A host
+    with more than one such GPU is refused: nova would mix their functions."""
     select: Literal["auto", "ids", "address"] = "auto"
     """How device_spec names the functions on a host: by `ids`, by `address`, or `auto`: by ids
     if no other function on the host has the same ids."""

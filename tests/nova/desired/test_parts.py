@@ -10,8 +10,8 @@ import pytest
 
 from support.golden import compare
 from support.lint_hosts import service
-from support.parts import A40, GRID, KINDS, L40S, M60, MI300X, facts, kind, parts
-from support.sites import NVME
+from support.parts import A40, GRID, KINDS, L40S, M60, MI300X, facts, kind, parts, with_vfs
+from support.sites import NVME, host
 from wholecard.cloud.planning.desired import desired_cloud
 from wholecard.core import UsageError
 from wholecard.core.releases import RELEASES, release
@@ -27,6 +27,7 @@ from wholecard.nova.render.layouts.cloud import Cloud, cloud_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NEWEST = release("2026.2")
+CX7, CX7_VF = "15b3:1021", "15b3:101e"
 TTY = {"match": [{"parent": "mtty"}], "give": {"policy": "mdev", "types": {"mtty-1": 2}}}
 
 
@@ -83,6 +84,22 @@ def test_plain_vfs_are_given_by_ids() -> None:
     }  # fmt: skip
 
 
+def test_vfs_of_a_function_that_is_no_gpu() -> None:
+    """A network card's VFs have ids of their own; those of a drive have the drive's, so addresses."""
+    extra = {"extra_function": True}
+    nic = {**kind(CX7, policy="vfs", count=4), **extra}
+    drive = {**kind(NVME, policy="vfs", count=2), **extra}
+    known = {"nics": host([*with_vfs("41", CX7, CX7_VF, 4, "mlx5_core", "020000"),
+                           *with_vfs("82", NVME, NVME, 2, "nvme", "010802")])}  # fmt: skip
+    made = pci_configs(parts({"nic": nic, "drive": drive}, "nics"), known, NEWEST)["nics"]
+    assert [json.loads(spec.to_json()) for spec in made.device_specs] == [
+        {"vendor_id": "15b3", "product_id": "101e", "resource_class": "CUSTOM_NIC"},
+        *({"vendor_id": "144d", "product_id": "a80a", "address": f"0000:82:04.{number}",
+           "resource_class": "CUSTOM_DRIVE"} for number in range(2)),
+    ]  # fmt: skip
+    assert {alias.device_type for alias in made.aliases} == {"type-VF"}
+
+
 def test_a_parent_that_is_no_pci_function() -> None:
     """mtty's parent has libvirt's name, and nova takes it since 2026.2."""
     made = config("m60", {"tty": TTY})
@@ -107,6 +124,10 @@ REFUSED = [
     ("mi300x", {"mi300x": kind(MI300X, policy="vfs", count=9)}, "2026.2", "has no VFs"),
     ("m60", {"drive": kind(NVME, policy="vfs", count=2), "grid": GRID}, "2026.2",
      "is not a display or accelerator"),
+    ("m60", {"drive": kind(NVME, policy="vfs", count=2), "grid": GRID}, "2026.2",
+     "for VFs of this function write extra_function: true."),
+    ("m60", {"nic": {**kind(M60, policy="vfs", count=2), "extra_function": True}}, "2026.2",
+     "remove extra_function: true."),
 ]  # fmt: skip
 
 

@@ -126,13 +126,13 @@ def refuse_other_function(name: str, kind: CardKind, facts: Mapping[str, Host]) 
                for each in matched_functions(kind, name, facts[name])]  # fmt: skip
     if matched and not any(functions_of(kind, host, facts[host]) for host in facts):
         host, function = matched[0]
-        if kind.parts is not None:
+        if kind.parts is not None and not kind.extra_function:
             raise unsupported(
                 ("cards", name),
                 f"cards.{name} gives nothing: {function.address} {function.ids} on {host} is not a "
                 "display or accelerator",
-                "Only those are given in parts.",
-                "Match a GPU, or give the function whole: give: whole, extra_function: true.",
+                "Only those are given in parts, and other functions in VFs where the kind says so.",
+                "Match a GPU, or for VFs of this function write extra_function: true.",
             )
         is_a = "the card's main function" if kind.extra_function else "not a display or accelerator"
         change = "remove" if kind.extra_function else "write"
