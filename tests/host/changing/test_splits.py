@@ -122,8 +122,9 @@ def test_a_driver_refuses(host: SplitHost, file: str, split: CardSplit, card: st
     refuse = host.root / "fake/refuse"
     last = [action for action in host.plan(split).actions if action.kind == "start-mdev"][-1:]
     refuse.write_text(file + (last[0].subject if last and file.endswith("create=") else ""))
-    with pytest.raises(WholecardError, match="Everything was rolled back"):
+    with pytest.raises(WholecardError, match="Everything was rolled back") as caught:
         host.apply(split)
+    assert "unfinished" not in str(caught.value)
     refuse.unlink()
     assert host.seen() == before
     host.apply(split, *([PLAIN] if split is not PLAIN else []))
