@@ -69,7 +69,7 @@ class ServerProof:
     def _device_json(self, device: AskedDevice) -> dict[str, Any]:
         function = device.function
         seen = vars(function) | {"id": function.id} if function else None
-        counted = [vars(gpu) for gpu in self.gpus_at(function.address)] if function else []
+        counted = [gpu.to_json() for gpu in self.gpus_at(function.address)] if function else []
         return {"name": device.name, "ids": device.ids, "function": seen, "gpus": counted}
 
 
