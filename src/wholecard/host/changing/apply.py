@@ -144,11 +144,14 @@ def apply_or_roll_back(
         began = entry is not None and (before is None or entry.number != before.number)
         stopped = entry.unfinished() if entry is not None and began else None
         splits = any(isinstance(action.do, OF_SLICES) for action in applied.plan.actions)
-        if stopped is None or not (splits and isinstance(stopped.action.do, RUNTIME)):
+        runs = stopped is not None and isinstance(stopped.action.do, RUNTIME)
+        if entry is None or not (splits and runs):
             raise
         engine.rollback(system, progress)
         error.details = f"{error.details}\nEverything was rolled back: the host is as before."
-        error.resolution = f"{error.resolution} Then apply again.".lstrip()
+        # The engine's advice is for a journal that is left unfinished.
+        resolution = error.resolution.replace(entry.advice, "").rstrip()
+        error.resolution = f"{resolution} Then apply again.".lstrip()
         raise
 
 
