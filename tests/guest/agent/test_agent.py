@@ -362,10 +362,11 @@ def test_nvidia_smi(tmp_path: Path, shell: list[str]) -> None:
 
 
 # What `nvidia-smi -q` prints of a GPU, shortened around its section Fabric. Completed is what H100
-# and H200 in VMs print with 590.48.01 (github.com/utkuozdemir/nvidia_gpu_exporter, internal/captures,
-# where RTX and L40S print N/A), as A100 do (github.com/bottlerocket-os/bottlerocket/pull/3873).
-# In Progress and what is beside it: github.com/NVIDIA/gpu-operator/issues/2511 (580.159.04). The
-# words of health: github.com/leptonai/gpud, after NVML's. The section without Health is invented.
+# and H200 in VMs print with 590.48.01 (github.com/utkuozdemir/nvidia_gpu_exporter, folder
+# internal/captures, where RTX and L40S print N/A), N/A also what A100 print
+# (github.com/bottlerocket-os/bottlerocket/pull/3873). In Progress and what is beside it:
+# github.com/NVIDIA/gpu-operator/issues/2511 (580.159.04). The words of health:
+# github.com/leptonai/gpud, after NVML's. The section without Health is invented.
 def fabric(state: str, status: str, summary: str | None = "N/A") -> str:
     """The section Fabric; with no summary it ends after Status."""
     health = (
