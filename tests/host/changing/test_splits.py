@@ -342,6 +342,27 @@ def test_killed(host: SplitHost, then: str) -> None:
         shutil.rmtree(host.root / "var/lib/wholecard")
 
 
+# 87 s beside other work; `test_killed` finishes a run before each change of a card.
+@pytest.mark.parametrize("then", [pytest.param("again", marks=pytest.mark.long), "rollback"])
+def test_killed_anywhere(host: SplitHost, then: str) -> None:
+    """Killed before any system call that changes something, apply is done again, or undone."""
+    before = host.seen()
+    names = points_of(lambda: host.apply(*SMALL))
+    applied = host.seen()
+    rollback(host.root)
+    shutil.rmtree(host.root / "var/lib/wholecard")
+    for at, name in enumerate(names, 1):
+        assert killed(lambda: host.apply(*SMALL), at)
+        if then == "again":
+            finish(host.root)
+            host.apply(*SMALL)
+            assert host.seen() == applied, (at, name)
+        while journal_of(host.root).newest():
+            rollback(host.root)
+        assert host.seen() == before, (at, name)
+        shutil.rmtree(host.root / "var/lib/wholecard", ignore_errors=True)
+
+
 def test_two_at_once(host: SplitHost) -> None:
     """The unit and apply share one lock."""
     host.apply(TYPED)
