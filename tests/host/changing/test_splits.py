@@ -64,7 +64,7 @@ def test_applied_and_undone(host: SplitHost) -> None:
 
 
 def test_a_driver_tries_the_vfs(host: SplitHost) -> None:
-    """udev loads the module of new VFs: its driver has each for a moment, which changes nothing."""
+    """udev loads the module of new VFs: its driver leaves them late, or by itself."""
     (host.root / "fake/tries").touch()
     host.apply(PLAIN)
     for number in range(2):
@@ -343,7 +343,8 @@ def test_killed(host: SplitHost, then: str) -> None:
 
 
 # 87 s beside other work; `test_killed` finishes a run before each change of a card.
-@pytest.mark.parametrize("then", [pytest.param("again", marks=pytest.mark.long), "rollback"])
+@pytest.mark.long
+@pytest.mark.parametrize("then", ["again", "rollback"])
 def test_killed_anywhere(host: SplitHost, then: str) -> None:
     """Killed before any system call that changes something, apply is done again, or undone."""
     before = host.seen()
