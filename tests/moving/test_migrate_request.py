@@ -142,17 +142,21 @@ def test_one_time_use_is_said_before(cloud: MovingCloud) -> None:
     assert "openstack server set --state active" in note
 
 
-@pytest.mark.parametrize(("fail", "status", "words"), [
-    ("error", "ERROR", "Disk is full"), ("back", "ACTIVE", "No valid host was found."),
+@pytest.mark.parametrize(("fail", "status", "words", "fix"), [
+    ("error", "ERROR", "Disk is full", "set its state only where its guest is intact"),
+    ("back", "ACTIVE", "No valid host was found.", "See nova's steps"),
 ])  # fmt: skip
-def test_failed(cloud: MovingCloud, tools: Tools, fail: str, status: str, words: str) -> None:
-    """A move that nova gives up is a finding with nova's own words."""
+def test_failed(
+    cloud: MovingCloud, tools: Tools, fail: str, status: str, words: str, fix: str
+) -> None:
+    """A move that nova gives up is a finding with nova's own words, and what to do next."""
     cloud.add("train", "gpu-01")
     cloud.fail = fail
     report = moved(cloud, tools, MigrateRequest("train"))
     assert (report.ended, report.server and report.server.status) == ("failed", status)
     assert rules(report)[0] == "WC592"
     assert words in report.findings[0].message
+    assert fix in report.findings[0].fix
     assert not report.is_good
 
 

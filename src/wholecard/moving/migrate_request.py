@@ -20,6 +20,7 @@ from wholecard.moving.holdings import holdings_of, without_left_over
 from wholecard.moving.journal import MoveEntry, MoveJournal
 from wholecard.moving.live_migration import live_answer
 from wholecard.moving.move import CHOOSING, Move, MoveWatcher, Pace
+from wholecard.moving.obstacles import fix_of_state
 from wholecard.moving.pauses import Pauses
 from wholecard.moving.planner import CANNOT, MoveOptions, Planner
 from wholecard.moving.proof import Domains, Expected, proof
@@ -204,9 +205,7 @@ def _described(
     now = _look(conn, entry, report.ended, domains)
     findings = now.findings
     if report.ended == "failed":
-        fix = f"See nova's steps:\nopenstack server event list {entry.server}"
-        if MOVE_TAKES_OTHER_CARD.is_in_log(report.error):
-            fix = _fix_of_a_refused_card(entry)
+        fix = _fix_of_a_failure(entry, report.error, now.server)
         failed = Finding(FAILED, entry.name, Severity.ERROR, report.error, fix)
         findings = (failed, *(each for each in findings if each.severity is Severity.ERROR))
     elif report.ended == "verify" and any(each.severity is Severity.ERROR for each in findings):
@@ -219,6 +218,15 @@ def _described(
         report, events=events, server=now.server, holdings=now.holdings, findings=findings,
         unproved=now.unproved,
     )  # fmt: skip
+
+
+def _fix_of_a_failure(entry: MoveEntry, error: str, server: ServerDetails | None) -> str:
+    if MOVE_TAKES_OTHER_CARD.is_in_log(error):
+        return _fix_of_a_refused_card(entry)
+    if server is not None and server.vm_state == "error":
+        # A guest goes on where it was if the destination of a live move was lost.
+        return fix_of_state(server)
+    return f"See nova's steps:\nopenstack server event list {entry.server}"
 
 
 def _fix_of_a_refused_card(entry: MoveEntry) -> str:

@@ -47,7 +47,7 @@ def obstacle(server: ServerDetails, method: Method, *, unlocked: bool = False) -
             f"openstack server migrate revert {server.id}",
         )
     if server.vm_state not in _STATES[method]:
-        return Obstacle(_of_state(server, method), _fix_of_state(server))
+        return Obstacle(_of_state(server, method), fix_of_state(server))
     if server.locked and not unlocked:
         return Obstacle(
             "it is locked",
@@ -63,7 +63,8 @@ def _of_state(server: ServerDetails, method: Method) -> str:
     return f"it is {server.status}{fault}; nova moves only servers that are {allowed}"
 
 
-def _fix_of_state(server: ServerDetails) -> str:
+def fix_of_state(server: ServerDetails) -> str:
+    """What brings a server into a state in which nova moves it."""
     if server.vm_state == "error":
         return (
             "Find out why, and set its state only where its guest is intact:\n"
