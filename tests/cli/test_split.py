@@ -120,7 +120,7 @@ def test_check_goes_together(capsys: pytest.CaptureFixture[str]) -> None:
         (["types", "--facts", "/nowhere.json"], "cannot read a host's facts from /nowhere.json"),
         (["types", "--driver", "new"], "--driver 'new' does not begin with a version"),
         (["check", "--card", "10de:2330"], "Missing option '--give'"),
-        (["check", "--card", "10de:2330", "--give", "half"], "--give 'half' is no way"),
+        (["check", "--card", "10de:2330", "--give", "half"], "--give does not know 'half'"),
         (["check", "--card", "10de:ffff", "--give", "vfs"], "no table has the card"),
         (["check", "--card", "10de:2330", "--give", "mig", "--mig", "1g.10gb=x"], "has no number"),
     ],

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from wholecard.core.plain_text import plain
+from wholecard.core.report_text import WIDTH
 
 
 class PlainConsole(Console):
-    """Its own colours reach the terminal; of the texts, nothing that could command it."""
+    """Its own colours reach the terminal; of the texts, nothing that could command it.
+
+    Files and pipes have `WIDTH` columns, as for every other text.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if not self.is_terminal:
+            self.width = WIDTH
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
