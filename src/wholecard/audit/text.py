@@ -96,7 +96,8 @@ def _fix(fix: str) -> Iterator[Block]:
 
 def _not_read(finding: Finding) -> Iterator[Block]:
     mark, style = _MARKS[finding.severity]
-    yield Text.assemble((f"{mark} {finding.rule}", style), (f"  {RULES[finding.rule].title}", "bold"))
+    title = RULES[finding.rule].title
+    yield Text.assemble((f"{mark} {finding.rule}", style), (f"  {title}", "bold"))
     yield Padding(Text(finding.message), (0, 0, 0, _INDENT))
     yield from _fix(finding.fix)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,14 +14,12 @@ from wholecard.core.report_text import WIDTH
 
 
 class PlainConsole(Console):
-    """Its own colours reach the terminal; of the texts, nothing that could command it.
-
-    Files and pipes have `WIDTH` columns, as for every other text.
-    """
+    """Its own colours reach the terminal; of the texts, nothing that could command it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        if not self.is_terminal:
+        # Files and pipes get the width of every other text, unless COLUMNS says another.
+        if not (self.is_terminal or "COLUMNS" in os.environ):
             self.width = WIDTH
 
     def render(
