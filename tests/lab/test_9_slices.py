@@ -188,7 +188,8 @@ def test_slice_over_a_reboot(cloud: Cloud, sliced: str) -> None:
 
 
 def move(cloud: Cloud, server: str, target: str) -> int:
-    """Begin a live migration; the number of it, once it runs."""
+    """Begin a live migration; the number of it, once it runs. One that fails ends the test."""
+    before = len(migrations(cloud.conn, server))
     body = {"os-migrateLive": {"host": target, "block_migration": "auto"}}
     asked = cloud.conn.compute.post(f"/servers/{server}/action", json=body, microversion="2.30")
     assert asked.status_code == 202, asked.text
@@ -196,6 +197,8 @@ def move(cloud: Cloud, server: str, target: str) -> int:
     def runs() -> int | None:
         answer = cloud.conn.compute.get(f"/servers/{server}/migrations", microversion="2.30")
         running = [row for row in answer.json()["migrations"] if row["status"] == "running"]
+        began = [each.status for each in migrations(cloud.conn, server)[before:]]
+        assert not {"failed", "error"} & {*began}, began
         return int(running[0]["id"]) if running else None
 
     return wait_until("nova's migration runs", runs, SECONDS, interval=0.5)

@@ -17,9 +17,7 @@ def with_vfs(
     bus: str, ids: str, vf_ids: str, count: int, driver: str, class_code: str = "030200"
 ) -> list[Function]:
     """A card and its VFs, which are in its slot from function 4 on."""
-    pf = function(
-        f"0000:{bus}:00.0", ids, class_code, sriov=count, sriov_vfs=count, driver=driver
-    )
+    pf = function(f"0000:{bus}:00.0", ids, class_code, sriov=count, sriov_vfs=count, driver=driver)
     vfs = [
         function(f"0000:{bus}:{4 + number // 8:02x}.{number % 8}", vf_ids, class_code,
                  physfn=Address.parse(f"0000:{bus}:00.0"), driver=driver)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from support.proof_cloud import H100, H100_2, VIRTIO, guest_of
+from support.proof_cloud import GPUS, H100, H100_2, VIRTIO, guest_of
 from wholecard.cloud.proving.asked_devices import AskedDevice, AskedDevices, unknown_notes
 from wholecard.cloud.proving.judgement import Required, report_findings
 from wholecard.cloud.proving.record import ProveReport, ServerProof
@@ -20,6 +20,7 @@ from wholecard.guest.proof.record import (
 ASKED = (AskedDevices("h100", 2, ("10de:2330",), "the site file site.yaml"),)
 GOOD_PROOF = guest_of(
     "aaaaaaaa", VIRTIO, H100, replace(H100_2, link=(16.0, 8)),
+    gpus=(replace(GPUS[0], fabric_state="Completed", fabric_status="Success"), GPUS[1]),
     benchmarks=(ProofBenchmark("nbody", "cuda", 65536, 2, 41234.56, passed=True),),
     containers=tuple(
         ProofContainer(index, "podman", 0, 2, 2, ("/dev/nvidia0", "/dev/nvidia1"), "")

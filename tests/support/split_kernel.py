@@ -51,6 +51,13 @@ class SplitKernel(Kernel):
         }
         if path.name in writers:
             writers[path.name](path, text)
+        elif (self.root / "fake/tries").exists() and path.name == "driver_override":
+            # The PF's driver, whose module is loaded now, tries each VF, and leaves it.
+            super().write(path, text)
+            self._link(path.parent, (path.parent / "physfn/driver").readlink().name)
+        elif (self.root / "fake/tries").exists() and path.name == "unbind":
+            path.parent.unlink()
+            raise refused(errno.ENOENT, path)
         elif path.name == "sriov_drivers_autoprobe" or "sriov_admin" in path.parts:
             self._plain(path, text)
         else:

@@ -361,6 +361,108 @@ def test_nvidia_smi(tmp_path: Path, shell: list[str]) -> None:
     assert (second.address, second.memory_mib) == ("0000:0a:00.0", None)
 
 
+# What `nvidia-smi -q` prints of a GPU, shortened around its section Fabric. Completed is what H100
+# and H200 in VMs print with 590.48.01 (github.com/utkuozdemir/nvidia_gpu_exporter, folder
+# internal/captures, where RTX and L40S print N/A), N/A also what A100 print
+# (github.com/bottlerocket-os/bottlerocket/pull/3873). In Progress and what is beside it:
+# github.com/NVIDIA/gpu-operator/issues/2511 (580.159.04). The words of health:
+# github.com/leptonai/gpud, after NVML's. The section without Health is invented.
+def fabric(state: str, status: str, summary: str | None = "N/A") -> str:
+    """The section Fabric; with no summary it ends after Status."""
+    health = (
+        "" if summary is None else
+        "        CliqueId                                       : 0\n"
+        "        ClusterUUID                                    : 00000000-0000-0000-0000\n"
+        f"        Health\n            Summary                                    : {summary}\n"
+        "            Bandwidth                                  : N/A\n"
+        "            Route Unhealthy                            : N/A\n"
+    )  # fmt: skip
+    return (
+        "    Clock Policy\n        Auto Boost                                     : N/A\n"
+        f"    Fabric\n        State                                          : {state}\n"
+        f"        Status                                         : {status}\n{health}"
+    )
+
+
+def query(first: str, second: str = "", *, status: int = 0) -> str:
+    """An nvidia-smi with two GPUs, whose -q prints these sections of them."""
+    gpu = "    Product Name                                       : NVIDIA H100 80GB HBM3\n{}"
+    end = (
+        "    Processes                                          : None\n"
+        "    Capabilities\n        State                                          : disabled\n"
+    )
+    return (
+        f'if [ "$1" != -q ]; then\n{NVIDIA_SMI}\nexit; fi\ncat <<END\n'
+        "==============NVSMI LOG==============\n\n"
+        "Driver Version                                         : 590.48.01\n"
+        f"Attached GPUs                                          : 2\nGPU 00000000:01:00.0\n"
+        f"{gpu.format(first)}{end}\nGPU 00000000:0A:00.0\n{gpu.format(second)}{end}\nEND\n"
+        f"exit {status}"
+    )
+
+
+NO_FABRIC = (None, None, None)
+
+
+@in_every_shell
+@pytest.mark.parametrize(
+    ("script", "first", "second"),
+    [
+        (query(fabric("Completed", "Success"), fabric("In Progress", "N/A")),
+         ("Completed", "Success", None), ("In Progress", None, None)),
+        (query(fabric("Completed", "Success", "Limited Capacity"), fabric("Not Started", "N/A")),
+         ("Completed", "Success", "Limited Capacity"), ("Not Started", None, None)),
+        (query(fabric("Completed", "Unknown Error", "Healthy"), fabric("N/A", "N/A")),
+         ("Completed", "Unknown Error", "Healthy"), NO_FABRIC),
+        (query(fabric("Completed", "Success", None), fabric("N/A", "N/A", None)),
+         ("Completed", "Success", None), NO_FABRIC),
+        (query(fabric("Not Supported", "Success"), fabric("[N/A]", "[N/A]")), NO_FABRIC, NO_FABRIC),
+        (query("", ""), NO_FABRIC, NO_FABRIC),
+        # What was printed before a failure counts.
+        (query(fabric("Completed", "Success"), status=14), ("Completed", "Success", None),
+         NO_FABRIC),
+        (f"[ \"$1\" != -q ] || exit 2\n{NVIDIA_SMI}", NO_FABRIC, NO_FABRIC),
+    ],
+    ids=["one waits", "capacity", "status", "older driver", "not supported", "old driver",
+         "fails at the end", "no -q"],
+)  # fmt: skip
+def test_fabrics(
+    tmp_path: Path, shell: list[str], script: str, first: tuple[str | None, ...],
+    second: tuple[str | None, ...],
+) -> None:  # fmt: skip
+    """Each GPU has its own fabric; one without, and a driver that does not say, is no problem."""
+    sysfs(tmp_path)
+    program(tmp_path, "nvidia-smi", script)
+    proof = report(tmp_path, shell)
+    assert [
+        (gpu.address, gpu.fabric_state, gpu.fabric_status, gpu.fabric_health) for gpu in proof.gpus
+    ] == [("0000:01:00.0", *first), ("0000:0a:00.0", *second)]
+    assert proof.complete
+    assert proof.problems == ()
+    assert ("fabric" in (tmp_path / "console").read_text()) == (first != NO_FABRIC)
+
+
+@pytest.mark.parametrize(
+    ("answers", "state", "pauses"), [(3, "Completed", 2), (9, "In Progress", 5)]
+)
+def test_a_fabric_in_progress(tmp_path: Path, answers: int, state: str, pauses: int) -> None:
+    """It is asked again every 5 seconds until it is complete, for half of WHOLECARD_WAIT times."""
+    sysfs(tmp_path)
+    asked = tmp_path / "asked"
+    after = query(fabric("Completed", "Success"), fabric("Completed", "Success"))
+    program(
+        tmp_path, "nvidia-smi",
+        f'[ "$1" != -q ] || echo >>{asked}\n'
+        f"if [ $(cat {asked} 2>/dev/null | wc -l) -ge {answers} ]; then\n:\n{after}\nfi\n"
+        + query(fabric("Completed", "Success"), fabric("In Progress", "N/A")),
+    )  # fmt: skip
+    program(tmp_path, "sleep", f'[ "$1" != 5 ] || echo "$1" >>{tmp_path / "slept"}')
+    assert finished(start(tmp_path, SHELLS[0], wait=10)) == ""
+    _, second = parse((tmp_path / "console").read_text()).gpus
+    assert second.fabric_state == state
+    assert (tmp_path / "slept").read_text() == "5\n" * pauses
+
+
 @in_every_shell
 def test_a_tool_that_fails(tmp_path: Path, shell: list[str]) -> None:
     """A tool's failure is a problem with its exit status and words, made harmless."""

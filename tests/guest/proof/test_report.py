@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support.proofs import CONSOLE, FIRST, PROOF, REPORT, SECOND, console_of, line, lines_of
 from wholecard.guest.proof.record import (
     GuestMachine,
+    Proof,
     ProofBenchmark,
     ProofCodec,
     ProofContainer,
@@ -245,7 +246,17 @@ EVERYTHING = replace(
     machine=MACHINE,
     functions=(replace(PROOF.functions[0], numa=1, link=(16.0, 16), max_link=(32.0, 16)),),
     gpus=(
-        ProofGpu("nvidia-smi", "0000:01:00.0", "NVIDIA H100", 81559, "GPU-5c", "580.65.06"),
+        ProofGpu(
+            "nvidia-smi",
+            "0000:01:00.0",
+            "NVIDIA H100",
+            81559,
+            "GPU-5c",
+            "580.65.06",
+            "Completed",
+            "Success",
+            "Healthy",
+        ),
         ProofGpu("drm", "0000:01:00.0", None, None, None, None),
     ),
     problems=(ProofProblem("amd-smi", 255, "no such device"), ProofProblem("x", None, "")),
@@ -258,6 +269,30 @@ def test_all_kinds_of_records() -> None:
     """Every field of every kind of record arrives."""
     assert parse(console_of(EVERYTHING)) == EVERYTHING
     assert EVERYTHING.records == len(lines_of(EVERYTHING))
+
+
+def test_the_fabric_of_a_gpu() -> None:
+    """Older agents say nothing of it, a damaged line of it is dropped, what is no text refused."""
+    (place,) = (at for at, text in enumerate(lines_of(EVERYTHING)) if "Healthy" in text)
+    lines = lines_of(EVERYTHING)
+    values = json.loads(lines[place].split(" ", 2)[2])
+
+    def read(**fabric: object) -> Proof:
+        kept = {key: value for key, value in values.items() if not key.startswith("fabric_")}
+        return parse("".join([*lines[:place], line(kept | fabric), *lines[place + 1 :]]))
+
+    older = read()
+    assert older.complete
+    assert older.gpus[0] == replace(EVERYTHING.gpus[0], fabric_state=None, fabric_status=None,
+                                    fabric_health=None)  # fmt: skip
+    assert read(fabric_state="In Progress").gpus[0].fabric_state == "In Progress"
+    damaged = lines[place].replace("Healthy", "Healty")
+    without = parse("".join([*lines[:place], damaged, *lines[place + 1 :]]))
+    assert (without.complete, without.damaged, len(without.gpus)) == (False, 1, 1)
+    assert parse("".join([*lines[:place], damaged, *lines[place:]])) == EVERYTHING
+    for wrong in (3, ["Completed"], "\x1b[31m", "x" * 401):
+        with pytest.raises(ProofError):
+            read(fabric_state=wrong)
 
 
 def test_only_the_report_with_the_nonce_counts() -> None:

@@ -63,6 +63,15 @@ def test_applied_and_undone(host: SplitHost) -> None:
     assert host.seen() == before
 
 
+def test_a_driver_tries_the_vfs(host: SplitHost) -> None:
+    """udev loads the module of new VFs: its driver has each for a moment, which changes nothing."""
+    (host.root / "fake/tries").touch()
+    host.apply(PLAIN)
+    for number in range(2):
+        vf = host.root / "sys/bus/pci/devices" / ARC / f"virtfn{number}"
+        assert (vf / "driver").readlink().name == "vfio-pci"
+
+
 def test_each_boot(host: SplitHost) -> None:
     """After a reboot nothing is there; the unit makes all of it again, and status has the times."""
     host.apply(*ALL)
@@ -113,8 +122,9 @@ def test_a_driver_refuses(host: SplitHost, file: str, split: CardSplit, card: st
     refuse = host.root / "fake/refuse"
     last = [action for action in host.plan(split).actions if action.kind == "start-mdev"][-1:]
     refuse.write_text(file + (last[0].subject if last and file.endswith("create=") else ""))
-    with pytest.raises(WholecardError, match="Everything was rolled back"):
+    with pytest.raises(WholecardError, match="Everything was rolled back") as caught:
         host.apply(split)
+    assert "unfinished" not in str(caught.value)
     refuse.unlink()
     assert host.seen() == before
     host.apply(split, *([PLAIN] if split is not PLAIN else []))

@@ -85,7 +85,7 @@ def test_plain_vfs_are_given_by_ids() -> None:
 
 
 def test_vfs_of_a_function_that_is_no_gpu() -> None:
-    """A network card's VFs have ids of their own; those of a drive have the drive's, so addresses."""
+    """A network card's VFs have ids of their own; those of a drive the drive's, so addresses."""
     extra = {"extra_function": True}
     nic = {**kind(CX7, policy="vfs", count=4), **extra}
     drive = {**kind(NVME, policy="vfs", count=2), **extra}
@@ -153,8 +153,8 @@ def test_all_ways_at_once(of: Any) -> None:
     """Four hosts, four ways: lint finds nothing in the files of any of them."""
     configs = pci_configs(parts(), facts(), of)
     cloud = cloud_of(configs, of, ("ComputeFilter",))
-    for host in configs:
-        written = text("compute", cloud.compute(host), of)
+    for name in configs:
+        written = text("compute", cloud.compute(name), of)
         found = lint([service(written, "compute", str(of.nova))])
         assert [one.finding for one in found if one.finding.rule not in ("WC215",)] == []
 

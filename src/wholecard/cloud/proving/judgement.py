@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wholecard.cloud.proving.asked_devices import AskedDevice, is_gpu
+from wholecard.cloud.proving.gpu_fabric import fabric_finding
 from wholecard.cloud.proving.slice_sizes import size_finding
 from wholecard.core import Finding, Severity
 from wholecard.guest.proof.comparison import compare
@@ -103,7 +104,8 @@ def _device_findings(device: AskedDevice, proof: Proof, required: Required) -> l
         ))  # fmt: skip
     wrong_size = size_finding(device.name, device.memory_mib, function, proof)
     findings += [wrong_size] if wrong_size else []
-    counted = any(gpu.address == function.address for gpu in proof.gpus)
+    counted = [gpu for gpu in proof.gpus if gpu.address == function.address]
+    findings += filter(None, (fabric_finding(device.name, function, gpu) for gpu in counted))
     if is_gpu(function) and not counted:
         findings.append(_not_counted(device, proof, required))
     return findings

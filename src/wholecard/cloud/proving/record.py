@@ -47,6 +47,7 @@ class ServerProof:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""
+        proof = self.proof or Proof(None, (), (), complete=False)
         return {
             "name": self.name,
             "id": self.id,
@@ -58,18 +59,18 @@ class ServerProof:
             "seconds_to_report": _rounded(self.seconds_to_report),
             "console_bytes": self.console_bytes,
             "freed": self.freed,
-            "guest": vars(self.proof.machine) if self.proof and self.proof.machine else None,
+            "guest": vars(proof.machine) if proof.machine else None,
             "devices": [self._device_json(device) for device in self.devices],
-            "benchmarks": [vars(each) for each in self.proof.benchmarks] if self.proof else [],
-            "containers": [vars(each) for each in self.proof.containers] if self.proof else [],
-            "problems": [vars(each) for each in self.proof.problems] if self.proof else [],
+            "benchmarks": [vars(each) for each in proof.benchmarks],
+            "containers": [vars(each) for each in proof.containers],
+            "problems": [vars(each) for each in proof.problems],
             "findings": [finding.to_json() for finding in self.findings],
         }
 
     def _device_json(self, device: AskedDevice) -> dict[str, Any]:
         function = device.function
         seen = vars(function) | {"id": function.id} if function else None
-        counted = [vars(gpu) for gpu in self.gpus_at(function.address)] if function else []
+        counted = [gpu.to_json() for gpu in self.gpus_at(function.address)] if function else []
         return {"name": device.name, "ids": device.ids, "function": seen, "gpus": counted}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wholecard.cloud.proving.gpu_fabric import fabric_text
 from wholecard.cloud.proving.record import ProveReport, ServerProof
 from wholecard.core import Severity
 from wholecard.core.report_text import WIDTH, findings_text, table
@@ -105,7 +106,7 @@ def link_text(function: ProofFunction) -> str:
 def gpu_text(gpu: ProofGpu) -> str:
     """What a driver says of a GPU: `nvidia-smi: NVIDIA H100, 79.6 GiB, 580.65.06`."""
     memory = size_text(gpu.memory_mib << 20) if gpu.memory_mib else None
-    words = [word for word in (gpu.name, memory, gpu.version) if word]
+    words = [word for word in (gpu.name, memory, gpu.version, fabric_text(gpu)) if word]
     return f"{gpu.source}: {', '.join(words) or 'yes'}"
 
 

@@ -78,4 +78,6 @@ RULES = (
          "The server has GPUs of a board with NVSwitches that Fabric Manager cannot connect."),
     Rule("WC438", "slice-of-another-size", "A part of a card has another size in the guest", _E,
          "The guest sees more or less video memory than the type of its device has."),
+    Rule("WC439", "fabric-not-set-up", "A GPU's NVLink fabric is not set up", _E,
+         "The guest's driver says that the fabric of a GPU is not complete, or not healthy."),
 )  # fmt: skip

@@ -159,14 +159,20 @@ failure_words() {
     [ -n "$words" ] || words=$(head -n 2 "$WORK/words" | tr '\n' ' ')
 }
 
-# Runs a program for at most $2 seconds, its output in $WORK/out; a failure is a problem of $1.
+# Runs a program for at most $1 seconds, its output in $WORK/out.
+limited() {
+    seconds=$1
+    shift
+    ! command -v timeout >/dev/null 2>&1 || set -- timeout "$seconds" "$@"
+    "$@" >"$WORK/out" 2>"$WORK/err" </dev/null
+}
+
+# The same, with the name of the tool before; a failure is a problem of that tool.
 tool() {
     source=$1
-    seconds=$2
-    shift 2
-    ! command -v timeout >/dev/null 2>&1 || set -- timeout "$seconds" "$@"
+    shift
     status=0
-    "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || status=$?
+    limited "$@" || status=$?
     [ "$status" -ne 0 ] || return 0
     failure_words "$WORK/out" "$WORK/err"
     [ "$status" -ne 124 ] || words="no end after $seconds s $words"
@@ -300,17 +306,53 @@ report_gpu() {
     quoted_or_null "$5"; gpu_version=$quoted
     digits "$(printf '%s' "$3" | tr -d ' ')"
     line="\"record\":\"gpu\",\"source\":\"$1\",\"address\":\"$address\",\"name\":$gpu_name"
-    record "$line,\"memory_mib\":$number_or_null,\"uuid\":$gpu_uuid,\"version\":$gpu_version"
+    record "$line,\"memory_mib\":$number_or_null,\"uuid\":$gpu_uuid,\"version\":$gpu_version$fabric"
     gpus=$((gpus + 1))
+}
+
+# What connects the GPUs of a board with NVSwitches, by the section Fabric of `nvidia-smi -q`: a
+# driver without it prints the rest, while one unknown field of --query-gpu fails the whole query.
+# A driver asks Fabric Manager every 5 s, and until the answer the state is In Progress
+# (github.com/NVIDIA/open-gpu-kernel-modules, gpu_fabric_probe.h).
+nvidia_fabrics() {
+    rounds=$((WAIT / 2))
+    while :; do
+        limited 120 nvidia-smi -q || :
+        sed -n -e '/^GPU /{y/ABCDEF/abcdef/;s/^GPU *\([0-9a-f:.]*\).*/gpu \1/p;}' \
+            -e '/^    Fabric *$/,/^    [^ ]/{s/^ *State *: */state /p;s/^ *Status *: */status /p;}' \
+            -e '/^    Fabric *$/,/^    [^ ]/s/^ *Summary *: */health /p' "$WORK/out" >"$WORK/fabrics"
+        [ "$rounds" -gt 0 ] && grep -q '^state In Progress' "$WORK/fabrics" || return 0
+        sleep 5
+        rounds=$((rounds - 1))
+    done
+}
+
+# The fabric of the GPU at $address as the end of its record, in $fabric; empty where it has none.
+fabric_of() {
+    fabric=
+    mine=
+    while read -r key text; do
+        case $key$text in
+        gpu*"$address") mine=yes ;;
+        gpu*) mine= ;;
+        *N/A* | *'Not Supported'* | *'Not Found'* | *deprecated*) [ "$key" != state ] || mine= ;;
+        *) [ -z "$mine" ] || fabric="$fabric,\"fabric_$key\":\"$(clean "$text")\"" ;;
+        esac
+    done <"$WORK/fabrics"
 }
 
 # nvidia-smi --help-query-gpu; the name comes last because it may have a comma.
 nvidia_smi() {
     tool nvidia-smi 120 nvidia-smi --format=csv,noheader,nounits \
         --query-gpu=pci.bus_id,uuid,driver_version,memory.total,name || return 0
+    mv "$WORK/out" "$WORK/rows"
+    nvidia_fabrics
     while IFS=, read -r bus uuid version memory name; do
-        ! address_of "$bus" || report_gpu nvidia-smi "$name" "$memory" "$uuid" "$version"
-    done <"$WORK/out"
+        address_of "$bus" || continue
+        fabric_of
+        report_gpu nvidia-smi "$name" "$memory" "$uuid" "$version"
+    done <"$WORK/rows"
+    fabric=
 }
 
 # Without nvidia-smi: what the kernel module says (NVIDIA's README, "procfs interface").
@@ -379,6 +421,7 @@ framebuffers() {
 }
 
 report_gpus() {
+    fabric=
     if there nvidia-smi; then
         nvidia_smi
     elif [ -d "$PROC/driver/nvidia/gpus" ]; then

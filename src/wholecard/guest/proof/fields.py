@@ -31,6 +31,11 @@ def text_or_none(record: Record, key: str) -> str | None:
     return None if record[key] is None else text(record, key)
 
 
+def text_if_there(record: Record, key: str) -> str | None:
+    """As `text_or_none`; None where the record has no such key: an older agent wrote it."""
+    return text_or_none(record, key) if key in record else None
+
+
 def number(record: Record, key: str, least: int = 0) -> int:
     """A whole number from `least` to 2^53."""
     return _number(record[key], least)

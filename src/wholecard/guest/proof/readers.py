@@ -68,6 +68,9 @@ def _gpu(record: Record) -> ProofGpu:
         memory_mib=fields.number_or_none(record, "memory_mib"),
         uuid=fields.text_or_none(record, "uuid"),
         version=fields.text_or_none(record, "version"),
+        fabric_state=fields.text_if_there(record, "fabric_state"),
+        fabric_status=fields.text_if_there(record, "fabric_status"),
+        fabric_health=fields.text_if_there(record, "fabric_health"),
     )
 
 

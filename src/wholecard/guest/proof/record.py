@@ -66,7 +66,9 @@ class ProofGpu:
     """A GPU that `source` counts: `nvidia-smi`, `nvidia`, `amd-smi`, `rocm-smi`, `drm`,
     `framebuffer`, `windows`.
 
-    `version` is the driver's. What the source does not know is None.
+    `version` is the driver's. What the source does not know is None. `fabric_state`,
+    `fabric_status` and `fabric_health` are nvidia-smi's words for State, Status and Summary of
+    Fabric; None for a GPU without a fabric and from a driver that does not say.
     """
 
     source: str
@@ -75,6 +77,17 @@ class ProofGpu:
     memory_mib: int | None
     uuid: str | None
     version: str | None
+    fabric_state: str | None = None
+    fabric_status: str | None = None
+    fabric_health: str | None = None
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """A plain dictionary; what is known of no fabric is left out."""
+        return {
+            key: value
+            for key, value in vars(self).items()
+            if value is not None or not key.startswith("fabric_")
+        }
 
 
 @dataclass(frozen=True)

@@ -141,15 +141,21 @@ def apply_or_roll_back(
         return engine.apply(system, applied, progress)
     except WholecardError as error:
         entry = system.journal.newest()
-        began = entry is not None and (before is None or entry.number != before.number)
-        stopped = entry.unfinished() if entry is not None and began else None
-        splits = any(isinstance(action.do, OF_SLICES) for action in applied.plan.actions)
-        if stopped is None or not (splits and isinstance(stopped.action.do, RUNTIME)):
+        if entry is None or entry == before or not _is_half_split(entry, applied):
             raise
         engine.rollback(system, progress)
         error.details = f"{error.details}\nEverything was rolled back: the host is as before."
-        error.resolution = f"{error.resolution} Then apply again.".lstrip()
+        # The engine's advice is for a journal that is left unfinished.
+        resolution = error.resolution.replace(entry.advice, "").rstrip()
+        error.resolution = f"{resolution} Then apply again.".lstrip()
         raise
+
+
+def _is_half_split(entry: HostJournalEntry, applied: AppliedHostPlan) -> bool:
+    """Whether the journal stopped where a running host's card is split."""
+    stopped = entry.unfinished()
+    splits = any(isinstance(action.do, OF_SLICES) for action in applied.plan.actions)
+    return splits and stopped is not None and isinstance(stopped.action.do, RUNTIME)
 
 
 def apply_files(files_journal: HostJournal, plan: Plan, progress: Progress = silent) -> Outcome:

@@ -6,6 +6,7 @@ Source: linux, Documentation/ABI/testing/sysfs-bus-pci (`driver_override`, `unbi
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,9 +209,18 @@ def set_override(root: Path, address: str, driver: str | None) -> None:
 
 
 def unbind(root: Path, address: str) -> None:
-    """Take the function from its driver, if it has one."""
-    if driver_of(root, address) is not None:
+    """Take the function from its driver, if it has one.
+
+    A driver that only tries the function leaves it by itself: udev loads the modules of new VFs
+    while they are bound (linux, drivers/base/dd.c, really_probe; seen with igb).
+    """
+    if driver_of(root, address) is None:
+        return
+    try:
         tell(root, Path(DEVICES, address, "driver", "unbind"), address)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV) or driver_of(root, address) is not None:
+            raise
 
 
 def tell(root: Path, name: Path, text: str) -> None:

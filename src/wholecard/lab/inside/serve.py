@@ -25,6 +25,9 @@ def main() -> None:
     server = wsgi.Server(
         ("127.0.0.1", port), application, numthreads=THREADS, max=4 * THREADS, request_queue_size=64
     )
+    # A connection that is kept is one that a client takes up again in the moment in which it is
+    # closed here, or after the machine was saved and woken: seen, and the request was lost.
+    server.keep_alive_conn_limit = 0
     try:
         server.start()
     except KeyboardInterrupt:
