@@ -43,6 +43,7 @@ test-long: tools ## what takes many minutes: matching against real novas from Py
 	@$(SEARCH) $(RUN) pytest -m long -q tests/nova/lint
 	@$(RUN) pytest -m long -s tests/lab
 	@$(RUN) pytest -m long -s tests/release
+	@$(RUN) pytest -m long $(addprefix --ignore=tests/,differential simulator fakecloud nova/lint lab release)
 	@$(RUN) python scripts/mutations.py
 
 lint: tools ## ruff, the floors between the rooms, and how large and tangled the source is

@@ -56,12 +56,23 @@ class SplitKernel(Kernel):
             super().write(path, text)
             self._link(path.parent, (path.parent / "physfn/driver").readlink().name)
         elif (self.root / "fake/tries").exists() and path.name == "unbind":
-            path.parent.unlink()
-            raise refused(errno.ENOENT, path)
+            self._tries(path)
         elif path.name == "sriov_drivers_autoprobe" or "sriov_admin" in path.parts:
             self._plain(path, text)
         else:
             super().write(path, text)
+
+    def _tries(self, path: Path) -> None:
+        """The driver has no such file yet; then a VF of an even address is left by itself."""
+        seen = self.root / f"fake/seen-{path.parent.parent.name}"
+        if not seen.exists():
+            seen.touch()
+        elif path.parent.parent.resolve().name.endswith(("0", "2", "4", "6")):
+            path.parent.unlink()
+        else:
+            super().write(path, path.parent.parent.resolve().name)
+            return
+        raise refused(errno.ENOENT, path)
 
     def _plain(self, path: Path, text: str) -> None:
         folder = path.parent

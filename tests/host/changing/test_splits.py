@@ -64,7 +64,7 @@ def test_applied_and_undone(host: SplitHost) -> None:
 
 
 def test_a_driver_tries_the_vfs(host: SplitHost) -> None:
-    """udev loads the module of new VFs: its driver has each for a moment, which changes nothing."""
+    """udev loads the module of new VFs: its driver leaves them late, or by itself."""
     (host.root / "fake/tries").touch()
     host.apply(PLAIN)
     for number in range(2):
@@ -340,6 +340,28 @@ def test_killed(host: SplitHost, then: str) -> None:
         rollback(host.root)
         assert host.seen() == before, at
         shutil.rmtree(host.root / "var/lib/wholecard")
+
+
+# 87 s beside other work; `test_killed` finishes a run before each change of a card.
+@pytest.mark.long
+@pytest.mark.parametrize("then", ["again", "rollback"])
+def test_killed_anywhere(host: SplitHost, then: str) -> None:
+    """Killed before any system call that changes something, apply is done again, or undone."""
+    before = host.seen()
+    names = points_of(lambda: host.apply(*SMALL))
+    applied = host.seen()
+    rollback(host.root)
+    shutil.rmtree(host.root / "var/lib/wholecard")
+    for at, name in enumerate(names, 1):
+        assert killed(lambda: host.apply(*SMALL), at)
+        if then == "again":
+            finish(host.root)
+            host.apply(*SMALL)
+            assert host.seen() == applied, (at, name)
+        while journal_of(host.root).newest():
+            rollback(host.root)
+        assert host.seen() == before, (at, name)
+        shutil.rmtree(host.root / "var/lib/wholecard", ignore_errors=True)
 
 
 def test_two_at_once(host: SplitHost) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from wholecard.core import State, Step, UsageError, WholecardError
+from wholecard.core.waiting import wait_until
 from wholecard.host.operations import operation
 from wholecard.host.operations.operation import Drift, HostContext, HostOperation
 from wholecard.pci import Address
@@ -25,6 +26,8 @@ from wholecard.transaction.os_errors import naming
 
 DRIVERS = Path("sys/bus/pci/drivers")
 PROBE = Path("sys/bus/pci/drivers_probe")
+# Seconds until a driver that is being loaded has all its files; a second under emulation.
+_LOADING = 30.0
 
 
 @dataclass(frozen=True)
@@ -209,18 +212,30 @@ def set_override(root: Path, address: str, driver: str | None) -> None:
 
 
 def unbind(root: Path, address: str) -> None:
-    """Take the function from its driver, if it has one.
+    """Take the function from its driver, if it has one. Raises WholecardError and OSError.
 
-    A driver that only tries the function leaves it by itself: udev loads the modules of new VFs
-    while they are bound (linux, drivers/base/dd.c, really_probe; seen with igb).
+    udev loads the module of new VFs, and a driver that is being loaded takes them before it has a
+    file `unbind`, or leaves them again by itself (linux, drivers/base/bus.c, bus_add_driver, and
+    dd.c, really_probe; seen with igb).
     """
-    if driver_of(root, address) is None:
-        return
-    try:
-        tell(root, Path(DEVICES, address, "driver", "unbind"), address)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENODEV) or driver_of(root, address) is not None:
-            raise
+    path = Path(DEVICES, address, "driver", "unbind")
+
+    def left() -> bool | None:
+        if driver_of(root, address) is None:
+            return True
+        try:
+            tell(root, path, address)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise
+            return None
+        return True
+
+    wait_until(
+        f"{driver_of(root, address)} leaves {address}", left, _LOADING, interval=0.1,
+        last=lambda: f"{root / path} does not exist, or does not take the function.",
+        resolution="See what the kernel says (dmesg).",
+    )  # fmt: skip
 
 
 def tell(root: Path, name: Path, text: str) -> None:
