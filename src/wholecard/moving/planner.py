@@ -86,7 +86,7 @@ class Planner:
         found = self.search(server, holdings)
         hosts = tuple(_allowed(to, group) for to in found.destinations)
         chosen = next((to for to in hosts if to.answer != "no"), None)
-        left = said_before(method, holdings, options.repaired) if chosen else ()
+        left = said_before(method, holdings, options.repaired)
         plan = replace(blank, destinations=hosts, destination=chosen,
                        notes=(*found.notes, *_of_one_use(method, holdings), *left))  # fmt: skip
         if chosen is None:
