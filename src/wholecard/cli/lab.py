@@ -132,7 +132,7 @@ def shell(
     = GPU_NODE.name,
 ) -> None:  # fmt: skip
     """Open a shell on a node, or run one command there: wholecard lab shell -- lspci -nnk."""
-    node = labs.require_up(default_folder()).node(node_name)
+    node = labs.require_up(default_folder(), node_name).node(node_name)
     argv, env = node.ssh_command(context.args, terminal=os.isatty(0))
     os.execvpe(argv[0], argv, env)  # noqa: S606 - an argument list, no shell
 

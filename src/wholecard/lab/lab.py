@@ -247,13 +247,13 @@ def current(folder: LabFolder) -> tuple[Lab, str] | None:
         return None
 
 
-def require_up(folder: LabFolder) -> Lab:
-    """The lab that runs; raises LabError where none does or a part of it has died."""
+def require_up(folder: LabFolder, part: str = "") -> Lab:
+    """The lab that runs; raises LabError where none does, or `part` or any part of it has died."""
     lab, state = current(folder) or (None, "")
     if lab is None or state not in (UP, ROLLED_BACK):
         raise LabError("the lab is not up", resolution="Start the lab: wholecard lab up")
     alive = process.running(folder.run)
-    dead = [name for name in lab.services if name not in alive]
+    dead = [name for name in lab.services if name not in alive and part in ("", name)]
     if dead:
         raise LabError(
             f"{', '.join(dead)} died",
