@@ -44,6 +44,15 @@ def test_types(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) 
     compare(f"{name}.txt", text, GOLDEN)
 
 
+def test_types_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe has 100 columns, as for every other answer."""
+    monkeypatch.delenv("COLUMNS")
+    assert run_app(["split", "types", "--card", "10de:2330", *NEW]) == 0
+    assert 80 < max(map(len, _out(capsys).splitlines())) <= 100
+
+
 def test_types_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """One object, and all of it not run on hardware."""
     assert run_app(["split", "types", "--card", "10de:2335", "--json"]) == 0
