@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import yaml
+from openstack_page import cell_code
 
 from wholecard.cloud.placement.card_state import CardState
 from wholecard.health.exporter.metrics import METRICS, Metric
@@ -75,7 +76,7 @@ def _alerts() -> str:
     (group,) = yaml.safe_load(alert_rules())["groups"]
     rows = "".join(
         f"| `{rule['alert']}` | {rule['labels']['severity']} | {rule.get('for', 'at once')} "
-        f"| `{rule['expr'].replace('|', chr(92) + '|')}` |\n"
+        f"| {cell_code(rule['expr'])} |\n"
         for rule in group["rules"]
     )
     return (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from html import escape
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -29,7 +30,7 @@ def _section(name: str, command: Any) -> str:
     usage = f"openstack {words} {arguments} [OPTIONS]".replace("  ", " ")
     first, *others = inspect.cleandoc(command.__doc__).split("\n\n")
     paragraphs = [f"{first}.", *(" ".join(text.split()) for text in others)]
-    rows = "".join(f"| `{_spelling(action)}` | {action.help} |\n" for action in actions)
+    rows = "".join(f"| {cell_code(_spelling(action))} | {action.help} |\n" for action in actions)
     # Markdown would take `<path>` for a tag.
     text = "\n\n".join(paragraphs).replace("<", "\\<")
     return f"```text\n{usage}\n```\n\n{text}\n\n| option | meaning |\n| --- | --- |\n{rows}"
@@ -38,4 +39,9 @@ def _section(name: str, command: Any) -> str:
 def _spelling(action: argparse.Action) -> str:
     value = str(action.metavar or f"<{'|'.join(action.choices or ())}>")
     value = "" if action.nargs == 0 else value
-    return f"{', '.join(action.option_strings)} {value}".strip().replace("|", "\\|")
+    return f"{', '.join(action.option_strings)} {value}".strip()
+
+
+def cell_code(text: str) -> str:
+    """Code in a table's cell: a bar in it must not end the cell, and a backslash would be shown."""
+    return f"<code>{escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"

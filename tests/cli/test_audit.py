@@ -71,7 +71,7 @@ def test_unread() -> None:
     """What was not read is said, with what reads it, and is not called agreement."""
     views = audit_cloud(2).with_host("gpu-02", domains=None, unread={View.LIBVIRT: "No answer."})
     text = drawn(report_of(views), 100)
-    assert "WC550 libvirt was not read on 1 host: No answer." in text
+    assert "WC550  A view could not be read\n      libvirt was not read on 1 host: No" in text
     assert "read everywhere: sysfs, nova, placement" in text
     assert "agree" not in text
 

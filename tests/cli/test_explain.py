@@ -40,7 +40,7 @@ def test_no_check_fails(files: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert status == 0
     out = capsys.readouterr().out
     assert "No check fails for gpu-01" in out
-    assert "cards.conf:3" in out
+    assert "cards.conf:3" in "".join(out.split())
 
 
 def test_the_break_as_json(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

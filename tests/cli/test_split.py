@@ -44,6 +44,15 @@ def test_types(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) 
     compare(f"{name}.txt", text, GOLDEN)
 
 
+def test_types_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe has 100 columns, as for every other answer."""
+    monkeypatch.delenv("COLUMNS")
+    assert run_app(["split", "types", "--card", "10de:2330", *NEW]) == 0
+    assert 80 < max(map(len, _out(capsys).splitlines())) <= 100
+
+
 def test_types_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """One object, and all of it not run on hardware."""
     assert run_app(["split", "types", "--card", "10de:2335", "--json"]) == 0
@@ -120,7 +129,7 @@ def test_check_goes_together(capsys: pytest.CaptureFixture[str]) -> None:
         (["types", "--facts", "/nowhere.json"], "cannot read a host's facts from /nowhere.json"),
         (["types", "--driver", "new"], "--driver 'new' does not begin with a version"),
         (["check", "--card", "10de:2330"], "Missing option '--give'"),
-        (["check", "--card", "10de:2330", "--give", "half"], "--give 'half' is no way"),
+        (["check", "--card", "10de:2330", "--give", "half"], "--give does not know 'half'"),
         (["check", "--card", "10de:ffff", "--give", "vfs"], "no table has the card"),
         (["check", "--card", "10de:2330", "--give", "mig", "--mig", "1g.10gb=x"], "has no number"),
     ],

@@ -38,7 +38,7 @@ def test_evacuation_in_how_to() -> None:
     """What the page shows of an evacuation is what the audit says of one."""
     report = audit_views(look(evacuated()), 60.0, AuditWatcher(), sleep=lambda seconds: None)
     out = io.StringIO()
-    console = Console(file=out, width=100, highlight=False, color_system=None)
+    console = Console(file=out, width=82, highlight=False, color_system=None)
     for block in blocks(report):
         console.print(block, crop=False, overflow="ignore" if isinstance(block, Text) else None)
     answer = "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())

@@ -15,8 +15,8 @@ from wholecard.nova.conf.file_options import conf_files
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 GROUPS = (
-    "audit", "card", "cloud", "drain", "explain", "exporter", "guest", "handover", "health",
-    "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site", "split",
+    "audit", "capacity", "card", "cloud", "drain", "explain", "exporter", "guest", "handover",
+    "health", "image", "lab", "migrate", "nova", "prove", "repair", "rule", "site", "split",
     "undrain",
 )  # fmt: skip
 
@@ -43,3 +43,14 @@ def test_example_is_accepted(words: list[str]) -> None:
     parsed = command.make_context(command.name, rest).params
     if command.name == "diff":
         assert {role for role, _ in conf_files(parsed["conf"])} == {parsed["role"]}
+    if command.name == "prove":
+        assert parsed["clean"] or (parsed["flavor"] and parsed["image"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_facts_are_not_overwritten(page: Path) -> None:
+    """The shell empties a file before the command reads it: only inspect writes a facts file."""
+    text = page.read_text()
+    facts = set(re.findall(r"facts: ([\w./-]+\.json)", text))
+    for command, target in re.findall(r"^ {4}(wholecard[^>\n]*)> ?(\S+)", text, re.MULTILINE):
+        assert target not in facts or " inspect " in command, command

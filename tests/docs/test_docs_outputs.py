@@ -62,7 +62,7 @@ def test_health_in_how_to() -> None:
                         provider_of_card(address="0000:61:00.0"),
                         servers=(server(id=FIRST),))  # fmt: skip
     answered = report((answer(given, broken),), known, datetime(2026, 11, 1))
-    _hold(HEALTH, f"{report_text(answered, 100)}\n")
+    _hold(HEALTH, f"{report_text(answered, 82)}\n")
 
 
 def _hold(page: Path, answer: str) -> None:

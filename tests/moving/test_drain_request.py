@@ -176,6 +176,13 @@ def proof(*findings: Finding) -> ProveReport:
 NOT_PROVED = Finding("WC401", "s", Severity.ERROR, "no card")
 
 
+def test_stop_without_a_drain(cloud: MovingCloud, drained: DrainJournal) -> None:
+    """A host that was not drained from here is not said to have been; nothing is enabled."""
+    (line,) = stop(cloud.connection(), "gpu-02", drained)
+    assert line == "wholecard did not drain gpu-02 from this machine: nothing was stopped."
+    assert not [asked for asked in cloud.api.asked if asked.startswith("PUT")]
+
+
 def test_back(cloud: MovingCloud, drained: DrainJournal, tools: Tools) -> None:
     """After a proof the host is enabled, and its servers come back where that is asked for."""
     cloud.add("a", "gpu-01")

@@ -18,8 +18,8 @@ _NAMES = {
     View.PLACEMENT: "Placement",
 }
 _HOW = {
-    View.SYSFS: "Use --ssh, or --facts HOST=FILE (wholecard inspect --save FILE there).",
-    View.LIBVIRT: "Use --ssh, with an account that may read libvirt's domains.",
+    View.SYSFS: "Use --ssh (try ssh HOST true), or --facts HOST=FILE (inspect --save FILE there).",
+    View.LIBVIRT: "Use --ssh (try ssh HOST true), with an account that may read libvirt's domains.",
     View.NOVA: "Use --databases FILE with an account that may read.",
     View.PLACEMENT: "Use --cloud with an administrator, or Placement in --databases FILE.",
 }

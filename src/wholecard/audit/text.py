@@ -96,7 +96,9 @@ def _fix(fix: str) -> Iterator[Block]:
 
 def _not_read(finding: Finding) -> Iterator[Block]:
     mark, style = _MARKS[finding.severity]
-    yield Padding(Text.assemble((f"{mark} {finding.rule} ", style), finding.message), (0, 0, 0, 0))
+    title = RULES[finding.rule].title
+    yield Text.assemble((f"{mark} {finding.rule}", style), (f"  {title}", "bold"))
+    yield Padding(Text(finding.message), (0, 0, 0, _INDENT))
     yield from _fix(finding.fix)
 
 

@@ -24,7 +24,7 @@ that it has its cards.
 
 With --on a host's command runs on other hosts, over ssh: wholecard --on gpu-01,gpu-02 inspect
 
-Exit status: 0 all is well, 1 there are findings, 2 called wrongly, 3 something broke."""
+Exit status: 0 all is well, 1 findings, 2 called wrongly, 3 something broke, 4 too little known."""
 # Groups whose modules are imported only when they are called: each needs other libraries.
 _GROUPS = {
     "site": "The site file: which cards the hosts of a cloud have, and how servers get them.",

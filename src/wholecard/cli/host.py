@@ -16,7 +16,7 @@ from wholecard.host.agent import cli
 from wholecard.host.agent.cli import ALONE
 from wholecard.host.agent.help import COMMANDS
 
-HELP = "Prepare a host for passthrough of whole cards."
+HELP = "Prepare a host so that servers can get its cards, whole or in parts."
 
 
 class _Verbatim(TyperCommand):

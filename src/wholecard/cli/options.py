@@ -62,7 +62,7 @@ TextFormat = Annotated[str, typer.Option(
 Columns = Annotated[list[str] | None, typer.Option(
     "--column", "-c", metavar="COLUMN", help="Print only this column; may be "
         "repeated.")]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", help="The same as -f json.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def chosen_cloud(name: str, clouds_file: Path | None) -> str:
     if names:
         details = f"clouds.yaml has: {', '.join(names)}"
         raise UsageError("no cloud is selected", details, "Name one: --cloud NAME or OS_CLOUD=NAME")
-    resolution = "Name the file: --clouds-file FILE. Kolla Ansible's is /etc/kolla/clouds.yaml."
+    resolution = "Name the file: --clouds-file FILE. Kolla-Ansible's is /etc/kolla/clouds.yaml."
     raise UsageError("no clouds.yaml was found", resolution=resolution)
 
 

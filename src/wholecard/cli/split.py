@@ -92,7 +92,7 @@ def check_command(
 
     for way in give:
         if way not in WAYS:
-            raise UsageError(f"--give {way[:40]!r} is no way", "", f"Write {', '.join(WAYS)}.")
+            raise UsageError(f"--give does not know {way[:40]!r}", "", f"Write {', '.join(WAYS)}.")
     geometry = _geometry(mig or ())
     ways = (*give, *(["mig"] if geometry and "mig" not in give else ()))
     split = Split(card_named(card).ids[0], ways, tuple(vgpu_type or ()), vfs, None, geometry,

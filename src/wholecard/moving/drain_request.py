@@ -242,9 +242,9 @@ def stop(conn: Connection, host: str, journal: DrainJournal) -> tuple[str, ...]:
         with journal.servers.lock("drain", f"drains {host}"):
             notes = journal.enable(conn)
             journal.forget_stop()
-            entry = journal.read()
-            if entry is not None:
-                journal.write(replace(entry, over=True))
+            if (entry := journal.read()) is None:
+                return (f"wholecard did not drain {host} from this machine: nothing was stopped.",)
+            journal.write(replace(entry, over=True))
     except WholecardError as error:
         if not error.brief.startswith("another run of wholecard"):
             raise

@@ -53,8 +53,8 @@ def connect(
                 # The SDK then has one cloud of its own making, `defaults`.
                 raise UsageError(
                     f"there is no clouds.yaml with the cloud {cloud}",
-                    f"Looked for: {', '.join(CONFIG_FILES)}",
-                    "Name the file: --clouds-file FILE.",
+                    f"Looked for: {', '.join(dict.fromkeys(CONFIG_FILES))}",
+                    "Name the file: --clouds-file FILE. Kolla-Ansible's is /etc/kolla/clouds.yaml.",
                 )
             raise UsageError(
                 f"clouds.yaml has no cloud {cloud}",

@@ -1,13 +1,13 @@
 """Mediated devices that the host makes, not nova: which ones, and mdevctl's files for them. Pure.
 
-By default they are nova's: it makes one when a server asks for it, and max_instances limits how
-many there are. nova 30.3.0 and later define each (`_create_mdev`, with autostart) and start all
-that are defined when nova-compute starts (`_start_inactive_mediated_devices`); nova 27.5.1 makes
-those of its servers again (`_recreate_assigned_mediated_devices`). A second owner of the same
-devices would be in its way. The host makes them where the operator asks for it: to see at boot, and
-not when a server starts, that the driver gives all of them, or for other users of libvirt beside
-nova. nova takes what exists and no server has before it makes one (`_allocate_mdevs`,
-`_get_existing_mdevs_not_assigned`), and counts both (`_count_mediated_devices`).
+By default they are nova's: it makes one when a server asks for it. nova 30.3.0 and later define
+each (`_create_mdev`, with autostart) and start all that are defined when nova-compute starts
+(`_start_inactive_mediated_devices`); nova 27.5.1 makes those of its servers again
+(`_recreate_assigned_mediated_devices`). A second owner of the same devices would be in its way. The
+host makes them where the operator asks for it: to see at boot, and not when a server starts, that
+the driver gives all of them, or for other users of libvirt beside nova. nova takes what exists and
+no server has before it makes one (`_allocate_mdevs`, `_get_existing_mdevs_not_assigned`), and
+counts both (`_count_mediated_devices`).
 
 The files are mdevctl's own (mdevctl README, "Architecture": /etc/mdevctl.d/PARENT/UUID as JSON), so
 libvirt and nova see the devices as defined, and mdevctl's udev rule starts them when the parent

@@ -150,8 +150,7 @@ def vfs_missing(name: str, kind: CardKind, card: Function, host_name: str) -> Ex
         ("cards", name, "give"),
         f"cards.{name}: {card.address} on {host_name} has no VFs in the host's facts",
         f"nova is told the addresses of the VFs ({kind.give.policy}).",
-        "Prepare the host (wholecard site host NAME, wholecard-host apply), reboot it, and inspect "
-        "it again.",
+        "Prepare the host (wholecard site host NAME, wholecard-host apply), and inspect it again.",
         facts_missing=True,
     )
 

@@ -84,7 +84,7 @@ _LICENCE = "NVIDIA's vGPU host driver and its licence."
 _MDEV_NEEDS = (
     _LICENCE,
     _TYPES,
-    "nova: enabled_mdev_types, and max_instances for a card with SR-IOV.",
+    "nova: enabled_mdev_types; of a card with SR-IOV each VF is a parent of one device.",
     _SIZES,
 )
 _VFS_NEEDS = (
