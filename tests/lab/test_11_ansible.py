@@ -76,6 +76,8 @@ def play(lab_folder: LabFolder, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_timeout": 120,
         "wholecard_reboot_timeout": SECONDS,
+        # ssh is root's there, and the node has no sudo.
+        "wholecard_become": False,
     }
     inventory = folder / "inventory.json"
     hosts: dict[str, dict[str, str]] = {GPU_NODE.name: {}}
