@@ -26,7 +26,7 @@ from support.repair_bench import (
 from support.repair_cloud import provider
 from wholecard.audit.record import Disagreement
 from wholecard.core.rules import RULES
-from wholecard.repair.operations.allocations import AllocationChange
+from wholecard.repair.operations.allocations import AllocationChange, AllocationGuard
 from wholecard.repair.placement_reader import PlacementReader
 from wholecard.repair.planning import RepairFilter, plan_repair
 from wholecard.repair.record import RepairPlan
@@ -205,3 +205,14 @@ def test_a_migration_of_a_server_elsewhere(bench: Bench) -> None:
         (A, "INSTANCE"), (MIGRATION, "MIGRATION")
     ]  # fmt: skip
     assert given.do.guards[0].addresses == (ADDRESS,)
+
+
+def test_a_migration_of_a_server_that_is_here(bench: Bench) -> None:
+    """What has no row is given to the server that nova has on the host, and to no other."""
+    bench.change(consumers={A: None, MIGRATION: holding(ROOT1, type="MIGRATION")})
+    facts = {"provider": ROOT1, "consumer": MIGRATION, "migration": MIGRATION,
+             "lacks_allocation": "yes"}  # fmt: skip
+    (given,) = planned(bench, found("WC521", address="", **facts)).plan.actions
+    assert isinstance(given.do, AllocationChange)
+    assert [change.consumer for change in given.do.changes] == [A, MIGRATION]
+    assert given.do.guards == (AllocationGuard("gpu-01", (), A, "home"),)

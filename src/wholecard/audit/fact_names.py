@@ -18,6 +18,7 @@ All values are text; a name is left out where the fact is not known or does not 
 | `consumer` | whose allocation it is: a server's id, a migration's uuid, another's |
 | `consumer_generation` | that consumer's generation in Placement |
 | `migration`, `migration_id`, `migration_status` | a migration's `uuid`, `id` and `status` |
+| `lacks_allocation` | of WC521: `yes` where the server is on this host and holds nothing there |
 | `domain` | the uuids of the active domains that have the device, joined with commas |
 | `service` | the host's nova-compute: `up`, `down`, `disabled`, `forced down` |
 """
@@ -42,5 +43,6 @@ CONSUMER_GENERATION = "consumer_generation"
 MIGRATION = "migration"
 MIGRATION_ID = "migration_id"
 MIGRATION_STATUS = "migration_status"
+LACKS_ALLOCATION = "lacks_allocation"
 DOMAIN = "domain"
 SERVICE = "service"

@@ -314,6 +314,24 @@ def test_dead_migration_of_a_server_that_has_the_card() -> None:
     assert row.facts["migration_status"] == "error"
 
 
+def test_dead_migration_of_a_server_that_is_here() -> None:
+    """A part of a card has no row: it is its server's if that is here and holds nothing here."""
+    views = vgpu((an_id("m"),), 1).with_migration(
+        status="error", migration_type="live-migration", instance_uuid=SERVER,
+        source_compute=HOST, source_node=HOST, dest_compute="gpu-02", dest_node="gpu-02",
+    )  # fmt: skip
+    *rows, part = views.host(HOST).allocations or ()
+    uuid = views.cloud.migrations[0].uuid
+    views = views.with_host(HOST, allocations=(*rows, replace(part, consumer=uuid)))
+    (removed,) = (row for row in found(views) if row.rule == "WC521")
+    assert "lacks_allocation" not in removed.facts
+    left = tuple(row for row in rows if row.consumer != SERVER)
+    views = views.with_host(HOST, allocations=(*left, replace(part, consumer=uuid)))
+    (given,) = (row for row in found(views) if row.rule == "WC521")
+    assert given.facts["lacks_allocation"] == "yes"
+    assert given.fix == "wholecard repair plan gives the allocation to the server."
+
+
 def test_one_finding_for_each_consumer() -> None:
     """A consumer that holds several devices of a host is one finding that names them all."""
     ghost = an_id("ghost")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from wholecard.audit import fact_names as names
 from wholecard.audit.checks.cloud_case import Place
 from wholecard.audit.checks.host_case import DeviceProvider, HostCase
 from wholecard.audit.record import ConsumerAllocation, Disagreement, Migration, View
@@ -257,7 +258,11 @@ def _dead_migration(
     what, device = _what(case, held)
     server = migration.instance_uuid
     cloud = case.cloud
-    has = device is not None and device.holders.get(server) and case.place(server) is Place.HOME
+    is_home = case.place(server) is Place.HOME
+    has = is_home and device is not None and device.holders.get(server)
+    # Parts of cards and a host's own resources have no row: what counts is where the server is.
+    own = any(row.consumer == server for row in case.shared_allocations())
+    lacks = is_home and device is None and not own
     message = (
         f"Placement counts {what} for {migration.migration_type} {migration.id} ({migration.uuid}) "
         f"of {cloud.server_text(server)}. The migration has ended ({migration.status}): nobody "
@@ -265,13 +270,16 @@ def _dead_migration(
     )
     if has:
         message += " The server itself has the device here, without an allocation of its own."
+    elif lacks:
+        message += " The server itself is here, and Placement counts nothing here for it."
     return case.disagreement(
         "WC521", device.address if device else "", message,
         "wholecard repair plan "
-        + ("gives the allocation to the server." if has else
+        + ("gives the allocation to the server." if has or lacks else
            "removes it. By hand:\n"
            f"    openstack resource provider allocation delete {migration.uuid}"),
         server=server, device=device, allocation=_first(device, held), migration=migration,
+        more={names.LACKS_ALLOCATION: "yes"} if lacks else {},
         pending=cloud.activity(server) if cloud.instance(server) else "",
     )  # fmt: skip
 
@@ -295,8 +303,8 @@ def _nobody(case: HostCase, consumer: str, held: list[ConsumerAllocation]) -> Di
 def _on_two_hosts(case: HostCase, server: str, held: list[ConsumerAllocation]) -> Disagreement:
     what, device = _what(case, held)
     cloud = case.cloud
-    names = sorted(cloud.views.holdings.get(server, frozenset()) - {case.name})
-    also = f" Its allocation also names {', '.join(names)}." if names else ""
+    others = sorted(cloud.views.holdings.get(server, frozenset()) - {case.name})
+    also = f" Its allocation also names {', '.join(others)}." if others else ""
     instance = cloud.instance(server)
     if instance is not None and cloud.is_never_built(instance):
         # nova/compute/api.py, `_local_delete_cleanup`.

@@ -13,6 +13,7 @@ from wholecard.repair.operations.guards import (
     refuse_held,
     refuse_known_server,
     refuse_other_holder,
+    refuse_server_away,
     refuse_server_on,
 )
 from wholecard.repair.operations.operation import RepairContext, RepairOperation
@@ -109,7 +110,7 @@ class AllocationGuard:
 
     No domain has one of the `addresses`; without any, `server` has no domain there. `server` is, by
     `nova`, `unknown` to nova, on another host (`elsewhere`), the `holder` whose own running domain
-    alone has each address, or anything (empty).
+    alone has each address, such a one that is on this host (`home`), or anything (empty).
     """
 
     host: str
@@ -120,7 +121,9 @@ class AllocationGuard:
 
     def check(self, context: RepairContext) -> None:
         """Raises GuardError where it is not so, CloudError where that cannot be read."""
-        if self.nova == "holder":
+        if self.nova == "home":
+            refuse_server_away(context.conn, self.server, self.host)
+        if self.nova in ("holder", "home"):
             for address in self.addresses:
                 refuse_other_holder(context, self.host, address, self.server)
             return

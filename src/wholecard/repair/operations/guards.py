@@ -92,6 +92,14 @@ def refuse_server_on(conn: Connection, server: str, host: str) -> None:
         raise GuardError(f"server {server} is {place}, and not on another host", "", _AGAIN)
 
 
+def refuse_server_away(conn: Connection, server: str, host: str) -> None:
+    """Raises GuardError unless nova has this server on this host, in no task. Raises CloudError."""
+    where = server_host(conn, server)
+    if where != host:
+        place = f"on {where}" if where else "in a task, or nowhere"
+        raise GuardError(f"server {server} is {place}, and not on {host}", "", _AGAIN)
+
+
 def server_host(conn: Connection, server: str) -> str | None:
     """The hypervisor's host name of a server, empty where it has none; None for no such server.
 

@@ -52,10 +52,10 @@ def give_to_server(case: RepairCase) -> Action | None:
     if not moved or any(row.provider in receiver.held for row in moved):
         return None
     addresses = case.addresses if case.held_by_domain else ()
-    guard = AllocationGuard(case.host, addresses, server, "holder", case.is_off)
+    guard = AllocationGuard(case.host, addresses, server, "home", case.is_off)
     changes = (_change(found, removed=moved), _change(receiver, added=moved, owner=found))
-    return _action(case, changes, guard, "the server has the device itself, and the migration is "
-                   "at its end")  # fmt: skip
+    return _action(case, changes, guard, "the server itself is here, and the migration is at its "
+                   "end")  # fmt: skip
 
 
 def give_to_holder(case: RepairCase) -> Action | None:
@@ -251,9 +251,10 @@ def _is_one_device(case: RepairCase) -> bool:
 
 
 def _is_servers_own(case: RepairCase) -> bool:
-    """Whether the server that the migration moved has the device here itself."""
+    """Whether the server that the migration moved has the device here itself, or lacks it here."""
     row = case.fact("row_instance")
-    return bool(case.fact("migration") and row and row == case.disagreement.server)
+    has = bool(row) and row == case.disagreement.server
+    return bool(case.fact("migration")) and (has or case.fact("lacks_allocation") == "yes")
 
 
 def _addresses(case: RepairCase, rows: Iterable[Holding]) -> tuple[str, ...]:

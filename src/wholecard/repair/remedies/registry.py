@@ -114,8 +114,8 @@ REPAIRS: Mapping[str, RuleRepair] = {
     ),
     "WC521": RuleRepair(
         (placement.give_to_server, placement.drop_consumer, by_hand.LOOK),
-        "It takes from the migration what it holds on this host. Where the server itself has the "
-        "device there, the server gets it, in the same request.",
+        "It takes from the migration what it holds on this host. Where the server itself is there "
+        "and has no allocation there, the server gets it, in the same request.",
         _GUARDED_ALLOCATION,
     ),
     "WC522": RuleRepair(
