@@ -41,7 +41,7 @@ def start(conn: Connection, server_id: str) -> str:
     """Start a server that is stopped, as an evacuation leaves it; its host."""
     state = servers.state(conn, server_id)
     assert state is not None
-    if state.status == "SHUTOFF":
+    if state.status == "SHUTOFF" and state.task is None:
         conn.compute.start_server(server_id)
 
     def active() -> servers.ServerState | None:
