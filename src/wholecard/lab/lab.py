@@ -55,10 +55,13 @@ class Parts:
     seed: Path
 
     def key(self, nodes: Sequence[NodeSpec], accelerator: str) -> str:
-        """What a saved lab depends on: all parts, its nodes, and the code that prepared them."""
+        """What a saved lab depends on: all parts, its nodes, and the code that prepared them.
+
+        A part that was built anew has other bytes under its name, and Glance has the old ones.
+        """
         source = Path(__file__).parent.parent
         code = key_of_files(*(source / room for room in PREPARED_BY))
-        names = [path.name for path in vars(self).values()]
+        names = [cache.identity(path) for path in vars(self).values()]
         return key_of(names, code, [asdict(spec) for spec in nodes], accelerator)
 
 

@@ -48,6 +48,17 @@ def test_entry_is_built_once(tmp_path: Path) -> None:
     assert snapshot(tmp_path) == before
 
 
+def test_two_builds_of_an_entry_differ(tmp_path: Path) -> None:
+    """Built again under the same key, an entry is another one for what was made from it."""
+    seen = set()
+    for _ in range(2):
+        folder = cache.entry(tmp_path, "guest", "k1", Builder(), MUST_HAVE)
+        seen |= {cache.identity(folder), cache.identity(folder)}
+        cache.remove_tree(folder)
+    assert len(seen) == 2
+    assert cache.identity(folder) == "guest-k1 "
+
+
 def test_marker_records_sizes(tmp_path: Path) -> None:
     """The marker keeps the size of each file that a pattern of `must_have` finds."""
     folder = cache.entry(tmp_path, "node", "k1", Builder(), MUST_HAVE)

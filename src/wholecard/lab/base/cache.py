@@ -56,7 +56,8 @@ def entry(
             if not files:
                 raise LabError(f"the lab's {kind} was built without {pattern}", f"in {partial}")
             sizes.update({str(path.relative_to(partial)): path.lstat().st_size for path in files})
-        facts = {"seconds": round(time.monotonic() - started, 1), "sizes": sizes}
+        facts = {"seconds": round(time.monotonic() - started, 1), "sizes": sizes,
+                 "built": time.time_ns()}  # fmt: skip
         (partial / MARKER).write_text(json.dumps(facts, indent=1))
         partial.rename(folder)
     return folder
@@ -69,6 +70,12 @@ def is_whole(folder: Path) -> bool:
         return all((folder / name).lstat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def identity(folder: Path) -> str:
+    """The name of an entry and which build of it this is: two builds are not the same bytes."""
+    marker = folder / MARKER
+    return f"{folder.name} {marker.read_text() if marker.exists() else ''}"
 
 
 @contextmanager
