@@ -35,7 +35,7 @@ from wholecard.lab.scenario.site_file import facts_file, site_path
 from wholecard.nova.desired.resource_classes import class_of_ids
 from wholecard.site.load import SiteFile, read_site
 
-# Until it has been seen in the lab: `make test-long`.
+# Twenty minutes, with three reboots.
 pytestmark = pytest.mark.long
 NIC, NIC_VF = ("8086", "10c9"), ("8086", "10ca")
 # QEMU's drive; its VFs have the PF's ids (hw/nvme/ctrl.c), as those of many real drives have.

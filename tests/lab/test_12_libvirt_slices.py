@@ -21,7 +21,7 @@ from wholecard.lab.parts.images import GUEST_DISK, guest_entry
 from wholecard.lab.scenario.hypervisor import AGENT, Agent
 from wholecard.lab.scenario.site_file import facts_file, site_path
 
-# Until it has been seen in the lab: `make test-long`.
+# Five minutes, with a reboot.
 pytestmark = pytest.mark.long
 MODULE, TYPE, SLICES = "mbochs", "mbochs-medium", 2
 # A medium slice has 16 MiB of video memory (samples/vfio-mdev/mbochs.c, mbochs_types).
