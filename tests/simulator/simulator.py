@@ -226,3 +226,8 @@ class Simulator:
 def found(report: AuditReport) -> Found:
     """Rule, host and address of what an audit found."""
     return comparable([(row.rule, row.host, row.address) for row in report.disagreements])
+
+
+def in_flight(report: AuditReport) -> Found:
+    """The same of what an audit has seen, and does not yet call wrong."""
+    return comparable([(row.rule, row.host, row.address) for row in report.in_flight])
