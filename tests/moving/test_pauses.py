@@ -38,13 +38,19 @@ def test_downtime(printed: str, seconds: float | None) -> None:
 
 
 def test_the_next_one_is_expected_as_the_last_ones(tmp_path: Path) -> None:
-    """Without a measured pause nova's aim is said; then the median of the flavor's own."""
-    answers = iter([2.0, 0.8, 1.0])
-    pauses = Pauses(tmp_path, lambda _node, _server: next(answers))
+    """Without a measured pause nova's aim is said; then the median of the flavor's own, of those
+    to the same host where there are any."""
+    answers = {"gpu-02": iter([2.0, 0.8, 1.0]), "gpu-01": iter([4.0])}
+    pauses = Pauses(tmp_path, lambda node, _server: next(answers[node]))
     assert pauses.expected("slice").seconds == NOVAS_AIM
     assert [pauses.measure("slice", "gpu-02", "s") for _ in range(3)] == [2.0, 0.8, 1.0]
-    expected = Pauses(tmp_path).expected("slice")
-    assert (expected.seconds, expected.source) == (1.0, "the median of 3 that were measured")
+    pauses.measure("slice", "gpu-01", "s")
+    expected = [Pauses(tmp_path).expected("slice", node) for node in ("gpu-02", "gpu-01", "")]
+    assert [(each.seconds, each.source) for each in expected] == [
+        (1.0, "the median of 3 that were measured to gpu-02"),
+        (4.0, "the median of 1 that were measured to gpu-01"),
+        (1.5, "the median of 4 that were measured"),
+    ]
     assert pauses.expected("other").seconds == NOVAS_AIM
 
 
@@ -55,7 +61,7 @@ def test_a_file_that_is_missing_or_damaged(tmp_path: Path, text: str | None) -> 
     pauses = Pauses(tmp_path, lambda _node, _server: 0.7)
     assert pauses.expected("slice").seconds == NOVAS_AIM
     assert pauses.measure("slice", "gpu-02", "s") == 0.7
-    assert pauses.measured == {"slice": [0.7]}
+    assert pauses.measured == {"slice": [("gpu-02", 0.7)]}
 
 
 def test_what_is_kept_is_bounded(tmp_path: Path) -> None:

@@ -143,17 +143,17 @@ def _shared_out(planner: Planner, rows: Iterable[DrainRow]) -> list[DrainRow]:
             amounts[f"group {group.group}"] = 1
         needs.append(Need(server.id, amounts, hosts))
     places = assigned(needs, free)
-    return [_placed(row, places) for row in rows]
+    return [_placed(planner, row, places) for row in rows]
 
 
-def _placed(row: DrainRow, places: Mapping[str, str | None]) -> DrainRow:
+def _placed(planner: Planner, row: DrainRow, places: Mapping[str, str | None]) -> DrainRow:
     server = row.plan.server
     if server.id not in places:
         return row
     host = places[server.id]
     if host is not None:
         to = next(to for to in row.plan.destinations if to.host == host)
-        return replace(row, plan=replace(row.plan, destination=to))
+        return replace(row, plan=planner.placed(row.plan, to))
     could = [to.host for to in row.plan.destinations if to.answer != "no"]
     why = f"other servers of this host take the last room on {', '.join(could)}"
     fix = "Free cards or room there, or add a host (--to); then drain again."

@@ -20,9 +20,10 @@ def estimate(
     bandwidth: float = BANDWIDTH,
     used_gb: float | None = None,
     pauses: Pauses | None = None,
+    node: str = "",
 ) -> Estimate:
     """What the move needs. `bandwidth` in MiB/s, `used_gb` what is used of the disk in GiB.
-    `pauses` are those of earlier live migrations.
+    `pauses` are those of earlier live migrations, `node` the destination where it is known.
 
     nova copies a server's disk file as it is: a qcow2 overlay has only what the guest wrote, and
     the destination fetches the image again from Glance. What is on a volume is not copied.
@@ -35,7 +36,7 @@ def estimate(
     shutdown, source = _shutdown(server, method)
     if method is not Method.LIVE:
         return Estimate(method, disk, used_gb, bandwidth, shutdown, source)
-    pause = (pauses or Pauses()).expected(server.flavor)
+    pause = (pauses or Pauses()).expected(server.flavor, node)
     return Estimate(method, disk, used_gb, bandwidth, shutdown, source, server.ram_mb,
                     pause.seconds, pause.source)  # fmt: skip
 

@@ -25,7 +25,7 @@ from wholecard.moving.left_over import said_before
 from wholecard.moving.live_migration import has_mediated_device, live_answer
 from wholecard.moving.obstacles import Grouping, Obstacle, grouping, obstacle
 from wholecard.moving.pauses import Pauses
-from wholecard.moving.record import Destination, Holdings, LiveAnswer, Method, MovePlan
+from wholecard.moving.record import Destination, Estimate, Holdings, LiveAnswer, Method, MovePlan
 from wholecard.nova.known_bugs import MOVE_TAKES_OTHER_CARD
 
 CANNOT, STOPS = "WC590", "WC591"
@@ -72,8 +72,7 @@ class Planner:
         qemu = self._qemu(server.host) if has_mediated_device(holdings) else 0
         live = live_answer(server, holdings, options.migratable, qemu)
         method = options.method or (Method.LIVE if live.possible else Method.COLD)
-        needs = estimate(server, method, options.bandwidth, options.used_gb, options.pauses)
-        blank = MovePlan(server, holdings, live, method, (), None, needs)
+        blank = MovePlan(server, holdings, live, method, (), None, self._needs(server, method))
         block = obstacle(server, method, unlocked=options.unlocked)
         if block is None and method is Method.LIVE and live.possible is False:
             change = f" To move it live: {live.fix}" if live.fix else ""
@@ -87,11 +86,20 @@ class Planner:
         hosts = tuple(_allowed(to, group) for to in found.destinations)
         chosen = next((to for to in hosts if to.answer != "no"), None)
         left = said_before(method, holdings, options.repaired)
-        plan = replace(blank, destinations=hosts, destination=chosen,
+        plan = replace(blank, destinations=hosts,
                        notes=(*found.notes, *_of_one_use(method, holdings), *left))  # fmt: skip
         if chosen is None:
             return _blocked(plan, _nowhere(server, hosts, found.notes))
-        return replace(plan, findings=_stops(server, method, live))
+        return self.placed(replace(plan, findings=_stops(server, method, live)), chosen)
+
+    def placed(self, plan: MovePlan, to: Destination) -> MovePlan:
+        """The plan with this destination, and how long a move to it takes."""
+        needs = self._needs(plan.server, plan.method, to.node)
+        return replace(plan, destination=to, estimate=needs)
+
+    def _needs(self, server: ServerDetails, method: Method, node: str = "") -> Estimate:
+        options = self.options
+        return estimate(server, method, options.bandwidth, options.used_gb, options.pauses, node)
 
     def search(self, server: ServerDetails, holdings: Holdings) -> Search:
         """Where it could go; servers that ask for the same are asked about once."""
