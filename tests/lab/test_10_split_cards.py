@@ -16,6 +16,7 @@ import yaml
 from openstack.connection import Connection
 
 from support.commands import wholecard
+from support.lab_splits import SECONDS, apply_site, reboot, save_facts
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.placement.resource_providers import wait_for_providers
@@ -31,7 +32,7 @@ from wholecard.lab.scenario.cloud_plan import free_units, offer_site
 from wholecard.lab.scenario.control_plane import write_drop_ins
 from wholecard.lab.scenario.hypervisor import AGENT, Agent
 from wholecard.lab.scenario.restart import compute_queue, restart, wait_for_consumers
-from wholecard.lab.scenario.site_file import facts_file, site_path
+from wholecard.lab.scenario.site_file import site_path
 from wholecard.nova.desired.resource_classes import class_of_ids
 from wholecard.site.load import SiteFile, read_site
 
@@ -52,8 +53,6 @@ FLAVOR = "v1.split"
 # The parts of a kind of card have a class of their own, by its name.
 VF_CLASS = "CUSTOM_SPLIT"
 VFS = 2
-SECONDS = 1800
-DESIRED = "/root/desired.json"
 SPLIT = "cat /sys/bus/pci/devices/*/sriov_numvfs"
 
 
@@ -74,8 +73,7 @@ class Cloud:
 
     def give(self, how: object, ids: tuple[str, str] = NIC) -> SiteFile:
         """Write the site file with a card of these ids given so, and the node's facts of now."""
-        facts = self.agent.run("inspect", "--json").stdout
-        self.site.with_name(facts_file(GPU_NODE.name)).write_text(facts)
+        save_facts(self.node, self.site)
         data = yaml.safe_load(site_path(self.lab).read_text())
         vendor, product = ids
         match = [{"vendor": vendor, "product": product}]
@@ -86,19 +84,9 @@ class Cloud:
         self.site.write_text(yaml.safe_dump(data, sort_keys=False))
         return read_site(self.site)
 
-    def apply(self) -> None:
-        """Prepare the node as the site file says."""
-        desired = wholecard("site", "host", GPU_NODE.name, "--site", str(self.site))
-        assert desired.status == 0, desired.stderr
-        self.node.write(DESIRED, desired.stdout.encode())
-        applied = self.node.ssh([AGENT, "apply", "--desired", DESIRED], timeout=SECONDS,
-                                check=False)  # fmt: skip
-        assert applied.status == 0, applied.stdout + applied.stderr
-
     def reboot(self) -> None:
         """Reboot the node; returns when its nova-compute takes requests."""
-        boot = self.node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=SECONDS).stdout
-        self.node.reboot(boot.strip())
+        reboot(self.node)
         queue = compute_queue(GPU_NODE.name)
         wait_for_consumers(self.lab, queue, some=True, timeout=SECONDS)
 
@@ -119,7 +107,7 @@ def cloud(lab_folder: LabFolder) -> Iterator[Cloud]:
 def split(cloud: Cloud) -> Cloud:
     """The VFs made by the plan, nova told of them, the flavor made."""
     cloud.give({"policy": "vfs", "count": VFS})
-    cloud.apply()
+    apply_site(cloud.node, cloud.site)
     cloud.reboot()
     # nova is told the VFs' ids, which only facts read now have.
     offer(cloud, cloud.give({"policy": "vfs", "count": VFS}), VF_CLASS, VFS)
@@ -191,7 +179,7 @@ def test_rollback_ends_the_vfs(split: Cloud) -> None:
 def test_the_pf_whole(cloud: Cloud) -> None:
     """The same card given whole: claimed at the boot, offered as type-PF, and in the guest."""
     file = cloud.give("whole")
-    cloud.apply()
+    apply_site(cloud.node, cloud.site)
     cloud.reboot()
     assert cloud.agent.json("verify")["findings"] == []
     offer(cloud, file, class_of_ids(NIC), 1)
@@ -205,7 +193,7 @@ def test_vfs_of_a_drive(cloud: Cloud) -> None:
     cloud.node.wait_for_ssh()
     vfs = {"policy": "vfs", "count": VFS}
     cloud.give(vfs, DRIVE)
-    cloud.apply()
+    apply_site(cloud.node, cloud.site)
     cloud.reboot()
     offer(cloud, cloud.give(vfs, DRIVE), VF_CLASS, VFS)
     proved(cloud, "drive-vf", FLAVOR, DRIVE)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from support.commands import wholecard
+from support.lab_splits import SECONDS, apply_site, reboot, save_facts
 from wholecard.cloud.client.waiting import wait_until
 from wholecard.guest.proof.report import parse
 from wholecard.lab import lab as labs
@@ -19,7 +20,7 @@ from wholecard.lab.base.node_spec import GPU_NODE
 from wholecard.lab.node.node import LabNode
 from wholecard.lab.parts.images import GUEST_DISK, guest_entry
 from wholecard.lab.scenario.hypervisor import AGENT, Agent
-from wholecard.lab.scenario.site_file import facts_file, site_path
+from wholecard.lab.scenario.site_file import site_path
 
 # Five minutes, with a reboot.
 pytestmark = pytest.mark.long
@@ -27,8 +28,6 @@ MODULE, TYPE, SLICES = "mbochs", "mbochs-medium", 2
 # A medium slice has 16 MiB of video memory (samples/vfio-mdev/mbochs.c, mbochs_types).
 MEMORY = 16 * SLICES
 IDS = "1234:1111"
-SECONDS = 1800
-DESIRED = "/root/desired.json"
 DISK, CONSOLE = "/var/lib/libvirt/images/proof.qcow2", "/var/lib/libvirt/images/proof.log"
 DOMAIN = f"""\
 <domain type='kvm'>
@@ -66,17 +65,6 @@ class Host:
         shown = self.node.ssh(["sh", "-c", script], timeout=SECONDS).stdout
         return dict(line.split(" ", 1) for line in shown.splitlines())
 
-    def apply(self) -> None:
-        """Split the card as the site file says."""
-        facts = self.agent.run("inspect", "--json").stdout
-        self.site.with_name(facts_file(GPU_NODE.name)).write_text(facts)
-        desired = wholecard("site", "host", GPU_NODE.name, "--site", str(self.site))
-        assert desired.status == 0, desired.stderr
-        self.node.write(DESIRED, desired.stdout.encode())
-        applied = self.node.ssh([AGENT, "apply", "--desired", DESIRED], timeout=SECONDS,
-                                check=False)  # fmt: skip
-        assert applied.status == 0, applied.stdout + applied.stderr
-
 
 @pytest.fixture(scope="module")
 def host(lab_folder: LabFolder) -> Iterator[Host]:
@@ -98,13 +86,13 @@ def host(lab_folder: LabFolder) -> Iterator[Host]:
 
 
 def test_made_and_made_again(host: Host) -> None:
-    """The plan makes both slices; at the next boot the same are there before nova-compute."""
+    """The plan makes both slices; at the next boot the unit has made the same again."""
     assert host.devices() == {}
-    host.apply()
+    save_facts(host.node, host.site)
+    apply_site(host.node, host.site)
     made = host.devices()
     assert list(made.values()) == [TYPE] * SLICES
-    boot = host.node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=SECONDS).stdout
-    host.node.reboot(boot.strip())
+    reboot(host.node)
     (card,) = json.loads(host.agent.run("status", "--json").stdout)["splits"]["cards"]
     assert (card["state"], card["why"]) == ("made", "")
     assert host.devices() == made

@@ -20,6 +20,7 @@ from rich.console import Console
 from support.commands import wholecard
 from support.held_cards import SECONDS, migrations
 from support.lab_repairs import repair_of
+from support.lab_splits import reboot
 from support.lab_ssh import ssh_config
 from support.two_nodes import FIRST, SECOND, by_rule, force_down, other_than, shown, start
 from wholecard.audit.checks.cloud_case import PERIOD
@@ -181,8 +182,7 @@ def test_slice_over_a_reboot(cloud: Cloud, sliced: str) -> None:
     state = servers.state(cloud.conn, sliced)
     assert state is not None
     node = cloud.lab.node(state.host or "")
-    boot = node.ssh(["cat", "/proc/sys/kernel/random/boot_id"], timeout=SECONDS).stdout
-    node.reboot(boot.strip())
+    reboot(node)
     wait_for_consumers(cloud.lab, compute_queue(node.spec.name), some=True, timeout=SECONDS)
     start_again(cloud, sliced, before)
     assert shown(audit_lab(cloud.lab, wait=PERIOD)) == []
