@@ -166,8 +166,11 @@ def _held_by(consumer: str) -> tuple[str, str]:
     return (
         "INSERT OR IGNORE INTO consumers (uuid, project_id, user_id, generation)"
         f" SELECT '{consumer}', project_id, user_id, 1 FROM consumers LIMIT 1",
-        "INSERT INTO allocations (resource_provider_id, consumer_id, resource_class_id, used)"
-        f" SELECT {{provider}}, '{consumer}', resource_class_id, 1 FROM inventories"
+        # Placement compares the times of a consumer's rows, and fails where one has none.
+        "INSERT INTO allocations (resource_provider_id, consumer_id, resource_class_id, used,"
+        " created_at)"
+        f" SELECT {{provider}}, '{consumer}', resource_class_id, 1, CURRENT_TIMESTAMP"
+        " FROM inventories"
         " WHERE resource_provider_id = {provider}",
     )
 
