@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakecloud.fake_cloud import HOSTS, WAIT, FakeCloud, wait_for
-from simulator.oracle import Found, Oracle, comparable
+from simulator.oracle import Found, Oracle
 from wholecard.audit.report import AuditReport
 
 MICROVERSION = "2.74"
@@ -211,8 +211,3 @@ def possible(server: Server) -> list[tuple[str, float]]:
     if server.vm_state == "shelved_offloaded":
         return [("unshelve", 1.0), ("delete", 0.3)]
     return [("delete", 3.0)]
-
-
-def found(report: AuditReport) -> Found:
-    """Rule, host and address of what an audit found."""
-    return comparable([(row.rule, row.host, row.address) for row in report.disagreements])

@@ -14,9 +14,9 @@ import pytest
 
 from fakecloud.fake_cloud import WAIT, FakeCloud, fake_cloud
 from fakecloud.fault_tables import A_PERSONS, FAULTS, OF_HOSTS, FaultTables
-from fakecloud.random_work import RandomWork, found
+from fakecloud.random_work import RandomWork
 from simulator.oracle import Found
-from simulator.simulator import in_flight
+from simulator.simulator import found, in_flight
 from simulator.world_faults import WORLD_FAULTS
 from wholecard.audit.report import AuditReport
 from wholecard.repair import request as repair

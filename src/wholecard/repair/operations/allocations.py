@@ -108,9 +108,9 @@ class ConsumerChange:
 class AllocationGuard:
     """What has to be so on one host before a consumer loses something there.
 
-    No domain has one of the `addresses`; without any, `server` has no domain there. `server` is, by
-    `nova`, `unknown` to nova, on another host (`elsewhere`), the `holder` whose own running domain
-    alone has each address, such a one that is on this host (`home`), or anything (empty).
+    No domain has one of the `addresses`; without any, `server` has no domain there. By `nova`, the
+    server is `unknown` to nova; on another host (`elsewhere`); the `holder`, whose own running
+    domain alone has each address; a holder that is on this host (`home`); or anything (empty).
     """
 
     host: str
