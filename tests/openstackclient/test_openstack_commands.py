@@ -125,6 +125,8 @@ def test_explain(cloud: MovingCloud, conf: str, capsys: pytest.CaptureFixture[st
     assert "WC303" in capsys.readouterr().out
     assert run("explain") == 2
     assert "explain needs a server or a flavor" in capsys.readouterr().err
+    assert run("explain", "--flavor", "g1", "--host", "gpu-09", conf) == 2
+    assert "(--os-cloud NAME)" in capsys.readouterr().err
 
 
 def test_audit(cloud: MovingCloud, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ class GpuCommand(command.Command):
             super().run(parsed_args)
         except WholecardError as error:
             lines = (error.brief, error.details, error.resolution)
-            self.log.log(logging.ERROR, "%s", plain("\n".join(filter(None, lines))))
+            self.log.log(logging.ERROR, "%s", shown("\n".join(filter(None, lines))))
             return error.exit_code
         return self.status
 
@@ -132,12 +132,17 @@ class Texts(Column):
 
     def human_readable(self) -> str:
         """The lines."""
-        return "\n".join(map(plain, self._says))
+        return "\n".join(map(shown, self._says))
+
+
+def shown(text: str) -> str:
+    """A text for a terminal: nothing in it commands it, and `--cloud` is openstackclient's."""
+    return plain(text).replace("--cloud NAME", "--os-cloud NAME")
 
 
 def cell(value: Any) -> Any:
-    """A value of the cloud's for a terminal: nothing in a text commands it."""
-    return plain(value) if isinstance(value, str) else value
+    """A value of the cloud's in a table: texts as `shown`."""
+    return shown(value) if isinstance(value, str) else value
 
 
 def row(values: Sequence[Any]) -> tuple[Any, ...]:
