@@ -77,11 +77,14 @@ def test_two_of_a_group(cloud: MovingCloud) -> None:
 
 
 def test_live_only(cloud: MovingCloud) -> None:
-    """With --live-only no server is stopped."""
+    """With --live-only no server is stopped, and nothing is said of what a stop may leave."""
     cloud.add("train", "gpu-01")
+    with_stop = plan_drain(cloud.connection(), "gpu-01", MoveOptions())
+    assert "WC524" in " ".join(with_stop.notes)
     plan = plan_drain(cloud.connection(), "gpu-01", MoveOptions(), live_only=True)
     assert fates(plan) == {"train": (Fate.STAYS, None)}
     assert "it would be stopped" in plan.rows[0].why
+    assert plan.notes == ()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -102,7 +102,9 @@ def plan_drain(
     rows = _shared_out(planner, rows)
     order = list(Fate)
     rows.sort(key=lambda row: (order.index(row.fate), row.plan.server.name))
-    notes = tuple(dict.fromkeys(note for row in rows for note in row.plan.notes))
+    # A note is about a move: what it may leave behind, or how its host was found.
+    moving = (row.plan for row in rows if row.fate is not Fate.STAYS)
+    notes = tuple(dict.fromkeys(note for plan in moving for note in plan.notes))
     return DrainPlan(host, tuple(rows), notes)
 
 
