@@ -156,14 +156,17 @@ class CloudCase:
         instance = self.instances.get(server)
         if instance is None:
             return ""
-        works = "" if instance.deleted else self._works(instance)
         changed = [(row.updated_at, f"migration {row.id} of the server")
                    for row in self.migrations_of(server)]  # fmt: skip
         changed.append((instance.updated_at or instance.created_at, "the server"))
-        return works or next(filter(None, (self.young(*change) for change in changed)), "")
+        young = filter(None, (self.young(*change) for change in changed))
+        return self.work(server) or next(young, "")
 
-    def _works(self, instance: Instance) -> str:
-        """What nova does with a server that lives."""
+    def work(self, server: str) -> str:
+        """What nova does with a server now, empty for nothing."""
+        instance = self.instances.get(server)
+        if instance is None or instance.deleted:
+            return ""
         if instance.task_state is not None:
             return f"nova works on the server (task_state {instance.task_state})"
         if instance.vm_state == "building" and not self.is_never_built(instance):

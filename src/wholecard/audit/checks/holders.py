@@ -97,18 +97,21 @@ def _still_in_work(case: HostCase, row: PciDevice, server: str) -> str:
 def _claimed(case: HostCase, row: PciDevice, server: str) -> Iterator[Disagreement]:
     """A claim of a server that is here: it becomes an allocation when the server is built.
 
-    While nova builds or moves it, a claim is as it should be and nothing is said.
+    While nova builds or moves it, a claim is as it should be and nothing is said. Of one that nova
+    has just built or moved it is not known yet.
     """
-    if case.cloud.activity(server):
+    cloud = case.cloud
+    if cloud.work(server):
         return
     since = f" since {row.updated_at:%Y-%m-%d %H:%M} UTC" if row.updated_at else ""
     yield case.disagreement(
         "WC519", row.address,
-        f"nova's row is claimed for {case.cloud.server_text(server)}{since}, and nova neither "
+        f"nova's row is claimed for {cloud.server_text(server)}{since}, and nova neither "
         "builds nor moves it.",
         f"Restart nova-compute on {case.name}: it reads its claims again. If the row stays, "
         "wholecard repair plan shows what to change.",
-        server=server, row=row, pending=case.cloud.young(row.updated_at, "the row"),
+        server=server, row=row,
+        pending=cloud.activity(server) or cloud.young(row.updated_at, "the row"),
     )  # fmt: skip
 
 
