@@ -29,7 +29,7 @@ from wholecard.core.rules import RULES
 from wholecard.repair.operations.allocations import AllocationChange, AllocationGuard
 from wholecard.repair.placement_reader import PlacementReader
 from wholecard.repair.planning import RepairFilter, plan_repair
-from wholecard.repair.record import RepairPlan
+from wholecard.repair.record import Refusal, RepairPlan
 from wholecard.repair.remedies.case import RepairOptions
 from wholecard.repair.remedies.registry import REPAIRS, repair_section
 
@@ -167,6 +167,49 @@ def test_one_restart_for_a_host(bench: Bench) -> None:
     assert kinds(planned(bench, *rows, options=RESTART)) == ["restart-nova-compute"]
     (step,) = planned(bench, *rows).steps
     assert step.subject.count("gpu-01") == 3
+
+
+def _given_away(bench: Bench, domain: str = A) -> Disagreement:
+    """Placement counts A's card for B: nova-compute of gpu-01 fails at its start."""
+    bench.change(consumers={A: holding(ROOT1), B: holding(ROOT1, CARD1)})
+    facts = row_facts(1, "allocated", A) | CARD | {"consumer": B, "domain": domain, "used": "1"}
+    return found("WC514", server=A, start_fails="yes", **facts)
+
+
+@pytest.mark.parametrize("options", [NONE, RESTART])
+def test_no_restart_before(bench: Bench, options: RepairOptions) -> None:
+    """nova-compute is not restarted where it would not start again: what keeps it is said first."""
+    other = found("WC510", address="0000:42:00.0", **row_facts(2, "available", "", "up"))
+    rows = (_given_away(bench), other)
+    only = RepairFilter(rules=frozenset({"WC510"}))
+    plan = planned(bench, *rows, options=options, only=only)
+    assert kinds(plan) == []
+    (step,) = plan.steps
+    assert step.text.startswith(f"Repair WC514 of {ADDRESS} first: ")
+    # Which of two domains keeps the card is a person's to say: then it is not repaired here.
+    plan = planned(bench, _given_away(bench, f"{A},{B}"), other, options=options)
+    assert kinds(plan) == []
+    assert "Do not restart nova-compute on gpu-01" in plan.steps[0].text
+
+
+def test_restart_after(bench: Bench) -> None:
+    """Repaired in the same plan, it is before the restart; refused, nothing is restarted."""
+    other = found("WC510", address="0000:42:00.0", **row_facts(2, "available", "", "up"))
+    plan = planned(bench, _given_away(bench), other, options=RESTART)
+    assert kinds(plan) == ["change-allocations", "restart-nova-compute"]
+    allocations, _ = plan.plan.actions
+    left = plan.without({allocations: Refusal("change-allocations", "the server has gone")})
+    assert kinds(left) == []
+    assert "would not start again" in left.refused[1].brief
+
+
+def test_missing_and_reserved(bench: Bench) -> None:
+    """An allocation that nova-compute cannot write: no restart helps, and it is looked at."""
+    facts = row_facts(1, "allocated", A, "up") | CARD | {"reserved": "1", "start_fails": "yes"}
+    bench.change(consumers={A: holding(ROOT1)})
+    plan = planned(bench, found("WC523", server=A, **facts), options=RESTART)
+    assert kinds(plan) == []
+    assert plan.steps[0].text.startswith(f"Look what keeps gpu-01 {ADDRESS} in Placement")
 
 
 def test_filters(bench: Bench) -> None:

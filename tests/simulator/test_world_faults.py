@@ -11,6 +11,7 @@ from simulator.oracle import RULES, Oracle, comparable, files_in
 from simulator.simulated_views import opening
 from simulator.sound_world import HOST, HOSTS, SoundWorld
 from simulator.world_faults import WORLD_FAULTS
+from wholecard.audit.fact_names import START_FAILS
 from wholecard.audit.report import AuditReport
 from wholecard.audit.request import AuditWatcher, audit_views
 
@@ -31,6 +32,22 @@ def test_each_is_found(world: SoundWorld, name: str) -> None:
     card = world.card(fault.on, 0)
     fault.inject(world.tables, card)
     assert world.found() == {f"{HOST} {card.address}": set(fault.rules)}
+
+
+def test_what_keeps_nova_compute_from_starting(world: SoundWorld) -> None:
+    """Where the audit says that nova-compute would not start again, and only there, it does not."""
+    for name, fault in WORLD_FAULTS.items():
+        fault.inject(world.tables, world.card(fault.on, 0))
+        says = {row.host for row in _audit(world).disagreements if START_FAILS in row.facts}
+        for host, one in world.tables.told.items():
+            world.nova.tell("devices", host=host, devices=one["devices"])
+        told = {host: world.nova.tell("run", move="restart", args=[host])["error"]
+                for host in HOSTS}  # fmt: skip
+        failed = {host for host, error in told.items() if error.startswith("ReshapeFailed")}
+        assert failed == says, f"{name}: {told}"
+        world.restore()
+        for host in HOSTS:
+            assert world.nova.tell("run", move="restart", args=[host])["error"] == ""
 
 
 @pytest.mark.parametrize("name", [name for name, fault in WORLD_FAULTS.items()

@@ -19,6 +19,7 @@ All values are text; a name is left out where the fact is not known or does not 
 | `consumer_generation` | that consumer's generation in Placement |
 | `migration`, `migration_id`, `migration_status` | a migration's `uuid`, `id` and `status` |
 | `lacks_allocation` | of WC521: `yes` where the server is on this host and holds nothing there |
+| `start_fails` | `yes` where nova-compute cannot start because of the device's allocation |
 | `domain` | the uuids of the active domains that have the device, joined with commas |
 | `service` | the host's nova-compute: `up`, `down`, `disabled`, `forced down` |
 """
@@ -44,5 +45,6 @@ MIGRATION = "migration"
 MIGRATION_ID = "migration_id"
 MIGRATION_STATUS = "migration_status"
 LACKS_ALLOCATION = "lacks_allocation"
+START_FAILS = "start_fails"
 DOMAIN = "domain"
 SERVICE = "service"

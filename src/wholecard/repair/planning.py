@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
+from wholecard.audit import fact_names as names
 from wholecard.audit.record import Disagreement
 from wholecard.core import Action, Plan
 from wholecard.repair.operations.allocations import AllocationChange
@@ -20,9 +21,9 @@ from wholecard.repair.operations.provider_parent import ProviderParentChange
 from wholecard.repair.operations.registry import CLASSES
 from wholecard.repair.operations.reserved import ReservedChange
 from wholecard.repair.operations.resize import ResizeDecision
-from wholecard.repair.record import RepairPlan
+from wholecard.repair.record import RepairPlan, freed_providers
 from wholecard.repair.remedies.case import ManualStep, Placement, RepairCase, RepairOptions
-from wholecard.repair.remedies.nova_itself import restart_action, wait
+from wholecard.repair.remedies.nova_itself import restart, wait
 from wholecard.repair.remedies.placement import joined
 from wholecard.repair.remedies.registry import REPAIRS
 
@@ -59,20 +60,42 @@ def plan_repair(
     beside: dict[tuple[str, str], set[str]] = {}
     for row in listed:
         beside.setdefault((row.host, row.address), set()).add(row.rule)
-    actions, steps, rules = _decisions(options), [], []
-    for row in listed:
-        if not only.accepts(row) or row.rule not in REPAIRS:
-            continue
-        case = RepairCase(
+    cases = [
+        RepairCase(
             row, options, placement, now.replace(microsecond=0).isoformat(),
             frozenset(beside[row.host, row.address] - {row.rule}),
-        )  # fmt: skip
-        answers = _answers(case)
-        rules.append(row.rule)
-        actions += [answer for answer in answers if isinstance(answer, Action)]
-        steps += [answer for answer in answers if isinstance(answer, ManualStep)]
-    merged = _merged(actions, placement)
-    return RepairPlan(Plan(tuple(merged)), _told_once(steps), tuple(dict.fromkeys(rules)))
+        )
+        for row in listed if only.accepts(row) and row.rule in REPAIRS
+    ]  # fmt: skip
+    failing = [row for row in listed if row.facts.get(names.START_FAILS)]
+    # What is missing there is written by nova-compute itself, once what is too much has gone.
+    failing.sort(key=lambda row: row.rule == "WC523")
+    answers = [_answers(case) for case in cases]
+    blocked = _blocked(failing, chain.from_iterable(answers))
+    answers = [
+        _answers(replace(case, first=blocked[case.host])) if case.host in blocked else answer
+        for case, answer in zip(cases, answers, strict=True)
+    ]
+    given = [*_decisions(options), *chain.from_iterable(answers)]
+    merged = _merged([each for each in given if isinstance(each, Action)], placement)
+    steps = _told_once(each for each in given if isinstance(each, ManualStep))
+    rules = dict.fromkeys(case.disagreement.rule for case in cases)
+    before = {host: frozenset(row.facts[names.PROVIDER] for row in failing if row.host == host)
+              for host in {row.host for row in failing}}  # fmt: skip
+    return RepairPlan(Plan(tuple(merged)), steps, tuple(rules), before_start=before)
+
+
+def _blocked(
+    failing: Iterable[Disagreement], answers: Iterable[Action | ManualStep]
+) -> dict[str, Disagreement]:
+    """By host what keeps its nova-compute from starting, and is not repaired by these answers."""
+    changes = (answer.do for answer in answers if isinstance(answer, Action))
+    freed = set(chain.from_iterable(map(freed_providers, changes)))
+    blocked: dict[str, Disagreement] = {}
+    for row in failing:
+        if row.facts[names.PROVIDER] not in freed:
+            blocked.setdefault(row.host, row)
+    return blocked
 
 
 def _decisions(options: RepairOptions) -> list[Action]:
@@ -105,8 +128,8 @@ def _restart_after(case: RepairCase) -> list[Action | ManualStep]:
     """A running nova-compute has the former row in memory."""
     if not case.compute_is_up:
         return []
-    if case.options.restart_compute:
-        return [restart_action(case)]
+    if case.options.restart_compute or case.first:
+        return [restart(case)]
     return [
         case.by_hand(
             "Restart nova-compute on {host} right after the repair, or let repair do it: "

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from wholecard.audit.report import AuditReport
 from wholecard.core import Action, Plan
 from wholecard.core.finding import UNDECIDED
+from wholecard.repair.operations.allocations import AllocationChange
 from wholecard.repair.operations.database_row import DatabaseRowChange
+from wholecard.repair.operations.reserved import ReservedChange
+from wholecard.repair.operations.restart import RestartService
 from wholecard.repair.remedies.case import ManualStep
 from wholecard.transaction.engine import Outcome
 
@@ -33,7 +37,8 @@ class RepairPlan:
     """The actions, what is left to a person, and the rules whose findings they are for.
 
     `refused` are actions that were taken out by their guards; `notes` say what the audit could not
-    read; it `is_undecided` where that is so, or something is in progress.
+    read; it `is_undecided` where that is so, or something is in progress. `before_start` has by
+    host the providers of which something has to be freed before its nova-compute can start.
     """
 
     plan: Plan
@@ -42,6 +47,7 @@ class RepairPlan:
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
     is_undecided: bool = False
+    before_start: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def exit_status(self) -> int:
@@ -59,9 +65,20 @@ class RepairPlan:
         return tuple(sorted({change.cell for change in rows}))
 
     def without(self, refused: Mapping[Action, Refusal]) -> RepairPlan:
-        """The plan without these actions."""
-        left = tuple(action for action in self.plan.actions if action not in refused)
-        more = (*self.refused, *refused.values())
+        """The plan without these actions, and without restarts that need one of them."""
+        kept = frozenset(chain.from_iterable(freed_providers(action.do) for action in refused))
+        restarts = {
+            action: Refusal(
+                f"{action.kind} {action.subject}",
+                f"nova-compute on {action.do.host} would not start again: what has to be freed in "
+                "Placement before was refused",
+            )
+            for action in self.plan.actions if isinstance(action.do, RestartService)
+            and self.before_start.get(action.do.host, frozenset()) & kept
+        }  # fmt: skip
+        out = {**refused, **restarts}
+        left = tuple(action for action in self.plan.actions if action not in out)
+        more = (*self.refused, *out.values())
         return replace(self, plan=replace(self.plan, actions=left), refused=more)
 
     def to_json(self) -> dict[str, Any]:
@@ -73,6 +90,14 @@ class RepairPlan:
             "rules": list(self.rules),
             "notes": list(self.notes),
         }
+
+
+def freed_providers(change: object) -> Iterable[str]:
+    """The providers, by uuid, of which a change frees something."""
+    if isinstance(change, ReservedChange):
+        yield change.provider
+    elif isinstance(change, AllocationChange):
+        yield from (row.provider for each in change.changes for row in each.removed)
 
 
 @dataclass(frozen=True)

@@ -413,6 +413,41 @@ def test_classes_are_named() -> None:
     assert "has no inventory, where" in found(no_inventory())[0].message
 
 
+def _resized_here(views: FixedViews) -> FixedViews:
+    """SERVER's resize on one host: its migration has the old device's allocation."""
+    views = views.with_migration(
+        status="finished", migration_type="resize", instance_uuid=SERVER,
+        source_node=HOST, dest_node=HOST,
+    )  # fmt: skip
+    views = views.with_instance(SERVER, vm_state="resized").free(HOST, GIVEN)
+    return views.allocate(HOST, GIVEN, views.cloud.migrations[-1].uuid)
+
+
+@pytest.mark.parametrize(
+    ("change", "fails"),
+    [
+        (AUDIT_FAULTS["host driver"].inject, False),
+        (AUDIT_FAULTS["given away in Placement"].inject, True),
+        # Of a server without any allocation here nova-compute writes none.
+        (lambda views, *_: row_of_another().free(HOST, GIVEN).allocate(HOST, GIVEN, OTHER), False),
+        # There is room for it: nova-compute adds it.
+        (AUDIT_FAULTS["allocation deleted"].inject, False),
+        (lambda views, *_: views.free(HOST, GIVEN).with_provider(HOST, GIVEN,
+                                                                 inventory={"reserved": 1}), True),
+        (lambda views, *_: _resized_here(views), False),
+    ],
+    ids=["sound", "another's", "no other", "missing", "reserved", "same-host resize"],
+)  # fmt: skip
+def test_nova_compute_that_would_not_start(change: Callable[..., FixedViews], fails: bool) -> None:
+    """A device for whose server Placement has no room keeps nova-compute from starting."""
+    views = AUDIT_FAULTS["wrong trait"].inject(change(SOUND, HOST, GIVEN), HOST, GIVEN)
+    rows = [row for row in found(views) if row.address == GIVEN]
+    assert rows
+    assert {row.facts.get("start_fails") == "yes" for row in rows} == {fails}
+    said = any("would not start again" in row.message for row in rows)
+    assert said == fails
+
+
 def test_what_the_places_say() -> None:
     """Each place says of the device what it knows, in a few words."""
     (row,) = found(SOUND.with_row(HOST, GIVEN, status="available", instance_uuid=None))

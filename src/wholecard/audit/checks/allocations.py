@@ -153,12 +153,22 @@ def _two_servers(
     return case.disagreement(
         "WC514", row.address,
         f"nova gives the device to {cloud.server_text(holder)}, and Placement counts it for "
-        f"{cloud.server_text(consumer)}.",
+        f"{cloud.server_text(consumer)}." + _start_fails(case, device),
         "Look which domain has the device (libvirt's column), then correct the other place: "
         "wholecard repair plan.",
         server=holder, row=row, device=device, allocation=_allocation(device, consumer),
         pending=cloud.activity(holder) or cloud.activity(consumer),
     )  # fmt: skip
+
+
+def _start_fails(case: HostCase, device: DeviceProvider) -> str:
+    """A sentence where nova-compute cannot start because of it, else empty."""
+    if not case.fails_start(device):
+        return ""
+    return (
+        f" nova-compute on {case.name} corrects nothing as long as it is so, and would not start "
+        "again (ReshapeFailed in its log)."
+    )
 
 
 def _without_device(case: HostCase, device: DeviceProvider, server: str) -> Iterator[Disagreement]:
@@ -210,7 +220,8 @@ def _not_allocated(case: HostCase, device: DeviceProvider, server: str) -> Itera
         yield case.disagreement(
             "WC523", row.address,
             f"nova gives the device to {cloud.server_text(server)}, and Placement has no "
-            "allocation of it for this server: the scheduler can offer it to another.",
+            "allocation of it for this server: the scheduler can offer it to another."
+            + _start_fails(case, device),
             fix, server=server, row=row, device=device, allocation=None,
             pending=cloud.activity(server) or _young_row(case, device),
         )  # fmt: skip

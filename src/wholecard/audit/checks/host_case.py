@@ -195,6 +195,29 @@ class HostCase:
         """Whether nova-compute is known not to run, so that it corrects nothing."""
         return self.service() in ("down", "forced down")
 
+    def fails_start(self, device: DeviceProvider | None) -> bool:
+        """Whether nova-compute fails at its start, and in each periodic run, because of the device.
+
+        It writes into Placement what its rows say of a server that has an allocation on this host
+        and no move in progress, and Placement refuses more than it has. Sources:
+        nova/compute/pci_placement_translator.py, PciResourceProvider.update_allocations;
+        nova/compute/manager.py, _update_available_resource_for_node (ReshapeFailed).
+        """
+        inventory = next(iter(device.provider.inventories or ()), None) if device else None
+        if device is None or inventory is None:
+            return False
+        counted: dict[str, int] = {}
+        for row in device.allocations:
+            counted[row.consumer] = counted.get(row.consumer, 0) + row.used
+        here = {row.consumer for row in self.shared_allocations()}
+        migrations = filter(None, map(self.cloud.migration, counted))
+        moving = {row.instance_uuid for row in migrations if self.cloud.is_live(row)}
+        written = {server: rows for server, rows in device.holders.items()
+                   if server in here - moving and counted.get(server) != rows}  # fmt: skip
+        return bool(written) and sum({**counted, **written}.values()) > (
+            inventory.total - inventory.reserved
+        )
+
     def disagreement(
         self,
         rule: str,
@@ -222,6 +245,8 @@ class HostCase:
             **_migration_facts(migration),
             **(more or {}),
         }
+        if self.fails_start(device):
+            facts[names.START_FAILS] = "yes"
         says = what_views_say(self, address, row, device, allocation)
         return Disagreement(
             rule, self.name, address, message, fix, server, severity, facts, pending, says

@@ -66,7 +66,8 @@ class ManualStep:
 class RepairCase:
     """A disagreement, the others of the same device, and what the operator allows.
 
-    `stamp` is the `updated_at` that rows get: ISO text, UTC.
+    `stamp` is the `updated_at` that rows get: ISO text, UTC. `first` is a disagreement of the host
+    because of which nova-compute would not start (fact `start_fails`), and which this plan leaves.
     """
 
     disagreement: Disagreement
@@ -74,6 +75,7 @@ class RepairCase:
     placement: Placement
     stamp: str
     beside: frozenset[str] = field(default_factory=frozenset)
+    first: Disagreement | None = None
 
     def fact(self, name: str) -> str:
         """A fact of the disagreement, empty where it is not known."""

@@ -25,8 +25,8 @@ def restart_compute(case: RepairCase) -> Action | ManualStep | None:
     """
     if not case.compute_is_up or case.options.beyond_restart or case.kept_by_nova:
         return None
-    if case.options.restart_compute:
-        return restart_action(case)
+    if case.options.restart_compute or case.first:
+        return restart(case)
     return case.by_hand(
         "Restart nova-compute on {host}, or let repair do it: --restart-compute. Servers run on.",
         "nova-compute has its own copy of these rows in memory; a restart makes it read and "
@@ -41,13 +41,26 @@ def unless_held(case: RepairCase) -> ManualStep | None:
     return server_must_go(case)
 
 
-def restart_action(case: RepairCase) -> Action:
-    """The restart."""
-    return Action(
-        RestartService.kind, case.host,
-        f"{case.disagreement.rule}: nova-compute reads and corrects this at its start",
-        RestartService(case.host), "nothing to undo",
-    )  # fmt: skip
+def restart(case: RepairCase) -> Action | ManualStep:
+    """The restart, or what has to be repaired before nova-compute can start again."""
+    first = case.first
+    if first is None:
+        return Action(
+            RestartService.kind, case.host,
+            f"{case.disagreement.rule}: nova-compute reads and corrects this at its start",
+            RestartService(case.host), "nothing to undo",
+        )  # fmt: skip
+    what = (
+        f"Repair {first.rule} of {first.address} first: wholecard repair plan --rule {first.rule} "
+        "--host {host}."
+    )
+    if first is case.disagreement:
+        what = "Look what keeps {host} {address} in Placement: wholecard audit --host {host}."
+    return case.by_hand(
+        f"{what} Do not restart nova-compute on {{host}} before.",
+        "nova-compute would not start again: it gives that device to a server for which Placement "
+        "has no room there (ReshapeFailed in its log).",
+    )
 
 
 def start_compute(case: RepairCase) -> ManualStep | None:
