@@ -88,8 +88,9 @@ REPAIRS: Mapping[str, RuleRepair] = {
     "WC514": RuleRepair(
         (placement.give_to_holder, by_hand.END_ONE),
         "Where nova's row and the running domain are one server's, and Placement counts the device "
-        "for another, it moves the device in Placement from one to the other in one request. In "
-        "every other case a person decides which server keeps the device.",
+        "for another, it moves the device in Placement from one to the other in one request, and "
+        "before any restart of nova-compute, which would not start again (ReshapeFailed). In every "
+        "other case a person decides which server keeps the device.",
         _GUARDED_ALLOCATION_OF_HOLDER,
     ),
     "WC515": RuleRepair(
