@@ -40,7 +40,12 @@ class FaultTables(Tables):
     def sql(self, name: str, *statements: str) -> None:
         """Raw SQL, from SQLite's to MariaDB's."""
         assert self.cloud is not None
-        self.cloud.sql(name, *(each.replace("OR IGNORE", "IGNORE") for each in statements))
+        for ours, theirs in (
+            ("INSERT OR IGNORE", "INSERT IGNORE"),
+            ("INSERT OR REPLACE", "REPLACE"),
+        ):
+            statements = tuple(each.replace(ours, theirs) for each in statements)
+        self.cloud.sql(name, *statements)
 
     def choices(self, on: str) -> list[Card]:
         """The cards on which such a fault can be injected; all of a host with two servers."""
