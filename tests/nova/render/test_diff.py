@@ -144,6 +144,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 IDS = '{"vendor_id": "10de", "product_id": "2330"}'
 FIRST = '{"vendor_id": "10de", "product_id": "2330", "address": "0000:19:00.0"}'
 SECOND = '{"vendor_id": "10de", "product_id": "2330", "address": "0000:3b:00.0"}'
+TRUSTED = '{"vendor_id": "10DE", "product_id": "2330", "trusted": "true"}'
 TAGGED = '{"vendor_id": "10DE", "product_id": "2330", "resource_class": "CUSTOM_H100"}'
 # Name: the release, device_spec before and after, reported or not, the bugs that are named; None
 # where nothing is said.
@@ -157,7 +158,7 @@ REMOVED: dict[str, tuple[str, list[str], list[str], bool, list[int] | None]] = {
     "some": ("queens", [FIRST, SECOND], [FIRST], False, [1633120, 2115729]),
     "rows are kept": ("stein", [IDS], [], False, [2115729]),
     "wider": ("2024.2", [FIRST, SECOND], [IDS], True, None),
-    "other tags": ("2024.2", [IDS], [TAGGED], True, None),
+    "other tags": ("2024.2", [IDS], [TRUSTED], True, None),
     "more": ("2024.2", [FIRST], [FIRST, SECOND], True, None),
 }
 
@@ -180,6 +181,49 @@ def test_removed_devices(tmp_path: Path, name: str) -> None:
         return
     assert "no server may have a device that no device_spec matches" in found[0]
     assert [int(re.findall(r"has the bug (\d+)", each)[0]) for each in found[1:]] == bugs
+
+
+OF_IDS = '{"vendor_id": "10de", "product_id": "2330", "resource_class": "custom_pci_10de_2330"}'
+LOWER = TAGGED.replace("CUSTOM_H100", "h100")
+RENAMED = TAGGED.replace("CUSTOM_H100", "GPU")
+
+
+@pytest.mark.parametrize(
+    ("old", "fresh", "was", "will"),
+    [
+        ([IDS], [TAGGED], "of its ids", "CUSTOM_H100"),
+        ([TAGGED], [IDS], "CUSTOM_H100", "of its ids"),
+        ([TAGGED], [RENAMED], "CUSTOM_H100", "CUSTOM_GPU"),
+        # nova takes the first that matches.
+        ([FIRST], [TAGGED, FIRST], "of its ids", "CUSTOM_H100"),
+        ([IDS], [OF_IDS], None, None),
+        ([TAGGED], [LOWER], None, None),
+    ],
+)
+@pytest.mark.parametrize("reported", [True, False])
+def test_another_class(
+    tmp_path: Path, old: list[str], fresh: list[str], was: str | None, will: str, reported: bool
+) -> None:
+    """A card that is reported under another class has to be free: nova-compute would not start."""
+
+    def written(specs: list[str]) -> str:
+        lines = [f"device_spec = {each}" for each in specs]
+        return "\n".join(["[pci]", *lines, *["report_in_placement = true"] * reported, ""])
+
+    ours = OURS + "\n" + written(old)
+    found = diff("compute", standing(tmp_path, ours), written(fresh), LATEST).warnings
+    if was is None or not reported:
+        assert found == ()
+        return
+    (warning,) = found
+    assert f"gets another resource class ({was}, then {will})" in warning
+
+
+def test_first_report(tmp_path: Path) -> None:
+    """Before a host reports its cards there is no class that could change."""
+    ours = OURS + f"\n[pci]\ndevice_spec = {IDS}\n"
+    fresh = f"[pci]\ndevice_spec = {TAGGED}\nreport_in_placement = true\n"
+    assert diff("compute", standing(tmp_path, ours), fresh, LATEST).warnings == ()
 
 
 def test_the_hand_written_line_of_our_file_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ without one it comes last, as a drop-in does.
 from __future__ import annotations
 
 import difflib
-import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,24 +16,11 @@ from typing import Any
 from wholecard.core import UsageError, WholecardError
 from wholecard.core.releases import Release
 from wholecard.nova.conf.oslo_values import Values, read_values
-from wholecard.nova.known_bugs import by_bug
-from wholecard.nova.options import OPTIONS, Option, Role, by_name
+from wholecard.nova.options import OPTIONS, Role, by_name
+from wholecard.nova.render.changed_devices import device_warnings
 from wholecard.nova.render.drop_in_file import service
 from wholecard.nova.render.managed_files import is_ours
-
-
-@dataclass(frozen=True)
-class OptionChange:
-    """An option's values before and after, under its name in the release. Empty: not set."""
-
-    option: Option
-    name: str
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """`{"option", "old", "new"}`."""
-        return {"option": self.name, "old": list(self.old), "new": list(self.new)}
+from wholecard.nova.render.option_change import OptionChange, as_json, parsed
 
 
 @dataclass(frozen=True)
@@ -95,7 +81,7 @@ def diff(role: Role, files: Sequence[Path], new: str, release: Release) -> Diff:
     )
     restarts = _restarts(role, changes, release)
     conflicts = _conflicts(read_values(others, release.nova), rendered, release)
-    warnings = (*conflicts, *_removed_devices(changes, after, release))
+    warnings = (*conflicts, *device_warnings(changes, after, release))
     return Diff(role, service(role, release), changes, "".join(lines), restarts, warnings)
 
 
@@ -126,30 +112,14 @@ def _changes(role: Role, old: Values, new: Values, release: Release) -> Iterable
     for option in dict.fromkeys((*OPTIONS, *old, *new)):
         if option.is_read_by(role, release.nova):
             before, after = old.get(option, ()), new.get(option, ())
-            if _parsed(option, before) != _parsed(option, after):
+            if parsed(option, before) != parsed(option, after):
                 yield OptionChange(option, str(option.spelling(release.nova)), before, after)
-
-
-def _parsed(option: Option, values: tuple[str, ...]) -> object:
-    """Values as nova reads them: JSON and truth values without their spelling."""
-    if option.kind == "multi":
-        return [_json(value) for value in values]
-    if option.kind == "boolean":
-        return [value.strip().lower() in ("true", "1", "on", "yes") for value in values]
-    return list(values)
-
-
-def _json(value: str) -> object:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def _refuse_to_stop_reporting(changes: Iterable[OptionChange]) -> None:
     for change in changes:
         option = change.option
-        if option.name == "report_in_placement" and _parsed(option, change.old) == [True]:
+        if option.name == "report_in_placement" and parsed(option, change.old) == [True]:
             raise UsageError(
                 "report_in_placement cannot be turned off again on a host",
                 "nova-compute would find its cards in Placement and stop "
@@ -165,7 +135,7 @@ def _restarts(role: Role, changes: Sequence[OptionChange], release: Release) -> 
     own = Restart((service(role, release),), "it reads its configuration only when it starts")
     switched = by_name("pci_in_placement")
     turned_on = any(
-        change.option == switched and _parsed(switched, change.new) == [True] for change in changes
+        change.option == switched and parsed(switched, change.new) == [True] for change in changes
     )
     if not turned_on or role == "compute":
         return (own,)
@@ -204,66 +174,8 @@ def _conflicts(others: Values, rendered: Values, release: Release) -> Iterable[s
             )
 
 
-# The keys of a device_spec that select devices; the others are tags.
-_MATCHING = frozenset({"vendor_id", "product_id", "address", "devname"})
-
-
-def _removed_devices(
-    changes: Iterable[OptionChange], after: Values, release: Release
-) -> Iterable[str]:
-    """device_specs that are removed, told before a server holds their devices.
-
-    nova, nova/pci/manager.py, `_set_hvdevs`: since Stein it keeps a device that is held, with a
-    warning each minute, until the server is gone.
-    """
-    for change in changes:
-        if change.option.name != "device_spec":
-            continue
-        left, before = list(_device_specs(change.new)), _device_specs(change.old)
-        removed = [spec for spec in before if not any(_covers(new, spec) for new in left)]
-        if not removed:
-            continue
-        yield (
-            f"{change.name}: {'; '.join(map(json.dumps, removed))} "
-            f"{'is' if len(removed) == 1 else 'are'} removed: no server may have a device that no "
-            "device_spec matches. Remove the servers from those cards before you restart "
-            "nova-compute"
-        )
-        yield from (f"{change.name}: {text}" for text in _bugs_at_removal(after, release))
-
-
-def _bugs_at_removal(after: Values, release: Release) -> Iterable[str]:
-    """nova's bugs that a device_spec meets when it is removed."""
-    reports = by_name("report_in_placement")
-    is_reported = _parsed(reports, after.get(reports, ())) == [True]
-    for bug in map(by_bug, (1633120, 2115905, 2115729) if is_reported else (1633120, 2115729)):
-        if bug.is_in(release.nova):
-            yield f"nova of {release} has the bug {bug.bug} ({bug.link}): {bug.what}. {bug.do}"
-
-
-def _device_specs(values: Iterable[str]) -> Iterable[object]:
-    """The objects of device_spec: a value is one, or a list of them."""
-    for value in map(_json, values):
-        yield from value if isinstance(value, list) else (value,)
-
-
-def _covers(spec: object, other: object) -> bool:
-    """Whether a device_spec gives all that another gives, as far as their texts show."""
-    if not isinstance(spec, Mapping) or not isinstance(other, Mapping):
-        return spec == other
-    return all(
-        key in other and _folded(spec[key]) == _folded(other[key])
-        for key in _MATCHING & spec.keys()
-        if spec[key] != "*"
-    )
-
-
-def _folded(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
 def _alias_names(values: Iterable[str]) -> set[str]:
-    aliases = map(_json, values)
+    aliases = map(as_json, values)
     return {str(alias.get("name")) for alias in aliases if isinstance(alias, Mapping)}
 
 
