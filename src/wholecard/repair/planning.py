@@ -6,7 +6,7 @@ them is repaired first, the same is done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -57,32 +57,49 @@ def plan_repair(
     `now` is naive UTC; rows that are changed get it as `updated_at`.
     """
     listed = sorted(disagreements, key=lambda row: row.key)
-    beside: dict[tuple[str, str], set[str]] = {}
-    for row in listed:
-        beside.setdefault((row.host, row.address), set()).add(row.rule)
-    cases = [
-        RepairCase(
-            row, options, placement, now.replace(microsecond=0).isoformat(),
-            frozenset(beside[row.host, row.address] - {row.rule}),
-        )
-        for row in listed if only.accepts(row) and row.rule in REPAIRS
-    ]  # fmt: skip
+    stamp = now.replace(microsecond=0).isoformat()
+    cases = [case for case in _cases(listed, placement, options, stamp)
+             if only.accepts(case.disagreement)]  # fmt: skip
     failing = [row for row in listed if row.facts.get(names.START_FAILS)]
-    # What is missing there is written by nova-compute itself, once what is too much has gone.
-    failing.sort(key=lambda row: row.rule == "WC523")
-    answers = [_answers(case) for case in cases]
-    blocked = _blocked(failing, chain.from_iterable(answers))
-    answers = [
-        _answers(replace(case, first=blocked[case.host])) if case.host in blocked else answer
-        for case, answer in zip(cases, answers, strict=True)
-    ]
-    given = [*_decisions(options), *chain.from_iterable(answers)]
+    given = [*_decisions(options), *_answered(cases, failing)]
     merged = _merged([each for each in given if isinstance(each, Action)], placement)
     steps = _told_once(each for each in given if isinstance(each, ManualStep))
     rules = dict.fromkeys(case.disagreement.rule for case in cases)
-    before = {host: frozenset(row.facts[names.PROVIDER] for row in failing if row.host == host)
-              for host in {row.host for row in failing}}  # fmt: skip
-    return RepairPlan(Plan(tuple(merged)), steps, tuple(rules), before_start=before)
+    return RepairPlan(Plan(tuple(merged)), steps, tuple(rules), before_start=_before(failing))
+
+
+def _cases(
+    listed: Sequence[Disagreement], placement: Placement, options: RepairOptions, stamp: str
+) -> Iterator[RepairCase]:
+    """Each disagreement that has a repair, with the other rules of the same device."""
+    beside: dict[tuple[str, str], set[str]] = {}
+    for row in listed:
+        beside.setdefault((row.host, row.address), set()).add(row.rule)
+    for row in listed:
+        if row.rule in REPAIRS:
+            others = frozenset(beside[row.host, row.address] - {row.rule})
+            yield RepairCase(row, options, placement, stamp, others)
+
+
+def _answered(
+    cases: Sequence[RepairCase], failing: Iterable[Disagreement]
+) -> list[Action | ManualStep]:
+    """What the remedies answer; no restart of a nova-compute that would not start again."""
+    answers = [_answers(case) for case in cases]
+    blocked = _blocked(failing, chain.from_iterable(answers))
+    again = [
+        _answers(replace(case, first=blocked[case.host])) if case.host in blocked else answer
+        for case, answer in zip(cases, answers, strict=True)
+    ]
+    return list(chain.from_iterable(again))
+
+
+def _before(failing: Iterable[Disagreement]) -> dict[str, frozenset[str]]:
+    """By host the providers that keep its nova-compute from starting."""
+    before: dict[str, frozenset[str]] = {}
+    for row in failing:
+        before[row.host] = before.get(row.host, frozenset()) | {row.facts[names.PROVIDER]}
+    return before
 
 
 def _blocked(
@@ -92,7 +109,8 @@ def _blocked(
     changes = (answer.do for answer in answers if isinstance(answer, Action))
     freed = set(chain.from_iterable(map(freed_providers, changes)))
     blocked: dict[str, Disagreement] = {}
-    for row in failing:
+    # What is missing (WC523) nova-compute writes itself, once what is too much has gone.
+    for row in sorted(failing, key=lambda row: row.rule == "WC523"):
         if row.facts[names.PROVIDER] not in freed:
             blocked.setdefault(row.host, row)
     return blocked

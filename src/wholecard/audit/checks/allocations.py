@@ -72,9 +72,7 @@ def devices(case: HostCase) -> Iterator[Disagreement]:
     for device in (case.providers or {}).values():
         if not device.allocations and not device.holders:
             continue
-        used: dict[str, int] = {}
-        for row in device.allocations:
-            used[row.consumer] = used.get(row.consumer, 0) + row.used
+        used = device.counted()
         if used != device.holders:
             yield from _differences(case, device, used)
 

@@ -44,6 +44,18 @@ class DeviceProvider:
     allocations: tuple[ConsumerAllocation, ...] = ()
     holders: Mapping[str, int] = field(default_factory=dict)
 
+    def counted(self) -> dict[str, int]:
+        """How many Placement counts for each consumer."""
+        counted: dict[str, int] = {}
+        for row in self.allocations:
+            counted[row.consumer] = counted.get(row.consumer, 0) + row.used
+        return counted
+
+    def capacity(self) -> int | None:
+        """How many can be allocated, None where its inventory is not known."""
+        inventory = next(iter(self.provider.inventories or ()), None)
+        return None if inventory is None else inventory.total - inventory.reserved
+
 
 class HostCase:
     """One host beside the cloud.
@@ -203,20 +215,15 @@ class HostCase:
         nova/compute/pci_placement_translator.py, PciResourceProvider.update_allocations;
         nova/compute/manager.py, _update_available_resource_for_node (ReshapeFailed).
         """
-        inventory = next(iter(device.provider.inventories or ()), None) if device else None
-        if device is None or inventory is None:
+        if device is None or (capacity := device.capacity()) is None:
             return False
-        counted: dict[str, int] = {}
-        for row in device.allocations:
-            counted[row.consumer] = counted.get(row.consumer, 0) + row.used
+        counted = device.counted()
         here = {row.consumer for row in self.shared_allocations()}
         migrations = filter(None, map(self.cloud.migration, counted))
         moving = {row.instance_uuid for row in migrations if self.cloud.is_live(row)}
         written = {server: rows for server, rows in device.holders.items()
                    if server in here - moving and counted.get(server) != rows}  # fmt: skip
-        return bool(written) and sum({**counted, **written}.values()) > (
-            inventory.total - inventory.reserved
-        )
+        return bool(written) and sum({**counted, **written}.values()) > capacity
 
     def disagreement(
         self,
