@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from openstack.connection import Connection
 
 from support.commands import wholecard
 from support.lab_splits import SECONDS, apply_site, reboot, save_facts
+from support.two_nodes import start
 from wholecard.cloud.client import servers
 from wholecard.cloud.client.connection import connect
 from wholecard.cloud.placement.resource_providers import wait_for_providers
@@ -36,7 +38,7 @@ from wholecard.lab.scenario.site_file import site_path
 from wholecard.nova.desired.resource_classes import class_of_ids
 from wholecard.site.load import SiteFile, read_site
 
-# Twenty minutes, with three reboots.
+# Twenty-five minutes, with four reboots.
 pytestmark = pytest.mark.long
 NIC, NIC_VF = ("8086", "10c9"), ("8086", "10ca")
 # QEMU's drive; its VFs have the PF's ids (hw/nvme/ctrl.c), as those of many real drives have.
@@ -127,24 +129,42 @@ def offer(cloud: Cloud, file: SiteFile, resource_class: str, count: int) -> None
     )
 
 
-def proved(cloud: Cloud, name: str, flavor: str, ids: tuple[str, str]) -> None:
-    """A server of the flavor gets one device with these ids, and its guest has it; deleted then."""
-    booted = servers.boot(cloud.conn, name, flavor, emulated_gpu.IMAGE, SECONDS)
+@contextmanager
+def proved(cloud: Cloud, name: str, ids: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """A server gets one device with these ids, and its guest has it: id, console; deleted then."""
+    booted = servers.boot(cloud.conn, name, FLAVOR, emulated_gpu.IMAGE, SECONDS)
     try:
         assert booted.status == "ACTIVE", booted.fault
-        console = servers.wait_for_console(
-            cloud.conn, booted.id, lambda shown: parse(shown).complete, SECONDS
-        )
-        shown = [function.id for function in parse(console).functions]
-        assert shown.count(":".join(ids)) == 1
+        yield booted.id, has_one(cloud, booted.id, ids)
     finally:
         servers.delete_and_wait(cloud.conn, booted.id, SECONDS)
+
+
+def has_one(cloud: Cloud, server: str, ids: tuple[str, str], before: str = "") -> str:
+    """The console, once the guest has proved one device with these ids since `before`."""
+    console = servers.wait_for_console(
+        cloud.conn, server, lambda shown: parse(shown.removeprefix(before)).complete, SECONDS
+    )
+    functions = parse(console.removeprefix(before)).functions
+    assert [function.id for function in functions].count(":".join(ids)) == 1
+    return console
 
 
 def test_a_vf_reaches_a_server(split: Cloud) -> None:
     """The plan makes the VFs, nova gives one, and the guest has it."""
     assert split.vfs() == VFS
-    proved(split, "vf", FLAVOR, NIC_VF)
+    with proved(split, "vf", NIC_VF):
+        pass
+
+
+def test_a_server_has_its_vf_again(split: Cloud) -> None:
+    """After a reboot of its node a server is started, and has a VF that the unit has made again."""
+    with proved(split, "vf-again", NIC_VF) as (server, before):
+        split.reboot()
+        # nova leaves servers off after a host's reboot (resume_guests_state_on_host_boot).
+        split.conn.compute.reboot_server(server, "HARD")
+        start(split.conn, server)
+        has_one(split, server, NIC_VF, before)
 
 
 def test_the_vfs_are_there_again_before_nova(split: Cloud) -> None:
@@ -183,7 +203,8 @@ def test_the_pf_whole(cloud: Cloud) -> None:
     cloud.reboot()
     assert cloud.agent.json("verify")["findings"] == []
     offer(cloud, file, class_of_ids(NIC), 1)
-    proved(cloud, "pf", FLAVOR, NIC)
+    with proved(cloud, "pf", NIC):
+        pass
 
 
 def test_vfs_of_a_drive(cloud: Cloud) -> None:
@@ -196,4 +217,5 @@ def test_vfs_of_a_drive(cloud: Cloud) -> None:
     apply_site(cloud.node, cloud.site)
     cloud.reboot()
     offer(cloud, cloud.give(vfs, DRIVE), VF_CLASS, VFS)
-    proved(cloud, "drive-vf", FLAVOR, DRIVE)
+    with proved(cloud, "drive-vf", DRIVE):
+        pass

@@ -176,9 +176,10 @@ def _given_away(bench: Bench, domain: str = A) -> Disagreement:
     return found("WC514", server=A, start_fails="yes", **facts)
 
 
-@pytest.mark.parametrize("options", [NONE, RESTART])
+@pytest.mark.parametrize("options", [NONE, RESTART, BEYOND])
 def test_no_restart_before(bench: Bench, options: RepairOptions) -> None:
-    """nova-compute is not restarted where it would not start again: what keeps it is said first."""
+    """nova-compute is not restarted where it would not start again, and no row changed that needs
+    that: what keeps it is said first."""
     other = found("WC510", address="0000:42:00.0", **row_facts(2, "available", "", "up"))
     rows = (_given_away(bench), other)
     only = RepairFilter(rules=frozenset({"WC510"}))

@@ -137,23 +137,26 @@ def _answers(case: RepairCase) -> list[Action | ManualStep]:
         if answer is None:
             continue
         if isinstance(answer, Action) and isinstance(answer.do, DatabaseRowChange):
-            return [answer, *_restart_after(case)]
+            return _with_restart(case, answer)
         return [answer]
     return []
 
 
-def _restart_after(case: RepairCase) -> list[Action | ManualStep]:
-    """A running nova-compute has the former row in memory."""
+def _with_restart(case: RepairCase, change: Action) -> list[Action | ManualStep]:
+    """A change of a row, and the restart: a running nova-compute has the former row in memory."""
     if not case.compute_is_up:
-        return []
-    if case.options.restart_compute or case.first:
+        return [change]
+    if case.first:
         return [restart(case)]
+    if case.options.restart_compute:
+        return [change, restart(case)]
     return [
+        change,
         case.by_hand(
             "Restart nova-compute on {host} right after the repair, or let repair do it: "
             "--restart-compute.",
             "It has the former row in memory, and acts by that until it is restarted.",
-        )
+        ),
     ]
 
 
