@@ -282,6 +282,13 @@ def test_read_only(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: 
     assert "is a snapshot" in capsys.readouterr().err
 
 
+def test_facts_are_no_snapshot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Facts given as a root are refused with the command that saves what is needed."""
+    (tmp_path / "gpu-01.json").write_text("{}")
+    assert main(["check", "--root", str(tmp_path / "gpu-01.json")]) == 2
+    assert "inspect --save gpu-01.tar.gz" in capsys.readouterr().err
+
+
 def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A root that is not there is called wrong, with or without more arguments."""
     for words in (["inspect"], ["inspect", "--json"], ["check"]):

@@ -93,9 +93,14 @@ def _suffix(path: Path) -> str:
     for suffix in SUFFIXES:
         if path.name.endswith(suffix):
             return suffix
+    resolution = "Rename the file, or give a folder to --root."
+    if path.suffix == ".json":
+        resolution = (
+            "Facts (inspect --json) have not all files of the host. Save those there, and name that "
+            f"file: inspect --save {path.stem}{SUFFIXES[1]}."
+        )
     raise UsageError(
-        f"{path}: a snapshot's name ends in {', '.join(SUFFIXES)}",
-        resolution="Rename the file, or give a folder to --root.",
+        f"{path}: a snapshot's name ends in {', '.join(SUFFIXES)}", resolution=resolution
     )
 
 
