@@ -92,6 +92,18 @@ class FakeCloud:
         )  # fmt: skip
         return "nova-compute.service"
 
+    def start_that_fails(self, host: str) -> str:
+        """Kill nova-compute of a host, start it, and wait until it has ended; what it logged."""
+        log = self.bench.folder.logs / f"{host}.log"
+        self.bench.control_stop(host)
+        known = len(log.read_text())
+        self.start_compute(host)
+        process.wait_until(
+            lambda: host not in process.running(self.bench.run), timeout=STARTED, every=0.5,
+            what=f"nova-compute of {host} ends", log=log,
+        )  # fmt: skip
+        return log.read_text()[known:]
+
     def _reports(self, host: str) -> int:
         """How often nova-compute of a host has reported that it is up."""
         statement = "SELECT report_count FROM services WHERE host = ? AND deleted = 0"

@@ -18,6 +18,7 @@ from fakecloud.random_work import RandomWork
 from simulator.oracle import Found
 from simulator.simulator import found, in_flight
 from simulator.world_faults import WORLD_FAULTS
+from wholecard.audit.fact_names import START_FAILS
 from wholecard.audit.report import AuditReport
 from wholecard.repair import request as repair
 from wholecard.repair.changing.journal import RepairJournal
@@ -48,6 +49,12 @@ def cloud() -> Iterator[FakeCloud]:
     """A cloud of three hosts."""
     with fake_cloud(CARDS) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def judge(cloud: FakeCloud, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """Work on the cloud, and who judges it."""
+    return Judge(RandomWork(cloud, SEED), tmp_path_factory.mktemp("repair"))
 
 
 class Judge:
@@ -150,10 +157,29 @@ class Judge:
                 f"too much {false}, missed {missed}\n{rows}\n{last}")  # fmt: skip
 
 
-def test_random_work(cloud: FakeCloud, tmp_path: Path) -> None:
+def test_nova_compute_that_would_not_start(judge: Judge) -> None:
+    """Where the audit says so real nova-compute ends at its start; repaired, it starts again."""
+    cloud = judge.cloud
+    while not (cards := (tables := FaultTables.of(cloud)).choices("given")):
+        judge.work.turn(4)
+        judge.work.settle()
+        judge.make_sound()
+    card = cards[0]
+    with cloud.paused():
+        sound = tables.now()
+        WORLD_FAULTS["given away in Placement"].inject(tables, card)
+        (row,) = cloud.audit(1.0).disagreements
+    assert row.facts[START_FAILS] == "yes"
+    assert "ReshapeFailed" in cloud.start_that_fails(card.host)
+    left = judge.repair()
+    assert not left.disagreements, judge.failure(left, frozenset(), frozenset())
+    cloud.restart_compute(card.host)
+    assert tables.now() == sound
+
+
+def test_random_work(judge: Judge) -> None:
     """Boots, moves and restarts give no false alarm, and each injected fault is found."""
-    work = RandomWork(cloud, SEED)
-    judge = Judge(work, tmp_path)
+    work = judge.work
     began, turns = time.monotonic(), 0
     try:
         while work.operations < OPERATIONS:
