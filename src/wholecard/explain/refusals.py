@@ -15,7 +15,8 @@ from typing import Literal
 
 Kind = Literal[
     "alias-not-defined", "alias-refused", "quota", "scheduler-found-no-card", "no-candidate",
-    "filtered", "hosts-refused", "no-host", "claim-cards", "claim-numa", "nova-record", "detach",
+    "filtered", "hosts-refused", "no-host", "claim-cards", "claim-numa", "nova-record", "reshape",
+    "detach",
     "iommu-off", "interrupts", "reserved-region", "denied-model", "not-endpoint", "container",
     "shared-group", "not-viable", "group-busy", "in-use", "unbind", "unmanaged", "reset",
     "no-answer", "memlock", "dma-map", "address-width", "no-vfio", "group-access", "gone", "no-acs",
@@ -50,6 +51,10 @@ MESSAGES: tuple[tuple[Kind, str, str], ...] = (
      r"|PCI device \d+ not found|Attempt to consume PCI device|Not all Virtual Functions of PF"
      r"|Physical Function \S+, related to VF",
      "nova/exception.py, raised by nova/objects/pci_device.py, nova/db/main/api.py"),
+    # nova-compute logs it at its start too, and ends.
+    ("reshape", r"inventory and allocation data migration failed"
+     r"|Resource provider data migration failed fatally",
+     "nova/exception.py, ReshapeFailed; nova/compute/manager.py"),
     ("detach", r"Failed to detach PCI device",
      "nova/exception.py, raised by nova/virt/libvirt/driver.py when a server is suspended"),
     ("iommu-off",
@@ -171,6 +176,13 @@ HYPERVISOR: dict[Kind, Cause] = {
         "Compare nova's record with the servers there:\n"
         "    openstack server list --all-projects --host {host}\nand restart nova-compute, which "
         "reads the cards anew.", ("WC318",)),
+    "reshape": Cause(
+        "Placement refused what nova-compute wrote of its cards: it counts one of them for another "
+        "server or keeps it reserved, or a device_spec got another resource_class while a server "
+        "has the card; nova-compute does not start as long as that is so",
+        "See which card it is, and repair that:\n"
+        "    wholecard audit --host {host}\n    wholecard repair plan --host {host}\n"
+        "Write a resource_class that was changed back as it was.", ("WC514", "WC524")),
     "detach": Cause(
         "the card could not be taken out of the running guest, as suspending a server needs it",
         "Stop the server instead, or unload the card's driver in the guest before.", ()),

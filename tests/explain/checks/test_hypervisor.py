@@ -157,6 +157,9 @@ SENTENCES = [
     ("no-answer", "vfio-pci 0000:41:00.0: not ready 65535ms after bus reset; giving up"),
     ("no-answer", "vfio-pci 0000:41:00.0: Unable to change power state from D3cold to D0, device "
      "inaccessible"),
+    ("reshape", "Resource provider inventory and allocation data migration failed: {\"errors\": "
+     "[{\"status\": 409, \"title\": \"Conflict\"}]}"),
+    ("reshape", "Resource provider data migration failed fatally during startup for node gpu-01."),
     ("no-answer", "vfio: Unable to power on device, stuck in D3"),
     ("no-answer", "internal error: Failed to read PCI config space for 0000:41:00.0"),
     ("no-answer", "vfio 0000:41:00.0: failed to read device config space: Input/output error"),
