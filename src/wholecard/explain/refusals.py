@@ -52,7 +52,7 @@ MESSAGES: tuple[tuple[Kind, str, str], ...] = (
      r"|Physical Function \S+, related to VF",
      "nova/exception.py, raised by nova/objects/pci_device.py, nova/db/main/api.py"),
     # nova-compute logs it at its start too, and ends.
-    ("reshape", r"inventory and allocation data migration failed"
+    ("reshape", r"Resource provider inventory and allocation data migration failed"
      r"|Resource provider data migration failed fatally",
      "nova/exception.py, ReshapeFailed; nova/compute/manager.py"),
     ("detach", r"Failed to detach PCI device",
