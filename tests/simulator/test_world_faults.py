@@ -83,6 +83,24 @@ def test_a_build_that_is_lost(world: SoundWorld) -> None:
     assert _audit(world).disagreements == ()
 
 
+def test_a_revert_that_frees_the_rows(world: SoundWorld) -> None:
+    """nova's own (`REVERT_FREES_ROWS`): a run of the source between the two halves of a revert
+    frees the row of the card that the server gets back."""
+    servers = world.nova.tell("servers")["servers"]
+    server = next(uuid for uuid, row in servers.items() if row["host"] == HOST)
+    world.nova.tell("run", move="migrate", args=[server])
+    made = world.nova.tell("begin", move="revert", args=[server])
+    number = made["id"]
+    while made["at"]:
+        if made["at"] == "dropped":
+            assert world.nova.tell("periodic", hosts=[HOST])["errors"] == {}
+        made = world.nova.tell("step", number=number)
+    statement = "SELECT status FROM pci_devices WHERE instance_uuid = ? AND deleted = 0"
+    assert world.tables.rows("cell1", statement, server) == []
+    held = "SELECT used FROM allocations WHERE consumer_id = ? AND used = 1"
+    assert world.tables.rows("placement", held, server)
+
+
 @pytest.mark.parametrize(
     "pairs", [PAIRS[::4], pytest.param(PAIRS, marks=pytest.mark.long)], ids=["some", "all"]
 )

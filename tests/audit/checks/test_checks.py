@@ -413,6 +413,21 @@ def test_classes_are_named() -> None:
     assert "has no inventory, where" in found(no_inventory())[0].message
 
 
+@pytest.mark.parametrize(
+    ("source", "status", "said"),
+    [(HOST, "reverted", True), (HOST, "confirmed", False), ("gpu-02", "reverted", False)],
+)
+def test_row_that_a_revert_freed(source: str, status: str, said: bool) -> None:
+    """A free row of a server that came back by a revert: nova itself can have freed it."""
+    views = SOUND.with_row(HOST, GIVEN, status="available", instance_uuid=None).with_migration(
+        status=status, migration_type="resize", instance_uuid=SERVER, source_node=source,
+        dest_node="gpu-09",
+    )  # fmt: skip
+    (row,) = found(views)
+    assert row.rule == "WC513"
+    assert ("was reverted to this host" in row.message) == said
+
+
 def _resized_here(views: FixedViews) -> FixedViews:
     """SERVER's resize on one host: its migration has the old device's allocation."""
     views = views.with_migration(

@@ -168,13 +168,25 @@ def _free_in_nova(
     yield case.disagreement(
         "WC513", address,
         f"Domain {domain.name} of {cloud.server_text(domain.uuid)} has the device, and {seen}: "
-        "nova can give it to a second server.",
+        "nova can give it to a second server." + _freed_by_a_revert(case, domain.uuid),
         "wholecard repair plan writes the row back. Until then keep new servers off the host:\n"
         f"    openstack compute service set --disable {case.name} nova-compute",
         server=domain.uuid, row=row, more=_request(case, instance),
         pending=cloud.activity(domain.uuid)
         or (cloud.young(row.updated_at or row.created_at, "the row") if row else ""),
     )  # fmt: skip
+
+
+def _freed_by_a_revert(case: HostCase, server: str) -> str:
+    """A sentence where nova itself can have done it (`REVERT_FREES_ROWS`), else empty."""
+    moves = case.cloud.migrations_of(server)
+    last = max(moves, key=lambda row: row.id) if moves else None
+    if last is None or last.status != "reverted" or last.source_node != case.name:
+        return ""
+    return (
+        f" nova itself can leave this: its {last.migration_type} {last.id} was reverted to this "
+        "host."
+    )
 
 
 def _request(case: HostCase, instance: Instance | None) -> Mapping[str, str]:
