@@ -190,7 +190,11 @@ def test_no_restart_before(bench: Bench, options: RepairOptions) -> None:
     # Which of two domains keeps the card is a person's to say: then it is not repaired here.
     plan = planned(bench, _given_away(bench, f"{A},{B}"), other, options=options)
     assert kinds(plan) == []
-    assert "Do not restart nova-compute on gpu-01" in plan.steps[0].text
+    assert "Do not start nova-compute on gpu-01" in plan.steps[0].text
+    # It has tried to start already.
+    dead = found("WC529", address="0000:43:00.0", service="down")
+    plan = planned(bench, rows[0], dead, options=options, only=RepairFilter(frozenset({"WC529"})))
+    assert plan.steps[0].text.startswith(f"Repair WC514 of {ADDRESS} first: ")
 
 
 def test_restart_after(bench: Bench) -> None:

@@ -57,16 +57,18 @@ def restart(case: RepairCase) -> Action | ManualStep:
     if first is case.disagreement:
         what = "Look what keeps {host} {address} in Placement: wholecard audit --host {host}."
     return case.by_hand(
-        f"{what} Do not restart nova-compute on {{host}} before.",
-        "nova-compute would not start again: it gives that device to a server for which Placement "
+        f"{what} Do not start nova-compute on {{host}} before.",
+        "nova-compute would not start: it gives that device to a server for which Placement "
         "has no room there (ReshapeFailed in its log).",
     )
 
 
-def start_compute(case: RepairCase) -> ManualStep | None:
+def start_compute(case: RepairCase) -> Action | ManualStep | None:
     """nova-compute is down, and would correct it at its start."""
     if case.compute_is_up:
         return None
+    if case.first:
+        return restart(case)
     return case.by_hand(
         "Start nova-compute on {host}: it corrects this at its start. If the host never comes "
         "back, delete its service (openstack compute service delete).",
