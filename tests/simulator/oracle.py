@@ -28,6 +28,8 @@ SELECT uuid, host, task_state, updated_at FROM instances
 WHERE deleted = 0 AND vm_state = 'building'
 """
 _MOVES = "SELECT uuid, instance_uuid, status, source_compute, dest_compute FROM migrations"
+# Of a migration, but `done`: an evacuation's, until the old host is back.
+_ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled"})
 _HELD = """
 SELECT a.consumer_id, p.name FROM allocations a
 JOIN resource_providers p ON p.id = a.resource_provider_id
@@ -35,7 +37,8 @@ JOIN resource_providers p ON p.id = a.resource_provider_id
 
 
 class Oracle:
-    """One moment of a world; `told` are its hypervisors, `busy` servers in work.
+    """One moment of a world; `told` are its hypervisors, `busy` servers in work, `away` hosts
+    whose nova-compute is down.
 
     `read` gives the rows of a SELECT in `cell1` or `placement`. Servers in BUILD are in work too;
     by the clock `now`, if any, not one that nova-compute has begun and left on no host for an hour.
@@ -43,9 +46,9 @@ class Oracle:
 
     def __init__(
         self, read: Callable[[str, str], list[Any]], told: Mapping[str, Any],
-        busy: Collection[str], now: datetime | None = None,
+        busy: Collection[str], now: datetime | None = None, away: Collection[str] = (),
     ) -> None:  # fmt: skip
-        self.hosts = told
+        self.hosts, self.away = told, frozenset(away)
         self.busy = frozenset(busy) | {
             server for server, host, task, changed in read("cell1", _BUILDS)
             if host or task or now is None or not _is_old(changed, now)
@@ -86,6 +89,8 @@ class Oracle:
     def _of_rows(self) -> Iterator[tuple[str, str, str]]:
         for (host, address), server in self.rows.items():
             if server in self.busy:
+                if self._is_left(server, host):
+                    yield "WC515", host, address
                 continue
             if server not in self.servers:
                 # While its domain has the device, that is what is said: it goes first.
@@ -95,6 +100,15 @@ class Oracle:
                 yield "WC515", host, address
             elif self.servers[server][0] == host:
                 yield from self._of_counts(host, address, server)
+
+    def _is_left(self, server: str, host: str) -> bool:
+        """Whether a row on a host that is down has nothing to do with what is done with its server:
+        that is elsewhere, and no move from or to the host is in progress."""
+        at = self.servers.get(server, (None, ""))[0]
+        moves = (move for move in self.moves.values() if move[0] == server and host in move[2:])
+        return host in self.away and at not in (None, host) and all(
+            status in _ENDED for _, status, *_ in moves
+        )  # fmt: skip
 
     def _of_counts(self, host: str, address: str, server: str) -> Iterator[tuple[str, str, str]]:
         """A row of a server that is here, which Placement does not count for it."""

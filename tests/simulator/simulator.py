@@ -213,7 +213,7 @@ class Simulator:
         busy = {server for _, server in self.begun.values()}
         told = self.nova.tell("hosts")
         now = datetime.fromisoformat(told["now"])
-        return Oracle(files_in(self.folder), told["hosts"], busy, now).expected()
+        return Oracle(files_in(self.folder), told["hosts"], busy, now, self.away).expected()
 
     def write(self, database: str, *statements: str) -> None:
         """Raw SQL, as of a person who knows better."""
