@@ -71,7 +71,7 @@ class RepairPlan:
             action: Refusal(
                 f"{action.kind} {action.subject}",
                 f"nova-compute on {action.do.host} would not start again: what has to be freed in "
-                "Placement before was refused",
+                "Placement first was refused",
             )
             for action in self.plan.actions if isinstance(action.do, RestartService)
             and self.before_start.get(action.do.host, frozenset()) & kept

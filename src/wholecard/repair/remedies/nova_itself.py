@@ -57,7 +57,7 @@ def restart(case: RepairCase) -> Action | ManualStep:
     if first is case.disagreement:
         what = "Look what keeps {host} {address} in Placement: wholecard audit --host {host}."
     return case.by_hand(
-        f"{what} Do not start nova-compute on {{host}} before.",
+        f"{what} Do not start nova-compute on {{host}} before that.",
         "nova-compute would not start: it gives that device to a server for which Placement "
         "has no room there (ReshapeFailed in its log).",
     )
