@@ -28,7 +28,7 @@ SELECT uuid, host, task_state, updated_at FROM instances
 WHERE deleted = 0 AND vm_state = 'building'
 """
 _MOVES = "SELECT uuid, instance_uuid, status, source_compute, dest_compute FROM migrations"
-# Of a migration, but `done`: an evacuation's, until the old host is back.
+# The ends of a migration. `done` is not among them: an evacuation's, until the old host is back.
 _ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled"})
 _HELD = """
 SELECT a.consumer_id, p.name FROM allocations a

@@ -16,8 +16,8 @@ from typing import Literal
 Kind = Literal[
     "alias-not-defined", "alias-refused", "quota", "scheduler-found-no-card", "no-candidate",
     "filtered", "hosts-refused", "no-host", "claim-cards", "claim-numa", "nova-record", "reshape",
-    "detach",
-    "iommu-off", "interrupts", "reserved-region", "denied-model", "not-endpoint", "container",
+    "detach", "iommu-off", "interrupts", "reserved-region", "denied-model", "not-endpoint",
+    "container",
     "shared-group", "not-viable", "group-busy", "in-use", "unbind", "unmanaged", "reset",
     "no-answer", "memlock", "dma-map", "address-width", "no-vfio", "group-access", "gone", "no-acs",
     "bar-taken", "guest-memory", "no-slots", "attach",
@@ -182,7 +182,8 @@ HYPERVISOR: dict[Kind, Cause] = {
         "has the card; nova-compute does not start as long as that is so",
         "See which card it is, and repair that:\n"
         "    wholecard audit --host {host}\n    wholecard repair plan --host {host}\n"
-        "Write a resource_class that was changed back as it was.", ("WC514", "WC524")),
+        "If the resource_class of a device_spec was changed, write the former one back.",
+        ("WC514", "WC524")),
     "detach": Cause(
         "the card could not be taken out of the running guest, as suspending a server needs it",
         "Stop the server instead, or unload the card's driver in the guest before.", ()),

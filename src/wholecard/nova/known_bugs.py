@@ -96,7 +96,7 @@ FAILED_MOVE_KEEPS_ROWS = KnownBug(
 # Read in nova 34.0.0: the destination sets the migration to `reverted` and casts to the source,
 # which sets the server's host back only then; a run of its periodic task in between finds the
 # server in neither list (`clean_usage`). Seen on 34.0.0: with real services whose task runs every
-# two seconds, in one of five reverts; in the simulator with a run between the two.
+# two seconds, and in the simulator with a run between the two.
 REVERT_FREES_ROWS = KnownBug(
     None, None,
     "while a cold migration or resize is reverted, a run of nova-compute's periodic task on the "

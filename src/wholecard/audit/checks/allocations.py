@@ -164,8 +164,8 @@ def _start_fails(case: HostCase, device: DeviceProvider) -> str:
     if not case.fails_start(device):
         return ""
     return (
-        f" nova-compute on {case.name} corrects nothing as long as it is so, and would not start "
-        "again (ReshapeFailed in its log)."
+        f" nova-compute on {case.name} corrects nothing until this is repaired, and would not "
+        "start again (ReshapeFailed in its log)."
     )
 
 

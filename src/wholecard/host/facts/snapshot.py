@@ -96,8 +96,8 @@ def _suffix(path: Path) -> str:
     resolution = "Rename the file, or give a folder to --root."
     if path.suffix == ".json":
         resolution = (
-            "Facts (inspect --json) have not all files of the host. Save these there, and name "
-            f"what it writes: inspect --save {path.stem}{SUFFIXES[1]}."
+            "Facts (inspect --json) do not have all the files. Save a snapshot on the host, and "
+            f"name that: inspect --save {path.stem}{SUFFIXES[1]}."
         )
     raise UsageError(
         f"{path}: a snapshot's name ends in {', '.join(SUFFIXES)}", resolution=resolution
