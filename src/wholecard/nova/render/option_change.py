@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from wholecard.nova.conf.service_conf import as_boolean
 from wholecard.nova.options import Option
 
 
@@ -28,7 +29,7 @@ def parsed(option: Option, values: tuple[str, ...]) -> object:
     if option.kind == "multi":
         return [as_json(value) for value in values]
     if option.kind == "boolean":
-        return [value.strip().lower() in ("true", "1", "on", "yes") for value in values]
+        return [as_boolean(value) is True for value in values]
     return list(values)
 
 
