@@ -163,19 +163,20 @@ REMOVED: dict[str, tuple[str, list[str], list[str], bool, list[int] | None]] = {
 }
 
 
+def written(specs: list[str], reported: bool, key: str = "device_spec") -> str:
+    """A file of nova-compute with these device_specs."""
+    lines = [f"{key} = {each}" for each in specs]
+    return "\n".join(["[pci]", *lines, *["report_in_placement = true"] * reported, ""])
+
+
 @pytest.mark.parametrize("name", REMOVED)
 def test_removed_devices(tmp_path: Path, name: str) -> None:
     """A removed device_spec is a warning while its servers can still be removed first."""
     series, old, fresh, reported, bugs = REMOVED[name]
     of = release(series)
     key = "device_spec" if of.nova >= 26 else "passthrough_whitelist"
-
-    def written(specs: list[str]) -> str:
-        lines = [f"{key} = {each}" for each in specs]
-        return "\n".join(["[pci]", *lines, *["report_in_placement = true"] * reported, ""])
-
-    ours = OURS + "\n" + written(old)
-    found = diff("compute", standing(tmp_path, ours), written(fresh), of).warnings
+    ours = OURS + "\n" + written(old, reported, key)
+    found = diff("compute", standing(tmp_path, ours), written(fresh, reported, key), of).warnings
     if bugs is None:
         assert found == ()
         return
@@ -205,13 +206,8 @@ def test_another_class(
     tmp_path: Path, old: list[str], fresh: list[str], was: str | None, will: str, reported: bool
 ) -> None:
     """A card that is reported under another class has to be free: nova-compute would not start."""
-
-    def written(specs: list[str]) -> str:
-        lines = [f"device_spec = {each}" for each in specs]
-        return "\n".join(["[pci]", *lines, *["report_in_placement = true"] * reported, ""])
-
-    ours = OURS + "\n" + written(old)
-    found = diff("compute", standing(tmp_path, ours), written(fresh), LATEST).warnings
+    ours = OURS + "\n" + written(old, reported)
+    found = diff("compute", standing(tmp_path, ours), written(fresh, reported), LATEST).warnings
     if was is None or not reported:
         assert found == ()
         return
